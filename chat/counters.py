@@ -1,0 +1,70 @@
+"""What happened, counted as plain numbers: the hot path pays an addition, a scrape pays the rest."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from itertools import accumulate
+
+
+class Histogram:
+    """Counts of observations below each bound, as Prometheus wants them.
+
+    Args:
+        bounds: upper bounds in ascending order; ``+Inf`` is added.
+    """
+
+    __slots__ = ("_counts", "bounds", "sum")
+
+    def __init__(self, *bounds: float) -> None:
+        self.bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self._counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """``(le, cumulative count)`` for each bound and ``+Inf``."""
+        names = [*(str(bound) for bound in self.bounds), "+Inf"]
+        return [(name, float(count)) for name, count in zip(names, accumulate(self._counts), strict=True)]
+
+
+_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Counters:
+    """One server's counts since its start. Plain attributes: whoever sees it happen adds to it."""
+
+    __slots__ = (
+        "ack_lag",
+        "acks",
+        "batch_size",
+        "broadcast_latency",
+        "connections_total",
+        "deliveries",
+        "errors",
+        "messages_in",
+        "refused_rows",
+        "resumes",
+        "retractions",
+        "slow_members",
+        "store_latency",
+        "store_retries",
+    )
+
+    def __init__(self) -> None:
+        self.connections_total = 0
+        self.messages_in = 0
+        self.deliveries = 0
+        self.acks = 0
+        self.retractions = 0
+        self.refused_rows = 0
+        self.slow_members = 0
+        self.store_retries = 0
+        self.errors: dict[str, int] = {}
+        self.resumes = {True: 0, False: 0}
+        self.broadcast_latency = Histogram(*_SECONDS)
+        self.store_latency = Histogram(*_SECONDS)
+        self.ack_lag = Histogram(*_SECONDS, 60.0, 600.0)
+        self.batch_size = Histogram(1, 2, 5, 10, 25, 50, 100, 250, 500)

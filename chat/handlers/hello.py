@@ -1,0 +1,32 @@
+"""``hello``: who a session speaks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chat.ports import Identity
+from model.commands import Hello, Join
+from model.errors import ParleyError
+from model.room import User
+
+if TYPE_CHECKING:
+    from chat.chat import Chat
+    from chat.session import Session
+
+
+def hello(chat: Chat, session: Session, command: Hello) -> None:
+    """Take the principal of a token, once; later only renew it. A guest keeps the name the address asked for."""
+    identity = chat.tokens.verify(command.token)
+    before = session.identity
+    if before is not None and not session.provisional and before.user.id != identity.user.id:
+        raise ParleyError("principal_fixed")
+    if identity.guest:
+        if not chat.options.guests:
+            raise ParleyError("unauthorized", "guests are not let in here")
+        identity = Identity(User(identity.user.id, session.asked_name or identity.user.name), guest=True)
+    if identity != before:
+        chat.identify(session, identity)
+    session.provisional = False
+    session.reply(chat.welcome(session, command.id))
+    if before is None and session.home:
+        chat.run(session, Join(room=session.home))

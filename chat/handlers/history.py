@@ -1,0 +1,46 @@
+"""``history``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from chat.handlers.access import joined_room
+from chat.history import read_history
+from model.commands import ReadHistory
+from model.events import HistoryPage
+from model.message import Message
+
+if TYPE_CHECKING:
+    from chat.chat import Chat
+    from chat.session import Session
+
+# Characters of content in one frame: a page that no slow reader is cut off for. Its rest is the next page.
+PAGE_CHARS = 128 << 10
+
+
+def history(chat: Chat, session: Session, command: ReadHistory) -> Awaitable[None]:
+    """Send a page of messages. The session's later commands wait until it was read off the connection."""
+    room = joined_room(session, command.room)
+    return _history(chat, session, room.name, command)
+
+
+async def _history(chat: Chat, session: Session, name: str, command: ReadHistory) -> None:
+    page = await read_history(chat, name, command)
+    messages, has_older, has_newer = page.messages, page.has_older, page.has_newer
+    fitting = _fit(messages, from_oldest=command.after is not None)
+    if len(fitting) < len(messages):
+        has_older, has_newer = (has_older, True) if command.after is not None else (True, has_newer)
+    session.reply(HistoryPage(id=command.id, room=name, messages=fitting, has_older=has_older, has_newer=has_newer))
+    await session.drained()
+
+
+def _fit(messages: list[Message], *, from_oldest: bool) -> list[Message]:
+    """As many as `PAGE_CHARS` allow, at least one, from the end that the reader goes on from."""
+    total = 0
+    ordered = messages if from_oldest else messages[::-1]
+    for count, message in enumerate(ordered):
+        total += len(message.content)
+        if total > PAGE_CHARS and count:
+            return messages[:count] if from_oldest else messages[-count:]
+    return messages

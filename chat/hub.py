@@ -1,0 +1,118 @@
+"""The hub: which rooms and sessions there are, and one flush for all of them per turn of the event loop.
+
+Synchronous throughout: no await, no lock, no network. A new feature is a handler (`chat.handlers`), not a line here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from chat.counters import Counters
+from chat.room import Room
+from model.room import RoomRecord
+from utils.ids import new_token
+
+if TYPE_CHECKING:
+    from chat.session import Session
+
+# Rooms whose epoch differs from the server's are remembered up to this many; then the server's own epoch changes.
+EPOCHS = 10_000
+
+
+class Hub:
+    """Rooms by name, sessions, and what is to be written at the end of this turn.
+
+    Args:
+        tail_limit: messages that a room keeps for resume.
+    """
+
+    def __init__(self, *, tail_limit: int, counters: Counters) -> None:
+        self.rooms: dict[str, Room] = {}
+        self.sessions: set[Session] = set()
+        self.epoch = new_token("e_", 6)
+        self._epochs: dict[str, str] = {}
+        self._tail_limit = tail_limit
+        self._counters = counters
+        self._loop = asyncio.get_running_loop()
+        self._dirty: list[Room] = []
+        self._acking: list[Session] = []
+        self._scheduled = 0.0
+
+    # Rooms.
+
+    def open(self, record: RoomRecord, *, stored: bool, head: int) -> Room:
+        """Make a room ready whose head has come from storage."""
+        room = self.rooms[record.name] = Room(
+            record,
+            stored=stored,
+            head=head,
+            tail_limit=self._tail_limit,
+            counters=self._counters,
+            mark_dirty=self.flush_soon,
+        )
+        return room
+
+    def free(self, room: Room) -> None:
+        """Forget a room where nobody is and for which nothing waits; any other one stays."""
+        if room.idle and self.rooms.get(room.name) is room:
+            room.presence.close()
+            del self.rooms[room.name]
+
+    def leave(self, room: Room, session: Session) -> None:
+        """Take a session out of a room."""
+        room.exit(session)
+        self.free(room)
+
+    # Epochs: they tell a client whether its copy of a room can be mended by `since`.
+
+    def epoch_of(self, room: Room) -> str:
+        """The epoch of a room: the server's, or its own since something shown there was taken back."""
+        return self._epochs.get(room.name, self.epoch)
+
+    def new_epoch_of(self, room: Room) -> None:
+        """Something that was shown was taken back: who did not see that must load ``history``, not resume."""
+        if len(self._epochs) >= EPOCHS:
+            self.new_epoch()
+        self._epochs[room.name] = new_token("e_", 6)
+
+    def new_epoch(self) -> None:
+        """What was broadcast in any room may have been lost."""
+        self._epochs.clear()
+        self.epoch = new_token("e_", 6)
+
+    def close(self) -> None:
+        """Forget every room, so that no timer stays behind."""
+        for room in self.rooms.values():
+            room.presence.close()
+        self.rooms.clear()
+
+    # The flush.
+
+    def flush_soon(self, room: Room) -> None:
+        """Write what a room has queued at the end of this turn."""
+        self._dirty.append(room)
+        self._schedule()
+
+    def ack_soon(self, session: Session) -> None:
+        """Write the acks of a session at the end of this turn, after all rooms."""
+        self._acking.append(session)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = time.perf_counter()
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write everything that is queued: rooms first, so that no ack comes before its message."""
+        started, self._scheduled = self._scheduled, 0.0
+        dirty, self._dirty = self._dirty, []
+        for room in dirty:
+            room.audience.flush()
+        acking, self._acking = self._acking, []
+        for session in acking:
+            session.flush_acks()
+        if dirty:
+            self._counters.broadcast_latency.observe(time.perf_counter() - started)

@@ -1,0 +1,65 @@
+"""Bringing a session up to date with a room: what it missed, each state once, as fast as it reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from model.errors import ParleyError
+from model.events import Synced
+from model.message import Message
+from utils.backoff import Backoff
+
+if TYPE_CHECKING:
+    from chat.chat import Chat
+    from chat.room import Room
+    from chat.session import Session
+
+# Messages of one read, and bytes of one write.
+PAGE = 200
+CHUNK_BYTES = 64 << 10
+
+
+async def replay(chat: Chat, session: Session, room: Room, since: int) -> None:
+    """Send every state with ``version > since``, then ``synced``, then what was broadcast meanwhile.
+
+    The session was added to the room's audience as ``syncing`` in the same step in which this begins to run: what the
+    tail holds now and what the audience holds back from now on are all there is above the tail's floor. Older states
+    are all stored, since the tail evicts nothing else, and are read in pages, each when the client has read the one
+    before. While storage is away it waits, as long as the client does.
+    """
+    head, floor, tail = room.head, room.tail.floor, room.tail.since(since)
+    in_tail = {message.seq for message in tail}
+    backoff = Backoff()
+    after = since
+    while after < floor and not session.ended:
+        try:
+            page = await chat.ask(chat.repository.changed(room.record, after=after, until=floor, limit=PAGE))
+        except ParleyError:
+            await asyncio.sleep(backoff.next())
+            continue
+        await _send(session, [message for message in page if message.seq not in in_tail])
+        if len(page) < PAGE:
+            break
+        after = page[-1].version
+    await _send(session, tail)
+    session.send(Synced(room=room.name, head=head))
+    waiting = room.audience.release(session)
+    session.released()
+    for data in waiting:
+        session.write(data)
+
+
+async def _send(session: Session, messages: Sequence[Message]) -> None:
+    chunk = bytearray()
+    for message in messages:
+        chunk += session.dialect.frame(message) or b""
+        if len(chunk) >= CHUNK_BYTES:
+            session.write(bytes(chunk))
+            chunk.clear()
+            await asyncio.sleep(0)  # others have their turn
+            await session.drained()
+    if chunk:
+        session.write(bytes(chunk))
+        await session.drained()

@@ -1,0 +1,137 @@
+"""A room: who is in it, where its log stands, and what was said of late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from chat.audience import Audience
+from chat.counters import Counters
+from chat.presence import Presence
+from chat.tail import Tail
+from model.events import AnyEvent
+from model.room import RoomRecord, User
+
+if TYPE_CHECKING:
+    from chat.session import Session
+    from chat.workers import Job
+
+
+class Room:
+    """One room of this server, ready for talk: its head has come from storage.
+
+    Attributes:
+        record: its id and name.
+        stored: storage has (or has been told to have) the room itself; it is told with the first message.
+        head: the largest seq or version so far, 0 when nothing was ever said.
+        unsettled: writes submitted and not yet answered by storage.
+        pending: those of them that are messages with an id, by seq: a re-send waits for the same answer.
+        queued_bytes: their size, for the bound on one room's share of a queue.
+    """
+
+    __slots__ = (
+        "_mark_dirty",
+        "_settled",
+        "_waiters",
+        "audience",
+        "head",
+        "pending",
+        "presence",
+        "queued_bytes",
+        "record",
+        "stored",
+        "tail",
+        "unsettled",
+    )
+
+    def __init__(
+        self,
+        record: RoomRecord,
+        *,
+        stored: bool,
+        head: int,
+        tail_limit: int,
+        counters: Counters,
+        mark_dirty: Callable[[Room], None],
+    ) -> None:
+        self.record = record
+        self.stored = stored
+        self.head = head
+        self.audience = Audience(counters)
+        self.presence = Presence(record.name, self.broadcast)
+        self.tail = Tail(tail_limit, head)
+        self.unsettled = 0
+        self.pending: dict[int, Job] = {}
+        self.queued_bytes = 0
+        self._settled = 0
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._mark_dirty = mark_dirty
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def idle(self) -> bool:
+        """Nobody is in it and nothing of it waits for storage: it may be forgotten."""
+        return not self.presence.sessions and not self.unsettled
+
+    def next_seq(self, now_us: int) -> int:
+        """The next place in the log: the clock, raised where it stands still or steps back."""
+        self.head = max(self.head + 1, now_us)
+        return self.head
+
+    def broadcast(self, event: AnyEvent, *, ephemeral: bool = False) -> None:
+        """Queue an event for everybody in the room; it is written at the end of this turn of the event loop."""
+        audience = self.audience
+        was_dirty = audience.dirty
+        audience.broadcast(event, ephemeral=ephemeral)
+        if audience.dirty and not was_dirty:
+            self._mark_dirty(self)
+
+    # Membership. The room is flushed first, so that nobody gets what was said before they came.
+
+    def enter(self, session: Session, *, syncing: bool = False) -> None:
+        """Add a session; people are told when it is its principal's first one here."""
+        self.audience.flush()
+        self.audience.add(session, syncing=syncing)
+        session.rooms[self.name] = self
+        self.presence.enter(session, session.user)
+
+    def exit(self, session: Session) -> None:
+        """Remove a session; people are told when it was its principal's last one here."""
+        self.audience.flush()
+        self.audience.discard(session)
+        del session.rooms[self.name]
+        self.presence.exit(session)
+
+    def rebind(self, session: Session, user: User) -> None:
+        """The session speaks for somebody else from now on."""
+        self.audience.flush()
+        self.presence.exit(session)
+        self.presence.enter(session, user)
+
+    # What waits for storage.
+
+    def submitted(self, size: int) -> None:
+        """A write of this room was queued."""
+        self.unsettled += 1
+        self.queued_bytes += size
+
+    def settled(self, size: int) -> None:
+        """Storage has answered for the room's oldest write."""
+        self.unsettled -= 1
+        self.queued_bytes -= size
+        self._settled += 1
+        while self._waiters and self._waiters[0][0] <= self._settled:
+            _, waiter = self._waiters.pop(0)
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def written(self) -> None:
+        """Wait until storage has answered for every write submitted by now. Unbounded: give it a time-out."""
+        if self.unsettled:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append((self._settled + self.unsettled, waiter))
+            await waiter

@@ -1,0 +1,208 @@
+"""One connection of one principal, in any number of rooms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from chat.ports import Connection, Dialect, Identity
+from chat.ratelimit import TokenBucket
+from model.errors import SLOW_CONSUMER, CloseCode
+from model.events import Ack, AckItem, AnyEvent
+from model.room import User
+
+if TYPE_CHECKING:
+    from chat.chat import Chat
+    from chat.room import Room
+
+# Why reading from a session is paused; it goes on when no reason is left.
+PAUSED_BY_COMMAND = 1
+PAUSED_BY_QUEUE = 2
+# Commands that may wait behind one that needs storage before reading is paused. What the last read brought
+# (at most one socket buffer) still comes in after that.
+HELD_COMMANDS = 32
+
+
+class Session:
+    """State of one connection. Synchronous, apart from :meth:`drained`; owned by the event loop's thread.
+
+    Attributes:
+        identity: who it speaks for, with `user` in it; None until ``hello`` where guests are off.
+        provisional: a guest that the server made up and nothing has claimed yet, so ``hello`` may still name another.
+        home: the room named in the address, "" for none.
+        asked_name: the guest name asked for in the address.
+        rooms: where it is, by name.
+        ended: nothing more may be written; the connection is on its way down.
+        congested: more than the low mark is waiting to be read by the client.
+    """
+
+    __slots__ = (
+        "_acks",
+        "_chat",
+        "_drained",
+        "_held_bytes",
+        "_paused",
+        "asked_name",
+        "bucket",
+        "busy",
+        "commands",
+        "congested",
+        "connection",
+        "dialect",
+        "ended",
+        "held",
+        "home",
+        "id",
+        "identity",
+        "provisional",
+        "rooms",
+        "user",
+    )
+
+    def __init__(self, chat: Chat, connection: Connection, dialect: Dialect, id: str, home: str) -> None:
+        self._chat = chat
+        self.connection = connection
+        self.dialect = dialect
+        self.id = id
+        self.home = home
+        self.asked_name: str | None = None
+        self.identity: Identity | None = None
+        self.user: User  # set with the identity; no handler but hello's runs before
+        self.provisional = False
+        self.rooms: dict[str, Room] = {}
+        self.bucket: TokenBucket | None = None  # messages, shared by all sessions of the principal
+        self.commands: TokenBucket | None = None  # all else that this connection asks for; made when first needed
+        self.busy = False  # a command waits for storage; later ones wait in `held`
+        self.held: deque[str] | None = None
+        self.congested = False
+        self.ended = False
+        self._acks: list[AckItem] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._held_bytes = 0
+        self._paused = 0
+
+    # Writing.
+
+    def write(self, frame: bytes) -> None:
+        """Queue framed bytes. A congested session that goes above the high mark is cut off."""
+        if self.ended:
+            return
+        self.connection.write(frame)
+        if self.congested:
+            self._check_high_mark()
+
+    def reply(self, event: AnyEvent) -> None:
+        """Answer this session alone, after everything that its rooms have already been told."""
+        for room in self.rooms.values():
+            if room.audience.dirty:
+                room.audience.flush()
+        self.send(event)
+
+    def send(self, event: AnyEvent) -> None:
+        """As :meth:`reply`, for one who knows that nothing is queued which must come before it."""
+        frame = self.dialect.frame(event)
+        if frame is not None:
+            self.write(frame)
+
+    def ack(self, item: AckItem) -> None:
+        """Tell the author that a message is stored, with all others of this turn of the event loop in one frame."""
+        if self.ended:
+            return
+        if self._acks is None:
+            self._acks = []
+            self._chat.hub.ack_soon(self)
+        self._acks.append(item)
+
+    def flush_acks(self) -> None:
+        """Write the acks that were collected. The hub has flushed the rooms before."""
+        acks, self._acks = self._acks, None
+        if acks:
+            self.send(Ack(ids=acks))
+
+    # A slow reader never slows the others, is never skipped in silence, and is cut off in the end.
+
+    def on_congested(self) -> None:
+        """The connection holds more than the low mark."""
+        self.congested = True
+        self._check_high_mark()
+        if not self.ended:
+            for room in self.rooms.values():
+                room.audience.set_congested(self, True)
+
+    def on_drained(self) -> None:
+        """What the connection held has been read."""
+        self.congested = False
+        for room in self.rooms.values():
+            room.audience.set_congested(self, False)
+        self._wake_drained()
+
+    def held_back(self, size: int) -> None:
+        """``size`` more bytes wait for a resume of this session to finish; they count like queued ones."""
+        self._held_bytes += size
+        self._check_high_mark()
+
+    def released(self) -> None:
+        """A resume has finished: what was held back is about to be written."""
+        self._held_bytes = 0
+
+    def _check_high_mark(self) -> None:
+        if not self.ended and self.connection.buffered() + self._held_bytes > self._chat.slow_high:
+            self._chat.counters.slow_members += 1
+            self.close(SLOW_CONSUMER)
+
+    async def drained(self) -> None:
+        """Wait until the client has read enough, or is gone."""
+        if self.congested and not self.ended:
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
+
+    def _wake_drained(self) -> None:
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+
+    # Reading.
+
+    def pause(self, reason: int) -> None:
+        """Take nothing more from the client until every reason is gone."""
+        if not self._paused and not self.ended:
+            self.connection.pause_reading()
+        self._paused |= reason
+
+    def resume(self, reason: int) -> None:
+        """A reason to pause is gone."""
+        if self._paused:
+            self._paused &= ~reason
+            if not self._paused and not self.ended:
+                self.connection.resume_reading()
+
+    def hold(self, text: str) -> None:
+        """Keep a command back until the one before it is done."""
+        if self.held is None:
+            self.held = deque()
+        self.held.append(text)
+        if len(self.held) == HELD_COMMANDS:
+            self.pause(PAUSED_BY_COMMAND)
+
+    # The end.
+
+    def close(self, close: CloseCode) -> None:
+        """Close the connection with a code: nothing more is queued behind the Close frame."""
+        if not self.ended:
+            self.end()
+            self.connection.close(close)
+
+    def end(self) -> None:
+        """Write nothing more. The session leaves its rooms when the connection is lost (`Chat.disconnect`)."""
+        self.ended = True
+        self._acks = None
+        self.held = None
+        if self._paused:  # the closing handshake must be read
+            self._paused = 0
+            self.connection.resume_reading()
+        for room in self.rooms.values():
+            room.audience.discard(self)
+        self._wake_drained()

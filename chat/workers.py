@@ -1,0 +1,239 @@
+"""The way to storage: writes fan out to workers by room, go in batches, and fan in as answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from chat.counters import Counters
+from chat.room import Room
+from chat.session import PAUSED_BY_QUEUE, Session
+from model.errors import ParleyError
+from storage.repository import BatchRefused, Outcome, Refused, Repository, StorageUnavailable, Write, Writer
+from utils.backoff import Backoff
+from utils.tasks import TaskRegistry
+
+log = logging.getLogger(__name__)
+
+# What a queued write weighs beside its text: the records, their strings and the queue's own slot.
+JOB_BYTES = 512
+# A session that feeds a queue more than half full is not read from until it falls, and at most this many seconds.
+PAUSE_SECONDS = 1.0
+# When to try again, told with `overloaded`.
+RETRY_AFTER = 2.0
+
+
+class Job:
+    """One write on its way, and who waits for the answer.
+
+    Attributes:
+        size: bytes it counts for in the bounds.
+        authors: sessions to be told; more than one when the same message was sent twice.
+    """
+
+    __slots__ = ("authors", "room", "size", "write")
+
+    def __init__(self, room: Room, write: Write, size: int, author: Session | None) -> None:
+        self.room = room
+        self.write = write
+        self.size = size + JOB_BYTES
+        self.authors = [author] if author is not None else []
+
+
+Settle = Callable[[Job, Outcome], None]
+
+
+class PoolLimits(NamedTuple):
+    """Bounds of the pool: see the settings WORKERS, BATCH, QUEUE_MESSAGES and QUEUE_BYTES."""
+
+    workers: int = 4
+    batch: int = 500
+    queue_messages: int = 20_000
+    queue_bytes: int = 64 << 20
+
+
+class Worker:
+    """One queue and the one task that empties it, with a writer of its own. Bounded; survives any failing write."""
+
+    def __init__(self, name: str, writer: Writer, limits: PoolLimits, counters: Counters, settle: Settle) -> None:
+        self.name = name
+        self.trouble: str | None = None
+        self._writer = writer
+        self._limits = limits
+        self._counters = counters
+        self._settle = settle
+        self._queue: deque[Job] = deque()
+        self._unsettled = 0  # queued, or in the batch under way
+        self._bytes = 0
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._paused: set[Session] = set()
+        self._resume_timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """Writes that storage has not answered for."""
+        return self._unsettled
+
+    def admit(self, room: Room, size: int) -> None:
+        """Make sure that one more write of ``size`` bytes fits.
+
+        Raises:
+            ParleyError: ``overloaded``: the queue is full, or half of it waits for this one room.
+        """
+        messages, size_limit = self._limits.queue_messages, self._limits.queue_bytes
+        size += JOB_BYTES
+        if (
+            self._unsettled >= messages
+            or self._bytes + size > size_limit
+            or room.unsettled * 2 >= messages
+            or (room.queued_bytes + size) * 2 > size_limit
+        ):
+            raise ParleyError("overloaded", retry_after=RETRY_AFTER)
+
+    def submit(self, job: Job) -> None:
+        """Queue a write that was admitted in the same step."""
+        self._queue.append(job)
+        self._unsettled += 1
+        self._bytes += job.size
+        job.room.submitted(job.size)
+        self._idle.clear()
+        self._wake.set()
+        if self._more_than_half():
+            self._hold_back(job.authors)
+
+    def _more_than_half(self) -> bool:
+        return self._unsettled * 2 > self._limits.queue_messages or self._bytes * 2 > self._limits.queue_bytes
+
+    def _hold_back(self, authors: Sequence[Session]) -> None:
+        for session in authors:
+            self._paused.add(session)
+            session.pause(PAUSED_BY_QUEUE)
+        if self._resume_timer is None:
+            self._resume_timer = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        if self._resume_timer is not None:
+            self._resume_timer.cancel()
+            self._resume_timer = None
+        paused, self._paused = self._paused, set()
+        for session in paused:
+            session.resume(PAUSED_BY_QUEUE)
+
+    async def run(self) -> None:
+        """Store what comes, for ever."""
+        queue = self._queue
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while queue:
+                await self._store([queue.popleft() for _ in range(min(len(queue), self._limits.batch))])
+
+    async def _store(self, batch: list[Job]) -> None:
+        """Store a batch, however long storage is away. Rows that it refuses are found by halving."""
+        self._counters.batch_size.observe(len(batch))
+        backoff = Backoff()
+        while True:
+            started = time.perf_counter()
+            try:
+                outcomes = await self._writer.write([job.write for job in batch])
+            except BatchRefused as error:
+                if len(batch) == 1:
+                    log.error("storage refuses a write of room %r: %s", batch[0].room.name, error)
+                    self._counters.refused_rows += 1
+                    outcomes = [Refused(str(error))]
+                else:
+                    half = len(batch) // 2
+                    await self._store(batch[:half])
+                    await self._store(batch[half:])
+                    return
+            except StorageUnavailable as error:
+                await self._wait(str(error), len(batch), backoff)
+                continue
+            except Exception:
+                # A fault of ours must not lose what was accepted: it stays queued, /ready and the log say so.
+                log.exception("%s: writing failed in an unforeseen way", self.name)
+                await self._wait("a fault in writing to storage, see the log", len(batch), backoff)
+                continue
+            if self.trouble is not None:
+                log.info("%s: storage takes writes again", self.name)
+                self.trouble = None
+            self._counters.store_latency.observe(time.perf_counter() - started)
+            self._fan_in(batch, outcomes)
+            return
+
+    async def _wait(self, trouble: str, waiting: int, backoff: Backoff) -> None:
+        self._counters.store_retries += 1
+        if self.trouble != trouble:
+            log.warning("%s: %d writes wait for storage: %s", self.name, waiting + len(self._queue), trouble)
+            self.trouble = trouble
+        await asyncio.sleep(backoff.next())
+
+    def _fan_in(self, batch: list[Job], outcomes: list[Outcome]) -> None:
+        for job, outcome in zip(batch, outcomes, strict=True):
+            self._unsettled -= 1
+            self._bytes -= job.size
+            job.room.settled(job.size)
+            self._settle(job, outcome)
+        if self._paused and not self._more_than_half():
+            self._resume()
+        if not self._unsettled:
+            self._idle.set()
+
+    async def drained(self) -> None:
+        """Wait until storage has answered for everything. Unbounded: give it a time-out."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """Give up what is left: the queue, the writer and its connection."""
+        self._resume()
+        await self._writer.close()
+
+
+class WorkerPool:
+    """The workers of one server. A room always has the same one, so its writes keep their order."""
+
+    def __init__(self, repository: Repository, limits: PoolLimits, counters: Counters, settle: Settle) -> None:
+        self._tasks = TaskRegistry()
+        self.workers = [
+            Worker(f"worker-{number}", repository.writer(), limits, counters, settle)
+            for number in range(limits.workers)
+        ]
+
+    def start(self) -> None:
+        """Begin to store."""
+        for worker in self.workers:
+            self._tasks.spawn(worker.run(), name=worker.name)
+
+    def of(self, room: Room) -> Worker:
+        """The worker of a room: by its id, which is random, so the rooms spread evenly and stay where they are."""
+        return self.workers[room.record.room_id % len(self.workers)]
+
+    def __len__(self) -> int:
+        """Writes that storage has not answered for."""
+        return sum(len(worker) for worker in self.workers)
+
+    def trouble(self) -> str | None:
+        """Why writes wait, in words for an operator; None when they do not."""
+        return next((worker.trouble for worker in self.workers if worker.trouble), None)
+
+    async def drain(self, deadline: float) -> int:
+        """Wait until everything is stored, at most ``deadline`` seconds. Returns how many writes were not."""
+        try:
+            async with asyncio.timeout(deadline):
+                for worker in self.workers:
+                    await worker.drained()
+        except TimeoutError:
+            log.error("%d writes were not stored within %.1f s", len(self), deadline)
+        return len(self)
+
+    async def close(self, deadline: float) -> list[str]:
+        """Stop the workers; a write that is stuck is abandoned. Returns the names of tasks that did not stop."""
+        stuck = await self._tasks.close(deadline)
+        for worker in self.workers:
+            await worker.close()
+        return stuck

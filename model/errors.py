@@ -1,0 +1,86 @@
+"""Every refusal that Parley gives, in one table, and every close code.
+
+ParleyError
+|-- (any code of ERRORS, raised by model/ and chat/, turned into frames and statuses by server/ alone)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ErrorKind(NamedTuple):
+    """One row of the table: HTTP status, whether the same request may pass later, and a sentence for people."""
+
+    status: int
+    retryable: bool
+    message: str
+
+
+ERRORS: dict[str, ErrorKind] = {
+    "bad_json": ErrorKind(400, False, "the frame is not a JSON object"),
+    "bad_field": ErrorKind(400, False, "a field is missing or has a wrong value"),
+    "unknown_type": ErrorKind(400, False, "there is no command of this type"),
+    "unsupported": ErrorKind(415, False, "binary frames are not supported, send text"),
+    "too_large": ErrorKind(413, False, "larger than the server takes"),
+    "empty": ErrorKind(400, False, "a message needs at least one visible character"),
+    "reserved_name": ErrorKind(403, False, "this name is reserved"),
+    "unauthorized": ErrorKind(401, False, "the token is not valid here"),
+    "principal_fixed": ErrorKind(409, False, "a connection cannot change who it speaks for"),
+    "not_joined": ErrorKind(409, False, "join the room first"),
+    "conflict": ErrorKind(409, False, "this id was used for another message"),
+    "too_many_rooms": ErrorKind(429, False, "this connection is in as many rooms as it may be"),
+    "rate_limited": ErrorKind(429, True, "too many at once, slow down"),
+    "overloaded": ErrorKind(503, True, "the server cannot take more messages right now"),
+    "unavailable": ErrorKind(503, True, "the server cannot reach its storage right now"),
+    "shutting_down": ErrorKind(503, True, "the server is about to stop"),
+    "not_stored": ErrorKind(500, False, "the message could not be stored"),
+    "internal": ErrorKind(500, True, "the server made a mistake; it is in its log"),
+}
+
+
+class ParleyError(Exception):
+    """A command that is refused, by the name of a row of :data:`ERRORS`.
+
+    Args:
+        code: a key of ``ERRORS``; anything else is a programming error (``KeyError``).
+        message: a sentence for people; the table's own by default.
+        field: the name of the field that is wrong, for ``bad_field``.
+        retry_after: seconds after which the same command may pass, for the retryable ones.
+        id: the command's own id, where only the raiser could read it (a frame that is no command).
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str | None = None,
+        *,
+        field: str | None = None,
+        retry_after: float | None = None,
+        id: str | None = None,
+    ) -> None:
+        self.kind = ERRORS[code]
+        self.code = code
+        self.message = message or self.kind.message
+        self.field = field
+        self.retry_after = retry_after
+        self.id = id
+        super().__init__(f"{code}: {self.message}")
+
+
+class CloseCode(NamedTuple):
+    """A WebSocket close code and its reason (at most 123 bytes, RFC 6455 section 5.5)."""
+
+    code: int
+    reason: str
+
+
+# 4000 to 4099: the client should reconnect and resume. 4100 to 4199: it should not, the same would happen again.
+GOING_AWAY = CloseCode(1001, "going away")
+IDLE = CloseCode(4001, "idle")
+EPOCH_CHANGED = CloseCode(4002, "epoch_changed")
+SLOW_CONSUMER = CloseCode(4008, "slow_consumer")
+HELLO_TIMEOUT = CloseCode(4101, "hello_timeout")
+REFUSED = CloseCode(4102, "refused")
+FLOOD = CloseCode(4103, "flood")
+CLOSE_CODES = (GOING_AWAY, IDLE, EPOCH_CHANGED, SLOW_CONSUMER, HELLO_TIMEOUT, REFUSED, FLOOD)

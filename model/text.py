@@ -1,0 +1,73 @@
+"""What names and message texts may hold. Every dialect and every door checks them here."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from model.errors import ParleyError
+from model.limits import NAME_CHARS
+
+# Control characters other than tab and newline, NUL among them, C1 controls and lone surrogates (not UTF-8).
+_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# Characters of a printable category that show nothing: fillers, joiners, variation selectors. Unicode TR 36, 2.5.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_RESERVED = frozenset({"system", "server", "parley"})
+
+
+def check_content(content: str, max_chars: int) -> str:
+    """The text of a message, unchanged.
+
+    Raises:
+        ParleyError: ``too_large`` above ``max_chars`` characters, ``empty`` when it is only white space, ``bad_field``
+            when it holds a control character other than newline and tab.
+    """
+    if len(content) > max_chars:
+        raise ParleyError("too_large", f"a message has at most {max_chars} characters", field="content")
+    if content.isprintable():  # the common case in one fast pass; white space other than " " is not printable
+        if content.strip(" "):
+            return content
+    else:
+        if _FORBIDDEN.search(content):
+            raise ParleyError("bad_field", "content holds a control character", field="content")
+        if not content.isspace():
+            return content
+    raise ParleyError("empty", field="content")
+
+
+def check_name(name: str, field: str) -> str:
+    """A room's or a user's name, trimmed and in NFC.
+
+    Raises:
+        ParleyError: ``bad_field`` naming ``field``: not 1 to 64 characters, or one that is a control, invisible,
+            a bidi override or a space other than U+0020.
+    """
+    if name.isascii() and name.isprintable() and 0 < len(name) <= NAME_CHARS and name[0] != " " != name[-1]:
+        return name
+    clean = unicodedata.normalize("NFC", name).strip()
+    if not clean:
+        raise ParleyError("bad_field", f"{field} is empty", field=field)
+    if len(clean) > NAME_CHARS:
+        raise ParleyError("bad_field", f"{field} has more than {NAME_CHARS} characters", field=field)
+    for char in clean:
+        category = unicodedata.category(char)
+        if category in _CATEGORIES or (category == "Zs" and char != " ") or _INVISIBLE.match(char):
+            raise ParleyError("bad_field", f"{field} holds U+{ord(char):04X}, which cannot be seen", field=field)
+    return clean
+
+
+def check_user_name(name: str, field: str) -> str:
+    """As :func:`check_name`, and nobody may look like the server itself.
+
+    Raises:
+        ParleyError: ``bad_field`` as in :func:`check_name`; ``reserved_name`` for SYSTEM and its like, in any case,
+            width or punctuation.
+    """
+    clean = check_name(name, field)
+    folded = "".join(c for c in unicodedata.normalize("NFKC", clean).casefold() if c.isalnum())
+    if folded in _RESERVED:
+        raise ParleyError("reserved_name", f"the name {clean!r} is reserved", field=field)
+    return clean

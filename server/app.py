@@ -1,0 +1,179 @@
+"""One running server: its parts put together, and the order in which it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from importlib.metadata import PackageNotFoundError, version
+from typing import cast
+
+from aiohttp import web
+
+from chat.chat import Chat, ChatOptions
+from chat.workers import PoolLimits
+from model.limits import Limits
+from server.http import HttpEndpoints
+from server.metrics import Metrics
+from server.port import Port, Shared
+from server.settings import Settings
+from server.tokens import JwtTokens
+from storage import open_repository
+from storage.repository import Repository
+from utils.clock import Clock, SystemClock
+from utils.tasks import TaskRegistry
+
+log = logging.getLogger(__name__)
+
+# Connections that may wait to be accepted: a reconnect storm should find room (the kernel caps it at somaxconn).
+BACKLOG = 4096
+# Seconds between requests of one HTTP connection; aiohttp's own default is an hour.
+KEEPALIVE_SECONDS = 60.0
+# Seconds for what must end but may hang, at each step of stopping.
+STOP_SECONDS = 2.0
+BURST_SECONDS = 3
+
+
+class Server:
+    """A server that listens: :meth:`start`, then :meth:`stop` once.
+
+    Args:
+        settings: see `server.settings`.
+        clock: the wall clock of the chat; another one for tests.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._tasks = TaskRegistry()
+        self._clock = clock or SystemClock()
+        self._repository: Repository = open_repository(
+            settings.database_url or None,
+            memory_messages=settings.memory_messages,
+            memory_rooms=settings.memory_rooms,
+        )
+        self.chat = Chat(
+            self._repository, self._clock, JwtTokens(settings.jwt_secret, self._clock), _chat_options(settings)
+        )
+        self.shared = Shared(settings, self.chat)
+        http = HttpEndpoints(self.chat, self.shared, Metrics(self.chat))
+        self._runner = web.AppRunner(
+            http.application(),
+            handle_signals=False,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            max_line_size=settings.head_bytes,
+            max_field_size=settings.head_bytes,
+            shutdown_timeout=STOP_SECONDS,
+        )
+        self._listener: asyncio.Server | None = None
+        self._unwritten: int | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        assert self._listener is not None
+        return cast(int, self._listener.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Listen. Storage may be away: the server connects to it when it comes.
+
+        Raises:
+            OSError: the address cannot be listened on.
+        """
+        if hasattr(self._repository, "on_takeover"):
+            self._repository.on_takeover = self.chat.taken_over
+        await self._repository.start()
+        self.chat.start()
+        await self._runner.setup()
+        make_http = self._runner.server
+        assert make_http is not None
+        self._listener = await asyncio.get_running_loop().create_server(
+            lambda: Port(self.shared, cast("type[asyncio.Protocol]", make_http)),
+            self._settings.host,
+            self._settings.port,
+            backlog=BACKLOG,
+            family=socket.AF_UNSPEC,
+        )
+        self._tasks.spawn(self.shared.sweep(), name="sweep")
+        kept = "in Postgres" if self._settings.database_url else "in memory, until the server stops"
+        log.info("listening on http://%s:%d, messages are kept %s", self._settings.host, self.port, kept)
+
+    async def stop(self) -> int:
+        """Stop in order, each step with a deadline. Idempotent. Returns how many accepted writes were not stored."""
+        if self._unwritten is not None:
+            return self._unwritten
+        self._unwritten = 0
+        # 1. Nobody new; those who are here are refused new messages.
+        if self._listener is not None:
+            self._listener.close()
+        for head in tuple(self.shared.heads):
+            head.close()
+        # 2. Store what was accepted, and tell its authors.
+        self._unwritten = await self.chat.drain(self._settings.drain_seconds)
+        # 3. Say goodbye and close every connection; some do not answer.
+        self.chat.say_goodbye()
+        try:
+            async with asyncio.timeout(min(STOP_SECONDS, self._settings.close_seconds)):
+                while self.shared.connections:
+                    await self.shared.connection_gone()
+        except TimeoutError:
+            for connection in tuple(self.shared.connections):
+                connection.abort()
+        # 4. HTTP requests under way end; 5. tasks; 6. storage.
+        await self._runner.cleanup()
+        stuck = await self._tasks.close(STOP_SECONDS) + await self.chat.close(STOP_SECONDS)
+        if stuck:
+            log.error("these did not stop: %s", ", ".join(stuck))
+        await self._repository.close()
+        return self._unwritten
+
+
+def _chat_options(settings: Settings) -> ChatOptions:
+    try:
+        name = f"parley {version('parley')}"
+    except PackageNotFoundError:
+        name = "parley"
+    rate = settings.rate_limit_messages
+    return ChatOptions(
+        limits=Limits(
+            max_frame_bytes=settings.max_frame_bytes,
+            max_content_chars=settings.max_content_chars,
+            messages_per_second=rate,
+            messages_burst=max(1, round(rate * BURST_SECONDS)) if rate else 0,
+            max_rooms=settings.session_rooms,
+            resume_limit=settings.resume_limit,
+        ),
+        pool=PoolLimits(
+            workers=settings.workers,
+            batch=settings.batch,
+            queue_messages=settings.queue_messages,
+            queue_bytes=settings.queue_bytes,
+        ),
+        guests=settings.guests,
+        guest_role=settings.guest_role,
+        room_tail=settings.room_tail,
+        slow_high=settings.slow_bytes_high,
+        heartbeat=settings.heartbeat,
+        server=name,
+    )
+
+
+async def serve(settings: Settings) -> int:
+    """Run a server until SIGTERM or SIGINT. Returns the process's exit status: 0, or 1 when writes were lost."""
+    if not settings.jwt_secret:
+        log.warning("JWT_SECRET is not set: guests are strangers after a restart")
+    server = Server(settings)
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    try:
+        await server.start()
+        await stop.wait()
+        log.info("stopping")
+    finally:
+        unwritten = await server.stop()
+    if unwritten:
+        log.error("%d accepted messages were not written", unwritten)
+    return 1 if unwritten else 0

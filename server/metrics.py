@@ -1,0 +1,87 @@
+"""``/metrics``: the chat's counters in Prometheus' text format, read when scraped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import nlargest
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from chat.chat import Chat
+from chat.counters import Histogram
+
+# Rooms with a line of their own. All of them would be a label per room: unbounded (Prometheus, "Metric naming").
+LARGEST_ROOMS = 10
+
+
+class _ChatCollector(Collector):
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+
+    def collect(self) -> Iterator[Metric]:
+        chat, counters = self._chat, self._chat.counters
+        yield _gauge("connections", "WebSocket connections", len(chat.hub.sessions))
+        yield _gauge("rooms", "rooms somebody is in or that wait for storage", len(chat.hub.rooms))
+        largest = GaugeMetricFamily("parley_room_connections", "connections of the largest rooms", labels=["room"])
+        for room in nlargest(LARGEST_ROOMS, chat.hub.rooms.values(), key=lambda room: len(room.presence.sessions)):
+            largest.add_metric([room.name], len(room.presence.sessions))
+        yield largest
+        yield _counter("connections_opened", "WebSocket connections since the start", counters.connections_total)
+        yield _counter("messages_in", "messages accepted", counters.messages_in)
+        yield _counter("deliveries", "frames written to members of rooms", counters.deliveries)
+        yield _counter("acks", "messages acked", counters.acks)
+        yield _counter("retractions", "messages taken back", counters.retractions)
+        yield _counter("slow_members", "connections cut off because they did not read", counters.slow_members)
+        yield _counter("refused_rows", "writes that storage refused for themselves", counters.refused_rows)
+        yield _counter("store_retries", "batches tried again", counters.store_retries)
+        errors = CounterMetricFamily("parley_errors", "refusals by code", labels=["code"])
+        for code, count in counters.errors.items():
+            errors.add_metric([code], count)
+        yield errors
+        resumes = CounterMetricFamily("parley_resumes", "resumes", labels=["recovered"])
+        for recovered, count in counters.resumes.items():
+            resumes.add_metric([str(recovered).lower()], count)
+        yield resumes
+        depth = GaugeMetricFamily("parley_queue_depth", "writes that wait for storage", labels=["worker"])
+        for worker in chat.pool.workers:
+            depth.add_metric([worker.name], len(worker))
+        yield depth
+        yield _histogram(
+            "broadcast_latency_seconds", "from the first frame queued to the last write", counters.broadcast_latency
+        )
+        yield _histogram("batch_size", "writes in a batch", counters.batch_size)
+        yield _histogram("store_latency_seconds", "one transaction", counters.store_latency)
+        yield _histogram(
+            "ack_lag_seconds", "from taking a message to its ack, the oldest of each batch", counters.ack_lag
+        )
+        yield _gauge("ready", "1 when messages are taken and stored", float(chat.trouble() is None))
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"parley_{name}", text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(f"parley_{name}", text, value=value)
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> HistogramMetricFamily:
+    return HistogramMetricFamily(f"parley_{name}", text, buckets=histogram.buckets(), sum_value=histogram.sum)
+
+
+class Metrics:
+    """A registry of our own, so that several servers may live in one process."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_ChatCollector(chat))
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def render(self) -> tuple[bytes, str]:
+        """The text, and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST

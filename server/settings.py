@@ -1,0 +1,278 @@
+"""Every setting in one table, read in one place: the environment, and under it a ``.env`` file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from dotenv import dotenv_values
+
+
+class SettingError(Exception):
+    """A setting has a wrong value. The text is one line that names it and says what it takes, never the value."""
+
+
+class Setting(NamedTuple):
+    """One row: environment variable, what it takes, default, help, and how its text is read.
+
+    ``read`` takes the text and raises ValueError for a wrong one; ``kind`` completes "NAME takes ...".
+    """
+
+    name: str
+    kind: str
+    default: Any
+    help: str
+    read: Callable[[str], Any]
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return read
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = float(text)
+        if not math.isfinite(value) or not low <= value <= high:
+            raise ValueError
+        return value
+
+    return read
+
+
+def _flag(text: str) -> bool:
+    return {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}[
+        text.lower()
+    ]
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin not in ("*", "null") and (not parts.scheme or not parts.netloc or parts.path or parts.query):
+            raise ValueError
+    return origins
+
+
+def _database(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ValueError
+    return text
+
+
+def _word(text: str) -> str:
+    if not text.isidentifier():
+        raise ValueError
+    return text
+
+
+_MANY = 10**9
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("HOST", "an address", "127.0.0.1", "address to listen on; 0.0.0.0 for every one", str),
+    Setting("PORT", "a whole number from 0 to 65535", 8080, "port to listen on; 0 takes a free one", _whole(0, 65535)),
+    Setting(
+        "DATABASE_URL",
+        "postgresql://user:password@host:port/database",
+        "",
+        "where messages are kept; unset: in memory, unless DB_NAME is set",
+        _database,
+    ),
+    Setting("DB_HOST", "a host name", "localhost", "with DB_NAME, in place of DATABASE_URL", str),
+    Setting("DB_PORT", "a whole number from 1 to 65535", 5432, "with DB_NAME", _whole(1, 65535)),
+    Setting("DB_USER", "a user name", "postgres", "with DB_NAME", str),
+    Setting("DB_PASS", "a password", "", "with DB_NAME", str),
+    Setting("DB_NAME", "a database name", "", "the database, where DATABASE_URL is unset", str),
+    Setting(
+        "ALLOWED_ORIGINS",
+        "* or origins such as https://example.com, separated by commas",
+        ("*",),
+        "web pages that may connect; programs that send no Origin always may",
+        _origins,
+    ),
+    Setting("GUESTS", "on or off", True, "let people in without an account", _flag),
+    Setting("GUEST_ROLE", "a role", "member", "role of a guest in a room", _word),
+    Setting(
+        "JWT_SECRET", "a text, best of 32 characters or more", "", "signs tokens; unset: one made for this process", str
+    ),
+    Setting(
+        "MAX_FRAME_BYTES",
+        "a whole number from 1024 to 16777216",
+        65536,
+        "largest frame from a client, in bytes",
+        _whole(1024, 1 << 24),
+    ),
+    Setting(
+        "MAX_CONTENT_CHARS",
+        "a whole number from 1 to 1000000",
+        4000,
+        "longest message, in characters",
+        _whole(1, 10**6),
+    ),
+    Setting(
+        "RATE_LIMIT_MESSAGES",
+        "a number, 0 for no limit",
+        20.0,
+        "messages a second of one principal; three times that at once",
+        _number(0, 10**6),
+    ),
+    Setting(
+        "SESSION_ROOMS", "a whole number from 1 to 10000", 100, "rooms that one connection may be in", _whole(1, 10_000)
+    ),
+    Setting(
+        "ROOM_TAIL",
+        "a whole number from 0 to 100000",
+        500,
+        "messages a room keeps at hand for resume",
+        _whole(0, 100_000),
+    ),
+    Setting(
+        "RESUME_LIMIT",
+        "a whole number from 0 to 1000000",
+        5000,
+        "most missed messages that a resume brings",
+        _whole(0, 10**6),
+    ),
+    Setting(
+        "SLOW_BYTES_LOW",
+        "a whole number from 1024",
+        256 << 10,
+        "unread bytes above which a client gets no presence",
+        _whole(1024, _MANY),
+    ),
+    Setting(
+        "SLOW_BYTES_HIGH",
+        "a whole number from 1024",
+        1 << 20,
+        "unread bytes above which a client is cut off",
+        _whole(1024, _MANY),
+    ),
+    Setting(
+        "HEARTBEAT",
+        "seconds, above 0",
+        20.0,
+        "pause between pings; a client silent for three is dead",
+        _number(0.01, 3600),
+    ),
+    Setting("IDLE_TIMEOUT", "seconds, 0 for never", 0.0, "close who asked for nothing for so long", _number(0, 10**7)),
+    Setting(
+        "HEAD_BYTES",
+        "a whole number from 1024 to 1048576",
+        16 << 10,
+        "largest request head, in bytes",
+        _whole(1024, 1 << 20),
+    ),
+    Setting(
+        "HEAD_SECONDS", "seconds, above 0", 10.0, "time for a client to send its request head", _number(0.01, 3600)
+    ),
+    Setting("HELLO_SECONDS", "seconds, above 0", 10.0, "time to say hello where guests are off", _number(0.01, 3600)),
+    Setting(
+        "CLOSE_SECONDS",
+        "seconds, above 0",
+        5.0,
+        "time for a client to end a connection that was closed",
+        _number(0.01, 3600),
+    ),
+    Setting("WORKERS", "a whole number from 1 to 64", 4, "writers to storage", _whole(1, 64)),
+    Setting("BATCH", "a whole number from 1 to 10000", 500, "most messages in one transaction", _whole(1, 10_000)),
+    Setting(
+        "QUEUE_MESSAGES", "a whole number from 2", 20_000, "most messages that wait at one worker", _whole(2, _MANY)
+    ),
+    Setting(
+        "QUEUE_BYTES",
+        "a whole number from 65536",
+        64 << 20,
+        "most bytes that wait at one worker",
+        _whole(65536, 1 << 40),
+    ),
+    Setting("MEMORY_MESSAGES", "a whole number from 1", 10_000, "messages kept per room, in memory", _whole(1, _MANY)),
+    Setting("MEMORY_ROOMS", "a whole number from 1", 10_000, "rooms kept, in memory", _whole(1, _MANY)),
+    Setting(
+        "DRAIN_SECONDS", "seconds, above 0", 20.0, "time to store what is queued when stopping", _number(0.01, 3600)
+    ),
+    Setting(
+        "LOG_LEVEL",
+        "debug, info, warning or error",
+        "info",
+        "how much the log says",
+        lambda text: {"debug": "debug", "info": "info", "warning": "warning", "error": "error"}[text.lower()],
+    ),
+)
+
+
+class Settings:
+    """The values in force, by the name of the setting in lower case: ``settings.port``.
+
+    Raises:
+        SettingError: a value is wrong, alone or beside another.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._values: dict[str, Any] = {}
+        for setting in SETTINGS:
+            text = environment.get(setting.name, "").strip()
+            self._values[setting.name.lower()] = setting.default if not text else _read(setting, text)
+        if not self.database_url and self.db_name:
+            user, password = quote(self.db_user, safe=""), quote(self.db_pass, safe="")
+            host = f"[{self.db_host}]" if ":" in self.db_host else quote(self.db_host, safe="")
+            login = f"{user}:{password}" if password else user
+            self._values["database_url"] = f"postgresql://{login}@{host}:{self.db_port}/{quote(self.db_name, safe='')}"
+        if self.slow_bytes_high < self.slow_bytes_low:
+            raise SettingError("SLOW_BYTES_HIGH takes a whole number that is not below SLOW_BYTES_LOW")
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def _read(setting: Setting, text: str) -> Any:
+    try:
+        return setting.read(text)
+    except (ValueError, KeyError):
+        raise SettingError(f"{setting.name} takes {setting.kind}") from None
+
+
+def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **options: str | None) -> Settings:
+    """The settings of this process.
+
+    Args:
+        environment: usually ``os.environ``; wins over the file.
+        dotenv: a ``.env`` file; a missing one is as good as an empty one.
+        options: of the command line, by setting in lower case; they win over both, None leaves them out.
+
+    Raises:
+        SettingError: see `Settings`.
+    """
+    file = dotenv_values(dotenv) if dotenv is not None else {}
+    merged = {name: text for name, text in file.items() if text is not None} | dict(environment)
+    merged |= {name.upper(): text for name, text in options.items() if text is not None}
+    return Settings(merged)
+
+
+def show(value: object) -> str:
+    """A default as it stands in the table and in help."""
+    if value in ("", None):
+        return "unset"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def settings_help() -> str:
+    """The table of settings for ``--help``."""
+    width = max(len(setting.name) for setting in SETTINGS)
+    return "\n".join(f"  {s.name:<{width}}  {s.help} (takes {s.kind}; default {show(s.default)})" for s in SETTINGS)

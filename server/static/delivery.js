@@ -1,0 +1,127 @@
+import { Backoff } from "./backoff.js";
+import { newId, sentence } from "./protocol.js";
+
+/**
+ * @typedef {import("./outbox.js").Entry} Entry
+ * @typedef {import("./outbox.js").Outbox} Outbox
+ * @typedef {import("./protocol.js").Message} Message
+ * @typedef {import("./protocol.js").Refusal} Refusal
+ * @typedef {import("./protocol.js").User} User
+ * @typedef {import("./room.js").Room} Room
+ */
+
+/** So often the server may say "later" before a person is asked. */
+export const MAX_ATTEMPTS = 10;
+
+/**
+ * Gets the outbox delivered: in order within a room, again after "later", with the same id until the server has said
+ * yes or no. Sends through a function, so it knows no socket; no page.
+ */
+export class Delivery {
+  /** @type {Map<string, ReturnType<typeof setTimeout>>} */ #timers = new Map();
+
+  /**
+   * @param {{outbox: Outbox, send: (frame: object) => boolean, onChange: () => void}} options `onChange`: the outbox
+   *   has to be saved and shown
+   */
+  constructor({ outbox, send, onChange }) {
+    this.outbox = outbox;
+    this.send = send;
+    this.onChange = onChange;
+    this.maxFrameBytes = 65536;
+  }
+
+  /** Send what is due in a room that is joined. @param {Room} room @param {User} me */
+  flush(room, me) {
+    this.#adopt(room, me);
+    const { send, wakeAt } = this.outbox.due(room.name, Date.now());
+    for (const entry of send) if (entry.author.id === me.id) this.#send(entry);
+    clearTimeout(this.#timers.get(room.name));
+    if (wakeAt !== Infinity) {
+      this.#timers.set(room.name, setTimeout(() => this.flush(room, me), Math.max(0, wakeAt - Date.now())));
+    }
+  }
+
+  /** The connection is gone: nothing is sent until the next `flush`. */
+  onDisconnect() {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    this.outbox.onDisconnect();
+  }
+
+  /** A message appeared in a room: is it one of these? @param {Message} message @returns {boolean} */
+  onMessage(message) {
+    const entry = message.id === undefined ? undefined : this.outbox.get(message.id);
+    if (!entry || entry.author.id !== message.sender_id || entry.room !== message.room) return false;
+    entry.seq = message.seq;
+    return true;
+  }
+
+  /** The room was read anew: what is in it, and what is not any more? @param {Room} room */
+  onNewestPage(room) {
+    for (const entry of this.outbox.of(room.name)) entry.seq = room.find(entry.author.id, entry.id)?.seq ?? null;
+  }
+
+  /** @param {{room: string, seq: number}} retracted */
+  onRetracted({ room, seq }) {
+    for (const entry of this.outbox.of(room)) if (entry.seq === seq) entry.seq = null;
+  }
+
+  /** @param {string} id */
+  onAck(id) {
+    this.outbox.remove(id);
+    this.onChange();
+  }
+
+  /** @param {Entry} entry @param {Refusal} refusal */
+  onError(entry, refusal) {
+    entry.attempts += 1;
+    if (!refusal.retryable || entry.attempts >= MAX_ATTEMPTS) {
+      this.outbox.fail(entry, sentence(refusal));
+      // The server may hold this id for what it refused: another try is another message.
+      if (refusal.code === "conflict" || refusal.code === "not_stored") entry.id = newId("m-");
+    } else {
+      const backoff = new Backoff({ first: 500 });
+      backoff.tries = entry.attempts - 1;
+      const pause = Math.max((refusal.retry_after ?? 0) * 1000, backoff.next());
+      this.outbox.postpone(entry, sentence(refusal), Date.now() + pause);
+    }
+    this.onChange();
+  }
+
+  /** A person wants it sent after all. @param {Entry} entry @param {User} me */
+  retry(entry, me) {
+    Object.assign(entry, { state: "queued", reason: "", attempts: 0, retryAt: 0, author: me });
+    this.onChange();
+  }
+
+  /** @param {Entry} entry */
+  #send(entry) {
+    const frame = { type: "message", id: entry.id, room: entry.room, content: entry.content };
+    // The server closes the connection on a longer frame, and it would do so again and again.
+    if (new TextEncoder().encode(JSON.stringify(frame)).length + 20 > this.maxFrameBytes) {
+      this.outbox.fail(entry, "This message is longer than the server takes.");
+      return this.onChange();
+    }
+    if (!this.send(entry.tried ? { ...frame, resend: true } : frame)) return;
+    const first = !entry.tried;
+    Object.assign(entry, { state: "sent", tried: true, reason: "" });
+    if (first) this.onChange();
+  }
+
+  /**
+   * What was written by who I was before the server forgot: if the room has it, it arrived. If not, it is sent as
+   * mine, unless that would put it under another name: then a person decides.
+   * @param {Room} room @param {User} me
+   */
+  #adopt(room, me) {
+    const foreign = this.outbox.of(room.name).filter((entry) => entry.author.id !== me.id && entry.state !== "failed");
+    if (!foreign.length || !room.synced) return;
+    for (const entry of foreign) {
+      if (room.find(entry.author.id, entry.id)) this.outbox.remove(entry.id);
+      else if (entry.author.name === me.name) Object.assign(entry, { author: me, seq: null });
+      else this.outbox.fail(entry, `Written as ${entry.author.name}. “Retry” sends it as ${me.name}.`);
+    }
+    this.onChange();
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * What happened in a room besides messages, as lines between them. Of this visit only: the server does not keep them.
+ *
+ * @typedef {import("./protocol.js").User} User
+ * @typedef {{key: string, after: number, at: number, text?: string, came: Map<string, User>, went: Map<string, User>}}
+ *   Notice `after`: the seq of the message that it stands behind
+ */
+
+const KEPT = 100;
+
+export class Notices {
+  /** @type {Notice[]} */ list = [];
+  #made = 0;
+
+  /** @param {number} after @param {number} at @param {string} text */
+  say(after, at, text) {
+    this.#push({ key: "", after, at, text, came: new Map(), went: new Map() });
+  }
+
+  /**
+   * Comings and goings with no message between them are one line, and who came and went again within it is not in
+   * it: a page that reloads should not tell everybody twice.
+   * @param {number} after @param {number} at @param {{came: User[], went: User[]}} change
+   */
+  presence(after, at, { came, went }) {
+    if (!came.length && !went.length) return;
+    let notice = this.list.at(-1);
+    if (!notice || notice.text !== undefined || notice.after !== after) {
+      notice = this.#push({ key: "", after, at, came: new Map(), went: new Map() });
+    }
+    for (const user of went) if (!notice.came.delete(user.id)) notice.went.set(user.id, user);
+    for (const user of came) if (!notice.went.delete(user.id)) notice.came.set(user.id, user);
+    notice.at = at;
+    if (!notice.came.size && !notice.went.size) this.list.pop();
+  }
+
+  /** Drop what stands before the oldest message that is kept. @param {number} oldest */
+  trim(oldest) {
+    this.list = this.list.filter((notice) => notice.after >= oldest);
+  }
+
+  /** @param {Notice} notice */
+  #push(notice) {
+    this.#made += 1;
+    notice.key = `notice:${this.#made}`;
+    this.list.push(notice);
+    if (this.list.length > KEPT) this.list.shift();
+    return notice;
+  }
+}

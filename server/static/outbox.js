@@ -1,0 +1,107 @@
+/**
+ * What was written here and is not known to be stored. An entry leaves only by the server's `ack` or by the hand of
+ * the person who wrote it. No page, no socket, no clock: times come from the caller.
+ *
+ * @typedef {import("./protocol.js").User} User
+ * @typedef {{id: string, room: string, content: string, author: User, at: number, tried: boolean,
+ *   state: "queued"|"sent"|"failed", seq: number|null, reason: string, attempts: number, retryAt: number}} Entry
+ *   `tried`: it may have reached the server; `seq`: it was broadcast as this, but is not acked; `at`: when it was
+ *   written, `retryAt`: not to be sent again before, both in epoch milliseconds
+ */
+
+/** More than this and something is wrong that a person should see. */
+export const OUTBOX_LIMIT = 200;
+
+export class Outbox {
+  /** In the order of writing. @type {Entry[]} */ entries = [];
+
+  /** @param {unknown} saved what `toJSON` gave, from a store that anybody may have written to */
+  static from(saved) {
+    const outbox = new Outbox();
+    if (!Array.isArray(saved)) return outbox;
+    for (const entry of saved.slice(0, OUTBOX_LIMIT)) {
+      if (![entry?.id, entry?.room, entry?.content, entry?.author?.id].every((part) => typeof part === "string")) continue;
+      const failed = entry.state === "failed";
+      outbox.entries.push({
+        id: entry.id,
+        room: entry.room,
+        content: entry.content,
+        author: { id: entry.author.id, name: String(entry.author.name) },
+        at: Number(entry.at) || 0,
+        tried: entry.tried !== false,
+        state: failed ? "failed" : "queued",
+        seq: null,
+        reason: failed ? String(entry.reason) : "",
+        attempts: 0,
+        retryAt: 0,
+      });
+    }
+    return outbox;
+  }
+
+  toJSON() {
+    return this.entries.map(({ id, room, content, author, at, tried, state, reason }) => {
+      return { id, room, content, author, at, tried, state, reason };
+    });
+  }
+
+  get full() {
+    return this.entries.length >= OUTBOX_LIMIT;
+  }
+
+  /** @param {string} id @param {string} room @param {string} content @param {User} author @param {number} at */
+  add(id, room, content, author, at) {
+    const rest = { tried: false, state: /** @type {const} */ ("queued"), seq: null, reason: "", attempts: 0, retryAt: 0 };
+    this.entries.push({ id, room, content, author, at, ...rest });
+  }
+
+  /** @param {string} id */
+  get(id) {
+    return this.entries.find((entry) => entry.id === id);
+  }
+
+  /** @param {string} room */
+  of(room) {
+    return this.entries.filter((entry) => entry.room === room);
+  }
+
+  /** @param {string} id */
+  remove(id) {
+    this.entries = this.entries.filter((entry) => entry.id !== id);
+  }
+
+  /** The connection is gone: what was on its way may have arrived or not. */
+  onDisconnect() {
+    for (const entry of this.entries) if (entry.state === "sent") entry.state = "queued";
+  }
+
+  /**
+   * What to send next in a room, one at a time so that what one writes stays in order: the first that is neither
+   * seen in the room nor given up, unless it is on its way or has to wait. What was seen but not acked is only asked
+   * about (again, on a new connection) and holds nothing up.
+   * @param {string} room @param {number} now
+   * @returns {{send: Entry[], wakeAt: number}} `wakeAt`: when to ask again, or Infinity
+   */
+  due(room, now) {
+    const send = [];
+    for (const entry of this.entries) {
+      if (entry.room !== room || entry.state === "failed") continue;
+      if (entry.state === "queued") {
+        if (entry.retryAt > now) return { send, wakeAt: entry.retryAt };
+        send.push(entry);
+      }
+      if (entry.seq === null) break;
+    }
+    return { send, wakeAt: Infinity };
+  }
+
+  /** @param {Entry} entry @param {string} reason */
+  fail(entry, reason) {
+    Object.assign(entry, { state: "failed", reason, seq: null });
+  }
+
+  /** @param {Entry} entry @param {string} reason @param {number} at not before */
+  postpone(entry, reason, at) {
+    Object.assign(entry, { state: "queued", reason, retryAt: at });
+  }
+}

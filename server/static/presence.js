@@ -1,0 +1,36 @@
+/**
+ * Who is in a room: a snapshot, then changes taken as set operations (somebody may be named who is known already).
+ *
+ * @typedef {import("./protocol.js").User} User
+ */
+export class Presence {
+  /** @type {Map<string, User>} */ members = new Map();
+  count = 0;
+
+  /** The snapshot of `joined`. @param {User[]} members @param {number} count */
+  reset(members, count) {
+    this.members = new Map(members.map((user) => [user.id, user]));
+    this.count = count;
+  }
+
+  /**
+   * A `presence` event.
+   * @param {{joined?: User[], left?: User[], count: number}} event
+   * @returns {{came: User[], went: User[]}} who was not here before, and who was
+   */
+  apply({ joined = [], left = [], count }) {
+    const came = joined.filter((user) => !this.members.has(user.id));
+    const went = left.filter((user) => this.members.delete(user.id));
+    for (const user of joined) this.members.set(user.id, user);
+    this.count = count;
+    return { came, went };
+  }
+
+  /** Me first, then by name. @param {string | undefined} me @returns {User[]} */
+  list(me) {
+    const order = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
+    return [...this.members.values()].sort(
+      (a, b) => Number(b.id === me) - Number(a.id === me) || order.compare(a.name, b.name),
+    );
+  }
+}

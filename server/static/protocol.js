@@ -1,0 +1,82 @@
+/**
+ * The words of `parley.v1` that the page needs by name. See docs/protocol.md.
+ *
+ * @typedef {{id: string, name: string}} User
+ * @typedef {{room: string, seq: number, version: number, sender: string, sender_id: string, content: string,
+ *   timestamp: string, id?: string}} Message
+ * @typedef {{code: string, message: string, retryable: boolean, id?: string, room?: string, field?: string,
+ *   retry_after?: number}} Refusal
+ * @typedef {{max_frame_bytes: number, max_content_chars: number, max_rooms: number, history_limit: number,
+ *   name_chars: number}} Limits
+ */
+
+export const SUBPROTOCOL = "parley.v1";
+
+/** What holds until `welcome` says otherwise. @type {Limits} */
+export const DEFAULT_LIMITS = {
+  max_frame_bytes: 65536,
+  max_content_chars: 4000,
+  max_rooms: 100,
+  history_limit: 500,
+  name_chars: 64,
+};
+
+/**
+ * Address of the chat for a guest. Without a room: rooms are joined after `hello`, as who one was before.
+ * @param {{protocol: string, host: string}} location
+ * @param {string} name
+ */
+export function socketUrl(location, name) {
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  return `${scheme}//${location.host}/chat?u=${encodeURIComponent(name)}`;
+}
+
+/** Close codes 4100 to 4199 mean that the same would happen again. @param {number} code */
+export function mayReconnect(code) {
+  return code < 4100 || code > 4199;
+}
+
+/** @param {number} code @param {string} reason @returns {string} a sentence for people */
+export function closeSentence(code, reason) {
+  if (code === 4101) return "This server only lets people in who have an account, and this page has no way to sign in.";
+  if (code === 4102) return "The server refused this name.";
+  if (code === 4103) return "The server closed the connection because too much came from this page.";
+  return `The server closed the connection for good${reason ? ` (${reason})` : ""}.`;
+}
+
+/** The server's own sentence, made into one. @param {{message: string}} refusal */
+export function sentence({ message }) {
+  const text = String(message || "The server refused this").trim();
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
+}
+
+/**
+ * A new id of at most 64 characters. Not `crypto.randomUUID`: that one is missing on plain http beyond localhost.
+ * @param {string} prefix
+ */
+export function newId(prefix) {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return prefix + Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Characters as the server counts them: code points, not UTF-16 units. @param {string} text */
+export function countChars(text) {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+/**
+ * What a person typed, as it may be sent: without what the server refuses and nobody can see, and without blank
+ * lines around it. Indentation of the first line stays.
+ * @param {string} text
+ */
+export function cleanContent(text) {
+  return text
+    .replace(/\r\n?/g, "\n")
+    // Control characters other than newline and tab, and halves of surrogate pairs, which are not UTF-8.
+    // eslint-disable-next-line no-control-regex
+    .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]|\p{Surrogate}/gu, "")
+    .replace(/^(?:[ \t]*\n)+/, "")
+    .trimEnd();
+}

@@ -1,0 +1,168 @@
+import { Notices } from "./notices.js";
+import { Presence } from "./presence.js";
+
+/**
+ * @typedef {import("./protocol.js").Message} Message
+ * @typedef {import("./protocol.js").User} User
+ */
+
+/**
+ * This tab's copy of a room: a gapless piece of its log that ends at now. Everything comes in as frames of the
+ * protocol; nothing goes out. No page, no socket, no clock.
+ */
+export class Room {
+  /** Oldest first, by seq. @type {Message[]} */ messages = [];
+  /** @type {Map<string, Message>} */ #byId = new Map();
+  /** What came since the join that the newest page was asked for after; null when no page is awaited.
+   * @type {Message[] | null} */
+  #fresh = null;
+  /** @type {Set<number>} */ #gone = new Set();
+  #epoch = "";
+  #head = 0;
+
+  /** @type {"joining"|"joined"|"apart"} */ status = "apart";
+  /** Whether `messages` is the room's log as far as it reaches. */
+  loaded = false;
+  /** Whether everything up to the join has come: until then, a message that is not here may still be on its way. */
+  synced = false;
+  hasOlder = false;
+  /** The page before the oldest message: nothing, "loading", or what went wrong with it, for people. */
+  older = "";
+  /** What keeps the room from being entered or read, for people. */
+  trouble = "";
+  presence = new Presence();
+  notices = new Notices();
+  unread = 0;
+  /** The first message that nobody looked at: a line is drawn above it. @type {number | null} */
+  firstUnread = null;
+
+  /** @param {string} name */
+  constructor(name) {
+    this.name = name;
+  }
+
+  /** What to add to `join` so that what was missed comes, or nothing if the newest page has to be read. */
+  resume() {
+    return this.loaded ? { since: this.#head, epoch: this.#epoch } : {};
+  }
+
+  get last() {
+    return this.messages.at(-1)?.seq ?? 0;
+  }
+
+  get oldest() {
+    return this.messages[0]?.seq ?? 0;
+  }
+
+  /**
+   * @param {{epoch: string, head: number, recovered: boolean, members: User[], count: number}} joined
+   * @returns {boolean} whether the newest page has to be read with `history`
+   */
+  onJoined(joined) {
+    const resumed = this.loaded && joined.recovered;
+    this.status = "joined";
+    this.trouble = "";
+    this.synced = false;
+    this.presence.reset(joined.members, joined.count);
+    if (resumed) return false; // the head is taken from what follows: the connection may break before it came
+    this.#epoch = joined.epoch;
+    this.#head = joined.head;
+    this.loaded = false;
+    this.#fresh = [];
+    return true;
+  }
+
+  /** @param {{head: number}} synced */
+  onSynced(synced) {
+    this.#head = Math.max(this.#head, synced.head);
+    this.synced = true;
+  }
+
+  /**
+   * Insert or replace by seq; the newer version wins.
+   * @param {Message} message
+   * @returns {boolean} whether it is one that was not there
+   */
+  onMessage(message) {
+    this.#head = Math.max(this.#head, message.version);
+    this.#fresh?.push(message);
+    return this.#take(message);
+  }
+
+  /** @param {number} seq */
+  onRetracted(seq) {
+    this.#gone.add(seq);
+    const index = this.#find(seq);
+    const message = this.messages[index];
+    if (message?.seq !== seq) return;
+    this.messages.splice(index, 1);
+    if (message.id) this.#byId.delete(`${message.sender_id}/${message.id}`);
+  }
+
+  /**
+   * The newest page: it takes the place of everything that was here, but for what came after it was asked for.
+   * @param {{messages: Message[], has_older: boolean}} page
+   */
+  onNewestPage(page) {
+    const fresh = this.#fresh ?? [];
+    this.#fresh = null;
+    this.messages = [];
+    this.#byId.clear();
+    this.hasOlder = page.has_older;
+    this.loaded = this.synced = true;
+    for (const message of page.messages) if (!this.#gone.has(message.seq)) this.#upsert(message);
+    for (const message of fresh) this.#take(message);
+    this.notices.trim(this.oldest);
+  }
+
+  /** @param {{messages: Message[], has_older: boolean}} page right before `oldest` */
+  onOlderPage(page) {
+    for (const message of page.messages) if (!this.#gone.has(message.seq)) this.#upsert(message);
+    this.hasOlder = page.has_older;
+  }
+
+  /** The message that an author gave this id, if it is here. @param {string} senderId @param {string} id */
+  find(senderId, id) {
+    return this.#byId.get(`${senderId}/${id}`);
+  }
+
+  /** Keep the newest `keep` messages once there are more than `most`. The rest is history, to be read again. */
+  trim(most = 1000, keep = 500) {
+    if (this.messages.length <= most) return;
+    for (const message of this.messages.splice(0, this.messages.length - keep)) {
+      if (message.id) this.#byId.delete(`${message.sender_id}/${message.id}`);
+    }
+    this.hasOlder = true;
+    this.notices.trim(this.oldest);
+  }
+
+  /** @param {Message} message */
+  #take(message) {
+    if (this.#gone.has(message.seq)) return false;
+    // A change to a message of a page that was not read: inserted, it would pretend that all between was read too.
+    if (this.loaded && this.hasOlder && message.seq < this.oldest) return false;
+    return this.#upsert(message);
+  }
+
+  /** The index of `seq`, or of the first message behind it. @param {number} seq */
+  #find(seq) {
+    let [low, high] = [0, this.messages.length];
+    if (seq > this.last) return high; // nearly always: it is new
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.messages[middle].seq < seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** @param {Message} message */
+  #upsert(message) {
+    const index = this.#find(message.seq);
+    const known = this.messages[index]?.seq === message.seq ? this.messages[index] : undefined;
+    if (known && known.version >= message.version) return false;
+    this.messages.splice(index, known ? 1 : 0, message);
+    if (message.id) this.#byId.set(`${message.sender_id}/${message.id}`, message);
+    return !known;
+  }
+}

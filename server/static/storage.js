@@ -1,0 +1,80 @@
+/**
+ * What this tab remembers across a reload, as JSON in `sessionStorage`: a person per tab, so nothing is shared.
+ * The one thing that all tabs share is the name that the form suggests.
+ */
+
+const PREFIX = "parley.";
+
+/** @typedef {Pick<TabStore, "get"|"set"|"remove">} Store */
+
+export class TabStore {
+  /** What the browser would not take, kept at least until the page goes. @type {Map<string, string>} */
+  #memory = new Map();
+
+  /** @param {() => Storage} [area] may throw: reading `sessionStorage` does where a person has switched it off */
+  constructor(area = () => globalThis.sessionStorage) {
+    this.area = area;
+  }
+
+  /** @param {string} key @returns {any} null if there is nothing, or nothing that can be read */
+  get(key) {
+    const kept = this.#memory.get(key);
+    try {
+      return JSON.parse(kept ?? this.area().getItem(PREFIX + key) ?? "null");
+    } catch {
+      return null;
+    }
+  }
+
+  /** @param {string} key @param {unknown} value @returns {boolean} whether it will be there after a reload */
+  set(key, value) {
+    const text = JSON.stringify(value);
+    try {
+      this.area().setItem(PREFIX + key, text);
+      this.#memory.delete(key);
+      return true;
+    } catch {
+      this.#memory.set(key, text); // full, or switched off
+      return false;
+    }
+  }
+
+  /** @param {string} key */
+  remove(key) {
+    this.#memory.delete(key);
+    try {
+      this.area().removeItem(PREFIX + key);
+    } catch {
+      // switched off: there was nothing
+    }
+  }
+
+  /** Forget everything: this tab is a copy of another one. */
+  clear() {
+    this.#memory.clear();
+    try {
+      const area = this.area();
+      for (const key of Object.keys(area)) if (key.startsWith(PREFIX)) area.removeItem(key);
+    } catch {
+      // switched off: there was nothing
+    }
+  }
+}
+
+/** @returns {string} the name that was used last in this browser */
+export function rememberedName() {
+  try {
+    return localStorage.getItem(`${PREFIX}name`) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+/** @param {string} name */
+export function rememberName(name) {
+  try {
+    localStorage.setItem(`${PREFIX}name`, name);
+  } catch {
+    // a suggestion less
+  }
+}

@@ -1,0 +1,81 @@
+import { newId } from "./protocol.js";
+
+/**
+ * A tab's own id, held by one living page. Duplicating a tab (or `window.open`) copies `sessionStorage`, and two pages
+ * with one identity and one outbox would send each other's messages. So a page claims the id it finds: by a Web Lock,
+ * which the browser frees when the page goes, and, where locks are missing (plain http beyond localhost), by asking
+ * the other tabs.
+ */
+
+const ASK_WAIT = 250; // other tabs answer within a task; without locks only silence tells that nobody does
+const LOCK_WAIT = 3000; // a page that is just being unloaded still holds the lock for a moment, and does not answer
+const CHANNEL = "parley.tab";
+
+/**
+ * @typedef {import("./storage.js").TabStore} TabStore
+ */
+
+/**
+ * Claim this tab's id for as long as the page lives.
+ * @param {TabStore} store cleared if it turns out to be the copy of a living tab's
+ * @returns {Promise<boolean>} whether it was a copy
+ */
+export async function claimTab(store) {
+  const id = store.get("tab");
+  const known = typeof id === "string";
+  if (known && (await claim(id))) return false;
+  if (known) store.clear();
+  const fresh = newId("t-");
+  store.set("tab", fresh);
+  await claim(fresh);
+  return known;
+}
+
+/** @param {string} id @returns {Promise<boolean>} whether it is ours */
+async function claim(id) {
+  const given = new AbortController();
+  const channel = typeof BroadcastChannel === "function" ? new BroadcastChannel(CHANNEL) : null;
+  const nonce = newId("");
+  let settled = false;
+  const taken = new Promise((resolve) => {
+    channel?.addEventListener("message", ({ data }) => {
+      if (data?.id !== id || data.nonce === nonce) return;
+      // Of two that ask at once, the lock knows the first; without locks it is the smaller nonce.
+      const first = settled || (!navigator.locks && nonce < data.nonce);
+      if (data.type === "claim" && first) channel.postMessage({ type: "taken", id, nonce });
+      if (data.type === "taken" && !settled) resolve(false);
+    });
+  });
+  const free = navigator.locks ? lock(id, given.signal) : wait(ASK_WAIT, true);
+  channel?.postMessage({ type: "claim", id, nonce });
+  const mine = await Promise.race([free, taken, wait(LOCK_WAIT, !navigator.locks)]);
+  settled = mine;
+  const release = () => {
+    channel?.close();
+    given.abort();
+  };
+  if (!mine) release();
+  else addEventListener("pagehide", release, { once: true });
+  return mine;
+}
+
+/**
+ * @param {string} id
+ * @param {AbortSignal} signal gives the lock back, or gives up waiting for it
+ * @returns {Promise<boolean>} resolved when the lock is ours
+ */
+function lock(id, signal) {
+  return new Promise((resolve) => {
+    const held = () =>
+      new Promise((free) => {
+        signal.addEventListener("abort", free);
+        resolve(true);
+      });
+    navigator.locks.request(`parley.tab.${id}`, { signal }, held).catch(() => {}); // only ever rejected by `signal`
+  });
+}
+
+/** @param {number} ms @param {boolean} value @returns {Promise<boolean>} */
+function wait(ms, value) {
+  return new Promise((resolve) => setTimeout(() => resolve(value), ms));
+}

@@ -1,0 +1,155 @@
+import { Backoff } from "./backoff.js";
+import { SUBPROTOCOL, mayReconnect, newId } from "./protocol.js";
+
+const CONNECT_WAIT = 10000; // a handshake may hang for minutes in a network that swallows packets
+const PONG_WAIT = 10000;
+const PROBE_WAIT = 4000; // after waking up, when a dead connection is likely
+const STABLE = 10000; // a connection that lived this long starts the backoff anew
+
+/**
+ * @typedef {{name: "idle"|"connecting"|"open"|"waiting"|"stopped", until?: number, code?: number, reason?: string}}
+ *   ConnectionState `until`: epoch milliseconds of the next try while waiting
+ */
+
+/**
+ * One connection that is kept up: opens the socket, finds out when it is dead, and comes back with backoff. Knows
+ * frames as objects and nothing of what they mean, but for `ping`; knows no page.
+ */
+export class Transport {
+  /** @type {WebSocket | null} */ #socket = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  #backoff = new Backoff();
+  /** @type {number | null} */ #told = null;
+  #openedAt = 0;
+  #heardAt = 0;
+  #pingedAt = 0;
+
+  /** Milliseconds of silence after which a `ping` is sent; `welcome` has the server's rhythm. */
+  heartbeat = 20000;
+
+  /**
+   * @param {{url: () => string, onState: (state: ConnectionState) => void, onFrame: (frame: any) => void,
+   *   WebSocket?: typeof WebSocket}} options
+   */
+  constructor({ url, onState, onFrame, WebSocket = globalThis.WebSocket }) {
+    this.url = url;
+    this.onState = onState;
+    this.onFrame = onFrame;
+    this.WebSocket = WebSocket;
+    /** @type {ConnectionState} */
+    this.state = { name: "idle" };
+  }
+
+  /** Open a connection now, dropping the one there was. */
+  connect() {
+    this.#drop();
+    this.#set({ name: "connecting" });
+    /** @type {WebSocket} */
+    let socket;
+    try {
+      socket = new this.WebSocket(this.url(), SUBPROTOCOL);
+    } catch {
+      return this.#retry(0, "");
+    }
+    this.#socket = socket;
+    this.#timer = setTimeout(() => this.#lost(0, "no answer"), CONNECT_WAIT);
+    socket.onopen = () => {
+      this.#openedAt = this.#heardAt = Date.now();
+      this.#set({ name: "open" });
+      this.#watch(this.heartbeat);
+    };
+    socket.onmessage = (event) => this.#hear(event.data);
+    socket.onclose = (event) => this.#lost(event.code, event.reason);
+  }
+
+  /** Close for good: nothing is tried again until `connect`. @param {string} [reason] */
+  stop(reason = "") {
+    this.#drop();
+    this.#set({ name: "stopped", code: 1000, reason });
+  }
+
+  /** @param {object} frame @returns {boolean} whether it was handed to an open socket, not whether it arrived */
+  send(frame) {
+    if (this.#socket?.readyState !== 1) return false;
+    this.#socket.send(JSON.stringify(frame));
+    return true;
+  }
+
+  /** The server told when to come back: that replaces the next pause. @param {number} seconds */
+  comeBackAfter(seconds) {
+    this.#told = Math.max(0, seconds) * 1000;
+  }
+
+  /** Something changed (network, tab in front): try now if waiting, make sure of the connection if there is one. */
+  wake() {
+    if (this.state.name === "waiting") this.connect();
+    else if (this.state.name === "open") this.#ping(PROBE_WAIT);
+  }
+
+  /** @param {unknown} text */
+  #hear(text) {
+    this.#heardAt = Date.now();
+    let frame;
+    try {
+      frame = JSON.parse(String(text));
+    } catch {
+      return; // not of this protocol; a later frame may be
+    }
+    if (frame && typeof frame === "object") this.onFrame(frame);
+  }
+
+  /** After `pause` ms: heard something since? Then wait on, else ask. @param {number} pause */
+  #watch(pause) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const silent = Date.now() - this.#heardAt;
+      if (silent < this.heartbeat) this.#watch(this.heartbeat - silent);
+      else this.#ping(PONG_WAIT);
+    }, pause);
+  }
+
+  /** @param {number} wait */
+  #ping(wait) {
+    this.#pingedAt = Date.now();
+    this.send({ type: "ping", id: newId("p-") });
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#heardAt < this.#pingedAt) this.#lost(0, "silent");
+      else this.#watch(this.heartbeat);
+    }, wait);
+  }
+
+  /** @param {number} code @param {string} reason */
+  #lost(code, reason) {
+    const stable = this.#openedAt > 0 && Date.now() - this.#openedAt > STABLE;
+    this.#drop();
+    if (stable) this.#backoff.reset();
+    if (mayReconnect(code)) this.#retry(code, reason);
+    else this.#set({ name: "stopped", code, reason });
+  }
+
+  /** @param {number} code @param {string} reason */
+  #retry(code, reason) {
+    const pause = this.#told ?? this.#backoff.next();
+    this.#told = null;
+    this.#timer = setTimeout(() => this.connect(), pause);
+    this.#set({ name: "waiting", until: Date.now() + pause, code, reason });
+  }
+
+  /** Forget the socket at once: the closing handshake of a dead connection may take a minute. */
+  #drop() {
+    clearTimeout(this.#timer);
+    this.#openedAt = 0;
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  /** @param {ConnectionState} state */
+  #set(state) {
+    this.state = state;
+    this.onState(state);
+  }
+}

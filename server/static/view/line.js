@@ -1,0 +1,152 @@
+import { avatar, initials, tint } from "./avatar.js";
+import { el, icon, setText } from "./dom.js";
+import { isOnlyEmoji, withLinks } from "./text.js";
+import { dayText, exactText, secondsText, timeText } from "./time.js";
+
+/**
+ * One line of the log as an element: made once, then brought up to date in place, so that a screen reader does not
+ * read a message again because its tick came.
+ *
+ * @typedef {import("../timeline.js").Line} Line
+ * @typedef {import("../timeline.js").MessageLine} MessageLine
+ * @typedef {import("../timeline.js").NoticeLine} NoticeLine
+ * @typedef {{retry: (id: string) => void, discard: (id: string) => void}} Actions
+ */
+
+const STATES = {
+  sent: { label: "Sent", icon: /** @type {const} */ ("sent") },
+  shown: { label: "Sent, not stored yet", icon: /** @type {const} */ ("waiting") },
+  sending: { label: "Sending", icon: /** @type {const} */ ("waiting") },
+  queued: { label: "Waiting to be sent", icon: /** @type {const} */ ("waiting") },
+  failed: { label: "Not sent", icon: /** @type {const} */ ("failed") },
+};
+const NAMES_TOLD = 3;
+
+/** @param {Line} line @param {Actions} actions @returns {HTMLElement} */
+export function makeLine(line, actions) {
+  if (line.kind === "message") return makeMessage(line, actions);
+  if (line.kind === "day") {
+    const time = el("time", { datetime: new Date(line.at).toISOString() });
+    return el("div", { class: "day", role: "separator" }, time);
+  }
+  if (line.kind === "unread") return el("div", { class: "unread-line", role: "separator" }, el("span", {}, "New"));
+  return el("div", { class: "notice" }, el("span", { class: "notice-text" }), el("time", { class: "notice-time" }));
+}
+
+/** @param {HTMLElement & {line?: Line}} element @param {Line} line @param {Actions} actions */
+export function updateLine(element, line, actions) {
+  const before = element.line;
+  element.line = line;
+  if (line.kind === "message") updateMessage(element, line, before, actions);
+  if (line.kind === "day") {
+    const text = dayText(line.at);
+    setText(/** @type {Element} */ (element.firstElementChild), text);
+    if (element.getAttribute("aria-label") !== text) element.setAttribute("aria-label", text);
+  }
+  if (line.kind === "unread") element.setAttribute("aria-label", "New messages");
+  if (line.kind === "notice") updateNotice(element, line);
+}
+
+/** @param {MessageLine} line @param {Actions} actions */
+function makeMessage(line, actions) {
+  const element = el(
+    "div",
+    { class: "msg" },
+    avatar(line.author, line.name),
+    el(
+      "div",
+      { class: "body" },
+      el("div", { class: "head" }, el("bdi", { class: "name" }), " ", el("time", { class: "time" })),
+      el(
+        "div",
+        { class: "bubble" },
+        el("div", { class: "text", dir: "auto" }),
+        line.own ? el("span", { class: "tick", role: "img" }) : "",
+        el("time", { class: "when", "aria-hidden": "true" }),
+      ),
+    ),
+  );
+  tint(element, line.author);
+  return element;
+}
+
+/** @param {any} element @param {MessageLine} line @param {Line | undefined} before @param {Actions} actions */
+function updateMessage(element, line, before, actions) {
+  const old = before?.kind === "message" ? before : undefined;
+  element.className = ["msg", line.own && "own", line.start && "start", line.end && "end"].filter(Boolean).join(" ");
+  if (line.seq !== null) element.dataset.seq = String(line.seq);
+  if (old?.author !== line.author) tint(element, line.author);
+  if (old?.name !== line.name || old?.own !== line.own) {
+    setText(element.querySelector(".avatar"), initials(line.name));
+    const name = element.querySelector(".name");
+    setText(name, line.own ? "You" : line.name);
+    name.title = line.own ? line.name : "";
+  }
+  if (old?.at !== line.at) {
+    const [time, when] = element.querySelectorAll("time");
+    setText(time, timeText(line.at));
+    setText(when, secondsText(line.at));
+    time.dateTime = when.dateTime = new Date(line.at).toISOString();
+    time.title = when.title = exactText(line.at);
+  }
+  if (old?.text !== line.text) {
+    const text = element.querySelector(".text");
+    text.replaceChildren(...withLinks(line.text));
+    text.classList.toggle("jumbo", isOnlyEmoji(line.text));
+  }
+  if (line.own) updateDelivery(element, line, actions);
+}
+
+/** @param {any} element @param {MessageLine} line @param {Actions} actions */
+function updateDelivery(element, line, actions) {
+  const tick = element.querySelector(".tick");
+  if (!tick) return; // it was somebody else's when it was drawn
+  const { state, entry } = line;
+  if (element.dataset.state !== state) {
+    element.dataset.state = state;
+    tick.setAttribute("aria-label", STATES[state].label);
+    tick.title = STATES[state].label;
+    tick.replaceChildren(icon(STATES[state].icon));
+  }
+  const reason = state === "sent" || state === "shown" ? "" : (entry?.reason ?? "");
+  if (element.dataset.reason === reason + state) return;
+  element.dataset.reason = reason + state;
+  element.querySelector(".foot")?.remove();
+  if (!reason || !entry) return;
+  const foot = el("div", { class: "foot" }, el("span", { class: "reason" }));
+  foot.firstChild.textContent = state === "failed" ? `Not sent. ${reason}` : `${reason} Trying again…`;
+  if (state === "failed") {
+    foot.append(
+      el("button", { type: "button", class: "link", click: () => actions.retry(entry.id) }, "Retry"),
+      el("button", { type: "button", class: "link", click: () => actions.discard(entry.id) }, "Discard"),
+    );
+  }
+  element.querySelector(".body").append(foot);
+}
+
+/** @param {HTMLElement} element @param {NoticeLine} line */
+function updateNotice(element, { notice, at }) {
+  const told = notice.text ?? `${[...notice.came.keys()]}/${[...notice.went.keys()]}`;
+  if (element.dataset.told === told) return;
+  element.dataset.told = told;
+  const [text, time] = /** @type {any} */ (element.children);
+  text.replaceChildren();
+  if (notice.text !== undefined) text.append(notice.text);
+  if (notice.came.size) text.append(...names([...notice.came.values()]), " came in");
+  if (notice.came.size && notice.went.size) text.append(" · ");
+  if (notice.went.size) text.append(...names([...notice.went.values()]), " left");
+  setText(time, timeText(at));
+  time.dateTime = new Date(at).toISOString();
+  time.title = exactText(at);
+}
+
+/** @param {{name: string}[]} users @returns {(Node | string)[]} "ann, bob and 3 others" */
+function names(users) {
+  const told = users.slice(0, users.length === NAMES_TOLD + 1 ? NAMES_TOLD + 1 : NAMES_TOLD);
+  const rest = users.length - told.length;
+  const parts = told.map((user) => el("bdi", {}, user.name));
+  return parts.flatMap((part, i) => {
+    if (i === 0) return [part];
+    return [i === parts.length - 1 && !rest ? " and " : ", ", part];
+  }).concat(rest ? [` and ${rest} others`] : []);
+}

@@ -1,0 +1,51 @@
+"""The one place that chooses a backend, and the only one that imports them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from storage.repository import Repository
+
+
+def open_repository(
+    url: str | None,
+    *,
+    memory_messages: int = 10_000,
+    memory_rooms: int = 10_000,
+    read_connections: int = 4,
+    connect_seconds: float = 5.0,
+    read_seconds: float = 5.0,
+    write_seconds: float = 30.0,
+    close_seconds: float = 5.0,
+) -> Repository:
+    """The repository behind ``url``; nothing is connected before its ``start``.
+
+    Args:
+        url: ``postgresql://user:password@host:port/database``; None or empty for memory.
+        memory_messages: messages kept per room (memory only).
+        memory_rooms: rooms kept (memory only).
+        read_connections: connections for reads (Postgres only); each writer has one more of its own.
+        connect_seconds: how long an attempt to connect may take.
+        read_seconds: how long a read may take, waiting for a connection included.
+        write_seconds: how long a batch may take.
+        close_seconds: how long ``close`` may take.
+
+    Raises:
+        ValueError: the URL is of another kind; its text never repeats the URL, which holds a password.
+    """
+    if not url:
+        from storage.memory import MemoryRepository
+
+        return MemoryRepository(memory_messages=memory_messages, memory_rooms=memory_rooms)
+    if urlsplit(url).scheme not in ("postgresql", "postgres"):
+        raise ValueError("takes postgresql://user:password@host:port/database, or nothing to keep messages in memory")
+    from storage.postgres.repository import PostgresRepository
+
+    return PostgresRepository(
+        url,
+        read_connections=read_connections,
+        connect_seconds=connect_seconds,
+        read_seconds=read_seconds,
+        write_seconds=write_seconds,
+        close_seconds=close_seconds,
+    )

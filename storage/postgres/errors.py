@@ -1,0 +1,79 @@
+"""The border: what psycopg, its pool, the network and time raise, as the two words of the port. The cause is kept.
+
+Told apart by class first: psycopg refuses a text with NUL by itself, a `DataError` without SQLSTATE.
+"""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import errors
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
+
+from storage.repository import BatchRefused, StorageError, StorageUnavailable
+
+# A row that is refused for itself. ProgramLimitExceeded (54000) is an OperationalError to psycopg, but what it names
+# here is one value too long for an index; UnicodeEncodeError is a lone surrogate, which has no UTF-8.
+REFUSALS = (psycopg.DataError, psycopg.IntegrityError, errors.ProgramLimitExceeded, UnicodeEncodeError)
+
+# Everything else that may come out of a call. Not Exception: a mistake in our own code must look like one.
+FAILURES = (psycopg.Error, PoolClosed, PoolTimeout, TooManyRequests, OSError, TimeoutError)
+
+# By SQLSTATE, else by its class (the first two characters). PostgreSQL's manual, appendix A.
+_WORDS = {
+    "08": "the connection to Postgres failed",
+    "23": "Postgres refused a row",
+    "25006": "the database is read-only",
+    "28": "Postgres does not let this user in",
+    "3D000": "the database does not exist",
+    "40": "Postgres rolled the transaction back",
+    "42501": "the database user lacks a right",
+    "42P01": "a table is missing, the database was changed behind Parley's back",
+    "42703": "a column is missing, the database was changed behind Parley's back",
+    "53100": "the database server's disk is full",
+    "53200": "the database server is out of memory",
+    "53300": "Postgres has no connection left",
+    "55P03": "a lock was not free in time",
+    "57014": "Postgres did not finish in time",
+    "57P01": "Postgres is shutting down",
+    "57P02": "Postgres crashed and is recovering",
+    "57P03": "Postgres is starting up",
+    "58": "the database server's own files failed",
+}
+
+
+def words_for(error: BaseException) -> str:
+    """One line for an operator: what is wrong in plain words, then what Postgres said."""
+    said = _said(error)
+    if isinstance(error, PoolTimeout):
+        return "no connection to Postgres was free in time"
+    if isinstance(error, TooManyRequests):
+        return "too many reads are waiting for a connection to Postgres"
+    if isinstance(error, PoolClosed):
+        return "the storage is closed"
+    if isinstance(error, TimeoutError):
+        return "Postgres did not answer in time"
+    if isinstance(error, psycopg.Error):
+        state = error.sqlstate or ""
+        words = _WORDS.get(state) or _WORDS.get(state[:2])
+        if words is None:
+            words = "the connection to Postgres failed" if isinstance(error, psycopg.OperationalError) else "Postgres"
+        return f"{words}: {said}"
+    return f"the connection to Postgres failed: {said}"
+
+
+def unavailable(error: BaseException) -> StorageUnavailable:
+    """The failure of a read or of anything but a row: try again later."""
+    return StorageUnavailable(words_for(error))
+
+
+def translated(error: BaseException) -> StorageError:
+    """The failure of a write: `BatchRefused` when a row is refused for itself, otherwise `StorageUnavailable`."""
+    if isinstance(error, REFUSALS):
+        return BatchRefused(_said(error))
+    return unavailable(error)
+
+
+def _said(error: BaseException) -> str:
+    """One line. Of Postgres' own errors only the first: what follows it quotes the row, and logs are not for messages."""
+    said = (error.diag.message_primary if isinstance(error, psycopg.Error) else None) or str(error)
+    return " ".join(said.split()) or type(error).__name__

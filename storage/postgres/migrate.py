@@ -1,0 +1,138 @@
+"""Bringing the schema up to date: numbered SQL files, each applied once, whoever starts first.
+
+MigrationError: the database and the files do not belong together; trying again does not help, an operator does
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from storage.postgres import sql
+from storage.postgres.session import Connection, value
+
+FOLDER = Path(__file__).with_name("migrations")
+_FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+
+# Made by the runner itself: it must be there before the first file can be recorded.
+_CREATE = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version    integer PRIMARY KEY,
+    name       text NOT NULL,
+    checksum   text NOT NULL,
+    applied_at timestamptz NOT NULL
+)
+"""
+
+
+class MigrationError(Exception):
+    """The text names the file and says what is wrong with it, for an operator."""
+
+
+class MigrationsBusyError(Exception):
+    """Another server is applying migrations now: try again in a moment."""
+
+
+class Migration(NamedTuple):
+    """One file: ``NNNN_name.sql``, its SQL, and the SHA-256 of it with ``\\n`` line ends (git may change those)."""
+
+    version: int
+    name: str
+    text: str
+    checksum: str
+
+    @property
+    def file(self) -> str:
+        return f"{self.version:04d}_{self.name}.sql"
+
+
+def load_migrations(folder: Path = FOLDER) -> list[Migration]:
+    """The files of ``folder`` in order.
+
+    Raises:
+        MigrationError: a file that is not named ``NNNN_name.sql``, a number twice, a gap.
+    """
+    found: list[Migration] = []
+    for path in sorted(folder.glob("*.sql")):
+        match = _FILE_NAME.fullmatch(path.name)
+        if match is None:
+            raise MigrationError(f"migration {path.name} is not named NNNN_name.sql")
+        text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
+        found.append(Migration(int(match[1]), match[2], text, sha256(text.encode()).hexdigest()))
+    for expected, migration in enumerate(found, start=1):
+        if migration.version < expected:
+            raise MigrationError(f"migration {migration.file} has the number of {found[expected - 2].file}")
+        if migration.version > expected:
+            raise MigrationError(f"migration {migration.file} comes after a gap: there is no {expected:04d}")
+    return found
+
+
+async def pending(connection: Connection, migrations: list[Migration]) -> list[Migration]:
+    """Those still to be applied; reads only.
+
+    Raises:
+        MigrationError: the database has one that is unknown here (a newer Parley made it), or one whose file was
+            edited or renamed after it was applied, or it is not UTF-8.
+        psycopg.Error: as it comes.
+    """
+    encoding = await value(connection, sql.ENCODING)
+    if encoding != "UTF8":
+        raise MigrationError(f"the database is encoded as {encoding}, Parley needs UTF8")
+    if not await value(connection, sql.HAS_MIGRATIONS):
+        return migrations
+    applied = await (await connection.execute(sql.APPLIED)).fetchall()
+    known = {migration.version: migration for migration in migrations}
+    for expected, (version, name, checksum) in enumerate(applied, start=1):
+        label = f"{version:04d}_{name}.sql"
+        migration = known.get(version)
+        if migration is None:
+            raise MigrationError(f"the database has migration {label}, which is unknown here: a newer Parley made it")
+        if migration.name != name:
+            raise MigrationError(f"migration {migration.file} was applied under the name {label}")
+        if migration.checksum != checksum:
+            raise MigrationError(f"migration {migration.file} was edited after it was applied")
+        if version != expected:
+            raise MigrationError(f"the database has migration {label}, but not number {expected:04d} before it")
+    return migrations[len(applied) :]
+
+
+async def migrate(connection: Connection, migrations: list[Migration] | None = None) -> list[str]:
+    """Apply what is pending, each file in a transaction of its own, and return the names of the files applied.
+
+    Safe to run from several servers at once: an advisory lock lets one in at a time.
+
+    Raises:
+        MigrationError: as :func:`pending`.
+        MigrationsBusyError: another server is at it.
+        psycopg.Error: a file failed, and left nothing behind; its name is added as a note.
+    """
+    migrations = load_migrations() if migrations is None else migrations
+    if not await pending(connection, migrations):
+        return []
+    if not await value(connection, sql.TRY_LOCK, key=sql.MIGRATION_LOCK):
+        raise MigrationsBusyError
+    try:
+        todo = await pending(connection, migrations)  # again: they may have been applied before we had the lock
+        await connection.execute(_CREATE)
+        for migration in todo:
+            await _apply(connection, migration)
+    finally:
+        if not connection.closed:
+            await connection.execute(sql.UNLOCK, {"key": sql.MIGRATION_LOCK})
+    return [migration.file for migration in todo]
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    values = {"version": migration.version, "name": migration.name, "checksum": migration.checksum}
+    try:
+        async with connection.transaction():
+            # A migration of a large table takes as long as it takes.
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            # Several statements in one text, which only works without parameters.
+            await connection.execute(migration.text.encode())
+            await connection.execute(sql.RECORD_MIGRATION, values)
+    except Exception as error:
+        error.add_note(f"in migration {migration.file}")
+        raise

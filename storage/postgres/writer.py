@@ -1,0 +1,274 @@
+"""A writer with a connection of its own: batches in, one transaction each, one statement for each run of a kind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from itertools import groupby
+from typing import Any, Protocol
+
+import msgspec
+import psycopg
+from msgspec import Struct
+from psycopg.types.json import Json
+
+from model.message import Message, body_hash
+from storage.postgres import sql
+from storage.postgres.errors import FAILURES, REFUSALS, translated
+from storage.postgres.lease import Tenure
+from storage.postgres.session import Connection, abort, bounded
+from storage.repository import (
+    STORED,
+    Duplicate,
+    InsertMessage,
+    InsertRoom,
+    Outcome,
+    Refused,
+    StorageUnavailable,
+    Write,
+)
+from utils.words import cut_words
+
+log = logging.getLogger(__name__)
+
+_encode = msgspec.json.Encoder().encode
+
+# Rooms that a connection has seen in the table, so that it looks each one up once. Above this many it starts again.
+_KNOWN_ROOMS = 100_000
+
+
+class _MessageRow(Struct, gc=False):
+    """One element of ``%(rows)s``, named as `sql.INSERT_MESSAGES` and the look-ups name them."""
+
+    room_id: int
+    seq: int
+    created_at: str
+    sender_id: str
+    sender: str
+    client_id: str | None
+    content: str
+    words: str
+
+
+class _Key(Struct, gc=False):
+    room_id: int
+    seq: int
+    sender_id: str
+    client_id: str | None
+
+
+class Owner(Protocol):
+    """What a writer asks of the repository it belongs to."""
+
+    @property
+    def tenure(self) -> Tenure | None:
+        """The lease as it is now."""
+
+    def trouble(self) -> str | None:
+        """Why nothing can be written now."""
+
+    async def connect(self) -> Connection:
+        """A new connection. Raises `FAILURES`."""
+
+    async def admit(self, connection: Connection, tenure: Tenure) -> None:
+        """Let the connection write. Raises `StorageUnavailable` and `FAILURES`."""
+
+    def wrote(self, writer: PostgresWriter, trouble: str | None) -> None:
+        """A batch was stored, or why it was not."""
+
+    def closed(self, writer: PostgresWriter) -> None:
+        """The writer is gone."""
+
+
+class PostgresWriter:
+    """See `storage.repository.Writer`.
+
+    Args:
+        owner: the repository.
+        seconds: how long a batch may take, connecting included.
+    """
+
+    def __init__(self, owner: Owner, seconds: float) -> None:
+        self._owner = owner
+        self._seconds = seconds
+        self._connection: Connection | None = None
+        self._known_rooms: set[int] = set()
+        self._closed = False
+
+    async def write(self, batch: Sequence[Write]) -> list[Outcome]:
+        """See `storage.repository.Writer.write`."""
+        if self._closed:
+            raise StorageUnavailable("the writer is closed")
+        if not batch:
+            return []
+        deadline = asyncio.get_running_loop().time() + self._seconds
+        try:
+            connection = self._connection or await self._connect(deadline)
+            left = deadline - asyncio.get_running_loop().time()
+            outcomes = await bounded(connection, self._store(connection, batch), left)
+        except REFUSALS as error:
+            # The statement was undone and the connection is as good as before.
+            self._known_rooms.clear()
+            raise translated(error) from error
+        except StorageUnavailable as error:
+            self._failed(str(error))
+            raise
+        except FAILURES as error:
+            failure = translated(error)
+            self._failed(str(failure))
+            raise failure from error
+        except BaseException:
+            self.drop()  # cancelled: whether it was committed is not known, nor what the connection is doing
+            raise
+        self._owner.wrote(self, None)
+        return outcomes
+
+    async def close(self) -> None:
+        """See `storage.repository.Writer.close`."""
+        self._closed = True
+        self.drop()
+        self._owner.closed(self)
+
+    def drop(self) -> None:
+        """End the connection now. A batch under way ends as `StorageUnavailable`; the next one connects again."""
+        connection, self._connection = self._connection, None
+        self._known_rooms.clear()
+        if connection is not None:
+            abort(connection)
+            if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.ACTIVE:
+                connection.pgconn.finish()  # else whoever waits on it is told, and lets it go
+
+    def _failed(self, trouble: str) -> None:
+        self.drop()
+        self._owner.wrote(self, trouble)
+
+    async def _connect(self, deadline: float) -> Connection:
+        tenure = self._owner.tenure
+        if tenure is None:
+            raise StorageUnavailable(self._owner.trouble() or "not connected to Postgres")
+        connection = await self._owner.connect()
+        self._connection = connection
+        left = deadline - asyncio.get_running_loop().time()
+        await bounded(connection, self._owner.admit(connection, tenure), left)
+        return connection
+
+    # --- one batch -------------------------------------------------------------------------------------------------
+
+    async def _store(self, connection: Connection, batch: Sequence[Write]) -> list[Outcome]:
+        runs = [list(run) for _, run in groupby(batch, type)]
+        if len(runs) == 1:
+            # A statement is a transaction by itself; BEGIN and COMMIT would be two more round trips. What a look-up
+            # finds after it is durable too.
+            return await self._store_run(connection, runs[0])
+        outcomes: list[Outcome] = []
+        async with connection.transaction():
+            for run in runs:
+                outcomes += await self._store_run(connection, run)
+        return outcomes
+
+    async def _store_run(self, connection: Connection, run: list[Any]) -> list[Outcome]:
+        store: Callable[[Connection, list[Any]], Coroutine[Any, Any, list[Outcome]]]
+        store = self._store_rooms if isinstance(run[0], InsertRoom) else self._store_messages
+        return await store(connection, run)
+
+    async def _store_rooms(self, connection: Connection, run: list[InsertRoom]) -> list[Outcome]:
+        rooms = [write.room for write in run]
+        await connection.execute(sql.INSERT_ROOMS, {"rows": Json(rooms, dumps=_encode)})
+        there = await self._find_rooms(connection, [room.room_id for room in rooms])
+        outcomes: list[Outcome] = []
+        for room in rooms:
+            name = there.get(room.room_id)
+            if name == room.name:
+                self._known_rooms.add(room.room_id)
+                outcomes.append(STORED)
+                continue
+            if name is None:
+                reason = f"the name {room.name!r} belongs to another room than {room.room_id}"
+            else:
+                reason = f"room {room.room_id} is named {name!r} already, not {room.name!r}"
+            outcomes.append(_refuse(reason))
+        return outcomes
+
+    async def _store_messages(self, connection: Connection, run: list[InsertMessage]) -> list[Outcome]:
+        strangers = {write.room_id for write in run} - self._known_rooms
+        if strangers:
+            there = await self._find_rooms(connection, list(strangers))
+            if len(self._known_rooms) > _KNOWN_ROOMS:
+                self._known_rooms.clear()
+            self._known_rooms.update(there)
+            strangers -= there.keys()
+        known = [write for write in run if write.room_id not in strangers] if strangers else run
+        cursor = await connection.execute(
+            sql.INSERT_MESSAGES, {"rows": Json([_row(write.room_id, write.message) for write in known], dumps=_encode)}
+        )
+        if cursor.rowcount == len(run):
+            return [STORED] * len(run)
+        # Not RETURNING: it could not tell which of two rows with the same seq was the one that went in.
+        found = await self._look_up(connection, known)
+        return [
+            _refuse(f"there is no room {write.room_id}")
+            if write.room_id in strangers
+            else _outcome(write.room_id, write.message, *found)
+            for write in run
+        ]
+
+    async def _find_rooms(self, connection: Connection, room_ids: list[int]) -> dict[int, str]:
+        rows = await (await connection.execute(sql.FIND_ROOMS, {"rooms": room_ids})).fetchall()
+        return dict(rows)
+
+    async def _look_up(self, connection: Connection, run: list[InsertMessage]) -> tuple[_BySeq, _ById]:
+        keys = [_Key(write.room_id, write.message.seq, write.message.sender_id, write.message.id) for write in run]
+        rows = {"rows": Json(keys, dumps=_encode)}
+        by_seq: _BySeq = {}
+        for room_id, seq, sender_id, client_id, content, kept in await _all(connection, sql.FIND_BY_SEQ, rows):
+            by_seq[room_id, seq] = (sender_id, client_id, _first_body(content, kept))
+        by_id: _ById = {}
+        for room_id, seq, sender_id, client_id, content, kept in await _all(connection, sql.FIND_BY_ID, rows):
+            by_id[room_id, sender_id, client_id] = (seq, _first_body(content, kept))
+        return by_seq, by_id
+
+
+_BySeq = dict[tuple[int, int], tuple[str, str | None, int]]
+_ById = dict[tuple[int, str, str], tuple[int, int]]
+
+
+def _row(room_id: int, message: Message) -> _MessageRow:
+    return _MessageRow(
+        room_id,
+        message.seq,
+        message.timestamp,
+        message.sender_id,
+        message.sender,
+        message.id,
+        message.content,
+        " ".join(cut_words(message.content)),
+    )
+
+
+def _outcome(room_id: int, message: Message, by_seq: _BySeq, by_id: _ById) -> Outcome:
+    body = body_hash(message.content)
+    there = by_seq.get((room_id, message.seq))
+    if there == (message.sender_id, message.id, body):
+        return STORED
+    if message.id is not None:
+        earlier = by_id.get((room_id, message.sender_id, message.id))
+        if earlier is not None and earlier[0] != message.seq:
+            return Duplicate(earlier[0], earlier[1] == body)
+    if there is None:
+        return _refuse(f"seq {message.seq} of room {room_id} was not stored, and nothing is in its place")
+    return _refuse(f"another message is at seq {message.seq} of room {room_id}")
+
+
+def _refuse(reason: str) -> Refused:
+    log.error("a write was refused: %s", reason)
+    return Refused(reason)
+
+
+def _first_body(content: str, kept: int | None) -> int:
+    """See ``body_hash`` in migrations/0001_messages.sql: kept only when ``content`` is no longer the first body."""
+    return body_hash(content) if kept is None else kept
+
+
+async def _all(connection: Connection, text: bytes, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return await (await connection.execute(text, values)).fetchall()

@@ -1,0 +1,155 @@
+"""Fixtures that every test may use. The real parts live in tests/support/.
+
+- `postgres`: a real PostgreSQL server for the session; `database_url`, `module_database_url`: fresh databases on it.
+- `start_server`: real `main.py` processes.
+- `browser`, `new_page`: a real Chromium. Tests that use them run in the session's event loop, without saying so.
+- Every test is checked for tasks and sockets it left behind.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+import pytest
+import pytest_asyncio
+from hypothesis import settings as hypothesis_settings
+from playwright.async_api import Browser
+
+from tests.support.browser import Pages, launched_chromium
+from tests.support.leaks import describe_socket, open_sockets, tasks_left
+from tests.support.postgres import DatabaseServer, ExternalServer, PostgresCluster
+from tests.support.process import remove_own_temp_folders, remove_stale_temp_folders
+from tests.support.server import ServerProcess
+
+# A slow machine is no bug. In CI the same examples every time; elsewhere new ones, to find what nobody thought of.
+hypothesis_settings.register_profile("parley", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
+hypothesis_settings.load_profile("parley")
+
+
+def pytest_sessionstart() -> None:
+    remove_stale_temp_folders()
+
+
+def pytest_unconfigure() -> None:
+    remove_own_temp_folders()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests that use the browser the event loop that the browser lives in."""
+    for item in items:
+        if {"browser", "new_page"} & set(getattr(item, "fixturenames", ())):
+            # In front of the mark that asyncio_mode=auto has put there: the closest one counts.
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+# --- leaks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets_left() -> Iterator[None]:
+    """Fail a test that leaves a socket open. Set up first, so it looks after every other fixture has cleaned up."""
+    before = open_sockets()
+    yield
+    left = {name: descriptor for name, descriptor in open_sockets().items() if name not in before}
+    if left:
+        pytest.fail(
+            "sockets left open: " + "; ".join(describe_socket(descriptor) for descriptor in left.values()),
+            pytrace=False,
+        )
+
+
+@pytest.fixture(autouse=True)
+def _no_tasks_left(_no_sockets_left: None, request: pytest.FixtureRequest) -> None:
+    """Fail an async test that leaves a task running, in the loop that the test runs in."""
+    marker = request.node.get_closest_marker("asyncio")
+    if marker is not None:
+        in_session = marker.kwargs.get("loop_scope") == "session"
+        request.getfixturevalue("_no_tasks_left_in_session_loop" if in_session else "_no_tasks_left_in_own_loop")
+
+
+@pytest.fixture
+async def _no_tasks_left_in_own_loop() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    if left := await tasks_left(before):
+        pytest.fail("tasks left running: " + "; ".join(left), pytrace=False)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def _no_tasks_left_in_session_loop() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    if left := await tasks_left(before):
+        pytest.fail("tasks left running: " + "; ".join(left), pytrace=False)
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[DatabaseServer]:
+    """The server that TEST_DATABASE_URL names, or else a private cluster. Not for stopping: others use it too.
+
+    A test that needs to stop, kill or restart PostgreSQL makes its own `PostgresCluster`.
+    """
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield ExternalServer(url)
+        return
+    with PostgresCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def database_url(postgres: DatabaseServer) -> Iterator[str]:
+    """The URL of an empty database for this test alone."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres: DatabaseServer) -> Iterator[str]:
+    """The URL of a database that is empty at first and shared by the tests of one file."""
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
+
+
+# --- the server ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[[Mapping[str, str]], ServerProcess]]:
+    """Start `main.py` with the given settings and wait until it is healthy; as many as the test likes."""
+    servers: list[ServerProcess] = []
+
+    def start(env: Mapping[str, str]) -> ServerProcess:
+        servers.append(ServerProcess(env))
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        server.remove()
+
+
+# --- the browser -----------------------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One headless Chromium for all browser tests."""
+    async with launched_chromium() as chromium:
+        yield chromium
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def new_page(browser: Browser, start_server: object) -> AsyncIterator[Pages]:
+    """Open pages: `page = await new_page(url)`. Fails the test on console errors and uncaught exceptions.
+
+    It asks for `start_server` only for the order: pages must close before the servers they talk to do.
+    """
+    pages = Pages(browser)
+    yield pages
+    await pages.close()
+    if errors := pages.unexpected():
+        pytest.fail("the browser reported errors:\n" + "\n".join(errors), pytrace=False)

@@ -1,0 +1,29 @@
+"""Every adapter behind the port, started."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from storage import Repository, Writer, open_repository
+from tests.contract.records import open_postgres
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def repository(request: pytest.FixtureRequest) -> AsyncIterator[Repository]:
+    """A repository that can write. Rooms of other tests may be in it: make your own."""
+    opened: Repository
+    if request.param == "memory":
+        opened = open_repository(None)
+        await opened.start()
+    else:
+        opened = await open_postgres(request.getfixturevalue("module_database_url"))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def writer(repository: Repository) -> AsyncIterator[Writer]:
+    """A writer of that repository."""
+    opened = repository.writer()
+    yield opened
+    await opened.close()

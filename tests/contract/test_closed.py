@@ -1,0 +1,85 @@
+"""After the end, and before the beginning."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from storage import Repository, StorageUnavailable, Writer, open_repository
+from tests.contract.records import inserts, message, open_postgres, room
+
+READS: dict[str, Callable[[Repository], Awaitable[object]]] = {
+    "start": lambda repository: repository.start(),
+    "find_room": lambda repository: repository.find_room("general"),
+    "head": lambda repository: repository.head(1),
+    "find_posted": lambda repository: repository.find_posted(1, "u", "a"),
+    "history": lambda repository: repository.history(room(), limit=1),
+    "search": lambda repository: repository.history(room(), limit=1, words=["a"]),
+    "changed": lambda repository: repository.changed(room(), after=0, until=1, limit=1),
+    "count_changed": lambda repository: repository.count_changed(1, after=0, until=1, limit=1),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+async def test_a_closed_repository_cannot_be_read(repository: Repository, name: str) -> None:
+    await repository.close()
+    await repository.close()
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await READS[name](repository)
+
+
+async def test_a_closed_repository_cannot_be_written(repository: Repository, writer: Writer) -> None:
+    where = room()
+    await writer.write(inserts(where))
+    await repository.close()
+    assert repository.trouble() == "the storage is closed"
+    for each in (writer, repository.writer()):
+        with pytest.raises(StorageUnavailable, match="closed"):
+            await each.write(inserts(where, message(where, 1)))
+        await each.close()
+
+
+async def test_a_closed_writer(repository: Repository, writer: Writer) -> None:
+    where = room()
+    await writer.write(inserts(where))
+    await writer.close()
+    await writer.close()
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await writer.write(inserts(where, message(where, 1)))
+    assert repository.trouble() is None
+    assert await repository.history(where, limit=1) == []
+
+
+async def test_a_writer_goes_on_after_being_cancelled(repository: Repository, writer: Writer) -> None:
+    where = room()
+    await writer.write(inserts(where))
+    batch = inserts(where, *(message(where, n) for n in range(1, 400)))
+    task = asyncio.ensure_future(writer.write(batch))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    outcomes = await writer.write(batch)
+    assert {type(outcome).__name__ for outcome in outcomes} == {"Stored"}
+    assert len(await repository.history(where, limit=500)) == 399
+
+
+def test_open_repository_chooses() -> None:
+    assert type(open_repository(None)).__name__ == "MemoryRepository"
+    assert type(open_repository("")).__name__ == "MemoryRepository"
+    assert type(open_repository("postgresql://localhost/x")).__name__ == "PostgresRepository"
+    assert type(open_repository("postgres://localhost/x")).__name__ == "PostgresRepository"
+    for wrong in ("mysql://root:secret@localhost/x", "parley.db", "postgresql://a:secret@[::1/x"):
+        with pytest.raises(ValueError) as raised:
+            open_repository(wrong)
+        assert "secret" not in str(raised.value)
+
+
+async def test_acked_messages_outlive_the_repository(database_url: str) -> None:
+    where = room()
+    first = await open_postgres(database_url)
+    await first.writer().write(inserts(where, message(where, 1)))
+    await first.close()
+    second = await open_postgres(database_url)
+    assert await second.find_room(where.name) == where
+    assert await second.history(where, limit=1) == [message(where, 1)]
+    await second.close()

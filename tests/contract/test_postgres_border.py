@@ -1,0 +1,168 @@
+"""What Postgres refuses or cannot do, in the port's two words."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from msgspec.structs import replace
+
+from storage import STORED, BatchRefused, StorageUnavailable, Write, Writer
+from storage.postgres.repository import PostgresRepository
+from tests.contract.records import filled, inserts, inserts_more, message, open_postgres, ready, room, until
+
+
+@pytest.fixture
+async def repository(database_url: str) -> AsyncIterator[PostgresRepository]:
+    opened = await open_postgres(database_url)
+    yield opened
+    await opened.close()
+
+
+async def run(url: str, statement: bytes) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        {"content": "nul \x00 in it"},
+        {"sender": "nul \x00"},
+        {"id": "lone surrogate \ud800"},
+        {"timestamp": "yesterday at noon"},
+        {"timestamp": "2026-02-30T00:00:00.000000Z"},
+        {"seq": 2**63},
+        # Random, so that compression cannot make it short enough for an index.
+        {"sender": "".join(chr(0x4E00 + n * 7919 % 20000) for n in range(3000))},
+    ],
+    ids=["content", "sender", "id", "time", "no such day", "seq", "too long for an index"],
+)
+async def test_one_poisoned_row_refuses_the_batch(
+    repository: PostgresRepository, poison: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing of it is stored, the rest can be, and no text of a message gets into an error."""
+    where = room()
+    writer = await filled(repository, where)
+    good = [message(where, n, f"secret {n}") for n in range(1, 10)]
+    bad = replace(message(where, 50, "secret 50"), **poison)
+    for batch in (inserts_more(where, *good, bad), [*inserts(room()), *inserts_more(where, *good, bad)]):
+        with pytest.raises(BatchRefused) as raised:
+            await writer.write(batch)
+        assert "secret" not in str(raised.value)
+    assert await repository.history(where, limit=50) == []
+    assert await writer.write(inserts_more(where, *good)) == [STORED] * 9
+    assert repository.trouble() is None
+    assert "secret" not in caplog.text
+
+
+async def test_a_refused_room_is_not_taken_for_known(repository: PostgresRepository) -> None:
+    """The room went with its batch; a message alone must not find its way into a log without a room."""
+    where = room()
+    writer = repository.writer()
+    with pytest.raises(BatchRefused):
+        await writer.write(inserts(where, message(where, 1, "\x00")))
+    (outcome,) = await writer.write(inserts_more(where, message(where, 1)))
+    assert type(outcome).__name__ == "Refused"
+    assert await writer.write(inserts(where, message(where, 1))) == [STORED] * 2
+
+
+async def fails(writer: Writer, batch: list[Write], words: str) -> None:
+    with pytest.raises(StorageUnavailable, match=words):
+        await writer.write(batch)
+
+
+async def test_a_missing_table(repository: PostgresRepository, database_url: str) -> None:
+    where = room()
+    writer = await filled(repository, where)
+    await run(database_url, b"ALTER TABLE messages RENAME TO messages_away")
+    await fails(writer, inserts_more(where, message(where, 1)), 'a table is missing.*"messages" does not exist')
+    with pytest.raises(StorageUnavailable, match="a table is missing"):
+        await repository.history(where, limit=1)
+    assert "a table is missing" in str(repository.trouble())
+    await run(database_url, b"ALTER TABLE messages_away RENAME TO messages")
+    assert await writer.write(inserts_more(where, message(where, 1))) == [STORED]
+    assert repository.trouble() is None
+
+
+async def test_a_read_only_database(repository: PostgresRepository, database_url: str) -> None:
+    where = room()
+    writer = await filled(repository, where, message(where, 1))
+    name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
+    await run(database_url, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'.encode())
+    await writer.close()
+    writer = repository.writer()  # a session of its own keeps what it began with
+    await fails(writer, inserts_more(where, message(where, 2)), "the database is read-only")
+    assert "read-only" in str(repository.trouble())
+    assert await repository.history(where, limit=5) == [message(where, 1)]
+    writable = f"{database_url}?options=-c%20default_transaction_read_only%3Doff"
+    await run(writable, f'ALTER DATABASE "{name}" RESET ALL'.encode())
+    assert await writer.write(inserts_more(where, message(where, 2))) == [STORED]
+    assert repository.trouble() is None
+
+
+async def test_a_lock_that_is_not_free_in_time(database_url: str) -> None:
+    repository = await open_postgres(database_url, write_seconds=0.5)
+    where = room()
+    writer = await filled(repository, where)
+    async with await psycopg.AsyncConnection.connect(database_url) as blocker:
+        await blocker.execute(b"LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
+        await fails(writer, inserts_more(where, message(where, 1)), "in time")
+    await ready_again(repository, writer, inserts_more(where, message(where, 1)))
+    await repository.close()
+
+
+async def ready_again(repository: PostgresRepository, writer: Writer, batch: list[Write]) -> None:
+    """Write as a worker does: the same batch until it is stored."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                assert await writer.write(batch) == [STORED] * len(batch)
+            except StorageUnavailable:
+                await until(lambda: repository.tenure is not None)
+            else:
+                break
+    assert repository.trouble() is None
+
+
+async def test_a_killed_connection_is_replaced(repository: PostgresRepository, database_url: str) -> None:
+    """All connections at once: those of the writers, the readers and the lease."""
+    where = room()
+    writer = await filled(repository, where)
+    taken_over: list[bool] = []
+    repository.on_takeover = lambda: taken_over.append(True)
+    await run(
+        database_url,
+        b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        b" WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    with pytest.raises(StorageUnavailable):
+        await writer.write(inserts_more(where, message(where, 1)))
+    await until(lambda: repository.tenure is not None)
+    await ready_again(repository, writer, inserts_more(where, message(where, 1)))
+    assert await repository.history(where, limit=5) == [message(where, 1)]
+    assert taken_over == []
+
+
+async def test_the_password_is_never_shown(database_url: str) -> None:
+    """Neither in the trouble of a failed login nor in an error."""
+    repository = PostgresRepository(database_url.replace("postgres:", "nobody:hunter2-", 1))
+    await repository.start()
+    await until(lambda: "connecting" not in str(repository.trouble()))
+    assert "hunter2" not in str(repository.trouble())
+    with pytest.raises(StorageUnavailable) as raised:
+        await repository.writer().write(inserts(room()))
+    assert "hunter2" not in str(raised.value)
+    await repository.close()
+
+
+async def test_a_url_option_wins_over_ours(database_url: str) -> None:
+    repository = await open_postgres(f"{database_url}?application_name=chat-1&options=-c%20work_mem%3D9MB")
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        rows = await (
+            await connection.execute("SELECT DISTINCT application_name FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                                     " AND datname = current_database()")
+        ).fetchall()
+    assert rows == [("chat-1",)]
+    await ready(repository)
+    await repository.close()

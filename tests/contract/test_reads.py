@@ -1,0 +1,163 @@
+"""Reading rooms back: pages, filters, search and what changed since."""
+
+from itertools import product
+
+import pytest
+
+from model.message import Message
+from storage import InsertRoom, Repository, Writer
+from tests.contract.records import inserts, message, room
+from utils.words import cut_words
+
+AUTHORS = ["ann", "bob", "ann"]
+BODIES = ["red fish", "blue fish", "Red bird", "green"]
+
+
+def log_of(where: object, count: int = 60) -> list[Message]:
+    """Sixty messages at every tenth seq, three authors of two names, four bodies: every filter leaves some."""
+    return [
+        message(where, n * 10, BODIES[n % 4], sender=AUTHORS[n % 3], sender_id=f"u{n % 3}")  # type: ignore[arg-type]
+        for n in range(1, count + 1)
+    ]
+
+
+async def test_nothing_there(repository: Repository, writer: Writer) -> None:
+    where = room()
+    assert await repository.find_room(where.name) is None
+    for _ in ("an unknown room", "an empty one"):
+        assert await repository.head(where.room_id) == 0
+        assert await repository.history(where, limit=50) == []
+        assert await repository.history(where, limit=50, before=5, after=1, sender="ann", words=["red"]) == []
+        assert await repository.changed(where, after=0, until=10**15, limit=50) == []
+        assert await repository.count_changed(where.room_id, after=0, until=10**15, limit=50) == 0
+        assert await repository.find_posted(where.room_id, "u_ann", "a") is None
+        await writer.write([InsertRoom(where)])
+    assert await repository.find_room(where.name) == where
+
+
+@pytest.mark.parametrize("limit", [1, 7, 60, 500])
+@pytest.mark.parametrize("words", [(), ("fish",), ("red", "fish"), ("nothing",)], ids=" ".join)
+@pytest.mark.parametrize("sender", [None, "ann", "bob", "eve"])
+async def test_every_kind_of_page(
+    repository: Repository, writer: Writer, limit: int, words: tuple[str, ...], sender: str | None
+) -> None:
+    where = room()
+    log = log_of(where)
+    await writer.write(inserts(where, *log))
+    matching = [
+        each
+        for each in log
+        if (sender is None or each.sender == sender) and set(words) <= set(cut_words(each.content))
+    ]
+    # On a message, between two, before the first, behind the last, and none.
+    for before, after in product((None, 0, 10, 300, 305, 600, 9999), repeat=2):
+        inside = [
+            each
+            for each in matching
+            if (before is None or each.seq < before) and (after is None or each.seq > after)
+        ]
+        expected = inside[-limit:] if after is None else inside[:limit]
+        page = await repository.history(
+            where, limit=limit, before=before, after=after, sender=sender, words=words
+        )
+        assert page == expected, (before, after)
+
+
+@pytest.mark.parametrize("backwards", [True, False])
+async def test_paging_meets_each_message_once(repository: Repository, writer: Writer, backwards: bool) -> None:
+    where = room()
+    log = log_of(where)
+    await writer.write(inserts(where, *log))
+    met: list[Message] = []
+    while True:
+        if backwards:
+            page = await repository.history(where, limit=7, before=met[0].seq if met else None)
+            met = page + met
+        else:
+            page = await repository.history(where, limit=7, after=met[-1].seq if met else 0)
+            met += page
+        if not page:
+            break
+    assert met == log
+
+
+async def test_pages_carry_the_name_the_reader_knows(repository: Repository, writer: Writer) -> None:
+    where = room()
+    await writer.write(inserts(where, message(where, 1)))
+    renamed = type(where)(where.room_id, "another name", where.created_at)
+    assert [each.room for each in await repository.history(renamed, limit=1)] == ["another name"]
+    assert [each.room for each in await repository.changed(renamed, after=0, until=9, limit=1)] == ["another name"]
+
+
+async def test_equal_display_names_are_told_apart_by_id(repository: Repository, writer: Writer) -> None:
+    where = room()
+    await writer.write(inserts(where, message(where, 1, sender_id="u1"), message(where, 2, sender_id="u2")))
+    assert [each.sender_id for each in await repository.history(where, limit=9, sender="ann")] == ["u1", "u2"]
+    assert await repository.history(where, limit=9, sender="Ann") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("hello", ["Hello World", "HELLO"]),
+        ("WORLD hello", ["Hello World"]),
+        ("hell", []),
+        ("strasse", ["Die Straße"]),
+        ("ﬁsh", ["fish"]),
+        ("東京", ["東京都に行く"]),
+        ("京都", ["東京都に行く", "京都"]),
+        ("都", ["東京都に行く", "京都"]),
+        ("東京 行く", ["東京都に行く"]),
+        ("大阪", []),
+        ("100%", ["100 % _ sure"]),
+        ("_", []),
+    ],
+)
+async def test_search(repository: Repository, writer: Writer, query: str, found: list[str]) -> None:
+    """Whole words, any case and width, all of them; scripts without spaces by pairs of characters."""
+    where = room()
+    texts = ["Hello World", "HELLO", "Die Straße", "fish", "東京都に行く", "京都", "100 % _ sure", "!?", ""]
+    await writer.write(inserts(where, *(message(where, n, text) for n, text in enumerate(texts, 1))))
+    words = cut_words(query)
+    expected = found if words else texts  # a query without a word filters nothing
+    assert [each.content for each in await repository.history(where, limit=50, words=words)] == expected
+
+
+async def test_searching_a_long_log(repository: Repository, writer: Writer) -> None:
+    """More messages than memory cuts in one go."""
+    where = room()
+    log = [message(where, n, "rare one" if n % 400 == 7 else f"common {n}") for n in range(1, 1201)]
+    await writer.write(inserts(where, *log))
+    assert [each.seq for each in await repository.history(where, limit=50, words=["rare"])] == [7, 407, 807]
+    assert [each.seq for each in await repository.history(where, limit=2, words=["rare"])] == [407, 807]
+    assert [each.seq for each in await repository.history(where, limit=2, words=["rare"], after=0)] == [7, 407]
+
+
+async def test_changed_and_its_count(repository: Repository, writer: Writer) -> None:
+    where = room()
+    log = log_of(where)
+    await writer.write(inserts(where, *log))
+    assert await repository.head(where.room_id) == 600
+    for after, until, limit in product((0, 10, 295, 600, 9999), (0, 10, 300, 600, 9999), (1, 7, 500)):
+        expected = [each for each in log if after < each.version <= until][:limit]
+        assert await repository.changed(where, after=after, until=until, limit=limit) == expected
+        assert await repository.count_changed(where.room_id, after=after, until=until, limit=limit) == len(expected)
+
+
+async def test_a_limit_of_nothing(repository: Repository, writer: Writer) -> None:
+    where = room()
+    await writer.write(inserts(where, message(where, 1)))
+    assert await repository.history(where, limit=0) == []
+    assert await repository.changed(where, after=0, until=9, limit=0) == []
+    assert await repository.count_changed(where.room_id, after=0, until=9, limit=0) == 0
+
+
+async def test_a_text_that_cannot_be_stored_is_not_found(repository: Repository, writer: Writer) -> None:
+    """Postgres cannot hold NUL, and lone surrogates have no UTF-8: asking for them is no failure."""
+    where = room()
+    await writer.write(inserts(where, message(where, 1)))
+    for odd in ("nul\x00", "lone \ud800"):
+        assert await repository.find_room(odd) is None
+        assert await repository.find_posted(where.room_id, odd, odd) is None
+        assert await repository.history(where, limit=1, sender=odd) == []
+    assert await repository.history(where, limit=9) == [message(where, 1)]

@@ -1,0 +1,212 @@
+"""What becomes of a write: stored, a duplicate, refused; the same from every adapter."""
+
+import pytest
+
+from model.message import body_hash
+from storage import STORED, Duplicate, InsertMessage, InsertRoom, Outcome, Posted, Refused, Repository, Writer
+from tests.contract.records import inserts, inserts_more, message, room
+
+ODD = [
+    "'; DROP TABLE messages; --",
+    'quotes " and \\ backslashes \\" \\\\',
+    "{curly,NULL,\"\"}",
+    "NULL",
+    "%s %(rows)s %%",
+    "$1 :name ?",
+    "tab\tnewline\nreturn-less",
+    " leading and trailing ",
+    "日本語のテキスト と 한국어 и русский",
+    "\U0001f469\u200d\U0001f469\u200d\U0001f467 \U0001f1ea\U0001f1fa e\u0301 \u202e",
+    "\\u0041 \\x41 \\n",
+    "\x7f\x85\ufeff\ufffd\U0010ffff",
+    "</script><b>",
+    "x" * 100_000,
+]
+
+
+def kinds(outcomes: list[Outcome]) -> list[type]:
+    return [type(outcome) for outcome in outcomes]
+
+
+async def test_a_room_and_its_messages_in_one_batch(repository: Repository, writer: Writer) -> None:
+    where = room()
+    assert await writer.write(inserts(where, message(where, 1), message(where, 2))) == [STORED] * 3
+    assert await repository.find_room(where.name) == where
+    assert await repository.history(where, limit=10) == [message(where, 1), message(where, 2)]
+
+
+async def test_an_empty_batch(writer: Writer) -> None:
+    assert await writer.write([]) == []
+
+
+async def test_writing_again_changes_nothing(repository: Repository, writer: Writer) -> None:
+    """The ambiguous retry: the batch was committed, but nobody was told."""
+    where = room()
+    batch = inserts(where, message(where, 1, id="a"), message(where, 2), message(where, 3, id="b"))
+    assert await writer.write(batch) == [STORED] * 4
+    assert await writer.write(batch) == [STORED] * 4
+    # A part of it together with something new, through another writer.
+    other = repository.writer()
+    assert await other.write([*batch[2:], *inserts_more(where, message(where, 4))]) == [STORED] * 3
+    await other.close()
+    assert [each.seq for each in await repository.history(where, limit=10)] == [1, 2, 3, 4]
+
+
+async def test_twice_in_one_batch_is_a_repeat_too(writer: Writer) -> None:
+    where = room()
+    assert await writer.write(inserts(where, message(where, 1, id="a"), message(where, 1, id="a"))) == [STORED] * 3
+
+
+@pytest.mark.parametrize(("body", "same"), [("hello", True), ("other", False)])
+async def test_duplicate_id_in_one_batch(repository: Repository, writer: Writer, body: str, same: bool) -> None:
+    where = room()
+    outcomes = await writer.write(inserts(where, message(where, 1, id="a"), message(where, 2, body, id="a")))
+    assert outcomes == [STORED, STORED, Duplicate(1, same)]
+    assert await repository.history(where, limit=10) == [message(where, 1, id="a")]
+
+
+@pytest.mark.parametrize(("body", "same"), [("hello", True), ("other", False)])
+async def test_duplicate_id_in_a_later_batch(repository: Repository, writer: Writer, body: str, same: bool) -> None:
+    where = room()
+    await writer.write(inserts(where, message(where, 1, id="a")))
+    batch = inserts_more(where, message(where, 2), message(where, 3, body, id="a"), message(where, 4))
+    assert await writer.write(batch) == [STORED, Duplicate(1, same), STORED]
+    assert [each.seq for each in await repository.history(where, limit=10)] == [1, 2, 4]
+    assert await repository.find_posted(where.room_id, "u_ann", "a") == Posted(1, body_hash("hello"))
+
+
+async def test_the_id_belongs_to_author_and_room(repository: Repository, writer: Writer) -> None:
+    """Same id, other principal; same id, other room; same display name: all of them different messages."""
+    where, elsewhere = room(), room()
+    batch = [
+        *inserts(where, message(where, 1, id="a"), message(where, 2, id="a", sender_id="u_bob")),
+        *inserts(elsewhere, message(elsewhere, 1, id="a")),
+    ]
+    assert await writer.write(batch) == [STORED] * 5
+    assert await repository.find_posted(where.room_id, "u_bob", "a") == Posted(2, body_hash("hello"))
+    assert await repository.find_posted(where.room_id, "u_bob", "b") is None
+    assert await repository.find_posted(room().room_id, "u_bob", "a") is None
+
+
+async def test_messages_without_id_are_never_duplicates(writer: Writer) -> None:
+    where = room()
+    assert await writer.write(inserts(where, message(where, 1), message(where, 2))) == [STORED] * 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"content": "other"}, {"sender_id": "u_bob"}, {"id": "b"}, {"id": None}],
+    ids=["body", "author", "id", "no id"],
+)
+async def test_another_message_at_my_seq(repository: Repository, writer: Writer, change: dict[str, str]) -> None:
+    where = room()
+    first = message(where, 1, id="a")
+    await writer.write(inserts(where, first))
+    second = message(where, 1, **{"id": "a", **change})
+    outcomes = await writer.write(inserts_more(where, second, message(where, 2)))
+    assert kinds(outcomes) == [Refused, type(STORED)]
+    assert await repository.history(where, limit=10) == [first, message(where, 2)]
+
+
+async def test_my_seq_taken_and_my_id_elsewhere(writer: Writer) -> None:
+    """Both are wrong: where the first one is, is the more useful answer."""
+    where = room()
+    await writer.write(inserts(where, message(where, 1, id="a"), message(where, 2, id="b")))
+    assert await writer.write(inserts_more(where, message(where, 2, id="a"))) == [Duplicate(1, same_body=True)]
+
+
+async def test_the_same_seq_in_one_batch_goes_to_the_first_that_can_have_it(writer: Writer) -> None:
+    where = room()
+    await writer.write(inserts(where, message(where, 1, id="a")))
+    outcomes = await writer.write(
+        inserts_more(where, message(where, 5, id="a"), message(where, 5, id="b"), message(where, 5, id="c"))
+    )
+    assert outcomes[:2] == [Duplicate(1, same_body=True), STORED]
+    assert isinstance(outcomes[2], Refused)
+
+
+async def test_a_message_may_come_late(repository: Repository, writer: Writer) -> None:
+    where = room()
+    await writer.write(inserts(where, message(where, 5), message(where, 3), message(where, 4)))
+    assert [each.seq for each in await repository.history(where, limit=10)] == [3, 4, 5]
+
+
+async def test_a_name_that_another_room_has(repository: Repository, writer: Writer) -> None:
+    """Two logs behind one name would hide one of them after a restart: neither the room nor its messages are stored."""
+    where = room()
+    await writer.write(inserts(where, message(where, 1)))
+    rival = room(where.name)
+    outcomes = await writer.write(inserts(rival, message(rival, 1), message(rival, 2)))
+    assert kinds(outcomes) == [Refused] * 3
+    assert kinds(await writer.write(inserts_more(rival, message(rival, 3)))) == [Refused]
+    assert await repository.find_room(where.name) == where
+    assert await repository.history(rival, limit=10) == []
+    # And within one batch.
+    one, two = room("twins"), room("twins")
+    assert kinds(await writer.write([InsertRoom(one), InsertRoom(two)])) == [type(STORED), Refused]
+
+
+async def test_a_room_under_another_name(repository: Repository, writer: Writer) -> None:
+    where = room()
+    await writer.write([InsertRoom(where)])
+    renamed = room(f"{where.name} again")
+    renamed = type(where)(where.room_id, renamed.name, where.created_at)
+    assert kinds(await writer.write([InsertRoom(renamed)])) == [Refused]
+    assert await repository.find_room(renamed.name) is None
+
+
+async def test_names_are_compared_letter_by_letter(repository: Repository, writer: Writer) -> None:
+    names = ["Straße", "STRASSE", "straße", "Cafe\u0301", "Café", "café ", "日本"]
+    rooms = [room(name) for name in names]
+    assert await writer.write([InsertRoom(each) for each in rooms]) == [STORED] * len(rooms)
+    for each in rooms:
+        assert await repository.find_room(each.name) == each
+    assert await repository.find_room("strasse") is None
+
+
+async def test_a_big_batch_of_many_rooms(repository: Repository, writer: Writer) -> None:
+    rooms = [room() for _ in range(7)]
+    await writer.write([InsertRoom(each) for each in rooms])
+    batch = [InsertMessage(rooms[n % 7].room_id, message(rooms[n % 7], n + 1, f"message {n}")) for n in range(1200)]
+    assert await writer.write(batch) == [STORED] * 1200
+    assert await writer.write(batch[:600] + inserts_more(rooms[0], message(rooms[0], 5000))) == [STORED] * 601
+    assert sum([len(await repository.history(each, limit=500)) for each in rooms]) == 1201
+
+
+@pytest.mark.parametrize("content", ODD, ids=range(len(ODD)))
+async def test_odd_texts_come_back_as_they_were(repository: Repository, writer: Writer, content: str) -> None:
+    where = room()
+    # The body goes where a body may be long; the other fields are as long as a name may be.
+    odd = message(where, 1, content, id=content[:64], sender=content[:64], sender_id=content[:64])
+    assert await writer.write(inserts(where, odd)) == [STORED] * 2
+    assert await repository.history(where, limit=1) == [odd]
+    assert await repository.history(where, limit=1, sender=content[:64]) == [odd]
+    assert await repository.find_posted(where.room_id, content[:64], content[:64]) == Posted(1, body_hash(content))
+
+
+async def test_empty_texts(repository: Repository, writer: Writer) -> None:
+    where = room()
+    empty = message(where, 1, "", id="", sender="", sender_id="")
+    assert await writer.write(inserts(where, empty)) == [STORED] * 2
+    assert await repository.history(where, limit=1) == [empty]
+
+
+async def test_numbers_at_their_limits(repository: Repository, writer: Writer) -> None:
+    where = room()
+    batch = inserts(where, message(where, 0), message(where, 2**53 - 1 - 1_700_000_000_000_000))
+    assert await writer.write(batch) == [STORED] * 3
+    assert await repository.history(where, limit=9) == [each.message for each in batch if isinstance(each, InsertMessage)]
+    assert await repository.history(where, limit=9, after=2**63 - 1) == []
+
+
+@pytest.mark.parametrize("us", [0, 1, 999_999, 1_700_000_000_000_000, 1_700_000_000_100_000, 4_102_444_800_000_001])
+async def test_times_come_back_to_the_microsecond(repository: Repository, writer: Writer, us: int) -> None:
+    from msgspec.structs import replace
+
+    from utils.clock import rfc3339
+
+    where = replace(room(), created_at=rfc3339(us))
+    timed = replace(message(where, 1), timestamp=rfc3339(us))
+    await writer.write(inserts(where, timed))
+    assert await repository.find_room(where.name) == where
+    assert await repository.history(where, limit=1) == [timed]

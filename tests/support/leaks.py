@@ -1,0 +1,50 @@
+"""What a test left behind: asyncio tasks and sockets. Cheap enough to look after every test."""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+
+def open_sockets() -> dict[str, int]:
+    """Return this process's open sockets as {"socket:[inode]": file descriptor}; empty where there is no /proc."""
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        return {}
+    sockets = {}
+    for entry in folder.iterdir():
+        try:
+            target = str(entry.readlink())
+        except FileNotFoundError:
+            continue  # the descriptor of this very listing
+        if target.startswith("socket:"):
+            sockets[target] = int(entry.name)
+    return sockets
+
+
+def describe_socket(descriptor: int) -> str:
+    """Return a line about an open socket, for the person who has to find who opened it."""
+    with socket.socket(fileno=os.dup(descriptor)) as copy:
+        try:
+            peer = str(copy.getpeername())
+        except OSError:
+            peer = "nobody"
+        return f"{copy.family.name} {copy.type.name} {copy.getsockname()} to {peer}"
+
+
+async def tasks_left(before: set["asyncio.Task[object]"], rounds: int = 10) -> list[str]:
+    """Return the tasks that were started since `before` and do not end within a few rounds of the loop.
+
+    Playwright's own tasks, in the loop that browser tests share, do not count.
+    """
+    left: set[asyncio.Task[object]] = set()
+    for _ in range(rounds):
+        left = {
+            task
+            for task in asyncio.all_tasks() - before - {asyncio.current_task()}
+            if "playwright" not in str(task.get_coro())
+        }
+        if not left:
+            break
+        await asyncio.sleep(0)  # a task that was just cancelled needs a round to end
+    return sorted(str(task) for task in left)

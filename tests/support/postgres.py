@@ -1,0 +1,211 @@
+"""Real PostgreSQL for tests: a private cluster to stop, kill and restart, or a server named from outside."""
+
+import os
+import secrets
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from tests.support.postgres_binaries import find_postgres, readable_copy, unprivileged_user
+from tests.support.process import NotReadyError, free_port, make_temp_folder, poll_until, remove_temp_folder, spawn
+
+StopMode = Literal["smart", "fast", "immediate"]
+_STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+# Ordinary tests throw their data away: no reason to wait for the disk. Fault tests ask for `durable=True`.
+_CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class DatabaseServer:
+    """A PostgreSQL server that tests may create databases on."""
+
+    def url(self, dbname: str = "postgres") -> str:
+        """Return the `postgresql://` URL of one database, with its password."""
+        raise NotImplementedError
+
+    def create_database(self, *, template: str = "template1") -> str:
+        """Create a database under a fresh name from `template` (nobody may be connected to it); return its URL."""
+        name = f"parley_test_{secrets.token_hex(6)}"
+        self.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Drop the database of a URL that create_database returned, its connections with it."""
+        name = urlsplit(url).path.lstrip("/")
+        self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def execute(self, statement: sql.Composed) -> None:
+        """Run one statement on a connection of its own, outside a transaction. Raises psycopg.Error."""
+        with psycopg.connect(self.url(), autocommit=True, connect_timeout=10) as connection:
+            connection.execute(statement)
+
+
+class ExternalServer(DatabaseServer):
+    """The server that TEST_DATABASE_URL names. Its user must be allowed to create databases."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def url(self, dbname: str = "") -> str:
+        """Return the URL given, with another database name if one is asked for."""
+        return urlunsplit(urlsplit(self._url)._replace(path=f"/{dbname}")) if dbname else self._url
+
+
+class PostgresCluster(DatabaseServer):
+    """A private cluster in a temp folder, listening on a free port of 127.0.0.1, with a password.
+
+    It runs as `postgres` or `nobody` where we are root, and shuts itself down when pytest dies in whatever way. Methods
+    block; from async tests call them through `asyncio.to_thread`.
+
+    `durable` keeps PostgreSQL's defaults (fsync on); `settings` are further postgresql.conf values.
+    """
+
+    def __init__(self, *, durable: bool = False, settings: Mapping[str, str] | None = None) -> None:
+        self._folder = make_temp_folder("postgres")
+        self._user = unprivileged_user()
+        binaries = find_postgres()
+        self._binaries = binaries if self._user is None else readable_copy(binaries, self._folder)
+        self._password = secrets.token_urlsafe(12)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        self.settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",  # a long temp folder name would not fit into a socket address
+            "max_connections": "200",
+            "shared_buffers": "32MB",
+            **({} if durable else _CARELESS),
+            **(settings or {}),
+        }
+
+    @property
+    def log_path(self) -> Path:
+        """The server's log; kept over restarts."""
+        return self._folder / "postgres.log"
+
+    @property
+    def running(self) -> bool:
+        """Whether the server process lives. It may still be starting or recovering."""
+        return self._process is not None and self._process.poll() is None
+
+    def url(self, dbname: str = "postgres") -> str:
+        """Return the URL of a database; the port stays the same over restarts."""
+        return f"postgresql://postgres:{quote(self._password)}@127.0.0.1:{self.port}/{dbname}"
+
+    def start(self, timeout: float = 30) -> Self:
+        """Start the server (the first time: make its data folder) and wait until it answers a query.
+
+        Raises NotReadyError with the end of its log.
+        """
+        if self.running:
+            return self
+        data = self._folder / "data"
+        if not data.exists():
+            self._make_data_folder(data)
+        options = [f"--{name}={value}" for name, value in self.settings.items()]
+        self._process = spawn(
+            [self._binaries / "postgres", "-D", data, "-p", str(self.port), *options],
+            log=self.log_path,
+            env=_environment(),
+            cwd=self._folder,
+            user=self._user,
+            death_signal=signal.SIGQUIT,  # "immediate": a SIGKILL would leave its workers for a moment
+        )
+        self._process_ready(timeout)
+        return self
+
+    def stop(self, mode: StopMode = "fast", timeout: float = 30) -> None:
+        """Stop the server and wait for its end. `immediate` is a crash: the next start recovers from the log."""
+        self._end(_STOP_SIGNALS[mode], timeout)
+
+    def kill(self, timeout: float = 30) -> None:
+        """SIGKILL the server and all of its workers, as the kernel's out-of-memory killer would, and wait."""
+        if self._process is not None and self.running:
+            for worker in psutil.Process(self._process.pid).children(recursive=True):
+                try:
+                    worker.kill()
+                except psutil.NoSuchProcess:
+                    continue  # it ended by itself
+        self._end(signal.SIGKILL, timeout)
+
+    def restart(self, mode: StopMode = "fast", timeout: float = 30) -> None:
+        """Stop in `mode`, then start on the same port with the same data."""
+        self.stop(mode, timeout)
+        self.start(timeout)
+
+    def remove(self) -> None:
+        """Stop the server and remove its folder. Safe to call twice."""
+        self.stop("immediate")
+        remove_temp_folder(self._folder)
+
+    def log_text(self) -> str:
+        """Return everything the server has logged so far."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def _make_data_folder(self, data: Path) -> None:
+        password_file = self._folder / "password"
+        password_file.write_text(self._password)
+        password_file.chmod(0o600)
+        data.mkdir(mode=0o700)
+        if self._user is not None:
+            for path in (data, password_file):
+                os.chown(path, *self._user)
+        # C.UTF-8: the same order everywhere, and lower() still knows letters beyond ASCII, which plain C does not.
+        # `password`: as strict as scram for whoever does not know it, and nothing to compute per connection.
+        initdb = spawn(
+            [
+                self._binaries / "initdb", "-D", data, "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8",
+                "--auth=password", f"--pwfile={password_file}", "--no-sync",
+            ],
+            log=self.log_path,
+            env=_environment(),
+            cwd=self._folder,
+            user=self._user,
+        )  # fmt: skip
+        if initdb.wait(timeout=60) != 0:
+            raise NotReadyError(f"initdb failed:\n{self.log_text()[-2000:]}")
+
+    def _process_ready(self, timeout: float) -> None:
+        last = "no attempt was made"
+
+        def answers() -> bool:
+            nonlocal last
+            if not self.running:
+                raise NotReadyError(f"PostgreSQL ended while starting:\n{self.log_text()[-2000:]}")
+            try:
+                with psycopg.connect(self.url(), connect_timeout=2) as connection:
+                    connection.execute("SELECT 1")
+            except psycopg.OperationalError as error:  # not listening yet, or starting up
+                last = str(error)
+                return False
+            return True
+
+        try:
+            poll_until(answers, timeout=timeout, what="PostgreSQL answers a query")
+        except NotReadyError as error:
+            raise NotReadyError(f"{error}; last: {last}\n{self.log_text()[-2000:]}") from None
+
+    def _end(self, how: signal.Signals, timeout: float) -> None:
+        if self._process is None:
+            return
+        if self.running:
+            self._process.send_signal(how)
+        self._process.wait(timeout)
+        self._process = None
+
+
+def _environment() -> dict[str, str]:
+    """What PostgreSQL gets to see: no PG* variable and no locale of the person who runs the tests."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"}

@@ -1,0 +1,136 @@
+"""Start programs that cannot outlive pytest, find free ports, wait for conditions, keep temp folders that get cleaned.
+
+Linux ties a child's PR_SET_PDEATHSIG to the *thread* that forked it, not to the process. Everything is therefore
+started from one thread that lives as long as pytest, so that tests may call `start()` from `asyncio.to_thread`.
+"""
+
+import contextlib
+import fcntl
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, TypeVar
+
+ROOT = Path(__file__).resolve().parents[2]
+EXEC_BOUND = Path(__file__).with_name("exec_bound.py")
+TEMP_PREFIX = "parley-test-"
+
+T = TypeVar("T")
+
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawn")
+# Its lock says whether the owner of a temp folder lives; held open until the process ends.
+_owned_folders: list[IO[str]] = []
+
+
+class NotReadyError(AssertionError):
+    """A condition did not come true before its deadline; the text says which, and what was seen last."""
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    user: tuple[int, int] | None = None,
+    death_signal: signal.Signals = signal.SIGKILL,
+) -> "subprocess.Popen[bytes]":
+    """Start `command` with its output appended to `log`, in a session of its own (Ctrl-C reaches pytest only).
+
+    `user` is (uid, gid) to become, for programs that refuse root. The program gets `death_signal` when pytest dies,
+    even by SIGKILL. May be called from any thread.
+    """
+    uid, gid = ("-", "-") if user is None else (str(user[0]), str(user[1]))
+    wrapped = [sys.executable, "-I", "-S", str(EXEC_BOUND), str(int(death_signal)), uid, gid, str(os.getpid())]
+
+    def start() -> "subprocess.Popen[bytes]":
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                [*wrapped, *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=None if env is None else dict(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
+
+    return _spawner.submit(start).result()
+
+
+def free_port() -> int:
+    """Return a TCP port free on 127.0.0.1, below the range from which the kernel picks for outgoing connections.
+
+    So a server that is stopped and started again on its port does not find it taken by somebody's client.
+    """
+    for _ in range(200):
+        port = random.randint(20000, 32000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):  # taken: try another
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise NotReadyError("no free TCP port between 20000 and 32000 in 200 tries")
+
+
+def poll_until(condition: Callable[[], T | None], *, timeout: float, what: str, every: float = 0.02) -> T:
+    """Call `condition` until it returns something true and return that; NotReadyError after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        if result := condition():
+            return result
+        if time.monotonic() > deadline:
+            raise NotReadyError(f"{what}: not within {timeout:g} s")
+        time.sleep(every)  # the pause between two looks at a condition outside this process; never the condition itself
+
+
+def make_temp_folder(name: str) -> Path:
+    """Make a folder under the system's temp folder that a later test run removes if this one dies before it does.
+
+    Others may enter it (mode 0755), because PostgreSQL runs as another user where we are root.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{TEMP_PREFIX}{name}-"))
+    folder.chmod(0o755)
+    owner = (folder / "owner.lock").open("w")
+    fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    _owned_folders.append(owner)
+    return folder
+
+
+def remove_temp_folder(folder: Path) -> None:
+    """Remove what make_temp_folder made. Missing files are fine: a dying server may still be removing its own."""
+    for owner in [held for held in _owned_folders if Path(held.name).parent == folder]:
+        _owned_folders.remove(owner)
+        owner.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_own_temp_folders() -> None:
+    """Remove every folder this run made and did not remove yet: at the end of the run."""
+    for owner in _owned_folders.copy():
+        remove_temp_folder(Path(owner.name).parent)
+
+
+def remove_stale_temp_folders() -> None:
+    """Remove the temp folders of earlier test runs that were killed: those whose lock nobody holds."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{TEMP_PREFIX}*"):
+        if not folder.is_dir() or folder.stat().st_uid != os.getuid():
+            continue
+        try:
+            with (folder / "owner.lock").open("r+") as owner:
+                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue  # its test run is alive
+        except FileNotFoundError:
+            if time.time() - folder.stat().st_mtime < 60:
+                continue  # another run is just making it
+        shutil.rmtree(folder, ignore_errors=True)

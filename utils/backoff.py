@@ -1,0 +1,34 @@
+"""Waiting longer after each failure, never longer than a cap, and never in step with others."""
+
+from __future__ import annotations
+
+import random
+
+
+class Backoff:
+    """Exponential backoff with equal jitter (AWS Architecture Blog, "Exponential Backoff And Jitter").
+
+    Args:
+        first: upper bound of the first pause, in seconds.
+        cap: upper bound of any pause, in seconds.
+    """
+
+    __slots__ = ("_cap", "_first", "_next")
+
+    def __init__(self, first: float = 0.1, cap: float = 5.0) -> None:
+        self._first = first
+        self._cap = cap
+        self._next = first
+
+    def next(self) -> float:
+        """Seconds to wait now: between half the bound and the bound, which then doubles up to the cap.
+
+        Not less than half, so that a retry loop cannot spin by luck.
+        """
+        bound = self._next
+        self._next = min(bound * 2, self._cap)
+        return random.uniform(bound / 2, bound)
+
+    def reset(self) -> None:
+        """Begin again with the first pause: call it after a success."""
+        self._next = self._first

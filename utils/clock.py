@@ -1,0 +1,49 @@
+"""Time as Parley uses it: whole microseconds since the Unix epoch, written as RFC 3339."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where time comes from, so that tests can turn it."""
+
+    def now_us(self) -> int:
+        """Wall-clock microseconds since the Unix epoch. May step back (NTP, a new host)."""
+
+    def monotonic(self) -> float:
+        """Seconds that never step back; only differences mean anything."""
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    __slots__ = ()
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+# Formatting the date costs 1 us, and a busy server formats thousands of times a second: the text of the last second is
+# kept, only the microseconds are new.
+_second = -1
+_prefix = ""
+
+
+def rfc3339(us: int) -> str:
+    """``us`` microseconds since the epoch as RFC 3339 in UTC, always with six decimals and ``Z``.
+
+    >>> rfc3339(1_700_000_000_000_007)
+    '2023-11-14T22:13:20.000007Z'
+    """
+    global _second, _prefix
+    second, micro = divmod(us, 1_000_000)
+    if second != _second:
+        _prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        _second = second
+    return f"{_prefix}.{micro:06d}Z"

@@ -1,0 +1,31 @@
+"""Cutting text into the words that a search finds: in one place, so that every backend gives the same answers."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Scripts written without spaces: a run of them is cut into overlapping pairs (bigrams), as Lucene's CJK analyser does.
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_RUNS = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
+_IS_CJK = re.compile(f"[{_CJK}]")
+# Longer runs are noise (base64, keys); a btree or GIN key has a size limit, so the cut keeps the index safe.
+WORD_CHARS = 64
+
+
+def cut_words(text: str) -> list[str]:
+    """The distinct words of ``text``, folded for comparison (NFKC, case folding), in no particular order.
+
+    A search finds a message when it holds every word of the query, so ``cut_words(query)`` must be a subset of
+    ``cut_words(content)``. CJK runs give their bigrams, and single characters stand for themselves.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    words: set[str] = set()
+    for run in _RUNS.findall(text.casefold()):
+        if _IS_CJK.match(run):
+            words.update(run)
+            words.update(run[i : i + 2] for i in range(len(run) - 1))
+        else:
+            words.add(run[:WORD_CHARS])
+    return list(words)
