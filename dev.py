@@ -54,29 +54,29 @@ def say(line: str) -> None:
 # --- what is installed -----------------------------------------------------------------------------------------------
 
 
-def fingerprint(root: Path = ROOT) -> str:
+def fingerprint() -> str:
     """Return a hash of everything the contents of .venv depend on: the two files, the Python, and the folder's place.
 
     The place counts because scripts and the editable install in a .venv name it.
     """
     digest = hashlib.sha256()
     for name in ("pyproject.toml", "constraints.txt"):
-        digest.update((root / name).read_bytes() + b"\0")
-    digest.update(f"{sys.implementation.cache_tag} {sys.platform} {root}".encode())
+        digest.update((ROOT / name).read_bytes() + b"\0")
+    digest.update(f"{sys.implementation.cache_tag} {sys.platform} {ROOT}".encode())
     return digest.hexdigest()
 
 
-def installed_for(purpose: str, stamp: Path = STAMP, root: Path = ROOT) -> bool:
+def installed_for(purpose: str) -> bool:
     """Return whether .venv is complete and current for `purpose` ("run" or "test"). What serves test serves run."""
-    noted = read_stamp(stamp)
+    noted = read_stamp()
     enough = {"run", "test"} if purpose == "run" else {"test"}
-    return noted.get("purpose") in enough and noted.get("fingerprint") == fingerprint(root)
+    return noted.get("purpose") in enough and noted.get("fingerprint") == fingerprint()
 
 
-def read_stamp(stamp: Path = STAMP) -> dict[str, str]:
+def read_stamp() -> dict[str, str]:
     """Return what the last complete installation wrote: {"purpose", "fingerprint", "python"}, or {} without one."""
     try:
-        noted = json.loads(stamp.read_text())
+        noted = json.loads(STAMP.read_text())
     except (FileNotFoundError, NotADirectoryError, ValueError):  # no set-up, or one that was cut off while writing
         return {}
     return noted if isinstance(noted, dict) else {}
@@ -93,7 +93,8 @@ def ensure(purpose: str) -> None:
         if installed_for(purpose) and PYTHON.exists():
             return  # made by whom we waited for
         noted = read_stamp()
-        STAMP.unlink(missing_ok=True)
+        if STAMP.exists():
+            STAMP.unlink()
         # Extras that came with tests stay wanted when only `run` finds pyproject.toml changed.
         wanted = "test" if "test" in (purpose, noted.get("purpose")) else "run"
         if noted.get("python") != python_identity() or not PYTHON.exists():
@@ -131,7 +132,7 @@ def install(purpose: str) -> None:
     try:
         quietly([*pip, "--editable", f".[{EXTRAS[purpose]}]"])
     except SetupError as error:
-        if "uvloop" not in str(error):
+        if "No matching distribution found for uvloop" not in str(error):
             raise
         # An optional accelerator without a ready-made build for this machine; building it needs a compiler.
         say("uvloop has no build for this machine: going on without it")
@@ -146,10 +147,10 @@ def make_venv() -> None:
     """Make an empty .venv with pip in it, in the first way that this machine allows."""
     if VENV.exists() or VENV.is_symlink():
         say("making .venv anew (it was unfinished, moved, or of another Python)")
-        if VENV.is_symlink():
-            VENV.unlink()
-        else:
+        if VENV.is_dir() and not VENV.is_symlink():
             shutil.rmtree(VENV)
+        else:
+            VENV.unlink()
     else:
         say("making .venv")
     package = f"python3.{sys.version_info.minor}-venv"
@@ -164,7 +165,7 @@ def make_venv() -> None:
     for bootstrap in (pip_of_this_python, pip_from_debian_archive):
         if bootstrap():
             return
-    raise SetupError(f"this Python cannot make a virtual environment: install {package} (or `python3-pip`) first")
+    raise SetupError(f"this Python cannot make a virtual environment: install {package} (or python3-pip), as root")
 
 
 def has_ensurepip() -> bool:
@@ -257,8 +258,9 @@ def command_setup(arguments: list[str]) -> None:
 
 
 def command_run(arguments: list[str]) -> None:
-    """Become main.py."""
+    """Become main.py, in the repository's folder, whose .env it reads."""
     ensure("run")
+    os.chdir(ROOT)
     become([str(PYTHON), str(ROOT / "main.py"), *arguments])
 
 
@@ -303,7 +305,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         COMMANDS[arguments[0]](arguments[1:])
-    except SetupError as error:
+    except (SetupError, OSError) as error:  # OSError: a full disk, a folder that is not ours to write to
         print(f"dev.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

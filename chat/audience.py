@@ -1,7 +1,7 @@
 """Who gets a room's frames, and the cheap way of giving them: the heart of the server.
 
-Sends per delivery decide what a delivery costs (3 to 5 us of kernel time each), so frames are collected per dialect while the event
-loop handles what has arrived, joined once, and the same bytes are written once to every member's transport.
+A send costs 3 to 5 us of kernel time, so sends per delivery decide what a delivery costs: frames are collected per
+dialect while the event loop handles what has arrived, joined once, and the same bytes written once to every member.
 """
 
 from __future__ import annotations
@@ -113,6 +113,11 @@ class Audience:
         waiting = group.syncing.pop(session)
         self.add(session)
         return waiting
+
+    def is_syncing(self, session: Session) -> bool:
+        """Whether live frames are kept from a session until :meth:`release`."""
+        group = self._groups.get(session.dialect)
+        return group is not None and session in group.syncing
 
     def set_congested(self, session: Session, congested: bool) -> None:
         """Move a session out of, or back into, those that are written to without looking at their buffers."""

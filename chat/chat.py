@@ -20,7 +20,7 @@ from chat.session import PAUSED_BY_COMMAND, Session
 from chat.settle import settle
 from chat.workers import Job, PoolLimits, WorkerPool
 from model.commands import AnyCommand, Hello, Join, PostMessage
-from model.errors import EPOCH_CHANGED, GOING_AWAY, REFUSED, ParleyError
+from model.errors import EPOCH_CHANGED, GOING_AWAY, INTERNAL, REFUSED, TRY_AGAIN, ParleyError
 from model.events import Error, Goodbye, Welcome
 from model.limits import Limits
 from model.room import RoomRecord, User
@@ -169,7 +169,7 @@ class Chat:
         try:
             command = session.dialect.command(text, session.home)
         except ParleyError as error:
-            self.refuse(session, error, error.id)
+            self.refuse_frame(session, error)
             return
         self.run(session, command)
 
@@ -179,7 +179,7 @@ class Chat:
             self._admit(session, command)
             waits = HANDLERS[type(command)](self, session, command)
         except ParleyError as error:
-            self.refuse(session, error, command.id)
+            self._refused(session, command, error)
         except Exception:
             # A fault of ours costs the command, not the connection with everything else on it.
             log.exception("the handler of %s failed", type(command).__name__)
@@ -190,7 +190,7 @@ class Chat:
                 self.tasks.spawn(self._finish(session, command, waits), name=f"{type(command).__name__} {session.id}")
 
     def _admit(self, session: Session, command: AnyCommand) -> None:
-        if type(command) is PostMessage:
+        if type(command) is PostMessage and session.identity is not None:
             bucket = session.bucket
             wait = 0.0 if bucket is None else bucket.take(self.clock.monotonic())
         else:
@@ -210,15 +210,29 @@ class Chat:
         try:
             await waits
         except ParleyError as error:
-            self.refuse(session, error, command.id)
+            self._refused(session, command, error)
         except Exception:
             log.exception("the handler of %s failed", type(command).__name__)
             self.refuse(session, ParleyError("internal"), command.id)
+            if any(room.audience.is_syncing(session) for room in session.rooms.values()):
+                session.close(INTERNAL)  # a resume that will not end: nothing live would come any more
         session.busy = False
         while session.held and not session.busy:
             self.receive(session, session.held.popleft())
         if not session.busy:
             session.resume(PAUSED_BY_COMMAND)
+
+    def refuse_frame(self, session: Session, error: ParleyError) -> None:
+        """Answer a frame that is no command. It counts as one, so that a flood of them is named as what it is."""
+        if wait := self.take_command(session):
+            error = ParleyError("rate_limited", retry_after=round(wait, 3), id=error.id)
+        self.refuse(session, error, error.id)
+
+    def _refused(self, session: Session, command: AnyCommand, error: ParleyError) -> None:
+        self.refuse(session, error, command.id)
+        if isinstance(command, Join) and session.dialect.bound_to_address:
+            # It has no word to join again, and nothing else to do here.
+            session.close(TRY_AGAIN if error.kind.retryable else REFUSED)
 
     def refuse(self, session: Session, error: ParleyError, id: str | None = None) -> None:
         """Answer with an error by name."""

@@ -61,20 +61,22 @@ class Presence:
         return [user for (user, _), _ in zip(self.people.values(), range(CROWD), strict=False)]
 
     def _tell(self, user: User, here: bool) -> None:
-        if len(self.people) > CROWD:
-            return
-        event: AnyEvent = Entered(self._room, user) if here else Exited(self._room, user)
-        self._broadcast(event, ephemeral=True)
+        crowd = len(self.people) > CROWD
+        if not crowd:
+            event: AnyEvent = Entered(self._room, user) if here else Exited(self._room, user)
+            self._broadcast(event, ephemeral=True)
+        # Noted in a crowd too, and told when it is none any more: nobody keeps ghosts in the list. Bounded by who was
+        # told of and who is here, as coming and going again cancel out.
         before = self._changed.pop(user.id, None)
         if before is None or before[1] == here:
             self._changed[user.id] = (user, here)
-        if self._timer is None:
+        if self._timer is None and not crowd:
             self._send_diff()
 
     def _send_diff(self) -> None:
         self._timer = None
         changed = self._changed
-        if not changed:
+        if not changed or len(self.people) > CROWD:
             return
         self._changed = {}
         self._broadcast(

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from chat.room import Room
     from chat.session import Session
 
-# Messages of one read, and bytes of one write.
+# Messages of one read, and the part of what may wait (SLOW_BYTES_HIGH) that one write fills.
 PAGE = 200
-CHUNK_BYTES = 64 << 10
+CHUNK_SHARE = 16
 
 
 async def replay(chat: Chat, session: Session, room: Room, since: int) -> None:
@@ -39,11 +39,11 @@ async def replay(chat: Chat, session: Session, room: Room, since: int) -> None:
         except ParleyError:
             await asyncio.sleep(backoff.next())
             continue
-        await _send(session, [message for message in page if message.seq not in in_tail])
+        await _send(chat, session, [message for message in page if message.seq not in in_tail])
         if len(page) < PAGE:
             break
         after = page[-1].version
-    await _send(session, tail)
+    await _send(chat, session, tail)
     session.send(Synced(room=room.name, head=head))
     waiting = room.audience.release(session)
     session.released()
@@ -51,11 +51,11 @@ async def replay(chat: Chat, session: Session, room: Room, since: int) -> None:
         session.write(data)
 
 
-async def _send(session: Session, messages: Sequence[Message]) -> None:
+async def _send(chat: Chat, session: Session, messages: Sequence[Message]) -> None:
     chunk = bytearray()
     for message in messages:
         chunk += session.dialect.frame(message) or b""
-        if len(chunk) >= CHUNK_BYTES:
+        if len(chunk) * CHUNK_SHARE >= chat.slow_high:
             session.write(bytes(chunk))
             chunk.clear()
             await asyncio.sleep(0)  # others have their turn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ class Room:
         self.pending: dict[int, Job] = {}
         self.queued_bytes = 0
         self._settled = 0
-        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._mark_dirty = mark_dirty
 
     @property
@@ -125,13 +126,13 @@ class Room:
         self.queued_bytes -= size
         self._settled += 1
         while self._waiters and self._waiters[0][0] <= self._settled:
-            _, waiter = self._waiters.pop(0)
-            if not waiter.done():
-                waiter.set_result(None)
+            self._waiters.popleft()[1].set_result(None)
 
     async def written(self) -> None:
         """Wait until storage has answered for every write submitted by now. Unbounded: give it a time-out."""
         if self.unsettled:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append((self._settled + self.unsettled, waiter))
-            await waiter
+            # Shared by all who wait for the same write: while storage is away they come and time out without end.
+            target = self._settled + self.unsettled
+            if not self._waiters or self._waiters[-1][0] != target:
+                self._waiters.append((target, asyncio.get_running_loop().create_future()))
+            await asyncio.shield(self._waiters[-1][1])

@@ -166,6 +166,11 @@ class Session:
 
     # Reading.
 
+    @property
+    def paused(self) -> bool:
+        """Nothing is read from the client for now, so its silence means nothing."""
+        return self._paused != 0
+
     def pause(self, reason: int) -> None:
         """Take nothing more from the client until every reason is gone."""
         if not self._paused and not self.ended:

@@ -13,7 +13,16 @@ from chat.counters import Counters
 from chat.room import Room
 from chat.session import PAUSED_BY_QUEUE, Session
 from model.errors import ParleyError
-from storage.repository import BatchRefused, Outcome, Refused, Repository, StorageUnavailable, Write, Writer
+from storage.repository import (
+    BatchRefused,
+    InsertMessage,
+    Outcome,
+    Refused,
+    Repository,
+    StorageUnavailable,
+    Write,
+    Writer,
+)
 from utils.backoff import Backoff
 from utils.tasks import TaskRegistry
 
@@ -32,15 +41,17 @@ class Job:
 
     Attributes:
         size: bytes it counts for in the bounds.
+        since: `time.perf_counter` when it was accepted.
         authors: sessions to be told; more than one when the same message was sent twice.
     """
 
-    __slots__ = ("authors", "room", "size", "write")
+    __slots__ = ("authors", "room", "since", "size", "write")
 
     def __init__(self, room: Room, write: Write, size: int, author: Session | None) -> None:
         self.room = room
         self.write = write
         self.size = size + JOB_BYTES
+        self.since = time.perf_counter()
         self.authors = [author] if author is not None else []
 
 
@@ -67,6 +78,7 @@ class Worker:
         self._counters = counters
         self._settle = settle
         self._queue: deque[Job] = deque()
+        self._batch: list[Job] = []
         self._unsettled = 0  # queued, or in the batch under way
         self._bytes = 0
         self._wake = asyncio.Event()
@@ -131,7 +143,9 @@ class Worker:
             await self._wake.wait()
             self._wake.clear()
             while queue:
-                await self._store([queue.popleft() for _ in range(min(len(queue), self._limits.batch))])
+                self._batch = [queue.popleft() for _ in range(min(len(queue), self._limits.batch))]
+                await self._store(self._batch)
+                self._batch = []
 
     async def _store(self, batch: list[Job]) -> None:
         """Store a batch, however long storage is away. Rows that it refuses are found by halving."""
@@ -141,6 +155,8 @@ class Worker:
             started = time.perf_counter()
             try:
                 outcomes = await self._writer.write([job.write for job in batch])
+                if len(outcomes) != len(batch):
+                    raise RuntimeError(f"{len(outcomes)} answers for {len(batch)} writes")
             except BatchRefused as error:
                 if len(batch) == 1:
                     log.error("storage refuses a write of room %r: %s", batch[0].room.name, error)
@@ -174,15 +190,24 @@ class Worker:
         await asyncio.sleep(backoff.next())
 
     def _fan_in(self, batch: list[Job], outcomes: list[Outcome]) -> None:
+        self._counters.ack_lag.observe(time.perf_counter() - batch[0].since)
         for job, outcome in zip(batch, outcomes, strict=True):
             self._unsettled -= 1
             self._bytes -= job.size
             job.room.settled(job.size)
-            self._settle(job, outcome)
+            try:
+                self._settle(job, outcome)
+            except Exception:  # it must not end the worker: its other rooms would never be stored again
+                log.exception("%s: telling what became of a write of room %r failed", self.name, job.room.name)
         if self._paused and not self._more_than_half():
             self._resume()
         if not self._unsettled:
             self._idle.set()
+
+    def unstored_messages(self) -> int:
+        """Messages among the writes that storage has not answered for."""
+        jobs = [*self._batch, *self._queue][-self._unsettled :] if self._unsettled else []
+        return sum(isinstance(job.write, InsertMessage) for job in jobs)
 
     async def drained(self) -> None:
         """Wait until storage has answered for everything. Unbounded: give it a time-out."""
@@ -222,14 +247,14 @@ class WorkerPool:
         return next((worker.trouble for worker in self.workers if worker.trouble), None)
 
     async def drain(self, deadline: float) -> int:
-        """Wait until everything is stored, at most ``deadline`` seconds. Returns how many writes were not."""
+        """Wait until everything is stored, at most ``deadline`` seconds. Returns how many messages were not."""
         try:
             async with asyncio.timeout(deadline):
                 for worker in self.workers:
                     await worker.drained()
         except TimeoutError:
-            log.error("%d writes were not stored within %.1f s", len(self), deadline)
-        return len(self)
+            log.error("storage did not take everything within %.1f s: %s", deadline, self.trouble() or "it is too slow")
+        return sum(worker.unstored_messages() for worker in self.workers)
 
     async def close(self, deadline: float) -> list[str]:
         """Stop the workers; a write that is stuck is abandoned. Returns the names of tasks that did not stop."""

@@ -77,10 +77,12 @@ class CloseCode(NamedTuple):
 
 # 4000 to 4099: the client should reconnect and resume. 4100 to 4199: it should not, the same would happen again.
 GOING_AWAY = CloseCode(1001, "going away")
+INTERNAL = CloseCode(1011, "internal")
+TRY_AGAIN = CloseCode(1013, "try again later")
 IDLE = CloseCode(4001, "idle")
 EPOCH_CHANGED = CloseCode(4002, "epoch_changed")
 SLOW_CONSUMER = CloseCode(4008, "slow_consumer")
 HELLO_TIMEOUT = CloseCode(4101, "hello_timeout")
 REFUSED = CloseCode(4102, "refused")
 FLOOD = CloseCode(4103, "flood")
-CLOSE_CODES = (GOING_AWAY, IDLE, EPOCH_CHANGED, SLOW_CONSUMER, HELLO_TIMEOUT, REFUSED, FLOOD)
+CLOSE_CODES = (GOING_AWAY, INTERNAL, TRY_AGAIN, IDLE, EPOCH_CHANGED, SLOW_CONSUMER, HELLO_TIMEOUT, REFUSED, FLOOD)

@@ -81,8 +81,7 @@ class Server:
         Raises:
             OSError: the address cannot be listened on.
         """
-        if hasattr(self._repository, "on_takeover"):
-            self._repository.on_takeover = self.chat.taken_over
+        self._repository.on_takeover = self.chat.taken_over
         await self._repository.start()
         self.chat.start()
         await self._runner.setup()
@@ -142,7 +141,12 @@ def _chat_options(settings: Settings) -> ChatOptions:
             messages_per_second=rate,
             messages_burst=max(1, round(rate * BURST_SECONDS)) if rate else 0,
             max_rooms=settings.session_rooms,
-            resume_limit=settings.resume_limit,
+            # Memory forgets the oldest messages of a full room: as many missed as it holds may be more than it has.
+            resume_limit=(
+                settings.resume_limit
+                if settings.database_url
+                else min(settings.resume_limit, settings.memory_messages - 1)
+            ),
         ),
         pool=PoolLimits(
             workers=settings.workers,
@@ -171,7 +175,9 @@ async def serve(settings: Settings) -> int:
     try:
         await server.start()
         await stop.wait()
-        log.info("stopping")
+        log.info("stopping; a second signal stops at once")
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(signum)
     finally:
         unwritten = await server.stop()
     if unwritten:

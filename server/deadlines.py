@@ -18,7 +18,7 @@ class Deadlines:
         self._queue: deque[tuple[float, Callable[[], None]]] = deque()
 
     def add(self, now: float, callback: Callable[[], None]) -> None:
-        """Call back ``delay`` seconds after ``now``. It cannot be taken back: the callback looks whether it is needed."""
+        """Call back ``delay`` seconds after ``now``. It cannot be taken back; the callback looks whether it is due."""
         self._queue.append((now + self.delay, callback))
 
     def run(self, now: float) -> None:

@@ -67,7 +67,8 @@ class HttpEndpoints:
 
     async def index(self, request: web.Request) -> web.StreamResponse:
         """The page, with the question kept: a link to a room may be short."""
-        raise web.HTTPFound(location=f"/client.html{'?' if request.query_string else ''}{request.query_string}")
+        question = request.rel_url.raw_query_string  # as it came: decoded, a %23 would cut the room's name off
+        raise web.HTTPFound(location=f"/client.html{'?' if question else ''}{question}")
 
     async def client(self, request: web.Request) -> web.StreamResponse:
         """The browser client."""
@@ -114,7 +115,7 @@ class HttpEndpoints:
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 
     async def upgrade(self, request: web.Request) -> web.StreamResponse:
-        """An upgrade on a connection that served HTTP before (reverse proxies reuse them): hand the transport over."""
+        """An upgrade on a connection that served HTTP before, as of a proxy: hand the transport over."""
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise ParleyError("bad_field", "this address speaks WebSocket only", field="Upgrade")
         transport = request.transport
@@ -131,7 +132,7 @@ class HttpEndpoints:
         )
         transport.set_protocol(connection)
         connection.connection_made(transport)
-        connection.data_received(head)
+        connection.start(head)
         protocol = request.protocol
         try:
             await lost.wait()
@@ -144,7 +145,7 @@ def _number(request: web.Request, name: str, low: int, high: int) -> int | None:
     text = request.query.get(name)
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and low <= int(text[:20]) <= high):
+    if not (text.isascii() and text.isdigit() and len(text) <= 16 and low <= int(text) <= high):
         raise ParleyError("bad_field", f"{name} takes a whole number from {low} to {high}", field=name)
     return int(text)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ class Shared:
 
     def __init__(self, settings: Settings, chat: Chat) -> None:
         self.settings = settings
+        self.max_frame: int = settings.max_frame_bytes
         self.chat = chat
         self.origins: Any = None if "*" in settings.allowed_origins else [*settings.allowed_origins, None]
         self.websockets_log = logging.getLogger("websockets.server")
@@ -42,6 +44,11 @@ class Shared:
         self.head_deadlines = Deadlines(settings.head_seconds)
         self.hello_deadlines = Deadlines(settings.hello_seconds)
         self.close_deadlines = Deadlines(settings.close_seconds)
+        beats = settings.idle_timeout / settings.heartbeat
+        self._idle_beats = max(1, round(beats)) if beats else 0
+        self._due: list[WebSocketConnection] = []
+        self._slice = 1
+        self._next_round = self.now() + settings.heartbeat
         self._deadlines = (self.head_deadlines, self.hello_deadlines, self.close_deadlines)
 
     def lost(self, connection: WebSocketConnection) -> None:
@@ -59,21 +66,27 @@ class Shared:
         """Run deadlines, and beat a slice of the connections at a time; for ever."""
         settings = self.settings
         pause = min(settings.heartbeat / SLICES, *(queue.delay / 4 for queue in self._deadlines))
-        idle_beats = round(settings.idle_timeout / settings.heartbeat + 0.5) if settings.idle_timeout else 0
-        due: list[WebSocketConnection] = []
-        share = 0
         while True:
             await asyncio.sleep(pause)
-            now = self.now()
-            for queue in self._deadlines:
-                queue.run(now)
-            if not due:
-                due = list(self.connections)
-                share = max(1, round(len(due) * pause / settings.heartbeat + 0.5))
-            for connection in due[-share:]:
-                if connection in self.connections:
-                    connection.beat(idle_beats)
-            del due[-share:]
+            try:
+                self._sweep(pause / settings.heartbeat)
+            except Exception:
+                # One connection's fault must not stop everybody's heartbeat.
+                log.exception("the sweep failed")
+
+    def _sweep(self, share: float) -> None:
+        now = self.now()
+        for queue in self._deadlines:
+            queue.run(now)
+        if now >= self._next_round:
+            self._next_round = now + self.settings.heartbeat
+            self._due += self.connections  # what a late sweep has left over comes first: it is taken from the end
+            self._slice = max(1, math.ceil(len(self._due) * share))
+        due = self._due[-self._slice :]
+        del self._due[-self._slice :]
+        for connection in due:
+            if connection in self.connections:
+                connection.beat(self._idle_beats)
 
 
 class Port(asyncio.Protocol):
@@ -117,8 +130,16 @@ class Port(asyncio.Protocol):
                 self._refuse(b"431 Request Header Fields Too Large", b"The request head is too large.\n")
         elif end > limit:
             self._refuse(b"431 Request Header Fields Too Large", b"The request head is too large.\n")
+        elif _UPGRADE.search(head, 0, end):
+            connection = WebSocketConnection(self._shared)
+            self._hand_over(connection)
+            connection.start(bytes(head[:end]))
+            if end < len(head):  # frames of a client that did not wait for the answer
+                connection.data_received(head[end:])
         else:
-            self._hand_over(WebSocketConnection(self._shared) if _UPGRADE.search(head, 0, end) else self._http())
+            http = self._http()
+            self._hand_over(http)
+            http.data_received(bytes(head))
 
     def _hand_over(self, protocol: asyncio.Protocol) -> None:
         transport, self._transport = self._transport, None
@@ -126,7 +147,6 @@ class Port(asyncio.Protocol):
         self._shared.heads.discard(self)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
-        protocol.data_received(bytes(self._head))
 
     def _head_due(self) -> None:
         if self._transport is not None:

@@ -1,46 +1,43 @@
-"""One WebSocket connection: bytes to text frames and back. RFC 6455 itself is the `websockets` library's Sans-I/O part.
+"""One WebSocket connection: bytes to text frames and back.
 
 A callback protocol without a task: 1.9 times the deliveries and a tenth of the memory of a task per connection
-(measured).
+(measured). Common frames are read by `server.fastpath`; RFC 6455 itself is the `websockets` library's Sans-I/O part,
+made for a connection when it first needs it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import http
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
-from websockets.exceptions import InvalidHeader, InvalidMessage, PayloadTooBig
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
-from websockets.typing import BytesLike, Subprotocol
+from websockets.typing import BytesLike
 
-from chat.ports import Dialect
 from chat.session import Session
 from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, CloseCode, ParleyError
-from server.dialects import BY_PATH, NATIVE, SUBPROTOCOL
-from server.frames import PING, plain_response
+from server.fastpath import common_frames, frame_end
+from server.frames import PING
+from server.handshake import shake_hands
 
 if TYPE_CHECKING:
     from server.port import Shared
 
-log = logging.getLogger(__name__)
-
 # A message in more pieces than this is an attack: at 65536 bytes it would be 64 bytes a piece.
 MAX_FRAGMENTS = 1024
-# Bytes of one read from the kernel; below glibc's threshold for mmap (128 KiB).
-READ_BYTES = 32 << 10
 # A client is dead when it was silent for this many heartbeats.
 DEAD_AFTER = 3
+# Bytes of one read from the kernel. asyncio asks for 256 KiB, which glibc gives by mmap (above 128 KiB): three more
+# system calls for each read, a fifth of the server's time (measured).
+READ_BYTES = 32 << 10
 
 
 class WebSocketConnection(asyncio.Protocol):
-    """Speaks WebSocket on a transport from its handshake on; the chat's `chat.ports.Connection`.
+    """Speaks WebSocket on a transport, beginning with :meth:`start`; the chat's `chat.ports.Connection`.
 
     Args:
         shared: what all connections of the server share.
@@ -52,13 +49,13 @@ class WebSocketConnection(asyncio.Protocol):
         "_fragments",
         "_heard",
         "_idle_beats",
+        "_library",
         "_on_lost",
-        "_protocol",
+        "_rest",
         "_session",
         "_shared",
         "_silent_beats",
         "_transport",
-        "_writable",
         "write",
     )
 
@@ -66,54 +63,65 @@ class WebSocketConnection(asyncio.Protocol):
         self._shared = shared
         self._on_lost = on_lost
         self._session: Session | None = None
-        self._fragments: list[BytesLike] = []
+        self._library: ServerProtocol | None = None
+        self._rest: bytearray | None = None  # of a frame that is not all there yet
+        self._fragments: list[BytesLike] | None = None
         self._closing = False
         self._heard = True  # something came since the last heartbeat
         self._silent_beats = 0
         self._idle_beats = 0
-        self._protocol = ServerProtocol(
-            origins=shared.origins,
-            subprotocols=None,
-            select_subprotocol=_select_subprotocol,
-            max_size=shared.settings.max_frame_bytes,
-            logger=shared.websockets_log,
-        )
+
+    def start(self, head: bytes) -> None:
+        """Answer the request to upgrade, whose head is all there. `connection_made` was called before."""
+        handshake = shake_hands(head, origins=self._shared.origins, draining=self._shared.chat.draining)
+        self.write(handshake.response)
+        if handshake.dialect is None:
+            self._half_close()
+            return
+        parameters = parse_qs(handshake.query, errors="replace")
+        name, room = parameters.get("u", [None])[0], parameters.get("r", [None])[0]
+        # `connect` may write, congest and even close: all of that finds the session through us.
+        self._shared.chat.connect(self, handshake.dialect, name=name, room=room, opened=self._opened)
+        if self._session is not None and self._session.identity is None:
+            self._shared.hello_deadlines.add(self._shared.now(), self._hello_due)
+
+    def _opened(self, session: Session) -> None:
+        self._session = session
+
+    def _hello_due(self) -> None:
+        if self._session is not None and self._session.identity is None:
+            self.close(HELLO_TIMEOUT)
 
     # asyncio's callbacks.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The transport is ours from now on; the request head comes next through :meth:`data_received`."""
+        """The transport is ours from now on."""
         self._transport = cast(asyncio.Transport, transport)
         self.write = self._transport.write
-        settings = self._shared.settings
-        self._transport.set_write_buffer_limits(high=settings.slow_bytes_low)
-        if hasattr(transport, "max_size"):
-            # asyncio asks the kernel for 256 KiB at a time, which glibc gives by mmap: three more system calls for
-            # each read, a fifth of the server's time (measured).
+        self._transport.set_write_buffer_limits(high=self._shared.settings.slow_bytes_low)
+        if hasattr(transport, "max_size"):  # asyncio's own transport; uvloop reads into a buffer that it keeps
             transport.max_size = READ_BYTES
         self._shared.connections.add(self)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | bytearray) -> None:
         """Bytes from the client."""
         self._heard = True
-        protocol = self._protocol
-        protocol.receive_data(data)
-        for event in protocol.events_received():
-            if isinstance(event, Frame):
-                if self._session is not None and not self._session.ended:
-                    self._frame(self._session, event)
-            elif isinstance(event, Request):
-                self._handshake(event)
-        if protocol.parser_exc is not None and not self._closing:
-            self._failed(protocol.parser_exc)
-        elif self._session is None and isinstance(protocol.handshake_exc, InvalidMessage) and not self._closing:
-            # The library hangs up on what is no HTTP request; say why.
-            self.write(plain_response(b"400 Bad Request", f"{protocol.handshake_exc}.\n".encode()))
-        self._send_protocol_data()
+        if self._closing:
+            self._await_close(data)
+            return
+        if self._rest is not None:
+            self._rest += data
+            data, self._rest = self._rest, None
+        position = 0
+        if self._library is None or self._library.current_size is None:
+            payloads, position = common_frames(data, 0, self._shared.max_frame)
+            for payload in payloads:
+                self._text(payload)
+        if position < len(data):
+            self._uncommon(data, position)
 
     def eof_received(self) -> bool:
         """The client sends nothing more. It gets what is queued, then the transport closes (RFC 6455 section 7.1.1)."""
-        self._protocol.receive_eof()
         if self._session is not None:
             self._session.end()
         return False
@@ -156,111 +164,123 @@ class WebSocketConnection(asyncio.Protocol):
         """See `chat.ports.Connection`."""
         if self._session is not None:
             self._session.end()
-        if self._protocol.state is OPEN:
-            self._protocol.send_close(close.code, close.reason)
-        self._send_protocol_data()
+        library = self._get_library()
+        if library.state is OPEN:
+            library.send_close(close.code, close.reason)
+        self._send_from(library)
         self._expect_end()
 
-    # The handshake.
-
-    def _handshake(self, request: Request) -> None:
-        address = urlsplit(request.path)
-        dialect = BY_PATH.get(address.path)
-        if dialect is None:
-            response = self._protocol.reject(http.HTTPStatus.NOT_FOUND, "There is no WebSocket at this path.\n")
-        elif self._shared.chat.draining:
-            response = self._protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, "The server is about to stop.\n")
-            response.headers["Retry-After"] = "2"
-        else:
-            response = self._protocol.accept(request)
-            _name_the_version(response, self._protocol.handshake_exc)
-        self._protocol.send_response(response)
-        self._send_protocol_data()
-        if response.status_code == 101 and dialect is not None:
-            self._open(NATIVE if self._protocol.subprotocol else dialect, address.query)
-        else:
-            self._expect_end()
-
-    def _open(self, dialect: Dialect, query: str) -> None:
-        parameters = parse_qs(query, errors="replace")
-        chat = self._shared.chat
-        name, room = parameters.get("u", [None])[0], parameters.get("r", [None])[0]
-        # `connect` may write, congest and even close: all of that finds the session through us.
-        chat.connect(self, dialect, name=name, room=room, opened=self._opened)
-        if self._session is not None and self._session.identity is None:
-            self._shared.hello_deadlines.add(self._shared.now(), self._hello_due)
-
-    def _opened(self, session: Session) -> None:
-        self._session = session
-
-    def _hello_due(self) -> None:
-        if self._session is not None and self._session.identity is None:
-            self.close(HELLO_TIMEOUT)
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self._transport.abort()
 
     # Frames.
 
-    def _frame(self, session: Session, frame: Frame) -> None:
-        opcode = frame.opcode
-        if opcode is Opcode.TEXT and frame.fin:
-            self._text(frame.data)
-        elif opcode is Opcode.TEXT or opcode is Opcode.CONT:
-            self._fragment(session, frame)
-        elif opcode is Opcode.BINARY:
-            self._shared.chat.refuse(session, ParleyError("unsupported"))
-        elif opcode is Opcode.CLOSE:
-            session.end()
-            self._expect_end()
-        elif self._shared.chat.take_command(session):  # ping, pong
-            self.close(FLOOD)
-
-    def _fragment(self, session: Session, frame: Frame) -> None:
-        if frame.opcode is Opcode.TEXT or self._fragments:
-            self._fragments.append(frame.data)
-        # A continuation of a binary message, which was refused with its first frame, is counted and dropped.
-        if self._shared.chat.take_command(session) or len(self._fragments) > MAX_FRAGMENTS:
-            self._fragments.clear()
-            self.close(FLOOD)
-        elif frame.fin and self._fragments:
-            payload = b"".join(self._fragments)
-            self._fragments.clear()
-            self._text(payload)
-
     def _text(self, payload: BytesLike) -> None:
+        self._idle_beats = 0
+        session = self._session
+        if session is None or session.ended:
+            return
         try:
             text = str(payload, "utf-8")
         except UnicodeDecodeError as error:
-            self._protocol.fail(1007, f"{error.reason} at position {error.start}")
-            self._fail()
+            library = self._get_library()
+            library.fail(1007, f"{error.reason} at position {error.start}")
+            self._fail(library)
             return
-        self._idle_beats = 0
-        if self._session is not None:
-            self._shared.chat.receive(self._session, text)
+        self._shared.chat.receive(session, text)
 
-    def _failed(self, error: Exception) -> None:
+    def _uncommon(self, data: bytes | bytearray, position: int) -> None:
+        """Whatever begins at ``position``: the library gets it a whole frame at a time."""
+        limit = self._shared.max_frame
+        library = self._get_library()
+        while position < len(data):
+            if self._closing:
+                self._await_close(data[position:])
+                return
+            end = frame_end(data, position, limit)
+            if end is None:
+                self._rest = bytearray(data[position:])
+                return
+            library.receive_data(data[position:end])
+            for event in library.events_received():
+                if isinstance(event, Frame):
+                    self._frame(event)
+            if library.parser_exc is not None and not self._closing:
+                self._refused(library, library.parser_exc)
+            self._send_from(library)
+            position = end
+            if library.current_size is None and not self._closing:
+                payloads, position = common_frames(data, position, limit)
+                for payload in payloads:
+                    self._text(payload)
+
+    def _frame(self, frame: Frame) -> None:
+        session, opcode = self._session, frame.opcode
+        if session is None or session.ended:
+            return
+        if opcode is Opcode.CLOSE:
+            session.end()
+            self._expect_end()
+        elif opcode is Opcode.TEXT and frame.fin:
+            self._text(frame.data)
+        elif opcode is Opcode.BINARY:
+            self._shared.chat.refuse_frame(session, ParleyError("unsupported"))
+        elif self._shared.chat.take_command(session):
+            self.close(FLOOD)  # more fragments, pings or pongs than any client needs
+        elif opcode is Opcode.TEXT:
+            self._fragments = [frame.data]
+        elif opcode is Opcode.CONT and self._fragments is not None:  # else of a binary message, refused before
+            self._continue(self._fragments, frame)
+
+    def _continue(self, fragments: list[BytesLike], frame: Frame) -> None:
+        fragments.append(frame.data)
+        if frame.fin:
+            self._fragments = None
+            self._text(b"".join(fragments))
+        elif len(fragments) > MAX_FRAGMENTS:
+            self._fragments = None
+            self.close(FLOOD)
+
+    def _refused(self, library: ServerProtocol, error: Exception) -> None:
         """The library has refused a frame and has its Close frame ready."""
-        if isinstance(error, PayloadTooBig) and self._session is not None:
-            limit = self._shared.settings.max_frame_bytes
+        session = self._session
+        if isinstance(error, PayloadTooBig) and session is not None and not session.ended:
             # Before the Close, as browsers show no more than its code to the page.
-            self._shared.chat.refuse(self._session, ParleyError("too_large", f"a frame has at most {limit} bytes"))
-        self._fail()
+            message = f"a frame has at most {self._shared.max_frame} bytes"
+            self._shared.chat.refuse(session, ParleyError("too_large", message))
+        self._fail(library)
 
-    def _fail(self) -> None:
+    def _fail(self, library: ServerProtocol) -> None:
         if self._session is not None:
             self._session.end()
-        self._send_protocol_data()
+        self._send_from(library)
         self._expect_end()
+
+    def _get_library(self) -> ServerProtocol:
+        if self._library is None:
+            shared = self._shared
+            self._library = ServerProtocol(state=OPEN, max_size=shared.max_frame, logger=shared.websockets_log)
+        return self._library
 
     # The end.
 
-    def _send_protocol_data(self) -> None:
-        """Send what the library has to say: the handshake's response, pongs, Close frames, the end of the stream."""
-        for data in self._protocol.data_to_send():
-            if data:
-                if not self._transport.is_closing():
+    def _send_from(self, library: ServerProtocol) -> None:
+        """Send what the library has to say: pongs, Close frames, the end of the stream."""
+        for data in library.data_to_send():
+            if not data:
+                self._half_close()
+            elif not self._transport.is_closing():
+                if self._session is not None and not self._session.ended:
+                    self._session.write(data)  # pongs count for a client that does not read them
+                else:
                     self.write(data)
-            elif self._transport.can_write_eof() and not self._transport.is_closing():
-                # Half-close and go on reading: closing with unread input would reset the connection, and the
-                # client would lose what it was told (RFC 6455 section 7.1.1).
+
+    def _half_close(self) -> None:
+        """Say nothing more, but read on: closing with unread input would reset the connection, and the client would
+        lose what it was told last (RFC 6455 section 7.1.1)."""
+        if not self._transport.is_closing():
+            if self._transport.can_write_eof():
                 self._transport.write_eof()
                 self._expect_end()
             else:
@@ -271,18 +291,30 @@ class WebSocketConnection(asyncio.Protocol):
         if not self._closing:
             self._closing = True
             self._shared.close_deadlines.add(self._shared.now(), self._transport.abort)
+            if self._rest is not None:
+                rest, self._rest = self._rest, None
+                self._await_close(rest)
 
-    def abort(self) -> None:
-        """Drop the connection at once."""
-        self._transport.abort()
+    def _await_close(self, data: bytes | bytearray) -> None:
+        """All that counts now is the client's Close: with both sent, the server ends the connection (RFC 6455, 7.1.1).
 
-    # The shared heartbeat (server.port) calls this every HEARTBEAT seconds.
+        Nothing else is answered: the pongs of a flood would have no bound.
+        """
+        library = self._library
+        if library is not None and not library.eof_sent:
+            library.receive_data(data)
+            library.events_received()
+            if b"" in library.data_to_send():
+                self._half_close()
+
+    # The shared heartbeat (`server.port.Shared`) calls this every HEARTBEAT seconds.
 
     def beat(self, idle_beats: int) -> None:
         """Ping the client; give it up when it was silent too long. ``idle_beats`` without a command are too many."""
         if self._closing:
             return
-        self._silent_beats = 0 if self._heard else self._silent_beats + 1
+        paused = self._session is not None and self._session.paused
+        self._silent_beats = 0 if self._heard or paused else self._silent_beats + 1
         self._heard = False
         self._idle_beats += 1
         if self._silent_beats >= DEAD_AFTER:
@@ -291,14 +323,3 @@ class WebSocketConnection(asyncio.Protocol):
             self.close(IDLE)
         elif self._session is not None:
             self._session.write(PING)
-
-
-def _select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
-
-
-def _name_the_version(response: Response, error: Exception | None) -> None:
-    """RFC 6455 section 4.4: who offers another version is told the one we speak."""
-    if isinstance(error, InvalidHeader) and error.name == "Sec-WebSocket-Version" and error.value:
-        response.status_code, response.reason_phrase = 426, "Upgrade Required"
-        response.headers["Sec-WebSocket-Version"] = "13"

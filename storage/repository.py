@@ -11,7 +11,7 @@ each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -101,7 +101,13 @@ class Writer(Protocol):
 
 
 class Repository(Protocol):
-    """Rooms and their messages. Every read raises `StorageUnavailable` when storage cannot answer in time."""
+    """Rooms and their messages. Every read raises `StorageUnavailable` when storage cannot answer in time.
+
+    Attributes:
+        on_takeover: called when this server may write again and somebody else wrote in between.
+    """
+
+    on_takeover: Callable[[], None] | None
 
     async def start(self) -> None:
         """Begin to connect, in the background; returns at once even when storage is away."""

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from chat.chat import Chat
     from chat.session import Session
 
-# Characters of content in one frame: a page that no slow reader is cut off for. Its rest is the next page.
-PAGE_CHARS = 128 << 10
+# A page of history is one frame, and must not cut a reader off by itself: at four bytes a character it fills half of
+# what may wait (SLOW_BYTES_HIGH). What does not fit is the next page.
+PAGE_SHARE = 8
 
 
 def history(chat: Chat, session: Session, command: ReadHistory) -> Awaitable[None]:
@@ -28,19 +29,19 @@ def history(chat: Chat, session: Session, command: ReadHistory) -> Awaitable[Non
 async def _history(chat: Chat, session: Session, name: str, command: ReadHistory) -> None:
     page = await read_history(chat, name, command)
     messages, has_older, has_newer = page.messages, page.has_older, page.has_newer
-    fitting = _fit(messages, from_oldest=command.after is not None)
+    fitting = _fit(messages, from_oldest=command.after is not None, max_chars=chat.slow_high // PAGE_SHARE)
     if len(fitting) < len(messages):
         has_older, has_newer = (has_older, True) if command.after is not None else (True, has_newer)
     session.reply(HistoryPage(id=command.id, room=name, messages=fitting, has_older=has_older, has_newer=has_newer))
     await session.drained()
 
 
-def _fit(messages: list[Message], *, from_oldest: bool) -> list[Message]:
-    """As many as `PAGE_CHARS` allow, at least one, from the end that the reader goes on from."""
+def _fit(messages: list[Message], *, from_oldest: bool, max_chars: int) -> list[Message]:
+    """As many as ``max_chars`` allow, at least one, from the end that the reader goes on from."""
     total = 0
     ordered = messages if from_oldest else messages[::-1]
     for count, message in enumerate(ordered):
         total += len(message.content)
-        if total > PAGE_CHARS and count:
+        if total > max_chars and count:
             return messages[:count] if from_oldest else messages[-count:]
     return messages

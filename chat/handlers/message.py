@@ -25,8 +25,6 @@ def post_message(chat: Chat, session: Session, command: PostMessage) -> Awaitabl
     """Broadcast a message at once and queue it for storage; one that was sent before is answered, not repeated."""
     room = joined_room(session, command.room)
     content = check_content(command.content, chat.limits.max_content_chars)
-    if chat.draining:
-        raise ParleyError("shutting_down", retry_after=1.0)
     if command.id is not None:
         before = room.tail.posted(session.user.id, command.id)
         if before is not None:
@@ -39,8 +37,10 @@ def post_message(chat: Chat, session: Session, command: PostMessage) -> Awaitabl
 
 
 def _post(chat: Chat, session: Session, room: Room, content: str, id: str | None) -> None:
+    if chat.draining:
+        raise ParleyError("shutting_down", retry_after=1.0)
     worker = chat.pool.of(room)
-    size = len(content)
+    size = len(content) if content.isascii() else 4 * len(content)  # bytes, as Python or UTF-8 have them at most
     worker.admit(room, size)  # before anything is shown: what is refused was never broadcast
     if not room.stored:
         room.stored = True

@@ -55,18 +55,24 @@ async def _load(chat: Chat, command: Join, name: str) -> tuple[Room, bool]:
         if since >= floor:
             return room, missed <= limit
         count = chat.repository.count_changed(room.record.room_id, after=since, until=floor, limit=limit + 1)
-        missed += await chat.ask(count)
-        if chat.hub.rooms.get(name) is room:  # else it was forgotten while storage counted
+        try:
+            missed += await chat.ask(count)
+        except Exception:
+            chat.hub.free(room)
+            raise
+        # While storage counted, the room may have been forgotten, or have taken back what the client has seen.
+        if chat.hub.rooms.get(name) is room and command.epoch == chat.hub.epoch_of(room):
             return room, missed <= limit
 
 
 def _enter(chat: Chat, session: Session, command: Join, room: Room, *, recovered: bool, syncing: bool) -> None:
     if room.name not in session.rooms:
         room.enter(session, syncing=syncing)
-    elif syncing:
-        room.audience.flush()
-        room.audience.discard(session)
-        room.audience.add(session, syncing=True)
+    else:
+        room.audience.flush()  # what was said before this snapshot comes before it
+        if syncing:
+            room.audience.discard(session)
+            room.audience.add(session, syncing=True)
     if command.since is not None:
         chat.counters.resumes[recovered] += 1
     # Not `reply`: what the room has queued by now came after this snapshot.

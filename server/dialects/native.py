@@ -41,11 +41,14 @@ class NativeDialect:
     def command(self, text: str, home: str) -> AnyCommand:
         """See `chat.ports.Dialect.command`. Errors: ``bad_json``, ``bad_field`` with the field, ``unknown_type``."""
         try:
-            return _decode(text)
+            command = _decode(text)
         except msgspec.ValidationError as error:
             raise _refusal(text, str(error)) from error
         except (msgspec.DecodeError, RecursionError) as error:  # nesting too deep is the latter
             raise ParleyError("bad_json") from error
+        if command.id is not None and not command.id.isprintable():
+            raise ParleyError("bad_field", "id: holds a character that cannot be printed", field="id")
+        return command
 
     def frame(self, event: AnyEvent) -> bytes | None:
         """See `chat.ports.Dialect.frame`."""

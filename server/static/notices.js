@@ -34,6 +34,11 @@ export class Notices {
     if (!notice.came.size && !notice.went.size) this.list.pop();
   }
 
+  /** The seq behind which somebody was last said to have left, or -1. @param {string} id */
+  leftAfter(id) {
+    return this.list.findLast((notice) => notice.went.has(id))?.after ?? -1;
+  }
+
   /** Drop what stands before the oldest message that is kept. @param {number} oldest */
   trim(oldest) {
     this.list = this.list.filter((notice) => notice.after >= oldest);

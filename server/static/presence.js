@@ -6,9 +6,13 @@
 export class Presence {
   /** @type {Map<string, User>} */ members = new Map();
   count = 0;
+  /** Who was here before the connection broke and is not back yet: after a restart everybody comes, and none is new.
+   * @type {Set<string>} */
+  #returning = new Set();
 
   /** The snapshot of `joined`. @param {User[]} members @param {number} count */
   reset(members, count) {
+    this.#returning = new Set([...this.#returning, ...this.members.keys()]);
     this.members = new Map(members.map((user) => [user.id, user]));
     this.count = count;
   }
@@ -19,7 +23,7 @@ export class Presence {
    * @returns {{came: User[], went: User[]}} who was not here before, and who was
    */
   apply({ joined = [], left = [], count }) {
-    const came = joined.filter((user) => !this.members.has(user.id));
+    const came = joined.filter((user) => !this.members.has(user.id) && !this.#returning.delete(user.id));
     const went = left.filter((user) => this.members.delete(user.id));
     for (const user of joined) this.members.set(user.id, user);
     this.count = count;

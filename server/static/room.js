@@ -121,6 +121,21 @@ export class Room {
     this.hasOlder = page.has_older;
   }
 
+  /** @param {{joined?: User[], left?: User[], count: number}} event @param {(id: string) => boolean} isMine
+   * @param {number} now */
+  onPresence(event, isMine, now) {
+    const { came, went } = this.presence.apply(event);
+    // Presence is told once a second: who spoke since is seen to be here.
+    const spoke = (/** @type {User} */ user) => {
+      const last = this.messages.slice(-10).findLast((message) => message.sender_id === user.id);
+      return last !== undefined && last.seq > this.notices.leftAfter(user.id);
+    };
+    this.notices.presence(this.last, now, {
+      came: came.filter((user) => !isMine(user.id) && !spoke(user)),
+      went: went.filter((user) => !isMine(user.id)),
+    });
+  }
+
   /** The message that an author gave this id, if it is here. @param {string} senderId @param {string} id */
   find(senderId, id) {
     return this.#byId.get(`${senderId}/${id}`);

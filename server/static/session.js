@@ -248,11 +248,8 @@ export class Session {
       case "retracted":
         room.onRetracted(frame.seq);
         return this.delivery.onRetracted(frame);
-      case "presence": {
-        const { came, went } = room.presence.apply(frame);
-        const others = (/** @type {User} */ user) => !this.isMine(user.id);
-        return room.notices.presence(room.last, Date.now(), { came: came.filter(others), went: went.filter(others) });
-      }
+      case "presence":
+        return room.onPresence(frame, (id) => this.isMine(id), Date.now());
       default: // `left`, and what later servers say
         return undefined;
     }
@@ -327,7 +324,7 @@ export class Session {
 
   /** Ask the same again when the server says so, and less often the longer it lasts. */
   #later(/** @type {any} */ error, /** @type {Room} */ room, /** @type {string} */ type) {
-    room.trouble = sentence(error);
+    room.trouble = `${sentence(error)} Trying again…`;
     const again = this.#again.get(room) ?? { backoff: new Backoff() };
     this.#again.set(room, again);
     again.timer = setTimeout(

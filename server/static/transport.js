@@ -29,13 +29,13 @@ export class Transport {
 
   /**
    * @param {{url: () => string, onState: (state: ConnectionState) => void, onFrame: (frame: any) => void,
-   *   WebSocket?: typeof WebSocket}} options
+   *   Socket?: typeof WebSocket}} options
    */
-  constructor({ url, onState, onFrame, WebSocket = globalThis.WebSocket }) {
+  constructor({ url, onState, onFrame, Socket = WebSocket }) {
     this.url = url;
     this.onState = onState;
     this.onFrame = onFrame;
-    this.WebSocket = WebSocket;
+    this.Socket = Socket;
     /** @type {ConnectionState} */
     this.state = { name: "idle" };
   }
@@ -47,7 +47,7 @@ export class Transport {
     /** @type {WebSocket} */
     let socket;
     try {
-      socket = new this.WebSocket(this.url(), SUBPROTOCOL);
+      socket = new this.Socket(this.url(), SUBPROTOCOL);
     } catch {
       return this.#retry(0, "");
     }

@@ -159,7 +159,7 @@ def _history(kind: HistoryKind) -> bytes:
 HISTORY = {kind: _history(kind) for kind in (HistoryKind(*flags) for flags in product((False, True), repeat=3))}
 
 # Messages that never changed are found by seq, the others by version: so the index on version holds only those, and
-# inserting a message does not pay for it. Each half is in order and cut before they are merged.
+# inserting a message does not pay for it. Each half is cut, and in order, before they are merged.
 _room_log = Query.from_(_messages).where(_messages.room_id == param("room_id"))
 
 
@@ -178,12 +178,13 @@ def _changed(columns: tuple[Any, ...]) -> Any:
         .orderby(_messages.version)
         .limit(param("limit"))
     )
-    return unchanged.union_all(changed)
+    return unchanged.union_all(changed).orderby(_messages.version).limit(param("limit"))
 
 
-CHANGED = sql_text(_changed(_state).orderby(_messages.version).limit(param("limit")))
+CHANGED = sql_text(_changed(_state))
 
-_counted = _changed((_messages.version,)).limit(param("limit"))
+# In order too: without, the planner believes that reading the whole table until there are enough is cheaper.
+_counted = _changed((_messages.version,))
 COUNT_CHANGED = sql_text(Query.from_(_counted).select(Count(Star())))
 
 HEAD = sql_text(

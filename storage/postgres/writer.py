@@ -14,6 +14,7 @@ from msgspec import Struct
 from psycopg.types.json import Json
 
 from model.message import Message, body_hash
+from model.room import RoomRecord
 from storage.postgres import sql
 from storage.postgres.errors import FAILURES, REFUSALS, translated
 from storage.postgres.lease import Tenure
@@ -173,7 +174,9 @@ class PostgresWriter:
         return await store(connection, run)
 
     async def _store_rooms(self, connection: Connection, run: list[InsertRoom]) -> list[Outcome]:
-        rooms = [write.room for write in run]
+        return await self._insert_rooms(connection, [write.room for write in run])
+
+    async def _insert_rooms(self, connection: Connection, rooms: list[RoomRecord]) -> list[Outcome]:
         await connection.execute(sql.INSERT_ROOMS, {"rows": Json(rooms, dumps=_encode)})
         there = await self._find_rooms(connection, [room.room_id for room in rooms])
         outcomes: list[Outcome] = []
@@ -192,13 +195,8 @@ class PostgresWriter:
 
     async def _store_messages(self, connection: Connection, run: list[InsertMessage]) -> list[Outcome]:
         strangers = {write.room_id for write in run} - self._known_rooms
-        if strangers:
-            there = await self._find_rooms(connection, list(strangers))
-            if len(self._known_rooms) > _KNOWN_ROOMS:
-                self._known_rooms.clear()
-            self._known_rooms.update(there)
-            strangers -= there.keys()
-        known = [write for write in run if write.room_id not in strangers] if strangers else run
+        refused = await self._meet(connection, strangers, run) if strangers else {}
+        known = [write for write in run if write.room_id not in refused] if refused else run
         cursor = await connection.execute(
             sql.INSERT_MESSAGES, {"rows": Json([_row(write.room_id, write.message) for write in known], dumps=_encode)}
         )
@@ -206,12 +204,30 @@ class PostgresWriter:
             return [STORED] * len(run)
         # Not RETURNING: it could not tell which of two rows with the same seq was the one that went in.
         found = await self._look_up(connection, known)
-        return [
-            _refuse(f"there is no room {write.room_id}")
-            if write.room_id in strangers
-            else _outcome(write.room_id, write.message, *found)
-            for write in run
-        ]
+        return [refused.get(write.room_id) or _outcome(write.room_id, write.message, *found) for write in run]
+
+    async def _meet(self, connection: Connection, strangers: set[int], run: list[InsertMessage]) -> dict[int, Refused]:
+        """Look rooms up that this connection has not seen, and bring those back that are gone, as memory does.
+
+        They can be gone when the database lost what it had committed (a crash with ``synchronous_commit = off``, a
+        backup): the room is still talking, and its messages need a name to be found by.
+        """
+        if len(self._known_rooms) > _KNOWN_ROOMS:
+            self._known_rooms.clear()
+            strangers = {write.room_id for write in run}
+        there = await self._find_rooms(connection, list(strangers))
+        self._known_rooms.update(there)
+        gone: dict[int, RoomRecord] = {}
+        for write in run:
+            if write.room_id in strangers and write.room_id not in there and write.room_id not in gone:
+                gone[write.room_id] = RoomRecord(write.room_id, write.message.room, write.message.timestamp)
+        if not gone:
+            return {}
+        log.warning("%d rooms were not in the table, and are brought back by their messages", len(gone))
+        outcomes = await self._insert_rooms(connection, list(gone.values()))
+        return {
+            room_id: outcome for room_id, outcome in zip(gone, outcomes, strict=True) if isinstance(outcome, Refused)
+        }
 
     async def _find_rooms(self, connection: Connection, room_ids: list[int]) -> dict[int, str]:
         rows = await (await connection.execute(sql.FIND_ROOMS, {"rooms": room_ids})).fetchall()

@@ -80,21 +80,24 @@ class World:
         self.ids = [room().room_id for _ in range(3)]
         self.named: dict[int, str] = {}
 
+    def name(self, number: int) -> str:
+        return self.named.setdefault(number, f"{self.mark} {number}")
+
     def record(self, number: int) -> RoomRecord:
-        return RoomRecord(self.ids[number], self.named.get(number, f"{self.mark} 0"), rfc3339(EPOCH_US))
+        return RoomRecord(self.ids[number], self.name(number), rfc3339(EPOCH_US))
 
     def writes(self, batch: Batch) -> list[Write]:
-        """A message comes after its room's first InsertRoom, whatever became of that: so the port has it."""
+        """Rooms under any name, messages under the first name their room was given, before its InsertRoom too."""
         writes: list[Write] = []
         for each in batch.writes:
             if isinstance(each, Room):
                 name = f"{self.mark} {each.name}"
                 self.named.setdefault(each.number, name)
                 writes.append(InsertRoom(RoomRecord(self.ids[each.number], name, rfc3339(EPOCH_US))))
-            elif each.room in self.named:
+            else:
                 sender_id, sender = each.author
                 message = Message(
-                    self.named[each.room], each.seq, each.seq, sender, sender_id, each.text,
+                    self.name(each.room), each.seq, each.seq, sender, sender_id, each.text,
                     rfc3339(EPOCH_US + each.seq), each.id,
                 )  # fmt: skip
                 writes.append(InsertMessage(self.ids[each.room], message))

@@ -45,21 +45,15 @@ async def test_every_kind_of_page(
     log = log_of(where)
     await writer.write(inserts(where, *log))
     matching = [
-        each
-        for each in log
-        if (sender is None or each.sender == sender) and set(words) <= set(cut_words(each.content))
+        each for each in log if (sender is None or each.sender == sender) and set(words) <= set(cut_words(each.content))
     ]
     # On a message, between two, before the first, behind the last, and none.
     for before, after in product((None, 0, 10, 300, 305, 600, 9999), repeat=2):
         inside = [
-            each
-            for each in matching
-            if (before is None or each.seq < before) and (after is None or each.seq > after)
+            each for each in matching if (before is None or each.seq < before) and (after is None or each.seq > after)
         ]
         expected = inside[-limit:] if after is None else inside[:limit]
-        page = await repository.history(
-            where, limit=limit, before=before, after=after, sender=sender, words=words
-        )
+        page = await repository.history(where, limit=limit, before=before, after=after, sender=sender, words=words)
         assert page == expected, (before, after)
 
 

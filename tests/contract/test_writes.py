@@ -9,7 +9,7 @@ from tests.contract.records import inserts, inserts_more, message, room
 ODD = [
     "'; DROP TABLE messages; --",
     'quotes " and \\ backslashes \\" \\\\',
-    "{curly,NULL,\"\"}",
+    '{curly,NULL,""}',
     "NULL",
     "%s %(rows)s %%",
     "$1 :name ?",
@@ -146,6 +146,17 @@ async def test_a_name_that_another_room_has(repository: Repository, writer: Writ
     assert kinds(await writer.write([InsertRoom(one), InsertRoom(two)])) == [type(STORED), Refused]
 
 
+async def test_a_message_to_a_room_that_is_gone_brings_it_back(repository: Repository, writer: Writer) -> None:
+    """Forgotten by memory, or lost with a crash of the database: whoever still talks in it must be found again."""
+    where, known = room(), room()
+    await writer.write([InsertRoom(known)])
+    batch = inserts_more(where, message(where, 1), message(where, 2)) + inserts_more(known, message(known, 1))
+    assert await writer.write(batch) == [STORED] * 3
+    found = await repository.find_room(where.name)
+    assert found == type(where)(where.room_id, where.name, message(where, 1).timestamp)
+    assert await repository.history(where, limit=9) == [message(where, 1), message(where, 2)]
+
+
 async def test_a_room_under_another_name(repository: Repository, writer: Writer) -> None:
     where = room()
     await writer.write([InsertRoom(where)])
@@ -195,7 +206,9 @@ async def test_numbers_at_their_limits(repository: Repository, writer: Writer) -
     where = room()
     batch = inserts(where, message(where, 0), message(where, 2**53 - 1 - 1_700_000_000_000_000))
     assert await writer.write(batch) == [STORED] * 3
-    assert await repository.history(where, limit=9) == [each.message for each in batch if isinstance(each, InsertMessage)]
+    assert await repository.history(where, limit=9) == [
+        each.message for each in batch if isinstance(each, InsertMessage)
+    ]
     assert await repository.history(where, limit=9, after=2**63 - 1) == []
 
 

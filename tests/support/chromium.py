@@ -141,17 +141,17 @@ def _by_registries() -> Chromium:
         dev.quietly([str(node), str(npm), "pack", "--silent", NPM_PACKAGE], cwd=home)
         with tarfile.open(next(home.glob("*.tgz"))) as archive:
             for member in archive.getmembers():
-                if member.isfile() and member.name.endswith(".br") and "swiftshader" not in member.name:
-                    member.name = Path(member.name).name  # flat, so no name can leave the folder
-                    archive.extract(member, home)
+                if member.name.endswith(".br") and (packed := archive.extractfile(member)):
+                    with packed, (home / Path(member.name).name).open("wb") as target:
+                        shutil.copyfileobj(packed, target)
         dev.quietly([str(node), "-e", UNPACK], cwd=home)
         for name in ("al2023.tar", "fonts.tar"):
             with tarfile.open(home / name) as archive:
                 _extract(archive, home / name.removesuffix(".tar"))
     except (dev.SetupError, StopIteration, OSError, tarfile.TarError) as error:
         raise ChromiumMissingError(f"no Chromium found, and {NPM_PACKAGE} cannot be installed: {error}") from error
-    for packed in [*home.glob("*.br"), *home.glob("*.tar"), *home.glob("*.tgz")]:
-        packed.unlink()
+    for used in [*home.glob("*.br"), *home.glob("*.tar"), *home.glob("*.tgz")]:
+        used.unlink()
     (home / "fonts.conf").write_text(FONTS_CONF.format(folder=home))
     executable = home / "chromium"
     executable.chmod(0o755)

@@ -130,7 +130,7 @@ export class LogView {
     const again = () => this.actions.older();
     if (state === "loading" || state === "more") this.#top.replaceChildren("Loading earlier messages…");
     else if (state === "wait") this.#top.replaceChildren("Loading messages…");
-    else if (state === "trouble") this.#top.replaceChildren(`${room.trouble} Trying again…`);
+    else if (state === "trouble") this.#top.replaceChildren(room.trouble);
     else if (state === "start") this.#top.replaceChildren(...beginning(room.name, empty));
     else {
       const button = el("button", { type: "button", class: "link", click: again }, "Try again");

@@ -11,12 +11,21 @@ export function withLinks(text) {
   let from = 0;
   for (const match of text.matchAll(LINK)) {
     const href = trimmed(match[0]);
-    if (!URL.canParse?.(href)) continue;
+    if (!isAddress(href)) continue;
     parts.push(text.slice(from, match.index));
     parts.push(el("a", { href, target: "_blank", rel: "noopener noreferrer nofollow" }, href));
     from = match.index + href.length;
   }
   return [...parts, text.slice(from)];
+}
+
+/** @param {string} text */
+function isAddress(text) {
+  try {
+    return Boolean(new URL(text).host);
+  } catch {
+    return false;
+  }
 }
 
 /** @param {string} address */

@@ -1,0 +1,162 @@
+import { socketUrl } from "./protocol.js";
+import { Session } from "./session.js";
+import { TabStore, rememberName, rememberedName } from "./storage.js";
+import { claimTab } from "./tab.js";
+import { timeline } from "./timeline.js";
+import { Transport } from "./transport.js";
+import { AlertsView } from "./view/alerts.js";
+import { Composer } from "./view/composer.js";
+import { byId, setText } from "./view/dom.js";
+import { EntryView } from "./view/entry.js";
+import { LogView } from "./view/log.js";
+import { ShareButton } from "./view/share.js";
+import { Sidebar } from "./view/sidebar.js";
+import { StatusView } from "./view/status.js";
+
+/** Wires transport, session and views. The state changes, then everything is drawn once, in the next frame. */
+
+const store = new TabStore();
+const copied = await claimTab(store);
+const transport = new Transport({
+  url: () => socketUrl(location, session.name),
+  onState: () => {}, // both are the session's, as soon as there is one
+  onFrame: () => {},
+});
+const session = new Session({ transport, store, onChange: schedule });
+
+// --- what a person does ------------------------------------------------------------------------------------------------
+
+const entry = new EntryView((name, room) => {
+  rememberName(name);
+  session.start(name, [], room);
+  remember();
+  wantsFocus = true;
+});
+const log = new LogView({
+  retry: (id) => session.retry(id),
+  discard: (id) => session.discard(id),
+  older: () => session.loadOlder(),
+  onFollow: look,
+});
+const composer = new Composer({
+  post: (content) => {
+    const posted = session.post(content);
+    if (posted) log.toEnd();
+    return posted;
+  },
+  draft: (text) => store.set("drafts", { ...store.get("drafts"), [session.active?.name ?? ""]: text || undefined }),
+  page: (direction) => log.page(direction),
+});
+const sidebar = new Sidebar({
+  enter: (room) => {
+    session.enter(room);
+    remember();
+    wantsFocus = true;
+  },
+  leave: (room) => {
+    session.leave(room);
+    remember();
+  },
+  quit: () => {
+    const room = session.active?.name ?? "";
+    session.quit();
+    open(session.name, room);
+  },
+  link,
+});
+const share = new ShareButton(() => link(session.active?.name ?? ""));
+const status = new StatusView(() => transport.connect());
+const alerts = new AlertsView((key) => session.dismiss(key));
+
+addEventListener("popstate", () => {
+  const room = new URLSearchParams(location.search).get("r");
+  if (room && session.active) session.enter(room);
+});
+addEventListener("online", () => transport.wake());
+addEventListener("offline", () => transport.wake()); // find out soon whether the connection is really gone
+addEventListener("pageshow", (event) => event.persisted && location.reload()); // the tab's id was given back
+addEventListener("focus", look);
+addEventListener("blur", look);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) transport.wake();
+  look();
+});
+
+// --- drawing -----------------------------------------------------------------------------------------------------------
+
+let scheduled = false;
+
+/** Draw in the next frame. A page that nobody sees gets no frames, but its title tells what is unread. */
+function schedule() {
+  if (scheduled) return;
+  scheduled = true;
+  if (document.hidden) setTimeout(render, 200);
+  else requestAnimationFrame(render);
+}
+
+function render() {
+  scheduled = false;
+  const room = session.active;
+  const chatting = room !== null && session.refused === null;
+  if (!chatting && document.body.dataset.view === "chat") open(session.name, session.refused ? lastRoom : "");
+  document.body.dataset.view = chatting ? "chat" : "entry";
+  entry.refuse(session.refused);
+  alerts.render(session.alerts);
+  if (!chatting) return setText(title, "Parley");
+  lastRoom = room.name;
+  setText(byId("room-title"), room.name);
+  status.render(transport.state, session.online, session.outbox.entries.length, room.trouble);
+  sidebar.render(session.rooms, room, session.me, session.name);
+  composer.render(room.name, store.get("drafts")?.[room.name] ?? "", session.limits.max_content_chars);
+  log.render(room, timeline(room, session.outbox.of(room.name), (id) => session.isMine(id)));
+  share.render(room.name);
+  if (wantsFocus) composer.focusIfFine();
+  wantsFocus = false;
+  const unread = [...session.rooms.values()].reduce((sum, each) => sum + each.unread, 0);
+  setText(title, `${unread ? `(${unread}) ` : ""}${room.name} · Parley`);
+}
+
+/** Somebody reads what comes if the page is in front and the log at its end. */
+function look() {
+  session.look(log.following && !document.hidden && document.hasFocus());
+}
+
+// --- start -------------------------------------------------------------------------------------------------------------
+
+/** @param {string} room @returns {string} an address to share: the room, never my name */
+function link(room) {
+  return new URL(`${location.pathname}?r=${encodeURIComponent(room)}`, location.href).href;
+}
+
+/** The address bar follows the room, so that back, reload and bookmarks do what they say. */
+function remember() {
+  const room = session.active?.name;
+  if (room && link(room) !== location.href) history.pushState(null, "", link(room));
+}
+
+/** @param {string} name @param {string} room */
+function open(name, room) {
+  document.body.dataset.view = "entry";
+  entry.open(name, room);
+}
+
+const title = /** @type {Element} */ (document.querySelector("title"));
+let lastRoom = "";
+let wantsFocus = false; // what is not drawn yet cannot have it
+
+function begin() {
+  const asked = new URLSearchParams(location.search);
+  const clean = (/** @type {string | null | undefined} */ text) => (text ?? "").normalize("NFC").trim();
+  const saved = store.get("rooms");
+  const name = clean(asked.get("u")) || session.name;
+  const room = clean(asked.get("r")) || saved?.active || "";
+  if (copied) session.alert("This tab is a copy of another one, so you are somebody new in it.");
+  if (!name || !room || (!asked.get("u") && !saved?.active)) return open(name || rememberedName(), room || "general");
+  rememberName(name);
+  session.start(name, saved?.names ?? [], room);
+  history.replaceState(null, "", link(room));
+  wantsFocus = true;
+  return undefined;
+}
+
+begin();

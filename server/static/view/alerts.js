@@ -1,0 +1,34 @@
+import { byId, el, icon } from "./dom.js";
+
+/**
+ * What a person has to know: said once by a screen reader, shown until it is put away.
+ *
+ * @typedef {import("../session.js").Alert} Alert
+ */
+export class AlertsView {
+  #box = byId("alerts");
+  /** @type {Map<string, HTMLElement>} */ #shown = new Map();
+
+  /** @param {(key: string) => void} dismiss */
+  constructor(dismiss) {
+    this.dismiss = dismiss;
+  }
+
+  /** @param {Alert[]} alerts */
+  render(alerts) {
+    const keys = new Set(alerts.map((alert) => alert.key));
+    for (const [key, element] of this.#shown) {
+      if (keys.has(key)) continue;
+      element.remove();
+      this.#shown.delete(key);
+    }
+    for (const { key, text } of alerts) {
+      if (this.#shown.has(key)) continue;
+      const close = el("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", click: () => this.dismiss(key) });
+      close.append(icon("close"));
+      const element = el("div", { class: "alert" }, el("span", { dir: "auto" }, text), close);
+      this.#shown.set(key, element);
+      this.#box.append(element);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import { byId, setText } from "./dom.js";
+
+/**
+ * The form in front: a name and a room.
+ *
+ * @typedef {import("../session.js").Refused} Refused
+ */
+export class EntryView {
+  #form = byId("entry");
+  #name = byId("name");
+  #room = byId("room");
+  /** @type {Refused | null} */ #refused = null;
+
+  /** @param {(name: string, room: string) => void} start */
+  constructor(start) {
+    this.#form.addEventListener("submit", (/** @type {Event} */ event) => {
+      event.preventDefault();
+      const name = this.#name.value.normalize("NFC").trim();
+      const room = this.#room.value.normalize("NFC").trim() || "general";
+      if (!name) return this.refuse({ field: "name", text: "Choose a name that others will see." });
+      this.#clear();
+      start(name, room);
+    });
+    for (const input of [this.#name, this.#room]) input.addEventListener("input", () => this.#clear());
+  }
+
+  /** @param {string} name @param {string} room */
+  open(name, room) {
+    this.#name.value = name;
+    this.#room.value = room;
+    (name ? byId("join") : this.#name).focus();
+  }
+
+  /** Say why one cannot go in, beside the field that it is about. @param {Refused | null} refused */
+  refuse(refused) {
+    if (!refused || refused === this.#refused) return;
+    this.#refused = refused;
+    this.#clear();
+    const field = refused.field || "name";
+    setText(byId(`${field}-error`), refused.text);
+    const input = field === "room" ? this.#room : this.#name;
+    input.setAttribute("aria-invalid", "true");
+    input.focus();
+    input.select();
+  }
+
+  #clear() {
+    for (const input of [this.#name, this.#room]) {
+      input.removeAttribute("aria-invalid");
+      setText(byId(`${input.id}-error`), "");
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import { avatar } from "./avatar.js";
+import { byId, el, icon, setText } from "./dom.js";
+
+/**
+ * Rooms of this tab, the people of the one in front, and me. Beside the log where there is space, else a drawer.
+ *
+ * @typedef {import("../room.js").Room} Room
+ * @typedef {import("../protocol.js").User} User
+ * @typedef {{enter: (room: string) => void, leave: (room: Room) => void, quit: () => void,
+ *   link: (room: string) => string}} Actions
+ */
+const WIDE = matchMedia("(min-width: 50rem)");
+
+export class Sidebar {
+  #side = byId("sidebar");
+  #toggle = byId("menu");
+  #main = byId("main");
+  #rooms = byId("rooms");
+  #people = byId("people");
+  #drawn = { rooms: "", people: "" };
+  #open = false;
+
+  /** @param {Actions} actions */
+  constructor(actions) {
+    this.actions = actions;
+    this.#toggle.addEventListener("click", () => this.#show(!this.#open));
+    byId("menu-close").addEventListener("click", () => this.#show(false));
+    byId("backdrop").addEventListener("click", () => this.#show(false));
+    byId("quit").addEventListener("click", () => actions.quit());
+    document.addEventListener("keydown", (event) => event.key === "Escape" && this.#open && this.#show(false));
+    WIDE.addEventListener("change", () => this.#show(false));
+    byId("new-room").addEventListener("submit", (/** @type {Event} */ event) => {
+      event.preventDefault();
+      const input = byId("new-room-name");
+      const name = input.value.normalize("NFC").trim();
+      if (!name) return input.focus();
+      input.value = "";
+      this.#show(false);
+      actions.enter(name);
+    });
+    this.#show(false);
+  }
+
+  /** @param {Map<string, Room>} rooms @param {Room} active @param {User | null} me @param {string} name */
+  render(rooms, active, me, name) {
+    const people = active.presence.list(me?.id);
+    this.#renderRooms([...rooms.values()], active);
+    this.#renderPeople(people, active.presence.count, me);
+    const mine = byId("me");
+    if (mine.dataset.shows !== `${me?.id} ${me?.name ?? name}`) {
+      mine.dataset.shows = `${me?.id} ${me?.name ?? name}`;
+      mine.replaceChildren(avatar(me?.id ?? "", me?.name ?? name), el("bdi", { class: "me-name" }, me?.name ?? name));
+    }
+  }
+
+  /** @param {boolean} open */
+  #show(open) {
+    const had = this.#side.contains(document.activeElement);
+    this.#open = open;
+    document.body.classList.toggle("drawer-open", open);
+    this.#toggle.setAttribute("aria-expanded", String(open));
+    // What lies under a drawer, and a drawer out of sight, is out of reach for the keyboard and screen readers.
+    this.#side.inert = !open && !WIDE.matches;
+    this.#main.inert = open;
+    if (open) byId("menu-close").focus();
+    else if (had && !WIDE.matches) this.#toggle.focus();
+  }
+
+  /** @param {Room[]} rooms @param {Room} active */
+  #renderRooms(rooms, active) {
+    const drawn = rooms.map((room) => `${room.name}\n${room.unread}\n${room === active}`).join("\n\n");
+    if (drawn === this.#drawn.rooms) return;
+    this.#drawn.rooms = drawn;
+    const order = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
+    rooms.sort((a, b) => order.compare(a.name, b.name));
+    this.#rooms.replaceChildren(...rooms.map((room) => this.#roomItem(room, room === active, rooms.length > 1)));
+  }
+
+  /** @param {Room} room @param {boolean} active @param {boolean} leavable */
+  #roomItem(room, active, leavable) {
+    const link = el(
+      "a",
+      {
+        href: this.actions.link(room.name),
+        class: "room",
+        "aria-current": active ? "page" : undefined,
+        click: (/** @type {MouseEvent} */ event) => {
+          if (event.ctrlKey || event.metaKey || event.shiftKey) return; // another tab is another person
+          event.preventDefault();
+          this.#show(false);
+          this.actions.enter(room.name);
+        },
+      },
+      el("span", { class: "hash", "aria-hidden": "true" }, "#"),
+      el("bdi", { class: "room-name" }, room.name),
+    );
+    if (room.unread) {
+      link.append(el("span", { class: "badge" }, room.unread > 99 ? "99+" : String(room.unread), el("span", { class: "sr" }, " unread")));
+    }
+    const item = el("li", {}, link);
+    if (!leavable) return item;
+    const label = `Leave ${room.name}`;
+    const leave = el("button", { type: "button", class: "icon-button leave", "aria-label": label, title: label });
+    leave.addEventListener("click", () => this.actions.leave(room));
+    leave.append(icon("close"));
+    item.append(leave);
+    return item;
+  }
+
+  /** @param {User[]} people @param {number} count @param {User | null} me */
+  #renderPeople(people, count, me) {
+    const drawn = `${count}\n${me?.id}\n${people.map((user) => `${user.id} ${user.name}`).join("\n")}`;
+    if (drawn === this.#drawn.people) return;
+    this.#drawn.people = drawn;
+    setText(byId("people-count"), String(count));
+    setText(byId("menu-count"), String(count));
+    setText(byId("room-count"), count === 1 ? "Only you are here" : `${count} people here`);
+    const items = people.map((user) => {
+      const you = user.id === me?.id ? el("span", { class: "you" }, "you") : "";
+      return el("li", {}, avatar(user.id, user.name), el("bdi", { class: "person" }, user.name), you);
+    });
+    if (count > people.length) items.push(el("li", { class: "more" }, `and ${count - people.length} more`));
+    this.#people.replaceChildren(...items);
+  }
+}

@@ -1,0 +1,142 @@
+"""The page as its users see it: what they do, and what is on the screen. Everything waits for a condition."""
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from playwright.async_api import Locator, Page, WebSocketRoute, expect
+
+from tests.support.server import ServerProcess
+
+SECRET = "a secret of the tests, long enough for HS256"
+# What Chromium itself logs when a server is away: not a fault of the page.
+SERVER_AWAY = r"WebSocket connection to .* failed|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET"
+
+
+def new_room() -> str:
+    """A room that nobody was in: tests may share a server."""
+    return f"room-{secrets.token_hex(4)}"
+
+
+class ChatPage:
+    """One tab with the client in it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.log = page.get_by_role("log")
+        self.box = page.get_by_role("textbox", name=re.compile("^Message "))
+        self.status = page.get_by_role("status", name="Connection")
+        self.jump = page.locator("#jump")
+        self.people = page.get_by_role("region", name="People").get_by_role("listitem")
+
+    @property
+    def messages(self) -> Locator:
+        """Every message in the log, mine and others'."""
+        return self.log.locator(".msg")
+
+    @property
+    def notices(self) -> Locator:
+        """Lines that tell who came and left."""
+        return self.log.locator(".notice-text")
+
+    def message(self, text: str) -> Locator:
+        """The messages with exactly this text."""
+        return self.messages.filter(has=self.page.locator(".text", has_text=re.compile(f"^{re.escape(text)}$")))
+
+    async def texts(self) -> list[str]:
+        """The text of every message, from the top to the bottom."""
+        return await self.log.locator(".text").all_inner_texts()
+
+    async def connected(self) -> None:
+        """Wait until the page says that it is connected."""
+        await expect(self.status).to_have_text("Connected")
+
+    async def say(self, *texts: str) -> None:
+        """Write messages and send each with Enter."""
+        for text in texts:
+            await self.box.fill(text)
+            await self.box.press("Enter")
+
+    async def delivered(self, text: str) -> None:
+        """Wait until a message is there once, with the tick that only an ack brings."""
+        await expect(self.message(text)).to_have_count(1)
+        await expect(self.message(text).get_by_role("img", name="Sent", exact=True)).to_be_visible()
+
+    async def identity(self) -> str:
+        """The id that the server knows this tab by."""
+        found = await self.page.evaluate("JSON.parse(sessionStorage.getItem('parley.identity')).user.id")
+        return str(found)
+
+    async def outbox(self) -> list[dict[str, Any]]:
+        """What this tab would send after a reload."""
+        found = await self.page.evaluate("JSON.parse(sessionStorage.getItem('parley.outbox')) ?? []")
+        return list(found)
+
+    async def at_end(self) -> None:
+        """Wait until the newest line is in sight at the bottom."""
+        await self.page.wait_for_function(
+            "() => { const l = document.querySelector('#log'); return l.scrollHeight - l.scrollTop - l.clientHeight < 2 }"
+        )
+
+
+Enter = Callable[..., Awaitable[ChatPage]]
+
+
+def link(server: ServerProcess, room: str, name: str) -> str:
+    """The address that goes straight in."""
+    from urllib.parse import quote
+
+    return f"{server.http_url}/client.html?r={quote(room, safe='')}&u={quote(name, safe='')}"
+
+
+class Wire:
+    """Stands between a page and its server and sees every frame; a test tells it what to do with them.
+
+    `to_server` and `to_page` get each frame and its route and return the frame to pass on, or None to swallow it.
+    `refuse` closes every connection before it begins.
+    """
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
+        self.to_server: Callable[[dict[str, Any], WebSocketRoute], dict[str, Any] | None] = lambda frame, _: frame
+        self.to_page: Callable[[dict[str, Any], WebSocketRoute], dict[str, Any] | None] = lambda frame, _: frame
+        self.refuse = False
+        self.connections = 0
+        self._routes: list[WebSocketRoute] = []
+
+    async def attach(self, page: Page) -> None:
+        """Take over the connections of a page; before it is opened or reloaded."""
+        await page.route_web_socket(re.compile(r"/chat\?"), self._connect)
+
+    async def cut(self, code: int = 4008, reason: str = "slow_consumer") -> None:
+        """Close the connections there are, as a server would."""
+        routes, self._routes = self._routes, []
+        for route in routes:
+            await route.close(code=code, reason=reason)
+
+    async def _connect(self, route: WebSocketRoute) -> None:
+        import json
+
+        self.connections += 1
+        if self.refuse:
+            await route.close(code=4008, reason="refused by the test")
+            return
+        server = route.connect_to_server()
+        self._routes.append(route)
+
+        def up(text: str | bytes) -> None:
+            frame = json.loads(text)
+            self.sent.append(frame)
+            if (passed := self.to_server(frame, route)) is not None:
+                server.send(json.dumps(passed))
+
+        def down(text: str | bytes) -> None:
+            frame = json.loads(text)
+            self.received.append(frame)
+            if (passed := self.to_page(frame, route)) is not None:
+                route.send(json.dumps(passed))
+
+        route.on_message(up)
+        server.on_message(down)

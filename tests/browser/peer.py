@@ -1,0 +1,54 @@
+"""Somebody else in the room: a native client in Python, quick enough to say a thousand things."""
+
+import contextlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from tests.support.server import ServerProcess
+
+
+class Peer:
+    """One connection that has joined one room."""
+
+    def __init__(self, connection: ClientConnection, room: str) -> None:
+        self._connection = connection
+        self._room = room
+
+    async def say(self, texts: Iterable[str]) -> None:
+        """Say these in order, and return when all of them are stored."""
+        waiting = set()
+        for text in texts:
+            message_id = secrets.token_hex(8)
+            waiting.add(message_id)
+            await self._send(type="message", id=message_id, room=self._room, content=text)
+        while waiting:
+            frame = await self.receive()
+            if frame["type"] == "error":
+                raise AssertionError(frame)
+            if frame["type"] == "ack":
+                waiting -= {item["id"] for item in frame["ids"]}
+
+    async def receive(self) -> dict[str, Any]:
+        """The next frame."""
+        return dict(json.loads(await self._connection.recv()))
+
+    async def _send(self, **frame: object) -> None:
+        await self._connection.send(json.dumps(frame))
+
+
+@contextlib.asynccontextmanager
+async def peer(server: ServerProcess, room: str, name: str = "peer") -> AsyncIterator[Peer]:
+    """Enter a room as somebody, and leave it at the end."""
+    address = f"{server.ws_url}/chat?u={name}"
+    async with connect(address, subprotocols=[Subprotocol("parley.v1")], max_queue=None) as connection:
+        person = Peer(connection, room)
+        await person.receive()
+        await person._send(type="join", id="j", room=room)
+        while (await person.receive())["type"] != "joined":
+            pass
+        yield person

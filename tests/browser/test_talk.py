@@ -1,0 +1,191 @@
+"""People talk: who says what and when, to whom, and whether it arrived."""
+
+import re
+
+from playwright.async_api import expect
+
+from tests.browser.chat_page import Enter, Wire
+from tests.browser.peer import peer
+from tests.support.server import ServerProcess
+
+
+async def test_two_people_talk(enter: Enter) -> None:
+    """Each sees both messages in the order they were said, and tells their own from the other's."""
+    ann = await enter("ann")
+    bob = await enter("bob")
+
+    await ann.say("Hello Bob")
+    await expect(bob.message("Hello Bob")).to_have_count(1)
+    await bob.say("Hello Ann")
+    await expect(ann.message("Hello Ann")).to_have_count(1)
+
+    assert await ann.texts() == await bob.texts() == ["Hello Bob", "Hello Ann"]
+    await expect(ann.message("Hello Ann").locator(".name")).to_have_text("bob")
+    await expect(ann.message("Hello Bob").locator(".name")).to_have_text("You")
+    await expect(bob.message("Hello Bob").locator(".name")).to_have_text("ann")
+    await expect(ann.message("Hello Bob")).to_have_class(re.compile(r"\bown\b"))
+    await expect(bob.message("Hello Bob")).not_to_have_class(re.compile(r"\bown\b"))
+
+
+async def test_every_message_has_its_time(enter: Enter) -> None:
+    """The hour is shown, the full date is told on hovering, and a machine can read it."""
+    ann = await enter("ann")
+    await ann.say("now")
+    await ann.delivered("now")
+    time = ann.message("now").locator("time.time")
+    await expect(time).to_have_text(re.compile(r"\d{1,2}:\d{2}"))
+    await expect(time).to_have_attribute("datetime", re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"))
+    await expect(time).to_have_attribute("title", re.compile(r"20\d\d"))
+    await expect(ann.log.get_by_role("separator", name="Today")).to_be_visible()
+
+
+async def test_messages_of_one_author_and_minute_are_one_run(enter: Enter) -> None:
+    """The name is drawn once for a run; a line in the middle of it still tells screen readers who speaks."""
+    ann = await enter("ann", timezone_id="UTC")
+    bob = await enter("bob")
+    await ann.page.clock.install()
+    await bob.say("one", "two", "three")
+    await expect(ann.messages).to_have_count(3)
+    minutes = await ann.log.locator("time.time").all_inner_texts()
+    starts = 1 + sum(before != after for before, after in zip(minutes, minutes[1:], strict=False))
+    await expect(ann.log.locator(".msg.start")).to_have_count(starts)
+    await expect(ann.message("two").locator(".name")).to_have_text("bob")
+
+
+async def test_the_tick_comes_with_the_ack_and_not_before(enter: Enter, wire: Wire) -> None:
+    """A message that is in the room but not acked is not called sent."""
+    held = []
+
+    def hold_acks(frame: dict[str, object], route: object) -> dict[str, object] | None:
+        if frame["type"] != "ack":
+            return frame
+        held.append((frame, route))
+        return None
+
+    wire.to_page = hold_acks
+    ann = await enter("ann", wire=wire)
+    bob = await enter("bob")
+    await ann.say("is this kept?")
+    await expect(bob.message("is this kept?")).to_have_count(1)
+    await expect(ann.message("is this kept?").get_by_role("img", name="Sent, not stored yet")).to_be_visible()
+    await expect(ann.message("is this kept?").get_by_role("img", name="Sent", exact=True)).to_have_count(0)
+    assert len(await ann.outbox()) == 1
+
+    import json
+
+    frame, route = held.pop()
+    route.send(json.dumps(frame))  # type: ignore[attr-defined]
+    await ann.delivered("is this kept?")
+    assert await ann.outbox() == []
+
+
+async def test_a_reload_shows_the_history_once_and_keeps_who_i_am(enter: Enter) -> None:
+    ann = await enter("ann")
+    bob = await enter("bob")
+    await ann.say("first")
+    await ann.delivered("first")
+    await bob.say("second")
+    await expect(ann.message("second")).to_have_count(1)
+    before = await ann.identity()
+
+    await ann.page.reload()
+    await ann.connected()
+    await expect(ann.messages).to_have_count(2)
+    assert await ann.texts() == ["first", "second"]
+    assert await ann.identity() == before
+    await expect(ann.message("first").locator(".name")).to_have_text("You")
+    await bob.say("third")
+    await expect(ann.message("third")).to_have_count(1)
+    assert await ann.texts() == ["first", "second", "third"]
+
+
+async def test_people_come_and_leave(enter: Enter) -> None:
+    """The list, the count and a line in the log follow who is here."""
+    ann = await enter("ann")
+    await expect(ann.people).to_have_text([re.compile("ann")])
+    bob = await enter("bob")
+    await expect(ann.people).to_have_count(2)
+    await expect(ann.page.get_by_text("2 people here")).to_be_visible()
+    await expect(ann.notices).to_have_text(["bob came in"])
+    await ann.say("hello")
+    await ann.delivered("hello")
+    await bob.page.close()
+    await expect(ann.people).to_have_count(1, timeout=15_000)
+    await expect(ann.notices).to_have_text(["bob came in", "bob left"])
+
+
+async def test_who_came_and_left_unseen_is_not_told(enter: Enter, server: ServerProcess, room: str) -> None:
+    """Comings and goings with nothing between them are one line, and those that cancel out are none."""
+    ann = await enter("ann")
+    async with peer(server, room, "bob"):
+        await expect(ann.notices).to_have_text(["bob came in"])
+    await expect(ann.people).to_have_count(1, timeout=15_000)
+    await expect(ann.notices).to_have_count(0)
+
+
+async def test_lines_and_spaces_arrive_as_written(enter: Enter) -> None:
+    """Shift+Enter starts a line; what an input method composes is not sent by the Enter that chooses a word."""
+    ann = await enter("ann")
+    bob = await enter("bob")
+    await ann.box.press_sequentially("def f():")
+    await ann.box.press("Shift+Enter")
+    await ann.box.press_sequentially("    return 1")
+    await ann.box.dispatch_event("keydown", {"key": "Enter", "isComposing": True, "bubbles": True, "cancelable": True})
+    await expect(ann.box).to_have_value("def f():\n    return 1")
+    await ann.box.press("Enter")
+    await expect(bob.messages).to_have_count(1)
+    assert await bob.texts() == ["def f():\n    return 1"]
+    await expect(ann.box).to_have_value("")
+
+
+async def test_only_web_addresses_become_links(enter: Enter) -> None:
+    """They open elsewhere and give nothing away; anything else that looks like an address stays text."""
+    ann = await enter("ann")
+    await ann.say("see https://example.com/a_(b)?c=1&d=2. and javascript:alert(1) data:text/html,x //x.y")
+    await expect(ann.messages).to_have_count(1)
+    links = ann.log.get_by_role("link")
+    await expect(links).to_have_count(1)
+    await expect(links).to_have_attribute("href", "https://example.com/a_(b)?c=1&d=2")
+    await expect(links).to_have_attribute("rel", "noopener noreferrer nofollow")
+    await expect(links).to_have_attribute("target", "_blank")
+
+
+async def test_several_rooms_in_one_tab(enter: Enter, server: ServerProcess, room: str) -> None:
+    """A second room is entered beside the first, which counts what was not read; back goes back."""
+    ann = await enter("ann")
+    other = f"{room}-b"
+    await ann.page.get_by_label("Enter another room").fill(other)
+    await ann.page.get_by_label("Enter another room").press("Enter")
+    await expect(ann.page.get_by_role("heading", level=1, name=other)).to_be_visible()
+    await ann.say("in the other one")
+    await ann.delivered("in the other one")
+    async with peer(server, room, "bob") as bob:
+        await bob.say(["one", "two"])
+    rooms = ann.page.get_by_role("navigation", name="Rooms")
+    await expect(rooms.get_by_role("link", name=re.compile(f"^# {room} 2 unread$|^{room} 2 unread$"))).to_be_visible()
+    assert await ann.texts() == ["in the other one"]
+    await expect(ann.page).to_have_title(f"(2) {other} · Parley")
+
+    await ann.page.go_back()
+    await expect(ann.page.get_by_role("heading", level=1, name=room, exact=True)).to_be_visible()
+    await expect(ann.messages).to_have_count(2)
+    assert await ann.texts() == ["one", "two"]
+    await expect(ann.page).to_have_title(f"{room} · Parley")
+
+
+async def test_a_link_to_a_room_never_holds_my_name(enter: Enter, server: ServerProcess, room: str) -> None:
+    """The address bar is safe to share; the next person is asked for a name of their own."""
+    ann = await enter("ann")
+    assert ann.page.url == f"{server.http_url}/client.html?r={room}"
+
+
+async def test_a_room_link_asks_for_a_name_and_remembers_it(enter: Enter, server: ServerProcess, room: str) -> None:
+    """A second tab of the same browser suggests the name, and goes in with one key."""
+    ann = await enter("ann")
+    page = await ann.page.context.new_page()
+    await page.goto(f"{server.http_url}/client.html?r={room}")
+    await expect(page.get_by_label("Your name")).to_have_value("ann")
+    await expect(page.get_by_label("Room", exact=True)).to_have_value(room)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status", name="Connection")).to_have_text("Connected")
+    await expect(ann.people).to_have_count(2)

@@ -1,0 +1,142 @@
+"""A network that freezes: every call ends in its time, and when it is cancelled; later everything works again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import pytest
+
+from storage import STORED, StorageUnavailable
+from storage.postgres.repository import PostgresRepository
+from tests.contract.network import Network
+from tests.contract.records import PACE, filled, inserts, inserts_more, message, ready, room, until
+
+# psycopg by itself takes 5 to 11 s to give a frozen connection up.
+PROMPT = 3.0
+
+
+@pytest.fixture
+async def network(database_url: str) -> AsyncIterator[Network]:
+    async with Network(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def repository(network: Network) -> AsyncIterator[PostgresRepository]:
+    """Short patience for reads, and more than the test has for writes."""
+    pace = PACE._replace(check=0.2, answer=0.5)
+    opened = PostgresRepository(
+        network.url, pace=pace, connect_seconds=0.5, read_seconds=0.5, write_seconds=60.0, close_seconds=2.0
+    )
+    await opened.start()
+    await ready(opened)
+    yield opened
+    await opened.close()
+
+
+async def hangs(network: Network, call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """The call, once it waits for an answer that the network holds back."""
+    held = network.held
+    task = asyncio.ensure_future(call)
+    await until(lambda: network.held > held or task.done())
+    return task
+
+
+async def test_a_read_ends_in_its_time(network: Network, repository: PostgresRepository) -> None:
+    where = room()
+    await filled(repository, where, message(where, 1))
+    await repository.history(where, limit=1)
+    network.freeze()
+    async with asyncio.timeout(PROMPT):
+        for _ in range(2):  # the second finds no connection and cannot make one
+            with pytest.raises(StorageUnavailable):
+                await repository.history(where, limit=1)
+    network.thaw()
+    await ready(repository)
+    await until_read(repository, where)
+
+
+async def until_read(repository: PostgresRepository, where: Any) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                assert await repository.history(where, limit=1) == [message(where, 1)]
+            except StorageUnavailable:
+                continue
+            return
+
+
+async def test_a_cancelled_read_ends_at_once(network: Network, repository: PostgresRepository) -> None:
+    where = room()
+    await filled(repository, where, message(where, 1))
+    await repository.history(where, limit=1)
+    network.freeze()
+    task = await hangs(network, repository.history(where, limit=1))
+    task.cancel()
+    async with asyncio.timeout(PROMPT):
+        await asyncio.wait({task})
+    assert task.cancelled()
+    network.thaw()
+    await until_read(repository, where)
+
+
+async def test_a_write_ends_when_the_lease_is_lost(network: Network, repository: PostgresRepository) -> None:
+    """Long before its own time is over: the lease's session is looked at, and found frozen."""
+    where = room()
+    writer = await filled(repository, where)
+    network.freeze()
+    async with asyncio.timeout(PROMPT):
+        with pytest.raises(StorageUnavailable):
+            await writer.write(inserts_more(where, message(where, 1)))
+        await until(lambda: repository.tenure is None)
+        with pytest.raises(StorageUnavailable, match="in time"):
+            await writer.write(inserts_more(where, message(where, 1)))
+    network.thaw()
+    await ready(repository)
+    # Whether the first attempt was stored or not, there is one message now.
+    assert await writer.write(inserts_more(where, message(where, 1))) == [STORED]
+    await until_read(repository, where)
+
+
+async def test_a_cancelled_write_ends_at_once(network: Network, repository: PostgresRepository) -> None:
+    where = room()
+    writer = await filled(repository, where)
+    network.freeze()
+    task = await hangs(network, writer.write(inserts_more(where, message(where, 1))))
+    task.cancel()
+    async with asyncio.timeout(PROMPT):
+        await asyncio.wait({task})
+    assert task.cancelled()
+    network.thaw()
+    await until(lambda: repository.tenure is not None)
+    assert await writer.write(inserts_more(where, message(where, 1))) == [STORED]
+
+
+async def test_closing_does_not_wait_for_the_network(network: Network, repository: PostgresRepository) -> None:
+    where = room()
+    writer = await filled(repository, where, message(where, 1))
+    await repository.history(where, limit=1)
+    network.freeze()
+    reading = await hangs(network, repository.history(where, limit=1))
+    writing = await hangs(network, writer.write(inserts_more(where, message(where, 2))))
+    async with asyncio.timeout(PROMPT):
+        await writer.close()
+        await repository.close()
+        for task in (reading, writing):
+            with pytest.raises(StorageUnavailable):
+                await task
+    network.thaw()
+
+
+async def test_connecting_to_a_frozen_postgres(network: Network) -> None:
+    """It says so, a write is refused at once, and closing does not wait."""
+    network.freeze()
+    repository = PostgresRepository(network.url, pace=PACE, connect_seconds=0.3, read_seconds=0.3, close_seconds=2.0)
+    async with asyncio.timeout(PROMPT):
+        await repository.start()
+        with pytest.raises(StorageUnavailable):
+            await repository.writer().write(inserts(room()))
+        await until(lambda: "did not answer in time" in str(repository.trouble()))
+        with pytest.raises(StorageUnavailable):
+            await repository.find_room("general")
+        await repository.close()

@@ -1,0 +1,46 @@
+"""A server inside the test's own process and event loop: its callbacks are quick, and its log is ours to look at."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+
+from server.app import Server
+from server.settings import Settings
+
+Serve = Callable[..., Awaitable[Server]]
+
+
+@pytest.fixture(autouse=True)
+def _no_fault_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever a client does, the log has neither an error nor a traceback afterwards."""
+    yield
+    faults = [
+        f"{record.name}: {record.getMessage()}" + (f"\n{record.exc_text or record.exc_info}" if record.exc_info else "")
+        for phase in ("setup", "call")
+        for record in caplog.get_records(phase)  # type: ignore[arg-type]
+        if record.levelno >= logging.ERROR or record.exc_info
+    ]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Start servers: `server = await serve(MAX_FRAME_BYTES="2048")`. They stop with the test."""
+    servers: list[Server] = []
+
+    async def start(**environment: str) -> Server:
+        server = Server(Settings({"PORT": "0", "CLOSE_SECONDS": "0.5", **environment}))
+        await server.start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        await server.stop()
+
+
+@pytest.fixture
+async def port(serve: Serve) -> int:
+    """The port of a server with the defaults."""
+    return (await serve()).port

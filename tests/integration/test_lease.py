@@ -1,0 +1,253 @@
+"""One writer for each database, whatever happens to servers, sessions and Postgres itself."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import psycopg
+import pytest
+
+from storage import STORED, StorageUnavailable, Writer
+from storage.postgres import sql
+from storage.postgres.lease import Pace
+from storage.postgres.repository import PostgresRepository
+from tests.contract.records import PACE, filled, inserts, inserts_more, message, ready, room, until
+from tests.support.postgres import PostgresCluster
+
+Servers = Callable[..., Awaitable[PostgresRepository]]
+
+
+@pytest.fixture
+async def server(database_url: str) -> AsyncIterator[Servers]:
+    """Start the storage of one more server on the database."""
+    started: list[PostgresRepository] = []
+
+    async def start(url: str = database_url, pace: Pace = PACE) -> PostgresRepository:
+        started.append(PostgresRepository(url, pace=pace))
+        await started[-1].start()
+        return started[-1]
+
+    yield start
+    for repository in started:
+        await repository.close()
+
+
+async def execute(url: str, statement: bytes, **values: object) -> list[tuple[object, ...]]:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        return await (await connection.execute(statement, values)).fetchall()
+
+
+async def end_lease_session(url: str, repository: PostgresRepository) -> None:
+    assert repository.tenure is not None
+    await execute(url, b"SELECT pg_terminate_backend(%(pid)s)", pid=repository.tenure.pid)
+
+
+async def stores(writer: Writer, repository: PostgresRepository, where: object, seq: int) -> None:
+    """As a worker does: the same batch again until it is stored."""
+    batch = inserts_more(where, message(where, seq))  # type: ignore[arg-type]
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                assert await writer.write(batch) == [STORED]
+            except StorageUnavailable:
+                await until(lambda: repository.tenure is not None)
+            else:
+                return
+
+
+async def test_a_second_server_waits_and_says_for_whom(server: Servers, database_url: str) -> None:
+    first = await server()
+    await ready(first)
+    where = room()
+    await (await filled(first, where, message(where, 1))).close()
+    second = await server(f"{database_url}?application_name=chat-2")
+    await until(lambda: "another server" in str(second.trouble()))
+    assert first.tenure is not None
+    assert f"parley at 127.0.0.1 (process {first.tenure.pid})" in str(second.trouble())
+    with pytest.raises(StorageUnavailable, match="another server is writing to this database"):
+        await second.writer().write(inserts(where))
+    # It may read, and take over when the first one is done: then what it has read is old.
+    assert await second.history(where, limit=5) == [message(where, 1)]
+    taken_over: list[bool] = []
+    second.on_takeover = lambda: taken_over.append(True)
+    await first.close()
+    await ready(second)
+    assert taken_over == [True]
+    assert await second.writer().write(inserts(where, message(where, 2))) == [STORED] * 2
+
+
+async def test_servers_that_start_at_once(server: Servers, database_url: str) -> None:
+    """Exactly one writes, the schema is made once, and the others take over one after the other."""
+    waiting = [await server() for _ in range(4)]
+    for left in range(4, 0, -1):
+        await until(lambda: any(each.trouble() is None for each in waiting))
+        holders = [each for each in waiting if each.tenure is not None]
+        assert len(holders) == 1
+        assert len(waiting) == left
+        waiting.remove(holders[0])
+        await holders[0].close()
+    assert await execute(database_url, b"SELECT version FROM schema_migrations") == [(1,)]
+
+
+async def test_an_old_writer_never_commits_after_a_new_one_took_over(server: Servers, database_url: str) -> None:
+    """The old server has lost its lease and does not look: its open connection keeps the new server out until it ends,
+    and it gets no new one.
+    """
+    old = await server(pace=PACE._replace(check=3600.0))
+    await ready(old)
+    where = room()
+    writer = await filled(old, where)
+    new = await server()
+    await until(lambda: "another server" in str(new.trouble()))
+    await end_lease_session(database_url, old)
+    await until(lambda: "has not ended yet" in str(new.trouble()))
+    assert new.tenure is None
+    assert old.tenure is not None
+    assert await writer.write(inserts_more(where, message(where, 1))) == [STORED]
+    await writer.close()
+    await ready(new)
+    with pytest.raises(StorageUnavailable):
+        await old.writer().write(inserts_more(where, message(where, 2)))
+    await until(lambda: "another server" in str(old.trouble()))
+    assert await new.history(where, limit=9) == [message(where, 1)]
+
+
+async def test_no_connection_may_write_while_a_new_server_takes_over(server: Servers, database_url: str) -> None:
+    """Not even one whose own lease seems to be there still."""
+    repository = await server(pace=PACE._replace(check=3600.0))
+    await ready(repository)
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as new:
+        await new.execute(sql.TRY_LOCK, {"key": sql.FENCE_LOCK})
+        with pytest.raises(StorageUnavailable):
+            await repository.writer().write(inserts(room()))
+
+
+async def test_the_one_that_lost_its_session_is_back_before_the_standby(server: Servers, database_url: str) -> None:
+    first = await server()
+    await ready(first)
+    second = await server(pace=PACE._replace(poll=3600.0))
+    await until(lambda: "another server" in str(second.trouble()))
+    taken_over: list[bool] = []
+    first.on_takeover = lambda: taken_over.append(True)
+    where = room()
+    writer = await filled(first, where)
+    before = first.tenure
+    await end_lease_session(database_url, first)
+    await until(lambda: first.tenure not in (before, None))
+    await stores(writer, first, where, 1)
+    assert taken_over == []
+
+
+@pytest.mark.parametrize("signs", [True, False])
+async def test_whoever_comes_back_is_told_that_another_wrote(server: Servers, database_url: str, signs: bool) -> None:
+    repository = await server()
+    await ready(repository)
+    taken_over: list[bool] = []
+    repository.on_takeover = lambda: taken_over.append(repository.tenure is None)
+    where = room()
+    writer = await filled(repository, where)
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
+        waiting = asyncio.ensure_future(other.execute(b"SELECT pg_advisory_lock(%(key)s)", {"key": sql.WRITER_LOCK}))
+        await in_queue(database_url)
+        await end_lease_session(database_url, repository)
+        await waiting
+        await until(lambda: "another server is writing" in str(repository.trouble()))
+        with pytest.raises(StorageUnavailable, match="another server is writing"):
+            await writer.write(inserts_more(where, message(where, 1)))
+        if signs:
+            await other.execute(sql.SIGN_LEASE, {"holder": "another"})
+    await stores(writer, repository, where, 1)
+    # Before the first write of the new tenure, or not at all when nobody had the right to write.
+    assert taken_over == ([True] if signs else [])
+
+
+async def in_queue(url: str) -> None:
+    async with asyncio.timeout(10):
+        while not await execute(url, b"SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            pass
+
+
+async def test_each_change_is_logged_once(server: Servers, database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "storage")
+    first = await server()
+    await ready(first)
+    second = await server(pace=PACE._replace(poll=0.001))
+    await until(lambda: "another server" in str(second.trouble()))
+    # Many more looks of the second one happen while the first one's session is looked at.
+    for _ in range(20):
+        await execute(database_url, b"SELECT 1")
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("storage")]
+    assert lines[:2] == ["applied migration 0001_messages.sql", "this server writes to the database now"]
+    assert len(lines) == 3
+    assert lines[2].startswith("cannot write: another server is writing to this database: parley at")
+
+
+async def test_nothing_is_left_after_close(server: Servers, database_url: str) -> None:
+    repository = await server()
+    await ready(repository)
+    where = room()
+    for _ in range(3):
+        await filled(repository, where)
+    await asyncio.gather(*(repository.head(where.room_id) for _ in range(20)))
+    await repository.close()
+    left = b"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    async with asyncio.timeout(10):
+        while await execute(database_url, left) != [(0,)]:
+            pass
+
+
+# --- Postgres itself comes and goes --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[PostgresCluster]:
+    with PostgresCluster(durable=True) as started:  # a crash must not lose what was committed
+        yield started
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+async def test_a_restart_of_postgres_does_not_hand_the_database_over(
+    server: Servers, cluster: PostgresCluster, how: str
+) -> None:
+    url = await asyncio.to_thread(cluster.create_database)
+    # The grace must be longer than one attempt to connect of the incumbent, as it is by default.
+    pace = PACE._replace(grace=5.0)
+    first = await server(url, pace)
+    await ready(first)
+    second = await server(url, pace)
+    await until(lambda: "another server" in str(second.trouble()))
+    taken_over: list[str] = []
+    first.on_takeover = lambda: taken_over.append("first")
+    second.on_takeover = lambda: taken_over.append("second")
+    where = room()
+    writer = await filled(first, where)
+    assert await first.history(where, limit=1) == []
+    await asyncio.to_thread(cluster.stop, "fast" if how == "fast" else "immediate")
+    with pytest.raises(StorageUnavailable):
+        await writer.write(inserts_more(where, message(where, 1)))
+    await until(lambda: first.tenure is None)
+    with pytest.raises(StorageUnavailable):
+        await first.history(where, limit=1)
+    await asyncio.to_thread(cluster.start)
+    await stores(writer, first, where, 1)
+    assert await first.history(where, limit=1) == [message(where, 1)]
+    await until(lambda: "another server" in str(second.trouble()))
+    assert second.tenure is None
+    assert taken_over == []
+
+
+@pytest.mark.slow
+async def test_postgres_away_at_the_start(server: Servers, cluster: PostgresCluster) -> None:
+    url = await asyncio.to_thread(cluster.create_database)
+    await asyncio.to_thread(cluster.stop)
+    repository = await server(url)
+    assert repository.trouble() is not None
+    await until(lambda: "the connection to Postgres failed" in str(repository.trouble()))
+    with pytest.raises(StorageUnavailable):
+        await repository.writer().write(inserts(room()))
+    await asyncio.to_thread(cluster.start)
+    await ready(repository)
+    where = room()
+    await filled(repository, where, message(where, 1))
+    assert await repository.history(where, limit=1) == [message(where, 1)]

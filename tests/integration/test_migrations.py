@@ -1,0 +1,250 @@
+"""The schema: made once whoever starts first, refused by name when it does not fit, and what the code expects."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from storage.postgres import sql
+from storage.postgres.lease import Lease
+from storage.postgres.migrate import (
+    FOLDER,
+    Migration,
+    MigrationError,
+    MigrationsBusyError,
+    load_migrations,
+    migrate,
+    pending,
+)
+from storage.postgres.repository import PostgresRepository
+from storage.postgres.session import Connection
+from tests.contract.records import PACE, open_postgres, ready, until
+from utils.query import placeholders
+
+# One line for each column, index and constraint: a change of the schema is a change here, seen in review.
+SCHEMA = {
+    "columns": """
+lease.id smallint not null
+lease.holder text not null
+lease.since timestamp with time zone not null
+messages.room_id bigint not null
+messages.seq bigint not null
+messages.version bigint not null
+messages.created_at timestamp with time zone not null
+messages.body_hash bigint
+messages.sender_id text "C" not null
+messages.sender text "C" not null
+messages.client_id text "C"
+messages.content text not null
+messages.words text[] "C" not null
+rooms.room_id bigint not null
+rooms.name text "C" not null
+rooms.created_at timestamp with time zone not null
+rooms.deleted_at timestamp with time zone
+schema_migrations.version integer not null
+schema_migrations.name text not null
+schema_migrations.checksum text not null
+schema_migrations.applied_at timestamp with time zone not null
+""",
+    "indexes": """
+lease: UNIQUE btree (id)
+messages: INDEX btree (room_id, sender, seq)
+messages: INDEX btree (room_id, version) WHERE (version <> seq)
+messages: INDEX gin (words) WITH (fastupdate='on', gin_pending_list_limit='1024')
+messages: UNIQUE btree (room_id, sender_id, client_id) WHERE (client_id IS NOT NULL)
+messages: UNIQUE btree (room_id, seq)
+rooms: UNIQUE btree (name) WHERE (deleted_at IS NULL)
+rooms: UNIQUE btree (room_id)
+schema_migrations: UNIQUE btree (version)
+""",
+    "constraints": """
+lease: CHECK ((id = 1))
+lease: PRIMARY KEY (id)
+messages: PRIMARY KEY (room_id, seq)
+rooms: PRIMARY KEY (room_id)
+schema_migrations: PRIMARY KEY (version)
+""",
+}
+# Of every server from 15 to 18: 18 lists NOT NULL as constraints too, the columns say it here.
+QUERIES = {
+    "columns": b"""
+SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+       || coalesce((SELECT ' "' || collname || '"' FROM pg_collation
+                    WHERE oid = a.attcollation AND collname <> 'default'), '')
+       || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY c.relname COLLATE "C", a.attnum""",
+    "indexes": b"""
+SELECT tablename || ': ' || CASE WHEN indexdef LIKE 'CREATE UNIQUE%' THEN 'UNIQUE ' ELSE 'INDEX ' END
+       || split_part(indexdef, ' USING ', 2) COLLATE "C"
+FROM pg_indexes WHERE schemaname = 'public' ORDER BY tablename COLLATE "C", 1""",
+    "constraints": b"""
+SELECT conrelid::regclass || ': ' || pg_get_constraintdef(oid) COLLATE "C"
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n' ORDER BY 1""",
+}
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[Connection]:
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as opened:
+        yield opened
+
+
+async def schema(connection: Connection) -> dict[str, str]:
+    lines = {}
+    for name, query in QUERIES.items():
+        rows = await (await connection.execute(query)).fetchall()
+        lines[name] = "\n" + "".join(f"{row[0]}\n" for row in rows)
+    return lines
+
+
+def write(folder: Path, **files: str) -> list[Migration]:
+    for name, text in files.items():
+        (folder / f"{name[1:]}.sql").write_text(text, encoding="utf-8")
+    return load_migrations(folder)
+
+
+async def test_the_migrations_make_the_schema_that_the_code_expects(connection: Connection) -> None:
+    assert await migrate(connection) == [migration.file for migration in load_migrations()]
+    assert await schema(connection) == SCHEMA
+    assert await migrate(connection) == []
+
+
+def statements() -> list[tuple[str, bytes]]:
+    """Every text of storage.postgres.sql by its name."""
+    texts = [(name, text) for name, text in vars(sql).items() if isinstance(text, bytes)]
+    return texts + [(f"HISTORY {kind}", text) for kind, text in sql.HISTORY.items()]
+
+
+async def test_every_statement_fits_the_schema(connection: Connection) -> None:
+    """Postgres parses each against the tables: no column is misspelt, and every type can be told."""
+    await migrate(connection)
+    assert len(statements()) > 20
+    for number, (name, text) in enumerate(statements()):
+        plain = text
+        for position, parameter in enumerate(sorted(placeholders(text)), start=1):
+            plain = plain.replace(f"%({parameter})s".encode(), f"${position}".encode())
+        try:
+            await connection.execute(b"PREPARE s%d AS %b" % (number, plain))
+        except psycopg.Error as error:
+            error.add_note(name)
+            raise
+
+
+async def test_many_at_once_apply_each_once(database_url: str, tmp_path: Path) -> None:
+    migrations = write(
+        tmp_path,
+        _0001_one="CREATE TABLE one (x int)",
+        _0002_two="CREATE TABLE two (x int); INSERT INTO one VALUES (1)",
+        _0003_three="INSERT INTO one SELECT 2 FROM pg_sleep(0.05)",
+    )
+
+    async def run() -> list[str]:
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+            while True:
+                try:
+                    return await migrate(connection, migrations)
+                except MigrationsBusyError:
+                    await asyncio.sleep(0)  # again at once, to be as much in the way as possible
+
+    applied = await asyncio.gather(*(run() for _ in range(5)))
+    assert sorted(map(len, applied)) == [0, 0, 0, 0, 3]
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        assert await (await connection.execute("SELECT x FROM one ORDER BY x")).fetchall() == [(1,), (2,)]
+        rows = await (await connection.execute(sql.APPLIED)).fetchall()
+    assert [(row[0], row[1]) for row in rows] == [(1, "one"), (2, "two"), (3, "three")]
+
+
+async def test_a_failing_file_leaves_nothing_behind(connection: Connection, tmp_path: Path) -> None:
+    migrations = write(tmp_path, _0001_one="CREATE TABLE one (x int)", _0002_bad="CREATE TABLE two (x int); SELECT 1/0")
+    with pytest.raises(psycopg.errors.DivisionByZero) as raised:
+        await migrate(connection, migrations)
+    assert raised.value.__notes__ == ["in migration 0002_bad.sql"]
+    mended = write(tmp_path, _0002_bad="CREATE TABLE two (x int)")
+    assert await migrate(connection, mended) == ["0002_bad.sql"]
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"_0001_one": "", "_0003_three": ""}, "0003_three.sql comes after a gap: there is no 0002"),
+        ({"_0002_two": ""}, "0002_two.sql comes after a gap: there is no 0001"),
+        ({"_0001_one": "", "_0001_other": ""}, "0001_other.sql has the number of 0001_one.sql"),
+        ({"_0000_zero": "", "_0001_one": ""}, "0000_zero.sql"),
+        ({"_1_one": ""}, "1_one.sql is not named NNNN_name.sql"),
+        ({"_0001_One": ""}, "0001_One.sql is not named NNNN_name.sql"),
+    ],
+)
+def test_wrong_files_are_refused_by_name(tmp_path: Path, files: dict[str, str], words: str) -> None:
+    with pytest.raises(MigrationError, match=words):
+        write(tmp_path, **files)
+
+
+async def test_a_database_that_does_not_fit_is_refused_by_name(connection: Connection, tmp_path: Path) -> None:
+    migrations = write(tmp_path, _0001_one="CREATE TABLE one (x int)", _0002_two="CREATE TABLE two (x int)")
+    await migrate(connection, migrations)
+    with pytest.raises(MigrationError, match=r"has migration 0002_two.sql, which is unknown here: a newer Parley"):
+        await pending(connection, migrations[:1])
+    edited = write(tmp_path, _0001_one="CREATE TABLE one (x int, y int)")
+    with pytest.raises(MigrationError, match="0001_one.sql was edited after it was applied"):
+        await pending(connection, edited)
+    renamed = [migrations[0], migrations[1]._replace(name="zwei")]
+    with pytest.raises(MigrationError, match="0002_zwei.sql was applied under the name 0002_two.sql"):
+        await pending(connection, renamed)
+    await connection.execute("DELETE FROM schema_migrations WHERE version = 1")
+    with pytest.raises(MigrationError, match="has migration 0002_two.sql, but not number 0001"):
+        await pending(connection, migrations)
+
+
+def test_line_ends_do_not_count_as_an_edit(tmp_path: Path) -> None:
+    (one,) = write(tmp_path, _0001_one="SELECT 1;\nSELECT 2;\n")
+    (tmp_path / "0001_one.sql").write_bytes(b"SELECT 1;\r\nSELECT 2;\r\n")
+    assert load_migrations(tmp_path) == [one]
+
+
+async def test_a_refused_migration_is_a_trouble_until_it_is_mended(database_url: str, connection: Connection) -> None:
+    """It does not stop the process, is not silent, and does not keep a server that fits from writing."""
+    await migrate(connection)
+    await connection.execute(sql.RECORD_MIGRATION, {"version": 99, "name": "future", "checksum": ""})
+    repository = PostgresRepository(database_url, pace=PACE)
+    await repository.start()
+    await until(lambda: "0099_future.sql, which is unknown here" in str(repository.trouble()))
+    assert repository.tenure is None
+    locks = b"SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+    assert await (await connection.execute(locks)).fetchall() == []
+    await connection.execute("DELETE FROM schema_migrations WHERE version = 99")
+    await ready(repository)
+    await repository.close()
+
+
+async def test_a_standby_does_not_change_the_schema(database_url: str, connection: Connection, tmp_path: Path) -> None:
+    """A newer server waits for its turn before it changes the tables under an older one that writes."""
+    old = await open_postgres(database_url)
+    newer = write(
+        tmp_path,
+        **{f"_{each.file.removesuffix('.sql')}": (FOLDER / each.file).read_text("utf-8") for each in load_migrations()},
+    )
+    newer = write(tmp_path, **{f"_{len(newer) + 1:04d}_next": "CREATE TABLE next (x int)"})
+
+    async def nothing() -> None:
+        return None
+
+    lease = Lease(
+        old.connect,
+        on_lost=lambda: None,
+        on_connected=nothing,
+        on_takeover=lambda: None,
+        pace=PACE,
+        migrations=lambda: newer,
+    )
+    running = asyncio.ensure_future(lease.run())
+    await until(lambda: "another server" in str(lease.trouble))
+    assert await (await connection.execute("SELECT to_regclass('next')")).fetchall() == [(None,)]
+    await old.close()
+    await until(lambda: lease.tenure is not None)
+    assert await (await connection.execute("SELECT to_regclass('next')")).fetchall() == [("next",)]
+    running.cancel()
+    await asyncio.wait({running})

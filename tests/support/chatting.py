@@ -1,0 +1,335 @@
+"""A chat without sockets: real rooms, workers, dialects and memory storage, between a connection that only notes what is
+written to it and a repository that can be held, fail, refuse and lose answers at chosen points.
+"""
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from chat.chat import Chat, ChatOptions
+from chat.ports import Dialect
+from chat.session import Session
+from model.commands import AnyCommand
+from model.errors import CloseCode
+from model.events import AnyEvent
+from model.message import Message
+from model.room import RoomRecord
+from server.dialects import NATIVE
+from server.tokens import JwtTokens
+from storage import BatchRefused, Outcome, Posted, Repository, StorageUnavailable, Write, Writer, open_repository
+from tests.support.virtual import passes
+
+Frame = dict[str, Any]
+START_US = 1_700_000_000_000_000
+
+
+class VirtualClock:
+    """Tells the loop's own time, which is virtual; `offset_us` makes the wall clock step."""
+
+    def __init__(self) -> None:
+        self.offset_us = 0
+
+    def now_us(self) -> int:
+        return START_US + self.offset_us + round(self.monotonic() * 1_000_000)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+# --- storage ---------------------------------------------------------------------------------------------------------
+
+
+class FaultyRepository:
+    """Memory storage whose answers a test can hold back or spoil. Names of points: the methods, and `write`.
+
+    Attributes:
+        away: everything raises StorageUnavailable, with this text.
+        refused: writes that storage refuses for themselves (BatchRefused for the whole batch).
+        faults: exceptions to raise instead of an answer, each once, by point.
+        lost_answers: so many batches are stored, and then reported as StorageUnavailable.
+        calls: how often each point was reached.
+        batches: every batch that a writer was given.
+    """
+
+    def __init__(self, *, memory_messages: int = 10_000) -> None:
+        self.inner: Repository = open_repository(None, memory_messages=memory_messages)
+        self.on_takeover: Callable[[], None] | None = None
+        self.away: str | None = None
+        self.refused: Callable[[Write], bool] | None = None
+        self.faults: defaultdict[str, list[Exception]] = defaultdict(list)
+        self.lost_answers = 0
+        self.calls: Counter[str] = Counter()
+        self.batches: list[list[Write]] = []
+        self.writing = 0
+        self.most_writing = 0
+        self._gates: defaultdict[str, asyncio.Event] = defaultdict(_open_gate)
+
+    def hold(self, point: str) -> None:
+        """Whoever comes to the point waits there."""
+        self._gates[point].clear()
+
+    def go(self, point: str) -> None:
+        """Let those who wait, and all later ones, pass."""
+        self._gates[point].set()
+
+    async def reach(self, point: str) -> None:
+        self.calls[point] += 1
+        await self._gates[point].wait()
+        if self.away is not None:
+            raise StorageUnavailable(self.away)
+        if self.faults[point]:
+            raise self.faults[point].pop(0)
+
+    async def start(self) -> None:
+        await self.inner.start()
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    def trouble(self) -> str | None:
+        return self.inner.trouble()
+
+    def writer(self) -> Writer:
+        return FaultyWriter(self, self.inner.writer())
+
+    async def find_room(self, name: str) -> RoomRecord | None:
+        await self.reach("find_room")
+        return await self.inner.find_room(name)
+
+    async def head(self, room_id: int) -> int:
+        await self.reach("head")
+        return await self.inner.head(room_id)
+
+    async def find_posted(self, room_id: int, sender_id: str, id: str) -> Posted | None:
+        posted = await self.inner.find_posted(room_id, sender_id, id)  # as it stood when it was asked
+        await self.reach("find_posted")
+        return posted
+
+    async def history(
+        self,
+        room: RoomRecord,
+        *,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
+        sender: str | None = None,
+        words: Sequence[str] = (),
+    ) -> list[Message]:
+        await self.reach("history")
+        return await self.inner.history(room, limit=limit, before=before, after=after, sender=sender, words=words)
+
+    async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
+        await self.reach("changed")
+        return await self.inner.changed(room, after=after, until=until, limit=limit)
+
+    async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
+        await self.reach("count_changed")
+        return await self.inner.count_changed(room_id, after=after, until=until, limit=limit)
+
+    async def stored(self, room: str = "general") -> list[str]:
+        """The contents of the room's log, as storage has it, past every gate."""
+        record = await self.inner.find_room(room)
+        return [] if record is None else [m.content for m in await self.inner.history(record, limit=100_000)]
+
+
+def _open_gate() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
+
+
+class FaultyWriter:
+    def __init__(self, repository: FaultyRepository, inner: Writer) -> None:
+        self._repository = repository
+        self._inner = inner
+        self._busy = False
+
+    async def write(self, batch: Sequence[Write]) -> list[Outcome]:
+        repository = self._repository
+        assert not self._busy, "two batches at once on one writer"
+        self._busy = True
+        repository.batches.append(list(batch))
+        repository.writing += 1
+        repository.most_writing = max(repository.most_writing, repository.writing)
+        try:
+            await repository.reach("write")
+            if repository.refused is not None and any(map(repository.refused, batch)):
+                raise BatchRefused("a row is not to its taste")
+            outcomes = await self._inner.write(batch)
+            if repository.lost_answers:
+                repository.lost_answers -= 1
+                raise StorageUnavailable("the answer was lost")
+            return outcomes
+        finally:
+            self._busy = False
+            repository.writing -= 1
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+# --- clients ---------------------------------------------------------------------------------------------------------
+
+
+class CountingDialect:
+    """The native dialect, counting how often it encodes."""
+
+    name = NATIVE.name
+    default_name = NATIVE.default_name
+    default_room = NATIVE.default_room
+    bound_to_address = NATIVE.bound_to_address
+
+    def __init__(self) -> None:
+        self.encoded: list[AnyEvent] = []
+
+    def command(self, text: str, home: str) -> AnyCommand:
+        return NATIVE.command(text, home)
+
+    def frame(self, event: AnyEvent) -> bytes | None:
+        self.encoded.append(event)
+        return NATIVE.frame(event)
+
+
+class RecordingConnection:
+    """Notes every write. While `stalled`, what is written stays in its buffer, as when a client does not read."""
+
+    def __init__(self, low: int = 256 << 10) -> None:
+        self.session: Session | None = None
+        self.writes: list[bytes] = []
+        self.reading = True
+        self.closed: CloseCode | None = None
+        self.stalled = False
+        self._low = low
+        self._waiting = 0
+
+    def write(self, data: bytes) -> None:
+        assert self.closed is None, "written to after its Close frame"
+        self.writes.append(data)
+        if self.stalled:
+            before, self._waiting = self._waiting, self._waiting + len(data)
+            if before <= self._low < self._waiting and self.session is not None:
+                self.session.on_congested()
+
+    def buffered(self) -> int:
+        return self._waiting
+
+    def pause_reading(self) -> None:
+        assert self.reading
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        assert not self.reading
+        self.reading = True
+
+    def close(self, close: CloseCode) -> None:
+        if self.closed is None:
+            self.closed = close
+
+    def drain(self) -> None:
+        """The client has read everything that waited; it goes on not to read what comes."""
+        was_high, self._waiting = self._waiting > self._low, 0
+        if was_high and self.session is not None:
+            self.session.on_drained()
+
+
+class Person:
+    """A client of a chat: sends commands, keeps what it got."""
+
+    def __init__(
+        self,
+        chat: Chat,
+        name: str | None = None,
+        room: str | None = None,
+        *,
+        dialect: Dialect = NATIVE,
+        token: str | None = None,
+        low: int = 256 << 10,
+    ) -> None:
+        self.chat = chat
+        self.connection = RecordingConnection(low)
+        self.session: Session
+        chat.connect(self.connection, dialect, name=name, room=room, opened=self._opened)
+        if token is not None:
+            self.send("hello", token=token)
+
+    def _opened(self, session: Session) -> None:
+        self.session = self.connection.session = session
+
+    def send(self, type: str, **fields: Any) -> None:
+        self.chat.receive(self.session, json.dumps({"type": type, **fields}))
+
+    def say(self, content: str, id: str | None = None, room: str = "general", **fields: Any) -> None:
+        self.send("message", room=room, content=content, **({} if id is None else {"id": id}), **fields)
+
+    def disconnect(self) -> None:
+        self.chat.disconnect(self.session)
+
+    @property
+    def frames(self) -> list[Frame]:
+        return [frame for data in self.connection.writes for frame in unframe(data)]
+
+    def of(self, *types: str) -> list[Frame]:
+        """The frames of these types, in order."""
+        return [frame for frame in self.frames if frame["type"] in types]
+
+    def last(self, type: str) -> Frame:
+        return self.of(type)[-1]
+
+    def types(self) -> list[str]:
+        return [frame["type"] for frame in self.frames]
+
+    def heard(self) -> list[str]:
+        """The contents of the messages it got, in order."""
+        return [frame["content"] for frame in self.of("message")]
+
+    def acked(self) -> dict[str, int]:
+        """Seqs by id."""
+        return {item["id"]: item["seq"] for frame in self.of("ack") for item in frame["ids"]}
+
+    def errors(self) -> dict[str | None, str]:
+        """Codes by id."""
+        return {frame.get("id"): frame["code"] for frame in self.of("error")}
+
+    def forget(self) -> None:
+        """Forget what came so far."""
+        self.connection.writes.clear()
+
+    @property
+    def token(self) -> str:
+        return str(self.last("welcome")["token"])
+
+
+def unframe(data: bytes) -> list[Frame]:
+    """The JSON objects in a run of unmasked, whole text frames."""
+    frames: list[Frame] = []
+    at = 0
+    while at < len(data):
+        assert data[at] == 0x81
+        size, at = data[at + 1], at + 2
+        if size >= 126:
+            width = 2 if size == 126 else 8
+            size, at = int.from_bytes(data[at : at + width], "big"), at + width
+        frames.append(json.loads(data[at : at + size]))
+        at += size
+    return frames
+
+
+@asynccontextmanager
+async def chatting(repository: Repository | None = None, **options: Any) -> AsyncIterator[Chat]:
+    """A started chat in a virtual loop; what it leaves behind fails the test."""
+    chat = Chat(repository or FaultyRepository(), clock := VirtualClock(), JwtTokens("secret", clock), _options(options))
+    chat.start()
+    try:
+        yield chat
+    finally:
+        assert await chat.close(2.0) == []
+        assert not chat.hub.rooms
+        assert not chat.hub.sessions
+    await passes()
+
+
+def _options(options: dict[str, Any]) -> ChatOptions:
+    return ChatOptions(**options)

@@ -1,0 +1,242 @@
+"""A client that speaks HTTP/1.1 and WebSocket byte by byte, right or wrong as the test likes. Hides nothing, mends nothing."""
+
+import asyncio
+import json
+import os
+import struct
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Self
+
+# A deadline for what must come: only a server that hangs meets it.
+PATIENCE = 10.0
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+NATIVE = (("Sec-WebSocket-Protocol", "parley.v1"),)
+
+CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+
+class Reply(NamedTuple):
+    """An HTTP response. Header names are in lower case; a repeated header's values are joined by ", "."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Frame(NamedTuple):
+    """A frame as it came from the server."""
+
+    fin: bool
+    opcode: int
+    payload: bytes
+
+
+def frame(
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    fin: bool = True,
+    rsv: int = 0,
+    masked: bool = True,
+    mask: bytes = b"\x01\xfe\x80\x7f",
+    announced: int | None = None,
+) -> bytes:
+    """The bytes of a frame from a client. `announced` is a length to claim, in the 64-bit form; `rsv` is 0 to 7."""
+    first = (0x80 if fin else 0) | rsv << 4 | opcode
+    flag = 0x80 if masked else 0
+    size = len(payload)
+    if announced is not None:
+        head = struct.pack("!BBQ", first, flag | 127, announced)
+    elif size < 126:
+        head = struct.pack("!BB", first, flag | size)
+    elif size < 65536:
+        head = struct.pack("!BBH", first, flag | 126, size)
+    else:
+        head = struct.pack("!BBQ", first, flag | 127, size)
+    if not masked:
+        return head + payload
+    repeated = (mask * (size // 4 + 1))[:size]
+    return head + mask + (int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")).to_bytes(size, "big")
+
+
+def text(content: str) -> bytes:
+    """The bytes of a whole text frame."""
+    return frame(TEXT, content.encode())
+
+
+def command(**fields: Any) -> bytes:
+    """The bytes of a native command."""
+    return text(json.dumps(fields))
+
+
+def request(
+    target: str = "/", headers: Iterable[tuple[str, str]] = (), *, method: str = "GET", version: str = "HTTP/1.1"
+) -> bytes:
+    """The bytes of a request head with a Host."""
+    lines = [f"{method} {target} {version}", "Host: localhost", *(f"{name}: {value}" for name, value in headers)]
+    return "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
+
+
+def upgrade(
+    target: str = "/chat",
+    headers: Iterable[tuple[str, str]] = (),
+    *,
+    without: str = "",
+    method: str = "GET",
+    version: str = "HTTP/1.1",
+) -> bytes:
+    """The bytes of an opening handshake; `headers` replace those of the same name, `without` leaves one out."""
+    wanted = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": KEY, "Sec-WebSocket-Version": "13"}
+    wanted.pop(without, None)
+    given = list(headers)
+    for name, _ in given:
+        wanted.pop(name, None)
+    return request(target, [*wanted.items(), *given], method=method, version=version)
+
+
+class RawClient:
+    """A TCP connection to the server. Every wait ends after `PATIENCE` seconds with TimeoutError."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def connect(cls, port: int) -> Self:
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    @classmethod
+    async def open(cls, port: int, target: str = "/chat", headers: Iterable[tuple[str, str]] = ()) -> Self:
+        """Connect and shake hands."""
+        client = await cls.connect(port)
+        client.send(upgrade(target, headers))
+        answer = await client.reply()
+        assert answer.status == 101, answer
+        return client
+
+    @classmethod
+    async def native(cls, port: int, target: str = "/chat?u=ann") -> Self:
+        """Connect with `parley.v1` and read the `welcome`."""
+        client = await cls.open(port, target, NATIVE)
+        await client.expect("welcome")
+        return client
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Drop the connection."""
+        self.writer.transport.abort()
+        try:
+            await self.writer.wait_closed()
+        except OSError:
+            pass  # it was reset, which is an end as well
+
+    # Sending.
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def drain(self) -> None:
+        """Wait until what was sent is mostly on its way."""
+        async with asyncio.timeout(PATIENCE):
+            await self.writer.drain()
+
+    async def send_bytewise(self, data: bytes) -> None:
+        """Send each byte in a packet of its own (TCP_NODELAY is asyncio's default)."""
+        for byte in data:
+            self.writer.write(bytes((byte,)))
+            await asyncio.sleep(0)  # not for time: lets the server's loop, which is ours, take its turn
+
+    def send_eof(self) -> None:
+        """Half-close."""
+        self.writer.write_eof()
+
+    def send_close(self, code: int | None = 1000, reason: bytes = b"") -> None:
+        self.send(frame(CLOSE, b"" if code is None else struct.pack("!H", code) + reason))
+
+    # Receiving.
+
+    async def exactly(self, size: int) -> bytes:
+        async with asyncio.timeout(PATIENCE):
+            return await self.reader.readexactly(size)
+
+    async def rest(self) -> bytes:
+        """Everything until the server ends the connection; a reset ends it as well."""
+        chunks = []
+        async with asyncio.timeout(PATIENCE):
+            try:
+                while chunk := await self.reader.read(65536):
+                    chunks.append(chunk)
+            except ConnectionResetError:
+                pass
+        return b"".join(chunks)
+
+    async def reply(self, *, head_only: bool = False) -> Reply:
+        """The next HTTP response. `head_only` for the answer to HEAD, which announces a body and sends none."""
+        async with asyncio.timeout(PATIENCE):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        status_line, *lines = head.split("\r\n")[:-2]
+        headers: dict[str, str] = {}
+        for line in lines:
+            name, value = line.split(":", 1)
+            name = name.lower()
+            headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
+        status = int(status_line.split(" ")[1])
+        has_body = status != 101 and not head_only
+        return Reply(status, headers, await self.exactly(int(headers.get("content-length", 0))) if has_body else b"")
+
+    async def frame(self) -> Frame:
+        """The next frame, whatever it is. The server must not mask."""
+        first, second = await self.exactly(2)
+        assert second < 0x80, "the server masks"
+        size = second
+        if size == 126:
+            (size,) = struct.unpack("!H", await self.exactly(2))
+        elif size == 127:
+            (size,) = struct.unpack("!Q", await self.exactly(8))
+        assert not first & 0x70, "the server sets reserved bits"
+        return Frame(bool(first & 0x80), first & 0x0F, await self.exactly(size))
+
+    async def message(self) -> Any:
+        """The next text frame, decoded; pings of the server are answered."""
+        while True:
+            got = await self.frame()
+            if got.opcode == PING:
+                self.send(frame(PONG, got.payload))
+                continue
+            assert got.opcode == TEXT, got
+            assert got.fin
+            return json.loads(got.payload)
+
+    async def expect(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Skip to the next native event of this type with these fields. An unexpected `error` is never skipped."""
+        while True:
+            event: dict[str, Any] = await self.message()
+            if event["type"] == kind and all(event.get(name) == value for name, value in fields.items()):
+                return event
+            assert event["type"] != "error", event
+
+    async def closing(self) -> tuple[int | None, str]:
+        """Skip to the server's Close frame: its code (None without one) and reason."""
+        while True:
+            got = await self.frame()
+            if got.opcode == CLOSE:
+                if not got.payload:
+                    return None, ""
+                return struct.unpack("!H", got.payload[:2])[0], got.payload[2:].decode()
+
+    async def pong(self) -> bytes:
+        """Ping the server and skip to its pong: everything sent before has been dealt with by then."""
+        mark = os.urandom(8)
+        self.send(frame(PING, mark))
+        while True:
+            got = await self.frame()
+            if got.opcode == PONG and got.payload == mark:
+                return mark

@@ -1,0 +1,216 @@
+"""The promises of tests/support itself: servers come back after a crash, die with pytest, and nothing stays behind."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from tests.support import leaks, postgres_binaries, process
+from tests.support.postgres import ExternalServer, PostgresCluster, StopMode
+from tests.support.process import ROOT, NotReadyError, poll_until
+from tests.support.server import ServerProcess
+
+STAND_IN = """
+import http.server, os, signal, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+print("settings:", sorted(name for name in os.environ if name.startswith(("PORT", "X_", "DATABASE"))), flush=True)
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+def test_a_cluster_keeps_its_data_and_its_port_over_every_kind_of_end() -> None:
+    with PostgresCluster(durable=True) as cluster:
+        url = cluster.create_database()
+        with psycopg.connect(url) as connection:
+            connection.execute("CREATE TABLE kept (n int)")
+        modes: list[StopMode | None] = ["smart", "fast", "immediate", None]
+        for n, mode in enumerate(modes):
+            with psycopg.connect(url) as connection:
+                connection.execute("INSERT INTO kept VALUES (%s)", [n])
+            if mode is None:
+                cluster.kill()
+                assert not cluster.running
+                cluster.start()
+            else:
+                cluster.restart(mode)
+            with psycopg.connect(url) as connection:
+                assert connection.execute("SELECT count(*) FROM kept").fetchone() == (n + 1,)
+
+
+def test_databases_are_empty_apart_and_case_folds_beyond_ascii(database_url: str, module_database_url: str) -> None:
+    assert database_url != module_database_url
+    with psycopg.connect(database_url) as connection:
+        connection.execute("CREATE TABLE mine (n int)")
+        assert connection.execute("SELECT lower('ÄΩ'), current_setting('server_encoding')").fetchone() == ("äω", "UTF8")
+    with psycopg.connect(module_database_url) as connection:
+        assert connection.execute("SELECT to_regclass('mine')").fetchone() == (None,)
+
+
+async def test_a_cluster_started_from_a_worker_thread_outlives_the_thread() -> None:
+    """Linux would end it with the thread that forked it; the spawning thread prevents that."""
+    cluster = PostgresCluster()
+    try:
+        await asyncio.to_thread(cluster.start)
+        await asyncio.get_running_loop().shutdown_default_executor()
+        async with await psycopg.AsyncConnection.connect(cluster.url()) as connection:
+            await connection.execute("SELECT 1")
+    finally:
+        cluster.remove()
+
+
+def test_a_cluster_that_cannot_start_says_why() -> None:
+    cluster = PostgresCluster(settings={"shared_buffers": "many"})
+    try:
+        with pytest.raises(NotReadyError, match="shared_buffers"):
+            cluster.start()
+    finally:
+        cluster.remove()
+
+
+def test_an_external_server_gets_databases_under_its_own_address() -> None:
+    server = ExternalServer("postgresql://me:secret@db.example:5433/main?sslmode=require")
+    assert server.url() == "postgresql://me:secret@db.example:5433/main?sslmode=require"
+    assert server.url("other") == "postgresql://me:secret@db.example:5433/other?sslmode=require"
+
+
+def test_without_postgres_there_is_one_line_of_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(postgres_binaries.PostgresMissingError, match="TEST_POSTGRES_BIN="):
+        postgres_binaries.find_postgres({"TEST_POSTGRES_BIN": str(tmp_path)})
+    for place in ("_in_debian", "_in_wheel"):
+        monkeypatch.setattr(postgres_binaries, place, list)
+    with pytest.raises(postgres_binaries.PostgresMissingError, match="install postgresql"):
+        postgres_binaries.find_postgres({"PATH": str(tmp_path)})
+
+
+@pytest.mark.skipif(not postgres_binaries._in_wheel(), reason="no wheel of PostgreSQL for this platform")
+def test_the_wheels_postgres_can_be_run_by_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where we are root and .venv is below a home folder that nobody else may enter."""
+    binaries = postgres_binaries.find_postgres({"TEST_POSTGRES_BIN": "wheel"})
+    monkeypatch.setattr(postgres_binaries, "_others_may_enter", lambda folder: False)
+    copied = postgres_binaries.readable_copy(binaries, tmp_path)
+    assert copied.is_relative_to(tmp_path)
+    version = subprocess.run([copied / "postgres", "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.startswith("postgres (PostgreSQL) 1")
+
+
+# --- the server process ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Path:
+    """A main.py that answers /health, so that these tests do not depend on the real one."""
+    main = tmp_path / "main.py"
+    main.write_text(STAND_IN)
+    return main
+
+
+async def test_a_server_gets_its_settings_and_none_of_ours(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://of-the-person-who-runs-the-tests/")
+    async with ServerProcess({"X_MINE": "1"}, main=stand_in) as server:
+        assert server.wait_for_log(r"settings: (.*)").group(1) == "['PORT', 'X_MINE']"
+        assert server.get_status("/nothing") == 404
+
+
+def test_a_server_can_be_drained_killed_and_started_again_on_its_port(stand_in: Path) -> None:
+    with ServerProcess(main=stand_in) as server:
+        url = server.http_url
+        server.terminate()
+        assert server.wait() == 3
+        server.start()
+        server.kill()
+        assert server.returncode == -signal.SIGKILL
+        server.start()
+        assert server.http_url == url
+        assert server.log_text().count("settings:") == 3
+
+
+def test_a_server_that_ends_while_starting_shows_its_log(tmp_path: Path) -> None:
+    main = tmp_path / "main.py"
+    main.write_text("import sys\nprint('PORT takes a number')\nsys.exit(2)")
+    server = ServerProcess(main=main)
+    with pytest.raises(NotReadyError, match=r"(?s)ended with status 2.*PORT takes a number"):
+        server.start()
+    server.remove()
+
+
+# --- what stays behind -----------------------------------------------------------------------------------------------
+
+
+def ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_everything_dies_with_pytest_and_the_next_run_cleans_up(
+    stand_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for pytest starts a cluster and a server and is killed by SIGKILL."""
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    for folder in [temp, *temp.parents]:
+        if folder.is_relative_to(tempfile.gettempdir()) and folder.stat().st_uid == os.getuid():
+            folder.chmod(folder.stat().st_mode | 0o055)  # PostgreSQL may run as another user
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from tests.support.postgres import PostgresCluster\n"
+        "from tests.support.server import ServerProcess\n"
+        "cluster = PostgresCluster().start()\n"
+        "server = ServerProcess(main=Path(sys.argv[1])).start()\n"
+        "print(server.pid, cluster._process.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    victim = subprocess.Popen(
+        [sys.executable, "-c", script, str(stand_in)],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temp)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with victim:
+        assert victim.stdout is not None
+        pids = [int(word) for word in victim.stdout.readline().split()]
+        assert len(pids) == 2
+        assert not any(ended(pid) for pid in pids)
+        monkeypatch.setattr(tempfile, "tempdir", str(temp))
+        process.remove_stale_temp_folders()
+        assert len(list(temp.glob("parley-test-*"))) == 2, "the folders of a live run must stay"
+        victim.kill()
+    poll_until(lambda: all(ended(pid) for pid in pids), timeout=20, what="both servers have died with their parent")
+    process.remove_stale_temp_folders()
+    assert not list(temp.glob("parley-test-*"))
+
+
+async def test_a_task_left_running_is_noticed() -> None:
+    before = asyncio.all_tasks()
+    task = asyncio.create_task(asyncio.Event().wait(), name="forgotten")
+    assert ["forgotten" in line for line in await leaks.tasks_left(before)] == [True]
+    task.cancel()
+    assert await leaks.tasks_left(before) == []
+
+
+def test_a_socket_left_open_is_noticed() -> None:
+    before = leaks.open_sockets()
+    with socket.socket() as forgotten:
+        left = {name: number for name, number in leaks.open_sockets().items() if name not in before}
+        assert list(left.values()) == [forgotten.fileno()]
+        assert "SOCK_STREAM" in leaks.describe_socket(forgotten.fileno())
+    assert leaks.open_sockets() == before

@@ -1,0 +1,62 @@
+"""An event loop whose time is virtual: nothing ever waits, a timer is due as soon as nothing else is left to do.
+
+So a test may let a second pass, or an hour, in no time and without luck: `await passes(1.0)` returns when everything that
+a real second would bring has happened, in the same order every time. No sockets and no threads.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class NothingLeftError(AssertionError):
+    """Every task waits for something that nobody will do: on a real loop the test would hang."""
+
+
+class _JumpingSelector(selectors.SelectSelector):
+    """Instead of waiting for the next timer, moves the clock to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready:
+            if timeout is None:
+                raise NothingLeftError("every task waits, and no timer is left that could wake one")
+            self.now += max(timeout, 0.0)
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """See the top of this file. Begins at time 0."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+async def passes(seconds: float = 0.001) -> None:
+    """Let virtual time pass; by default a moment, in which everything happens that waits for no timer."""
+    assert isinstance(asyncio.get_running_loop(), VirtualLoop)
+    await asyncio.sleep(seconds)
+
+
+def run_virtually(main: Coroutine[Any, Any, T]) -> T:
+    """Run `main` in a virtual loop of its own; fails when it leaves a task behind."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+
+        async def checked() -> T:
+            result = await main
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not left, f"tasks left running: {left}"
+            return result
+
+        return runner.run(checked())

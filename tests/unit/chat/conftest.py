@@ -1,0 +1,31 @@
+"""Everything here runs in virtual time (tests/support/virtual.py): seconds pass in no time, and always in the same order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+
+from chat.chat import Chat
+from tests.support.chatting import FaultyRepository, chatting
+from tests.support.virtual import VirtualLoop
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"virtual": VirtualLoop}
+
+
+@pytest.fixture
+def repository() -> FaultyRepository:
+    return FaultyRepository()
+
+
+@pytest.fixture
+async def chat(repository: FaultyRepository) -> AsyncIterator[Chat]:
+    """A chat with the defaults, but no rate limit and one worker."""
+    from chat.workers import PoolLimits
+    from model.limits import Limits
+
+    async with chatting(repository, limits=Limits(messages_per_second=0), pool=PoolLimits(workers=1)) as opened:
+        yield opened

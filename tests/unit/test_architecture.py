@@ -1,0 +1,145 @@
+"""The shape of the repository: which folders there are, who may import whom, and that the rules would notice."""
+
+import ast
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import ROOT
+
+PACKAGES = ("utils", "model", "storage", "chat", "server")
+FOLDERS = {*PACKAGES, "tests", "docs"}
+SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imports_of(source: Path) -> set[str]:
+    """Return the top-level names that a file imports, anywhere in it."""
+    tree = ast.parse(source.read_text())
+    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    found |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0}
+    return {name.split(".")[0] for name in found}
+
+
+def test_the_top_level_folders_are_the_agreed_ones() -> None:
+    """Hidden folders are tools' (.git, .venv, caches); `*.egg-info` and __pycache__ are Python's."""
+    found = {
+        entry.name
+        for entry in ROOT.iterdir()
+        if entry.is_dir() and not entry.name.startswith(".") and not entry.name.endswith((".egg-info", "__pycache__"))
+    }
+    assert found <= FOLDERS, f"new top-level folders: {found - FOLDERS}"
+
+
+def test_every_package_is_installed_by_name() -> None:
+    """setuptools takes the list in pyproject.toml and nothing else: a forgotten folder breaks only other machines."""
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    found = {str(path.parent.relative_to(ROOT)).replace("/", ".") for path in SOURCES}
+    assert found == listed
+
+
+def test_every_folder_of_a_package_has_its_init_file() -> None:
+    """Otherwise mypy and import-linter overlook it."""
+    without = {path.parent for path in SOURCES if not (path.parent / "__init__.py").exists()}
+    assert not without
+
+
+def test_main_only_hands_over() -> None:
+    """import-linter takes packages, not modules, so main.py's half of the layers is checked here."""
+    main = ROOT / "main.py"
+    assert imports_of(main) - sys.stdlib_module_names <= {"server", "utils", "dotenv", "uvloop"}
+    assert len(main.read_text().splitlines()) <= 40
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    """Settings are one table, made from the environment at the start; everything below gets keyword arguments."""
+    readers = {
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    }
+    assert readers <= {"server/cli.py", "server/settings.py"}
+
+
+def test_utils_and_model_need_no_network_and_no_files() -> None:
+    forbidden = {"socket", "ssl", "http", "urllib", "subprocess", "selectors", "sqlite3", "tempfile", "shutil"}
+    for path in SOURCES:
+        if path.relative_to(ROOT).parts[0] in ("utils", "model"):
+            assert not imports_of(path) & forbidden, path
+
+
+# --- would import-linter notice? ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A small repository with our contracts, to plant violations in."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for package in (*PACKAGES, "storage/memory", "storage/postgres", "utils/query"):
+        (tmp_path / package).mkdir(exist_ok=True)
+        (tmp_path / package / "__init__.py").touch()
+    return tmp_path
+
+
+def lint(folder: Path) -> "subprocess.CompletedProcess[str]":
+    program = Path(sys.executable).with_name("lint-imports")
+    return subprocess.run(
+        [program, "--no-cache"], cwd=folder, capture_output=True, text=True, check=False, timeout=60,
+        env={"PYTHONPATH": str(folder), "PATH": ""},
+    )  # fmt: skip
+
+
+ALLOWED = {
+    "server/port.py": "import aiohttp, websockets, chat.hub, storage, model, utils",
+    "chat/hub.py": "import model, utils, storage.factory",
+    "storage/__init__.py": "import storage.memory, storage.postgres, storage.postgres.store",
+    "storage/factory.py": "import storage.memory, storage.postgres.store",
+    "storage/postgres/store.py": "import psycopg, psycopg_pool, pypika, utils.query, storage.postgres.rows",
+    "storage/postgres/rows.py": "import model",
+    "utils/query/__init__.py": "import pypika",
+    "utils/query/select.py": "import pypika",
+}
+
+PLANTED = [
+    ("utils/clock.py", "import model", "Imports point one way"),
+    ("model/room.py", "import storage", "Imports point one way"),
+    ("storage/factory.py", "import chat", "Imports point one way"),
+    ("chat/hub.py", "from server import port", "Imports point one way"),
+    ("chat/hub.py", "import main", "Nobody imports main or dev"),
+    ("chat/hub.py", "import psycopg", "psycopg only in storage"),
+    ("server/port.py", "import psycopg_pool", "psycopg only in storage"),
+    ("model/room.py", "import pypika", "PyPika only in storage and utils.query"),
+    ("utils/ids.py", "import pypika", "PyPika only in storage and utils.query"),
+    ("chat/hub.py", "import websockets", "aiohttp and websockets only in server"),
+    ("chat/hub.py", "def late():\n    import aiohttp", "aiohttp and websockets only in server"),
+    ("storage/memory/__init__.py", "import aiohttp", "aiohttp and websockets only in server"),
+    ("chat/hub.py", "import storage.memory", "Only the factory imports the storage backends"),
+    ("server/port.py", "import storage.postgres.store", "Only the factory imports the storage backends"),
+    ("storage/repository.py", "import storage.memory", "Only the factory imports the storage backends"),
+]
+
+
+def plant(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        with (folder / name).open("a") as file:
+            file.write(text + "\n")
+
+
+def test_the_contracts_allow_the_design(copy: Path) -> None:
+    plant(copy, ALLOWED)
+    done = lint(copy)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("file", "text", "contract"), PLANTED)
+def test_a_planted_violation_breaks_its_contract(copy: Path, file: str, text: str, contract: str) -> None:
+    plant(copy, ALLOWED)
+    plant(copy, {file: text})
+    done = lint(copy)
+    assert done.returncode == 1, done.stdout + done.stderr
+    broken = [line for line in done.stdout.splitlines() if " BROKEN" in line]
+    assert any(contract in line for line in broken), done.stdout

@@ -1,0 +1,378 @@
+"""dev.py, as far as it can be tested without a network: words, stamps, refusals, locks."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import dev
+from tests.support.process import ROOT
+
+
+def run_dev(*arguments: str, cwd: Path = ROOT, script: Path = ROOT / "dev.py") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(script), *arguments],
+        cwd=cwd, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the two files that count, in which dev.py now works."""
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    (tmp_path / "constraints.txt").write_text("a==1\n")
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(dev, "PYTHON", tmp_path / ".venv/bin/python")
+    monkeypatch.setattr(dev, "STAMP", tmp_path / ".venv/parley-stamp.json")
+    return tmp_path
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [(), ("fly",), ("--fly",), ("Run",)])
+def test_an_unknown_command_prints_the_usage_and_exits_with_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = run_dev(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Usage: python3 dev.py COMMAND" in done.stderr
+    assert all(name in done.stderr for name in dev.COMMANDS)
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("word", ["-h", "--help", "help"])
+def test_help_is_no_error(word: str) -> None:
+    done = run_dev(word)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage: python3 dev.py COMMAND" in done.stdout
+
+
+def test_setup_takes_no_arguments() -> None:
+    done = run_dev("setup", "now")
+    assert (done.returncode, done.stderr) == (1, "dev.py: setup takes no arguments\n")
+
+
+def test_an_old_python_gets_one_line() -> None:
+    """The version check runs before anything that an old Python lacks, and is reached by a parser as old as 3.7."""
+    source = (ROOT / "dev.py").read_text()
+    ast.parse(source, feature_version=(3, 7))
+    check = source[: source.index("try:\n    import fcntl")]
+    pretend = "import sys, collections\nsys.version_info = (3, 9, 2)\n"
+    done = subprocess.run([sys.executable, "-c", pretend + check], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "Parley needs Python 3.11 or later; this is Python 3.9.\n"
+
+
+# --- the stamp -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_the_fingerprint_follows_the_two_files(project: Path, name: str) -> None:
+    before = dev.fingerprint()
+    assert before == dev.fingerprint()
+    with (project / name).open("a") as file:
+        file.write("# more\n")
+    assert dev.fingerprint() != before
+
+
+def test_the_fingerprint_keeps_the_two_files_apart(project: Path) -> None:
+    before = dev.fingerprint()
+    (project / "pyproject.toml").write_text("[project]\nname = 'x'\na==1\n")
+    (project / "constraints.txt").write_text("")
+    assert dev.fingerprint() != before
+
+
+def test_the_fingerprint_follows_the_folder_and_the_python(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = dev.fingerprint()
+    monkeypatch.setattr(dev, "ROOT", project.rename(project.with_name("moved")))
+    moved = dev.fingerprint()
+    monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
+    assert len({before, moved, dev.fingerprint()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("installed", "wanted", "enough"),
+    [("run", "run", True), ("test", "run", True), ("test", "test", True), ("run", "test", False)],
+)
+@pytest.mark.usefixtures("project")
+def test_what_serves_test_serves_run(installed: str, wanted: str, enough: bool) -> None:
+    dev.VENV.mkdir()
+    dev.STAMP.write_text(json.dumps({"purpose": installed, "fingerprint": dev.fingerprint()}))
+    assert dev.installed_for(wanted) is enough
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"purpose": "test", "fingerprint": "of another day"}'])
+@pytest.mark.usefixtures("project")
+def test_a_missing_broken_or_old_stamp_is_no_installation(text: str | None) -> None:
+    if text is not None:
+        dev.VENV.mkdir()
+        dev.STAMP.write_text(text)
+    assert not dev.installed_for("run")
+
+
+# --- ensure ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def steps(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What ensure() did: "venv" for an empty .venv, "install ..." for packages. Neither needs a network here."""
+    done: list[str] = []
+
+    def make_venv() -> None:
+        done.append("venv")
+        dev.PYTHON.parent.mkdir(parents=True, exist_ok=True)
+        dev.PYTHON.touch()
+
+    monkeypatch.setattr(dev, "make_venv", make_venv)
+    monkeypatch.setattr(dev, "install", lambda purpose: done.append(f"install {purpose}"))
+    return done
+
+
+def test_ensure_installs_once(steps: list[str]) -> None:
+    dev.ensure("run")
+    dev.ensure("run")
+    assert steps == ["venv", "install run"]
+
+
+def test_tests_add_to_what_run_installed_and_run_keeps_them(steps: list[str]) -> None:
+    dev.ensure("run")
+    dev.ensure("test")
+    dev.ensure("run")
+    assert steps == ["venv", "install run", "install test"]
+
+
+def test_a_changed_pyproject_installs_again_in_place_with_the_tests_if_they_were_there(
+    steps: list[str], project: Path
+) -> None:
+    dev.ensure("test")
+    (project / "pyproject.toml").write_text("[project]\nname = 'y'\n")
+    dev.ensure("run")
+    assert steps == ["venv", "install test", "install test"]
+
+
+def test_an_interrupted_installation_is_made_anew(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(purpose: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dev, "install", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            dev.ensure("run")
+    dev.ensure("run")
+    assert steps == ["venv", "venv", "install run"]
+
+
+def test_a_venv_whose_python_is_gone_is_made_anew(steps: list[str]) -> None:
+    dev.ensure("run")
+    dev.PYTHON.unlink()
+    dev.ensure("run")
+    assert steps == ["venv", "install run", "venv", "install run"]
+
+
+def test_a_venv_of_another_python_is_made_anew(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    dev.ensure("run")
+    monkeypatch.setattr(sys, "base_prefix", "/opt/another")
+    monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
+    dev.ensure("run")
+    assert steps == ["venv", "install run", "venv", "install run"]
+
+
+def test_a_second_call_waits_for_the_first(steps: list[str], project: Path) -> None:
+    """The lock is the folder's: a child that asks for it is told to wait, and gets it when the first one is done."""
+    ask = f"import dev, pathlib; dev.ROOT = pathlib.Path({str(project)!r})\nwith dev.locked(): print('mine')"
+    with dev.locked():
+        child = subprocess.Popen(
+            [sys.executable, "-c", ask], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert child.stderr is not None
+        assert child.stderr.readline() == "dev.py: waiting for another set-up in this folder\n"
+        assert child.poll() is None
+    out, err = child.communicate(timeout=30)
+    assert (out, err, child.returncode) == ("mine\n", "", 0)
+
+
+# --- installing ------------------------------------------------------------------------------------------------------
+
+
+def test_uvloop_is_left_out_where_it_has_no_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def pip(command: list[str], **_: object) -> str:
+        asked.append(command[-1])
+        if "speed" in command[-1]:
+            raise dev.SetupError("ERROR: No matching distribution found for uvloop>=0.23")
+        return ""
+
+    monkeypatch.setattr(dev, "quietly", pip)
+    dev.install("test")
+    dev.install("run")
+    assert asked == [".[speed,test]", ".[test]", ".[speed]", "."]
+
+
+def test_any_other_failure_of_pip_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pip(command: list[str], **_: object) -> str:
+        raise dev.SetupError(f"{' '.join(command)}\nno network")
+
+    monkeypatch.setattr(dev, "quietly", pip)
+    with pytest.raises(dev.SetupError, match="no network"):
+        dev.install("run")
+
+
+def test_without_any_way_to_a_venv_there_is_one_clear_line(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev, "has_ensurepip", lambda: False)
+    monkeypatch.setattr(dev, "pip_of_this_python", lambda: False)
+    monkeypatch.setenv("PARLEY_NO_APT", "1")
+    assert dev.main(["run"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "dev.py: making .venv"
+    assert re.fullmatch(r"dev\.py: this Python cannot make a virtual environment: .*python3\.\d+-venv.*", lines[1])
+    assert len(lines) == 2
+
+
+def test_a_program_that_fails_shows_its_output() -> None:
+    with pytest.raises(dev.SetupError, match=r"(?s)what went wrong.*failed with status 3"):
+        dev.quietly([sys.executable, "-c", "print('what went wrong'); raise SystemExit(3)"])
+    with pytest.raises(dev.SetupError, match="cannot be started"):
+        dev.quietly(["/no/such/program"])
+
+
+def test_ctrl_c_prints_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(arguments: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(dev.COMMANDS, "run", interrupted)
+    assert dev.main(["run"]) == 130
+    assert capsys.readouterr().err == "\ndev.py: interrupted\n"
+
+
+def test_a_folder_that_is_not_ours_gets_one_line(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> None:
+        raise PermissionError(13, "Permission denied", str(dev.VENV))
+
+    monkeypatch.setattr(dev, "make_venv", refused)
+    assert dev.main(["run"]) == 1
+    assert capsys.readouterr().err == f"dev.py: [Errno 13] Permission denied: '{project}/.venv'\n"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_whatever_is_in_the_way_of_the_venv_is_replaced(
+    project: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    elsewhere = project / "elsewhere"
+    elsewhere.mkdir()
+    if kind == "file":
+        dev.VENV.touch()
+    elif kind == "folder":
+        (dev.VENV / "half").mkdir(parents=True)
+    else:
+        dev.VENV.symlink_to(elsewhere)
+    monkeypatch.setattr(dev, "has_ensurepip", lambda: True)
+    monkeypatch.setattr(dev, "quietly", lambda command: "")
+    dev.make_venv()
+    assert not dev.VENV.exists()
+    assert elsewhere.exists()
+
+
+# --- becoming the program --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("run", ["main.py", "--port", "1"]),
+        ("test", ["-m", "pytest", "--port", "1"]),
+    ],
+)
+def test_the_process_becomes_the_program_with_the_arguments_given(
+    project: Path, monkeypatch: pytest.MonkeyPatch, command: str, expected: list[str]
+) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr(dev, "ensure", lambda purpose: None)
+    monkeypatch.setattr(dev, "ensure_chromium", lambda: None)
+    monkeypatch.setattr(dev, "become", became.append)
+    monkeypatch.chdir(project)  # and back again, since test changes it
+    assert dev.main([command, "--port", "1"]) == 0
+    assert [word.removeprefix(f"{project}/") for word in became[0]] == [".venv/bin/python", *expected]
+
+
+# --- the pins --------------------------------------------------------------------------------------------------------
+
+
+def pins() -> dict[str, str]:
+    """Return constraints.txt as {normal name: version}."""
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9_.-]+==[0-9][^\s;]*", line) for line in lines), "one exact pin per line"
+    return {normal(line.split("==")[0]): line.split("==")[1] for line in lines}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements_of(name: str, extras: set[str]) -> list[Requirement]:
+    found = [Requirement(line) for line in metadata.requires(name) or []]
+    return [
+        one
+        for one in found
+        if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in extras | {""})
+    ]
+
+
+def test_everything_we_need_is_pinned_through_and_through() -> None:
+    """Also what our packages need in turn, as their own metadata says."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    waiting = [Requirement(line) for line in [*project["dependencies"], *extras["speed"], *extras["test"]]]
+    seen: set[str] = set()
+    while waiting:
+        one = waiting.pop()
+        if one.marker is not None and not one.marker.evaluate({"extra": ""}) and "extra" not in str(one.marker):
+            continue
+        assert normal(one.name) in pins(), f"{one.name} is not in constraints.txt"
+        assert one.specifier.contains(pins()[normal(one.name)]), f"the pin of {one.name} does not satisfy {one}"
+        if str(one) not in seen and is_installed(one.name):
+            seen.add(str(one))
+            waiting += requirements_of(one.name, set(one.extras))
+
+
+def is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False  # an optional accelerator that has no build here
+    return True
+
+
+def test_dev_needs_nothing_but_the_standard_library() -> None:
+    tree = ast.parse((ROOT / "dev.py").read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+def test_root_installs_by_apt_only_where_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pretend(uid: int, apt: str | None) -> None:
+        monkeypatch.setattr(os, "getuid", lambda: uid)
+        monkeypatch.setattr(shutil, "which", lambda name: apt)
+
+    monkeypatch.delenv("PARLEY_NO_APT", raising=False)
+    cases: list[tuple[int, str | None, bool]] = [(0, "/usr/bin/apt-get", True), (0, None, False), (1, "/x", False)]
+    for uid, apt, allowed in cases:
+        pretend(uid, apt)
+        assert dev.may_use_apt() is allowed
+    pretend(0, "/usr/bin/apt-get")
+    monkeypatch.setenv("PARLEY_NO_APT", "1")
+    assert dev.may_use_apt() is False
