@@ -59,16 +59,19 @@ class Group:
         if self._writes is None:
             self._writes = tuple(session.connection.write for session in self.healthy)
         writes = self._writes
+        congested = tuple(self.congested)  # those whom these writes make congested have had the frames
         for write in writes:
             write(data)
         counters.deliveries += len(frames) * len(writes)
-        if self.congested or self.syncing:
-            self._flush_others(data, data if lasting is None else b"".join(lasting), len(frames), counters)
+        if congested or self.syncing:
+            self._flush_others(congested, data, data if lasting is None else b"".join(lasting), len(frames), counters)
 
-    def _flush_others(self, data: bytes, lasting: bytes, count: int, counters: Counters) -> None:
-        counters.deliveries += count * (len(self.congested) + len(self.syncing))
+    def _flush_others(
+        self, congested: tuple[Session, ...], data: bytes, lasting: bytes, count: int, counters: Counters
+    ) -> None:
+        counters.deliveries += count * (len(congested) + len(self.syncing))
         if lasting:
-            for session in tuple(self.congested):
+            for session in congested:
                 session.write(lasting)
         for session, waiting in tuple(self.syncing.items()):
             waiting.append(data)

@@ -1,7 +1,7 @@
 """The one kind of frame that a chat is made of, read without the library, in a tenth of the time.
 
-A common frame is a whole, final, masked text frame without RSV bits and of legal size. Anything else (fragments, control
-frames, violations) goes to the library, a whole frame at a time, so it is between two frames whenever it is asked.
+A common frame is a whole, final, masked text frame without RSV bits and of legal size. Anything else (fragments,
+control frames, violations) goes to the library a whole frame at a time, so it always stands between two frames.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from chat.chat import Chat
 from chat.history import read_history
@@ -54,6 +55,7 @@ class HttpEndpoints:
 
     def application(self) -> web.Application:
         """aiohttp's application with every route."""
+        logging.getLogger("aiohttp.server").addFilter(_not_the_clients_fault)
         app = web.Application(middlewares=[_errors, _common_headers], client_max_size=64 << 10)
         app.router.add_get("/", self.index)
         app.router.add_get("/client.html", self.client)
@@ -123,9 +125,10 @@ class HttpEndpoints:
             raise ConnectionResetError
         lost = asyncio.Event()
         connection = WebSocketConnection(self._shared, on_lost=lost.set)
+        version = request.version
         head = b"".join(
             (
-                f"{request.method} {request.raw_path} HTTP/{request.version.major}.{request.version.minor}\r\n".encode(),
+                f"{request.method} {request.raw_path} HTTP/{version.major}.{version.minor}\r\n".encode(),
                 *(name + b": " + value + b"\r\n" for name, value in request.raw_headers),
                 b"\r\n",
             )
@@ -139,6 +142,11 @@ class HttpEndpoints:
         finally:
             protocol.connection_lost(None)  # aiohttp frees what it keeps of the connection
         return web.Response()
+
+
+def _not_the_clients_fault(record: logging.LogRecord) -> bool:
+    """aiohttp logs a malformed request, which it answers with 400, as an error of the server's with a traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _number(request: web.Request, name: str, low: int, high: int) -> int | None:

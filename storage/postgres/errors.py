@@ -74,6 +74,6 @@ def translated(error: BaseException) -> StorageError:
 
 
 def _said(error: BaseException) -> str:
-    """One line. Of Postgres' own errors only the first: what follows it quotes the row, and logs are not for messages."""
+    """One line. Of Postgres' own errors only the first: what follows quotes the row, and logs are not for messages."""
     said = (error.diag.message_primary if isinstance(error, psycopg.Error) else None) or str(error)
     return " ".join(said.split()) or type(error).__name__

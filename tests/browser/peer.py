@@ -19,6 +19,12 @@ class Peer:
         self._connection = connection
         self._room = room
 
+    async def join(self) -> None:
+        """Enter the room."""
+        await self._send(type="join", id="j", room=self._room)
+        while (frame := await self.receive())["type"] != "joined":
+            assert frame["type"] != "error", frame
+
     async def say(self, texts: Iterable[str]) -> None:
         """Say these in order, and return when all of them are stored."""
         waiting = set()
@@ -48,7 +54,5 @@ async def peer(server: ServerProcess, room: str, name: str = "peer") -> AsyncIte
     async with connect(address, subprotocols=[Subprotocol("parley.v1")], max_queue=None) as connection:
         person = Peer(connection, room)
         await person.receive()
-        await person._send(type="join", id="j", room=room)
-        while (await person.receive())["type"] != "joined":
-            pass
+        await person.join()
         yield person

@@ -27,7 +27,7 @@ def message(
     seq: int,
     content: str = "hello",
     *,
-    id: str | None = None,  # noqa: A002  # the record's word
+    id: str | None = None,
     sender_id: str = "u_ann",
     sender: str = "ann",
 ) -> Message:

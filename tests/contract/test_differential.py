@@ -25,7 +25,7 @@ AUTHORS = st.sampled_from([("u1", "ann"), ("u2", "ann"), ("u3", "Ann"), ("u2", "
 TEXTS = st.one_of(
     st.sampled_from(["", "Red fish", "red FISH", "東京都 red", 'q"u\\o{t}e,', "NULL", "100% %s"]),
     # What Postgres cannot hold is for test_postgres_border.
-    st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\x00"), max_size=12),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12),
 )
 
 

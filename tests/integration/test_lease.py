@@ -23,7 +23,7 @@ async def server(database_url: str) -> AsyncIterator[Servers]:
     started: list[PostgresRepository] = []
 
     async def start(url: str = database_url, pace: Pace = PACE) -> PostgresRepository:
-        started.append(PostgresRepository(url, pace=pace))
+        started.append(PostgresRepository(url, pace=pace, read_seconds=1.0))
         await started[-1].start()
         return started[-1]
 
@@ -212,7 +212,7 @@ async def test_a_restart_of_postgres_does_not_hand_the_database_over(
 ) -> None:
     url = await asyncio.to_thread(cluster.create_database)
     # The grace must be longer than one attempt to connect of the incumbent, as it is by default.
-    pace = PACE._replace(grace=5.0)
+    pace = PACE._replace(grace=2.0)
     first = await server(url, pace)
     await ready(first)
     second = await server(url, pace)

@@ -186,16 +186,16 @@ def test_wrong_files_are_refused_by_name(tmp_path: Path, files: dict[str, str], 
 async def test_a_database_that_does_not_fit_is_refused_by_name(connection: Connection, tmp_path: Path) -> None:
     migrations = write(tmp_path, _0001_one="CREATE TABLE one (x int)", _0002_two="CREATE TABLE two (x int)")
     await migrate(connection, migrations)
-    with pytest.raises(MigrationError, match=r"has migration 0002_two.sql, which is unknown here: a newer Parley"):
+    with pytest.raises(MigrationError, match=r"has migration 0002_two\.sql, which is unknown here: a newer Parley"):
         await pending(connection, migrations[:1])
     edited = write(tmp_path, _0001_one="CREATE TABLE one (x int, y int)")
-    with pytest.raises(MigrationError, match="0001_one.sql was edited after it was applied"):
+    with pytest.raises(MigrationError, match=r"0001_one\.sql was edited after it was applied"):
         await pending(connection, edited)
     renamed = [migrations[0], migrations[1]._replace(name="zwei")]
-    with pytest.raises(MigrationError, match="0002_zwei.sql was applied under the name 0002_two.sql"):
+    with pytest.raises(MigrationError, match=r"0002_zwei\.sql was applied under the name 0002_two\.sql"):
         await pending(connection, renamed)
     await connection.execute("DELETE FROM schema_migrations WHERE version = 1")
-    with pytest.raises(MigrationError, match="has migration 0002_two.sql, but not number 0001"):
+    with pytest.raises(MigrationError, match=r"has migration 0002_two\.sql, but not number 0001"):
         await pending(connection, migrations)
 
 

@@ -65,7 +65,7 @@ def indexes(plan: list[dict[str, Any]]) -> set[str]:
     return {node["Index Name"] for node in plan if "Index Name" in node}
 
 
-def rows_read(plan: list[dict[str, Any]]) -> float:
+def rows_read(plan: list[dict[str, Any]]) -> Any:
     """Rows that the scans found, those they threw away included."""
     return sum(
         (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]

@@ -12,15 +12,18 @@ from typing import Any
 from chat.chat import Chat, ChatOptions
 from chat.ports import Dialect
 from chat.session import Session
+from chat.workers import PoolLimits
 from model.commands import AnyCommand
 from model.errors import CloseCode
 from model.events import AnyEvent
+from model.limits import Limits
 from model.message import Message
 from model.room import RoomRecord
 from server.dialects import NATIVE
 from server.tokens import JwtTokens
 from storage import BatchRefused, Outcome, Posted, Repository, StorageUnavailable, Write, Writer, open_repository
 from tests.support.virtual import passes
+from utils.clock import Clock
 
 Frame = dict[str, Any]
 START_US = 1_700_000_000_000_000
@@ -47,6 +50,7 @@ class FaultyRepository:
 
     Attributes:
         away: everything raises StorageUnavailable, with this text.
+        standby: what `trouble` says.
         refused: writes that storage refuses for themselves (BatchRefused for the whole batch).
         faults: exceptions to raise instead of an answer, each once, by point.
         lost_answers: so many batches are stored, and then reported as StorageUnavailable.
@@ -58,6 +62,7 @@ class FaultyRepository:
         self.inner: Repository = open_repository(None, memory_messages=memory_messages)
         self.on_takeover: Callable[[], None] | None = None
         self.away: str | None = None
+        self.standby: str | None = None
         self.refused: Callable[[Write], bool] | None = None
         self.faults: defaultdict[str, list[Exception]] = defaultdict(list)
         self.lost_answers = 0
@@ -90,7 +95,7 @@ class FaultyRepository:
         await self.inner.close()
 
     def trouble(self) -> str | None:
-        return self.inner.trouble()
+        return self.standby or self.inner.trouble()
 
     def writer(self) -> Writer:
         return FaultyWriter(self, self.inner.writer())
@@ -318,9 +323,16 @@ def unframe(data: bytes) -> list[Frame]:
 
 
 @asynccontextmanager
-async def chatting(repository: Repository | None = None, **options: Any) -> AsyncIterator[Chat]:
-    """A started chat in a virtual loop; what it leaves behind fails the test."""
-    chat = Chat(repository or FaultyRepository(), clock := VirtualClock(), JwtTokens("secret", clock), _options(options))
+async def chatting(
+    repository: Repository | None = None, clock: Clock | None = None, **options: Any
+) -> AsyncIterator[Chat]:
+    """A started chat in a virtual loop: `ChatOptions`, but no rate limit and one worker if nothing else is said.
+
+    What it leaves behind fails the test.
+    """
+    clock = clock or VirtualClock()
+    options = {"limits": limits(), "pool": PoolLimits(workers=1), **options}
+    chat = Chat(repository or FaultyRepository(), clock, JwtTokens("secret", clock), ChatOptions(**options))
     chat.start()
     try:
         yield chat
@@ -331,5 +343,6 @@ async def chatting(repository: Repository | None = None, **options: Any) -> Asyn
     await passes()
 
 
-def _options(options: dict[str, Any]) -> ChatOptions:
-    return ChatOptions(**options)
+def limits(**changed: Any) -> Limits:
+    """The default limits without a rate limit."""
+    return Limits(**{"messages_per_second": 0.0, **changed})

@@ -223,6 +223,14 @@ class RawClient:
                 return event
             assert event["type"] != "error", event
 
+    async def refused(self, code: str, **fields: Any) -> dict[str, Any]:
+        """Skip to the next native `error`, which has this code and these fields."""
+        while True:
+            event: dict[str, Any] = await self.message()
+            if event["type"] == "error":
+                assert {"code": code, **fields}.items() <= event.items(), event
+                return event
+
     async def closing(self) -> tuple[int | None, str]:
         """Skip to the server's Close frame: its code (None without one) and reason."""
         while True:
@@ -240,3 +248,10 @@ class RawClient:
             got = await self.frame()
             if got.opcode == PONG and got.payload == mark:
                 return mark
+
+
+async def fetch(port: int, target: str, headers: Iterable[tuple[str, str]] = (), *, method: str = "GET") -> Reply:
+    """One HTTP request on a connection of its own."""
+    async with await RawClient.connect(port) as client:
+        client.send(request(target, headers, method=method))
+        return await client.reply(head_only=method == "HEAD")

@@ -1,4 +1,4 @@
-"""Everything here runs in virtual time (tests/support/virtual.py): seconds pass in no time, and always in the same order."""
+"""Everything here runs in virtual time (tests/support/virtual.py): seconds pass in no time, always in the same order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -23,9 +23,5 @@ def repository() -> FaultyRepository:
 
 @pytest.fixture
 async def chat(repository: FaultyRepository) -> AsyncIterator[Chat]:
-    """A chat with the defaults, but no rate limit and one worker."""
-    from chat.workers import PoolLimits
-    from model.limits import Limits
-
-    async with chatting(repository, limits=Limits(messages_per_second=0), pool=PoolLimits(workers=1)) as opened:
+    async with chatting(repository) as opened:
         yield opened

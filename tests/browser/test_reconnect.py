@@ -1,0 +1,236 @@
+"""The connection breaks: nothing is lost, nothing comes twice, and the page says how it stands."""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.chat_page import SECRET, SERVER_AWAY, ChatPage, Enter, Wire
+from tests.browser.peer import peer
+from tests.support.browser import Pages
+from tests.support.process import poll_until
+from tests.support.server import ServerProcess
+
+Start = Callable[[Mapping[str, str]], ServerProcess]
+
+
+async def test_the_outbox_waits_for_the_server(enter: Enter, server: ServerProcess, new_page: Pages) -> None:
+    """What is written while the server is away is shown as waiting, then sent once, in order, and acked."""
+    new_page.expect_error(SERVER_AWAY)
+    ann = await enter("ann")
+    bob = await enter("bob")
+    await asyncio.to_thread(server.kill)
+    await expect(ann.status).to_have_text("Reconnecting")
+    await expect(ann.page.get_by_text("The connection is lost.")).to_be_visible()
+
+    await ann.say("one", "two", "three")
+    await expect(ann.message("two").get_by_role("img", name="Waiting to be sent")).to_be_visible()
+    await expect(ann.page.get_by_text("3 messages wait to be sent.")).to_be_visible()
+    assert [entry["content"] for entry in await ann.outbox()] == ["one", "two", "three"]
+
+    await asyncio.to_thread(server.start)
+    await _try_now(ann)
+    await _try_now(bob)
+    for text in ("one", "two", "three"):
+        await ann.delivered(text)
+        await expect(bob.message(text)).to_have_count(1)
+    assert await ann.texts() == await bob.texts() == ["one", "two", "three"]
+    assert await ann.outbox() == []
+    await expect(ann.page.locator("#banner")).to_be_hidden()
+
+
+async def test_the_outbox_survives_a_reload(enter: Enter, wire: Wire) -> None:
+    """A message that never reached the server is sent by the page that comes after."""
+    wire.to_server = lambda frame, _: None if frame["type"] == "message" else frame
+    ann = await enter("ann", wire=wire)
+    bob = await enter("bob")
+    await ann.say("do not forget me")
+    await expect(ann.message("do not forget me").get_by_role("img", name="Sending")).to_be_visible()
+    (entry,) = await ann.outbox()
+
+    wire.to_server = lambda frame, _: frame
+    await ann.page.reload()
+    await ann.delivered("do not forget me")
+    await expect(bob.message("do not forget me")).to_have_count(1)
+    sent = [frame for frame in wire.sent if frame["type"] == "message"]
+    assert [frame["id"] for frame in sent] == [entry["id"], entry["id"]]
+    assert sent[-1]["resend"] is True
+
+
+async def test_a_lost_ack_makes_no_second_message(enter: Enter, wire: Wire) -> None:
+    """The server has it, the page does not know, and is reloaded: the same id is sent again and it is there once."""
+    wire.to_page = lambda frame, _: None if frame["type"] in ("ack", "message") else frame
+    ann = await enter("ann", wire=wire)
+    bob = await enter("bob")
+    await ann.say("once")
+    await expect(bob.message("once")).to_have_count(1)
+
+    wire.to_page = lambda frame, _: frame
+    await ann.page.reload()
+    await ann.delivered("once")
+    assert await ann.outbox() == []
+    assert await ann.texts() == await bob.texts() == ["once"]
+
+
+async def test_resume_brings_exactly_what_was_missed(
+    enter: Enter, wire: Wire, server: ServerProcess, room: str
+) -> None:
+    """300 messages while the connection was away: each is there once, in order, and what was there stays."""
+    ann = await enter("ann", wire=wire)
+    await ann.say("before")
+    await ann.delivered("before")
+    wire.refuse = True
+    await wire.cut()
+    await expect(ann.status).to_have_text("Reconnecting")
+    missed = [f"missed {i}" for i in range(300)]
+    async with peer(server, room) as bob:
+        await bob.say(missed)
+    wire.refuse = False
+    await _try_now(ann)
+    await expect(ann.messages).to_have_count(301)
+    await ann.say("after")
+    await ann.delivered("after")
+    assert await ann.texts() == ["before", *missed, "after"]
+    joins = [frame for frame in wire.sent if frame["type"] == "join"]
+    assert joins[-1]["since"] and joins[-1]["epoch"]
+    assert len([frame for frame in wire.sent if frame["type"] == "history"]) == 1
+
+
+@pytest.mark.slow
+async def test_a_restart_of_the_server_loses_nothing(
+    enter: Enter, start_server: Start, database_url: str, room: str, new_page: Pages
+) -> None:
+    """Stored in Postgres: after a restart the page reads the room anew, 300 missed messages and all, each once."""
+    new_page.expect_error(SERVER_AWAY)
+    server = start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0", "DATABASE_URL": database_url})
+    ann = await enter("ann", server=server)
+    who = await ann.identity()
+    await ann.say("before")
+    await ann.delivered("before")
+    # A page that waits for its turn to come back is kept waiting: its tries are counted, not let through.
+    await ann.page.context.set_offline(True)
+    await asyncio.to_thread(server.terminate)
+    await asyncio.to_thread(server.wait)
+    await expect(ann.status).to_have_text("Reconnecting")
+    await ann.say("written meanwhile")
+    await asyncio.to_thread(server.start)
+    await asyncio.to_thread(
+        poll_until, lambda: server.get_status("/ready") == 200, timeout=30, what="the server is ready"
+    )
+    missed = [f"missed {i}" for i in range(300)]
+    async with peer(server, room) as bob:
+        await bob.say(missed)
+    await ann.page.context.set_offline(False)
+    await ann.connected()
+    await ann.delivered("written meanwhile")
+    await _read_everything(ann)
+    assert await ann.texts() == ["before", *missed, "written meanwhile"]
+    assert await ann.identity() == who
+    await expect(ann.message("before").locator(".name")).to_have_text("You")
+
+
+async def test_a_server_that_forgot_me_gets_my_messages_all_the_same(
+    enter: Enter, start_server: Start, new_page: Pages
+) -> None:
+    """With a new secret the token is worth nothing: the page says so and sends as the new guest, once."""
+    new_page.expect_error(SERVER_AWAY)
+    server = start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0"})
+    ann = await enter("ann", server=server)
+    before = await ann.identity()
+    await asyncio.to_thread(server.kill)
+    await expect(ann.status).to_have_text("Reconnecting")
+    await ann.say("who am I?")
+    server.env["JWT_SECRET"] = SECRET[::-1]
+    await asyncio.to_thread(server.start)
+    await _try_now(ann)
+    await ann.delivered("who am I?")
+    assert await ann.identity() != before
+    await expect(ann.page.get_by_role("alert")).to_contain_text(["did not recognise you"])
+    await ann.page.get_by_role("button", name="Dismiss").click()
+    await expect(ann.page.get_by_text("did not recognise you")).to_have_count(0)
+
+
+async def test_a_server_that_stops_says_when_to_come_back(enter: Enter, server: ServerProcess, new_page: Pages) -> None:
+    """`goodbye` is taken at its word, and the page comes back by itself."""
+    new_page.expect_error(SERVER_AWAY)
+    ann = await enter("ann")
+    await asyncio.to_thread(server.terminate)
+    await expect(ann.page.get_by_text("The server is restarting.")).to_be_visible()
+    await asyncio.to_thread(server.wait)
+    await asyncio.to_thread(server.start)
+    await expect(ann.status).to_have_text("Connected", timeout=30_000)
+
+
+async def test_a_close_for_good_is_not_tried_again(enter: Enter, wire: Wire) -> None:
+    """4100 to 4199: the page says why, and waits for a person."""
+    ann = await enter("ann", wire=wire)
+    await wire.cut(4103, "flood")
+    await expect(ann.status).to_have_text("Not connected")
+    await expect(ann.page.get_by_role("alert")).to_contain_text(["too much came from this page"])
+    assert wire.connections == 1
+    await ann.page.get_by_role("button", name="Connect").click()
+    await ann.connected()
+    assert wire.connections == 2
+
+
+async def test_the_network_coming_back_ends_the_waiting(enter: Enter, wire: Wire) -> None:
+    """The browser's own `online` event is a reason to try at once."""
+    ann = await enter("ann", wire=wire)
+    wire.refuse = True
+    await wire.cut()
+    await expect(ann.page.get_by_text(re.compile(r"Trying again in ([2-9]|\d\d) s"))).to_be_visible(timeout=60_000)
+    wire.refuse = False
+    await ann.page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(ann.status).to_have_text("Connected", timeout=1500)
+
+
+async def test_what_was_taken_back_disappears(enter: Enter, wire: Wire) -> None:
+    """`retracted` takes a message away; `not_stored` leaves it to its author to send it again, as a new one."""
+    ann = await enter("ann", wire=wire)
+    seqs: dict[str, int] = {}
+
+    def refuse_first(frame: dict[str, object], route: object) -> dict[str, object] | None:
+        import json
+
+        if frame["type"] == "message":
+            seqs[str(frame["id"])] = int(str(frame["seq"]))
+        if frame["type"] == "ack" and len(seqs) == 1:
+            (message_id, seq), room = next(iter(seqs.items())), frame["ids"][0]["room"]  # type: ignore[index]
+            for answer in (
+                {"type": "retracted", "room": room, "seq": seq, "sender": "ann"},
+                {"type": "error", "id": message_id, "code": "not_stored", "retryable": False,
+                 "message": "the message could not be stored"},
+            ):  # fmt: skip
+                route.send(json.dumps(answer))  # type: ignore[attr-defined]
+            return None
+        return frame
+
+    wire.to_page = refuse_first
+    await ann.say("try me")
+    await expect(ann.message("try me")).to_have_count(1)
+    await expect(ann.message("try me").get_by_text("Not sent. The message could not be stored.")).to_be_visible()
+    assert await ann.message("try me").get_attribute("data-state") == "failed"
+    await ann.message("try me").get_by_role("button", name="Retry").click()
+    await expect(ann.message("try me").last.get_by_role("img", name="Sent", exact=True)).to_be_visible()
+    ids = [frame["id"] for frame in wire.sent if frame["type"] == "message"]
+    assert len(set(ids)) == 2
+
+
+async def _try_now(chat: ChatPage) -> None:
+    """Press the button if the page has not come back by itself in this very moment."""
+    await chat.page.evaluate("dispatchEvent(new Event('online'))")
+    await chat.connected()
+
+
+async def _read_everything(chat: ChatPage) -> None:
+    """Scroll up until the beginning of the room is there."""
+    beginning = chat.log.get_by_text("This is the beginning of")
+    for _ in range(50):
+        if await beginning.is_visible():
+            return
+        count = await chat.messages.count()
+        await chat.log.evaluate("log => { log.scrollTop = 0 }")
+        await expect(beginning.or_(chat.messages.nth(count)).first).to_be_attached()
+    raise AssertionError("the beginning never came")

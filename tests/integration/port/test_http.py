@@ -1,0 +1,330 @@
+"""The HTTP side as a client sees it: history, health, the page."""
+
+import re
+from urllib.parse import quote
+
+import pytest
+
+from server.http import CLIENT, STATIC
+from tests.integration.port.conftest import Serve
+from tests.support.rawws import RawClient, command, fetch, request
+
+NOBODY = "postgresql://someone:s3cr3t-w0rd@127.0.0.1:1/nothing"
+
+
+async def talk(port: int, room: str, *contents: str, name: str = "ann") -> list[int]:
+    """Say things in a room; their seqs, when all of it is stored."""
+    seqs: dict[str, int] = {}
+    async with await RawClient.native(port, f"/chat?u={quote(name)}&r={quote(room)}") as client:
+        await client.expect("joined")
+        for number, content in enumerate(contents):
+            client.send(command(type="message", id=str(number), room=room, content=content))
+        while len(seqs) < len(contents):
+            seqs |= {item["id"]: item["seq"] for item in (await client.expect("ack"))["ids"]}
+    return [seqs[str(number)] for number in range(len(contents))]
+
+
+# --- history ---------------------------------------------------------------------------------------------------------
+
+
+async def test_history_is_a_json_array_that_any_origin_may_read(port: int) -> None:
+    (seq,) = await talk(port, "général", "hello")
+    reply = await fetch(port, f"/history?r={quote('général')}", [("Origin", "https://elsewhere.example")])
+    assert reply.status == 200
+    assert reply.headers["content-type"].split(";")[0] == "application/json"
+    assert reply.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in reply.headers
+    (message,) = reply.json()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", message.pop("timestamp"))
+    assert message.pop("sender_id").startswith("g_")
+    expected = {"sender": "ann", "room": "général", "content": "hello", "seq": seq, "version": seq}
+    assert message == {**expected, "id": "0", "type": "message"}
+
+
+async def test_a_room_that_nobody_has_written_in_is_empty(port: int) -> None:
+    async with await RawClient.native(port, "/chat?u=ann&r=silent") as client:
+        await client.expect("joined")
+        for room in ("nobody", "silent"):
+            reply = await fetch(port, f"/history?r={room}")
+            assert (reply.status, reply.json()) == (200, [])
+            assert "link" not in reply.headers
+
+
+async def test_the_room_is_general_unless_one_is_named(port: int) -> None:
+    await talk(port, "general", "here")
+    for target in ("/history", "/history?r=", "/history?r=%20general"):
+        assert [message["content"] for message in (await fetch(port, target)).json()] == ["here"]
+
+
+async def test_history_holds_what_was_broadcast_before_it_was_asked(port: int) -> None:
+    """Also what is still on its way to storage."""
+    async with await RawClient.native(port, "/chat?u=ann&r=fresh") as client:
+        await client.expect("joined")
+        for number in range(30):
+            client.send(command(type="message", room="fresh", content=str(number)))
+        await client.expect("message", content="29")
+        messages = (await fetch(port, "/history?r=fresh")).json()
+    assert [message["content"] for message in messages] == [str(number) for number in range(30)]
+
+
+async def test_the_newest_50_come_oldest_first(serve: Serve) -> None:
+    server = await serve(RATE_LIMIT_MESSAGES="0")
+    await talk(server.port, "many", *(str(number) for number in range(60)))
+    messages = (await fetch(server.port, "/history?r=many")).json()
+    assert [message["content"] for message in messages] == [str(number) for number in range(10, 60)]
+    assert len((await fetch(server.port, "/history?r=many&limit=500")).json()) == 60
+
+
+async def test_before_and_after_exclude_the_cursor_itself(port: int) -> None:
+    seqs = await talk(port, "cursors", *"abcdef")
+
+    async def contents(question: str) -> str:
+        return "".join(message["content"] for message in (await fetch(port, f"/history?r=cursors&{question}")).json())
+
+    assert await contents(f"before={seqs[3]}") == "abc"
+    assert await contents(f"before={seqs[3]}&limit=2") == "bc"
+    assert await contents(f"after={seqs[2]}") == "def"
+    assert await contents(f"after={seqs[2]}&limit=2") == "de"
+    assert await contents(f"after={seqs[0]}&before={seqs[4]}") == "bcd"
+    assert await contents("before=0") == await contents(f"before={seqs[0]}") == ""
+    assert await contents("after=0") == await contents("before=9007199254740991") == "abcdef"
+
+
+def links(header: str) -> dict[str, str]:
+    return {rel: target for target, rel in re.findall(r'<([^>]*)>; rel="(\w+)"', header)}
+
+
+@pytest.mark.parametrize("total", [0, 1, 6, 7, 20])
+async def test_links_lead_through_every_message_once_both_ways(serve: Serve, total: int) -> None:
+    """And they keep the other parameters of the question, whatever letters those have."""
+    room, name = "a&b #1 ü+%", "zoé & co"
+    server = await serve(RATE_LIMIT_MESSAGES="0")
+    mixed = [f"{'kept' if number % 2 else 'other'} {number}" for number in range(2 * total)]
+    await talk(server.port, room, *mixed, name=name)
+    expected = [content for content in mixed if content.startswith("kept")]
+    question = f"r={quote(room, safe='')}&limit=3&q=kept&sender={quote(name, safe='')}"
+
+    async def walk(target: str, rel: str) -> list[list[str]]:
+        pages = []
+        while True:
+            reply = await fetch(server.port, target)
+            assert reply.status == 200, reply
+            pages.append([message["content"] for message in reply.json()])
+            found = links(reply.headers.get("link", ""))
+            assert len(pages) <= total + 1, "the links go round in circles"
+            if rel not in found:
+                return pages
+            assert reply.headers["access-control-expose-headers"] == "Link"
+            target = found[rel]
+
+    older = await walk(f"/history?{question}", "prev")
+    assert [content for page in reversed(older) for content in page] == expected
+    newer = await walk(f"/history?{question}&after=0", "next")
+    assert [content for page in newer for content in page] == expected
+    assert all(older[:-1])
+    assert all(newer[:-1])
+
+
+async def test_sender_and_words_narrow_the_page(port: int) -> None:
+    await talk(port, "search", "The quick fox", "a LAZY dog", "quick and lazy", name="ann")
+    await talk(port, "search", "quick too", name="bob")
+
+    async def found(question: str) -> list[str]:
+        return [message["content"] for message in (await fetch(port, f"/history?r=search&{question}")).json()]
+
+    assert await found("sender=bob") == ["quick too"]
+    assert await found("sender=nobody") == []
+    assert await found("q=quick") == ["The quick fox", "quick and lazy", "quick too"]
+    assert await found("q=QUICK+lazy") == ["quick and lazy"]
+    assert await found("q=quick&sender=ann") == ["The quick fox", "quick and lazy"]
+
+
+@pytest.mark.parametrize(
+    ("question", "field"),
+    [
+        *((f"limit={value}", "limit") for value in ("0", "501", "-1", "x", "", "1.5", "1e2", "+5", "%D9%A3", "9" * 5000)),
+        *((f"before={value}", "before") for value in ("-1", "x", "", "9007199254740992", "0" * 5000 + "1", "0x10")),
+        *((f"after={value}", "after") for value in ("-1", "null", "9" * 40)),
+        *((f"r={value}", "r") for value in ("x" * 65, "a%00b", "%E2%80%8B", "%E2%80%AEevil")),
+        *((f"q={value}", "q") for value in ("", "%20", "...")),
+    ],
+)
+async def test_a_wrong_parameter_is_named(port: int, question: str, field: str) -> None:
+    reply = await fetch(port, f"/history?{question}")
+    assert reply.status == 400
+    error = reply.json()["error"]
+    assert (error["code"], error["field"]) == ("bad_field", field)
+    assert error["message"]
+    assert reply.headers["access-control-allow-origin"] == "*", "the page that asked may read why"
+
+
+async def test_a_seq_at_its_bound_is_taken(port: int) -> None:
+    for value in ("0", "9007199254740991", "0000000000000001"):
+        assert (await fetch(port, f"/history?before={value}&after={value}")).status == 200
+
+
+@pytest.mark.slow
+async def test_history_is_503_while_storage_is_away(serve: Serve) -> None:
+    server = await serve(DATABASE_URL=NOBODY)
+    reply = await fetch(server.port, "/history")
+    assert reply.status == 503
+    error = reply.json()["error"]
+    assert error["code"] == "unavailable"
+    assert int(reply.headers["retry-after"]) >= 1
+    assert error["retry_after"] > 0
+
+
+# --- health and readiness --------------------------------------------------------------------------------------------
+
+
+async def test_health_and_ready(port: int) -> None:
+    assert (await fetch(port, "/health")).json() == {"status": "ok"}
+    reply = await fetch(port, "/ready")
+    assert (reply.status, reply.json()) == (200, {"status": "ready"})
+
+
+async def test_ready_says_why_not_and_keeps_the_password(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Healthy all the same: restarting the process would not bring the database back."""
+    server = await serve(DATABASE_URL=NOBODY)
+    reply = await fetch(server.port, "/ready")
+    assert reply.status == 503
+    assert reply.json()["status"] == "not ready"
+    assert reply.json()["reason"]
+    assert "s3cr3t" not in str(reply)
+    assert "s3cr3t" not in caplog.text
+    assert "retry-after" in reply.headers
+    assert (await fetch(server.port, "/health")).status == 200
+
+
+async def test_a_draining_server_is_not_ready(serve: Serve) -> None:
+    server = await serve()
+    await server.chat.drain(1.0)
+    reply = await fetch(server.port, "/ready")
+    assert reply.status == 503
+    assert "stop" in reply.json()["reason"]
+
+
+# --- the page and its files ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "question", ["", "?r=general&u=ann", "?r=a%26b%23c%2Bd%25", "?r=%C3%A9&x=%0D%0ASet-Cookie:%20a=b", "?r=a+b"]
+)
+async def test_the_root_leads_to_the_page_and_keeps_the_question(port: int, question: str) -> None:
+    reply = await fetch(port, f"/{question}")
+    assert reply.status == 302
+    assert reply.headers["location"] == f"/client.html{question}"
+    assert "set-cookie" not in reply.headers
+
+
+async def test_the_page_may_run_its_own_modules_and_nothing_else(port: int) -> None:
+    reply = await fetch(port, "/client.html")
+    assert (reply.status, reply.headers["content-type"].split(";")[0]) == (200, "text/html")
+    assert reply.body == CLIENT.read_bytes()
+    policy = dict(part.strip().split(" ", 1) for part in reply.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self'"
+    assert policy["base-uri"] == policy["form-action"] == "'none'"
+    assert not any("unsafe" in sources or "*" in sources for sources in policy.values())
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_every_static_file_is_served_with_its_type(port: int) -> None:
+    """With `nosniff` a browser runs a module only as one of the JavaScript types."""
+    scripts = {"text/javascript", "application/javascript"}  # the system's own table says which
+    types = {".js": scripts, ".css": {"text/css"}, ".svg": {"image/svg+xml"}}
+    files = [path for path in STATIC.rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        reply = await fetch(port, f"/static/{path.relative_to(STATIC).as_posix()}")
+        assert reply.status == 200, path
+        assert reply.body == path.read_bytes()
+        assert reply.headers["content-type"].split(";")[0] in types[path.suffix], path
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert reply.headers["cache-control"] == "no-cache"
+
+
+async def test_a_file_that_did_not_change_is_not_sent_again(port: int) -> None:
+    first = await fetch(port, "/static/protocol.js")
+    again = await fetch(port, "/static/protocol.js", [("If-None-Match", first.headers["etag"])])
+    assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../http.py",
+        "/static/%2e%2e/http.py",
+        "/static/..%2fhttp.py",
+        "/static/view/../../http.py",
+        "/static/view/%2e%2e/%2e%2e/http.py",
+        "/static/..%5chttp.py",
+        "/static//etc/passwd",
+        "/static/%2fetc/passwd",
+        "/static/../../../../../../etc/passwd",
+        "/static/....//http.py",
+        "/static/%00",
+        "/static/protocol.js%00.png",
+        "/../main.py",
+        "/main.py",
+        "/.env",
+        "/server/http.py",
+        "/static",
+        "/static/",
+        "/static/view",
+        "/static/nothing.js",
+    ],
+)
+async def test_nothing_outside_of_the_static_folder_is_served(port: int, path: str) -> None:
+    reply = await fetch(port, path)
+    assert reply.status in (400, 403, 404)
+    assert b"import" not in reply.body
+    assert b"root:" not in reply.body
+
+
+# --- methods and paths -----------------------------------------------------------------------------------------------
+
+PATHS = ["/", "/client.html", "/history", "/health", "/ready", "/metrics", "/static/protocol.js"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+async def test_another_method_is_405_and_told_which(port: int, path: str, method: str) -> None:
+    reply = await fetch(port, path, method=method)
+    assert reply.status == 405
+    assert set(reply.headers["allow"].split(",")) == {"GET", "HEAD"}
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_head_is_get_without_the_body(port: int, path: str) -> None:
+    get = await fetch(port, path)
+    async with await RawClient.connect(port) as client:
+        client.send(request(path, [("Connection", "close")], method="HEAD"))
+        head = await client.reply(head_only=True)
+        assert await client.rest() == b""
+    assert head.status == get.status
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/history/", "/client.htm", "/%00", "/é".encode().decode("latin-1")])
+async def test_another_path_is_404(port: int, path: str) -> None:
+    assert (await fetch(port, quote(path, safe="/%"))).status == 404
+
+
+async def test_the_websocket_address_without_an_upgrade_is_426(port: int) -> None:
+    reply = await fetch(port, "/chat?r=general")
+    assert (reply.status, reply.headers["upgrade"]) == (426, "websocket")
+
+
+async def test_a_request_with_a_body_is_answered_and_the_connection_stays_usable(port: int) -> None:
+    async with await RawClient.connect(port) as client:
+        client.send(request("/health", [("Content-Length", "5")]) + b"12345" + request("/ready"))
+        assert [(await client.reply()).status for _ in range(2)] == [200, 200]
+
+
+async def test_a_huge_body_does_not_hurt(port: int) -> None:
+    async with await RawClient.connect(port) as client:
+        client.send(request("/history", [("Content-Length", str(1 << 40))], method="POST") + b"x" * 100_000)
+        assert (await client.reply()).status in (405, 413)
+    assert (await fetch(port, "/health")).status == 200

@@ -1,0 +1,251 @@
+"""Rooms: loaded once, freed when nobody and nothing needs them."""
+
+import gc
+import weakref
+
+import pytest
+
+from chat.chat import READ_SECONDS, Chat
+from model.room import RoomRecord
+from storage import InsertRoom
+from tests.support.chatting import FaultyRepository, Person, VirtualClock, chatting, limits
+from tests.support.virtual import passes
+
+
+async def test_many_joiners_of_a_cold_room_cause_one_load(chat: Chat, repository: FaultyRepository) -> None:
+    repository.hold("find_room")
+    people = [Person(chat, room="general") for _ in range(50)]
+    await passes()
+    assert [person.types() for person in people] == [["welcome"]] * 50
+    repository.go("find_room")
+    await passes()
+    assert repository.calls["find_room"] == 1
+    assert [person.of("joined")[0]["head"] for person in people] == [0] * 50
+
+
+async def test_a_failing_load_answers_every_joiner(chat: Chat, repository: FaultyRepository) -> None:
+    repository.hold("find_room")
+    people = [Person(chat) for _ in range(5)]
+    for number, person in enumerate(people):
+        person.send("join", id=f"j{number}", room="general")
+    await passes()
+    repository.away = "unplugged"
+    repository.go("find_room")
+    await passes()
+    for number, person in enumerate(people):
+        error = person.last("error")
+        assert (error["id"], error["code"], error["retryable"]) == (f"j{number}", "unavailable", True)
+        assert error["retry_after"] > 0
+    assert not chat.hub.rooms
+    assert repository.calls["find_room"] == 1
+    repository.away = None
+    people[0].send("join", room="general")
+    await passes()
+    assert people[0].of("joined")
+
+
+@pytest.mark.parametrize("point", ["find_room", "head"])
+async def test_a_load_that_takes_too_long_is_given_up(chat: Chat, repository: FaultyRepository, point: str) -> None:
+    Person(chat, "ann", "general").say("so that there is a log")
+    await passes()
+    for person in tuple(chat.hub.sessions):
+        chat.disconnect(person)
+    repository.hold(point)
+    ann = Person(chat, "ann", "general")
+    await passes(READ_SECONDS - 0.1)
+    assert not ann.of("error")
+    await passes(0.2)
+    assert ann.last("error")["code"] == "unavailable"
+    assert not chat.hub.rooms
+
+
+async def test_an_unforeseen_fault_in_a_load_is_an_internal_error(chat: Chat, repository: FaultyRepository) -> None:
+    repository.faults["find_room"].append(KeyError("a bug"))
+    repository.hold("find_room")
+    ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+    await passes()
+    repository.go("find_room")
+    await passes()
+    assert ann.last("error")["code"] == "internal"
+    assert ben.last("error")["code"] == "unavailable"
+    assert not chat.hub.rooms
+
+
+async def test_a_standby_does_not_ask_storage(chat: Chat, repository: FaultyRepository) -> None:
+    repository.standby = "another server is writing"
+    ann = Person(chat, "ann", "general")
+    await passes()
+    assert ann.last("error")["code"] == "unavailable"
+    assert not repository.calls["find_room"]
+
+
+async def test_a_session_that_goes_while_its_room_loads_leaves_nothing(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    repository.hold("find_room")
+    ann = Person(chat, "ann", "general")
+    await passes()
+    ann.disconnect()
+    gone = weakref.ref(ann.connection)  # which the session holds
+    del ann
+    repository.go("find_room")
+    await passes()
+    assert not chat.hub.rooms
+    assert not chat.hub.sessions
+    assert not len(chat.tasks)
+    gc.collect()
+    assert gone() is None
+
+
+async def test_others_get_in_when_the_first_joiner_goes(chat: Chat, repository: FaultyRepository) -> None:
+    repository.hold("find_room")
+    ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+    await passes()
+    ann.disconnect()
+    repository.go("find_room")
+    await passes()
+    assert ben.last("joined")["count"] == 1
+
+
+async def test_an_empty_room_is_freed(chat: Chat) -> None:
+    ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+    await passes()
+    ann.send("leave", id="l", room="general")
+    assert ann.last("left") == {"type": "left", "id": "l", "room": "general"}
+    assert list(chat.hub.rooms) == ["general"]
+    ben.disconnect()
+    assert not chat.hub.rooms
+    ben.disconnect()  # twice is as good as once
+
+
+async def test_a_room_that_waits_for_storage_is_never_freed(chat: Chat, repository: FaultyRepository) -> None:
+    repository.hold("write")
+    ann = Person(chat, "ann", "general")
+    await passes()
+    ann.say("one", "1")
+    ann.disconnect()
+    await passes(3600)
+    room = chat.hub.rooms["general"]
+    ben = Person(chat, "ben", "general")
+    assert ben.last("joined")["head"] == room.head > 0
+    assert chat.hub.rooms["general"] is room
+    ben.disconnect()
+    repository.go("write")
+    await passes()
+    assert not chat.hub.rooms
+    assert await repository.stored() == ["one"]
+
+
+async def test_a_room_is_freed_when_storage_refuses_its_last_message(chat: Chat, repository: FaultyRepository) -> None:
+    repository.hold("write")
+    ann = Person(chat, "ann", "general")
+    await passes()
+    ann.say("one", "1")
+    ann.disconnect()
+    repository.refused = lambda write: True
+    repository.go("write")
+    await passes()
+    assert not chat.hub.rooms
+
+
+async def test_a_room_is_freed_when_a_resume_cannot_be_counted(chat: Chat, repository: FaultyRepository) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    ann.say("one")
+    ann.say("two")
+    await passes()
+    ann.disconnect()
+    assert not chat.hub.rooms
+    first, epoch = ann.of("message")[0]["seq"], ann.last("joined")["epoch"]
+    for fault in (KeyError("a bug"), None):
+        ben = Person(chat, "ben")
+        repository.hold("count_changed")
+        ben.send("join", room="general", since=first, epoch=epoch)
+        await passes()
+        assert list(chat.hub.rooms) == ["general"]
+        if fault:
+            repository.faults["count_changed"].append(fault)
+        else:
+            repository.away = "unplugged"
+        repository.go("count_changed")
+        await passes()
+        assert ben.last("error")["code"] == ("internal" if fault else "unavailable")
+        assert not chat.hub.rooms
+
+
+async def test_a_room_goes_on_above_its_log_when_the_clock_steps_back(repository: FaultyRepository) -> None:
+    clock = VirtualClock()
+    async with chatting(repository, clock) as chat:
+        ann = Person(chat, "ann", "general")
+        await passes()
+        ann.say("one")
+        await passes()
+        ann.disconnect()
+        assert not chat.hub.rooms
+        clock.offset_us -= 3_600_000_000
+        ben = Person(chat, "ben", "general")
+        await passes()
+        assert ben.last("joined")["head"] == ann.last("message")["seq"]
+        ben.say("two")
+        ben.say("three")
+        await passes()
+        assert [m["seq"] - ann.last("message")["seq"] for m in ben.of("message")] == [1, 2]
+        assert await repository.stored() == ["one", "two", "three"]
+
+
+async def test_too_many_rooms() -> None:
+    """A room that one is in already does not count again; leaving one makes room for another."""
+    async with chatting(limits=limits(max_rooms=2)) as chat:
+        ann = Person(chat, "ann")
+        for room in ("a", "b", "c", "b"):
+            ann.send("join", id=room, room=room)
+        await passes()
+        assert [frame["room"] for frame in ann.of("joined")] == ["a", "b", "b"]
+        assert ann.errors() == {"c": "too_many_rooms"}
+        assert "c" not in chat.hub.rooms
+        ann.send("leave", room="a")
+        ann.send("join", id="c", room="c")
+        await passes()
+        assert ann.last("joined")["room"] == "c"
+
+
+async def test_commands_for_a_room_that_one_is_not_in(chat: Chat) -> None:
+    ann = Person(chat, "ann")
+    ann.say("hi", "m", room="elsewhere")
+    ann.send("leave", id="l", room="elsewhere")
+    ann.send("history", id="h", room="elsewhere")
+    ann.send("leave", id="x", room="\u202eevil")
+    await passes()
+    assert ann.errors() == {"m": "not_joined", "l": "not_joined", "h": "not_joined", "x": "bad_field"}
+
+
+async def test_a_room_is_found_however_its_name_is_written(chat: Chat) -> None:
+    """White space around a name, and characters put together from parts, make no other room."""
+    ann = Person(chat, "ann")
+    ann.send("join", room="  caf\u00e9 ")
+    await passes()
+    assert ann.last("joined")["room"] == "caf\u00e9"
+    ann.say("hi", "1", room="cafe\u0301")
+    await passes()
+    assert ann.last("message")["room"] == "caf\u00e9"
+    assert list(chat.hub.rooms) == ["caf\u00e9"]
+
+
+async def test_who_holds_the_name_of_a_room_in_storage_wins(chat: Chat, repository: FaultyRepository) -> None:
+    """A hand in the database has made the room meanwhile: the clients come again and find it."""
+    ann = Person(chat, "ann", "general")
+    await passes()
+    other = repository.inner.writer()
+    await other.write([InsertRoom(RoomRecord(1, "general", "2023-11-14T22:13:20.000000Z"))])
+    ann.say("one", "1")
+    await passes()
+    assert ann.connection.closed is not None
+    assert ann.connection.closed.code == 4002
+    ann.disconnect()
+    assert not chat.hub.rooms
+    again = Person(chat, "ann", "general")
+    await passes()
+    again.say("two", "2")
+    await passes()
+    assert "2" in again.acked()
+    assert await repository.stored() == ["two"]
