@@ -1,80 +1,37 @@
-"""The chat of one server: its parts together, and the way of a command from a session to its handler."""
+"""The chat of one server: sessions come and go, and a command finds its way from a session to its handler."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import TypeVar
-from weakref import WeakValueDictionary
 
-from chat.counters import Counters
+from chat.context import ChatOptions, Context
 from chat.handlers import HANDLERS
-from chat.hub import Hub
 from chat.ports import Connection, Dialect, Identity, Tokens
-from chat.ratelimit import TokenBucket
-from chat.room import Room
 from chat.session import PAUSED_BY_COMMAND, Session
-from chat.settle import settle
-from chat.workers import Job, PoolLimits, WorkerPool
 from model.commands import AnyCommand, Hello, Join, PostMessage
 from model.errors import EPOCH_CHANGED, GOING_AWAY, INTERNAL, REFUSED, TRY_AGAIN, ParleyError
-from model.events import Error, Goodbye, Welcome
-from model.limits import Limits
-from model.room import RoomRecord, User
+from model.events import Goodbye
+from model.room import User
 from model.text import check_user_name
-from storage.repository import Outcome, Repository, StorageUnavailable
-from utils.clock import Clock, rfc3339
-from utils.ids import new_room_id, new_token
+from storage.repository import Repository
+from utils.clock import Clock
+from utils.ids import new_token
 from utils.tasks import TaskRegistry
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
-# Commands other than messages, and control frames, per connection: more than any client needs (a resume of 100 rooms
-# with history is 200 at once), little enough that a flood costs the one who makes it.
-COMMANDS_PER_SECOND = 50.0
-COMMANDS_BURST = 500
-# Seconds that a read from storage may take, and when to try again after it did not answer.
-READ_SECONDS = 5.0
-RETRY_AFTER = 2.0
 # Spread of `reconnect_after`: a server's clients come back over this many seconds, not at once.
 RECONNECT_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class ChatOptions:
-    """What an operator may set; names and defaults are those of the settings."""
-
-    limits: Limits = field(default_factory=Limits)
-    pool: PoolLimits = field(default_factory=PoolLimits)
-    guests: bool = True
-    guest_role: str = "member"
-    room_tail: int = 500
-    slow_high: int = 1 << 20
-    heartbeat: float = 20.0
-    server: str = "parley"
-
-
-class Chat:
-    """Everything a handler needs. Lives in one event loop; :meth:`start` and :meth:`close` frame its life."""
+class Chat(Context):
+    """One chat: sessions come, ask and go. :meth:`start` and :meth:`close` frame its life."""
 
     def __init__(self, repository: Repository, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
-        self.repository = repository
-        self.clock = clock
-        self.tokens = tokens
-        self.options = options
-        self.limits = options.limits
-        self.slow_high = options.slow_high
-        self.counters = Counters()
-        self.hub = Hub(tail_limit=options.room_tail, counters=self.counters)
-        self.pool = WorkerPool(repository, options.pool, self.counters, self._settle)
+        super().__init__(repository, clock, tokens, options)
         self.tasks = TaskRegistry()
-        self.draining = False
-        self._loading: dict[str, asyncio.Future[bool]] = {}
-        self._buckets: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()
 
     def start(self) -> None:
         """Begin to write to storage."""
@@ -95,7 +52,7 @@ class Chat:
 
         ``opened`` is given the session before anything is written to the connection.
         """
-        session = Session(self, connection, dialect, new_token("s_", 9), room or dialect.default_room or "")
+        session = Session(self.hub, connection, dialect, new_token("s_", 9), room or dialect.default_room or "")
         opened(session)
         self.hub.sessions.add(session)
         self.counters.connections_total += 1
@@ -115,7 +72,7 @@ class Chat:
         elif dialect.bound_to_address:
             wrong = ParleyError("unauthorized", "guests are not let in here")
         if wrong is not None:
-            self.refuse(session, wrong)
+            session.refuse(wrong)
             if dialect.bound_to_address:
                 session.close(REFUSED)
                 return
@@ -129,33 +86,6 @@ class Chat:
             session.end()
             for room in tuple(session.rooms.values()):
                 self.hub.leave(room, session)
-
-    def identify(self, session: Session, identity: Identity) -> None:
-        """From now on the session speaks for ``identity``, in its rooms too."""
-        session.identity, session.user = identity, identity.user
-        if rate := self.limits.messages_per_second:
-            bucket = self._buckets.get(identity.user.id)
-            if bucket is None:
-                bucket = TokenBucket(rate, self.limits.messages_burst, self.clock.monotonic())
-                self._buckets[identity.user.id] = bucket
-            session.bucket = bucket
-        for room in session.rooms.values():
-            room.rebind(session, identity.user)
-
-    def welcome(self, session: Session, id: str | None = None) -> Welcome:
-        """What a session is told first, and after ``hello``."""
-        assert session.identity is not None
-        return Welcome(
-            id=id,
-            session=session.id,
-            user=session.user,
-            guest=session.identity.guest,
-            token=self.tokens.mint(session.identity),
-            epoch=self.hub.epoch,
-            limits=self.limits,
-            heartbeat=self.options.heartbeat,
-            server=self.options.server,
-        )
 
     # Commands.
 
@@ -183,7 +113,7 @@ class Chat:
         except Exception:
             # A fault of ours costs the command, not the connection with everything else on it.
             log.exception("the handler of %s failed", type(command).__name__)
-            self.refuse(session, ParleyError("internal"), command.id)
+            session.refuse(ParleyError("internal"), command.id)
         else:
             if waits is not None:
                 session.busy = True
@@ -200,12 +130,6 @@ class Chat:
         if session.identity is None and type(command) is not Hello:
             raise ParleyError("unauthorized", "say hello with a token first")
 
-    def take_command(self, session: Session) -> float:
-        """Count a command or control frame; returns 0.0, or the seconds until it may be asked again."""
-        if session.commands is None:
-            session.commands = TokenBucket(COMMANDS_PER_SECOND, COMMANDS_BURST, self.clock.monotonic())
-        return session.commands.take(self.clock.monotonic())
-
     async def _finish(self, session: Session, command: AnyCommand, waits: Awaitable[None]) -> None:
         try:
             await waits
@@ -213,7 +137,7 @@ class Chat:
             self._refused(session, command, error)
         except Exception:
             log.exception("the handler of %s failed", type(command).__name__)
-            self.refuse(session, ParleyError("internal"), command.id)
+            session.refuse(ParleyError("internal"), command.id)
             if any(room.audience.is_syncing(session) for room in session.rooms.values()):
                 session.close(INTERNAL)  # a resume that will not end: nothing live would come any more
         session.busy = False
@@ -226,77 +150,13 @@ class Chat:
         """Answer a frame that is no command. It counts as one, so that a flood of them is named as what it is."""
         if wait := self.take_command(session):
             error = ParleyError("rate_limited", retry_after=round(wait, 3), id=error.id)
-        self.refuse(session, error, error.id)
+        session.refuse(error, error.id)
 
     def _refused(self, session: Session, command: AnyCommand, error: ParleyError) -> None:
-        self.refuse(session, error, command.id)
+        session.refuse(error, command.id)
         if isinstance(command, Join) and session.dialect.bound_to_address:
             # It has no word to join again, and nothing else to do here.
             session.close(TRY_AGAIN if error.kind.retryable else REFUSED)
-
-    def refuse(self, session: Session, error: ParleyError, id: str | None = None) -> None:
-        """Answer with an error by name."""
-        self.counters.errors[error.code] = self.counters.errors.get(error.code, 0) + 1
-        session.reply(
-            Error(
-                id=id,
-                code=error.code,
-                message=error.message,
-                retryable=error.kind.retryable,
-                field=error.field,
-                room=session.home if session.dialect.bound_to_address else None,
-                retry_after=error.retry_after,
-            )
-        )
-
-    # Storage.
-
-    async def ask(self, read: Awaitable[T]) -> T:
-        """The answer of storage.
-
-        Raises:
-            ParleyError: ``unavailable`` when it cannot answer, or not within `READ_SECONDS`.
-        """
-        try:
-            async with asyncio.timeout(READ_SECONDS):
-                return await read
-        except (StorageUnavailable, TimeoutError) as error:
-            raise ParleyError("unavailable", retry_after=RETRY_AFTER) from error
-
-    async def load(self, name: str) -> Room:
-        """The ready room of this name; its head comes from storage once, however many ask at the same time.
-
-        Nothing may be awaited between this and entering the room: a room where nobody is may be forgotten.
-
-        Raises:
-            ParleyError: ``unavailable``.
-        """
-        while (room := self.hub.rooms.get(name)) is None:
-            waiting = self._loading.get(name)
-            if waiting is not None:
-                if not await asyncio.shield(waiting):
-                    raise ParleyError("unavailable", retry_after=RETRY_AFTER)
-                continue  # it is there, unless it was forgotten again
-            done = self._loading[name] = asyncio.get_running_loop().create_future()
-            try:
-                return await self._read_room(name)
-            finally:
-                del self._loading[name]
-                done.set_result(name in self.hub.rooms)
-        return room
-
-    async def _read_room(self, name: str) -> Room:
-        if self.repository.trouble() is not None:
-            raise ParleyError("unavailable", retry_after=RETRY_AFTER)
-        record = await self.ask(self.repository.find_room(name))
-        if record is None:
-            now = rfc3339(self.clock.now_us())
-            return self.hub.open(RoomRecord(new_room_id(), name, now), stored=False, head=0)
-        head = await self.ask(self.repository.head(record.room_id))
-        return self.hub.open(record, stored=True, head=head)
-
-    def _settle(self, job: Job, outcome: Outcome) -> None:
-        settle(self, job, outcome)
 
     def trouble(self) -> str | None:
         """Why this server is not ready, in words for an operator; None when it is."""

@@ -68,3 +68,7 @@ class Counters:
         self.store_latency = Histogram(*_SECONDS)
         self.ack_lag = Histogram(*_SECONDS, 60.0, 600.0)
         self.batch_size = Histogram(1, 2, 5, 10, 25, 50, 100, 250, 500)
+
+    def refused(self, code: str) -> None:
+        """Count a refusal by its code."""
+        self.errors[code] = self.errors.get(code, 0) + 1

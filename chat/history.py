@@ -13,7 +13,7 @@ from model.room import RoomRecord
 from utils.words import cut_words
 
 if TYPE_CHECKING:
-    from chat.chat import Chat
+    from chat.context import Context
 
 
 class Page(Struct, frozen=True):
@@ -24,7 +24,7 @@ class Page(Struct, frozen=True):
     has_newer: bool
 
 
-async def read_history(chat: Chat, name: str, asked: ReadHistory) -> Page:
+async def read_history(chat: Context, name: str, asked: ReadHistory) -> Page:
     """The page that was asked for, with everything in it that was broadcast before it was read.
 
     Raises:
@@ -55,7 +55,7 @@ async def read_history(chat: Chat, name: str, asked: ReadHistory) -> Page:
     return Page(messages[:-1] if more else messages, older, newer)
 
 
-async def _record(chat: Chat, name: str) -> RoomRecord | None:
+async def _record(chat: Context, name: str) -> RoomRecord | None:
     room = chat.hub.rooms.get(name)
     if room is None:
         return await chat.ask(chat.repository.find_room(name))

@@ -26,15 +26,17 @@ class Hub:
 
     Args:
         tail_limit: messages that a room keeps for resume.
+        slow_high: bytes that may wait for a client before it is cut off.
     """
 
-    def __init__(self, *, tail_limit: int, counters: Counters) -> None:
+    def __init__(self, *, tail_limit: int, slow_high: int, counters: Counters) -> None:
         self.rooms: dict[str, Room] = {}
         self.sessions: set[Session] = set()
         self.epoch = new_token("e_", 6)
         self._epochs: dict[str, str] = {}
         self._tail_limit = tail_limit
-        self._counters = counters
+        self.counters = counters
+        self.slow_high = slow_high
         self._loop = asyncio.get_running_loop()
         self._dirty: list[Room] = []
         self._acking: list[Session] = []
@@ -49,7 +51,7 @@ class Hub:
             stored=stored,
             head=head,
             tail_limit=self._tail_limit,
-            counters=self._counters,
+            counters=self.counters,
             mark_dirty=self.flush_soon,
         )
         return room
@@ -115,4 +117,4 @@ class Hub:
         for session in acking:
             session.flush_acks()
         if dirty:
-            self._counters.broadcast_latency.observe(time.perf_counter() - started)
+            self.counters.broadcast_latency.observe(time.perf_counter() - started)

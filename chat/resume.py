@@ -12,7 +12,7 @@ from model.message import Message
 from utils.backoff import Backoff
 
 if TYPE_CHECKING:
-    from chat.chat import Chat
+    from chat.context import Context
     from chat.room import Room
     from chat.session import Session
 
@@ -21,7 +21,7 @@ PAGE = 200
 CHUNK_SHARE = 16
 
 
-async def replay(chat: Chat, session: Session, room: Room, since: int) -> None:
+async def replay(chat: Context, session: Session, room: Room, since: int) -> None:
     """Send every state with ``version > since``, then ``synced``, then what was broadcast meanwhile.
 
     The session was added to the room's audience as ``syncing`` in the same step in which this begins to run: what the
@@ -51,11 +51,11 @@ async def replay(chat: Chat, session: Session, room: Room, since: int) -> None:
         session.write(data)
 
 
-async def _send(chat: Chat, session: Session, messages: Sequence[Message]) -> None:
+async def _send(chat: Context, session: Session, messages: Sequence[Message]) -> None:
     chunk = bytearray()
     for message in messages:
         chunk += session.dialect.frame(message) or b""
-        if len(chunk) * CHUNK_SHARE >= chat.slow_high:
+        if len(chunk) * CHUNK_SHARE >= chat.hub.slow_high:
             session.write(bytes(chunk))
             chunk.clear()
             await asyncio.sleep(0)  # others have their turn

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from chat.ports import Connection, Dialect, Identity
 from chat.ratelimit import TokenBucket
-from model.errors import SLOW_CONSUMER, CloseCode
-from model.events import Ack, AckItem, AnyEvent
+from model.errors import SLOW_CONSUMER, CloseCode, ParleyError
+from model.events import Ack, AckItem, AnyEvent, Error
 from model.room import User
 
 if TYPE_CHECKING:
-    from chat.chat import Chat
+    from chat.hub import Hub
     from chat.room import Room
 
 # Why reading from a session is paused; it goes on when no reason is left.
@@ -39,9 +39,9 @@ class Session:
 
     __slots__ = (
         "_acks",
-        "_chat",
         "_drained",
         "_held_bytes",
+        "_hub",
         "_paused",
         "asked_name",
         "bucket",
@@ -60,8 +60,8 @@ class Session:
         "user",
     )
 
-    def __init__(self, chat: Chat, connection: Connection, dialect: Dialect, id: str, home: str) -> None:
-        self._chat = chat
+    def __init__(self, hub: Hub, connection: Connection, dialect: Dialect, id: str, home: str) -> None:
+        self._hub = hub
         self.connection = connection
         self.dialect = dialect
         self.id = id
@@ -105,13 +105,28 @@ class Session:
         if frame is not None:
             self.write(frame)
 
+    def refuse(self, error: ParleyError, id: str | None = None) -> None:
+        """Answer with an error by name; ``id`` is that of the command."""
+        self._hub.counters.refused(error.code)
+        self.reply(
+            Error(
+                id=id,
+                code=error.code,
+                message=error.message,
+                retryable=error.kind.retryable,
+                field=error.field,
+                room=self.home if self.dialect.bound_to_address else None,
+                retry_after=error.retry_after,
+            )
+        )
+
     def ack(self, item: AckItem) -> None:
         """Tell the author that a message is stored, with all others of this turn of the event loop in one frame."""
         if self.ended:
             return
         if self._acks is None:
             self._acks = []
-            self._chat.hub.ack_soon(self)
+            self._hub.ack_soon(self)
         self._acks.append(item)
 
     def flush_acks(self) -> None:
@@ -147,8 +162,8 @@ class Session:
         self._held_bytes = 0
 
     def _check_high_mark(self) -> None:
-        if not self.ended and self.connection.buffered() + self._held_bytes > self._chat.slow_high:
-            self._chat.counters.slow_members += 1
+        if not self.ended and self.connection.buffered() + self._held_bytes > self._hub.slow_high:
+            self._hub.counters.slow_members += 1
             self.close(SLOW_CONSUMER)
 
     async def drained(self) -> None:

@@ -11,14 +11,14 @@ from model.message import Message
 from storage.repository import Duplicate, InsertRoom, Outcome, Refused, Stored
 
 if TYPE_CHECKING:
-    from chat.chat import Chat
+    from chat.hub import Hub
     from chat.room import Room
     from chat.workers import Job
 
 log = logging.getLogger(__name__)
 
 
-def settle(chat: Chat, job: Job, outcome: Outcome) -> None:
+def settle(hub: Hub, job: Job, outcome: Outcome) -> None:
     """Ack a message that is stored; take back one that is not and say why."""
     room = job.room
     if isinstance(job.write, InsertRoom):
@@ -29,32 +29,32 @@ def settle(chat: Chat, job: Job, outcome: Outcome) -> None:
         if message.id is not None:
             del room.pending[message.seq]
         if isinstance(outcome, Stored):
-            _ack(chat, job, room, message, message.seq)
+            _ack(hub, job, room, message, message.seq)
         else:
-            _retract(chat, room, message)
+            _retract(hub, room, message)
             if isinstance(outcome, Duplicate) and outcome.same_body:
-                _ack(chat, job, room, message, outcome.seq)
+                _ack(hub, job, room, message, outcome.seq)
             else:
                 code = "conflict" if isinstance(outcome, Duplicate) else "not_stored"
                 for author in job.authors:
-                    chat.refuse(author, ParleyError(code), message.id)
+                    author.refuse(ParleyError(code), message.id)
     if not room.unsettled:
-        chat.hub.free(room)
+        hub.free(room)
 
 
-def _ack(chat: Chat, job: Job, room: Room, message: Message, seq: int) -> None:
+def _ack(hub: Hub, job: Job, room: Room, message: Message, seq: int) -> None:
     if message.id is not None:
         item = AckItem(message.id, room.name, seq)
         for author in job.authors:
             author.ack(item)
-        chat.counters.acks += 1
+        hub.counters.acks += 1
 
 
-def _retract(chat: Chat, room: Room, message: Message) -> None:
+def _retract(hub: Hub, room: Room, message: Message) -> None:
     log.info("room %r: message %d is retracted", room.name, message.seq)
-    chat.counters.retractions += 1
+    hub.counters.retractions += 1
     room.tail.remove(message)
-    chat.hub.new_epoch_of(room)
+    hub.new_epoch_of(room)
     room.broadcast(Retracted(room=room.name, seq=message.seq, sender=message.sender))
 
 

@@ -253,7 +253,10 @@ class WorkerPool:
                 for worker in self.workers:
                     await worker.drained()
         except TimeoutError:
-            log.error("storage did not take everything within %.1f s: %s", deadline, self.trouble() or "it is too slow")
+            log.error("%d messages were not stored within %.1f s: %s", self._unstored(), deadline, self.trouble())
+        return self._unstored()
+
+    def _unstored(self) -> int:
         return sum(worker.unstored_messages() for worker in self.workers)
 
     async def close(self, deadline: float) -> list[str]:

@@ -11,13 +11,15 @@ from typing import cast
 
 from aiohttp import web
 
-from chat.chat import Chat, ChatOptions
+from chat.chat import Chat
+from chat.context import ChatOptions
 from chat.workers import PoolLimits
 from model.limits import Limits
 from server.http import HttpEndpoints
 from server.metrics import Metrics
-from server.port import Port, Shared
+from server.port import Port
 from server.settings import Settings
+from server.shared import Shared
 from server.tokens import JwtTokens
 from storage import open_repository
 from storage.repository import Repository

@@ -20,7 +20,7 @@ from model.limits import HISTORY_DEFAULT, HISTORY_LIMIT
 from model.text import check_name
 from server.dialects.native import as_json
 from server.metrics import Metrics
-from server.port import Shared
+from server.shared import Shared
 from server.websocket import WebSocketConnection
 
 log = logging.getLogger(__name__)

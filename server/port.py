@@ -8,85 +8,15 @@ as aiohttp does not bound the time.
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
 import re
-import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
-from chat.chat import Chat
-from server.deadlines import Deadlines
 from server.frames import plain_response
-from server.settings import Settings
+from server.shared import Shared
 from server.websocket import WebSocketConnection
 
-log = logging.getLogger(__name__)
-
 _UPGRADE = re.compile(rb"\r?\nupgrade[ \t]*:[^\r\n]*websocket", re.IGNORECASE)
-# Connections are pinged in turn, this many groups per heartbeat, so that a thousand pongs do not come at once.
-SLICES = 20
-
-
-class Shared:
-    """What all connections of one server share, and the one sweep over them."""
-
-    def __init__(self, settings: Settings, chat: Chat) -> None:
-        self.settings = settings
-        self.max_frame: int = settings.max_frame_bytes
-        self.chat = chat
-        self.origins: Any = None if "*" in settings.allowed_origins else [*settings.allowed_origins, None]
-        self.websockets_log = logging.getLogger("websockets.server")
-        self.connections: set[WebSocketConnection] = set()
-        self._gone: asyncio.Future[None] | None = None
-        self.heads: set[Port] = set()
-        self.now = time.monotonic
-        self.head_deadlines = Deadlines(settings.head_seconds)
-        self.hello_deadlines = Deadlines(settings.hello_seconds)
-        self.close_deadlines = Deadlines(settings.close_seconds)
-        beats = settings.idle_timeout / settings.heartbeat
-        self._idle_beats = max(1, round(beats)) if beats else 0
-        self._due: list[WebSocketConnection] = []
-        self._slice = 1
-        self._next_round = self.now() + settings.heartbeat
-        self._deadlines = (self.head_deadlines, self.hello_deadlines, self.close_deadlines)
-
-    def lost(self, connection: WebSocketConnection) -> None:
-        """A connection is gone."""
-        self.connections.discard(connection)
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
-
-    async def connection_gone(self) -> None:
-        """Wait until the next connection is gone."""
-        self._gone = asyncio.get_running_loop().create_future()
-        await self._gone
-
-    async def sweep(self) -> None:
-        """Run deadlines, and beat a slice of the connections at a time; for ever."""
-        settings = self.settings
-        pause = min(settings.heartbeat / SLICES, *(queue.delay / 4 for queue in self._deadlines))
-        while True:
-            await asyncio.sleep(pause)
-            try:
-                self._sweep(pause / settings.heartbeat)
-            except Exception:
-                # One connection's fault must not stop everybody's heartbeat.
-                log.exception("the sweep failed")
-
-    def _sweep(self, share: float) -> None:
-        now = self.now()
-        for queue in self._deadlines:
-            queue.run(now)
-        if now >= self._next_round:
-            self._next_round = now + self.settings.heartbeat
-            self._due += self.connections  # what a late sweep has left over comes first: it is taken from the end
-            self._slice = max(1, math.ceil(len(self._due) * share))
-        due = self._due[-self._slice :]
-        del self._due[-self._slice :]
-        for connection in due:
-            if connection in self.connections:
-                connection.beat(self._idle_beats)
 
 
 class Port(asyncio.Protocol):

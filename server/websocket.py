@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from urllib.parse import parse_qs
 
 from websockets.exceptions import PayloadTooBig
@@ -23,9 +23,7 @@ from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, CloseCode, ParleyError
 from server.fastpath import common_frames, frame_end
 from server.frames import PING
 from server.handshake import shake_hands
-
-if TYPE_CHECKING:
-    from server.port import Shared
+from server.shared import Shared
 
 # A message in more pieces than this is an attack: at 65536 bytes it would be 64 bytes a piece.
 MAX_FRAGMENTS = 1024
@@ -248,7 +246,7 @@ class WebSocketConnection(asyncio.Protocol):
         if isinstance(error, PayloadTooBig) and session is not None and not session.ended:
             # Before the Close, as browsers show no more than its code to the page.
             message = f"a frame has at most {self._shared.max_frame} bytes"
-            self._shared.chat.refuse(session, ParleyError("too_large", message))
+            session.refuse(ParleyError("too_large", message))
         self._fail(library)
 
     def _fail(self, library: ServerProtocol) -> None:

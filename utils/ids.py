@@ -10,7 +10,7 @@ def new_room_id() -> int:
 
     A million rooms collide with a probability of 5e-8 (birthday bound, n^2 / 2^64).
     """
-    return secrets.randbits(63) | 1
+    return 1 + secrets.randbelow(2**63 - 1)
 
 
 def new_token(prefix: str, size: int = 12) -> str:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from chat.handlers.rooms import join
 from chat.ports import Identity
 from model.commands import Hello, Join
 from model.errors import ParleyError
 from model.room import User
 
 if TYPE_CHECKING:
-    from chat.chat import Chat
+    from chat.context import Context
     from chat.session import Session
 
 
-def hello(chat: Chat, session: Session, command: Hello) -> None:
+def hello(chat: Context, session: Session, command: Hello) -> Awaitable[None] | None:
     """Take the principal of a token, once; later only renew it. A guest keeps the name the address asked for."""
     identity = chat.tokens.verify(command.token)
     before = session.identity
@@ -29,4 +31,5 @@ def hello(chat: Chat, session: Session, command: Hello) -> None:
     session.provisional = False
     session.reply(chat.welcome(session, command.id))
     if before is None and session.home:
-        chat.run(session, Join(room=session.home))
+        return join(chat, session, Join(room=session.home))
+    return None

@@ -12,7 +12,7 @@ from model.events import HistoryPage
 from model.message import Message
 
 if TYPE_CHECKING:
-    from chat.chat import Chat
+    from chat.context import Context
     from chat.session import Session
 
 # A page of history is one frame, and must not cut a reader off by itself: at four bytes a character it fills half of
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 PAGE_SHARE = 8
 
 
-def history(chat: Chat, session: Session, command: ReadHistory) -> Awaitable[None]:
+def history(chat: Context, session: Session, command: ReadHistory) -> Awaitable[None]:
     """Send a page of messages. The session's later commands wait until it was read off the connection."""
     room = joined_room(session, command.room)
     return _history(chat, session, room.name, command)
 
 
-async def _history(chat: Chat, session: Session, name: str, command: ReadHistory) -> None:
+async def _history(chat: Context, session: Session, name: str, command: ReadHistory) -> None:
     page = await read_history(chat, name, command)
     messages, has_older, has_newer = page.messages, page.has_older, page.has_newer
-    fitting = _fit(messages, from_oldest=command.after is not None, max_chars=chat.slow_high // PAGE_SHARE)
+    fitting = _fit(messages, from_oldest=command.after is not None, max_chars=chat.hub.slow_high // PAGE_SHARE)
     if len(fitting) < len(messages):
         has_older, has_newer = (has_older, True) if command.after is not None else (True, has_newer)
     session.reply(HistoryPage(id=command.id, room=name, messages=fitting, has_older=has_older, has_newer=has_newer))

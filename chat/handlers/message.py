@@ -16,12 +16,12 @@ from storage.repository import InsertMessage, InsertRoom
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:
-    from chat.chat import Chat
+    from chat.context import Context
     from chat.room import Room
     from chat.session import Session
 
 
-def post_message(chat: Chat, session: Session, command: PostMessage) -> Awaitable[None] | None:
+def post_message(chat: Context, session: Session, command: PostMessage) -> Awaitable[None] | None:
     """Broadcast a message at once and queue it for storage; one that was sent before is answered, not repeated."""
     room = joined_room(session, command.room)
     content = check_content(command.content, chat.limits.max_content_chars)
@@ -36,7 +36,7 @@ def post_message(chat: Chat, session: Session, command: PostMessage) -> Awaitabl
     return None
 
 
-def _post(chat: Chat, session: Session, room: Room, content: str, id: str | None) -> None:
+def _post(chat: Context, session: Session, room: Room, content: str, id: str | None) -> None:
     if chat.draining:
         raise ParleyError("shutting_down", retry_after=1.0)
     worker = chat.pool.of(room)
@@ -69,7 +69,7 @@ def _answer_again(session: Session, room: Room, before: Message, content: str, i
         job.authors.append(session)
 
 
-async def _resend(chat: Chat, session: Session, room: Room, content: str, id: str) -> None:
+async def _resend(chat: Context, session: Session, room: Room, content: str, id: str) -> None:
     """Ask storage whether it has the message before anything is broadcast."""
     user_id = session.user.id
     posted = await chat.ask(chat.repository.find_posted(room.record.room_id, user_id, id))

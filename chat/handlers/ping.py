@@ -9,10 +9,10 @@ from model.events import Pong
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:
-    from chat.chat import Chat
+    from chat.context import Context
     from chat.session import Session
 
 
-def ping(chat: Chat, session: Session, command: Ping) -> None:
+def ping(chat: Context, session: Session, command: Ping) -> None:
     """Answer with the server's time."""
     session.reply(Pong(id=command.id, timestamp=rfc3339(chat.clock.now_us())))

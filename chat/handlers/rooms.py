@@ -13,12 +13,12 @@ from model.events import Joined, Left
 from model.text import check_name
 
 if TYPE_CHECKING:
-    from chat.chat import Chat
+    from chat.context import Context
     from chat.room import Room
     from chat.session import Session
 
 
-def join(chat: Chat, session: Session, command: Join) -> Awaitable[None] | None:
+def join(chat: Context, session: Session, command: Join) -> Awaitable[None] | None:
     """Enter a room and get a snapshot of it; with ``since``, what was missed before anything new."""
     name = check_name(command.room, "room")
     if name not in session.rooms and len(session.rooms) >= chat.limits.max_rooms:
@@ -30,7 +30,7 @@ def join(chat: Chat, session: Session, command: Join) -> Awaitable[None] | None:
     return None
 
 
-async def _join_later(chat: Chat, session: Session, command: Join, name: str) -> None:
+async def _join_later(chat: Context, session: Session, command: Join, name: str) -> None:
     room, recovered = await _load(chat, command, name)
     if session.ended:
         chat.hub.free(room)
@@ -41,7 +41,7 @@ async def _join_later(chat: Chat, session: Session, command: Join, name: str) ->
         await replay(chat, session, room, command.since)
 
 
-async def _load(chat: Chat, command: Join, name: str) -> tuple[Room, bool]:
+async def _load(chat: Context, command: Join, name: str) -> tuple[Room, bool]:
     """The ready room, and whether everything since ``since`` can be brought; nothing awaited in between."""
     while True:
         room = await chat.load(name)
@@ -65,7 +65,7 @@ async def _load(chat: Chat, command: Join, name: str) -> tuple[Room, bool]:
             return room, missed <= limit
 
 
-def _enter(chat: Chat, session: Session, command: Join, room: Room, *, recovered: bool, syncing: bool) -> None:
+def _enter(chat: Context, session: Session, command: Join, room: Room, *, recovered: bool, syncing: bool) -> None:
     if room.name not in session.rooms:
         room.enter(session, syncing=syncing)
     else:
@@ -90,7 +90,7 @@ def _enter(chat: Chat, session: Session, command: Join, room: Room, *, recovered
     )
 
 
-def leave(chat: Chat, session: Session, command: Leave) -> None:
+def leave(chat: Context, session: Session, command: Leave) -> None:
     """Leave a room."""
     room = joined_room(session, command.room)
     chat.hub.leave(room, session)

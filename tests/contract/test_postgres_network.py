@@ -112,7 +112,12 @@ async def test_a_cancelled_write_ends_at_once(network: Network, repository: Post
     assert await writer.write(inserts_more(where, message(where, 1))) == [STORED]
 
 
-async def test_closing_does_not_wait_for_the_network(network: Network, repository: PostgresRepository) -> None:
+async def test_closing_does_not_wait_for_the_network(network: Network) -> None:
+    """Nor for calls that have a minute left: they end as `StorageUnavailable`."""
+    pace = PACE._replace(check=60.0, answer=60.0)
+    repository = PostgresRepository(network.url, pace=pace, read_seconds=60.0, write_seconds=60.0, close_seconds=2.0)
+    await repository.start()
+    await ready(repository)
     where = room()
     writer = await filled(repository, where, message(where, 1))
     await repository.history(where, limit=1)

@@ -1,5 +1,5 @@
-"""A chat without sockets: real rooms, workers, dialects and memory storage, between a connection that only notes what is
-written to it and a repository that can be held, fail, refuse and lose answers at chosen points.
+"""A chat without sockets: real rooms, workers, dialects and memory storage, between a connection that only notes what
+is written to it and a repository that can be held, fail, refuse and lose answers at chosen points.
 """
 
 import asyncio
@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from chat.chat import Chat, ChatOptions
+from chat.chat import Chat
+from chat.context import ChatOptions
 from chat.ports import Dialect
 from chat.session import Session
 from chat.workers import PoolLimits
@@ -54,6 +55,7 @@ class FaultyRepository:
         refused: writes that storage refuses for themselves (BatchRefused for the whole batch).
         faults: exceptions to raise instead of an answer, each once, by point.
         lost_answers: so many batches are stored, and then reported as StorageUnavailable.
+        short_answers: so many batches are stored, and then answered with one outcome too few.
         calls: how often each point was reached.
         batches: every batch that a writer was given.
     """
@@ -66,6 +68,7 @@ class FaultyRepository:
         self.refused: Callable[[Write], bool] | None = None
         self.faults: defaultdict[str, list[Exception]] = defaultdict(list)
         self.lost_answers = 0
+        self.short_answers = 0
         self.calls: Counter[str] = Counter()
         self.batches: list[list[Write]] = []
         self.writing = 0
@@ -167,6 +170,9 @@ class FaultyWriter:
             if repository.lost_answers:
                 repository.lost_answers -= 1
                 raise StorageUnavailable("the answer was lost")
+            if repository.short_answers:
+                repository.short_answers -= 1
+                return outcomes[:-1]
             return outcomes
         finally:
             self._busy = False

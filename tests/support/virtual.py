@@ -1,7 +1,7 @@
 """An event loop whose time is virtual: nothing ever waits, a timer is due as soon as nothing else is left to do.
 
-So a test may let a second pass, or an hour, in no time and without luck: `await passes(1.0)` returns when everything that
-a real second would bring has happened, in the same order every time. No sockets and no threads.
+So a test may let a second pass, or an hour, in no time and without luck: `await passes(1.0)` returns when everything
+that a real second would bring has happened, in the same order every time. No sockets and no threads.
 """
 
 import asyncio

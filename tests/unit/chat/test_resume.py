@@ -17,7 +17,7 @@ async def away(chat: Chat, missed: int, *, size: int = 1) -> tuple[Person, Perso
     ben.disconnect()
     for number in range(missed):
         ann.say(f"{number}".ljust(size, "."))
-        if number % 50 == 49:
+        if number % 50 == 49 or missed < 50:  # stored in batches, or one by one
             await passes()
     await passes()
     join = {"room": "general", "since": ben.last("message")["seq"], "epoch": ben.last("joined")["epoch"]}
@@ -61,7 +61,7 @@ async def test_300_missed_messages_are_exact_while_others_talk(repository: Fault
 
 async def test_a_resume_reads_storage_in_pages(repository: FaultyRepository) -> None:
     async with chatting(repository, room_tail=0) as chat:
-        ann, ben, join = await away(chat, 2 * PAGE + 1)
+        ann, ben, join = await away(chat, 2 * PAGE + 100)  # the last 50 are still in the tail
         back = Person(chat, "ben")
         back.send("join", **join)
         await passes()
@@ -158,15 +158,9 @@ async def test_a_room_in_which_nothing_was_ever_said(chat: Chat) -> None:
     await passes()
     assert back.last("joined")["recovered"] is True
     assert back.last("synced")["head"] == 0
-    back.disconnect()
-    Person(chat, "ben", "general")
+    Person(chat, "ben", "general").say("first")
     await passes()
-    chat.hub.rooms["general"]
     again = Person(chat, "ann")
-    for session in tuple(chat.hub.sessions):
-        if session.rooms:
-            Person(chat, "cat", "general").say("first")
-    await passes()
     again.send("join", room="general", since=0, epoch=epoch)
     await passes()
     assert again.heard() == ["first"]
@@ -232,7 +226,7 @@ async def test_a_message_taken_back_while_one_was_away_means_reload(chat: Chat, 
 async def test_a_message_taken_back_while_a_resume_is_counted_means_reload(repository: FaultyRepository) -> None:
     """The epoch is compared before storage counts, and what the client has seen may be taken back meanwhile."""
     async with chatting(repository, room_tail=0) as chat:
-        ann, ben, join = await away(chat, 3)
+        ann, _, join = await away(chat, 3)
         repository.hold("write")
         ann.say("not for storage")
         await passes()
@@ -252,7 +246,7 @@ async def test_a_message_taken_back_while_a_resume_is_counted_means_reload(repos
 async def test_a_message_taken_back_during_a_replay_is_retracted_behind_it(
     chat: Chat, repository: FaultyRepository
 ) -> None:
-    ann, ben, join = await away(chat, 3)
+    ann, _, join = await away(chat, 3)
     repository.hold("write")
     ann.say("not for storage")
     await passes()

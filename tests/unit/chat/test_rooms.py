@@ -5,7 +5,8 @@ import weakref
 
 import pytest
 
-from chat.chat import READ_SECONDS, Chat
+from chat.chat import Chat
+from chat.context import READ_SECONDS
 from model.room import RoomRecord
 from storage import InsertRoom
 from tests.support.chatting import FaultyRepository, Person, VirtualClock, chatting, limits

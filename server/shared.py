@@ -1,0 +1,96 @@
+"""What all connections of one server share: settings, deadlines, and the one sweep over them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from typing import Any, Protocol
+
+from chat.chat import Chat
+from server.deadlines import Deadlines
+from server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Connections are pinged in turn, this many groups per heartbeat, so that a thousand pongs do not come at once.
+SLICES = 20
+
+
+class Waiting(Protocol):
+    """A connection that has not said yet what it wants."""
+
+    def close(self) -> None:
+        """The server stops."""
+
+
+class Connected(Protocol):
+    """A WebSocket connection."""
+
+    def beat(self, idle_beats: int) -> None:
+        """A heartbeat is due; ``idle_beats`` without a command are too many, 0 for never."""
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+
+
+class Shared:
+    """What all connections of one server share, and the one sweep over them."""
+
+    def __init__(self, settings: Settings, chat: Chat) -> None:
+        self.settings = settings
+        self.max_frame: int = settings.max_frame_bytes
+        self.chat = chat
+        self.origins: Any = None if "*" in settings.allowed_origins else [*settings.allowed_origins, None]
+        self.websockets_log = logging.getLogger("websockets.server")
+        self.connections: set[Connected] = set()
+        self._gone: asyncio.Future[None] | None = None
+        self.heads: set[Waiting] = set()
+        self.now = time.monotonic
+        self.head_deadlines = Deadlines(settings.head_seconds)
+        self.hello_deadlines = Deadlines(settings.hello_seconds)
+        self.close_deadlines = Deadlines(settings.close_seconds)
+        beats = settings.idle_timeout / settings.heartbeat
+        self._idle_beats = max(1, round(beats)) if beats else 0
+        self._due: list[Connected] = []
+        self._slice = 1
+        self._next_round = self.now() + settings.heartbeat
+        self._deadlines = (self.head_deadlines, self.hello_deadlines, self.close_deadlines)
+
+    def lost(self, connection: Connected) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+    async def connection_gone(self) -> None:
+        """Wait until the next connection is gone."""
+        self._gone = asyncio.get_running_loop().create_future()
+        await self._gone
+
+    async def sweep(self) -> None:
+        """Run deadlines, and beat a slice of the connections at a time; for ever."""
+        settings = self.settings
+        pause = min(settings.heartbeat / SLICES, *(queue.delay / 4 for queue in self._deadlines))
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                self._sweep(pause / settings.heartbeat)
+            except Exception:
+                # One connection's fault must not stop everybody's heartbeat.
+                log.exception("the sweep failed")
+
+    def _sweep(self, share: float) -> None:
+        now = self.now()
+        for queue in self._deadlines:
+            queue.run(now)
+        if now >= self._next_round:
+            self._next_round = now + self.settings.heartbeat
+            self._due += self.connections  # what a late sweep has left over comes first: it is taken from the end
+            self._slice = max(1, math.ceil(len(self._due) * share))
+        due = self._due[-self._slice :]
+        del self._due[-self._slice :]
+        for connection in due:
+            if connection in self.connections:
+                connection.beat(self._idle_beats)

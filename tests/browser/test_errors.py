@@ -1,0 +1,191 @@
+"""What goes wrong is said where one looks, in words, with what can be done about it."""
+
+import json
+from collections.abc import Callable, Mapping
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire, link
+from tests.browser.peer import peer
+from tests.support.browser import Pages
+from tests.support.process import free_port
+from tests.support.server import ServerProcess
+
+Start = Callable[[Mapping[str, str]], ServerProcess]
+
+
+async def test_an_empty_name_is_asked_for(server: ServerProcess, new_page: Pages) -> None:
+    page = await new_page(f"{server.http_url}/client.html")
+    await page.get_by_role("button", name="Enter").click()
+    await expect(page.get_by_text("Choose a name that others will see.")).to_be_visible()
+    await expect(page.get_by_label("Your name")).to_be_focused()
+    await expect(page.get_by_label("Your name")).to_have_attribute("aria-invalid", "true")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("SYSTEM", "reserved"), ("x" * 65, "more than 64 characters"), ("a\u200bb", "U+200B, which cannot be seen")],
+)
+async def test_a_name_that_the_server_refuses(server: ServerProcess, new_page: Pages, name: str, said: str) -> None:
+    """Back at the form, with the server's words beside the name; another one goes in."""
+    page = await new_page(link(server, "general", name))
+    await expect(page.get_by_role("alert").filter(has_text=said)).to_be_visible()
+    await expect(page.get_by_label("Your name")).to_be_focused()
+    await expect(page.get_by_label("Your name")).to_have_value(name)
+    await expect(page.get_by_label("Room", exact=True)).to_have_value("general")
+    await page.get_by_label("Your name").fill("ann")
+    await page.keyboard.press("Enter")
+    await ChatPage(page).connected()
+
+
+async def test_a_room_that_the_server_refuses(server: ServerProcess, new_page: Pages) -> None:
+    page = await new_page(link(server, "r" * 65, "ann"))
+    await expect(page.get_by_role("alert").filter(has_text="more than 64 characters")).to_be_visible()
+    await expect(page.get_by_label("Room", exact=True)).to_be_focused()
+    await page.get_by_label("Room", exact=True).fill("general")
+    await page.keyboard.press("Enter")
+    await ChatPage(page).connected()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("general")
+
+
+async def test_a_second_room_that_the_server_refuses_leaves_me_where_i_am(enter: Enter, room: str) -> None:
+    ann = await enter("ann")
+    await ann.page.get_by_label("Enter another room").fill("r" * 65)
+    await ann.page.get_by_label("Enter another room").press("Enter")
+    await expect(ann.page.get_by_role("alert")).to_contain_text(["more than 64 characters"])
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(room)
+    await ann.say("still here")
+    await ann.delivered("still here")
+
+
+async def test_the_length_of_a_message(enter: Enter, start_server: Start) -> None:
+    """Counted as the server counts, shown near the limit; too long is said, and the text stays."""
+    server = start_server({"JWT_SECRET": SECRET, "MAX_CONTENT_CHARS": "50"})
+    ann = await enter("ann", server=server)
+    counter = ann.page.locator("#counter")
+    await ann.box.fill("x" * 40)
+    await expect(counter).to_be_hidden()
+    await ann.box.fill("😀" * 47)  # 94 UTF-16 units, 47 characters
+    await expect(counter).to_have_text("3 left")
+    await ann.box.fill("x" * 52)
+    await expect(counter).to_have_text("2 too many")
+    await expect(ann.page.get_by_role("button", name="Send")).to_be_disabled()
+    await ann.box.press("Enter")
+    await expect(ann.page.get_by_role("alert").filter(has_text="2 characters too long")).to_be_visible()
+    await expect(ann.box).to_have_value("x" * 52)
+    await ann.say("😀" * 50)
+    await ann.delivered("😀" * 50)
+
+
+async def test_too_fast_is_sent_later_by_itself(enter: Enter, start_server: Start) -> None:
+    """Over the rate limit everything arrives all the same, once and in order."""
+    server = start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "5"})
+    ann = await enter("ann", server=server)
+    said = [f"quick {i}" for i in range(30)]
+    await ann.say(*said)
+    await expect(ann.messages.get_by_role("img", name="Sent", exact=True)).to_have_count(30, timeout=30_000)
+    assert await ann.texts() == said
+
+
+async def test_a_refused_message_stays_with_its_reason(enter: Enter, wire: Wire) -> None:
+    """Not sent, why, and two ways on. The next message is not held up by it."""
+
+    def refuse(frame: dict[str, object], route: object) -> dict[str, object] | None:
+        if frame["type"] != "message" or frame["content"] != "bad":
+            return frame
+        error = {"type": "error", "id": frame["id"], "code": "bad_field", "message": "content holds a control character",
+                 "retryable": False, "field": "content"}  # fmt: skip
+        route.send(json.dumps(error))  # type: ignore[attr-defined]
+        return None
+
+    wire.to_server = refuse
+    ann = await enter("ann", wire=wire)
+    await ann.say("bad", "good")
+    await ann.delivered("good")
+    bad = ann.message("bad")
+    await expect(bad.get_by_text("Not sent. Content holds a control character.")).to_be_visible()
+    await expect(bad.get_by_role("img", name="Not sent")).to_be_visible()
+    await ann.page.reload()
+    await expect(bad.get_by_text("Not sent. Content holds a control character.")).to_be_visible()
+
+    wire.to_server = lambda frame, _: frame
+    await bad.get_by_role("button", name="Retry").click()
+    await ann.delivered("bad")
+
+
+async def test_overloaded_is_tried_again_and_given_up_in_sight(enter: Enter, wire: Wire) -> None:
+    """Automatic, bounded, visible; a person can go on from there, and discard."""
+
+    def overloaded(frame: dict[str, object], route: object) -> dict[str, object] | None:
+        if frame["type"] != "message":
+            return frame
+        error = {"type": "error", "id": frame["id"], "code": "overloaded", "retryable": True, "retry_after": 0.01,
+                 "message": "the server cannot take more messages right now"}  # fmt: skip
+        route.send(json.dumps(error))  # type: ignore[attr-defined]
+        return None
+
+    wire.to_server = overloaded
+    ann = await enter("ann", wire=wire)
+    await ann.page.clock.install()
+    await ann.say("patience")
+    await expect(ann.message("patience").get_by_text("Trying again…")).to_be_visible()
+    failed = ann.message("patience").get_by_text("Not sent. The server cannot take more messages right now.")
+    for tries in range(1, 11):
+        await expect.poll(lambda: len([each for each in wire.sent if each["type"] == "message"]), timeout=10).to_be(tries)
+        await ann.page.clock.run_for(31_000)
+    await expect(failed).to_be_visible()
+    assert len({frame["id"] for frame in wire.sent if frame["type"] == "message"}) == 1
+    await ann.message("patience").get_by_role("button", name="Discard").click()
+    await expect(ann.messages).to_have_count(0)
+    assert await ann.outbox() == []
+
+
+async def test_storage_away_is_said_and_what_is_written_is_kept(
+    start_server: Start, new_page: Pages, room: str
+) -> None:
+    """A room that cannot be entered yet: why, that it goes on trying, and the composer works."""
+    server = start_server(
+        {"JWT_SECRET": SECRET, "DATABASE_URL": f"postgresql://nobody:nothing@127.0.0.1:{free_port()}/none"}
+    )
+    ann = ChatPage(await new_page(link(server, room, "ann")))
+    await expect(ann.page.locator("#banner")).to_contain_text("cannot reach its storage right now. Trying again…")
+    await ann.say("kept")
+    await expect(ann.message("kept").get_by_role("img", name="Waiting to be sent")).to_be_visible()
+    assert [entry["content"] for entry in await ann.outbox()] == ["kept"]
+
+
+async def test_a_browser_that_remembers_nothing_is_told_of(enter: Enter) -> None:
+    """Storage full or switched off: talking works, and the page says what a reload would cost."""
+    ann = await enter("ann")
+    await ann.page.evaluate(
+        "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }"
+    )
+    await ann.say("hello")
+    await ann.delivered("hello")
+    await expect(ann.page.get_by_role("alert")).to_contain_text(["does not let the page remember anything"])
+
+
+async def test_history_that_does_not_load_can_be_asked_for_again(
+    enter: Enter, wire: Wire, server: ServerProcess, room: str
+) -> None:
+    """The page before the oldest message fails: why, and a button."""
+
+    def refuse(frame: dict[str, object], route: object) -> dict[str, object] | None:
+        if frame["type"] != "history" or "before" not in frame:
+            return frame
+        error = {"type": "error", "id": frame["id"], "code": "unavailable", "retryable": True, "retry_after": 1,
+                 "message": "the server cannot reach its storage right now"}  # fmt: skip
+        route.send(json.dumps(error))  # type: ignore[attr-defined]
+        return None
+
+    async with peer(server, room) as bob:
+        await bob.say(f"message {i}" for i in range(150))
+    wire.to_server = refuse
+    ann = await enter("ann", wire=wire)
+    await expect(ann.messages).to_have_count(100)
+    await ann.log.evaluate("log => { log.scrollTop = 0 }")
+    await expect(ann.log.get_by_text("Earlier messages did not load.")).to_be_visible()
+    wire.to_server = lambda frame, _: frame
+    await ann.log.get_by_role("button", name="Try again").click()
+    await expect(ann.messages).to_have_count(150)

@@ -1,0 +1,121 @@
+"""Reading back, and following what comes: the reader's place is theirs."""
+
+from playwright.async_api import expect
+
+from tests.browser.chat_page import ChatPage, Enter
+from tests.browser.peer import peer
+from tests.support.server import ServerProcess
+
+# The message in the middle of what is in sight, and where it stands.
+READING = """() => {
+  const log = document.querySelector('#log');
+  const middle = log.getBoundingClientRect().top + log.clientHeight / 2;
+  const lines = [...log.querySelectorAll('.msg')];
+  const line = lines.find((each) => each.getBoundingClientRect().bottom > middle);
+  return [line.dataset.seq, line.getBoundingClientRect().top];
+}"""
+PLACE = """(seq) => document.querySelector(`.msg[data-seq="${seq}"]`).getBoundingClientRect().top"""
+
+
+async def test_older_messages_load_on_scrolling_up_without_a_jump(
+    enter: Enter, server: ServerProcess, room: str
+) -> None:
+    """450 messages: page after page comes in above, what is read stays where it is, each is there once."""
+    said = [f"message {i}\n" + "line\n" * (i % 4) + "end" for i in range(450)]
+    async with peer(server, room) as bob:
+        await bob.say(said)
+    ann = await enter("ann")
+    await expect(ann.messages).to_have_count(100)
+    await ann.at_end()
+
+    beginning = ann.log.get_by_text("This is the beginning of")
+    for loaded in (200, 300, 400, 450):
+        # Measured before and after within the frame in which the page grew: the scroll itself is not the jump.
+        moved = await ann.page.evaluate(
+            f"""async () => {{
+              const log = document.querySelector('#log');
+              const count = () => log.querySelectorAll('.msg').length;
+              log.scrollTop = 300;
+              await new Promise(requestAnimationFrame);
+              const [seq, top] = ({READING})();
+              while (count() < {loaded}) await new Promise(requestAnimationFrame);
+              await new Promise(requestAnimationFrame);
+              return ({PLACE})(seq) - top;
+            }}"""
+        )
+        assert abs(moved) < 1, f"what was read moved by {moved} px"
+    await ann.log.evaluate("log => { log.scrollTop = 0 }")
+    await expect(beginning).to_be_visible()
+    await expect(ann.messages).to_have_count(450)
+    assert await ann.texts() == said
+
+
+async def test_who_reads_back_is_not_moved_by_what_comes(enter: Enter, server: ServerProcess, room: str) -> None:
+    """New messages are counted on a button, which goes to the end and follows from there."""
+    async with peer(server, room) as bob:
+        await bob.say(f"message {i}" for i in range(60))
+        ann = await enter("ann")
+        await expect(ann.messages).to_have_count(60)
+        await expect(ann.jump).to_be_hidden()
+        await ann.page.evaluate("() => { document.querySelector('#log').scrollTop = 400 }")
+        await expect(ann.jump).to_have_text("Jump to latest")
+        seq, top = await ann.page.evaluate(READING)
+        await bob.say(["new one", "new two", "new three"])
+        await expect(ann.page.get_by_role("button", name="3 new messages")).to_be_visible()
+        assert await ann.page.evaluate(PLACE, seq) == top
+
+        await ann.page.get_by_role("button", name="3 new messages").click()
+        await expect(ann.jump).to_be_hidden()
+        await ann.at_end()
+        await expect(ann.log.get_by_role("separator", name="New messages")).to_be_visible()
+        await bob.say(["and one more"])
+        await expect(ann.message("and one more")).to_be_in_viewport()
+        await ann.at_end()
+
+
+async def test_at_the_end_the_log_follows(enter: Enter, server: ServerProcess, room: str) -> None:
+    """What comes is in sight; what I say brings me back to the end; a smaller window stays at the end."""
+    ann = await enter("ann")
+    async with peer(server, room) as bob:
+        await bob.say(f"message {i}" for i in range(80))
+    await expect(ann.messages).to_have_count(80)
+    await expect(ann.message("message 79")).to_be_in_viewport()
+    await ann.page.set_viewport_size({"width": 900, "height": 400})
+    await ann.at_end()
+    await ann.page.evaluate("() => { document.querySelector('#log').scrollTop = 0 }")
+    await expect(ann.jump).to_be_visible()
+    await ann.say("mine")
+    await expect(ann.message("mine")).to_be_in_viewport()
+    await ann.at_end()
+
+
+async def test_a_long_session_keeps_a_bounded_page(enter: Enter, server: ServerProcess, room: str) -> None:
+    """Of thousands of messages the newest stay in the page; the older ones come back on scrolling up."""
+    ann = await enter("ann")
+    async with peer(server, room) as bob:
+        await bob.say(f"message {i}" for i in range(1600))
+    await expect(ann.message("message 1599")).to_be_in_viewport()
+    count = await ann.messages.count()
+    assert 500 <= count <= 1000
+    await ann.page.evaluate("() => { document.querySelector('#log').scrollTop = 0 }")
+    await expect(ann.messages).not_to_have_count(count)
+    texts = await ann.texts()
+    assert texts == [f"message {i}" for i in range(1600 - len(texts), 1600)]
+
+
+async def test_days_are_told_apart(enter: Enter, server: ServerProcess, room: str, new_page: object) -> None:
+    """Yesterday's messages stand under yesterday."""
+    ann = await enter("ann")
+    await ann.say("said today")
+    await ann.delivered("said today")
+    tomorrow = await enter("bob")
+    await tomorrow.page.clock.install()
+    await tomorrow.page.clock.set_system_time(await ann.page.evaluate("Date.now() + 24 * 3600 * 1000"))
+    await tomorrow.page.reload()
+    await _read_all(tomorrow, 1)
+    await expect(tomorrow.log.get_by_role("separator", name="Yesterday")).to_be_visible()
+
+
+async def _read_all(chat: ChatPage, count: int) -> None:
+    await chat.connected()
+    await expect(chat.messages).to_have_count(count)

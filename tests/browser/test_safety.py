@@ -1,0 +1,81 @@
+"""Nothing that somebody else wrote is ever more than text, and the page talks to its own server alone."""
+
+from urllib.parse import urlsplit
+
+from playwright.async_api import Request, expect
+
+from tests.browser.chat_page import Enter, new_room
+from tests.support.browser import Pages
+from tests.support.server import ServerProcess
+
+MARKUP = '"><img src=x onerror=window.hit=1><script>window.hit=1</script>'
+NAME = "<img src=x onerror=hit=1>"
+ROOM = "<svg onload=hit=1> &amp; "
+# Made by the client's own code; everything else in a log would be somebody's markup.
+OWN_ELEMENTS = {"div", "span", "time", "bdi", "a", "button", "svg", "path", "strong"}
+
+
+async def test_markup_is_text_in_every_field(enter: Enter) -> None:
+    """A name, a room, a message, a notice, the list of people, the title and the address: shown as written."""
+    room = f"{ROOM}{new_room()}"
+    ann = await enter("ann", room=room)
+    eve = await enter(NAME, room=room)
+    await expect(ann.notices).to_have_text([f"{NAME} came in"])
+    await eve.say(MARKUP, "<b>bold?</b>", "javascript:window.hit=1", "`${window.hit=1}` {{1+1}}")
+    await expect(ann.messages).to_have_count(4)
+    for chat in (ann, eve):
+        assert await chat.texts() == [MARKUP, "<b>bold?</b>", "javascript:window.hit=1", "`${window.hit=1}` {{1+1}}"]
+        await expect(chat.page.get_by_role("heading", level=1)).to_have_text(room)
+        await expect(chat.page).to_have_title(f"{room} · Parley")
+        await expect(chat.people).to_have_count(2)
+        tags = await chat.page.evaluate(
+            "[...document.querySelectorAll('#log *, #sidebar ul *, #me *')].map((each) => each.localName)"
+        )
+        assert set(tags) - OWN_ELEMENTS == {"li"}
+        assert await chat.page.evaluate("window.hit") is None
+    await expect(ann.messages.first.locator(".name")).to_have_text(NAME)
+    await expect(ann.people.filter(has_text=NAME)).to_have_count(1)
+    await eve.page.close()
+    await ann.say("gone?")
+    await expect(ann.notices.last).to_have_text(f"{NAME} left", timeout=15_000)
+
+
+async def test_text_cannot_reach_out_of_its_message(enter: Enter) -> None:
+    """Direction overrides, right-to-left names and endless words stay where they are."""
+    ann = await enter("ann")
+    eve = await enter("שלום abc")
+    await eve.say("\u202eevil\u202d reversed", "מה שלומך?", "w" * 2000, "\u0301" * 500 + "zalgo")
+    await expect(ann.messages).to_have_count(4)
+    assert await ann.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    isolated = "getComputedStyle(document.querySelector('.msg .name')).unicodeBidi"
+    assert await ann.page.evaluate(isolated) == "isolate"
+    assert await ann.log.locator(".text[dir=auto]").count() == 4
+    await expect(ann.message("מה שלומך?").locator(".text")).to_have_css("direction", "rtl")
+
+
+async def test_the_page_asks_nobody_but_its_server(enter: Enter, server: ServerProcess, new_page: Pages) -> None:
+    """No request leaves, whatever is talked about: not even for a link's picture."""
+    page = await new_page()
+    hosts: set[str | None] = set()
+
+    def note(request: Request) -> None:
+        hosts.add(urlsplit(request.url).netloc)
+
+    page.on("request", note)
+    await page.goto(f"{server.http_url}/client.html?r={new_room()}&u=ann")
+    await expect(page.get_by_role("status", name="Connection")).to_have_text("Connected")
+    await page.get_by_role("textbox", name="Message").fill("https://example.com/a.png")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("link", name="https://example.com/a.png")).to_be_visible()
+    assert hosts == {urlsplit(server.http_url).netloc}
+
+
+async def test_the_policy_of_the_page_is_strict(server: ServerProcess, new_page: Pages) -> None:
+    """The server allows the page nothing but its own files, and the page needs nothing more."""
+    page = await new_page()
+    response = await page.goto(f"{server.http_url}/client.html")
+    assert response is not None
+    policy = (await response.all_headers())["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    await expect(page.get_by_role("button", name="Enter")).to_be_visible()
+    assert await page.evaluate("document.querySelectorAll('[style], script:not([src])').length") == 0

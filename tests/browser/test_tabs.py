@@ -1,0 +1,90 @@
+"""A tab is a person: whatever browsers copy between tabs, two never speak as one."""
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.chat_page import ChatPage, Enter, Wire
+
+WITHOUT_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })"
+
+
+async def test_two_people_in_two_tabs_of_one_browser(enter: Enter, wire: Wire) -> None:
+    """Each tab has its own identity and outbox, before and after a reload."""
+    wire.to_server = lambda frame, _: None if frame["type"] == "message" else frame
+    ann = await enter("ann", wire=wire)
+    bob = await enter("bob", beside=ann)
+    assert await ann.identity() != await bob.identity()
+
+    await ann.say("from ann, not sent yet")
+    await expect(ann.messages).to_have_count(1)
+    assert await bob.outbox() == []
+    await bob.page.reload()
+    await bob.say("from bob")
+    await bob.delivered("from bob")
+    await expect(bob.message("from ann, not sent yet")).to_have_count(0)
+
+    wire.to_server = lambda frame, _: frame
+    await ann.page.reload()
+    await ann.delivered("from ann, not sent yet")
+    await expect(bob.message("from ann, not sent yet").locator(".name")).to_have_text("ann")
+    await expect(ann.message("from bob").locator(".name")).to_have_text("bob")
+
+
+@pytest.mark.parametrize("locks", [True, False], ids=["web locks", "plain http, no web locks"])
+async def test_a_duplicated_tab_is_somebody_else(enter: Enter, wire: Wire, locks: bool) -> None:
+    """The copy of a tab (`sessionStorage` and all) gets an identity of its own and an empty outbox, and says so."""
+    wire.to_server = lambda frame, _: None if frame["type"] == "message" else frame
+    ann = await enter("ann", wire=wire)
+    if not locks:
+        await ann.page.context.add_init_script(WITHOUT_LOCKS)
+        await ann.page.reload()
+        await ann.connected()
+        assert await ann.page.evaluate("navigator.locks === undefined")
+    await ann.say("mine alone")
+    await expect(ann.messages).to_have_count(1)
+    who = await ann.identity()
+
+    copy = ChatPage(await _duplicate(ann.page))
+    await expect(copy.page.get_by_text("This tab is a copy of another one")).to_be_visible()
+    await expect(copy.page.get_by_label("Your name")).to_have_value("ann")
+    assert await copy.outbox() == []
+    await copy.page.keyboard.press("Enter")
+    await copy.connected()
+    assert await copy.identity() != who
+    assert await ann.identity() == who
+    assert [entry["content"] for entry in await ann.outbox()] == ["mine alone"]
+
+    wire.to_server = lambda frame, _: frame
+    await ann.page.reload()
+    await ann.delivered("mine alone")
+    assert await ann.identity() == who
+    await expect(copy.message("mine alone")).to_have_count(1)
+    assert await copy.texts() == ["mine alone"]
+
+
+async def test_going_in_under_another_name_sends_nothing_in_it(enter: Enter, wire: Wire) -> None:
+    """What ann wrote and did not get sent is not bob's: it stays, and bob decides."""
+    wire.to_server = lambda frame, _: None if frame["type"] == "message" else frame
+    ann = await enter("ann", wire=wire)
+    await ann.say("a secret of ann")
+    await expect(ann.messages).to_have_count(1)
+    await ann.page.get_by_role("button", name="Leave", exact=True).click()
+    wire.to_server = lambda frame, _: frame
+    await ann.page.get_by_label("Your name").fill("bob")
+    await ann.page.get_by_role("button", name="Enter", exact=True).click()
+    await ann.connected()
+    await expect(ann.message("a secret of ann").get_by_text("Written as ann.")).to_be_visible()
+    await ann.say("I am bob")
+    await ann.delivered("I am bob")
+    await ann.message("a secret of ann").get_by_role("button", name="Discard").click()
+    await expect(ann.messages).to_have_count(1)
+    assert await ann.outbox() == []
+
+
+async def _duplicate(page: Page) -> Page:
+    """As a browser duplicates a tab: the new one starts with a copy of the `sessionStorage`."""
+    async with page.expect_popup() as popup:
+        await page.evaluate("window.open(location.href, '_blank')")
+    copy = await popup.value
+    assert await copy.evaluate("sessionStorage.length") > 0
+    return copy

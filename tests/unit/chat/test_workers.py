@@ -1,0 +1,414 @@
+"""The way to storage: order, bounds, and what becomes of a write when storage is away, refuses, or breaks."""
+
+import logging
+
+import pytest
+
+from chat.chat import Chat
+from chat.workers import PAUSE_SECONDS, PoolLimits
+from storage import InsertMessage, InsertRoom, Write
+from tests.support.chatting import FaultyRepository, Person, chatting
+from tests.support.virtual import passes
+
+
+def contents(batch: list[Write]) -> list[str]:
+    return [write.message.content for write in batch if isinstance(write, InsertMessage)]
+
+
+async def test_a_room_is_stored_before_its_first_message_and_once(chat: Chat, repository: FaultyRepository) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    assert not repository.batches
+    ann.say("one")
+    ann.say("two")
+    await passes()
+    writes = [write for batch in repository.batches for write in batch]
+    assert [type(write) for write in writes] == [InsertRoom, InsertMessage, InsertMessage]
+
+
+async def test_writes_of_a_room_keep_their_order_in_bounded_batches(repository: FaultyRepository) -> None:
+    async with chatting(repository, pool=PoolLimits(workers=1, batch=7)) as chat:
+        ann = Person(chat, "ann", "general")
+        await passes()
+        for number in range(40):
+            ann.say(f"{number}", f"{number}")
+        await passes()
+        assert [len(batch) for batch in repository.batches] == [7, 7, 7, 7, 7, 6]
+        assert [content for batch in repository.batches for content in contents(batch)] == [*map(str, range(40))]
+        assert await repository.stored() == [*map(str, range(40))]
+
+
+async def test_one_batch_at_a_time_and_what_waits_goes_together(chat: Chat, repository: FaultyRepository) -> None:
+    repository.hold("write")
+    ann = Person(chat, "ann", "general")
+    await passes()
+    ann.say("first")
+    await passes()
+    for number in range(30):
+        ann.say(f"{number}")
+        await passes()
+    assert len(repository.batches) == 1
+    repository.go("write")
+    await passes()
+    assert [len(batch) for batch in repository.batches] == [2, 30]
+    assert repository.most_writing == 1
+
+
+async def test_rooms_spread_over_workers_which_do_not_wait_for_each_other(repository: FaultyRepository) -> None:
+    async with chatting(repository, pool=PoolLimits(workers=4)) as chat:
+        ann = Person(chat, "ann")
+        repository.hold("write")
+        for number in range(40):
+            ann.send("join", room=f"room {number}")
+            await passes()
+            ann.say("hi", f"{number}", room=f"room {number}")
+        await passes()
+        assert repository.most_writing == 4
+        rooms = chat.hub.rooms.values()
+        assert {chat.pool.of(room).name for room in rooms} == {f"worker-{number}" for number in range(4)}
+        assert all(chat.pool.of(room) is chat.pool.of(room) for room in rooms)
+        repository.go("write")
+        await passes()
+        assert len(ann.acked()) == 40
+
+
+# --- bounds ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pool", "taken"),
+    [
+        pytest.param(PoolLimits(workers=1, queue_messages=20), 9, id="half of the count for one room"),
+        pytest.param(PoolLimits(workers=1, queue_bytes=30_000), 9, id="half of the bytes for one room"),
+    ],
+)
+async def test_a_full_queue_refuses_before_anything_is_shown(
+    repository: FaultyRepository, pool: PoolLimits, taken: int
+) -> None:
+    async with chatting(repository, pool=pool) as chat:
+        repository.hold("write")
+        ann = Person(chat, "ann", "general")
+        await passes(2)
+        for number in range(30):
+            ann.say("x" * 1000, f"{number}")
+        await passes()
+        assert len(ann.heard()) == taken
+        errors = ann.errors()
+        assert set(errors.values()) == {"overloaded"}
+        assert list(errors) == [f"{number}" for number in range(taken, 30)]
+        assert all(frame["retry_after"] > 0 and frame["retryable"] for frame in ann.of("error"))
+        repository.go("write")
+        await passes()
+        assert list(ann.acked()) == [f"{number}" for number in range(taken)]
+        assert not ann.of("retracted")
+        ann.say("again", "0 again")
+        await passes()
+        assert "0 again" in ann.acked()
+
+
+async def test_one_room_leaves_half_of_the_queue_to_the_others(repository: FaultyRepository) -> None:
+    async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=20)) as chat:
+        repository.hold("write")
+        ann = Person(chat, "ann", "loud")
+        for room in ("quiet", "third"):
+            ann.send("join", room=room)
+        await passes(2)
+        for _ in range(30):
+            ann.say("x", "loud", room="loud")
+            ann.say("x", room="loud")
+        assert ann.last("error")["code"] == "overloaded"
+        ann.say("still room for this", "quiet", room="quiet")
+        for number in range(30):
+            ann.say("x", f"third {number}", room="third")
+        await passes()
+        assert 20 <= len(chat.pool) <= 21  # a room's own row may come on top
+        repository.go("write")
+        await passes()
+        assert len(chat.pool) == 0
+        assert await repository.stored("quiet") == ["still room for this"]
+
+
+async def test_who_feeds_a_queue_more_than_half_full_is_not_read_from(repository: FaultyRepository) -> None:
+    async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=20)) as chat:
+        repository.hold("write")
+        ann, ben = Person(chat, "ann", "a"), Person(chat, "ben", "b")
+        await passes(2)
+        for number in range(8):
+            ann.say(f"{number}", room="a")
+        assert ann.connection.reading
+        ben.say("0", room="b")
+        ben.say("1", room="b")
+        assert not ben.connection.reading
+        assert ann.connection.reading
+        ann.say("8", room="a")
+        assert not ann.connection.reading
+        repository.go("write")
+        await passes()
+        assert ann.connection.reading
+        assert ben.connection.reading
+        assert not ann.of("error")
+
+
+async def test_a_pause_ends_after_a_second_at_most(repository: FaultyRepository) -> None:
+    async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=20)) as chat:
+        repository.hold("write")
+        ann = Person(chat, "ann", "a")
+        ann.send("join", room="b")
+        await passes(2)
+        for room in ("a", "b"):
+            for _ in range(6):
+                ann.say("x", room=room)
+        assert not ann.connection.reading
+        await passes(PAUSE_SECONDS - 0.01)
+        assert not ann.connection.reading
+        await passes(0.02)
+        assert ann.connection.reading
+        repository.go("write")
+
+
+async def test_a_paused_session_that_ends_is_read_from_to_its_end(repository: FaultyRepository) -> None:
+    """Its closing handshake must be read."""
+    async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=4)) as chat:
+        repository.hold("write")
+        ann = Person(chat, "ann", "a")
+        await passes(2)
+        ann.say("x", room="a")
+        ann.send("join", room="b")
+        await passes()
+        ann.say("x", room="b")
+        assert not ann.connection.reading
+        ann.disconnect()
+        assert ann.connection.reading
+        repository.go("write")
+        await passes(2)
+
+
+# --- storage away, refusing, breaking --------------------------------------------------------------------------------
+
+
+async def test_what_storage_refuses_is_found_by_halving_and_the_rest_is_stored(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    def refused(write: Write) -> bool:
+        return isinstance(write, InsertMessage) and write.message.content.startswith("bad")
+
+    ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+    await passes(2)
+    repository.refused = refused
+    said = [f"{number}" if number not in (0, 13, 14, 99) else f"bad {number}" for number in range(100)]
+    for number, content in enumerate(said):
+        ann.say(content, f"{number}")
+    await passes()
+    good = [content for content in said if not content.startswith("bad")]
+    assert await repository.stored() == good
+    assert ann.errors() == dict.fromkeys(("0", "13", "14", "99"), "not_stored")
+    assert list(ann.acked()) == good
+    seqs = {frame["id"]: frame["seq"] for frame in ann.of("message")}
+    assert [frame["seq"] for frame in ben.of("retracted")] == [seqs[id] for id in ("0", "13", "14", "99")]
+    assert not ben.of("error")
+    assert chat.counters.refused_rows == 4
+    assert len(repository.batches) < 60
+    assert chat.trouble() is None
+
+
+async def test_a_refused_message_without_an_id_is_told_too(chat: Chat, repository: FaultyRepository) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    repository.refused = lambda write: isinstance(write, InsertMessage)
+    ann.say("no")
+    await passes()
+    assert ann.last("error")["code"] == "not_stored"
+    assert ann.last("retracted")["seq"] == ann.last("message")["seq"]
+
+
+async def test_storage_away_keeps_the_batch_and_says_why(
+    chat: Chat, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ann = Person(chat, "ann", "general")
+    await passes()
+    repository.away = "the disk is full"
+    for number in range(10):
+        ann.say(f"{number}", f"{number}")
+        await passes()
+    assert len(ann.heard()) == 10
+    assert not ann.of("ack", "error")
+    assert chat.trouble() == "the disk is full"
+    tries = repository.calls["write"]
+    await passes(3600)
+    assert 3600 / 5 <= repository.calls["write"] - tries <= 3600 / 2.5 + 10  # backs off, up to a cap of 5 s
+    assert not ann.of("ack", "error", "retracted")
+    repository.away = None
+    await passes(6)
+    assert chat.trouble() is None
+    assert list(ann.acked()) == [*map(str, range(10))]
+    assert await repository.stored() == [*map(str, range(10))]
+    told = [record.message for record in caplog.records if record.name == "chat.workers"]
+    assert len(told) == 2  # once that it is away, once that it is back
+    assert "the disk is full" in told[0]
+
+
+async def test_an_unforeseen_fault_does_not_lose_the_batch(
+    chat: Chat, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    repository.faults["write"] += [ZeroDivisionError("a bug"), TypeError("another")]
+    ann.say("one", "1")
+    await passes(0.01)
+    assert chat.trouble() is not None
+    assert "fault" in str(chat.trouble())
+    await passes(1)
+    assert list(ann.acked()) == ["1"]
+    assert chat.trouble() is None
+    assert await repository.stored() == ["one"]
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_wrong_number_of_answers_is_a_fault_too(chat: Chat, repository: FaultyRepository) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    repository.short_answers = 1
+    ann.say("one", "1")
+    await passes(0.01)
+    assert chat.trouble() is not None
+    assert not ann.acked()
+    await passes(1)
+    assert list(ann.acked()) == ["1"]
+    assert chat.trouble() is None
+
+
+async def test_a_fault_in_telling_does_not_end_the_worker(
+    chat: Chat, repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    ann.say("one", "1")
+    repository.refused = lambda write: isinstance(write, InsertMessage)
+    monkeypatch.setattr(chat.hub, "new_epoch_of", None)  # not callable: what taking a message back runs into
+    await passes()
+    assert "failed" in caplog.text
+    monkeypatch.undo()
+    repository.refused = None
+    ann.say("two", "2")
+    await passes()
+    assert list(ann.acked()) == ["2"]
+    assert len(chat.pool) == 0
+
+
+async def test_one_room_in_trouble_does_not_stop_other_workers(repository: FaultyRepository) -> None:
+    async with chatting(repository, pool=PoolLimits(workers=2)) as chat:
+        ann = Person(chat, "ann")
+        rooms: dict[int, str] = {}
+        for number in range(50):
+            ann.send("join", room=f"room {number}")
+            await passes()
+            worker = chat.hub.rooms[f"room {number}"].record.room_id % 2
+            rooms.setdefault(worker, f"room {number}")
+        repository.faults["write"].append(ZeroDivisionError("a bug"))
+        ann.say("one", "1", room=rooms[0])
+        await passes(0.01)
+        assert not ann.acked()
+        ann.say("two", "2", room=rooms[1])
+        await passes(0.01)
+        assert list(ann.acked()) == ["2"]
+        await passes(2)
+        assert sorted(ann.acked()) == ["1", "2"]
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+async def test_drain_waits_until_everything_is_stored_and_acked(chat: Chat, repository: FaultyRepository) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    for number in range(1200):
+        ann.say(f"{number}", f"{number}")
+    assert await chat.drain(1.0) == 0
+    assert len(ann.acked()) == 1200
+    assert chat.trouble() == "the server is about to stop"
+    ann.say("too late", "late")
+    ann.say("0", "0")
+    await passes()
+    assert ann.errors() == {"late": "shutting_down"}
+    assert "too late" not in ann.heard()
+    assert ann.acked()["0"]
+
+
+async def test_drain_gives_up_at_its_deadline_and_counts(
+    chat: Chat, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    ann.say("stored", "0")
+    await passes()
+    repository.hold("write")
+    for number in range(1, 8):
+        ann.say(f"{number}", f"{number}")
+    before = chat.clock.monotonic()
+    assert await chat.drain(3.0) == 7
+    assert chat.clock.monotonic() - before == pytest.approx(3.0)
+    assert list(ann.acked()) == ["0"]
+    assert "7 messages were not stored within 3.0 s" in caplog.text
+
+
+async def test_a_resend_under_way_when_draining_begins_is_not_posted(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    """Otherwise it would be shown, and neither acked nor counted."""
+    ann = Person(chat, "ann", "general")
+    await passes()
+    repository.hold("find_posted")
+    ann.say("one", "1", resend=True)
+    await passes()
+    assert await chat.drain(1.0) == 0
+    repository.go("find_posted")
+    await passes()
+    assert not ann.heard()
+    assert ann.errors() == {"1": "shutting_down"}
+
+
+async def test_closing_gives_up_what_is_stuck(repository: FaultyRepository) -> None:
+    async with chatting(repository) as chat:
+        ann = Person(chat, "ann", "general")
+        await passes()
+        repository.hold("write")
+        repository.hold("history")
+        ann.say("one", "1")
+        ann.send("history", id="h", room="general")
+        Person(chat, "ben", "general")
+        await passes()
+        assert await chat.close(2.0) == []
+    assert not ann.of("history", "ack")
+
+
+async def test_goodbye_spreads_those_who_come_back(chat: Chat) -> None:
+    people = [Person(chat, room="general") for _ in range(50)]
+    await passes()
+    people[0].say("last words")
+    await chat.drain(1.0)
+    chat.say_goodbye()
+    said = [person.last("goodbye") for person in people]
+    assert {frame["reason"] for frame in said} == {"shutting_down"}
+    assert len({frame["reconnect_after"] for frame in said}) > 25
+    assert all(0 < frame["reconnect_after"] <= 5 for frame in said)
+    for person in people:
+        assert person.types()[-1] == "goodbye"
+        assert person.heard() == ["last words"]
+        assert person.connection.closed is not None
+        assert person.connection.closed.code == 1001
+
+
+async def test_after_a_takeover_everybody_starts_afresh(chat: Chat) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    epoch = chat.hub.epoch
+    chat.taken_over()
+    assert chat.hub.epoch != epoch
+    assert ann.connection.closed is not None
+    assert ann.connection.closed.code == 4002
+    ann.disconnect()
+    ben = Person(chat, "ben")
+    ben.send("join", room="general", since=0, epoch=epoch)
+    await passes()
+    assert ben.last("joined")["recovered"] is False
