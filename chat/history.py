@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from msgspec import Struct
 
+from chat.context import RETRY_AFTER, Context
 from model.commands import ReadHistory
 from model.errors import ParleyError
 from model.message import Message
 from model.room import RoomRecord
 from utils.words import cut_words
-
-if TYPE_CHECKING:
-    from chat.context import Context
 
 
 class Page(Struct, frozen=True):
@@ -59,5 +55,7 @@ async def _record(chat: Context, name: str) -> RoomRecord | None:
     room = chat.hub.rooms.get(name)
     if room is None:
         return await chat.ask(chat.repository.find_room(name))
+    if room.unsettled and chat.pool.of(room).trouble is not None:
+        raise ParleyError("unavailable", retry_after=RETRY_AFTER)  # it would only wait for its time-out
     await chat.ask(room.written())
     return room.record

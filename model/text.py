@@ -47,7 +47,7 @@ def check_name(name: str, field: str) -> str:
     """
     if name.isascii() and name.isprintable() and 0 < len(name) <= NAME_CHARS and name[0] != " " != name[-1]:
         return name
-    clean = unicodedata.normalize("NFC", name).strip()
+    clean = unicodedata.normalize("NFC", name).strip(" ")
     if not clean:
         raise ParleyError("bad_field", f"{field} is empty", field=field)
     if len(clean) > NAME_CHARS:

@@ -41,7 +41,7 @@ def common_frames(data: bytes | bytearray, start: int, limit: int) -> tuple[list
 
 
 def frame_end(data: bytes | bytearray, start: int, limit: int) -> int | None:
-    """Where the frame that begins at ``start`` ends, None when it is not all there yet.
+    """Where the frame that begins at ``start`` ends, which may be behind ``data``; None when its head is not there yet.
 
     A frame that says it is longer than ``limit`` ends, for this purpose, with ``data``: the library refuses it by its
     head, and reads nothing after that.
@@ -59,4 +59,4 @@ def frame_end(data: bytes | bytearray, start: int, limit: int) -> int | None:
         head += extended
     if length > limit:
         return len(data)
-    return start + head + length if size >= head + length else None
+    return start + head + length

@@ -54,6 +54,7 @@ class WebSocketConnection(asyncio.Protocol):
         "_shared",
         "_silent_beats",
         "_transport",
+        "_wanted",
         "write",
     )
 
@@ -63,6 +64,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._session: Session | None = None
         self._library: ServerProtocol | None = None
         self._rest: bytearray | None = None  # of a frame that is not all there yet
+        self._wanted = 0  # its size, as far as that is known
         self._fragments: list[BytesLike] | None = None
         self._closing = False
         self._heard = True  # something came since the last heartbeat
@@ -109,6 +111,8 @@ class WebSocketConnection(asyncio.Protocol):
             return
         if self._rest is not None:
             self._rest += data
+            if len(self._rest) < self._wanted:
+                return
             data, self._rest = self._rest, None
         position = 0
         if self._library is None or self._library.current_size is None:
@@ -197,8 +201,9 @@ class WebSocketConnection(asyncio.Protocol):
                 self._await_close(data[position:])
                 return
             end = frame_end(data, position, limit)
-            if end is None:
+            if end is None or end > len(data):
                 self._rest = bytearray(data[position:])
+                self._wanted = 0 if end is None else end - position
                 return
             library.receive_data(data[position:end])
             for event in library.events_received():

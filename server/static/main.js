@@ -27,8 +27,7 @@ const session = new Session({ transport, store, onChange: schedule });
 // --- what a person does ------------------------------------------------------------------------------------------------
 
 const entry = new EntryView((name, room) => {
-  rememberName(name);
-  session.start(name, [], room);
+  start(name, [], room);
   remember();
   wantsFocus = true;
 });
@@ -58,9 +57,7 @@ const sidebar = new Sidebar({
     remember();
   },
   quit: () => {
-    const room = session.active?.name ?? "";
     session.quit();
-    open(session.name, room);
   },
   link,
 });
@@ -98,7 +95,7 @@ function render() {
   scheduled = false;
   const room = session.active;
   const chatting = room !== null && session.refused === null;
-  if (!chatting && document.body.dataset.view === "chat") open(session.name, session.refused ? lastRoom : "");
+  if (!chatting && document.body.dataset.view === "chat") open(typedName, lastRoom);
   document.body.dataset.view = chatting ? "chat" : "entry";
   entry.refuse(session.refused);
   alerts.render(session.alerts);
@@ -134,6 +131,13 @@ function remember() {
   if (room && link(room) !== location.href) history.pushState(null, "", link(room));
 }
 
+/** @param {string} name @param {string[]} rooms @param {string} active */
+function start(name, rooms, active) {
+  typedName = name;
+  rememberName(name);
+  session.start(name, rooms, active);
+}
+
 /** @param {string} name @param {string} room */
 function open(name, room) {
   document.body.dataset.view = "entry";
@@ -141,6 +145,7 @@ function open(name, room) {
 }
 
 const title = /** @type {Element} */ (document.querySelector("title"));
+let typedName = "";
 let lastRoom = "";
 let wantsFocus = false; // what is not drawn yet cannot have it
 
@@ -152,8 +157,7 @@ function begin() {
   const room = clean(asked.get("r")) || saved?.active || "";
   if (copied) session.alert("This tab is a copy of another one, so you are somebody new in it.");
   if (!name || !room || (!asked.get("u") && !saved?.active)) return open(name || rememberedName(), room || "general");
-  rememberName(name);
-  session.start(name, saved?.names ?? [], room);
+  start(name, saved?.names ?? [], room);
   history.replaceState(null, "", link(room));
   wantsFocus = true;
   return undefined;

@@ -193,7 +193,7 @@ export class Session {
     if (state.name !== "open") this.#offline();
     if (state.name === "stopped" && state.code !== 1000) {
       const text = this.#complaint ? sentence(this.#complaint) : closeSentence(state.code ?? 0, state.reason ?? "");
-      if (state.code === 4102) this.refused = { field: "name", text };
+      if (state.code === 4102) this.#refuseName(text);
       else this.alert(text);
     }
     if (state.name === "connecting") this.#complaint = null;
@@ -220,6 +220,7 @@ export class Session {
     const room = asked?.room ?? this.rooms.get(frame.room);
     if (frame.type === "welcome") this.#onWelcome(frame);
     else if (frame.type === "error") this.#onError(frame, asked);
+    else if (frame.type === "pong" && asked?.type === "name") this.#identify();
     else if (frame.type === "goodbye") this.transport.comeBackAfter(Number(frame.reconnect_after) || 0);
     else if (frame.type === "ack") for (const item of frame.ids) this.delivery.onAck(item.id);
     else if (room && this.rooms.has(room.name)) this.#onRoomFrame(frame, room, asked?.type);
@@ -260,10 +261,19 @@ export class Session {
     if (frame.limits) this.limits = { ...DEFAULT_LIMITS, ...frame.limits };
     if (frame.heartbeat) this.transport.heartbeat = Math.max(5, frame.heartbeat) * 1000;
     this.delivery.maxFrameBytes = this.limits.max_frame_bytes;
-    if (this.#token && !this.online && this.#guest === null) {
-      this.#guest = frame;
-      this.#ask("hello", undefined, { type: "hello", token: this.#token });
-    } else this.#become(frame);
+    if (frame.id !== undefined) return this.#become(frame);
+    this.#guest = frame;
+    // Another name than asked for: the server's spelling of it, or a stand-in for one that it refuses. Its reason
+    // comes before the answer to anything sent now, and nobody has to see the stand-in enter a room.
+    if (frame.user.name !== this.#name) this.#ask("name", undefined, { type: "ping" });
+    else this.#identify();
+    return undefined;
+  }
+
+  /** Be again who I was, if I was somebody. */
+  #identify() {
+    if (this.#token) this.#ask("hello", undefined, { type: "hello", token: this.#token });
+    else this.#become(this.#guest);
   }
 
   /** From here on I am this principal. @param {any} welcome */
@@ -306,7 +316,8 @@ export class Session {
     } else if (room && asked) this.#onRoomError(error, room, asked.type);
     else {
       this.#complaint = error;
-      if (this.online) this.alert(sentence(error));
+      if (error.field === "u") this.#refuseName(sentence(error));
+      else if (this.online) this.alert(sentence(error));
     }
   }
 
@@ -320,6 +331,13 @@ export class Session {
       if (this.active) this.alert(`${room.name}: ${sentence(error)}`);
       else this.refused = { field: error.field === "room" || error.room ? "room" : "", text: sentence(error) };
     }
+  }
+
+  /** @param {string} text */
+  #refuseName(text) {
+    this.transport.stop();
+    this.#name = "";
+    this.refused = { field: "name", text: text.replace(/^U /, "The name ") };
   }
 
   /** Ask the same again when the server says so, and less often the longer it lasts. */

@@ -1,0 +1,111 @@
+"""Names and contents on their way through both dialects: what is kept, what is made one, what is refused."""
+
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.rawws import NATIVE, RawClient, command, fetch, text
+
+SYSTEMS = ["SYSTEM", "system", "SyStEm", "ＳＹＳＴＥＭ", "S Y S T E M", "S.Y.S.T.E.M", "_system_", "«SYSTEM»", "ⓢⓨⓢⓣⓔⓜ", "𝕊𝕐𝕊𝕋𝔼𝕄", "ſystem"]
+UNSEEN = ["a\u200bb", "\u202eevil", "a\u2066b", "\ufeffann", "a\u00adb", "a\x00b", "a\x1bb", "a\x85b", "a\u2028b", "\u3164", "a\u00a0b"]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+async def test_nobody_is_called_like_the_server(port: int, name: str) -> None:
+    async with await RawClient.open(port, f"/chat?u={quote(name)}") as plain:
+        assert (await plain.message())["sender"] == "SYSTEM"
+        assert await plain.closing() == (4102, "refused")
+    async with await RawClient.open(port, f"/chat?u={quote(name)}", NATIVE) as native:
+        welcome = await native.message()
+        error = await native.message()
+        assert (error["type"], error["code"], error["field"]) == ("error", "reserved_name", "u")
+        assert welcome["user"]["name"].startswith("guest-")
+
+
+@pytest.mark.parametrize("name", UNSEEN, ids=ascii)
+async def test_what_cannot_be_seen_is_in_no_name(port: int, name: str) -> None:
+    for parameter in ("u", "r"):
+        async with await RawClient.open(port, f"/chat?{parameter}={quote(name)}") as plain:
+            await plain.message()
+            assert await plain.closing() == (4102, "refused")
+    async with await RawClient.native(port) as native:
+        native.send(command(type="join", id="j", room=name))
+        await native.refused("bad_field", field="room", id="j")
+    assert (await fetch(port, f"/history?r={quote(name)}")).json()["error"]["field"] == "r"
+
+
+async def test_equal_looking_room_names_are_one_room(port: int) -> None:
+    """NFC and NFD of the same letters, at every door."""
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    async with (
+        await RawClient.native(port, f"/chat?u=ann&r={quote(decomposed)}") as ann,
+        await RawClient.open(port, f"/chat?u=bob&r={quote(composed)}") as bob,
+    ):
+        assert (await ann.expect("joined"))["room"] == composed
+        await bob.message()
+        ann.send(command(type="message", id="m", room=composed, content="one room"))
+        assert (await bob.message())["room"] == composed
+        await ann.expect("ack")
+        assert len((await fetch(port, f"/history?r={quote(decomposed)}")).json()) == 1
+
+
+@pytest.mark.parametrize(
+    "room", ["a/b", "../x", "'; DROP TABLE rooms; --", "<script>", "%00", "a&r=b", "🙂 room", "日本語", "مرحبا", "x" * 64]
+)
+async def test_any_visible_name_is_a_room(port: int, room: str) -> None:
+    async with await RawClient.native(port) as client:
+        client.send(command(type="join", room=room))
+        assert (await client.expect("joined"))["room"] == room
+        client.send(command(type="message", id="m", room=room, content="x"))
+        await client.expect("ack")
+    assert [line["room"] for line in (await fetch(port, f"/history?r={quote(room, safe='')}")).json()] == [room]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<img src=x onerror=alert(1)>",
+        "multi\nline\n\ttabbed",
+        "e\u0301 stays as it came",
+        "👨\u200d👩\u200d👧 and \u202eoverride",
+        "\U0010ffff\ufffe",
+        "'; DROP TABLE messages; --",
+        '{"type":"goodbye"}',
+        "100 % \\ \" '",
+        " spaces around ",
+    ],
+    ids=ascii,
+)
+async def test_a_content_comes_back_as_it_was_sent(port: int, content: str) -> None:
+    async with (
+        await RawClient.native(port, "/chat?u=ann&r=den") as ann,
+        await RawClient.open(port, "/chat?u=bob&r=den") as bob,
+    ):
+        await ann.expect("joined")
+        await bob.message()
+        ann.send(command(type="message", id="m", room="den", content=content))
+        assert (await bob.message())["content"] == content
+        await ann.expect("ack")
+        bob.send(text(content))
+        assert (await ann.expect("message", sender="bob"))["content"] == content
+        assert [line["content"] for line in (await fetch(port, "/history?r=den")).json()] == [content, content]
+
+
+@pytest.mark.parametrize("escape", ["\\ud800", "\\udc00", "\\ud800\\ud800", "\\udc00\\ud800"])
+async def test_half_a_surrogate_pair_is_no_text(port: int, escape: str) -> None:
+    async with await RawClient.native(port, "/chat?u=ann&r=den") as client:
+        await client.expect("joined")
+        client.send(text(f'{{"type":"message","room":"den","content":"{escape}"}}'))
+        await client.refused("bad_json")
+        client.send(text('{"type":"message","room":"den","content":"\\ud83d\\ude00"}'))
+        await client.expect("message", content="😀")
+
+
+async def test_content_is_counted_in_characters(port: int) -> None:
+    """Not in bytes: 4000 emoji are 16000 bytes and fine."""
+    async with await RawClient.open(port, "/chat?u=ann") as client:
+        await client.message()
+        client.send(text("😀" * 4000) + text("😀" * 4001))
+        got = [await client.message(), await client.message()]
+    by_sender = {frame["sender"]: frame["content"] for frame in got}
+    assert by_sender == {"ann": "😀" * 4000, "SYSTEM": "a message has at most 4000 characters"}

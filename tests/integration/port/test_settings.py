@@ -1,0 +1,251 @@
+"""The settings, as an operator gives them: environment, `.env`, command line; each row of the table does what it says."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.settings import SETTINGS
+from tests.integration.port.conftest import Serve
+from tests.support.process import ROOT, free_port, poll_until
+from tests.support.rawws import NATIVE, RawClient, command, fetch, frame
+from tests.support.server import ServerProcess
+
+SECRET = "s3cr3t-w0rd"
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run `main.py` to its end in a folder of its own, with nothing in the environment but what is given."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "main.py"), *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_help_prints_every_setting_with_what_it_takes_and_its_default(tmp_path: Path) -> None:
+    done = run(tmp_path, "--help", PORT="nonsense", COLUMNS="200")
+    assert (done.returncode, done.stderr) == (0, "")
+    for setting in SETTINGS:
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"  {setting.name} ")]
+        assert setting.help in line
+        assert setting.kind in line
+    assert "--host" in done.stdout
+    assert "--port" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "dotenv", "named"),
+    [
+        ((), {"PORT": "65536"}, "", "PORT takes a whole number from 0 to 65535"),
+        (("--port", "http"), {}, "", "PORT takes"),
+        ((), {}, "WORKERS=none\n", "WORKERS takes a whole number from 1 to 64"),
+        ((), {"DATABASE_URL": f"mysql://u:{SECRET}@h/d"}, "", "DATABASE_URL takes postgresql://"),
+        ((), {"SLOW_BYTES_HIGH": "2000", "SLOW_BYTES_LOW": "3000"}, "", "SLOW_BYTES_HIGH takes"),
+    ],
+    ids=["environment", "argument", "file", "password", "two that do not go together"],
+)
+def test_a_wrong_setting_is_one_line_and_status_2(
+    tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], dotenv: str, named: str
+) -> None:
+    (tmp_path / ".env").write_text(dotenv)
+    done = run(tmp_path, *arguments, JWT_SECRET=SECRET, DB_PASS=SECRET, **environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"main.py: {named}")
+    assert SECRET not in line
+
+
+def test_an_unknown_argument_is_status_2(tmp_path: Path) -> None:
+    done = run(tmp_path, "--colour")
+    assert done.returncode == 2
+    assert "--colour" in done.stderr
+
+
+def test_a_taken_port_is_one_line_and_status_1(tmp_path: Path) -> None:
+    with ServerProcess() as server:
+        done = run(tmp_path, PORT=str(server.port), JWT_SECRET=SECRET)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"main.py: cannot listen on HOST 127.0.0.1, PORT {server.port}: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_file_is_read_and_the_environment_wins_and_arguments_win_over_both(tmp_path: Path) -> None:
+    from_file, from_environment, from_argument = free_port(), free_port(), free_port()
+    (tmp_path / ".env").write_text(f"PORT={from_file}\nLOG_LEVEL=error\nALLOWED_ORIGINS=https://only.example\n")
+
+    def port_of(*arguments: str, **environment: str) -> int:
+        log = tmp_path / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, str(ROOT / "main.py"), *arguments],
+                cwd=tmp_path,
+                env={"LOG_LEVEL": "info", **environment},
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            poll_until(lambda: b"listening on" in log.read_bytes(), timeout=20, what="the server says where it listens")
+        finally:
+            process.terminate()
+            assert process.wait(20) == 0
+        return int(log.read_text().split("listening on http://127.0.0.1:")[1].split(",")[0])
+
+    assert port_of() == from_file
+    assert port_of(PORT=str(from_environment)) == from_environment
+    assert port_of("--port", str(from_argument), PORT=str(from_environment)) == from_argument
+
+
+async def test_a_running_server_keeps_its_secrets_and_stops_on_sigterm() -> None:
+    """A password appears nowhere in the log, though the database cannot be reached."""
+    env = {"DB_NAME": "nothing", "DB_HOST": "127.0.0.1", "DB_PORT": "1", "DB_PASS": SECRET, "JWT_SECRET": SECRET}
+    async with ServerProcess({**env, "LOG_LEVEL": "debug"}) as server:
+        assert (await fetch(server.port, "/ready")).status == 503
+        async with await RawClient.open(server.port, headers=NATIVE) as client:
+            await client.expect("welcome")
+            server.terminate()
+            await client.expect("goodbye")
+            assert await client.closing() == (1001, "going away")
+            client.send_close(1001)
+            assert await client.rest() == b""
+        assert await asyncio.to_thread(server.wait) == 0
+        log = server.log_text()
+    assert SECRET not in log
+    assert "Traceback" not in log
+
+
+async def test_without_a_jwt_secret_there_is_a_warning_and_tokens_end_with_the_process() -> None:
+    async with ServerProcess() as server:
+        assert "JWT_SECRET" in server.log_text()
+        async with await RawClient.open(server.port, headers=NATIVE) as client:
+            token = (await client.expect("welcome"))["token"]
+        server.terminate()
+        assert await asyncio.to_thread(server.wait) == 0
+        await asyncio.to_thread(server.start)
+        async with await RawClient.native(server.port) as client:
+            client.send(command(type="hello", token=token))
+            await client.refused("unauthorized")
+
+
+# --- what the rows do ------------------------------------------------------------------------------------------------
+
+
+async def test_limits_are_announced_as_they_are_set(serve: Serve) -> None:
+    server = await serve(
+        MAX_FRAME_BYTES="5000",
+        MAX_CONTENT_CHARS="77",
+        RATE_LIMIT_MESSAGES="2.5",
+        SESSION_ROOMS="9",
+        RESUME_LIMIT="11",
+        HEARTBEAT="7.5",
+    )
+    async with await RawClient.open(server.port, headers=NATIVE) as client:
+        welcome = await client.expect("welcome")
+    assert welcome["heartbeat"] == 7.5
+    assert welcome["limits"] == {
+        "max_frame_bytes": 5000,
+        "max_content_chars": 77,
+        "messages_per_second": 2.5,
+        "messages_burst": 8,
+        "max_rooms": 9,
+        "resume_limit": 11,
+        "history_limit": 500,
+        "id_chars": 64,
+        "name_chars": 64,
+    }
+
+
+async def test_guests_off_lets_nobody_do_anything_before_hello(serve: Serve) -> None:
+    server = await serve(GUESTS="off")
+    async with await RawClient.open(server.port, headers=NATIVE) as client:
+        client.send(command(type="join", id="j", room="den"))
+        error = await client.message()
+        assert (error["type"], error["code"], error["id"]) == ("error", "unauthorized", "j")
+
+
+async def test_guests_off_refuses_a_guest_token_too(serve: Serve) -> None:
+    """Of the time when guests were let in."""
+    secret = "x" * 40
+    with_guests = await serve(JWT_SECRET=secret)
+    async with await RawClient.open(with_guests.port, headers=NATIVE) as client:
+        token = (await client.expect("welcome"))["token"]
+    without = await serve(JWT_SECRET=secret, GUESTS="off")
+    async with await RawClient.open(without.port, headers=NATIVE) as client:
+        client.send(command(type="hello", token=token))
+        await client.refused("unauthorized")
+
+
+async def test_a_secret_makes_the_same_guest_on_another_server(serve: Serve) -> None:
+    secret = "y" * 40
+    first, second = await serve(JWT_SECRET=secret), await serve(JWT_SECRET=secret)
+    async with await RawClient.open(first.port, "/chat?u=ann", NATIVE) as client:
+        welcome = await client.expect("welcome")
+    async with await RawClient.native(second.port, "/chat") as client:
+        client.send(command(type="hello", id="h", token=welcome["token"]))
+        assert (await client.expect("welcome", id="h"))["user"] == welcome["user"]
+
+
+async def test_the_guest_role_is_told_in_joined(serve: Serve) -> None:
+    server = await serve(GUEST_ROLE="visitor")
+    async with await RawClient.native(server.port, "/chat?r=den") as client:
+        assert (await client.expect("joined"))["role"] == "visitor"
+
+
+async def test_no_rate_limit_at_nought(serve: Serve) -> None:
+    server = await serve(RATE_LIMIT_MESSAGES="0")
+    async with await RawClient.native(server.port, "/chat?r=den") as client:
+        await client.expect("joined")
+        client.send(b"".join(command(type="message", id=str(n), room="den", content="x") for n in range(300)))
+        await client.expect("message", id="299")
+
+
+async def test_memory_keeps_as_many_messages_as_it_is_told(serve: Serve) -> None:
+    server = await serve(MEMORY_MESSAGES="5", ROOM_TAIL="0")
+    async with await RawClient.native(server.port, "/chat?r=den") as client:
+        await client.expect("joined")
+        for number in range(12):
+            client.send(command(type="message", id=str(number), room="den", content=str(number)))
+        await client.expect("message", id="11")
+        kept = [message["content"] for message in (await fetch(server.port, "/history?r=den&limit=500")).json()]
+    assert kept == ["7", "8", "9", "10", "11"]
+
+
+async def test_a_slow_reader_is_cut_off_above_the_mark(serve: Serve) -> None:
+    """By bytes that wait for it in the server; it is told so in the end, when it reads."""
+    server = await serve(SLOW_BYTES_LOW="4096", SLOW_BYTES_HIGH="65536", RATE_LIMIT_MESSAGES="0", CLOSE_SECONDS="30")
+    async with (
+        await RawClient.native(server.port, "/chat?u=slow&r=den") as slow,
+        await RawClient.native(server.port, "/chat?u=ann&r=den") as ann,
+    ):
+        await slow.expect("joined")
+        await ann.expect("joined")
+        slow.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads as well
+        number = 0
+        while not server.chat.counters.slow_members:
+            number += 1
+            ann.send(command(type="message", id=str(number), room="den", content="x" * 4000))
+            await ann.expect("message", id=str(number))
+            assert number < 20_000, "it was never cut off"
+        slow.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert await slow.closing() == (4008, "slow_consumer")
+
+
+async def test_host_is_where_it_listens(serve: Serve) -> None:
+    server = await serve(HOST="127.0.0.2")
+    with pytest.raises(OSError, match="refused|Connect call failed"):
+        await RawClient.connect(server.port)
+
+
+async def test_fractions_of_seconds_are_taken(serve: Serve) -> None:
+    server = await serve(HEAD_SECONDS="0.01", HELLO_SECONDS="0.02", CLOSE_SECONDS="0.03", HEARTBEAT="0.04")
+    async with await RawClient.connect(server.port) as client:
+        assert (await client.reply()).status == 408
+    async with await RawClient.native(server.port) as client:
+        client.send(frame(0x9, b"x"))
+        assert (await client.frame()).opcode in (0x9, 0xA)
