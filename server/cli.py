@@ -10,7 +10,9 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from server.app import serve
@@ -30,6 +32,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = read_settings(os.environ, Path(".env"), host=options.host, port=options.port)
+        if settings.event_loop == "uvloop" and find_spec("uvloop") is None:
+            raise SettingError("EVENT_LOOP takes auto or asyncio, as uvloop is not installed")
     except SettingError as error:
         print(f"main.py: {error}", file=sys.stderr)
         return 2
@@ -43,12 +47,21 @@ def main(arguments: Sequence[str]) -> int:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     try:
-        return asyncio.run(serve(settings))
+        with asyncio.Runner(loop_factory=_loop_factory(settings.event_loop)) as runner:
+            return runner.run(serve(settings))
     except OSError as error:
         print(
             f"main.py: cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}", file=sys.stderr
         )
         return 1
+
+
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    if name == "asyncio" or (name == "auto" and find_spec("uvloop") is None):
+        return asyncio.new_event_loop
+    uvloop = import_module("uvloop")
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 def _raise_file_limit() -> None:

@@ -54,6 +54,13 @@ def _flag(text: str) -> bool:
     ]
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        return words[words.index(text.lower())]
+
+    return read
+
+
 def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
     for origin in origins:
@@ -201,11 +208,18 @@ SETTINGS: tuple[Setting, ...] = (
         "DRAIN_SECONDS", "seconds, above 0", 20.0, "time to store what is queued when stopping", _number(0.01, 3600)
     ),
     Setting(
+        "EVENT_LOOP",
+        "auto, asyncio or uvloop",
+        "auto",
+        "what runs the server; auto is uvloop where it is installed",
+        _one_of("auto", "asyncio", "uvloop"),
+    ),
+    Setting(
         "LOG_LEVEL",
         "debug, info, warning or error",
         "info",
         "how much the log says",
-        lambda text: {"debug": "debug", "info": "info", "warning": "warning", "error": "error"}[text.lower()],
+        _one_of("debug", "info", "warning", "error"),
     ),
 )
 

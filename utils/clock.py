@@ -31,7 +31,7 @@ class SystemClock:
 
 # Formatting the date costs 1 us, and a busy server formats thousands of times a second: the text of the last second is
 # kept, only the microseconds are new.
-_second = -1
+_second_us = -1_000_000
 _prefix = ""
 
 
@@ -41,9 +41,10 @@ def rfc3339(us: int) -> str:
     >>> rfc3339(1_700_000_000_000_007)
     '2023-11-14T22:13:20.000007Z'
     """
-    global _second, _prefix
-    second, micro = divmod(us, 1_000_000)
-    if second != _second:
-        _prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        _second = second
-    return f"{_prefix}.{micro:06d}Z"
+    global _second_us, _prefix
+    micro = us - _second_us
+    if not 0 <= micro < 1_000_000:
+        second, micro = divmod(us, 1_000_000)
+        _prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+        _second_us = us - micro
+    return f"{_prefix}{micro:06d}Z"

@@ -89,6 +89,7 @@ class PostgresRepository:
         self._writers: set[PostgresWriter] = set()
         self._write_troubles: dict[PostgresWriter, str] = {}
         self._reading: set[Connection] = set()
+        self._queueing: set[asyncio.Timeout] = set()
         self._tasks = TaskRegistry()
         self._closed = False
 
@@ -109,8 +110,12 @@ class PostgresRepository:
         self._closed = True
         deadline = asyncio.get_running_loop().time() + self._close_seconds
         self._drop_writers()
+        # Reads under way end now: those that have a connection, and those that wait for one or for its check.
         for connection in self._reading:
             abort(connection)
+        for bound in self._queueing:
+            if not bound.expired():
+                bound.reschedule(0.0)
         for name in await self._tasks.close(self._close_seconds / 2):
             log.error("task %s did not stop", name)
         await self._pool.close(timeout=max(0.1, deadline - asyncio.get_running_loop().time()))
@@ -230,8 +235,12 @@ class PostgresRepository:
         self._check_open()
         deadline = asyncio.get_running_loop().time() + self._read_seconds
         try:
-            async with asyncio.timeout_at(deadline):
-                connection = await self._pool.getconn(timeout=self._read_seconds)
+            async with asyncio.timeout_at(deadline) as bound:
+                self._queueing.add(bound)
+                try:
+                    connection = await self._pool.getconn(timeout=self._read_seconds)
+                finally:
+                    self._queueing.discard(bound)
             self._reading.add(connection)
             try:
                 left = max(0.001, deadline - asyncio.get_running_loop().time())

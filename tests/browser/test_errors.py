@@ -159,6 +159,13 @@ async def test_storage_away_is_said_and_what_is_written_is_kept(
     assert [entry["content"] for entry in await ann.outbox()] == ["kept"]
 
 
+async def test_a_server_without_guests_says_so(start_server: Start, new_page: Pages, room: str) -> None:
+    server = start_server({"JWT_SECRET": SECRET, "GUESTS": "off", "HELLO_SECONDS": "0.2"})
+    ann = ChatPage(await new_page(link(server, room, "ann")))
+    await expect(ann.page.get_by_role("alert")).to_contain_text(["only lets people in who have an account"])
+    await expect(ann.status).to_have_text("Not connected")
+
+
 async def test_a_browser_that_remembers_nothing_is_told_of(enter: Enter) -> None:
     """Storage full or switched off: talking works, and the page says what a reload would cost."""
     ann = await enter("ann")

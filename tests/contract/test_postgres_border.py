@@ -114,6 +114,26 @@ async def test_a_lock_that_is_not_free_in_time(database_url: str) -> None:
     await repository.close()
 
 
+async def test_closing_ends_what_waits_for_a_lock(database_url: str) -> None:
+    """Not when the lock is free, nor when the minute is over."""
+    repository = await open_postgres(database_url, read_seconds=60.0, write_seconds=60.0)
+    where = room()
+    writer = await filled(repository, where)
+    async with await psycopg.AsyncConnection.connect(database_url) as blocker:
+        await blocker.execute(b"LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
+        reading = asyncio.ensure_future(repository.history(where, limit=1))
+        writing = asyncio.ensure_future(writer.write(inserts_more(where, message(where, 1))))
+        waiting = b"SELECT count(*) FROM pg_locks WHERE NOT granted"
+        async with asyncio.timeout(20):
+            while await (await blocker.execute(waiting)).fetchone() != (2,):
+                await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await repository.close()
+            for task in (reading, writing):
+                with pytest.raises(StorageUnavailable):
+                    await task
+
+
 async def ready_again(repository: PostgresRepository, writer: Writer, batch: list[Write]) -> None:
     """Write as a worker does: the same batch until it is stored."""
     async with asyncio.timeout(20):

@@ -3,6 +3,7 @@ is written to it and a repository that can be held, fail, refuse and lose answer
 """
 
 import asyncio
+import itertools
 import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -28,6 +29,7 @@ from utils.clock import Clock
 
 Frame = dict[str, Any]
 START_US = 1_700_000_000_000_000
+_writes = itertools.count()
 
 
 class VirtualClock:
@@ -205,11 +207,16 @@ class CountingDialect:
 
 
 class RecordingConnection:
-    """Notes every write. While `stalled`, what is written stays in its buffer, as when a client does not read."""
+    """Notes every write. While `stalled`, what is written stays in its buffer, as when a client does not read.
+
+    Attributes:
+        order: when each of `writes` was written, among those of all connections.
+    """
 
     def __init__(self, low: int = 256 << 10) -> None:
         self.session: Session | None = None
         self.writes: list[bytes] = []
+        self.order: list[int] = []
         self.reading = True
         self.closed: CloseCode | None = None
         self.stalled = False
@@ -219,6 +226,7 @@ class RecordingConnection:
     def write(self, data: bytes) -> None:
         assert self.closed is None, "written to after its Close frame"
         self.writes.append(data)
+        self.order.append(next(_writes))
         if self.stalled:
             before, self._waiting = self._waiting, self._waiting + len(data)
             if before <= self._low < self._waiting and self.session is not None:
@@ -282,6 +290,13 @@ class Person:
     def frames(self) -> list[Frame]:
         return [frame for data in self.connection.writes for frame in unframe(data)]
 
+    @property
+    def timed(self) -> list[tuple[int, Frame]]:
+        """The frames, each with the time of its write among those of all connections."""
+        connection = self.connection
+        pairs = zip(connection.order, connection.writes, strict=True)
+        return [(order, frame) for order, data in pairs for frame in unframe(data)]
+
     def of(self, *types: str) -> list[Frame]:
         """The frames of these types, in order."""
         return [frame for frame in self.frames if frame["type"] in types]
@@ -307,6 +322,7 @@ class Person:
     def forget(self) -> None:
         """Forget what came so far."""
         self.connection.writes.clear()
+        self.connection.order.clear()
 
     @property
     def token(self) -> str:

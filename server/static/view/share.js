@@ -4,6 +4,7 @@ import { byId, setText } from "./dom.js";
 export class ShareButton {
   #button = byId("share");
   #text = byId("share-text");
+  #said = byId("share-said");
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
 
   /** @param {() => string} address */
@@ -21,8 +22,12 @@ export class ShareButton {
   /** @param {string} text */
   #say(text) {
     setText(this.#text, text);
+    setText(this.#said, text);
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => setText(this.#text, "Copy link"), 2500);
+    this.#timer = setTimeout(() => {
+      setText(this.#text, "Copy link");
+      setText(this.#said, "");
+    }, 2500);
   }
 }
 

@@ -1,0 +1,283 @@
+"""By keyboard, with a screen reader, on a phone, in light and dark, without motion."""
+
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.chat_page import ChatPage, Enter, Wire
+from tests.browser.peer import peer
+from tests.support.browser import Pages
+from tests.support.server import ServerProcess
+
+PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
+
+# WCAG 2.2: contrast of text against what is painted behind it, as the browser computed both.
+CONTRAST = """() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgba = (color) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].map((part, i) => (i < 3 ? part : part / 255));
+  };
+  const over = (top, under) => top.slice(0, 3).map((part, i) => part * top[3] + under[i] * (1 - top[3])).concat(1);
+  const behind = (element) => {
+    const layers = [];
+    for (let each = element; each; each = each.parentElement) layers.push(rgba(getComputedStyle(each).backgroundColor));
+    return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255, 1]);
+  };
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((part) => part / 255).map((p) => (p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const poor = [];
+  for (const element of document.querySelectorAll('body *')) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    const style = getComputedStyle(element);
+    if (!own || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || element.disabled) continue;
+    if (style.clipPath !== 'none' || style.opacity < 1) continue;
+    const back = behind(element);
+    const [a, b] = [light(over(rgba(style.color), back)), light(back)].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) poor.push(`${ratio.toFixed(2)} ${element.className} ${element.textContent.slice(0, 40)}`);
+  }
+  return poor;
+}"""
+
+
+async def test_everything_by_keyboard_alone(server: ServerProcess, new_page: Pages, room: str) -> None:
+    """Go in, talk, read back, go to another room and leave, without a pointer."""
+    page = await new_page(f"{server.http_url}/client.html?r={room}")
+    keys = page.keyboard
+    await expect(page.get_by_label("Your name")).to_be_focused()
+    await keys.type("ann")
+    await keys.press("Enter")
+    ann = ChatPage(page)
+    await expect(ann.box).to_be_focused()
+    await keys.type("hello")
+    await keys.press("Enter")
+    await ann.delivered("hello")
+    await expect(ann.box).to_be_focused()
+
+    async with peer(server, room) as bob:
+        await bob.say(f"message {i}" for i in range(60))
+    await expect(ann.message("message 59")).to_be_in_viewport()
+    await keys.press("PageUp")
+    await expect(ann.jump).to_be_visible()
+    await keys.press("Shift+Tab")
+    await expect(ann.jump).to_be_focused()
+    await keys.press("Enter")
+    await ann.at_end()
+    await ann.log.focus()
+    await keys.press("x")  # typing where nothing takes it writes a message
+    await expect(ann.box).to_be_focused()
+    await expect(ann.box).to_have_value("x")
+
+    await page.get_by_label("Enter another room").focus()
+    await keys.type(f"{room}-b")
+    await keys.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text(f"{room}-b")
+    await expect(ann.box).to_be_focused()
+    await expect(ann.box).to_have_value("")
+    await page.get_by_role("button", name="Leave", exact=True).focus()
+    await keys.press("Enter")
+    await expect(page.get_by_role("button", name="Enter", exact=True)).to_be_focused()
+
+
+async def test_the_focus_can_be_seen_everywhere(enter: Enter) -> None:
+    """Each stop of the Tab key draws something around itself; the first one skips the sidebar."""
+    ann = await enter("ann")
+    await ann.page.keyboard.press("Shift+Tab")  # from the composer, so that the focus is one of the keyboard
+    await ann.page.locator(".skip").focus()
+    await expect(ann.page.get_by_role("link", name="Skip to the message box")).to_be_focused()
+    await expect(ann.page.get_by_role("link", name="Skip to the message box")).to_be_in_viewport()
+    seen = set()
+    for _ in range(20):
+        stop = await ann.page.evaluate(
+            """() => {
+              const at = document.activeElement, ring = (each) => getComputedStyle(each);
+              const outlined = ring(at).outlineStyle !== 'none' && parseFloat(ring(at).outlineWidth) >= 1;
+              const box = at.closest('.composer-box');
+              return [at.id || at.className || at.localName, outlined || Boolean(box) && ring(box).outlineStyle !== 'none'];
+            }"""
+        )
+        if stop[0] in seen or stop[0] == "body":
+            break
+        assert stop[1], f"no visible focus on {stop[0]}"
+        seen.add(stop[0])
+        await ann.page.keyboard.press("Tab")
+    assert {"skip", "room", "new-room-name", "quit", "share", "log", "message"} <= seen
+
+
+async def test_what_a_screen_reader_is_told(enter: Enter) -> None:
+    """Landmarks, names and live regions: the tree that assistive technology sees."""
+    ann = await enter("ann")
+    bob = await enter("bob")
+    await expect(ann.people).to_have_count(2)
+    await bob.say("hello there")
+    await ann.say("hi")
+    await ann.delivered("hi")
+    await expect(ann.page.locator("body")).to_match_aria_snapshot(
+        """
+        - alert "Problems"
+        - link "Skip to the message box"
+        - complementary "Rooms and people":
+          - navigation "Rooms":
+            - heading "Rooms" [level=2]
+            - list:
+              - listitem:
+                - link /room-/
+          - region "People 2":
+            - heading "People 2" [level=2]
+            - list:
+              - listitem: ann you
+              - listitem: bob
+          - button "Leave"
+        - main:
+          - heading /room-/ [level=1]
+          - paragraph: 2 people here
+          - button "Copy link"
+          - status "Copying"
+          - status "Connection": Connected
+          - log /Messages in room-/:
+            - separator "Today"
+            - text: bob came in bob
+            - time: /\\d+:\\d+/
+            - text: hello there You
+            - time: /\\d+:\\d+/
+            - text: hi
+            - img "Sent"
+          - textbox /Message room-/
+          - button "Send" [disabled]
+        """
+    )
+    await expect(ann.log).to_have_attribute("aria-live", "polite")
+    await expect(ann.log).to_have_attribute("aria-relevant", "additions")
+    await expect(ann.log).to_have_attribute("tabindex", "0")
+    assert await ann.page.evaluate("document.documentElement.lang") == "en"
+
+
+async def test_history_is_not_read_out(enter: Enter, server: ServerProcess, room: str) -> None:
+    """While a page of old messages is put in, the log is no live region; new ones are announced again after it."""
+    async with peer(server, room) as bob:
+        await bob.say(f"message {i}" for i in range(150))
+    ann = await enter("ann")
+    await expect(ann.messages).to_have_count(100)
+    await ann.page.evaluate(
+        """() => {
+          const log = document.querySelector('#log');
+          window.loud = 0;
+          new MutationObserver((changes) => {
+            if (log.getAttribute('aria-live') === 'polite') window.loud += changes.flatMap((each) => [...each.addedNodes]).length;
+          }).observe(document.querySelector('#lines'), { childList: true });
+          log.scrollTop = 0;
+        }"""
+    )
+    await expect(ann.messages).to_have_count(150)
+    assert await ann.page.evaluate("window.loud") == 0
+    await expect(ann.log).to_have_attribute("aria-live", "polite")
+
+
+async def test_a_tick_is_not_a_new_message_for_a_screen_reader(enter: Enter, wire: Wire) -> None:
+    """From written to acked a message stays one element: it is read once."""
+    ann = await enter("ann", wire=wire)
+    await ann.page.evaluate(
+        """() => {
+          window.added = 0;
+          new MutationObserver((changes) => {
+            for (const { addedNodes } of changes) for (const node of addedNodes) window.added += node.classList.contains('msg');
+          }).observe(document.querySelector('#lines'), { childList: true });
+        }"""
+    )
+    await ann.say("once")
+    await ann.delivered("once")
+    assert await ann.page.evaluate("window.added") == 1
+
+
+async def test_on_a_phone(enter: Enter) -> None:
+    """Nothing is wider than the screen, whatever is written; rooms and people are a drawer."""
+    ann = await enter("ann the third of that name, of somewhere", **PHONE)
+    bob = await enter("bob")
+    await bob.say("w" * 300, "https://example.com/" + "path/" * 60, "short")
+    await expect(ann.message("short")).to_be_in_viewport()
+    await _no_sideways_scroll(ann.page)
+    assert await ann.log.evaluate("log => log.scrollWidth <= log.clientWidth")
+
+    sidebar = ann.page.get_by_role("complementary", name="Rooms and people")
+    menu = ann.page.get_by_role("button", name="Rooms and people")
+    await expect(sidebar).to_be_hidden()
+    await expect(menu).to_have_attribute("aria-expanded", "false")
+    await menu.click()
+    await expect(ann.people).to_have_count(2)
+    await expect(sidebar).to_be_in_viewport(ratio=1)
+    await expect(ann.page.get_by_role("button", name="Close")).to_be_focused()
+    await expect(ann.page.locator("#main")).to_have_attribute("inert", "")
+    await _no_sideways_scroll(ann.page)
+    await ann.page.keyboard.press("Escape")
+    await expect(sidebar).to_be_hidden()
+    await expect(menu).to_be_focused()
+
+    await ann.page.set_viewport_size({"width": 320, "height": 300})  # a keyboard takes the rest
+    await expect(ann.box).to_be_in_viewport()
+    await expect(ann.message("short")).to_be_in_viewport()
+    await _no_sideways_scroll(ann.page)
+
+
+async def test_targets_are_big_enough_to_touch(enter: Enter) -> None:
+    """24 by 24 CSS pixels at least (WCAG 2.2, target size)."""
+    ann = await enter("ann", **PHONE)
+    await ann.page.get_by_role("button", name="Rooms and people").click()
+    small = await ann.page.evaluate(
+        """() => [...document.querySelectorAll('button, a.room, textarea, input')]
+          .filter((each) => each.checkVisibility())
+          .map((each) => [each.id || each.className, each.getBoundingClientRect()])
+          .filter(([, box]) => box.width < 24 || box.height < 24).map(([name]) => name)"""
+    )
+    assert small == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_text_can_be_read_in_light_and_dark(
+    enter: Enter, server: ServerProcess, new_page: Pages, wire: Wire, scheme: str
+) -> None:
+    """WCAG AA, 4.5 to 1, for every text of every state: form, talk, waiting, failed, alert, banner."""
+    form = await new_page(f"{server.http_url}/client.html", color_scheme=scheme)
+    await form.get_by_role("button", name="Enter").click()
+    await expect(form.get_by_text("Choose a name")).to_be_visible()
+    assert await form.evaluate(CONTRAST) == []
+
+    ann = await enter("ann", wire=wire, color_scheme=scheme, reduced_motion="reduce")
+    background = await ann.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    red = int(re.findall(r"\d+", background)[0])
+    assert red > 200 if scheme == "light" else red < 60
+    for name in ("bob", "carla", "dmitri", "eve", "fatima"):
+        async with peer(server, ann.page.url.split("r=")[1], name) as someone:
+            await someone.say([f"I am {name}, see https://example.com"])
+    await ann.say("mine")
+    await ann.delivered("mine")
+    await ann.page.evaluate("dispatchEvent(new Event('blur'))")
+    assert await ann.page.evaluate(CONTRAST) == []
+
+    wire.refuse = True
+    await wire.cut()
+    await ann.say("waiting")
+    await expect(ann.page.locator("#banner")).to_be_visible()
+    assert await ann.page.evaluate(CONTRAST) == []
+    await wire.cut(4103, "flood")
+    await ann.box.fill("x" * 4010)
+    await ann.box.press("Enter")
+    await expect(ann.page.get_by_text("10 characters too long")).to_be_visible()
+    assert await ann.page.evaluate(CONTRAST) == []
+
+
+async def test_no_motion_for_those_who_want_none(enter: Enter) -> None:
+    ann = await enter("ann", reduced_motion="reduce")
+    await ann.say("still")
+    await ann.delivered("still")
+    moving = "document.getAnimations().length + [...document.querySelectorAll('*')].filter((each) => getComputedStyle(each).animationName !== 'none').length"
+    assert await ann.page.evaluate(moving) == 0
+
+
+async def _no_sideways_scroll(page: Page) -> None:
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth && scrollX === 0")

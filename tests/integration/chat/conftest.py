@@ -1,0 +1,45 @@
+"""The real server over real sockets, in the test's own loop, on both kinds of storage."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from server.app import Server
+from server.settings import Settings
+from tests.contract.records import until
+
+Serve = Callable[..., Awaitable[Server]]
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def storage(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The part of the environment that chooses the storage; a test that has it runs on both."""
+    if request.param == "memory":
+        return {}
+    return {"DATABASE_URL": request.getfixturevalue("database_url")}
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Start servers: `await serve(HEARTBEAT="0.1", **storage)`. They are stopped, and must have stored everything."""
+    servers: list[Server] = []
+
+    async def start(**environment: str) -> Server:
+        server = Server(
+            Settings({"PORT": "0", "RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s", "CLOSE_SECONDS": "1", **environment})
+        )
+        servers.append(server)
+        await server.start()
+        await until(lambda: server.chat.trouble() is None)
+        return server
+
+    yield start
+    for server in servers:
+        assert await server.stop() == 0
+    await asyncio.sleep(0)
+
+
+def url(server: Server) -> str:
+    """Where its WebSockets are."""
+    return f"ws://127.0.0.1:{server.port}"

@@ -1,0 +1,129 @@
+"""Coming back over real sockets: exact, in order, paced, while others talk at full speed."""
+
+import asyncio
+
+import pytest
+
+from server.app import Server
+from tests.integration.chat.conftest import Serve, url
+from tests.support.client import Client
+
+MISSED = 300
+
+
+async def talk_without_end(server: Server, stop: asyncio.Event) -> list[int]:
+    """Talk as fast as the server takes it until told to stop. Returns the seqs of what was said."""
+    async with Client(url(server), "talker", "general") as talker:
+        number = 0
+        while not stop.is_set():
+            for _ in range(20):
+                number += 1
+                await talker.say(f"live {number}", f"{number}")
+            await talker.all_acked(f"{number}")
+        await talker.say("end", "end")
+        await talker.all_acked("end")
+        return [frame["seq"] for frame in talker.of("message")]
+
+
+@pytest.mark.parametrize("room_tail", [500, 0, 100], ids=["from the tail", "from storage", "from both"])
+async def test_300_missed_messages_are_exact(serve: Serve, storage: dict[str, str], room_tail: int) -> None:
+    server = await serve(**storage, ROOM_TAIL=str(room_tail))
+    async with Client(url(server), "ann", "general") as ann:
+        ben = await Client(url(server), "ben", "general").open()
+        await ann.say("seen", "seen")
+        await ben.expect("message", content="seen")
+        await ben.abort()
+        for number in range(MISSED):
+            await ann.say(f"{number}", f"{number}")
+        await ann.all_acked(*map(str, range(MISSED)))
+        stop = asyncio.Event()
+        talk = asyncio.create_task(talk_without_end(server, stop))
+        await ann.expect("message", content="live 40")
+        for _ in range(5):
+            async with Client(url(server), "ben", token=ben.token) as back:
+                joined = await back.resume("general", ben.since(), ben.epoch())
+                assert joined["recovered"] is True
+                await back.expect("synced")
+                at = back.frames.index(back.of("synced")[0])
+                replayed = [frame["seq"] for frame in back.frames[:at] if frame["type"] == "message"]
+                assert replayed[-1] == back.frames[at]["head"] == joined["head"]
+                await back.until(lambda frame: frame["type"] == "message", "something live")
+                seqs = [frame["seq"] for frame in back.of("message")]
+                await ann.holds(lambda seqs=seqs: ann.since() >= seqs[-1])  # type: ignore[misc]
+                everything = [frame["seq"] for frame in ann.of("message")]
+                assert seqs == everything[1 : everything.index(seqs[-1]) + 1]
+        stop.set()
+        await talk
+        await ann.expect("message", content="end")
+        last = [frame["seq"] for frame in ann.of("message")]
+        assert last == sorted(set(last))
+
+
+async def test_a_resume_larger_than_what_may_wait_finishes(serve: Serve, storage: dict[str, str]) -> None:
+    """3 MB for a client with a small receive buffer, where 256 KiB may wait: paced, not cut off."""
+    server = await serve(**storage, ROOM_TAIL="50", SLOW_BYTES_LOW="65536", SLOW_BYTES_HIGH="262144")
+    async with Client(url(server), "ann", "general") as ann:
+        async with Client(url(server), "ben", "general") as ben:
+            since, epoch = ben.since(), ben.epoch()
+        for number in range(800):
+            await ann.say(f"{number} ".ljust(4000, "x"), f"{number}")
+            if number % 50 == 49:
+                await ann.all_acked(f"{number}")
+        back = await Client(url(server), token=ben.token, receive_buffer=16384).open()
+        back.stop_reading()
+        await back.send("join", room="general", since=since, epoch=epoch)
+        session = next(s for s in server.chat.hub.sessions if s.user.id == back.of("welcome")[-1]["user"]["id"])
+        async with asyncio.timeout(10):
+            while not session.congested:  # noqa: ASYNC110  # the kernel's buffers fill up
+                await asyncio.sleep(0)
+        assert session.connection.buffered() <= 262144
+        await ann.say("live", "live")
+        await ann.all_acked("live")
+        back.go_on_reading()
+        await back.expect("message", content="live")
+        assert back.heard() == ann.heard()
+        assert server.chat.counters.slow_members == 0
+        await back.close()
+
+
+async def test_more_than_the_limit_is_not_recovered(serve: Serve, storage: dict[str, str]) -> None:
+    server = await serve(**storage, ROOM_TAIL="5", RESUME_LIMIT="20")
+    async with Client(url(server), "ann", "general") as ann, Client(url(server), "ben", "general") as ben:
+        since, epoch = ben.since(), ben.epoch()
+        await ben.send("leave", room="general")
+        await ben.expect("left")
+        for missed, recovered in ((20, True), (21, False)):
+            while len(ann.heard()) < missed:
+                await ann.say("x", f"{len(ann.heard())}")
+                await ann.expect("message")
+            await ann.all_acked(f"{missed - 1}")
+            joined = await ben.resume("general", since, epoch)
+            assert joined["recovered"] is recovered
+            await ben.send("ping", id=f"{missed}")
+            await ben.expect("pong", id=f"{missed}")
+            assert len(ben.of("message")) == 20
+            await ben.send("leave", room="general")
+            await ben.expect("left")
+
+
+async def test_memory_that_forgot_does_not_claim_to_recover(serve: Serve) -> None:
+    """With fewer messages kept than a resume may bring, what is gone must not look as if it had never been."""
+    server = await serve(ROOM_TAIL="10", MEMORY_MESSAGES="100")
+    async with Client(url(server), "ann", "general") as ann, Client(url(server), "ben", "general") as ben:
+        since, epoch = ben.since(), ben.epoch()
+        await ben.send("leave", room="general")
+        await ben.expect("left")
+        for number in range(300):
+            await ann.say(f"{number}", f"{number}")
+        await ann.all_acked("299")
+        assert (await ben.resume("general", since, epoch))["recovered"] is False
+
+
+async def test_an_empty_room_and_a_since_beyond_its_head(serve: Serve, storage: dict[str, str]) -> None:
+    server = await serve(**storage)
+    async with Client(url(server), "ann", "general") as ann:
+        assert ann.since() == 0
+        joined = await ann.resume("general", 0, ann.epoch())
+        assert joined["recovered"] is True
+        assert (await ann.expect("synced"))["head"] == 0
+        assert (await ann.resume("general", 1, ann.epoch()))["recovered"] is False

@@ -1,0 +1,110 @@
+"""One story on each storage, chosen by the environment alone; and what a restart leaves of it."""
+
+from server.app import Server
+from tests.integration.chat.conftest import Serve, url
+from tests.support.client import Client
+
+
+async def story(server: Server) -> Client:
+    """Two people talk, one loses the connection and comes back. Returns Ann, disconnected."""
+    async with Client(url(server), "ann", "general") as ann, Client(url(server), "ben", "general") as ben:
+        await ann.say("hello", "1")
+        await ben.expect("message", content="hello")
+        await ann.all_acked("1")
+        since, epoch = ben.since(), ben.epoch()
+        await ben.abort()
+        for number in range(2, 30):
+            await ann.say(f"while ben is away {number}", f"{number}")
+        await ann.all_acked(*map(str, range(2, 30)))
+        async with Client(url(server), "ben", token=ben.token) as back:
+            assert (await back.resume("general", since, epoch))["recovered"] is True
+            await back.expect("synced")
+            assert back.heard() == ann.heard()[1:]
+            await ann.say("hello", "1")  # sent again: nothing is said twice
+            await ann.say("another body", "1")
+            assert (await ann.expect("error"))["code"] == "conflict"
+            page = await back.history(limit=10)
+            assert [frame["content"] for frame in page["messages"]] == ann.heard()[-10:]
+            assert (page["has_older"], page["has_newer"]) == (True, False)
+            older = await back.history(limit=100, before=page["messages"][0]["seq"])
+            assert [*older["messages"], *page["messages"]] == ann.of("message")
+            found = await back.history(q="away 7", sender="ann")
+            assert [frame["id"] for frame in found["messages"]] == ["7"]
+    return ann
+
+
+async def test_the_same_story_on_both_storages(serve: Serve, storage: dict[str, str]) -> None:
+    await story(await serve(**storage))
+
+
+async def test_a_restart_keeps_what_postgres_has(serve: Serve, database_url: str) -> None:
+    server = await serve(DATABASE_URL=database_url)
+    ann = await story(server)
+    assert await server.stop() == 0
+    server = await serve(DATABASE_URL=database_url)
+    async with Client(url(server), token=ann.token) as back:
+        joined = await back.resume("general", ann.since(), ann.epoch())
+        assert joined["recovered"] is False  # another epoch
+        assert joined["head"] == ann.since()
+        assert (await back.history(limit=500))["messages"] == ann.of("message")
+        # Sent again with the same JWT_SECRET: recognised, not said again.
+        await back.say("hello", "1", resend=True)
+        await back.all_acked("1")
+        assert back.acked()["1"] == ann.acked()["1"]
+        await back.say("another body", "2", resend=True)
+        assert (await back.expect("error", id="2"))["code"] == "conflict"
+        # And one that forgets to say so: shown, taken back, acked with the first one's seq.
+        await back.say("while ben is away 3", "3")
+        retracted = await back.expect("retracted")
+        await back.all_acked("3")
+        assert back.acked()["3"] == ann.acked()["3"] != retracted["seq"]
+        await back.say("new", "new")
+        await back.all_acked("new")
+        assert back.acked()["new"] > ann.since()
+        assert len((await back.history(limit=500))["messages"]) == len(ann.heard()) + 1
+
+
+async def test_a_restart_forgets_what_memory_had(serve: Serve) -> None:
+    server = await serve()
+    ann = await story(server)
+    await server.stop()
+    server = await serve()
+    async with Client(url(server), token=ann.token) as back:
+        joined = await back.resume("general", ann.since(), ann.epoch())
+        assert joined["recovered"] is False
+        assert joined["head"] == 0
+        assert (await back.history())["messages"] == []
+
+
+async def test_a_token_of_another_secret_is_a_strangers(serve: Serve) -> None:
+    first, second = await serve(JWT_SECRET="one"), await serve(JWT_SECRET="two")
+    async with Client(url(first), "ann") as ann, Client(url(second), "ann") as stranger:
+        await ann.expect("welcome")
+        await stranger.send("hello", id="h", token=ann.token)
+        assert (await stranger.expect("error", id="h"))["code"] == "unauthorized"
+
+
+async def test_many_people_send_the_same_ids_again_and_again(serve: Serve, storage: dict[str, str]) -> None:
+    """With a tail of two messages most re-sends are found by storage alone."""
+    server = await serve(**storage, ROOM_TAIL="2")
+    async with Client(url(server), "watcher", "general") as watcher, Client(url(server), "ann", "general") as ann:
+        async with Client(url(server), token=ann.token, room="general") as twin:
+            for round in range(4):
+                for number in range(50):
+                    await (ann, twin)[number % 2].say(f"{number}", f"{number}", resend=bool(round % 2))
+                    await (ann, twin)[round % 2].say(f"{number}", f"{number}", resend=bool(number % 3))
+            await ann.say("end", "end")
+            await ann.all_acked("end")
+            await watcher.expect("message", content="end")
+            page = await watcher.history(limit=500)
+            await watcher.holds(lambda: True)
+            stored = {frame["id"]: frame["seq"] for frame in page["messages"]}
+            assert [frame["content"] for frame in page["messages"]] == [*map(str, range(50)), "end"]
+            for person in (ann, twin):
+                await person.all_acked(*map(str, range(50)))
+                for frame in person.of("ack"):
+                    assert all(item["seq"] == stored[item["id"]] for item in frame["ids"])
+            taken_back = {frame["seq"] for frame in watcher.of("retracted")}
+            shown = [frame["seq"] for frame in watcher.of("message")]
+            assert shown == sorted(set(shown))
+            assert set(shown) - taken_back == set(stored.values())

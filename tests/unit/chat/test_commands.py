@@ -1,0 +1,249 @@
+"""The way of a command: in order, bounded, and no faster than one may ask."""
+
+import json
+
+import pytest
+
+from chat.chat import Chat
+from chat.context import COMMANDS_BURST
+from chat.handlers import HANDLERS
+from chat.session import HELD_COMMANDS
+from model.commands import Ping
+from tests.support.chatting import FaultyRepository, Person, chatting, limits
+from tests.support.virtual import passes
+
+
+async def test_commands_never_overtake_each_other(chat: Chat, repository: FaultyRepository) -> None:
+    """In one packet: joining a room that must be loaded, and what is said there."""
+    repository.hold("find_room")
+    ann = Person(chat, "ann")
+    ann.send("join", id="1", room="cold")
+    ann.say("hello", "2", room="cold")
+    ann.send("nonsense", id="3")
+    ann.send("join", id="4", room="colder")
+    ann.say("hello", "5", room="colder")
+    ann.send("leave", id="6", room="cold")
+    ann.say("too late", "7", room="cold")
+    ann.send("ping", id="8")
+    await passes()
+    assert ann.types() == ["welcome"]
+    repository.go("find_room")
+    await passes()
+    order = [frame["id"] for frame in ann.frames if frame["type"] not in ("ack", "welcome") and "id" in frame]
+    assert order == ["1", "2", "3", "4", "5", "6", "7", "8"]
+    assert ann.errors() == {"3": "unknown_type", "7": "not_joined"}
+    assert sorted(ann.acked()) == ["2", "5"]
+
+
+async def test_what_is_said_while_a_resume_is_under_way_waits(chat: Chat, repository: FaultyRepository) -> None:
+    ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+    await passes(2)
+    ann.say("one")
+    await passes()
+    repository.hold("count_changed")
+    ben.disconnect()
+    ann.disconnect()
+    back = Person(chat, "ben")
+    back.send("join", room="general", since=0, epoch=chat.hub.epoch)
+    back.say("two", "2")
+    await passes()
+    repository.go("count_changed")
+    await passes()
+    assert [kind for kind in back.types() if kind != "presence"] == [
+        "welcome",
+        "joined",
+        "message",
+        "synced",
+        "message",
+        "ack",
+    ]
+
+
+async def test_held_commands_are_bounded_by_not_reading(chat: Chat, repository: FaultyRepository) -> None:
+    repository.hold("find_room")
+    ann = Person(chat, "ann", "general")
+    for number in range(HELD_COMMANDS - 1):
+        ann.send("ping", id=f"{number}")
+    assert ann.connection.reading
+    ann.send("ping", id=f"{HELD_COMMANDS - 1}")
+    assert not ann.connection.reading
+    for number in range(HELD_COMMANDS, HELD_COMMANDS + 10):  # what the last read from the kernel had brought
+        ann.send("ping", id=f"{number}")
+    assert ann.types() == ["welcome"]
+    repository.go("find_room")
+    await passes()
+    assert [frame["id"] for frame in ann.of("pong")] == [f"{number}" for number in range(HELD_COMMANDS + 10)]
+    assert ann.connection.reading
+
+
+async def test_reading_goes_on_only_when_nothing_is_held(chat: Chat, repository: FaultyRepository) -> None:
+    repository.hold("history")
+    ann = Person(chat, "ann", "general")
+    await passes()
+    for number in range(HELD_COMMANDS + 1):
+        ann.send("history", id=f"{number}", room="general")
+    assert not ann.connection.reading
+    for number in range(HELD_COMMANDS + 1):
+        assert not ann.connection.reading
+        repository.go("history")
+        while len(ann.of("history")) == number:
+            await passes(0)
+        repository.hold("history")
+    repository.go("history")
+    await passes()
+    assert ann.connection.reading
+    assert [frame["id"] for frame in ann.of("history")] == [f"{number}" for number in range(HELD_COMMANDS + 1)]
+
+
+async def test_a_session_that_ends_forgets_what_it_held(chat: Chat, repository: FaultyRepository) -> None:
+    ben = Person(chat, "ben", "general")
+    await passes()
+    repository.hold("history")
+    ann = Person(chat, "ann", "general")
+    ann.send("history", room="general")
+    for number in range(HELD_COMMANDS + 5):
+        ann.say(f"{number}")
+    ann.disconnect()
+    repository.go("history")
+    await passes()
+    assert not ben.heard()
+    assert ann.connection.reading
+
+
+async def test_a_fault_in_a_handler_costs_the_command_alone(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    ann = Person(chat, "ann", "general")
+    await passes()
+    with monkeypatch.context() as patched:
+        patched.setitem(HANDLERS, Ping, broken)
+        ann.send("ping", id="1")
+    ann.send("ping", id="2")
+    assert ann.errors() == {"1": "internal"}
+    assert ann.last("pong")["id"] == "2"
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_resume_that_breaks_closes_the_connection(repository: FaultyRepository) -> None:
+    """Otherwise the client would wait for ever for live events that are held back behind it."""
+    async with chatting(repository, room_tail=0) as chat:
+        ann = Person(chat, "ann", "general")
+        await passes(2)
+        for number in range(5):
+            ann.say(f"{number}")
+            await passes()
+        ben = Person(chat, "ben")
+        repository.faults["changed"].append(ZeroDivisionError("a bug"))
+        ben.send("join", id="j", room="general", since=0, epoch=chat.hub.epoch)
+        await passes()
+        assert ben.errors() == {"j": "internal"}
+        assert ben.connection.closed is not None
+
+
+# --- rates -----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_rate_is_the_principals_whatever_the_session(repository: FaultyRepository) -> None:
+    async with chatting(repository, limits=limits(messages_per_second=10.0, messages_burst=6)) as chat:
+        ann = Person(chat, "ann")
+        twin = Person(chat, token=ann.token)
+        ann.send("join", room="general")
+        twin.send("join", room="general")
+        ben = Person(chat, "ben", "general")
+        await passes(2)
+        for number in range(5):
+            ann.say("x", f"ann {number}")
+            twin.say("x", f"twin {number}")
+        assert ann.errors() == {"ann 3": "rate_limited", "ann 4": "rate_limited"}
+        assert twin.errors() == {"twin 3": "rate_limited", "twin 4": "rate_limited"}
+        assert ann.last("error")["retry_after"] == pytest.approx(0.1)
+        assert ann.last("error")["retryable"] is True
+        ben.say("x", "ben")
+        assert not ben.errors()
+        await passes(0.1)
+        twin.say("x", "later")
+        ann.say("x", "not yet")
+        await passes()
+        assert "later" in twin.acked()
+        assert ann.errors()["not yet"] == "rate_limited"
+        assert len(await repository.stored()) == 8
+        ann.send("ping", id="p")
+        assert ann.last("pong")["id"] == "p"  # other commands have their own measure
+
+
+async def test_other_commands_have_a_rate_too(chat: Chat) -> None:
+    """Whatever is no message: commands, and frames that are none."""
+    ann = Person(chat, "ann")
+    for _ in range(COMMANDS_BURST // 2):
+        ann.send("ping")
+        ann.send("no such thing")
+    assert "rate_limited" not in ann.errors().values()
+    ann.send("ping", id="p")
+    ann.send("no such thing", id="n")
+    chat.receive(ann.session, "{")
+    assert ann.errors()["p"] == "rate_limited"
+    assert ann.errors()["n"] == "rate_limited"
+    assert ann.last("error")["code"] == "rate_limited"
+    await passes(1)
+    ann.send("ping", id="again")
+    assert ann.last("pong")["id"] == "again"
+
+
+# --- what is no good -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "field"),
+    [
+        ("{", "bad_json", None),
+        ("[]", "bad_json", None),
+        ("[" * 5000, "bad_json", None),
+        ('{"type":"dance"}', "unknown_type", "type"),
+        ('{"room":"general"}', "bad_field", "type"),
+        ('{"type":"message","room":"general"}', "bad_field", "content"),
+        ('{"type":"message","room":"general","content":7}', "bad_field", "content"),
+        ('{"type":"message","room":"general","content":"  \\n "}', "empty", "content"),
+        ('{"type":"message","room":"general","content":"a\\u0000b"}', "bad_field", "content"),
+        ('{"type":"message","room":"general","content":"a","id":""}', "bad_field", "id"),
+        ('{"type":"message","room":"general","content":"a","id":"' + "x" * 65 + '"}', "bad_field", "id"),
+        ('{"type":"message","room":"general","content":"a","id":"a\\u0000b"}', "bad_field", "id"),
+        ('{"type":"join","room":""}', "bad_field", "room"),
+        ('{"type":"join","room":"' + "x" * 65 + '"}', "bad_field", "room"),
+        ('{"type":"join","room":"a","since":-1}', "bad_field", "since"),
+        ('{"type":"join","room":"a","since":9007199254740992}', "bad_field", "since"),
+        ('{"type":"history","room":"general","limit":0}', "bad_field", "limit"),
+        ('{"type":"history","room":"general","limit":501}', "bad_field", "limit"),
+    ],
+)
+async def test_bad_input_has_a_name_and_the_connection_lives(
+    chat: Chat, repository: FaultyRepository, frame: str, code: str, field: str | None
+) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    chat.receive(ann.session, frame)
+    error = ann.last("error")
+    assert (error["code"], error.get("field")) == (code, field)
+    ann.say("still here", "1")
+    await passes()
+    assert ann.heard() == ["still here"]
+    assert await repository.stored() == ["still here"]
+
+
+async def test_a_message_that_is_too_long(repository: FaultyRepository) -> None:
+    async with chatting(repository, limits=limits(max_content_chars=5)) as chat:
+        ann = Person(chat, "ann", "general")
+        await passes()
+        ann.say("12345", "fits")
+        ann.say("123456", "long")
+        await passes()
+        assert list(ann.acked()) == ["fits"]
+        assert ann.errors() == {"long": "too_large"}
+
+
+async def test_unknown_fields_are_ignored(chat: Chat) -> None:
+    ann = Person(chat, "ann")
+    chat.receive(ann.session, json.dumps({"type": "ping", "id": "p", "mood": "sunny"}))
+    assert ann.last("pong")["id"] == "p"

@@ -1,0 +1,167 @@
+"""Who a session speaks for."""
+
+import pytest
+
+from chat.chat import Chat
+from chat.ports import Identity
+from model.room import User
+from server.dialects import BY_PATH
+from server.tokens import GUEST_SECONDS, JwtTokens
+from tests.support.chatting import FaultyRepository, Person, VirtualClock, chatting
+from tests.support.virtual import passes
+
+
+async def test_a_guest_is_the_same_again_with_its_token(chat: Chat, repository: FaultyRepository) -> None:
+    """So that what it sends again after a reconnect is recognised."""
+    ann = Person(chat, "ann", "general")
+    await passes()
+    ann.say("one", "1")
+    await passes()
+    ann.disconnect()
+    back = Person(chat, "ann")
+    back.send("hello", id="h", token=ann.token)
+    assert back.last("welcome")["id"] == "h"
+    assert back.last("welcome")["user"] == ann.last("welcome")["user"]
+    back.send("join", room="general")
+    back.say("one", "1", resend=True)
+    await passes()
+    assert back.acked() == ann.acked()
+    assert await repository.stored() == ["one"]
+
+
+async def test_a_name_asked_for_wins_over_the_tokens(chat: Chat) -> None:
+    ann = Person(chat, "ann")
+    renamed, same = Person(chat, "anna", token=ann.token), Person(chat, token=ann.token)
+    assert renamed.last("welcome")["user"] == {"id": ann.session.user.id, "name": "anna"}
+    assert same.last("welcome")["user"] == {"id": ann.session.user.id, "name": "ann"}
+
+
+async def test_a_principal_that_was_named_stays(chat: Chat) -> None:
+    ann, ben = Person(chat, "ann"), Person(chat, "ben")
+    back = Person(chat, token=ann.token)
+    back.send("hello", id="other", token=ben.token)
+    assert back.errors() == {"other": "principal_fixed"}
+    back.send("hello", id="renewed", token=back.token)
+    assert back.last("welcome")["id"] == "renewed"
+    assert back.session.user.id == ann.session.user.id
+
+
+async def test_a_bad_token_leaves_the_guest_as_it_was(chat: Chat) -> None:
+    ann, ben = Person(chat, "ann"), Person(chat, "ben")
+    mine = ann.session.user
+    stranger = JwtTokens("another secret", chat.clock).mint(ben.session.identity)  # type: ignore[arg-type]
+    for number, token in enumerate(("", "nonsense", stranger, ben.token[:-3])):
+        ann.send("hello", id=f"{number}", token=token)
+    assert set(ann.errors().values()) == {"unauthorized"}
+    assert ann.session.user == mine
+    ann.send("hello", id="good", token=ben.token)  # it is still nobody's connection
+    assert ann.session.user.id == ben.session.user.id
+
+
+async def test_a_token_expires(repository: FaultyRepository) -> None:
+    clock = VirtualClock()
+    async with chatting(repository, clock) as chat:
+        ann = Person(chat, "ann")
+        clock.offset_us += (GUEST_SECONDS - 1) * 1_000_000
+        Person(chat, "early").send("hello", token=ann.token)
+        clock.offset_us += 1_000_000
+        late = Person(chat, "late")
+        late.send("hello", id="h", token=ann.token)
+        assert late.errors() == {"h": "unauthorized"}
+
+
+async def test_naming_oneself_in_a_room_is_seen_as_one_leaving_and_another_coming(chat: Chat) -> None:
+    plain = Person(chat, "pat", "general", dialect=BY_PATH["/chat"])
+    ben = Person(chat, "ben", "general")
+    ann = Person(chat, "ann")
+    guest = Person(chat, "guest", "general")
+    await passes(3)
+    ben.forget()
+    plain.forget()
+    before = guest.session.user.id
+    guest.say("as the guest")
+    guest.send("hello", token=ann.token)
+    guest.say("as ann")
+    await passes(3)
+    assert [(m["content"], m["sender_id"]) for m in ben.of("message")] == [
+        ("as the guest", before),
+        ("as ann", ann.session.user.id),
+    ]
+    left = [user["id"] for frame in ben.of("presence") for user in frame.get("left", [])]
+    came = [user["id"] for frame in ben.of("presence") for user in frame.get("joined", [])]
+    assert (left, came) == ([before], [ann.session.user.id])
+    assert ben.last("presence")["count"] == 3
+    notices = b"".join(plain.connection.writes)
+    assert notices.count(b"left the chat") == notices.count(b"entered the chat") == 1
+
+
+# --- guests off ------------------------------------------------------------------------------------------------------
+
+
+async def test_without_guests_nothing_goes_before_hello(repository: FaultyRepository) -> None:
+    async with chatting(repository, guests=False) as chat:
+        ann = Person(chat, "ann", "general")
+        await passes()
+        assert not ann.frames
+        for type in ("join", "leave", "history"):
+            ann.send(type, id=type, room="general")
+        ann.say("hi", "message")
+        ann.send("ping", id="ping")
+        assert set(ann.errors().values()) == {"unauthorized"}
+        assert len(ann.errors()) == 5
+        assert not chat.hub.rooms
+        token = chat.tokens.mint(Identity(User("g_1", "ann"), guest=True))
+        ann.send("hello", id="h", token=token)
+        assert ann.errors()["h"] == "unauthorized"
+        ann.disconnect()
+
+
+async def test_without_guests_a_plain_client_is_refused(repository: FaultyRepository) -> None:
+    async with chatting(repository, guests=False) as chat:
+        pat = Person(chat, "pat", "general", dialect=BY_PATH["/chat"])
+        assert pat.connection.closed is not None
+        assert pat.connection.closed.code == 4102
+        assert b"SYSTEM" in pat.connection.writes[0]
+
+
+# --- what the address asks for ---------------------------------------------------------------------------------------
+
+
+async def test_guests_without_a_name_get_one(chat: Chat) -> None:
+    assert Person(chat).session.user.name.startswith("guest-")
+    assert Person(chat, dialect=BY_PATH["/chat"]).session.user.name == "Anonymous"
+
+
+@pytest.mark.parametrize("name", ["SYSTEM", "s.y.s.t.e.m", "x" * 65, "a\u202eb"])
+async def test_a_wrong_name_is_told(chat: Chat, name: str) -> None:
+    """A native client is a nameless guest then; a plain one, which has no other way to say its name, is closed."""
+    ann = Person(chat, name, "general")
+    await passes()
+    assert ann.last("error")["field"] == "u"
+    assert ann.session.user.name.startswith("guest-")
+    assert ann.of("joined")
+    pat = Person(chat, name, "general", dialect=BY_PATH["/chat"])
+    assert pat.connection.closed is not None
+    assert pat.connection.closed.code == 4102
+
+
+async def test_a_wrong_room_is_told(chat: Chat) -> None:
+    ann = Person(chat, "ann", "x" * 65)
+    assert ann.last("error")["code"] == "bad_field"
+    assert ann.connection.closed is None
+    pat = Person(chat, "pat", "x" * 65, dialect=BY_PATH["/chat"])
+    assert b"SYSTEM" in pat.connection.writes[-1]
+    assert pat.connection.closed is not None
+    assert pat.connection.closed.code == 4102
+    assert not chat.hub.rooms
+
+
+async def test_a_plain_client_whose_room_cannot_be_loaded_is_told_to_come_again(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    repository.away = "unplugged"
+    pat = Person(chat, "pat", "general", dialect=BY_PATH["/chat"])
+    await passes()
+    assert b"SYSTEM" in pat.connection.writes[-1]
+    assert pat.connection.closed is not None
+    assert pat.connection.closed.code in {1013, *range(4000, 4100)}

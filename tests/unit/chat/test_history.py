@@ -1,0 +1,229 @@
+"""`history`: pages that are exact at every boundary, and hold everything that was broadcast before they were read."""
+
+import pytest
+
+from chat.chat import Chat
+from chat.context import READ_SECONDS
+from chat.history import read_history
+from model.commands import ReadHistory
+from tests.support.chatting import FaultyRepository, Frame, Person, chatting
+from tests.support.virtual import passes
+
+
+async def ask(person: Person, **fields: object) -> Frame:
+    person.send("history", id="q", room="general", **fields)
+    await passes()
+    frame = person.last("history")
+    assert frame["id"] == "q"
+    return frame
+
+
+def told(page: Frame) -> tuple[list[str], bool, bool]:
+    return [message["content"] for message in page["messages"]], page["has_older"], page["has_newer"]
+
+
+@pytest.fixture
+async def ann(chat: Chat) -> Person:
+    """In a room with the messages "0" to "9", the odd ones by Ben."""
+    ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+    await passes(2)
+    for number in range(10):
+        (ben if number % 2 else ann).say(f"{number} of ten")
+    await passes()
+    return ann
+
+
+def contents(first: int, last: int) -> list[str]:
+    return [f"{number} of ten" for number in range(first, last + 1)]
+
+
+async def test_pages_and_what_lies_beside_them(ann: Person) -> None:
+    seqs = [frame["seq"] for frame in ann.of("message")]
+    first, last = seqs[0], seqs[9]
+    assert told(await ask(ann)) == (contents(0, 9), False, False)
+    assert told(await ask(ann, limit=10)) == (contents(0, 9), False, False)
+    assert told(await ask(ann, limit=9)) == (contents(1, 9), True, False)
+    assert told(await ask(ann, limit=1)) == (contents(9, 9), True, False)
+    # Right before a seq, which need not be anybody's.
+    assert told(await ask(ann, limit=3, before=seqs[5])) == (contents(2, 4), True, True)
+    assert told(await ask(ann, limit=5, before=seqs[5])) == (contents(0, 4), False, True)
+    assert told(await ask(ann, before=first)) == ([], False, True)
+    assert told(await ask(ann, before=first + 1)) == (contents(0, 0), False, True)
+    assert told(await ask(ann, before=last + 1)) == (contents(0, 9), False, False)
+    assert told(await ask(ann, before=0)) == ([], False, True)
+    # Right after one.
+    assert told(await ask(ann, limit=3, after=seqs[5])) == (contents(6, 8), True, True)
+    assert told(await ask(ann, limit=4, after=seqs[5])) == (contents(6, 9), True, False)
+    assert told(await ask(ann, after=last)) == ([], True, False)
+    assert told(await ask(ann, after=last - 1)) == (contents(9, 9), True, False)
+    assert told(await ask(ann, after=0, limit=2)) == (contents(0, 1), False, True)
+    assert told(await ask(ann, after=first - 1, limit=10)) == (contents(0, 9), False, False)
+    # Strictly between two.
+    assert told(await ask(ann, after=seqs[2], before=seqs[6])) == (contents(3, 5), True, True)
+    assert told(await ask(ann, after=seqs[2], before=seqs[6], limit=2)) == (contents(3, 4), True, True)
+    assert told(await ask(ann, after=first - 1, before=last + 1)) == (contents(0, 9), False, False)
+    assert told(await ask(ann, after=seqs[6], before=seqs[2])) == ([], True, True)
+
+
+async def test_turning_pages_in_both_directions_meets_every_message_once(ann: Person) -> None:
+    for limit in range(1, 12):
+        back: list[Frame] = []
+        page = await ask(ann, limit=limit)
+        back = page["messages"]
+        while page["has_older"]:
+            page = await ask(ann, limit=limit, before=page["messages"][0]["seq"])
+            back = page["messages"] + back
+        assert back == ann.of("message")
+        there = page["messages"]
+        while page["has_newer"]:
+            page = await ask(ann, limit=limit, after=page["messages"][-1]["seq"])
+            there = there + page["messages"]
+        assert there == ann.of("message")
+
+
+async def test_by_sender_and_by_words(ann: Person) -> None:
+    odd = [f"{number} of ten" for number in range(1, 10, 2)]
+    assert told(await ask(ann, sender="ben")) == (odd, False, False)
+    assert told(await ask(ann, sender="ben", limit=2)) == (odd[3:], True, False)
+    assert told(await ask(ann, sender="nobody")) == ([], False, False)
+    assert told(await ask(ann, q="TEN 3")) == (["3 of ten"], False, False)
+    assert told(await ask(ann, q="ten", sender="ann", limit=1, after=0)) == (["0 of ten"], False, True)
+    assert told(await ask(ann, q="eleven")) == ([], False, False)
+    ann.send("history", id="bad", room="general", q="?!")
+    await passes()
+    assert ann.last("error") | {"message": ""} == {
+        "type": "error",
+        "id": "bad",
+        "code": "bad_field",
+        "field": "q",
+        "message": "",
+        "retryable": False,
+    }
+
+
+async def test_everything_broadcast_before_it_was_read_is_in_it(chat: Chat, repository: FaultyRepository) -> None:
+    repository.hold("write")
+    ann = Person(chat, "ann", "general")
+    await passes()
+    for number in range(5):
+        ann.say(f"{number}")
+    ann.send("history", id="q", room="general")
+    await passes(1)
+    assert not ann.of("history")
+    ann.say("held behind the question")
+    repository.go("write")
+    await passes()
+    assert told(ann.last("history"))[0] == [*map(str, range(5))]
+    assert ann.types().index("history") < len(ann.types()) - 1
+    assert ann.heard()[-1] == "held behind the question"
+
+
+async def test_it_waits_only_for_what_was_said_before(chat: Chat, repository: FaultyRepository) -> None:
+    """A room in which people never stop talking still has a history."""
+    ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+    await passes(2)
+    repository.hold("write")
+    ann.say("before")
+    ben.send("history", id="q", room="general")
+    await passes()
+    for _ in range(20):
+        ann.say("after")
+    repository.go("write")
+    await passes(0)
+    await passes()
+    assert told(ben.last("history"))[0][0] == "before"
+
+
+async def test_it_gives_up_when_writes_are_stuck(chat: Chat, repository: FaultyRepository) -> None:
+    repository.hold("write")
+    ann = Person(chat, "ann", "general")
+    await passes()
+    ann.say("stuck")
+    asked = chat.clock.monotonic()
+    ann.send("history", id="q", room="general")
+    await passes(READ_SECONDS - 0.1)
+    assert not ann.of("error")
+    await passes(0.2)
+    assert ann.errors() == {"q": "unavailable"}
+    assert ann.last("error")["retry_after"] > 0
+    assert chat.clock.monotonic() - asked < READ_SECONDS + 1
+    repository.go("write")
+    await passes()
+    assert told(await ask(ann))[0] == ["stuck"]
+
+
+async def test_those_who_gave_up_waiting_cost_nothing(chat: Chat, repository: FaultyRepository) -> None:
+    """While storage is away, people ask for the history again and again."""
+    repository.hold("write")
+    ann = Person(chat, "ann", "general")
+    await passes()
+    ann.say("stuck")
+    for _ in range(500):
+        chat.tasks.spawn(_refused(chat), name="asks")
+    await passes(READ_SECONDS + 0.1)
+    assert not len(chat.tasks)
+    room = chat.hub.rooms["general"]
+    assert len(room._waiters) == 1
+    repository.go("write")
+    await passes()
+    assert not room._waiters
+    page = await read_history(chat, "general", ReadHistory(room="general"))
+    assert [message.content for message in page.messages] == ["stuck"]
+
+
+async def _refused(chat: Chat) -> None:
+    with pytest.raises(Exception, match="unavailable"):
+        await read_history(chat, "general", ReadHistory(room="general"))
+
+
+async def test_storage_away(chat: Chat, repository: FaultyRepository) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    repository.away = "unplugged"
+    ann.send("history", id="q", room="general")
+    await passes()
+    assert ann.errors() == {"q": "unavailable"}
+
+
+@pytest.mark.parametrize("direction", ["before", "after"])
+async def test_pages_of_long_messages_hold_fewer(repository: FaultyRepository, direction: str) -> None:
+    """A page is bounded in characters, and says that there is more; turning pages still meets everything once."""
+    async with chatting(repository, slow_high=80_000) as chat:
+        ann = Person(chat, "ann", "general")
+        await passes(2)
+        for number in range(20):
+            ann.say(f"{number} ".ljust(4000, "x"))
+        await passes()
+        everything = ann.of("message")
+        page = await ask(ann) if direction == "before" else await ask(ann, after=0)
+        met = page["messages"]
+        pages = 1
+        while page["has_older" if direction == "before" else "has_newer"]:
+            assert 1 <= len(page["messages"]) <= 3
+            cursor = page["messages"][0 if direction == "before" else -1]["seq"]
+            page = await ask(ann, **{direction: cursor})
+            met = page["messages"] + met if direction == "before" else met + page["messages"]
+            pages += 1
+        assert met == everything
+        assert pages >= 7
+
+
+async def test_a_reader_of_history_is_waited_for(repository: FaultyRepository) -> None:
+    """Its next command is carried out when it has read the page, so asking a lot at once cuts nobody off."""
+    async with chatting(repository, slow_high=100_000) as chat:
+        ann = Person(chat, "ann", "general", low=8000)
+        await passes(2)
+        for number in range(20):
+            ann.say(f"{number} ".ljust(4000, "x"))
+        await passes()
+        ann.forget()
+        ann.connection.stalled = True
+        for number in range(20):
+            ann.send("history", id=f"{number}", room="general")
+        for _ in range(20):
+            await passes()
+            assert ann.connection.buffered() < 50_000
+            ann.connection.drain()
+        await passes()
+        assert [frame["id"] for frame in ann.of("history")] == [*map(str, range(20))]
+        assert ann.connection.closed is None

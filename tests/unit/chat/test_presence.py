@@ -1,0 +1,122 @@
+"""Who is here: counted by principal, told at most once a second, not at all in a crowd."""
+
+import asyncio
+
+from chat.chat import Chat
+from chat.presence import CROWD
+from tests.support.chatting import Frame, Person
+from tests.support.virtual import passes
+
+
+def changes(person: Person) -> list[tuple[list[str], list[str], int]]:
+    def names(frame: Frame, key: str) -> list[str]:
+        return [user["name"] for user in frame.get(key, [])]
+
+    return [(names(frame, "joined"), names(frame, "left"), frame["count"]) for frame in person.of("presence")]
+
+
+async def test_the_first_is_told_at_once_and_the_next_ones_together(chat: Chat) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes(2)
+    ann.forget()
+    others = [Person(chat, name, "general") for name in ("ben", "cat", "dan")]
+    await passes()
+    assert changes(ann) == [(["ben"], [], 2)]
+    others[0].disconnect()
+    await passes(0.9)
+    assert len(ann.of("presence")) == 1
+    await passes(0.2)
+    assert changes(ann)[1:] == [(["cat", "dan"], ["ben"], 3)]
+
+
+async def test_at_most_one_a_second(chat: Chat) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes(2)
+    ann.forget()
+    for _ in range(100):
+        Person(chat, "x", "general")
+        await passes(0.1)
+    assert 9 <= len(ann.of("presence")) <= 12
+    await passes(2)
+    assert sum(len(joined) for joined, _, _ in changes(ann)) == 100
+    assert changes(ann)[-1][2] == 101
+
+
+async def test_who_comes_back_within_the_second_was_never_away(chat: Chat) -> None:
+    ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+    await passes(0.5)
+    ann.forget()
+    ben.send("leave", room="general")
+    ben.send("join", room="general")
+    await passes(2)
+    assert all(not joined or "ben" in joined for joined, _, _ in changes(ann))
+    here = {"ann", "ben"}
+    for joined, left, _ in changes(ann):
+        here = here | set(joined) - set(left)
+    assert here == {"ann", "ben"}
+
+
+async def test_several_sessions_are_one_person(chat: Chat) -> None:
+    ben = Person(chat, "ben", "general")
+    ann = Person(chat, "ann", "general")
+    await passes(2)
+    ben.forget()
+    twins = [Person(chat, token=ann.token) for _ in range(3)]
+    for twin in twins:
+        twin.send("join", room="general")
+        assert twin.last("joined")["count"] == 2
+        assert [user["name"] for user in twin.last("joined")["members"]] == ["ben", "ann"]
+    await passes(2)
+    ann.disconnect()
+    twins[0].send("leave", room="general")
+    twins[1].disconnect()
+    await passes(2)
+    assert not ben.of("presence")
+    twins[2].disconnect()
+    await passes(2)
+    assert changes(ben) == [([], ["ann"], 1)]
+
+
+async def test_a_crowd_is_not_told_and_thins_out_without_ghosts(chat: Chat) -> None:
+    ann = Person(chat, "ann", "general")
+    crowd = [Person(chat, f"{number}", "general") for number in range(CROWD - 1)]
+    await passes(2)
+    assert {ann.session.user.id} | {p.session.user.id for p in crowd} == _here(ann)
+    ann.forget()
+    late = [Person(chat, f"late {number}", "general") for number in range(20)]
+    await passes(3)
+    assert not ann.of("presence")
+    assert late[-1].last("joined")["count"] == CROWD + 20
+    assert len(late[-1].last("joined")["members"]) == CROWD
+    for person in crowd[:10]:
+        person.disconnect()
+    await passes(3)
+    assert not ann.of("presence")
+    for person in crowd[10:30]:
+        person.disconnect()
+    await passes(3)
+    here = {person.session.user.id for person in [ann, *crowd[30:], *late]}
+    before = {person.session.user.id for person in [ann, *crowd]}
+    assert _here(ann, before) == here
+    # The snapshot of who came in the crowd held the first 200 only; what it was told since completes it.
+    snapshot = {user["id"] for user in late[-1].last("joined")["members"]}
+    assert _here(late[-1], snapshot) == here
+    assert ann.last("presence")["count"] == len(here)
+
+
+def _here(person: Person, before: set[str] | None = None) -> set[str]:
+    here = set(before or ())
+    for frame in person.of("presence"):
+        here |= {user["id"] for user in frame.get("joined", [])}
+        here -= {user["id"] for user in frame.get("left", [])}
+    return here
+
+
+async def test_no_timer_stays_behind_an_empty_room(chat: Chat) -> None:
+    people = [Person(chat, "x", "general") for _ in range(3)]
+    await passes()
+    for person in people:
+        person.disconnect()
+    assert not chat.hub.rooms
+    loop = asyncio.get_running_loop()
+    assert not [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]

@@ -1,0 +1,37 @@
+"""The table of errors and the close codes keep their own rules."""
+
+import pytest
+
+from model.errors import CLOSE_CODES, ERRORS, CloseCode, ParleyError
+
+
+@pytest.mark.parametrize("code", ERRORS)
+def test_an_error_is_its_row(code: str) -> None:
+    error = ParleyError(code)
+    assert (error.code, error.kind, error.message) == (code, ERRORS[code], ERRORS[code].message)
+    assert (error.field, error.retry_after, error.id) == (None, None, None)
+    assert 400 <= error.kind.status <= 599
+    assert error.kind.message.isprintable()
+
+
+def test_what_may_pass_later_has_a_status_that_says_so() -> None:
+    """And 503 is never said of what would fail again."""
+    for code, kind in ERRORS.items():
+        assert kind.retryable or kind.status != 503, code
+        assert not kind.retryable or kind.status in (429, 500, 503), code
+
+
+def test_another_code_is_a_fault_of_the_program() -> None:
+    with pytest.raises(KeyError):
+        ParleyError("no_such_code")
+
+
+@pytest.mark.parametrize("close", CLOSE_CODES, ids=lambda close: close.reason)
+def test_a_close_code_may_be_sent(close: CloseCode) -> None:
+    """RFC 6455 sections 7.4 and 5.5: ours are private ones, and the reason fits a control frame."""
+    assert close.code == 1001 or 4000 <= close.code <= 4199
+    assert 0 < len(close.reason.encode()) <= 123
+
+
+def test_close_codes_are_distinct() -> None:
+    assert len({close.code for close in CLOSE_CODES}) == len(CLOSE_CODES)

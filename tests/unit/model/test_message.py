@@ -1,0 +1,19 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.message import body_hash
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_body_s_fingerprint_tells_bodies_apart_and_fits_a_bigint(one: str, other: str) -> None:
+    assert (body_hash(one) == body_hash(other)) == (one == other)
+    assert -(2**63) <= body_hash(one) < 2**63
+
+
+def test_a_fingerprint_is_the_same_for_ever() -> None:
+    """It is stored: another function would make every re-send of an old message a conflict."""
+    assert body_hash("hello") == body_hash("hel" + "lo")
+    assert body_hash("") == HASH_OF_NOTHING
+
+
+HASH_OF_NOTHING = -1985103266180349725

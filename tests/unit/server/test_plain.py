@@ -1,0 +1,58 @@
+"""The plain dialect as pure functions."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.commands import PostMessage
+from model.events import Ack, Entered, Error, Exited, Goodbye, Left, Pong, Presence, Retracted, Synced
+from model.message import Message
+from model.room import User
+from server.dialects.plain import PlainDialect
+
+DIALECT = PlainDialect()
+ANN = User("g_1", "ann")
+
+
+@given(st.text(), st.text(min_size=1))
+def test_every_text_is_a_message_to_the_room_of_the_address(text: str, home: str) -> None:
+    assert DIALECT.command(text, home) == PostMessage(room=home, content=text)
+
+
+@pytest.mark.parametrize(
+    ("event", "sender", "content"),
+    [
+        (Message("den", 5, 5, "ann", "g_1", "hi", "2026-01-01T00:00:00.000000Z", "m"), "ann", "hi"),
+        (Entered("den", ANN), "SYSTEM", "User ann entered the chat"),
+        (Exited("den", ANN), "SYSTEM", "User ann left the chat"),
+        (Retracted(room="den", seq=5, sender="ann"), "SYSTEM", "a message by ann was removed"),
+        (Error(code="empty", message="say something", retryable=False, room="den"), "SYSTEM", "say something"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_told_has_four_fields(event: Any, sender: str, content: str) -> None:
+    frame = DIALECT.frame(event)
+    assert frame is not None
+    told = json.loads(frame[frame.index(b"{") :])
+    timestamp = told.pop("timestamp")
+    assert told == {"sender": sender, "room": "den", "content": content}
+    assert timestamp.endswith("Z")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Ack(ids=[]),
+        Presence(room="den", count=1, joined=[ANN]),
+        Pong(timestamp="t"),
+        Left(room="den"),
+        Synced(room="den", head=5),
+        Goodbye(reason="shutting_down", reconnect_after=1.0),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_it_has_no_word_for_the_rest(event: Any) -> None:
+    assert DIALECT.frame(event) is None

@@ -1,0 +1,234 @@
+"""The table of settings: each row read from its text, wrong values named, the parts of a database put together."""
+
+import ast
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.settings import SETTINGS, SettingError, Settings, read_settings, settings_help, show
+
+DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
+
+RIGHT: dict[str, list[tuple[str, Any]]] = {
+    "HOST": [("0.0.0.0", "0.0.0.0"), ("::", "::"), (" localhost ", "localhost")],
+    "PORT": [("0", 0), ("65535", 65535), (" 80 ", 80)],
+    "DATABASE_URL": [("postgresql://u:p@h/d",) * 2, ("postgres:///d",) * 2],
+    "DB_HOST": [("db.example", "db.example")],
+    "DB_PORT": [("1", 1), ("65535", 65535)],
+    "DB_USER": [("me", "me")],
+    "DB_PASS": [("p@ss:w/rd", "p@ss:w/rd")],
+    "DB_NAME": [("chat", "chat")],
+    "ALLOWED_ORIGINS": [
+        ("*", ("*",)),
+        ("https://a.example, http://b:80/", ("https://a.example", "http://b:80")),
+        ("null", ("null",)),
+    ],
+    "GUESTS": [("off", False), ("0", False), ("No", False), ("FALSE", False), ("on", True), ("1", True), ("yes", True)],
+    "GUEST_ROLE": [("reader", "reader")],
+    "JWT_SECRET": [("any text = with # signs", "any text = with # signs")],
+    "MAX_FRAME_BYTES": [("1024", 1024), ("16777216", 1 << 24)],
+    "MAX_CONTENT_CHARS": [("1", 1), ("1000000", 10**6)],
+    "RATE_LIMIT_MESSAGES": [("0", 0.0), ("0.5", 0.5), ("1000000", 1e6)],
+    "SESSION_ROOMS": [("1", 1), ("10000", 10_000)],
+    "ROOM_TAIL": [("0", 0), ("100000", 100_000)],
+    "RESUME_LIMIT": [("0", 0), ("1000000", 10**6)],
+    "SLOW_BYTES_LOW": [("1024", 1024)],
+    "SLOW_BYTES_HIGH": [("262144", 262144)],
+    "HEARTBEAT": [("0.01", 0.01), ("3600", 3600.0)],
+    "IDLE_TIMEOUT": [("0", 0.0), ("0.5", 0.5)],
+    "HEAD_BYTES": [("1024", 1024), ("1048576", 1 << 20)],
+    "HEAD_SECONDS": [("0.01", 0.01)],
+    "HELLO_SECONDS": [("0.01", 0.01)],
+    "CLOSE_SECONDS": [("0.01", 0.01)],
+    "WORKERS": [("1", 1), ("64", 64)],
+    "BATCH": [("1", 1), ("10000", 10_000)],
+    "QUEUE_MESSAGES": [("2", 2)],
+    "QUEUE_BYTES": [("65536", 65536)],
+    "MEMORY_MESSAGES": [("1", 1)],
+    "MEMORY_ROOMS": [("1", 1)],
+    "DRAIN_SECONDS": [("0.01", 0.01)],
+    "LOG_LEVEL": [("debug", "debug"), ("WARNING", "warning")],
+}
+TEXTS = {"HOST", "DB_HOST", "DB_USER", "DB_PASS", "DB_NAME", "JWT_SECRET"}  # take any text
+NO_WHOLE = ["-1", "x", "1.5", "1e3", "0x10", "99999999999999999999"]
+NO_SECONDS = ["-1", "x", "nan", "inf", "-inf", "1e400", "20s"]
+WRONG: dict[str, list[str]] = {
+    "PORT": ["65536", *NO_WHOLE],
+    "DATABASE_URL": ["mysql://u:p@h/d", "chat", "http://h", "postgresql://[h/d"],
+    "DB_PORT": ["0", "65536", *NO_WHOLE],
+    "ALLOWED_ORIGINS": ["example.com", "https://", "https://a.example/path", "https://a.example?x", "https://a, b"],
+    "GUESTS": ["maybe", "2", "y"],
+    "GUEST_ROLE": ["two words", "1st", "a-b"],
+    "MAX_FRAME_BYTES": ["1023", "16777217", *NO_WHOLE],
+    "MAX_CONTENT_CHARS": ["0", "1000001", *NO_WHOLE],
+    "RATE_LIMIT_MESSAGES": ["1000001", *NO_SECONDS],
+    "SESSION_ROOMS": ["0", "10001", *NO_WHOLE],
+    "ROOM_TAIL": ["100001", *NO_WHOLE],
+    "RESUME_LIMIT": ["1000001", *NO_WHOLE],
+    "SLOW_BYTES_LOW": ["1023", *NO_WHOLE],
+    "SLOW_BYTES_HIGH": ["1023", *NO_WHOLE],
+    "HEARTBEAT": ["0", "3601", *NO_SECONDS],
+    "IDLE_TIMEOUT": NO_SECONDS,
+    "HEAD_BYTES": ["1023", "1048577", *NO_WHOLE],
+    "HEAD_SECONDS": ["0", *NO_SECONDS],
+    "HELLO_SECONDS": ["0", *NO_SECONDS],
+    "CLOSE_SECONDS": ["0", *NO_SECONDS],
+    "WORKERS": ["0", "65", *NO_WHOLE],
+    "BATCH": ["0", "10001", *NO_WHOLE],
+    "QUEUE_MESSAGES": ["1", *NO_WHOLE],
+    "QUEUE_BYTES": ["65535", *NO_WHOLE],
+    "MEMORY_MESSAGES": ["0", *NO_WHOLE],
+    "MEMORY_ROOMS": ["0", *NO_WHOLE],
+    "DRAIN_SECONDS": ["0", *NO_SECONDS],
+    "LOG_LEVEL": ["loud", "10"],
+}
+
+
+def test_every_row_is_tested_here() -> None:
+    assert set(RIGHT) == set(DEFAULTS)
+    assert set(WRONG) == set(DEFAULTS) - TEXTS
+
+
+@pytest.mark.parametrize(("name", "text", "value"), [(n, t, v) for n, rows in RIGHT.items() for t, v in rows])
+@pytest.mark.parametrize("source", ["environment", "file"])
+def test_a_right_value_is_read(tmp_path: Path, name: str, text: str, value: Any, source: str) -> None:
+    environment: dict[str, str] = {"SLOW_BYTES_LOW": "1024"}
+    dotenv = tmp_path / ".env"
+    if source == "environment":
+        environment[name] = text
+    else:
+        dotenv.write_text(f"{name}='{text}'\n")
+        environment = {key: given for key, given in environment.items() if key != name}
+    assert getattr(read_settings(environment, dotenv), name.lower()) == value
+
+
+@pytest.mark.parametrize(("name", "text"), [(n, t) for n, rows in WRONG.items() for t in rows])
+def test_a_wrong_value_is_named_and_not_repeated(name: str, text: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        Settings({name: text, "SLOW_BYTES_LOW": "1024"} if name != "SLOW_BYTES_LOW" else {name: text})
+    said = str(refused.value)
+    assert said.startswith(f"{name} takes ")
+    assert "\n" not in said
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__
+    if len(text) > 4:
+        assert text not in said
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_empty_value_is_as_good_as_none(name: str, text: str) -> None:
+    assert getattr(Settings({name: text}), name.lower()) == DEFAULTS[name]
+
+
+def test_defaults_listen_on_this_machine_only_and_keep_messages_in_memory() -> None:
+    settings = Settings({})
+    assert (settings.host, settings.port, settings.database_url) == ("127.0.0.1", 8080, "")
+
+
+def test_the_two_slow_marks_may_be_equal_but_not_crossed() -> None:
+    assert Settings({"SLOW_BYTES_LOW": "2000", "SLOW_BYTES_HIGH": "2000"}).slow_bytes_high == 2000
+    with pytest.raises(SettingError, match="SLOW_BYTES_HIGH takes"):
+        Settings({"SLOW_BYTES_LOW": "2001", "SLOW_BYTES_HIGH": "2000"})
+
+
+def test_an_unknown_attribute_is_one() -> None:
+    with pytest.raises(AttributeError, match="colour"):
+        _ = Settings({}).colour
+
+
+def test_other_variables_do_not_matter() -> None:
+    assert Settings({"PATH": "/bin", "port": "5"}).port == 8080
+
+
+# --- precedence ------------------------------------------------------------------------------------------------------
+
+
+def test_the_environment_wins_over_the_file_and_arguments_over_both(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PORT=1\nHOST=file\nWORKERS=5\nBATCH\n")
+    environment = {"PORT": "2", "HOST": "environment"}
+    settings = read_settings(environment, file, host="argument", port=None)
+    assert (settings.port, settings.host, settings.workers, settings.batch) == (2, "argument", 5, 500)
+
+
+def test_a_missing_file_is_an_empty_one(tmp_path: Path) -> None:
+    assert read_settings({}, tmp_path / "none").port == 8080
+
+
+def test_a_wrong_value_that_is_overruled_does_no_harm(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PORT=nonsense\n")
+    assert read_settings({"PORT": "5"}, file).port == 5
+
+
+# --- the parts of a database -----------------------------------------------------------------------------------------
+
+readable = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(lambda t: t == t.strip())
+
+
+@given(user=readable, password=readable, name=readable)
+def test_odd_characters_in_the_parts_are_quoted(user: str, password: str, name: str) -> None:
+    """What libpq takes out of the URL is what was put in."""
+    parts = {"DB_NAME": name, "DB_USER": user, "DB_PASS": password, "DB_HOST": "db.example", "DB_PORT": "5433"}
+    url = Settings(parts).database_url
+    taken = psycopg.conninfo.conninfo_to_dict(url)
+    assert (taken["user"], taken["password"], taken["dbname"]) == (user, password, name)
+    assert (taken["host"], str(taken["port"])) == ("db.example", "5433")
+
+
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1", "/var/run/postgresql", "db.example"])
+def test_any_kind_of_host_is_put_together(host: str) -> None:
+    url = Settings({"DB_NAME": "chat", "DB_HOST": host}).database_url
+    assert psycopg.conninfo.conninfo_to_dict(url)["host"] == host
+
+
+def test_without_a_password_there_is_no_colon() -> None:
+    assert Settings({"DB_NAME": "chat"}).database_url == "postgresql://postgres@localhost:5432/chat"
+
+
+def test_the_parts_wait_for_a_name_and_the_url_wins() -> None:
+    assert Settings({"DB_HOST": "h", "DB_PASS": "p"}).database_url == ""
+    assert Settings({"DATABASE_URL": "postgresql://h/d", "DB_NAME": "other"}).database_url == "postgresql://h/d"
+    assert urlsplit(unquote(Settings({"DB_NAME": "a/b"}).database_url)).path == "/a/b"
+
+
+# --- help ------------------------------------------------------------------------------------------------------------
+
+
+def test_help_has_a_line_for_each_setting() -> None:
+    lines = settings_help().splitlines()
+    assert [line.split()[0] for line in lines] == list(DEFAULTS)
+    for line, setting in zip(lines, SETTINGS, strict=True):
+        assert setting.help in line
+        assert f"(takes {setting.kind}; default {show(setting.default)})" in line
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("", "unset"), (None, "unset"), (True, "on"), (("*",), "*"), (20.0, "20"), (0.5, "0.5"), (7, "7")]
+)
+def test_a_default_is_shown_as_it_would_be_typed(value: object, shown: str) -> None:
+    assert show(value) == shown
+
+
+def test_every_shown_default_is_a_right_value() -> None:
+    for setting in SETTINGS:
+        if (text := show(setting.default)) != "unset":
+            assert setting.read(text) == setting.default, setting.name
+
+
+def test_settings_are_read_in_one_place_only() -> None:
+    """No other module looks at the environment, but for main's command line, which hands it over."""
+    root = Path(__file__).resolve().parents[3]
+    readers = set()
+    for package in ("utils", "model", "storage", "chat", "server"):
+        for path in (root / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
+                    readers.add(path.relative_to(root).as_posix())
+    assert readers <= {"server/cli.py"}
