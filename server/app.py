@@ -18,7 +18,7 @@ from model.limits import Limits
 from server.http import HttpEndpoints
 from server.metrics import Metrics
 from server.port import Port
-from server.settings import Settings
+from server.settings import SettingError, Settings
 from server.shared import Shared
 from server.tokens import JwtTokens
 from storage import open_repository
@@ -49,11 +49,14 @@ class Server:
         self._settings = settings
         self._tasks = TaskRegistry()
         self._clock = clock or SystemClock()
-        self._repository: Repository = open_repository(
-            settings.database_url or None,
-            memory_messages=settings.memory_messages,
-            memory_rooms=settings.memory_rooms,
-        )
+        try:
+            self._repository: Repository = open_repository(
+                settings.database_url or None,
+                memory_messages=settings.memory_messages,
+                memory_rooms=settings.memory_rooms,
+            )
+        except ValueError as error:  # libpq cannot read the URL; the text does not repeat it
+            raise SettingError(f"DATABASE_URL {error}") from error
         self.chat = Chat(
             self._repository, self._clock, JwtTokens(settings.jwt_secret, self._clock), _chat_options(settings)
         )

@@ -49,6 +49,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory(settings.event_loop)) as runner:
             return runner.run(serve(settings))
+    except SettingError as error:
+        print(f"main.py: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(
             f"main.py: cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}", file=sys.stderr

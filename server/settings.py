@@ -70,6 +70,11 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _host(text: str) -> str:
+    text.encode("idna")  # as the resolver will: UnicodeError for what cannot be a name
+    return text
+
+
 def _database(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("postgresql", "postgres"):
@@ -86,7 +91,7 @@ def _word(text: str) -> str:
 _MANY = 10**9
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("HOST", "an address", "127.0.0.1", "address to listen on; 0.0.0.0 for every one", str),
+    Setting("HOST", "an address", "127.0.0.1", "address to listen on; 0.0.0.0 for every one", _host),
     Setting("PORT", "a whole number from 0 to 65535", 8080, "port to listen on; 0 takes a free one", _whole(0, 65535)),
     Setting(
         "DATABASE_URL",
@@ -269,7 +274,10 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
     Raises:
         SettingError: see `Settings`.
     """
-    file = dotenv_values(dotenv) if dotenv is not None else {}
+    try:
+        file = dotenv_values(dotenv) if dotenv is not None else {}
+    except UnicodeDecodeError:
+        raise SettingError(f"{dotenv} takes text in UTF-8") from None
     merged = {name: text for name, text in file.items() if text is not None} | dict(environment)
     merged |= {name.upper(): text for name, text in options.items() if text is not None}
     return Settings(merged)

@@ -37,7 +37,7 @@ class BatchRefused(StorageError):
 
 
 class InsertRoom(Struct, frozen=True, gc=False):
-    """Store a room. Comes before the first message of the room, through the same writer. Repeating it changes nothing."""
+    """Store a room: before its first message, through the same writer. Repeating it changes nothing."""
 
     room: RoomRecord
 
@@ -64,7 +64,7 @@ class Duplicate(Struct, frozen=True, gc=False):
 
 
 class Refused(Struct, frozen=True, gc=False):
-    """Not stored and never will be: another message holds this seq. ``reason`` is for the log."""
+    """Not stored and never will be: another message holds this seq, or another room this name. For the log: ``reason``."""
 
     reason: str
 

@@ -95,7 +95,7 @@ function render() {
   scheduled = false;
   const room = session.active;
   const chatting = room !== null && session.refused === null;
-  if (!chatting && document.body.dataset.view === "chat") open(typedName, lastRoom);
+  if (!chatting && document.body.dataset.view !== "entry") open(typedName, lastRoom);
   document.body.dataset.view = chatting ? "chat" : "entry";
   entry.refuse(session.refused);
   alerts.render(session.alerts);
@@ -134,6 +134,7 @@ function remember() {
 /** @param {string} name @param {string[]} rooms @param {string} active */
 function start(name, rooms, active) {
   typedName = name;
+  lastRoom = active;
   rememberName(name);
   session.start(name, rooms, active);
 }

@@ -14,7 +14,15 @@ import psycopg
 from psycopg import sql
 
 from tests.support.postgres_binaries import find_postgres, readable_copy, unprivileged_user
-from tests.support.process import NotReadyError, free_port, make_temp_folder, poll_until, remove_temp_folder, spawn
+from tests.support.process import (
+    NotReadyError,
+    free_port,
+    has_ended,
+    make_temp_folder,
+    poll_until,
+    remove_temp_folder,
+    spawn,
+)
 
 StopMode = Literal["smart", "fast", "immediate"]
 _STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
@@ -126,13 +134,19 @@ class PostgresCluster(DatabaseServer):
 
     def kill(self, timeout: float = 30) -> None:
         """SIGKILL the server and all of its workers, as the kernel's out-of-memory killer would, and wait."""
+        workers: list[psutil.Process] = []
         if self._process is not None and self.running:
-            for worker in psutil.Process(self._process.pid).children(recursive=True):
+            # Stopped first: otherwise it would notice its workers' end, and replace them.
+            self._process.send_signal(signal.SIGSTOP)
+            workers = psutil.Process(self._process.pid).children(recursive=True)
+            for worker in workers:
                 try:
                     worker.kill()
                 except psutil.NoSuchProcess:
                     continue  # it ended by itself
         self._end(signal.SIGKILL, timeout)
+        # Their shared memory keeps the next start from succeeding.
+        poll_until(lambda: all(has_ended(worker.pid) for worker in workers), timeout=timeout, what="its workers ended")
 
     def restart(self, mode: StopMode = "fast", timeout: float = 30) -> None:
         """Stop in `mode`, then start on the same port with the same data."""

@@ -20,6 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TypeVar
 
+import psutil
+
 ROOT = Path(__file__).resolve().parents[2]
 EXEC_BOUND = Path(__file__).with_name("exec_bound.py")
 TEMP_PREFIX = "parley-test-"
@@ -91,6 +93,14 @@ def poll_until(condition: Callable[[], T | None], *, timeout: float, what: str, 
         if time.monotonic() > deadline:
             raise NotReadyError(f"{what}: not within {timeout:g} s")
         time.sleep(every)  # the pause between two looks at a condition outside this process; never the condition itself
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone. A zombie counts: where pid 1 is no init, orphans stay that."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def make_temp_folder(name: str) -> Path:

@@ -1,13 +1,17 @@
 """The real server over real sockets, in the test's own loop, on both kinds of storage."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from chat.session import Session
 from server.app import Server
 from server.settings import Settings
+from server.websocket import WebSocketConnection
 from tests.contract.records import until
+from tests.support.client import Client
 
 Serve = Callable[..., Awaitable[Server]]
 
@@ -43,3 +47,16 @@ async def serve() -> AsyncIterator[Serve]:
 def url(server: Server) -> str:
     """Where its WebSockets are."""
     return f"ws://127.0.0.1:{server.port}"
+
+
+def session_of(server: Server, client: Client) -> Session:
+    """The server's side of a connection."""
+    id = client.of("welcome")[0]["session"]
+    return next(session for session in server.chat.hub.sessions if session.id == id)
+
+
+def send_little(session: Session) -> None:
+    """Make the kernel take no more than a few kilobytes on the server's side; by itself it would take megabytes."""
+    connection = session.connection
+    assert isinstance(connection, WebSocketConnection)
+    connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)

@@ -1,7 +1,9 @@
 """A server inside the test's own process and event loop: its callbacks are quick, and its log is ours to look at."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from importlib.util import find_spec
 
 import pytest
 
@@ -9,6 +11,20 @@ from server.app import Server
 from server.settings import Settings
 
 Serve = Callable[..., Awaitable[Server]]
+
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+# Tests in which the transport matters run on every kind of event loop that the server may run on.
+ON_EVERY_LOOP = {"test_handshake.py", "test_rfc6455.py"}
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, LoopFactory]:
+    factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    if item.path.name in ON_EVERY_LOOP and find_spec("uvloop") is not None:
+        import uvloop  # where there is a build of it
+
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
 
 
 @pytest.fixture(autouse=True)

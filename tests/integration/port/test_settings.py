@@ -47,14 +47,17 @@ def test_help_prints_every_setting_with_what_it_takes_and_its_default(tmp_path: 
         (("--port", "http"), {}, "", "PORT takes"),
         ((), {}, "WORKERS=none\n", "WORKERS takes a whole number from 1 to 64"),
         ((), {"DATABASE_URL": f"mysql://u:{SECRET}@h/d"}, "", "DATABASE_URL takes postgresql://"),
+        ((), {"DATABASE_URL": f"postgresql://u:{SECRET}@h/d?nonsense=1"}, "", "DATABASE_URL is not a valid"),
+        ((), {"HOST": "a..b"}, "", "HOST takes an address"),
+        ((), {}, "HOST=caf\xe9\n", ".env takes text in UTF-8"),
         ((), {"SLOW_BYTES_HIGH": "2000", "SLOW_BYTES_LOW": "3000"}, "", "SLOW_BYTES_HIGH takes"),
     ],
-    ids=["environment", "argument", "file", "password", "two that do not go together"],
+    ids=["environment", "argument", "file", "password", "a URL for libpq", "host", "not UTF-8", "two"],
 )
 def test_a_wrong_setting_is_one_line_and_status_2(
     tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], dotenv: str, named: str
 ) -> None:
-    (tmp_path / ".env").write_text(dotenv)
+    (tmp_path / ".env").write_text(dotenv, encoding="latin-1")
     done = run(tmp_path, *arguments, JWT_SECRET=SECRET, DB_PASS=SECRET, **environment)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()

@@ -28,8 +28,8 @@ def test_another_code_is_a_fault_of_the_program() -> None:
 
 @pytest.mark.parametrize("close", CLOSE_CODES, ids=lambda close: close.reason)
 def test_a_close_code_may_be_sent(close: CloseCode) -> None:
-    """RFC 6455 sections 7.4 and 5.5: ours are private ones, and the reason fits a control frame."""
-    assert close.code == 1001 or 4000 <= close.code <= 4199
+    """RFC 6455 sections 7.4 and 5.5: a registered code or a private one, and the reason fits a control frame."""
+    assert close.code in (1001, 1011, 1013) or 4000 <= close.code <= 4199
     assert 0 < len(close.reason.encode()) <= 123
 
 

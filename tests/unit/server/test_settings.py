@@ -52,12 +52,14 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     "MEMORY_MESSAGES": [("1", 1)],
     "MEMORY_ROOMS": [("1", 1)],
     "DRAIN_SECONDS": [("0.01", 0.01)],
+    "EVENT_LOOP": [("uvloop", "uvloop"), ("AUTO", "auto"), ("asyncio", "asyncio")],
     "LOG_LEVEL": [("debug", "debug"), ("WARNING", "warning")],
 }
-TEXTS = {"HOST", "DB_HOST", "DB_USER", "DB_PASS", "DB_NAME", "JWT_SECRET"}  # take any text
+TEXTS = {"DB_HOST", "DB_USER", "DB_PASS", "DB_NAME", "JWT_SECRET"}  # take any text
 NO_WHOLE = ["-1", "x", "1.5", "1e3", "0x10", "99999999999999999999"]
 NO_SECONDS = ["-1", "x", "nan", "inf", "-inf", "1e400", "20s"]
 WRONG: dict[str, list[str]] = {
+    "HOST": ["a..b", "x" * 300, ".example"],
     "PORT": ["65536", *NO_WHOLE],
     "DATABASE_URL": ["mysql://u:p@h/d", "chat", "http://h", "postgresql://[h/d"],
     "DB_PORT": ["0", "65536", *NO_WHOLE],
@@ -85,6 +87,7 @@ WRONG: dict[str, list[str]] = {
     "MEMORY_MESSAGES": ["0", *NO_WHOLE],
     "MEMORY_ROOMS": ["0", *NO_WHOLE],
     "DRAIN_SECONDS": ["0", *NO_SECONDS],
+    "EVENT_LOOP": ["trio", "on"],
     "LOG_LEVEL": ["loud", "10"],
 }
 
@@ -116,8 +119,7 @@ def test_a_wrong_value_is_named_and_not_repeated(name: str, text: str) -> None:
     assert "\n" not in said
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__
-    if len(text) > 4:
-        assert text not in said
+    assert len(text) <= 4 or text not in said.replace("https://example.com", "")
 
 
 @pytest.mark.parametrize("name", DEFAULTS)

@@ -1,0 +1,255 @@
+"""The parts of the client that know neither page nor socket, asked directly, in the browser that runs them."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+from tests.support.browser import Pages
+from tests.support.server import ServerProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "server" / "static"
+
+MESSAGE = """const message = (seq, more = {}) => ({ room: 'r', seq, version: seq, sender: 'bob', sender_id: 'g_b',
+  content: `m${seq}`, timestamp: '2026-11-21T08:31:11.000001Z', ...more });
+const joined = (more = {}) => ({ epoch: 'e', head: 0, recovered: true, members: [], count: 0, ...more });"""
+
+
+@pytest.fixture
+async def page(server: ServerProcess, new_page: Pages) -> Page:
+    """A page of the client that has not gone in."""
+    return await new_page(f"{server.http_url}/client.html")
+
+
+async def run(page: Page, modules: dict[str, str], script: str) -> Any:
+    """Run the body of a function with these names imported from these modules, and return what it returns."""
+    imports = "".join(f"const {{ {names} }} = await import('/static/{module}');" for module, names in modules.items())
+    return await page.evaluate(f"async () => {{ {imports} {MESSAGE} {script} }}")
+
+
+def test_every_module_is_preloaded() -> None:
+    """Found in one go, not one import at a time."""
+    preloaded = set(re.findall(r'modulepreload" href="/static/([^"]+)"', (ROOT / "client.html").read_text()))
+    modules = {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")}
+    assert preloaded | {"main.js"} == modules
+
+
+def test_no_way_from_text_to_markup() -> None:
+    """The words that turn text into elements or code are nowhere in the client."""
+    words = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc|DOMParser")
+    for path in STATIC.rglob("*.js"):
+        code = re.sub(r"/\*.*?\*/|//.*", "", path.read_text(), flags=re.DOTALL)
+        assert not words.search(code), path
+
+
+async def test_backoff_is_fully_jittered_and_capped(page: Page) -> None:
+    """Anything from 0 to a bound that doubles to 30 s, as often as one likes; `reset` begins again."""
+    bounds = await run(
+        page,
+        {"backoff.js": "Backoff"},
+        """
+        const top = new Backoff({ random: () => 1 });
+        const bounds = Array.from({ length: 2000 }, () => top.next());
+        top.reset();
+        const low = new Backoff({ random: () => 0 });
+        return [...bounds.slice(0, 7), bounds.at(-1), top.next(), low.next()];
+        """,
+    )
+    assert bounds == [1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000, 1000, 0]
+
+
+async def test_a_room_takes_the_newest_version_of_a_message_once(page: Page) -> None:
+    """In whatever order states come: by seq, each once, the newer version wins, what was taken back stays away."""
+    seen = await run(
+        page,
+        {"room.js": "Room"},
+        """
+        const room = new Room('r');
+        room.onJoined(joined());
+        room.onNewestPage({ messages: [message(10), message(20)], has_older: true });
+        const taken = [message(30), message(30), message(20, { version: 40, content: 'new' }), message(20), message(25)]
+          .map((each) => room.onMessage(each));
+        room.onMessage(message(5, { version: 50 })); // of a page that was not read: its neighbours are not here
+        room.onRetracted(30);
+        room.onRetracted(99);
+        room.onMessage(message(99));
+        return [taken, room.messages.map((each) => `${each.seq}:${each.content}`), room.resume()];
+        """,
+    )
+    assert seen == [[True, False, False, False, True], ["10:m10", "20:new", "25:m25"], {"since": 99, "epoch": "e"}]
+
+
+async def test_a_resume_that_breaks_is_resumed_from_where_it_broke(page: Page) -> None:
+    """The head of `joined` counts only when everything before it has come."""
+    since = await run(
+        page,
+        {"room.js": "Room"},
+        """
+        const room = new Room('r');
+        room.onJoined(joined({ head: 10 }));
+        room.onNewestPage({ messages: [message(10)], has_older: false });
+        room.onJoined(joined({ head: 40 }));
+        const atOnce = room.resume().since;
+        room.onMessage(message(20));
+        const half = room.resume().since;
+        room.onMessage(message(40));
+        room.onSynced({ head: 45 });
+        return [atOnce, half, room.resume().since];
+        """,
+    )
+    assert since == [10, 20, 45]
+
+
+async def test_what_comes_while_the_newest_page_is_read_is_kept(page: Page) -> None:
+    """A room that was not recovered: the old copy is dropped, live messages are not, and nothing is there twice."""
+    seqs = await run(
+        page,
+        {"room.js": "Room"},
+        """
+        const room = new Room('r');
+        room.onJoined(joined());
+        room.onNewestPage({ messages: [message(1), message(2)], has_older: false });
+        const read = room.onJoined(joined({ epoch: 'f', head: 50, recovered: false }));
+        room.onMessage(message(60));
+        room.onMessage(message(70));
+        room.onNewestPage({ messages: [message(40), message(50), message(60)], has_older: true });
+        return [read, room.messages.map((each) => each.seq), room.resume(), room.hasOlder];
+        """,
+    )
+    assert seqs == [True, [40, 50, 60, 70], {"since": 70, "epoch": "f"}, True]
+
+
+async def test_the_outbox_sends_one_at_a_time_and_never_reorders(page: Page) -> None:
+    """Behind one that waits, nothing overtakes; one that failed or was seen in the room holds nothing up."""
+    steps = await run(
+        page,
+        {"outbox.js": "Outbox"},
+        """
+        const outbox = new Outbox();
+        for (const id of 'abcd') outbox.add(id, 'r', id, { id: 'g_me', name: 'me' }, 0);
+        outbox.add('z', 'other', 'z', { id: 'g_me', name: 'me' }, 0);
+        const due = (now = 0) => { const { send, wakeAt } = outbox.due('r', now);
+          return [send.map((each) => each.id).join(''), wakeAt === Infinity ? null : wakeAt]; };
+        const steps = [due()];
+        outbox.get('a').state = 'sent';
+        steps.push(due());
+        outbox.get('a').seq = 1;
+        steps.push(due());
+        outbox.postpone(outbox.get('b'), 'later', 100);
+        steps.push(due(), due(100));
+        outbox.fail(outbox.get('b'), 'never');
+        steps.push(due());
+        outbox.onDisconnect();
+        steps.push(due());
+        const again = Outbox.from(JSON.parse(JSON.stringify(outbox)));
+        return [steps, again.entries.map((each) => each.id + each.state[0])];
+        """,
+    )
+    assert steps == [
+        [["a", None], ["", None], ["b", None], ["", 100], ["b", None], ["c", None], ["ac", None]],
+        ["aq", "bf", "cq", "dq", "zq"],
+    ]
+
+
+async def test_an_outbox_that_somebody_tampered_with_is_no_harm(page: Page) -> None:
+    """What a store gives back is taken apart, not trusted."""
+    entries = await run(
+        page,
+        {"outbox.js": "Outbox"},
+        """
+        const good = { id: 'a', room: 'r', content: 'c', author: { id: 'g', name: 'n' }, state: 'sent', extra: 1 };
+        return [null, 5, {}, [null, 5, { id: 1 }, { ...good, author: null }, good]]
+          .map((saved) => Outbox.from(saved).entries.map((each) => each.state));
+        """,
+    )
+    assert entries == [[], [], [], ["queued"]]
+
+
+async def test_the_timeline_groups_and_orders(page: Page) -> None:
+    """Days, runs of one author within a minute, notices in their place, what is not sent yet at the end."""
+    lines = await run(
+        page,
+        {"room.js": "Room", "outbox.js": "Outbox", "timeline.js": "timeline"},
+        """
+        const at = (day, time) => `2026-11-${day}T${time}.000000Z`;
+        const room = new Room('r');
+        room.onJoined(joined());
+        room.onNewestPage({ has_older: false, messages: [
+          message(1, { timestamp: at(20, '08:00:01') }), message(2, { timestamp: at(20, '08:00:59') }),
+          message(3, { timestamp: at(20, '08:01:00') }), message(4, { timestamp: at(21, '08:01:01') }),
+          message(5, { timestamp: at(21, '08:01:02'), sender_id: 'g_me', id: 'seen' }) ] });
+        room.notices.say(2, Date.parse(at(20, '08:00:59')), 'hello');
+        room.firstUnread = 4;
+        const outbox = new Outbox();
+        const me = { id: 'g_me', name: 'me' };
+        outbox.add('seen', 'r', 'm5', me, Date.parse(at(21, '08:01:02')));
+        outbox.add('later', 'r', 'x', me, Date.parse(at(19, '00:00:00'))); // a clock that is wrong
+        return timeline(room, outbox.entries, (id) => id === 'g_me').map((line) => line.kind === 'message'
+          ? `${line.text}${line.start ? ' start' : ''}${line.end ? ' end' : ''} ${line.state}` : line.kind);
+        """,
+    )
+    assert lines == [
+        "day",
+        "m1 start sent",
+        "m2 end sent",
+        "notice",
+        "m3 start end sent",
+        "day",
+        "unread",
+        "m4 start end sent",
+        "m5 start end shown",
+        "x start end queued",
+    ]
+
+
+async def test_a_silent_connection_is_found_out(page: Page) -> None:
+    """Nothing came for a heartbeat: a ping; nothing came after it: the connection is dropped and made anew."""
+    await page.clock.install()
+    steps = await run(
+        page,
+        {"transport.js": "Transport"},
+        """
+        const made = [];
+        class Socket {
+          constructor() { made.push(this); this.sent = []; this.readyState = 1; setTimeout(() => this.onopen(), 1); }
+          send(text) { this.sent.push(JSON.parse(text).type); }
+          close() { this.closed = true; }
+        }
+        window.made = made;
+        window.states = [];
+        const transport = new Transport({ url: () => 'ws://x', onFrame: () => {}, Socket,
+          onState: (state) => window.states.push(state.name) });
+        transport.connect();
+        """,
+    )
+    assert steps is None
+    await page.clock.run_for(15_000)
+    await page.evaluate("made[0].onmessage({ data: '{}' })")
+    await page.clock.run_for(15_000)  # 15 s since something came: no ping yet
+    assert await page.evaluate("made[0].sent") == []
+    await page.clock.run_for(6_000)
+    assert await page.evaluate("made[0].sent") == ["ping"]
+    await page.evaluate("made[0].onmessage({ data: '{}' })")
+    await page.clock.run_for(25_000)
+    assert await page.evaluate("made[0].sent") == ["ping", "ping"]
+    assert await page.evaluate("states") == ["connecting", "open"]
+    await page.clock.run_for(11_000)
+    assert await page.evaluate("[made[0].closed, states.slice(0, 4)]") == [
+        True,
+        ["connecting", "open", "waiting", "connecting"],
+    ]
+
+
+async def test_what_a_person_typed_is_cleaned_as_the_server_wants_it(page: Page) -> None:
+    """No control characters, no halves of characters, no blank lines around; the first line's indentation stays."""
+    cleaned = await run(
+        page,
+        {"protocol.js": "cleanContent, countChars"},
+        r"""
+        return [cleanContent('\n \n  a\r\nb\u0000\u0007\u009f\ud800c\t\n\n '), cleanContent(' \n '), countChars('a😀é')];
+        """,
+    )
+    assert cleaned == ["  a\nbc", "", 3]

@@ -1,0 +1,87 @@
+"""A thousand people come and go in every way there is; nothing of them stays."""
+
+import asyncio
+import contextlib
+import gc
+import random
+import weakref
+
+import pytest
+
+from chat.session import Session
+from server.app import Server
+from tests.contract.records import until
+from tests.integration.chat.conftest import Serve
+from tests.support import rawws
+
+CYCLES = 1000
+AT_ONCE = 20
+
+
+async def come_and_go(server: Server, number: int) -> None:
+    """One connection: joins a room of its own or a common one, perhaps talks, and ends in one of many ways."""
+    room = "common" if number % 3 else f"room {number}"
+    client = await rawws.RawClient.open(server.port, "/chat?u=ann", rawws.NATIVE)
+    try:
+        client.send(rawws.command(type="join", id="j", room=room, **({"since": 0} if number % 4 == 0 else {})))
+        way = number % 7
+        if way in (0, 1):  # while the room loads
+            pass
+        elif way == 2:  # with messages in flight
+            for _ in range(5):
+                client.send(rawws.command(type="message", room=room, id=f"{random.random()}", content="x"))
+        else:
+            await client.expect("joined")
+            client.send(rawws.command(type="message", room=room, id="1", content="hello"))
+            client.send(rawws.command(type="history", room=room))
+            if way == 3:
+                await client.expect("ack")
+        with contextlib.suppress(ConnectionError):
+            await client.drain()
+        if way % 3 == 0:
+            client.send_close()
+            await client.rest()
+        elif way % 3 == 1:
+            client.send_eof()
+            await client.rest()
+    finally:
+        await client.close()  # a reset, where it was not over
+
+
+async def cycle(server: Server, numbers: list[int]) -> None:
+    while numbers:
+        await come_and_go(server, numbers.pop())
+
+
+@pytest.mark.slow
+async def test_nothing_stays_of_a_thousand_connections(serve: Serve, storage: dict[str, str]) -> None:
+    server = await serve(**storage, CLOSE_SECONDS="0.1", HEAD_SECONDS="0.1", HELLO_SECONDS="0.1")
+    tasks = {task.get_name() for task in asyncio.all_tasks()}
+    seen: list[weakref.ref[object]] = []
+    add = server.shared.connections.add
+
+    class Watched(set):  # type: ignore[type-arg]
+        def add(self, connection: object) -> None:
+            seen.append(weakref.ref(connection))
+            super().add(connection)
+
+    del add
+    server.shared.connections = Watched()
+    numbers = list(range(CYCLES))
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(cycle(server, numbers))
+    await until(lambda: not server.shared.connections and not server.chat.hub.sessions)
+    await until(lambda: not server.chat.hub.rooms)
+    await until(lambda: not len(server.chat.tasks))
+    assert not server.shared.heads
+    assert server.chat.counters.connections_total == CYCLES == len(seen)
+    assert not len(server.chat.pool)
+    assert {task.get_name() for task in asyncio.all_tasks()} == tasks
+
+    def gone() -> bool:
+        gc.collect()
+        return not [ref for ref in seen if ref() is not None]
+
+    await until(gone)  # deadlines hold a connection until they are over
+    assert not [thing for thing in gc.get_objects() if isinstance(thing, Session)]

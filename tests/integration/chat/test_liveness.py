@@ -1,0 +1,74 @@
+"""Connections that say nothing: pinged, given up when dead, closed when idle or nameless."""
+
+import time
+
+import pytest
+
+from tests.contract.records import until
+from tests.integration.chat.conftest import Serve, url
+from tests.support import rawws
+from tests.support.client import Client
+
+
+async def test_a_client_is_pinged_once_a_heartbeat(serve: Serve) -> None:
+    """Not more often, however few connections there are."""
+    heartbeat = 0.2
+    server = await serve(HEARTBEAT=str(heartbeat))
+    async with await rawws.RawClient.native(server.port) as raw:
+        pings: list[float] = []
+        while len(pings) < 5:
+            assert (await raw.frame()).opcode == rawws.PING
+            pings.append(time.monotonic())
+            raw.send(rawws.frame(rawws.PONG))
+        pauses = [later - earlier for earlier, later in zip(pings, pings[1:], strict=False)]
+        assert min(pauses) > heartbeat / 2
+        assert sum(pauses) / len(pauses) == pytest.approx(heartbeat, rel=0.5)
+
+
+async def test_a_client_that_answers_pings_stays(serve: Serve) -> None:
+    server = await serve(HEARTBEAT="0.05")
+    async with Client(url(server), "ann", "general") as ann:
+        beaten = 0
+
+        def beat() -> bool:
+            nonlocal beaten
+            beaten += 1
+            return beaten > 100
+
+        await until(beat)
+        await ann.send("ping", id="p")
+        await ann.expect("pong", id="p")
+
+
+async def test_a_silent_client_is_given_up_after_three_beats(serve: Serve) -> None:
+    heartbeat = 0.15
+    server = await serve(HEARTBEAT=str(heartbeat))
+    async with Client(url(server), "ann", "general"):
+        began = time.monotonic()
+        async with await rawws.RawClient.native(server.port, "/chat?r=general&u=silent"):
+            assert len(server.chat.hub.sessions) == 2
+            await until(lambda: len(server.chat.hub.sessions) == 1)
+        assert time.monotonic() - began > 2.5 * heartbeat
+        assert len(server.shared.connections) == 1
+
+
+async def test_an_idle_client_is_closed_where_the_operator_wants_it(serve: Serve) -> None:
+    """It answers pings, but asks for nothing; one that asks for something now and then stays."""
+    server = await serve(HEARTBEAT="0.1", IDLE_TIMEOUT="0.5")
+    async with Client(url(server), "busy", "general") as busy, Client(url(server), "idle", "general") as idle:
+        began = time.monotonic()
+        while not idle.ended:
+            await busy.say("x")
+            await busy.expect("message")
+        assert await idle.closed() == (4001, "idle")
+        assert 0.3 < time.monotonic() - began < 5
+        assert not busy.ended
+
+
+async def test_without_guests_hello_must_come_in_time(serve: Serve) -> None:
+    server = await serve(GUESTS="off", HELLO_SECONDS="0.1")
+    client = await Client(url(server), "ann").open()
+    await client.send("ping", id="p")
+    assert (await client.expect("error", id="p"))["code"] == "unauthorized"
+    assert await client.closed() == (4101, "hello_timeout")
+    assert not client.of("welcome")

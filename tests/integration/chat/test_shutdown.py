@@ -1,0 +1,147 @@
+"""Stopping: everything accepted is stored and acked, or counted; clients are told; nothing hangs."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator, Mapping
+
+import psycopg
+import pytest
+from websockets.exceptions import InvalidHandshake, InvalidMessage
+
+from tests.support import rawws
+from tests.support.client import Client
+from tests.support.server import ServerProcess
+
+Start = Callable[[Mapping[str, str]], ServerProcess]
+UNLIMITED = {"RATE_LIMIT_MESSAGES": "0", "CLOSE_SECONDS": "1"}
+
+
+async def stopped(server: ServerProcess) -> int:
+    return await asyncio.to_thread(server.wait)
+
+
+@pytest.fixture
+def stuck(database_url: str) -> Iterator[Callable[[], None]]:
+    """Call it to lock the table of messages: from then on every insert waits, until the test is over."""
+    with psycopg.connect(database_url) as connection:
+        yield lambda: connection.execute("LOCK TABLE messages IN EXCLUSIVE MODE") and None
+
+
+async def test_everything_accepted_is_stored_and_acked(start_server: Start, database_url: str) -> None:
+    server = await asyncio.to_thread(start_server, {**UNLIMITED, "DATABASE_URL": database_url})
+    people = [await Client(server.ws_url, f"p{number}", "general").open() for number in range(10)]
+    for number in range(100):
+        for person in people:
+            await person.say(f"{number}", f"{number}")
+    await people[0].expect("message", content="0")
+    server.terminate()
+    assert await asyncio.gather(*(person.closed() for person in people)) == [(1001, "going away")] * 10
+    assert await stopped(server) == 0
+    goodbyes = [person.frames[-1] for person in people]
+    assert {(frame["type"], frame["reason"]) for frame in goodbyes} == {("goodbye", "shutting_down")}
+    assert len({frame["reconnect_after"] for frame in goodbyes}) > 3
+    shown = [frame["seq"] for frame in people[0].of("message")]
+    for person in people:
+        refused = {frame["id"] for frame in person.of("error")}
+        assert {frame["code"] for frame in person.of("error")} <= {"shutting_down"}
+        mine = {
+            frame["id"]: frame["seq"]
+            for frame in person.of("message")
+            if frame["sender_id"] == person.of("welcome")[0]["user"]["id"]
+        }
+        assert person.acked() == mine  # shown and acked, or refused, or never read from the socket
+        assert not refused & set(mine)
+    with psycopg.connect(database_url) as connection:
+        stored = [row[0] for row in connection.execute("SELECT seq FROM messages ORDER BY seq")]
+    assert stored == shown
+
+
+async def test_while_it_drains_nobody_comes_in_and_nothing_is_taken(
+    start_server: Start, database_url: str, stuck: Callable[[], None]
+) -> None:
+    """And when storage does not come back by the deadline, the status and the log say how much was lost."""
+    server = await asyncio.to_thread(
+        start_server, {**UNLIMITED, "DATABASE_URL": database_url, "DRAIN_SECONDS": "1.5", "WORKERS": "1"}
+    )
+    ann = await Client(server.ws_url, "ann", "general").open()
+    await ann.say("stored", "0")
+    await ann.all_acked("0")
+    keep_alive = await rawws.RawClient.connect(server.port)
+    keep_alive.send(rawws.request("/health"))
+    assert (await keep_alive.reply()).status == 200
+    await asyncio.to_thread(stuck)
+    for number in range(1, 8):
+        await ann.say(f"{number}", f"{number}")
+    await ann.expect("message", content="7")
+    server.terminate()
+    await asyncio.to_thread(server.wait_for_log, "stopping")
+    await ann.say("too late", "late")
+    assert (await ann.expect("error", id="late"))["code"] == "shutting_down"
+    # A connection from before, as a reverse proxy keeps them, is refused its upgrade; a new one is not even accepted.
+    keep_alive.send(rawws.upgrade("/chat"))
+    refused = await keep_alive.reply()
+    assert refused.status == 503
+    assert refused.headers["retry-after"]
+    await keep_alive.close()
+    with pytest.raises((OSError, InvalidMessage, InvalidHandshake)):
+        await Client(server.ws_url, "ben").open()
+    assert await ann.closed() == (1001, "going away")
+    assert list(ann.acked()) == ["0"]
+    assert ann.frames[-1]["type"] == "goodbye"
+    assert await stopped(server) == 1
+    assert "7 accepted messages were not written" in server.log_text()
+    assert "did not stop" not in server.log_text()
+    assert "Traceback" not in server.log_text()
+
+
+async def test_a_second_signal_stops_at_once(
+    start_server: Start, database_url: str, stuck: Callable[[], None]
+) -> None:
+    server = await asyncio.to_thread(
+        start_server, {**UNLIMITED, "DATABASE_URL": database_url, "DRAIN_SECONDS": "60", "WORKERS": "1"}
+    )
+    ann = await Client(server.ws_url, "ann", "general").open()
+    await ann.say("stored", "0")
+    await ann.all_acked("0")
+    await asyncio.to_thread(stuck)
+    await ann.say("stuck", "1")
+    await ann.expect("message", content="stuck")
+    server.terminate()
+    await asyncio.to_thread(server.wait_for_log, "a second signal")
+    server.terminate()
+    assert await stopped(server) in (-signal.SIGTERM, 1)
+    await ann.closed()
+
+
+async def test_storage_that_comes_back_in_time_gets_everything(start_server: Start, database_url: str) -> None:
+    server = await asyncio.to_thread(
+        start_server, {**UNLIMITED, "DATABASE_URL": database_url, "DRAIN_SECONDS": "20", "WORKERS": "1"}
+    )
+    ann = await Client(server.ws_url, "ann", "general").open()
+    await ann.say("stored", "0")
+    await ann.all_acked("0")
+    with psycopg.connect(database_url) as connection:
+        await asyncio.to_thread(connection.execute, "LOCK TABLE messages IN EXCLUSIVE MODE")
+        for number in range(1, 200):
+            await ann.say(f"{number}", f"{number}")
+        await ann.expect("message", content="199")
+        server.terminate()
+        await asyncio.to_thread(server.wait_for_log, "stopping")
+        assert list(ann.acked()) == ["0"]
+        connection.rollback()
+    assert await ann.closed() == (1001, "going away")
+    assert ann.acked() == {frame["id"]: frame["seq"] for frame in ann.of("message")}
+    assert len(ann.acked()) == 200
+    assert await stopped(server) == 0
+
+
+async def test_one_who_does_not_answer_the_close_does_not_hold_it_up(start_server: Start) -> None:
+    server = await asyncio.to_thread(start_server, UNLIMITED)
+    silent = await rawws.RawClient.native(server.port)
+    halfway = await rawws.RawClient.connect(server.port)
+    halfway.send(b"GET /chat HTTP/1.1\r\n")
+    await halfway.drain()
+    server.terminate()
+    assert await stopped(server) == 0
+    await silent.close()
+    await halfway.close()
