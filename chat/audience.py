@@ -6,12 +6,15 @@ dialect while the event loop handles what has arrived, joined once, and the same
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from chat.counters import Counters
 from chat.ports import Dialect
 from chat.session import Session
 from model.events import AnyEvent
+
+# Members for each of whom a flush may look whether acks ride with its frames, for one whose acks do.
+MEMBERS_PER_ACK = 64
 
 
 class Group:
@@ -51,8 +54,11 @@ class Group:
             self._lasting.append(frame)
         self.frames.append(frame)
 
-    def flush(self, counters: Counters) -> None:
-        """Write what was collected. A write may make a session congested, which changes the dicts under us."""
+    def flush(self, counters: Counters, acking: Collection[Session]) -> None:
+        """Write what was collected, and with it the acks of who is in ``acking``.
+
+        A write may make a session congested, which changes the dicts under us.
+        """
         frames, lasting = self.frames, self._lasting
         self.frames, self._lasting = [], None
         data = frames[0] if len(frames) == 1 else b"".join(frames)
@@ -60,8 +66,12 @@ class Group:
             self._writes = tuple(session.connection.write for session in self.healthy)
         writes = self._writes
         congested = tuple(self.congested)  # those whom these writes make congested have had the frames
-        for write in writes:
-            write(data)
+        if acking:
+            for session, write in zip(tuple(self.healthy), writes, strict=True):
+                write(data + session.take_acks() if session in acking else data)
+        else:
+            for write in writes:
+                write(data)
         counters.deliveries += len(frames) * len(writes)
         if congested or self.syncing:
             self._flush_others(congested, data, data if lasting is None else b"".join(lasting), len(frames), counters)
@@ -81,11 +91,12 @@ class Group:
 class Audience:
     """The members of one room, by dialect."""
 
-    __slots__ = ("_counters", "_groups", "dirty")
+    __slots__ = ("_acking", "_counters", "_groups", "dirty")
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
         self._groups: dict[Dialect, Group] = {}
+        self._acking: set[Session] = set()
         self.dirty = False
 
     def add(self, session: Session, *, syncing: bool = False) -> None:
@@ -102,6 +113,7 @@ class Audience:
 
     def discard(self, session: Session) -> None:
         """Give a session nothing more. Unknown sessions are fine."""
+        self._acking.discard(session)
         group = self._groups.get(session.dialect)
         if group is not None:
             group.discard(session)
@@ -134,6 +146,10 @@ class Audience:
             del group.congested[session]
             group.add_healthy(session)
 
+    def ack_with_next_flush(self, session: Session) -> None:
+        """Let the session's acks ride with the next frames of this room, if those come soon enough."""
+        self._acking.add(session)
+
     def broadcast(self, event: AnyEvent, *, ephemeral: bool = False) -> None:
         """Queue an event for everybody: encoded and framed once for each dialect that is present."""
         for dialect, group in self._groups.items():
@@ -145,8 +161,13 @@ class Audience:
     def flush(self) -> None:
         """Write everything that was queued."""
         self.dirty = False
+        acking: set[Session] = set()
+        if self._acking:
+            acking = {session for session in self._acking if session.acks_are_of(self)}
+            self._acking.clear()
         for dialect, group in tuple(self._groups.items()):
             if group.frames:
-                group.flush(self._counters)
+                # Looking at each member costs a hundredth of a send: it must save one for that many.
+                group.flush(self._counters, acking if len(acking) * MEMBERS_PER_ACK >= len(group.healthy) else ())
                 if not len(group):  # its last member went while frames were queued
                     self._groups.pop(dialect, None)

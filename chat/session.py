@@ -13,6 +13,7 @@ from model.events import Ack, AckItem, AnyEvent, Error
 from model.room import User
 
 if TYPE_CHECKING:
+    from chat.audience import Audience
     from chat.hub import Hub
     from chat.room import Room
 
@@ -39,6 +40,7 @@ class Session:
 
     __slots__ = (
         "_acks",
+        "_acks_of",
         "_drained",
         "_held_bytes",
         "_hub",
@@ -78,6 +80,7 @@ class Session:
         self.congested = False
         self.ended = False
         self._acks: list[AckItem] | None = None
+        self._acks_of: Audience | None = None
         self._drained: asyncio.Future[None] | None = None
         self._held_bytes = 0
         self._paused = 0
@@ -120,20 +123,32 @@ class Session:
             )
         )
 
-    def ack(self, item: AckItem) -> None:
-        """Tell the author that a message is stored, with all others of this turn of the event loop in one frame."""
+    def ack(self, item: AckItem, room: Room) -> None:
+        """Tell the author that a message is stored: soon, with other acks, perhaps with the next frames of the room."""
         if self.ended:
             return
         if self._acks is None:
             self._acks = []
+            self._acks_of = room.audience
             self._hub.ack_soon(self)
+            room.audience.ack_with_next_flush(self)
+        elif self._acks_of is not room.audience:
+            self._acks_of = None
         self._acks.append(item)
 
-    def flush_acks(self) -> None:
-        """Write the acks that were collected. The hub has flushed the rooms before."""
+    def acks_are_of(self, audience: Audience) -> bool:
+        """Acks wait, all for messages of one room: with its frames they cannot come before a message."""
+        return self._acks is not None and self._acks_of is audience
+
+    @property
+    def acking(self) -> bool:
+        """Acks wait to be written."""
+        return self._acks is not None
+
+    def take_acks(self) -> bytes:
+        """The frame of the acks that were collected, for whoever writes it now; empty when there are none."""
         acks, self._acks = self._acks, None
-        if acks:
-            self.send(Ack(ids=acks))
+        return self.dialect.frame(Ack(ids=acks)) or b"" if acks else b""
 
     # A slow reader never slows the others, is never skipped in silence, and is cut off in the end.
 

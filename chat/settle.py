@@ -46,7 +46,7 @@ def _ack(hub: Hub, job: Job, room: Room, message: Message, seq: int) -> None:
     if message.id is not None:
         item = AckItem(message.id, room.name, seq)
         for author in job.authors:
-            author.ack(item)
+            author.ack(item, room)
         hub.counters.acks += 1
 
 

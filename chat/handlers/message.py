@@ -64,7 +64,7 @@ def _answer_again(session: Session, room: Room, before: Message, content: str, i
         raise ParleyError("conflict")
     job = room.pending.get(before.seq)
     if job is None:
-        session.ack(AckItem(id, room.name, before.seq))
+        session.ack(AckItem(id, room.name, before.seq), room)
     elif session not in job.authors:
         job.authors.append(session)
 
@@ -81,6 +81,6 @@ async def _resend(chat: Context, session: Session, room: Room, content: str, id:
     elif posted is None:
         _post(chat, session, room, content, id)
     elif posted.body_hash == body_hash(content):
-        session.ack(AckItem(id, room.name, posted.seq))
+        session.ack(AckItem(id, room.name, posted.seq), room)
     else:
         raise ParleyError("conflict")

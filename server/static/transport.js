@@ -115,7 +115,7 @@ export class Transport {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       if (this.#heardAt < this.#pingedAt) this.#lost(0, "silent");
-      else this.#watch(this.heartbeat);
+      else this.#watch(Math.max(0, this.heartbeat - (Date.now() - this.#heardAt)));
     }, wait);
   }
 

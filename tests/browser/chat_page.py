@@ -1,9 +1,11 @@
 """The page as its users see it: what they do, and what is on the screen. Everything waits for a condition."""
 
+import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 from playwright.async_api import Locator, Page, WebSocketRoute, expect
 
@@ -76,32 +78,55 @@ class ChatPage:
     async def at_end(self) -> None:
         """Wait until the newest line is in sight at the bottom."""
         await self.page.wait_for_function(
-            "() => { const l = document.querySelector('#log'); return l.scrollHeight - l.scrollTop - l.clientHeight < 2 }"
+            """() => {
+              const { scrollHeight, scrollTop, clientHeight } = document.querySelector('#log');
+              return scrollHeight - scrollTop - clientHeight < 2;
+            }"""
         )
 
 
 Enter = Callable[..., Awaitable[ChatPage]]
+Frame = dict[str, Any]
+# Gets a frame and the page's connection; returns the frame to pass on, or None to swallow it.
+OnFrame = Callable[[Frame, WebSocketRoute], Frame | None]
 
 
 def link(server: ServerProcess, room: str, name: str) -> str:
     """The address that goes straight in."""
-    from urllib.parse import quote
-
     return f"{server.http_url}/client.html?r={quote(room, safe='')}&u={quote(name, safe='')}"
+
+
+def pass_on(frame: Frame, _: WebSocketRoute) -> Frame:
+    """Let every frame through."""
+    return frame
+
+
+def swallow(*types: str) -> OnFrame:
+    """Let every frame through but those of these types."""
+    return lambda frame, _: None if frame["type"] in types else frame
+
+
+def answer(route: WebSocketRoute, frame: Frame) -> None:
+    """Send a frame to the page, as its server would."""
+    route.send(json.dumps(frame))
+
+
+def refusal(command_id: str, code: str, message: str, *, retry_after: float | None = None) -> Frame:
+    """The `error` with which a server refuses a command; with `retry_after` it is a retryable one."""
+    frame: Frame = {"type": "error", "id": command_id, "code": code, "message": message}
+    return frame | ({"retryable": False} if retry_after is None else {"retryable": True, "retry_after": retry_after})
 
 
 class Wire:
     """Stands between a page and its server and sees every frame; a test tells it what to do with them.
 
-    `to_server` and `to_page` get each frame and its route and return the frame to pass on, or None to swallow it.
-    `refuse` closes every connection before it begins.
+    `to_server` and `to_page` are asked about every frame. `refuse` closes every connection before it begins.
     """
 
     def __init__(self) -> None:
-        self.sent: list[dict[str, Any]] = []
-        self.received: list[dict[str, Any]] = []
-        self.to_server: Callable[[dict[str, Any], WebSocketRoute], dict[str, Any] | None] = lambda frame, _: frame
-        self.to_page: Callable[[dict[str, Any], WebSocketRoute], dict[str, Any] | None] = lambda frame, _: frame
+        self.sent: list[Frame] = []
+        self.to_server: OnFrame = pass_on
+        self.to_page: OnFrame = pass_on
         self.refuse = False
         self.connections = 0
         self._routes: list[WebSocketRoute] = []
@@ -117,8 +142,6 @@ class Wire:
             await route.close(code=code, reason=reason)
 
     async def _connect(self, route: WebSocketRoute) -> None:
-        import json
-
         self.connections += 1
         if self.refuse:
             await route.close(code=4008, reason="refused by the test")
@@ -134,9 +157,8 @@ class Wire:
 
         def down(text: str | bytes) -> None:
             frame = json.loads(text)
-            self.received.append(frame)
             if (passed := self.to_page(frame, route)) is not None:
-                route.send(json.dumps(passed))
+                answer(route, passed)
 
         route.on_message(up)
         server.on_message(down)

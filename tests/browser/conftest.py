@@ -1,6 +1,7 @@
 """Fixtures of the browser tests: a server with one secret and no rate limit, and pages that are in a room."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -8,13 +9,27 @@ from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire, link, new_roo
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
+PLAIN = {"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0"}
 Start = Callable[[Mapping[str, str]], ServerProcess]
 
 
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[ServerProcess]:
+    with ServerProcess(PLAIN) as process:
+        yield process
+
+
 @pytest.fixture
-def server(start_server: Start) -> ServerProcess:
-    """A server that keeps messages in memory."""
-    return start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0"})
+def server(shared_server: ServerProcess) -> ServerProcess:
+    """The server of all tests that need nothing special of it; it keeps messages in memory. Not for stopping."""
+    assert shared_server.returncode is None, f"an earlier test ended the server:\n{shared_server.log_text()[-4000:]}"
+    return shared_server
+
+
+@pytest.fixture
+def own_server(start_server: Start) -> ServerProcess:
+    """A server of this test alone, to stop, kill and start again."""
+    return start_server(PLAIN)
 
 
 @pytest.fixture
@@ -38,7 +53,7 @@ def enter(new_page: Pages, server: ServerProcess, room: str) -> Enter:
         server: ServerProcess = server,
         beside: ChatPage | None = None,
         wire: Wire | None = None,
-        **options: object,
+        **options: Any,
     ) -> ChatPage:
         page = await new_page(same_context_as=beside.page if beside else None, **options)
         if wire:

@@ -28,14 +28,16 @@ CONTRAST = """() => {
     return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255, 1]);
   };
   const light = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((part) => part / 255).map((p) => (p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4));
+    const linear = (p) => (p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4);
+    const [x, y, z] = [r, g, b].map((part) => linear(part / 255));
     return 0.2126 * x + 0.7152 * y + 0.0722 * z;
   };
   const poor = [];
   for (const element of document.querySelectorAll('body *')) {
     const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
     const style = getComputedStyle(element);
-    if (!own || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || element.disabled) continue;
+    if (!own || element.disabled) continue;
+    if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
     if (style.clipPath !== 'none' || style.opacity < 1) continue;
     const back = behind(element);
     const [a, b] = [light(over(rgba(style.color), back)), light(back)].sort((x, y) => y - x);
@@ -99,7 +101,8 @@ async def test_the_focus_can_be_seen_everywhere(enter: Enter) -> None:
               const at = document.activeElement, ring = (each) => getComputedStyle(each);
               const outlined = ring(at).outlineStyle !== 'none' && parseFloat(ring(at).outlineWidth) >= 1;
               const box = at.closest('.composer-box');
-              return [at.id || at.className || at.localName, outlined || Boolean(box) && ring(box).outlineStyle !== 'none'];
+              const drawn = outlined || (box !== null && ring(box).outlineStyle !== 'none');
+              return [at.id || at.className || at.localName, drawn];
             }"""
         )
         if stop[0] in seen or stop[0] == "body":
@@ -169,7 +172,8 @@ async def test_history_is_not_read_out(enter: Enter, server: ServerProcess, room
           const log = document.querySelector('#log');
           window.loud = 0;
           new MutationObserver((changes) => {
-            if (log.getAttribute('aria-live') === 'polite') window.loud += changes.flatMap((each) => [...each.addedNodes]).length;
+            const added = changes.flatMap((each) => [...each.addedNodes]).length;
+            if (log.getAttribute('aria-live') === 'polite') window.loud += added;
           }).observe(document.querySelector('#lines'), { childList: true });
           log.scrollTop = 0;
         }"""
@@ -186,7 +190,8 @@ async def test_a_tick_is_not_a_new_message_for_a_screen_reader(enter: Enter, wir
         """() => {
           window.added = 0;
           new MutationObserver((changes) => {
-            for (const { addedNodes } of changes) for (const node of addedNodes) window.added += node.classList.contains('msg');
+            const added = changes.flatMap((each) => [...each.addedNodes]);
+            window.added += added.filter((node) => node.classList.contains('msg')).length;
           }).observe(document.querySelector('#lines'), { childList: true });
         }"""
     )
@@ -275,8 +280,11 @@ async def test_no_motion_for_those_who_want_none(enter: Enter) -> None:
     ann = await enter("ann", reduced_motion="reduce")
     await ann.say("still")
     await ann.delivered("still")
-    moving = "document.getAnimations().length + [...document.querySelectorAll('*')].filter((each) => getComputedStyle(each).animationName !== 'none').length"
-    assert await ann.page.evaluate(moving) == 0
+    moving = await ann.page.evaluate(
+        """() => document.getAnimations().length + [...document.querySelectorAll('*')]
+          .filter((each) => getComputedStyle(each).animationName !== 'none').length"""
+    )
+    assert moving == 0
 
 
 async def _no_sideways_scroll(page: Page) -> None:

@@ -1,13 +1,12 @@
 """What goes wrong is said where one looks, in words, with what can be done about it."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import WebSocketRoute, expect
 
-from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire, link
+from tests.browser.chat_page import SECRET, ChatPage, Enter, Frame, Wire, answer, link, pass_on, refusal
 from tests.browser.peer import peer
 from tests.support.browser import Pages
 from tests.support.process import free_port
@@ -92,12 +91,10 @@ async def test_too_fast_is_sent_later_by_itself(enter: Enter, start_server: Star
 async def test_a_refused_message_stays_with_its_reason(enter: Enter, wire: Wire) -> None:
     """Not sent, why, and two ways on. The next message is not held up by it."""
 
-    def refuse(frame: dict[str, object], route: object) -> dict[str, object] | None:
+    def refuse(frame: Frame, route: WebSocketRoute) -> Frame | None:
         if frame["type"] != "message" or frame["content"] != "bad":
             return frame
-        error = {"type": "error", "id": frame["id"], "code": "bad_field", "message": "content holds a control character",
-                 "retryable": False, "field": "content"}  # fmt: skip
-        route.send(json.dumps(error))  # type: ignore[attr-defined]
+        answer(route, refusal(frame["id"], "bad_field", "content holds a control character"))
         return None
 
     wire.to_server = refuse
@@ -110,7 +107,7 @@ async def test_a_refused_message_stays_with_its_reason(enter: Enter, wire: Wire)
     await ann.page.reload()
     await expect(bad.get_by_text("Not sent. Content holds a control character.")).to_be_visible()
 
-    wire.to_server = lambda frame, _: frame
+    wire.to_server = pass_on
     await bad.get_by_role("button", name="Retry").click()
     await ann.delivered("bad")
 
@@ -118,17 +115,16 @@ async def test_a_refused_message_stays_with_its_reason(enter: Enter, wire: Wire)
 async def test_overloaded_is_tried_again_and_given_up_in_sight(enter: Enter, wire: Wire) -> None:
     """Automatic, bounded, visible; a person can go on from there, and discard."""
 
-    def overloaded(frame: dict[str, object], route: object) -> dict[str, object] | None:
+    def refuse(frame: Frame, route: WebSocketRoute) -> Frame | None:
         if frame["type"] != "message":
             return frame
         tries.put_nowait(None)
-        error = {"type": "error", "id": frame["id"], "code": "overloaded", "retryable": True, "retry_after": 0.01,
-                 "message": "the server cannot take more messages right now"}  # fmt: skip
-        route.send(json.dumps(error))  # type: ignore[attr-defined]
+        overloaded = "the server cannot take more messages right now"
+        answer(route, refusal(frame["id"], "overloaded", overloaded, retry_after=0.01))
         return None
 
     tries: asyncio.Queue[None] = asyncio.Queue()
-    wire.to_server = overloaded
+    wire.to_server = refuse
     ann = await enter("ann", wire=wire)
     await ann.page.clock.install()
     await ann.say("patience")
@@ -182,12 +178,11 @@ async def test_history_that_does_not_load_can_be_asked_for_again(
 ) -> None:
     """The page before the oldest message fails: why, and a button."""
 
-    def refuse(frame: dict[str, object], route: object) -> dict[str, object] | None:
+    def refuse(frame: Frame, route: WebSocketRoute) -> Frame | None:
         if frame["type"] != "history" or "before" not in frame:
             return frame
-        error = {"type": "error", "id": frame["id"], "code": "unavailable", "retryable": True, "retry_after": 1,
-                 "message": "the server cannot reach its storage right now"}  # fmt: skip
-        route.send(json.dumps(error))  # type: ignore[attr-defined]
+        away = "the server cannot reach its storage right now"
+        answer(route, refusal(frame["id"], "unavailable", away, retry_after=1))
         return None
 
     async with peer(server, room) as bob:
@@ -197,6 +192,6 @@ async def test_history_that_does_not_load_can_be_asked_for_again(
     await expect(ann.messages).to_have_count(100)
     await ann.log.evaluate("log => { log.scrollTop = 0 }")
     await expect(ann.log.get_by_text("Earlier messages did not load.")).to_be_visible()
-    wire.to_server = lambda frame, _: frame
+    wire.to_server = pass_on
     await ann.log.get_by_role("button", name="Try again").click()
     await expect(ann.messages).to_have_count(150)

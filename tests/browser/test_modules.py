@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import Page
 
 from tests.support.browser import Pages
@@ -18,7 +18,7 @@ MESSAGE = """const message = (seq, more = {}) => ({ room: 'r', seq, version: seq
 const joined = (more = {}) => ({ epoch: 'e', head: 0, recovered: true, members: [], count: 0, ...more });"""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(server: ServerProcess, new_page: Pages) -> Page:
     """A page of the client that has not gone in."""
     return await new_page(f"{server.http_url}/client.html")
@@ -249,7 +249,8 @@ async def test_what_a_person_typed_is_cleaned_as_the_server_wants_it(page: Page)
         page,
         {"protocol.js": "cleanContent, countChars"},
         r"""
-        return [cleanContent('\n \n  a\r\nb\u0000\u0007\u009f\ud800c\t\n\n '), cleanContent(' \n '), countChars('a😀é')];
+        const typed = '\n \n  a\r\nb\u0000\u0007\u009f\ud800c\t\n\n ';
+        return [cleanContent(typed), cleanContent(' \n '), countChars('a😀é')];
         """,
     )
     assert cleaned == ["  a\nbc", "", 3]

@@ -5,9 +5,20 @@ import re
 from collections.abc import Callable, Mapping
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import WebSocketRoute, expect
 
-from tests.browser.chat_page import SECRET, SERVER_AWAY, ChatPage, Enter, Wire
+from tests.browser.chat_page import (
+    SECRET,
+    SERVER_AWAY,
+    ChatPage,
+    Enter,
+    Frame,
+    Wire,
+    answer,
+    pass_on,
+    refusal,
+    swallow,
+)
 from tests.browser.peer import peer
 from tests.support.browser import Pages
 from tests.support.process import poll_until
@@ -16,12 +27,12 @@ from tests.support.server import ServerProcess
 Start = Callable[[Mapping[str, str]], ServerProcess]
 
 
-async def test_the_outbox_waits_for_the_server(enter: Enter, server: ServerProcess, new_page: Pages) -> None:
+async def test_the_outbox_waits_for_the_server(enter: Enter, own_server: ServerProcess, new_page: Pages) -> None:
     """What is written while the server is away is shown as waiting, then sent once, in order, and acked."""
     new_page.expect_error(SERVER_AWAY)
-    ann = await enter("ann")
-    bob = await enter("bob")
-    await asyncio.to_thread(server.kill)
+    ann = await enter("ann", server=own_server)
+    bob = await enter("bob", server=own_server)
+    await asyncio.to_thread(own_server.kill)
     await expect(ann.status).to_have_text("Reconnecting")
     await expect(ann.page.get_by_text("The connection is lost.")).to_be_visible()
 
@@ -30,7 +41,7 @@ async def test_the_outbox_waits_for_the_server(enter: Enter, server: ServerProce
     await expect(ann.page.get_by_text("3 messages wait to be sent.")).to_be_visible()
     assert [entry["content"] for entry in await ann.outbox()] == ["one", "two", "three"]
 
-    await asyncio.to_thread(server.start)
+    await asyncio.to_thread(own_server.start)
     await _try_now(ann)
     await _try_now(bob)
     for text in ("one", "two", "three"):
@@ -43,14 +54,14 @@ async def test_the_outbox_waits_for_the_server(enter: Enter, server: ServerProce
 
 async def test_the_outbox_survives_a_reload(enter: Enter, wire: Wire) -> None:
     """A message that never reached the server is sent by the page that comes after."""
-    wire.to_server = lambda frame, _: None if frame["type"] == "message" else frame
+    wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
     bob = await enter("bob")
     await ann.say("do not forget me")
     await expect(ann.message("do not forget me").get_by_role("img", name="Sending")).to_be_visible()
     (entry,) = await ann.outbox()
 
-    wire.to_server = lambda frame, _: frame
+    wire.to_server = pass_on
     await ann.page.reload()
     await ann.delivered("do not forget me")
     await expect(bob.message("do not forget me")).to_have_count(1)
@@ -61,13 +72,13 @@ async def test_the_outbox_survives_a_reload(enter: Enter, wire: Wire) -> None:
 
 async def test_a_lost_ack_makes_no_second_message(enter: Enter, wire: Wire) -> None:
     """The server has it, the page does not know, and is reloaded: the same id is sent again and it is there once."""
-    wire.to_page = lambda frame, _: None if frame["type"] in ("ack", "message") else frame
+    wire.to_page = swallow("ack", "message")
     ann = await enter("ann", wire=wire)
     bob = await enter("bob")
     await ann.say("once")
     await expect(bob.message("once")).to_have_count(1)
 
-    wire.to_page = lambda frame, _: frame
+    wire.to_page = pass_on
     await ann.page.reload()
     await ann.delivered("once")
     assert await ann.outbox() == []
@@ -94,7 +105,8 @@ async def test_resume_brings_exactly_what_was_missed(
     await ann.delivered("after")
     assert await ann.texts() == ["before", *missed, "after"]
     joins = [frame for frame in wire.sent if frame["type"] == "join"]
-    assert joins[-1]["since"] and joins[-1]["epoch"]
+    assert joins[-1]["since"]
+    assert joins[-1]["epoch"]
     assert len([frame for frame in wire.sent if frame["type"] == "history"]) == 1
 
 
@@ -152,14 +164,16 @@ async def test_a_server_that_forgot_me_gets_my_messages_all_the_same(
     await expect(ann.page.get_by_text("did not recognise you")).to_have_count(0)
 
 
-async def test_a_server_that_stops_says_when_to_come_back(enter: Enter, server: ServerProcess, new_page: Pages) -> None:
+async def test_a_server_that_stops_says_when_to_come_back(
+    enter: Enter, own_server: ServerProcess, new_page: Pages
+) -> None:
     """`goodbye` is taken at its word, and the page comes back by itself."""
     new_page.expect_error(SERVER_AWAY)
-    ann = await enter("ann")
-    await asyncio.to_thread(server.terminate)
+    ann = await enter("ann", server=own_server)
+    await asyncio.to_thread(own_server.terminate)
     await expect(ann.page.get_by_text("The server is restarting.")).to_be_visible()
-    await asyncio.to_thread(server.wait)
-    await asyncio.to_thread(server.start)
+    await asyncio.to_thread(own_server.wait)
+    await asyncio.to_thread(own_server.start)
     await expect(ann.status).to_have_text("Connected", timeout=30_000)
 
 
@@ -191,19 +205,13 @@ async def test_what_was_taken_back_disappears(enter: Enter, wire: Wire) -> None:
     ann = await enter("ann", wire=wire)
     seqs: dict[str, int] = {}
 
-    def refuse_first(frame: dict[str, object], route: object) -> dict[str, object] | None:
-        import json
-
+    def refuse_first(frame: Frame, route: WebSocketRoute) -> Frame | None:
         if frame["type"] == "message":
-            seqs[str(frame["id"])] = int(str(frame["seq"]))
+            seqs[frame["id"]] = frame["seq"]
         if frame["type"] == "ack" and len(seqs) == 1:
-            (message_id, seq), room = next(iter(seqs.items())), frame["ids"][0]["room"]  # type: ignore[index]
-            for answer in (
-                {"type": "retracted", "room": room, "seq": seq, "sender": "ann"},
-                {"type": "error", "id": message_id, "code": "not_stored", "retryable": False,
-                 "message": "the message could not be stored"},
-            ):  # fmt: skip
-                route.send(json.dumps(answer))  # type: ignore[attr-defined]
+            (message_id, seq), room = next(iter(seqs.items())), frame["ids"][0]["room"]
+            answer(route, {"type": "retracted", "room": room, "seq": seq, "sender": "ann"})
+            answer(route, refusal(message_id, "not_stored", "the message could not be stored"))
             return None
         return frame
 

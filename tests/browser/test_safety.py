@@ -76,6 +76,7 @@ async def test_the_policy_of_the_page_is_strict(server: ServerProcess, new_page:
     response = await page.goto(f"{server.http_url}/client.html")
     assert response is not None
     policy = (await response.all_headers())["content-security-policy"]
-    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
     await expect(page.get_by_role("button", name="Enter")).to_be_visible()
     assert await page.evaluate("document.querySelectorAll('[style], script:not([src])').length") == 0

@@ -3,14 +3,14 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.chat_page import ChatPage, Enter, Wire
+from tests.browser.chat_page import ChatPage, Enter, Wire, pass_on, swallow
 
 WITHOUT_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })"
 
 
 async def test_two_people_in_two_tabs_of_one_browser(enter: Enter, wire: Wire) -> None:
     """Each tab has its own identity and outbox, before and after a reload."""
-    wire.to_server = lambda frame, _: None if frame["type"] == "message" else frame
+    wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
     bob = await enter("bob", beside=ann)
     assert await ann.identity() != await bob.identity()
@@ -23,7 +23,7 @@ async def test_two_people_in_two_tabs_of_one_browser(enter: Enter, wire: Wire) -
     await bob.delivered("from bob")
     await expect(bob.message("from ann, not sent yet")).to_have_count(0)
 
-    wire.to_server = lambda frame, _: frame
+    wire.to_server = pass_on
     await ann.page.reload()
     await ann.delivered("from ann, not sent yet")
     await expect(bob.message("from ann, not sent yet").locator(".name")).to_have_text("ann")
@@ -33,7 +33,7 @@ async def test_two_people_in_two_tabs_of_one_browser(enter: Enter, wire: Wire) -
 @pytest.mark.parametrize("locks", [True, False], ids=["web locks", "plain http, no web locks"])
 async def test_a_duplicated_tab_is_somebody_else(enter: Enter, wire: Wire, locks: bool) -> None:
     """The copy of a tab (`sessionStorage` and all) gets an identity of its own and an empty outbox, and says so."""
-    wire.to_server = lambda frame, _: None if frame["type"] == "message" else frame
+    wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
     if not locks:
         await ann.page.context.add_init_script(WITHOUT_LOCKS)
@@ -54,7 +54,7 @@ async def test_a_duplicated_tab_is_somebody_else(enter: Enter, wire: Wire, locks
     assert await ann.identity() == who
     assert [entry["content"] for entry in await ann.outbox()] == ["mine alone"]
 
-    wire.to_server = lambda frame, _: frame
+    wire.to_server = pass_on
     await ann.page.reload()
     await ann.delivered("mine alone")
     assert await ann.identity() == who
@@ -64,12 +64,12 @@ async def test_a_duplicated_tab_is_somebody_else(enter: Enter, wire: Wire, locks
 
 async def test_going_in_under_another_name_sends_nothing_in_it(enter: Enter, wire: Wire) -> None:
     """What ann wrote and did not get sent is not bob's: it stays, and bob decides."""
-    wire.to_server = lambda frame, _: None if frame["type"] == "message" else frame
+    wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
     await ann.say("a secret of ann")
     await expect(ann.messages).to_have_count(1)
     await ann.page.get_by_role("button", name="Leave", exact=True).click()
-    wire.to_server = lambda frame, _: frame
+    wire.to_server = pass_on
     await ann.page.get_by_label("Your name").fill("bob")
     await ann.page.get_by_role("button", name="Enter", exact=True).click()
     await ann.connected()

@@ -1,10 +1,11 @@
 """People talk: who says what and when, to whom, and whether it arrived."""
 
+import itertools
 import re
 
-from playwright.async_api import expect
+from playwright.async_api import WebSocketRoute, expect
 
-from tests.browser.chat_page import Enter, Wire
+from tests.browser.chat_page import Enter, Frame, Wire, answer
 from tests.browser.peer import peer
 from tests.support.server import ServerProcess
 
@@ -47,19 +48,19 @@ async def test_messages_of_one_author_and_minute_are_one_run(enter: Enter) -> No
     await bob.say("one", "two", "three")
     await expect(ann.messages).to_have_count(3)
     minutes = await ann.log.locator("time.time").all_inner_texts()
-    starts = 1 + sum(before != after for before, after in zip(minutes, minutes[1:], strict=False))
+    starts = 1 + sum(before != after for before, after in itertools.pairwise(minutes))
     await expect(ann.log.locator(".msg.start")).to_have_count(starts)
     await expect(ann.message("two").locator(".name")).to_have_text("bob")
 
 
 async def test_the_tick_comes_with_the_ack_and_not_before(enter: Enter, wire: Wire) -> None:
     """A message that is in the room but not acked is not called sent."""
-    held = []
+    held: list[tuple[WebSocketRoute, Frame]] = []
 
-    def hold_acks(frame: dict[str, object], route: object) -> dict[str, object] | None:
+    def hold_acks(frame: Frame, route: WebSocketRoute) -> Frame | None:
         if frame["type"] != "ack":
             return frame
-        held.append((frame, route))
+        held.append((route, frame))
         return None
 
     wire.to_page = hold_acks
@@ -71,10 +72,7 @@ async def test_the_tick_comes_with_the_ack_and_not_before(enter: Enter, wire: Wi
     await expect(ann.message("is this kept?").get_by_role("img", name="Sent", exact=True)).to_have_count(0)
     assert len(await ann.outbox()) == 1
 
-    import json
-
-    frame, route = held.pop()
-    route.send(json.dumps(frame))  # type: ignore[attr-defined]
+    answer(*held.pop())
     await ann.delivered("is this kept?")
     assert await ann.outbox() == []
 

@@ -291,6 +291,11 @@ class Person:
         return [frame for data in self.connection.writes for frame in unframe(data)]
 
     @property
+    def reading(self) -> bool:
+        """Whether the server takes bytes from this client."""
+        return self.connection.reading
+
+    @property
     def timed(self) -> list[tuple[int, Frame]]:
         """The frames, each with the time of its write among those of all connections."""
         connection = self.connection

@@ -181,7 +181,7 @@ class Client:
 
     def since(self, room: str = "general") -> int:
         """What to give to `resume`."""
-        heads = [frame["head"] for frame in self.of("joined", "synced") if frame["room"] == room]
+        heads: list[int] = [frame["head"] for frame in self.of("joined", "synced") if frame["room"] == room]
         return max(heads + [frame["version"] for frame in self.of("message") if frame["room"] == room])
 
     def epoch(self, room: str = "general") -> str:

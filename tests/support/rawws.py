@@ -1,4 +1,4 @@
-"""A client that speaks HTTP/1.1 and WebSocket byte by byte, right or wrong as the test likes. Hides nothing, mends nothing."""
+"""A client that speaks HTTP/1.1 and WebSocket byte by byte, right or wrong as the test likes: mends nothing."""
 
 import asyncio
 import json

@@ -9,13 +9,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 
 from tests.support import leaks, postgres_binaries, process
 from tests.support.postgres import ExternalServer, PostgresCluster, StopMode
-from tests.support.process import ROOT, NotReadyError, poll_until
+from tests.support.process import ROOT, NotReadyError, has_ended, poll_until
 from tests.support.server import ServerProcess
 
 STAND_IN = """
@@ -151,22 +150,11 @@ def test_a_server_that_ends_while_starting_shows_its_log(tmp_path: Path) -> None
 # --- what stays behind -----------------------------------------------------------------------------------------------
 
 
-def ended(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 def test_everything_dies_with_pytest_and_the_next_run_cleans_up(
-    stand_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stand-in for pytest starts a cluster and a server and is killed by SIGKILL."""
-    temp = tmp_path / "temp"
-    temp.mkdir()
-    for folder in [temp, *temp.parents]:
-        if folder.is_relative_to(tempfile.gettempdir()) and folder.stat().st_uid == os.getuid():
-            folder.chmod(folder.stat().st_mode | 0o055)  # PostgreSQL may run as another user
+    temp = process.make_temp_folder("temp")  # pytest's own ones are closed to others, and PostgreSQL may be another
     script = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -189,14 +177,15 @@ def test_everything_dies_with_pytest_and_the_next_run_cleans_up(
         assert victim.stdout is not None
         pids = [int(word) for word in victim.stdout.readline().split()]
         assert len(pids) == 2
-        assert not any(ended(pid) for pid in pids)
+        assert not any(has_ended(pid) for pid in pids)
         monkeypatch.setattr(tempfile, "tempdir", str(temp))
         process.remove_stale_temp_folders()
         assert len(list(temp.glob("parley-test-*"))) == 2, "the folders of a live run must stay"
         victim.kill()
-    poll_until(lambda: all(ended(pid) for pid in pids), timeout=20, what="both servers have died with their parent")
+    poll_until(lambda: all(has_ended(pid) for pid in pids), timeout=20, what="both servers have died with their parent")
     process.remove_stale_temp_folders()
     assert not list(temp.glob("parley-test-*"))
+    process.remove_temp_folder(temp)
 
 
 async def test_a_task_left_running_is_noticed() -> None:

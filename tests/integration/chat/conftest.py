@@ -51,8 +51,8 @@ def url(server: Server) -> str:
 
 def session_of(server: Server, client: Client) -> Session:
     """The server's side of a connection."""
-    id = client.of("welcome")[0]["session"]
-    return next(session for session in server.chat.hub.sessions if session.id == id)
+    wanted = client.of("welcome")[0]["session"]
+    return next(session for session in server.chat.hub.sessions if session.id == wanted)
 
 
 def send_little(session: Session) -> None:

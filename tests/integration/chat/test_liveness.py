@@ -1,5 +1,6 @@
 """Connections that say nothing: pinged, given up when dead, closed when idle or nameless."""
 
+import itertools
 import time
 
 import pytest
@@ -20,7 +21,7 @@ async def test_a_client_is_pinged_once_a_heartbeat(serve: Serve) -> None:
             assert (await raw.frame()).opcode == rawws.PING
             pings.append(time.monotonic())
             raw.send(rawws.frame(rawws.PONG))
-        pauses = [later - earlier for earlier, later in zip(pings, pings[1:], strict=False)]
+        pauses = [later - earlier for earlier, later in itertools.pairwise(pings)]
         assert min(pauses) > heartbeat / 2
         assert sum(pauses) / len(pauses) == pytest.approx(heartbeat, rel=0.5)
 

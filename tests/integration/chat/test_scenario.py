@@ -87,24 +87,27 @@ async def test_a_token_of_another_secret_is_a_strangers(serve: Serve) -> None:
 async def test_many_people_send_the_same_ids_again_and_again(serve: Serve, storage: dict[str, str]) -> None:
     """With a tail of two messages most re-sends are found by storage alone."""
     server = await serve(**storage, ROOM_TAIL="2")
-    async with Client(url(server), "watcher", "general") as watcher, Client(url(server), "ann", "general") as ann:
-        async with Client(url(server), token=ann.token, room="general") as twin:
-            for round in range(4):
-                for number in range(50):
-                    await (ann, twin)[number % 2].say(f"{number}", f"{number}", resend=bool(round % 2))
-                    await (ann, twin)[round % 2].say(f"{number}", f"{number}", resend=bool(number % 3))
-            for person in (ann, twin):  # a session's commands are in order: behind the pong nothing is left to do
-                await person.send("ping", id="p")
-                await person.expect("pong", id="p")
-            page = await watcher.history(limit=500)  # waits for the writes
-            stored = {frame["id"]: frame["seq"] for frame in page["messages"]}
-            assert sorted(stored) == sorted(frame["content"] for frame in page["messages"])
-            assert sorted(stored) == sorted(map(str, range(50)))
-            for person in (ann, twin):
-                await person.all_acked(*stored)
-                for frame in person.of("ack"):
-                    assert all(item["seq"] == stored[item["id"]] for item in frame["ids"])
-            taken_back = {frame["seq"] for frame in watcher.of("retracted")}
-            shown = [frame["seq"] for frame in watcher.of("message")]
-            assert shown == sorted(set(shown))
-            assert set(shown) - taken_back == set(stored.values())
+    async with (
+        Client(url(server), "watcher", "general") as watcher,
+        Client(url(server), "ann", "general") as ann,
+        Client(url(server), token=ann.token, room="general") as twin,
+    ):
+        for turn in range(4):
+            for number in range(50):
+                await (ann, twin)[number % 2].say(f"{number}", f"{number}", resend=bool(turn % 2))
+                await (ann, twin)[turn % 2].say(f"{number}", f"{number}", resend=bool(number % 3))
+        for person in (ann, twin):  # a session's commands are in order: behind the pong nothing is left to do
+            await person.send("ping", id="p")
+            await person.expect("pong", id="p")
+        page = await watcher.history(limit=500)  # waits for the writes
+        stored = {frame["id"]: frame["seq"] for frame in page["messages"]}
+        assert sorted(stored) == sorted(frame["content"] for frame in page["messages"])
+        assert sorted(stored) == sorted(map(str, range(50)))
+        for person in (ann, twin):
+            await person.all_acked(*stored)
+            for frame in person.of("ack"):
+                assert all(item["seq"] == stored[item["id"]] for item in frame["ids"])
+        taken_back = {frame["seq"] for frame in watcher.of("retracted")}
+        shown = [frame["seq"] for frame in watcher.of("message")]
+        assert shown == sorted(set(shown))
+        assert set(shown) - taken_back == set(stored.values())

@@ -10,10 +10,18 @@ from websockets.exceptions import InvalidHandshake, InvalidMessage
 
 from tests.support import rawws
 from tests.support.client import Client
+from tests.support.process import poll_until
 from tests.support.server import ServerProcess
 
 Start = Callable[[Mapping[str, str]], ServerProcess]
-UNLIMITED = {"RATE_LIMIT_MESSAGES": "0", "CLOSE_SECONDS": "1"}
+
+
+async def started(start_server: Start, database_url: str = "", **environment: str) -> ServerProcess:
+    """A server process without a rate limit that is ready to take messages."""
+    settings = {"RATE_LIMIT_MESSAGES": "0", "CLOSE_SECONDS": "1", "DATABASE_URL": database_url, **environment}
+    server = await asyncio.to_thread(start_server, settings)
+    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
+    return server
 
 
 async def stopped(server: ServerProcess) -> int:
@@ -24,11 +32,15 @@ async def stopped(server: ServerProcess) -> int:
 def stuck(database_url: str) -> Iterator[Callable[[], None]]:
     """Call it to lock the table of messages: from then on every insert waits, until the test is over."""
     with psycopg.connect(database_url) as connection:
-        yield lambda: connection.execute("LOCK TABLE messages IN EXCLUSIVE MODE") and None
+
+        def lock() -> None:
+            connection.execute("LOCK TABLE messages IN EXCLUSIVE MODE")
+
+        yield lock
 
 
 async def test_everything_accepted_is_stored_and_acked(start_server: Start, database_url: str) -> None:
-    server = await asyncio.to_thread(start_server, {**UNLIMITED, "DATABASE_URL": database_url})
+    server = await started(start_server, database_url)
     people = [await Client(server.ws_url, f"p{number}", "general").open() for number in range(10)]
     for number in range(100):
         for person in people:
@@ -60,9 +72,7 @@ async def test_while_it_drains_nobody_comes_in_and_nothing_is_taken(
     start_server: Start, database_url: str, stuck: Callable[[], None]
 ) -> None:
     """And when storage does not come back by the deadline, the status and the log say how much was lost."""
-    server = await asyncio.to_thread(
-        start_server, {**UNLIMITED, "DATABASE_URL": database_url, "DRAIN_SECONDS": "1.5", "WORKERS": "1"}
-    )
+    server = await started(start_server, database_url, DRAIN_SECONDS="1.5", WORKERS="1")
     ann = await Client(server.ws_url, "ann", "general").open()
     await ann.say("stored", "0")
     await ann.all_acked("0")
@@ -94,12 +104,8 @@ async def test_while_it_drains_nobody_comes_in_and_nothing_is_taken(
     assert "Traceback" not in server.log_text()
 
 
-async def test_a_second_signal_stops_at_once(
-    start_server: Start, database_url: str, stuck: Callable[[], None]
-) -> None:
-    server = await asyncio.to_thread(
-        start_server, {**UNLIMITED, "DATABASE_URL": database_url, "DRAIN_SECONDS": "60", "WORKERS": "1"}
-    )
+async def test_a_second_signal_stops_at_once(start_server: Start, database_url: str, stuck: Callable[[], None]) -> None:
+    server = await started(start_server, database_url, DRAIN_SECONDS="60", WORKERS="1")
     ann = await Client(server.ws_url, "ann", "general").open()
     await ann.say("stored", "0")
     await ann.all_acked("0")
@@ -114,9 +120,7 @@ async def test_a_second_signal_stops_at_once(
 
 
 async def test_storage_that_comes_back_in_time_gets_everything(start_server: Start, database_url: str) -> None:
-    server = await asyncio.to_thread(
-        start_server, {**UNLIMITED, "DATABASE_URL": database_url, "DRAIN_SECONDS": "20", "WORKERS": "1"}
-    )
+    server = await started(start_server, database_url, DRAIN_SECONDS="20", WORKERS="1")
     ann = await Client(server.ws_url, "ann", "general").open()
     await ann.say("stored", "0")
     await ann.all_acked("0")
@@ -136,7 +140,7 @@ async def test_storage_that_comes_back_in_time_gets_everything(start_server: Sta
 
 
 async def test_one_who_does_not_answer_the_close_does_not_hold_it_up(start_server: Start) -> None:
-    server = await asyncio.to_thread(start_server, UNLIMITED)
+    server = await started(start_server)
     silent = await rawws.RawClient.native(server.port)
     halfway = await rawws.RawClient.connect(server.port)
     halfway.send(b"GET /chat HTTP/1.1\r\n")

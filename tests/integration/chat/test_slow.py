@@ -60,21 +60,23 @@ async def test_one_who_never_reads_its_close_is_aborted(serve: Serve) -> None:
 
 async def test_a_slow_one_hears_no_presence_but_every_message(serve: Serve) -> None:
     server = await serve(SLOW_BYTES_LOW="16384", SLOW_BYTES_HIGH="4000000")
-    async with Client(url(server), "ann", "general") as ann:
-        async with Client(url(server), "slow", "general", receive_buffer=4096) as slow:
-            session = session_of(server, slow)
-            send_little(session)
-            await slow.expect("presence")
-            slow.stop_reading()
-            while not session.congested:
-                await ann.say("x" * 4000)
-                await ann.expect("message")
-            async with Client(url(server), "ben", "general"):
-                await ann.until(lambda frame: frame["type"] == "presence" and frame["count"] == 3, "ben's coming")
-            await ann.until(lambda frame: frame["type"] == "presence" and frame["count"] == 2, "ben's leaving")
-            await ann.say("end")
-            assert session.congested
-            slow.go_on_reading()
-            await slow.expect("message", content="end")
-            assert slow.heard() == ann.heard()
-            assert not [frame for frame in slow.of("presence") if frame["count"] == 3]
+    async with (
+        Client(url(server), "ann", "general") as ann,
+        Client(url(server), "slow", "general", receive_buffer=4096) as slow,
+    ):
+        session = session_of(server, slow)
+        send_little(session)
+        await slow.expect("presence")
+        slow.stop_reading()
+        while not session.congested:
+            await ann.say("x" * 4000)
+            await ann.expect("message")
+        async with Client(url(server), "ben", "general"):
+            await ann.until(lambda frame: frame["type"] == "presence" and frame["count"] == 3, "ben's coming")
+        await ann.until(lambda frame: frame["type"] == "presence" and frame["count"] == 2, "ben's leaving")
+        await ann.say("end")
+        assert session.congested
+        slow.go_on_reading()
+        await slow.expect("message", content="end")
+        assert slow.heard() == ann.heard()
+        assert not [frame for frame in slow.of("presence") if frame["count"] == 3]

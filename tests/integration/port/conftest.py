@@ -34,7 +34,7 @@ def _no_fault_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     faults = [
         f"{record.name}: {record.getMessage()}" + (f"\n{record.exc_text or record.exc_info}" if record.exc_info else "")
         for phase in ("setup", "call")
-        for record in caplog.get_records(phase)  # type: ignore[arg-type]
+        for record in caplog.get_records(phase)
         if record.levelno >= logging.ERROR or record.exc_info
     ]
     assert not faults, "\n".join(faults)

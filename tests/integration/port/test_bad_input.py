@@ -202,7 +202,9 @@ def test_random_heads_are_answered_or_hung_up_on(live: LiveServer) -> None:
         st.sampled_from([whole, request("/history?r=x&limit=3"), request("/health") * 2]),
         st.integers(0, 400),
         st.integers(0, 6),
-        st.one_of(st.binary(max_size=6), st.sampled_from([b"\r\n", b"\n\n", b"\r\n\r\n", b" ", b":", b"%", b"//[", b"\x00"])),
+        st.one_of(
+            st.binary(max_size=6), st.sampled_from([b"\r\n", b"\n\n", b"\r\n\r\n", b" ", b":", b"%", b"//[", b"\x00"])
+        ),
     )
 
     @repeatedly
@@ -227,9 +229,25 @@ scalars = st.one_of(
     st.sampled_from(["", " ", "den", "x" * 65, "\x00", "\u202e", "e\u0301", "SYSTEM", "p"]),
 )
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=5
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
 )
-FIELDS = ["id", "room", "content", "resend", "token", "since", "epoch", "limit", "before", "after", "sender", "q", "extra"]
+FIELDS = [
+    "id",
+    "room",
+    "content",
+    "resend",
+    "token",
+    "since",
+    "epoch",
+    "limit",
+    "before",
+    "after",
+    "sender",
+    "q",
+    "extra",
+]
 TYPES = ["hello", "join", "leave", "message", "history", "ping"]
 commands = st.builds(
     lambda kind, fields: {"type": kind, **fields},
@@ -350,7 +368,10 @@ REFUSALS: list[tuple[str, dict[str, Any]]] = [
     ('{"type":"leave","room":"elsewhere","id":"7"}', {"code": "not_joined", "id": "7"}),
     ('{"type":"history","room":"elsewhere","id":"7"}', {"code": "not_joined", "id": "7"}),
     *(
-        (f'{{"type":"history","room":"den","limit":{limit},"id":"7"}}', {"code": "bad_field", "field": "limit", "id": "7"})
+        (
+            f'{{"type":"history","room":"den","limit":{limit},"id":"7"}}',
+            {"code": "bad_field", "field": "limit", "id": "7"},
+        )
         for limit in ("0", "501", "-1", "1.5", HUGE, '"5"')
     ),
     ('{"type":"history","room":"den","before":-1,"id":"7"}', {"code": "bad_field", "field": "before", "id": "7"}),

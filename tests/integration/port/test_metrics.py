@@ -86,7 +86,9 @@ async def test_only_the_largest_rooms_have_a_line_of_their_own(serve: Serve) -> 
             await ann.expect("joined", id=str(number))
         bob.send(command(type="join", id="b", room="room 29"))
         await bob.expect("joined", id="b")
-        lines = {label: value for (name, label), value in (await scrape(server.port)).items() if name == "room_connections"}
+        lines = {
+            label: value for (name, label), value in (await scrape(server.port)).items() if name == "room_connections"
+        }
     assert len(lines) == 10
     assert lines["room 29"] == 2
 

@@ -6,8 +6,32 @@ import pytest
 
 from tests.support.rawws import NATIVE, RawClient, command, fetch, text
 
-SYSTEMS = ["SYSTEM", "system", "SyStEm", "ＳＹＳＴＥＭ", "S Y S T E M", "S.Y.S.T.E.M", "_system_", "«SYSTEM»", "ⓢⓨⓢⓣⓔⓜ", "𝕊𝕐𝕊𝕋𝔼𝕄", "ſystem"]
-UNSEEN = ["a\u200bb", "\u202eevil", "a\u2066b", "\ufeffann", "a\u00adb", "a\x00b", "a\x1bb", "a\x85b", "a\u2028b", "\u3164", "a\u00a0b"]
+SYSTEMS = [
+    "SYSTEM",
+    "system",
+    "SyStEm",
+    "ＳＹＳＴＥＭ",
+    "S Y S T E M",
+    "S.Y.S.T.E.M",
+    "_system_",
+    "«SYSTEM»",
+    "ⓢⓨⓢⓣⓔⓜ",
+    "𝕊𝕐𝕊𝕋𝔼𝕄",
+    "ſystem",
+]
+UNSEEN = [
+    "a\u200bb",
+    "\u202eevil",
+    "a\u2066b",
+    "\ufeffann",
+    "a\u00adb",
+    "a\x00b",
+    "a\x1bb",
+    "a\x85b",
+    "a\u2028b",
+    "\u3164",
+    "a\u00a0b",
+]
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -50,7 +74,8 @@ async def test_equal_looking_room_names_are_one_room(port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["a/b", "../x", "'; DROP TABLE rooms; --", "<script>", "%00", "a&r=b", "🙂 room", "日本語", "مرحبا", "x" * 64]
+    "room",
+    ["a/b", "../x", "'; DROP TABLE rooms; --", "<script>", "%00", "a&r=b", "🙂 room", "日本語", "مرحبا", "x" * 64],
 )
 async def test_any_visible_name_is_a_room(port: int, room: str) -> None:
     async with await RawClient.native(port) as client:

@@ -1,4 +1,4 @@
-"""The plain dialect, as pages written years ago speak it: raw text out, JSON of four fields in, history from elsewhere."""
+"""The plain dialect, as pages written years ago speak it: raw text out, JSON of four fields in, open history."""
 
 import json
 import re
@@ -130,7 +130,14 @@ async def test_too_many_at_once_is_a_notice(serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["/chat?u=SYSTEM", "/chat?u=s.y-s_tem", "/chat?u=a%00", "/chat?r=" + "x" * 65, "/chat?r=%E2%80%AE", "/chat?r=a%0D%0Ab"],
+    [
+        "/chat?u=SYSTEM",
+        "/chat?u=s.y-s_tem",
+        "/chat?u=a%00",
+        "/chat?r=" + "x" * 65,
+        "/chat?r=%E2%80%AE",
+        "/chat?r=a%0D%0Ab",
+    ],
 )
 async def test_a_wrong_address_is_told_and_closed_with_4102(port: int, target: str) -> None:
     async with await RawClient.open(port, target) as client:
@@ -183,7 +190,9 @@ async def test_a_page_of_years_ago_works_unchanged(port: int) -> None:
         ):
             assert answer.headers["Access-Control-Allow-Origin"] == "*"
             history = await answer.json()
-        assert [{name: line[name] for name in ("sender", "room", "content", "timestamp")} for line in history] == [message]
+        assert [{name: line[name] for name in ("sender", "room", "content", "timestamp")} for line in history] == [
+            message
+        ]
 
 
 async def test_the_library_sees_the_refusal_of_binary_and_stays(port: int) -> None:
@@ -223,7 +232,7 @@ async def test_the_library_closes_at_once(port: int) -> None:
 
 
 async def test_the_library_is_closed_at_once(serve: Serve) -> None:
-    """The server's Close is answered by the library, which then waits for the server to end TCP: it does, right away."""
+    """The library answers the server's Close and waits for the server to end TCP, which it does right away."""
     server = await serve(GUESTS="off", HELLO_SECONDS="0.02", CLOSE_SECONDS="60")
     async with connect(f"ws://127.0.0.1:{server.port}/chat", subprotocols=[NATIVE[0][1]], proxy=None) as socket:  # type: ignore[list-item]
         await socket.wait_closed()

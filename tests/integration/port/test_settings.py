@@ -1,4 +1,4 @@
-"""The settings, as an operator gives them: environment, `.env`, command line; each row of the table does what it says."""
+"""The settings, as an operator gives them: environment, `.env`, command line; and that the rows do what they say."""
 
 import asyncio
 import subprocess
@@ -241,7 +241,7 @@ async def test_a_slow_reader_is_cut_off_above_the_mark(serve: Serve) -> None:
 
 async def test_host_is_where_it_listens(serve: Serve) -> None:
     server = await serve(HOST="127.0.0.2")
-    with pytest.raises(OSError, match="refused|Connect call failed"):
+    with pytest.raises(OSError, match=r"refused|Connect call failed"):
         await RawClient.connect(server.port)
 
 

@@ -103,8 +103,8 @@ async def test_without_guests_nothing_goes_before_hello(repository: FaultyReposi
         ann = Person(chat, "ann", "general")
         await passes()
         assert not ann.frames
-        for type in ("join", "leave", "history"):
-            ann.send(type, id=type, room="general")
+        for kind in ("join", "leave", "history"):
+            ann.send(kind, id=kind, room="general")
         ann.say("hi", "message")
         ann.send("ping", id="ping")
         assert set(ann.errors().values()) == {"unauthorized"}

@@ -5,9 +5,11 @@ its answers. One watcher is in all rooms from the beginning: what it gets is the
 held against that, and in the end against storage.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,6 +41,7 @@ class Copy:
             self.inside, self.epoch = True, frame["epoch"]
             if asked == "resume" and frame["recovered"]:
                 self.since = int(since)
+                self.start = min(self.start, self.since)  # asked before an answer came that started later
             else:
                 self.start, self.since, self.messages = frame["head"], frame["head"], {}
         elif kind == "left":
@@ -88,9 +91,9 @@ class Client:
 
     def again(self, which: int, *, resend: bool, other: bool) -> None:
         if self.sent:
-            room, id = list(self.sent)[-1 - which % len(self.sent)]
-            first = self.sent[room, id][0]
-            self._say(room, id, f"{first}, or not" if other else first, resend=resend)
+            room, key = list(self.sent)[-1 - which % len(self.sent)]
+            first = self.sent[room, key][0]
+            self._say(room, key, f"{first}, or not" if other else first, resend=resend)
 
     def _say(self, room: str, id: str, content: str, *, resend: bool) -> None:
         self.sent.setdefault((room, id), []).append(content)
@@ -175,11 +178,11 @@ class World:
             by_key = {(message.sender_id, message.id): message for message in stored}
             for client in self.clients:
                 for person in [*client.past, client.person]:
-                    for (where, id), seqs in acks_by_room(person).items():
+                    for (where, key), seqs in acks_by_room(person).items():
                         if where == room:
-                            message = by_key[person.session.user.id, id]  # else: acked and lost
+                            message = by_key[person.session.user.id, key]  # else: acked and lost
                             assert seqs == {message.seq}
-                            assert message.content in client.sent[room, id]
+                            assert message.content in client.sent[room, key]
         for client in everybody:
             for person in [*client.past, client.person]:
                 check_acks_follow(person)
@@ -255,6 +258,14 @@ def refused(write: Write) -> bool:
 async def play(steps: list[tuple[str, int, int, float | None]], room_tail: int, batch: int) -> None:
     repository = FaultyRepository()
     repository.refused = refused
+    # Room ids choose the worker: not by chance, so that an example that fails fails again.
+    with patch("chat.context.new_room_id", itertools.count(1).__next__):
+        await _play(repository, steps, room_tail, batch)
+
+
+async def _play(
+    repository: FaultyRepository, steps: list[tuple[str, int, int, float | None]], room_tail: int, batch: int
+) -> None:
     async with chatting(repository, room_tail=room_tail, pool=PoolLimits(workers=2, batch=batch)) as chat:
         world = World(chat, repository)
         for client in [world.watcher, *world.clients]:
@@ -273,7 +284,7 @@ async def play(steps: list[tuple[str, int, int, float | None]], room_tail: int, 
         assert not len(chat.tasks)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     steps=st.lists(step, min_size=20, max_size=80),
     room_tail=st.sampled_from((0, 1, 3, 500)),

@@ -135,17 +135,17 @@ async def test_who_feeds_a_queue_more_than_half_full_is_not_read_from(repository
         await passes(2)
         for number in range(8):
             ann.say(f"{number}", room="a")
-        assert ann.connection.reading
+        assert ann.reading
         ben.say("0", room="b")
         ben.say("1", room="b")
-        assert not ben.connection.reading
-        assert ann.connection.reading
+        assert not ben.reading
+        assert ann.reading
         ann.say("8", room="a")
-        assert not ann.connection.reading
+        assert not ann.reading
         repository.go("write")
         await passes()
-        assert ann.connection.reading
-        assert ben.connection.reading
+        assert ann.reading
+        assert ben.reading
         assert not ann.of("error")
 
 
@@ -158,11 +158,11 @@ async def test_a_pause_ends_after_a_second_at_most(repository: FaultyRepository)
         for room in ("a", "b"):
             for _ in range(6):
                 ann.say("x", room=room)
-        assert not ann.connection.reading
+        assert not ann.reading
         await passes(PAUSE_SECONDS - 0.01)
-        assert not ann.connection.reading
+        assert not ann.reading
         await passes(0.02)
-        assert ann.connection.reading
+        assert ann.reading
         repository.go("write")
 
 
@@ -176,9 +176,9 @@ async def test_a_paused_session_that_ends_is_read_from_to_its_end(repository: Fa
         ann.send("join", room="b")
         await passes()
         ann.say("x", room="b")
-        assert not ann.connection.reading
+        assert not ann.reading
         ann.disconnect()
-        assert ann.connection.reading
+        assert ann.reading
         repository.go("write")
         await passes(2)
 
@@ -204,7 +204,7 @@ async def test_what_storage_refuses_is_found_by_halving_and_the_rest_is_stored(
     assert ann.errors() == dict.fromkeys(("0", "13", "14", "99"), "not_stored")
     assert list(ann.acked()) == good
     seqs = {frame["id"]: frame["seq"] for frame in ann.of("message")}
-    assert [frame["seq"] for frame in ben.of("retracted")] == [seqs[id] for id in ("0", "13", "14", "99")]
+    assert [frame["seq"] for frame in ben.of("retracted")] == [seqs[key] for key in ("0", "13", "14", "99")]
     assert not ben.of("error")
     assert chat.counters.refused_rows == 4
     assert len(repository.batches) < 60
@@ -352,9 +352,7 @@ async def test_drain_gives_up_at_its_deadline_and_counts(
     assert "7 messages were not stored within 3.0 s" in caplog.text
 
 
-async def test_a_resend_under_way_when_draining_begins_is_not_posted(
-    chat: Chat, repository: FaultyRepository
-) -> None:
+async def test_a_resend_under_way_when_draining_begins_is_not_posted(chat: Chat, repository: FaultyRepository) -> None:
     """Otherwise it would be shown, and neither acked nor counted."""
     ann = Person(chat, "ann", "general")
     await passes()

@@ -35,7 +35,9 @@ payloads = st.one_of(st.binary(max_size=130), st.binary(min_size=120, max_size=2
 
 
 @given(st.lists(st.tuples(payloads, masks), max_size=5), st.binary(max_size=3), st.integers(0, 1000))
-def test_common_frames_are_read_wherever_the_bytes_end(pairs: list[tuple[bytes, bytes]], before: bytes, cut: int) -> None:
+def test_common_frames_are_read_wherever_the_bytes_end(
+    pairs: list[tuple[bytes, bytes]], before: bytes, cut: int
+) -> None:
     """The payloads of what is all there; the rest begins where the next frame does."""
     frames = [frame(TEXT, payload, mask=mask) for payload, mask in pairs]
     data = b"".join(frames)

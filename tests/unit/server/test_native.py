@@ -94,7 +94,10 @@ def test_a_missing_field_is_bad_field_and_names_it(kind: str, field: str) -> Non
         ('{"type":"message","room":"r","content":"c","resend":true}', PostMessage(room="r", content="c", resend=True)),
         ('{"type":"message","room":"r","content":"\\ud83d\\ude00\\u0000"}', PostMessage(room="r", content="😀\x00")),
         ('{"type":"history","room":"r"}', ReadHistory(room="r", limit=50)),
-        ('{"type":"history","room":"r","limit":500,"before":9007199254740991}', ReadHistory(room="r", limit=500, before=2**53 - 1)),
+        (
+            '{"type":"history","room":"r","limit":500,"before":9007199254740991}',
+            ReadHistory(room="r", limit=500, before=2**53 - 1),
+        ),
         (' \n{"type":"ping","id":"' + "x" * 64 + '","more":[1,{}]}\t', Ping(id="x" * 64)),
     ],
 )
@@ -104,8 +107,25 @@ def test_a_right_command_is_its_record(text: str, command: Any) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "x", "[]", "[{}]", "1", "null", '"ping"', '{"type":"ping"', '{"type":"ping"}}', '{"type":"ping","id":"\\ud800"}', "{" * 5000]
-    + ["[" * 100_000, '{"type":"ping","x":' + "[" * 100_000 + "]" * 100_000 + "}", "\ufeff{}", '{"type":NaN}', "{type:'ping'}"],
+    [
+        "",
+        " ",
+        "x",
+        "[]",
+        "[{}]",
+        "1",
+        "null",
+        '"ping"',
+        '{"type":"ping"',
+        '{"type":"ping"}}',
+        '{"type":"ping","id":"\\ud800"}',
+        "{" * 5000,
+        "[" * 100_000,
+        '{"type":"ping","x":' + "[" * 100_000 + "]" * 100_000 + "}",
+        "\ufeff{}",
+        '{"type":NaN}',
+        "{type:'ping'}",
+    ],
     ids=lambda text: ascii(text[:20]),
 )
 def test_what_is_no_json_object_is_bad_json(text: str) -> None:
@@ -144,7 +164,10 @@ def test_an_event_is_its_record_in_a_text_frame() -> None:
         (Pong(timestamp="t"), {"type": "pong", "timestamp": "t"}),
         (Pong(id="7", timestamp="t"), {"type": "pong", "timestamp": "t", "id": "7"}),
         (Ack(ids=[AckItem("7", "r", 5)]), {"type": "ack", "ids": [{"id": "7", "room": "r", "seq": 5}]}),
-        (Error(code="empty", message="m", retryable=False), {"type": "error", "code": "empty", "message": "m", "retryable": False}),
+        (
+            Error(code="empty", message="m", retryable=False),
+            {"type": "error", "code": "empty", "message": "m", "retryable": False},
+        ),
         (Presence(room="r", count=0), {"type": "presence", "room": "r", "count": 0}),
     ],
     ids=["without id", "with id", "ack", "error", "presence"],

@@ -171,7 +171,9 @@ def test_a_wrong_value_that_is_overruled_does_no_harm(tmp_path: Path) -> None:
 
 # --- the parts of a database -----------------------------------------------------------------------------------------
 
-readable = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(lambda t: t == t.strip())
+readable = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(
+    lambda t: t == t.strip()
+)
 
 
 @given(user=readable, password=readable, name=readable)
@@ -212,7 +214,8 @@ def test_help_has_a_line_for_each_setting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [("", "unset"), (None, "unset"), (True, "on"), (("*",), "*"), (20.0, "20"), (0.5, "0.5"), (7, "7")]
+    ("value", "shown"),
+    [("", "unset"), (None, "unset"), (True, "on"), (("*",), "*"), (20.0, "20"), (0.5, "0.5"), (7, "7")],
 )
 def test_a_default_is_shown_as_it_would_be_typed(value: object, shown: str) -> None:
     assert show(value) == shown
