@@ -70,6 +70,7 @@ class Server:
             max_line_size=settings.head_bytes,
             max_field_size=settings.head_bytes,
             shutdown_timeout=STOP_SECONDS,
+            lingering_time=STOP_SECONDS,
         )
         self._listener: asyncio.Server | None = None
         self._unwritten: int | None = None

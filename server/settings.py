@@ -77,7 +77,7 @@ def _host(text: str) -> str:
 
 def _database(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in ("postgresql", "postgres"):
+    if parts.scheme not in ("postgresql", "postgres") or parts.port == 0:  # a port that is no number raises by itself
         raise ValueError
     return text
 
@@ -275,7 +275,7 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
         SettingError: see `Settings`.
     """
     try:
-        file = dotenv_values(dotenv) if dotenv is not None else {}
+        file = dotenv_values(dotenv, interpolate=False) if dotenv is not None else {}
     except UnicodeDecodeError:
         raise SettingError(f"{dotenv} takes text in UTF-8") from None
     merged = {name: text for name, text in file.items() if text is not None} | dict(environment)

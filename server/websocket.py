@@ -25,8 +25,8 @@ from server.frames import PING
 from server.handshake import shake_hands
 from server.shared import Shared
 
-# A message in more pieces than this is an attack: at 65536 bytes it would be 64 bytes a piece.
-MAX_FRAGMENTS = 1024
+# A message in more pieces than this is an attack: at 65536 bytes it would be 256 bytes a piece.
+MAX_FRAGMENTS = 256
 # A client is dead when it was silent for this many heartbeats.
 DEAD_AFTER = 3
 # Bytes of one read from the kernel. asyncio asks for 256 KiB, which glibc gives by mmap (above 128 KiB): three more

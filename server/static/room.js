@@ -142,7 +142,7 @@ export class Room {
   }
 
   /** Keep the newest `keep` messages once there are more than `most`. The rest is history, to be read again. */
-  trim(most = 1000, keep = 500) {
+  trim(most = 600, keep = 300) {
     if (this.messages.length <= most) return;
     for (const message of this.messages.splice(0, this.messages.length - keep)) {
       if (message.id) this.#byId.delete(`${message.sender_id}/${message.id}`);

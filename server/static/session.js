@@ -81,7 +81,8 @@ export class Session {
     this.#name = name;
     this.refused = null;
     this.rooms.clear();
-    for (const room of [...rooms, active]) this.enter(room);
+    // What waits in a room that was left goes out too.
+    for (const room of [...rooms, ...this.outbox.entries.map((entry) => entry.room), active]) this.enter(room);
     this.transport.connect();
   }
 
@@ -105,6 +106,9 @@ export class Session {
   /** @param {Room} room */
   leave(room) {
     this.#remove(room);
+    if (this.outbox.of(room.name).length) {
+      this.alert(`What you wrote in ${room.name} and was not sent yet is sent when you enter it again.`);
+    }
     if (this.online) this.transport.send({ type: "leave", id: newId("l-"), room: room.name });
     this.onChange();
   }

@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 
 from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire, link, new_room
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
+
+expect.set_options(timeout=15_000)  # a busy machine is no failure
 
 PLAIN = {"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0"}
 Start = Callable[[Mapping[str, str]], ServerProcess]

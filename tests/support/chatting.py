@@ -290,8 +290,7 @@ class Person:
     def frames(self) -> list[Frame]:
         return [frame for data in self.connection.writes for frame in unframe(data)]
 
-    @property
-    def reading(self) -> bool:
+    def is_read(self) -> bool:
         """Whether the server takes bytes from this client."""
         return self.connection.reading
 

@@ -21,6 +21,8 @@ const STATES = {
   failed: { label: "Not sent", icon: /** @type {const} */ ("failed") },
 };
 const NAMES_TOLD = 3;
+/** What of a line can change once it was sent, and is drawn. */
+const SHOWN = /** @type {const} */ (["state", "start", "end", "seq", "text", "name", "own", "author", "at"]);
 
 /** @param {Line} line @param {Actions} actions @returns {HTMLElement} */
 export function makeLine(line, actions) {
@@ -73,6 +75,7 @@ function makeMessage(line, actions) {
 /** @param {any} element @param {MessageLine} line @param {Line | undefined} before @param {Actions} actions */
 function updateMessage(element, line, before, actions) {
   const old = before?.kind === "message" ? before : undefined;
+  if (old && line.state === "sent" && SHOWN.every((part) => old[part] === line[part])) return; // nearly all, each time
   element.className = ["msg", line.own && "own", line.start && "start", line.end && "end"].filter(Boolean).join(" ");
   if (line.seq !== null) element.dataset.seq = String(line.seq);
   if (old?.author !== line.author) tint(element, line.author);

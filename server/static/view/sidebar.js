@@ -113,7 +113,7 @@ export class Sidebar {
     if (drawn === this.#drawn.people) return;
     this.#drawn.people = drawn;
     setText(byId("people-count"), String(count));
-    setText(byId("menu-count"), String(count));
+    this.#toggle.dataset.count = String(count);
     setText(byId("room-count"), count === 1 ? "Only you are here" : `${count} people here`);
     const items = people.map((user) => {
       const you = user.id === me?.id ? el("span", { class: "you" }, "you") : "";

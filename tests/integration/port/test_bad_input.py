@@ -193,8 +193,8 @@ def test_random_heads_are_answered_or_hung_up_on(live: LiveServer) -> None:
             await send_in_pieces(client, data, seed)
             client.send_eof()
             got = await client.rest()
-            assert not got or got.startswith(b"HTTP/1."), got
-            assert not got.startswith(b"HTTP/1.1 5") or b" 505 " in got[:14], got
+            assert not got or got.startswith(b"HTTP/"), got
+            assert got[9:10] != b"5" or got[9:12] == b"505", got
 
     whole = upgrade("/chat?u=ann", NATIVE)
     mutated = st.builds(

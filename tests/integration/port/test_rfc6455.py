@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from server.websocket import MAX_FRAGMENTS
 from tests.integration.port.conftest import Serve
 from tests.support.rawws import (
     BINARY,
@@ -417,11 +418,20 @@ async def test_a_cut_off_head_of_an_oversize_frame_waits_for_its_rest(serve: Ser
         frame(TEXT, b"", fin=False) + frame(CONT, b"", fin=False) * 3000,
         frame(TEXT, b"{", fin=False) + frame(CONT, b" ", fin=False) * 3000,
         frame(BINARY, b"", fin=False) + frame(CONT, b"", fin=False) * 3000,
+        frame(TEXT, b"{", fin=False) + frame(CONT, b" ", fin=False) * MAX_FRAGMENTS,
         frame(PING) * 3000,
         frame(PING, b"x" * 125) * 3000,
         frame(PONG) * 3000,
     ],
-    ids=["empty fragments", "small fragments", "binary fragments", "pings", "large pings", "pongs"],
+    ids=[
+        "empty fragments",
+        "small fragments",
+        "binary fragments",
+        "too many for one message",
+        "pings",
+        "large pings",
+        "pongs",
+    ],
 )
 async def test_a_flood_of_small_frames_is_closed_with_4103(serve: Serve, flood: bytes) -> None:
     server = await serve()
@@ -437,7 +447,7 @@ async def test_a_flood_of_small_frames_is_closed_with_4103(serve: Serve, flood: 
 
 async def test_a_flood_that_nobody_reads_takes_no_memory(serve: Serve) -> None:
     """Pings by the megabyte from a client that never reads a pong: what waits for it stays below the slow mark."""
-    server = await serve(SLOW_BYTES_LOW="16384", SLOW_BYTES_HIGH="65536")
+    server = await serve(SLOW_BYTES_LOW="16384", SLOW_BYTES_HIGH="65536", CLOSE_SECONDS="0.3")
     async with await RawClient.native(server.port) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads as well
         (session,) = server.chat.hub.sessions

@@ -64,16 +64,16 @@ async def test_held_commands_are_bounded_by_not_reading(chat: Chat, repository: 
     ann = Person(chat, "ann", "general")
     for number in range(HELD_COMMANDS - 1):
         ann.send("ping", id=f"{number}")
-    assert ann.reading
+    assert ann.is_read()
     ann.send("ping", id=f"{HELD_COMMANDS - 1}")
-    assert not ann.reading
+    assert not ann.is_read()
     for number in range(HELD_COMMANDS, HELD_COMMANDS + 10):  # what the last read from the kernel had brought
         ann.send("ping", id=f"{number}")
     assert ann.types() == ["welcome"]
     repository.go("find_room")
     await passes()
     assert [frame["id"] for frame in ann.of("pong")] == [f"{number}" for number in range(HELD_COMMANDS + 10)]
-    assert ann.reading
+    assert ann.is_read()
 
 
 async def test_reading_goes_on_only_when_nothing_is_held(chat: Chat, repository: FaultyRepository) -> None:
@@ -82,16 +82,16 @@ async def test_reading_goes_on_only_when_nothing_is_held(chat: Chat, repository:
     await passes()
     for number in range(HELD_COMMANDS + 1):
         ann.send("history", id=f"{number}", room="general")
-    assert not ann.reading
+    assert not ann.is_read()
     for number in range(HELD_COMMANDS + 1):
-        assert not ann.reading
+        assert not ann.is_read()
         repository.go("history")
         while len(ann.of("history")) == number:
             await passes(0)
         repository.hold("history")
     repository.go("history")
     await passes()
-    assert ann.reading
+    assert ann.is_read()
     assert [frame["id"] for frame in ann.of("history")] == [f"{number}" for number in range(HELD_COMMANDS + 1)]
 
 
@@ -107,7 +107,7 @@ async def test_a_session_that_ends_forgets_what_it_held(chat: Chat, repository: 
     repository.go("history")
     await passes()
     assert not ben.heard()
-    assert ann.reading
+    assert ann.is_read()
 
 
 async def test_a_fault_in_a_handler_costs_the_command_alone(

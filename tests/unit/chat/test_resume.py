@@ -317,3 +317,29 @@ async def test_a_room_forgotten_while_storage_counts_is_loaded_again(repository:
         await passes()
         assert seqs(ben) + seqs(back) == seqs(ann)
         assert list(chat.hub.rooms) == ["general"]
+
+
+@pytest.mark.parametrize("room_tail", [0, 2])
+async def test_what_storage_has_not_answered_for_is_never_forgotten(
+    repository: FaultyRepository, room_tail: int
+) -> None:
+    """However short the tail: nobody else has it yet, neither for a resume nor to recognise what is sent again."""
+    async with chatting(repository, room_tail=room_tail) as chat:
+        ann, ben, join = await away(chat, 0)
+        repository.hold("write")
+        for number in range(30):
+            ann.say(f"{number}", f"{number}")
+            await passes()
+        back = Person(chat, "ben")
+        back.send("join", **join)
+        ann.say("0", "0")
+        ann.say("another", "1")
+        await passes()
+        assert seqs(ben) + seqs(back) == seqs(ann)
+        assert ann.errors() == {"1": "conflict"}
+        assert len(ann.heard()) == 31
+        repository.go("write")
+        await passes()
+        ann.say("after")
+        await passes()
+        assert len(chat.hub.rooms["general"].tail) == max(room_tail, 1)

@@ -135,17 +135,17 @@ async def test_who_feeds_a_queue_more_than_half_full_is_not_read_from(repository
         await passes(2)
         for number in range(8):
             ann.say(f"{number}", room="a")
-        assert ann.reading
+        assert ann.is_read()
         ben.say("0", room="b")
         ben.say("1", room="b")
-        assert not ben.reading
-        assert ann.reading
+        assert not ben.is_read()
+        assert ann.is_read()
         ann.say("8", room="a")
-        assert not ann.reading
+        assert not ann.is_read()
         repository.go("write")
         await passes()
-        assert ann.reading
-        assert ben.reading
+        assert ann.is_read()
+        assert ben.is_read()
         assert not ann.of("error")
 
 
@@ -158,11 +158,11 @@ async def test_a_pause_ends_after_a_second_at_most(repository: FaultyRepository)
         for room in ("a", "b"):
             for _ in range(6):
                 ann.say("x", room=room)
-        assert not ann.reading
+        assert not ann.is_read()
         await passes(PAUSE_SECONDS - 0.01)
-        assert not ann.reading
+        assert not ann.is_read()
         await passes(0.02)
-        assert ann.reading
+        assert ann.is_read()
         repository.go("write")
 
 
@@ -176,9 +176,9 @@ async def test_a_paused_session_that_ends_is_read_from_to_its_end(repository: Fa
         ann.send("join", room="b")
         await passes()
         ann.say("x", room="b")
-        assert not ann.reading
+        assert not ann.is_read()
         ann.disconnect()
-        assert ann.reading
+        assert ann.is_read()
         repository.go("write")
         await passes(2)
 
