@@ -6,6 +6,7 @@ Synchronous throughout: no await, no lock, no network. A new feature is a handle
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -121,7 +122,12 @@ class Hub:
         if len(self._acking) <= FEW_ACKS:
             self._schedule()
         elif self._ack_timer is None:
-            self._ack_timer = self._loop.call_later(ACK_SECONDS, self.flush)
+            self._ack_timer = self._loop.call_later(ACK_SECONDS, self._acks_due)
+
+    def _acks_due(self) -> None:
+        """They have waited, whatever another clock says: uvloop's timers may be a millisecond early."""
+        self._ack_since = -math.inf
+        self.flush()
 
     def _schedule(self) -> None:
         if not self._scheduled:

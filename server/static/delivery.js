@@ -57,9 +57,14 @@ export class Delivery {
     return true;
   }
 
-  /** The room was read anew: what is in it, and what is not any more? @param {Room} room */
-  onNewestPage(room) {
-    for (const entry of this.outbox.of(room.name)) entry.seq = room.find(entry.author.id, entry.id)?.seq ?? null;
+  /**
+   * A page of the room was read: what is in it?
+   * @param {Room} room @param {boolean} anew whether what is not in it is not in the room either, as far as one knows
+   */
+  onPage(room, anew) {
+    for (const entry of this.outbox.of(room.name)) {
+      entry.seq = room.find(entry.author.id, entry.id)?.seq ?? (anew ? null : entry.seq);
+    }
   }
 
   /** @param {{room: string, seq: number}} retracted */

@@ -15,10 +15,12 @@ import { StatusView } from "./view/status.js";
 
 /** Wires transport, session and views. The state changes, then everything is drawn once, in the next frame. */
 
+let wantsFocus = false; // whether the composer gets it with the next drawing: what is not drawn cannot have it
+
 const store = new TabStore();
 const copied = await claimTab(store);
 const transport = new Transport({
-  url: () => socketUrl(location, session.name),
+  url: () => socketUrl(location, session.identity.name),
   onState: () => {}, // both are the session's, as soon as there is one
   onFrame: () => {},
 });
@@ -32,8 +34,14 @@ const entry = new EntryView((name, room) => {
   wantsFocus = true;
 });
 const log = new LogView({
-  retry: (id) => session.retry(id),
-  discard: (id) => session.discard(id),
+  retry: (id) => {
+    session.retry(id);
+    wantsFocus = true; // the button that had it goes
+  },
+  discard: (id) => {
+    session.discard(id);
+    wantsFocus = true;
+  },
   older: () => session.loadOlder(),
   onFollow: look,
 });
@@ -63,7 +71,10 @@ const sidebar = new Sidebar({
 });
 const share = new ShareButton(() => link(session.active?.name ?? ""));
 const status = new StatusView(() => transport.connect());
-const alerts = new AlertsView((key) => session.dismiss(key));
+const alerts = new AlertsView((key) => {
+  session.dismiss(key);
+  wantsFocus = true;
+});
 
 addEventListener("popstate", () => {
   const room = new URLSearchParams(location.search).get("r");
@@ -102,10 +113,10 @@ function render() {
   if (!chatting) return setText(title, "Parley");
   lastRoom = room.name;
   setText(byId("room-title"), room.name);
-  status.render(transport.state, session.online, session.outbox.entries.length, room.trouble);
-  sidebar.render(session.rooms, room, session.me, session.name);
+  status.render(transport.state, session.identity.known, session.outbox.entries.length, room.trouble);
+  sidebar.render(session.rooms, room, session.identity.me, session.identity.name);
   composer.render(room.name, store.get("drafts")?.[room.name] ?? "", session.limits.max_content_chars);
-  log.render(room, timeline(room, session.outbox.of(room.name), (id) => session.isMine(id)));
+  log.render(room, timeline(room, session.outbox.of(room.name), (id) => session.identity.isMine(id)));
   share.render(room.name);
   if (wantsFocus) composer.focusIfFine();
   wantsFocus = false;
@@ -115,7 +126,7 @@ function render() {
 
 /** Somebody reads what comes if the page is in front and the log at its end. */
 function look() {
-  session.look(log.following && !document.hidden && document.hasFocus());
+  session.look(log.following, !document.hidden && document.hasFocus());
 }
 
 // --- start -------------------------------------------------------------------------------------------------------------
@@ -148,13 +159,12 @@ function open(name, room) {
 const title = /** @type {Element} */ (document.querySelector("title"));
 let typedName = "";
 let lastRoom = "";
-let wantsFocus = false; // what is not drawn yet cannot have it
 
 function begin() {
   const asked = new URLSearchParams(location.search);
   const clean = (/** @type {string | null | undefined} */ text) => (text ?? "").normalize("NFC").trim();
   const saved = store.get("rooms");
-  const name = clean(asked.get("u")) || session.name;
+  const name = clean(asked.get("u")) || session.identity.name;
   const room = clean(asked.get("r")) || saved?.active || "";
   if (copied) session.alert("This tab is a copy of another one, so you are somebody new in it.");
   if (!name || !room || (!asked.get("u") && !saved?.active)) return open(name || rememberedName(), room || "general");

@@ -70,9 +70,11 @@ export class Outbox {
     this.entries = this.entries.filter((entry) => entry.id !== id);
   }
 
-  /** The connection is gone: what was on its way may have arrived or not. */
-  onDisconnect() {
-    for (const entry of this.entries) if (entry.state === "sent") entry.state = "queued";
+  /** What was on its way may have arrived or not: the connection is gone, or one room was left. @param {string} [room] */
+  onDisconnect(room) {
+    for (const entry of room === undefined ? this.entries : this.of(room)) {
+      if (entry.state === "sent") entry.state = "queued";
+    }
   }
 
   /**

@@ -89,6 +89,11 @@ export class Room {
     return this.#take(message);
   }
 
+  onDisconnect() {
+    this.status = "apart";
+    this.older = "";
+  }
+
   /** @param {number} seq */
   onRetracted(seq) {
     this.#gone.add(seq);
@@ -106,6 +111,7 @@ export class Room {
   onNewestPage(page) {
     const fresh = this.#fresh ?? [];
     this.#fresh = null;
+    this.trouble = "";
     this.messages = [];
     this.#byId.clear();
     this.hasOlder = page.has_older;
@@ -119,6 +125,7 @@ export class Room {
   onOlderPage(page) {
     for (const message of page.messages) if (!this.#gone.has(message.seq)) this.#upsert(message);
     this.hasOlder = page.has_older;
+    this.older = "";
   }
 
   /** @param {{joined?: User[], left?: User[], count: number}} event @param {(id: string) => boolean} isMine

@@ -1,11 +1,11 @@
-import { Backoff } from "./backoff.js";
 import { Delivery } from "./delivery.js";
+import { Entrance } from "./entrance.js";
+import { Identity } from "./identity.js";
 import { Outbox, OUTBOX_LIMIT } from "./outbox.js";
 import { DEFAULT_LIMITS, closeSentence, newId, sentence } from "./protocol.js";
 import { Room } from "./room.js";
 
 /**
- * @typedef {import("./protocol.js").User} User
  * @typedef {import("./protocol.js").Limits} Limits
  * @typedef {import("./storage.js").Store} Store
  * @typedef {import("./transport.js").Transport} Transport
@@ -13,7 +13,6 @@ import { Room } from "./room.js";
  * @typedef {{field: "name"|"room"|"", text: string}} Refused why nobody can go in: shown beside that field
  */
 
-const PAGE = 100;
 const MAX_ROOMS = 20;
 const KEPT_ALERTS = 3;
 
@@ -22,39 +21,34 @@ const KEPT_ALERTS = 3;
  * protocol through a transport and remembers through a store; the page draws it after each `onChange`.
  */
 export class Session {
-  /** @type {User | null} */ me = null;
-  /** Ids that were mine before the server forgot them. @type {Set<string>} */ former = new Set();
   /** @type {Map<string, Room>} */ rooms = new Map();
   /** The room in front. @type {Room | null} */ active = null;
   /** @type {Limits} */ limits = DEFAULT_LIMITS;
   /** @type {Alert[]} */ alerts = [];
   /** @type {Refused | null} */ refused = null;
-  /** Whether a person sees the end of the active room's log. */
+  /** Whether the page follows the end of the active room's log, and whether somebody sees it do so. */
+  following = true;
   attentive = true;
-  /** Whether that person is a principal yet on this connection: rooms may be joined. */
-  online = false;
-  /** What the last frame without an id complained about: it explains a close. @type {any} */
-  #complaint = null;
-  /** Answers that are awaited, by id. @type {Map<string, {type: string, room?: Room}>} */
-  #asked = new Map();
-  /** @type {Map<Room, {backoff: Backoff, timer?: ReturnType<typeof setTimeout>}>} */ #again = new Map();
-  /** @type {any} */ #guest = null;
-  #token = "";
-  #name = "";
+  /** Answers that are awaited, by id. @type {Map<string, {type: string, room?: Room}>} */ #asked = new Map();
+  /** What the last frame without an id complained about: it explains a close. @type {any} */ #complaint = null;
   #made = 0;
 
   /** @param {{transport: Transport, store: Store, onChange: () => void}} options */
   constructor({ transport, store, onChange }) {
     this.transport = transport;
-    this.store = store;
     this.onChange = onChange;
-    const saved = store.get("identity");
-    if (saved?.token && saved.user) {
-      this.#token = String(saved.token);
-      this.#name = String(saved.name);
-      this.me = saved.user;
-      this.former = new Set(saved.former);
-    }
+    /** @type {Store} */
+    this.store = {
+      get: (key) => store.get(key),
+      remove: (key) => store.remove(key),
+      set: (key, value) => store.set(key, value) || this.#cannotRemember(),
+    };
+    this.identity = new Identity({
+      store: this.store,
+      ask: (type, frame) => this.#ask(type, undefined, frame),
+      onKnown: (stranger) => this.#onKnown(stranger),
+    });
+    this.entrance = new Entrance((type, room, frame) => this.#ask(type, room, frame));
     this.outbox = Outbox.from(store.get("outbox"));
     this.delivery = new Delivery({
       outbox: this.outbox,
@@ -65,21 +59,11 @@ export class Session {
     transport.onFrame = (frame) => this.#onFrame(frame);
   }
 
-  /** The name asked for, as typed; the server's own spelling is in `me`. */
-  get name() {
-    return this.#name;
-  }
-
   // --- what a person does --------------------------------------------------------------------------------------------
 
-  /**
-   * Go in. Another name than before is another person.
-   * @param {string} name @param {string[]} rooms @param {string} active the one of them in front
-   */
+  /** Go in. @param {string} name @param {string[]} rooms @param {string} active the one of them in front */
   start(name, rooms, active) {
-    if (name !== this.#name) this.#forget();
-    this.#name = name;
-    this.refused = null;
+    this.identity.take(name);
     this.rooms.clear();
     // What waits in a room that was left goes out too.
     for (const room of [...rooms, ...this.outbox.entries.map((entry) => entry.room), active]) this.enter(room);
@@ -98,22 +82,24 @@ export class Session {
     }
     this.active = room;
     this.refused = null;
-    if (this.online && room.status === "apart") this.#join(room);
+    if (this.identity.known && room.status === "apart") this.entrance.join(room);
     this.#saveRooms();
-    this.look(this.attentive);
+    if (this.attentive) room.unread = 0;
+    return this.onChange();
   }
 
   /** @param {Room} room */
   leave(room) {
     this.#remove(room);
     if (this.outbox.of(room.name).length) {
+      this.outbox.onDisconnect(room.name);
       this.alert(`What you wrote in ${room.name} and was not sent yet is sent when you enter it again.`);
     }
-    if (this.online) this.transport.send({ type: "leave", id: newId("l-"), room: room.name });
+    this.transport.send({ type: "leave", id: newId("l-"), room: room.name });
     this.onChange();
   }
 
-  /** Be nobody again: the connection is closed, what is not sent stays in the outbox. */
+  /** Leave everything: the connection is closed, what is not sent stays in the outbox. */
   quit() {
     this.transport.stop();
     this.rooms.clear();
@@ -130,20 +116,21 @@ export class Session {
       this.alert(`${OUTBOX_LIMIT} messages are waiting to be sent; this one would be too many.`);
       return false;
     }
-    const author = this.me ?? { id: "", name: this.#name }; // nobody yet: it is made mine by the first `welcome`
-    this.outbox.add(newId("m-"), room.name, content, author, Date.now());
+    const { me, name } = this.identity;
+    // As nobody yet, it is made mine by the first `welcome`.
+    this.outbox.add(newId("m-"), room.name, content, me ?? { id: "", name }, Date.now());
     room.firstUnread = null;
     this.#saveOutbox();
     this.#flush(room);
     return true;
   }
 
-  /** @param {string} id */
+  /** Send after all what was given up. @param {string} id */
   retry(id) {
     const entry = this.outbox.get(id);
     const room = entry && this.rooms.get(entry.room);
-    if (!room || !this.me) return;
-    this.delivery.retry(entry, this.me);
+    if (!room || !this.identity.me) return;
+    this.delivery.retry(entry, this.identity.me);
     this.#flush(room);
   }
 
@@ -151,21 +138,22 @@ export class Session {
   discard(id) {
     this.outbox.remove(id);
     this.#saveOutbox();
-    if (this.active) this.#flush(this.active);
   }
 
   /** Read the page before the oldest message of the active room, unless that is under way. */
   loadOlder() {
-    const room = this.active;
-    if (!room?.loaded || !room.hasOlder || room.older === "loading" || room.status !== "joined") return;
-    room.older = "loading";
-    this.#ask("older", room, { type: "history", room: room.name, before: room.oldest, limit: PAGE });
+    if (this.active) this.entrance.readOlder(this.active);
     this.onChange();
   }
 
-  /** @param {boolean} attentive whether somebody looks at the end of the active room's log */
-  look(attentive) {
+  /**
+   * @param {boolean} following whether the page is at the end of the active room's log
+   * @param {boolean} seen whether somebody looks at the page
+   */
+  look(following, seen) {
+    const attentive = following && seen;
     if (this.attentive && !attentive && this.active) this.active.firstUnread = null;
+    this.following = following;
     this.attentive = attentive;
     if (attentive && this.active) this.active.unread = 0;
     this.onChange();
@@ -185,16 +173,11 @@ export class Session {
     this.onChange();
   }
 
-  /** @param {string} senderId */
-  isMine(senderId) {
-    return senderId === this.me?.id || this.former.has(senderId);
-  }
-
-  // --- what the connection does --------------------------------------------------------------------------------------
+  // --- what the server says ------------------------------------------------------------------------------------------
 
   #onState() {
     const { state } = this.transport;
-    if (state.name !== "open") this.#offline();
+    if (state.name !== "open") this.#onDisconnect();
     if (state.name === "stopped" && state.code !== 1000) {
       const text = this.#complaint ? sentence(this.#complaint) : closeSentence(state.code ?? 0, state.reason ?? "");
       if (state.code === 4102) this.#refuseName(text);
@@ -204,17 +187,12 @@ export class Session {
     this.onChange();
   }
 
-  #offline() {
-    this.online = false;
-    this.#guest = null;
+  #onDisconnect() {
     this.#asked.clear();
-    for (const { timer } of this.#again.values()) clearTimeout(timer);
-    this.#again.clear();
-    for (const room of this.rooms.values()) {
-      room.status = "apart";
-      room.older = "";
-    }
+    this.identity.onDisconnect();
+    this.entrance.onDisconnect();
     this.delivery.onDisconnect();
+    for (const room of this.rooms.values()) room.onDisconnect();
   }
 
   /** @param {any} frame */
@@ -224,7 +202,7 @@ export class Session {
     const room = asked?.room ?? this.rooms.get(frame.room);
     if (frame.type === "welcome") this.#onWelcome(frame);
     else if (frame.type === "error") this.#onError(frame, asked);
-    else if (frame.type === "pong" && asked?.type === "name") this.#identify();
+    else if (frame.type === "pong" && asked?.type === "name") this.identity.onNameTaken();
     else if (frame.type === "goodbye") this.transport.comeBackAfter(Number(frame.reconnect_after) || 0);
     else if (frame.type === "ack") for (const item of frame.ids) this.delivery.onAck(item.id);
     else if (room && this.rooms.has(room.name)) this.#onRoomFrame(frame, room, asked?.type);
@@ -235,139 +213,79 @@ export class Session {
   #onRoomFrame(frame, room, asked) {
     switch (frame.type) {
       case "joined":
-        return this.#onJoined(frame, room);
+        if (frame.room !== room.name) this.#rename(room, frame.room);
+        this.entrance.onJoined(frame, room);
+        return this.#flush(room);
       case "message":
-        if (room.onMessage(frame) && !this.isMine(frame.sender_id)) this.#count(room, frame.seq);
-        if (room !== this.active || this.attentive) room.trim();
-        if (this.delivery.onMessage(frame)) this.#flush(room);
-        return undefined;
+        if (room.onMessage(frame) && !this.identity.isMine(frame.sender_id)) this.#count(room, frame.seq);
+        if (room !== this.active || this.following) room.trim();
+        return this.delivery.onMessage(frame) ? this.#flush(room) : undefined;
       case "history":
-        this.#again.delete(room);
-        room.older = "";
-        if (asked === "older") return room.onOlderPage(frame);
-        room.onNewestPage(frame);
-        this.delivery.onNewestPage(room);
+        this.entrance.onHistory(frame, room, asked);
+        this.delivery.onPage(room, asked !== "older");
         return this.#flush(room);
       case "synced":
-        return room.onSynced(frame);
+        room.onSynced(frame);
+        return this.#flush(room);
       case "retracted":
         room.onRetracted(frame.seq);
         return this.delivery.onRetracted(frame);
       case "presence":
-        return room.onPresence(frame, (id) => this.isMine(id), Date.now());
+        return room.onPresence(frame, (id) => this.identity.isMine(id), Date.now());
       default: // `left`, and what later servers say
         return undefined;
     }
   }
 
-  /** @param {any} frame */
-  #onWelcome(frame) {
-    if (frame.limits) this.limits = { ...DEFAULT_LIMITS, ...frame.limits };
-    if (frame.heartbeat) this.transport.heartbeat = Math.max(5, frame.heartbeat) * 1000;
+  /** @param {any} welcome */
+  #onWelcome(welcome) {
+    if (welcome.limits) this.limits = { ...DEFAULT_LIMITS, ...welcome.limits };
+    if (welcome.heartbeat) this.transport.heartbeat = Math.max(5, welcome.heartbeat) * 1000;
     this.delivery.maxFrameBytes = this.limits.max_frame_bytes;
-    if (frame.id !== undefined) return this.#become(frame);
-    this.#guest = frame;
-    // Another name than asked for: the server's spelling of it, or a stand-in for one that it refuses. Its reason
-    // comes before the answer to anything sent now, and nobody has to see the stand-in enter a room.
-    if (frame.user.name !== this.#name) this.#ask("name", undefined, { type: "ping" });
-    else this.#identify();
-    return undefined;
+    this.identity.onWelcome(welcome);
   }
 
-  /** Be again who I was, if I was somebody. */
-  #identify() {
-    if (this.#token) this.#ask("hello", undefined, { type: "hello", token: this.#token });
-    else this.#become(this.#guest);
-  }
-
-  /** From here on I am this principal. @param {any} welcome */
-  #become({ user, token }) {
-    this.#guest = null;
-    if (this.me && this.me.id !== user.id) {
-      this.former.add(this.me.id);
-      const waiting = this.outbox.entries.length > 0;
-      this.alert(
-        "The server did not recognise you any more, so you are a new guest here." +
-          (waiting ? " What you had not sent yet goes out as the new one." : ""),
-      );
+  /** @param {boolean} stranger */
+  #onKnown(stranger) {
+    if (stranger) {
+      const waiting = this.outbox.entries.length > 0 ? " What you had not sent yet goes out as the new one." : "";
+      this.alert(`The server did not recognise you any more, so you are a new guest here.${waiting}`);
     }
-    this.me = user;
-    this.#token = token;
-    this.#save("identity", { token, user, name: this.#name, former: [...this.former] });
-    this.online = true;
-    for (const room of this.rooms.values()) this.#join(room);
+    for (const room of this.rooms.values()) this.entrance.join(room);
   }
 
-  /** @param {any} frame @param {Room} room */
-  #onJoined(frame, room) {
-    this.#again.delete(room);
-    if (frame.room !== room.name) this.#rename(room, frame.room);
-    if (room.onJoined(frame)) this.#ask("newest", room, { type: "history", room: room.name, limit: PAGE });
-    this.#flush(room);
-  }
-
-  /** @param {any} error @param {{type: string, room?: Room}} [asked] */
+  /** @param {any} error @param {{type: any, room?: Room}} [asked] */
   #onError(error, asked) {
     const entry = error.id === undefined ? undefined : this.outbox.get(error.id);
     const room = asked?.room ?? (entry && this.rooms.get(entry.room));
-    if (asked?.type === "hello") this.#onStranger(error);
-    else if (room && error.code === "not_joined" && room.status === "joined") {
-      if (entry) this.delivery.onError(entry, { ...error, retryable: true });
-      this.#join(room);
-    } else if (entry) {
-      this.delivery.onError(entry, error);
-      if (room) this.#flush(room);
-    } else if (room && asked) this.#onRoomError(error, room, asked.type);
-    else {
-      this.#complaint = error;
-      if (error.field === "u") this.#refuseName(sentence(error));
-      else if (this.online) this.alert(sentence(error));
-    }
+    const lost = error.code === "not_joined" && room?.status === "joined"; // the server knows better
+    if (asked?.type === "hello") this.identity.onRefused(error);
+    else if (entry) this.delivery.onError(entry, { ...error, retryable: error.retryable || lost });
+    else if (room && asked && !lost && this.entrance.onRefused(error, room, asked.type)) this.#closed(room, error);
+    else if (!asked) this.#onComplaint(error);
+    if (room && lost) this.entrance.join(room);
+    else if (room) this.#flush(room);
   }
 
-  /** @param {any} error @param {Room} room @param {string} type */
-  #onRoomError(error, room, type) {
-    if (type === "older") room.older = sentence(error);
-    else if (error.retryable) this.#later(error, room, type);
-    else if (type === "newest") room.trouble = sentence(error);
-    else {
-      this.#remove(room);
-      if (this.active) this.alert(`${room.name}: ${sentence(error)}`);
-      else this.refused = { field: error.field === "room" || error.room ? "room" : "", text: sentence(error) };
-    }
+  /** @param {any} error about no command of mine, or none that had an id */
+  #onComplaint(error) {
+    this.#complaint = error;
+    if (error.field === "u") this.#refuseName(sentence(error));
+    else if (this.identity.known) this.alert(sentence(error));
   }
 
   /** @param {string} text */
   #refuseName(text) {
     this.transport.stop();
-    this.#name = "";
+    this.identity.take("");
     this.refused = { field: "name", text: text.replace(/^U /, "The name ") };
   }
 
-  /** Ask the same again when the server says so, and less often the longer it lasts. */
-  #later(/** @type {any} */ error, /** @type {Room} */ room, /** @type {string} */ type) {
-    room.trouble = `${sentence(error)} Trying again…`;
-    const again = this.#again.get(room) ?? { backoff: new Backoff() };
-    this.#again.set(room, again);
-    again.timer = setTimeout(
-      () => {
-        if (type === "join") this.#join(room);
-        else this.#ask("newest", room, { type: "history", room: room.name, limit: PAGE });
-      },
-      Math.max((error.retry_after ?? 0) * 1000, again.backoff.next()),
-    );
-  }
-
-  /** The token is worth nothing here (any more): stay the guest that the server made of this connection. */
-  #onStranger(/** @type {any} */ error) {
-    const guest = this.#guest;
-    if (error.retryable) {
-      const again = () => guest === this.#guest && this.#ask("hello", undefined, { type: "hello", token: this.#token });
-      setTimeout(again, Math.max(1, error.retry_after ?? 0) * 1000);
-    } else {
-      this.#token = "";
-      this.#become(guest);
-    }
+  /** A room does not let me in. @param {Room} room @param {any} error */
+  #closed(room, error) {
+    this.#remove(room);
+    if (this.active) this.alert(`${room.name}: ${sentence(error)}`);
+    else this.refused = { field: error.field === "room" || error.room ? "room" : "", text: sentence(error) };
   }
 
   // --- small parts ---------------------------------------------------------------------------------------------------
@@ -380,14 +298,9 @@ export class Session {
   }
 
   /** @param {Room} room */
-  #join(room) {
-    room.status = "joining";
-    this.#ask("join", room, { type: "join", room: room.name, ...room.resume() });
-  }
-
-  /** @param {Room} room */
   #flush(room) {
-    if (this.online && this.me && room.status === "joined") this.delivery.flush(room, this.me);
+    const { known, me } = this.identity;
+    if (known && me && room.status === "joined") this.delivery.flush(room, me);
     this.onChange();
   }
 
@@ -410,32 +323,23 @@ export class Session {
 
   /** @param {Room} room */
   #remove(room) {
-    clearTimeout(this.#again.get(room)?.timer);
-    this.#again.delete(room);
+    this.entrance.forget(room);
     this.rooms.delete(room.name);
     if (this.active === room) this.active = [...this.rooms.values()].at(-1) ?? null;
     this.#saveRooms();
   }
 
-  #forget() {
-    this.#token = "";
-    this.me = null;
-    this.former.clear();
-    this.store.remove("identity");
-  }
-
   #saveRooms() {
-    this.#save("rooms", { names: [...this.rooms.keys()], active: this.active?.name ?? "" });
+    this.store.set("rooms", { names: [...this.rooms.keys()], active: this.active?.name ?? "" });
   }
 
   #saveOutbox() {
-    this.#save("outbox", this.outbox);
+    this.store.set("outbox", this.outbox);
     this.onChange();
   }
 
-  /** @param {string} key @param {unknown} value */
-  #save(key, value) {
-    if (this.store.set(key, value)) return;
+  #cannotRemember() {
     this.alert("This browser does not let the page remember anything. Reloading it would lose what is not sent yet.");
+    return false;
   }
 }

@@ -27,14 +27,14 @@ export async function claimTab(store) {
   if (known) store.clear();
   const fresh = newId("t-");
   store.set("tab", fresh);
-  await claim(fresh);
+  claim(fresh); // nobody else can have it: nothing to wait for
   return known;
 }
 
 /** @param {string} id @returns {Promise<boolean>} whether it is ours */
 async function claim(id) {
   const given = new AbortController();
-  const channel = typeof BroadcastChannel === "function" ? new BroadcastChannel(CHANNEL) : null;
+  const channel = openChannel();
   const nonce = newId("");
   let settled = false;
   const taken = new Promise((resolve) => {
@@ -71,8 +71,18 @@ function lock(id, signal) {
         signal.addEventListener("abort", free);
         resolve(true);
       });
-    navigator.locks.request(`parley.tab.${id}`, { signal }, held).catch(() => {}); // only ever rejected by `signal`
+    // Rejected by `signal`, when nobody waits any more, or because a person has switched storage off.
+    navigator.locks.request(`parley.tab.${id}`, { signal }, held).catch(() => resolve(true));
   });
+}
+
+/** @returns {BroadcastChannel | null} */
+function openChannel() {
+  try {
+    return new BroadcastChannel(CHANNEL);
+  } catch {
+    return null; // missing, or storage is switched off
+  }
 }
 
 /** @param {number} ms @param {boolean} value @returns {Promise<boolean>} */

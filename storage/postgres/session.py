@@ -129,9 +129,9 @@ async def bounded(connection: Connection, work: Coroutine[Any, Any, T], seconds:
 
 
 async def _end(connection: Connection, task: asyncio.Task[Any]) -> None:
+    # Whenever it ends, that the connection is lost is what we asked for, and no news.
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
     abort(connection)
     await asyncio.wait({task}, timeout=_SETTLE_SECONDS)
     if not task.done():
         task.cancel()
-    elif not task.cancelled():
-        task.exception()  # seen: the lost connection is what we asked for

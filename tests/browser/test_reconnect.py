@@ -109,6 +109,26 @@ async def test_resume_brings_exactly_what_was_missed(
     assert len([frame for frame in wire.sent if frame["type"] == "history"]) == 1
 
 
+async def test_more_was_missed_than_a_resume_brings(enter: Enter, wire: Wire, start_server: Start, room: str) -> None:
+    """The page drops its copy and reads the newest page; the rest is there on scrolling up, each message once."""
+    server = start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0", "RESUME_LIMIT": "10"})
+    ann = await enter("ann", server=server, wire=wire)
+    await ann.say("before")
+    await ann.delivered("before")
+    wire.refuse = True
+    await wire.cut()
+    await ann.say("meanwhile")
+    missed = [f"missed {i}" for i in range(250)]
+    async with peer(server, room) as bob:
+        await bob.say(missed)
+    wire.refuse = False
+    await _try_now(ann)
+    await ann.delivered("meanwhile")
+    assert (await ann.texts())[:-1] == missed[-len(await ann.texts()) + 1 :]
+    await _read_everything(ann)
+    assert await ann.texts() == ["before", *missed, "meanwhile"]
+
+
 @pytest.mark.slow
 async def test_a_restart_of_the_server_loses_nothing(
     enter: Enter, start_server: Start, database_url: str, room: str, new_page: Pages

@@ -5,7 +5,7 @@ import re
 
 from playwright.async_api import WebSocketRoute, expect
 
-from tests.browser.chat_page import Enter, Frame, Wire, answer
+from tests.browser.chat_page import Enter, Frame, Wire, answer, pass_on, swallow
 from tests.browser.peer import peer
 from tests.support.server import ServerProcess
 
@@ -169,6 +169,37 @@ async def test_several_rooms_in_one_tab(enter: Enter, server: ServerProcess, roo
     await expect(ann.messages).to_have_count(2)
     assert await ann.texts() == ["one", "two"]
     await expect(ann.page).to_have_title(f"{room} · Parley")
+
+
+async def test_a_draft_waits_in_its_room(enter: Enter, room: str) -> None:
+    """What is not finished is there after a reload and after a look into another room."""
+    ann = await enter("ann")
+    await ann.box.fill("half a thou")
+    await ann.page.get_by_label("Enter another room").fill(f"{room}-b")
+    await ann.page.get_by_label("Enter another room").press("Enter")
+    await expect(ann.box).to_have_value("")
+    await ann.page.reload()
+    await ann.connected()
+    await ann.page.get_by_role("link", name=room, exact=True).click()
+    await expect(ann.box).to_have_value("half a thou")
+
+
+async def test_what_waits_in_a_room_that_was_left_is_not_lost(enter: Enter, wire: Wire, room: str) -> None:
+    """Leaving says so; entering again sends it."""
+    wire.to_server = swallow("message")
+    ann = await enter("ann", wire=wire)
+    await ann.page.get_by_label("Enter another room").fill(f"{room}-b")
+    await ann.page.get_by_label("Enter another room").press("Enter")
+    await ann.say("left behind")
+    await expect(ann.messages).to_have_count(1)
+    await ann.page.get_by_role("link", name=f"{room}-b").hover()
+    await ann.page.get_by_role("button", name=f"Leave {room}-b").click()
+    await expect(ann.page.get_by_role("alert")).to_contain_text([f"What you wrote in {room}-b"])
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(room)
+    wire.to_server = pass_on
+    await ann.page.get_by_label("Enter another room").fill(f"{room}-b")
+    await ann.page.get_by_label("Enter another room").press("Enter")
+    await ann.delivered("left behind")
 
 
 async def test_a_link_to_a_room_never_holds_my_name(enter: Enter, server: ServerProcess, room: str) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from storage import STORED, StorageUnavailable
 from storage.postgres.repository import PostgresRepository
-from tests.contract.network import Network
 from tests.contract.records import PACE, filled, inserts, inserts_more, message, ready, room, until
+from tests.support.proxy import Network
 
 # psycopg by itself takes 5 to 11 s to give a frozen connection up.
 PROMPT = 3.0

@@ -32,7 +32,10 @@ export class LogView {
   constructor(actions) {
     this.actions = actions;
     this.#log.addEventListener("scroll", () => this.#onScroll(), { passive: true });
-    this.#jump.addEventListener("click", () => this.toEnd());
+    this.#jump.addEventListener("click", () => {
+      this.toEnd();
+      this.#log.focus({ preventScroll: true }); // the button goes
+    });
     // A keyboard comes up, the composer grows: what was at the end stays at the end.
     const keep = new ResizeObserver(() => this.following && this.#scrollToEnd());
     keep.observe(this.#log);

@@ -73,7 +73,12 @@ export class Sidebar {
     this.#drawn.rooms = drawn;
     const order = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
     rooms.sort((a, b) => order.compare(a.name, b.name));
+    const focused = /** @type {HTMLElement} */ (document.activeElement).dataset.control;
     this.#rooms.replaceChildren(...rooms.map((room) => this.#roomItem(room, room === active, rooms.length > 1)));
+    // The count of another room changes under the hand of whoever is about to go there.
+    if (focused) for (const each of this.#rooms.querySelectorAll("[data-control]")) {
+      if (each.dataset.control === focused) each.focus();
+    }
   }
 
   /** @param {Room} room @param {boolean} active @param {boolean} leavable */
@@ -83,6 +88,7 @@ export class Sidebar {
       {
         href: this.actions.link(room.name),
         class: "room",
+        "data-control": `enter ${room.name}`,
         "aria-current": active ? "page" : undefined,
         click: (/** @type {MouseEvent} */ event) => {
           if (event.ctrlKey || event.metaKey || event.shiftKey) return; // another tab is another person
@@ -101,6 +107,7 @@ export class Sidebar {
     if (!leavable) return item;
     const label = `Leave ${room.name}`;
     const leave = el("button", { type: "button", class: "icon-button leave", "aria-label": label, title: label });
+    leave.dataset.control = `leave ${room.name}`;
     leave.addEventListener("click", () => this.actions.leave(room));
     leave.append(icon("close"));
     item.append(leave);

@@ -238,3 +238,21 @@ async def test_dialects_do_not_see_each_others_frames(chat: Chat) -> None:
     contents = [data for data in plain.connection.writes if b'"hello"' in data]
     assert len(contents) == 1
     assert b'"type"' not in contents[0]
+
+
+async def test_the_acks_of_many_authors_come_even_when_nobody_says_more(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    """Many at once may wait for their rooms' next frames, but not long."""
+    repository.hold("write")
+    people = [Person(chat, room=f"room {number % 5}") for number in range(100)]
+    await passes(2)
+    for number, person in enumerate(people):
+        person.say("hi", "1", room=f"room {number % 5}")
+    await passes()
+    repository.go("write")
+    await passes(1)
+    assert all(list(person.acked()) == ["1"] for person in people)
+    for person in people:
+        kinds = person.types()
+        assert kinds.index("message") < kinds.index("ack")

@@ -284,7 +284,7 @@ async def _play(
         assert not len(chat.tasks)
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(
     steps=st.lists(step, min_size=20, max_size=80),
     room_tail=st.sampled_from((0, 1, 3, 500)),

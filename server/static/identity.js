@@ -1,0 +1,95 @@
+/**
+ * Who this tab speaks as: a guest that the server made, kept by a token across reconnects and reloads.
+ *
+ * @typedef {import("./protocol.js").User} User
+ * @typedef {import("./storage.js").Store} Store
+ * @typedef {(type: "hello"|"name", frame: object) => void} Ask
+ */
+export class Identity {
+  /** @type {User | null} */ me = null;
+  /** The name asked for, as typed; the server's own spelling is in `me`. */
+  name = "";
+  /** Whether the server knows on this connection who I am: rooms may be joined. */
+  known = false;
+  /** Ids that were mine before the server forgot them. @type {Set<string>} */ #former = new Set();
+  /** The guest that the server made of this connection, until it is known whether I am somebody else. @type {any} */
+  #guest = null;
+  #token = "";
+
+  /**
+   * @param {{store: Store, ask: Ask, onKnown: (stranger: boolean) => void}} options `onKnown`: I am somebody now;
+   *   `stranger`: somebody else than before, because the server did not recognise me
+   */
+  constructor({ store, ask, onKnown }) {
+    this.store = store;
+    this.ask = ask;
+    this.onKnown = onKnown;
+    const saved = store.get("identity");
+    if (!saved?.token || !saved.user) return;
+    this.#token = String(saved.token);
+    this.name = String(saved.name);
+    this.me = saved.user;
+    this.#former = new Set(saved.former);
+  }
+
+  /** Be called `name`. Another name than before is another person. @param {string} name */
+  take(name) {
+    if (name === this.name) return;
+    this.name = name;
+    this.#token = "";
+    this.me = null;
+    this.#former.clear();
+    this.store.remove("identity");
+  }
+
+  /** @param {string} senderId */
+  isMine(senderId) {
+    return senderId === this.me?.id || this.#former.has(senderId);
+  }
+
+  onDisconnect() {
+    this.known = false;
+    this.#guest = null;
+  }
+
+  /** @param {any} welcome the first one of a connection, or the answer to `hello` */
+  onWelcome(welcome) {
+    if (welcome.id !== undefined) return this.#become(welcome);
+    this.#guest = welcome;
+    // Another name than asked for: the server's spelling of it, or a stand-in for one that it refuses. Its reason
+    // comes before the answer to anything sent now, and nobody has to see the stand-in enter a room.
+    if (welcome.user.name !== this.name) this.ask("name", { type: "ping" });
+    else this.onNameTaken();
+    return undefined;
+  }
+
+  /** The name stands: be again who I was, if I was somebody. */
+  onNameTaken() {
+    if (this.#token) this.ask("hello", { type: "hello", token: this.#token });
+    else this.#become(this.#guest);
+  }
+
+  /** `hello` was refused: the token is worth nothing here (any more), or not now. @param {any} error */
+  onRefused(error) {
+    const guest = this.#guest;
+    if (error.retryable) {
+      const again = () => guest === this.#guest && this.onNameTaken();
+      setTimeout(again, Math.max(1, error.retry_after ?? 0) * 1000);
+    } else {
+      this.#token = "";
+      this.#become(guest);
+    }
+  }
+
+  /** From here on I am this principal. @param {any} welcome */
+  #become({ user, token }) {
+    const stranger = this.me !== null && this.me.id !== user.id;
+    if (this.me && stranger) this.#former.add(this.me.id);
+    this.#guest = null;
+    this.#token = token;
+    this.me = user;
+    this.known = true;
+    this.store.set("identity", { token, user, name: this.name, former: [...this.#former] });
+    this.onKnown(stranger);
+  }
+}

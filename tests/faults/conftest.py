@@ -1,0 +1,93 @@
+"""Real servers on a real PostgreSQL that breaks, and the four counts of each case at the end of the run."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+
+import pytest
+
+from server.app import Server
+from server.settings import Settings
+from storage.postgres.lease import Pace
+from storage.postgres.repository import PostgresRepository
+from tests.contract.records import PACE, until
+from tests.support.load import Counts, Load
+from tests.support.postgres import PostgresCluster
+from utils.backoff import Backoff
+from utils.clock import Clock
+
+Serve = Callable[..., Awaitable[Server]]
+Settle = Callable[[Load], Awaitable[Counts]]
+SECRET = "a secret of the tests, long enough for HS256"
+QUICK = PACE._replace(poll=0.1)
+COUNTED = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What every case came to, also when all is well."""
+    if lines := config.stash.get(COUNTED, []):
+        terminalreporter.section("faults: what the promises were worth")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def settle(request: pytest.FixtureRequest) -> Settle:
+    """End a case: wait until everything is answered, count, print and assert."""
+    lines = request.config.stash.setdefault(COUNTED, [])
+
+    async def count(load: Load) -> Counts:
+        counts = await load.finish()
+        lines.append(f"{request.node.name}: {counts}")
+        print(lines[-1])
+        assert counts.clean, str(counts)
+        assert counts.acked
+        return counts
+
+    return count
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[PostgresCluster]:
+    """A PostgreSQL of this file alone, to be killed: what was committed survives that."""
+    with PostgresCluster(durable=True) as started:
+        yield started
+
+
+@pytest.fixture
+def url(cluster: PostgresCluster) -> Iterator[str]:
+    """An empty database on it."""
+    created = cluster.create_database()
+    yield created
+    cluster.start()
+    cluster.drop_database(created)
+
+
+@pytest.fixture
+async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Serve]:
+    """Start servers in this loop: `await serve(DATABASE_URL=url)`. In the end they must have stored everything.
+
+    They try again sooner than they do by default, so that a case takes seconds.
+    """
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("chat.workers.Backoff", partial(Backoff, 0.05, 0.3))
+    servers: list[Server] = []
+
+    async def start(
+        *, clock: Clock | None = None, pace: Pace = QUICK, wait: bool = True, **environment: str
+    ) -> Server:
+        defaults = {"PORT": "0", "RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": SECRET, "CLOSE_SECONDS": "1"}
+        server = Server(Settings({**defaults, **environment}), clock)
+        if isinstance(server._repository, PostgresRepository):
+            server._repository._lease._pace = pace
+        servers.append(server)
+        await server.start()
+        if wait:
+            await until(lambda: server.chat.trouble() is None)
+        return server
+
+    yield start
+    for server in servers:
+        assert await server.stop() == 0
+    await asyncio.sleep(0)

@@ -1,0 +1,80 @@
+"""What is done to a database from outside while a server writes to it."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg
+
+from tests.support.postgres import PostgresCluster
+from tests.support.postgres_binaries import unprivileged_user
+
+Admin = psycopg.AsyncConnection[psycopg.rows.TupleRow]
+
+
+@asynccontextmanager
+async def administrator(url: str, *, autocommit: bool = True) -> AsyncIterator[Admin]:
+    """A connection of somebody who is not Parley."""
+    async with await psycopg.AsyncConnection.connect(
+        url, autocommit=autocommit, application_name="an administrator"
+    ) as connection:
+        yield connection
+
+
+async def sessions(admin: Admin) -> set[int]:
+    """The process ids of Parley's own connections to this database."""
+    rows = await admin.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'parley'"
+    )
+    return {row[0] for row in await rows.fetchall()}
+
+
+async def waits_for(admin: Admin, table: str) -> bool:
+    """Whether somebody waits for a lock on this table."""
+    found = await admin.execute(
+        "SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted", (table,)
+    )
+    return await found.fetchone() is not None
+
+
+class SmallDisk:
+    """A file system of a few megabytes for one database, that can be filled to the last byte and emptied again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._filler = folder / "filler"
+
+    def fill(self) -> None:
+        """Leave no room."""
+        with self._filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"\0" * 4096)
+
+    def empty(self) -> None:
+        """Leave room again."""
+        self._filler.unlink()
+
+
+@contextlib.contextmanager
+def small_disk(cluster: PostgresCluster, megabytes: int) -> Iterator[SmallDisk | None]:
+    """A small disk that this cluster may put a tablespace on; None where we may not mount one."""
+    folder = cluster.log_path.parent / "small"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "tmpfs", folder]
+    if os.getuid() != 0 or mount is None or subprocess.run(command, check=False, capture_output=True).returncode:
+        folder.rmdir()
+        yield None
+        return
+    try:
+        place = folder / "tablespace"
+        place.mkdir()
+        if (user := unprivileged_user()) is not None:
+            os.chown(place, *user)
+        yield SmallDisk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)

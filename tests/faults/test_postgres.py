@@ -1,0 +1,270 @@
+"""PostgreSQL breaks in every way it can, under a load of 20 people in 5 rooms."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from server.app import Server
+from tests.contract.records import until
+from tests.faults.conftest import QUICK, Serve, Settle
+from tests.faults.database import administrator, sessions, small_disk, waits_for
+from tests.faults.watching import Operator
+from tests.support.load import Load, Post, talking
+from tests.support.postgres import PostgresCluster
+from tests.support.proxy import Network
+
+# How patiently the server waits for the answer of a database that may be frozen.
+SHORT = QUICK._replace(answer=1.0, check=0.2)
+
+
+async def recovered(load: Load, operator: Operator) -> None:
+    """`/ready` is 200 again, and what people say is acked again."""
+    await operator.until_ready()
+    assert await operator.metric("ready") == 1
+    await load.more()
+
+
+def bounded_by(server: Server, limit: int) -> bool:
+    """Queues and tails hold no more than the settings allow."""
+    for worker in server.chat.pool.workers:
+        assert len(worker) <= limit
+        assert worker._bytes <= worker._limits.queue_bytes
+    for room in server.chat.hub.rooms.values():
+        assert room.unsettled <= limit // 2
+        assert len(room.tail) <= server.chat.options.room_tail + room.unsettled
+    return True
+
+
+@pytest.mark.slow
+async def test_a_crash_of_postgres_twice(
+    serve: Serve, cluster: PostgresCluster, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
+) -> None:
+    """People talk on, and what waits is stored when it is back. Nobody is refused anything."""
+    server = await serve(DATABASE_URL=url)
+    async with talking(server.port) as load:
+        operator = Operator(load)
+        for _ in range(2):
+            await asyncio.to_thread(cluster.stop, "immediate")
+            await operator.until_said("the connection to Postgres")
+            assert await operator.metric("ready") == 0
+            await load.until(lambda: len(server.chat.pool) > 50, "writes wait")
+            assert await operator.metric("queue_depth") > 0
+            await asyncio.to_thread(cluster.start)
+            await recovered(load, operator)
+        assert await operator.metric("store_retries_total") > 0
+        await settle(load)
+        assert not load.refusals
+    assert "writes wait for storage: the connection to Postgres" in caplog.text
+    assert "storage takes writes again" in caplog.text
+    assert "this server writes to the database now" in caplog.text
+
+
+@pytest.mark.slow
+async def test_an_outage_longer_than_the_queues_hold(
+    serve: Serve, cluster: PostgresCluster, url: str, settle: Settle
+) -> None:
+    """Refusals are `overloaded`, nothing refused was shown, memory is bounded, and all of it passes later."""
+    limit = 60
+    server = await serve(DATABASE_URL=url, QUEUE_MESSAGES=str(limit), WORKERS="2", ROOM_TAIL="20")
+    async with talking(server.port) as load:
+        operator = Operator(load)
+        await asyncio.to_thread(cluster.stop, "fast")
+        await operator.until_said("the connection to Postgres")
+        await load.until(lambda: bounded_by(server, limit) and load.refusals["overloaded"] > 30, "30 are refused")
+        assert await operator.metric("errors_total") >= load.refusals["overloaded"]
+        refused_while_away = load.refusals["overloaded"]
+        await asyncio.to_thread(cluster.start)
+        await load.until(lambda: bounded_by(server, limit) and server.chat.trouble() is None, "/ready is 200")
+        await recovered(load, operator)
+        counts = await settle(load)
+        assert set(load.refusals) <= {"overloaded", "unavailable"}
+        assert refused_while_away
+        assert counts.acked == counts.operations
+        # What is refused and sent again later has another place then: whoever saw it before would have seen two.
+        assert all(len(places) == 1 for places in load.places.values())
+
+
+async def test_connections_are_terminated_one_by_one(
+    serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The lease's, each writer's, and those for reads."""
+    server = await serve(DATABASE_URL=url)
+    async with talking(server.port) as load, administrator(url) as admin:
+        there = await sessions(admin)
+        assert len(there) >= 6  # the lease's, four writers', one at least for reads
+        for pid in sorted(there):
+            await admin.execute("SELECT pg_terminate_backend(%s)", (pid,))
+            await load.more(30)
+        assert not there & await sessions(admin)
+        await Operator(load).until_ready()
+        await settle(load)
+    assert "Postgres is shutting down: terminating connection due to administrator command" in caplog.text
+
+
+@pytest.fixture
+async def network(url: str) -> AsyncIterator[Network]:
+    async with Network(url) as opened:
+        yield opened
+
+
+async def test_a_network_that_freezes_and_goes_on(serve: Serve, network: Network, settle: Settle) -> None:
+    """What was on its way arrives after all, late, beside its own repetition."""
+    server = await serve(DATABASE_URL=network.url, pace=SHORT)
+    async with talking(server.port) as load:
+        operator = Operator(load)
+        network.freeze()
+        await operator.until_said("Postgres did not answer in time")
+        await load.until(lambda: network.held > 1 and len(server.chat.pool) > 50, "writes wait")
+        network.thaw()
+        await recovered(load, operator)
+        await settle(load)
+
+
+async def test_a_network_that_freezes_and_drops(serve: Serve, network: Network, settle: Settle) -> None:
+    """What was on its way is lost, and nobody can connect for a while."""
+    server = await serve(DATABASE_URL=network.url, pace=SHORT)
+    async with talking(server.port) as load:
+        operator = Operator(load)
+        network.freeze()
+        await load.until(lambda: network.held > 1, "something is on its way")
+        network.refuse()
+        network.cut()
+        network.thaw()
+        await operator.until_said("the connection to Postgres failed")
+        await load.until(lambda: len(server.chat.pool) > 50, "writes wait")
+        network.refuse(False)
+        await recovered(load, operator)
+        await settle(load)
+
+
+async def test_the_answer_of_a_commit_is_lost(serve: Serve, network: Network, settle: Settle) -> None:
+    """It is stored, and the server cannot know: it writes again, and nothing is there twice."""
+    server = await serve(DATABASE_URL=network.url)
+    # The first batch of a new room is a transaction of several statements, later ones are one statement each.
+    network.lose_answers(b"COMMIT", *[b'"content":'] * 8)
+    async with talking(server.port) as load:
+        await load.until(lambda: network.lost == 9, "nine answers are lost")
+        operator = Operator(load)
+        await recovered(load, operator)
+        assert await operator.metric("store_retries_total") >= 9
+        await settle(load)
+        assert await operator.metric("retractions_total") == 0
+
+
+async def test_the_disk_is_full(
+    serve: Serve, cluster: PostgresCluster, settle: Settle, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A real one where a small file system can be mounted (root on Linux); else a trigger raises what Postgres would."""
+    with small_disk(cluster, 40) as disk:
+        name = "small_disk"
+        if disk is not None:
+            place = sql.Literal(str(disk.folder / "tablespace"))
+            await asyncio.to_thread(cluster.execute, sql.SQL("CREATE TABLESPACE small LOCATION {}").format(place))
+        where = sql.SQL("" if disk is None else "TABLESPACE small")
+        await asyncio.to_thread(cluster.execute, sql.SQL("CREATE DATABASE small_disk {}").format(where))
+        url = cluster.url(name)
+        server = await serve(DATABASE_URL=url)
+        async with talking(server.port) as load, administrator(url) as admin:
+            operator = Operator(load)
+            if disk is not None:
+                await asyncio.to_thread(disk.fill)
+            else:
+                await admin.execute(
+                    "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+                    "$$ BEGIN RAISE 'could not extend file: No space left' USING ERRCODE = 'disk_full'; END $$"
+                )
+                await admin.execute("CREATE TRIGGER f BEFORE INSERT ON messages EXECUTE FUNCTION full_disk()")
+            await operator.until_said("the database server's disk is full", "could not extend file")
+            print("a real disk was full" if disk is not None else "a trigger said that the disk was full")
+            await load.until(lambda: len(server.chat.pool) > 50, "writes wait")
+            # What is stored can be read all the while, by those who do not ask for what is not.
+            if disk is not None:
+                await asyncio.to_thread(disk.empty)
+            else:
+                await admin.execute("DROP TRIGGER f ON messages")
+            await recovered(load, operator)
+            await settle(load)
+        await server.stop()
+        await asyncio.to_thread(cluster.drop_database, url)
+        if disk is not None:
+            await asyncio.to_thread(cluster.execute, sql.SQL("DROP TABLESPACE small"))
+    assert "writes wait for storage: the database server's disk is full" in caplog.text
+
+
+async def test_the_database_becomes_read_only(serve: Serve, cluster: PostgresCluster, url: str, settle: Settle) -> None:
+    """As on a standby, or by an administrator's hand; under open connections, and for new ones."""
+    server = await serve(DATABASE_URL=url)
+    async with talking(server.port) as load, administrator(url) as admin:
+        operator = Operator(load)
+        await admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        try:
+            await admin.execute("SELECT pg_reload_conf()")
+            await operator.until_said("the database is read-only")
+            for pid in await sessions(admin):
+                await admin.execute("SELECT pg_terminate_backend(%s)", (pid,))
+            await load.until(lambda: len(server.chat.pool) > 50, "writes wait")
+            await operator.until_said("the database is read-only")
+        finally:
+            await admin.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            await admin.execute("SELECT pg_reload_conf()")
+        await recovered(load, operator)
+        await settle(load)
+
+
+async def test_a_deadlock(serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture) -> None:
+    """A writer has new rooms and wants messages, somebody else has messages and wants rooms."""
+    server = await serve(DATABASE_URL=url)
+    async with administrator(url) as admin, administrator(url, autocommit=False) as other:
+        # Postgres looks for a cycle once, so long after the wait began, and ends the transaction that looked.
+        await other.execute("SET deadlock_timeout = '60s'")
+        await other.execute("LOCK TABLE messages IN SHARE MODE")
+        load = Load(server.port)
+        load.start()
+        try:
+            while not await waits_for(admin, "messages"):
+                await load.until(lambda: len(server.chat.pool) > 0, "somebody says something")
+            await other.execute("LOCK TABLE rooms IN SHARE MODE")
+            operator = Operator(load)
+            await operator.until_said("Postgres rolled the transaction back", "deadlock detected")
+            await other.rollback()
+            await recovered(load, operator)
+            await settle(load)
+        finally:
+            await load.close()
+    assert "deadlock detected" in caplog.text
+
+
+async def test_a_poison_row_in_a_batch_of_500(
+    serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Three rows that only the database refuses: their authors are told, the room takes them back, the rest is stored."""
+    server = await serve(DATABASE_URL=url, WORKERS="1", QUEUE_MESSAGES="10000")
+    async with administrator(url) as admin, talking(server.port, every=0.01, unanswered=100) as load:
+        await admin.execute("ALTER TABLE messages ADD CHECK (content <> 'poison')")
+        async with administrator(url, autocommit=False) as other:
+            await other.execute("LOCK TABLE messages IN EXCLUSIVE MODE")
+            for number, person in enumerate(load.people[:3]):
+                await load.until(lambda goal=150 * (number + 1): len(server.chat.pool) > goal, "many wait")  # type: ignore[misc]
+                person.do(Post(f"poison {number}", next(iter(person.copies)), "poison"))
+            await load.until(lambda: len(server.chat.pool) > 700, "more than a batch waits")
+            await other.rollback()
+        await load.until(lambda: load.refusals["not_stored"] == 3, "three are refused")
+        operator = Operator(load)
+        await recovered(load, operator)
+        assert await operator.metric("refused_rows_total") == 3
+        assert await operator.metric("retractions_total") == 3
+        await settle(load)
+        for person in load.people[:3]:
+            assert list(person.given_up.values()) == ["not_stored"]
+    bounds = dict(server.chat.counters.batch_size.buckets())
+    assert bounds["500"] > bounds["250"], "no batch was of 500"
+    assert "storage refuses a write of room" in caplog.text
+    assert "poison" not in caplog.text, "the log is not for what people say"
+
+
+def test_fixtures_are_used() -> None:
+    assert (Path, psycopg, until)

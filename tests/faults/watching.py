@@ -1,0 +1,47 @@
+"""What an operator sees of a server: `/ready` and `/metrics`, asked over HTTP like everybody does."""
+
+import asyncio
+from collections.abc import Callable
+
+from tests.support import rawws
+from tests.support.load import PATIENCE, Load
+
+
+class Operator:
+    """Looks at the server of a load from outside."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+
+    async def trouble(self) -> str | None:
+        """What `/ready` says is wrong; None when it says 200."""
+        answer = await rawws.fetch(self._load.port, "/ready")
+        if answer.status == 200:
+            return None
+        assert answer.status == 503
+        assert int(answer.headers["retry-after"]) > 0
+        return str(answer.json()["reason"])
+
+    async def until_ready(self) -> None:
+        await self._until(lambda said: said is None, "/ready is 200")
+
+    async def until_said(self, *words: str) -> str:
+        """Wait until `/ready` is 503 and says all of this."""
+        return str(await self._until(lambda said: said is not None and all(word in said for word in words), str(words)))
+
+    async def metric(self, name: str) -> float:
+        """The sum of all samples of this name, whatever their labels."""
+        text = (await rawws.fetch(self._load.port, "/metrics")).body.decode()
+        samples = [line for line in text.splitlines() if line.partition(" ")[0].partition("{")[0] == f"parley_{name}"]
+        assert samples, f"no metric parley_{name}"
+        return sum(float(line.rpartition(" ")[2]) for line in samples)
+
+    async def _until(self, wanted: Callable[[str | None], bool], what: str) -> str | None:
+        said: str | None = "nothing"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not wanted(said := await self.trouble()):
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"{what}: not within {PATIENCE:g} s, /ready says {said}") from None
+        return said
