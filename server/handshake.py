@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http
+import re
+from base64 import b64encode
 from collections.abc import Sequence
+from hashlib import sha1
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,6 +18,19 @@ from websockets.typing import Subprotocol
 from chat.ports import Dialect
 from server.dialects import BY_PATH, NATIVE, SUBPROTOCOL
 from server.frames import plain_response
+
+# The head that browsers and programs really send: printable ASCII, CRLF, no folding. Longer ones are the library's.
+COMMON_BYTES = 4096
+_COMMON_HEAD = re.compile(
+    rb"GET (/[A-Za-z0-9/_.-]*)(?:\?([!-\"$-~]*))? HTTP/1\.1\r\n((?:[A-Za-z0-9-]{1,64}:[\t\x20-\x7e]*\r\n){1,64})\r\n"
+)
+_HEADER = re.compile(rb"([^:\r\n]+):[ \t]*([^\r\n]*?)[ \t]*\r\n")
+_UPGRADES = frozenset({b"upgrade", b"keep-alive, upgrade"})
+_KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")  # 16 bytes in canonical base64
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+_SUBPROTOCOL = SUBPROTOCOL.encode()
+_SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+_WITH_SUBPROTOCOL = b"\r\nSec-WebSocket-Protocol: " + _SUBPROTOCOL + b"\r\n\r\n"
 
 
 class Handshake(NamedTuple):
@@ -36,6 +52,8 @@ def shake_hands(head: bytes, *, origins: Any, draining: bool) -> Handshake:
         head: the whole request head, with its empty line.
         origins: what ``Origin`` may be, as `ServerProtocol` takes it; None for anything.
     """
+    if not draining and (accepted := _accept_common(head, origins)) is not None:
+        return accepted
     protocol = ServerProtocol(origins=origins, select_subprotocol=_select_subprotocol)
     protocol.receive_data(head)
     request = next(iter(protocol.events_received()), None)
@@ -61,6 +79,37 @@ def shake_hands(head: bytes, *, origins: Any, draining: bool) -> Handshake:
     if response.status_code != 101 or dialect is None:
         return Handshake(data)
     return Handshake(data, NATIVE if protocol.subprotocol else dialect, address.query)
+
+
+def _accept_common(head: bytes, origins: Any) -> Handshake | None:
+    """What the library would answer, in a fifth of the time, where nothing is to be refused and each header comes once.
+
+    None for anything out of the ordinary: the library has the word on that.
+    """
+    match = _COMMON_HEAD.fullmatch(head) if len(head) <= COMMON_BYTES else None
+    if match is None:
+        return None
+    lines = _HEADER.findall(match[3])
+    headers = {name.lower(): value for name, value in lines}
+    key = headers.get(b"sec-websocket-key", b"")
+    origin = headers.get(b"origin")
+    dialect = BY_PATH.get(match[1].decode())
+    if (
+        dialect is None
+        or len(headers) != len(lines)
+        or headers.get(b"upgrade", b"").lower() != b"websocket"
+        or headers.get(b"connection", b"").lower() not in _UPGRADES
+        or headers.get(b"sec-websocket-version") != b"13"
+        or _KEY.fullmatch(key) is None
+        or not (origins is None or (origin and origin.decode() in origins))
+    ):
+        return None
+    offered = headers.get(b"sec-websocket-protocol")
+    if offered not in (None, _SUBPROTOCOL):
+        return None
+    accept = b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
+    response = b"".join((_SWITCHING, accept, b"\r\n\r\n" if offered is None else _WITH_SUBPROTOCOL))
+    return Handshake(response, dialect if offered is None else NATIVE, (match[2] or b"").decode())
 
 
 def _select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -1,13 +1,15 @@
-"""Tokens that prove who a guest is: JSON Web Tokens (RFC 7519), HS256, by PyJWT."""
+"""Tokens that prove who a guest is: JSON Web Tokens (RFC 7519), HS256, verified by PyJWT."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import jwt
+import msgspec
 
 from chat.ports import Identity
 from model.errors import ParleyError
@@ -16,6 +18,13 @@ from utils.clock import Clock
 
 # A guest that did not come back for a month is a new one.
 GUEST_SECONDS = 30 * 24 * 3600
+
+
+def _base64url(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")
+
+
+_HEADER = _base64url(b'{"alg":"HS256","typ":"JWT"}') + b"."
 
 
 class JwtTokens:
@@ -38,7 +47,9 @@ class JwtTokens:
         """See `chat.ports.Tokens.mint`."""
         now = self._clock.now_us() // 1_000_000
         claims = {"sub": identity.user.id, "name": identity.user.name, "iat": now, "exp": now + GUEST_SECONDS}
-        return jwt.encode(claims, self._key, algorithm="HS256")
+        # Signed by hand, as every connection gets one: jwt.encode takes 45 us, a third of what a connection costs.
+        signed = _HEADER + _base64url(msgspec.json.encode(claims))
+        return (signed + b"." + _base64url(hmac.digest(self._key, signed, hashlib.sha256))).decode()
 
     def verify(self, token: str) -> Identity:
         """See `chat.ports.Tokens.verify`."""

@@ -64,7 +64,7 @@ class Duplicate(Struct, frozen=True, gc=False):
 
 
 class Refused(Struct, frozen=True, gc=False):
-    """Not stored and never will be: another message holds this seq, or another room this name. For the log: ``reason``."""
+    """Not stored, and never will be: another message holds this seq, or another room this name (see ``reason``)."""
 
     reason: str
 

@@ -119,9 +119,10 @@ export class Sidebar {
     const drawn = `${count}\n${me?.id}\n${people.map((user) => `${user.id} ${user.name}`).join("\n")}`;
     if (drawn === this.#drawn.people) return;
     this.#drawn.people = drawn;
-    setText(byId("people-count"), String(count));
-    this.#toggle.dataset.count = String(count);
-    setText(byId("room-count"), count === 1 ? "Only you are here" : `${count} people here`);
+    const known = count > 0; // nobody, not even me: the room is not entered yet
+    setText(byId("people-count"), known ? String(count) : "");
+    this.#toggle.dataset.count = known ? String(count) : "";
+    setText(byId("room-count"), !known ? "Entering…" : count === 1 ? "Only you are here" : `${count} people here`);
     const items = people.map((user) => {
       const you = user.id === me?.id ? el("span", { class: "you" }, "you") : "";
       return el("li", {}, avatar(user.id, user.name), el("bdi", { class: "person" }, user.name), you);
