@@ -106,7 +106,8 @@ class Chat(Context):
     def run(self, session: Session, command: AnyCommand) -> None:
         """Carry a command out: synchronously where nothing must come from storage first."""
         try:
-            self._admit(session, command)
+            if type(command) is not PostMessage or session.bucket is not None or session.identity is None:
+                self._admit(session, command)
             waits = HANDLERS[type(command)](self, session, command)
         except ParleyError as error:
             self._refused(session, command, error)
@@ -120,9 +121,8 @@ class Chat(Context):
                 self.tasks.spawn(self._finish(session, command, waits), name=f"{type(command).__name__} {session.id}")
 
     def _admit(self, session: Session, command: AnyCommand) -> None:
-        if type(command) is PostMessage and session.identity is not None:
-            bucket = session.bucket
-            wait = 0.0 if bucket is None else bucket.take(self.clock.monotonic())
+        if type(command) is PostMessage and session.bucket is not None:
+            wait = session.bucket.take(self.clock.monotonic())
         else:
             wait = self.take_command(session)
         if wait:

@@ -115,11 +115,6 @@ class Room:
 
     # What waits for storage.
 
-    def submitted(self, size: int) -> None:
-        """A write of this room was queued."""
-        self.unsettled += 1
-        self.queued_bytes += size
-
     def settled(self, size: int) -> None:
         """Storage has answered for the room's oldest write."""
         self.unsettled -= 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from model.errors import EPOCH_CHANGED, ParleyError
 from model.events import AckItem, Retracted
 from model.message import Message
-from storage.repository import Duplicate, InsertRoom, Outcome, Refused, Stored
+from storage.repository import Duplicate, InsertMessage, Outcome, Refused, Stored
 
 if TYPE_CHECKING:
     from chat.hub import Hub
@@ -20,34 +20,37 @@ log = logging.getLogger(__name__)
 
 def settle(hub: Hub, job: Job, outcome: Outcome) -> None:
     """Ack a message that is stored; take back one that is not and say why."""
-    room = job.room
-    if isinstance(job.write, InsertRoom):
-        if isinstance(outcome, Refused):
-            _room_refused(room, outcome)
-    else:
-        message = job.write.message
+    room, write = job.room, job.write
+    if isinstance(write, InsertMessage):
+        message = write.message
         if message.id is not None:
             del room.pending[message.seq]
-        if isinstance(outcome, Stored):
-            _ack(hub, job, room, message, message.seq)
-        else:
-            _retract(hub, room, message)
-            if isinstance(outcome, Duplicate) and outcome.same_body:
-                _ack(hub, job, room, message, outcome.seq)
-            else:
-                code = "conflict" if isinstance(outcome, Duplicate) else "not_stored"
-                for author in job.authors:
-                    author.refuse(ParleyError(code), message.id)
+            if isinstance(outcome, Stored):
+                _ack(hub, job, room, message.id, message.seq)
+        if not isinstance(outcome, Stored):
+            _not_stored(hub, job, message, outcome)
+    elif isinstance(outcome, Refused):
+        _room_refused(room, outcome)
     if not room.unsettled:
+        room.tail.trim(1)  # an outage fills it far beyond its bounds, and nobody may speak here for a long time
         hub.free(room)
 
 
-def _ack(hub: Hub, job: Job, room: Room, message: Message, seq: int) -> None:
-    if message.id is not None:
-        item = AckItem(message.id, room.name, seq)
+def _ack(hub: Hub, job: Job, room: Room, id: str, seq: int) -> None:
+    item = AckItem(id, room.name, seq)
+    for author in job.authors:
+        author.ack(item, room)
+    hub.counters.acks += 1
+
+
+def _not_stored(hub: Hub, job: Job, message: Message, outcome: Duplicate | Refused) -> None:
+    _retract(hub, job.room, message)
+    if isinstance(outcome, Duplicate) and outcome.same_body and message.id is not None:
+        _ack(hub, job, job.room, message.id, outcome.seq)
+    else:
+        code = "conflict" if isinstance(outcome, Duplicate) else "not_stored"
         for author in job.authors:
-            author.ack(item, room)
-        hub.counters.acks += 1
+            author.refuse(ParleyError(code), message.id)
 
 
 def _retract(hub: Hub, room: Room, message: Message) -> None:

@@ -40,7 +40,13 @@ class Tail:
         self._chars += len(message.content)
         if message.id is not None:
             self._by_id[message.sender_id, message.id] = message
-        while (len(messages) > self._limit or self._chars > TAIL_CHARS) and len(messages) > unsettled + 1:
+        if len(messages) > self._limit or self._chars > TAIL_CHARS:
+            self.trim(unsettled + 1)
+
+    def trim(self, keep: int) -> None:
+        """Let go of what is beyond the bounds, but for the newest ``keep``."""
+        messages = self._messages
+        while (len(messages) > self._limit or self._chars > TAIL_CHARS) and len(messages) > keep:
             oldest = messages.popleft()
             self.floor = oldest.version
             self._forget(oldest)

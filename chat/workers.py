@@ -75,6 +75,8 @@ class Worker:
         self.trouble: str | None = None
         self._writer = writer
         self._limits = limits
+        self._half_messages = limits.queue_messages / 2
+        self._half_bytes = limits.queue_bytes / 2
         self._counters = counters
         self._settle = settle
         self._queue: deque[Job] = deque()
@@ -97,29 +99,27 @@ class Worker:
         Raises:
             ParleyError: ``overloaded``: the queue is full, or half of it waits for this one room.
         """
-        messages, size_limit = self._limits.queue_messages, self._limits.queue_bytes
         size += JOB_BYTES
         if (
-            self._unsettled >= messages
-            or self._bytes + size > size_limit
-            or room.unsettled * 2 >= messages
-            or (room.queued_bytes + size) * 2 > size_limit
+            room.unsettled >= self._half_messages
+            or room.queued_bytes + size > self._half_bytes
+            or self._unsettled >= self._limits.queue_messages
+            or self._bytes + size > self._limits.queue_bytes
         ):
             raise ParleyError("overloaded", retry_after=RETRY_AFTER)
 
     def submit(self, job: Job) -> None:
         """Queue a write that was admitted in the same step."""
+        if not self._queue:
+            self._wake.set()
+            self._idle.clear()
         self._queue.append(job)
         self._unsettled += 1
         self._bytes += job.size
-        job.room.submitted(job.size)
-        self._idle.clear()
-        self._wake.set()
-        if self._more_than_half():
+        job.room.unsettled += 1
+        job.room.queued_bytes += job.size
+        if self._unsettled > self._half_messages or self._bytes > self._half_bytes:
             self._hold_back(job.authors)
-
-    def _more_than_half(self) -> bool:
-        return self._unsettled * 2 > self._limits.queue_messages or self._bytes * 2 > self._limits.queue_bytes
 
     def _hold_back(self, authors: Sequence[Session]) -> None:
         for session in authors:
@@ -199,7 +199,7 @@ class Worker:
                 self._settle(job, outcome)
             except Exception:  # it must not end the worker: its other rooms would never be stored again
                 log.exception("%s: telling what became of a write of room %r failed", self.name, job.room.name)
-        if self._paused and not self._more_than_half():
+        if self._paused and self._unsettled <= self._half_messages and self._bytes <= self._half_bytes:
             self._resume()
         if not self._unsettled:
             self._idle.set()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def post_message(chat: Context, session: Session, command: PostMessage) -> Awaitable[None] | None:
     """Broadcast a message at once and queue it for storage; one that was sent before is answered, not repeated."""
-    room = joined_room(session, command.room)
+    room = session.rooms.get(command.room) or joined_room(session, command.room)
     content = check_content(command.content, chat.limits.max_content_chars)
     if command.id is not None:
         before = room.tail.posted(session.user.id, command.id)
