@@ -18,7 +18,7 @@ from model.room import RoomRecord
 from storage.postgres import sql
 from storage.postgres.errors import FAILURES, REFUSALS, translated
 from storage.postgres.lease import Tenure
-from storage.postgres.session import Connection, abort, bounded
+from storage.postgres.session import Connection, T, abort, bounded
 from storage.repository import (
     STORED,
     Duplicate,
@@ -106,8 +106,7 @@ class PostgresWriter:
         deadline = asyncio.get_running_loop().time() + self._seconds
         try:
             connection = self._connection or await self._connect(deadline)
-            left = deadline - asyncio.get_running_loop().time()
-            outcomes = await bounded(connection, self._store(connection, batch), left)
+            outcomes = await self._use(connection, self._store(connection, batch), deadline)
         except REFUSALS as error:
             # The statement was undone and the connection is as good as before.
             self._known_rooms.clear()
@@ -137,8 +136,7 @@ class PostgresWriter:
         self._known_rooms.clear()
         if connection is not None:
             abort(connection)
-            if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.ACTIVE:
-                connection.pgconn.finish()  # else whoever waits on it is told, and lets it go
+            _finish(connection)
 
     def _failed(self, trouble: str) -> None:
         self.drop()
@@ -150,9 +148,15 @@ class PostgresWriter:
             raise StorageUnavailable(self._owner.trouble() or "not connected to Postgres")
         connection = await self._owner.connect()
         self._connection = connection
-        left = deadline - asyncio.get_running_loop().time()
-        await bounded(connection, self._owner.admit(connection, tenure), left)
+        await self._use(connection, self._owner.admit(connection, tenure), deadline)
         return connection
+
+    async def _use(self, connection: Connection, work: Coroutine[Any, Any, T], deadline: float) -> T:
+        try:
+            return await bounded(connection, work, deadline - asyncio.get_running_loop().time())
+        finally:
+            if connection is not self._connection:
+                _finish(connection)  # dropped meanwhile, and yet the answer may have come
 
     # --- one batch -------------------------------------------------------------------------------------------------
 
@@ -243,6 +247,12 @@ class PostgresWriter:
         for room_id, seq, sender_id, client_id, content, kept in await _all(connection, sql.FIND_BY_ID, rows):
             by_id[room_id, sender_id, client_id] = (seq, _first_body(content, kept))
         return by_seq, by_id
+
+
+def _finish(connection: Connection) -> None:
+    """Close it, unless somebody waits on it: who does is told, and lets it go."""
+    if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.ACTIVE:
+        connection.pgconn.finish()
 
 
 _BySeq = dict[tuple[int, int], tuple[str, str | None, int]]

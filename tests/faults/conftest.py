@@ -18,7 +18,7 @@ from utils.backoff import Backoff
 from utils.clock import Clock
 
 Serve = Callable[..., Awaitable[Server]]
-Settle = Callable[[Load], Awaitable[Counts]]
+Settle = Callable[..., Awaitable[Counts]]
 SECRET = "a secret of the tests, long enough for HS256"
 QUICK = PACE._replace(poll=0.1)
 COUNTED = pytest.StashKey[list[str]]()
@@ -34,13 +34,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture
 def settle(request: pytest.FixtureRequest) -> Settle:
-    """End a case: wait until everything is answered, count, print and assert."""
+    """End a case: wait until everything is answered, count, print (in the summary) and assert."""
     lines = request.config.stash.setdefault(COUNTED, [])
 
-    async def count(load: Load) -> Counts:
+    async def count(load: Load, note: str = "") -> Counts:
         counts = await load.finish()
-        lines.append(f"{request.node.name}: {counts}")
-        print(lines[-1])
+        lines.append(f"{request.node.name}: {counts}{note and f'; {note}'}")
         assert counts.clean, str(counts)
         assert counts.acked
         return counts
@@ -74,9 +73,7 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
     monkeypatch.setattr("chat.workers.Backoff", partial(Backoff, 0.05, 0.3))
     servers: list[Server] = []
 
-    async def start(
-        *, clock: Clock | None = None, pace: Pace = QUICK, wait: bool = True, **environment: str
-    ) -> Server:
+    async def start(*, clock: Clock | None = None, pace: Pace = QUICK, wait: bool = True, **environment: str) -> Server:
         defaults = {"PORT": "0", "RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": SECRET, "CLOSE_SECONDS": "1"}
         server = Server(Settings({**defaults, **environment}), clock)
         if isinstance(server._repository, PostgresRepository):

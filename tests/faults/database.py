@@ -35,9 +35,7 @@ async def sessions(admin: Admin) -> set[int]:
 
 async def waits_for(admin: Admin, table: str) -> bool:
     """Whether somebody waits for a lock on this table."""
-    found = await admin.execute(
-        "SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted", (table,)
-    )
+    found = await admin.execute("SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted", (table,))
     return await found.fetchone() is not None
 
 
@@ -65,7 +63,7 @@ def small_disk(cluster: PostgresCluster, megabytes: int) -> Iterator[SmallDisk |
     folder = cluster.log_path.parent / "small"
     folder.mkdir()
     mount = shutil.which("mount")
-    command = [mount or "mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "tmpfs", folder]
+    command = [mount or "mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "tmpfs", str(folder)]
     if os.getuid() != 0 or mount is None or subprocess.run(command, check=False, capture_output=True).returncode:
         folder.rmdir()
         yield None

@@ -2,14 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import psycopg
 import pytest
 from psycopg import sql
 
 from server.app import Server
-from tests.contract.records import until
 from tests.faults.conftest import QUICK, Serve, Settle
 from tests.faults.database import administrator, sessions, small_disk, waits_for
 from tests.faults.watching import Operator
@@ -35,7 +32,7 @@ def bounded_by(server: Server, limit: int) -> bool:
         assert worker._bytes <= worker._limits.queue_bytes
     for room in server.chat.hub.rooms.values():
         assert room.unsettled <= limit // 2
-        assert len(room.tail) <= server.chat.options.room_tail + room.unsettled
+        assert len(room.tail) <= server.chat.options.room_tail + limit // 2
     return True
 
 
@@ -118,7 +115,7 @@ async def test_a_network_that_freezes_and_goes_on(serve: Serve, network: Network
         operator = Operator(load)
         network.freeze()
         await operator.until_said("Postgres did not answer in time")
-        await load.until(lambda: network.held > 1 and len(server.chat.pool) > 50, "writes wait")
+        await load.until(lambda: network.held > 0 and len(server.chat.pool) > 50, "writes wait")
         network.thaw()
         await recovered(load, operator)
         await settle(load)
@@ -130,7 +127,7 @@ async def test_a_network_that_freezes_and_drops(serve: Serve, network: Network, 
     async with talking(server.port) as load:
         operator = Operator(load)
         network.freeze()
-        await load.until(lambda: network.held > 1, "something is on its way")
+        await load.until(lambda: network.held > 0, "something is on its way")
         network.refuse()
         network.cut()
         network.thaw()
@@ -158,7 +155,7 @@ async def test_the_answer_of_a_commit_is_lost(serve: Serve, network: Network, se
 async def test_the_disk_is_full(
     serve: Serve, cluster: PostgresCluster, settle: Settle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A real one where a small file system can be mounted (root on Linux); else a trigger raises what Postgres would."""
+    """A real one where a small file system can be mounted (root on Linux); else a trigger says what Postgres would."""
     with small_disk(cluster, 40) as disk:
         name = "small_disk"
         if disk is not None:
@@ -179,19 +176,17 @@ async def test_the_disk_is_full(
                 )
                 await admin.execute("CREATE TRIGGER f BEFORE INSERT ON messages EXECUTE FUNCTION full_disk()")
             await operator.until_said("the database server's disk is full", "could not extend file")
-            print("a real disk was full" if disk is not None else "a trigger said that the disk was full")
             await load.until(lambda: len(server.chat.pool) > 50, "writes wait")
-            # What is stored can be read all the while, by those who do not ask for what is not.
             if disk is not None:
                 await asyncio.to_thread(disk.empty)
             else:
                 await admin.execute("DROP TRIGGER f ON messages")
             await recovered(load, operator)
-            await settle(load)
+            await settle(load, "the disk was real" if disk is not None else "a trigger said that the disk was full")
         await server.stop()
         await asyncio.to_thread(cluster.drop_database, url)
         if disk is not None:
-            await asyncio.to_thread(cluster.execute, sql.SQL("DROP TABLESPACE small"))
+            await asyncio.to_thread(cluster.execute, sql.SQL("DROP TABLESPACE {}").format(sql.Identifier("small")))
     assert "writes wait for storage: the database server's disk is full" in caplog.text
 
 
@@ -241,7 +236,7 @@ async def test_a_deadlock(serve: Serve, url: str, settle: Settle, caplog: pytest
 async def test_a_poison_row_in_a_batch_of_500(
     serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Three rows that only the database refuses: their authors are told, the room takes them back, the rest is stored."""
+    """Three rows that only the database refuses: their authors are told, the rest is stored."""
     server = await serve(DATABASE_URL=url, WORKERS="1", QUEUE_MESSAGES="10000")
     async with administrator(url) as admin, talking(server.port, every=0.01, unanswered=100) as load:
         await admin.execute("ALTER TABLE messages ADD CHECK (content <> 'poison')")
@@ -264,7 +259,3 @@ async def test_a_poison_row_in_a_batch_of_500(
     assert bounds["500"] > bounds["250"], "no batch was of 500"
     assert "storage refuses a write of room" in caplog.text
     assert "poison" not in caplog.text, "the log is not for what people say"
-
-
-def test_fixtures_are_used() -> None:
-    assert (Path, psycopg, until)

@@ -8,14 +8,14 @@ from tests.support.load import PATIENCE, Load
 
 
 class Operator:
-    """Looks at the server of a load from outside."""
+    """Looks at the server of a load from outside, or at the one at ``port``."""
 
-    def __init__(self, load: Load) -> None:
-        self._load = load
+    def __init__(self, load: Load, *, port: Callable[[], int] | None = None) -> None:
+        self._port = port or (lambda: load.port)
 
     async def trouble(self) -> str | None:
         """What `/ready` says is wrong; None when it says 200."""
-        answer = await rawws.fetch(self._load.port, "/ready")
+        answer = await rawws.fetch(self._port(), "/ready")
         if answer.status == 200:
             return None
         assert answer.status == 503
@@ -31,7 +31,7 @@ class Operator:
 
     async def metric(self, name: str) -> float:
         """The sum of all samples of this name, whatever their labels."""
-        text = (await rawws.fetch(self._load.port, "/metrics")).body.decode()
+        text = (await rawws.fetch(self._port(), "/metrics")).body.decode()
         samples = [line for line in text.splitlines() if line.partition(" ")[0].partition("{")[0] == f"parley_{name}"]
         assert samples, f"no metric parley_{name}"
         return sum(float(line.rpartition(" ")[2]) for line in samples)
@@ -40,7 +40,7 @@ class Operator:
         said: str | None = "nothing"
         try:
             async with asyncio.timeout(PATIENCE):
-                while not wanted(said := await self.trouble()):
+                while not wanted(said := await self.trouble()):  # noqa: ASYNC110  # it is another program's condition
                     await asyncio.sleep(0.01)
         except TimeoutError:
             raise AssertionError(f"{what}: not within {PATIENCE:g} s, /ready says {said}") from None

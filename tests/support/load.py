@@ -2,7 +2,7 @@
 
 Each person is a client as docs/protocol.md wants it: keeps a copy of its rooms, reconnects, says who it was, resumes,
 loads `history` where nothing can be resumed, and sends again (`resend`) what was not answered. It notes what it sent,
-what was acked and what it saw. `Load.finish` waits until everything is answered, reads every room over HTTP, and counts.
+what was acked and what it saw. `Load.finish` waits until all is answered, reads every room over HTTP, and counts.
 
 What people do is an `Operation`. There are posts; an edit, a delete or a reaction is another class of it and a line in
 `STATES`, and every fault case has it.
@@ -238,10 +238,16 @@ class Person:
                 mark = self._loop().create_future()
                 self._marks[self._send(type="ping")] = mark
                 try:
-                    return await mark
+                    await mark
+                    return
                 except ConnectionResetError:
                     pass  # the connection broke: again on the next one
             await asyncio.sleep(0.01)
+
+    async def leave(self) -> None:
+        """Close the connection, as someone who reloads the page; it comes back to wherever the load's server is."""
+        if self._socket is not None:
+            await self._socket.close()
 
     # The connection.
 
@@ -282,11 +288,11 @@ class Person:
 
     def _send(self, **frame: Any) -> str:
         self._made += 1
-        id = str(frame.setdefault("id", f"q{self._made}"))
+        named = str(frame.setdefault("id", f"q{self._made}"))
         if self._socket is not None:
             # Not awaited: the library writes at once and would only wait for its own buffer.
             self._load.spawn(self._write(self._socket, json.dumps(frame)))
-        return id
+        return named
 
     @staticmethod
     async def _write(socket: ClientConnection, text: str) -> None:
@@ -423,7 +429,7 @@ class Counts(NamedTuple):
     shown_but_not_in_history: int
     stored_but_not_shown: int
     refused_but_stored: int
-    faults: int
+    faults: list[str]
 
     @property
     def clean(self) -> bool:
@@ -437,9 +443,9 @@ class Counts(NamedTuple):
         rest = {
             "in /history but not shown": self.stored_but_not_shown,
             "refused but stored": self.refused_but_stored,
-            "faults": self.faults,
         }
         more = "".join(f", {what} {count}" for what, count in rest.items() if count)
+        more += f", {self.faults}" if self.faults else ""
         return f"{four}{more} (of {self.operations} operations, {self.acked} acked)"
 
 
@@ -501,7 +507,7 @@ class Load:
         """Wait for a condition, as long as everybody is well."""
         try:
             async with asyncio.timeout(PATIENCE):
-                while not condition():  # noqa: ASYNC110  # conditions of several programs have no event to wait for
+                while not condition():  # conditions of several programs have no event to wait for
                     if ended := [task for task in self._lasting if task.done() and self.talking]:
                         ended[0].result()
                     await asyncio.sleep(0.01)
@@ -565,8 +571,6 @@ class Load:
                 phantoms += len(copy.states.keys() - log.keys())
                 missed += len(log.keys() - copy.states.keys())
                 moved += sum(copy.states[seq] != log[seq] for seq in copy.states.keys() & log.keys())
-        for fault in (faults := [f"{person.name} {fault}" for person in self.people for fault in person.faults]):
-            print(fault)
         return Counts(
             operations=sum(len(person.sent) for person in self.people),
             acked=sum(len(person.acked) for person in self.people),
@@ -576,7 +580,7 @@ class Load:
             shown_but_not_in_history=phantoms,
             stored_but_not_shown=missed,
             refused_but_stored=lied,
-            faults=len(faults),
+            faults=[f"{person.name} {fault}" for person in self.people for fault in person.faults],
         )
 
     def _state(self) -> str:

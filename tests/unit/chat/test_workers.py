@@ -328,7 +328,7 @@ async def test_drain_waits_until_everything_is_stored_and_acked(chat: Chat, repo
     assert len(ann.acked()) == 1200
     assert chat.trouble() == "the server is about to stop"
     ann.say("too late", "late")
-    ann.say("0", "0")
+    ann.say("1199", "1199")
     await passes()
     assert ann.errors() == {"late": "shutting_down"}
     assert "too late" not in ann.heard()

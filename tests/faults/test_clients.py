@@ -1,0 +1,230 @@
+"""Clients that do not do as they should, in rooms where 20 people talk: nobody else notices, and memory is bounded."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from chat.session import Session
+from server.app import Server
+from tests.faults.conftest import Serve, Settle
+from tests.faults.watching import Operator
+from tests.integration.chat.conftest import send_little, session_of
+from tests.integration.chat.conftest import url as ws_url
+from tests.support import rawws
+from tests.support.client import Client
+from tests.support.load import Load, Operation, Person, Post, post, talking
+from tests.support.proxy import Network
+
+LOW, HIGH = 64 << 10, 256 << 10
+MARKS = {"SLOW_BYTES_LOW": str(LOW), "SLOW_BYTES_HIGH": str(HIGH)}
+ROOM = "room 0"
+# A frame of a long message, or the part of a history page or a resume that is written at once.
+LARGEST_WRITE = HIGH
+
+
+def long_post(person: Person, number: int) -> Operation:
+    """4000 characters, so that who does not read is soon full."""
+    simple = post(person, number)
+    return Post(simple.id, simple.room, f"{person.name} {number} ".ljust(4000, "x"))
+
+
+def unread(server: Server) -> int:
+    """The most bytes that wait for any client."""
+    return max((session.connection.buffered() for session in server.chat.hub.sessions), default=0)
+
+
+async def until_ended(load: Load, server: Server, session: Session) -> None:
+    """Wait until the server has cut a session off; what waits for anybody stays bounded meanwhile."""
+
+    def ended() -> bool:
+        assert unread(server) <= HIGH + LARGEST_WRITE
+        return session.ended
+
+    await load.until(ended, "it is cut off")
+
+
+@asynccontextmanager
+async def not_reading(server: Server, name: str, room: str | None = ROOM) -> AsyncIterator[Client]:
+    """A client that stopped reading, with next to no buffer in the kernel; dropped in the end."""
+    client = await Client(ws_url(server), name, room, receive_buffer=4096).open()
+    send_little(session_of(server, client))
+    client.stop_reading()
+    try:
+        yield client
+    finally:
+        if not client.ended:
+            await client.abort()
+
+
+async def log_after(load: Load, head: int) -> list[int]:
+    """The seqs of the room's messages behind its head at that time, as /history has them."""
+    return [seq for seq in sorted((await load.read(ROOM)).states) if seq > head]
+
+
+async def test_a_member_that_stops_reading(serve: Serve, url: str, settle: Settle) -> None:
+    """It is cut off with 4008 behind what was queued, comes back, and misses nothing; people talk on meanwhile."""
+    server = await serve(DATABASE_URL=url, CLOSE_SECONDS="60", **MARKS)
+    async with talking(server.port, choose=long_post) as load, not_reading(server, "slow") as slow:
+        session = session_of(server, slow)
+        await load.until(lambda: session.congested, "it is congested")
+        said = load.acks
+        await until_ended(load, server, session)
+        await load.more()
+        assert load.acks > said
+        assert await Operator(load).metric("slow_members_total") == 1
+        queued = session.connection.buffered()
+        await load.more()
+        assert session.connection.buffered() <= queued, "nothing more is queued for it"
+        assert await slow.closed() == (4008, "slow_consumer")
+        load.every = 0.5
+        async with Client(ws_url(server), "slow", token=slow.token) as back:
+            assert (await back.resume(ROOM, slow.since(ROOM), slow.epoch(ROOM)))["recovered"] is True
+            await back.expect("synced")
+            await settle(load)
+            await back.send("ping", id="last")
+            await back.expect("pong", id="last")
+            shown = [frame["seq"] for client in (slow, back) for frame in client.of("message")]
+            assert shown == await log_after(load, slow.of("joined")[0]["head"])
+        assert all(4008 not in person.closes for person in load.people)
+
+
+async def test_one_that_reads_and_writes_one_byte_at_a_time(serve: Serve, url: str, settle: Settle) -> None:
+    """It gets what everybody gets, in order, and what it says is stored; or it is cut off, and nobody else is."""
+    server = await serve(DATABASE_URL=url)
+    async with talking(server.port) as load:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1)
+        client = rawws.RawClient(_Bytewise(reader), writer)
+        await client.send_bytewise(rawws.upgrade(f"/chat?u=slow&r={ROOM.replace(' ', '%20')}", rawws.NATIVE))
+        assert (await client.reply()).status == 101
+        head = (await client.expect("joined"))["head"]
+        shown: list[int] = []
+        for number in range(3):
+            await client.send_bytewise(
+                rawws.command(type="message", id=f"{number}", room=ROOM, content=f"slowly {number}")
+            )
+            while (event := await client.message())["type"] != "ack":
+                assert event["type"] in ("message", "presence"), event
+                shown += [event["seq"]] if event["type"] == "message" else []
+            assert event["ids"][0]["id"] == f"{number}"
+            assert event["ids"][0]["seq"] in shown
+        await client.close()
+        await settle(load)
+        assert shown == (await log_after(load, head))[: len(shown)]
+
+
+class _Bytewise(asyncio.StreamReader):
+    """Hands on one byte at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        super().__init__()
+        self._inner = reader
+
+    async def readexactly(self, n: int) -> bytes:
+        return b"".join([await self._inner.readexactly(1) for _ in range(n)])
+
+    async def readuntil(self, separator: bytes = b"\n") -> bytes:  # type: ignore[override]
+        data = b""
+        while not data.endswith(separator):
+            data += await self._inner.readexactly(1)
+        return data
+
+
+async def test_half_open_connections(serve: Serve, url: str, settle: Settle) -> None:
+    """Machines that vanished, and clients that only end their half: both are noticed, and leave their rooms."""
+    server = await serve(DATABASE_URL=url, HEARTBEAT="0.3")
+    async with talking(server.port) as load, Network(ws_url(server)) as network:
+        gone = [await Client(network.url, f"gone {number}", ROOM).open() for number in range(10)]
+        sessions = [session_of(server, client) for client in gone]
+        half = await rawws.RawClient.native(server.port, f"/chat?u=half&r={ROOM.replace(' ', '%20')}")
+        await half.expect("joined")
+        network.freeze()
+        half.send_eof()
+        watcher = await Client(ws_url(server), "watcher", ROOM).open()
+        there = server.chat.hub.sessions
+        await load.until(lambda: not there & set(sessions), "the dead are given up")
+        names = {user.name for user in server.chat.hub.rooms[ROOM].presence.members()}
+        assert not names & {"half", *(f"gone {number}" for number in range(10))}
+        await load.more()
+        await settle(load)
+        await watcher.abort()
+        await half.close()
+        network.cut()
+        network.thaw()
+        for client in gone:
+            await client.closed()
+
+
+async def test_one_that_asks_without_reading_the_answers(serve: Serve, url: str, settle: Settle) -> None:
+    """Pongs count for who does not read them; pages of history wait, and so does whoever asks for more."""
+    server = await serve(DATABASE_URL=url, CLOSE_SECONDS="0.5", **MARKS)
+    async with (
+        talking(server.port, choose=long_post) as load,
+        not_reading(server, "pings", None) as pings,
+        not_reading(server, "pages") as pages,
+    ):
+        load.every = 0.5
+        session, asking = session_of(server, pings), session_of(server, pages)
+
+        async def ask(client: Client, who: Session, **command: str | int) -> None:
+            while not who.ended and not who.paused:
+                await client.send(**command)  # type: ignore[arg-type]
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ask(pings, session, type="ping", id="p" * 64))
+            group.create_task(ask(pages, asking, type="history", room=ROOM, limit=500))
+            await until_ended(load, server, session)
+        assert asking.paused or asking.ended
+        assert len(asking.held or ()) < 2000
+        assert unread(server) <= HIGH + LARGEST_WRITE
+        await load.more()
+        await settle(load)
+
+
+async def test_a_flood_of_control_frames_and_of_empty_fragments(serve: Serve, url: str, settle: Settle) -> None:
+    """Each is closed with 4103, with what it was answered so far."""
+    server = await serve(DATABASE_URL=url)
+    floods = [
+        rawws.frame(rawws.PING, b"x" * 125) * 2000,
+        rawws.frame(rawws.PONG) * 2000,
+        rawws.frame(rawws.TEXT, fin=False) + rawws.frame(rawws.CONT, fin=False) * 2000,
+    ]
+    async with talking(server.port) as load:
+        for flood in floods:
+            async with await rawws.RawClient.native(server.port) as client:
+                client.send(flood)
+                assert await client.closing() == (4103, "flood")
+            assert unread(server) <= HIGH
+        await load.more()
+        await settle(load)
+        assert not any(person.closes for person in load.people)
+
+
+async def test_a_resume_larger_than_the_slow_mark(serve: Serve, url: str, settle: Settle) -> None:
+    """Twice what may wait for a client, for one with a small buffer: it is paced, and finishes while people talk."""
+    server = await serve(DATABASE_URL=url, ROOM_TAIL="20", **MARKS)
+    async with talking(server.port, choose=long_post) as load:
+        async with Client(ws_url(server), "traveller", ROOM) as traveller:
+            since, epoch = traveller.since(ROOM), traveller.epoch(ROOM)
+        seen = len(traveller.of("message"))
+        room = server.chat.hub.rooms[ROOM]
+        missed = 2 * HIGH // 4000
+        people = [person for person in load.people if ROOM in person.copies]
+        await load.until(lambda: sum(s > since for s in people[0].copies[ROOM].states) > missed, "much is said")
+        load.every = 0.5
+        back = await Client(ws_url(server), token=traveller.token, receive_buffer=8192).open()
+        session = session_of(server, back)
+        send_little(session)
+        back.stop_reading()
+        await back.send("join", room=ROOM, since=since, epoch=epoch)
+        await load.until(lambda: session.congested, "more is sent than it reads")
+        assert session.connection.buffered() + session._held_bytes <= HIGH
+        assert room.audience.is_syncing(session)
+        back.go_on_reading()
+        await back.expect("synced", room=ROOM)
+        await settle(load)
+        await back.send("ping", id="last")
+        await back.expect("pong", id="last")
+        shown = [frame["seq"] for frame in [*traveller.of("message")[seen:], *back.of("message")]]
+        assert shown == await log_after(load, since)
+        assert await Operator(load).metric("slow_members_total") == 0
+        await back.close()

@@ -1,0 +1,138 @@
+"""The server itself dies, stops, waits for its turn, or comes back with another clock, under the same load."""
+
+import asyncio
+import random
+import re
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from tests.faults.conftest import SECRET, Serve, Settle
+from tests.faults.database import administrator
+from tests.faults.watching import Operator
+from tests.support.load import talking
+from tests.support.postgres import PostgresCluster
+from tests.support.process import poll_until
+from tests.support.server import ServerProcess
+from utils.clock import SystemClock
+
+Start = Callable[[Mapping[str, str]], ServerProcess]
+KILLS = 20
+HOUR_US = 3600 * 1_000_000
+
+
+async def started(start_server: Start, url: str, **environment: str) -> ServerProcess:
+    """A server process that takes messages."""
+    settings = {"DATABASE_URL": url, "JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0", "CLOSE_SECONDS": "1"}
+    server = await asyncio.to_thread(start_server, {**settings, **environment})
+    await ready(server)
+    return server
+
+
+async def ready(server: ServerProcess) -> None:
+    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=30, what="/ready is 200")
+
+
+@pytest.mark.slow
+async def test_killed_twenty_times(start_server: Start, url: str, settle: Settle) -> None:
+    """At a random moment, and started again on the same database: people come back, resume, and send again."""
+    server = await started(start_server, url)
+    async with talking(server.port) as load:
+        for _ in range(KILLS):
+            await load.more(random.randint(1, 80))
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.spawn)
+        await load.more()
+        await settle(load, f"{KILLS} kills")
+        assert all(len(person.closes) >= 1 for person in load.people)
+        # An epoch is of one life of the server: nobody trusts a copy from before.
+        assert await Operator(load).metric("resumes_total") >= 0
+    assert server.log_text().count("this server writes to the database now") >= 2
+    assert "Traceback" not in server.log_text()
+
+
+async def test_sigterm_during_an_outage(
+    start_server: Start, cluster: PostgresCluster, url: str, settle: Settle
+) -> None:
+    """It gives up at its deadline, says how many messages were not written, and they are sent again to the next one."""
+    server = await started(start_server, url, DRAIN_SECONDS="1")
+    async with talking(server.port) as load:
+        await asyncio.to_thread(cluster.stop, "immediate")
+        operator = Operator(load)
+        await operator.until_said("the connection to Postgres")
+        await load.until(lambda: load.waiting > 100, "many wait")
+        await asyncio.to_thread(server.terminate)
+        status = await asyncio.to_thread(server.wait)
+        log = server.log_text()
+        assert status == 1
+        found = re.search(r"(\d+) accepted messages were not written", log)
+        assert found is not None
+        await load.until(lambda: all(person.closes for person in load.people), "everybody was told")
+        # What was not written is what was shown and not acked. What was refused since the signal was not shown.
+        waiting = {(person.user, entry.operation.id) for person in load.people for entry in person.outbox}
+        assert int(found[1]) == len([1 for _, author, name in load.places if (author, name) in waiting]) > 0
+        assert "messages were not stored within 1.0 s: the connection to Postgres" in log
+        assert "did not stop" not in log
+        assert "Traceback" not in log
+        assert {code for person in load.people for code in person.closes} == {1001}
+        await asyncio.to_thread(cluster.start)
+        await asyncio.to_thread(server.start)
+        await load.more()
+        await settle(load, f"{found[1]} were not written, as the log says")
+
+
+class SteppingClock:
+    """The machine's clock, and an offset to it."""
+
+    def __init__(self, offset_us: int) -> None:
+        self._offset_us = offset_us
+        self._clock = SystemClock()
+
+    def now_us(self) -> int:
+        return self._clock.now_us() + self._offset_us
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+
+async def test_a_clock_that_steps_back_an_hour(serve: Serve, url: str, settle: Settle) -> None:
+    """Between two runs: rooms go on above what is stored, so the order stays."""
+    first = await serve(DATABASE_URL=url, clock=SteppingClock(HOUR_US))
+    async with talking(first.port) as load:
+        await load.more()
+        before = {room: max((await load.read(room)).states) for room in load.rooms}
+        assert await first.stop() == 0
+        second = await serve(DATABASE_URL=url, clock=SteppingClock(0))
+        load.port = second.port
+        await load.more()
+        await settle(load)
+        for room in load.rooms:
+            log = (await load.read(room)).states
+            assert max(log) > before[room]
+            times = [log[seq]["timestamp"] for seq in sorted(log)]
+            assert times[-1] < times[0], "the clock did step back"
+
+
+async def test_a_second_server_on_the_same_database(
+    serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It waits and says for whom; when the first one ends it takes over, and people go there."""
+    first = await serve(DATABASE_URL=url)
+    async with talking(first.port) as load, administrator(url) as admin:
+        second = await serve(DATABASE_URL=url, wait=False)
+        standby = Operator(load, port=lambda: second.port)
+        said = await standby.until_said("another server is writing to this database: parley at 127.0.0.1 (process ")
+        (pid,) = re.findall(r"process (\d+)", said)
+        found = await admin.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = %s", (int(pid),))
+        assert await found.fetchone() is not None
+        assert await standby.metric("ready") == 0
+        await load.more()
+        # The half that is sent away early finds a server that does not take messages yet.
+        load.port = second.port
+        await load.people[0].leave()
+        await load.until(lambda: load.refusals["unavailable"] > 0, "the standby refuses")
+        assert await first.stop() == 0
+        await standby.until_ready()
+        await load.more()
+        await settle(load)
+    assert "cannot write: another server is writing to this database" in caplog.text
