@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 from chat.context import ChatOptions, Context
 from chat.handlers import HANDLERS
@@ -118,7 +118,10 @@ class Chat(Context):
         else:
             if waits is not None:
                 session.busy = True
-                self.tasks.spawn(self._finish(session, command, waits), name=f"{type(command).__name__} {session.id}")
+                name = f"{type(command).__name__} {session.id}"
+                task = self.tasks.spawn(self._finish(session, command, waits), name=name)
+                if isinstance(waits, Coroutine):  # a task that is cancelled before it began never awaits it
+                    task.add_done_callback(lambda _: waits.close())
 
     def _admit(self, session: Session, command: AnyCommand) -> None:
         if type(command) is PostMessage and session.bucket is not None:
@@ -153,7 +156,7 @@ class Chat(Context):
         session.refuse(error, error.id)
 
     def _refused(self, session: Session, command: AnyCommand, error: ParleyError) -> None:
-        session.refuse(error, command.id)
+        session.refuse(error, command.id, getattr(command, "room", None))
         if isinstance(command, Join) and session.dialect.bound_to_address:
             # It has no word to join again, and nothing else to do here.
             session.close(TRY_AGAIN if error.kind.retryable else REFUSED)

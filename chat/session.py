@@ -108,8 +108,8 @@ class Session:
         if frame is not None:
             self.write(frame)
 
-    def refuse(self, error: ParleyError, id: str | None = None) -> None:
-        """Answer with an error by name; ``id`` is that of the command."""
+    def refuse(self, error: ParleyError, id: str | None = None, room: str | None = None) -> None:
+        """Answer with an error by name; ``id`` and ``room`` are those of the command."""
         self._hub.counters.refused(error.code)
         self.reply(
             Error(
@@ -118,7 +118,7 @@ class Session:
                 message=error.message,
                 retryable=error.kind.retryable,
                 field=error.field,
-                room=self.home if self.dialect.bound_to_address else None,
+                room=self.home if self.dialect.bound_to_address else room,
                 retry_after=error.retry_after,
             )
         )

@@ -50,7 +50,7 @@ def _not_stored(hub: Hub, job: Job, message: Message, outcome: Duplicate | Refus
     else:
         code = "conflict" if isinstance(outcome, Duplicate) else "not_stored"
         for author in job.authors:
-            author.refuse(ParleyError(code), message.id)
+            author.refuse(ParleyError(code), message.id, message.room)
 
 
 def _retract(hub: Hub, room: Room, message: Message) -> None:

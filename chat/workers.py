@@ -224,6 +224,7 @@ class WorkerPool:
 
     def __init__(self, repository: Repository, limits: PoolLimits, counters: Counters, settle: Settle) -> None:
         self._tasks = TaskRegistry()
+        self._drain_limit: asyncio.Timeout | None = None
         self.workers = [
             Worker(f"worker-{number}", repository.writer(), limits, counters, settle)
             for number in range(limits.workers)
@@ -249,12 +250,19 @@ class WorkerPool:
     async def drain(self, deadline: float) -> int:
         """Wait until everything is stored, at most ``deadline`` seconds. Returns how many messages were not."""
         try:
-            async with asyncio.timeout(deadline):
+            async with asyncio.timeout(deadline) as self._drain_limit:
                 for worker in self.workers:
                     await worker.drained()
         except TimeoutError:
             log.error("%d messages were not stored within %.1f s: %s", self._unstored(), deadline, self.trouble())
+        finally:
+            self._drain_limit = None
         return self._unstored()
+
+    def hurry(self) -> None:
+        """End a drain now, stored or not."""
+        if self._drain_limit is not None:
+            self._drain_limit.reschedule(asyncio.get_running_loop().time())
 
     def _unstored(self) -> int:
         return sum(worker.unstored_messages() for worker in self.workers)

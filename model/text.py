@@ -15,6 +15,8 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\u2065\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
 _CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+# Letters of other alphabets that look like those of the reserved names (Unicode TS 39, confusables), after folding.
+_LOOK_ALIKES = str.maketrans("ѕꜱуүυγʏтτᴛеєεᴇмμᴍѵνᴠгʀрρᴘаαᴀӏʟ", "ssyyyyyttteeeemmmvvvrrpppaaall")
 _RESERVED = frozenset({"system", "server", "parley"})
 
 
@@ -29,11 +31,23 @@ def check_content(content: str, max_chars: int) -> str:
         raise ParleyError("too_large", f"a message has at most {max_chars} characters", field="content")
     if content.isprintable():  # the common case in one fast pass; white space other than " " is not printable
         if content.strip(" "):
-            return content
+            return content if content.isascii() else _seen(content)
     else:
         if _FORBIDDEN.search(content):
             raise ParleyError("bad_field", "content holds a control character", field="content")
         if not content.isspace():
+            return content if content.isascii() else _seen(content)
+    raise ParleyError("empty", field="content")
+
+
+def _seen(content: str) -> str:
+    """``content``, when at least one of its characters can be seen; most often that is the first.
+
+    Raises:
+        ParleyError: ``empty``.
+    """
+    for char in content:
+        if not (char.isspace() or unicodedata.category(char) in _CATEGORIES or _INVISIBLE.match(char)):
             return content
     raise ParleyError("empty", field="content")
 
@@ -67,7 +81,7 @@ def check_user_name(name: str, field: str) -> str:
             width or punctuation.
     """
     clean = check_name(name, field)
-    folded = "".join(c for c in unicodedata.normalize("NFKC", clean).casefold() if c.isalnum())
+    folded = "".join(c for c in unicodedata.normalize("NFKC", clean).casefold().translate(_LOOK_ALIKES) if c.isalnum())
     if folded in _RESERVED:
         raise ParleyError("reserved_name", f"the name {clean!r} is reserved", field=field)
     return clean

@@ -35,6 +35,8 @@ KEEPALIVE_SECONDS = 60.0
 # Seconds for what must end but may hang, at each step of stopping.
 STOP_SECONDS = 2.0
 BURST_SECONDS = 3
+# RFC 7518 section 3.2: a key of HS256 has at least 256 bits.
+SECRET_CHARS = 32
 
 
 class Server:
@@ -171,19 +173,26 @@ def _chat_options(settings: Settings) -> ChatOptions:
 
 async def serve(settings: Settings) -> int:
     """Run a server until SIGTERM or SIGINT. Returns the process's exit status: 0, or 1 when writes were lost."""
+    server = Server(settings)
     if not settings.jwt_secret:
         log.warning("JWT_SECRET is not set: guests are strangers after a restart")
-    server = Server(settings)
+    elif len(settings.jwt_secret) < SECRET_CHARS:
+        log.warning("JWT_SECRET has less than %d characters: tokens can be forged by trying", SECRET_CHARS)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            log.warning("stopping at once")
+            server.chat.pool.hurry()
+        stop.set()
+
     for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, stop.set)
+        loop.add_signal_handler(signum, on_signal)
     try:
         await server.start()
         await stop.wait()
-        log.info("stopping; a second signal stops at once")
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(signum)
+        log.info("stopping; a second signal does not wait for storage")
     finally:
         unwritten = await server.stop()
     if unwritten:

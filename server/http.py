@@ -78,6 +78,8 @@ class HttpEndpoints:
 
     async def history(self, request: web.Request) -> web.StreamResponse:
         """``GET /history?r=``: a JSON array, oldest first, with ``Link`` to the pages beside it."""
+        if not self._chat.options.guests:
+            raise ParleyError("unauthorized", "guests are not let in here")
         name = check_name(request.query.get("r") or "general", "r")
         asked = ReadHistory(
             room=name,
@@ -123,6 +125,7 @@ class HttpEndpoints:
         transport = request.transport
         if transport is None:
             raise ConnectionResetError
+        protocol = request.protocol
         lost = asyncio.Event()
         connection = WebSocketConnection(self._shared, on_lost=lost.set)
         version = request.version
@@ -136,7 +139,8 @@ class HttpEndpoints:
         transport.set_protocol(connection)
         connection.connection_made(transport)
         connection.start(head)
-        protocol = request.protocol
+        if tail := getattr(protocol, "_message_tail", b""):  # frames of a client that did not wait for the answer
+            connection.data_received(tail)
         try:
             await lost.wait()
         finally:
@@ -188,6 +192,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _common_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
     response = await handler(request)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers["Server"] = "parley"
     if request.path.startswith("/static/"):
         # Small files behind ETags: asking again costs little, an old module beside a new one costs a bug.
         response.headers.setdefault("Cache-Control", "no-cache")

@@ -112,7 +112,13 @@ SETTINGS: tuple[Setting, ...] = (
         "web pages that may connect; programs that send no Origin always may",
         _origins,
     ),
-    Setting("GUESTS", "on or off", True, "let people in without an account", _flag),
+    Setting(
+        "GUESTS",
+        "on or off",
+        True,
+        "let people in without an account; there are no accounts yet, so off lets nobody in",
+        _flag,
+    ),
     Setting("GUEST_ROLE", "a role", "member", "role of a guest in a room", _word),
     Setting(
         "JWT_SECRET", "a text, best of 32 characters or more", "", "signs tokens; unset: one made for this process", str

@@ -12,7 +12,7 @@ import asyncio
 import json
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -166,24 +166,41 @@ class Copy:
             self.states[frame["seq"]] = frame
 
 
-class Person:
-    """One principal over all its connections."""
+class Notes:
+    """What all people of one load know together.
 
-    def __init__(self, load: "Load", name: str, rooms: Sequence[str]) -> None:
-        self._load = load
+    Attributes:
+        acks: how many operations were acked so far, acks told twice included.
+        refusals: errors by code.
+        places: every seq at which anybody ever saw the operation of (room, author, id).
+    """
+
+    def __init__(self) -> None:
+        self.acks = 0
+        self.refusals: defaultdict[str, int] = defaultdict(int)
+        self.places: defaultdict[tuple[str, str, str], set[int]] = defaultdict(set)
+
+
+class Person:
+    """One principal over all its connections: what it knows, and what it answers. It has no socket.
+
+    Whoever connects it calls `connected` with a way to send and the first `welcome`, `take` for every later frame, and
+    `disconnected`.
+    """
+
+    def __init__(self, notes: Notes, name: str, rooms: Sequence[str]) -> None:
+        self._notes = notes
         self.name = name
         self.copies = {room: Copy() for room in rooms}
         self.outbox: list[Entry] = []
         self.sent: list[Operation] = []
         self.acked: dict[str, set[int]] = {}
         self.given_up: dict[str, str] = {}
-        self.refusals: defaultdict[str, int] = defaultdict(int)
-        self.closes: list[int | None] = []
         self.user = ""
         self.faults: list[str] = []
         self._token = ""
         self._online = False
-        self._socket: ClientConnection | None = None
+        self._transmit: Callable[[Frame], None] | None = None
         self._marks: dict[str, asyncio.Future[None]] = {}
         self._made = 0
 
@@ -192,67 +209,21 @@ class Person:
         """Nothing waits for an answer, and every copy is complete."""
         return not self.outbox and self._online and all(copy.settled for copy in self.copies.values())
 
-    # What a person does.
-
-    async def talk(self) -> None:
-        """Ask for something again and again, until the load stops."""
-        while self._load.talking:
-            if len(self.outbox) < self._load.unanswered:
-                self.do(self._load.choose(self, len(self.sent)))
-            await asyncio.sleep(self._load.every * random.uniform(0.5, 1.5))
-
     def do(self, operation: Operation) -> None:
         """Ask for this."""
         self.sent.append(operation)
         self.outbox.append(Entry(operation))
         self._flush(operation.room)
 
-    async def stay(self) -> None:
-        """Be connected, whatever happens; until cancelled."""
-        while True:
-            try:
-                async with connect(
-                    f"ws://127.0.0.1:{self._load.port}/chat?u={self.name}",
-                    subprotocols=[Subprotocol("parley.v1")],
-                    compression=None,
-                    ping_interval=None,
-                    max_size=None,
-                    max_queue=None,
-                    open_timeout=5,
-                    close_timeout=1,
-                    proxy=None,
-                ) as self._socket:
-                    await self._listen(self._socket)
-            except (OSError, TimeoutError, InvalidHandshake, InvalidMessage):
-                pass  # nobody there: again
-            except ConnectionClosed as closed:
-                self.closes.append(None if closed.rcvd is None else closed.rcvd.code)
-            finally:
-                self._offline()
-            await asyncio.sleep(random.uniform(*PAUSE))
-
-    async def caught_up(self) -> None:
-        """Wait until everything has come that was said to this person before now."""
-        while True:
-            if self._online:
-                mark = self._loop().create_future()
-                self._marks[self._send(type="ping")] = mark
-                try:
-                    await mark
-                    return
-                except ConnectionResetError:
-                    pass  # the connection broke: again on the next one
-            await asyncio.sleep(0.01)
-
-    async def leave(self) -> None:
-        """Close the connection, as someone who reloads the page; it comes back to wherever the load's server is."""
-        if self._socket is not None:
-            await self._socket.close()
-
     # The connection.
 
-    def _offline(self) -> None:
-        self._online, self._socket = False, None
+    def connected(self, transmit: Callable[[Frame], None]) -> None:
+        """There is a connection; the first frame that comes is its `welcome`."""
+        self._transmit = transmit
+
+    def disconnected(self) -> None:
+        """It is gone."""
+        self._online, self._transmit = False, None
         marks, self._marks = self._marks, {}
         for mark in marks.values():
             if not mark.done():
@@ -263,43 +234,23 @@ class Person:
         for entry in self.outbox:
             entry.under_way = False
 
-    async def _listen(self, socket: ClientConnection) -> None:
-        if self._token:
-            welcome = json.loads(await socket.recv())
-            self._send(type="hello", token=self._token)
-            while (answer := json.loads(await socket.recv()))["type"] != "welcome":
-                self.faults.append(f"hello was answered by {answer}")
-                self._token = ""  # a stranger from now on
-                answer = welcome
-                break
-            welcome = answer
-        else:
-            welcome = json.loads(await socket.recv())
-        if self.user not in ("", welcome["user"]["id"]):
+    def _welcome(self, frame: Frame) -> None:
+        if self._token and frame.get("id") != "hello":
+            self._send(type="hello", id="hello", token=self._token)
+            return
+        if self.user not in ("", frame["user"]["id"]):
             self.faults.append("is somebody else after a reconnect")
-        self.user, self._token = welcome["user"]["id"], welcome["token"]
+        self.user, self._token = frame["user"]["id"], frame["token"]
         self._online = True
         for room in self.copies:
             self._join(room)
-        async for text in socket:
-            self._take(json.loads(text))
-        # The library ends the loop in silence after 1000 and 1001.
-        self.closes.append(socket.close_code)
 
     def _send(self, **frame: Any) -> str:
         self._made += 1
         named = str(frame.setdefault("id", f"q{self._made}"))
-        if self._socket is not None:
-            # Not awaited: the library writes at once and would only wait for its own buffer.
-            self._load.spawn(self._write(self._socket, json.dumps(frame)))
+        if self._transmit is not None:
+            self._transmit(frame)
         return named
-
-    @staticmethod
-    async def _write(socket: ClientConnection, text: str) -> None:
-        try:
-            await socket.send(text)
-        except ConnectionClosed:
-            pass  # told to the reader too
 
     def _join(self, room: str) -> None:
         self._send(type="join", id=f"join {room}", room=room, **self.copies[room].resume())
@@ -320,7 +271,8 @@ class Person:
             if entry.seq is None:
                 break
 
-    def _take(self, frame: Frame) -> None:
+    def take(self, frame: Frame) -> None:
+        """A frame has come."""
         kind = frame["type"]
         copy = self.copies.get(frame.get("room", ""))
         if kind == "pong":
@@ -331,8 +283,10 @@ class Person:
                 self._acked(item["id"], item["seq"])
         elif kind == "error":
             self._refused(frame)
+        elif kind == "welcome":
+            self._welcome(frame)
         elif copy is None:
-            pass  # welcome, goodbye
+            pass  # goodbye
         elif kind == "joined":
             if copy.on_joined(frame):
                 self._load_page(frame["room"])
@@ -354,7 +308,7 @@ class Person:
         elif kind in STATES:
             copy.on_state(frame)
             if "id" in frame:
-                self._load.places[frame["room"], frame["sender_id"], frame["id"]].add(frame["seq"])
+                self._notes.places[frame["room"], frame["sender_id"], frame["id"]].add(frame["seq"])
             self._shown(frame)
 
     def _shown(self, frame: Frame) -> None:
@@ -368,7 +322,7 @@ class Person:
 
     def _acked(self, id: str, seq: int) -> None:
         self.acked.setdefault(id, set()).add(seq)
-        self._load.acks += 1
+        self._notes.acks += 1
         self._drop(id)
 
     def _drop(self, id: str) -> Entry | None:
@@ -380,8 +334,7 @@ class Person:
         return None
 
     def _refused(self, error: Frame) -> None:
-        self.refusals[error["code"]] += 1
-        self._load.refusals[error["code"]] += 1
+        self._notes.refusals[error["code"]] += 1
         asked, _, room = str(error.get("id", "")).partition(" ")
         if asked in ("join", "page") and room:
             self._later(error, lambda: self._join(room) if asked == "join" else self._load_page(room))
@@ -404,18 +357,89 @@ class Person:
         self._flush(entry.operation.room)
 
     def _later(self, error: Frame, do: Callable[[], None]) -> None:
-        socket = self._socket
+        transmit = self._transmit
 
         def unless_gone() -> None:
-            if socket is self._socket and self._online:
+            if transmit is self._transmit and self._online:
                 do()
 
         pause = min(error.get("retry_after") or 0.0, PAUSE[1]) * random.uniform(0.5, 1.0)
-        self._loop().call_later(pause, unless_gone)
+        asyncio.get_running_loop().call_later(pause, unless_gone)
+
+
+class Visitor(Person):
+    """A person at the server of a load, over real sockets."""
+
+    def __init__(self, load: "Load", name: str, rooms: Sequence[str]) -> None:
+        super().__init__(load.notes, name, rooms)
+        self._load = load
+        self._socket: ClientConnection | None = None
+        self.closes: list[int | None] = []
+
+    async def talk(self) -> None:
+        """Ask for something again and again, until the load stops."""
+        while self._load.talking:
+            if len(self.outbox) < self._load.unanswered:
+                self.do(self._load.choose(self, len(self.sent)))
+            await asyncio.sleep(self._load.every * random.uniform(0.5, 1.5))
+
+    async def stay(self) -> None:
+        """Be connected, whatever happens; until cancelled."""
+        while True:
+            try:
+                async with connect(
+                    f"ws://127.0.0.1:{self._load.port}/chat?u={self.name}",
+                    subprotocols=[Subprotocol("parley.v1")],
+                    compression=None,
+                    ping_interval=None,
+                    max_size=None,
+                    max_queue=None,
+                    open_timeout=5,
+                    close_timeout=1,
+                    proxy=None,
+                ) as self._socket:
+                    await self._listen(self._socket)
+            except (OSError, TimeoutError, InvalidHandshake, InvalidMessage):
+                pass  # nobody there: again
+            except ConnectionClosed as closed:
+                self.closes.append(None if closed.rcvd is None else closed.rcvd.code)
+            finally:
+                self._socket = None
+                self.disconnected()
+            await asyncio.sleep(random.uniform(*PAUSE))
+
+    async def caught_up(self) -> None:
+        """Wait until everything has come that was said to this person before now."""
+        while True:
+            if self._online:
+                mark = asyncio.get_running_loop().create_future()
+                self._marks[self._send(type="ping")] = mark
+                try:
+                    await mark
+                    return
+                except ConnectionResetError:
+                    pass  # the connection broke: again on the next one
+            await asyncio.sleep(0.01)
+
+    async def leave(self) -> None:
+        """Close the connection, as someone who reloads the page; it comes back to wherever the load's server is."""
+        if self._socket is not None:
+            await self._socket.close()
+
+    async def _listen(self, socket: ClientConnection) -> None:
+        # Not awaited: the library writes at once and would only wait for its own buffer.
+        self.connected(lambda frame: self._load.spawn(self._write(socket, json.dumps(frame))))
+        async for text in socket:
+            self.take(json.loads(text))
+        # The library ends the loop in silence after 1000 and 1001.
+        self.closes.append(socket.close_code)
 
     @staticmethod
-    def _loop() -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()
+    async def _write(socket: ClientConnection, text: str) -> None:
+        try:
+            await socket.send(text)
+        except ConnectionClosed:
+            pass  # told to the reader too
 
 
 class Counts(NamedTuple):
@@ -449,14 +473,40 @@ class Counts(NamedTuple):
         return f"{four}{more} (of {self.operations} operations, {self.acked} acked)"
 
 
-class Load:
-    """People who talk in rooms of one server, wherever it is at the moment (`port`).
+def count(people: Sequence[Person], logs: Mapping[str, Log]) -> Counts:
+    """Hold what everybody sent, was told and saw against the logs."""
+    lost = twice = moved = lied = 0
+    for person in people:
+        for operation in person.sent:
+            places = operation.stored(person.user, logs[operation.room])
+            acked = person.acked.get(operation.id)
+            twice += len(places) > 1
+            lost += acked is not None and not places
+            moved += acked is not None and bool(places) and acked != {places[0]}
+            lied += operation.id in person.given_up and bool(places)
+    phantoms = missed = 0
+    for person in people:
+        for room, copy in person.copies.items():
+            log = logs[room].states
+            moved += copy.disorder
+            phantoms += len(copy.states.keys() - log.keys())
+            missed += len(log.keys() - copy.states.keys())
+            moved += sum(copy.states[seq] != log[seq] for seq in copy.states.keys() & log.keys())
+    return Counts(
+        operations=sum(len(person.sent) for person in people),
+        acked=sum(len(person.acked) for person in people),
+        acked_and_lost=lost,
+        stored_twice=twice,
+        out_of_place=moved,
+        shown_but_not_in_history=phantoms,
+        stored_but_not_shown=missed,
+        refused_but_stored=lied,
+        faults=[f"{person.name} {fault}" for person in people for fault in person.faults],
+    )
 
-    Attributes:
-        acks: how many operations were acked so far, acks told twice included.
-        refusals: errors by code.
-        places: every seq at which anybody ever saw the operation of (room, author, id).
-    """
+
+class Load:
+    """People who talk in rooms of one server, wherever it is at the moment (`port`)."""
 
     def __init__(
         self,
@@ -473,18 +523,31 @@ class Load:
         self.every = every
         self.unanswered = unanswered
         self.talking = True
-        self.acks = 0
-        self.refusals: defaultdict[str, int] = defaultdict(int)
-        self.places: defaultdict[tuple[str, str, str], set[int]] = defaultdict(set)
+        self.notes = Notes()
         self.rooms = [f"room {number}" for number in range(rooms)]
         self.people = [
-            Person(self, f"p{number}", [self.rooms[number % rooms], self.rooms[(number + 1) % rooms]])
+            Visitor(self, f"p{number}", [self.rooms[number % rooms], self.rooms[(number + 1) % rooms]])
             for number in range(people)
         ]
         self._tasks: set[asyncio.Task[None]] = set()
         self._lasting: list[asyncio.Task[None]] = []
 
-    def spawn(self, work: Any) -> None:
+    @property
+    def acks(self) -> int:
+        """See `Notes`."""
+        return self.notes.acks
+
+    @property
+    def refusals(self) -> Mapping[str, int]:
+        """See `Notes`."""
+        return self.notes.refusals
+
+    @property
+    def places(self) -> Mapping[tuple[str, str, str], set[int]]:
+        """See `Notes`."""
+        return self.notes.places
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -521,8 +584,8 @@ class Load:
 
     async def refused(self, code: str, count: int = 1) -> None:
         """Wait until so many more were refused with this code."""
-        wanted = self.refusals[code] + count
-        await self.until(lambda: self.refusals[code] >= wanted, f"{count} more refusals {code}")
+        wanted = self.refusals.get(code, 0) + count
+        await self.until(lambda: self.refusals.get(code, 0) >= wanted, f"{count} more refusals {code}")
 
     @property
     def waiting(self) -> int:
@@ -537,7 +600,7 @@ class Load:
             await asyncio.gather(*(person.caught_up() for person in self.people))
         # Coming back to a room may have begun anew meanwhile.
         await self.until(lambda: all(person.answered for person in self.people), "every copy is complete")
-        return self._count({room: await self.read(room) for room in self.rooms})
+        return count(self.people, {room: await self.read(room) for room in self.rooms})
 
     async def read(self, room: str) -> Log:
         """A room's whole log, over HTTP."""
@@ -552,36 +615,6 @@ class Load:
             if len(page) < 500:
                 return Log(states)
             after = page[-1]["seq"]
-
-    def _count(self, logs: dict[str, Log]) -> Counts:
-        lost = twice = moved = lied = 0
-        for person in self.people:
-            for operation in person.sent:
-                places = operation.stored(person.user, logs[operation.room])
-                acked = person.acked.get(operation.id)
-                twice += len(places) > 1
-                lost += acked is not None and not places
-                moved += acked is not None and bool(places) and acked != {places[0]}
-                lied += operation.id in person.given_up and bool(places)
-        phantoms = missed = 0
-        for person in self.people:
-            for room, copy in person.copies.items():
-                log = logs[room].states
-                moved += copy.disorder
-                phantoms += len(copy.states.keys() - log.keys())
-                missed += len(log.keys() - copy.states.keys())
-                moved += sum(copy.states[seq] != log[seq] for seq in copy.states.keys() & log.keys())
-        return Counts(
-            operations=sum(len(person.sent) for person in self.people),
-            acked=sum(len(person.acked) for person in self.people),
-            acked_and_lost=lost,
-            stored_twice=twice,
-            out_of_place=moved,
-            shown_but_not_in_history=phantoms,
-            stored_but_not_shown=missed,
-            refused_but_stored=lied,
-            faults=[f"{person.name} {fault}" for person in self.people for fault in person.faults],
-        )
 
     def _state(self) -> str:
         stuck = [person.name for person in self.people if not person.answered]

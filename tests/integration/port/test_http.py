@@ -334,3 +334,10 @@ async def test_a_large_body_does_not_hurt(port: int) -> None:
         assert (await client.reply()).status == 405
         assert await client.rest() == b""
     assert (await fetch(port, "/health")).status == 200
+
+
+async def test_history_is_closed_where_guests_are_not_let_in(serve: Serve) -> None:
+    server = await serve(GUESTS="off")
+    got = await fetch(server.port, "/history?r=general")
+    assert got.status == 401
+    assert got.json()["error"]["code"] == "unauthorized"

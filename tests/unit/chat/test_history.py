@@ -96,6 +96,7 @@ async def test_by_sender_and_by_words(ann: Person) -> None:
         "id": "bad",
         "code": "bad_field",
         "field": "q",
+        "room": "general",
         "message": "",
         "retryable": False,
     }

@@ -153,6 +153,11 @@ def test_a_reserved_word_in_fancy_letters(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["SYSTЕМ", "ЅYSTEM", "SУSTEM", "SYSTΕM", "ꜱʏꜱᴛᴇᴍ", "sеrver", "Pаrley"], ids=ascii)
+def test_a_reserved_word_in_letters_of_other_alphabets(name: str) -> None:
+    assert user_error(name) == "reserved_name"
+
+
 @pytest.mark.parametrize(
     "name", ["systematic", "my system", "serverina", "parley fan", "sys", "tem", "systém", "система"]
 )
@@ -168,6 +173,12 @@ def test_a_room_may_be_called_so(name: str) -> None:
 # --- contents --------------------------------------------------------------------------------------------------------
 
 
+UNSEEN = {"Cf", "Co", "Zl", "Zp"}
+FILLERS = {chr(code) for code in (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0)} | {
+    chr(code) for code in [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]
+}
+
+
 @given(st.text(max_size=LIMIT))
 @example("\n\t x")
 @example("\r\n")
@@ -176,8 +187,15 @@ def test_a_room_may_be_called_so(name: str) -> None:
 @example("\u2028x")
 def test_a_content_passes_unchanged_or_is_refused_for_what_it_holds(content: str) -> None:
     control = any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t" for char in content)
-    expected = "bad_field" if control else "empty" if not content.strip() else None
+    unseen = all(char.isspace() or unicodedata.category(char) in UNSEEN or char in FILLERS for char in content)
+    expected = "bad_field" if control else "empty" if unseen else None
     assert content_error(content) == expected
+
+
+@pytest.mark.parametrize("content", ["\u200b", "\u2800", "\u3164 \u200d", "\ufe0f\n\u2060"], ids=ascii)
+def test_what_cannot_be_seen_is_empty(content: str) -> None:
+    assert content_error(content) == "empty"
+    assert content_error(f"{content}x") is None
 
 
 @pytest.mark.parametrize("content", ["", " ", "\n", "\t \n", "\u3000", "\u00a0\u2003"], ids=ascii)
