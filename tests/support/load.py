@@ -289,6 +289,7 @@ class Person:
             pass  # goodbye
         elif kind == "joined":
             if copy.on_joined(frame):
+                self._place(frame["room"], {})
                 self._load_page(frame["room"])
             else:
                 self._flush(frame["room"])
@@ -297,6 +298,7 @@ class Person:
             if before is not None:
                 self._load_page(frame["room"], before)
             else:
+                self._place(frame["room"], copy.states)
                 self._flush(frame["room"])
         elif kind == "synced":
             copy.since, copy.synced = max(copy.since, frame["head"]), True
@@ -310,6 +312,13 @@ class Person:
             if "id" in frame:
                 self._notes.places[frame["room"], frame["sender_id"], frame["id"]].add(frame["seq"])
             self._shown(frame)
+
+    def _place(self, room: str, states: Mapping[int, Frame]) -> None:
+        """The room was read anew: where is what was not answered yet?"""
+        for entry in self.outbox:
+            if entry.operation.room == room:
+                places = [seq for seq, state in states.items() if entry.operation.shown(self.user, state)]
+                entry.seq = places[0] if places else None
 
     def _shown(self, frame: Frame) -> None:
         if frame.get("sender_id") != self.user:

@@ -173,7 +173,7 @@ def test_a_room_may_be_called_so(name: str) -> None:
 # --- contents --------------------------------------------------------------------------------------------------------
 
 
-UNSEEN = {"Cf", "Co", "Zl", "Zp"}
+HIDDEN = {"Cf", "Co", "Zl", "Zp"}
 FILLERS = {chr(code) for code in (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0)} | {
     chr(code) for code in [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]
 }
@@ -187,7 +187,7 @@ FILLERS = {chr(code) for code in (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800,
 @example("\u2028x")
 def test_a_content_passes_unchanged_or_is_refused_for_what_it_holds(content: str) -> None:
     control = any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t" for char in content)
-    unseen = all(char.isspace() or unicodedata.category(char) in UNSEEN or char in FILLERS for char in content)
+    unseen = all(char.isspace() or unicodedata.category(char) in HIDDEN or char in FILLERS for char in content)
     expected = "bad_field" if control else "empty" if unseen else None
     assert content_error(content) == expected
 
