@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from chat.session import Session
 from server.app import Server
 from tests.faults.conftest import Serve, Settle
@@ -47,6 +49,7 @@ async def until_ended(load: Load, server: Server, session: Session) -> None:
 async def not_reading(server: Server, name: str, room: str | None = ROOM) -> AsyncIterator[Client]:
     """A client that stopped reading, with next to no buffer in the kernel; dropped in the end."""
     client = await Client(ws_url(server), name, room, receive_buffer=4096).open()
+    await client.holds(lambda: bool(client.of("welcome")), "a welcome")
     send_little(session_of(server, client))
     client.stop_reading()
     try:
@@ -154,6 +157,7 @@ async def test_half_open_connections(serve: Serve, url: str, settle: Settle) -> 
             await client.closed()
 
 
+@pytest.mark.slow
 async def test_one_that_asks_without_reading_the_answers(serve: Serve, url: str, settle: Settle) -> None:
     """Pongs count for who does not read them; pages of history wait, and so does whoever asks for more."""
     server = await serve(DATABASE_URL=url, CLOSE_SECONDS="0.5", **MARKS)

@@ -130,7 +130,7 @@ async def test_a_second_server_on_the_same_database(
         # The half that is sent away early finds a server that does not take messages yet.
         load.port = second.port
         await load.people[0].leave()
-        await load.until(lambda: load.refusals["unavailable"] > 0, "the standby refuses")
+        await load.until(lambda: load.refusals.get("unavailable", 0) > 0, "the standby refuses")
         assert await first.stop() == 0
         await standby.until_ready()
         await load.more()

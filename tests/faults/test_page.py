@@ -1,0 +1,59 @@
+"""What people in front of the page are told while storage is away, and when it is back."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.chat_page import ChatPage, link, new_room
+from tests.faults.conftest import SECRET
+from tests.support.browser import Pages
+from tests.support.postgres import PostgresCluster
+from tests.support.process import poll_until
+from tests.support.server import ServerProcess
+
+Start = Callable[[Mapping[str, str]], ServerProcess]
+# The page waits for the server's `retry_after`, and longer each time.
+PATIENCE = 30_000
+
+
+@pytest.mark.slow
+async def test_an_outage_of_the_database(
+    new_page: Pages, start_server: Start, cluster: PostgresCluster, url: str
+) -> None:
+    """What is shown but not stored says so; what is refused says why, and is tried again; then all have ticks."""
+    settings = {"DATABASE_URL": url, "JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0", "QUEUE_MESSAGES": "4"}
+    server = await asyncio.to_thread(start_server, settings)
+    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
+    room = new_room()
+    ann, bob = ChatPage(await new_page(link(server, room, "ann"))), ChatPage(await new_page(link(server, room, "bob")))
+    for page in (ann, bob):
+        await page.connected()
+    await ann.say("before")
+    await ann.delivered("before")
+
+    await asyncio.to_thread(cluster.stop, "immediate")
+    await ann.say("one", "two", "three")
+    for text in ("one", "two"):  # as many as the queue takes: everybody sees them
+        await expect(ann.message(text).get_by_role("img", name="Sent, not stored yet")).to_be_visible(timeout=PATIENCE)
+        await expect(bob.message(text)).to_have_count(1)
+    waiting = ann.message("three")
+    await expect(waiting.get_by_role("img", name="Waiting to be sent")).to_be_visible(timeout=PATIENCE)
+    await expect(waiting.locator(".reason")).to_have_text(
+        "The server cannot take more messages right now. Trying again…", timeout=PATIENCE
+    )
+    await expect(bob.message("three")).to_have_count(0)
+    late = await new_page(link(server, new_room(), "cat"))
+    await expect(late.locator("#banner-text")).to_have_text(
+        "The server cannot reach its storage right now. Trying again…", timeout=PATIENCE
+    )
+
+    await asyncio.to_thread(cluster.start)
+    for text in ("one", "two", "three"):
+        await expect(ann.message(text).get_by_role("img", name="Sent", exact=True)).to_be_visible(timeout=PATIENCE)
+        await expect(bob.message(text)).to_have_count(1)
+    await expect(waiting.locator(".reason")).to_have_count(0)
+    await expect(late.locator("#banner")).to_be_hidden(timeout=PATIENCE)
+    assert await ann.texts() == await bob.texts() == ["before", "one", "two", "three"]
+    assert await ann.outbox() == []
