@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from chat.context import RETRY_AFTER, Context
 from chat.handlers.access import joined_room
 from chat.workers import Job
 from model.commands import PostMessage
@@ -16,7 +17,6 @@ from storage.repository import InsertMessage, InsertRoom
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:
-    from chat.context import Context
     from chat.room import Room
     from chat.session import Session
 
@@ -72,6 +72,8 @@ def _answer_again(session: Session, room: Room, before: Message, content: str, i
 async def _resend(chat: Context, session: Session, room: Room, content: str, id: str) -> None:
     """Ask storage whether it has the message before anything is broadcast."""
     user_id = session.user.id
+    if chat.repository.trouble() is not None:  # asking would only wait, and the session's other commands with it
+        raise ParleyError("unavailable", retry_after=RETRY_AFTER)
     posted = await chat.ask(chat.repository.find_posted(room.record.room_id, user_id, id))
     if session.rooms.get(room.name) is not room or session.ended:
         return  # it is gone, and will ask again when it is back
