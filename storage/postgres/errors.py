@@ -34,7 +34,7 @@ _WORDS = {
     "53300": "Postgres has no connection left",
     "55P03": "a lock was not free in time",
     "57014": "Postgres did not finish in time",
-    "57P01": "Postgres is shutting down",
+    "57P01": "Postgres is shutting down, or ended this connection",
     "57P02": "Postgres crashed and is recovering",
     "57P03": "Postgres is starting up",
     "58": "the database server's own files failed",

@@ -12,7 +12,8 @@ from server.settings import Settings
 from storage.postgres.lease import Pace
 from storage.postgres.repository import PostgresRepository
 from tests.contract.records import PACE, until
-from tests.support.load import Counts, Load
+from tests.support.counts import Counts
+from tests.support.load import Load
 from tests.support.postgres import PostgresCluster
 from utils.backoff import Backoff
 from utils.clock import Clock

@@ -14,7 +14,9 @@ from tests.integration.chat.conftest import send_little, session_of
 from tests.integration.chat.conftest import url as ws_url
 from tests.support import rawws
 from tests.support.client import Client
-from tests.support.load import Load, Operation, Person, Post, post, talking
+from tests.support.load import Load, post, talking
+from tests.support.operations import Operation, Post
+from tests.support.person import Person
 from tests.support.proxy import Network
 
 LOW, HIGH = 64 << 10, 256 << 10
@@ -75,6 +77,7 @@ async def test_a_member_that_stops_reading(serve: Serve, url: str, settle: Settl
         await load.more()
         assert load.acks > said
         assert await Operator(load).metric("slow_members_total") == 1
+        assert await Operator(load).trouble() is None, "one client's trouble is not the server's"
         queued = session.connection.buffered()
         await load.more()
         assert session.connection.buffered() <= queued, "nothing more is queued for it"
@@ -180,7 +183,7 @@ async def test_one_that_asks_without_reading_the_answers(serve: Serve, url: str,
         assert asking.paused or asking.ended
         assert len(asking.held or ()) < 2000
         assert unread(server) <= HIGH + LARGEST_WRITE
-        await load.more()
+        await load.more(20)
         await settle(load)
 
 

@@ -3,8 +3,8 @@
 Hypothesis chooses what happens, in which order and at what distance: people talk, read late or not at all, lose their
 connection and come back; storage is slow, away, refuses rows, loses answers and answers too little; the server dies and
 starts again, with an older clock; another server writes in between. People are the clients of the fault cases
-(tests/support/load.py), so whatever operation those know is played here too. In the end everything heals, everything is
-answered, and the counts are those of every other case.
+(tests/support/person.py), so whatever operation those know is played here too. In the end everything heals,
+everything is answered, and the counts are those of every other case.
 
 Beside tests/unit/chat/test_interleavings.py, which follows each stay in a room frame by frame: here are restarts, full
 queues, clients that are cut off, and takeovers.
@@ -28,7 +28,9 @@ from server.tokens import JwtTokens
 from storage import InsertMessage, Write
 from tests.support import chatting
 from tests.support.chatting import FaultyRepository, VirtualClock, limits, unframe
-from tests.support.load import Frame, Log, Notes, Person, Post, count
+from tests.support.counts import count
+from tests.support.operations import Frame, Log, Post
+from tests.support.person import Notes, Person
 from tests.support.virtual import VirtualLoop, passes
 
 pytestmark = pytest.mark.slow
@@ -94,7 +96,7 @@ class PromisesHold(RuleBasedStateMachine):
         self.run(self._start())
 
     def run(self, work: Any) -> None:
-        self.runner.run(work)
+        self.runner.get_loop().run_until_complete(work)  # Runner.run sets signal handlers each time: a tenth of all
 
     async def _start(self) -> None:
         tokens = JwtTokens("secret", self.clock)
@@ -301,6 +303,6 @@ class PromisesHold(RuleBasedStateMachine):
 
 
 PromisesHold.TestCase.settings = settings(
-    max_examples=120, stateful_step_count=50, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=1000, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
 )
 TestPromisesHold = PromisesHold.TestCase

@@ -45,9 +45,7 @@ async def test_killed_twenty_times(start_server: Start, url: str, settle: Settle
         await load.more()
         await settle(load, f"{KILLS} kills")
         assert all(len(person.closes) >= 1 for person in load.people)
-        # An epoch is of one life of the server: nobody trusts a copy from before.
-        assert await Operator(load).metric("resumes_total") >= 0
-    assert server.log_text().count("this server writes to the database now") >= 2
+    assert server.log_text().count("this server writes to the database now") > KILLS // 2  # one may die before that
     assert "Traceback" not in server.log_text()
 
 

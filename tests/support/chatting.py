@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from chat.chat import Chat
 from chat.context import ChatOptions
 from chat.ports import Dialect
@@ -343,7 +345,7 @@ def unframe(data: bytes) -> list[Frame]:
         if size >= 126:
             width = 2 if size == 126 else 8
             size, at = int.from_bytes(data[at : at + width], "big"), at + width
-        frames.append(json.loads(data[at : at + size]))
+        frames.append(msgspec.json.decode(data[at : at + size]))
         at += size
     return frames
 

@@ -1,0 +1,300 @@
+"""One client as docs/protocol.md wants it, without a socket: who connects it is tests/support/load.py, or a model.
+
+It keeps a copy of its rooms, says after a reconnect who it was, resumes, loads `history` where nothing can be resumed,
+and sends again (`resend`) what was not answered. It notes what it sent, what was acked and what it saw.
+"""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tests.support.operations import STATES, Frame, Operation
+
+# People are impatient: they come back sooner than they are told to, which is harder on the server.
+PAUSE = (0.02, 0.2)
+
+
+class Entry:
+    """An operation on its way: whether it may have reached the server, is on its way now, and where it was seen."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self.tried = False
+        self.under_way = False
+        self.seq: int | None = None
+
+
+class Copy:
+    """A person's copy of one room, complete from its beginning once `settled`."""
+
+    def __init__(self) -> None:
+        self.states: dict[int, Frame] = {}
+        self.epoch: str | None = None
+        self.since = 0
+        self.joined = False
+        self.loaded = False
+        self.synced = False
+        self.disorder = 0
+        self._fresh: list[Frame] = []
+        self._page: list[Frame] = []
+        self._gone: set[int] = set()
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is missing but what happens from now on."""
+        return self.joined and self.loaded and self.synced
+
+    def resume(self) -> Frame:
+        return {"since": self.since, "epoch": self.epoch} if self.loaded else {}
+
+    def on_joined(self, frame: Frame) -> bool:
+        """Whether the whole log has to be loaded."""
+        self.joined = True
+        if self.loaded and frame["recovered"]:
+            self.synced = False
+            return False
+        self.epoch, self.since = frame["epoch"], frame["head"]
+        self.loaded, self.synced = False, True
+        self.states, self._fresh, self._page, self._gone = {}, [], [], set()
+        return True
+
+    def on_state(self, frame: Frame) -> None:
+        if frame["version"] <= self.since:
+            self.disorder += 1  # twice, or behind what came later
+        self.since = max(self.since, frame["version"])
+        if self.loaded:
+            self._take(frame)
+        else:
+            self._fresh.append(frame)
+
+    def on_retracted(self, seq: int) -> None:
+        self._gone.add(seq)
+        self.states.pop(seq, None)
+
+    def on_page(self, frame: Frame) -> int | None:
+        """A page of history, from the newest to the oldest; returns the `before` of the next one, None at the end."""
+        self._page = frame["messages"] + self._page
+        if frame["has_older"]:
+            return int(self._page[0]["seq"])
+        self.loaded = True
+        for state in [*self._page, *self._fresh]:
+            if state["seq"] not in self._gone:
+                self._take(state)
+        return None
+
+    def _take(self, frame: Frame) -> None:
+        known = self.states.get(frame["seq"])
+        if known is None or known["version"] < frame["version"]:
+            self.states[frame["seq"]] = frame
+
+
+class Notes:
+    """What all people of one load know together.
+
+    Attributes:
+        acks: how many operations were acked so far, acks told twice included.
+        refusals: errors by code.
+        places: every seq at which anybody ever saw the operation of (room, author, id).
+    """
+
+    def __init__(self) -> None:
+        self.acks = 0
+        self.refusals: defaultdict[str, int] = defaultdict(int)
+        self.places: defaultdict[tuple[str, str, str], set[int]] = defaultdict(set)
+
+
+class Person:
+    """One principal over all its connections: what it knows, and what it answers. It has no socket.
+
+    Whoever connects it calls `connected` with a way to send and the first `welcome`, `take` for every later frame, and
+    `disconnected`.
+    """
+
+    def __init__(self, notes: Notes, name: str, rooms: Sequence[str]) -> None:
+        self._notes = notes
+        self.name = name
+        self.copies = {room: Copy() for room in rooms}
+        self.outbox: list[Entry] = []
+        self.sent: list[Operation] = []
+        self.acked: dict[str, set[int]] = {}
+        self.given_up: dict[str, str] = {}
+        self.user = ""
+        self.faults: list[str] = []
+        self._token = ""
+        self._online = False
+        self._transmit: Callable[[Frame], None] | None = None
+        self._marks: dict[str, asyncio.Future[None]] = {}
+        self._made = 0
+
+    @property
+    def answered(self) -> bool:
+        """Nothing waits for an answer, and every copy is complete."""
+        return not self.outbox and self._online and all(copy.settled for copy in self.copies.values())
+
+    def do(self, operation: Operation) -> None:
+        """Ask for this."""
+        self.sent.append(operation)
+        self.outbox.append(Entry(operation))
+        self._flush(operation.room)
+
+    # The connection.
+
+    def connected(self, transmit: Callable[[Frame], None]) -> None:
+        """There is a connection; the first frame that comes is its `welcome`."""
+        self._transmit = transmit
+
+    def disconnected(self) -> None:
+        """It is gone."""
+        self._online, self._transmit = False, None
+        marks, self._marks = self._marks, {}
+        for mark in marks.values():
+            if not mark.done():
+                mark.set_exception(ConnectionResetError())
+                mark.exception()
+        for copy in self.copies.values():
+            copy.joined = False
+        for entry in self.outbox:
+            entry.under_way = False
+
+    def _welcome(self, frame: Frame) -> None:
+        if self._token and frame.get("id") != "hello":
+            self._send(type="hello", id="hello", token=self._token)
+            return
+        if self.user not in ("", frame["user"]["id"]):
+            self.faults.append("is somebody else after a reconnect")
+        self.user, self._token = frame["user"]["id"], frame["token"]
+        self._online = True
+        for room in self.copies:
+            self._join(room)
+
+    def _send(self, **frame: Any) -> str:
+        self._made += 1
+        named = str(frame.setdefault("id", f"q{self._made}"))
+        if self._transmit is not None:
+            self._transmit(frame)
+        return named
+
+    def _join(self, room: str) -> None:
+        self._send(type="join", id=f"join {room}", room=room, **self.copies[room].resume())
+
+    def _load_page(self, room: str, before: int | None = None) -> None:
+        fields = {} if before is None else {"before": before}
+        self._send(type="history", id=f"page {room}", room=room, limit=500, **fields)
+
+    def _flush(self, room: str) -> None:
+        """Send what is due: one after the other, the next when the one before was seen in the room."""
+        if not self._online or not self.copies[room].joined:
+            return
+        for entry in [entry for entry in self.outbox if entry.operation.room == room]:
+            if not entry.under_way:
+                again = {"resend": True} if entry.tried else {}
+                entry.under_way = entry.tried = True
+                self._send(**entry.operation.command(), **again)
+            if entry.seq is None:
+                break
+
+    def take(self, frame: Frame) -> None:
+        """A frame has come."""
+        kind = frame["type"]
+        copy = self.copies.get(frame.get("room", ""))
+        if kind == "pong":
+            if (mark := self._marks.pop(frame["id"], None)) is not None and not mark.done():
+                mark.set_result(None)
+        elif kind == "ack":
+            for item in frame["ids"]:
+                self._acked(item["id"], item["seq"])
+        elif kind == "error":
+            self._refused(frame)
+        elif kind == "welcome":
+            self._welcome(frame)
+        elif copy is None:
+            pass  # goodbye
+        elif kind == "joined":
+            if copy.on_joined(frame):
+                self._place(frame["room"], {})
+                self._load_page(frame["room"])
+            else:
+                self._flush(frame["room"])
+        elif kind == "history":
+            before = copy.on_page(frame)
+            if before is not None:
+                self._load_page(frame["room"], before)
+            else:
+                self._place(frame["room"], copy.states)
+                self._flush(frame["room"])
+        elif kind == "synced":
+            copy.since, copy.synced = max(copy.since, frame["head"]), True
+        elif kind == "retracted":
+            copy.on_retracted(frame["seq"])
+            for entry in self.outbox:
+                if entry.seq == frame["seq"] and entry.operation.room == frame["room"]:
+                    entry.seq = None
+        elif kind in STATES:
+            copy.on_state(frame)
+            if "id" in frame:
+                self._notes.places[frame["room"], frame["sender_id"], frame["id"]].add(frame["seq"])
+            self._shown(frame)
+
+    def _place(self, room: str, states: Mapping[int, Frame]) -> None:
+        """The room was read anew: where is what was not answered yet?"""
+        for entry in self.outbox:
+            if entry.operation.room == room:
+                places = [seq for seq, state in states.items() if entry.operation.shown(self.user, state)]
+                entry.seq = places[0] if places else None
+
+    def _shown(self, frame: Frame) -> None:
+        if frame.get("sender_id") != self.user:
+            return
+        for entry in self.outbox:
+            if entry.operation.room == frame["room"] and entry.operation.shown(self.user, frame):
+                entry.seq = frame["seq"]
+                self._flush(frame["room"])
+                return
+
+    def _acked(self, id: str, seq: int) -> None:
+        self.acked.setdefault(id, set()).add(seq)
+        self._notes.acks += 1
+        self._drop(id)
+
+    def _drop(self, id: str) -> Entry | None:
+        for entry in self.outbox:
+            if entry.operation.id == id:
+                self.outbox.remove(entry)
+                self._flush(entry.operation.room)
+                return entry
+        return None
+
+    def _refused(self, error: Frame) -> None:
+        self._notes.refusals[error["code"]] += 1
+        asked, _, room = str(error.get("id", "")).partition(" ")
+        if asked in ("join", "page") and room:
+            self._later(error, lambda: self._join(room) if asked == "join" else self._load_page(room))
+            return
+        entry = next((entry for entry in self.outbox if entry.operation.id == error.get("id")), None)
+        if entry is None:
+            self.faults.append(f"an error for nothing: {error}")
+        elif error["retryable"]:
+            if error["code"] == "overloaded" and entry.seq is not None:
+                self.faults.append(f"refused, but shown: {error}")
+            self._later(error, lambda: self._again(entry))
+        elif error["code"] == "not_joined":
+            entry.under_way = False
+        else:
+            self.given_up[entry.operation.id] = error["code"]
+            self._drop(entry.operation.id)
+
+    def _again(self, entry: Entry) -> None:
+        entry.under_way = False
+        self._flush(entry.operation.room)
+
+    def _later(self, error: Frame, do: Callable[[], None]) -> None:
+        transmit = self._transmit
+
+        def unless_gone() -> None:
+            if transmit is self._transmit and self._online:
+                do()
+
+        pause = min(error.get("retry_after") or 0.0, PAUSE[1]) * random.uniform(0.5, 1.0)
+        asyncio.get_running_loop().call_later(pause, unless_gone)
