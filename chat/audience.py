@@ -6,7 +6,7 @@ dialect while the event loop handles what has arrived, joined once, and the same
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from chat.counters import Counters
 from chat.ports import Dialect
@@ -20,7 +20,7 @@ MEMBERS_PER_ACK = 64
 class Group:
     """The members of one room that speak one dialect."""
 
-    __slots__ = ("_lasting", "_writes", "congested", "dialect", "frames", "healthy", "syncing")
+    __slots__ = ("_writes", "congested", "dialect", "frames", "healthy", "lasting", "syncing")
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -30,7 +30,7 @@ class Group:
         self.syncing: dict[Session, list[bytes]] = {}
         self.frames: list[bytes] = []
         # The same without what is ephemeral; None while that is the same list.
-        self._lasting: list[bytes] | None = None
+        self.lasting: list[bytes] | None = None
         self._writes: tuple[Callable[[bytes], object], ...] | None = None
 
     def __len__(self) -> int:
@@ -48,27 +48,27 @@ class Group:
 
     def append(self, frame: bytes, ephemeral: bool) -> None:
         if ephemeral:
-            if self._lasting is None:
-                self._lasting = self.frames.copy()
-        elif self._lasting is not None:
-            self._lasting.append(frame)
+            if self.lasting is None:
+                self.lasting = self.frames.copy()
+        elif self.lasting is not None:
+            self.lasting.append(frame)
         self.frames.append(frame)
 
-    def flush(self, counters: Counters, acking: Collection[Session]) -> None:
-        """Write what was collected, and with it the acks of who is in ``acking``.
+    def flush(self, counters: Counters, acking: Audience | None) -> None:
+        """Write what was collected, and with it the acks that are of the audience ``acking``.
 
         A write may make a session congested, which changes the dicts under us.
         """
-        frames, lasting = self.frames, self._lasting
-        self.frames, self._lasting = [], None
+        frames, lasting = self.frames, self.lasting
+        self.frames, self.lasting = [], None
         data = frames[0] if len(frames) == 1 else b"".join(frames)
         if self._writes is None:
             self._writes = tuple(session.connection.write for session in self.healthy)
         writes = self._writes
         congested = tuple(self.congested)  # those whom these writes make congested have had the frames
-        if acking:
+        if acking is not None:
             for session, write in zip(tuple(self.healthy), writes, strict=True):
-                write(data + session.take_acks() if session in acking else data)
+                write(data + session.take_acks() if session.acks_of is acking else data)
         else:
             for write in writes:
                 write(data)
@@ -89,14 +89,19 @@ class Group:
 
 
 class Audience:
-    """The members of one room, by dialect."""
+    """The members of one room, by dialect.
 
-    __slots__ = ("_acking", "_counters", "_groups", "dirty")
+    Attributes:
+        dirty: something is queued that was not written yet.
+        acking: how many members got acks to be told since the last flush; those may ride with the next one.
+    """
+
+    __slots__ = ("_counters", "_groups", "acking", "dirty")
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
         self._groups: dict[Dialect, Group] = {}
-        self._acking: set[Session] = set()
+        self.acking = 0
         self.dirty = False
 
     def add(self, session: Session, *, syncing: bool = False) -> None:
@@ -113,7 +118,6 @@ class Audience:
 
     def discard(self, session: Session) -> None:
         """Give a session nothing more. Unknown sessions are fine."""
-        self._acking.discard(session)
         group = self._groups.get(session.dialect)
         if group is not None:
             group.discard(session)
@@ -146,28 +150,30 @@ class Audience:
             del group.congested[session]
             group.add_healthy(session)
 
-    def ack_with_next_flush(self, session: Session) -> None:
-        """Let the session's acks ride with the next frames of this room, if those come soon enough."""
-        self._acking.add(session)
+    def broadcast(self, event: AnyEvent, ephemeral: bool = False) -> bool:
+        """Queue an event for everybody: encoded and framed once for each dialect that is present.
 
-    def broadcast(self, event: AnyEvent, *, ephemeral: bool = False) -> None:
-        """Queue an event for everybody: encoded and framed once for each dialect that is present."""
+        Returns whether it is the first to be queued.
+        """
+        was_dirty = self.dirty
         for dialect, group in self._groups.items():
             frame = dialect.frame(event)
             if frame is not None:
-                group.append(frame, ephemeral)
                 self.dirty = True
+                if ephemeral or group.lasting is not None:
+                    group.append(frame, ephemeral)
+                else:
+                    group.frames.append(frame)
+        return self.dirty and not was_dirty
 
     def flush(self) -> None:
         """Write everything that was queued."""
         self.dirty = False
-        acking: set[Session] = set()
-        if self._acking:
-            acking = {session for session in self._acking if session.acks_are_of(self)}
-            self._acking.clear()
+        acking, self.acking = self.acking, 0
         for dialect, group in tuple(self._groups.items()):
             if group.frames:
                 # Looking at each member costs a hundredth of a send: it must save one for that many.
-                group.flush(self._counters, acking if len(acking) * MEMBERS_PER_ACK >= len(group.healthy) else ())
+                rides = acking and acking * MEMBERS_PER_ACK >= len(group.healthy)
+                group.flush(self._counters, self if rides else None)
                 if not len(group):  # its last member went while frames were queued
                     self._groups.pop(dialect, None)

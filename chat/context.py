@@ -143,6 +143,7 @@ class Context:
         record = await self.ask(self.repository.find_room(name))
         if record is None:
             now = rfc3339(self.clock.now_us())
-            return self.hub.open(RoomRecord(new_room_id(), name, now), stored=False, head=0)
+            record = RoomRecord(new_room_id(), name, now)
+            return self.hub.open(record, self.pool.of(record), stored=False, head=0)
         head = await self.ask(self.repository.head(record.room_id))
-        return self.hub.open(record, stored=True, head=head)
+        return self.hub.open(record, self.pool.of(record), stored=True, head=head)

@@ -55,7 +55,7 @@ async def _record(chat: Context, name: str) -> RoomRecord | None:
     room = chat.hub.rooms.get(name)
     if room is None:
         return await chat.ask(chat.repository.find_room(name))
-    if room.unsettled and chat.pool.of(room).trouble is not None:
+    if room.unsettled and room.worker.trouble is not None:
         raise ParleyError("unavailable", retry_after=RETRY_AFTER)  # it would only wait for its time-out
     await chat.ask(room.written())
     return room.record

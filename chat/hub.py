@@ -17,6 +17,7 @@ from utils.ids import new_token
 
 if TYPE_CHECKING:
     from chat.session import Session
+    from chat.workers import Worker
 
 # Rooms whose epoch differs from the server's are remembered up to this many; then the server's own epoch changes.
 EPOCHS = 10_000
@@ -58,10 +59,11 @@ class Hub:
 
     # Rooms.
 
-    def open(self, record: RoomRecord, *, stored: bool, head: int) -> Room:
+    def open(self, record: RoomRecord, worker: Worker, *, stored: bool, head: int) -> Room:
         """Make a room ready whose head has come from storage."""
         room = self.rooms[record.name] = Room(
             record,
+            worker,
             stored=stored,
             head=head,
             tail_limit=self._tail_limit,
@@ -116,18 +118,23 @@ class Hub:
 
     def ack_soon(self, session: Session) -> None:
         """Write the acks of a session: at the end of this turn, or, when many wait, with its rooms' next frames."""
-        if not self._acking:
+        acking = self._acking
+        if not acking:
             self._ack_since = time.perf_counter()
-        self._acking.append(session)
-        if len(self._acking) <= FEW_ACKS:
+        acking.append(session)
+        if len(acking) <= FEW_ACKS:
             self._schedule()
         elif self._ack_timer is None:
             self._ack_timer = self._loop.call_later(ACK_SECONDS, self._acks_due)
 
     def _acks_due(self) -> None:
-        """They have waited, whatever another clock says: uvloop's timers may be a millisecond early."""
+        """They have waited, whatever another clock says: uvloop's timers may be a millisecond early.
+
+        What their sessions have sent meanwhile is about to be read, and its broadcast takes the acks along.
+        """
         self._ack_since = -math.inf
-        self.flush()
+        self._ack_timer = None
+        self._loop.call_soon(self._schedule)
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -164,13 +171,12 @@ class Hub:
             self._flush_acks(now)
 
     def _flush_acks(self, now: float) -> None:
-        waiting = [session for session in self._acking if session.acking]  # the others' acks rode with frames
-        if len(waiting) > FEW_ACKS and now - self._ack_since < ACK_SECONDS:
-            self._acking = waiting
+        if len(self._acking) > FEW_ACKS and now - self._ack_since < ACK_SECONDS:
             return
-        self._acking = []
+        waiting, self._acking = self._acking, []
         if self._ack_timer is not None:
             self._ack_timer.cancel()
             self._ack_timer = None
         for session in waiting:
-            session.write(session.take_acks())
+            if session.acks is not None:  # the others' acks rode with frames
+                session.write(session.take_acks())

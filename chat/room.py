@@ -16,7 +16,17 @@ from model.room import RoomRecord, User
 
 if TYPE_CHECKING:
     from chat.session import Session
-    from chat.workers import Job
+    from chat.workers import Job, Worker
+
+
+class _Waiter:
+    """Those who wait for the same write: ``left`` answers from storage after what the ones before them wait for."""
+
+    __slots__ = ("done", "left")
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 class Room:
@@ -24,6 +34,8 @@ class Room:
 
     Attributes:
         record: its id and name.
+        name: the record's.
+        worker: who stores what is said here.
         stored: storage has (or has been told to have) the room itself; it is told with the first message.
         head: the largest seq or version so far, 0 when nothing was ever said.
         unsettled: writes submitted and not yet answered by storage.
@@ -32,11 +44,12 @@ class Room:
     """
 
     __slots__ = (
+        "_awaited",
         "_mark_dirty",
-        "_settled",
         "_waiters",
         "audience",
         "head",
+        "name",
         "pending",
         "presence",
         "queued_bytes",
@@ -44,11 +57,13 @@ class Room:
         "stored",
         "tail",
         "unsettled",
+        "worker",
     )
 
     def __init__(
         self,
         record: RoomRecord,
+        worker: Worker,
         *,
         stored: bool,
         head: int,
@@ -57,6 +72,8 @@ class Room:
         mark_dirty: Callable[[Room], None],
     ) -> None:
         self.record = record
+        self.name = record.name
+        self.worker = worker
         self.stored = stored
         self.head = head
         self.audience = Audience(counters)
@@ -65,13 +82,9 @@ class Room:
         self.unsettled = 0
         self.pending: dict[int, Job] = {}
         self.queued_bytes = 0
-        self._settled = 0
-        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiters: deque[_Waiter] = deque()
+        self._awaited = 0
         self._mark_dirty = mark_dirty
-
-    @property
-    def name(self) -> str:
-        return self.record.name
 
     @property
     def idle(self) -> bool:
@@ -80,15 +93,12 @@ class Room:
 
     def next_seq(self, now_us: int) -> int:
         """The next place in the log: the clock, raised where it stands still or steps back."""
-        self.head = max(self.head + 1, now_us)
-        return self.head
+        self.head = seq = now_us if now_us > self.head else self.head + 1
+        return seq
 
     def broadcast(self, event: AnyEvent, *, ephemeral: bool = False) -> None:
         """Queue an event for everybody in the room; it is written at the end of this turn of the event loop."""
-        audience = self.audience
-        was_dirty = audience.dirty
-        audience.broadcast(event, ephemeral=ephemeral)
-        if audience.dirty and not was_dirty:
+        if self.audience.broadcast(event, ephemeral):
             self._mark_dirty(self)
 
     # Membership. The room is flushed first, so that nobody gets what was said before they came.
@@ -119,15 +129,18 @@ class Room:
         """Storage has answered for the room's oldest write."""
         self.unsettled -= 1
         self.queued_bytes -= size
-        self._settled += 1
-        while self._waiters and self._waiters[0][0] <= self._settled:
-            self._waiters.popleft()[1].set_result(None)
+        if self._waiters:
+            first = self._waiters[0]
+            first.left -= 1
+            self._awaited -= 1
+            if not first.left:
+                self._waiters.popleft().done.set_result(None)
 
     async def written(self) -> None:
         """Wait until storage has answered for every write submitted by now. Unbounded: give it a time-out."""
         if self.unsettled:
             # Shared by all who wait for the same write: while storage is away they come and time out without end.
-            target = self._settled + self.unsettled
-            if not self._waiters or self._waiters[-1][0] != target:
-                self._waiters.append((target, asyncio.get_running_loop().create_future()))
-            await asyncio.shield(self._waiters[-1][1])
+            if self._awaited < self.unsettled:
+                self._waiters.append(_Waiter(self.unsettled - self._awaited))
+                self._awaited = self.unsettled
+            await asyncio.shield(self._waiters[-1].done)

@@ -36,15 +36,18 @@ class Session:
         rooms: where it is, by name.
         ended: nothing more may be written; the connection is on its way down.
         congested: more than the low mark is waiting to be read by the client.
+        acks: what waits to be told to the author, None for nothing.
+        acks_of: the audience of the one room that all of them are about: with its frames they cannot come before a
+            message. None when there are none, or of several rooms.
     """
 
     __slots__ = (
-        "_acks",
-        "_acks_of",
         "_drained",
         "_held_bytes",
         "_hub",
         "_paused",
+        "acks",
+        "acks_of",
         "asked_name",
         "bucket",
         "busy",
@@ -79,8 +82,8 @@ class Session:
         self.held: deque[str] | None = None
         self.congested = False
         self.ended = False
-        self._acks: list[AckItem] | None = None
-        self._acks_of: Audience | None = None
+        self.acks: list[AckItem] | None = None
+        self.acks_of: Audience | None = None
         self._drained: asyncio.Future[None] | None = None
         self._held_bytes = 0
         self._paused = 0
@@ -123,31 +126,23 @@ class Session:
             )
         )
 
-    def ack(self, item: AckItem, room: Room) -> None:
-        """Tell the author that a message is stored: soon, with other acks, perhaps with the next frames of the room."""
+    def ack(self, item: AckItem, audience: Audience) -> None:
+        """Tell the author that a message is stored: soon, with other acks, perhaps with the room's next frames."""
         if self.ended:
             return
-        if self._acks is None:
-            self._acks = []
-            self._acks_of = room.audience
+        if self.acks is None:
+            self.acks = [item]
+            self.acks_of = audience
+            audience.acking += 1
             self._hub.ack_soon(self)
-            room.audience.ack_with_next_flush(self)
-        elif self._acks_of is not room.audience:
-            self._acks_of = None
-        self._acks.append(item)
-
-    def acks_are_of(self, audience: Audience) -> bool:
-        """Acks wait, all for messages of one room: with its frames they cannot come before a message."""
-        return self._acks is not None and self._acks_of is audience
-
-    @property
-    def acking(self) -> bool:
-        """Acks wait to be written."""
-        return self._acks is not None
+        else:
+            self.acks.append(item)
+            if self.acks_of is not audience:
+                self.acks_of = None
 
     def take_acks(self) -> bytes:
         """The frame of the acks that were collected, for whoever writes it now; empty when there are none."""
-        acks, self._acks = self._acks, None
+        acks, self.acks, self.acks_of = self.acks, None, None
         return self.dialect.frame(Ack(ids=acks)) or b"" if acks else b""
 
     # A slow reader never slows the others, is never skipped in silence, and is cut off in the end.
@@ -233,7 +228,7 @@ class Session:
     def end(self) -> None:
         """Write nothing more. The session leaves its rooms when the connection is lost (`Chat.disconnect`)."""
         self.ended = True
-        self._acks = None
+        self.acks = self.acks_of = None
         self.held = None
         if self._paused:  # the closing handshake must be read
             self._paused = 0

@@ -25,10 +25,10 @@ def settle(hub: Hub, job: Job, outcome: Outcome) -> None:
         message = write.message
         if message.id is not None:
             del room.pending[message.seq]
-            if isinstance(outcome, Stored):
-                _ack(hub, job, room, message.id, message.seq)
         if not isinstance(outcome, Stored):
             _not_stored(hub, job, message, outcome)
+        elif message.id is not None:
+            _ack(hub, job, room, message.id, message.seq)
     elif isinstance(outcome, Refused):
         _room_refused(room, outcome)
     if not room.unsettled:
@@ -39,7 +39,7 @@ def settle(hub: Hub, job: Job, outcome: Outcome) -> None:
 def _ack(hub: Hub, job: Job, room: Room, id: str, seq: int) -> None:
     item = AckItem(id, room.name, seq)
     for author in job.authors:
-        author.ack(item, room)
+        author.ack(item, room.audience)
     hub.counters.acks += 1
 
 

@@ -35,12 +35,11 @@ class Tail:
 
     def append(self, message: Message, unsettled: int) -> None:
         """Add the newest message; ``unsettled`` of the newest ones (this one not counted) must stay."""
-        messages = self._messages
-        messages.append(message)
-        self._chars += len(message.content)
+        self._messages.append(message)
+        self._chars = chars = self._chars + len(message.content)
         if message.id is not None:
             self._by_id[message.sender_id, message.id] = message
-        if len(messages) > self._limit or self._chars > TAIL_CHARS:
+        if chars > TAIL_CHARS or len(self._messages) > self._limit:
             self.trim(unsettled + 1)
 
     def trim(self, keep: int) -> None:
@@ -49,16 +48,15 @@ class Tail:
         while (len(messages) > self._limit or self._chars > TAIL_CHARS) and len(messages) > keep:
             oldest = messages.popleft()
             self.floor = oldest.version
-            self._forget(oldest)
+            self._chars -= len(oldest.content)
+            if oldest.id is not None:
+                del self._by_id[oldest.sender_id, oldest.id]
 
     def remove(self, message: Message) -> None:
         """Take a message out that was retracted."""
         self._messages.remove(message)
-        self._forget(message)
-
-    def _forget(self, message: Message) -> None:
         self._chars -= len(message.content)
-        if message.id is not None and self._by_id.get((message.sender_id, message.id)) is message:
+        if message.id is not None:
             del self._by_id[message.sender_id, message.id]
 
     def posted(self, sender_id: str, id: str) -> Message | None:

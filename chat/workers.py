@@ -13,6 +13,7 @@ from chat.counters import Counters
 from chat.room import Room
 from chat.session import PAUSED_BY_QUEUE, Session
 from model.errors import ParleyError
+from model.room import RoomRecord
 from storage.repository import (
     BatchRefused,
     InsertMessage,
@@ -100,11 +101,12 @@ class Worker:
             ParleyError: ``overloaded``: the queue is full, or half of it waits for this one room.
         """
         size += JOB_BYTES
+        limits = self._limits
         if (
             room.unsettled >= self._half_messages
             or room.queued_bytes + size > self._half_bytes
-            or self._unsettled >= self._limits.queue_messages
-            or self._bytes + size > self._limits.queue_bytes
+            or self._unsettled >= limits.queue_messages
+            or self._bytes + size > limits.queue_bytes
         ):
             raise ParleyError("overloaded", retry_after=RETRY_AFTER)
 
@@ -114,11 +116,12 @@ class Worker:
             self._wake.set()
             self._idle.clear()
         self._queue.append(job)
-        self._unsettled += 1
-        self._bytes += job.size
-        job.room.unsettled += 1
-        job.room.queued_bytes += job.size
-        if self._unsettled > self._half_messages or self._bytes > self._half_bytes:
+        room, size = job.room, job.size
+        room.unsettled += 1
+        room.queued_bytes += size
+        self._unsettled = unsettled = self._unsettled + 1
+        self._bytes = queued = self._bytes + size
+        if unsettled > self._half_messages or queued > self._half_bytes:
             self._hold_back(job.authors)
 
     def _hold_back(self, authors: Sequence[Session]) -> None:
@@ -143,7 +146,11 @@ class Worker:
             await self._wake.wait()
             self._wake.clear()
             while queue:
-                self._batch = [queue.popleft() for _ in range(min(len(queue), self._limits.batch))]
+                if len(queue) <= self._limits.batch:
+                    self._batch = list(queue)
+                    queue.clear()
+                else:
+                    self._batch = [queue.popleft() for _ in range(self._limits.batch)]
                 await self._store(self._batch)
                 self._batch = []
 
@@ -191,9 +198,9 @@ class Worker:
 
     def _fan_in(self, batch: list[Job], outcomes: list[Outcome]) -> None:
         self._counters.ack_lag.observe(time.perf_counter() - batch[0].since)
+        self._unsettled -= len(batch)
+        self._bytes -= sum([job.size for job in batch])
         for job, outcome in zip(batch, outcomes, strict=True):
-            self._unsettled -= 1
-            self._bytes -= job.size
             job.room.settled(job.size)
             try:
                 self._settle(job, outcome)
@@ -235,9 +242,9 @@ class WorkerPool:
         for worker in self.workers:
             self._tasks.spawn(worker.run(), name=worker.name)
 
-    def of(self, room: Room) -> Worker:
+    def of(self, room: RoomRecord) -> Worker:
         """The worker of a room: by its id, which is random, so the rooms spread evenly and stay where they are."""
-        return self.workers[room.record.room_id % len(self.workers)]
+        return self.workers[room.room_id % len(self.workers)]
 
     def __len__(self) -> int:
         """Writes that storage has not answered for."""

@@ -13,6 +13,7 @@ except ImportError:  # a platform without a wheel
 
 FINAL_TEXT = 0x81
 MASKED = 0x80
+EXTENDED = MASKED | 126  # two bytes of length follow
 
 
 def common_frames(data: bytes | bytearray, start: int, limit: int) -> tuple[list[bytes], int]:
@@ -25,12 +26,14 @@ def common_frames(data: bytes | bytearray, start: int, limit: int) -> tuple[list
     payloads: list[bytes] = []
     size = len(data)
     while size - start >= 6 and data[start] == FINAL_TEXT:
-        length = data[start + 1] - MASKED
-        begin = start + 6
-        if length == 126 and size - start >= 8:
+        length = data[start + 1]
+        if length == EXTENDED and size - start >= 8:
             length = data[start + 2] << 8 | data[start + 3]
             begin = start + 8
-        elif not 0 <= length < 126:
+        elif MASKED <= length < EXTENDED:
+            length -= MASKED
+            begin = start + 6
+        else:
             break
         end = begin + length
         if end > size or length > limit:

@@ -46,23 +46,24 @@ class _Log:
         self.posted: dict[tuple[str, str], tuple[int, str]] = {}
 
     def insert(self, message: Message) -> Outcome:
-        seq, key = message.seq, (message.sender_id, message.id)
+        seq, key = message.seq, (message.sender_id, message.id or "")
         there = self.states.get(seq)
-        if there is not None and (there.sender_id, there.id, there.content) == (*key, message.content):
+        if there is not None and _same(there, message):
             return STORED
         if message.id is not None:
-            earlier = self.posted.get((message.sender_id, message.id))
+            earlier = self.posted.get(key)
             if earlier is not None and earlier[0] != seq:
                 return Duplicate(earlier[0], earlier[1] == message.content)
         if there is not None:
             return Refused(f"another message is at seq {seq} of room {self.record.room_id}")
         if message.id is not None:
-            self.posted[message.sender_id, message.id] = (seq, message.content)
+            self.posted[key] = (seq, message.content)
         self.states[seq] = message
-        if not self.seqs or seq > self.seqs[-1]:
-            self.seqs.append(seq)
+        seqs = self.seqs
+        if not seqs or seq > seqs[-1]:
+            seqs.append(seq)
         else:
-            insort(self.seqs, seq)
+            insort(seqs, seq)
         return STORED
 
     def evict(self, keep: int) -> None:
@@ -258,6 +259,10 @@ class MemoryWriter:
 
     async def close(self) -> None:
         self._closed = True
+
+
+def _same(one: Message, other: Message) -> bool:
+    return (one.sender_id, one.id, one.content) == (other.sender_id, other.id, other.content)
 
 
 def _in_room(page: list[Message], name: str) -> list[Message]:

@@ -39,7 +39,7 @@ def post_message(chat: Context, session: Session, command: PostMessage) -> Await
 def _post(chat: Context, session: Session, room: Room, content: str, id: str | None) -> None:
     if chat.draining:
         raise ParleyError("shutting_down", retry_after=1.0)
-    worker = chat.pool.of(room)
+    worker = room.worker
     size = len(content) if content.isascii() else 4 * len(content)  # bytes, as Python or UTF-8 have them at most
     worker.admit(room, size)  # before anything is shown: what is refused was never broadcast
     if not room.stored:
@@ -64,7 +64,7 @@ def _answer_again(session: Session, room: Room, before: Message, content: str, i
         raise ParleyError("conflict")
     job = room.pending.get(before.seq)
     if job is None:
-        session.ack(AckItem(id, room.name, before.seq), room)
+        session.ack(AckItem(id, room.name, before.seq), room.audience)
     elif session not in job.authors:
         job.authors.append(session)
 
@@ -83,6 +83,6 @@ async def _resend(chat: Context, session: Session, room: Room, content: str, id:
     elif posted is None:
         _post(chat, session, room, content, id)
     elif posted.body_hash == body_hash(content):
-        session.ack(AckItem(id, room.name, posted.seq), room)
+        session.ack(AckItem(id, room.name, posted.seq), room.audience)
     else:
         raise ParleyError("conflict")
