@@ -1,0 +1,223 @@
+"""Bytes in, cut anywhere: a connection does and answers what the `websockets` library alone would.
+
+The fast path (server/fastpath.py) and the way of whole frames to the library are held to `ServerProtocol`, fed a byte
+at a time. What the library leaves to its users is done here as plainly as can be: joining fragments, checking UTF-8,
+refusing binary messages.
+"""
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from model.errors import ParleyError
+from server.websocket import WebSocketConnection
+from tests.support.rawws import BINARY, CLOSE, CONT, KEY, NATIVE, PING, PONG, TEXT, frame, request
+
+LIMIT = 300
+LOG = logging.getLogger("tests.differential")
+UPGRADE = request(
+    "/chat",
+    [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", KEY),
+        ("Sec-WebSocket-Version", "13"),
+        *NATIVE,
+    ],
+)
+END = b"end of stream"
+# A connection judges a frame when it is all there (the library by its head): more than the last one may lack.
+REST = bytes(LIMIT + 20)
+
+
+class Outcome:
+    """What came of the bytes: messages and refusals in order, and what was sent, up to the end of the stream."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.sent: list[bytes] = []
+
+    def __eq__(self, other: object) -> bool:
+        assert isinstance(other, Outcome)
+        return (self.events, b"".join(self.sent)) == (other.events, b"".join(other.sent))
+
+    def __repr__(self) -> str:
+        return f"{self.events} {b''.join(self.sent)!r}"
+
+
+class _Session:
+    """As much of `chat.session.Session` as a connection uses."""
+
+    def __init__(self, connection: WebSocketConnection, outcome: Outcome) -> None:
+        self.connection, self.outcome = connection, outcome
+        self.ended = False
+        self.identity = object()
+
+    def write(self, data: bytes) -> None:
+        self.connection.write(data)
+
+    def refuse(self, error: ParleyError) -> None:
+        self.outcome.events.append(error.code)
+
+    def end(self) -> None:
+        self.ended = True
+
+
+class _Transport:
+    """Keeps what is written."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.write = outcome.sent.append
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.write(END)
+
+    def abort(self) -> None:
+        raise AssertionError("no time passes here")
+
+
+class _World:
+    """As much of `server.shared.Shared` and of the chat as a connection uses."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.settings = SimpleNamespace(slow_bytes_low=1 << 16)
+        self.max_frame = LIMIT
+        self.origins = None
+        self.websockets_log = LOG
+        self.connections: set[object] = set()
+        self.chat = self
+        self.draining = False
+        self.hello_deadlines = self.close_deadlines = SimpleNamespace(add=lambda *_: None)
+
+    def now(self) -> float:
+        return 0.0
+
+    def connect(self, connection: WebSocketConnection, *_: object, opened: Any, **__: object) -> None:
+        opened(_Session(connection, self.outcome))
+
+    def receive(self, _: object, text: str) -> None:
+        self.outcome.events.append(f"text {text}")
+
+    def refuse_frame(self, _: object, error: ParleyError) -> None:
+        self.outcome.events.append(error.code)
+
+    def take_command(self, _: object) -> float:
+        return 0.0
+
+
+def ours(pieces: list[bytes]) -> Outcome:
+    outcome = Outcome()
+    world: Any = _World(outcome)
+    transport: Any = _Transport(outcome)
+    connection = WebSocketConnection(world)
+    connection.connection_made(transport)
+    connection.start(UPGRADE)
+    outcome.sent.clear()
+    for piece in pieces:
+        connection.data_received(piece)
+    return outcome
+
+
+def theirs(data: bytes) -> Outcome:
+    outcome = Outcome()
+    protocol = ServerProtocol(state=OPEN, max_size=LIMIT, logger=LOG)
+    fragments: list[bytes] | None = None
+    for number in range(len(data)):
+        if END in outcome.sent:
+            break
+        protocol.receive_data(data[number : number + 1])
+        for event in protocol.events_received():
+            assert isinstance(event, Frame)
+            if protocol.state is not OPEN and event.opcode is not Opcode.CLOSE:
+                continue
+            whole = None
+            if event.opcode is Opcode.BINARY:
+                outcome.events.append("unsupported")
+            elif event.opcode is Opcode.TEXT:
+                fragments = [bytes(event.data)]
+                whole = event.fin
+            elif event.opcode is Opcode.CONT and fragments is not None:
+                fragments.append(bytes(event.data))
+                whole = event.fin
+            if whole and fragments is not None:
+                try:
+                    outcome.events.append(f"text {b''.join(fragments).decode()}")
+                except UnicodeDecodeError as error:
+                    protocol.fail(1007, f"{error.reason} at position {error.start}")
+                fragments = None
+        if isinstance(protocol.parser_exc, PayloadTooBig) and "too_large" not in outcome.events:
+            outcome.events.append("too_large")
+        outcome.sent += [part or END for part in protocol.data_to_send()]
+    return outcome
+
+
+texts = st.one_of(
+    st.text(max_size=140).map(str.encode),
+    st.binary(max_size=140),
+    st.sampled_from([b"", b"{}", b"x" * 125, b"x" * 126, b"x" * LIMIT, b"x" * (LIMIT + 1), b"\xff", "ä".encode()[:1]]),
+)
+masks = st.binary(min_size=4, max_size=4)
+common = st.builds(frame, st.just(TEXT), texts, mask=masks)
+parts = st.builds(frame, st.sampled_from([TEXT, BINARY, CONT]), texts, mask=masks, fin=st.booleans())
+control = st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=125), mask=masks)
+closes = st.one_of(
+    st.just(frame(CLOSE)),
+    st.builds(
+        lambda code, reason: frame(CLOSE, code.to_bytes(2, "big") + reason),
+        st.sampled_from([1000, 1001, 1005, 1007, 3000, 4999, 5000]),
+        st.binary(max_size=20),
+    ),
+)
+# One bit away from a common frame.
+nearly = st.one_of(
+    st.builds(frame, st.just(TEXT), texts, mask=masks, rsv=st.integers(1, 7)),
+    st.builds(frame, st.just(TEXT), texts, masked=st.just(False)),
+    st.builds(frame, st.just(TEXT), texts, mask=masks, announced=st.integers(0, LIMIT + 2)),
+)
+odd = st.builds(
+    frame,
+    st.integers(0, 15),
+    st.binary(max_size=130),
+    fin=st.booleans(),
+    rsv=st.integers(0, 7),
+    masked=st.booleans(),
+    announced=st.one_of(st.none(), st.integers(0, 400), st.integers(0, 2**64 - 1)),
+)
+anything = st.one_of(common, common, parts, control, closes, nearly, odd, st.binary(max_size=12))
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(anything, min_size=1, max_size=8), st.lists(st.integers(0, 3000), max_size=6), st.booleans(), st.booleans()
+)
+@example([frame(TEXT, b"one"), frame(TEXT, b"two")], [], False, False)
+@example([frame(TEXT, b"a", fin=False), frame(PING, b"p"), frame(CONT, b"b"), frame(TEXT, b"c")], [3, 9], False, False)
+@example([frame(TEXT, b"\xff"), frame(PING, b"p"), frame(TEXT, b"late")], [], False, False)
+@example([frame(TEXT, b"x", announced=2**40), frame(TEXT, b"late")], [], False, False)
+@example([frame(TEXT, b"x" * (LIMIT + 1)), frame(CLOSE, b"\x03\xe8")], [], True, False)
+def test_the_same_bytes_make_the_same_events_and_answers(
+    frames: list[bytes], cuts: list[int], bytewise: bool, as_bytearray: bool
+) -> None:
+    data = b"".join(frames) + REST
+    at = [0, *range(1, len(data))] if bytewise else [0, *sorted({cut % (len(data) or 1) for cut in cuts} - {0})]
+    pieces = [data[begin:end] for begin, end in zip(at, [*at[1:], len(data)], strict=True)]
+    if as_bytearray:
+        pieces = [bytearray(piece) for piece in pieces]  # type: ignore[misc]  # as some event loops hand them over
+    assert ours(pieces) == theirs(data)
