@@ -129,7 +129,7 @@ class Chat(Context):
         else:
             wait = self.take_command(session)
         if wait:
-            raise ParleyError("rate_limited", retry_after=round(wait, 3))
+            raise self.too_fast(session, wait)
         if session.identity is None and type(command) is not Hello:
             raise ParleyError("unauthorized", "say hello with a token first")
 
@@ -152,7 +152,7 @@ class Chat(Context):
     def refuse_frame(self, session: Session, error: ParleyError) -> None:
         """Answer a frame that is no command. It counts as one, so that a flood of them is named as what it is."""
         if wait := self.take_command(session):
-            error = ParleyError("rate_limited", retry_after=round(wait, 3), id=error.id)
+            error = self.too_fast(session, wait, error.id)
         session.refuse(error, error.id)
 
     def _refused(self, session: Session, command: AnyCommand, error: ParleyError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +18,7 @@ from chat.room import Room
 from chat.session import Session
 from chat.settle import settle
 from chat.workers import PoolLimits, WorkerPool
-from model.errors import ParleyError
+from model.errors import FLOOD, ParleyError
 from model.events import Welcome
 from model.limits import Limits
 from model.room import RoomRecord
@@ -25,12 +26,17 @@ from storage.repository import Repository, StorageUnavailable
 from utils.clock import Clock, rfc3339
 from utils.ids import new_room_id
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 # Commands other than messages, and control frames, per connection: more than any client needs (a resume of 100 rooms
 # with history is 200 at once), little enough that a flood costs the one who makes it.
 COMMANDS_PER_SECOND = 50.0
 COMMANDS_BURST = 500
+# Commands beyond their rate that are answered, per connection: after that the connection is closed as a flood.
+REFUSALS_PER_SECOND = 50.0
+REFUSALS_BURST = 1000
 # Seconds that a read from storage may take, and when to try again after it did not answer.
 READ_SECONDS = 5.0
 RETRY_AFTER = 2.0
@@ -100,6 +106,15 @@ class Context:
         if session.commands is None:
             session.commands = TokenBucket(COMMANDS_PER_SECOND, COMMANDS_BURST, self.clock.monotonic())
         return session.commands.take(self.clock.monotonic())
+
+    def too_fast(self, session: Session, wait: float, id: str | None = None) -> ParleyError:
+        """The refusal of what may be asked again in ``wait`` seconds; whoever needs too many of them is closed."""
+        if session.refusals is None:
+            session.refusals = TokenBucket(REFUSALS_PER_SECOND, REFUSALS_BURST, self.clock.monotonic())
+        if session.refusals.take(self.clock.monotonic()):
+            log.warning("session %s is closed: it sends without pause", session.id)
+            session.close(FLOOD)
+        return ParleyError("rate_limited", retry_after=round(wait, 3), id=id)
 
     # Storage.
 

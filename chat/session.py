@@ -61,6 +61,7 @@ class Session:
         "id",
         "identity",
         "provisional",
+        "refusals",
         "rooms",
         "user",
     )
@@ -78,6 +79,7 @@ class Session:
         self.rooms: dict[str, Room] = {}
         self.bucket: TokenBucket | None = None  # messages, shared by all sessions of the principal
         self.commands: TokenBucket | None = None  # all else that this connection asks for; made when first needed
+        self.refusals: TokenBucket | None = None  # of what came too fast
         self.busy = False  # a command waits for storage; later ones wait in `held`
         self.held: deque[str] | None = None
         self.congested = False

@@ -12,20 +12,22 @@ except ImportError:  # a platform without a wheel
     from websockets.utils import apply_mask  # in Python, 522 ns
 
 FINAL_TEXT = 0x81
+CLOSE = 0x88
 MASKED = 0x80
 EXTENDED = MASKED | 126  # two bytes of length follow
 
 
-def common_frames(data: bytes | bytearray, start: int, limit: int) -> tuple[list[bytes], int]:
+def common_frames(data: bytes | bytearray, start: int, limit: int, most: int) -> tuple[list[bytes], int]:
     """The payloads, unmasked, of the common frames that follow each other from ``start``, and where they end.
 
     Args:
         data: bytes as they came, from the beginning of a frame at ``start``.
         limit: bytes that a payload may have.
+        most: how many frames to read.
     """
     payloads: list[bytes] = []
     size = len(data)
-    while size - start >= 6 and data[start] == FINAL_TEXT:
+    while size - start >= 6 and data[start] == FINAL_TEXT and len(payloads) < most:
         length = data[start + 1]
         if length == EXTENDED and size - start >= 8:
             length = data[start + 2] << 8 | data[start + 3]
@@ -63,3 +65,9 @@ def frame_end(data: bytes | bytearray, start: int, limit: int) -> int | None:
     if length > limit:
         return len(data)
     return start + head + length
+
+
+def ends_with_close(data: bytes | bytearray) -> bool:
+    """Whether the last bytes look like a Close frame from a client, without reading what is before them."""
+    ends = range(len(data) - 6, max(-1, len(data) - 6 - 126), -1)
+    return any(data[at] == CLOSE and data[at + 1] == MASKED | (len(data) - 6 - at) for at in ends)

@@ -20,13 +20,20 @@ from websockets.typing import BytesLike
 
 from chat.session import Session
 from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, CloseCode, ParleyError
-from server.fastpath import common_frames, frame_end
+from server.fastpath import common_frames, ends_with_close, frame_end
 from server.frames import PING
 from server.handshake import shake_hands
 from server.shared import Shared
 
 # A message in more pieces than this is an attack: at 65536 bytes it would be 256 bytes a piece.
 MAX_FRAGMENTS = 256
+# Frames of one connection that are handled before the others have their turn: who sends without pause would keep them
+# waiting for as long as it sends. uvloop hands over up to 256 KiB at once, and reads on while there is more.
+FRAMES_PER_TURN = 64
+# Bytes that are read frame by frame for the client's Close after ours; of more than that only the end is looked at, and
+# of more than the second nothing is read at all.
+CLOSE_BYTES = 16 << 10
+CLOSE_BYTES_MOST = 1 << 20
 # A client is dead when it was silent for this many heartbeats.
 DEAD_AFTER = 3
 # Bytes of one read from the kernel. asyncio asks for 256 KiB, which glibc gives by mmap (above 128 KiB): three more
@@ -43,8 +50,11 @@ class WebSocketConnection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_backlog",
+        "_close_bytes",
         "_closing",
         "_fragments",
+        "_going_on",
         "_heard",
         "_idle_beats",
         "_library",
@@ -66,7 +76,10 @@ class WebSocketConnection(asyncio.Protocol):
         self._rest: bytearray | None = None  # of a frame that is not all there yet
         self._wanted = 0  # its size, as far as that is known
         self._fragments: list[BytesLike] | None = None
+        self._backlog: bytes | bytearray | None = None  # came in a turn that was over; nothing is read meanwhile
+        self._going_on = False
         self._closing = False
+        self._close_bytes = 0
         self._heard = True  # something came since the last heartbeat
         self._silent_beats = 0
         self._idle_beats = 0
@@ -109,18 +122,22 @@ class WebSocketConnection(asyncio.Protocol):
         if self._closing:
             self._await_close(data)
             return
+        if self._backlog is not None:
+            self._backlog += data  # what the event loop had read already when it was told to stop
+            return
         if self._rest is not None:
             self._rest += data
             if len(self._rest) < self._wanted:
                 return
             data, self._rest = self._rest, None
-        position = 0
+        position, left = 0, FRAMES_PER_TURN
         if self._library is None or self._library.current_size is None:
-            payloads, position = common_frames(data, 0, self._shared.max_frame)
+            payloads, position = common_frames(data, 0, self._shared.max_frame, left)
             for payload in payloads:
                 self._text(payload)
+            left -= len(payloads)
         if position < len(data):
-            self._uncommon(data, position)
+            self._uncommon(data, position, left)
 
     def eof_received(self) -> bool:
         """The client sends nothing more. It gets what is queued, then the transport closes (RFC 6455 section 7.1.1)."""
@@ -146,6 +163,30 @@ class WebSocketConnection(asyncio.Protocol):
         if self._session is not None:
             self._session.on_drained()
 
+    def _later(self, data: bytes | bytearray) -> None:
+        """Enough for this turn: go on with ``data`` when the others had theirs."""
+        self._backlog = data
+        self.pause_reading()
+        self._go_on_soon()
+
+    def _go_on_soon(self) -> None:
+        if not self._going_on:
+            self._going_on = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._going_on = False
+        if self._backlog is None or self._is_paused():
+            return  # `resume_reading` comes back here
+        data, self._backlog = self._backlog, None
+        if not self._transport.is_closing():
+            self.data_received(data)
+        if not self._is_paused():
+            self.resume_reading()
+
+    def _is_paused(self) -> bool:
+        return self._session is not None and self._session.paused
+
     # chat.ports.Connection.
 
     def buffered(self) -> int:
@@ -159,7 +200,9 @@ class WebSocketConnection(asyncio.Protocol):
 
     def resume_reading(self) -> None:
         """See `chat.ports.Connection`."""
-        if not self._transport.is_closing():
+        if self._backlog is not None:
+            self._go_on_soon()
+        elif not self._transport.is_closing():
             self._transport.resume_reading()
 
     def close(self, close: CloseCode) -> None:
@@ -192,13 +235,16 @@ class WebSocketConnection(asyncio.Protocol):
             return
         self._shared.chat.receive(session, text)
 
-    def _uncommon(self, data: bytes | bytearray, position: int) -> None:
-        """Whatever begins at ``position``: the library gets it a whole frame at a time."""
+    def _uncommon(self, data: bytes | bytearray, position: int, left: int) -> None:
+        """Whatever begins at ``position``: the library gets it frame by frame, ``left`` of them in this turn."""
         limit = self._shared.max_frame
         library = self._get_library()
         while position < len(data):
             if self._closing:
                 self._await_close(data[position:])
+                return
+            if left <= 0:
+                self._later(data[position:])
                 return
             end = frame_end(data, position, limit)
             if end is None or end > len(data):
@@ -213,10 +259,12 @@ class WebSocketConnection(asyncio.Protocol):
                 self._refused(library, library.parser_exc)
             self._send_from(library)
             position = end
+            left -= 1
             if library.current_size is None and not self._closing:
-                payloads, position = common_frames(data, position, limit)
+                payloads, position = common_frames(data, position, limit, left)
                 for payload in payloads:
                     self._text(payload)
+                left -= len(payloads)
 
     def _frame(self, frame: Frame) -> None:
         session, opcode = self._session, frame.opcode
@@ -301,14 +349,21 @@ class WebSocketConnection(asyncio.Protocol):
     def _await_close(self, data: bytes | bytearray) -> None:
         """All that counts now is the client's Close: with both sent, the server ends the connection (RFC 6455, 7.1.1).
 
-        Nothing else is answered: the pongs of a flood would have no bound.
+        Nothing else is answered: the pongs of a flood would have no bound. Nor is all of a flood read through.
         """
         library = self._library
-        if library is not None and not library.eof_sent:
+        if library is None or library.eof_sent:
+            return
+        self._close_bytes += len(data)
+        if self._close_bytes <= CLOSE_BYTES:
             library.receive_data(data)
             library.events_received()
             if b"" in library.data_to_send():
                 self._half_close()
+        elif ends_with_close(data):
+            self._half_close()
+        elif self._close_bytes > CLOSE_BYTES_MOST:
+            self.pause_reading()
 
     # The shared heartbeat (`server.port.Shared`) calls this every HEARTBEAT seconds.
 
@@ -316,8 +371,7 @@ class WebSocketConnection(asyncio.Protocol):
         """Ping the client; give it up when it was silent too long. ``idle_beats`` without a command are too many."""
         if self._closing:
             return
-        paused = self._session is not None and self._session.paused
-        self._silent_beats = 0 if self._heard or paused else self._silent_beats + 1
+        self._silent_beats = 0 if self._heard or self._is_paused() else self._silent_beats + 1
         self._heard = False
         self._idle_beats += 1
         if self._silent_beats >= DEAD_AFTER:

@@ -187,13 +187,16 @@ async def test_one_that_asks_without_reading_the_answers(serve: Serve, url: str,
         await settle(load)
 
 
-async def test_a_flood_of_control_frames_and_of_empty_fragments(serve: Serve, url: str, settle: Settle) -> None:
+async def test_floods_of_small_frames(serve: Serve, url: str, settle: Settle) -> None:
     """Each is closed with 4103, with what it was answered so far."""
     server = await serve(DATABASE_URL=url)
     floods = [
         rawws.frame(rawws.PING, b"x" * 125) * 2000,
         rawws.frame(rawws.PONG) * 2000,
         rawws.frame(rawws.TEXT, fin=False) + rawws.frame(rawws.CONT, fin=False) * 2000,
+        rawws.text("{") * 5000,
+        rawws.command(type="ping") * 5000,
+        rawws.command(type="join", room=ROOM) * 5000,
     ]
     async with talking(server.port) as load:
         for flood in floods:

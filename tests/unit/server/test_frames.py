@@ -48,8 +48,13 @@ def test_common_frames_are_read_wherever_the_bytes_end(
             break
         complete.append(payload)
         end += len(whole)
-    assert common_frames(before + data, len(before), 1000) == (complete, len(before) + end)
-    assert common_frames(bytearray(before + data), len(before), 1000) == (complete, len(before) + end)
+    assert common_frames(before + data, len(before), 1000, 5) == (complete, len(before) + end)
+    assert common_frames(bytearray(before + data), len(before), 1000, 5) == (complete, len(before) + end)
+    most = len(complete) // 2
+    assert common_frames(before + data, len(before), 1000, most) == (
+        complete[:most],
+        len(before) + sum(map(len, frames[:most])),
+    )
 
 
 @given(
@@ -64,7 +69,7 @@ def test_common_frames_are_read_wherever_the_bytes_end(
 )
 def test_every_other_frame_is_left_to_the_library(odd: bytes) -> None:
     good = frame(TEXT, b"good")
-    assert common_frames(good + odd + good, 0, 300) == ([b"good"], len(good))
+    assert common_frames(good + odd + good, 0, 300, 9) == ([b"good"], len(good))
 
 
 @given(st.integers(0, 15), payloads, st.booleans(), st.booleans(), st.binary(max_size=5), st.binary(max_size=5))

@@ -1,0 +1,119 @@
+"""A `WebSocketConnection` without sockets and without a chat, between stand-ins that only note what happens."""
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+from model.errors import ParleyError
+from server.websocket import WebSocketConnection
+from tests.support.rawws import KEY, NATIVE, request
+
+LIMIT = 300
+LOG = logging.getLogger("tests.differential")
+UPGRADE = request(
+    "/chat",
+    [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", KEY),
+        ("Sec-WebSocket-Version", "13"),
+        *NATIVE,
+    ],
+)
+END = b"end of stream"
+
+
+class Outcome:
+    """What came of the bytes: messages and refusals in order, and what was sent, up to the end of the stream."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.sent: list[bytes] = []
+
+    def __eq__(self, other: object) -> bool:
+        assert isinstance(other, Outcome)
+        return (self.events, b"".join(self.sent)) == (other.events, b"".join(other.sent))
+
+    def __repr__(self) -> str:
+        return f"{self.events} {b''.join(self.sent)!r}"
+
+
+class Session:
+    """As much of `chat.session.Session` as a connection uses."""
+
+    def __init__(self, connection: WebSocketConnection, outcome: Outcome) -> None:
+        self.connection, self.outcome = connection, outcome
+        self.ended = False
+        self.paused = False
+        self.identity = object()
+
+    def write(self, data: bytes) -> None:
+        self.connection.write(data)
+
+    def refuse(self, error: ParleyError) -> None:
+        self.outcome.events.append(error.code)
+
+    def end(self) -> None:
+        self.ended = True
+
+
+class Transport:
+    """Keeps what is written."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.write = outcome.sent.append
+        self.paused = False
+        self.closing = False
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.write(END)
+
+    def abort(self) -> None:
+        raise AssertionError("no time passes here")
+
+
+class World:
+    """As much of `server.shared.Shared` and of the chat as a connection uses."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.settings = SimpleNamespace(slow_bytes_low=1 << 16)
+        self.max_frame = LIMIT
+        self.origins = None
+        self.websockets_log = LOG
+        self.connections: set[object] = set()
+        self.chat = self
+        self.draining = False
+        self.session: Session | None = None
+        self.hello_deadlines = self.close_deadlines = SimpleNamespace(add=lambda *_: None)
+
+    def now(self) -> float:
+        return 0.0
+
+    def connect(self, connection: WebSocketConnection, *_: object, opened: Any, **__: object) -> None:
+        self.session = Session(connection, self.outcome)
+        opened(self.session)
+
+    def receive(self, _: object, text: str) -> None:
+        self.outcome.events.append(f"text {text}")
+
+    def refuse_frame(self, _: object, error: ParleyError) -> None:
+        self.outcome.events.append(error.code)
+
+    def take_command(self, _: object) -> float:
+        return 0.0
