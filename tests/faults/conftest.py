@@ -75,7 +75,13 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
     servers: list[Server] = []
 
     async def start(*, clock: Clock | None = None, pace: Pace = QUICK, wait: bool = True, **environment: str) -> Server:
-        defaults = {"PORT": "0", "RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": SECRET, "CLOSE_SECONDS": "1"}
+        defaults = {
+            "PORT": "0",
+            "RATE_LIMIT_MESSAGES": "0",
+            "JWT_SECRET": SECRET,
+            "CLOSE_SECONDS": "1",
+            "DRAIN_SECONDS": "5",  # a case that failed with writes waiting is over soon
+        }
         server = Server(Settings({**defaults, **environment}), clock)
         if isinstance(server._repository, PostgresRepository):
             server._repository._lease._pace = pace

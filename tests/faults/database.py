@@ -33,6 +33,16 @@ async def sessions(admin: Admin) -> set[int]:
     return {row[0] for row in await rows.fetchall()}
 
 
+async def lease_holder(admin: Admin) -> int:
+    """The process id of the connection by which Parley has the right to write."""
+    rows = await admin.execute(
+        "SELECT l.pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database() "
+        "AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock' AND l.granted"
+    )
+    ((pid,),) = await rows.fetchall()
+    return int(pid)
+
+
 async def waits_for(admin: Admin, table: str) -> bool:
     """Whether somebody waits for a lock on this table."""
     found = await admin.execute("SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted", (table,))

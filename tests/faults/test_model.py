@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from chat.chat import Chat
 from chat.context import ChatOptions
@@ -30,7 +30,7 @@ from tests.support import chatting
 from tests.support.chatting import FaultyRepository, VirtualClock, limits, unframe
 from tests.support.counts import count
 from tests.support.operations import Frame, Log, Post
-from tests.support.person import Notes, Person
+from tests.support.person import Notes, Person, who_waits
 from tests.support.virtual import VirtualLoop, passes
 
 pytestmark = pytest.mark.slow
@@ -237,6 +237,27 @@ class PromisesHold(RuleBasedStateMachine):
         self.hold("write", False)
         self.talk(0.001)
 
+    @rule(who=st.integers(0, 3), leaver=st.integers(0, 3), where=st.sampled_from(ROOMS))
+    def talk_while_one_resumes(self, who: int, leaver: int, where: str) -> None:
+        """What is said while storage is asked for what somebody missed is kept for them until they have had that."""
+        self.vanish(leaver, True)
+        self.say(who, where, 3, 1, True)
+        self.hold("changed", True)
+        self.reconnect(leaver, True)
+        self.talk(0.001)
+        self.say(who, where, 1, 1, True)
+        self.hold("changed", False)
+        self.talk(0.001)
+
+    @rule(who=st.integers(0, 3), where=st.sampled_from(ROOMS))
+    def come_back_while_it_waits(self, who: int, where: str) -> None:
+        """Somebody's message waits for storage, and the ack is owed to another connection than the one it came on."""
+        self.go_away(True)
+        self.say(who, where, 1, 1, True)
+        self.reconnect(who, True)
+        self.talk(0.001)
+        self.go_away(False)
+
     async def _end(self) -> None:
         """Without a word, as by SIGKILL: what is queued is gone."""
         for person in self.people:
@@ -246,9 +267,20 @@ class PromisesHold(RuleBasedStateMachine):
     @rule()
     def another_server_wrote(self) -> None:
         async def do() -> None:
+            before = self.chat.hub.epoch
             self.chat.taken_over()
+            assert self.chat.hub.epoch != before, "who comes back trusts its copy, which may lack what the other wrote"
 
         self.run(do())
+
+    # What is never otherwise.
+
+    @invariant()
+    def queues_are_bounded(self) -> None:
+        for worker in self.chat.pool.workers:
+            assert worker.unstored_messages() <= POOL.queue_messages, "more waits for storage than may"
+        for room in self.chat.hub.rooms.values():
+            assert room.unsettled <= POOL.queue_messages // 2 + 1, "more of one room waits than may"  # and the room
 
     # The end.
 
@@ -277,7 +309,7 @@ class PromisesHold(RuleBasedStateMachine):
         # All at rest: nothing is under way any more, nor waits to be read.
         await passes(1.0)
         self._read(self.people)
-        assert all(person.answered for person in self.people), "silence"
+        assert all(person.answered for person in self.people), f"silence: {who_waits(self.people)}"
         assert not len(self.chat.pool)
         counts = count(self.people, {room: await self._log(room) for room in ROOMS})
         assert counts.clean, str(counts)
@@ -303,6 +335,6 @@ class PromisesHold(RuleBasedStateMachine):
 
 
 PromisesHold.TestCase.settings = settings(
-    max_examples=1000, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=700, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
 )
 TestPromisesHold = PromisesHold.TestCase

@@ -62,10 +62,11 @@ async def test_sigterm_during_an_outage(
         await asyncio.to_thread(server.terminate)
         status = await asyncio.to_thread(server.wait)
         log = server.log_text()
-        assert status == 1
+        assert status == 1, "messages were lost, and the exit status says that all is well"
         found = re.search(r"(\d+) accepted messages were not written", log)
         assert found is not None
         await load.until(lambda: all(person.closes for person in load.people), "everybody was told")
+        assert load.refusals.get("shutting_down", 0) > 0, "messages were taken after the signal"
         # What was not written is what was shown and not acked. What was refused since the signal was not shown.
         waiting = {(person.user, entry.operation.id) for person in load.people for entry in person.outbox}
         assert int(found[1]) == len([1 for _, author, name in load.places if (author, name) in waiting]) > 0
@@ -119,6 +120,8 @@ async def test_a_second_server_on_the_same_database(
     async with talking(first.port) as load, administrator(url) as admin:
         second = await serve(DATABASE_URL=url, wait=False)
         standby = Operator(load, port=lambda: second.port)
+        await load.until(lambda: second.chat.trouble() != "connecting to Postgres", "it has looked whose turn it is")
+        assert await standby.trouble() is not None, "two servers write to the same database"
         said = await standby.until_said("another server is writing to this database: parley at 127.0.0.1 (process ")
         (pid,) = re.findall(r"process (\d+)", said)
         found = await admin.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = %s", (int(pid),))

@@ -11,6 +11,7 @@ class Operator:
     """Looks at the server of a load from outside, or at the one at ``port``."""
 
     def __init__(self, load: Load, *, port: Callable[[], int] | None = None) -> None:
+        self._load = load
         self._port = port or (lambda: load.port)
 
     async def trouble(self) -> str | None:
@@ -25,9 +26,15 @@ class Operator:
     async def until_ready(self) -> None:
         await self._until(lambda said: said is None, "/ready is 200")
 
-    async def until_said(self, *words: str) -> str:
-        """Wait until `/ready` is 503 and says all of this."""
-        return str(await self._until(lambda said: said is not None and all(word in said for word in words), str(words)))
+    async def until_said(self, *words: str, seconds: float = PATIENCE) -> str:
+        """Wait until `/ready` is 503 and says all of this. Storage being away is no reason to give a message up."""
+
+        def is_said(said: str | None) -> bool:
+            lost = self._load.refusals.get("not_stored", 0)
+            assert not lost, f"{lost} messages were refused for good, and should have waited for storage"
+            return said is not None and all(word in said for word in words)
+
+        return str(await self._until(is_said, str(words), seconds))
 
     async def metric(self, name: str) -> float:
         """The sum of all samples of this name, whatever their labels."""
@@ -36,12 +43,12 @@ class Operator:
         assert samples, f"no metric parley_{name}"
         return sum(float(line.rpartition(" ")[2]) for line in samples)
 
-    async def _until(self, wanted: Callable[[str | None], bool], what: str) -> str | None:
+    async def _until(self, wanted: Callable[[str | None], bool], what: str, seconds: float = PATIENCE) -> str | None:
         said: str | None = "nothing"
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(seconds):
                 while not wanted(said := await self.trouble()):  # noqa: ASYNC110  # it is another program's condition
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            raise AssertionError(f"{what}: not within {PATIENCE:g} s, /ready says {said}") from None
+            raise AssertionError(f"{what}: not within {seconds:g} s, /ready says {said}") from None
         return said

@@ -18,10 +18,12 @@ from websockets.typing import Subprotocol
 from tests.support import rawws
 from tests.support.counts import Counts, count
 from tests.support.operations import Frame, Log, Operation, Post
-from tests.support.person import PAUSE, Notes, Person
+from tests.support.person import PAUSE, Notes, Person, who_waits
 
 # A deadline for what must come: only a server that hangs meets it.
 PATIENCE = 60.0
+# When nobody talks any more and so many looks (of 10 ms) in a row find that nothing has come to anybody, nothing will.
+SILENCE = 1000
 # Seconds between two operations of one person, and how many of them it leaves unanswered before it waits.
 EVERY = 0.08
 UNANSWERED = 60
@@ -200,7 +202,16 @@ class Load:
     async def finish(self) -> Counts:
         """Stop talking, wait until everything is answered and everybody has everything, and count."""
         self.talking = False
-        await self.until(lambda: all(person.answered for person in self.people), "every operation is answered")
+        heard, quiet = self.notes.heard, 0
+
+        def answered() -> bool:
+            nonlocal heard, quiet
+            quiet = quiet + 1 if heard == self.notes.heard else 0
+            heard = self.notes.heard
+            assert quiet < SILENCE, f"silence: {who_waits(self.people)}"
+            return all(person.answered for person in self.people)
+
+        await self.until(answered, "every operation is answered")
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(person.caught_up() for person in self.people))
         # Coming back to a room may have begun anew meanwhile.
@@ -222,8 +233,7 @@ class Load:
             after = page[-1]["seq"]
 
     def _state(self) -> str:
-        stuck = [person.name for person in self.people if not person.answered]
-        return f"{self.acks} acks, {self.waiting} waiting, {dict(self.refusals)}, unanswered: {stuck[:5]}"
+        return f"{self.acks} acks, {self.waiting} waiting, {dict(self.refusals)}; {who_waits(self.people)}"
 
 
 @asynccontextmanager

@@ -97,10 +97,12 @@ class Notes:
         acks: how many operations were acked so far, acks told twice included.
         refusals: errors by code.
         places: every seq at which anybody ever saw the operation of (room, author, id).
+        heard: how many frames came to anybody.
     """
 
     def __init__(self) -> None:
         self.acks = 0
+        self.heard = 0
         self.refusals: defaultdict[str, int] = defaultdict(int)
         self.places: defaultdict[tuple[str, str, str], set[int]] = defaultdict(set)
 
@@ -132,6 +134,19 @@ class Person:
     def answered(self) -> bool:
         """Nothing waits for an answer, and every copy is complete."""
         return not self.outbox and self._online and all(copy.settled for copy in self.copies.values())
+
+    @property
+    def waits_for(self) -> list[str]:
+        """What has not come, in words; nothing when all is answered."""
+        waits = [] if self._online else ["a welcome"]
+        for room, copy in self.copies.items():
+            if not copy.settled:
+                step = "joined" if not copy.joined else "synced" if copy.loaded else "history"
+                waits.append(f"{step} of {room}")
+        for entry in self.outbox:
+            seen = "never shown" if entry.seq is None else f"shown at {entry.seq}"
+            waits.append(f"the answer to {entry.operation.id} in {entry.operation.room}, {seen}")
+        return waits
 
     def do(self, operation: Operation) -> None:
         """Ask for this."""
@@ -197,6 +212,7 @@ class Person:
 
     def take(self, frame: Frame) -> None:
         """A frame has come."""
+        self._notes.heard += 1
         kind = frame["type"]
         copy = self.copies.get(frame.get("room", ""))
         if kind == "pong":
@@ -298,3 +314,12 @@ class Person:
 
         pause = min(error.get("retry_after") or 0.0, PAUSE[1]) * random.uniform(0.5, 1.0)
         asyncio.get_running_loop().call_later(pause, unless_gone)
+
+
+def who_waits(people: Sequence[Person]) -> str:
+    """For a failing test: those who wait for something, and the first thing that each waits for."""
+    waiting = [(person.name, person.waits_for) for person in people if not person.answered]
+    words = [
+        f"{name} waits for {waits[0]}{f' and {len(waits) - 1} more' * (len(waits) > 1)}" for name, waits in waiting
+    ]
+    return "; ".join(words[:5]) + f"; and {len(words) - 5} more people" * (len(words) > 5) or "nobody waits"
