@@ -176,6 +176,13 @@ class Chat(Context):
         for session in tuple(self.hub.sessions):
             session.close(EPOCH_CHANGED)
 
+    def superseded(self) -> None:
+        """Another server writes to the same storage now: what people said here would never be stored."""
+        log.warning("another server writes to this database now: every client is sent away")
+        self.hub.new_epoch()
+        for session in tuple(self.hub.sessions):
+            session.close(EPOCH_CHANGED)
+
     async def drain(self, deadline: float) -> int:
         """Take nothing new and store what was accepted. Returns how many writes were not stored in time."""
         self.draining = True

@@ -33,6 +33,10 @@ log = logging.getLogger(__name__)
 JOB_BYTES = 512
 # A session that feeds a queue more than half full is not read from until it falls, and at most this many seconds.
 PAUSE_SECONDS = 1.0
+# Longest pause before a write is tried again; it costs little, as without a connection it fails at once.
+RETRY_CAP = 1.0
+# A write that storage has not answered for so long is trouble, though it may still succeed (a locked table).
+STALL_SECONDS = 5.0
 # When to try again, told with `overloaded`.
 RETRY_AFTER = 2.0
 
@@ -89,6 +93,8 @@ class Worker:
         self._idle.set()
         self._paused: set[Session] = set()
         self._resume_timer: asyncio.TimerHandle | None = None
+        self._writing_since: float | None = None  # by the loop's clock
+        self._stall_timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         """Writes that storage has not answered for."""
@@ -157,14 +163,19 @@ class Worker:
     async def _store(self, batch: list[Job]) -> None:
         """Store a batch, however long storage is away. Rows that it refuses are found by halving."""
         self._counters.batch_size.observe(len(batch))
-        backoff = Backoff()
+        backoff = Backoff(cap=RETRY_CAP)
+        loop = asyncio.get_running_loop()
         while True:
             started = time.perf_counter()
+            self._writing_since = loop.time()
+            if self._stall_timer is None:
+                self._stall_timer = loop.call_later(STALL_SECONDS, self._look_for_stall)
             try:
                 outcomes = await self._writer.write([job.write for job in batch])
                 if len(outcomes) != len(batch):
                     raise RuntimeError(f"{len(outcomes)} answers for {len(batch)} writes")
             except BatchRefused as error:
+                self._writing_since = None
                 if len(batch) == 1:
                     log.error("storage refuses a write of room %r: %s", batch[0].room.name, error)
                     self._counters.refused_rows += 1
@@ -175,13 +186,16 @@ class Worker:
                     await self._store(batch[half:])
                     return
             except StorageUnavailable as error:
-                await self._wait(str(error), len(batch), backoff)
+                self._writing_since = None
+                await self._wait(str(error), backoff)
                 continue
             except Exception:
                 # A fault of ours must not lose what was accepted: it stays queued, /ready and the log say so.
                 log.exception("%s: writing failed in an unforeseen way", self.name)
-                await self._wait("a fault in writing to storage, see the log", len(batch), backoff)
+                self._writing_since = None
+                await self._wait("a fault in writing to storage, see the log", backoff)
                 continue
+            self._writing_since = None
             if self.trouble is not None:
                 log.info("%s: storage takes writes again", self.name)
                 self.trouble = None
@@ -189,12 +203,26 @@ class Worker:
             self._fan_in(batch, outcomes)
             return
 
-    async def _wait(self, trouble: str, waiting: int, backoff: Backoff) -> None:
+    async def _wait(self, trouble: str, backoff: Backoff) -> None:
         self._counters.store_retries += 1
-        if self.trouble != trouble:
-            log.warning("%s: %d writes wait for storage: %s", self.name, waiting + len(self._queue), trouble)
-            self.trouble = trouble
+        self._in_trouble(trouble)
         await asyncio.sleep(backoff.next())
+
+    def _in_trouble(self, trouble: str) -> None:
+        if self.trouble != trouble:
+            log.warning("%s: %d writes wait for storage: %s", self.name, self._unsettled, trouble)
+            self.trouble = trouble
+
+    def _look_for_stall(self) -> None:
+        """One timer for all writes of these seconds: most are over in a thousandth of them."""
+        self._stall_timer = None
+        if self._writing_since is not None:
+            loop = asyncio.get_running_loop()
+            left = self._writing_since + STALL_SECONDS - loop.time()
+            if left <= 0:
+                self._in_trouble(f"storage has not answered for {STALL_SECONDS:g} s")
+            else:
+                self._stall_timer = loop.call_later(left, self._look_for_stall)
 
     def _fan_in(self, batch: list[Job], outcomes: list[Outcome]) -> None:
         self._counters.ack_lag.observe(time.perf_counter() - batch[0].since)
@@ -223,6 +251,8 @@ class Worker:
     async def close(self) -> None:
         """Give up what is left: the queue, the writer and its connection."""
         self._resume()
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
         await self._writer.close()
 
 
@@ -256,12 +286,15 @@ class WorkerPool:
 
     async def drain(self, deadline: float) -> int:
         """Wait until everything is stored, at most ``deadline`` seconds. Returns how many messages were not."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         try:
             async with asyncio.timeout(deadline) as self._drain_limit:
                 for worker in self.workers:
                     await worker.drained()
         except TimeoutError:
-            log.error("%d messages were not stored within %.1f s: %s", self._unstored(), deadline, self.trouble())
+            waited = loop.time() - started
+            log.error("%d messages were not stored within %.1f s: %s", self._unstored(), waited, self.trouble())
         finally:
             self._drain_limit = None
         return self._unstored()

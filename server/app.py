@@ -90,6 +90,7 @@ class Server:
             OSError: the address cannot be listened on.
         """
         self._repository.on_takeover = self.chat.taken_over
+        self._repository.on_superseded = self.chat.superseded
         await self._repository.start()
         self.chat.start()
         await self._runner.setup()
@@ -172,7 +173,7 @@ def _chat_options(settings: Settings) -> ChatOptions:
 
 
 async def serve(settings: Settings) -> int:
-    """Run a server until SIGTERM or SIGINT. Returns the process's exit status: 0, or 1 when writes were lost."""
+    """Run a server until SIGTERM, SIGINT or SIGHUP. Returns the exit status: 0, or 1 when writes were lost."""
     server = Server(settings)
     if not settings.jwt_secret:
         log.warning("JWT_SECRET is not set: guests are strangers after a restart")
@@ -187,7 +188,7 @@ async def serve(settings: Settings) -> int:
             server.chat.pool.hurry()
         stop.set()
 
-    for signum in (signal.SIGTERM, signal.SIGINT):
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(signum, on_signal)
     try:
         await server.start()

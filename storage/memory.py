@@ -99,6 +99,7 @@ class MemoryRepository:
         if memory_messages < 1 or memory_rooms < 1:
             raise ValueError("memory_messages and memory_rooms must be at least 1")
         self.on_takeover: Callable[[], None] | None = None  # never called: nobody else can write here
+        self.on_superseded: Callable[[], None] | None = None  # nor this
         self._keep_messages = memory_messages
         self._keep_rooms = memory_rooms
         self._logs: OrderedDict[int, _Log] = OrderedDict()
@@ -115,6 +116,9 @@ class MemoryRepository:
 
     def trouble(self) -> str | None:
         return "the storage is closed" if self._closed else None
+
+    def another_writes(self) -> bool:
+        return False
 
     def writer(self) -> MemoryWriter:
         return MemoryWriter(self)

@@ -105,9 +105,11 @@ class Repository(Protocol):
 
     Attributes:
         on_takeover: called when this server may write again and somebody else wrote in between.
+        on_superseded: called when this server could write, and now another one does.
     """
 
     on_takeover: Callable[[], None] | None
+    on_superseded: Callable[[], None] | None
 
     async def start(self) -> None:
         """Begin to connect, in the background; returns at once even when storage is away."""
@@ -117,6 +119,9 @@ class Repository(Protocol):
 
     def trouble(self) -> str | None:
         """Why this server cannot write now, in words for an operator; None when, as far as is known, it can."""
+
+    def another_writes(self) -> bool:
+        """Another server writes to the same storage, so nothing that is said here would be stored."""
 
     def writer(self) -> Writer:
         """A new writer; the caller closes it. It connects by itself when first used, and again after a failure."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from chat.context import RETRY_AFTER, Context
 from chat.handlers.access import joined_room
 from chat.resume import replay
 from model.commands import Join, Leave
@@ -13,7 +14,6 @@ from model.events import Joined, Left
 from model.text import check_name
 
 if TYPE_CHECKING:
-    from chat.context import Context
     from chat.room import Room
     from chat.session import Session
 
@@ -23,6 +23,8 @@ def join(chat: Context, session: Session, command: Join) -> Awaitable[None] | No
     name = check_name(command.room, "room")
     if name not in session.rooms and len(session.rooms) >= chat.limits.max_rooms:
         raise ParleyError("too_many_rooms")
+    if chat.repository.another_writes():  # also into a room that still waits to be stored here
+        raise ParleyError("unavailable", retry_after=RETRY_AFTER)
     room = chat.hub.rooms.get(name)
     if room is None or command.since is not None:
         return _join_later(chat, session, command, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 from model.commands import AnyCommand, Id
 from model.errors import ParleyError
 from model.events import AnyEvent, Entered, Exited
+from model.limits import ID_CHARS
 from server.frames import text_frame
 
 _encode = msgspec.json.Encoder().encode
@@ -45,7 +47,7 @@ class NativeDialect:
         except msgspec.ValidationError as error:
             raise _refusal(text, str(error)) from error
         except (msgspec.DecodeError, RecursionError) as error:  # nesting too deep is the latter
-            raise ParleyError("bad_json") from error
+            raise (_half_a_pair(text) if "\\u" in text else None) or ParleyError("bad_json") from error
         if command.id is not None and not command.id.isprintable():
             raise ParleyError("bad_field", "id: holds a character that cannot be printed", field="id")
         return command
@@ -67,6 +69,20 @@ def _refusal(text: str, problem: str) -> ParleyError:
     if field == "type" and missing is None and what.startswith("Invalid value"):
         return ParleyError("unknown_type", field="type", id=_id_of(text))
     return ParleyError("bad_field", f"{field}: {what}", field=field, id=_id_of(text))
+
+
+def _half_a_pair(text: str) -> ParleyError | None:
+    """The refusal of an object with a lone surrogate, which JSON can name and UTF-8 cannot hold (RFC 8259, 8.2).
+
+    Browsers write one for half an emoji. Python's decoder takes it, so the author can be told which command it was.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    named = found.get("id") if isinstance(found, dict) else None
+    readable = isinstance(named, str) and named.isprintable() and 0 < len(named) <= ID_CHARS
+    return ParleyError("bad_json", "a \\u escape is half of a pair", id=named if readable else None)
 
 
 def _id_of(text: str) -> str | None:

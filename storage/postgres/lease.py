@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
@@ -35,6 +36,9 @@ from utils.backoff import Backoff
 from utils.ids import new_token
 
 log = logging.getLogger(__name__)
+
+# Sessions of its own that a server knows again; Postgres may take minutes to see that one of them is cut off.
+OWN = 1000
 
 
 class Pace(NamedTuple):
@@ -64,6 +68,18 @@ class Tenure(NamedTuple):
     started: str
 
 
+class Holder(NamedTuple):
+    """A session that holds a lock, as Postgres shows it."""
+
+    pid: int
+    name: str
+    host: str | None
+
+    def __str__(self) -> str:
+        """``parley at 10.0.0.5 (PostgreSQL process 4711)``: the process is one of the database's machine."""
+        return f"{self.name or 'a program'} at {self.host or 'this host'} (PostgreSQL process {self.pid})"
+
+
 class Lease:
     """Keeps trying to hold the lease for as long as :meth:`run` runs, and applies migrations when it has it.
 
@@ -75,6 +91,7 @@ class Lease:
         on_connected: called after a connection that had failed is back.
         on_takeover: called when another server held the lease between this one's last look at the database and now,
             before the first write is admitted.
+        on_superseded: called when this server held the lease, and finds that another one does now.
         migrations: what the schema must be; the files of this package by default.
     """
 
@@ -85,6 +102,7 @@ class Lease:
         on_lost: Callable[[], None],
         on_connected: Callable[[], Awaitable[None]],
         on_takeover: Callable[[], None],
+        on_superseded: Callable[[], None],
         pace: Pace | None = None,
         migrations: Callable[[], list[Migration]] = load_migrations,
     ) -> None:
@@ -92,6 +110,7 @@ class Lease:
         self._on_lost = on_lost
         self._on_connected = on_connected
         self._on_takeover = on_takeover
+        self._on_superseded = on_superseded
         self._pace = pace or Pace()
         self._migrations = migrations
         self._holder = new_token("s_")
@@ -99,6 +118,8 @@ class Lease:
         self._incumbent = False  # held it last, as far as is known
         self._waited = False  # saw another server in its place
         self._signed = False  # held it at least once
+        self._standby = False  # another server holds it
+        self._own: deque[int] = deque(maxlen=OWN)
         self._missed = False  # another server held it in between, and nobody was told yet
         self._trouble: str | None = "connecting to Postgres"
         self._look = asyncio.Event()
@@ -113,6 +134,11 @@ class Lease:
         """Why the lease is not held, in words for an operator; None while it is."""
         return self._trouble
 
+    @property
+    def standby(self) -> bool:
+        """Another server holds the lease, as far as is known."""
+        return self._standby
+
     def look_now(self) -> None:
         """Look at once whether the lease is still held: something failed that may have the same cause."""
         self._look.set()
@@ -124,6 +150,7 @@ class Lease:
             StorageUnavailable: the lease was lost.
             psycopg.Error: as it comes.
         """
+        self._own.append(connection.info.backend_pid)
         # In this order: see the top of this file.
         fenced = await value(connection, sql.TRY_LOCK_SHARED, key=sql.FENCE_LOCK)
         if fenced:
@@ -142,6 +169,7 @@ class Lease:
         while True:
             try:
                 connection = await self._connect()
+                self._own.append(connection.info.backend_pid)
                 try:
                     if failed:
                         await self._on_connected()
@@ -177,7 +205,7 @@ class Lease:
             self._on_takeover()
         pause.reset()
         self._incumbent = True
-        self._waited = False
+        self._waited = self._standby = False
         self._tenure = tenure
         self._set_trouble(None)
         while True:
@@ -196,18 +224,28 @@ class Lease:
             (sql.FENCE_LOCK, "a connection that was writing to this database has not ended yet"),
         ):
             while not await self._ask(connection, value(connection, sql.TRY_LOCK, key=key)):
-                who = await self._ask(connection, self._others(connection, key))
-                if who:
-                    self._waited = True
-                    self._incumbent = self._incumbent and key == sql.FENCE_LOCK
-                    self._set_trouble(f"{words}: {who}")
+                holders = await self._ask(connection, self._holders(connection, key))
+                if any(holder.pid not in self._own for holder in holders):
+                    self._see_another(key)
+                elif holders:  # a session that was cut off, and that Postgres has not noticed yet
+                    words = "an earlier connection of this server has not ended yet"
+                if holders:
+                    self._set_trouble(f"{words}: {', '.join(map(str, holders))}")
                 await asyncio.sleep(self._pace.poll / 10 if self._incumbent else self._pace.poll)
         await self._ask(connection, value(connection, sql.UNLOCK, key=sql.FENCE_LOCK))
 
-    async def _others(self, connection: Connection, key: int) -> str:
-        """Who holds the lock, as Postgres shows them: ``parley at 10.0.0.5 (process 4711)``."""
+    def _see_another(self, key: int) -> None:
+        self._waited = True
+        if key == sql.WRITER_LOCK:
+            self._incumbent = False
+            if self._signed and not self._standby:
+                self._on_superseded()
+            self._standby = True
+
+    async def _holders(self, connection: Connection, key: int) -> list[Holder]:
+        """Who holds the lock, but for this very session."""
         rows = await (await connection.execute(sql.HOLDERS, {"number": key & 0xFFFFFFFF})).fetchall()
-        return ", ".join(f"{name or 'a program'} at {host or 'this host'} (process {pid})" for pid, name, host in rows)
+        return [Holder(*row) for row in rows]
 
     async def _sign(self, connection: Connection) -> Tenure:
         """Write down who writes from now on, and tell whether that was another one before."""

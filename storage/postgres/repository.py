@@ -60,6 +60,7 @@ class PostgresRepository:
         pace: Pace | None = None,
     ) -> None:
         self.on_takeover: Callable[[], None] | None = None
+        self.on_superseded: Callable[[], None] | None = None
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
         self._write_seconds = write_seconds
@@ -84,6 +85,7 @@ class PostgresRepository:
             on_lost=self._drop_writers,
             on_connected=self._pool.drain,  # those connections failed too; finding that out one by one takes seconds
             on_takeover=self._taken_over,
+            on_superseded=self._superseded,
             pace=pace,
         )
         self._writers: set[PostgresWriter] = set()
@@ -125,6 +127,10 @@ class PostgresRepository:
         if self._closed:
             return "the storage is closed"
         return self._lease.trouble or next(iter(self._write_troubles.values()), None)
+
+    def another_writes(self) -> bool:
+        """See `storage.repository.Repository.another_writes`."""
+        return self._lease.standby
 
     # --- writes: see storage.postgres.writer.Owner -----------------------------------------------------------------
 
@@ -171,6 +177,10 @@ class PostgresRepository:
     def _taken_over(self) -> None:
         if self.on_takeover is not None:
             self.on_takeover()
+
+    def _superseded(self) -> None:
+        if self.on_superseded is not None:
+            self.on_superseded()
 
     # --- reads -----------------------------------------------------------------------------------------------------
 

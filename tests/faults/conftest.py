@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from functools import partial
 
 import pytest
 
@@ -15,7 +14,6 @@ from tests.contract.records import PACE, until
 from tests.support.counts import Counts
 from tests.support.load import Load
 from tests.support.postgres import PostgresCluster
-from utils.backoff import Backoff
 from utils.clock import Clock
 
 Serve = Callable[..., Awaitable[Server]]
@@ -71,7 +69,7 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
     They try again sooner than they do by default, so that a case takes seconds.
     """
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("chat.workers.Backoff", partial(Backoff, 0.05, 0.3))
+    monkeypatch.setattr("chat.workers.RETRY_CAP", 0.3)
     servers: list[Server] = []
 
     async def start(*, clock: Clock | None = None, pace: Pace = QUICK, wait: bool = True, **environment: str) -> Server:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from storage.postgres.repository import PostgresRepository
+from tests.contract.records import until
 from tests.faults.conftest import SECRET, Serve, Settle
 from tests.faults.database import administrator
 from tests.faults.watching import Operator
+from tests.support.client import Client
 from tests.support.load import talking
 from tests.support.postgres import PostgresCluster
 from tests.support.process import poll_until
@@ -122,7 +125,9 @@ async def test_a_second_server_on_the_same_database(
         standby = Operator(load, port=lambda: second.port)
         await load.until(lambda: second.chat.trouble() != "connecting to Postgres", "it has looked whose turn it is")
         assert await standby.trouble() is not None, "two servers write to the same database"
-        said = await standby.until_said("another server is writing to this database: parley at 127.0.0.1 (process ")
+        said = await standby.until_said(
+            "another server is writing to this database: parley at 127.0.0.1 (PostgreSQL process "
+        )
         (pid,) = re.findall(r"process (\d+)", said)
         found = await admin.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = %s", (int(pid),))
         assert await found.fetchone() is not None
@@ -137,3 +142,37 @@ async def test_a_second_server_on_the_same_database(
         await load.more()
         await settle(load)
     assert "cannot write: another server is writing to this database" in caplog.text
+
+
+async def test_a_server_that_lost_the_database_to_another_one(
+    serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It sends everybody away and lets nobody in: two halves of a room would talk past each other."""
+    first = await serve(DATABASE_URL=url)
+    async with talking(first.port) as load:
+        second = await serve(DATABASE_URL=url, wait=False)
+        repository = first._repository
+        assert isinstance(repository, PostgresRepository)
+        async with Client(f"ws://127.0.0.1:{first.port}") as newcomer, administrator(url) as admin:
+            # As when its machine had hung until Postgres gave it up: it comes to itself, and the other one writes.
+            lease = repository._lease
+            lease._incumbent, lease._waited, lease._pace = False, True, lease._pace._replace(grace=1.0)
+            load.port = second.port
+            assert repository.tenure is not None
+            await admin.execute("SELECT pg_terminate_backend(%s)", (repository.tenure.pid,))
+            assert await newcomer.closed() == (4002, "epoch_changed")
+        await load.until(lambda: all(4002 in person.closes for person in load.people), "everybody is sent away")
+        async with Client(f"ws://127.0.0.1:{first.port}") as newcomer:
+            await newcomer.send("join", id="1", room=load.rooms[0])
+            assert (await newcomer.expect("error", id="1"))["code"] == "unavailable"
+        await Operator(load).until_ready()
+        await load.more()
+        assert await Operator(load, port=lambda: first.port).trouble() is not None
+        await settle(load)
+        # What it still holds was sent again to the other one: when its turn comes it finds that.
+        held = {room: sorted((await load.read(room)).states) for room in load.rooms}
+        assert await second.stop() == 0
+        await until(lambda: first.chat.trouble() is None and not len(first.chat.pool))
+        load.port = first.port
+        assert {room: sorted((await load.read(room)).states) for room in load.rooms} == held
+    assert "another server writes to this database now: every client is sent away" in caplog.text

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import psycopg
@@ -63,7 +65,7 @@ async def test_a_second_server_waits_and_says_for_whom(server: Servers, database
     second = await server(f"{database_url}?application_name=chat-2")
     await until(lambda: "another server" in str(second.trouble()))
     assert first.tenure is not None
-    assert f"parley at 127.0.0.1 (process {first.tenure.pid})" in str(second.trouble())
+    assert f"parley at 127.0.0.1 (PostgreSQL process {first.tenure.pid})" in str(second.trouble())
     with pytest.raises(StorageUnavailable, match="another server is writing to this database"):
         await second.writer().write(inserts(where))
     # It may read, and take over when the first one is done: then what it has read is old.
@@ -143,7 +145,9 @@ async def test_whoever_comes_back_is_told_that_another_wrote(server: Servers, da
     repository = await server()
     await ready(repository)
     taken_over: list[bool] = []
+    superseded: list[bool] = []
     repository.on_takeover = lambda: taken_over.append(repository.tenure is None)
+    repository.on_superseded = lambda: superseded.append(repository.tenure is None)
     where = room()
     writer = await filled(repository, where)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
@@ -154,11 +158,14 @@ async def test_whoever_comes_back_is_told_that_another_wrote(server: Servers, da
         await until(lambda: "another server is writing" in str(repository.trouble()))
         with pytest.raises(StorageUnavailable, match="another server is writing"):
             await writer.write(inserts_more(where, message(where, 1)))
+        assert repository.another_writes()
         if signs:
             await other.execute(sql.SIGN_LEASE, {"holder": "another"})
     await stores(writer, repository, where, 1)
     # Before the first write of the new tenure, or not at all when nobody had the right to write.
     assert taken_over == ([True] if signs else [])
+    assert superseded == [True], "told once, however often it looked"
+    assert not repository.another_writes()
 
 
 async def in_queue(url: str) -> None:
@@ -238,6 +245,26 @@ async def test_a_restart_of_postgres_does_not_hand_the_database_over(
 
 
 @pytest.mark.slow
+async def test_a_server_knows_its_own_sessions_again(server: Servers, cluster: PostgresCluster) -> None:
+    """A session that hangs keeps the lock: that is no other server, and nobody is sent away for it."""
+    url = await asyncio.to_thread(cluster.create_database)
+    repository = await server(url, pace=PACE._replace(answer=0.3))
+    await ready(repository)
+    superseded: list[bool] = []
+    repository.on_superseded = lambda: superseded.append(True)
+    tenure = repository.tenure
+    assert tenure is not None
+    os.kill(tenure.pid, signal.SIGSTOP)
+    try:
+        await until(lambda: "an earlier connection of this server has not ended yet" in str(repository.trouble()))
+        assert f"parley at 127.0.0.1 (PostgreSQL process {tenure.pid})" in str(repository.trouble())
+        assert not repository.another_writes()
+    finally:
+        os.kill(tenure.pid, signal.SIGCONT)
+    await ready(repository)
+    assert not superseded
+
+
 async def test_postgres_away_at_the_start(server: Servers, cluster: PostgresCluster) -> None:
     url = await asyncio.to_thread(cluster.create_database)
     await asyncio.to_thread(cluster.stop)

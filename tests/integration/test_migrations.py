@@ -237,6 +237,7 @@ async def test_a_standby_does_not_change_the_schema(database_url: str, connectio
         on_lost=lambda: None,
         on_connected=nothing,
         on_takeover=lambda: None,
+        on_superseded=lambda: None,
         pace=PACE,
         migrations=lambda: newer,
     )

@@ -67,6 +67,7 @@ class FaultyRepository:
     def __init__(self, *, memory_messages: int = 10_000) -> None:
         self.inner: Repository = open_repository(None, memory_messages=memory_messages)
         self.on_takeover: Callable[[], None] | None = None
+        self.on_superseded: Callable[[], None] | None = None
         self.away: str | None = None
         self.standby: str | None = None
         self.refused: Callable[[Write], bool] | None = None
@@ -103,6 +104,9 @@ class FaultyRepository:
 
     def trouble(self) -> str | None:
         return self.standby or self.inner.trouble()
+
+    def another_writes(self) -> bool:
+        return self.standby is not None
 
     def writer(self) -> Writer:
         return FaultyWriter(self, self.inner.writer())

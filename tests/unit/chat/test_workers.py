@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from chat.chat import Chat
-from chat.workers import PAUSE_SECONDS, PoolLimits
+from chat.workers import PAUSE_SECONDS, STALL_SECONDS, PoolLimits
 from storage import InsertMessage, InsertRoom, Write
 from tests.support.chatting import FaultyRepository, Person, chatting
 from tests.support.virtual import passes
@@ -70,6 +70,30 @@ async def test_rooms_spread_over_workers_which_do_not_wait_for_each_other(reposi
         repository.go("write")
         await passes()
         assert len(ann.acked()) == 40
+
+
+async def test_a_write_without_an_answer_is_told_as_trouble(
+    chat: Chat, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A locked table, say: storage is there, and nothing is stored."""
+    repository.hold("write")
+    ann = Person(chat, "ann", "general")
+    await passes()
+    ann.say("hi", "1")
+    await passes(STALL_SECONDS - 0.1)
+    assert chat.trouble() is None
+    await passes(0.2)
+    assert chat.trouble() == "storage has not answered for 5 s"
+    assert "2 writes wait for storage: storage has not answered for 5 s" in caplog.text
+    repository.go("write")
+    await passes()
+    assert chat.trouble() is None
+    assert "1" in ann.acked()
+    # Writes one after the other are no stall, however long they go on.
+    for number in range(20):
+        ann.say("hi", f"more {number}")
+        await passes(1.0)
+        assert chat.trouble() is None
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------
@@ -236,7 +260,7 @@ async def test_storage_away_keeps_the_batch_and_says_why(
     assert chat.trouble() == "the disk is full"
     tries = repository.calls["write"]
     await passes(3600)
-    assert 3600 / 5 <= repository.calls["write"] - tries <= 3600 / 2.5 + 10  # backs off, up to a cap of 5 s
+    assert 3600 / 5 <= repository.calls["write"] - tries <= 3600 / (RETRY_CAP / 2) + 10  # backs off, up to a cap of 5 s
     assert not ann.of("ack", "error", "retracted")
     repository.away = None
     await passes(6)

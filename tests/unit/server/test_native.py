@@ -132,6 +132,17 @@ def test_what_is_no_json_object_is_bad_json(text: str) -> None:
     assert refusal(text).code == "bad_json"
 
 
+@pytest.mark.parametrize("escape", ["\\ud800", "\\uD83D", "x\\udc00x"])
+def test_half_an_emoji_is_refused_with_the_command_s_id(escape: str) -> None:
+    """Its author waits for an answer, and would send it again for ever."""
+    error = refusal(spell("message", {"id": '"7"', "room": '"r"', "content": f'"{escape}"'}))
+    assert (error.code, error.id) == ("bad_json", "7")
+    assert "half of a pair" in error.message
+    for unreadable in ('"\\ud800"', "7", '""', '"' + "x" * 65 + '"', "[1]"):
+        assert refusal(spell("message", {"id": unreadable, "content": f'"{escape}"'})).id is None
+    assert refusal(f'["{escape}"]').id is None
+
+
 @pytest.mark.parametrize("kind", ["", "Ping", "ping ", "welcome", "error", "`ping`", "$.type", "x` - at `$.room`"])
 def test_another_type_is_unknown(kind: str) -> None:
     error = refusal(spell(kind, {"id": '"7"'}))
