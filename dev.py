@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The two commands of Parley, for a machine that has nothing but Python 3.11 or later.
+"""The commands of Parley, for a machine that has nothing but Python 3.11 or later.
 
 Usage: python3 dev.py COMMAND
 
   run [ARGUMENTS]    start the server, installing what it needs first; the arguments are those of main.py
   test [ARGUMENTS]   run the tests, with a real PostgreSQL and a real Chromium; the arguments are those of pytest
+  bench [OPTIONS]    measure Parley on this machine, beside the obvious ways to write such a server; --help tells more
   setup              install everything that run and test need, and start nothing
 
 All of it goes into the folder .venv beside this file. As root, missing system packages (python3-venv, Chromium) are
@@ -39,7 +40,8 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "parley-stamp.json"
 
 # What `pip install -e` is asked for, per purpose. Who only runs the server does not wait for the test packages.
-EXTRAS = {"run": "speed", "test": "speed,test"}
+# Each purpose has all that those before it have.
+EXTRAS = {"run": "speed", "test": "speed,test", "bench": "speed,test,bench"}
 
 
 class SetupError(Exception):
@@ -67,10 +69,14 @@ def fingerprint() -> str:
 
 
 def installed_for(purpose: str) -> bool:
-    """Return whether .venv is complete and current for `purpose` ("run" or "test"). What serves test serves run."""
+    """Return whether .venv is complete and current for `purpose`. What serves test serves run."""
     noted = read_stamp()
-    enough = {"run", "test"} if purpose == "run" else {"test"}
-    return noted.get("purpose") in enough and noted.get("fingerprint") == fingerprint()
+    return rank(noted.get("purpose")) >= rank(purpose) and noted.get("fingerprint") == fingerprint()
+
+
+def rank(purpose: str | None) -> int:
+    """Return how much a purpose has installed: its place in EXTRAS, -1 for none of them."""
+    return list(EXTRAS).index(purpose) if purpose in EXTRAS else -1
 
 
 def read_stamp() -> dict[str, str]:
@@ -96,7 +102,7 @@ def ensure(purpose: str) -> None:
         if STAMP.exists():
             STAMP.unlink()
         # Extras that came with tests stay wanted when only `run` finds pyproject.toml changed.
-        wanted = "test" if "test" in (purpose, noted.get("purpose")) else "run"
+        wanted = max(purpose, noted.get("purpose") or purpose, key=rank)
         if noted.get("python") != python_identity() or not PYTHON.exists():
             make_venv()
         install(wanted)
@@ -126,7 +132,7 @@ def locked() -> Iterator[None]:
 
 def install(purpose: str) -> None:
     """Install Parley and the packages for `purpose` into .venv, at the versions of constraints.txt."""
-    say("installing Python packages" + (" (with those for the tests)" if purpose == "test" else ""))
+    say("installing Python packages" + ("" if purpose == "run" else f" (with those for {purpose})"))
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     pip += ["--constraint", "constraints.txt", "--only-binary", "uvloop"]
     try:
@@ -272,6 +278,13 @@ def command_test(arguments: list[str]) -> None:
     become([str(PYTHON), "-m", "pytest", *arguments])
 
 
+def command_bench(arguments: list[str]) -> None:
+    """Become tests.load, in the repository's folder."""
+    ensure("bench")
+    os.chdir(ROOT)
+    become([str(PYTHON), "-m", "tests.load", *arguments])
+
+
 def ensure_chromium() -> None:
     """Find or install the browser of the browser tests. Raises SetupError with what is missing."""
     with locked():
@@ -290,7 +303,7 @@ def become(command: list[str]) -> None:
     os.execv(command[0], command)  # noqa: S606 - the purpose; fixed program, the user's own arguments
 
 
-COMMANDS = {"setup": command_setup, "run": command_run, "test": command_test}
+COMMANDS = {"setup": command_setup, "run": command_run, "test": command_test, "bench": command_bench}
 
 
 def main(arguments: list[str]) -> int:

@@ -1,0 +1,85 @@
+"""`dev.py bench` from end to end, for a second: nothing is lost, and the table says so. No word about speed."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.load.building import BuildError, build
+from tests.load.figures import FAULTS
+from tests.load.place import choose_cores
+from tests.load.record import Record, read_record
+from tests.load.running import Generator, run_once
+from tests.load.subjects import Subject, baselines, parley
+from tests.load.workloads import Workload
+from tests.support.process import ROOT
+
+TINY = Workload("tiny", "tiny", "--clients 12 --rooms 2 --publishers 2 --window 2 --warmup 0 --seconds 0.2 --drain 5")
+
+
+def run_bench(folder: Path, generator: str) -> tuple[str, Record]:
+    """Measure Parley for a second with one generator; return what was printed, and the record."""
+    file = folder / "record.json"
+    command = [sys.executable, "-m", "tests.load", "smoke", "-n", "1", "--no-repeats", "--no-baselines"]
+    done = subprocess.run(
+        [*command, "--generator", generator, "--json", str(file)],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[1/1] smoke" in done.stderr
+    return done.stdout, read_record(file)
+
+
+def holds(record: Record) -> None:
+    (run,) = record.series[0].runs
+    assert run.result.received == run.result.expected > 0
+    assert {name: getattr(run.result, name) for name in FAULTS} == dict.fromkeys(FAULTS, 0)
+
+
+def test_with_the_c_generator(tmp_path: Path) -> None:
+    try:
+        build("wsload")
+    except BuildError as error:
+        pytest.skip(str(error))
+    printed, record = run_bench(tmp_path, "c")
+    holds(record)
+    assert "| smoke: a second of everything | Parley |" in printed
+    assert record.generator == "wsload (C)"
+
+
+def test_with_the_python_generator(tmp_path: Path) -> None:
+    printed, record = run_bench(tmp_path, "python")
+    holds(record)
+    assert "| smoke: a second of everything | Parley |" in printed
+
+
+@pytest.mark.parametrize("subject", baselines(), ids=lambda one: one.key)
+def test_the_baselines_deliver_everything(subject: Subject) -> None:
+    run = run_once(subject, TINY, Generator(None, choose_cores()), acks=False)
+    assert run.result.received == run.result.expected > 0
+    assert (run.result.lost, run.result.disconnects, run.result.protocol_errors) == (0, 0, 0)
+
+
+def test_acks_are_timed_and_all_of_them_come() -> None:
+    """Two processes share each room here, so that a message is acknowledged by members of both."""
+
+    class TwoProcesses(Generator):
+        @property
+        def _processes(self) -> int:
+            return 2
+
+    one_room = Workload("tiny", "tiny", TINY.options.replace("--rooms 2", "--rooms 1"))
+    run = run_once(parley(), one_room, TwoProcesses(None, choose_cores()), acks=True)
+    assert run.result.received == run.result.expected > 0
+    assert (run.result.unacked, run.result.order_violations, run.result.divergent_rooms) == (0, 0, 0)
+    assert run.result.ack_us is not None
+    assert run.result.ack_us.p50 > 0
+
+
+def test_without_a_compiler_the_build_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(BuildError, match="no C compiler"):
+        build("wsload")

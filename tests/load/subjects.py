@@ -1,0 +1,104 @@
+"""Who is measured: Parley, the two baselines, and whatever command somebody names."""
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.process import ROOT
+
+HERE = Path(__file__).resolve().parent
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class Talk:
+    """How the generator talks to a server, in its templates (the head of wsload.c)."""
+
+    url: str
+    pub: str
+    header: str = ""
+    join: str = ""
+    wait: str = ""
+    acks: str = ""
+
+    def options(self, port: int, *, idle: bool, acks: bool) -> list[str]:
+        """Return the generator's options for a server on `port` of 127.0.0.1."""
+        words = ["--url", f"ws://127.0.0.1:{port}{self.url}"]
+        if self.header:
+            words += ["--header", self.header]
+        if self.join:
+            words += ["--join", self.join, "--wait-join", self.wait]
+        if idle:
+            return words
+        if acks and self.acks:
+            words += ["--acks", self.acks]
+        return [*words, "--pub", self.pub, "--size", "80", "--ack", "all"]
+
+
+NATIVE = Talk(
+    url="/chat?u={user}",
+    header="Sec-WebSocket-Protocol: parley.v1",
+    join='{"type":"join","room":"{room}"}',
+    wait='"joined"',
+    pub='{"type":"message","room":"{room}","id":"{n}","content":"{payload}"}',
+    acks='"type":"ack"',
+)
+RAW = Talk(url="/chat?r={room}&u={user}", pub="{payload}")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One server: `command` holds `{port}`; `env` is all that it sees of the environment, with PORT."""
+
+    key: str
+    title: str
+    command: tuple[str, ...]
+    talk: Talk = RAW
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_parley(self) -> bool:
+        """Whether it stores messages, and says so in acks and at /ready."""
+        return self.talk is NATIVE
+
+
+def environment() -> dict[str, str]:
+    """Return what every server gets: none of the settings of the person who measures."""
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
+
+
+# A load test is a flood by intent.
+_PARLEY_SETTINGS = {"HOST": "127.0.0.1", "RATE_LIMIT_MESSAGES": "0", "LOG_LEVEL": "warning"}
+
+
+def parley() -> Subject:
+    """This checkout, with its default settings but for the rate limit."""
+    command = (sys.executable, str(ROOT / "main.py"), "--port", "{port}")
+    return Subject("parley", "Parley", command, NATIVE, {**environment(), **_PARLEY_SETTINGS})
+
+
+def against(command: str) -> Subject:
+    """Another server of Parley's kind, by its command. It runs in an empty folder, so names of files become whole."""
+    words = [str(Path(word).absolute()) if Path(word).is_file() else word for word in shlex.split(command)]
+    return Subject("against", "the other", tuple(words), NATIVE, {**environment(), **_PARLEY_SETTINGS})
+
+
+def baselines() -> list[Subject]:
+    """The obvious ways to write such a server."""
+    return [
+        Subject(
+            f"baseline_{library}",
+            title,
+            (sys.executable, str(HERE / f"baseline_{library}.py"), "{port}"),
+            env=environment(),
+        )
+        for library, title in (("aiohttp", "aiohttp, send_str"), ("websockets", "websockets, broadcast"))
+    ]
+
+
+def limit(program: Path) -> Subject:
+    """The least work there can be: C, one send for each delivery."""
+    return Subject("limit", "C, one send each", (str(program), "{port}", "0"), env=environment())
