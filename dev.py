@@ -40,8 +40,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "parley-stamp.json"
 
 # What `pip install -e` is asked for, per purpose. Who only runs the server does not wait for the test packages.
-# Each purpose has all that those before it have.
-EXTRAS = {"run": "speed", "test": "speed,test", "bench": "speed,test,bench"}
+EXTRAS = {"run": "speed", "test": "speed,test"}
 
 
 class SetupError(Exception):
@@ -69,14 +68,10 @@ def fingerprint() -> str:
 
 
 def installed_for(purpose: str) -> bool:
-    """Return whether .venv is complete and current for `purpose`. What serves test serves run."""
+    """Return whether .venv is complete and current for `purpose` ("run" or "test"). What serves test serves run."""
     noted = read_stamp()
-    return rank(noted.get("purpose")) >= rank(purpose) and noted.get("fingerprint") == fingerprint()
-
-
-def rank(purpose: str | None) -> int:
-    """Return how much a purpose has installed: its place in EXTRAS, -1 for none of them."""
-    return list(EXTRAS).index(purpose) if purpose in EXTRAS else -1
+    enough = {"run", "test"} if purpose == "run" else {"test"}
+    return noted.get("purpose") in enough and noted.get("fingerprint") == fingerprint()
 
 
 def read_stamp() -> dict[str, str]:
@@ -102,7 +97,7 @@ def ensure(purpose: str) -> None:
         if STAMP.exists():
             STAMP.unlink()
         # Extras that came with tests stay wanted when only `run` finds pyproject.toml changed.
-        wanted = max(purpose, noted.get("purpose") or purpose, key=rank)
+        wanted = "test" if "test" in (purpose, noted.get("purpose")) else "run"
         if noted.get("python") != python_identity() or not PYTHON.exists():
             make_venv()
         install(wanted)
@@ -132,7 +127,7 @@ def locked() -> Iterator[None]:
 
 def install(purpose: str) -> None:
     """Install Parley and the packages for `purpose` into .venv, at the versions of constraints.txt."""
-    say("installing Python packages" + ("" if purpose == "run" else f" (with those for {purpose})"))
+    say("installing Python packages" + (" (with those for the tests)" if purpose == "test" else ""))
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     pip += ["--constraint", "constraints.txt", "--only-binary", "uvloop"]
     try:
@@ -280,7 +275,7 @@ def command_test(arguments: list[str]) -> None:
 
 def command_bench(arguments: list[str]) -> None:
     """Become tests.load, in the repository's folder."""
-    ensure("bench")
+    ensure("test")
     os.chdir(ROOT)
     become([str(PYTHON), "-m", "tests.load", *arguments])
 

@@ -1,4 +1,4 @@
-"""Pictures of records: an SVG for each curve, and one of the ratios, beside the JSON. Needs the extra `bench`.
+"""Pictures of records: an SVG for each curve, and one of the ratios, beside the JSON.
 
 They stand on a white card, so that they read the same on a light and on a dark page.
 """
@@ -9,6 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tests.load.figures import CURVE_FIGURES, curve_points, is_idle, ratio
 from tests.load.record import Record
@@ -80,7 +84,7 @@ def plain(value: float) -> str:
 
 
 def draw(record: Record, folder: Path) -> list[Path]:
-    """Write the pictures of a record into `folder`; return their paths. Raises ImportError without matplotlib.
+    """Write the pictures of a record into `folder`; return their paths.
 
     Those of a record with PostgreSQL are named for it, but for the curve that there is only there.
     """
@@ -102,13 +106,10 @@ def draw(record: Record, folder: Path) -> list[Path]:
 
 
 def _chart(title: str, height: float) -> tuple[Any, Any]:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     # Text as shapes: the same widths whatever fonts a reader has. The salt: the same picture from the same figures.
     mpl.rcParams.update({"svg.fonttype": "path", "svg.hashsalt": "parley", "font.size": 10})
-    figure = Figure(figsize=(7.6, height), facecolor="white", layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.14, h_pad=0.12)  # inches, to the card's edge
+    margins = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.12)  # inches, to the card's edge
+    figure = Figure(figsize=(7.6, height), facecolor="white", layout=margins)
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontweight="bold", color=INK, pad=12)
     for side in ("top", "right"):

@@ -101,16 +101,7 @@ def test_the_fingerprint_follows_the_folder_and_the_python(project: Path, monkey
 
 @pytest.mark.parametrize(
     ("installed", "wanted", "enough"),
-    [
-        ("run", "run", True),
-        ("test", "run", True),
-        ("test", "test", True),
-        ("run", "test", False),
-        ("bench", "run", True),
-        ("bench", "test", True),
-        ("test", "bench", False),
-        ("fly", "run", False),
-    ],
+    [("run", "run", True), ("test", "run", True), ("test", "test", True), ("run", "test", False)],
 )
 @pytest.mark.usefixtures("project")
 def test_what_serves_test_serves_run(installed: str, wanted: str, enough: bool) -> None:
@@ -166,14 +157,6 @@ def test_a_changed_pyproject_installs_again_in_place_with_the_tests_if_they_were
     (project / "pyproject.toml").write_text("[project]\nname = 'y'\n")
     dev.ensure("run")
     assert steps == ["venv", "install test", "install test"]
-
-
-def test_bench_adds_to_what_the_tests_installed_and_tests_keep_it(steps: list[str], project: Path) -> None:
-    dev.ensure("test")
-    dev.ensure("bench")
-    (project / "constraints.txt").write_text("a==2\n")
-    dev.ensure("test")
-    assert steps == ["venv", "install test", "install bench", "install bench"]
 
 
 def test_an_interrupted_installation_is_made_anew(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,9 +336,7 @@ def test_everything_we_need_is_pinned_through_and_through() -> None:
     """Also what our packages need in turn, as their own metadata says."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    waiting = [
-        Requirement(line) for line in [*project["dependencies"], *extras["speed"], *extras["test"], *extras["bench"]]
-    ]
+    waiting = [Requirement(line) for line in [*project["dependencies"], *extras["speed"], *extras["test"]]]
     seen: set[str] = set()
     while waiting:
         one = waiting.pop()

@@ -60,7 +60,6 @@ def test_ticks_are_plain_numbers(value: float, text: str) -> None:
 
 
 def test_the_pictures_are_svg_on_a_white_card_and_the_same_every_time(measured: Record, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="an optional extra: python3 dev.py bench installs it")
     drawn = draw(measured, tmp_path)
     assert [path.name for path in drawn] == ["members.svg", "acks.svg", "ratios.svg"]
     first = {path: path.read_bytes() for path in drawn}
@@ -71,7 +70,6 @@ def test_the_pictures_are_svg_on_a_white_card_and_the_same_every_time(measured: 
 
 
 def test_pictures_with_postgres_are_named_for_it(measured: Record, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="an optional extra: python3 dev.py bench installs it")
     measured.storage = "PostgreSQL 18"
     names = [path.name for path in draw(measured, tmp_path)]
     assert names == ["members-postgres.svg", "acks.svg", "ratios-postgres.svg"]
