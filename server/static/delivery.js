@@ -12,6 +12,8 @@ import { newId, sentence } from "./protocol.js";
 
 /** So often the server may say "later" before a person is asked. */
 export const MAX_ATTEMPTS = 10;
+/** A message that everybody sees and that is not stored for so long is worth a word, in milliseconds. */
+export const LATE = 3000;
 
 /**
  * Gets the outbox delivered: in order within a room, again after "later", with the same id until the server has said
@@ -54,7 +56,15 @@ export class Delivery {
     const entry = message.id === undefined ? undefined : this.outbox.get(message.id);
     if (!entry || entry.author.id !== message.sender_id || entry.room !== message.room) return false;
     entry.seq = message.seq;
+    entry.shownAt = Date.now();
+    setTimeout(() => this.late && this.onChange(), LATE + 100);
     return true;
+  }
+
+  /** Whether something written here is shown to everybody and has waited too long to be stored. */
+  get late() {
+    const before = Date.now() - LATE;
+    return this.outbox.entries.some(({ state, seq, shownAt = Infinity }) => state === "sent" && seq !== null && shownAt < before);
   }
 
   /**

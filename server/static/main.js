@@ -113,7 +113,9 @@ function render() {
   if (!chatting) return setText(title, "Parley");
   lastRoom = room.name;
   setText(byId("room-title"), room.name);
-  status.render(transport.state, session.identity.known, session.outbox.entries.length, room.trouble);
+  const late = session.delivery.late ? "The server cannot store messages right now. What you wrote is kept, and stored when it can." : "";
+  const trouble = room.trouble || late;
+  status.render(transport.state, session.identity.known, session.outbox.entries.length, trouble);
   sidebar.render(session.rooms, room, session.identity.me, session.identity.name);
   composer.render(room.name, store.get("drafts")?.[room.name] ?? "", session.limits.max_content_chars);
   log.render(room, timeline(room, session.outbox.of(room.name), (id) => session.identity.isMine(id)));

@@ -4,9 +4,10 @@
  *
  * @typedef {import("./protocol.js").User} User
  * @typedef {{id: string, room: string, content: string, author: User, at: number, tried: boolean,
- *   state: "queued"|"sent"|"failed", seq: number|null, reason: string, attempts: number, retryAt: number}} Entry
+ *   state: "queued"|"sent"|"failed", seq: number|null, reason: string, attempts: number, retryAt: number,
+ *   shownAt?: number}} Entry
  *   `tried`: it may have reached the server; `seq`: it was broadcast as this, but is not acked; `at`: when it was
- *   written, `retryAt`: not to be sent again before, both in epoch milliseconds
+ *   written, `retryAt`: not to be sent again before, `shownAt`: when it was broadcast, all in epoch milliseconds
  */
 
 /** More than this and something is wrong that a person should see. */

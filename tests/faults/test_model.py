@@ -335,6 +335,6 @@ class PromisesHold(RuleBasedStateMachine):
 
 
 PromisesHold.TestCase.settings = settings(
-    max_examples=700, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=350, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
 )
 TestPromisesHold = PromisesHold.TestCase

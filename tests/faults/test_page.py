@@ -44,6 +44,11 @@ async def test_an_outage_of_the_database(
         "The server cannot take more messages right now. Trying again…", timeout=PATIENCE
     )
     await expect(bob.message("three")).to_have_count(0)
+    banner = ann.page.locator("#banner-text")
+    await expect(banner).to_have_text(
+        "The server cannot store messages right now. What you wrote is kept, and stored when it can.", timeout=PATIENCE
+    )
+    await expect(banner).to_be_visible()
     late = await new_page(link(server, new_room(), "cat"))
     await expect(late.locator("#banner-text")).to_have_text(
         "The server cannot reach its storage right now. Trying again…", timeout=PATIENCE
@@ -54,6 +59,7 @@ async def test_an_outage_of_the_database(
         await expect(ann.message(text).get_by_role("img", name="Sent", exact=True)).to_be_visible(timeout=PATIENCE)
         await expect(bob.message(text)).to_have_count(1)
     await expect(waiting.locator(".reason")).to_have_count(0)
+    await expect(banner).to_be_hidden(timeout=PATIENCE)
     await expect(late.locator("#banner")).to_be_hidden(timeout=PATIENCE)
     assert await ann.texts() == await bob.texts() == ["before", "one", "two", "three"]
     assert await ann.outbox() == []
