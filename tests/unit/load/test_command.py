@@ -48,7 +48,7 @@ def test_a_wrong_command_line_says_what_is_wrong(
 
 
 def test_the_page_has_a_row_for_every_workload() -> None:
-    page = (ROOT / "docs" / "performance.md").read_text()
+    _, _, page = (ROOT / "docs" / "performance.md").read_text().partition("## The workloads\n")
     rows = [line.split(" | ")[:2] for line in page.splitlines() if line.startswith("| W")]
     assert rows == [[f"| {name}", WORKLOADS[name].title] for name in FULL]
 
