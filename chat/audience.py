@@ -20,7 +20,7 @@ MEMBERS_PER_ACK = 64
 class Group:
     """The members of one room that speak one dialect."""
 
-    __slots__ = ("_writes", "congested", "dialect", "frames", "healthy", "lasting", "syncing")
+    __slots__ = ("_lasting", "_writes", "congested", "dialect", "frames", "healthy", "syncing")
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -30,7 +30,7 @@ class Group:
         self.syncing: dict[Session, list[bytes]] = {}
         self.frames: list[bytes] = []
         # The same without what is ephemeral; None while that is the same list.
-        self.lasting: list[bytes] | None = None
+        self._lasting: list[bytes] | None = None
         self._writes: tuple[Callable[[bytes], object], ...] | None = None
 
     def __len__(self) -> int:
@@ -48,10 +48,10 @@ class Group:
 
     def append(self, frame: bytes, ephemeral: bool) -> None:
         if ephemeral:
-            if self.lasting is None:
-                self.lasting = self.frames.copy()
-        elif self.lasting is not None:
-            self.lasting.append(frame)
+            if self._lasting is None:
+                self._lasting = self.frames.copy()
+        elif self._lasting is not None:
+            self._lasting.append(frame)
         self.frames.append(frame)
 
     def flush(self, counters: Counters, acking: Audience | None) -> None:
@@ -59,8 +59,8 @@ class Group:
 
         A write may make a session congested, which changes the dicts under us.
         """
-        frames, lasting = self.frames, self.lasting
-        self.frames, self.lasting = [], None
+        frames, lasting = self.frames, self._lasting
+        self.frames, self._lasting = [], None
         data = frames[0] if len(frames) == 1 else b"".join(frames)
         if self._writes is None:
             self._writes = tuple(session.connection.write for session in self.healthy)
@@ -160,10 +160,7 @@ class Audience:
             frame = dialect.frame(event)
             if frame is not None:
                 self.dirty = True
-                if ephemeral or group.lasting is not None:
-                    group.append(frame, ephemeral)
-                else:
-                    group.frames.append(frame)
+                group.append(frame, ephemeral)
         return self.dirty and not was_dirty
 
     def flush(self) -> None:

@@ -172,13 +172,14 @@ class Chat(Context):
     def taken_over(self) -> None:
         """Another server wrote to the same storage meanwhile: nobody's copy of a room can be trusted any more."""
         log.warning("another server wrote to this database meanwhile: every client is told to start afresh")
-        self.hub.new_epoch()
-        for session in tuple(self.hub.sessions):
-            session.close(EPOCH_CHANGED)
+        self._send_away()
 
     def superseded(self) -> None:
         """Another server writes to the same storage now: what people said here would never be stored."""
         log.warning("another server writes to this database now: every client is sent away")
+        self._send_away()
+
+    def _send_away(self) -> None:
         self.hub.new_epoch()
         for session in tuple(self.hub.sessions):
             session.close(EPOCH_CHANGED)

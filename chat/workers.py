@@ -164,18 +164,13 @@ class Worker:
         """Store a batch, however long storage is away. Rows that it refuses are found by halving."""
         self._counters.batch_size.observe(len(batch))
         backoff = Backoff(cap=RETRY_CAP)
-        loop = asyncio.get_running_loop()
         while True:
             started = time.perf_counter()
-            self._writing_since = loop.time()
-            if self._stall_timer is None:
-                self._stall_timer = loop.call_later(STALL_SECONDS, self._look_for_stall)
             try:
-                outcomes = await self._writer.write([job.write for job in batch])
+                outcomes = await self._write([job.write for job in batch])
                 if len(outcomes) != len(batch):
                     raise RuntimeError(f"{len(outcomes)} answers for {len(batch)} writes")
             except BatchRefused as error:
-                self._writing_since = None
                 if len(batch) == 1:
                     log.error("storage refuses a write of room %r: %s", batch[0].room.name, error)
                     self._counters.refused_rows += 1
@@ -186,22 +181,29 @@ class Worker:
                     await self._store(batch[half:])
                     return
             except StorageUnavailable as error:
-                self._writing_since = None
                 await self._wait(str(error), backoff)
                 continue
             except Exception:
                 # A fault of ours must not lose what was accepted: it stays queued, /ready and the log say so.
                 log.exception("%s: writing failed in an unforeseen way", self.name)
-                self._writing_since = None
                 await self._wait("a fault in writing to storage, see the log", backoff)
                 continue
-            self._writing_since = None
             if self.trouble is not None:
                 log.info("%s: storage takes writes again", self.name)
                 self.trouble = None
             self._counters.store_latency.observe(time.perf_counter() - started)
             self._fan_in(batch, outcomes)
             return
+
+    async def _write(self, batch: list[Write]) -> list[Outcome]:
+        loop = asyncio.get_running_loop()
+        self._writing_since = loop.time()
+        if self._stall_timer is None:
+            self._stall_timer = loop.call_later(STALL_SECONDS, self._look_for_stall)
+        try:
+            return await self._writer.write(batch)
+        finally:
+            self._writing_since = None
 
     async def _wait(self, trouble: str, backoff: Backoff) -> None:
         self._counters.store_retries += 1

@@ -16,13 +16,14 @@ import msgspec
 
 from tests.load.place import Cores, pin
 from tests.load.record import Result, Run
-from tests.load.subjects import Subject, environment
+from tests.load.subjects import Subject
 from tests.load.workloads import Workload
 from tests.support.postgres import DatabaseServer
 from tests.support.process import (
     ROOT,
     NotReadyError,
     free_port,
+    inherited_environment,
     make_temp_folder,
     poll_until,
     remove_temp_folder,
@@ -143,7 +144,7 @@ def _load(
     command += ["--pid", str(server_pid), *shlex.split(workload.options)]
     folder = make_temp_folder("generator")
     log = folder / "generator.log"
-    process = spawn(command, log=log, env={**environment(), "PYTHONPATH": str(ROOT)}, cwd=folder)
+    process = spawn(command, log=log, env={**inherited_environment(), "PYTHONPATH": str(ROOT)}, cwd=folder)
     try:
         pin(process.pid, generator.affinity)
         process.wait(180)

@@ -1,16 +1,14 @@
 """Who is measured: Parley, the two baselines, and whatever command somebody names."""
 
-import os
 import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.process import ROOT
+from tests.support.process import ROOT, inherited_environment
 
 HERE = Path(__file__).resolve().parent
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True)
@@ -65,11 +63,6 @@ class Subject:
         return self.talk is NATIVE
 
 
-def environment() -> dict[str, str]:
-    """Return what every server gets: none of the settings of the person who measures."""
-    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
-
-
 # A load test is a flood by intent.
 _PARLEY_SETTINGS = {"HOST": "127.0.0.1", "RATE_LIMIT_MESSAGES": "0", "LOG_LEVEL": "warning"}
 
@@ -77,13 +70,13 @@ _PARLEY_SETTINGS = {"HOST": "127.0.0.1", "RATE_LIMIT_MESSAGES": "0", "LOG_LEVEL"
 def parley() -> Subject:
     """This checkout, with its default settings but for the rate limit."""
     command = (sys.executable, str(ROOT / "main.py"), "--port", "{port}")
-    return Subject("parley", "Parley", command, NATIVE, {**environment(), **_PARLEY_SETTINGS})
+    return Subject("parley", "Parley", command, NATIVE, {**inherited_environment(), **_PARLEY_SETTINGS})
 
 
 def against(command: str) -> Subject:
     """Another server of Parley's kind, by its command. It runs in an empty folder, so names of files become whole."""
     words = [str(Path(word).absolute()) if Path(word).is_file() else word for word in shlex.split(command)]
-    return Subject("against", "the other", tuple(words), NATIVE, {**environment(), **_PARLEY_SETTINGS})
+    return Subject("against", "the other", tuple(words), NATIVE, {**inherited_environment(), **_PARLEY_SETTINGS})
 
 
 def baselines() -> list[Subject]:
@@ -93,7 +86,7 @@ def baselines() -> list[Subject]:
             f"baseline_{library}",
             title,
             (sys.executable, str(HERE / f"baseline_{library}.py"), "{port}"),
-            env=environment(),
+            env=inherited_environment(),
         )
         for library, title in (("aiohttp", "aiohttp, send_str"), ("websockets", "websockets, broadcast"))
     ]
@@ -101,4 +94,4 @@ def baselines() -> list[Subject]:
 
 def limit(program: Path) -> Subject:
     """The least work there can be: C, one send for each delivery."""
-    return Subject("limit", "C, one send each", (str(program), "{port}", "0"), env=environment())
+    return Subject("limit", "C, one send each", (str(program), "{port}", "0"), env=inherited_environment())

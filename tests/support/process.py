@@ -69,6 +69,12 @@ def spawn(
     return _spawner.submit(start).result()
 
 
+def inherited_environment() -> dict[str, str]:
+    """What a server may see of our environment: none of the settings of the person who runs it."""
+    names = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def free_port() -> int:
     """Return a TCP port free on 127.0.0.1, below the range from which the kernel picks for outgoing connections.
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import http.client
-import os
 import re
 import signal
 import subprocess
@@ -15,14 +14,12 @@ from tests.support.process import (
     ROOT,
     NotReadyError,
     free_port,
+    inherited_environment,
     make_temp_folder,
     poll_until,
     remove_temp_folder,
     spawn,
 )
-
-# Settings of the person who runs the tests must not reach the server under test.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 class ServerProcess:
@@ -44,7 +41,7 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.env: dict[str, str] = {
-            **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+            **inherited_environment(),
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "error",
             "PYTHONFAULTHANDLER": "1",
