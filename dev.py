@@ -4,7 +4,8 @@
 Usage: python3 dev.py COMMAND
 
   run [ARGUMENTS]    start the server, installing what it needs first; the arguments are those of main.py
-  test [ARGUMENTS]   run the tests, with a real PostgreSQL and a real Chromium; the arguments are those of pytest
+  test [ARGUMENTS]   run the tests, with a real PostgreSQL and a real Chromium, two files at a time; the arguments are
+                     those of pytest (-n 0 runs them one by one)
   bench [OPTIONS]    measure Parley on this machine, beside the obvious ways to write such a server; --help tells more
   setup              install everything that run and test need, and start nothing
 
@@ -41,6 +42,10 @@ STAMP = VENV / "parley-stamp.json"
 
 # What `pip install -e` is asked for, per purpose. Who only runs the server does not wait for the test packages.
 EXTRAS = {"run": "speed", "test": "speed,test"}
+
+# Two files of tests at a time: half of the suite waits, for a browser, a kill, an outage. More than two processes would
+# want more cores than a small CI machine has: each has a PostgreSQL and a Chromium of its own.
+PARALLEL = ("--numprocesses=2", "--dist=loadfile")
 
 
 class SetupError(Exception):
@@ -270,7 +275,7 @@ def command_test(arguments: list[str]) -> None:
     ensure("test")
     ensure_chromium()
     os.chdir(ROOT)
-    become([str(PYTHON), "-m", "pytest", *arguments])
+    become([str(PYTHON), "-m", "pytest", *PARALLEL, *arguments])
 
 
 def command_bench(arguments: list[str]) -> None:

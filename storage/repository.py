@@ -87,7 +87,8 @@ class Writer(Protocol):
         """Store the batch in one transaction, in order: when this returns, it is durable.
 
         Returns one outcome for each write, in the same order. Of two messages of one batch with the same
-        (room_id, sender_id, id) the first is `Stored`, the second its `Duplicate`.
+        (room_id, sender_id, id) the first is `Stored`, the second its `Duplicate`. If another message holds the seq
+        of the first, so that only the second can be `Stored`, the first may be `Refused` or a `Duplicate` of it.
 
         Raises:
             StorageUnavailable: nothing is known of the batch: repeat it.

@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from playwright.async_api import Browser
 
 from tests.support.browser import Pages, launched_chromium
+from tests.support.counts import COUNTED
 from tests.support.leaks import describe_socket, open_sockets, tasks_left
 from tests.support.postgres import DatabaseServer, ExternalServer, PostgresCluster
 from tests.support.process import remove_own_temp_folders, remove_stale_temp_folders
@@ -40,6 +41,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if {"browser", "new_page"} & set(getattr(item, "fixturenames", ())):
             # In front of the mark that asyncio_mode=auto has put there: the closest one counts.
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What every case of tests/faults came to, also when all is well; from whichever process it ran in."""
+    lines = [
+        f"{report.nodeid.rpartition('::')[2]}: {value}"
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name == COUNTED
+    ]
+    if lines:
+        terminalreporter.section("faults: what the promises were worth")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 # --- leaks -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from server.settings import Settings
 from storage.postgres.lease import Pace
 from storage.postgres.repository import PostgresRepository
 from tests.contract.records import PACE, until
-from tests.support.counts import Counts
+from tests.support.counts import COUNTED, Counts
 from tests.support.load import Load
 from tests.support.postgres import PostgresCluster
 from utils.clock import Clock
@@ -20,25 +20,15 @@ Serve = Callable[..., Awaitable[Server]]
 Settle = Callable[..., Awaitable[Counts]]
 SECRET = "a secret of the tests, long enough for HS256"
 QUICK = PACE._replace(poll=0.1)
-COUNTED = pytest.StashKey[list[str]]()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """What every case came to, also when all is well."""
-    if lines := config.stash.get(COUNTED, []):
-        terminalreporter.section("faults: what the promises were worth")
-        for line in lines:
-            terminalreporter.write_line(line)
 
 
 @pytest.fixture
-def settle(request: pytest.FixtureRequest) -> Settle:
-    """End a case: wait until everything is answered, count, print (in the summary) and assert."""
-    lines = request.config.stash.setdefault(COUNTED, [])
+def settle(record_property: Callable[[str, object], None]) -> Settle:
+    """End a case: wait until everything is answered, count, print (in the summary of the run) and assert."""
 
     async def count(load: Load, note: str = "") -> Counts:
         counts = await load.finish()
-        lines.append(f"{request.node.name}: {counts}{note and f'; {note}'}")
+        record_property(COUNTED, f"{counts}{note and f'; {note}'}")
         assert counts.clean, str(counts)
         assert counts.acked
         return counts

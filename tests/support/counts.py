@@ -6,6 +6,8 @@ from typing import NamedTuple
 from tests.support.operations import Log
 from tests.support.person import Person
 
+COUNTED = "counts"  # the property of a test's report under which its counts travel to the summary of the run
+
 
 class Counts(NamedTuple):
     """What came of it all. The first four are what is promised to be 0; the last three are, too."""

@@ -42,9 +42,14 @@ async def tasks_left(before: set["asyncio.Task[object]"], rounds: int = 10) -> l
         left = {
             task
             for task in asyncio.all_tasks() - before - {asyncio.current_task()}
-            if "playwright" not in str(task.get_coro())
+            if "/playwright/" not in _file_of(task)
         }
         if not left:
             break
         await asyncio.sleep(0)  # a task that was just cancelled needs a round to end
     return sorted(str(task) for task in left)
+
+
+def _file_of(task: "asyncio.Task[object]") -> str:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return str(code.co_filename) if code else ""

@@ -78,16 +78,19 @@ def inherited_environment() -> dict[str, str]:
 def free_port() -> int:
     """Return a TCP port free on 127.0.0.1, below the range from which the kernel picks for outgoing connections.
 
-    So a server that is stopped and started again on its port does not find it taken by somebody's client.
+    So a server that is stopped and started again on its port does not find it taken by somebody's client. Test
+    processes that run side by side choose from ranges of their own, for the same reason.
     """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+    port = 0
     for _ in range(200):
-        port = random.randint(20000, 32000)
+        port = 20000 + 1500 * process + random.randrange(1500)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):  # taken: try another
                 probe.bind(("127.0.0.1", port))
                 return port
-    raise NotReadyError("no free TCP port between 20000 and 32000 in 200 tries")
+    raise NotReadyError(f"no free TCP port in 200 tries, the last one was {port}")
 
 
 def poll_until(condition: Callable[[], T | None], *, timeout: float, what: str, every: float = 0.02) -> T:

@@ -293,7 +293,7 @@ def test_whatever_is_in_the_way_of_the_venv_is_replaced(
     ("command", "expected"),
     [
         ("run", ["main.py", "--port", "1"]),
-        ("test", ["-m", "pytest", "--port", "1"]),
+        ("test", ["-m", "pytest", *dev.PARALLEL, "--port", "1"]),
         ("bench", ["-m", "tests.load", "--port", "1"]),
     ],
 )
