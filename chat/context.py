@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from functools import partial
@@ -114,7 +115,7 @@ class Context:
         if session.refusals.take(self.clock.monotonic()):
             log.warning("session %s is closed: it sends without pause", session.id)
             session.close(FLOOD)
-        return ParleyError("rate_limited", retry_after=round(wait, 3), id=id)
+        return ParleyError("rate_limited", retry_after=math.ceil(wait * 1000) / 1000, id=id)  # 0.0 would say "now"
 
     # Storage.
 

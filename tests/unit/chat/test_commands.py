@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chat.chat import Chat
-from chat.context import COMMANDS_BURST
+from chat.context import COMMANDS_BURST, COMMANDS_PER_SECOND
 from chat.handlers import HANDLERS
 from chat.session import HELD_COMMANDS
 from model.commands import Ping
@@ -188,6 +188,19 @@ async def test_other_commands_have_a_rate_too(chat: Chat) -> None:
     assert ann.errors()["n"] == "rate_limited"
     assert ann.last("error")["code"] == "rate_limited"
     await passes(1)
+    ann.send("ping", id="again")
+    assert ann.last("pong")["id"] == "again"
+
+
+async def test_who_waits_as_long_as_told_is_not_refused_again(chat: Chat) -> None:
+    """However short it is: half a millisecond is not told as none."""
+    ann = Person(chat, "ann")
+    for _ in range(COMMANDS_BURST):
+        ann.send("ping")
+    await passes(1 / COMMANDS_PER_SECOND - 0.0004)
+    ann.send("ping")
+    assert ann.last("error")["retry_after"] == 0.001
+    await passes(ann.last("error")["retry_after"])
     ann.send("ping", id="again")
     assert ann.last("pong")["id"] == "again"
 
