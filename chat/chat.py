@@ -32,6 +32,7 @@ class Chat(Context):
     def __init__(self, repository: Repository, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
         super().__init__(repository, clock, tokens, options)
         self.tasks = TaskRegistry()
+        self._messages_are_limited = self.limits.messages_per_second > 0
 
     def start(self) -> None:
         """Begin to write to storage."""
@@ -106,7 +107,7 @@ class Chat(Context):
     def run(self, session: Session, command: AnyCommand) -> None:
         """Carry a command out: synchronously where nothing must come from storage first."""
         try:
-            if type(command) is not PostMessage or session.bucket is not None or session.identity is None:
+            if self._messages_are_limited or type(command) is not PostMessage or session.identity is None:
                 self._admit(session, command)
             waits = HANDLERS[type(command)](self, session, command)
         except ParleyError as error:
@@ -124,8 +125,8 @@ class Chat(Context):
                     task.add_done_callback(lambda _: waits.close())
 
     def _admit(self, session: Session, command: AnyCommand) -> None:
-        if type(command) is PostMessage and session.bucket is not None:
-            wait = session.bucket.take(self.clock.monotonic())
+        if type(command) is PostMessage and session.identity is not None:
+            wait = self.take_message(session)
         else:
             wait = self.take_command(session)
         if wait:

@@ -78,14 +78,20 @@ class Context:
     def identify(self, session: Session, identity: Identity) -> None:
         """From now on the session speaks for ``identity``, in its rooms too."""
         session.identity, session.user = identity, identity.user
-        if rate := self.limits.messages_per_second:
-            bucket = self._buckets.get(identity.user.id)
-            if bucket is None:
-                bucket = TokenBucket(rate, self.limits.messages_burst, self.clock.monotonic())
-                self._buckets[identity.user.id] = bucket
-            session.bucket = bucket
+        session.bucket = None
         for room in session.rooms.values():
             room.rebind(session, identity.user)
+
+    def take_message(self, session: Session) -> float:
+        """Count a message; returns 0.0, or the seconds until it may be sent again."""
+        now = self.clock.monotonic()
+        if session.bucket is None:
+            bucket = self._buckets.get(session.user.id)
+            if bucket is None:
+                bucket = TokenBucket(self.limits.messages_per_second, self.limits.messages_burst, now)
+                self._buckets[session.user.id] = bucket
+            session.bucket = bucket
+        return session.bucket.take(now)
 
     def welcome(self, session: Session, id: str | None = None) -> Welcome:
         """What a session is told first, and after ``hello``."""

@@ -77,8 +77,9 @@ class Session:
         self.user: User  # set with the identity; no handler but hello's runs before
         self.provisional = False
         self.rooms: dict[str, Room] = {}
+        # Made when first needed.
         self.bucket: TokenBucket | None = None  # messages, shared by all sessions of the principal
-        self.commands: TokenBucket | None = None  # all else that this connection asks for; made when first needed
+        self.commands: TokenBucket | None = None  # all else that this connection asks for
         self.refusals: TokenBucket | None = None  # of what came too fast
         self.busy = False  # a command waits for storage; later ones wait in `held`
         self.held: deque[str] | None = None

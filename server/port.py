@@ -16,6 +16,7 @@ from server.frames import plain_response
 from server.shared import Shared
 from server.websocket import WebSocketConnection
 
+_DONE = bytearray()
 _UPGRADE = re.compile(rb"\r?\nupgrade[ \t]*:[^\r\n]*websocket", re.IGNORECASE)
 
 
@@ -74,6 +75,7 @@ class Port(asyncio.Protocol):
     def _hand_over(self, protocol: asyncio.Protocol) -> None:
         transport, self._transport = self._transport, None
         assert transport is not None
+        self._head = _DONE  # the deadline keeps us for a while, but not what has been read
         self._shared.heads.discard(self)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
