@@ -51,11 +51,12 @@ def _post(chat: Context, session: Session, room: Room, content: str, id: str | N
     message = Message(room.name, seq, seq, user.name, user.id, content, rfc3339(now), id)
     chat.counters.messages_in += 1
     room.tail.append(message, room.unsettled)
-    room.broadcast(message)
     job = Job(room, InsertMessage(room.record.room_id, message), size, session)
     if id is not None:
         room.pending[seq] = job
+    # Before the broadcast: memory has stored it by the time its frames go out, and its ack goes with them.
     worker.submit(job)
+    room.broadcast(message)
 
 
 def _answer_again(session: Session, room: Room, before: Message, content: str, id: str) -> None:
