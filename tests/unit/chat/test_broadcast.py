@@ -99,6 +99,18 @@ async def test_acks_of_one_turn_are_one_frame_behind_all_messages(chat: Chat) ->
     assert {item["room"] for item in ann.last("ack")["ids"]} == {"a", "b"}
 
 
+async def test_an_ack_from_memory_is_in_the_write_of_its_message(chat: Chat) -> None:
+    people = [Person(chat, room="general") for _ in range(3)]
+    await passes(10)
+    for person in people:
+        person.forget()
+        person.say("hello", "m")
+    await passes()
+    for person in people:
+        assert len(person.connection.writes) == 1
+        assert person.types() == ["message", "message", "message", "ack"]
+
+
 async def test_only_the_author_is_acked(chat: Chat) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes()
