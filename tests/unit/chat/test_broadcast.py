@@ -101,9 +101,11 @@ async def test_acks_of_one_turn_are_one_frame_behind_all_messages(chat: Chat) ->
 
 async def test_an_ack_from_memory_is_in_the_write_of_its_message(chat: Chat) -> None:
     people = [Person(chat, room="general") for _ in range(3)]
+    people[0].say("the room has to be stored before its first message")
     await passes(10)
     for person in people:
         person.forget()
+    for person in people:
         person.say("hello", "m")
     await passes()
     for person in people:
