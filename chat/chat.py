@@ -10,7 +10,7 @@ from chat.context import ChatOptions, Context
 from chat.handlers import HANDLERS
 from chat.ports import Connection, Dialect, Identity, Tokens
 from chat.session import PAUSED_BY_COMMAND, Session
-from model.commands import AnyCommand, Hello, Join, PostMessage
+from model.commands import AnyCommand, DeleteMessage, EditMessage, Hello, Join, PostMessage
 from model.errors import EPOCH_CHANGED, GOING_AWAY, INTERNAL, REFUSED, TRY_AGAIN, ParleyError
 from model.events import Goodbye
 from model.room import User
@@ -21,6 +21,9 @@ from utils.ids import new_token
 from utils.tasks import TaskRegistry
 
 log = logging.getLogger(__name__)
+
+# Commands of which each is a frame for everybody in the room: they have the rate of messages.
+TOLD_TO_ALL = frozenset({PostMessage, EditMessage, DeleteMessage})
 
 # Spread of `reconnect_after`: a server's clients come back over this many seconds, not at once.
 RECONNECT_SECONDS = 5.0
@@ -125,8 +128,8 @@ class Chat(Context):
                     task.add_done_callback(lambda _: waits.close())
 
     def _admit(self, session: Session, command: AnyCommand) -> None:
-        if type(command) is PostMessage and session.identity is not None:
-            wait = self.take_message(session)
+        if type(command) in TOLD_TO_ALL and session.identity is not None:
+            wait = self.take_message(session) if self._messages_are_limited else 0.0
         else:
             wait = self.take_command(session)
         if wait:

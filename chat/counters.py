@@ -41,6 +41,7 @@ class Counters:
         "acks",
         "batch_size",
         "broadcast_latency",
+        "changes_in",
         "connections_total",
         "deliveries",
         "errors",
@@ -56,6 +57,7 @@ class Counters:
     def __init__(self) -> None:
         self.connections_total = 0
         self.messages_in = 0
+        self.changes_in = 0
         self.deliveries = 0
         self.acks = 0
         self.retractions = 0

@@ -45,10 +45,20 @@ async def read_history(chat: Context, name: str, asked: ReadHistory) -> Page:
     more = len(messages) > asked.limit
     if after is None:
         newer = before is not None and bool(await find(1, None, before - 1))
-        return Page(messages[1:] if more else messages, more, newer)
+        return Page(_as_of_now(chat, name, messages[1:] if more else messages), more, newer)
     newer = more or (before is not None and bool(await find(1, None, before - 1)))
     older = bool(await find(1, after + 1, None))
-    return Page(messages[:-1] if more else messages, older, newer)
+    return Page(_as_of_now(chat, name, messages[:-1] if more else messages), older, newer)
+
+
+def _as_of_now(chat: Context, name: str, messages: list[Message]) -> list[Message]:
+    """With what was changed while storage read: who asked was told of that before the page, and not again after it."""
+    room = chat.hub.rooms.get(name)
+    changes = room.tail.changes() if room is not None else {}
+    if not changes:
+        return messages
+    states = [changes.get(message.seq, message) for message in messages]
+    return [state for state in states if state.deleted_at is None]
 
 
 async def _record(chat: Context, name: str) -> RoomRecord | None:

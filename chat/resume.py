@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from model.errors import ParleyError
 from model.events import Synced
 from model.message import Message
@@ -25,25 +27,34 @@ async def replay(chat: Context, session: Session, room: Room, since: int) -> Non
     """Send every state with ``version > since``, then ``synced``, then what was broadcast meanwhile.
 
     The session was added to the room's audience as ``syncing`` in the same step in which this begins to run: what the
-    tail holds now and what the audience holds back from now on are all there is above the tail's floor. Older states
-    are all stored, since the tail evicts nothing else, and are read in pages, each when the client has read the one
+    tail holds now and what the audience holds back from now on are all there is above the tail's floor. Messages below
+    it are all stored, since the tail evicts nothing else, and are read in pages, each when the client has read the one
     before. While storage is away it waits, as long as the client does.
+
+    A message may be changed after that step and before it was read. Storage has its new state alone, and the change
+    comes behind ``synced``, to a client that must have the message by then: so it gets it, last and as of ``head``.
     """
     head, floor, tail = room.head, room.tail.floor, room.tail.since(since)
-    in_tail = {message.seq for message in tail}
+    told = {message.seq for message in tail}
+    changed: dict[int, Message] = {}
     backoff = Backoff()
-    after = since
-    while after < floor and not session.ended:
+    after, more = since, since < floor
+    while more and not session.ended:
         try:
             page = await chat.ask(chat.repository.changed(room.record, after=after, until=floor, limit=PAGE))
         except ParleyError:
             await asyncio.sleep(backoff.next())
             continue
-        await _send(chat, session, [message for message in page if message.seq not in in_tail])
-        if len(page) < PAGE:
-            break
-        after = page[-1].version
+        changed |= {state.seq: state for state in page if state.version > head}
+        missed = [state for state in page if state.version <= head and state.seq not in told]
+        told |= {state.seq for state in missed}
+        await _send(chat, session, missed)
+        more = len(page) == PAGE
+        if more:
+            after = page[-1].version
     await _send(chat, session, tail)
+    left = [state for state in changed.values() if state.seq not in told and state.deleted_at is None]
+    await _send(chat, session, [replace(state, version=head) for state in left])
     session.send(Synced(room=room.name, head=head))
     waiting = room.audience.release(session)
     session.released()

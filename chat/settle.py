@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from chat.workers import ChangeJob
 from model.errors import EPOCH_CHANGED, ParleyError
 from model.events import AckItem, Retracted
 from model.message import Message
@@ -29,6 +30,11 @@ def settle(hub: Hub, job: Job, outcome: Outcome) -> None:
             _not_stored(hub, job, message, outcome)
         elif message.id is not None:
             _ack(hub, job, room, message.id, message.seq)
+    elif isinstance(job, ChangeJob):
+        if not isinstance(outcome, Stored):
+            _change_refused(hub, job, outcome)
+        elif job.id is not None:
+            _ack(hub, job, room, job.id, job.write.seq)
     elif isinstance(outcome, Refused):
         _room_refused(room, outcome)
     if not room.unsettled:
@@ -59,6 +65,21 @@ def _retract(hub: Hub, room: Room, message: Message) -> None:
     room.tail.remove(message)
     hub.new_epoch_of(room)
     room.broadcast(Retracted(room=room.name, seq=message.seq, sender=message.sender))
+
+
+def _change_refused(hub: Hub, job: ChangeJob, outcome: Duplicate | Refused) -> None:
+    """Tell the author; and everybody who was shown the change to read the room again, as storage has it.
+
+    Unless the message itself was taken back, which they were told: then it is in the tail no more.
+    """
+    room = job.room
+    for author in job.authors:
+        author.refuse(ParleyError("not_stored"), job.id, room.name)
+    if room.tail.undo(job.write.version):
+        log.error("room %r: a change of message %d cannot be stored: %s", room.name, job.write.seq, outcome)
+        hub.new_epoch_of(room)
+        for session in tuple(room.presence.sessions):
+            session.close(EPOCH_CHANGED)
 
 
 def _room_refused(room: Room, outcome: Refused) -> None:

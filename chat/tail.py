@@ -11,24 +11,26 @@ TAIL_CHARS = 1 << 20
 
 
 class Tail:
-    """Messages in order of version; everything with a version above ``floor`` is here.
+    """States of messages in order of version; everything with a version above ``floor`` is here.
 
-    Bounded by ``limit`` messages and `TAIL_CHARS` characters, except for what storage has not answered for: that is
-    never evicted, as nobody else has it. The queue to storage bounds that part.
+    A message that was changed is here in each of its states, and the last one counts. Bounded by ``limit`` states and
+    `TAIL_CHARS` characters, except for what storage has not answered for: that is never evicted, as nobody else has it.
+    The queue to storage bounds that part.
 
     Args:
-        limit: messages to keep.
+        limit: states to keep.
         floor: the room's head when the tail begins.
     """
 
-    __slots__ = ("_by_id", "_chars", "_limit", "_messages", "floor")
+    __slots__ = ("_by_id", "_changes", "_chars", "_limit", "_messages", "floor")
 
     def __init__(self, limit: int, floor: int) -> None:
         self._limit = limit
         self.floor = floor
         self._messages: deque[Message] = deque()
-        self._by_id: dict[tuple[str, str], Message] = {}
+        self._by_id: dict[tuple[str, str], Message] = {}  # as they were sent
         self._chars = 0
+        self._changes = 0  # states that are not the first one of their message
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -42,6 +44,13 @@ class Tail:
         if chars > TAIL_CHARS or len(self._messages) > self._limit:
             self.trim(unsettled + 1)
 
+    def change(self, state: Message, unsettled: int) -> None:
+        """Add the new state of a message; the rest as :meth:`append`."""
+        self._messages.append(state)
+        self._chars += len(state.content)
+        self._changes += 1
+        self.trim(unsettled + 1)
+
     def trim(self, keep: int) -> None:
         """Let go of what is beyond the bounds, but for the newest ``keep``."""
         messages = self._messages
@@ -49,26 +58,46 @@ class Tail:
             oldest = messages.popleft()
             self.floor = oldest.version
             self._chars -= len(oldest.content)
-            if oldest.id is not None:
+            if oldest.version != oldest.seq:
+                self._changes -= 1
+            elif oldest.id is not None:
                 del self._by_id[oldest.sender_id, oldest.id]
 
     def remove(self, message: Message) -> None:
-        """Take a message out that was retracted."""
-        self._messages.remove(message)
-        self._chars -= len(message.content)
+        """Take a message out that was retracted, in all its states."""
+        self._drop([state for state in self._messages if state.seq == message.seq])
         if message.id is not None:
             del self._by_id[message.sender_id, message.id]
 
+    def undo(self, version: int) -> bool:
+        """Take one change of a message out. Returns whether it was here: not when the message was removed."""
+        states = [state for state in self._messages if state.version == version]
+        self._drop(states)
+        return bool(states)
+
+    def _drop(self, states: list[Message]) -> None:
+        for state in states:
+            self._messages.remove(state)
+            self._chars -= len(state.content)
+            self._changes -= state.version != state.seq
+
     def posted(self, sender_id: str, id: str) -> Message | None:
-        """The message that this principal sent under this id, if it is still here."""
+        """The message that this principal sent under this id, as it was sent, if that is still here."""
         return self._by_id.get((sender_id, id))
 
+    def state(self, seq: int) -> Message | None:
+        """The state of the message at ``seq``, if it is still here."""
+        return next((state for state in reversed(self._messages) if state.seq == seq), None)
+
+    def changes(self) -> dict[int, Message]:
+        """The states of the messages that were changed, by seq."""
+        return {state.seq: state for state in self._messages if state.version != state.seq} if self._changes else {}
+
     def since(self, version: int) -> list[Message]:
-        """The messages with a version above ``version``, oldest first."""
-        found: list[Message] = []
-        for message in reversed(self._messages):
-            if message.version <= version:
+        """The states of the messages with a version above ``version``, each message once, in order of version."""
+        found: dict[int, Message] = {}
+        for state in reversed(self._messages):
+            if state.version <= version:
                 break
-            found.append(message)
-        found.reverse()
-        return found
+            found.setdefault(state.seq, state)
+        return list(found.values())[::-1]

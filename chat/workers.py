@@ -16,6 +16,7 @@ from model.errors import ParleyError
 from model.room import RoomRecord
 from storage.repository import (
     BatchRefused,
+    ChangeMessage,
     InsertMessage,
     Outcome,
     Refused,
@@ -58,6 +59,18 @@ class Job:
         self.size = size + JOB_BYTES
         self.since = time.perf_counter()
         self.authors = [author] if author is not None else []
+
+
+class ChangeJob(Job):
+    """A change of a message on its way; ``id`` is that of the command, None when nobody is to be told."""
+
+    __slots__ = ("id",)
+
+    write: ChangeMessage
+
+    def __init__(self, room: Room, write: ChangeMessage, size: int, author: Session, id: str | None) -> None:
+        super().__init__(room, write, size, author)
+        self.id = id
 
 
 Settle = Callable[[Job, Outcome], None]

@@ -46,6 +46,21 @@ class PostMessage(Command, frozen=True, gc=False, tag="message"):
     resend: bool = False
 
 
+class EditMessage(Command, frozen=True, gc=False, tag="edit"):
+    """Change the content of one's own message, for a while after it was sent."""
+
+    room: str
+    seq: Seq
+    content: str
+
+
+class DeleteMessage(Command, frozen=True, gc=False, tag="delete"):
+    """Delete one's own message: it keeps its place, without its content."""
+
+    room: str
+    seq: Seq
+
+
 class ReadHistory(Command, frozen=True, gc=False, tag="history"):
     """Read a page of a room's messages, oldest first: the newest ones, or those next to a seq."""
 
@@ -61,4 +76,4 @@ class Ping(Command, frozen=True, gc=False, tag="ping"):
     """Ask for a ``pong``."""
 
 
-AnyCommand = Hello | Join | Leave | PostMessage | ReadHistory | Ping
+AnyCommand = Hello | Join | Leave | PostMessage | EditMessage | DeleteMessage | ReadHistory | Ping

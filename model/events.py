@@ -73,8 +73,29 @@ class Retracted(Event, frozen=True, gc=False, tag="retracted"):
     sender: str
 
 
+class Edited(Event, frozen=True, gc=False, tag="edited"):
+    """A message has other content now. Ignore it if a version at least as new is known. ``sender`` is the author."""
+
+    room: str
+    seq: int
+    version: int
+    sender: str
+    content: str
+    edited_at: str
+
+
+class Deleted(Event, frozen=True, gc=False, tag="deleted"):
+    """A message was deleted: it keeps its place, without its content. ``sender`` is the author."""
+
+    room: str
+    seq: int
+    version: int
+    sender: str
+    deleted_at: str
+
+
 class AckItem(Struct, frozen=True, gc=False):
-    """One stored message of the receiver: its ``id``, its room and the seq it has for good."""
+    """One stored message, or change of one, of the receiver: its ``id``, its room, the seq the message has for good."""
 
     id: str
     room: str
@@ -82,7 +103,7 @@ class AckItem(Struct, frozen=True, gc=False):
 
 
 class Ack(Event, frozen=True, gc=False, tag="ack"):
-    """The author's messages that are now durable in the configured storage."""
+    """The author's messages and changes that are now durable in the configured storage."""
 
     ids: list[AckItem]
 
@@ -144,6 +165,19 @@ class Exited(Struct, frozen=True, gc=False):
 
 
 NativeEvent = (
-    Welcome | Joined | Left | Message | Synced | Retracted | Ack | HistoryPage | Presence | Pong | Error | Goodbye
+    Welcome
+    | Joined
+    | Left
+    | Message
+    | Edited
+    | Deleted
+    | Synced
+    | Retracted
+    | Ack
+    | HistoryPage
+    | Presence
+    | Pong
+    | Error
+    | Goodbye
 )
 AnyEvent = NativeEvent | Entered | Exited

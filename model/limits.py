@@ -15,7 +15,10 @@ HISTORY_DEFAULT = 50
 
 
 class Limits(Struct, frozen=True):
-    """Attributes are announced as they are: bytes of a frame, characters of a text, messages a second, counts."""
+    """Attributes are announced as they are: bytes of a frame, characters of a text, messages a second, counts.
+
+    ``edit_window`` is the seconds after which a message cannot be edited any more; 0 for never.
+    """
 
     max_frame_bytes: int = 65536
     max_content_chars: int = 4000
@@ -23,6 +26,7 @@ class Limits(Struct, frozen=True):
     messages_burst: int = 60
     max_rooms: int = 100
     resume_limit: int = 5000
+    edit_window: float = 60.0
     history_limit: int = HISTORY_LIMIT
     id_chars: int = ID_CHARS
     name_chars: int = NAME_CHARS

@@ -19,6 +19,8 @@ class Message(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type
         content: text, as the author sent it.
         timestamp: RFC 3339, UTC, six decimals, ``Z``: the server's clock when the message was taken.
         id: the author's own id for it, the idempotency key of (room, sender_id, id); None when none was given.
+        edited_at: when the author last changed it, as ``timestamp``; None when the content is the first one.
+        deleted_at: when it was deleted, as ``timestamp``; its ``content`` is empty then, wherever it is told.
     """
 
     room: str
@@ -29,6 +31,8 @@ class Message(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type
     content: str
     timestamp: str
     id: str | None = None
+    edited_at: str | None = None
+    deleted_at: str | None = None
 
 
 def body_hash(content: str) -> int:

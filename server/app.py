@@ -150,6 +150,7 @@ def _chat_options(settings: Settings) -> ChatOptions:
             messages_per_second=rate,
             messages_burst=max(1, round(rate * BURST_SECONDS)) if rate else 0,
             max_rooms=settings.session_rooms,
+            edit_window=settings.edit_window,
             # Memory forgets the oldest messages of a full room: as many missed as it holds may be more than it has.
             resume_limit=(
                 settings.resume_limit

@@ -31,8 +31,9 @@ class _ChatCollector(Collector):
         yield largest
         yield _counter("connections_opened", "WebSocket connections since the start", counters.connections_total)
         yield _counter("messages_in", "messages accepted", counters.messages_in)
+        yield _counter("changes_in", "changes of messages accepted", counters.changes_in)
         yield _counter("deliveries", "frames written to members of rooms", counters.deliveries)
-        yield _counter("acks", "messages acked", counters.acks)
+        yield _counter("acks", "messages and changes acked", counters.acks)
         yield _counter("retractions", "messages taken back", counters.retractions)
         yield _counter("slow_members", "connections cut off because they did not read", counters.slow_members)
         yield _counter("refused_rows", "writes that storage refused for themselves", counters.refused_rows)

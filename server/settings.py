@@ -145,6 +145,13 @@ SETTINGS: tuple[Setting, ...] = (
         _number(0, 10**6),
     ),
     Setting(
+        "EDIT_WINDOW",
+        "a number of seconds, 0 for no end",
+        60.0,
+        "how long an author may edit a message",
+        _number(0, 10**9),
+    ),
+    Setting(
         "SESSION_ROOMS", "a whole number from 1 to 10000", 100, "rooms that one connection may be in", _whole(1, 10_000)
     ),
     Setting(

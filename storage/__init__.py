@@ -6,6 +6,7 @@ from storage.factory import open_repository
 from storage.repository import (
     STORED,
     BatchRefused,
+    ChangeMessage,
     Duplicate,
     InsertMessage,
     InsertRoom,
@@ -23,6 +24,7 @@ from storage.repository import (
 __all__ = [
     "STORED",
     "BatchRefused",
+    "ChangeMessage",
     "Duplicate",
     "InsertMessage",
     "InsertRoom",

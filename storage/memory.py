@@ -10,6 +10,7 @@ import asyncio
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -17,6 +18,7 @@ from model.message import Message, body_hash
 from model.room import RoomRecord
 from storage.repository import (
     STORED,
+    ChangeMessage,
     Duplicate,
     InsertMessage,
     InsertRoom,
@@ -36,34 +38,74 @@ _SEARCH_SLICE = 128
 class _Log:
     """One room's messages: by seq, in order of seq, and by their authors' ids."""
 
-    __slots__ = ("posted", "record", "seqs", "states")
+    __slots__ = ("changed_seqs", "first_bodies", "newest_change", "posted", "record", "seqs", "states")
 
     def __init__(self, record: RoomRecord) -> None:
         self.record = record
         self.states: dict[int, Message] = {}
         self.seqs: list[int] = []
-        # First bodies, not their hashes: hashing costs more than everything else here, and is seldom asked for.
-        self.posted: dict[tuple[str, str], tuple[int, str]] = {}
+        self.posted: dict[tuple[str, str], int] = {}
+        self.changed_seqs: set[int] = set()
+        # Hashes, of those whose content is another one now: hashing costs more than everything else here.
+        self.first_bodies: dict[int, int] = {}
+        self.newest_change = 0
+
+    @property
+    def head(self) -> int:
+        return max(self.seqs[-1] if self.seqs else 0, self.newest_change)
 
     def insert(self, message: Message) -> Outcome:
         seq, key = message.seq, (message.sender_id, message.id or "")
         there = self.states.get(seq)
-        if there is not None and _same(there, message):
+        if there is not None and self._same(there, message):
             return STORED
         if message.id is not None:
             earlier = self.posted.get(key)
-            if earlier is not None and earlier[0] != seq:
-                return Duplicate(earlier[0], earlier[1] == message.content)
+            if earlier is not None and earlier != seq:
+                return Duplicate(earlier, self._said_first(earlier, message.content))
         if there is not None:
             return Refused(f"another message is at seq {seq} of room {self.record.room_id}")
         if message.id is not None:
-            self.posted[key] = (seq, message.content)
+            self.posted[key] = seq
         self.states[seq] = message
         seqs = self.seqs
         if not seqs or seq > seqs[-1]:
             seqs.append(seq)
         else:
             insort(seqs, seq)
+        return STORED
+
+    def _same(self, there: Message, message: Message) -> bool:
+        author = (there.sender_id, there.id) == (message.sender_id, message.id)
+        return author and self._said_first(there.seq, message.content)
+
+    def _said_first(self, seq: int, content: str) -> bool:
+        kept = self.first_bodies.get(seq)
+        return content == self.states[seq].content if kept is None else body_hash(content) == kept
+
+    def change(self, change: ChangeMessage) -> Outcome:
+        seq = change.seq
+        there = self.states.get(seq)
+        if there is None:
+            return Refused(f"there is no message at seq {seq} of room {self.record.room_id}")
+        if change.version <= there.version:
+            return STORED  # an older change, or this one, come once more
+        content = there.content if change.content is None else change.content
+        deleted_at = change.deleted_at or there.deleted_at
+        if deleted_at is not None:  # nobody is told the content any more, so it need not be kept
+            content = ""
+            self.first_bodies.setdefault(seq, body_hash(there.content))
+        if change.first_body is not None:
+            self.first_bodies.setdefault(seq, change.first_body)
+        self.states[seq] = replace(
+            there,
+            version=change.version,
+            content=content,
+            edited_at=change.edited_at or there.edited_at,
+            deleted_at=deleted_at,
+        )
+        self.changed_seqs.add(seq)
+        self.newest_change = max(self.newest_change, change.version)
         return STORED
 
     def evict(self, keep: int) -> None:
@@ -73,6 +115,8 @@ class _Log:
             message = self.states.pop(seq)
             if message.id is not None:
                 del self.posted[message.sender_id, message.id]
+            self.changed_seqs.discard(seq)
+            self.first_bodies.pop(seq, None)
         if excess > 0:
             del self.seqs[:excess]
 
@@ -82,8 +126,13 @@ class _Log:
         return self.seqs[first:last]
 
     def changed(self, after: int, until: int) -> list[Message]:
-        # Nothing changes a message yet, so versions are seqs and in their order.
-        return [self.states[seq] for seq in self.seqs[bisect_right(self.seqs, after) : bisect_right(self.seqs, until)]]
+        """States with a version above ``after`` of messages up to ``until``, in order of version."""
+        new = self.seqs[bisect_right(self.seqs, after) : bisect_right(self.seqs, until)]
+        if not self.changed_seqs:
+            return [self.states[seq] for seq in new]
+        seqs = {*new, *(seq for seq in self.changed_seqs if seq <= until)}
+        states = [self.states[seq] for seq in seqs]
+        return sorted((state for state in states if state.version > after), key=attrgetter("version"))
 
 
 class MemoryRepository:
@@ -132,13 +181,22 @@ class MemoryRepository:
     async def head(self, room_id: int) -> int:
         self._check_open()
         log = self._use(room_id)
-        return log.seqs[-1] if log is not None and log.seqs else 0
+        return 0 if log is None else log.head
 
     async def find_posted(self, room_id: int, sender_id: str, id: str) -> Posted | None:
         self._check_open()
         log = self._use(room_id)
         found = None if log is None else log.posted.get((sender_id, id))
-        return None if found is None else Posted(found[0], body_hash(found[1]))
+        if log is None or found is None:
+            return None
+        kept = log.first_bodies.get(found)
+        return Posted(found, body_hash(log.states[found].content) if kept is None else kept)
+
+    async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
+        self._check_open()
+        log = self._use(room.room_id)
+        found = None if log is None else log.states.get(seq)
+        return None if found is None else _in_room([found], room.name)[0]
 
     async def history(
         self,
@@ -156,12 +214,12 @@ class MemoryRepository:
             return []
         seqs = log.between(after, before)
         oldest_first = after is not None
-        if sender is None and not words:
+        if sender is None and not words and not log.changed_seqs:
             page = [log.states[seq] for seq in (seqs[:limit] if oldest_first else seqs[-limit:])]
         else:
-            # The states are taken before the first pause, so the page is of one moment.
-            candidates = [log.states[seq] for seq in (seqs if oldest_first else reversed(seqs))]
-            page = await self._search(candidates, limit, sender, frozenset(words))
+            states = (log.states[seq] for seq in (seqs if oldest_first else reversed(seqs)))
+            # A search for words pauses: the states are taken before, so the page is of one moment.
+            page = await self._search(list(states) if words else states, limit, sender, frozenset(words))
             if not oldest_first:
                 page.reverse()
         return _in_room(page, room.name)
@@ -172,7 +230,7 @@ class MemoryRepository:
         page: list[Message] = []
         cut = 0
         for message in candidates:
-            if sender is not None and message.sender != sender:
+            if message.deleted_at is not None or (sender is not None and message.sender != sender):
                 continue
             if words:
                 cut += 1
@@ -194,7 +252,10 @@ class MemoryRepository:
     async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
         self._check_open()
         log = self._use(room_id)
-        return 0 if log is None else min(len(log.changed(after, until)), max(limit, 0))
+        if log is None:
+            return 0
+        found = sum(state.version <= until for state in log.changed(after, until))
+        return min(found, max(limit, 0))
 
     def _write(self, batch: Sequence[Write]) -> list[Outcome]:
         self._check_open()
@@ -203,6 +264,8 @@ class MemoryRepository:
         for write in batch:
             if isinstance(write, InsertRoom):
                 outcomes.append(self._insert_room(write.room))
+            elif isinstance(write, ChangeMessage):
+                outcomes.append(self._change_message(write))
             else:
                 outcomes.append(self._insert_message(write))
                 written.add(write.room_id)
@@ -238,6 +301,12 @@ class MemoryRepository:
             log = self._logs[write.room_id]
         return log.insert(write.message)
 
+    def _change_message(self, change: ChangeMessage) -> Outcome:
+        log = self._use(change.room_id)
+        if log is None:
+            return Refused(f"there is no room {change.room_id}")
+        return log.change(change)
+
     def _use(self, room_id: int) -> _Log | None:
         log = self._logs.get(room_id)
         if log is not None:
@@ -263,10 +332,6 @@ class MemoryWriter:
 
     async def close(self) -> None:
         self._closed = True
-
-
-def _same(one: Message, other: Message) -> bool:
-    return (one.sender_id, one.id, one.content) == (other.sender_id, other.id, other.content)
 
 
 def _in_room(page: list[Message], name: str) -> list[Message]:

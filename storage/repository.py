@@ -49,7 +49,26 @@ class InsertMessage(Struct, frozen=True, gc=False):
     message: Message
 
 
-Write = InsertRoom | InsertMessage
+class ChangeMessage(Struct, frozen=True, gc=False):
+    """Give a stored message the state it has as of ``version``. Of two changes the newer one stays, whatever the order.
+
+    Attributes:
+        content: the new content; None leaves it as it is.
+        first_body: `body_hash` of the content that the message had before; kept if it was the first one.
+        edited_at: RFC 3339; None leaves it as it is.
+        deleted_at: the same. The content of a deleted message is told to nobody.
+    """
+
+    room_id: int
+    seq: int
+    version: int
+    content: str | None = None
+    first_body: int | None = None
+    edited_at: str | None = None
+    deleted_at: str | None = None
+
+
+Write = InsertRoom | InsertMessage | ChangeMessage
 
 
 class Stored(Struct, frozen=True, gc=False):
@@ -64,7 +83,9 @@ class Duplicate(Struct, frozen=True, gc=False):
 
 
 class Refused(Struct, frozen=True, gc=False):
-    """Not stored, and never will be: another message holds this seq, or another room this name (see ``reason``)."""
+    """Not stored, and never will be (see ``reason``): another message holds this seq, another room this name, or there
+    is no message to change.
+    """
 
     reason: str
 
@@ -136,6 +157,9 @@ class Repository(Protocol):
     async def find_posted(self, room_id: int, sender_id: str, id: str) -> Posted | None:
         """The message that this principal stored under this id, None when there is none."""
 
+    async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
+        """The state of the message at ``seq``, None when there is none."""
+
     async def history(
         self,
         room: RoomRecord,
@@ -146,7 +170,7 @@ class Repository(Protocol):
         sender: str | None = None,
         words: Sequence[str] = (),
     ) -> list[Message]:
-        """At most ``limit`` messages, always oldest first.
+        """At most ``limit`` messages that are not deleted, always oldest first.
 
         With ``before``: those right before that seq. With ``after`` (and no ``before``): those right after it. With
         both: the oldest ones strictly between. With neither: the newest ones. ``sender`` is an exact display name;
@@ -154,7 +178,11 @@ class Repository(Protocol):
         """
 
     async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
-        """At most ``limit`` message states with ``after < version <= until``, in order of version."""
+        """At most ``limit`` states of messages with ``seq <= until`` and ``version > after``, in order of version.
+
+        Also those whose version is beyond ``until``: who reads page after page would never see a message again that
+        is changed meanwhile.
+        """
 
     async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
-        """How many states `changed` would find, counting no further than ``limit``."""
+        """How many states there are with ``after < version <= until``, counting no further than ``limit``."""

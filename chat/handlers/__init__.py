@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from chat.handlers.change import delete_message, edit_message
 from chat.handlers.hello import hello
 from chat.handlers.history import history
 from chat.handlers.message import post_message
 from chat.handlers.ping import ping
 from chat.handlers.rooms import join, leave
-from model.commands import Hello, Join, Leave, Ping, PostMessage, ReadHistory
+from model.commands import DeleteMessage, EditMessage, Hello, Join, Leave, Ping, PostMessage, ReadHistory
 
 Handler = Callable[..., Awaitable[None] | None]
 
@@ -24,6 +25,8 @@ HANDLERS: dict[type[Any], Handler] = {
     Join: join,
     Leave: leave,
     PostMessage: post_message,
+    EditMessage: edit_message,
+    DeleteMessage: delete_message,
     ReadHistory: history,
     Ping: ping,
 }

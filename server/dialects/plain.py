@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from model.commands import AnyCommand, PostMessage
-from model.events import AnyEvent, Entered, Error, Exited, Retracted
+from model.events import AnyEvent, Deleted, Edited, Entered, Error, Exited, Retracted
 from model.message import Message
 from server.frames import text_frame
 from utils.clock import rfc3339
@@ -50,7 +50,9 @@ class PlainDialect:
                 record = _notice(event.room, f"User {event.user.name} entered the chat")
             case Exited():
                 record = _notice(event.room, f"User {event.user.name} left the chat")
-            case Retracted():
+            case Edited():
+                record = _notice(event.room, f"{event.sender} edited: {event.content}")
+            case Retracted() | Deleted():
                 record = _notice(event.room, f"a message by {event.sender} was removed")
             case Error():
                 record = _notice(event.room or "", event.message)

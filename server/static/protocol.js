@@ -3,7 +3,7 @@
  *
  * @typedef {{id: string, name: string}} User
  * @typedef {{room: string, seq: number, version: number, sender: string, sender_id: string, content: string,
- *   timestamp: string, id?: string}} Message
+ *   timestamp: string, id?: string, edited_at?: string}} Message
  * @typedef {{code: string, message: string, retryable: boolean, id?: string, room?: string, field?: string,
  *   retry_after?: number}} Refusal
  * @typedef {{max_frame_bytes: number, max_content_chars: number, max_rooms: number, history_limit: number,

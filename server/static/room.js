@@ -94,7 +94,20 @@ export class Room {
     this.older = "";
   }
 
-  /** @param {number} seq */
+  /** @param {{seq: number, version: number, content: string, edited_at: string}} edited */
+  onEdited({ seq, version, content, edited_at }) {
+    this.#head = Math.max(this.#head, version);
+    const known = this.messages[this.#find(seq)];
+    if (known?.seq === seq) this.#upsert({ ...known, version, content, edited_at });
+  }
+
+  /** @param {{seq: number, version: number}} deleted */
+  onDeleted({ seq, version }) {
+    this.#head = Math.max(this.#head, version);
+    this.onRetracted(seq);
+  }
+
+  /** It is here no more, and does not come back. @param {number} seq */
   onRetracted(seq) {
     this.#gone.add(seq);
     const index = this.#find(seq);

@@ -217,6 +217,7 @@ export class Session {
         this.entrance.onJoined(frame, room);
         return this.#flush(room);
       case "message":
+        if (frame.deleted_at) return room.onDeleted(frame); // what a resume brings
         if (room.onMessage(frame) && !this.identity.isMine(frame.sender_id)) this.#count(room, frame.seq);
         if (room !== this.active || this.following) room.trim();
         return this.delivery.onMessage(frame) ? this.#flush(room) : undefined;
@@ -227,6 +228,10 @@ export class Session {
       case "synced":
         room.onSynced(frame);
         return this.#flush(room);
+      case "edited":
+        return room.onEdited(frame);
+      case "deleted":
+        return room.onDeleted(frame);
       case "retracted":
         room.onRetracted(frame.seq);
         return this.delivery.onRetracted(frame);

@@ -9,8 +9,9 @@
  *
  * @typedef {"sent"|"shown"|"sending"|"queued"|"failed"} Delivered `shown`: in the room, but not acked yet
  * @typedef {{kind: "message", key: string, was: string, seq: number|null, author: string, name: string, own: boolean,
- *   text: string, at: number, start: boolean, end: boolean, state: Delivered, entry: Entry|undefined}} MessageLine
- *   `was`: the key it had in the outbox; `start`, `end`: of a run by one author within a minute
+ *   text: string, edited: string, at: number, start: boolean, end: boolean, state: Delivered,
+ *   entry: Entry|undefined}} MessageLine
+ *   `was`: the key it had in the outbox; `edited`: when, "" for never; `start`, `end`: of a run by one author within a minute
  * @typedef {{kind: "day", key: string, at: number}} DayLine
  * @typedef {{kind: "unread", key: string}} UnreadLine
  * @typedef {{kind: "notice", key: string, at: number, notice: Notice}} NoticeLine
@@ -79,6 +80,7 @@ export function timeline(room, entries, isMine) {
       name: message.sender,
       own: isMine(message.sender_id),
       text: message.content,
+      edited: message.edited_at ?? "",
       at: timeOf(message),
       start: true,
       end: true,
@@ -98,6 +100,7 @@ export function timeline(room, entries, isMine) {
       name: entry.author.name,
       own: true,
       text: entry.content,
+      edited: "",
       at: entry.at,
       start: true,
       end: true,

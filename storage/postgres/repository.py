@@ -202,6 +202,11 @@ class PostgresRepository:
         seq, content, kept = rows[0]
         return Posted(seq, body_hash(content) if kept is None else kept)
 
+    async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
+        """See `storage.repository.Repository.find_message`."""
+        rows = await self._read(sql.FIND_MESSAGE, {"room_id": room.room_id, "seq": seq})
+        return _message(room.name, rows[0]) if rows else None
+
     async def history(
         self,
         room: RoomRecord,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any, NamedTuple
 
-from pypika import Order, Table
+from pypika import Case, Order, Table
 from pypika.functions import Count, Max
 from pypika.terms import Function, Star
 
@@ -53,6 +53,40 @@ INSERT_MESSAGES = sql_text(
     )
     .on_conflict()
     .do_nothing()
+)
+
+_change = Recordset(
+    param("rows", "json"),
+    "change",
+    {
+        "room_id": "bigint",
+        "seq": "bigint",
+        "version": "bigint",
+        "content": "text",
+        "words": "text",
+        "first_body": "bigint",
+        "edited_at": "timestamptz",
+        "deleted_at": "timestamptz",
+    },
+)
+
+
+def _unless_null(new: Any, old: Any) -> Any:
+    return Function("COALESCE", new, old)
+
+
+# Every message once in a statement: of two rows for it, UPDATE takes any. What was changed later stays as it is.
+CHANGE_MESSAGES = sql_text(
+    Query.update(_messages)
+    .set(_messages.version, _change.version)
+    .set(_messages.content, _unless_null(_change.content, _messages.content))
+    .set(_messages.words, _unless_null(Function("string_to_array", _change.words, " "), _messages.words))
+    .set(_messages.body_hash, _unless_null(_messages.body_hash, _change.first_body))
+    .set(_messages.edited_at, _unless_null(_change.edited_at, _messages.edited_at))
+    .set(_messages.deleted_at, _unless_null(_change.deleted_at, _messages.deleted_at))
+    .from_(_change)
+    .where((_messages.room_id == _change.room_id) & (_messages.seq == _change.seq))
+    .where(_messages.version < _change.version)
 )
 
 _new_room = Recordset(param("rows", "json"), "new", {"room_id": "bigint", "name": "text", "created_at": "timestamptz"})
@@ -115,9 +149,11 @@ _state = (
     _messages.version,
     _messages.sender,
     _messages.sender_id,
-    _messages.content,
+    Case().when(_messages.deleted_at.isnull(), _messages.content).else_(""),
     _rfc3339(_messages.created_at),
     _messages.client_id,
+    _rfc3339(_messages.edited_at),
+    _rfc3339(_messages.deleted_at),
 )
 
 FIND_ROOM = sql_text(
@@ -137,6 +173,13 @@ FIND_POSTED = sql_text(
 )
 
 
+FIND_MESSAGE = sql_text(
+    Query.from_(_messages)
+    .select(*_state)
+    .where((_messages.room_id == param("room_id")) & (_messages.seq == param("seq")))
+)
+
+
 class HistoryKind(NamedTuple):
     """What a page of history is asked by; each combination has its own text, so each has its own plan."""
 
@@ -148,6 +191,7 @@ class HistoryKind(NamedTuple):
 def _history(kind: HistoryKind) -> bytes:
     query = Query.from_(_messages).select(*_state).where(_messages.room_id == param("room_id"))
     query = query.where((_messages.seq > param("after")) & (_messages.seq < param("before")))
+    query = query.where(_messages.deleted_at.isnull())
     if kind.sender:
         query = query.where(_messages.sender == param("sender"))
     if kind.words:
@@ -163,7 +207,7 @@ HISTORY = {kind: _history(kind) for kind in (HistoryKind(*flags) for flags in pr
 _room_log = Query.from_(_messages).where(_messages.room_id == param("room_id"))
 
 
-def _changed(columns: tuple[Any, ...]) -> Any:
+def _changed(columns: tuple[Any, ...], until: Any) -> Any:
     unchanged = (
         _room_log.select(*columns)
         .where((_messages.seq > param("after")) & (_messages.seq <= param("until")))
@@ -173,7 +217,7 @@ def _changed(columns: tuple[Any, ...]) -> Any:
     )
     changed = (
         _room_log.select(*columns)
-        .where((_messages.version > param("after")) & (_messages.version <= param("until")))
+        .where((_messages.version > param("after")) & (until <= param("until")))
         .where(_messages.version != _messages.seq)
         .orderby(_messages.version)
         .limit(param("limit"))
@@ -181,10 +225,10 @@ def _changed(columns: tuple[Any, ...]) -> Any:
     return unchanged.union_all(changed).orderby(_messages.version).limit(param("limit"))
 
 
-CHANGED = sql_text(_changed(_state))
+CHANGED = sql_text(_changed(_state, _messages.seq))
 
 # In order too: without, the planner believes that reading the whole table until there are enough is cheaper.
-_counted = _changed((_messages.version,))
+_counted = _changed((_messages.version,), _messages.version)
 COUNT_CHANGED = sql_text(Query.from_(_counted).select(Count(Star())))
 
 HEAD = sql_text(

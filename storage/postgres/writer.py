@@ -21,6 +21,7 @@ from storage.postgres.lease import Tenure
 from storage.postgres.session import Connection, T, abort, bounded
 from storage.repository import (
     STORED,
+    ChangeMessage,
     Duplicate,
     InsertMessage,
     InsertRoom,
@@ -50,6 +51,19 @@ class _MessageRow(Struct, gc=False):
     client_id: str | None
     content: str
     words: str
+
+
+class _ChangeRow(Struct, gc=False):
+    """One element of ``%(rows)s``, named as `sql.CHANGE_MESSAGES` and the look-up name them."""
+
+    room_id: int
+    seq: int
+    version: int
+    content: str | None
+    words: str | None
+    first_body: int | None
+    edited_at: str | None
+    deleted_at: str | None
 
 
 class _Key(Struct, gc=False):
@@ -161,7 +175,7 @@ class PostgresWriter:
     # --- one batch -------------------------------------------------------------------------------------------------
 
     async def _store(self, connection: Connection, batch: Sequence[Write]) -> list[Outcome]:
-        runs = [list(run) for _, run in groupby(batch, type)]
+        runs = _runs(batch)
         if len(runs) == 1:
             # A statement is a transaction by itself; BEGIN and COMMIT would be two more round trips. What a look-up
             # finds after it is durable too.
@@ -174,7 +188,12 @@ class PostgresWriter:
 
     async def _store_run(self, connection: Connection, run: list[Any]) -> list[Outcome]:
         store: Callable[[Connection, list[Any]], Coroutine[Any, Any, list[Outcome]]]
-        store = self._store_rooms if isinstance(run[0], InsertRoom) else self._store_messages
+        if isinstance(run[0], InsertRoom):
+            store = self._store_rooms
+        elif isinstance(run[0], ChangeMessage):
+            store = self._store_changes
+        else:
+            store = self._store_messages
         return await store(connection, run)
 
     async def _store_rooms(self, connection: Connection, run: list[InsertRoom]) -> list[Outcome]:
@@ -209,6 +228,23 @@ class PostgresWriter:
         # Not RETURNING: it could not tell which of two rows with the same seq was the one that went in.
         found = await self._look_up(connection, known)
         return [refused.get(write.room_id) or _outcome(write.room_id, write.message, *found) for write in run]
+
+    async def _store_changes(self, connection: Connection, run: list[ChangeMessage]) -> list[Outcome]:
+        cursor = await connection.execute(
+            sql.CHANGE_MESSAGES, {"rows": Json([_change_row(change) for change in run], dumps=_encode)}
+        )
+        if cursor.rowcount == len(run):
+            return [STORED] * len(run)
+        # What is missing was changed later, or by this very write that is repeated; or there is no such message.
+        keys = [_Key(change.room_id, change.seq, "", None) for change in run]
+        found = await _all(connection, sql.FIND_BY_SEQ, {"rows": Json(keys, dumps=_encode)})
+        there = {(room_id, seq) for room_id, seq, *_ in found}
+        return [
+            STORED
+            if (change.room_id, change.seq) in there
+            else _refuse(f"there is no message at seq {change.seq} of room {change.room_id}")
+            for change in run
+        ]
 
     async def _meet(self, connection: Connection, strangers: set[int], run: list[InsertMessage]) -> dict[int, Refused]:
         """Look rooms up that this connection has not seen, and bring those back that are gone, as memory does.
@@ -257,6 +293,39 @@ def _finish(connection: Connection) -> None:
 
 _BySeq = dict[tuple[int, int], tuple[str, str | None, int]]
 _ById = dict[tuple[int, str, str], tuple[int, int]]
+
+
+def _runs(batch: Sequence[Write]) -> list[list[Any]]:
+    """Writes of one kind in a row, a statement each; a message is changed once in each of them."""
+    runs = [list(run) for _, run in groupby(batch, type)]
+    if not any(isinstance(write, ChangeMessage) for write in batch):
+        return runs
+    split: list[list[Any]] = []
+    for run in runs:
+        seen: set[tuple[int, int]] = set()
+        split.append([])
+        for write in run:
+            if isinstance(write, ChangeMessage):
+                if (write.room_id, write.seq) in seen:
+                    seen.clear()
+                    split.append([])
+                seen.add((write.room_id, write.seq))
+            split[-1].append(write)
+    return split
+
+
+def _change_row(change: ChangeMessage) -> _ChangeRow:
+    words = None if change.content is None else " ".join(cut_words(change.content))
+    return _ChangeRow(
+        change.room_id,
+        change.seq,
+        change.version,
+        change.content,
+        words,
+        change.first_body,
+        change.edited_at,
+        change.deleted_at,
+    )
 
 
 def _row(room_id: int, message: Message) -> _MessageRow:

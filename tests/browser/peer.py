@@ -25,9 +25,15 @@ class Peer:
         while (frame := await self.receive())["type"] != "joined":
             assert frame["type"] != "error", frame
 
-    async def say(self, texts: Iterable[str]) -> None:
-        """Say these in order, and return when all of them are stored."""
-        waiting = set()
+    async def change(self, **command: object) -> None:
+        """Send an `edit` or `delete`, and return when it is stored."""
+        await self._send(id="change", room=self._room, **command)
+        while (frame := await self.receive())["type"] != "ack":
+            assert frame["type"] != "error", frame
+
+    async def say(self, texts: Iterable[str]) -> list[int]:
+        """Say these in order, and return their seqs when all of them are stored."""
+        waiting, seqs = set(), []
         for text in texts:
             message_id = secrets.token_hex(8)
             waiting.add(message_id)
@@ -38,6 +44,8 @@ class Peer:
                 raise AssertionError(frame)
             if frame["type"] == "ack":
                 waiting -= {item["id"] for item in frame["ids"]}
+                seqs += [item["seq"] for item in frame["ids"]]
+        return sorted(seqs)
 
     async def receive(self) -> dict[str, Any]:
         """The next frame."""

@@ -218,3 +218,26 @@ async def test_a_room_link_asks_for_a_name_and_remembers_it(enter: Enter, server
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status", name="Connection")).to_have_text("Connected")
     await expect(ann.people).to_have_count(2)
+
+
+async def test_what_others_edit_and_delete(enter: Enter, server: ServerProcess, room: str, wire: Wire) -> None:
+    """At once, after a reload, and when it happened while the page was away."""
+    ann = await enter("ann", wire=wire)
+    async with peer(server, room, "bob") as bob:
+        first, second, third = await bob.say(["helo", "secret", "later"])
+        await expect(ann.messages).to_have_count(3)
+        await bob.change(type="edit", seq=first, content="hello **there**")
+        await expect(ann.message("hello **there**").get_by_text("edited", exact=True)).to_be_visible()
+        await bob.change(type="delete", seq=second)
+        await expect(ann.messages).to_have_count(2)
+        assert await ann.texts() == ["hello **there**", "later"]
+        await ann.page.reload()
+        await expect(ann.messages).to_have_count(2)
+        await expect(ann.message("hello **there**").get_by_text("edited", exact=True)).to_be_visible()
+        wire.refuse = True
+        await wire.cut()
+        await bob.change(type="edit", seq=third, content="sooner")
+        await bob.change(type="delete", seq=first)
+        wire.refuse = False
+        await expect(ann.messages).to_have_count(1)
+        assert await ann.texts() == ["sooner"]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model.message import Message
+from model.message import Message, body_hash
 from model.room import RoomRecord
-from storage import Duplicate, InsertMessage, InsertRoom, Outcome, Refused, Repository, Write, Writer
+from storage import ChangeMessage, Duplicate, InsertMessage, InsertRoom, Outcome, Refused, Repository, Write, Writer
 from storage.memory import MemoryRepository
 from tests.contract.records import EPOCH_US, inserts, open_postgres, room
 from utils.clock import rfc3339
@@ -20,6 +20,7 @@ from utils.words import cut_words
 # Small worlds, so that everything collides: rooms, names, seqs, ids and authors.
 ROOMS = st.integers(0, 2)
 SEQS = st.integers(0, 12)
+PLACES = st.one_of(SEQS, st.integers(0, 64))
 IDS = st.sampled_from([None, "a", "b", "", "NULL"])
 AUTHORS = st.sampled_from([("u1", "ann"), ("u2", "ann"), ("u3", "Ann"), ("u2", "bob")])
 TEXTS = st.one_of(
@@ -42,8 +43,16 @@ class Post(NamedTuple):
     text: str
 
 
+class Change(NamedTuple):
+    room: int
+    seq: int
+    later: int
+    before: str
+    text: str | None  # None deletes
+
+
 class Batch(NamedTuple):
-    writes: list[Room | Post]
+    writes: list[Room | Post | Change]
 
 
 class Read(NamedTuple):
@@ -58,13 +67,14 @@ class Read(NamedTuple):
 
 
 POSTS = st.builds(Post, ROOMS, SEQS, IDS, AUTHORS, TEXTS)
-BATCHES = st.builds(Batch, st.lists(st.one_of(st.builds(Room, ROOMS, ROOMS), POSTS, POSTS, POSTS), max_size=8))
+CHANGES = st.builds(Change, ROOMS, SEQS, st.integers(1, 4), TEXTS, st.none() | TEXTS)
+BATCHES = st.builds(Batch, st.lists(st.one_of(st.builds(Room, ROOMS, ROOMS), POSTS, POSTS, POSTS, CHANGES), max_size=8))
 READS = st.builds(
     Read,
-    st.sampled_from(["history", "changed", "count_changed", "head", "find_posted", "find_room"]),
+    st.sampled_from(["history", "changed", "count_changed", "head", "find_posted", "find_room", "find_message"]),
     ROOMS,
-    st.none() | SEQS,
-    st.none() | SEQS,
+    st.none() | PLACES,
+    st.none() | PLACES,
     st.integers(0, 6),
     st.none() | st.sampled_from(["ann", "Ann", "bob", "eve"]),
     st.sampled_from(["", "", "red", "RED fish", "京都", "null"]),
@@ -79,6 +89,7 @@ class World:
         self.mark = secrets.token_hex(6)
         self.ids = [room().room_id for _ in range(3)]
         self.named: dict[int, str] = {}
+        self.deleted: set[tuple[int, int]] = set()
 
     def name(self, number: int) -> str:
         return self.named.setdefault(number, f"{self.mark} {number}")
@@ -87,9 +98,19 @@ class World:
         return RoomRecord(self.ids[number], self.name(number), rfc3339(EPOCH_US))
 
     def writes(self, batch: Batch) -> list[Write]:
-        """Rooms under any name, messages under the first name their room was given, before its InsertRoom too."""
+        """Rooms under any name, messages under the first name their room was given, before its InsertRoom too.
+
+        What is deleted is not edited any more.
+        """
         writes: list[Write] = []
         for each in batch.writes:
+            if isinstance(each, Change):
+                if each.text is None:
+                    self.deleted.add((each.room, each.seq))
+                elif (each.room, each.seq) in self.deleted:
+                    continue
+                writes.append(self.change(each))
+                continue
             if isinstance(each, Room):
                 name = f"{self.mark} {each.name}"
                 self.named.setdefault(each.number, name)
@@ -102,6 +123,16 @@ class World:
                 )  # fmt: skip
                 writes.append(InsertMessage(self.ids[each.room], message))
         return writes
+
+    def change(self, asked: Change) -> ChangeMessage:
+        room_id, version = (
+            self.ids[asked.room],
+            13 * asked.later + asked.seq,
+        )  # a number of its own, as a room gives them
+        when = rfc3339(EPOCH_US + version)
+        if asked.text is None:
+            return ChangeMessage(room_id, asked.seq, version, deleted_at=when)
+        return ChangeMessage(room_id, asked.seq, version, asked.text, body_hash(asked.before), when)
 
 
 async def answer(repository: Repository, world: World, read: Read) -> object:
@@ -123,6 +154,8 @@ async def answer(repository: Repository, world: World, read: Read) -> object:
             return await repository.count_changed(where.room_id, after=low, until=high, limit=read.limit)
         case "head":
             return await repository.head(where.room_id)
+        case "find_message":
+            return await repository.find_message(where, low)
         case "find_posted":
             return await repository.find_posted(where.room_id, "u2", read.id or "")
     return await repository.find_room(where.name)

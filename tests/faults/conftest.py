@@ -66,6 +66,7 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
         defaults = {
             "PORT": "0",
             "RATE_LIMIT_MESSAGES": "0",
+            "EDIT_WINDOW": "0",
             "JWT_SECRET": SECRET,
             "CLOSE_SECONDS": "1",
             "DRAIN_SECONDS": "5",  # a case that failed with writes waiting is over soon

@@ -14,7 +14,7 @@ from tests.integration.chat.conftest import send_little, session_of
 from tests.integration.chat.conftest import url as ws_url
 from tests.support import rawws
 from tests.support.client import Client
-from tests.support.load import Load, post, talking
+from tests.support.load import Load, say, talking
 from tests.support.operations import Operation, Post
 from tests.support.person import Person
 from tests.support.proxy import Network
@@ -28,7 +28,7 @@ LARGEST_WRITE = HIGH
 
 def long_post(person: Person, number: int) -> Operation:
     """4000 characters, so that who does not read is soon full."""
-    simple = post(person, number)
+    simple = say(person, number)
     return Post(simple.id, simple.room, f"{person.name} {number} ".ljust(4000, "x"))
 
 

@@ -29,7 +29,7 @@ from storage import InsertMessage, Write
 from tests.support import chatting
 from tests.support.chatting import FaultyRepository, VirtualClock, limits, unframe
 from tests.support.counts import count
-from tests.support.operations import Frame, Log, Post
+from tests.support.operations import Delete, Edit, Frame, Log, Post
 from tests.support.person import Notes, Person, who_waits
 from tests.support.virtual import VirtualLoop, passes
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 
 ROOMS = ("red", "blue")
 PEOPLE = ("ann", "ben", "cat", "dan")
-POINTS = ("write", "find_room", "head", "find_posted", "changed", "count_changed", "history")
+POINTS = ("write", "find_room", "head", "find_posted", "find_message", "changed", "count_changed", "history")
 PAUSES = (0.0, 0.001, 0.05, 1.0, 6.0)
 HOUR_US = 3600 * 1_000_000
 # A batch of three, and room for few: every bound is met.
@@ -100,7 +100,9 @@ class PromisesHold(RuleBasedStateMachine):
 
     async def _start(self) -> None:
         tokens = JwtTokens("secret", self.clock)
-        self.chat = Chat(self.repository, self.clock, tokens, ChatOptions(limits=limits(), **self.options))
+        self.chat = Chat(
+            self.repository, self.clock, tokens, ChatOptions(limits=limits(edit_window=0.0), **self.options)
+        )
         self.chat.start()
         self.wires = {person: Wire(self.chat, person) for person in self.people if person not in self.absent}
         await self._talk()
@@ -131,6 +133,32 @@ class PromisesHold(RuleBasedStateMachine):
                 self.number += 1
                 content = f"{'poison' if poison == 0 else 'word'} {self.number} ".ljust(300, "x")
                 self.people[who].do(Post(f"m{self.number}", where, content))
+            if seen:
+                await self._talk()
+
+        self.run(do())
+
+    @rule(
+        who=st.integers(0, 3),
+        which=st.integers(0, 5),
+        count=st.integers(1, 3),
+        delete=st.booleans(),
+        seen=st.booleans(),
+    )
+    def change(self, who: int, which: int, count: int, delete: bool, seen: bool) -> None:
+        async def do() -> None:
+            person = self.people[who]
+            for number in range(count):
+                mine = person.changeable()
+                if not mine:
+                    break
+                message, seq = mine[which % len(mine)]
+                self.number += 1
+                name = f"c{self.number}"
+                if delete and number == count - 1:
+                    person.do(Delete(name, message.room, message.id, seq))
+                else:
+                    person.do(Edit(name, message.room, f"word {self.number} ".ljust(300, "y"), message.id, seq))
             if seen:
                 await self._talk()
 

@@ -12,7 +12,7 @@ from tests.faults.database import administrator, lease_holder, sessions, small_d
 from tests.faults.watching import Operator
 from tests.integration.chat.conftest import url as ws_url
 from tests.support.client import Client
-from tests.support.load import Load, talking
+from tests.support.load import Load, say, talk, talking
 from tests.support.operations import Post
 from tests.support.postgres import PostgresCluster
 from tests.support.proxy import Network
@@ -96,7 +96,8 @@ async def test_an_outage_longer_than_the_queues_hold(
     """Refusals are `overloaded`, nothing refused was shown, memory is bounded, and all of it passes later."""
     limit = 60
     server = await serve(DATABASE_URL=url, QUEUE_MESSAGES=str(limit), WORKERS="2", ROOM_TAIL="5")
-    async with talking(server.port) as load:
+    # No changes before storage is back: those of messages that only storage has would wait, and with them who asked.
+    async with talking(server.port, choose=say) as load:
         operator = Operator(load)
         await asyncio.to_thread(cluster.stop, "fast")
         await operator.until_said("the connection to Postgres")
@@ -108,6 +109,7 @@ async def test_an_outage_longer_than_the_queues_hold(
         faults = [fault for person in load.people for fault in person.faults]
         assert not faults, faults[0]
         await asyncio.to_thread(cluster.start)
+        load.choose = talk
         await load.until(lambda: bounded_by(server, limit) and server.chat.trouble() is None, "/ready is 200")
         await recovered(load, operator)
         counts = await settle(load)

@@ -26,7 +26,13 @@ HOUR_US = 3600 * 1_000_000
 
 async def started(start_server: Start, url: str, **environment: str) -> ServerProcess:
     """A server process that takes messages."""
-    settings = {"DATABASE_URL": url, "JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0", "CLOSE_SECONDS": "1"}
+    settings = {
+        "DATABASE_URL": url,
+        "JWT_SECRET": SECRET,
+        "RATE_LIMIT_MESSAGES": "0",
+        "EDIT_WINDOW": "0",
+        "CLOSE_SECONDS": "1",
+    }
     server = await asyncio.to_thread(start_server, {**settings, **environment})
     await ready(server)
     return server

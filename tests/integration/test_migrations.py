@@ -39,6 +39,8 @@ messages.sender text "C" not null
 messages.client_id text "C"
 messages.content text not null
 messages.words text[] "C" not null
+messages.edited_at timestamp with time zone
+messages.deleted_at timestamp with time zone
 rooms.room_id bigint not null
 rooms.name text "C" not null
 rooms.created_at timestamp with time zone not null

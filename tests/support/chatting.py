@@ -124,6 +124,11 @@ class FaultyRepository:
         await self.reach("find_posted")
         return posted
 
+    async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
+        message = await self.inner.find_message(room, seq)  # the same
+        await self.reach("find_message")
+        return message
+
     async def history(
         self,
         room: RoomRecord,
@@ -134,8 +139,9 @@ class FaultyRepository:
         sender: str | None = None,
         words: Sequence[str] = (),
     ) -> list[Message]:
+        page = await self.inner.history(room, limit=limit, before=before, after=after, sender=sender, words=words)
         await self.reach("history")
-        return await self.inner.history(room, limit=limit, before=before, after=after, sender=sender, words=words)
+        return page
 
     async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
         await self.reach("changed")

@@ -182,7 +182,8 @@ class Client:
     def since(self, room: str = "general") -> int:
         """What to give to `resume`."""
         heads: list[int] = [frame["head"] for frame in self.of("joined", "synced") if frame["room"] == room]
-        return max(heads + [int(frame["version"]) for frame in self.of("message") if frame["room"] == room])
+        states = self.of("message", "edited", "deleted")
+        return max(heads + [int(frame["version"]) for frame in states if frame["room"] == room])
 
     def epoch(self, room: str = "general") -> str:
         return str([frame["epoch"] for frame in self.of("joined") if frame["room"] == room][-1])

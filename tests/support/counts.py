@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tests.support.operations import Log
+from tests.support.operations import Delete, Edit, Log
 from tests.support.person import Person
 
 COUNTED = "counts"  # the property of a test's report under which its counts travel to the summary of the run
@@ -44,6 +44,11 @@ def count(people: Sequence[Person], logs: Mapping[str, Log]) -> Counts:
     """Hold what everybody sent, was told and saw against the logs."""
     lost = twice = moved = lied = 0
     for person in people:
+        for operation in person.sent:
+            if isinstance(operation, Edit):
+                logs[operation.room].edits[person.user, operation.target].append(operation.content)
+            elif isinstance(operation, Delete):
+                logs[operation.room].deletions[person.user, operation.target] = operation.seq
         for operation in person.sent:
             places = operation.stored(person.user, logs[operation.room])
             acked = person.acked.get(operation.id)

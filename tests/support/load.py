@@ -17,7 +17,7 @@ from websockets.typing import Subprotocol
 
 from tests.support import rawws
 from tests.support.counts import Counts, count
-from tests.support.operations import Frame, Log, Operation, Post
+from tests.support.operations import Delete, Edit, Frame, Log, Operation, Post
 from tests.support.person import PAUSE, Notes, Person, who_waits
 
 # A deadline for what must come: only a server that hangs meets it.
@@ -31,10 +31,22 @@ UNANSWERED = 60
 Choose = Callable[["Person", int], Operation]
 
 
-def post(person: "Person", number: int) -> Operation:
-    """The simplest mix of operations: a message into one of the person's rooms."""
+def say(person: "Person", number: int) -> Operation:
+    """A message into one of the person's rooms."""
     room = random.choice(list(person.copies))
     return Post(f"{person.name}-{number}", room, f"{person.name} says {number} in {room}")
+
+
+def talk(person: "Person", number: int) -> Operation:
+    """The usual mix: messages, and now and then an edit or a deletion of one of its own."""
+    mine = person.changeable() if number % 5 == 4 else []
+    if not mine:
+        return say(person, number)
+    name = f"{person.name}-{number}"
+    message, seq = random.choice(mine)
+    if number % 10 == 4:
+        return Delete(name, message.room, message.id, seq)
+    return Edit(name, message.room, f"{person.name} means {number}", message.id, seq)
 
 
 class Visitor(Person):
@@ -121,7 +133,7 @@ class Load:
         *,
         people: int = 20,
         rooms: int = 5,
-        choose: Choose = post,
+        choose: Choose = talk,
         every: float = EVERY,
         unanswered: int = UNANSWERED,
     ) -> None:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tests.support.operations import STATES, Frame, Operation
+from tests.support.operations import Delete, Frame, Operation, Post
 
 # People are impatient: they come back sooner than they are told to, which is harder on the server.
 PAUSE = (0.02, 0.2)
@@ -61,9 +61,13 @@ class Copy:
         return True
 
     def on_state(self, frame: Frame) -> None:
-        if frame["version"] <= self.since:
-            self.disorder += 1  # twice, or behind what came later
-        self.since = max(self.since, frame["version"])
+        """A `message`, or what became of one: `edited`, `deleted`."""
+        version = frame["version"]
+        # Twice, or behind what came later; but for what a resume brings last, as of the head that it says.
+        as_of_head = version == self.since and not self.synced and frame["seq"] not in self.states
+        if version <= self.since and not as_of_head:
+            self.disorder += 1
+        self.since = max(self.since, version)
         if self.loaded:
             self._take(frame)
         else:
@@ -85,9 +89,15 @@ class Copy:
         return None
 
     def _take(self, frame: Frame) -> None:
-        known = self.states.get(frame["seq"])
-        if known is None or known["version"] < frame["version"]:
-            self.states[frame["seq"]] = frame
+        seq = frame["seq"]
+        known = self.states.get(seq)
+        if "deleted_at" in frame:
+            self.on_retracted(seq)
+        elif frame["type"] == "edited":
+            if known is not None and known["version"] < frame["version"]:
+                self.states[seq] = known | {name: frame[name] for name in ("version", "content", "edited_at")}
+        elif known is None or known["version"] < frame["version"]:
+            self.states[seq] = frame
 
 
 class Notes:
@@ -148,6 +158,12 @@ class Person:
             waits.append(f"the answer to {entry.operation.id} in {entry.operation.room}, {seen}")
         return waits
 
+    def changeable(self) -> list[tuple[Post, int]]:
+        """Its messages that are stored and that it did not delete, the last of them, with their seqs."""
+        deleted = {operation.target for operation in self.sent if isinstance(operation, Delete)}
+        posts = [post for post in self.sent[-50:] if isinstance(post, Post) and post.id not in deleted]
+        return [(post, min(self.acked[post.id])) for post in posts if post.id in self.acked]
+
     def do(self, operation: Operation) -> None:
         """Ask for this."""
         self.sent.append(operation)
@@ -199,7 +215,7 @@ class Person:
         self._send(type="history", id=f"page {room}", room=room, limit=500, **fields)
 
     def _flush(self, room: str) -> None:
-        """Send what is due: one after the other, the next when the one before was seen in the room."""
+        """Send what is due: one after the other, the next when the one before was seen in the room, a change acked."""
         if not self._online or not self.copies[room].joined:
             return
         for entry in [entry for entry in self.outbox if entry.operation.room == room]:
@@ -207,8 +223,8 @@ class Person:
                 again = {"resend": True} if entry.tried else {}
                 entry.under_way = entry.tried = True
                 self._send(**entry.operation.command(), **again)
-            if entry.seq is None:
-                break
+            if entry.seq is None or not isinstance(entry.operation, Post):
+                break  # a change that is sent again is done again, so nothing may have come after it
 
     def take(self, frame: Frame) -> None:
         """A frame has come."""
@@ -247,9 +263,9 @@ class Person:
             for entry in self.outbox:
                 if entry.seq == frame["seq"] and entry.operation.room == frame["room"]:
                     entry.seq = None
-        elif kind in STATES:
+        elif kind in ("message", "edited", "deleted"):
             copy.on_state(frame)
-            if "id" in frame:
+            if kind == "message" and "id" in frame:
                 self._notes.places[frame["room"], frame["sender_id"], frame["id"]].add(frame["seq"])
             self._shown(frame)
 
@@ -261,8 +277,8 @@ class Person:
                 entry.seq = places[0] if places else None
 
     def _shown(self, frame: Frame) -> None:
-        if frame.get("sender_id") != self.user:
-            return
+        if frame["type"] == "message" and frame["sender_id"] != self.user:
+            return  # nearly all
         for entry in self.outbox:
             if entry.operation.room == frame["room"] and entry.operation.shown(self.user, frame):
                 entry.seq = frame["seq"]
@@ -292,7 +308,7 @@ class Person:
         if entry is None:
             self.faults.append(f"an error for nothing: {error}")
         elif error["retryable"]:
-            if error["code"] == "overloaded" and entry.seq is not None:
+            if error["code"] == "overloaded" and entry.seq is not None and isinstance(entry.operation, Post):
                 self.faults.append(f"refused, but shown: {error}")
             self._later(error, lambda: self._again(entry))
         elif error["code"] == "not_joined":

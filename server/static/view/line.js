@@ -22,7 +22,7 @@ const STATES = {
 };
 const NAMES_TOLD = 3;
 /** What of a line can change once it was sent, and is drawn. */
-const SHOWN = /** @type {const} */ (["state", "start", "end", "seq", "text", "name", "own", "author", "at"]);
+const SHOWN = /** @type {const} */ (["state", "start", "end", "seq", "text", "edited", "name", "own", "author", "at"]);
 
 /** @param {Line} line @param {Actions} actions @returns {HTMLElement} */
 export function makeLine(line, actions) {
@@ -63,6 +63,7 @@ function makeMessage(line, actions) {
         "div",
         { class: "bubble" },
         el("div", { class: "text", dir: "auto" }),
+        el("span", { class: "edited" }),
         line.own ? el("span", { class: "tick", role: "img" }) : "",
         el("time", { class: "when", "aria-hidden": "true" }),
       ),
@@ -96,6 +97,11 @@ function updateMessage(element, line, before, actions) {
     const text = element.querySelector(".text");
     text.replaceChildren(...withLinks(line.text));
     text.classList.toggle("jumbo", isOnlyEmoji(line.text));
+  }
+  if (old?.edited !== line.edited) {
+    const edited = element.querySelector(".edited");
+    setText(edited, line.edited && "edited");
+    edited.title = line.edited && exactText(Date.parse(line.edited));
   }
   if (line.own) updateDelivery(element, line, actions);
 }

@@ -146,6 +146,7 @@ async def test_limits_are_announced_as_they_are_set(serve: Serve) -> None:
         RATE_LIMIT_MESSAGES="2.5",
         SESSION_ROOMS="9",
         RESUME_LIMIT="11",
+        EDIT_WINDOW="3.5",
         HEARTBEAT="7.5",
     )
     async with await RawClient.open(server.port, headers=NATIVE) as client:
@@ -158,6 +159,7 @@ async def test_limits_are_announced_as_they_are_set(serve: Serve) -> None:
         "messages_burst": 8,
         "max_rooms": 9,
         "resume_limit": 11,
+        "edit_window": 3.5,
         "history_limit": 500,
         "id_chars": 64,
         "name_chars": 64,

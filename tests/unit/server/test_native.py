@@ -6,7 +6,17 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from model.commands import AnyCommand, Hello, Join, Leave, Ping, PostMessage, ReadHistory
+from model.commands import (
+    AnyCommand,
+    DeleteMessage,
+    EditMessage,
+    Hello,
+    Join,
+    Leave,
+    Ping,
+    PostMessage,
+    ReadHistory,
+)
 from model.errors import ParleyError
 from model.events import Ack, AckItem, Entered, Error, Exited, Pong, Presence
 from model.message import Message
@@ -26,6 +36,7 @@ WRONG: dict[str, list[str]] = {
     "since": ["-1", "1.5", '"1"', "true", "[]", str(2**53), str(2**64), "9" * 400, "1e400"],
     "epoch": ["7", "true", "{}"],
     "limit": ["0", "501", "-1", "1.5", '"5"', "null", "9" * 400],
+    "seq": ["-1", "1.5", '"1"', "null", str(2**53)],
     "before": ["-1", str(2**53), '"x"'],
     "after": ["-1", str(2**53), '"x"'],
     "sender": ["7", "[]", "true"],
@@ -36,6 +47,8 @@ NEEDED: dict[str, dict[str, str]] = {
     "join": {"room": '"r"'},
     "leave": {"room": '"r"'},
     "message": {"room": '"r"', "content": '"c"'},
+    "edit": {"room": '"r"', "seq": "1", "content": '"c"'},
+    "delete": {"room": '"r"', "seq": "1"},
     "history": {"room": '"r"'},
     "ping": {},
 }
@@ -93,6 +106,8 @@ def test_a_missing_field_is_bad_field_and_names_it(kind: str, field: str) -> Non
         ('{"room":"r","type":"leave"}', Leave(room="r")),
         ('{"type":"message","room":"r","content":"c","resend":true}', PostMessage(room="r", content="c", resend=True)),
         ('{"type":"message","room":"r","content":"\\ud83d\\ude00\\u0000"}', PostMessage(room="r", content="😀\x00")),
+        ('{"type":"edit","room":"r","seq":5,"content":"c"}', EditMessage(room="r", seq=5, content="c")),
+        ('{"type":"delete","room":"r","seq":0,"id":"7"}', DeleteMessage(room="r", seq=0, id="7")),
         ('{"type":"history","room":"r"}', ReadHistory(room="r", limit=50)),
         (
             '{"type":"history","room":"r","limit":500,"before":9007199254740991}',

@@ -1,0 +1,132 @@
+"""What every repository answers when messages change."""
+
+import pytest
+from msgspec.structs import replace
+
+from model.message import Message, body_hash
+from model.room import RoomRecord
+from storage import STORED, ChangeMessage, Duplicate, Posted, Refused, Repository, Write, Writer
+from tests.contract.records import EPOCH_US, filled, inserts, inserts_more, message, room
+from utils.clock import rfc3339
+
+
+def at(version: int) -> str:
+    return rfc3339(EPOCH_US + version)
+
+
+def edit(where: RoomRecord, before: Message, version: int, content: str) -> ChangeMessage:
+    return ChangeMessage(
+        where.room_id, before.seq, version, content, first_body=body_hash(before.content), edited_at=at(version)
+    )
+
+
+def delete(where: RoomRecord, seq: int, version: int) -> ChangeMessage:
+    return ChangeMessage(where.room_id, seq, version, deleted_at=at(version))
+
+
+async def page(repository: Repository, where: RoomRecord) -> list[Message]:
+    return await repository.history(where, limit=100)
+
+
+async def test_an_edited_message(repository: Repository, writer: Writer) -> None:
+    where = room()
+    first, second = message(where, 1, "red fish", id="a"), message(where, 2, "blue fish")
+    await writer.write(inserts(where, first, second))
+    assert await writer.write([edit(where, first, 3, "green fish")]) == [STORED]
+    edited = replace(first, version=3, content="green fish", edited_at=at(3))
+    assert await page(repository, where) == [edited, second]
+    assert await repository.find_message(where, 1) == edited
+    assert await repository.head(where.room_id) == 3
+    assert await repository.history(where, limit=9, words=["green"]) == [edited]
+    assert await repository.history(where, limit=9, words=["red"]) == []
+
+
+async def test_a_deleted_message(repository: Repository, writer: Writer) -> None:
+    """It is told without its content, and only to those who may still show it."""
+    where = room()
+    first, second = message(where, 1, "red fish"), message(where, 2, "blue fish")
+    await writer.write(inserts(where, first, second))
+    assert await writer.write([delete(where, 1, 3)]) == [STORED]
+    gone = replace(first, version=3, content="", deleted_at=at(3))
+    assert await page(repository, where) == [second]
+    assert await repository.history(where, limit=1, after=0) == [second]
+    assert await repository.history(where, limit=9, words=["red"]) == []
+    assert await repository.history(where, limit=9, sender="ann") == [second]
+    assert await repository.find_message(where, 1) == gone
+    assert await repository.changed(where, after=2, until=2, limit=9) == [gone]
+
+
+async def test_nothing_at_this_place(repository: Repository, writer: Writer) -> None:
+    where = room()
+    await writer.write(inserts(where, message(where, 1)))
+    assert await repository.find_message(where, 2) is None
+    assert await repository.find_message(room(), 1) is None
+    outcomes = await writer.write([delete(where, 2, 5), delete(where, 1, 6), delete(room(), 1, 7)])
+    assert [type(outcome) for outcome in outcomes] == [Refused, type(STORED), Refused]
+    assert await page(repository, where) == []
+
+
+async def test_the_newer_change_stays(repository: Repository, writer: Writer) -> None:
+    """A batch whose commit was answered by silence is sent again, perhaps behind what came after it."""
+    where = room()
+    first = message(where, 1, "one")
+    await writer.write(inserts(where, first))
+    assert await writer.write([edit(where, first, 3, "three")]) == [STORED]
+    assert await writer.write([edit(where, first, 2, "two")]) == [STORED]
+    assert [(each.content, each.version) for each in await page(repository, where)] == [("three", 3)]
+    assert await writer.write([edit(where, first, 2, "two"), edit(where, first, 3, "three")]) == [STORED, STORED]
+    assert [(each.content, each.version) for each in await page(repository, where)] == [("three", 3)]
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["one batch", "a batch each"])
+async def test_changes_in_a_row(repository: Repository, writer: Writer, split: bool) -> None:
+    """In the order in which they were decided, right behind the insert, each message by itself."""
+    where = room()
+    first, second = message(where, 1, "one", id="a"), message(where, 2, "one", id="b")
+    writes: list[Write] = [
+        *inserts(where, first, second),
+        edit(where, first, 3, "two"),
+        edit(where, second, 4, "zwei"),
+        edit(where, replace(first, content="two"), 5, "three"),
+        *inserts_more(where, message(where, 6, "another")),
+        edit(where, replace(first, content="three"), 7, "four"),
+        delete(where, 2, 8),
+    ]
+    for batch in [[write] for write in writes] if split else [writes]:
+        assert await writer.write(batch) == [STORED] * len(batch)
+    assert [(each.seq, each.version, each.content) for each in await page(repository, where)] == [
+        (1, 7, "four"),
+        (6, 6, "another"),
+    ]
+    assert [each.version for each in await repository.changed(where, after=0, until=6, limit=9)] == [6, 7, 8]
+
+
+async def test_a_resend_is_compared_with_what_was_first_said(repository: Repository, writer: Writer) -> None:
+    where = room()
+    first = message(where, 1, "one", id="a")
+    await filled(repository, where, first)
+    await writer.write([edit(where, first, 2, "two"), edit(where, replace(first, content="two"), 3, "three")])
+    assert await repository.find_posted(where.room_id, "u_ann", "a") == Posted(1, body_hash("one"))
+    again = [message(where, 9, body, id="a") for body in ("one", "three")]
+    assert await writer.write(inserts_more(where, *again)) == [Duplicate(1, True), Duplicate(1, False)]
+    assert await writer.write(inserts_more(where, first)) == [STORED]
+    await writer.write([delete(where, 1, 4)])
+    assert await repository.find_posted(where.room_id, "u_ann", "a") == Posted(1, body_hash("one"))
+    assert await writer.write(inserts_more(where, first)) == [STORED]
+
+
+async def test_what_changed_since(repository: Repository, writer: Writer) -> None:
+    """New messages and changed ones in the order of version; a page that is full is gone on with."""
+    where = room()
+    log = [message(where, seq, f"text {seq}") for seq in range(1, 7)]
+    await writer.write(inserts(where, *log))
+    await writer.write([edit(where, log[0], 7, "seven"), delete(where, 4, 8), edit(where, log[5], 9, "nine")])
+    found = await repository.changed(where, after=2, until=9, limit=9)
+    assert [(each.seq, each.version) for each in found] == [(3, 3), (5, 5), (1, 7), (4, 8), (6, 9)]
+    assert await repository.changed(where, after=2, until=9, limit=2) == found[:2]
+    assert await repository.changed(where, after=5, until=9, limit=9) == found[2:]
+    assert await repository.count_changed(where.room_id, after=2, until=9, limit=9) == 5
+    # Up to 5, and what was changed since: message 6 is beyond, whenever it changed.
+    found = await repository.changed(where, after=2, until=5, limit=9)
+    assert [(each.seq, each.version) for each in found] == [(3, 3), (5, 5), (1, 7), (4, 8)]
+    assert await repository.count_changed(where.room_id, after=2, until=7, limit=9) == 3
