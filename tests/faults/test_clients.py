@@ -99,7 +99,7 @@ async def test_a_member_that_stops_reading(serve: Serve, url: str, settle: Settl
 async def test_one_that_reads_and_writes_one_byte_at_a_time(serve: Serve, url: str, settle: Settle) -> None:
     """It gets what everybody gets, in order, and what it says is stored; or it is cut off, and nobody else is."""
     server = await serve(DATABASE_URL=url)
-    async with talking(server.port) as load:
+    async with talking(server.port, choose=say) as load:  # what it saw is held against the log as it is in the end
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1)
         client = rawws.RawClient(_Bytewise(reader), writer)
         await client.send_bytewise(rawws.upgrade(f"/chat?u=slow&r={ROOM.replace(' ', '%20')}", rawws.NATIVE))

@@ -215,16 +215,22 @@ class Person:
         self._send(type="history", id=f"page {room}", room=room, limit=500, **fields)
 
     def _flush(self, room: str) -> None:
-        """Send what is due: one after the other, the next when the one before was seen in the room, a change acked."""
+        """Send what is due: a message when the one before was seen in the room, a change when the one before was acked.
+
+        A change that is sent again is done again, so none may have been sent behind it.
+        """
         if not self._online or not self.copies[room].joined:
             return
+        changing = False
         for entry in [entry for entry in self.outbox if entry.operation.room == room]:
-            if not entry.under_way:
+            is_change = not isinstance(entry.operation, Post)
+            if not entry.under_way and not (is_change and changing):
                 again = {"resend": True} if entry.tried else {}
                 entry.under_way = entry.tried = True
                 self._send(**entry.operation.command(), **again)
-            if entry.seq is None or not isinstance(entry.operation, Post):
-                break  # a change that is sent again is done again, so nothing may have come after it
+            changing = changing or is_change
+            if entry.seq is None and not is_change:
+                break
 
     def take(self, frame: Frame) -> None:
         """A frame has come."""
