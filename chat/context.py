@@ -125,6 +125,25 @@ class Context:
 
     # Storage.
 
+    def admit(self, room: Room, content: str) -> int:
+        """Make sure that something with this content may be written, before it is shown: what is refused never was.
+
+        Returns its size: bytes, as Python or UTF-8 have them at most.
+
+        Raises:
+            ParleyError: ``shutting_down``, ``overloaded``.
+        """
+        if self.draining:
+            raise ParleyError("shutting_down", retry_after=1.0)
+        size = len(content) if content.isascii() else 4 * len(content)
+        room.worker.admit(room, size)
+        return size
+
+    def require_storage(self) -> None:
+        """Refuse, as ``unavailable``, what would only wait for its time-out, and later commands with it."""
+        if self.repository.trouble() is not None:
+            raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+
     async def ask(self, read: Awaitable[T]) -> T:
         """The answer of storage.
 
@@ -160,8 +179,7 @@ class Context:
         return room
 
     async def _read_room(self, name: str) -> Room:
-        if self.repository.trouble() is not None:
-            raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+        self.require_storage()
         record = await self.ask(self.repository.find_room(name))
         if record is None:
             now = rfc3339(self.clock.now_us())

@@ -44,19 +44,19 @@ async def read_history(chat: Context, name: str, asked: ReadHistory) -> Page:
     messages = await find(asked.limit + 1, before, after)
     more = len(messages) > asked.limit
     if after is None:
-        newer = before is not None and bool(await find(1, None, before - 1))
-        return Page(_as_of_now(chat, name, messages[1:] if more else messages), more, newer)
-    newer = more or (before is not None and bool(await find(1, None, before - 1)))
-    older = bool(await find(1, after + 1, None))
-    return Page(_as_of_now(chat, name, messages[:-1] if more else messages), older, newer)
+        messages = messages[1:] if more else messages
+        older, newer = more, before is not None and bool(await find(1, None, before - 1))
+    else:
+        messages = messages[:-1] if more else messages
+        newer = more or (before is not None and bool(await find(1, None, before - 1)))
+        older = bool(await find(1, after + 1, None))
+    return Page(_as_of_now(chat, name, messages), older, newer)
 
 
 def _as_of_now(chat: Context, name: str, messages: list[Message]) -> list[Message]:
     """With what was changed while storage read: who asked was told of that before the page, and not again after it."""
     room = chat.hub.rooms.get(name)
     changes = room.tail.changes() if room is not None else {}
-    if not changes:
-        return messages
     states = [changes.get(message.seq, message) for message in messages]
     return [state for state in states if state.deleted_at is None]
 

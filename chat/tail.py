@@ -22,7 +22,7 @@ class Tail:
         floor: the room's head when the tail begins.
     """
 
-    __slots__ = ("_by_id", "_changes", "_chars", "_limit", "_messages", "floor")
+    __slots__ = ("_by_id", "_chars", "_limit", "_messages", "floor")
 
     def __init__(self, limit: int, floor: int) -> None:
         self._limit = limit
@@ -30,7 +30,6 @@ class Tail:
         self._messages: deque[Message] = deque()
         self._by_id: dict[tuple[str, str], Message] = {}  # as they were sent
         self._chars = 0
-        self._changes = 0  # states that are not the first one of their message
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -48,7 +47,6 @@ class Tail:
         """Add the new state of a message; the rest as :meth:`append`."""
         self._messages.append(state)
         self._chars += len(state.content)
-        self._changes += 1
         self.trim(unsettled + 1)
 
     def trim(self, keep: int) -> None:
@@ -58,9 +56,7 @@ class Tail:
             oldest = messages.popleft()
             self.floor = oldest.version
             self._chars -= len(oldest.content)
-            if oldest.version != oldest.seq:
-                self._changes -= 1
-            elif oldest.id is not None:
+            if oldest.id is not None and oldest.version == oldest.seq:
                 del self._by_id[oldest.sender_id, oldest.id]
 
     def remove(self, message: Message) -> None:
@@ -79,7 +75,6 @@ class Tail:
         for state in states:
             self._messages.remove(state)
             self._chars -= len(state.content)
-            self._changes -= state.version != state.seq
 
     def posted(self, sender_id: str, id: str) -> Message | None:
         """The message that this principal sent under this id, as it was sent, if that is still here."""
@@ -91,7 +86,7 @@ class Tail:
 
     def changes(self) -> dict[int, Message]:
         """The states of the messages that were changed, by seq."""
-        return {state.seq: state for state in self._messages if state.version != state.seq} if self._changes else {}
+        return {state.seq: state for state in self._messages if state.version != state.seq}
 
     def since(self, version: int) -> list[Message]:
         """The states of the messages with a version above ``version``, each message once, in order of version."""

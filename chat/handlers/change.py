@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat.context import RETRY_AFTER, Context
+from chat.context import Context
 from chat.handlers.access import joined_room
 from chat.workers import ChangeJob
 from model.commands import DeleteMessage, EditMessage
@@ -52,8 +52,7 @@ def _with_message(
 
 
 async def _load(chat: Context, session: Session, room: Room, seq: int, change: Change) -> None:
-    if chat.repository.trouble() is not None:  # asking would only wait, and the session's other commands with it
-        raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+    chat.require_storage()
     stored = await chat.ask(chat.repository.find_message(room.record, seq))
     if session.rooms.get(room.name) is not room or session.ended:
         return  # it is gone; nothing was changed
@@ -76,41 +75,30 @@ def _edit(chat: Context, session: Session, content: str, id: str | None, room: R
     window = chat.limits.edit_window
     if window and now - microseconds(state.timestamp) > window * 1_000_000:
         raise ParleyError("too_late", f"a message can be edited for {window:g} seconds")
-    version = _take_version(chat, room, 4 * len(content), now)
-    after = replace(state, version=version, content=content, edited_at=rfc3339(now))
-    room.broadcast(Edited(room.name, state.seq, version, state.sender, content, rfc3339(now)))
+    size = chat.admit(room, content)
+    version, edited_at = room.next_seq(now), rfc3339(now)
     write = ChangeMessage(
-        room.record.room_id, state.seq, version, content, body_hash(state.content), edited_at=after.edited_at
+        room.record.room_id, state.seq, version, content, body_hash(state.content), edited_at=edited_at
     )
-    _store(chat, session, room, after, write, id)
+    after = replace(state, version=version, content=content, edited_at=edited_at)
+    told = Edited(room.name, state.seq, version, state.sender, content, edited_at)
+    _carry_out(chat, ChangeJob(room, write, size, session, id), after, told)
 
 
 def _delete(chat: Context, session: Session, id: str | None, room: Room, state: Message) -> None:
+    size = chat.admit(room, "")
     now = chat.clock.now_us()
-    version = _take_version(chat, room, 0, now)
     # Perhaps once more: its author asks again when the answer was lost, and the first answer may be on its way.
-    deleted_at = state.deleted_at or rfc3339(now)
+    version, deleted_at = room.next_seq(now), state.deleted_at or rfc3339(now)
+    write = ChangeMessage(room.record.room_id, state.seq, version, deleted_at=deleted_at)
     after = replace(state, version=version, content="", deleted_at=deleted_at)
-    room.broadcast(Deleted(room.name, state.seq, version, state.sender, deleted_at))
-    _store(
-        chat,
-        session,
-        room,
-        after,
-        ChangeMessage(room.record.room_id, state.seq, version, deleted_at=deleted_at),
-        id,
-    )
+    told = Deleted(room.name, state.seq, version, state.sender, deleted_at)
+    _carry_out(chat, ChangeJob(room, write, size, session, id), after, told)
 
 
-def _take_version(chat: Context, room: Room, size: int, now: int) -> int:
-    """The change's place in the log, when it may have one: what is refused is never shown."""
-    if chat.draining:
-        raise ParleyError("shutting_down", retry_after=1.0)
-    room.worker.admit(room, size)
-    return room.next_seq(now)
-
-
-def _store(chat: Context, session: Session, room: Room, after: Message, write: ChangeMessage, id: str | None) -> None:
+def _carry_out(chat: Context, job: ChangeJob, after: Message, told: Edited | Deleted) -> None:
+    room = job.room
     chat.counters.changes_in += 1
     room.tail.change(after, room.unsettled)
-    room.worker.submit(ChangeJob(room, write, 4 * len(after.content), session, id))
+    room.worker.submit(job)  # before the broadcast, as a message is
+    room.broadcast(told)

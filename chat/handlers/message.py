@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from chat.context import RETRY_AFTER, Context
+from chat.context import Context
 from chat.handlers.access import joined_room
 from chat.workers import Job
 from model.commands import PostMessage
@@ -37,11 +37,8 @@ def post_message(chat: Context, session: Session, command: PostMessage) -> Await
 
 
 def _post(chat: Context, session: Session, room: Room, content: str, id: str | None) -> None:
-    if chat.draining:
-        raise ParleyError("shutting_down", retry_after=1.0)
+    size = chat.admit(room, content)
     worker = room.worker
-    size = len(content) if content.isascii() else 4 * len(content)  # bytes, as Python or UTF-8 have them at most
-    worker.admit(room, size)  # before anything is shown: what is refused was never broadcast
     if not room.stored:
         room.stored = True
         worker.submit(Job(room, InsertRoom(room.record), 0, None))
@@ -73,8 +70,7 @@ def _answer_again(session: Session, room: Room, before: Message, content: str, i
 async def _resend(chat: Context, session: Session, room: Room, content: str, id: str) -> None:
     """Ask storage whether it has the message before anything is broadcast."""
     user_id = session.user.id
-    if chat.repository.trouble() is not None:  # asking would only wait, and the session's other commands with it
-        raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+    chat.require_storage()
     posted = await chat.ask(chat.repository.find_posted(room.record.room_id, user_id, id))
     if session.rooms.get(room.name) is not room or session.ended:
         return  # it is gone, and will ask again when it is back

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 import psycopg
 from msgspec import Struct
+from msgspec.structs import asdict
 from psycopg.types.json import Json
 
 from model.message import Message, body_hash
@@ -53,17 +54,10 @@ class _MessageRow(Struct, gc=False):
     words: str
 
 
-class _ChangeRow(Struct, gc=False):
-    """One element of ``%(rows)s``, named as `sql.CHANGE_MESSAGES` and the look-up name them."""
+class _ChangeRow(ChangeMessage, frozen=True, gc=False):
+    """One element of ``%(rows)s``, named as `sql.CHANGE_MESSAGES` names them."""
 
-    room_id: int
-    seq: int
-    version: int
-    content: str | None
-    words: str | None
-    first_body: int | None
-    edited_at: str | None
-    deleted_at: str | None
+    words: str | None = None
 
 
 class _Key(Struct, gc=False):
@@ -297,35 +291,29 @@ _ById = dict[tuple[int, str, str], tuple[int, int]]
 
 def _runs(batch: Sequence[Write]) -> list[list[Any]]:
     """Writes of one kind in a row, a statement each; a message is changed once in each of them."""
-    runs = [list(run) for _, run in groupby(batch, type)]
-    if not any(isinstance(write, ChangeMessage) for write in batch):
-        return runs
-    split: list[list[Any]] = []
-    for run in runs:
-        seen: set[tuple[int, int]] = set()
-        split.append([])
-        for write in run:
-            if isinstance(write, ChangeMessage):
-                if (write.room_id, write.seq) in seen:
-                    seen.clear()
-                    split.append([])
-                seen.add((write.room_id, write.seq))
-            split[-1].append(write)
-    return split
+    runs: list[list[Any]] = []
+    for kind, group in groupby(batch, type):
+        run: list[Any] = list(group)
+        runs += _each_once(run) if kind is ChangeMessage else [run]
+    return runs
+
+
+def _each_once(changes: list[ChangeMessage]) -> list[list[Any]]:
+    runs: list[list[Any]] = [[]]
+    seen: set[tuple[int, int]] = set()
+    for change in changes:
+        key = (change.room_id, change.seq)
+        if key in seen:
+            runs.append([])
+            seen.clear()
+        seen.add(key)
+        runs[-1].append(change)
+    return runs
 
 
 def _change_row(change: ChangeMessage) -> _ChangeRow:
     words = None if change.content is None else " ".join(cut_words(change.content))
-    return _ChangeRow(
-        change.room_id,
-        change.seq,
-        change.version,
-        change.content,
-        words,
-        change.first_body,
-        change.edited_at,
-        change.deleted_at,
-    )
+    return _ChangeRow(**asdict(change), words=words)
 
 
 def _row(room_id: int, message: Message) -> _MessageRow:

@@ -22,6 +22,18 @@ async def read_http(server: Server) -> list[dict[str, Any]]:
     return list(await asyncio.to_thread(get))
 
 
+async def change_two(ann: Client) -> tuple[int, int]:
+    """Ann says two things, edits the first and deletes the second. Returns their seqs, when all is stored."""
+    await ann.say("helo", "1")
+    await ann.say("secret", "2")
+    await ann.all_acked("1", "2")
+    one, two = ann.acked()["1"], ann.acked()["2"]
+    await ann.send("edit", id="e", room="general", seq=one, content="hello")
+    await ann.send("delete", id="d", room="general", seq=two)
+    await ann.all_acked("e", "d")
+    return one, two
+
+
 async def test_what_everybody_sees_of_a_change(serve: Serve, storage: dict[str, str]) -> None:
     server = await serve(**storage)
     async with (
@@ -29,13 +41,7 @@ async def test_what_everybody_sees_of_a_change(serve: Serve, storage: dict[str, 
         Client(url(server), "ben", "general") as ben,
         connect(f"{url(server)}/chat?u=old", proxy=None) as old,
     ):
-        await ann.say("helo", "1")
-        await ann.say("secret", "2")
-        await ann.all_acked("1", "2")
-        one, two = ann.acked()["1"], ann.acked()["2"]
-        await ann.send("edit", id="e", room="general", seq=one, content="hello")
-        await ann.send("delete", id="d", room="general", seq=two)
-        await ann.all_acked("e", "d")
+        one, two = await change_two(ann)
         edited = await ben.expect("edited", seq=one, content="hello", sender="ann")
         await ben.expect("deleted", seq=two, sender="ann")
         notices = [json.loads(await old.recv())["content"] for _ in range(5)]
@@ -81,13 +87,7 @@ async def test_who_was_away_gets_the_states(serve: Serve, storage: dict[str, str
 async def test_a_restart_keeps_what_was_changed(serve: Serve, database_url: str) -> None:
     server = await serve(DATABASE_URL=database_url)
     async with Client(url(server), "ann", "general") as ann:
-        await ann.say("helo", "1")
-        await ann.say("secret", "2")
-        await ann.all_acked("1", "2")
-        one, two = ann.acked()["1"], ann.acked()["2"]
-        await ann.send("edit", id="e", room="general", seq=one, content="hello")
-        await ann.send("delete", id="d", room="general", seq=two)
-        await ann.all_acked("e", "d")
+        one, two = await change_two(ann)
     assert await server.stop() == 0
     server = await serve(DATABASE_URL=database_url)
     async with Client(url(server), "ann", "general", token=ann.token) as back:
