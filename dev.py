@@ -4,6 +4,7 @@
 Usage: python3 dev.py COMMAND
 
   run [ARGUMENTS]    start the server, installing what it needs first; the arguments are those of main.py
+                     (run token --user ID prints a token for an account of yours)
   test [ARGUMENTS]   run the tests, with a real PostgreSQL and a real Chromium, two files at a time; the arguments are
                      those of pytest (-n 0 runs them one by one)
   bench [OPTIONS]    measure Parley on this machine, beside the obvious ways to write such a server; --help tells more

@@ -1,4 +1,7 @@
-"""Start Parley: ``python main.py [--host HOST] [--port PORT]``; settings come from ``.env`` and the environment."""
+"""Start Parley: ``python main.py [--host HOST] [--port PORT]``; settings come from ``.env`` and the environment.
+
+``python main.py token --user ID`` prints a token for an account.
+"""
 
 import sys
 

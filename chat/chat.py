@@ -10,7 +10,7 @@ from chat.context import ChatOptions, Context
 from chat.handlers import HANDLERS
 from chat.ports import Connection, Dialect, Identity, Tokens
 from chat.session import PAUSED_BY_COMMAND, Session
-from model.commands import AnyCommand, DeleteMessage, EditMessage, Hello, Join, PostMessage
+from model.commands import AnyCommand, Claim, DeleteMessage, EditMessage, Hello, Join, Pin, PostMessage, React
 from model.errors import EPOCH_CHANGED, GOING_AWAY, INTERNAL, REFUSED, TRY_AGAIN, ParleyError
 from model.events import Goodbye
 from model.room import User
@@ -18,12 +18,11 @@ from model.text import check_user_name
 from storage.repository import Repository
 from utils.clock import Clock
 from utils.ids import new_token
-from utils.tasks import TaskRegistry
 
 log = logging.getLogger(__name__)
 
 # Commands of which each is a frame for everybody in the room: they have the rate of messages.
-TOLD_TO_ALL = frozenset({PostMessage, EditMessage, DeleteMessage})
+TOLD_TO_ALL = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
 
 # Spread of `reconnect_after`: a server's clients come back over this many seconds, not at once.
 RECONNECT_SECONDS = 5.0
@@ -34,7 +33,6 @@ class Chat(Context):
 
     def __init__(self, repository: Repository, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
         super().__init__(repository, clock, tokens, options)
-        self.tasks = TaskRegistry()
         self._messages_are_limited = self.limits.messages_per_second > 0
 
     def start(self) -> None:
@@ -51,22 +49,32 @@ class Chat(Context):
         name: str | None,
         room: str | None,
         opened: Callable[[Session], None],
+        identity: Identity | None = None,
+        address: str = "",
     ) -> None:
         """A client has connected; ``name`` and ``room`` are the address's, as they came.
 
-        ``opened`` is given the session before anything is written to the connection.
+        ``opened`` is given the session before anything is written to the connection. ``identity`` is who the client
+        has proved to be already, None for a guest to be. ``address`` is the peer's, "" when it has none.
         """
-        session = Session(self.hub, connection, dialect, new_token("s_", 9), room or dialect.default_room or "")
+        home = room or dialect.default_room or ""
+        since = self.clock.now_us()
+        session = Session(self.hub, connection, dialect, new_token("s_", 9), home, address, since=since)
         opened(session)
         self.hub.sessions.add(session)
         self.counters.connections_total += 1
         wrong: ParleyError | None = None
         try:
-            if name:
+            if name and (identity is None or identity.guest):
                 session.asked_name = check_user_name(name, "u")
         except ParleyError as error:
             wrong = error
-        if self.options.guests:
+        if identity is not None:
+            if session.asked_name:
+                identity = identity._replace(user=User(identity.user.id, session.asked_name))
+            self.identify(session, identity)
+            session.send(self.welcome(session))
+        elif self.options.guests:
             user = User(
                 new_token("g_", 9), session.asked_name or dialect.default_name or f"guest-{random.randrange(10**5):05}"
             )
@@ -89,7 +97,9 @@ class Chat(Context):
             self.hub.sessions.discard(session)
             session.end()
             for room in tuple(session.rooms.values()):
-                self.hub.leave(room, session)
+                self.leave(room, session, grace=self.options.presence_grace)
+            if session.identity is not None:
+                self.hub.departed(session.user.id, session)
 
     # Commands.
 
@@ -107,7 +117,7 @@ class Chat(Context):
             return
         self.run(session, command)
 
-    def run(self, session: Session, command: AnyCommand) -> None:
+    def run(self, session: Session, command: AnyCommand | Claim) -> None:
         """Carry a command out: synchronously where nothing must come from storage first."""
         try:
             if self._messages_are_limited or type(command) is not PostMessage or session.identity is None:
@@ -127,7 +137,7 @@ class Chat(Context):
                 if isinstance(waits, Coroutine):  # a task that is cancelled before it began never awaits it
                     task.add_done_callback(lambda _: waits.close())
 
-    def _admit(self, session: Session, command: AnyCommand) -> None:
+    def _admit(self, session: Session, command: AnyCommand | Claim) -> None:
         if type(command) in TOLD_TO_ALL and session.identity is not None:
             wait = self.take_message(session) if self._messages_are_limited else 0.0
         else:
@@ -137,7 +147,7 @@ class Chat(Context):
         if session.identity is None and type(command) is not Hello:
             raise ParleyError("unauthorized", "say hello with a token first")
 
-    async def _finish(self, session: Session, command: AnyCommand, waits: Awaitable[None]) -> None:
+    async def _finish(self, session: Session, command: AnyCommand | Claim, waits: Awaitable[None]) -> None:
         try:
             await waits
         except ParleyError as error:
@@ -159,7 +169,7 @@ class Chat(Context):
             error = self.too_fast(session, wait, error.id)
         session.refuse(error, error.id)
 
-    def _refused(self, session: Session, command: AnyCommand, error: ParleyError) -> None:
+    def _refused(self, session: Session, command: AnyCommand | Claim, error: ParleyError) -> None:
         session.refuse(error, command.id, getattr(command, "room", None))
         if isinstance(command, Join) and session.dialect.bound_to_address:
             # It has no word to join again, and nothing else to do here.
@@ -190,6 +200,7 @@ class Chat(Context):
 
     async def drain(self, deadline: float) -> int:
         """Take nothing new and store what was accepted. Returns how many writes were not stored in time."""
+        self.reads.flush()
         self.draining = True
         left = await self.pool.drain(deadline)
         self.hub.flush()
@@ -207,4 +218,6 @@ class Chat(Context):
         for session in tuple(self.hub.sessions):
             self.disconnect(session)
         self.hub.close()
+        self.reads.close()
+        self.passwords.close()
         return await self.tasks.close(deadline) + await self.pool.close(deadline)

@@ -9,23 +9,29 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
+from chat import members
 from chat.counters import Counters
+from chat.gate import standing_of
 from chat.hub import Hub
+from chat.passwords import Passwords
 from chat.ports import Identity, Tokens
 from chat.ratelimit import TokenBucket
+from chat.reads import Reads
 from chat.room import Room
 from chat.session import Session
 from chat.settle import settle
-from chat.workers import PoolLimits, WorkerPool
+from chat.workers import PoolLimits, RoomJob, WorkerPool
 from model.errors import FLOOD, ParleyError
-from model.events import Welcome
+from model.events import Left, Welcome
 from model.limits import Limits
-from model.room import RoomRecord
-from storage.repository import Repository, StorageUnavailable
+from model.permissions import Action, may
+from model.room import Role, RoomRecord
+from storage.repository import InsertRoom, Repository, StorageUnavailable, Write
 from utils.clock import Clock, rfc3339
 from utils.ids import new_room_id
+from utils.tasks import TaskRegistry
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +49,11 @@ READ_SECONDS = 5.0
 RETRY_AFTER = 2.0
 
 
+def rate_limited(wait: float, id: str | None = None) -> ParleyError:
+    """The refusal of what may be asked again in ``wait`` seconds."""
+    return ParleyError("rate_limited", retry_after=math.ceil(wait * 1000) / 1000, id=id)  # 0.0 would say "now"
+
+
 @dataclass(frozen=True)
 class ChatOptions:
     """What an operator may set; names and defaults are those of the settings."""
@@ -50,7 +61,11 @@ class ChatOptions:
     limits: Limits = field(default_factory=Limits)
     pool: PoolLimits = field(default_factory=PoolLimits)
     guests: bool = True
-    guest_role: str = "member"
+    guest_role: Role = "member"
+    presence_grace: float = 5.0
+    address_rooms: int = 1000
+    server_rooms: int = 100_000
+    retention_days: int = 0
     room_tail: int = 500
     slow_high: int = 1 << 20
     heartbeat: float = 20.0
@@ -68,19 +83,34 @@ class Context:
         self.limits = options.limits
         self.counters = Counters()
         self.hub = Hub(tail_limit=options.room_tail, slow_high=options.slow_high, counters=self.counters)
+        self.tasks = TaskRegistry()
+        self.reads = Reads(self)
+        self.passwords = Passwords()
         self.pool = WorkerPool(repository, options.pool, self.counters, partial(settle, self.hub))
         self.draining = False
+        # How often somebody ceased to be something in a room: who has asked storage since may know too much.
+        self.losses = 0
+        self._storing: WeakSet[Room] = WeakSet()  # rooms whose rows, or own row, may be on their way to storage
         self._loading: dict[str, asyncio.Future[bool]] = {}
         self._buckets: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()
 
     # Who a session speaks for, and how much it may ask.
 
     def identify(self, session: Session, identity: Identity) -> None:
-        """From now on the session speaks for ``identity``, in its rooms too."""
+        """The session speaks for ``identity`` now, in its rooms too, but for those where that one has to join."""
+        if session.identity is not None:
+            self.hub.departed(session.user.id, session)
         session.identity, session.user = identity, identity.user
         session.bucket = None
-        for room in session.rooms.values():
-            room.rebind(session, identity.user)
+        self.hub.arrived(identity.user.id, session)
+        for room in tuple(session.rooms.values()):
+            before = room.presence.sessions[session]
+            known = before.id == identity.user.id or room.record.kind == "ephemeral"
+            if known and may(standing_of(self, room, identity), Action.SEE):
+                room.rebind(session, identity.user)
+            else:
+                self.leave(room, session)
+                session.reply(Left(room=room.name, reason="identity"))
 
     def take_message(self, session: Session) -> float:
         """Count a message; returns 0.0, or the seconds until it may be sent again."""
@@ -121,7 +151,7 @@ class Context:
         if session.refusals.take(self.clock.monotonic()):
             log.warning("session %s is closed: it sends without pause", session.id)
             session.close(FLOOD)
-        return ParleyError("rate_limited", retry_after=math.ceil(wait * 1000) / 1000, id=id)  # 0.0 would say "now"
+        return rate_limited(wait, id)
 
     # Storage.
 
@@ -138,6 +168,38 @@ class Context:
         size = len(content) if content.isascii() else 4 * len(content)
         room.worker.admit(room, size)
         return size
+
+    def store(
+        self, room: Room, write: Write, author: Session | None = None, id: str | None = None, *, last: bool = True
+    ) -> None:
+        """Queue a change of a room or of a member, behind the room itself; ``id`` is the command's, for its ack."""
+        self.ensure_stored(room)
+        room.worker.submit(RoomJob(room, write, author, id, last=last))
+        self._storing.add(room)
+
+    async def rows_written(self) -> None:
+        """Wait until storage has what was decided of rooms and members by now.
+
+        Raises:
+            ParleyError: ``unavailable``.
+        """
+        for room in tuple(self._storing):
+            await self.ask(room.written())
+            if not room.unsettled:
+                self._storing.discard(room)
+
+    def ensure_stored(self, room: Room) -> None:
+        """Queue the room itself, if that was not done yet."""
+        if not room.stored:
+            room.stored = True
+            room.worker.submit(RoomJob(room, InsertRoom(room.record)))
+
+    def leave(self, room: Room, session: Session, *, grace: float = 0.0) -> None:
+        """Take a session out of a room; its person counts as there for ``grace`` seconds more."""
+        user = room.presence.sessions[session]
+        room.exit(session, grace=grace)
+        members.left(self, room, user)
+        self.hub.free(room)
 
     def require_storage(self) -> None:
         """Refuse, as ``unavailable``, what would only wait for its time-out, and later commands with it."""
@@ -156,13 +218,14 @@ class Context:
         except (StorageUnavailable, TimeoutError) as error:
             raise ParleyError("unavailable", retry_after=RETRY_AFTER) from error
 
-    async def load(self, name: str) -> Room:
-        """The ready room of this name; its head comes from storage once, however many ask at the same time.
+    async def load(self, name: str, opener: str = "") -> Room:
+        """The ready room of this name; what it is comes from storage once, however many ask at the same time.
 
-        Nothing may be awaited between this and entering the room: a room where nobody is may be forgotten.
+        Nothing may be awaited between this and entering the room, unless one is `members.visiting` it: a room where
+        nobody is may be forgotten.
 
         Raises:
-            ParleyError: ``unavailable``.
+            ParleyError: ``unavailable``, ``too_many_rooms``.
         """
         while (room := self.hub.rooms.get(name)) is None:
             waiting = self._loading.get(name)
@@ -172,18 +235,32 @@ class Context:
                 continue  # it is there, unless it was forgotten again
             done = self._loading[name] = asyncio.get_running_loop().create_future()
             try:
-                return await self._read_room(name)
+                return await self._read_room(name, opener)
             finally:
                 del self._loading[name]
                 done.set_result(name in self.hub.rooms)
         return room
 
-    async def _read_room(self, name: str) -> Room:
+    async def _read_room(self, name: str, opener: str) -> Room:
+        if len(self.hub.rooms) >= self.options.server_rooms:
+            raise ParleyError("too_many_rooms", "there are as many rooms on this server as there may be")
+        if opener and self.hub.opened_by(opener) >= self.options.address_rooms:
+            raise ParleyError("too_many_rooms", "there are as many rooms for your address as there may be")
         self.require_storage()
+        if (ending := self.hub.ending.get(name)) is not None:
+            await self.ask(ending.written())  # its name is not free in storage before
         record = await self.ask(self.repository.find_room(name))
         if record is None:
             now = rfc3339(self.clock.now_us())
             record = RoomRecord(new_room_id(), name, now)
-            return self.hub.open(record, self.pool.of(record), stored=False, head=0)
-        head = await self.ask(self.repository.head(record.room_id))
-        return self.hub.open(record, self.pool.of(record), stored=True, head=head)
+            room = self.hub.open(record, self.pool.of(record), stored=False, head=0, opener=opener)
+        else:
+            head = await self.ask(self.repository.head(record.room_id))
+            if record.kind == "direct":
+                rows = await self.ask(self.repository.members(record.room_id, after="", limit=2))
+            else:
+                rows = await self.ask(self.repository.standings(record.room_id))
+            room = self.hub.open(record, self.pool.of(record), stored=True, head=head, opener=opener)
+            room.members = {member.user.id: member for member in rows}
+        members.restricted_anew(self, room)
+        return room

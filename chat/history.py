@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chat.context import RETRY_AFTER, Context
+from chat.gate import find_readable
+from chat.ports import Identity
 from model.commands import ReadHistory
 from model.errors import ParleyError
 from model.message import Message
+from model.permissions import Action
 from model.room import RoomRecord
+from utils.clock import microseconds
 from utils.words import cut_words
+
+if TYPE_CHECKING:
+    from chat.room import Room
 
 
 class Page(Struct, frozen=True):
@@ -20,27 +33,81 @@ class Page(Struct, frozen=True):
     has_newer: bool
 
 
-async def read_history(chat: Context, name: str, asked: ReadHistory) -> Page:
+NOTHING = Page([], False, False)
+# Messages of one read of an export.
+EXPORT_PAGE = 500
+# How often a page is read again, because meanwhile so much was changed that the room does not remember all of it.
+TRIES = 5
+
+
+async def read_history(chat: Context, name: str, asked: ReadHistory, identity: Identity | None) -> Page:
+    """As :func:`find_history`; of a room that ``identity`` may not see, or that there is not, an empty page."""
+    return await find_history(chat, name, asked, identity) or NOTHING
+
+
+async def find_history(chat: Context, name: str, asked: ReadHistory, identity: Identity | None) -> Page | None:
     """The page that was asked for, with everything in it that was broadcast before it was read.
 
+    None when there is no such room, or ``identity`` may not see it.
+
     Raises:
-        ParleyError: ``unavailable`` when storage does not answer in time; ``bad_field`` for a ``q`` without a word.
+        ParleyError: ``unavailable`` when storage does not answer in time; ``bad_field`` for a ``q`` without a word, or
+            what is no time; ``forbidden`` for ``include_deleted``.
     """
     words: list[str] = []
     if asked.q is not None and not (words := cut_words(asked.q)):
         raise ParleyError("bad_field", "q holds no word to look for", field="q")
-    record = await _record(chat, name)
+    if asked.around is not None and not (asked.before is None and asked.after is None):
+        raise ParleyError("bad_field", "around stands alone, without before and after", field="around")
+    first, last = _time(asked.start, "start"), _time(asked.end, "end")
+    action = Action.SEE_DELETED if asked.include_deleted else Action.SEE
+    record = await find_readable(chat, name, identity, action)
     if record is None:
-        return Page([], False, False)
-    room = record
+        return None
+    room = chat.hub.rooms.get(name)
+    for _ in range(TRIES):
+        head = 0 if room is None else room.head
+        await _wait_for_writes(chat, room)
+        page = await _read_page(partial(_find, chat, record, asked, words, first, last), asked)
+        if room is None or room.tail.forgotten <= head:
+            return replace(page, messages=as_of_now(chat, name, page.messages, include_deleted=asked.include_deleted))
+    raise ParleyError("unavailable", retry_after=RETRY_AFTER)
 
-    async def find(limit: int, before: int | None, after: int | None) -> list[Message]:
-        repository = chat.repository
-        return await chat.ask(
-            repository.history(room, limit=limit, before=before, after=after, sender=asked.sender, words=words)
+
+Find = Callable[[int, int | None, int | None], Awaitable[list[Message]]]
+
+
+async def _find(
+    chat: Context,
+    record: RoomRecord,
+    asked: ReadHistory,
+    words: list[str],
+    since: int | None,
+    until: int | None,
+    limit: int,
+    before: int | None,
+    after: int | None,
+) -> list[Message]:
+    return await chat.ask(
+        chat.repository.history(
+            record,
+            limit=limit,
+            before=before,
+            after=after,
+            since=since,
+            until=until,
+            sender=asked.sender,
+            words=words,
+            pinned=asked.pinned,
+            include_deleted=asked.include_deleted,
         )
+    )
 
+
+async def _read_page(find: Find, asked: ReadHistory) -> Page:
     before, after = asked.before, asked.after
+    if asked.around is not None:
+        return Page(*await _around(find, asked.around, asked.limit))
     messages = await find(asked.limit + 1, before, after)
     more = len(messages) > asked.limit
     if after is None:
@@ -50,22 +117,98 @@ async def read_history(chat: Context, name: str, asked: ReadHistory) -> Page:
         messages = messages[:-1] if more else messages
         newer = more or (before is not None and bool(await find(1, None, before - 1)))
         older = bool(await find(1, after + 1, None))
-    return Page(_as_of_now(chat, name, messages), older, newer)
+    return Page(messages, older, newer)
 
 
-def _as_of_now(chat: Context, name: str, messages: list[Message]) -> list[Message]:
+async def find_message(chat: Context, name: str, seq: int, identity: Identity | None) -> Message:
+    """The message at ``seq`` as it is now.
+
+    Raises:
+        ParleyError: ``no_such_room``; ``no_such_message``, also when it was deleted; ``unavailable``.
+    """
+    record = await find_readable(chat, name, identity)
+    if record is None:
+        raise ParleyError("no_such_room", field="room")
+    room = chat.hub.rooms.get(name)
+    state = room.tail.state(seq) if room is not None else None
+    if state is None:  # what the tail does not have is stored
+        state = await chat.ask(chat.repository.find_message(record, seq))
+        states = [] if state is None else as_of_now(chat, name, [state], include_deleted=False)
+    else:
+        assert room is not None
+        states = room.tail.with_quotes([state])
+    if not states or states[0].deleted_at is not None:
+        raise ParleyError("no_such_message", field="seq")
+    return states[0]
+
+
+async def export(chat: Context, name: str, identity: Identity | None) -> AsyncGenerator[list[Message], None]:
+    """Everything that was said in a room before this was asked, oldest first, page after page.
+
+    Deleted messages are there with what they held. Who asks must be a moderator for as long as it takes.
+
+    Raises:
+        ParleyError: ``no_such_room``, ``forbidden``, ``unavailable``; perhaps only after some pages.
+    """
+    after, room_id, until = 0, 0, 0
+    while True:
+        record = await find_readable(chat, name, identity, Action.EXPORT)
+        if record is None or room_id not in (0, record.room_id):
+            raise ParleyError("no_such_room", field="room")
+        if not room_id:
+            room_id = record.room_id
+            await _wait_for_writes(chat, chat.hub.rooms.get(name))
+            until = await chat.ask(chat.repository.head(room_id))
+        messages = await chat.ask(
+            chat.repository.history(record, limit=EXPORT_PAGE, after=after, before=until + 1, include_deleted=True)
+        )
+        yield as_of_now(chat, name, messages, include_deleted=True)
+        if len(messages) < EXPORT_PAGE:
+            return
+        after = messages[-1].seq
+
+
+async def _around(find: Find, seq: int, limit: int) -> tuple[list[Message], bool, bool]:
+    half = (limit + 1) // 2
+    older = await find(half + 1, seq + 1, None)
+    has_older = len(older) > half
+    older = older[-half:]
+    left = limit - len(older)
+    newer = await find(left + 1, None, seq)
+    return older + newer[:left], has_older, len(newer) > left
+
+
+def _time(text: str | None, field: str) -> int | None:
+    """The place in a log that a time is: a seq is the Unix microseconds of its message, or right behind."""
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+        if when.tzinfo is None:
+            raise ValueError
+        return max(0, microseconds(text))
+    except (ValueError, OverflowError):
+        raise ParleyError("bad_field", f"{field} takes a time such as 2026-11-21T08:31:11Z", field=field) from None
+
+
+def as_of_now(chat: Context, name: str, messages: list[Message], *, include_deleted: bool = False) -> list[Message]:
     """With what was changed while storage read: who asked was told of that before the page, and not again after it."""
     room = chat.hub.rooms.get(name)
-    changes = room.tail.changes() if room is not None else {}
-    states = [changes.get(message.seq, message) for message in messages]
-    return [state for state in states if state.deleted_at is None]
-
-
-async def _record(chat: Context, name: str) -> RoomRecord | None:
-    room = chat.hub.rooms.get(name)
     if room is None:
-        return await chat.ask(chat.repository.find_room(name))
-    if room.unsettled and room.worker.trouble is not None:
-        raise ParleyError("unavailable", retry_after=RETRY_AFTER)  # it would only wait for its time-out
-    await chat.ask(room.written())
-    return room.record
+        return messages
+    changes = room.tail.changes()
+    states: list[Message] = []
+    for message in messages:
+        state = changes.get(message.seq, message)
+        if state.deleted_at is None:
+            states.append(state)
+        elif include_deleted:  # with what it held, which only storage has
+            states.append(replace(message, version=state.version, deleted_at=state.deleted_at))
+    return room.tail.with_quotes(states)
+
+
+async def _wait_for_writes(chat: Context, room: Room | None) -> None:
+    if room is not None:
+        if room.unsettled and room.worker.trouble is not None:
+            raise ParleyError("unavailable", retry_after=RETRY_AFTER)  # it would only wait for its time-out
+        await chat.ask(room.written())

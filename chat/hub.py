@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from chat.counters import Counters
+from chat.ratelimit import Paces
 from chat.room import Room
 from model.room import RoomRecord
 from utils.ids import new_token
@@ -38,8 +39,14 @@ class Hub:
     def __init__(self, *, tail_limit: int, slow_high: int, counters: Counters) -> None:
         self.rooms: dict[str, Room] = {}
         self.sessions: set[Session] = set()
+        # Sessions by principal: a person has one for each device.
+        self.people: dict[str, set[Session]] = {}
+        # Deleted rooms of which something waits for storage: a new one of the same name has to wait too.
+        self.ending: dict[str, Room] = {}
+        self._opened: dict[str, int] = {}  # rooms by the address they were opened for
         self.epoch = new_token("e_", 6)
         self._epochs: dict[str, str] = {}
+        self._paces = Paces()
         self._tail_limit = tail_limit
         self.counters = counters
         self.slow_high = slow_high
@@ -52,8 +59,10 @@ class Hub:
 
     # Rooms.
 
-    def open(self, record: RoomRecord, worker: Worker, *, stored: bool, head: int) -> Room:
-        """Make a room ready whose head has come from storage."""
+    def open(self, record: RoomRecord, worker: Worker, *, stored: bool, head: int, opener: str = "") -> Room:
+        """Make a room ready whose head has come from storage, for somebody at the address ``opener``."""
+        if opener:
+            self._opened[opener] = self.opened_by(opener) + 1
         room = self.rooms[record.name] = Room(
             record,
             worker,
@@ -62,19 +71,62 @@ class Hub:
             tail_limit=self._tail_limit,
             counters=self.counters,
             mark_dirty=self.flush_soon,
+            opener=opener,
         )
+        room.spoke = self._paces.take(record.room_id)
         return room
+
+    def opened_by(self, opener: str) -> int:
+        """How many of the rooms were opened for this address."""
+        return self._opened.get(opener, 0)
 
     def free(self, room: Room) -> None:
         """Forget a room where nobody is and for which nothing waits; any other one stays."""
-        if room.idle and self.rooms.get(room.name) is room:
-            room.presence.close()
-            del self.rooms[room.name]
+        if room.idle:
+            if self.rooms.get(room.name) is room:
+                self._forget(room)
+            elif self.ending.get(room.name) is room:
+                del self.ending[room.name]
 
-    def leave(self, room: Room, session: Session) -> None:
+    def end(self, room: Room) -> None:
+        """A room was deleted, and everybody sent out: its name is free when storage knows of it."""
+        self._forget(room)
+        self.new_epoch_of(room)  # nothing of it can be resumed in a new room of this name
+        if room.unsettled:
+            self.ending[room.name] = room
+
+    def _forget(self, room: Room) -> None:
+        room.presence.close()
+        del self.rooms[room.name]
+        if room.record.slow_mode:
+            self._paces.keep(room.record.room_id, room.spoke)
+        if room.opener:
+            self._opened[room.opener] -= 1
+            if not self._opened[room.opener]:
+                del self._opened[room.opener]
+
+    def leave(self, room: Room, session: Session, *, grace: float = 0.0) -> None:
         """Take a session out of a room."""
-        room.exit(session)
+        room.exit(session, grace=grace)
         self.free(room)
+
+    # People.
+
+    def arrived(self, user_id: str, session: Session) -> None:
+        """A session speaks for this principal from now on."""
+        self.people.setdefault(user_id, set()).add(session)
+
+    def departed(self, user_id: str, session: Session) -> None:
+        """A session speaks for this principal no more."""
+        sessions = self.people.get(user_id)
+        if sessions is not None:
+            sessions.discard(session)
+            if not sessions:
+                del self.people[user_id]
+
+    def devices(self, user_id: str) -> tuple[Session, ...]:
+        """The sessions of a principal."""
+        return tuple(self.people.get(user_id, ()))
 
     # Epochs: they tell a client whether its copy of a room can be mended by `since`.
 
@@ -100,6 +152,7 @@ class Hub:
         for room in self.rooms.values():
             room.presence.close()
         self.rooms.clear()
+        self.ending.clear()
 
     # The flush.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from model.commands import AnyCommand
+from model.commands import AnyCommand, Claim
 from model.errors import CloseCode
 from model.events import AnyEvent
 from model.room import User
@@ -54,7 +54,7 @@ class Dialect(Protocol):
     def bound_to_address(self) -> bool:
         """Whether a wrong name or room in the address leaves nothing to do but close."""
 
-    def command(self, text: str, home: str) -> AnyCommand:
+    def command(self, text: str, home: str) -> AnyCommand | Claim:
         """The command in a text frame. ``home`` is the room named in the address.
 
         Raises:
@@ -66,21 +66,26 @@ class Dialect(Protocol):
 
 
 class Identity(NamedTuple):
-    """Who a session acts for: the principal, and whether it is a guest."""
+    """Who a session acts for: the principal, whether it is a guest, and the role of its account.
+
+    ``admin``, ``organizer`` and ``bot`` mean something to the server (`model.permissions`, ``EDIT_WINDOW``); any other
+    role is the application's own.
+    """
 
     user: User
     guest: bool
+    role: str = "guest"
 
 
 class Tokens(Protocol):
     """Signed proofs of identity."""
 
     def mint(self, identity: Identity) -> str:
-        """A token that makes the same principal again."""
+        """A token that makes the same guest again; empty for an account, whose tokens come from elsewhere."""
 
     def verify(self, token: str) -> Identity:
         """Who the token is for.
 
         Raises:
-            ParleyError: ``unauthorized``.
+            ParleyError: ``unauthorized``; ``forbidden`` for an account whose role is not let in.
         """

@@ -31,6 +31,8 @@ async def replay(chat: Context, session: Session, room: Room, since: int) -> Non
     it are all stored, since the tail evicts nothing else, and are read in pages, each when the client has read the one
     before. While storage is away it waits, as long as the client does.
 
+    Whoever is sent out, or leaves on another device, gets nothing more.
+
     A message may be changed after that step and before it was read. Storage has its new state alone, and the change
     comes behind ``synced``, to a client that must have the message by then: so it gets it, last and as of ``head``.
     """
@@ -39,7 +41,7 @@ async def replay(chat: Context, session: Session, room: Room, since: int) -> Non
     changed: dict[int, Message] = {}
     backoff = Backoff()
     after, more = since, since < floor
-    while more and not session.ended:
+    while more and room.audience.is_syncing(session):
         try:
             page = await chat.ask(chat.repository.changed(room.record, after=after, until=floor, limit=PAGE))
         except ParleyError:
@@ -48,13 +50,15 @@ async def replay(chat: Context, session: Session, room: Room, since: int) -> Non
         changed |= {state.seq: state for state in page if state.version > head}
         missed = [state for state in page if state.version <= head and state.seq not in told]
         told |= {state.seq for state in missed}
-        await _send(chat, session, missed)
+        await _send(chat, session, room, missed)
         more = len(page) == PAGE
         if more:
             after = page[-1].version
-    await _send(chat, session, tail)
+    await _send(chat, session, room, tail)
     left = [state for state in changed.values() if state.seq not in told and state.deleted_at is None]
-    await _send(chat, session, [replace(state, version=head) for state in left])
+    await _send(chat, session, room, [replace(state, version=head) for state in left])
+    if not room.audience.is_syncing(session):
+        return
     session.send(Synced(room=room.name, head=head))
     waiting = room.audience.release(session)
     session.released()
@@ -62,9 +66,11 @@ async def replay(chat: Context, session: Session, room: Room, since: int) -> Non
         session.write(data)
 
 
-async def _send(chat: Context, session: Session, messages: Sequence[Message]) -> None:
+async def _send(chat: Context, session: Session, room: Room, messages: Sequence[Message]) -> None:
     chunk = bytearray()
     for message in messages:
+        if not room.audience.is_syncing(session):
+            return
         chunk += session.dialect.frame(message) or b""
         if len(chunk) * CHUNK_SHARE >= chat.hub.slow_high:
             session.write(bytes(chunk))

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING
 from chat.audience import Audience
 from chat.counters import Counters
 from chat.presence import Presence
+from chat.ratelimit import TokenBucket
 from chat.tail import Tail
-from model.events import AnyEvent
-from model.room import RoomRecord, User
+from model.events import AnyEvent, RoomInfo
+from model.room import Member, RoomRecord, User
 
 if TYPE_CHECKING:
     from chat.session import Session
     from chat.workers import Job, Worker
+
+
+# Attempts at a room's password, of everybody together: a list of a thousand common ones takes half an hour.
+GUESSES_PER_SECOND = 0.5
+GUESSES_BURST = 20
 
 
 class _Waiter:
@@ -29,12 +35,36 @@ class _Waiter:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
+def info_of(record: RoomRecord) -> RoomInfo:
+    """What everybody who may see a room may know of it."""
+    return RoomInfo(
+        kind=record.kind,
+        title=record.title,
+        topic=record.topic,
+        password=record.password is not None,
+        slow_mode=record.slow_mode,
+        retention_days=record.retention_days,
+    )
+
+
+def is_plain(member: Member) -> bool:
+    """Whether the row says no more than that somebody is a member: then it is needed only while they are here."""
+    return member.role in ("member", None) and not member.banned_until and not member.muted_until
+
+
 class Room:
     """One room of this server, ready for talk: its head has come from storage.
 
     Attributes:
-        record: its id and name.
-        name: the record's.
+        record: what storage knows, or is about to know, of the room itself.
+        name: the record's, which never changes.
+        members: rows of members that are known here: of all who are more or less than plain members, of the others
+            while they are in the room, and of the two people of a direct room. Others may be in storage.
+        membership: counts their changes: who read a row from storage can see that it is not the newest.
+        unrestricted: whoever is in the room may talk in it; the cheap answer for the hot path.
+        spoke: when each person last said something, by a monotonic clock; kept in slow mode alone.
+        visitors: who looks at it without being in it, and how often; neither it nor their rows are forgotten meanwhile.
+        opener: the address for which it was made ready, "" for none.
         worker: who stores what is said here.
         stored: storage has (or has been told to have) the room itself; it is told with the first message.
         head: the largest seq or version so far, 0 when nothing was ever said.
@@ -44,19 +74,27 @@ class Room:
     """
 
     __slots__ = (
+        "__weakref__",
         "_awaited",
+        "_guesses",
         "_mark_dirty",
         "_waiters",
         "audience",
         "head",
+        "members",
+        "membership",
         "name",
+        "opener",
         "pending",
         "presence",
         "queued_bytes",
         "record",
+        "spoke",
         "stored",
         "tail",
+        "unrestricted",
         "unsettled",
+        "visitors",
         "worker",
     )
 
@@ -70,6 +108,7 @@ class Room:
         tail_limit: int,
         counters: Counters,
         mark_dirty: Callable[[Room], None],
+        opener: str,
     ) -> None:
         self.record = record
         self.name = record.name
@@ -77,19 +116,31 @@ class Room:
         self.stored = stored
         self.head = head
         self.audience = Audience(counters)
-        self.presence = Presence(record.name, self.broadcast)
+        self.presence = Presence(record.name, self.broadcast, self.forget)
+        self.members: dict[str, Member] = {}
+        self.membership = 0
+        self.unrestricted = True
+        self.spoke: dict[str, float] = {}
+        self.visitors: dict[str, int] = {}
+        self.opener = opener
         self.tail = Tail(tail_limit, head)
         self.unsettled = 0
         self.pending: dict[int, Job] = {}
         self.queued_bytes = 0
+        self._guesses: TokenBucket | None = None
         self._waiters: deque[_Waiter] = deque()
         self._awaited = 0
         self._mark_dirty = mark_dirty
 
     @property
     def idle(self) -> bool:
-        """Nobody is in it and nothing of it waits for storage: it may be forgotten."""
-        return not self.presence.sessions and not self.unsettled
+        """Nobody is in it or looks at it, and nothing of it waits for storage: it may be forgotten."""
+        return not self.presence.sessions and not self.unsettled and not self.visitors
+
+    @property
+    def info(self) -> RoomInfo:
+        """What everybody in it may know of it."""
+        return info_of(self.record)
 
     def next_seq(self, now_us: int) -> int:
         """The next place in the log: the clock, raised where it stands still or steps back."""
@@ -101,27 +152,46 @@ class Room:
         if self.audience.broadcast(event, ephemeral):
             self._mark_dirty(self)
 
-    # Membership. The room is flushed first, so that nobody gets what was said before they came.
+    def take_guess(self, now: float) -> float:
+        """Count somebody's guess at the password; returns 0.0, or the seconds until there may be another."""
+        if self._guesses is None:
+            self._guesses = TokenBucket(GUESSES_PER_SECOND, GUESSES_BURST, now)
+        return self._guesses.take(now)
+
+    # Membership. The room is flushed first, so that nobody gets what was said before they came. An unseen session is in
+    # the room for the handlers alone: it hears nothing, and nobody is told of it.
 
     def enter(self, session: Session, *, syncing: bool = False) -> None:
         """Add a session; people are told when it is its principal's first one here."""
+        session.rooms[self.name] = self
+        if session.unseen:
+            return
         self.audience.flush()
         self.audience.add(session, syncing=syncing)
-        session.rooms[self.name] = self
         self.presence.enter(session, session.user)
 
-    def exit(self, session: Session) -> None:
-        """Remove a session; people are told when it was its principal's last one here."""
+    def exit(self, session: Session, *, grace: float = 0.0) -> None:
+        """Remove a session; people are told when it was its principal's last one here, and stays so for ``grace``."""
+        if session.unseen:
+            del session.rooms[self.name]
+            return
         self.audience.flush()
         self.audience.discard(session)
         del session.rooms[self.name]
-        self.presence.exit(session)
+        self.presence.exit(session, grace)
 
     def rebind(self, session: Session, user: User) -> None:
         """The session speaks for somebody else from now on."""
         self.audience.flush()
         self.presence.exit(session)
         self.presence.enter(session, user)
+
+    def forget(self, user_id: str) -> None:
+        """Drop a row that is needed only while its person is here, lingers, or looks in from outside."""
+        member = self.members.get(user_id)
+        needed = self.record.kind == "direct" or user_id in self.visitors or user_id in self.presence.people
+        if member is not None and not needed and is_plain(member):
+            del self.members[user_id]
 
     # What waits for storage.
 

@@ -33,8 +33,11 @@ class Session:
         provisional: a guest that the server made up and nothing has claimed yet, so ``hello`` may still name another.
         home: the room named in the address, "" for none.
         asked_name: the guest name asked for in the address.
+        address: where the connection comes from, as text; "" when that is not known.
         rooms: where it is, by name.
         ended: nothing more may be written; the connection is on its way down.
+        since: when it began, in Unix microseconds.
+        unseen: nobody is told of it, and it hears of nothing but the answers to its own commands (`chat.visit`).
         congested: more than the low mark is waiting to be read by the client.
         acks: what waits to be told to the author, None for nothing.
         acks_of: the audience of the one room that all of them are about: with its frames they cannot come before a
@@ -48,6 +51,7 @@ class Session:
         "_paused",
         "acks",
         "acks_of",
+        "address",
         "asked_name",
         "bucket",
         "busy",
@@ -63,15 +67,31 @@ class Session:
         "provisional",
         "refusals",
         "rooms",
+        "since",
+        "unseen",
         "user",
     )
 
-    def __init__(self, hub: Hub, connection: Connection, dialect: Dialect, id: str, home: str) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        connection: Connection,
+        dialect: Dialect,
+        id: str,
+        home: str,
+        address: str = "",
+        *,
+        since: int = 0,
+        unseen: bool = False,
+    ) -> None:
         self._hub = hub
         self.connection = connection
         self.dialect = dialect
         self.id = id
         self.home = home
+        self.address = address
+        self.since = since
+        self.unseen = unseen
         self.asked_name: str | None = None
         self.identity: Identity | None = None
         self.user: User  # set with the identity; no handler but hello's runs before

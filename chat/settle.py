@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from chat.workers import ChangeJob
+from chat.workers import ChangeJob, RoomJob
 from model.errors import EPOCH_CHANGED, ParleyError
 from model.events import AckItem, Retracted
 from model.message import Message
-from storage.repository import Duplicate, InsertMessage, Outcome, Refused, Stored
+from storage.repository import Duplicate, InsertMessage, Outcome, Stored
 
 if TYPE_CHECKING:
     from chat.hub import Hub
@@ -35,8 +35,11 @@ def settle(hub: Hub, job: Job, outcome: Outcome) -> None:
             _change_refused(hub, job, outcome)
         elif job.id is not None:
             _ack(hub, job, room, job.id, job.write.seq)
-    elif isinstance(outcome, Refused):
-        _room_refused(room, outcome)
+    elif isinstance(job, RoomJob):
+        if not isinstance(outcome, Stored):
+            _room_refused(hub, job, outcome)
+        elif job.id is not None and job.last:
+            _ack(hub, job, room, job.id, room.head)
     if not room.unsettled:
         room.tail.trim(1)  # an outage fills it far beyond its bounds, and nobody may speak here for a long time
         hub.free(room)
@@ -49,7 +52,7 @@ def _ack(hub: Hub, job: Job, room: Room, id: str, seq: int) -> None:
     hub.counters.acks += 1
 
 
-def _not_stored(hub: Hub, job: Job, message: Message, outcome: Duplicate | Refused) -> None:
+def _not_stored(hub: Hub, job: Job, message: Message, outcome: Outcome) -> None:
     _retract(hub, job.room, message)
     if isinstance(outcome, Duplicate) and outcome.same_body and message.id is not None:
         _ack(hub, job, job.room, message.id, outcome.seq)
@@ -67,7 +70,7 @@ def _retract(hub: Hub, room: Room, message: Message) -> None:
     room.broadcast(Retracted(room=room.name, seq=message.seq, sender=message.sender))
 
 
-def _change_refused(hub: Hub, job: ChangeJob, outcome: Duplicate | Refused) -> None:
+def _change_refused(hub: Hub, job: ChangeJob, outcome: Outcome) -> None:
     """Tell the author; and everybody who was shown the change to read the room again, as storage has it.
 
     Unless the message itself was taken back, which they were told: then it is in the tail no more.
@@ -82,8 +85,13 @@ def _change_refused(hub: Hub, job: ChangeJob, outcome: Duplicate | Refused) -> N
             session.close(EPOCH_CHANGED)
 
 
-def _room_refused(room: Room, outcome: Refused) -> None:
-    # One server writes, so only a hand in the database can have made another room of this name meanwhile.
-    log.error("room %r cannot be stored: %s; its clients are told to come again", room.name, outcome.reason)
+def _room_refused(hub: Hub, job: RoomJob, outcome: Outcome) -> None:
+    """Nobody can trust what they were told of the room: it is read from storage again when they come back."""
+    # One server writes, so it takes a hand in the database, such as another room of this name made by it.
+    room = job.room
+    log.error("room %r: what it is cannot be stored: %s; its clients are told to come again", room.name, outcome)
+    for author in job.authors:
+        author.refuse(ParleyError("not_stored"), job.id, room.name)
+    hub.new_epoch_of(room)
     for session in tuple(room.presence.sessions):
         session.close(EPOCH_CHANGED)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 
-from model.message import Message
+from msgspec.structs import replace
+
+from model.message import Message, Quote, quote
 
 # A tail is also bounded in size, so that a room of very long messages costs no more than a few ordinary ones.
 TAIL_CHARS = 1 << 20
@@ -20,13 +23,18 @@ class Tail:
     Args:
         limit: states to keep.
         floor: the room's head when the tail begins.
+
+    Attributes:
+        forgotten: the version of the newest change that was let go of. Whoever reads a message in storage has missed
+            nothing that is not here, if it is not above what the head was before.
     """
 
-    __slots__ = ("_by_id", "_chars", "_limit", "_messages", "floor")
+    __slots__ = ("_by_id", "_chars", "_limit", "_messages", "floor", "forgotten")
 
     def __init__(self, limit: int, floor: int) -> None:
         self._limit = limit
         self.floor = floor
+        self.forgotten = 0
         self._messages: deque[Message] = deque()
         self._by_id: dict[tuple[str, str], Message] = {}  # as they were sent
         self._chars = 0
@@ -45,6 +53,7 @@ class Tail:
 
     def change(self, state: Message, unsettled: int) -> None:
         """Add the new state of a message; the rest as :meth:`append`."""
+        (state,) = self.with_quotes([state])
         self._messages.append(state)
         self._chars += len(state.content)
         self.trim(unsettled + 1)
@@ -53,17 +62,31 @@ class Tail:
         """Let go of what is beyond the bounds, but for the newest ``keep``."""
         messages = self._messages
         while (len(messages) > self._limit or self._chars > TAIL_CHARS) and len(messages) > keep:
-            oldest = messages.popleft()
-            self.floor = oldest.version
-            self._chars -= len(oldest.content)
-            if oldest.id is not None and oldest.version == oldest.seq:
-                del self._by_id[oldest.sender_id, oldest.id]
+            self._evict()
+
+    def forget(self, before: int, keep: int) -> None:
+        """Let go of what is older than ``before``, but for the newest ``keep``."""
+        messages = self._messages
+        while len(messages) > keep and messages[0].version < before:
+            self._evict()
+
+    def _evict(self) -> None:
+        oldest = self._messages.popleft()
+        self.floor = oldest.version
+        self._chars -= len(oldest.content)
+        if oldest.version != oldest.seq:
+            self.forgotten = oldest.version
+        elif oldest.id is not None:
+            del self._by_id[oldest.sender_id, oldest.id]
 
     def remove(self, message: Message) -> None:
         """Take a message out that was retracted, in all its states."""
         self._drop([state for state in self._messages if state.seq == message.seq])
         if message.id is not None:
             del self._by_id[message.sender_id, message.id]
+        for place, state in enumerate(self._messages):
+            if state.reply_to is not None and state.reply_to.seq == message.seq:
+                self._messages[place] = replace(state, reply_to=Quote(message.seq))
 
     def undo(self, version: int) -> bool:
         """Take one change of a message out. Returns whether it was here: not when the message was removed."""
@@ -84,6 +107,22 @@ class Tail:
         """The state of the message at ``seq``, if it is still here."""
         return next((state for state in reversed(self._messages) if state.seq == seq), None)
 
+    def newest_states(self) -> Iterable[Message]:
+        """Every message that is here, in its newest state."""
+        return {state.seq: state for state in self._messages}.values()
+
+    def with_quotes(self, states: Sequence[Message]) -> list[Message]:
+        """The same states, where a reply quotes the message it answers as that is now, if that is here.
+
+        A quote is of the moment when the reply was sent, changed or read; what was changed since is in the tail for at
+        least as long as the reply in that state.
+        """
+        return [state if state.reply_to is None else self._with_quote(state, state.reply_to) for state in states]
+
+    def _with_quote(self, state: Message, quoted: Quote) -> Message:
+        newest = self.state(quoted.seq)
+        return state if newest is None else replace(state, reply_to=quote(newest))
+
     def changes(self) -> dict[int, Message]:
         """The states of the messages that were changed, by seq."""
         return {state.seq: state for state in self._messages if state.version != state.seq}
@@ -95,4 +134,4 @@ class Tail:
             if state.version <= version:
                 break
             found.setdefault(state.seq, state)
-        return list(found.values())[::-1]
+        return self.with_quotes(list(found.values())[::-1])

@@ -73,6 +73,28 @@ class ChangeJob(Job):
         self.id = id
 
 
+class RoomJob(Job):
+    """A change of a room or of a member on its way; ``id`` as in `ChangeJob`.
+
+    A command may need several: it is acked with the ``last``, and refused with any.
+    """
+
+    __slots__ = ("id", "last")
+
+    def __init__(
+        self,
+        room: Room,
+        write: Write,
+        author: Session | None = None,
+        id: str | None = None,
+        *,
+        last: bool = True,
+    ) -> None:
+        super().__init__(room, write, 0, author)
+        self.id = id
+        self.last = last
+
+
 Settle = Callable[[Job, Outcome], None]
 
 

@@ -6,10 +6,29 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from model.limits import HISTORY_DEFAULT, HISTORY_LIMIT, ID_CHARS
+from model.limits import (
+    DURATION_LIMIT,
+    HISTORY_DEFAULT,
+    HISTORY_LIMIT,
+    ID_CHARS,
+    LIST_DEFAULT,
+    LIST_LIMIT,
+    PASSWORD_CHARS,
+    REASON_CHARS,
+    RETENTION_LIMIT,
+    SLOW_MODE_LIMIT,
+)
+from model.room import Role, User
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARS)]
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Page = Annotated[int, Meta(ge=1, le=HISTORY_LIMIT)]
+Listed = Annotated[int, Meta(ge=1, le=LIST_LIMIT)]
+Password = Annotated[str, Meta(max_length=PASSWORD_CHARS)]
+Reason = Annotated[str, Meta(max_length=REASON_CHARS)]
+Duration = Annotated[float, Meta(gt=0, le=DURATION_LIMIT)]
+SlowMode = Annotated[int, Meta(ge=0, le=SLOW_MODE_LIMIT)]
+RetentionDays = Annotated[int, Meta(ge=0, le=RETENTION_LIMIT)]
 
 
 class Command(Struct, frozen=True, gc=False, tag_field="type", kw_only=True):
@@ -25,17 +44,23 @@ class Hello(Command, frozen=True, gc=False, tag="hello"):
 
 
 class Join(Command, frozen=True, gc=False, tag="join"):
-    """Enter a room. With ``since`` and ``epoch`` of an earlier visit, what was missed comes first."""
+    """Enter a room. With ``since`` and ``epoch`` of an earlier visit, what was missed comes first.
+
+    A room that is not there is made, as an ephemeral one, unless ``create`` is false. ``password`` opens a private one.
+    """
 
     room: str
     since: Seq | None = None
     epoch: str | None = None
+    password: Password | None = None
+    create: bool = True
 
 
 class Leave(Command, frozen=True, gc=False, tag="leave"):
-    """Leave a room."""
+    """Leave a room with this session; with ``quit``, stop being its member too."""
 
     room: str
+    quit: bool = False
 
 
 class PostMessage(Command, frozen=True, gc=False, tag="message"):
@@ -43,6 +68,7 @@ class PostMessage(Command, frozen=True, gc=False, tag="message"):
 
     room: str
     content: str
+    reply_to: Seq | None = None
     resend: bool = False
 
 
@@ -55,25 +81,223 @@ class EditMessage(Command, frozen=True, gc=False, tag="edit"):
 
 
 class DeleteMessage(Command, frozen=True, gc=False, tag="delete"):
-    """Delete one's own message: it keeps its place, without its content."""
+    """Delete a message, one's own or as a moderator: it keeps its place, without its content."""
+
+    room: str
+    seq: Seq
+
+
+class React(Command, frozen=True, gc=False, tag="react"):
+    """Put an emoji to a message, or take one's own away again."""
+
+    room: str
+    seq: Seq
+    emoji: str
+    on: bool = True
+
+
+class Pin(Command, frozen=True, gc=False, tag="pin"):
+    """Pin a message to the room, or take the pin away."""
+
+    room: str
+    seq: Seq
+    on: bool = True
+
+
+class Typing(Command, frozen=True, gc=False, tag="typing"):
+    """Say that something is being written; it is shown for a few seconds."""
+
+    room: str
+
+
+class MarkRead(Command, frozen=True, gc=False, tag="read"):
+    """Everything up to ``seq`` has been read. It never goes back."""
 
     room: str
     seq: Seq
 
 
 class ReadHistory(Command, frozen=True, gc=False, tag="history"):
-    """Read a page of a room's messages, oldest first: the newest ones, or those next to a seq."""
+    """Read a page of a room's messages, oldest first: the newest ones, or those next to a seq.
+
+    ``around`` is a page with that seq in the middle. ``start`` (inclusive) and ``end`` (exclusive) are times in
+    RFC 3339. ``include_deleted`` is for moderators.
+    """
 
     room: str
-    limit: Annotated[int, Meta(ge=1, le=HISTORY_LIMIT)] = HISTORY_DEFAULT
+    limit: Page = HISTORY_DEFAULT
     before: Seq | None = None
     after: Seq | None = None
+    around: Seq | None = None
+    start: str | None = None
+    end: str | None = None
     sender: str | None = None
     q: str | None = None
+    pinned: bool = False
+    include_deleted: bool = False
+
+
+class Search(Command, frozen=True, gc=False, tag="search"):
+    """Look for words in all rooms of one's own, newest first; ``cursor`` goes on where a page ended."""
+
+    q: str
+    limit: Page = HISTORY_DEFAULT
+    cursor: str | None = None
+
+
+class CreateRoom(Command, frozen=True, gc=False, tag="create_room"):
+    """Make a room that stays, and enter it as its owner. With a password it is private."""
+
+    room: str
+    title: str = ""
+    topic: str = ""
+    private: bool = False
+    password: Password | None = None
+
+
+class UpdateRoom(Command, frozen=True, gc=False, tag="update_room"):
+    """Change what is given of a room; an empty ``password`` takes it away, 0 switches the numbers off."""
+
+    room: str
+    title: str | None = None
+    topic: str | None = None
+    private: bool | None = None
+    password: Password | None = None
+    slow_mode: SlowMode | None = None
+    retention_days: RetentionDays | None = None
+
+
+class DeleteRoom(Command, frozen=True, gc=False, tag="delete_room"):
+    """Delete a room: its name is free again, its messages are served to nobody."""
+
+    room: str
+
+
+class Invite(Command, frozen=True, gc=False, tag="invite"):
+    """Make somebody a member of a room."""
+
+    room: str
+    user: str
+
+
+class ListRooms(Command, frozen=True, gc=False, tag="rooms"):
+    """List rooms: the public ones by name, or with ``mine`` one's own with what is unread there."""
+
+    mine: bool = False
+    q: str | None = None
+    cursor: str | None = None
+    limit: Listed = LIST_DEFAULT
+
+
+class ListMembers(Command, frozen=True, gc=False, tag="members"):
+    """List the people of a room: those who are here, then the other members by id, page after page."""
+
+    room: str
+    cursor: str | None = None
+    limit: Listed = LIST_DEFAULT
+
+
+class OpenDirect(Command, frozen=True, gc=False, tag="direct"):
+    """Enter the one room that one shares with another person."""
+
+    user: str
+
+
+class Kick(Command, frozen=True, gc=False, tag="kick"):
+    """Send somebody out of a room."""
+
+    room: str
+    user: str
+    reason: Reason = ""
+
+
+class Ban(Command, frozen=True, gc=False, tag="ban"):
+    """Send somebody out of a room and keep them out, for ``seconds`` or for good."""
+
+    room: str
+    user: str
+    seconds: Duration | None = None
+    reason: Reason = ""
+
+
+class Unban(Command, frozen=True, gc=False, tag="unban"):
+    """Let somebody in again."""
+
+    room: str
+    user: str
+
+
+class Mute(Command, frozen=True, gc=False, tag="mute"):
+    """Let somebody read but not talk, for ``seconds`` or for good."""
+
+    room: str
+    user: str
+    seconds: Duration | None = None
+    reason: Reason = ""
+
+
+class Unmute(Command, frozen=True, gc=False, tag="unmute"):
+    """Let somebody talk again."""
+
+    room: str
+    user: str
+
+
+class SetRole(Command, frozen=True, gc=False, tag="set_role"):
+    """Give somebody another role in a room."""
+
+    room: str
+    user: str
+    role: Role
+
+
+class Announce(Command, frozen=True, gc=False, tag="announce"):
+    """Tell every session of the server something; for admins."""
+
+    content: str
+
+
+class Claim(Command, frozen=True, gc=False):
+    """Carry a command out for somebody who says who they are and cannot prove it.
+
+    Never decoded from a frame as it is: the dialect of clients that name themselves in ``join`` and ``create_room``
+    makes it. The first one binds the connection.
+    """
+
+    user: User
+    then: Join | CreateRoom
 
 
 class Ping(Command, frozen=True, gc=False, tag="ping"):
     """Ask for a ``pong``."""
 
 
-AnyCommand = Hello | Join | Leave | PostMessage | EditMessage | DeleteMessage | ReadHistory | Ping
+AnyCommand = (
+    Hello
+    | Join
+    | Leave
+    | PostMessage
+    | EditMessage
+    | DeleteMessage
+    | React
+    | Pin
+    | Typing
+    | MarkRead
+    | ReadHistory
+    | Search
+    | CreateRoom
+    | UpdateRoom
+    | DeleteRoom
+    | Invite
+    | ListRooms
+    | ListMembers
+    | OpenDirect
+    | Kick
+    | Ban
+    | Unban
+    | Mute
+    | Unmute
+    | SetRole
+    | Announce
+    | Ping
+)

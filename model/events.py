@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from model.limits import Limits
 from model.message import Message
-from model.room import User
+from model.permissions import Standing
+from model.room import Role, RoomKind, User
 
 
 class Event(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type"):
@@ -17,6 +18,52 @@ class Answer(Event, frozen=True, gc=False, kw_only=True):
     """An event that may answer a command: ``id`` is the command's own."""
 
     id: str | None = None
+
+
+class RoomInfo(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What everybody in a room may know of it. ``slow_mode`` in seconds; ``retention_days`` 0 for the server's rule."""
+
+    kind: RoomKind
+    title: str = ""
+    topic: str = ""
+    password: bool = False
+    slow_mode: int = 0
+    retention_days: int = 0
+
+
+class RoomEntry(RoomInfo, frozen=True, omit_defaults=True, gc=False, kw_only=True):
+    """A line of a list of rooms. ``members`` counts all who belong to it, ``online`` those who are in it now.
+
+    Of one's own rooms also ``role``, ``read`` (the seq up to which one has read), ``unread`` and ``mentions`` (exact up
+    to 99; 100 stands for more), and in a direct room ``peer``, the other person.
+    """
+
+    room: str
+    members: int = 0
+    online: int = 0
+    role: Standing | None = None
+    read: int = 0
+    unread: int = 0
+    mentions: int = 0
+    peer: User | None = None
+
+
+class MemberInfo(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A person in a room. ``online`` in it now, with however many devices; ``seen_at`` when they last were.
+
+    ``read`` is the last message they have read, in rooms of at most 50 members. ``muted_until``, ``banned_until`` and
+    ``reason`` are told to everybody there; a mute or ban without an end has the year 9999.
+    """
+
+    id: str
+    name: str
+    role: Role | None = None
+    online: bool = False
+    seen_at: str | None = None
+    read: int = 0
+    muted_until: str | None = None
+    banned_until: str | None = None
+    reason: str = ""
 
 
 class Welcome(Answer, frozen=True, gc=False, tag="welcome"):
@@ -40,22 +87,35 @@ class Joined(Answer, frozen=True, gc=False, tag="joined"):
     """The answer to ``join``: a full snapshot. ``head`` is the largest seq or version of the room, 0 in an empty one.
 
     ``recovered`` says whether everything since ``since`` follows (then ``synced``); if not, load ``history``.
-    ``members`` holds at most 200 people, ``count`` all of them.
+    ``members`` holds at most 200 of the people who are here, ``count`` is all of them. ``role`` is what one is here,
+    ``read`` the last message that one has read, where that is known.
     """
 
     room: str
     epoch: str
     head: int
     recovered: bool
-    role: str
+    role: Standing
     members: list[User]
     count: int
+    info: RoomInfo
+    read: int = 0
+    peer: User | None = None
 
 
 class Left(Answer, frozen=True, gc=False, tag="left"):
-    """The answer to ``leave``."""
+    """The session is in this room no more: the answer to ``leave``, or for a ``reason``.
+
+    ``kicked``, ``banned``, ``deleted``, ``quit`` (on another device), ``identity`` (it speaks for somebody else now,
+    who has to join).
+
+    ``by`` is who did it, ``text`` what they said of it.
+    """
 
     room: str
+    reason: str = ""
+    by: User | None = None
+    text: str = ""
 
 
 class Synced(Event, frozen=True, gc=False, tag="synced"):
@@ -82,10 +142,11 @@ class Edited(Event, frozen=True, gc=False, tag="edited"):
     sender: str
     content: str
     edited_at: str
+    mentions: tuple[str, ...] = ()
 
 
 class Deleted(Event, frozen=True, gc=False, tag="deleted"):
-    """A message was deleted: it keeps its place, without its content. ``sender`` is the author."""
+    """A message was deleted: it keeps its place, and nothing that it held. ``sender`` is the author."""
 
     room: str
     seq: int
@@ -94,8 +155,112 @@ class Deleted(Event, frozen=True, gc=False, tag="deleted"):
     deleted_at: str
 
 
+class Reaction(Event, frozen=True, gc=False, tag="reaction"):
+    """Somebody put an emoji to a message (``on``), or took theirs away; ``count`` people have it there now."""
+
+    room: str
+    seq: int
+    version: int
+    user: User
+    emoji: str
+    on: bool
+    count: int
+
+
+class Pinned(Event, frozen=True, gc=False, tag="pinned"):
+    """A message was pinned (``on``), or is not any more. ``pinned_at`` only when it is."""
+
+    room: str
+    seq: int
+    version: int
+    on: bool
+    by: User
+    pinned_at: str | None = None
+
+
+class Typing(Event, frozen=True, gc=False, tag="typing"):
+    """Somebody is writing; forget it after ``expires`` seconds, or when a message of theirs comes."""
+
+    room: str
+    user: User
+    expires: float
+
+
+class Read(Event, frozen=True, gc=False, tag="read"):
+    """Somebody has read up to ``seq``: told in rooms of at most 50 members, and to one's own other devices everywhere.
+
+    Those are also told what is left ``unread``, and how many ``mentions`` are among it.
+    """
+
+    room: str
+    user: User
+    seq: int
+    unread: int | None = None
+    mentions: int | None = None
+
+
+class RoomState(Answer, frozen=True, gc=False, tag="room"):
+    """What a room is now. ``action`` is the command that made it so.
+
+    ``create_room`` and ``direct`` are answered with it; ``update_room`` is told to all who are in the room, ``invite``
+    and ``direct`` to the other person.
+
+    ``role`` is the receiver's, where only they are told.
+    """
+
+    room: str
+    action: str
+    info: RoomInfo
+    role: Standing | None = None
+    peer: User | None = None
+
+
+class Rooms(Answer, frozen=True, gc=False, tag="rooms"):
+    """The answer to ``rooms``; ``cursor`` is what to give for more."""
+
+    rooms: list[RoomEntry]
+    cursor: str | None = None
+
+
+class Members(Answer, frozen=True, gc=False, tag="members"):
+    """The answer to ``members``: ``count`` in all; ``cursor`` is what to give for more."""
+
+    room: str
+    members: list[MemberInfo]
+    count: int
+    cursor: str | None = None
+
+
+class MemberChanged(Answer, frozen=True, gc=False, tag="member"):
+    """What somebody is in a room has changed: ``action`` is the command that did it, ``by`` who gave it."""
+
+    room: str
+    action: str
+    member: MemberInfo
+    by: User
+
+
+class SearchPage(Answer, frozen=True, gc=False, tag="search"):
+    """The answer to ``search``: messages newest first; ``cursor`` is what to give for older ones."""
+
+    messages: list[Message]
+    has_older: bool
+    cursor: str | None = None
+
+
+class Announcement(Answer, frozen=True, gc=False, tag="announcement"):
+    """An admin tells everybody something. It is not stored."""
+
+    content: str
+    sender: User
+    timestamp: str
+
+
 class AckItem(Struct, frozen=True, gc=False):
-    """One stored message, or change of one, of the receiver: its ``id``, its room, the seq the message has for good."""
+    """One stored message, or change, of the receiver: its ``id``, its room, the seq the message has for good.
+
+    For a change of the room or of a member, ``seq`` is where the room's log stood.
+    """
 
     id: str
     room: str
@@ -171,11 +336,21 @@ NativeEvent = (
     | Message
     | Edited
     | Deleted
+    | Reaction
+    | Pinned
+    | Typing
+    | Read
     | Synced
     | Retracted
     | Ack
     | HistoryPage
+    | SearchPage
     | Presence
+    | RoomState
+    | Rooms
+    | Members
+    | MemberChanged
+    | Announcement
     | Pong
     | Error
     | Goodbye

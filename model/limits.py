@@ -12,6 +12,36 @@ HISTORY_LIMIT = 500
 """Most messages in one page of history."""
 HISTORY_DEFAULT = 50
 """Messages in a page of history when no limit was asked for."""
+LIST_LIMIT = 500
+"""Most rooms or members in one answer."""
+LIST_DEFAULT = 100
+"""Rooms or members in an answer when no limit was asked for."""
+TITLE_CHARS = 64
+"""Longest title of a room."""
+TOPIC_CHARS = 500
+"""Longest topic of a room."""
+REASON_CHARS = 500
+"""Longest reason of a moderator."""
+PASSWORD_CHARS = 128
+"""Longest password of a room."""
+DURATION_LIMIT = 10 * 365 * 86_400
+"""Longest ban or mute that has an end, in seconds."""
+SLOW_MODE_LIMIT = 86_400
+"""Longest pause between two messages of a person in slow mode, in seconds."""
+RETENTION_LIMIT = 36_500
+"""Most days that a room may be told to keep its messages."""
+QUOTE_CHARS = 140
+"""Characters of a message that a reply to it carries."""
+MENTIONS = 50
+"""Most people that one message mentions."""
+EMOJI_CHARS = 32
+"""Longest reaction, in code points (a family of four with skin tones has 11)."""
+REACTIONS = 20
+"""Different reactions to one message."""
+REACTORS = 1000
+"""People who may react to one message with the same emoji."""
+UNREAD_LIMIT = 100
+"""Unread messages are counted up to this number, which stands for itself and all above: 99+."""
 
 
 class Limits(Struct, frozen=True):

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from model.errors import ParleyError
-from model.limits import NAME_CHARS
+from model.limits import EMOJI_CHARS, MENTIONS, NAME_CHARS
 
 # Control characters other than tab and newline, NUL among them, C1 controls and lone surrogates (not UTF-8).
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -17,6 +17,10 @@ _INVISIBLE = re.compile(
 _CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 # Letters of other alphabets that look like those of the reserved names (Unicode TS 39, confusables), after folding.
 _LOOK_ALIKES = str.maketrans("ѕꜱуүυγʏтτᴛеєεᴇмμᴍѵνᴠгʀрρᴘаαᴀӏʟ", "ssyyyyyttteeeemmmvvvrrpppaaall")
+# ``@ann``, or ``@[ann lee]`` for names with spaces; not the second half of an address such as ann@example.org.
+_MENTION = re.compile(rf"(?<![\w@])@(?:\[([^\]\n]{{1,{NAME_CHARS}}})\]|(\w(?:[\w.-]{{0,{NAME_CHARS - 2}}}\w)?))")
+# Direct rooms have names that nobody can ask for.
+DIRECT_PREFIX = "@"
 _RESERVED = frozenset({"system", "server", "parley"})
 
 
@@ -85,3 +89,56 @@ def check_user_name(name: str, field: str) -> str:
     if folded in _RESERVED:
         raise ParleyError("reserved_name", f"the name {clean!r} is reserved", field=field)
     return clean
+
+
+def check_room_name(name: str, field: str) -> str:
+    """As :func:`check_name`, for a room that is to be made or entered by its name.
+
+    Raises:
+        ParleyError: ``bad_field`` as in :func:`check_name`; ``reserved_name`` for the names of direct rooms.
+    """
+    clean = check_name(name, field)
+    if clean.startswith(DIRECT_PREFIX):
+        raise ParleyError("reserved_name", f"no name begins with {DIRECT_PREFIX}", field=field)
+    return clean
+
+
+def check_text(text: str, field: str, max_chars: int) -> str:
+    """A title, topic or reason: trimmed, perhaps empty, at most ``max_chars`` characters, without control characters.
+
+    Raises:
+        ParleyError: ``bad_field`` naming ``field``.
+    """
+    clean = unicodedata.normalize("NFC", text).strip()
+    if len(clean) > max_chars:
+        raise ParleyError("bad_field", f"{field} has more than {max_chars} characters", field=field)
+    if _FORBIDDEN.search(clean):
+        raise ParleyError("bad_field", f"{field} holds a control character", field=field)
+    return clean
+
+
+def check_emoji(emoji: str) -> str:
+    """A reaction: one visible run of characters without white space, such as an emoji or ``:name:``.
+
+    Raises:
+        ParleyError: ``bad_field`` naming ``emoji``.
+    """
+    clean = unicodedata.normalize("NFC", emoji)
+    visible = clean and not any(char.isspace() for char in clean) and not _FORBIDDEN.search(clean)
+    if not visible or len(clean) > EMOJI_CHARS or all(unicodedata.category(char) in _CATEGORIES for char in clean):
+        raise ParleyError("bad_field", f"emoji: 1 to {EMOJI_CHARS} visible characters, no spaces", field="emoji")
+    return clean
+
+
+def fold_name(name: str) -> str:
+    """A name as names are compared: NFKC and case folding, so that ``@ANN`` is about ann."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def find_mentions(content: str) -> tuple[str, ...]:
+    """The names that a text mentions, folded, each once and in order, at most `model.limits.MENTIONS`."""
+    if "@" not in content:
+        return ()
+    names = dict.fromkeys(fold_name((quoted or plain).strip()) for quoted, plain in _MENTION.findall(content))
+    names.pop("", None)
+    return tuple(names)[:MENTIONS]

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from chat.chat import Chat
 from chat.context import ChatOptions
+from chat.retention import expire_messages
 from chat.workers import PoolLimits
 from model.limits import Limits
 from server.http import HttpEndpoints
@@ -60,8 +61,12 @@ class Server:
         except ValueError as error:  # libpq cannot read the URL; the text does not repeat it
             raise SettingError(f"DATABASE_URL {error}") from error
         self.chat = Chat(
-            self._repository, self._clock, JwtTokens(settings.jwt_secret, self._clock), _chat_options(settings)
+            self._repository,
+            self._clock,
+            JwtTokens(settings.jwt_secret, self._clock, settings.chat_roles),
+            _chat_options(settings),
         )
+        self._expirer = self._repository.writer()
         self.shared = Shared(settings, self.chat)
         http = HttpEndpoints(self.chat, self.shared, Metrics(self.chat))
         self._runner = web.AppRunner(
@@ -104,6 +109,7 @@ class Server:
             family=socket.AF_UNSPEC,
         )
         self._tasks.spawn(self.shared.sweep(), name="sweep")
+        self._tasks.spawn(expire_messages(self.chat, self._expirer), name="retention")
         kept = "in Postgres" if self._settings.database_url else "in memory, until the server stops"
         log.info("listening on http://%s:%d, messages are kept %s", self._settings.host, self.port, kept)
 
@@ -131,6 +137,7 @@ class Server:
         # 4. HTTP requests under way end; 5. tasks; 6. storage.
         await self._runner.cleanup()
         stuck = await self._tasks.close(STOP_SECONDS) + await self.chat.close(STOP_SECONDS)
+        await self._expirer.close()
         if stuck:
             log.error("these did not stop: %s", ", ".join(stuck))
         await self._repository.close()
@@ -166,6 +173,10 @@ def _chat_options(settings: Settings) -> ChatOptions:
         ),
         guests=settings.guests,
         guest_role=settings.guest_role,
+        presence_grace=settings.presence_grace,
+        address_rooms=settings.address_rooms,
+        server_rooms=settings.server_rooms,
+        retention_days=settings.retention_days,
         room_tail=settings.room_tail,
         slow_high=settings.slow_bytes_high,
         heartbeat=settings.heartbeat,
@@ -177,7 +188,7 @@ async def serve(settings: Settings) -> int:
     """Run a server until SIGTERM, SIGINT or SIGHUP. Returns the exit status: 0, or 1 when writes were lost."""
     server = Server(settings)
     if not settings.jwt_secret:
-        log.warning("JWT_SECRET is not set: guests are strangers after a restart")
+        log.warning("JWT_SECRET is not set: guests are strangers after a restart, and no account gets in")
     elif len(settings.jwt_secret) < SECRET_CHARS:
         log.warning("JWT_SECRET has less than %d characters: tokens can be forged by trying", SECRET_CHARS)
     loop = asyncio.get_running_loop()

@@ -10,33 +10,92 @@ import logging
 import os
 import resource
 import sys
+import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from model.errors import ParleyError
+from model.principals import ACCOUNT, principal_id
+from model.text import check_user_name
 from server.app import serve
-from server.settings import SettingError, read_settings, settings_help
+from server.settings import SettingError, Settings, read_settings, settings_help
+from server.tokens import sign_account
+
+DAY_SECONDS = 24 * 3600
+# The longest that a token is good for: a hundred years.
+DAYS = 36_500
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a server as told by ``arguments``. Returns the exit status: 2 for wrong arguments or settings."""
+    """Do as told by ``arguments``: run a server, or print a token. Returns the exit status: 2 for wrong arguments or
+    settings.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        settings = read_settings(os.environ, Path(".env"), host=options.host, port=options.port)
+        if options.command == "token":
+            print(_token(settings, options))
+            return 0
+        if settings.event_loop == "uvloop" and find_spec("uvloop") is None:
+            raise SettingError("EVENT_LOOP takes auto or asyncio, as uvloop is not installed")
+        return _run(settings)
+    except SettingError as error:
+        print(f"main.py: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="main.py",
+        usage=(
+            "%(prog)s [-h] [--host HOST] [--port PORT]\n"
+            "       %(prog)s token --user ID [--name NAME] [--role ROLE] [--days N]"
+        ),
         description="Parley: a self-hosted real-time chat server.",
         epilog=f"Settings, from the environment or a .env file in the working folder:\n\n{settings_help()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", help="address to listen on (setting HOST)")
     parser.add_argument("--port", help="port to listen on (setting PORT)")
-    options = parser.parse_args(arguments)
+    title = "in place of running a server"
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=title, prog="main.py")
+    token = commands.add_parser(
+        "token",
+        help="print the token of an account, signed with JWT_SECRET; token --help tells more",
+        description="Print a token, signed with JWT_SECRET, that lets somebody in as an account of your application.",
+    )
+    token.add_argument("--user", required=True, metavar="ID", help="your id of the account")
+    token.add_argument("--name", help="what others see; the id by default")
+    token.add_argument("--role", help="one of CHAT_ROLES; by default user, or the first one")
+    token.add_argument("--days", default="30", metavar="N", help="how long it is good for; 30 by default")
+    return parser
+
+
+def _token(settings: Settings, options: argparse.Namespace) -> str:
+    if not settings.jwt_secret:
+        raise SettingError("JWT_SECRET is not set: a token must be signed with the same one that the server has")
+    roles = settings.chat_roles
+    role = options.role or ("user" if "user" in roles else roles[0])
+    if role not in roles:
+        raise SettingError(f"--role takes one of CHAT_ROLES: {', '.join(roles)}")
     try:
-        settings = read_settings(os.environ, Path(".env"), host=options.host, port=options.port)
-        if settings.event_loop == "uvloop" and find_spec("uvloop") is None:
-            raise SettingError("EVENT_LOOP takes auto or asyncio, as uvloop is not installed")
-    except SettingError as error:
-        print(f"main.py: {error}", file=sys.stderr)
-        return 2
+        principal_id(ACCOUNT, options.user, "--user")
+        name = check_user_name(options.user if options.name is None else options.name, "--name")
+    except ParleyError as error:
+        raise SettingError(error.message) from error
+    try:
+        days = float(options.days)
+    except ValueError:
+        days = 0.0
+    if not 0 < days <= DAYS:
+        raise SettingError(f"--days takes a number above 0, up to {DAYS}")
+    expires = int(time.time() + days * DAY_SECONDS)
+    return sign_account(settings.jwt_secret, userid=options.user, username=name, role=role, expires=expires)
+
+
+def _run(settings: Settings) -> int:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr
     )
@@ -49,9 +108,6 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory(settings.event_loop)) as runner:
             return runner.run(serve(settings))
-    except SettingError as error:
-        print(f"main.py: {error}", file=sys.stderr)
-        return 2
     except OSError as error:
         print(
             f"main.py: cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}", file=sys.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha1
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -15,8 +15,9 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from chat.ports import Dialect
-from server.dialects import BY_PATH, NATIVE, SUBPROTOCOL
+from chat.ports import Dialect, Identity
+from model.errors import ParleyError
+from server.dialects import ACCOUNTS_ONLY, BY_PATH, NATIVE, SUBPROTOCOL
 from server.frames import plain_response
 
 # The head that browsers and programs really send: printable ASCII, CRLF, no folding. Longer ones are the library's.
@@ -33,24 +34,34 @@ _SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnect
 _WITH_SUBPROTOCOL = b"\r\nSec-WebSocket-Protocol: " + _SUBPROTOCOL + b"\r\n\r\n"
 
 
+# Who the values of ``Authorization`` are for (`server.authentication`), told whether it must be an account.
+Authenticate = Callable[[Sequence[str], bool], Identity | None]
+
+
 class Handshake(NamedTuple):
-    """What to answer; ``dialect`` is None when that is a refusal, and ``query`` the address's question otherwise."""
+    """What to answer; ``dialect`` is None when that is a refusal. Otherwise ``path`` and ``query`` are the address's,
+    and ``identity`` is who the request is from, None when it does not say.
+    """
 
     response: bytes
     dialect: Dialect | None = None
+    path: str = ""
     query: str = ""
+    identity: Identity | None = None
 
 
-def shake_hands(head: bytes, *, origins: Any, draining: bool) -> Handshake:
+def shake_hands(head: bytes, *, origins: Any, draining: bool, authenticate: Authenticate) -> Handshake:
     """Answer a request to upgrade.
 
     Refusals: 404 for a path without WebSocket, 405 for a method other than GET, 400 for what is malformed (the key, a
     missing header), 403 for an origin that is not allowed, 426 for another version (with ours, RFC 6455 section 4.4),
-    431 for too many or too long headers, 503 while the server is about to stop.
+    431 for too many or too long headers, 503 while the server is about to stop; of those that would be accepted, 401
+    for a token that is not valid, or none where one is needed, and 403 for a role that is not let in.
 
     Args:
         head: the whole request head, with its empty line.
         origins: what ``Origin`` may be, as `ServerProtocol` takes it; None for anything.
+        authenticate: raises ParleyError for who is not let in.
     """
     if not draining and (accepted := _accept_common(head, origins)) is not None:
         return accepted
@@ -74,11 +85,19 @@ def shake_hands(head: bytes, *, origins: Any, draining: bool) -> Handshake:
     else:
         response = protocol.accept(request)
         _name_the_version(response, protocol.handshake_exc)
+    identity = None
+    if response.status_code == 101:
+        try:
+            identity = authenticate(request.headers.get_all("Authorization"), address.path in ACCOUNTS_ONLY)
+        except ParleyError as error:
+            response = protocol.reject(http.HTTPStatus(error.kind.status), f"{error.message}\n")
+            if response.status_code == 401:
+                response.headers["WWW-Authenticate"] = "Bearer"
     protocol.send_response(response)
     data = b"".join(protocol.data_to_send())
     if response.status_code != 101 or dialect is None:
         return Handshake(data)
-    return Handshake(data, NATIVE if protocol.subprotocol else dialect, address.query)
+    return Handshake(data, NATIVE if protocol.subprotocol else dialect, address.path, address.query, identity)
 
 
 def _accept_common(head: bytes, origins: Any) -> Handshake | None:
@@ -93,10 +112,13 @@ def _accept_common(head: bytes, origins: Any) -> Handshake | None:
     headers = {name.lower(): value for name, value in lines}
     key = headers.get(b"sec-websocket-key", b"")
     origin = headers.get(b"origin")
-    dialect = BY_PATH.get(match[1].decode())
+    path = match[1].decode()
+    dialect = BY_PATH.get(path)
     if (
         dialect is None
         or len(headers) != len(lines)
+        or b"authorization" in headers
+        or path in ACCOUNTS_ONLY
         or headers.get(b"upgrade", b"").lower() != b"websocket"
         or headers.get(b"connection", b"").lower() not in _UPGRADES
         or headers.get(b"sec-websocket-version") != b"13"
@@ -109,7 +131,7 @@ def _accept_common(head: bytes, origins: Any) -> Handshake | None:
         return None
     accept = b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
     response = b"".join((_SWITCHING, accept, b"\r\n\r\n" if offered is None else _WITH_SUBPROTOCOL))
-    return Handshake(response, dialect if offered is None else NATIVE, (match[2] or b"").decode())
+    return Handshake(response, dialect if offered is None else NATIVE, path, (match[2] or b"").decode())
 
 
 def _select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:

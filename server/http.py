@@ -1,25 +1,32 @@
-"""The HTTP side: the page, history, health; by aiohttp, behind `server.port`."""
+"""The HTTP side: the application, the page, health, the documents; by aiohttp, behind `server.port`.
+
+Rooms, messages and people are in `server.rest`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from urllib.parse import urlencode
+from typing import Any
 
 import msgspec
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
+from msgspec import to_builtins
 
 from chat.chat import Chat
-from chat.history import read_history
-from model.commands import ReadHistory
+from chat.ports import Identity
 from model.errors import ParleyError
-from model.limits import HISTORY_DEFAULT, HISTORY_LIMIT
-from model.text import check_name
+from server.bodies import Health, NotReady, Ready, StaticFile
+from server.contract import DIALECTS, asyncapi, openapi
+from server.dialects import ACCOUNTS_ONLY, BY_PATH
 from server.dialects.native import as_json
+from server.endpoints import ASKER, JSON, TEXT, Answer, Asker, Endpoint, ErrorBody, Nothing, Refusal, add_routes
 from server.metrics import Metrics
+from server.rest import rest_endpoints
 from server.shared import Shared
 from server.websocket import WebSocketConnection
 
@@ -38,11 +45,55 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-# Anybody may read what guests may read, from any page: no credentials are ever looked at here.
+# Any page may read what a nobody may read.
 PUBLIC = {"Access-Control-Allow-Origin": "*"}
-MAX_SEQ = 2**53 - 1
+OCTETS = "application/octet-stream"  # what aiohttp calls the empty body of a file that it does not send
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+
+# What the rows of the table have in common.
+_OPEN = {"Access-Control-Allow-Origin": "`*`"}
+_SEE = "What is said there is in `/asyncapi.json`."
+
+
+def _file(*media: str) -> tuple[Answer, ...]:
+    tag = {"ETag": "of this version of the file"}
+    return (
+        Answer(200, "the file", bytes, media, tag),
+        Answer(206, "the part of it that `Range` asked for", bytes, media, tag),
+        Answer(304, "it is the one that `If-None-Match` names", headers=tag),
+        Answer(412, "it is not the one that `If-Match` names", str, (OCTETS,)),
+        Answer(416, "it has no such part as `Range` asked for", str, (OCTETS,)),
+    )
+
+
+def _document(kind: str) -> Answer:
+    return Answer(200, f"a document of {kind}", dict[str, Any], headers=_OPEN)
+
+
+_LEADS = Answer(302, "where the page is", str, (TEXT,), {"Location": "`/client.html`, with the question"})
+_STATIC = (
+    # Which of the first two it is, the table of the system says.
+    *_file("text/javascript", "application/javascript", "text/css", "image/svg+xml"),
+    Answer(403, "a folder", str, (TEXT,)),
+    Answer(404, "no such file", str, (TEXT, OCTETS)),
+)
+_READY = (
+    Answer(200, "they are", Ready),
+    Answer(503, "they are not, and why", NotReady, headers={"Retry-After": "seconds"}),
+)
+_METRICS = Answer(200, "its text format", str, (TEXT,))
+_HANDSHAKE = (
+    Answer(101, "the connection is a WebSocket from here on"),
+    Answer(400, "a malformed handshake, with the reason", str, (TEXT,)),
+    Answer(
+        401, "a token that is not valid, or none where one is needed", str, (TEXT,), {"WWW-Authenticate": "`Bearer`"}
+    ),
+    Answer(403, "an `Origin` that `ALLOWED_ORIGINS` does not have, or a role that `CHAT_ROLES` does not", str, (TEXT,)),
+    Answer(426, "not a WebSocket handshake, or one of another version", str, (TEXT,), {"Upgrade": "`websocket`"}),
+    Answer(503, "the server is about to stop", str, (TEXT,), {"Retry-After": "seconds"}),
+)
 
 
 class HttpEndpoints:
@@ -52,73 +103,102 @@ class HttpEndpoints:
         self._chat = chat
         self._shared = shared
         self._metrics = metrics
+        self._documents: dict[str, bytes] = {}
 
     def application(self) -> web.Application:
         """aiohttp's application with every route."""
         logging.getLogger("aiohttp.server").addFilter(_not_the_clients_fault)
-        app = web.Application(middlewares=[_errors, _common_headers], client_max_size=64 << 10)
-        app.router.add_get("/", self.index)
-        app.router.add_get("/client.html", self.client)
-        app.router.add_static("/static/", STATIC)
-        app.router.add_get("/history", self.history)
-        app.router.add_get("/health", self.health)
-        app.router.add_get("/ready", self.ready)
-        app.router.add_get("/metrics", self.metrics)
-        app.router.add_get("/chat", self.upgrade)
+        app = web.Application(middlewares=[_errors], client_max_size=self._shared.settings.max_frame_bytes)
+        app.on_response_prepare.append(_common_headers)
+        add_routes(app, self.endpoints(), self._authenticate)
         return app
 
-    async def index(self, request: web.Request) -> web.StreamResponse:
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The table of everything that is served: `server.endpoints` says what a row is."""
+        return (
+            Endpoint("GET", "/", "Lead to the page, with the question kept", self.index, answers=(_LEADS,)),
+            Endpoint("GET", "/client.html", "The browser client", self.client, answers=_file("text/html")),
+            Endpoint("GET", "/static/{file}", "A file of the browser client", STATIC, StaticFile, _STATIC),
+            *rest_endpoints(self._chat, self._shared.visits),
+            Endpoint(
+                "GET", "/health", "Whether the process answers", self.health, answers=(Answer(200, "yes", Health),)
+            ),
+            Endpoint("GET", "/ready", "Whether messages are taken and stored", self.ready, answers=_READY),
+            Endpoint("GET", "/metrics", "Counters for Prometheus", self.metrics, answers=(_METRICS,)),
+            Endpoint("GET", "/openapi.json", "This document", self.openapi, answers=(_document("OpenAPI 3"),)),
+            Endpoint("GET", "/asyncapi.json", "The WebSocket side", self.asyncapi, answers=(_document("AsyncAPI 3"),)),
+            *(
+                Endpoint(
+                    "GET",
+                    path,
+                    "Open a WebSocket",
+                    self.upgrade,
+                    answers=_HANDSHAKE,
+                    text=_SEE,
+                    handshake="account" if path in ACCOUNTS_ONLY else "anybody",
+                )
+                for path in BY_PATH
+            ),
+        )
+
+    def _authenticate(self, request: web.Request, asker: Asker) -> Identity | None:
+        """Who asks, counted as a command where no command will be."""
+        identity = self._shared.authenticate(request.headers.getall(hdrs.AUTHORIZATION, ()), asker == "account")
+        if identity is not None:
+            if request.method in _READS:
+                self._shared.visits.count(identity)
+        elif asker != "anybody":
+            raise ParleyError("unauthorized", "a token is needed: Authorization: Bearer <token>")
+        elif not self._chat.options.guests:
+            raise ParleyError("unauthorized", "guests are not let in here")
+        return identity
+
+    async def index(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The page, with the question kept: a link to a room may be short."""
         question = request.rel_url.raw_query_string  # as it came: decoded, a %23 would cut the room's name off
         raise web.HTTPFound(location=f"/client.html{'?' if question else ''}{question}")
 
-    async def client(self, request: web.Request) -> web.StreamResponse:
+    async def client(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The browser client."""
         return web.FileResponse(CLIENT, headers=PAGE_HEADERS)
 
-    async def history(self, request: web.Request) -> web.StreamResponse:
-        """``GET /history?r=``: a JSON array, oldest first, with ``Link`` to the pages beside it."""
-        if not self._chat.options.guests:
-            raise ParleyError("unauthorized", "guests are not let in here")
-        name = check_name(request.query.get("r") or "general", "r")
-        asked = ReadHistory(
-            room=name,
-            limit=_number(request, "limit", 1, HISTORY_LIMIT) or HISTORY_DEFAULT,
-            before=_number(request, "before", 0, MAX_SEQ),
-            after=_number(request, "after", 0, MAX_SEQ),
-            sender=request.query.get("sender"),
-            q=request.query.get("q"),
-        )
-        page = await read_history(self._chat, name, asked)
-        links = []
-        if page.messages:
-            if page.has_older:
-                links.append(_link(request, "before", page.messages[0].seq, "prev"))
-            if page.has_newer:
-                links.append(_link(request, "after", page.messages[-1].seq, "next"))
-        headers = {**PUBLIC, "Cache-Control": "no-store"}
-        if links:
-            headers["Link"] = ", ".join(links)
-            headers["Access-Control-Expose-Headers"] = "Link"
-        return web.Response(body=as_json(page.messages), content_type="application/json", headers=headers)
-
-    async def health(self, request: web.Request) -> web.StreamResponse:
+    async def health(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The process answers."""
-        return web.json_response({"status": "ok"})
+        return web.json_response(to_builtins(Health("ok")))
 
-    async def ready(self, request: web.Request) -> web.StreamResponse:
+    async def ready(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """200 when messages are taken and stored, else 503 with the reason."""
         trouble = self._chat.trouble()
         if trouble is None:
-            return web.json_response({"status": "ready"})
-        return web.json_response({"status": "not ready", "reason": trouble}, status=503, headers={"Retry-After": "2"})
+            return web.json_response(to_builtins(Ready("ready")))
+        return web.json_response(to_builtins(NotReady("not ready", trouble)), status=503, headers={"Retry-After": "2"})
 
-    async def metrics(self, request: web.Request) -> web.StreamResponse:
+    async def metrics(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """Prometheus' text format."""
         body, content_type = self._metrics.render()
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 
-    async def upgrade(self, request: web.Request) -> web.StreamResponse:
+    async def openapi(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
+        """The HTTP side as it is served."""
+        return await self._document("openapi", lambda: openapi(self.endpoints(), version=self._version()))
+
+    async def asyncapi(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
+        """The WebSocket side, in every dialect."""
+        host = f"localhost:{self._shared.settings.port}"
+        return await self._document(
+            "asyncapi", lambda: asyncapi(DIALECTS, version=self._version(), host=host, limits=self._chat.limits)
+        )
+
+    def _version(self) -> str:
+        return self._chat.options.server.removeprefix("parley").strip() or "0"
+
+    async def _document(self, name: str, make: Callable[[], object]) -> web.StreamResponse:
+        if name not in self._documents:  # made in some 50 ms, for which nobody else has to wait
+            self._documents[name] = await asyncio.to_thread(lambda: msgspec.json.encode(make()))
+        headers = {**PUBLIC, "Cache-Control": "no-cache"}
+        return web.Response(body=self._documents[name], content_type=JSON, headers=headers)
+
+    async def upgrade(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """An upgrade on a connection that served HTTP before, as of a proxy: hand the transport over."""
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise ParleyError("bad_field", "this address speaks WebSocket only", field="Upgrade")
@@ -153,47 +233,42 @@ def _not_the_clients_fault(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-def _number(request: web.Request, name: str, low: int, high: int) -> int | None:
-    text = request.query.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 16 and low <= int(text) <= high):
-        raise ParleyError("bad_field", f"{name} takes a whole number from {low} to {high}", field=name)
-    return int(text)
-
-
-def _link(request: web.Request, cursor: str, seq: int, rel: str) -> str:
-    query = {key: value for key, value in request.query.items() if key not in ("before", "after")}
-    return f'<{request.path}?{urlencode({**query, cursor: seq})}>; rel="{rel}"'
-
-
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refusals by name, as JSON, with the status of the table."""
     try:
         return await handler(request)
     except ParleyError as error:
-        body = {"code": error.code, "message": error.message, "field": error.field, "retry_after": error.retry_after}
-        headers = dict(PUBLIC)
-        if error.retry_after is not None:
-            headers["Retry-After"] = str(max(1, round(error.retry_after)))
-        if error.field == "Upgrade":
-            return web.Response(status=426, text=f"{error.message}\n", headers={"Upgrade": "websocket"})
-        found = {key: value for key, value in body.items() if value is not None}
-        return web.Response(
-            body=msgspec.json.encode({"error": found}),
-            status=error.kind.status,
-            content_type="application/json",
-            headers=headers,
-        )
+        return _refused(error)
+    except web.HTTPException:
+        raise
+    except ConnectionError:
+        return web.Response(status=400)  # whoever asked has gone; aiohttp would log it as a fault of ours
+    except Exception:
+        log.exception("%s %s failed", request.method, request.rel_url.raw_path)
+        return _refused(ParleyError("internal"))
 
 
-@web.middleware
-async def _common_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    response = await handler(request)
+def _refused(error: ParleyError) -> web.Response:
+    if error.field == "Upgrade":
+        return web.Response(status=426, text=f"{error.message}\n", headers={"Upgrade": "websocket"})
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if error.code == "unauthorized":
+        headers["WWW-Authenticate"] = "Bearer"
+    refusal = Refusal(error.code, error.message, error.field, error.retry_after)
+    return web.Response(body=as_json(ErrorBody(refusal)), status=error.kind.status, content_type=JSON, headers=headers)
+
+
+async def _common_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Of every response, refusals and aiohttp's own included."""
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers["Server"] = "parley"
+    if asker := request.get(ASKER):
+        response.headers.setdefault("Cache-Control", "no-store")
+        if asker == "anybody" and request.method in _READS and hdrs.AUTHORIZATION not in request.headers:
+            response.headers.update(PUBLIC)
     if request.path.startswith("/static/"):
         # Small files behind ETags: asking again costs little, an old module beside a new one costs a bug.
         response.headers.setdefault("Cache-Control", "no-cache")
-    return response

@@ -82,12 +82,15 @@ def _database(text: str) -> str:
     return text
 
 
-def _word(text: str) -> str:
-    if not text.isidentifier():
+def _roles(text: str) -> tuple[str, ...]:
+    roles = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    if not roles or not all(role.isprintable() and len(role) <= ROLE_CHARS for role in roles):
         raise ValueError
-    return text
+    return roles
 
 
+CHAT_ROLES = ("player", "participant", "user", "organizer", "admin")
+ROLE_CHARS = 64
 _MANY = 10**9
 
 SETTINGS: tuple[Setting, ...] = (
@@ -116,12 +119,29 @@ SETTINGS: tuple[Setting, ...] = (
         "GUESTS",
         "on or off",
         True,
-        "let people in without an account; there are no accounts yet, so off lets nobody in",
+        "let people in without an account",
         _flag,
     ),
-    Setting("GUEST_ROLE", "a role", "member", "role of a guest in a room", _word),
     Setting(
-        "JWT_SECRET", "a text, best of 32 characters or more", "", "signs tokens; unset: one made for this process", str
+        "GUEST_ROLE",
+        "member, readonly or moderator",
+        "member",
+        "what a guest is in rooms where nobody made them anything",
+        _one_of("member", "readonly", "moderator"),
+    ),
+    Setting(
+        "JWT_SECRET",
+        "a text, best of 32 characters or more",
+        "",
+        "signs the tokens of accounts, and guests' by a key made of it; unset: no account gets in",
+        str,
+    ),
+    Setting(
+        "CHAT_ROLES",
+        "roles, separated by spaces or commas",
+        CHAT_ROLES,
+        "the roles of accounts that are let in, as their tokens say them",
+        _roles,
     ),
     Setting(
         "MAX_FRAME_BYTES",
@@ -152,7 +172,31 @@ SETTINGS: tuple[Setting, ...] = (
         _number(0, 10**9),
     ),
     Setting(
+        "RETENTION_DAYS",
+        "a whole number of days, 0 for ever",
+        0,
+        "how long rooms without a rule of their own keep messages",
+        _whole(0, 36_500),
+    ),
+    Setting(
         "SESSION_ROOMS", "a whole number from 1 to 10000", 100, "rooms that one connection may be in", _whole(1, 10_000)
+    ),
+    Setting(
+        "ADDRESS_ROOMS",
+        "a whole number from 1",
+        1000,
+        "rooms that one address may hold open; a proxy counts as one address",
+        _whole(1, _MANY),
+    ),
+    Setting(
+        "SERVER_ROOMS", "a whole number from 1", 100_000, "rooms that may be open at the same time", _whole(1, _MANY)
+    ),
+    Setting(
+        "PRESENCE_GRACE",
+        "seconds, 0 for none",
+        5.0,
+        "how long somebody who lost the connection still counts as there",
+        _number(0, 3600),
     ),
     Setting(
         "ROOM_TAIL",

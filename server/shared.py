@@ -6,9 +6,13 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from chat.chat import Chat
+from chat.ports import Identity
+from chat.visit import Visits
+from server.authentication import authenticate
 from server.deadlines import Deadlines
 from server.settings import Settings
 
@@ -42,6 +46,7 @@ class Shared:
         self.settings = settings
         self.max_frame: int = settings.max_frame_bytes
         self.chat = chat
+        self.visits = Visits(chat)
         self.origins: Any = None if "*" in settings.allowed_origins else [*settings.allowed_origins, None]
         self.websockets_log = logging.getLogger("websockets.server")
         self.connections: set[Connected] = set()
@@ -57,6 +62,11 @@ class Shared:
         self._slice = 1
         self._next_round = self.now() + settings.heartbeat
         self._deadlines = (self.head_deadlines, self.hello_deadlines, self.close_deadlines)
+
+    def authenticate(self, values: Sequence[str], accounts_only: bool) -> Identity | None:
+        """See `server.authentication.authenticate`."""
+        chat = self.chat
+        return authenticate(values, chat.tokens, guests=chat.options.guests, accounts_only=accounts_only)
 
     def lost(self, connection: Connected) -> None:
         """A connection is gone."""

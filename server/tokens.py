@@ -1,4 +1,8 @@
-"""Tokens that prove who a guest is: JSON Web Tokens (RFC 7519), HS256, verified by PyJWT."""
+"""Tokens that prove who somebody is: JSON Web Tokens (RFC 7519), HS256, verified by PyJWT.
+
+Guests' tokens are minted here; those of accounts are signed by whoever knows ``JWT_SECRET``, which is the application
+that Parley is a part of.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,24 @@ import hashlib
 import hmac
 import secrets
 from base64 import urlsafe_b64encode
-from typing import Any
+from collections.abc import Collection
+from typing import Any, TypeVar
 
 import jwt
 import msgspec
 
 from chat.ports import Identity
 from model.errors import ParleyError
+from model.principals import ACCOUNT, principal_id
 from model.room import User
+from model.text import check_user_name
+from server.settings import CHAT_ROLES
 from utils.clock import Clock
 
 # A guest that did not come back for a month is a new one.
 GUEST_SECONDS = 30 * 24 * 3600
+NO_SECRET = "JWT_SECRET is not set, so no account's token can be verified"  # noqa: S105 - says that there is none
+_BLOCK_BYTES = 64  # of SHA-256
 
 
 def _base64url(data: bytes) -> bytes:
@@ -27,42 +37,133 @@ def _base64url(data: bytes) -> bytes:
 _HEADER = _base64url(b'{"alg":"HS256","typ":"JWT"}') + b"."
 
 
-class JwtTokens:
-    """Mints and verifies guests' tokens.
+class _Claims(msgspec.Struct, gc=False, kw_only=True):
+    """Others, such as ``iss``, ``aud`` and ``iat``, are between the application and its other parts."""
 
-    The signing key is derived from the secret for this one purpose, so no token that anybody else signs with the same
-    secret passes for a guest's, nor the other way round.
+    exp: int | float
+    nbf: int | float | None = None
+
+
+class _GuestClaims(_Claims, gc=False):
+    sub: str
+    name: str
+
+
+class _AccountClaims(_Claims, gc=False):
+    userid: str
+    username: str
+    role: str
+
+
+_SomeClaims = TypeVar("_SomeClaims", bound=_Claims)
+
+
+class JwtTokens:
+    """Mints guests' tokens, verifies theirs and accounts'.
+
+    Guests' are signed with a key that is derived from the secret for this one purpose, so no token that anybody else
+    signs with the secret passes for a guest's, nor the other way round.
 
     Args:
-        secret: any text; empty makes one for this process, and no token survives its end.
-        clock: for ``iat`` and ``exp``.
+        secret: any text; empty makes one for this process: no guest's token survives its end, and no account's is
+            ever valid.
+        clock: for ``iat``, ``exp`` and ``nbf``.
+        roles: of the accounts that are let in.
     """
 
-    def __init__(self, secret: str, clock: Clock) -> None:
-        root = secret.encode() if secret else secrets.token_bytes(32)
-        self._key = hmac.digest(root, b"parley guest token v1", hashlib.sha256)
+    def __init__(self, secret: str, clock: Clock, roles: Collection[str] = CHAT_ROLES) -> None:
+        root = _bytes(secret) if secret else secrets.token_bytes(32)
+        self._guest_key = hmac.digest(root, b"parley guest token v1", hashlib.sha256)
+        self._account_key = _hmac_key(root) if secret else None
         self._clock = clock
+        self._roles = frozenset(roles)
+        self._jws = jwt.PyJWS(algorithms=["HS256"])
 
     def mint(self, identity: Identity) -> str:
         """See `chat.ports.Tokens.mint`."""
+        if not identity.guest:
+            return ""
         now = self._clock.now_us() // 1_000_000
         claims = {"sub": identity.user.id, "name": identity.user.name, "iat": now, "exp": now + GUEST_SECONDS}
-        # Signed by hand, as every connection gets one: jwt.encode takes 45 us, a third of what a connection costs.
-        signed = _HEADER + _base64url(msgspec.json.encode(claims))
-        return (signed + b"." + _base64url(hmac.digest(self._key, signed, hashlib.sha256))).decode()
+        # Every connection of a guest gets one: jwt.encode takes 45 us, a third of what a connection costs.
+        return _sign(claims, self._guest_key)
 
     def verify(self, token: str) -> Identity:
         """See `chat.ports.Tokens.verify`."""
+        payload = self._signed(token, self._guest_key)
+        if payload is not None:
+            guest = self._valid(payload, _GuestClaims)
+            return Identity(User(guest.sub, guest.name), guest=True)
+        if self._account_key is None:
+            raise _refused(NO_SECRET)
+        payload = self._signed(token, self._account_key)
+        if payload is None:
+            raise _refused("the token is signed with another secret")
+        return self._account(self._valid(payload, _AccountClaims))
+
+    def _signed(self, token: str, key: bytes) -> bytes | None:
+        """What was signed; None when it was with another key."""
         try:
-            # The time is checked below, by the clock that wrote it.
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                self._key,
-                algorithms=["HS256"],
-                options={"require": ["sub", "name", "exp"], "verify_exp": False, "verify_iat": False},
+            if token.isascii():  # else it may hold what cannot be encoded
+                payload: bytes = self._jws.decode(token, key, algorithms=["HS256"])
+                return payload
+        except jwt.InvalidSignatureError:
+            return None
+        except jwt.PyJWTError as error:
+            raise self._no_token() from error
+        raise self._no_token()
+
+    def _no_token(self) -> ParleyError:
+        return _refused(NO_SECRET if self._account_key is None else "this is no JSON Web Token signed with HS256")
+
+    def _valid(self, payload: bytes, claims_type: type[_SomeClaims]) -> _SomeClaims:
+        """The claims, when it is their time."""
+        try:
+            claims = msgspec.json.decode(payload, type=claims_type)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise _refused(f"the token's claims: {error}") from error
+        now = self._clock.now_us()
+        if claims.exp * 1_000_000 <= now:
+            raise _refused("the token has expired")
+        if claims.nbf is not None and claims.nbf * 1_000_000 > now:
+            raise _refused("the token is not valid yet")
+        return claims
+
+    def _account(self, claims: _AccountClaims) -> Identity:
+        try:
+            user = User(
+                principal_id(ACCOUNT, claims.userid, "userid"),
+                check_user_name(claims.username, "username"),
             )
-        except jwt.InvalidTokenError as error:
-            raise ParleyError("unauthorized", field="token") from error
-        if claims["exp"] * 1_000_000 <= self._clock.now_us():
-            raise ParleyError("unauthorized", "the token has expired", field="token")
-        return Identity(User(str(claims["sub"]), str(claims["name"])), guest=True)
+        except ParleyError as error:
+            raise _refused(f"the token's claims: {error.message}") from error
+        if claims.role not in self._roles:
+            raise ParleyError("forbidden", "the role of this account is not let in here", field="token")
+        return Identity(user, guest=False, role=claims.role)
+
+
+def sign_account(secret: str, *, userid: str, username: str, role: str, expires: int) -> str:
+    """The token of an account; ``expires`` in Unix seconds. What an application would do with any JWT library."""
+    return _sign({"userid": userid, "username": username, "role": role, "exp": expires}, _bytes(secret))
+
+
+def _refused(reason: str) -> ParleyError:
+    return ParleyError("unauthorized", reason, field="token")
+
+
+def _sign(claims: dict[str, Any], key: bytes) -> str:
+    signed = _HEADER + _base64url(msgspec.json.encode(claims))
+    return (signed + b"." + _base64url(hmac.digest(key, signed, hashlib.sha256))).decode()
+
+
+def _bytes(secret: str) -> bytes:
+    return secret.encode(errors="surrogateescape")  # as the operating system gave it
+
+
+def _hmac_key(key: bytes) -> bytes:
+    """The key that HMAC makes of a key (RFC 2104 section 2), which gives the same signatures.
+
+    PyJWT refuses a key that looks like a certificate and warns, at each token, of one that is short; the server does
+    at its start.
+    """
+    return (hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else key).ljust(_BLOCK_BYTES, b"\0")

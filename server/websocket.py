@@ -20,6 +20,7 @@ from websockets.typing import BytesLike
 
 from chat.session import Session
 from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, CloseCode, ParleyError
+from server.dialects import ROOM_PARAMETER
 from server.fastpath import common_frames, ends_with_close, frame_end
 from server.frames import PING
 from server.handshake import shake_hands
@@ -86,17 +87,28 @@ class WebSocketConnection(asyncio.Protocol):
 
     def start(self, head: bytes) -> None:
         """Answer the request to upgrade, whose head is all there. `connection_made` was called before."""
-        handshake = shake_hands(head, origins=self._shared.origins, draining=self._shared.chat.draining)
+        shared = self._shared
+        handshake = shake_hands(
+            head, origins=shared.origins, draining=shared.chat.draining, authenticate=shared.authenticate
+        )
         self.write(handshake.response)
         if handshake.dialect is None:
             self._half_close()
             return
         parameters = parse_qs(handshake.query, errors="replace")
-        name, room = parameters.get("u", [None])[0], parameters.get("r", [None])[0]
+        peer = self._transport.get_extra_info("peername")
         # `connect` may write, congest and even close: all of that finds the session through us.
-        self._shared.chat.connect(self, handshake.dialect, name=name, room=room, opened=self._opened)
+        shared.chat.connect(
+            self,
+            handshake.dialect,
+            name=parameters.get("u", [None])[0],
+            room=parameters.get(ROOM_PARAMETER[handshake.path], [None])[0],
+            identity=handshake.identity,
+            address=peer[0] if isinstance(peer, tuple) else "",  # a Unix socket has no address of the client's
+            opened=self._opened,
+        )
         if self._session is not None and self._session.identity is None:
-            self._shared.hello_deadlines.add(self._shared.now(), self._hello_due)
+            shared.hello_deadlines.add(shared.now(), self._hello_due)
 
     def _opened(self, session: Session) -> None:
         self._session = session

@@ -17,7 +17,14 @@ from typing import Protocol
 from msgspec import Struct
 
 from model.message import Message
-from model.room import RoomRecord
+from model.room import Member, RoomRecord, User
+
+DAY_US = 86_400_000_000
+"""A day in microseconds, the unit of seqs and times."""
+
+
+DAY_US = 86_400_000_000
+"""A day in microseconds, the unit of seqs and times."""
 
 
 class StorageError(Exception):
@@ -37,16 +44,75 @@ class BatchRefused(StorageError):
 
 
 class InsertRoom(Struct, frozen=True, gc=False):
-    """Store a room: before its first message, through the same writer. Repeating it changes nothing."""
+    """Store a room that is not deleted: before its first message, through the same writer.
+
+    Repeating it changes nothing, whatever became of the room meanwhile.
+    """
 
     room: RoomRecord
 
 
+class UpdateRoom(Struct, frozen=True, gc=False):
+    """Give a stored room the state it has in this record; its id, name and ``created_at`` stay what they are.
+
+    With ``deleted_at`` its name is free, its members are gone, and no read finds it any more by name, in a list or by
+    a member; its log stays readable under its id. What is deleted stays deleted, since the first time. Of a room that
+    is not stored (or that memory has forgotten) it is `Refused`.
+    """
+
+    room: RoomRecord
+
+
+class SetMember(Struct, frozen=True, gc=False):
+    """Store what somebody is in a room, in place of what was there.
+
+    `Refused` for a room that is not stored (or that memory has forgotten: a room comes back by a message only, which
+    knows its name). A deleted room has no members: that is `Stored`, and nothing is kept.
+    """
+
+    room_id: int
+    member: Member
+
+
+class RemoveMember(Struct, frozen=True, gc=False):
+    """Forget what somebody is in a room. It is `Stored` when there was nothing, too."""
+
+    room_id: int
+    user_id: str
+
+
+class ExpireMessages(Struct, frozen=True, gc=False):
+    """Remove at most ``limit`` messages for good whose room keeps none that old, the room's own rule before ``days``.
+
+    A message is as old as its seq; its room may be deleted. The outcome is `Removed`. Messages come to a log in the
+    order of their seq: one that came behind a larger one may stay until that one is due.
+
+    Attributes:
+        now_us: Unix microseconds.
+        days: how long rooms without a rule of their own keep messages; 0 for ever.
+    """
+
+    now_us: int
+    days: int
+    limit: int
+
+
 class InsertMessage(Struct, frozen=True, gc=False):
-    """Store a message (``version == seq``) in the log of ``room_id``. Repeating it changes nothing."""
+    """Store a message as it was posted (``version == seq``) in the log of ``room_id``. Repeating it changes nothing.
+
+    Of ``reply_to`` only the seq is stored. A room that storage has lost or forgotten comes back with it, under the name
+    that the message knows; of what the room was besides, nothing is known, so it is an ephemeral one.
+    """
 
     room_id: int
     message: Message
+
+
+class PinState(Struct, frozen=True, gc=False):
+    """Since when a message is pinned (RFC 3339) and by which principal; None and None when it is not."""
+
+    at: str | None = None
+    by: str | None = None
 
 
 class ChangeMessage(Struct, frozen=True, gc=False):
@@ -56,7 +122,10 @@ class ChangeMessage(Struct, frozen=True, gc=False):
         content: the new content; None leaves it as it is.
         first_body: `body_hash` of the content that the message had before; kept if it was the first one.
         edited_at: RFC 3339; None leaves it as it is.
-        deleted_at: the same. The content of a deleted message is told to nobody.
+        deleted_at: the same. What a deleted message held is told to nobody but who asks with ``include_deleted``.
+        mentions: come with a new content.
+        reactions: all of them, as in `model.message.Message`, None leaves them as they are, {} takes all away.
+        pin: None leaves it as it is.
     """
 
     room_id: int
@@ -66,9 +135,12 @@ class ChangeMessage(Struct, frozen=True, gc=False):
     first_body: int | None = None
     edited_at: str | None = None
     deleted_at: str | None = None
+    mentions: tuple[str, ...] = ()
+    reactions: dict[str, list[str]] | None = None
+    pin: PinState | None = None
 
 
-Write = InsertRoom | InsertMessage | ChangeMessage
+Write = InsertRoom | UpdateRoom | SetMember | RemoveMember | InsertMessage | ChangeMessage | ExpireMessages
 
 
 class Stored(Struct, frozen=True, gc=False):
@@ -84,14 +156,30 @@ class Duplicate(Struct, frozen=True, gc=False):
 
 class Refused(Struct, frozen=True, gc=False):
     """Not stored, and never will be (see ``reason``): another message holds this seq, another room this name, or there
-    is no message to change.
+    is no message or no room to change.
     """
 
     reason: str
 
 
-Outcome = Stored | Duplicate | Refused
+class Removed(Struct, frozen=True, gc=False):
+    """How many messages are gone; fewer than the limit when no more of them are due.
+
+    Also when storage has looked into many rooms that nobody had looked into before: it goes on the next time.
+    """
+
+    count: int
+
+
+Outcome = Stored | Duplicate | Refused | Removed
 STORED = Stored()
+
+
+class Unread(Struct, frozen=True, gc=False):
+    """What somebody has not read in a room, and how many of those mention them: each counted up to a limit."""
+
+    messages: int
+    mentions: int
 
 
 class Posted(Struct, frozen=True, gc=False):
@@ -151,6 +239,44 @@ class Repository(Protocol):
     async def find_room(self, name: str) -> RoomRecord | None:
         """The room of this name, None when there is none. Names are compared letter by letter."""
 
+    async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
+        """At most ``limit`` rooms that anybody may find, by name, with a name above ``after``.
+
+        Those are the public ones, and ephemeral ones with a message that is not deleted. ``contains`` must be in the
+        name or the title, in any case (`model.text.fold_name` on both sides); "" for all.
+        """
+
+    async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
+        """At most ``limit`` rooms in which somebody has a row, with that row, in the order of their names."""
+
+    async def standings(self, room_id: int) -> list[Member]:
+        """Those whose row says more than "member", in the order of their user's id.
+
+        Owners, moderators, readonly, and who is or was banned or muted.
+        """
+
+    async def find_member(self, room_id: int, user_id: str) -> Member | None:
+        """Somebody's row in a room."""
+
+    async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
+        """At most ``limit`` rows that have a role, in the order of their user's id, above ``after``."""
+
+    async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
+        """How many rows with a role each room has; rooms without one may be missing."""
+
+    async def find_user(self, user_id: str) -> User | None:
+        """Somebody who has a row in any room, under the name that was stored last."""
+
+    async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
+        """Who else has a row in each of these direct rooms."""
+
+    async def unread(self, user: User, cursors: Sequence[tuple[int, int]], *, limit: int) -> dict[int, Unread]:
+        """What is above each (room_id, seq), neither deleted nor by ``user``; counted no further than ``limit``.
+
+        Each room comes once, and each is in the answer, unknown ones too. A message mentions somebody when
+        `model.text.fold_name` of their name is among its ``mentions``.
+        """
+
     async def head(self, room_id: int) -> int:
         """The largest seq or version in the log, 0 when it is empty or unknown."""
 
@@ -158,7 +284,11 @@ class Repository(Protocol):
         """The message that this principal stored under this id, None when there is none."""
 
     async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
-        """The state of the message at ``seq``, None when there is none."""
+        """The state of the message at ``seq``, None when there is none. A deleted one comes without what it held.
+
+        That is its content, mentions, reactions, pin and what it answers. In every read a message's ``reply_to`` has
+        the head of the message it answers as it is stored now; only the seq when that one is not there any more.
+        """
 
     async def history(
         self,
@@ -167,14 +297,34 @@ class Repository(Protocol):
         limit: int,
         before: int | None = None,
         after: int | None = None,
+        since: int | None = None,
+        until: int | None = None,
         sender: str | None = None,
         words: Sequence[str] = (),
+        pinned: bool = False,
+        include_deleted: bool = False,
     ) -> list[Message]:
-        """At most ``limit`` messages that are not deleted, always oldest first.
+        """At most ``limit`` messages, always oldest first; deleted ones, with what they held, only when asked for.
 
         With ``before``: those right before that seq. With ``after`` (and no ``before``): those right after it. With
-        both: the oldest ones strictly between. With neither: the newest ones. ``sender`` is an exact display name;
-        ``words`` (from `utils.words.cut_words`) must all be in the message. An unknown room is an empty page.
+        both: the oldest ones strictly between. With neither: the newest ones. ``since`` and
+        ``until`` leave out what is below the one, and what is not below the other. ``sender`` is an exact display name;
+        ``words`` (from `utils.words.cut_words`) must all be in the message. ``pinned`` leaves the others out. An
+        unknown room is an empty page.
+        """
+
+    async def search(
+        self,
+        rooms: Sequence[RoomRecord],
+        *,
+        words: Sequence[str],
+        before: tuple[int, int] | None,
+        limit: int,
+    ) -> list[tuple[int, Message]]:
+        """At most ``limit`` messages of these rooms that hold all the words, with their room's id, newest first.
+
+        In the order of (seq, room_id), from the largest below ``before`` on. Deleted ones are not found. Without words
+        it is every message.
         """
 
     async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:

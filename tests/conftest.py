@@ -15,6 +15,7 @@ import pytest_asyncio
 from hypothesis import settings as hypothesis_settings
 from playwright.async_api import Browser
 
+from tests.support import contract
 from tests.support.browser import Pages, launched_chromium
 from tests.support.counts import COUNTED
 from tests.support.leaks import describe_socket, open_sockets, tasks_left
@@ -98,6 +99,18 @@ async def _no_tasks_left_in_session_loop() -> AsyncIterator[None]:
     yield
     if left := await tasks_left(before):
         pytest.fail("tasks left running: " + "; ".join(left), pytrace=False)
+
+
+# --- the contract ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _contract_is_kept() -> Iterator[None]:
+    """Fail a test that heard something from the server that the published documents do not have."""
+    contract.BROKEN.clear()
+    yield
+    if contract.BROKEN:
+        pytest.fail("not what the contract says:\n" + "\n".join(contract.BROKEN), pytrace=False)
 
 
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------

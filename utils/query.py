@@ -15,7 +15,7 @@ from pypika import PostgreSQLQuery
 from pypika.enums import Comparator
 from pypika.functions import Cast
 from pypika.queries import Selectable
-from pypika.terms import BasicCriterion, Criterion, Field, Function, Parameter, Term
+from pypika.terms import Array, BasicCriterion, Criterion, Field, Function, Parameter, Term
 
 Query: Any = PostgreSQLQuery
 """PyPika's own types are partly missing and partly wrong (``limit`` takes a parameter as well as a number)."""
@@ -81,6 +81,34 @@ class Recordset(Selectable):
         return f'json_to_recordset({self._parameter.get_sql(**kwargs)}) AS "{self.alias}"({columns})'
 
 
+class Lateral(Selectable):
+    """``LATERAL (query) AS alias``: run for each row of what stands before it in FROM, whose columns it may use."""
+
+    def __init__(self, query: Any, alias: str) -> None:
+        super().__init__(alias)
+        self._query = query
+
+    def get_sql(self, **kwargs: Any) -> str:
+        for mine in ("subquery", "with_alias", "with_namespace"):
+            kwargs.pop(mine, None)
+        return f'LATERAL ({self._query.get_sql(**kwargs)}) AS "{self.alias}"'
+
+
+def array_of(*elements: Term) -> Term:
+    """``ARRAY[element,...]``."""
+    return Array(*elements)
+
+
+def array_from(query: Any) -> Term:
+    """``ARRAY(query)``: the one column of a query as an array; it runs once, before what it stands in."""
+    return Function("ARRAY", query)
+
+
+def value_of(query: Any) -> Term:
+    """``COALESCE(query)``: the one value of a query as a term; Postgres leaves a COALESCE of one thing out."""
+    return Function("COALESCE", query)
+
+
 def sql_text(query: Any) -> bytes:
     """The finished text of a PyPika query, ready for psycopg (which takes a text that is no literal as bytes only).
 
@@ -98,4 +126,17 @@ def placeholders(text: bytes) -> set[str]:
     return set(_PLACEHOLDER.findall(text.decode()))
 
 
-__all__ = ["Query", "Recordset", "cast_as", "contains_all", "equals_any", "param", "placeholders", "sql_text"]
+__all__ = [
+    "Lateral",
+    "Query",
+    "Recordset",
+    "array_from",
+    "array_of",
+    "cast_as",
+    "contains_all",
+    "equals_any",
+    "param",
+    "placeholders",
+    "sql_text",
+    "value_of",
+]

@@ -8,25 +8,53 @@ must come from storage first, returns a coroutine, and the session's later comma
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-from chat.handlers.change import delete_message, edit_message
+from chat.handlers.announce import announce
+from chat.handlers.attention import mark_read, typing
+from chat.handlers.change import delete_message, edit_message, pin, react
+from chat.handlers.claim import claim
 from chat.handlers.hello import hello
 from chat.handlers.history import history
+from chat.handlers.lists import members, rooms
+from chat.handlers.manage import create_room, delete_room, open_direct, update_room
 from chat.handlers.message import post_message
+from chat.handlers.moderate import ban, invite, kick, mute, set_role, unban, unmute
 from chat.handlers.ping import ping
 from chat.handlers.rooms import join, leave
-from model.commands import DeleteMessage, EditMessage, Hello, Join, Leave, Ping, PostMessage, ReadHistory
+from chat.handlers.search import search
+from model import commands
 
 Handler = Callable[..., Awaitable[None] | None]
 
 HANDLERS: dict[type[Any], Handler] = {
-    Hello: hello,
-    Join: join,
-    Leave: leave,
-    PostMessage: post_message,
-    EditMessage: edit_message,
-    DeleteMessage: delete_message,
-    ReadHistory: history,
-    Ping: ping,
+    commands.Hello: hello,
+    commands.Join: join,
+    commands.Leave: leave,
+    commands.PostMessage: post_message,
+    commands.EditMessage: edit_message,
+    commands.DeleteMessage: delete_message,
+    commands.React: react,
+    commands.Pin: pin,
+    commands.Typing: typing,
+    commands.MarkRead: mark_read,
+    commands.ReadHistory: history,
+    commands.Search: search,
+    commands.CreateRoom: create_room,
+    commands.UpdateRoom: update_room,
+    commands.DeleteRoom: delete_room,
+    commands.Invite: invite,
+    commands.ListRooms: rooms,
+    commands.ListMembers: members,
+    commands.OpenDirect: open_direct,
+    commands.Kick: kick,
+    commands.Ban: ban,
+    commands.Unban: unban,
+    commands.Mute: mute,
+    commands.Unmute: unmute,
+    commands.SetRole: set_role,
+    commands.Announce: announce,
+    commands.Ping: ping,
 }
+HANDLERS[commands.Claim] = partial(claim, HANDLERS)  # it carries out another command, by the same table

@@ -1,4 +1,4 @@
-"""``edit`` and ``delete``: decided and numbered in the room, broadcast at once, written behind in the same order."""
+"""``edit``, ``delete``, ``react`` and ``pin``: decided and numbered in the room, broadcast at once, written behind."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from chat.context import Context
-from chat.handlers.access import joined_room
+from chat.gate import joined_room, standing_of, still_joined
 from chat.workers import ChangeJob
-from model.commands import DeleteMessage, EditMessage
+from model.commands import DeleteMessage, EditMessage, Pin, React
 from model.errors import ParleyError
-from model.events import Deleted, Edited
-from model.message import Message, body_hash
-from model.text import check_content
-from storage.repository import ChangeMessage
+from model.events import Deleted, Edited, Pinned, Reaction
+from model.limits import REACTIONS, REACTORS
+from model.message import Message, body_hash, tombstone
+from model.permissions import Action, may
+from model.text import check_content, check_emoji, find_mentions
+from storage.repository import ChangeMessage, PinState
 from utils.clock import microseconds, rfc3339
 
 if TYPE_CHECKING:
@@ -24,79 +26,145 @@ if TYPE_CHECKING:
     from chat.session import Session
 
 Change = Callable[["Room", Message], None]
+AnyChange = EditMessage | DeleteMessage | React | Pin
 
 
 def edit_message(chat: Context, session: Session, command: EditMessage) -> Awaitable[None] | None:
-    """Give a message of one's own other content, within ``EDIT_WINDOW`` of the server's clock."""
+    """Give a message of one's own other content, within ``EDIT_WINDOW`` of the server's clock; bots at any time."""
     content = check_content(command.content, chat.limits.max_content_chars)
-    return _with_message(chat, session, command, partial(_edit, chat, session, content, command.id))
+    return with_message(
+        chat, session, command.room, command.seq, Action.EDIT, partial(_edit, chat, session, content, command.id)
+    )
 
 
 def delete_message(chat: Context, session: Session, command: DeleteMessage) -> Awaitable[None] | None:
-    """Delete a message of one's own, however old it is. Deleting it once more is told and stored once more."""
-    return _with_message(chat, session, command, partial(_delete, chat, session, command.id))
+    """Delete a message of one's own, or as a moderator, however old it is. Once more is told and stored once more."""
+    return with_message(
+        chat, session, command.room, command.seq, Action.DELETE_OWN, partial(_delete, chat, session, command.id)
+    )
 
 
-def _with_message(
-    chat: Context, session: Session, command: EditMessage | DeleteMessage, change: Change
+def react(chat: Context, session: Session, command: React) -> Awaitable[None] | None:
+    """Put an emoji to a message, or take it away."""
+    emoji = check_emoji(command.emoji)
+    change = partial(_react, chat, session, emoji, command)
+    return with_message(chat, session, command.room, command.seq, Action.REACT, change)
+
+
+def pin(chat: Context, session: Session, command: Pin) -> Awaitable[None] | None:
+    """Pin a message to its room, or take the pin away."""
+    return with_message(chat, session, command.room, command.seq, Action.PIN, partial(_pin, chat, session, command))
+
+
+def with_message(
+    chat: Context, session: Session, name: str, seq: int, action: Action, use: Change
 ) -> Awaitable[None] | None:
-    """Change a message in its newest state: at once when the room has it, or when storage has been asked for it."""
-    room = joined_room(session, command.room)
-    state = room.tail.state(command.seq)
+    """Use a message in its newest state: at once when the room has it, or when storage has been asked for it."""
+    room = joined_room(chat, session, name, action)
+    state = room.tail.state(seq)
     if state is not None:
-        _change_own(session, room, state, change)
+        use(room, state)
         return None
-    if command.seq > room.head:
+    if seq > room.head:
         raise ParleyError("no_such_message", field="seq")
-    return _load(chat, session, room, command.seq, change)
+    return _load(chat, session, room, seq, action, use)
 
 
-async def _load(chat: Context, session: Session, room: Room, seq: int, change: Change) -> None:
+async def _load(chat: Context, session: Session, room: Room, seq: int, action: Action, use: Change) -> None:
     chat.require_storage()
-    stored = await chat.ask(chat.repository.find_message(room.record, seq))
-    if session.rooms.get(room.name) is not room or session.ended:
-        return  # it is gone; nothing was changed
-    _change_own(session, room, room.tail.state(seq) or stored, change)
-
-
-def _change_own(session: Session, room: Room, state: Message | None, change: Change) -> None:
-    own = state is not None and state.sender_id == session.user.id
-    if state is None or (state.deleted_at is not None and not own):
+    while True:
+        head = room.head
+        stored = await chat.ask(chat.repository.find_message(room.record, seq))
+        if session.ended:
+            return
+        still_joined(chat, session, room, action)
+        if room.tail.forgotten <= head:
+            break  # else it may have been changed since, and the room has let go of that already
+    state = room.tail.state(seq) or stored
+    if state is None:
         raise ParleyError("no_such_message", field="seq")
-    if not own:
-        raise ParleyError("not_author", field="seq")
-    change(room, state)
+    use(room, state)
+
+
+def _own(session: Session, state: Message) -> bool:
+    return state.sender_id == session.user.id
 
 
 def _edit(chat: Context, session: Session, content: str, id: str | None, room: Room, state: Message) -> None:
     if state.deleted_at is not None:
         raise ParleyError("no_such_message", field="seq")
+    if not _own(session, state):
+        raise ParleyError("not_author", field="seq")
+    assert session.identity is not None
     now = chat.clock.now_us()
     window = chat.limits.edit_window
-    if window and now - microseconds(state.timestamp) > window * 1_000_000:
+    if window and session.identity.role != "bot" and now - microseconds(state.timestamp) > window * 1_000_000:
         raise ParleyError("too_late", f"a message can be edited for {window:g} seconds")
     size = chat.admit(room, content)
-    version, edited_at = room.next_seq(now), rfc3339(now)
+    version, edited_at, mentions = room.next_seq(now), rfc3339(now), find_mentions(content)
     write = ChangeMessage(
-        room.record.room_id, state.seq, version, content, body_hash(state.content), edited_at=edited_at
+        room.record.room_id,
+        state.seq,
+        version,
+        content,
+        body_hash(state.content),
+        edited_at=edited_at,
+        mentions=mentions,
     )
-    after = replace(state, version=version, content=content, edited_at=edited_at)
-    told = Edited(room.name, state.seq, version, state.sender, content, edited_at)
+    after = replace(state, version=version, content=content, edited_at=edited_at, mentions=mentions)
+    told = Edited(room.name, state.seq, version, state.sender, content, edited_at, mentions)
     _carry_out(chat, ChangeJob(room, write, size, session, id), after, told)
 
 
 def _delete(chat: Context, session: Session, id: str | None, room: Room, state: Message) -> None:
+    assert session.identity is not None
+    if not _own(session, state) and not may(standing_of(chat, room, session.identity), Action.DELETE_ANY):
+        raise ParleyError("no_such_message" if state.deleted_at is not None else "not_author", field="seq")
     size = chat.admit(room, "")
     now = chat.clock.now_us()
     # Perhaps once more: its author asks again when the answer was lost, and the first answer may be on its way.
     version, deleted_at = room.next_seq(now), state.deleted_at or rfc3339(now)
     write = ChangeMessage(room.record.room_id, state.seq, version, deleted_at=deleted_at)
-    after = replace(state, version=version, content="", deleted_at=deleted_at)
+    after = tombstone(state, version, deleted_at)
     told = Deleted(room.name, state.seq, version, state.sender, deleted_at)
     _carry_out(chat, ChangeJob(room, write, size, session, id), after, told)
 
 
-def _carry_out(chat: Context, job: ChangeJob, after: Message, told: Edited | Deleted) -> None:
+def _react(chat: Context, session: Session, emoji: str, command: React, room: Room, state: Message) -> None:
+    if state.deleted_at is not None:
+        raise ParleyError("no_such_message", field="seq")
+    user = session.user
+    before = state.reactions or {}
+    people = [other for other in before.get(emoji, ()) if other != user.id]
+    if command.on:
+        if (emoji not in before and len(before) >= REACTIONS) or len(people) >= REACTORS:
+            raise ParleyError("too_many_reactions", field="emoji")
+        people.append(user.id)
+    reactions = {**before, emoji: people}
+    if not people:
+        del reactions[emoji]
+    size = chat.admit(room, "") + 32 * len(people)
+    version = room.next_seq(chat.clock.now_us())
+    write = ChangeMessage(room.record.room_id, state.seq, version, reactions=reactions)
+    after = replace(state, version=version, reactions=reactions or None)
+    told = Reaction(room.name, state.seq, version, user, emoji, command.on, len(people))
+    _carry_out(chat, ChangeJob(room, write, size, session, command.id), after, told)
+
+
+def _pin(chat: Context, session: Session, command: Pin, room: Room, state: Message) -> None:
+    if state.deleted_at is not None:
+        raise ParleyError("no_such_message", field="seq")
+    size = chat.admit(room, "")
+    now = chat.clock.now_us()
+    version, user = room.next_seq(now), session.user
+    pinned = PinState(rfc3339(now), user.id) if command.on else PinState()
+    write = ChangeMessage(room.record.room_id, state.seq, version, pin=pinned)
+    after = replace(state, version=version, pinned_at=pinned.at, pinned_by=pinned.by)
+    told = Pinned(room.name, state.seq, version, command.on, user, pinned.at)
+    _carry_out(chat, ChangeJob(room, write, size, session, command.id), after, told)
+
+
+def _carry_out(chat: Context, job: ChangeJob, after: Message, told: Edited | Deleted | Reaction | Pinned) -> None:
     room = job.room
     chat.counters.changes_in += 1
     room.tail.change(after, room.unsettled)

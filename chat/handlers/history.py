@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from chat.handlers.access import joined_room
+from chat.gate import joined_room, still_joined
 from chat.history import read_history
 from model.commands import ReadHistory
 from model.events import HistoryPage
 from model.message import Message
+from model.permissions import Action
 
 if TYPE_CHECKING:
     from chat.context import Context
+    from chat.room import Room
     from chat.session import Session
 
 # A page of history is one frame, and must not cut a reader off by itself: at four bytes a character it fills half of
@@ -22,17 +24,21 @@ PAGE_SHARE = 8
 
 def history(chat: Context, session: Session, command: ReadHistory) -> Awaitable[None]:
     """Send a page of messages. The session's later commands wait until it was read off the connection."""
-    room = joined_room(session, command.room)
-    return _history(chat, session, room.name, command)
+    action = Action.SEE_DELETED if command.include_deleted else Action.SEE
+    room = joined_room(chat, session, command.room, action)
+    return _history(chat, session, room, command, action)
 
 
-async def _history(chat: Context, session: Session, name: str, command: ReadHistory) -> None:
-    page = await read_history(chat, name, command)
+async def _history(chat: Context, session: Session, room: Room, command: ReadHistory, action: Action) -> None:
+    page = await read_history(chat, room.name, command, session.identity)
+    still_joined(chat, session, room, action)
     messages, has_older, has_newer = page.messages, page.has_older, page.has_newer
     fitting = _fit(messages, from_oldest=command.after is not None, max_chars=chat.hub.slow_high // PAGE_SHARE)
     if len(fitting) < len(messages):
         has_older, has_newer = (has_older, True) if command.after is not None else (True, has_newer)
-    session.reply(HistoryPage(id=command.id, room=name, messages=fitting, has_older=has_older, has_newer=has_newer))
+    session.reply(
+        HistoryPage(id=command.id, room=room.name, messages=fitting, has_older=has_older, has_newer=has_newer)
+    )
     await session.drained()
 
 

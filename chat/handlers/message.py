@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from chat.context import Context
-from chat.handlers.access import joined_room
+from chat.gate import joined_room, require, standing_of
+from chat.handlers.change import with_message
 from chat.workers import Job
 from model.commands import PostMessage
 from model.errors import ParleyError
 from model.events import AckItem
-from model.message import Message, body_hash
-from model.text import check_content
-from storage.repository import InsertMessage, InsertRoom
+from model.message import Message, Quote, body_hash, quote
+from model.permissions import Action, may
+from model.text import check_content, find_mentions
+from storage.repository import InsertMessage
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:
     from chat.room import Room
     from chat.session import Session
 
+# Speakers in slow mode that are remembered before those are dropped who may speak again.
+SPEAKERS = 1000
+
 
 def post_message(chat: Context, session: Session, command: PostMessage) -> Awaitable[None] | None:
     """Broadcast a message at once and queue it for storage; one that was sent before is answered, not repeated."""
-    room = session.rooms.get(command.room) or joined_room(session, command.room)
+    room = session.rooms.get(command.room)
+    if room is None or not room.unrestricted:
+        room = joined_room(chat, session, command.room, Action.POST)
     content = check_content(command.content, chat.limits.max_content_chars)
     if command.id is not None:
         before = room.tail.posted(session.user.id, command.id)
@@ -31,21 +42,38 @@ def post_message(chat: Context, session: Session, command: PostMessage) -> Await
             _answer_again(session, room, before, content, command.id)
             return None
         if command.resend:
-            return _resend(chat, session, room, content, command.id)
-    _post(chat, session, room, content, command.id)
-    return None
+            return _resend(chat, session, room, content, command)
+    return _post(chat, session, room, content, command)
 
 
-def _post(chat: Context, session: Session, room: Room, content: str, id: str | None) -> None:
+def _post(chat: Context, session: Session, room: Room, content: str, command: PostMessage) -> Awaitable[None] | None:
+    if command.reply_to is None:
+        _say(chat, session, room, content, command.id, None)
+        return None
+    return with_message(
+        chat, session, room.name, command.reply_to, Action.POST, partial(_reply, chat, session, content, command.id)
+    )
+
+
+def _reply(chat: Context, session: Session, content: str, id: str | None, room: Room, answered: Message) -> None:
+    if answered.deleted_at is not None:
+        raise ParleyError("no_such_message", field="reply_to")
+    _say(chat, session, room, content, id, quote(answered))
+
+
+def _say(chat: Context, session: Session, room: Room, content: str, id: str | None, reply_to: Quote | None) -> None:
+    if room.record.slow_mode:
+        _keep_pace(chat, session, room)
     size = chat.admit(room, content)
     worker = room.worker
     if not room.stored:
-        room.stored = True
-        worker.submit(Job(room, InsertRoom(room.record), 0, None))
+        chat.ensure_stored(room)
     user = session.user
     now = chat.clock.now_us()
     seq = room.next_seq(now)
     message = Message(room.name, seq, seq, user.name, user.id, content, rfc3339(now), id)
+    if reply_to is not None or "@" in content:
+        message = replace(message, reply_to=reply_to, mentions=find_mentions(content))
     chat.counters.messages_in += 1
     room.tail.append(message, room.unsettled)
     job = Job(room, InsertMessage(room.record.room_id, message), size, session)
@@ -67,19 +95,43 @@ def _answer_again(session: Session, room: Room, before: Message, content: str, i
         job.authors.append(session)
 
 
-async def _resend(chat: Context, session: Session, room: Room, content: str, id: str) -> None:
+def _keep_pace(chat: Context, session: Session, room: Room) -> None:
+    """Slow mode: one message in so many seconds, but for moderators.
+
+    Raises:
+        ParleyError: ``slow_mode``.
+    """
+    assert session.identity is not None
+    if may(standing_of(chat, room, session.identity), Action.DESCRIBE):
+        return
+    now, pause = chat.clock.monotonic(), room.record.slow_mode
+    last = room.spoke.get(session.user.id)
+    if last is not None and (left := last + pause - now) > 0:
+        raise ParleyError("slow_mode", retry_after=math.ceil(left * 1000) / 1000)
+    if len(room.spoke) > SPEAKERS:
+        room.spoke = {user_id: at for user_id, at in room.spoke.items() if now - at < pause}
+    room.spoke[session.user.id] = now
+
+
+async def _resend(chat: Context, session: Session, room: Room, content: str, command: PostMessage) -> None:
     """Ask storage whether it has the message before anything is broadcast."""
     user_id = session.user.id
+    assert command.id is not None
     chat.require_storage()
-    posted = await chat.ask(chat.repository.find_posted(room.record.room_id, user_id, id))
-    if session.rooms.get(room.name) is not room or session.ended:
+    posted = await chat.ask(chat.repository.find_posted(room.record.room_id, user_id, command.id))
+    if session.ended:
         return  # it is gone, and will ask again when it is back
-    before = room.tail.posted(user_id, id)
+    if session.rooms.get(room.name) is not room:
+        raise ParleyError("not_joined", field="room")
+    before = room.tail.posted(user_id, command.id)
     if before is not None:
-        _answer_again(session, room, before, content, id)
+        _answer_again(session, room, before, content, command.id)
     elif posted is None:
-        _post(chat, session, room, content, id)
+        require(chat, room, session, Action.POST)  # as it is now
+        waits = _post(chat, session, room, content, command)
+        if waits is not None:
+            await waits
     elif posted.body_hash == body_hash(content):
-        session.ack(AckItem(id, room.name, posted.seq), room.audience)
+        session.ack(AckItem(command.id, room.name, posted.seq), room.audience)
     else:
         raise ParleyError("conflict")

@@ -5,69 +5,128 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from chat import members
 from chat.context import RETRY_AFTER, Context
-from chat.handlers.access import joined_room
+from chat.gate import check_entry, default_role, joined_room, still_joined
 from chat.resume import replay
 from model.commands import Join, Leave
 from model.errors import ParleyError
-from model.events import Joined, Left
-from model.text import check_name
+from model.events import Joined, Left, MemberChanged
+from model.permissions import Action, Standing
+from model.room import Member, User
+from model.text import DIRECT_PREFIX, check_name
 
 if TYPE_CHECKING:
     from chat.room import Room
     from chat.session import Session
 
+# Rooms that people belong to: entering one makes a member.
+_JOINABLE = frozenset({"public", "private"})
+
 
 def join(chat: Context, session: Session, command: Join) -> Awaitable[None] | None:
     """Enter a room and get a snapshot of it; with ``since``, what was missed before anything new."""
     name = check_name(command.room, "room")
-    if name not in session.rooms and len(session.rooms) >= chat.limits.max_rooms:
-        raise ParleyError("too_many_rooms")
-    if chat.repository.another_writes():  # also into a room that still waits to be stored here
-        raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+    check_space(chat, session, name)
     room = chat.hub.rooms.get(name)
-    if room is None or command.since is not None:
+    if room is None or command.since is not None or not _row_is_known(room, session):
         return _join_later(chat, session, command, name)
-    _enter(chat, session, command, room, recovered=True, syncing=False)
+    enter(chat, session, room, room.members.get(session.user.id), command)
     return None
 
 
+def check_space(chat: Context, session: Session, name: str) -> None:
+    """Refuse to enter one more room, or one that somebody else writes in.
+
+    Raises:
+        ParleyError: ``too_many_rooms``, ``unavailable``.
+    """
+    if name not in session.rooms and len(session.rooms) >= chat.limits.max_rooms:
+        raise ParleyError("too_many_rooms", "this connection is in as many rooms as it may be")
+    if chat.repository.another_writes():  # also into a room that still waits to be stored here
+        raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+
+
+def _row_is_known(room: Room, session: Session) -> bool:
+    return room.record.kind == "ephemeral" or session.user.id in room.members or not room.stored
+
+
 async def _join_later(chat: Context, session: Session, command: Join, name: str) -> None:
-    room, recovered = await _load(chat, command, name)
-    if session.ended:
-        chat.hub.free(room)
-        return
-    syncing = recovered and command.since is not None
-    _enter(chat, session, command, room, recovered=recovered, syncing=syncing)
+    while True:
+        room = await chat.load(name, session.address)
+        with members.visiting(chat, room):
+            if not room.stored and not room.presence.sessions and not (command.create and _may_make(name)):
+                raise ParleyError("no_such_room", field="room")
+            seen = room.membership
+            member = None if _row_is_known(room, session) else await members.fetch(chat, room, session.user.id)
+            invited = await _knows_the_password(chat, session, room, member, command)
+            recovered = await _can_recover(chat, room, command)
+            syncing = recovered and command.since is not None
+            if session.ended:
+                return
+            if chat.hub.rooms.get(name) is room and room.membership == seen:
+                member = room.members.get(session.user.id, member)
+                enter(chat, session, room, member, command, invited=invited, recovered=recovered, syncing=syncing)
+                break
     if syncing and command.since is not None:
         await replay(chat, session, room, command.since)
 
 
-async def _load(chat: Context, command: Join, name: str) -> tuple[Room, bool]:
-    """The ready room, and whether everything since ``since`` can be brought; nothing awaited in between."""
-    while True:
-        room = await chat.load(name)
-        since = command.since
-        if since is None:
-            return room, True
-        if command.epoch != chat.hub.epoch_of(room) or since > room.head:
-            return room, False
+def _may_make(name: str) -> bool:
+    return not name.startswith(DIRECT_PREFIX)
+
+
+async def _knows_the_password(
+    chat: Context, session: Session, room: Room, member: Member | None, command: Join
+) -> bool:
+    member = room.members.get(session.user.id, member)
+    hashed = room.record.password
+    if hashed is None or command.password is None or (member is not None and member.role is not None):
+        return False
+    wait = room.take_guess(chat.clock.monotonic())
+    if wait:
+        raise ParleyError("rate_limited", retry_after=wait)
+    return await chat.passwords.matches(hashed, command.password) and room.record.password == hashed
+
+
+async def _can_recover(chat: Context, room: Room, command: Join) -> bool:
+    """Whether everything since ``since`` can be brought, as of now."""
+    since = command.since
+    if since is None:
+        return True
+    while command.epoch == chat.hub.epoch_of(room) and since <= room.head:
         limit, floor = chat.limits.resume_limit, room.tail.floor
         missed = len(room.tail.since(since))
         if since >= floor:
-            return room, missed <= limit
-        count = chat.repository.count_changed(room.record.room_id, after=since, until=floor, limit=limit + 1)
-        try:
-            missed += await chat.ask(count)
-        except Exception:
-            chat.hub.free(room)
-            raise
-        # While storage counted, the room may have been forgotten, or have taken back what the client has seen.
-        if chat.hub.rooms.get(name) is room and command.epoch == chat.hub.epoch_of(room):
-            return room, missed <= limit
+            return missed <= limit
+        missed += await chat.ask(
+            chat.repository.count_changed(room.record.room_id, after=since, until=floor, limit=limit + 1)
+        )
+        # While storage counted, the room may have taken back what the client has seen.
+        if command.epoch == chat.hub.epoch_of(room):
+            return missed <= limit
+    return False
 
 
-def _enter(chat: Context, session: Session, command: Join, room: Room, *, recovered: bool, syncing: bool) -> None:
+def enter(
+    chat: Context,
+    session: Session,
+    room: Room,
+    member: Member | None,
+    command: Join,
+    *,
+    invited: bool = False,
+    recovered: bool = True,
+    syncing: bool = False,
+) -> None:
+    """Let a session in and give it a snapshot, in one step. ``invited`` makes a member of somebody who was none.
+
+    Raises:
+        ParleyError: ``no_such_room``, ``banned``, ``overloaded``, ``shutting_down``.
+    """
+    standing = _let_in(chat, session, room, member, invited=invited)
     if room.name not in session.rooms:
         room.enter(session, syncing=syncing)
     else:
@@ -77,6 +136,7 @@ def _enter(chat: Context, session: Session, command: Join, room: Room, *, recove
             room.audience.add(session, syncing=True)
     if command.since is not None:
         chat.counters.resumes[recovered] += 1
+    member = room.members.get(session.user.id)
     # Not `reply`: what the room has queued by now came after this snapshot.
     session.send(
         Joined(
@@ -85,15 +145,88 @@ def _enter(chat: Context, session: Session, command: Join, room: Room, *, recove
             epoch=chat.hub.epoch_of(room),
             head=room.head,
             recovered=recovered,
-            role=chat.options.guest_role,
+            role=standing,
             members=room.presence.members(),
             count=len(room.presence.people),
+            info=room.info,
+            read=member.read_seq if member is not None else 0,
+            peer=peer_of(room, session.user.id),
         )
     )
 
 
-def leave(chat: Context, session: Session, command: Leave) -> None:
-    """Leave a room."""
-    room = joined_room(session, command.room)
-    chat.hub.leave(room, session)
+def peer_of(room: Room, user_id: str) -> User | None:
+    """The other one of the two to whom a direct room belongs."""
+    if room.record.kind != "direct":
+        return None
+    return next((member.user for member in room.members.values() if member.user.id != user_id), None)
+
+
+def _let_in(chat: Context, session: Session, room: Room, member: Member | None, *, invited: bool) -> Standing:
+    assert session.identity is not None
+    identity, user, record = session.identity, session.user, room.record
+    row = member
+    if invited and (row is None or (row.role is None and row.banned_until <= chat.clock.now_us())):
+        row = replace(row or Member(user), role=default_role(chat, identity))
+    standing = check_entry(chat, record, row, identity)
+    if record.kind in _JOINABLE and standing != "admin" and (member is None or member.role is None):
+        chat.admit(room, "")
+        role = row.role if row is not None and row.role is not None else default_role(chat, identity)
+        joined = replace(row or Member(user), user=user, role=role, joined_at=chat.clock.now_us())
+        members.put(chat, room, joined)
+    elif member is not None and member.user != user:
+        members.put(chat, room, replace(member, user=user))  # known by another name now
+    elif member is not None and user.id not in room.members:
+        members.keep(chat, room, member)
+    return standing
+
+
+def leave(chat: Context, session: Session, command: Leave) -> Awaitable[None] | None:
+    """Leave a room with this session; with ``quit`` with every session of one's own, and for good."""
+    room = joined_room(chat, session, command.room, Action.SEE)
+    if command.quit:
+        if session.user.id not in room.members and room.stored:
+            return _quit_later(chat, session, room, command)
+        _quit(chat, session, room, command, None)
+        return None
+    chat.leave(room, session)
     session.reply(Left(id=command.id, room=room.name))
+    return None
+
+
+async def _quit_later(chat: Context, session: Session, room: Room, command: Leave) -> None:
+    """What somebody is in a room made by joining is not known as long as nobody has to know it."""
+    member = await members.fetch(chat, room, session.user.id)
+    still_joined(chat, session, room, Action.SEE)
+    _quit(chat, session, room, command, member)
+
+
+def _quit(chat: Context, session: Session, room: Room, command: Leave, stored: Member | None) -> None:
+    member = room.members.get(session.user.id, stored)
+    if member is not None and member.role == "owner" and count_owners(room) == 1:
+        raise ParleyError("last_owner")
+    if room.record.kind == "direct":
+        raise ParleyError("forbidden", "a direct room belongs to its two people", field="room")
+    user = session.user
+    with members.visiting(chat, room):
+        if member is not None:
+            chat.admit(room, "")
+            gone = replace(member, role=None, joined_at=0, read_seq=0)
+            members.put(chat, room, gone, session, command.id)
+            by = MemberChanged(
+                room=room.name, action="leave", member=members.describe(room, gone, with_read=False), by=user
+            )
+            room.broadcast(by)
+        chat.reads.discard(room, user.id)
+        room.audience.flush()
+        for device in chat.hub.devices(user.id):
+            if device is not session and device.rooms.get(room.name) is room:
+                room.exit(device)
+                device.reply(Left(room=room.name, reason="quit", by=user))
+        room.exit(session)
+        session.reply(Left(id=command.id, room=room.name))
+
+
+def count_owners(room: Room) -> int:
+    """How many owners a room has; their rows are always known."""
+    return sum(member.role == "owner" for member in room.members.values())

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from chat.ports import Dialect
+from server.dialects.events import EventsDialect
 from server.dialects.native import NativeDialect
 from server.dialects.plain import PlainDialect
+from server.dialects.rooms import RoomsDialect
 
 SUBPROTOCOL = "parley.v1"
 
 NATIVE: Dialect = NativeDialect()
-BY_PATH: dict[str, Dialect] = {"/chat": PlainDialect()}
+BY_PATH: dict[str, Dialect] = {"/chat": PlainDialect(), "/ws": RoomsDialect(), "/api/chat": EventsDialect()}
 """The dialect of each WebSocket path for clients that do not offer `SUBPROTOCOL`."""
+ACCOUNTS_ONLY = frozenset({"/api/chat"})
+"""Paths that let nobody in without an account's token, whatever is spoken there."""
+ROOM_PARAMETER = {"/chat": "r", "/ws": "r", "/api/chat": "room"}
+"""What the room is called in the query of each path."""

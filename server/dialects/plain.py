@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
 
 from model.commands import AnyCommand, PostMessage
-from model.events import AnyEvent, Deleted, Edited, Entered, Error, Exited, Retracted
+from model.events import Announcement, AnyEvent, Deleted, Edited, Entered, Error, Exited, Left, Retracted
 from model.message import Message
+from server.dialects.sentences import farewell, now
 from server.frames import text_frame
-from utils.clock import rfc3339
 
 _encode = msgspec.json.Encoder().encode
 
@@ -19,8 +18,15 @@ _encode = msgspec.json.Encoder().encode
 SYSTEM = "SYSTEM"
 
 
-class _Frame(msgspec.Struct, gc=False):
-    """The one shape of this dialect."""
+class PlainMessage(msgspec.Struct, gc=False):
+    """A message; or, from the sender ``SYSTEM``, what the server has to say.
+
+    Attributes:
+        sender: display name of the author.
+        room: name of the room.
+        content: the text.
+        timestamp: RFC 3339, UTC, six decimals, ``Z``.
+    """
 
     sender: str
     room: str
@@ -45,7 +51,7 @@ class PlainDialect:
         record: Any
         match event:
             case Message():
-                record = _Frame(event.sender, event.room, event.content, event.timestamp)
+                record = PlainMessage(event.sender, event.room, event.content, event.timestamp)
             case Entered():
                 record = _notice(event.room, f"User {event.user.name} entered the chat")
             case Exited():
@@ -56,11 +62,15 @@ class PlainDialect:
                 record = _notice(event.room, f"a message by {event.sender} was removed")
             case Error():
                 record = _notice(event.room or "", event.message)
+            case Left() if event.reason:
+                record = _notice(event.room, farewell(event))
+            case Announcement():
+                record = PlainMessage(SYSTEM, "", f"{event.sender.name} announces: {event.content}", event.timestamp)
             case _:
                 return None
         return text_frame(_encode(record))
 
 
-def _notice(room: str, content: str) -> _Frame:
+def _notice(room: str, content: str) -> PlainMessage:
     # Notices are not stored and have no time of their own.
-    return _Frame(SYSTEM, room, content, rfc3339(time.time_ns() // 1000))
+    return PlainMessage(SYSTEM, room, content, now())

@@ -44,6 +44,17 @@ export function closeSentence(code, reason) {
   return `The server closed the connection for good${reason ? ` (${reason})` : ""}.`;
 }
 
+/** Why one is in a room no more, without having asked. @param {{reason: string, by?: User, text?: string}} left */
+export function leftSentence({ reason, by, text }) {
+  const who = by ? ` by ${by.name}` : "";
+  const why = text ? `: ${text}` : "";
+  if (reason === "kicked") return `You were sent out${who}${why}`;
+  if (reason === "banned") return `You are kept out${who}${why}`;
+  if (reason === "deleted") return `The room was deleted${who}${why}`;
+  if (reason === "identity") return "Enter the room again, as who you are now";
+  return `You left the room on another device${why}`;
+}
+
 /** The server's own sentence, made into one. @param {{message: string}} refusal */
 export function sentence({ message }) {
   const text = String(message || "The server refused this").trim();

@@ -2,7 +2,7 @@ import { Delivery } from "./delivery.js";
 import { Entrance } from "./entrance.js";
 import { Identity } from "./identity.js";
 import { Outbox, OUTBOX_LIMIT } from "./outbox.js";
-import { DEFAULT_LIMITS, closeSentence, newId, sentence } from "./protocol.js";
+import { DEFAULT_LIMITS, closeSentence, leftSentence, newId, sentence } from "./protocol.js";
 import { Room } from "./room.js";
 
 /**
@@ -204,6 +204,7 @@ export class Session {
     else if (frame.type === "error") this.#onError(frame, asked);
     else if (frame.type === "pong" && asked?.type === "name") this.identity.onNameTaken();
     else if (frame.type === "goodbye") this.transport.comeBackAfter(Number(frame.reconnect_after) || 0);
+    else if (frame.type === "announcement") this.alert(`${frame.sender.name}: ${frame.content}`);
     else if (frame.type === "ack") for (const item of frame.ids) this.delivery.onAck(item.id);
     else if (room && this.rooms.has(room.name)) this.#onRoomFrame(frame, room, asked?.type);
     this.onChange();
@@ -237,7 +238,9 @@ export class Session {
         return this.delivery.onRetracted(frame);
       case "presence":
         return room.onPresence(frame, (id) => this.identity.isMine(id), Date.now());
-      default: // `left`, and what later servers say
+      case "left":
+        return frame.reason ? this.#closed(room, { message: leftSentence(frame) }) : undefined;
+      default: // what the page has no place for, and what later servers say
         return undefined;
     }
   }

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from storage.postgres import sql
+from storage.postgres import sql_lease as sql
 from storage.postgres.errors import FAILURES, words_for
 from storage.postgres.migrate import Migration, MigrationError, MigrationsBusyError, load_migrations, migrate, pending
 from storage.postgres.session import Connection, T, bounded, value

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.postgres import sql
+from storage.postgres import sql_lease as sql
 from storage.postgres.session import Connection, value
 
 FOLDER = Path(__file__).with_name("migrations")

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from model.message import Message, body_hash
-from model.room import RoomRecord
-from storage.postgres import sql
 from storage.postgres.errors import FAILURES, REFUSALS, unavailable
 from storage.postgres.lease import Lease, Pace, Tenure
+from storage.postgres.reads import PostgresReads
 from storage.postgres.session import Connection, ParleyConnection, abort, bounded, conninfo
 from storage.postgres.writer import PostgresWriter
-from storage.repository import Posted, StorageUnavailable
+from storage.repository import StorageUnavailable
 from utils.tasks import TaskRegistry
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-_ENDLESS = 2**63 - 1
 
 # The pool gives an attempt to connect up after this long, and the next read starts a new one at once: its own pauses
 # double without a cap, up to five minutes by default.
@@ -32,7 +25,7 @@ _RECONNECT_SECONDS = 2.0
 _MAX_WAITING = 200
 
 
-class PostgresRepository:
+class PostgresRepository(PostgresReads):
     """Rooms and their messages in PostgreSQL 15 or newer. See `storage.repository.Repository`.
 
     Args:
@@ -182,68 +175,7 @@ class PostgresRepository:
         if self.on_superseded is not None:
             self.on_superseded()
 
-    # --- reads -----------------------------------------------------------------------------------------------------
-
-    async def find_room(self, name: str) -> RoomRecord | None:
-        """See `storage.repository.Repository.find_room`."""
-        rows = await self._read(sql.FIND_ROOM, {"name": name})
-        return RoomRecord(*rows[0]) if rows else None
-
-    async def head(self, room_id: int) -> int:
-        """See `storage.repository.Repository.head`."""
-        rows = await self._read(sql.HEAD, {"room_id": room_id})
-        return int(rows[0][0]) if rows else 0
-
-    async def find_posted(self, room_id: int, sender_id: str, id: str) -> Posted | None:
-        """See `storage.repository.Repository.find_posted`."""
-        rows = await self._read(sql.FIND_POSTED, {"room_id": room_id, "sender_id": sender_id, "id": id})
-        if not rows:
-            return None
-        seq, content, kept = rows[0]
-        return Posted(seq, body_hash(content) if kept is None else kept)
-
-    async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
-        """See `storage.repository.Repository.find_message`."""
-        rows = await self._read(sql.FIND_MESSAGE, {"room_id": room.room_id, "seq": seq})
-        return _message(room.name, rows[0]) if rows else None
-
-    async def history(
-        self,
-        room: RoomRecord,
-        *,
-        limit: int,
-        before: int | None = None,
-        after: int | None = None,
-        sender: str | None = None,
-        words: Sequence[str] = (),
-    ) -> list[Message]:
-        """See `storage.repository.Repository.history`."""
-        kind = sql.HistoryKind(oldest_first=after is not None, sender=sender is not None, words=bool(words))
-        values: dict[str, Any] = {
-            "room_id": room.room_id,
-            "after": -1 if after is None else after,
-            "before": _ENDLESS if before is None else before,
-            "limit": max(limit, 0),
-        }
-        if sender is not None:
-            values["sender"] = sender
-        if words:
-            values["words"] = list(words)
-        page = list(map(partial(_message, room.name), await self._read(sql.HISTORY[kind], values)))
-        if not kind.oldest_first:
-            page.reverse()
-        return page
-
-    async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
-        """See `storage.repository.Repository.changed`."""
-        values = {"room_id": room.room_id, "after": after, "until": until, "limit": max(limit, 0)}
-        return list(map(partial(_message, room.name), await self._read(sql.CHANGED, values)))
-
-    async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
-        """See `storage.repository.Repository.count_changed`."""
-        values = {"room_id": room_id, "after": after, "until": until, "limit": max(limit, 0)}
-        rows = await self._read(sql.COUNT_CHANGED, values)
-        return int(rows[0][0]) if rows else 0
+    # --- reads: see storage.postgres.reads -------------------------------------------------------------------------
 
     async def _read(self, text: bytes, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         """The rows; none when a value is one that Postgres cannot hold (NUL in a text): then it holds no such row."""
@@ -282,10 +214,6 @@ class PostgresRepository:
     def _check_open(self) -> None:
         if self._closed:
             raise StorageUnavailable("the storage is closed")
-
-
-def _message(room: str, row: tuple[Any, ...]) -> Message:
-    return Message(room, *row)
 
 
 async def _fetch(connection: Connection, text: bytes, values: dict[str, Any]) -> list[tuple[Any, ...]]:

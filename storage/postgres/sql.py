@@ -1,5 +1,6 @@
-"""Every statement of the Postgres backend, its text built once by PyPika. Values travel beside the text, always.
+"""The statements about messages, their text built once by PyPika. Values travel beside the text, always.
 
+Those about rooms and members are in `sql_rooms`, what removes messages is in `sql_expiry`, the lease's in `sql_lease`.
 The plan of each is shown in docs/storage.md and held by tests/integration/test_plans.py.
 """
 
@@ -8,15 +9,26 @@ from __future__ import annotations
 from itertools import product
 from typing import Any, NamedTuple
 
-from pypika import Case, Order, Table
+from pypika import AliasedQuery, Case, Order, Table
 from pypika.functions import Count, Max
 from pypika.terms import Function, Star
 
-from utils.query import Query, Recordset, cast_as, contains_all, equals_any, param, sql_text
+from model.limits import QUOTE_CHARS
+from utils.query import (
+    Lateral,
+    Query,
+    Recordset,
+    array_of,
+    cast_as,
+    contains_all,
+    equals_any,
+    param,
+    sql_text,
+    value_of,
+)
 
 _messages = Table("messages")
 _rooms = Table("rooms")
-_lease = Table("lease")
 
 # --- rows in -------------------------------------------------------------------------------------------------------
 
@@ -32,13 +44,28 @@ _new_message = Recordset(
         "client_id": "text",
         "content": "text",
         "words": "text",
+        "reply_to": "bigint",
+        "mentions": "text[]",
     },
 )
 
-# `words` comes as one text and is cut here: a JSON array per row would cost the server a second parse.
+# `words` comes as one text and is cut here: a JSON array per row would cost the server a second parse. `mentions` are
+# few, and names have blanks in them.
 INSERT_MESSAGES = sql_text(
     Query.into(_messages)
-    .columns("room_id", "seq", "version", "created_at", "sender_id", "sender", "client_id", "content", "words")
+    .columns(
+        "room_id",
+        "seq",
+        "version",
+        "created_at",
+        "sender_id",
+        "sender",
+        "client_id",
+        "content",
+        "words",
+        "reply_to",
+        "mentions",
+    )
     .from_(_new_message)
     .select(
         _new_message.room_id,
@@ -50,6 +77,8 @@ INSERT_MESSAGES = sql_text(
         _new_message.client_id,
         _new_message.content,
         Function("string_to_array", _new_message.words, " "),
+        _new_message.reply_to,
+        _new_message.mentions,
     )
     .on_conflict()
     .do_nothing()
@@ -67,6 +96,11 @@ _change = Recordset(
         "first_body": "bigint",
         "edited_at": "timestamptz",
         "deleted_at": "timestamptz",
+        "mentions": "text[]",
+        "reactions": "json",
+        "pins": "boolean",
+        "pinned_at": "timestamptz",
+        "pinned_by": "text",
     },
 )
 
@@ -74,6 +108,13 @@ _change = Recordset(
 def _unless_null(new: Any, old: Any) -> Any:
     return Function("COALESCE", new, old)
 
+
+def _when(condition: Any, new: Any, old: Any) -> Any:
+    return Case().when(condition, new).else_(old)
+
+
+# None at all is NULL, so that a page of messages without them reads nothing of it.
+_reactions = cast_as(Function("NULLIF", cast_as(_change.reactions, "text"), "{}"), "json")
 
 # Every message once in a statement: of two rows for it, UPDATE takes any. What was changed later stays as it is.
 CHANGE_MESSAGES = sql_text(
@@ -84,20 +125,13 @@ CHANGE_MESSAGES = sql_text(
     .set(_messages.body_hash, _unless_null(_messages.body_hash, _change.first_body))
     .set(_messages.edited_at, _unless_null(_change.edited_at, _messages.edited_at))
     .set(_messages.deleted_at, _unless_null(_change.deleted_at, _messages.deleted_at))
+    .set(_messages.mentions, _when(_change.content.isnull(), _messages.mentions, _change.mentions))
+    .set(_messages.reactions, _when(_change.reactions.isnull(), _messages.reactions, _reactions))
+    .set(_messages.pinned_at, _when(_change.pins, _change.pinned_at, _messages.pinned_at))
+    .set(_messages.pinned_by, _when(_change.pins, _change.pinned_by, _messages.pinned_by))
     .from_(_change)
     .where((_messages.room_id == _change.room_id) & (_messages.seq == _change.seq))
     .where(_messages.version < _change.version)
-)
-
-_new_room = Recordset(param("rows", "json"), "new", {"room_id": "bigint", "name": "text", "created_at": "timestamptz"})
-
-INSERT_ROOMS = sql_text(
-    Query.into(_rooms)
-    .columns("room_id", "name", "created_at")
-    .from_(_new_room)
-    .select(_new_room.room_id, _new_room.name, _new_room.created_at)
-    .on_conflict()
-    .do_nothing()
 )
 
 # --- what became of rows that were not inserted --------------------------------------------------------------------
@@ -129,38 +163,46 @@ def _found(*on: str) -> Any:
 FIND_BY_SEQ = sql_text(_found("seq"))
 FIND_BY_ID = sql_text(_found("sender_id", "client_id"))
 
-FIND_ROOMS = sql_text(
-    Query.from_(_rooms)
-    .select(_rooms.room_id, _rooms.name)
-    .where(equals_any(_rooms.room_id, param("rooms", "bigint[]")))
-)
-
 # --- reads ---------------------------------------------------------------------------------------------------------
 
 
-def _rfc3339(column: Any) -> Any:
+def rfc3339(column: Any) -> Any:
     """As model.Message writes times: UTC, always six decimals, ``Z``."""
     return Function("to_char", Function("timezone", "UTC", column), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 
 
-# In the order of the fields of model.Message, after the room's name.
-_state = (
+_not_deleted = _messages.deleted_at.isnull()
+_quoted = Table("messages").as_("quoted")
+# Asked for a reply only: the head of the message it answers, nothing when that one is gone.
+_quote = Case().when(
+    _messages.reply_to.notnull(),
+    Query.from_(_quoted)
+    .select(
+        array_of(_quoted.sender, _when(_quoted.deleted_at.isnull(), Function("left", _quoted.content, QUOTE_CHARS), ""))
+    )
+    .where((_quoted.room_id == _messages.room_id) & (_quoted.seq == _messages.reply_to)),
+)
+
+
+def _held(column: Any) -> Any:
+    return Case().when(_not_deleted, column)
+
+
+# As `storage.postgres.rows.message_of` takes them; what a message held comes last.
+_head = (
     _messages.seq,
     _messages.version,
     _messages.sender,
     _messages.sender_id,
-    Case().when(_messages.deleted_at.isnull(), _messages.content).else_(""),
-    _rfc3339(_messages.created_at),
+    rfc3339(_messages.created_at),
     _messages.client_id,
-    _rfc3339(_messages.edited_at),
-    _rfc3339(_messages.deleted_at),
+    rfc3339(_messages.edited_at),
+    rfc3339(_messages.deleted_at),
 )
-
-FIND_ROOM = sql_text(
-    Query.from_(_rooms)
-    .select(_rooms.room_id, _rooms.name, _rfc3339(_rooms.created_at))
-    .where((_rooms.name == param("name")) & _rooms.deleted_at.isnull())
-)
+_extras = (_messages.mentions, _messages.reactions, rfc3339(_messages.pinned_at), _messages.pinned_by)
+_whole = (*_head, _messages.content, _messages.reply_to, _quote, *_extras)
+# Of a deleted one, nothing that it held.
+_told = (*_head, _when(_not_deleted, _messages.content, ""), _held(_messages.reply_to), _quote, *map(_held, _extras))
 
 FIND_POSTED = sql_text(
     Query.from_(_messages)
@@ -175,7 +217,7 @@ FIND_POSTED = sql_text(
 
 FIND_MESSAGE = sql_text(
     Query.from_(_messages)
-    .select(*_state)
+    .select(*_told)
     .where((_messages.room_id == param("room_id")) & (_messages.seq == param("seq")))
 )
 
@@ -184,14 +226,19 @@ class HistoryKind(NamedTuple):
     """What a page of history is asked by; each combination has its own text, so each has its own plan."""
 
     oldest_first: bool
-    sender: bool
-    words: bool
+    sender: bool = False
+    words: bool = False
+    pinned: bool = False
+    include_deleted: bool = False
 
 
 def _history(kind: HistoryKind) -> bytes:
-    query = Query.from_(_messages).select(*_state).where(_messages.room_id == param("room_id"))
+    query = Query.from_(_messages).select(*_whole).where(_messages.room_id == param("room_id"))
     query = query.where((_messages.seq > param("after")) & (_messages.seq < param("before")))
-    query = query.where(_messages.deleted_at.isnull())
+    if not kind.include_deleted:
+        query = query.where(_not_deleted)
+    if kind.pinned:
+        query = query.where(_messages.pinned_at.notnull())
     if kind.sender:
         query = query.where(_messages.sender == param("sender"))
     if kind.words:
@@ -200,7 +247,85 @@ def _history(kind: HistoryKind) -> bytes:
     return sql_text(query.orderby(_messages.seq, order=order).limit(param("limit")))
 
 
-HISTORY = {kind: _history(kind) for kind in (HistoryKind(*flags) for flags in product((False, True), repeat=3))}
+HISTORY = {kind: _history(kind) for kind in (HistoryKind(*flags) for flags in product((False, True), repeat=5))}
+
+# --- a search in several rooms: two ways, of which each search goes one --------------------------------------------
+
+# Rare words: their hits, in whatever room. Common ones: the newest hits of each room, along its log. PostgreSQL cannot
+# choose by itself as it does for one room: with all rooms in one condition it knows no way but every hit of a word, and
+# room by room it takes each of them for one of average size.
+_hits = AliasedQuery("hits")
+_all_hits = (
+    Query.from_(_messages)
+    .select(_messages.room_id, _messages.seq)
+    .where(contains_all(_messages.words, param("words", "text[]")) & _not_deleted)
+    .limit(param("probe"))
+)
+_count_hits = Query.from_(_hits).select(Count(Star()))
+_rooms = Table("rooms")
+_in_room = Lateral(
+    Query.from_(_messages)
+    .select(_messages.seq)
+    .where((_messages.room_id == _rooms.room_id) & contains_all(_messages.words, param("words", "text[]")))
+    .where(_not_deleted & (_messages.seq <= param("before")))
+    .where((_messages.seq < param("before")) | (_rooms.room_id < param("before_room")))
+    .orderby(_messages.seq, order=Order.desc)
+    .limit(param("limit")),
+    "in_room",
+)
+_rare: Any = (
+    Query.from_(_hits)
+    .select(_hits.room_id, _hits.seq)
+    .where(value_of(_count_hits) < param("probe"))
+    .where(equals_any(_hits.room_id, param("rooms", "bigint[]")) & (_hits.seq <= param("before")))
+    .where((_hits.seq < param("before")) | (_hits.room_id < param("before_room")))
+)
+_common = (
+    Query.from_(_rooms)
+    .from_(_in_room)
+    .select(_rooms.room_id, _in_room.seq)
+    .where(value_of(_count_hits) >= param("probe"))
+    .where(equals_any(_rooms.room_id, param("rooms", "bigint[]")))
+)
+_places: Any = _rare.union_all(_common).as_("place")
+_hit: Any = (
+    Query.from_(_places)
+    .select(_places.room_id, _places.seq)
+    .orderby(_places.seq, _places.room_id, order=Order.desc)
+    .limit(param("limit"))
+    .as_("hit")
+)
+SEARCH = sql_text(
+    Query.with_(_all_hits, "hits")
+    .from_(_hit)
+    .join(_messages)
+    .on((_messages.room_id == _hit.room_id) & (_messages.seq == _hit.seq))
+    .select(_messages.room_id, *_whole)
+    .orderby(_messages.seq, _messages.room_id, order=Order.desc)
+)
+
+# --- what somebody has not read ------------------------------------------------------------------------------------
+
+_cursor = Recordset(param("cursors", "json"), "cursor", {"room_id": "bigint", "seq": "bigint"})
+_mentions = Table("mentions")
+
+
+def _count(table: Any, *conditions: Any) -> Any:
+    """How many rows of a log are above the cursor, counted no further than the limit, in the order of an index."""
+    above = Query.from_(table).select(table.seq)
+    for condition in (table.room_id == _cursor.room_id, table.seq > _cursor.seq, *conditions):
+        above = above.where(condition)
+    above = above.where(table.sender_id != param("user_id")).orderby(table.seq).limit(param("limit"))
+    return Query.from_(above).select(Count(Star()))
+
+
+UNREAD = sql_text(
+    Query.from_(_cursor).select(
+        _cursor.room_id, _count(_messages, _not_deleted), _count(_mentions, _mentions.name == param("name"))
+    )
+)
+
+# --- what changed since --------------------------------------------------------------------------------------------
 
 # Messages that never changed are found by seq, the others by version: so the index on version holds only those, and
 # inserting a message does not pay for it. Each half is cut, and in order, before they are merged.
@@ -225,7 +350,7 @@ def _changed(columns: tuple[Any, ...], until: Any) -> Any:
     return unchanged.union_all(changed).orderby(_messages.version).limit(param("limit"))
 
 
-CHANGED = sql_text(_changed(_state, _messages.seq))
+CHANGED = sql_text(_changed(_told, _messages.seq))
 
 # In order too: without, the planner believes that reading the whole table until there are enough is cheaper.
 _counted = _changed((_messages.version,), _messages.version)
@@ -243,80 +368,4 @@ HEAD = sql_text(
             0,
         )
     )
-)
-
-# --- the lease: advisory locks, one key each, in this database alone -----------------------------------------------
-
-# Postgres shows a bigint key as two halves, classid and objid. The first half is "parl" in ASCII.
-_LOCK_CLASS = 0x7061726C
-WRITER_LOCK = _LOCK_CLASS << 32 | 1
-"""Held alone by the server whose turn it is to write."""
-FENCE_LOCK = _LOCK_CLASS << 32 | 2
-"""Held, shared, by each connection that writes: a new holder of the first waits until it could have it alone."""
-MIGRATION_LOCK = _LOCK_CLASS << 32 | 3
-"""Held while migrations are applied."""
-
-TRY_LOCK = sql_text(Query.select(Function("pg_try_advisory_lock", param("key", "bigint"))))
-TRY_LOCK_SHARED = sql_text(Query.select(Function("pg_try_advisory_lock_shared", param("key", "bigint"))))
-UNLOCK = sql_text(Query.select(Function("pg_advisory_unlock", param("key", "bigint"))))
-
-_locks = Table("pg_locks")
-_sessions = Table("pg_stat_activity")
-_database = Table("pg_database")
-
-
-def _holders(*columns: Any) -> Any:
-    here = Query.from_(_database).select(_database.oid).where(_database.datname == Function("current_database"))
-    return (
-        Query.from_(_locks)
-        .join(_sessions)
-        .on(_sessions.pid == _locks.pid)
-        .select(*columns)
-        .where((_locks.locktype == "advisory") & (_locks.database == here) & (_locks.classid == _LOCK_CLASS))
-        .where((_locks.objid == param("number", "oid")) & (_locks.objsubid == 1) & _locks.granted)
-    )
-
-
-# Who holds one of the locks, this session aside. Names are for people; a session without a network address is local.
-HOLDERS = sql_text(
-    _holders(_sessions.pid, _sessions.application_name, Function("host", _sessions.client_addr)).where(
-        _locks.pid != Function("pg_backend_pid")
-    )
-)
-# A process id may come back with another session, so the start of the session is part of its name.
-MY_SESSION = sql_text(
-    Query.from_(_sessions)
-    .select(_sessions.pid, cast_as(_sessions.backend_start, "text"))
-    .where(_sessions.pid == Function("pg_backend_pid"))
-)
-STILL_HOLDS = sql_text(
-    _holders(_sessions.pid)
-    .where(_sessions.pid == param("pid"))
-    .where(_sessions.backend_start == param("started", "timestamptz"))
-)
-
-LAST_HOLDER = sql_text(Query.from_(_lease).select(_lease.holder))
-SIGN_LEASE = sql_text(
-    Query.into(_lease)
-    .columns("id", "holder", "since")
-    .insert(1, param("holder"), Function("now"))
-    .on_conflict(_lease.id)
-    .do_update(_lease.holder)
-    .do_update(_lease.since)
-)
-
-# --- migrations ----------------------------------------------------------------------------------------------------
-
-_migrations = Table("schema_migrations")
-ENCODING = sql_text(Query.select(Function("current_setting", "server_encoding")))
-HAS_MIGRATIONS = sql_text(Query.select(Function("to_regclass", "schema_migrations").isnotnull()))
-APPLIED = sql_text(
-    Query.from_(_migrations)
-    .select(_migrations.version, _migrations.name, _migrations.checksum)
-    .orderby(_migrations.version)
-)
-RECORD_MIGRATION = sql_text(
-    Query.into(_migrations)
-    .columns("version", "name", "checksum", "applied_at")
-    .insert(param("version"), param("name"), param("checksum"), Function("now"))
 )

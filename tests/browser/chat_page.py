@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from playwright.async_api import Locator, Page, WebSocketRoute, expect
 
+from server.dialects import NATIVE
+from tests.support import contract
 from tests.support.server import ServerProcess
 
 SECRET = "a secret of the tests, long enough for HS256"
@@ -157,6 +159,7 @@ class Wire:
 
         def down(text: str | bytes) -> None:
             frame = json.loads(text)
+            contract.hold(NATIVE.name, frame)
             if (passed := self.to_page(frame, route)) is not None:
                 answer(route, passed)
 

@@ -9,6 +9,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from server.dialects import NATIVE
+from tests.support import contract
 from tests.support.server import ServerProcess
 
 
@@ -26,10 +28,14 @@ class Peer:
             assert frame["type"] != "error", frame
 
     async def change(self, **command: object) -> None:
-        """Send an `edit` or `delete`, and return when it is stored."""
+        """Send a command that changes something, and return when that is stored."""
         await self._send(id="change", room=self._room, **command)
         while (frame := await self.receive())["type"] != "ack":
             assert frame["type"] != "error", frame
+
+    async def announce(self, content: str) -> None:
+        """Tell every session of the server something."""
+        await self._send(type="announce", content=content)
 
     async def say(self, texts: Iterable[str]) -> list[int]:
         """Say these in order, and return their seqs when all of them are stored."""
@@ -49,17 +55,23 @@ class Peer:
 
     async def receive(self) -> dict[str, Any]:
         """The next frame."""
-        return dict(json.loads(await self._connection.recv()))
+        frame: dict[str, Any] = json.loads(await self._connection.recv())
+        contract.hold(NATIVE.name, frame)
+        return frame
 
     async def _send(self, **frame: object) -> None:
         await self._connection.send(json.dumps(frame))
 
 
 @contextlib.asynccontextmanager
-async def peer(server: ServerProcess, room: str, name: str = "peer") -> AsyncIterator[Peer]:
-    """Enter a room as somebody, and leave it at the end."""
+async def peer(
+    server: ServerProcess, room: str, name: str = "peer", *, token: str | None = None
+) -> AsyncIterator[Peer]:
+    """Enter a room as somebody, perhaps with an account, and leave it at the end."""
     address = f"{server.ws_url}/chat?u={name}"
-    async with connect(address, subprotocols=[Subprotocol("parley.v1")], max_queue=None) as connection:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    protocols = [Subprotocol("parley.v1")]
+    async with connect(address, subprotocols=protocols, max_queue=None, additional_headers=headers) as connection:
         person = Peer(connection, room)
         await person.receive()
         await person.join()

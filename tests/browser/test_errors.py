@@ -1,11 +1,13 @@
 """What goes wrong is said where one looks, in words, with what can be done about it."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
+from server.tokens import sign_account
 from tests.browser.chat_page import SECRET, ChatPage, Enter, Frame, Wire, answer, link, pass_on, refusal
 from tests.browser.peer import peer
 from tests.support.browser import Pages
@@ -195,3 +197,26 @@ async def test_history_that_does_not_load_can_be_asked_for_again(
     wire.to_server = pass_on
     await ann.log.get_by_role("button", name="Try again").click()
     await expect(ann.messages).to_have_count(150)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ({"type": "kick", "reason": "too late"}, "You were sent out by root: too late."),
+        ({"type": "ban"}, "You are kept out by root."),
+        ({"type": "delete_room"}, "The room was deleted by root."),
+    ],
+    ids=lambda value: value["type"] if isinstance(value, dict) else "",
+)
+async def test_who_is_sent_out_of_a_room_is_told_by_whom_and_why(
+    enter: Enter, server: ServerProcess, room: str, command: dict[str, str], said: str
+) -> None:
+    ann = await enter("ann")
+    token = sign_account(SECRET, userid="1", username="root", role="admin", expires=int(time.time()) + 600)
+    async with peer(server, room, token=token) as root:
+        about = {} if command["type"] == "delete_room" else {"user": await ann.identity()}
+        await root.announce("be kind")
+        await expect(ann.page.get_by_role("alert")).to_contain_text(["root: be kind"])
+        await root.change(**command, **about)
+        await expect(ann.page.get_by_role("alert").filter(has_text=said)).to_be_visible()
+        await expect(ann.page.get_by_label("Room", exact=True)).to_be_visible()

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
-from model.message import Message
-from model.room import RoomRecord
-from storage import InsertMessage, InsertRoom, Repository, Write, Writer
+from model.message import Message, body_hash
+from model.room import Member, Role, RoomRecord, User
+from storage import ChangeMessage, InsertMessage, InsertRoom, Repository, SetMember, Write, Writer
 from storage.postgres.lease import Pace
 from storage.postgres.repository import PostgresRepository
 from utils.clock import rfc3339
@@ -16,10 +17,15 @@ EPOCH_US = 1_700_000_000_000_000
 PACE = Pace(poll=0.02, check=0.1, answer=3.0, grace=0.3, cap=0.2)
 
 
-def room(name: str | None = None) -> RoomRecord:
+def room(name: str | None = None, **fields: Any) -> RoomRecord:
     """A room that no other test has; its name too, unless one is asked for."""
     room_id = new_room_id()
-    return RoomRecord(room_id, name or f"room {room_id}", rfc3339(EPOCH_US))
+    return RoomRecord(room_id, name or f"room {room_id}", rfc3339(EPOCH_US), **fields)
+
+
+def member(user_id: str = "u_ann", role: Role | None = "member", *, name: str = "ann", **fields: Any) -> Member:
+    """Somebody in a room."""
+    return Member(User(user_id, name), role, **fields)
 
 
 def message(
@@ -30,9 +36,15 @@ def message(
     id: str | None = None,
     sender_id: str = "u_ann",
     sender: str = "ann",
+    **fields: Any,
 ) -> Message:
     """A message as a room would number it: ``seq`` is small in tests, its time is not."""
-    return Message(where.name, seq, seq, sender, sender_id, content, rfc3339(EPOCH_US + seq), id)
+    return Message(where.name, seq, seq, sender, sender_id, content, at(seq), id, **fields)
+
+
+def at(seq: int) -> str:
+    """The time of a message or a change."""
+    return rfc3339(EPOCH_US + seq)
 
 
 def inserts(where: RoomRecord, *messages: Message) -> list[Write]:
@@ -43,6 +55,24 @@ def inserts(where: RoomRecord, *messages: Message) -> list[Write]:
 def inserts_more(where: RoomRecord, *messages: Message) -> list[Write]:
     """Messages of a room that is there already."""
     return [InsertMessage(where.room_id, each) for each in messages]
+
+
+def edit(where: RoomRecord, before: Message, version: int, content: str, **fields: Any) -> ChangeMessage:
+    """Another content."""
+    first_body = body_hash(before.content)
+    return ChangeMessage(
+        where.room_id, before.seq, version, content, first_body=first_body, edited_at=at(version), **fields
+    )
+
+
+def delete(where: RoomRecord, seq: int, version: int) -> ChangeMessage:
+    """The end of a message."""
+    return ChangeMessage(where.room_id, seq, version, deleted_at=at(version))
+
+
+def sets(where: RoomRecord, *members: Member) -> list[Write]:
+    """Rows of members."""
+    return [SetMember(where.room_id, each) for each in members]
 
 
 async def until(condition: Callable[[], bool], seconds: float = 20) -> None:

@@ -5,23 +5,8 @@ from msgspec.structs import replace
 
 from model.message import Message, body_hash
 from model.room import RoomRecord
-from storage import STORED, ChangeMessage, Duplicate, Posted, Refused, Repository, Write, Writer
-from tests.contract.records import EPOCH_US, filled, inserts, inserts_more, message, room
-from utils.clock import rfc3339
-
-
-def at(version: int) -> str:
-    return rfc3339(EPOCH_US + version)
-
-
-def edit(where: RoomRecord, before: Message, version: int, content: str) -> ChangeMessage:
-    return ChangeMessage(
-        where.room_id, before.seq, version, content, first_body=body_hash(before.content), edited_at=at(version)
-    )
-
-
-def delete(where: RoomRecord, seq: int, version: int) -> ChangeMessage:
-    return ChangeMessage(where.room_id, seq, version, deleted_at=at(version))
+from storage import STORED, Duplicate, Posted, Refused, Repository, Write, Writer
+from tests.contract.records import at, delete, edit, filled, inserts, inserts_more, message, room
 
 
 async def page(repository: Repository, where: RoomRecord) -> list[Message]:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from model.room import User
 from storage import Repository, StorageUnavailable, Writer, open_repository
 from tests.contract.records import inserts, message, open_postgres, room
 
@@ -15,6 +16,16 @@ READS: dict[str, Callable[[Repository], Awaitable[object]]] = {
     "find_posted": lambda repository: repository.find_posted(1, "u", "a"),
     "history": lambda repository: repository.history(room(), limit=1),
     "search": lambda repository: repository.history(room(), limit=1, words=["a"]),
+    "listed_rooms": lambda repository: repository.listed_rooms(after="", contains="", limit=1),
+    "rooms_of": lambda repository: repository.rooms_of("u", limit=1),
+    "standings": lambda repository: repository.standings(1),
+    "find_member": lambda repository: repository.find_member(1, "u"),
+    "members": lambda repository: repository.members(1, after="", limit=1),
+    "count_members": lambda repository: repository.count_members([1]),
+    "find_user": lambda repository: repository.find_user("u"),
+    "unread": lambda repository: repository.unread(User("u", "u"), [(1, 0)], limit=1),
+    "find_message": lambda repository: repository.find_message(room(), 1),
+    "search rooms": lambda repository: repository.search([room()], words=["a"], before=None, limit=1),
     "changed": lambda repository: repository.changed(room(), after=0, until=1, limit=1),
     "count_changed": lambda repository: repository.count_changed(1, after=0, until=1, limit=1),
 }

@@ -3,16 +3,33 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from model.message import Message, body_hash
-from model.room import RoomRecord
-from storage import ChangeMessage, Duplicate, InsertMessage, InsertRoom, Outcome, Refused, Repository, Write, Writer
+from model.message import Message, Quote, body_hash
+from model.room import FOREVER, Member, Role, RoomKind, RoomRecord, User
+from storage import (
+    ChangeMessage,
+    Duplicate,
+    ExpireMessages,
+    InsertMessage,
+    InsertRoom,
+    Outcome,
+    PinState,
+    Refused,
+    RemoveMember,
+    Repository,
+    SetMember,
+    UpdateRoom,
+    Write,
+    Writer,
+)
 from storage.memory import MemoryRepository
+from storage.repository import DAY_US
 from tests.contract.records import EPOCH_US, inserts, open_postgres, room
 from utils.clock import rfc3339
 from utils.words import cut_words
@@ -30,9 +47,35 @@ TEXTS = st.one_of(
 )
 
 
+class State(NamedTuple):
+    kind: RoomKind
+    title: str
+    retention_days: int
+
+
 class Room(NamedTuple):
     number: int
     name: int
+    state: State
+
+
+class Update(NamedTuple):
+    number: int
+    state: State
+    deletes: bool
+
+
+class Person(NamedTuple):
+    room: int
+    user: int
+    name: str
+    role: Role | None
+    times: tuple[int, int, int, int, int]
+
+
+class Leave(NamedTuple):
+    room: int
+    user: int
 
 
 class Post(NamedTuple):
@@ -41,18 +84,31 @@ class Post(NamedTuple):
     id: str | None
     author: tuple[str, str]
     text: str
+    mentions: tuple[str, ...] = ()
+    reply_to: int | None = None
+
+
+class Edit(NamedTuple):
+    before: str
+    text: str
+    mentions: tuple[str, ...]
 
 
 class Change(NamedTuple):
     room: int
     seq: int
     later: int
-    before: str
-    text: str | None  # None deletes
+    what: Edit | Literal["delete", "pin", "unpin"] | dict[str, list[str]]
+
+
+class Later(NamedTuple):
+    """Forty days later, what is too old goes."""
+
+    days: int
 
 
 class Batch(NamedTuple):
-    writes: list[Room | Post | Change]
+    writes: list[Room | Update | Person | Leave | Post | Change | Later]
 
 
 class Read(NamedTuple):
@@ -64,14 +120,50 @@ class Read(NamedTuple):
     sender: str | None
     query: str
     id: str | None
+    pinned: bool = False
+    include_deleted: bool = False
 
 
-POSTS = st.builds(Post, ROOMS, SEQS, IDS, AUTHORS, TEXTS)
-CHANGES = st.builds(Change, ROOMS, SEQS, st.integers(1, 4), TEXTS, st.none() | TEXTS)
-BATCHES = st.builds(Batch, st.lists(st.one_of(st.builds(Room, ROOMS, ROOMS), POSTS, POSTS, POSTS, CHANGES), max_size=8))
+NAMES = st.lists(st.sampled_from(["ann", "bob", "Ann"]), max_size=2).map(tuple)
+STATES = st.builds(
+    State,
+    st.sampled_from(["ephemeral", "ephemeral", "public", "private", "direct"]),
+    st.sampled_from(["", "Red", "ﬁsh"]),
+    st.sampled_from([0, 0, 30, 60, 100]),
+)
+UPDATES = st.builds(Update, ROOMS, STATES, st.integers(0, 3).map(lambda n: n == 0))
+USERS = st.integers(0, 3)
+TIMES = st.sampled_from([0, 0, 0, 5, FOREVER])
+ROLES = st.sampled_from([None, "member", "member", "owner", "readonly"])
+PEOPLE = st.builds(
+    Person, ROOMS, USERS, st.sampled_from(["ann", "Bob"]), ROLES, st.tuples(TIMES, TIMES, TIMES, TIMES, TIMES)
+)
+LEAVES = st.builds(Leave, ROOMS, USERS)
+POSTS = st.builds(Post, ROOMS, SEQS, IDS, AUTHORS, TEXTS, NAMES, st.none() | st.none() | SEQS)
+REACTIONS = st.dictionaries(st.sampled_from(["+1", "a"]), st.lists(st.sampled_from(["u1", "u2"]), max_size=2))
+CHANGED = st.one_of(st.builds(Edit, TEXTS, TEXTS, NAMES), st.sampled_from(["delete", "pin", "unpin"]), REACTIONS)
+CHANGES = st.builds(Change, ROOMS, SEQS, st.integers(1, 4), CHANGED)
+WRITES = st.one_of(
+    st.builds(Room, ROOMS, ROOMS, STATES),
+    UPDATES,
+    PEOPLE,
+    PEOPLE,
+    LEAVES,
+    POSTS,
+    POSTS,
+    POSTS,
+    CHANGES,
+    CHANGES,
+    st.builds(Later, st.sampled_from([0, 30, 60])),
+)
+BATCHES = st.builds(Batch, st.lists(WRITES, max_size=8))
+METHODS = [
+    "history", "history", "changed", "count_changed", "head", "find_posted", "find_room", "find_message", "search",
+    "unread", "listed_rooms", "rooms_of", "standings", "find_member", "members", "count_members", "find_user",
+]  # fmt: skip
 READS = st.builds(
     Read,
-    st.sampled_from(["history", "changed", "count_changed", "head", "find_posted", "find_room", "find_message"]),
+    st.sampled_from(METHODS),
     ROOMS,
     st.none() | PLACES,
     st.none() | PLACES,
@@ -79,17 +171,24 @@ READS = st.builds(
     st.none() | st.sampled_from(["ann", "Ann", "bob", "eve"]),
     st.sampled_from(["", "", "red", "RED fish", "京都", "null"]),
     IDS,
+    st.booleans(),
+    st.booleans(),
 )
 
 
 class World:
-    """One random history: fresh rooms, and what the caller of a repository would know of them."""
+    """One random history: fresh rooms and people, and what the caller of a repository would know of them.
+
+    Seqs come from a clock that all worlds share: what expires, expires in all of them.
+    """
+
+    clock_us = EPOCH_US
 
     def __init__(self) -> None:
         self.mark = secrets.token_hex(6)
         self.ids = [room().room_id for _ in range(3)]
         self.named: dict[int, str] = {}
-        self.deleted: set[tuple[int, int]] = set()
+        self.began = World.clock_us
 
     def name(self, number: int) -> str:
         return self.named.setdefault(number, f"{self.mark} {number}")
@@ -97,67 +196,116 @@ class World:
     def record(self, number: int) -> RoomRecord:
         return RoomRecord(self.ids[number], self.name(number), rfc3339(EPOCH_US))
 
-    def writes(self, batch: Batch) -> list[Write]:
-        """Rooms under any name, messages under the first name their room was given, before its InsertRoom too.
+    def user_id(self, number: int) -> str:
+        return f"{self.mark} {number}"
 
-        What is deleted is not edited any more.
-        """
-        writes: list[Write] = []
-        for each in batch.writes:
-            if isinstance(each, Change):
-                if each.text is None:
-                    self.deleted.add((each.room, each.seq))
-                elif (each.room, each.seq) in self.deleted:
-                    continue
-                writes.append(self.change(each))
-                continue
-            if isinstance(each, Room):
-                name = f"{self.mark} {each.name}"
-                self.named.setdefault(each.number, name)
-                writes.append(InsertRoom(RoomRecord(self.ids[each.number], name, rfc3339(EPOCH_US))))
-            else:
-                sender_id, sender = each.author
-                message = Message(
-                    self.name(each.room), each.seq, each.seq, sender, sender_id, each.text,
-                    rfc3339(EPOCH_US + each.seq), each.id,
-                )  # fmt: skip
-                writes.append(InsertMessage(self.ids[each.room], message))
-        return writes
+    def seq(self, place: int) -> int:
+        return World.clock_us + place
+
+    def writes(self, batch: Batch) -> list[Write]:
+        """Rooms under any name, messages under the first name their room was given, before its InsertRoom too."""
+        return [self.write(each) for each in batch.writes]
+
+    def write(self, asked: object) -> Write:
+        match asked:
+            case Room(number, name, state):
+                self.named.setdefault(number, f"{self.mark} {name}")
+                record = RoomRecord(self.ids[number], f"{self.mark} {name}", rfc3339(EPOCH_US), *state[:2])
+                return InsertRoom(replace(record, retention_days=state.retention_days))
+            case Update(number, state, deletes):
+                deleted_at = rfc3339(EPOCH_US) if deletes else None
+                return UpdateRoom(replace(self.record(number), **state._asdict(), deleted_at=deleted_at))
+            case Person(number, user, name, role, times):
+                return SetMember(self.ids[number], Member(User(self.user_id(user), name), role, *times, name))
+            case Leave(number, user):
+                return RemoveMember(self.ids[number], self.user_id(user))
+            case Post():
+                return InsertMessage(self.ids[asked.room], self.message(asked))
+            case Change():
+                return self.change(asked)
+            case Later(days):
+                World.clock_us += 40 * DAY_US
+                return ExpireMessages(World.clock_us, days, 10**6)
+        raise AssertionError(asked)
+
+    def message(self, asked: Post) -> Message:
+        seq, (sender_id, sender) = self.seq(asked.seq), asked.author
+        reply_to = None if asked.reply_to is None else Quote(self.seq(asked.reply_to), "made up")
+        return Message(
+            self.name(asked.room), seq, seq, sender, sender_id, asked.text, rfc3339(seq), asked.id,
+            mentions=asked.mentions, reply_to=reply_to,
+        )  # fmt: skip
 
     def change(self, asked: Change) -> ChangeMessage:
-        room_id, version = (
-            self.ids[asked.room],
-            13 * asked.later + asked.seq,
-        )  # a number of its own, as a room gives them
-        when = rfc3339(EPOCH_US + version)
-        if asked.text is None:
-            return ChangeMessage(room_id, asked.seq, version, deleted_at=when)
-        return ChangeMessage(room_id, asked.seq, version, asked.text, body_hash(asked.before), when)
+        seq = self.seq(asked.seq)
+        version = 13 * asked.later + seq  # a number of its own, as a room gives them
+        when = rfc3339(version)
+        change = ChangeMessage(self.ids[asked.room], seq, version)
+        match asked.what:
+            case Edit(before, text, mentions):
+                return replace(change, content=text, first_body=body_hash(before), edited_at=when, mentions=mentions)
+            case "delete":
+                return replace(change, deleted_at=when)
+            case "pin":
+                return replace(change, pin=PinState(when, "u_mod"))
+            case "unpin":
+                return replace(change, pin=PinState())
+            case reactions:
+                return replace(change, reactions=reactions)
 
 
 async def answer(repository: Repository, world: World, read: Read) -> object:
+    """A place is one of now; below all places are those of before."""
     where = world.record(read.room)
-    low, high = read.low or 0, 6 if read.high is None else read.high
+    low, high = (None if place is None else world.seq(place) for place in (read.low, read.high))
+    after, until = low or world.began, world.seq(6) if high is None else high
+    words = cut_words(read.query)
+    user = world.user_id((read.low or 0) % 4)
+    records = [world.record(n) for n in (range(3) if read.pinned else [read.room])]
+    room_ids = [each.room_id for each in records]
     match read.method:
         case "history":
             return await repository.history(
                 where,
                 limit=read.limit,
-                before=read.high,
-                after=read.low,
+                before=high,
+                after=low,
                 sender=read.sender,
-                words=cut_words(read.query),
+                words=words,
+                pinned=read.pinned,
+                include_deleted=read.include_deleted,
             )
         case "changed":
-            return await repository.changed(where, after=low, until=high, limit=read.limit)
+            return await repository.changed(where, after=after, until=until, limit=read.limit)
         case "count_changed":
-            return await repository.count_changed(where.room_id, after=low, until=high, limit=read.limit)
+            return await repository.count_changed(where.room_id, after=after, until=until, limit=read.limit)
         case "head":
             return await repository.head(where.room_id)
         case "find_message":
-            return await repository.find_message(where, low)
+            return await repository.find_message(where, after)
         case "find_posted":
             return await repository.find_posted(where.room_id, "u2", read.id or "")
+        case "search":
+            before = None if high is None else (high, where.room_id)
+            return await repository.search(records, words=words, before=before, limit=read.limit)
+        case "unread":
+            cursors = [(room_id, after) for room_id in room_ids]
+            return await repository.unread(User("u2", read.sender or "bob"), cursors, limit=read.limit)
+        case "listed_rooms":
+            return await repository.listed_rooms(after=f"{world.mark} ", contains=world.mark, limit=read.limit)
+        case "rooms_of":
+            return await repository.rooms_of(user, limit=read.limit)
+        case "standings":
+            return await repository.standings(where.room_id)
+        case "find_member":
+            return await repository.find_member(where.room_id, user)
+        case "members":
+            return await repository.members(where.room_id, after=user if read.pinned else "", limit=read.limit)
+        case "count_members":
+            return await repository.count_members(room_ids)
+        case "find_user":
+            return await repository.find_user(user)
+    assert read.method == "find_room"
     return await repository.find_room(where.name)
 
 
@@ -185,7 +333,8 @@ class Pair(NamedTuple):
 @pytest.fixture(scope="module")
 def pair(module_database_url: str) -> Iterator[Pair]:
     async def opened() -> tuple[list[Repository], list[Writer]]:
-        repositories: list[Repository] = [MemoryRepository(), await open_postgres(module_database_url)]
+        memory = MemoryRepository(memory_rooms=10**6)
+        repositories: list[Repository] = [memory, await open_postgres(module_database_url)]
         writers = [repository.writer() for repository in repositories]
         for repository, writer in zip(repositories, writers, strict=True):
             await writer.write(inserts(room()))  # the connections are made here, not in the test
@@ -204,15 +353,27 @@ def pair(module_database_url: str) -> Iterator[Pair]:
         runner.run(closed(pair))
 
 
+def everything() -> Iterator[Read]:
+    """Reads that together tell all there is."""
+    for number in range(3):
+        yield Read("history", number, None, None, 100, None, "", None, include_deleted=True)
+        yield Read("changed", number, None, 100, 100, None, "", None)
+        for method in ("find_room", "standings", "members", "head"):
+            yield Read(method, number, None, None, 100, None, "", None)
+    for method in ("listed_rooms", "count_members", "unread", "search"):
+        yield Read(method, 0, None, None, 100, None, "", None, pinned=True)
+    for user in range(4):
+        for method in ("rooms_of", "find_user"):
+            yield Read(method, 0, user, None, 100, None, "", None)
+
+
 @given(st.lists(st.one_of(BATCHES, BATCHES, READS), max_size=15))
 @example([Batch([Post(0, 1, None, ("u1", ""), ""), Post(0, 1, "a", ("u1", ""), ""), Post(0, 0, "a", ("u1", ""), "")])])
 def test_both_adapters_answer_alike(pair: Pair, operations: list[Batch | Read]) -> None:
     async def play() -> None:
         world = World()
-        first = Batch([Room(0, 0)])
-        every_page = [Read("history", n, None, None, 100, None, "", None) for n in range(3)]
-        every_state = [Read("changed", n, None, 100, 100, None, "", None) for n in range(3)]
-        for operation in (first, *operations, *every_page, *every_state):
+        first = Batch([Room(0, 0, State("ephemeral", "", 0))])
+        for operation in (first, *operations, *everything()):
             if isinstance(operation, Batch):
                 writes = world.writes(operation)
                 ours, theirs = [comparable(writes, await writer.write(writes)) for writer in pair.writers]

@@ -7,9 +7,34 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from storage import STORED, BatchRefused, StorageUnavailable, Write, Writer
+from storage import (
+    STORED,
+    BatchRefused,
+    ChangeMessage,
+    ExpireMessages,
+    InsertRoom,
+    PinState,
+    RemoveMember,
+    SetMember,
+    StorageUnavailable,
+    UpdateRoom,
+    Write,
+    Writer,
+)
 from storage.postgres.repository import PostgresRepository
-from tests.contract.records import filled, inserts, inserts_more, message, open_postgres, ready, room, until
+from storage.postgres.store import _runs
+from tests.contract.records import (
+    filled,
+    inserts,
+    inserts_more,
+    member,
+    message,
+    open_postgres,
+    ready,
+    room,
+    sets,
+    until,
+)
 
 
 @pytest.fixture
@@ -56,6 +81,55 @@ async def test_one_poisoned_row_refuses_the_batch(
     assert "secret" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "poison",
+    [
+        UpdateRoom(room(title="nul \x00")),
+        UpdateRoom(room(topic="lone surrogate \ud800")),
+        UpdateRoom(room(retention_days=2**31)),
+        UpdateRoom(room(deleted_at="today at ten")),
+        InsertRoom(room(password="\x00")),
+        SetMember(1, member(name="nul \x00")),
+        SetMember(1, member(reason="\ud800")),
+        SetMember(1, member(seen_at=2**63)),
+        RemoveMember(1, "\ud800"),
+        ChangeMessage(1, 1, 2, "x", mentions=("\x00",)),
+        ChangeMessage(1, 1, 2, pin=PinState("today at ten", "u")),
+        ExpireMessages(2**63, 1, 10),
+    ],
+    ids=[
+        "a title",
+        "a topic",
+        "too many days",
+        "a deletion",
+        "a password",
+        "a name",
+        "a reason",
+        "too late a time",
+        "a user's id",
+        "a mention",
+        "a pin",
+        "too late a now",
+    ],
+)
+async def test_one_poisoned_write_of_any_kind(repository: PostgresRepository, poison: Write) -> None:
+    """Nothing of its batch is stored, and the rest can be."""
+    where = room()
+    writer = await filled(repository, where, message(where, 1))
+    if isinstance(poison, UpdateRoom):
+        poison = UpdateRoom(replace(poison.room, room_id=where.room_id))
+    elif isinstance(poison, SetMember | RemoveMember | ChangeMessage):
+        poison = replace(poison, room_id=where.room_id)
+    good = [*sets(where, member()), *inserts_more(where, message(where, 2))]
+    for batch in ([poison], [*good, poison]):
+        with pytest.raises(BatchRefused):
+            await writer.write(batch)
+    assert await repository.find_member(where.room_id, "u_ann") is None
+    assert await writer.write(good) == [STORED] * 2
+    assert await repository.history(where, limit=9) == [message(where, 1), message(where, 2)]
+    assert repository.trouble() is None
+
+
 async def test_a_refused_room_is_not_taken_for_known(repository: PostgresRepository) -> None:
     """The room went with its batch; a message alone must not find its way into a log without a room."""
     where = room()
@@ -67,6 +141,25 @@ async def test_a_refused_room_is_not_taken_for_known(repository: PostgresReposit
     found = await repository.find_room(where.name)
     assert found is not None
     assert found.room_id == where.room_id
+
+
+def test_nothing_is_changed_twice_in_a_statement() -> None:
+    """Of two rows for it UPDATE takes any, and an insert that updates refuses the second; the later one must stay."""
+    one, two = room(), room()
+    pin = ChangeMessage(one.room_id, 1, 2, pin=PinState())
+    batch: list[Write] = [
+        *(UpdateRoom(each) for each in (one, two, one)),
+        *sets(one, member("a"), member("b"), member("a")),
+        *sets(two, member("a")),
+        pin,
+        replace(pin, seq=2),
+        replace(pin, version=3),
+        RemoveMember(one.room_id, "a"),
+        RemoveMember(one.room_id, "a"),
+    ]
+    runs = _runs(batch)
+    assert [write for run in runs for write in run] == batch
+    assert [len(run) for run in runs] == [2, 1, 2, 2, 2, 1, 2]
 
 
 async def fails(writer: Writer, batch: list[Write], words: str) -> None:

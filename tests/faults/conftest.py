@@ -69,6 +69,7 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
             "EDIT_WINDOW": "0",
             "JWT_SECRET": SECRET,
             "CLOSE_SECONDS": "1",
+            "PRESENCE_GRACE": "0",
             "DRAIN_SECONDS": "5",  # a case that failed with writes waiting is over soon
         }
         server = Server(Settings({**defaults, **environment}), clock)

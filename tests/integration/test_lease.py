@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from storage import STORED, StorageUnavailable, Writer
-from storage.postgres import sql
+from storage.postgres import sql_lease as sql
 from storage.postgres.lease import Pace
 from storage.postgres.migrate import load_migrations
 from storage.postgres.repository import PostgresRepository

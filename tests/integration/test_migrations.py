@@ -6,8 +6,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
-from storage.postgres import sql
+from model.room import RoomRecord
+from storage import STORED, ExpireMessages, Removed, UpdateRoom
+from storage.postgres import sql, sql_expiry, sql_lease, sql_rooms
 from storage.postgres.lease import Lease
 from storage.postgres.migrate import (
     FOLDER,
@@ -20,6 +23,7 @@ from storage.postgres.migrate import (
 )
 from storage.postgres.repository import PostgresRepository
 from storage.postgres.session import Connection
+from storage.repository import DAY_US
 from tests.contract.records import PACE, open_postgres, ready, until
 from utils.query import placeholders
 
@@ -29,6 +33,21 @@ SCHEMA = {
 lease.id smallint not null
 lease.holder text not null
 lease.since timestamp with time zone not null
+members.room_id bigint not null
+members.user_id text "C" not null
+members.name text "C" not null
+members.role text "C"
+members.joined_at bigint not null
+members.seen_at bigint not null
+members.read_seq bigint not null
+members.banned_until bigint not null
+members.muted_until bigint not null
+members.reason text "C" not null
+members.stored bigint not null
+mentions.room_id bigint not null
+mentions.name text "C" not null
+mentions.seq bigint not null
+mentions.sender_id text "C" not null
 messages.room_id bigint not null
 messages.seq bigint not null
 messages.version bigint not null
@@ -41,10 +60,24 @@ messages.content text not null
 messages.words text[] "C" not null
 messages.edited_at timestamp with time zone
 messages.deleted_at timestamp with time zone
+messages.reply_to bigint
+messages.mentions text[] "C"
+messages.reactions json
+messages.pinned_at timestamp with time zone
+messages.pinned_by text "C"
 rooms.room_id bigint not null
 rooms.name text "C" not null
 rooms.created_at timestamp with time zone not null
 rooms.deleted_at timestamp with time zone
+rooms.kind text "C" not null
+rooms.title text "C" not null
+rooms.topic text "C" not null
+rooms.password text "C"
+rooms.slow_mode integer not null
+rooms.retention_days integer not null
+rooms.folded_name text "C" not null
+rooms.folded_title text "C" not null
+rooms.oldest_seq bigint not null
 schema_migrations.version integer not null
 schema_migrations.name text not null
 schema_migrations.checksum text not null
@@ -52,11 +85,20 @@ schema_migrations.applied_at timestamp with time zone not null
 """,
     "indexes": """
 lease: UNIQUE btree (id)
+members: INDEX btree (room_id, user_id) WHERE ((role <> 'member'::text) OR (banned_until <> 0) OR (muted_until <> 0))
+members: INDEX btree (room_id, user_id) WHERE (role IS NOT NULL)
+members: INDEX btree (user_id)
+members: UNIQUE btree (room_id, user_id)
+mentions: UNIQUE btree (room_id, name, seq)
 messages: INDEX btree (room_id, sender, seq)
+messages: INDEX btree (room_id, seq) WHERE (pinned_at IS NOT NULL)
 messages: INDEX btree (room_id, version) WHERE (version <> seq)
 messages: INDEX gin (words) WITH (fastupdate='on', gin_pending_list_limit='1024')
 messages: UNIQUE btree (room_id, sender_id, client_id) WHERE (client_id IS NOT NULL)
 messages: UNIQUE btree (room_id, seq)
+rooms: INDEX btree (((oldest_seq + (retention_days * '86400000000'::bigint)))) WHERE (retention_days > 0)
+rooms: INDEX btree (name) WHERE ((deleted_at IS NULL) AND (kind = ANY (ARRAY['ephemeral'::text, 'public'::text])))
+rooms: INDEX btree (oldest_seq) WHERE (retention_days = 0)
 rooms: UNIQUE btree (name) WHERE (deleted_at IS NULL)
 rooms: UNIQUE btree (room_id)
 schema_migrations: UNIQUE btree (version)
@@ -64,9 +106,16 @@ schema_migrations: UNIQUE btree (version)
     "constraints": """
 lease: CHECK ((id = 1))
 lease: PRIMARY KEY (id)
+members: PRIMARY KEY (room_id, user_id)
+mentions: PRIMARY KEY (room_id, name, seq)
 messages: PRIMARY KEY (room_id, seq)
 rooms: PRIMARY KEY (room_id)
 schema_migrations: PRIMARY KEY (version)
+""",
+    "triggers": """
+messages: AFTER DELETE mentions_delete
+messages: AFTER INSERT mentions_insert
+messages: AFTER UPDATE mentions_update
 """,
 }
 # Of every server from 15 to 18: 18 lists NOT NULL as constraints too, the columns say it here.
@@ -83,6 +132,9 @@ ORDER BY c.relname COLLATE "C", a.attnum""",
 SELECT tablename || ': ' || CASE WHEN indexdef LIKE 'CREATE UNIQUE%' THEN 'UNIQUE ' ELSE 'INDEX ' END
        || split_part(indexdef, ' USING ', 2) COLLATE "C"
 FROM pg_indexes WHERE schemaname = 'public' ORDER BY tablename COLLATE "C", 1""",
+    "triggers": b"""
+SELECT event_object_table || ': ' || action_timing || ' ' || event_manipulation || ' ' || trigger_name COLLATE "C"
+FROM information_schema.triggers WHERE trigger_schema = 'public' ORDER BY 1""",
     "constraints": b"""
 SELECT conrelid::regclass || ': ' || pg_get_constraintdef(oid) COLLATE "C"
 FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n' ORDER BY 1""",
@@ -115,16 +167,66 @@ async def test_the_migrations_make_the_schema_that_the_code_expects(connection: 
     assert await migrate(connection) == []
 
 
+async def test_what_was_there_before_rooms_had_kinds(database_url: str, connection: Connection) -> None:
+    """Every room is an ephemeral one, found by its name in another case; its messages hold nothing, and grow old."""
+    await migrate(connection, load_migrations()[:2])
+    await connection.execute(b"""
+        INSERT INTO rooms SELECT n, name, to_timestamp(n), CASE WHEN n = 3 THEN now() END
+        FROM unnest(ARRAY['Caf\303\251 ONE', 'two', 'gone', 'empty']) WITH ORDINALITY AS r(name, n);
+        INSERT INTO messages (room_id, seq, version, created_at, sender_id, sender, client_id, content, words)
+        SELECT room, seq, seq, to_timestamp(0), 'u1', 'ann', 'c' || seq, 'hello', ARRAY['hello']
+        FROM generate_series(1, 3) room, generate_series(7, 9) seq""")
+    repository = await open_postgres(database_url)
+    rooms = await repository.listed_rooms(after="", contains="", limit=9)
+    assert rooms == [
+        RoomRecord(n, name, f"1970-01-01T00:00:0{n}.000000Z") for n, name in ((1, "Caf\xe9 ONE"), (2, "two"))
+    ]
+    assert await repository.listed_rooms(after="", contains="caf\xe9 o", limit=9) == rooms[:1]
+    assert [(each.seq, each.content, each.mentions) for each in await repository.history(rooms[0], limit=9)] == [
+        (seq, "hello", ()) for seq in (7, 8, 9)
+    ]
+    writer = repository.writer()
+    assert await writer.write([UpdateRoom(replace(rooms[0], kind="private", title="Tea"))]) == [STORED]
+    assert await writer.write([ExpireMessages(DAY_US + 9, 1, 99)]) == [Removed(6)]
+    assert [each.seq for each in await repository.history(rooms[1], limit=9)] == [9]
+    await repository.close()
+
+
+async def test_mentions_follow_whoever_changes_messages(connection: Connection) -> None:
+    """By hand too: an operator who deletes messages leaves nothing behind that is counted."""
+    await migrate(connection)
+    mentions = b"SELECT name, seq FROM mentions ORDER BY name, seq"
+    steps = [
+        (
+            b"INSERT INTO messages (room_id, seq, version, created_at, sender_id, sender, content, words, mentions)"
+            b" VALUES (1, 1, 1, now(), 'u1', 'ann', '', '{}', '{bob,ann,bob}'),"
+            b" (1, 2, 2, now(), 'u1', 'ann', '', '{}', NULL)",
+            [("ann", 1), ("bob", 1)],
+        ),
+        (b"UPDATE messages SET mentions = '{ann,cy}'", [("ann", 1), ("ann", 2), ("cy", 1), ("cy", 2)]),
+        (b"UPDATE messages SET deleted_at = now() WHERE seq = 1", [("ann", 2), ("cy", 2)]),
+        (b"UPDATE messages SET mentions = '{ann,bob}'", [("ann", 2), ("bob", 2)]),
+        (b"UPDATE messages SET deleted_at = NULL", [("ann", 1), ("ann", 2), ("bob", 1), ("bob", 2)]),
+        (b"DELETE FROM messages WHERE seq = 2", [("ann", 1), ("bob", 1)]),
+        (b"UPDATE messages SET mentions = NULL", []),
+        (b"DELETE FROM messages", []),
+    ]
+    for statement, expected in steps:
+        await connection.execute(statement)
+        assert await (await connection.execute(mentions)).fetchall() == expected, statement
+
+
 def statements() -> list[tuple[str, bytes]]:
-    """Every text of storage.postgres.sql by its name."""
-    texts = [(name, text) for name, text in vars(sql).items() if isinstance(text, bytes)]
+    """Every text of storage.postgres by its name."""
+    modules = (sql, sql_rooms, sql_expiry, sql_lease)
+    texts = [(name, text) for module in modules for name, text in vars(module).items() if isinstance(text, bytes)]
     return texts + [(f"HISTORY {kind}", text) for kind, text in sql.HISTORY.items()]
 
 
 async def test_every_statement_fits_the_schema(connection: Connection) -> None:
     """Postgres parses each against the tables: no column is misspelt, and every type can be told."""
     await migrate(connection)
-    assert len(statements()) > 20
+    assert len(statements()) > 60
     for number, (name, text) in enumerate(statements()):
         plain = text
         for position, parameter in enumerate(sorted(placeholders(text)), start=1):
@@ -156,7 +258,7 @@ async def test_many_at_once_apply_each_once(database_url: str, tmp_path: Path) -
     assert sorted(map(len, applied)) == [0, 0, 0, 0, 3]
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         assert await (await connection.execute("SELECT x FROM one ORDER BY x")).fetchall() == [(1,), (2,)]
-        rows = await (await connection.execute(sql.APPLIED)).fetchall()
+        rows = await (await connection.execute(sql_lease.APPLIED)).fetchall()
     assert [(row[0], row[1]) for row in rows] == [(1, "one"), (2, "two"), (3, "three")]
 
 
@@ -210,7 +312,7 @@ def test_line_ends_do_not_count_as_an_edit(tmp_path: Path) -> None:
 async def test_a_refused_migration_is_a_trouble_until_it_is_mended(database_url: str, connection: Connection) -> None:
     """It does not stop the process, is not silent, and does not keep a server that fits from writing."""
     await migrate(connection)
-    await connection.execute(sql.RECORD_MIGRATION, {"version": 99, "name": "future", "checksum": ""})
+    await connection.execute(sql_lease.RECORD_MIGRATION, {"version": 99, "name": "future", "checksum": ""})
     repository = PostgresRepository(database_url, pace=PACE)
     await repository.start()
     await until(lambda: "0099_future.sql, which is unknown here" in str(repository.trouble()))

@@ -7,21 +7,37 @@ from typing import Any
 import psycopg
 import pytest
 
-from storage.postgres import sql
+from storage.postgres import sql, sql_expiry, sql_rooms
 from storage.postgres.migrate import migrate
+from storage.postgres.reads import RARE_HITS
 from storage.postgres.session import conninfo
 
 # 100 messages in each of 199 rooms, and 60,000 in room 1; 50 senders of which "rare" wrote 3; changes here and there.
+# 20,000 rooms: direct ones, public ones, and some that keep messages for 30 days only; all messages are of today.
+# 10,000 people in room 1, half of them members; 200 of them are in 50 rooms more.
 _FILL = b"""
-INSERT INTO rooms SELECT n, 'room ' || n, now() FROM generate_series(1, 20000) n;
-INSERT INTO messages (room_id, seq, version, created_at, sender_id, sender, client_id, content, words)
+INSERT INTO rooms (room_id, name, created_at, kind, retention_days, folded_name, oldest_seq)
+SELECT n, 'room ' || n, now(), CASE WHEN n % 10 = 5 THEN 'public' WHEN n > 15000 THEN 'direct' ELSE 'ephemeral' END,
+       CASE WHEN n % 100 = 7 THEN 30 ELSE 0 END, 'room ' || n, 100000000000000
+FROM generate_series(1, 20000) n;
+INSERT INTO messages (room_id, seq, version, created_at, sender_id, sender, client_id, content, words, mentions,
+                      reply_to)
 SELECT room, seq, seq, now(), 'u' || seq % 50, CASE WHEN seq % 20000 = 77 THEN 'rare' ELSE 'sender ' || seq % 50 END,
        'c' || seq, 'content of the message number ' || seq,
-       ARRAY['content', 'of', 'the', 'message', 'number', seq::text, 'w' || seq % 1000]
+       ARRAY['content', 'of', 'the', 'message', 'number', seq::text, 'w' || seq % 1000],
+       CASE WHEN seq % 20 = 9 THEN ARRAY['ann', 'bob'] END, CASE WHEN seq > 55000 AND seq % 10 = 1 THEN seq - 1 END
 FROM (SELECT 1 AS room, seq FROM generate_series(1, 60000) seq
       UNION ALL SELECT room, seq FROM generate_series(2, 200) room, generate_series(1, 100) seq) x;
 UPDATE messages SET version = seq + 60000 WHERE seq % 1000 = 3;
+UPDATE messages SET pinned_at = now(), pinned_by = 'u1' WHERE seq % 5000 = 9;
+INSERT INTO members (room_id, user_id, name, role, joined_at, seen_at, read_seq, banned_until, muted_until, reason)
+SELECT room, 'u' || person, 'name', CASE WHEN person % 1000 = 8 THEN 'moderator' WHEN person % 2 = 0 THEN 'member' END,
+       1, 1, 1, CASE WHEN person % 1000 = 9 THEN 5 ELSE 0 END, 0, ''
+FROM (SELECT 1 AS room, person FROM generate_series(1, 10000) person
+      UNION ALL SELECT person * 50 + n, person FROM generate_series(1, 200) person, generate_series(1, 50) n) x;
 """
+DAY_US = 86_400_000_000
+NOW = 100_000_000_000_000
 PAGE: dict[str, Any] = {"room_id": 1, "after": 20000, "before": 50000, "until": 30000, "limit": 50}
 
 
@@ -54,7 +70,8 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def explain(connection: psycopg.Connection, text: bytes, values: dict[str, Any]) -> list[dict[str, Any]]:
     row = connection.execute(b"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) " + text, values).fetchone()
     assert row is not None
-    return list(nodes(row[0][0]["Plan"]))
+    # What never ran costs nothing: the message that a reply is about, on a page without replies.
+    return [node for node in nodes(row[0][0]["Plan"]) if node["Actual Loops"] > 0]
 
 
 def types(plan: list[dict[str, Any]]) -> set[str]:
@@ -140,7 +157,7 @@ def test_looking_up_one_thing(connection: psycopg.Connection) -> None:
     plan = explain(connection, sql.FIND_POSTED, {"room_id": 1, "sender_id": "u7", "id": "c20007"})
     assert types(plan) == {"Index Scan"}
     assert indexes(plan) == {"messages_client_id"}
-    plan = explain(connection, sql.FIND_ROOM, {"name": "room 7"})
+    plan = explain(connection, sql_rooms.FIND_ROOM, {"name": "room 7"})
     assert types(plan) == {"Index Scan"}
     assert indexes(plan) == {"rooms_name"}
 
@@ -156,6 +173,136 @@ def test_looking_up_the_rows_of_a_batch(connection: psycopg.Connection, text: by
     plan = explain(connection, text, {"rows": f"[{keys}]"})
     assert index in indexes(plan)
     assert "Seq Scan" not in types(plan)
+
+
+def test_a_page_of_what_is_pinned(connection: psycopg.Connection) -> None:
+    """Of an index of nothing else: a room has few."""
+    for oldest_first in (False, True):
+        plan = explain(connection, sql.HISTORY[sql.HistoryKind(oldest_first, pinned=True)], PAGE)
+        assert indexes(plan) == {"messages_pinned"}
+        assert rows_read(plan) == 6
+
+
+def test_a_page_with_replies(connection: psycopg.Connection) -> None:
+    """One look into the index for each of them, and for no other message."""
+    plan = explain(connection, sql.HISTORY[sql.HistoryKind(False)], PAGE | {"before": 60000})
+    assert types(plan) == {"Limit", "Index Scan"}
+    assert indexes(plan) == {"messages_pkey"}
+    assert rows_read(plan) == 50 + 5
+
+
+def test_a_page_with_what_was_deleted(connection: psycopg.Connection) -> None:
+    plan = explain(connection, sql.HISTORY[sql.HistoryKind(False, include_deleted=True)], PAGE)
+    assert types(plan) == {"Limit", "Index Scan"}
+    assert rows_read(plan) == 50
+
+
+PROBE = RARE_HITS + 1
+
+
+@pytest.mark.parametrize("common", [True, False])
+@pytest.mark.parametrize("rooms", [1, 20, 100])
+def test_a_search_in_several_rooms(connection: psycopg.Connection, rooms: int, common: bool) -> None:
+    """A rare word: its hits. Common ones: a page of each room at most, once it is known that they are common."""
+    words = ["the", "message"] if common else ["the", "31234"]
+    before = {"before": 50000, "before_room": 7}
+    values = {"rooms": list(range(1, rooms + 1)), "words": words, **before, "limit": 20, "probe": PROBE}
+    plan = explain(connection, sql.SEARCH, values)
+    assert indexes(plan) <= {"rooms_pkey", "messages_pkey", "messages_words"}
+    (hits,) = [node for node in plan if node.get("Subplan Name") == "CTE hits"]
+    assert hits["Actual Rows"] == (PROBE if common else 1)
+    read = rows_read([node for node in plan if node.get("Relation Name") == "messages"])
+    if common:
+        assert {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"} == {"messages"}
+        assert read <= PROBE + rooms * 21 + 40
+        assert indexes(plan) == {"rooms_pkey", "messages_pkey"}
+    else:
+        assert "Seq Scan" not in types(plan)
+        assert read <= 3
+        assert indexes(plan) == {"messages_words", "messages_pkey"}
+
+
+def test_what_somebody_has_not_read(connection: psycopg.Connection) -> None:
+    """A hundred rooms, the largest among them, and never more of one than is counted."""
+    cursors = ",".join(f'{{"room_id":{room},"seq":{room % 90}}}' for room in range(1, 101))
+    values = {"cursors": f"[{cursors}]", "user_id": "u7", "name": "ann", "limit": 20}
+    plan = explain(connection, sql.UNREAD, values)
+    assert not types(plan) & {"Seq Scan", "Sort", "Hash Join"}
+    assert indexes(plan) == {"messages_pkey", "mentions_pkey"}
+    # Those of my own, one in fifty, are read and not counted.
+    assert rows_read(plan) <= 100 + 100 * 22 + 100 * 20
+
+
+@pytest.mark.parametrize(("after", "part"), [("", ""), ("room 14", ""), ("", "room 15"), ("", "nothing")])
+def test_a_list_of_rooms(connection: psycopg.Connection, after: str, part: str) -> None:
+    """In the order of an index that leaves direct and private rooms out; of a log, its newest message."""
+    plan = explain(connection, sql_rooms.LISTED_ROOMS, {"after": after, "part": part, "limit": 50})
+    assert types(plan) <= {"Limit", "Index Scan", "Index Only Scan", "Result"}
+    assert indexes(plan) <= {"rooms_listed", "messages_pkey"}
+    rooms = [node for node in plan if node.get("Index Name") == "rooms_listed"]
+    messages = [node for node in plan if node.get("Relation Name") == "messages"]
+    assert rows_read(rooms) <= 17_500
+    assert rows_read(messages) <= 50
+
+
+def test_the_rooms_of_a_person(connection: psycopg.Connection) -> None:
+    plan = explain(connection, sql_rooms.ROOMS_OF, {"user_id": "u7", "limit": 100})
+    assert "Seq Scan" not in types(plan)
+    assert {"members_user", "rooms_pkey"} == indexes(plan)
+    members = [node for node in plan if node.get("Relation Name") == "members"]
+    assert rows_read(members) == 51
+    plan = explain(connection, sql_rooms.FIND_USER, {"user_id": "u7"})
+    assert indexes(plan) == {"members_user"}
+    assert rows_read(plan) <= 2 * 51
+
+
+def test_the_people_of_a_room(connection: psycopg.Connection) -> None:
+    """Ten thousand rows: those that say something are found without the others."""
+    plan = explain(connection, sql_rooms.STANDINGS, PAGE)
+    assert indexes(plan) == {"members_standing"}
+    assert rows_read(plan) <= 2 * 20
+    plan = explain(connection, sql_rooms.MEMBERS, {"room_id": 1, "after": "u5", "limit": 50})
+    assert types(plan) == {"Limit", "Index Scan"}
+    assert indexes(plan) == {"members_with_role"}
+    assert rows_read(plan) == 50
+    plan = explain(connection, sql_rooms.FIND_MEMBER, {"room_id": 1, "user_id": "u7"})
+    assert rows_read(plan) == 1
+    plan = explain(connection, sql_rooms.COUNT_MEMBERS, {"rooms": list(range(2, 102))})
+    assert "Seq Scan" not in types(plan)
+    assert indexes(plan) <= {"members_with_role", "members_pkey"}
+
+
+EXPIRY = {"now": NOW + DAY_US, "cutoff": NOW - 9 * DAY_US, "rooms_at_once": 1000, "limit": 200, "rooms": [1]}
+
+
+def test_nothing_is_too_old(connection: psycopg.Connection) -> None:
+    """Twenty thousand rooms and no look at any of them, nor at a message."""
+    for cutoff in (-1, EXPIRY["cutoff"]):
+        plan = explain(connection, sql_expiry.ROOMS_DUE, EXPIRY | {"cutoff": cutoff})
+        assert indexes(plan) == {"rooms_oldest", "rooms_due"}
+        assert rows_read(plan) == 0
+
+
+def test_the_rooms_in_which_something_is_too_old(connection: psycopg.Connection) -> None:
+    """Some at a time, and no others are looked at."""
+    for now, cutoff, due in ((31, -9, 200), (1, 1, 500), (31, 1, 700)):
+        values = EXPIRY | {"now": NOW + now * DAY_US, "cutoff": NOW + cutoff * DAY_US, "rooms_at_once": 500}
+        plan = explain(connection, sql_expiry.ROOMS_DUE, values)
+        assert "Seq Scan" not in types(plan)
+        assert indexes(plan) <= {"rooms_oldest", "rooms_due"}
+        assert rows_read([node for node in plan if node.get("Relation Name") == "rooms"]) == due
+
+
+def test_what_is_too_old_is_removed_from_the_end(connection: psycopg.Connection) -> None:
+    with connection.transaction(force_rollback=True):
+        values = EXPIRY | {"cutoff": NOW, "rooms": list(range(1, 100))}
+        plan = explain(connection, sql_expiry.REMOVE_DUE, values)
+        assert "Seq Scan" not in types(plan)
+        assert indexes(plan) <= {"rooms_pkey", "messages_pkey"}
+        assert rows_read([node for node in plan if node.get("Relation Name") == "messages"]) <= 2 * 200
+        plan = explain(connection, sql_expiry.NOTE_OLDEST, values)
+        assert "Seq Scan" not in types(plan)
+        assert rows_read([node for node in plan if node.get("Relation Name") == "messages"]) <= 99
 
 
 def test_plans_do_not_age_into_generic_ones(connection: psycopg.Connection) -> None:

@@ -6,29 +6,32 @@ import asyncio
 import itertools
 import json
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from chat.chat import Chat
 from chat.context import ChatOptions
-from chat.ports import Dialect
+from chat.ports import Dialect, Identity
 from chat.session import Session
 from chat.workers import PoolLimits
-from model.commands import AnyCommand
+from model.commands import AnyCommand, Claim
 from model.errors import CloseCode
 from model.events import AnyEvent
 from model.limits import Limits
 from model.message import Message
-from model.room import RoomRecord
+from model.room import Member, RoomRecord, User
 from server.dialects import NATIVE
 from server.tokens import JwtTokens
 from storage import BatchRefused, Outcome, Posted, Repository, StorageUnavailable, Write, Writer, open_repository
+from storage.repository import Unread
+from tests.support import contract
 from tests.support.virtual import passes
 from utils.clock import Clock
 
+T = TypeVar("T")
 Frame = dict[str, Any]
 START_US = 1_700_000_000_000_000
 _writes = itertools.count()
@@ -60,12 +63,14 @@ class FaultyRepository:
         faults: exceptions to raise instead of an answer, each once, by point.
         lost_answers: so many batches are stored, and then reported as StorageUnavailable.
         short_answers: so many batches are stored, and then answered with one outcome too few.
+        early: points at which storage has looked before it is held: its answer is late, and perhaps not true any more.
+            At the others it looks when it may go on.
         calls: how often each point was reached.
         batches: every batch that a writer was given.
     """
 
-    def __init__(self, *, memory_messages: int = 10_000) -> None:
-        self.inner: Repository = open_repository(None, memory_messages=memory_messages)
+    def __init__(self, inner: Repository | None = None, *, memory_messages: int = 10_000) -> None:
+        self.inner = inner or open_repository(None, memory_messages=memory_messages)
         self.on_takeover: Callable[[], None] | None = None
         self.on_superseded: Callable[[], None] | None = None
         self.away: str | None = None
@@ -74,22 +79,35 @@ class FaultyRepository:
         self.faults: defaultdict[str, list[Exception]] = defaultdict(list)
         self.lost_answers = 0
         self.short_answers = 0
+        self.early = {"find_member", "find_posted", "find_message", "history", "search"}
         self.calls: Counter[str] = Counter()
         self.batches: list[list[Write]] = []
         self.writing = 0
         self.most_writing = 0
         self._gates: defaultdict[str, asyncio.Event] = defaultdict(_open_gate)
+        self._delayed: dict[str, asyncio.Event] = {}
+        self._waiting: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
 
     def hold(self, point: str) -> None:
         """Whoever comes to the point waits there."""
         self._gates[point].clear()
 
+    def delay(self, point: str) -> None:
+        """The next one who comes to the point waits there; those behind overtake."""
+        self._delayed[point] = asyncio.Event()
+
     def go(self, point: str) -> None:
         """Let those who wait, and all later ones, pass."""
         self._gates[point].set()
+        for waiting in (self._delayed.pop(point, None), *self._waiting.pop(point, ())):
+            if waiting is not None:
+                waiting.set()
 
     async def reach(self, point: str) -> None:
         self.calls[point] += 1
+        if (alone := self._delayed.pop(point, None)) is not None:
+            self._waiting[point].append(alone)
+            await alone.wait()
         await self._gates[point].wait()
         if self.away is not None:
             raise StorageUnavailable(self.away)
@@ -111,45 +129,70 @@ class FaultyRepository:
     def writer(self) -> Writer:
         return FaultyWriter(self, self.inner.writer())
 
+    async def _read(self, point: str, ask: Callable[[], Awaitable[T]]) -> T:
+        if point in self.early:
+            answer = await ask()
+            await self.reach(point)
+            return answer
+        await self.reach(point)
+        return await ask()
+
     async def find_room(self, name: str) -> RoomRecord | None:
-        await self.reach("find_room")
-        return await self.inner.find_room(name)
+        return await self._read("find_room", lambda: self.inner.find_room(name))
 
     async def head(self, room_id: int) -> int:
-        await self.reach("head")
-        return await self.inner.head(room_id)
+        return await self._read("head", lambda: self.inner.head(room_id))
+
+    async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
+        return await self._read(
+            "listed_rooms", lambda: self.inner.listed_rooms(after=after, contains=contains, limit=limit)
+        )
+
+    async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
+        return await self._read("rooms_of", lambda: self.inner.rooms_of(user_id, limit=limit))
+
+    async def standings(self, room_id: int) -> list[Member]:
+        return await self._read("standings", lambda: self.inner.standings(room_id))
+
+    async def find_member(self, room_id: int, user_id: str) -> Member | None:
+        return await self._read("find_member", lambda: self.inner.find_member(room_id, user_id))
+
+    async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
+        return await self._read("members", lambda: self.inner.members(room_id, after=after, limit=limit))
+
+    async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
+        return await self._read("count_members", lambda: self.inner.count_members(room_ids))
+
+    async def find_user(self, user_id: str) -> User | None:
+        return await self._read("find_user", lambda: self.inner.find_user(user_id))
+
+    async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
+        return await self._read("peers", lambda: self.inner.peers(user_id, room_ids))
+
+    async def unread(self, user: User, cursors: Sequence[tuple[int, int]], *, limit: int) -> dict[int, Unread]:
+        return await self._read("unread", lambda: self.inner.unread(user, cursors, limit=limit))
+
+    async def search(
+        self, rooms: Sequence[RoomRecord], *, words: Sequence[str], before: tuple[int, int] | None, limit: int
+    ) -> list[tuple[int, Message]]:
+        return await self._read("search", lambda: self.inner.search(rooms, words=words, before=before, limit=limit))
 
     async def find_posted(self, room_id: int, sender_id: str, id: str) -> Posted | None:
-        posted = await self.inner.find_posted(room_id, sender_id, id)  # as it stood when it was asked
-        await self.reach("find_posted")
-        return posted
+        return await self._read("find_posted", lambda: self.inner.find_posted(room_id, sender_id, id))
 
     async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
-        message = await self.inner.find_message(room, seq)  # the same
-        await self.reach("find_message")
-        return message
+        return await self._read("find_message", lambda: self.inner.find_message(room, seq))
 
-    async def history(
-        self,
-        room: RoomRecord,
-        *,
-        limit: int,
-        before: int | None = None,
-        after: int | None = None,
-        sender: str | None = None,
-        words: Sequence[str] = (),
-    ) -> list[Message]:
-        page = await self.inner.history(room, limit=limit, before=before, after=after, sender=sender, words=words)
-        await self.reach("history")
-        return page
+    async def history(self, room: RoomRecord, *, limit: int, **asked: Any) -> list[Message]:
+        return await self._read("history", lambda: self.inner.history(room, limit=limit, **asked))
 
     async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
-        await self.reach("changed")
-        return await self.inner.changed(room, after=after, until=until, limit=limit)
+        return await self._read("changed", lambda: self.inner.changed(room, after=after, until=until, limit=limit))
 
     async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
-        await self.reach("count_changed")
-        return await self.inner.count_changed(room_id, after=after, until=until, limit=limit)
+        return await self._read(
+            "count_changed", lambda: self.inner.count_changed(room_id, after=after, until=until, limit=limit)
+        )
 
     async def stored(self, room: str = "general") -> list[str]:
         """The contents of the room's log, as storage has it, past every gate."""
@@ -210,7 +253,7 @@ class CountingDialect:
     def __init__(self) -> None:
         self.encoded: list[AnyEvent] = []
 
-    def command(self, text: str, home: str) -> AnyCommand:
+    def command(self, text: str, home: str) -> AnyCommand | Claim:
         return NATIVE.command(text, home)
 
     def frame(self, event: AnyEvent) -> bytes | None:
@@ -225,8 +268,9 @@ class RecordingConnection:
         order: when each of `writes` was written, among those of all connections.
     """
 
-    def __init__(self, low: int = 256 << 10) -> None:
+    def __init__(self, low: int = 256 << 10, dialect: str = NATIVE.name) -> None:
         self.session: Session | None = None
+        self._dialect = dialect
         self.writes: list[bytes] = []
         self.order: list[int] = []
         self.reading = True
@@ -237,6 +281,8 @@ class RecordingConnection:
 
     def write(self, data: bytes) -> None:
         assert self.closed is None, "written to after its Close frame"
+        for frame in unframe(data):
+            contract.hold(self._dialect, frame)
         self.writes.append(data)
         self.order.append(next(_writes))
         if self.stalled:
@@ -277,12 +323,13 @@ class Person:
         *,
         dialect: Dialect = NATIVE,
         token: str | None = None,
+        identity: Identity | None = None,
         low: int = 256 << 10,
     ) -> None:
         self.chat = chat
-        self.connection = RecordingConnection(low)
+        self.connection = RecordingConnection(low, dialect.name)
         self.session: Session
-        chat.connect(self.connection, dialect, name=name, room=room, opened=self._opened)
+        chat.connect(self.connection, dialect, name=name, room=room, opened=self._opened, identity=identity)
         if token is not None:
             self.send("hello", token=token)
 
@@ -369,7 +416,7 @@ async def chatting(
     What it leaves behind fails the test.
     """
     clock = clock or VirtualClock()
-    options = {"limits": limits(), "pool": PoolLimits(workers=1), **options}
+    options = {"limits": limits(), "pool": PoolLimits(workers=1), "presence_grace": 0.0, **options}
     chat = Chat(repository or FaultyRepository(), clock, JwtTokens("secret", clock), ChatOptions(**options))
     chat.start()
     try:

@@ -10,6 +10,9 @@ from urllib.parse import urlencode
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from server.dialects import NATIVE
+from tests.support import contract
+
 Frame = dict[str, Any]
 # A deadline for what must come: only a server that hangs meets it.
 PATIENCE = 20.0
@@ -201,7 +204,9 @@ class Client:
         try:
             while True:
                 await self._reading.wait()
-                self.frames.append(json.loads(await self.socket.recv()))
+                frame = json.loads(await self.socket.recv())
+                contract.hold(NATIVE.name, frame)
+                self.frames.append(frame)
                 self._came.set()
         except ConnectionClosed:
             pass

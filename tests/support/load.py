@@ -15,7 +15,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 from websockets.typing import Subprotocol
 
-from tests.support import rawws
+from server.dialects import NATIVE
+from tests.support import contract, rawws
 from tests.support.counts import Counts, count
 from tests.support.operations import Delete, Edit, Frame, Log, Operation, Post
 from tests.support.person import PAUSE, Notes, Person, who_waits
@@ -112,7 +113,9 @@ class Visitor(Person):
         # Not awaited: the library writes at once and would only wait for its own buffer.
         self.connected(lambda frame: self._load.spawn(self._write(socket, json.dumps(frame))))
         async for text in socket:
-            self.take(json.loads(text))
+            frame = json.loads(text)
+            contract.hold(NATIVE.name, frame)
+            self.take(frame)
         # The library ends the loop in silence after 1000 and 1001.
         self.closes.append(socket.close_code)
 

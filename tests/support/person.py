@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tests.support.operations import Delete, Frame, Operation, Post
+from tests.support.copies import CHANGES, Copy, Frame
+from tests.support.operations import Delete, Operation, Post
 
 # People are impatient: they come back sooner than they are told to, which is harder on the server.
 PAUSE = (0.02, 0.2)
@@ -24,80 +25,6 @@ class Entry:
         self.tried = False
         self.under_way = False
         self.seq: int | None = None
-
-
-class Copy:
-    """A person's copy of one room, complete from its beginning once `settled`."""
-
-    def __init__(self) -> None:
-        self.states: dict[int, Frame] = {}
-        self.epoch: str | None = None
-        self.since = 0
-        self.joined = False
-        self.loaded = False
-        self.synced = False
-        self.disorder = 0
-        self._fresh: list[Frame] = []
-        self._page: list[Frame] = []
-        self._gone: set[int] = set()
-
-    @property
-    def settled(self) -> bool:
-        """Nothing is missing but what happens from now on."""
-        return self.joined and self.loaded and self.synced
-
-    def resume(self) -> Frame:
-        return {"since": self.since, "epoch": self.epoch} if self.loaded else {}
-
-    def on_joined(self, frame: Frame) -> bool:
-        """Whether the whole log has to be loaded."""
-        self.joined = True
-        if self.loaded and frame["recovered"]:
-            self.synced = False
-            return False
-        self.epoch, self.since = frame["epoch"], frame["head"]
-        self.loaded, self.synced = False, True
-        self.states, self._fresh, self._page, self._gone = {}, [], [], set()
-        return True
-
-    def on_state(self, frame: Frame) -> None:
-        """A `message`, or what became of one: `edited`, `deleted`."""
-        version = frame["version"]
-        # Twice, or behind what came later; but for what a resume brings last, as of the head that it says.
-        as_of_head = version == self.since and not self.synced and frame["seq"] not in self.states
-        if version <= self.since and not as_of_head:
-            self.disorder += 1
-        self.since = max(self.since, version)
-        if self.loaded:
-            self._take(frame)
-        else:
-            self._fresh.append(frame)
-
-    def on_retracted(self, seq: int) -> None:
-        self._gone.add(seq)
-        self.states.pop(seq, None)
-
-    def on_page(self, frame: Frame) -> int | None:
-        """A page of history, from the newest to the oldest; returns the `before` of the next one, None at the end."""
-        self._page = frame["messages"] + self._page
-        if frame["has_older"]:
-            return int(self._page[0]["seq"])
-        self.loaded = True
-        for state in [*self._page, *self._fresh]:
-            if state["seq"] not in self._gone:
-                self._take(state)
-        return None
-
-    def _take(self, frame: Frame) -> None:
-        seq = frame["seq"]
-        known = self.states.get(seq)
-        if "deleted_at" in frame:
-            self.on_retracted(seq)
-        elif frame["type"] == "edited":
-            if known is not None and known["version"] < frame["version"]:
-                self.states[seq] = known | {name: frame[name] for name in ("version", "content", "edited_at")}
-        elif known is None or known["version"] < frame["version"]:
-            self.states[seq] = frame
 
 
 class Notes:
@@ -263,13 +190,13 @@ class Person:
                 self._place(frame["room"], copy.states)
                 self._flush(frame["room"])
         elif kind == "synced":
-            copy.since, copy.synced = max(copy.since, frame["head"]), True
+            copy.on_synced(frame)
         elif kind == "retracted":
             copy.on_retracted(frame["seq"])
             for entry in self.outbox:
                 if entry.seq == frame["seq"] and entry.operation.room == frame["room"]:
                     entry.seq = None
-        elif kind in ("message", "edited", "deleted"):
+        elif kind == "message" or kind in CHANGES:
             copy.on_state(frame)
             if kind == "message" and "id" in frame:
                 self._notes.places[frame["room"], frame["sender_id"], frame["id"]].add(frame["seq"])

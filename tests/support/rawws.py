@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple, Self
+
+from tests.support import contract
 
 # A deadline for what must come: only a server that hangs meets it.
 PATIENCE = 10.0
@@ -103,6 +105,7 @@ class RawClient:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        self.dialect: str | None = None
 
     @classmethod
     async def connect(cls, port: int) -> Self:
@@ -115,6 +118,7 @@ class RawClient:
         client.send(upgrade(target, headers))
         answer = await client.reply()
         assert answer.status == 101, answer
+        client.dialect = contract.dialect_of(target, "sec-websocket-protocol" in answer.headers)
         return client
 
     @classmethod
@@ -189,8 +193,21 @@ class RawClient:
             name = name.lower()
             headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
         status = int(status_line.split(" ")[1])
-        has_body = status != 101 and not head_only
-        return Reply(status, headers, await self.exactly(int(headers.get("content-length", 0))) if has_body else b"")
+        if status == 101 or head_only:
+            return Reply(status, headers, b"")
+        if headers.get("transfer-encoding") == "chunked":
+            return Reply(status, headers, b"".join([chunk async for chunk in self.chunks()]))
+        return Reply(status, headers, await self.exactly(int(headers.get("content-length", 0))))
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The chunks of a body (RFC 9112, 7.1). Raises IncompleteReadError for one that has no end."""
+        size = -1
+        while size:
+            async with asyncio.timeout(PATIENCE):
+                size = int(await self.reader.readuntil(b"\r\n"), 16)
+            chunk = await self.exactly(size + 2)
+            assert chunk[size:] == b"\r\n"
+            yield chunk[:size]
 
     async def frame(self) -> Frame:
         """The next frame, whatever it is. The server must not mask."""
@@ -213,7 +230,10 @@ class RawClient:
                 continue
             assert got.opcode == TEXT, got
             assert got.fin
-            return json.loads(got.payload)
+            event = json.loads(got.payload)
+            if self.dialect is not None:
+                contract.hold(self.dialect, event)
+            return event
 
     async def expect(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Skip to the next native event of this type with these fields. An unexpected `error` is never skipped."""
@@ -250,8 +270,21 @@ class RawClient:
                 return mark
 
 
-async def fetch(port: int, target: str, headers: Iterable[tuple[str, str]] = (), *, method: str = "GET") -> Reply:
+async def fetch(
+    port: int,
+    target: str,
+    headers: Iterable[tuple[str, str]] = (),
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+) -> Reply:
     """One HTTP request on a connection of its own."""
+    if body is not None:
+        headers = [("Content-Length", str(len(body))), *headers]
     async with await RawClient.connect(port) as client:
-        client.send(request(target, headers, method=method))
-        return await client.reply(head_only=method == "HEAD")
+        client.send(request(target, headers, method=method) + (body or b""))
+        reply = await client.reply(head_only=method == "HEAD")
+    media = reply.headers.get("content-type", "").split(";")[0]
+    body = reply.json() if media == "application/json" and method != "HEAD" else None
+    contract.hold_reply(method, target, reply.status, media, body)
+    return reply

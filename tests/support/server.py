@@ -47,6 +47,7 @@ class ServerProcess:
             "PYTHONFAULTHANDLER": "1",
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
+            "PRESENCE_GRACE": "0",  # nobody waits for somebody to be gone, but where that is the point
             **(env or {}),
         }
 

@@ -1,20 +1,39 @@
 """What the documents say is what the code does."""
 
+import json
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
+from unittest.mock import Mock
 
-import msgspec
 import pytest
+from jsonschema_rs import validator_for
+from prometheus_client.parser import text_string_to_metric_families
 
-from model.commands import AnyCommand
+from chat.chat import Chat
+from chat.context import ChatOptions
 from model.errors import CLOSE_CODES, ERRORS
-from model.events import NativeEvent
+from model.permissions import LEAST, RANK
+from server.contract import openapi
+from server.contract.closes import close_codes
+from server.dialects import BY_PATH
+from server.dialects.events import EventsDialect
+from server.dialects.rooms import RoomsDialect
+from server.endpoints import JSON
+from server.http import HttpEndpoints
+from server.metrics import Metrics
 from server.settings import SETTINGS, show
+from server.tokens import JwtTokens
+from storage import open_repository
+from tests.support import contract
+from tests.support.contract import json_frames
+from tests.unit.server import test_events_dialect, test_rooms_dialect
+from utils.clock import SystemClock
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+VALIDATORS = json_frames()
 
 
 def test_readme_has_exactly_the_settings_table() -> None:
@@ -38,7 +57,131 @@ def test_protocol_names_every_close_code(close: Any) -> None:
     assert re.search(rf"^\| {close.code} \| `?{close.reason}`? \|", PROTOCOL, re.MULTILINE)
 
 
-@pytest.mark.parametrize("record", [*get_args(AnyCommand), *get_args(NativeEvent)], ids=lambda record: record.__name__)
-def test_protocol_has_an_example_of_every_frame(record: Any) -> None:
-    tag = msgspec.inspect.type_info(record).tag  # type: ignore[attr-defined]  # every record of ours is a tagged Struct
-    assert f'{{"type":"{tag}"' in PROTOCOL
+def test_close_codes_are_explained_alike() -> None:
+    codes = re.findall(r"^\| (\d{4}) \| (?:`?([\w ]+?)`? )?\|", PROTOCOL, re.MULTILINE)
+    assert [(row["code"], row.get("reason", "")) for row in close_codes()] == [(int(code), why) for code, why in codes]
+
+
+def test_protocol_has_exactly_the_table_of_permissions() -> None:
+    text, table = part("Who may do what").split("|---|---|\n")
+    rows = re.findall(r"^\| (.+) \| (\w+) \|$", table, re.MULTILINE)
+    assert rows == [(action.value, least) for action, least in LEAST.items()]
+    assert re.findall(r"\*(\w+)\*", text) == sorted(RANK, key=lambda standing: RANK[standing])
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, list[Any]]:
+    """The examples of the protocol by the names of the messages of /asyncapi.json that they are."""
+    found: dict[str, list[Any]] = {name: [] for name in VALIDATORS}
+    for line in [line for block in examples(PROTOCOL.replace(section("Accounts"), "")) for line in block]:
+        example = json.loads(line)
+        for frame in example if isinstance(example, list) else [example]:
+            names = [name for name, validator in VALIDATORS.items() if validator.is_valid(frame)]
+            assert names, f"no frame is like this: {frame}"
+            for name in names:
+                found[name].append(frame)
+    return found
+
+
+@pytest.mark.parametrize("name", VALIDATORS)
+def test_protocol_has_an_example_of_every_frame(shown: dict[str, list[Any]], name: str) -> None:
+    """And every example is a frame, to the letter: no field is called by another name."""
+    assert shown[name]
+
+
+async def test_readme_has_exactly_the_metrics() -> None:
+    table = README.split("\n## Metrics")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(parley_\w+)` \| (\w+) \| (.+) \|$", table, re.MULTILINE)
+    clock = SystemClock()
+    text, _ = Metrics(Chat(open_repository(None), clock, JwtTokens("secret", clock), ChatOptions())).render()
+    families = [family for family in text_string_to_metric_families(text.decode()) if family.name.startswith("parley_")]
+    ends = {"counter": "_total"}
+    assert rows == [(f"{one.name}{ends.get(one.type, '')}", one.type, one.documentation) for one in families]
+
+
+def test_readme_names_every_address() -> None:
+    table = README.split("| address | what |")[1].split("\n## ")[0]
+    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints(), version="0")
+    elsewhere = ("/static/", "/api/rooms/", "/api/chat/")
+    for path in document["paths"]:
+        assert re.search(rf"[` ]{re.escape(path)}[`?]", table) or path.startswith(elsewhere), path
+
+
+def test_protocol_has_a_row_for_every_request_about_rooms() -> None:
+    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints(), version="0")
+    served = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if operation.get("security") and path not in BY_PATH
+    }
+    rows = re.findall(r"^\| `([A-Z]+) (/[^`]*)` \|", section("HTTP"), re.MULTILINE)
+    assert set(rows) == served
+    assert len(rows) == len(served)
+
+
+def test_protocol_has_requests_that_are_answered_so() -> None:
+    """Every example of HTTP: the request's body and the answer are what the document says."""
+    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints(), version="0")
+    blocks = re.findall(r"^```http\n(.*?)^```$", section("HTTP"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 5
+    for block in blocks:
+        asked, _, told = block.partition("\n\n")
+        first, *body = asked.split("\n")
+        method, target = first.split()
+        status, *answer = told.strip().split("\n")
+        contract.hold_reply(
+            method, target, int(status), JSON if answer else "", json.loads(answer[0]) if answer else None
+        )
+        if body:
+            operation = next(
+                operations[method.lower()]
+                for path, operations in document["paths"].items()
+                if re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), target) and method.lower() in operations
+            )
+            schema = operation["requestBody"]["content"][JSON]["schema"]
+            components = {"schemas": contract.strict(document["components"]["schemas"])}
+            validator_for({**schema, "components": components}).validate(json.loads(body[0]))
+    assert not contract.BROKEN
+
+
+def part(title: str) -> str:
+    """What the protocol says under a smaller heading."""
+    return PROTOCOL.split(f"\n### {title}\n")[1].split("\n##")[0]
+
+
+def section(title: str) -> str:
+    """What the protocol says under a heading that begins with this word."""
+    return PROTOCOL.split(f"\n## {title}")[1].split("\n## ")[0]
+
+
+def examples(text: str) -> list[list[str]]:
+    """The frames of each block of examples; a long one goes on in a line that is set in."""
+    blocks = re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block.replace("\n ", "").splitlines() for block in blocks]
+
+
+DIALECTS: list[tuple[str, Any, list[tuple[Any, str]], str]] = [
+    ("Rooms", RoomsDialect(), test_rooms_dialect.TOLD, "type"),
+    ("Events", EventsDialect(), test_events_dialect.TOLD, "event"),
+]
+
+
+@pytest.mark.parametrize(("title", "dialect", "frames", "tag"), DIALECTS, ids=["rooms", "events"])
+def test_protocol_shows_every_frame_of_a_dialect_as_it_is(title: str, dialect: Any, frames: Any, tag: str) -> None:
+    asked, told = examples(section(title))
+    for frame in asked:
+        dialect.command(frame, "general")
+    shown = {json.loads(frame)[tag]: shape(json.loads(frame)) for frame in told}
+    known = [json.loads(frame) for _, frame in frames]
+    assert set(shown) == {frame[tag] for frame in known}
+    for kind, form in shown.items():
+        assert form in [shape(frame) for frame in known if frame[tag] == kind]
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", section(title), re.MULTILINE)
+    explained = {name for row in rows for name in re.findall(r"\w+", row)}
+    assert set(shown) <= explained
+
+
+def shape(frame: Any) -> Any:
+    """The names of a frame's fields, in order."""
+    return [(name, shape(value)) for name, value in frame.items()] if isinstance(frame, dict) else None

@@ -31,7 +31,16 @@ async def serve() -> AsyncIterator[Serve]:
 
     async def start(**environment: str) -> Server:
         server = Server(
-            Settings({"PORT": "0", "RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s", "CLOSE_SECONDS": "1", **environment})
+            Settings(
+                {
+                    "PORT": "0",
+                    "RATE_LIMIT_MESSAGES": "0",
+                    "JWT_SECRET": "s",
+                    "CLOSE_SECONDS": "1",
+                    "PRESENCE_GRACE": "0",
+                    **environment,
+                }
+            )
         )
         servers.append(server)
         await server.start()

@@ -50,7 +50,7 @@ async def serve() -> AsyncIterator[Serve]:
     servers: list[Server] = []
 
     async def start(**environment: str) -> Server:
-        server = Server(Settings({"PORT": "0", "CLOSE_SECONDS": "60", **environment}))
+        server = Server(Settings({"PORT": "0", "CLOSE_SECONDS": "60", "PRESENCE_GRACE": "0", **environment}))
         await server.start()
         servers.append(server)
         return server

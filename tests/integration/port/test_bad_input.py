@@ -15,6 +15,7 @@ from model.errors import CLOSE_CODES, ERRORS
 from server.app import Server
 from server.settings import Settings
 from tests.integration.port.conftest import Serve
+from tests.support import contract
 from tests.support.rawws import (
     BINARY,
     CLOSE,
@@ -95,6 +96,7 @@ def check_answers(data: bytes) -> None:
     for number, (opcode, payload) in enumerate(frames):
         if opcode == TEXT:
             event = json.loads(payload)
+            contract.hold("parley.v1", event)
             assert event["type"] in EVENTS
             if event["type"] == "error":
                 assert event["code"] in set(ERRORS) - {"internal"}, event

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -160,7 +161,7 @@ async def test_a_later_upgrade_that_is_refused_is_told_why(port: int) -> None:
         assert await client.rest() == b""
 
 
-@pytest.mark.parametrize("target", ["/ws", "/health", "/"])
+@pytest.mark.parametrize("target", ["/other", "/health", "/"])
 async def test_a_later_upgrade_elsewhere_is_an_ordinary_request(port: int, target: str) -> None:
     """RFC 9110 section 7.8: a server may ignore Upgrade."""
     async with await RawClient.connect(port) as client:
@@ -168,6 +169,22 @@ async def test_a_later_upgrade_elsewhere_is_an_ordinary_request(port: int, targe
         await client.reply()
         client.send(upgrade(target))
         assert (await client.reply()).status in (200, 302, 404)
+
+
+async def test_the_chat_is_told_the_address_of_the_client(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever way the upgrade came; limits by address hang on it."""
+    server = await serve()
+    seen: list[str] = []
+    connect = server.chat.connect
+
+    def noting(*arguments: Any, address: str, **options: Any) -> None:
+        seen.append(address)
+        connect(*arguments, address=address, **options)
+
+    monkeypatch.setattr(server.chat, "connect", noting)
+    for client in (await RawClient.native(server.port), await kept_alive(server.port)):
+        await client.close()
+    assert seen == ["127.0.0.1", "127.0.0.1"]
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 import asyncio
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import jwt
 import pytest
 
 from server.settings import SETTINGS
@@ -63,6 +65,81 @@ def test_a_wrong_setting_is_one_line_and_status_2(
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"main.py: {named}")
     assert SECRET not in line
+
+
+# --- main.py token ---------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_printed_and_nothing_else(tmp_path: Path) -> None:
+    """By itself on its line, so that a shell can take it: $(python main.py token --user ann)."""
+    (tmp_path / ".env").write_text(f"JWT_SECRET={SECRET}\n")
+    done = run(tmp_path, "token", "--user", "ann")
+    assert (done.returncode, done.stderr) == (0, "")
+    claims = jwt.decode(done.stdout.strip(), SECRET.ljust(64, "\0"), algorithms=["HS256"])
+    assert abs(claims.pop("exp") - time.time() - 30 * 86400) < 60
+    assert claims == {"userid": "ann", "username": "ann", "role": "user"}
+
+
+def test_a_token_is_what_its_arguments_say(tmp_path: Path) -> None:
+    arguments = ("--user", "42", "--name", "Ann Lee", "--role", "bot", "--days", "0.5")
+    done = run(tmp_path, "token", *arguments, JWT_SECRET=SECRET, CHAT_ROLES="player bot")
+    claims = jwt.decode(done.stdout.strip(), SECRET.ljust(64, "\0"), algorithms=["HS256"])
+    assert abs(claims.pop("exp") - time.time() - 43200) < 60
+    assert claims == {"userid": "42", "username": "Ann Lee", "role": "bot"}
+    done = run(tmp_path, "token", "--user", "42", JWT_SECRET=SECRET, CHAT_ROLES="player bot")
+    assert jwt.decode(done.stdout.strip(), options={"verify_signature": False})["role"] == "player"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (("--user", "ann"), {"JWT_SECRET": ""}, "JWT_SECRET is not set"),
+        (("--user", "ann"), {"PORT": "x"}, "PORT takes"),
+        (("--user", ""), {}, "--user takes 1 to 64 printable characters"),
+        (("--user", "x" * 65), {}, "--user takes 1 to 64 printable characters"),
+        (("--user", "a", "--name", "a\u202eb"), {}, "--name holds U+202E"),
+        (("--user", "a", "--name", ""), {}, "--name is empty"),
+        (("--user", "a", "--name", "SYSTEM"), {}, "the name 'SYSTEM' is reserved"),
+        (("--user", "a", "--role", "root"), {}, "--role takes one of CHAT_ROLES: player, participant, user, "),
+        (("--user", "a", "--days", "0"), {}, "--days takes a number above 0"),
+        (("--user", "a", "--days", "-1"), {}, "--days takes a number above 0"),
+        (("--user", "a", "--days", "nan"), {}, "--days takes a number above 0"),
+        (("--user", "a", "--days", "inf"), {}, "--days takes a number above 0"),
+        (("--user", "a", "--days", "soon"), {}, "--days takes a number above 0"),
+    ],
+)
+def test_what_is_wrong_with_a_token_is_one_line_and_status_2(
+    tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], said: str
+) -> None:
+    done = run(tmp_path, "token", *arguments, **{"JWT_SECRET": SECRET, "PYTHONUTF8": "1", **environment})
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"main.py: {said}")
+    assert SECRET not in line
+
+
+@pytest.mark.parametrize("arguments", [("token",), ("token", "--user"), ("tokens",), ("token", "--user", "a", "b")])
+def test_a_wrong_word_is_status_2_with_the_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = run(tmp_path, *arguments, JWT_SECRET=SECRET)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: main.py")
+
+
+def test_help_tells_of_the_token(tmp_path: Path) -> None:
+    assert "main.py token --user ID" in run(tmp_path, "--help").stdout
+    told = run(tmp_path, "token", "--help").stdout
+    assert all(option in told for option in ("--user ID", "--name", "--role", "--days", "JWT_SECRET"))
+
+
+async def test_a_printed_token_lets_somebody_in(tmp_path: Path, serve: Serve) -> None:
+    done = await asyncio.to_thread(run, tmp_path, "token", "--user", "ann", JWT_SECRET=SECRET)
+    server = await serve(JWT_SECRET=SECRET)
+    header = ("Authorization", f"Bearer {done.stdout.strip()}")
+    async with await RawClient.open(server.port, "/api/chat", [header]) as ann:
+        assert await ann.message() == {"event": "join", "userid": "ann", "username": "ann"}
+
+
+# --- a server of its own ---------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_argument_is_status_2(tmp_path: Path) -> None:
@@ -197,9 +274,9 @@ async def test_a_secret_makes_the_same_guest_on_another_server(serve: Serve) -> 
 
 
 async def test_the_guest_role_is_told_in_joined(serve: Serve) -> None:
-    server = await serve(GUEST_ROLE="visitor")
+    server = await serve(GUEST_ROLE="readonly")
     async with await RawClient.native(server.port, "/chat?r=den") as client:
-        assert (await client.expect("joined"))["role"] == "visitor"
+        assert (await client.expect("joined"))["role"] == "readonly"
 
 
 async def test_no_rate_limit_at_nought(serve: Serve) -> None:

@@ -9,6 +9,7 @@ from server.dialects import BY_PATH
 from server.tokens import GUEST_SECONDS, JwtTokens
 from tests.support.chatting import FaultyRepository, Person, VirtualClock, chatting
 from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, code_of, created, id_of
 
 
 async def test_a_guest_is_the_same_again_with_its_token(chat: Chat, repository: FaultyRepository) -> None:
@@ -165,3 +166,35 @@ async def test_a_plain_client_whose_room_cannot_be_loaded_is_told_to_come_again(
     assert b"SYSTEM" in pat.connection.writes[-1]
     assert pat.connection.closed is not None
     assert pat.connection.closed.code in {1013, *range(4000, 4100)}
+
+
+@pytest.mark.parametrize("kind", ["public", "private", "ephemeral"])
+async def test_who_says_hello_in_a_room_is_in_it_as_who_they_are_now_or_not_at_all(chat: Chat, kind: str) -> None:
+    """The room let somebody else in: where people are members, the one who they are now has to join."""
+    ann, boss = account(chat, "ann"), Person(chat, "boss")
+    if kind != "ephemeral":
+        await created(chat, ann, private=kind == "private")
+    guest = Person(chat, "guest")
+    guest.send("join", room="lobby")
+    if kind == "private":
+        await ask(ann, "invite", room="lobby", user=id_of(guest))
+    await ask(guest, "join", room="lobby")
+    assert "lobby" in guest.session.rooms
+    guest.send("hello", token=boss.token)
+    await passes(0.1)
+    if kind == "ephemeral":
+        assert [user.id for user in chat.hub.rooms["lobby"].presence.sessions.values()] == [id_of(boss)]
+        return
+    assert guest.last("left") == {"type": "left", "room": "lobby", "reason": "identity"}
+    assert not guest.session.rooms
+    code = await code_of(guest, "join", room="lobby")
+    assert code == ("no_such_room" if kind == "private" else "")
+
+
+async def test_an_admin_who_is_one_no_more_is_out_of_where_they_may_not_be(chat: Chat) -> None:
+    ann, root = account(chat, "ann"), account(chat, "root", "admin")
+    await created(chat, ann, private=True)
+    await ask(root, "join", room="lobby")
+    chat.identify(root.session, Identity(User("u_root", "root"), guest=False, role="user"))
+    assert root.last("left")["reason"] == "identity"
+    assert not root.session.rooms

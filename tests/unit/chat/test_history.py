@@ -168,13 +168,13 @@ async def test_those_who_gave_up_waiting_cost_nothing(chat: Chat, repository: Fa
     repository.go("write")
     await passes()
     assert not room._waiters
-    page = await read_history(chat, "general", ReadHistory(room="general"))
+    page = await read_history(chat, "general", ReadHistory(room="general"), None)
     assert [message.content for message in page.messages] == ["stuck"]
 
 
 async def _refused(chat: Chat) -> None:
     with pytest.raises(Exception, match="unavailable"):
-        await read_history(chat, "general", ReadHistory(room="general"))
+        await read_history(chat, "general", ReadHistory(room="general"), None)
 
 
 async def test_storage_away(chat: Chat, repository: FaultyRepository) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 from chat.chat import Chat
 from chat.presence import CROWD
-from tests.support.chatting import Frame, Person
+from tests.support.chatting import FaultyRepository, Frame, Person, chatting
 from tests.support.virtual import passes
 
 
@@ -120,3 +120,50 @@ async def test_no_timer_stays_behind_an_empty_room(chat: Chat) -> None:
     assert not chat.hub.rooms
     loop = asyncio.get_running_loop()
     assert not [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+
+
+async def test_whoever_lost_the_connection_is_there_for_a_while(repository: FaultyRepository) -> None:
+    async with chatting(repository, presence_grace=5.0) as chat:
+        ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+        await passes(2)
+        ann.forget()
+        ben.disconnect()
+        await passes(3)
+        back = Person(chat, "ben", token=ben.token)
+        back.send("join", room="general")
+        await passes(10)
+        assert changes(ann) == []
+        back.disconnect()
+        await passes(4.9)
+        assert changes(ann) == []
+        assert chat.hub.rooms["general"].presence.members()[1].name == "ben"
+        await passes(0.2)
+        assert changes(ann) == [([], ["ben"], 1)]
+
+
+async def test_whoever_leaves_or_is_alone_does_not_linger(repository: FaultyRepository) -> None:
+    async with chatting(repository, presence_grace=5.0) as chat:
+        ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+        await passes(2)
+        ann.forget()
+        ben.send("leave", room="general")
+        await passes()
+        assert changes(ann) == [([], ["ben"], 1)]
+        ann.disconnect()
+        assert not chat.hub.rooms
+
+
+async def test_they_are_gone_in_the_order_in_which_they_were_lost(repository: FaultyRepository) -> None:
+    async with chatting(repository, presence_grace=5.0) as chat:
+        ann = Person(chat, "ann", "general")
+        others = [Person(chat, name, "general") for name in ("ben", "cat")]
+        await passes(2)
+        ann.forget()
+        others[0].disconnect()
+        await passes(3)
+        others[1].disconnect()
+        await passes(2.5)
+        assert changes(ann) == [([], ["ben"], 2)]
+        await passes(3)
+        assert changes(ann)[1:] == [([], ["cat"], 1)]
+        assert chat.hub.rooms["general"].presence._linger_timer is None

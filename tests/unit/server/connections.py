@@ -68,6 +68,9 @@ class Transport:
     def set_write_buffer_limits(self, high: int) -> None:
         pass
 
+    def get_extra_info(self, _: str) -> None:
+        return None
+
     def is_closing(self) -> bool:
         return self.closing
 
@@ -99,6 +102,7 @@ class World:
         self.connections: set[object] = set()
         self.chat = self
         self.draining = False
+        self.authenticate = lambda *_: None
         self.session: Session | None = None
         self.hello_deadlines = self.close_deadlines = SimpleNamespace(add=lambda *_: None)
 

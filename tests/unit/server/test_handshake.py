@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chat.ports import Identity
+from model.errors import ParleyError
+from model.room import User
 from server import handshake
-from server.handshake import shake_hands
+from server.authentication import authenticate
+from server.dialects import BY_PATH
+from server.handshake import Handshake, shake_hands
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HEADERS = {
@@ -25,8 +30,36 @@ HEADERS = {
     "Origin": st.sampled_from(["https://good.example", "https://bad.example", "null"]),
     "Sec-WebSocket-Extensions": st.just("permessage-deflate; client_max_window_bits"),
     "Cookie": st.text("ab=; \t", max_size=5),
+    "Authorization": st.sampled_from(["Bearer good", "Bearer bad", "bearer forbidden", "Basic YTpi", "Bearer", ""]),
     "X-Odd": st.sampled_from(["ä", "a\x00b", "a\rb"]),
 }
+ANN = Identity(User("u_7", "ann"), guest=False, role="user")
+BEN = Identity(User("g_7", "ben"), guest=True)
+
+
+class Tokens:
+    """Knows two people, and somebody who is not let in."""
+
+    def mint(self, identity: Identity) -> str:
+        raise AssertionError("nothing is minted here")
+
+    def verify(self, token: str) -> Identity:
+        if token == "forbidden":
+            raise ParleyError("forbidden", "not you")
+        if token not in ("good", "guest"):
+            raise ParleyError("unauthorized", "no such token")
+        return ANN if token == "good" else BEN
+
+
+def shake(head: bytes, *, origins: Any = None, draining: bool = False, guests: bool = True) -> Handshake:
+    return shake_hands(
+        head,
+        origins=origins,
+        draining=draining,
+        authenticate=lambda values, accounts: authenticate(values, Tokens(), guests=guests, accounts_only=accounts),
+    )
+
+
 ORDINARY = {"Host", "Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version"}
 
 
@@ -34,7 +67,9 @@ ORDINARY = {"Host", "Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket
 def heads(draw: st.DrawFn) -> bytes:
     """Request heads near the ordinary one: each header may be odd, missing, twice, or in another case."""
     target = draw(
-        st.sampled_from(["/chat?u=ann&r=general", "/chat", "/chat?u=a%20b#c", "/other", "//chat", "/chat/", "*"])
+        st.sampled_from(
+            ["/chat?u=ann&r=general", "/chat", "/ws", "/api/chat?room=den", "/chat?u=a%20b#c", "/other", "//chat", "*"]
+        )
     )
     method = draw(st.sampled_from(["GET"] * 5 + ["POST", "get"]))
     version = draw(st.sampled_from(["HTTP/1.1"] * 5 + ["HTTP/1.0"]))
@@ -57,7 +92,7 @@ def test_the_short_way_answers_as_the_library_does(head: bytes, origins: Any) ->
     if short is not None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(handshake, "_accept_common", lambda *_: None)
-            long = shake_hands(head, origins=origins, draining=False)
+            long = shake(head, origins=origins)
         assert short[1:] == long[1:]
         assert without_date(short.response) == without_date(long.response)
 
@@ -75,6 +110,131 @@ def test_the_ordinary_request_goes_the_short_way(protocol: str) -> None:
     accepted = handshake._accept_common(head.encode(), None)
     assert accepted is not None
     assert re.search(rb"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n", accepted.response)
-    assert accepted.query == "u=ann"
+    assert (accepted.path, accepted.query, accepted.identity) == ("/chat", "u=ann", None)
     assert accepted.dialect is not None
     assert accepted.dialect.name == ("parley.v1" if protocol else "plain")
+
+
+# --- who it is from ---------------------------------------------------------------------------------------------------
+
+
+def head_of(target: str, *headers: str) -> bytes:
+    lines = [
+        f"GET {target} HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {KEY}",
+        "Sec-WebSocket-Version: 13",
+        *headers,
+    ]
+    return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
+
+
+def refusal_of(response: bytes) -> tuple[str, dict[str, str], str]:
+    """Status line, headers by name in lower case, body."""
+    head, _, body = response.decode().partition("\r\n\r\n")
+    status, *lines = head.split("\r\n")
+    return status, {line.split(": ")[0].lower(): line.split(": ")[1] for line in lines}, body
+
+
+@pytest.mark.parametrize("path", BY_PATH)
+@pytest.mark.parametrize("spelling", ["Authorization: Bearer good", "AUTHORIZATION:bearer   good  "])
+@pytest.mark.parametrize("protocol", [[], ["Sec-WebSocket-Protocol: parley.v1"]], ids=["its own", "parley.v1"])
+def test_a_token_is_taken_at_every_path(path: str, spelling: str, protocol: list[str]) -> None:
+    shaken = shake(head_of(f"{path}?x=y", spelling, *protocol))
+    assert shaken.response.startswith(b"HTTP/1.1 101 ")
+    assert shaken.dialect is not None
+    assert shaken.dialect.name == ("parley.v1" if protocol else BY_PATH[path].name)
+    assert (shaken.path, shaken.query, shaken.identity) == (path, "x=y", ANN)
+
+
+@pytest.mark.parametrize("path", BY_PATH)
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        (["Authorization: Bearer bad"], "no such token"),
+        (["Authorization: Bearer"], "no such token"),
+        (["Authorization: Bearer good", "Authorization: Bearer good"], "there is more than one token in Authorization"),
+    ],
+    ids=["wrong", "none", "two"],
+)
+def test_a_token_that_is_not_valid_is_401_at_every_path(path: str, headers: list[str], reason: str) -> None:
+    """Not a guest in its place: whoever sends a token means to be somebody."""
+    shaken = shake(head_of(path, *headers))
+    status, told, body = refusal_of(shaken.response)
+    assert status == "HTTP/1.1 401 Unauthorized"
+    assert told["www-authenticate"] == "Bearer"
+    assert told["connection"] == "close"
+    assert told["content-length"] == str(len(body))
+    assert body == f"{reason}\n"
+    assert shaken[1:] == (None, "", "", None)
+
+
+@pytest.mark.parametrize("path", BY_PATH)
+def test_a_role_that_is_not_let_in_is_403(path: str) -> None:
+    shaken = shake(head_of(path, "Authorization: Bearer forbidden"))
+    status, told, body = refusal_of(shaken.response)
+    assert (status, body) == ("HTTP/1.1 403 Forbidden", "not you\n")
+    assert "www-authenticate" not in told
+    assert shaken.dialect is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ([], "an account's token is needed: Authorization: Bearer <token>"),
+        (["Authorization: Basic YTpi"], "an account's token is needed: Authorization: Bearer <token>"),
+        (["Authorization: good"], "an account's token is needed: Authorization: Bearer <token>"),
+        (["Authorization: Bearer guest"], "an account's token is needed, this is a guest's"),
+        (["Sec-WebSocket-Protocol: parley.v1"], "an account's token is needed: Authorization: Bearer <token>"),
+    ],
+    ids=["nothing", "another scheme", "no scheme", "a guest's", "parley.v1"],
+)
+def test_events_are_for_accounts_alone(headers: list[str], reason: str) -> None:
+    status, told, body = refusal_of(shake(head_of("/api/chat?room=den", *headers)).response)
+    assert (status, told["www-authenticate"]) == ("HTTP/1.1 401 Unauthorized", "Bearer")
+    assert body == f"{reason}\n"
+
+
+@pytest.mark.parametrize("path", ["/chat", "/ws"])
+def test_elsewhere_another_scheme_says_nothing(path: str) -> None:
+    """A browser sends the password of a protected site along, which is the business of the proxy that asked for it."""
+    shaken = shake(head_of(path, "Authorization: Basic YTpi"))
+    assert shaken.response.startswith(b"HTTP/1.1 101 ")
+    assert shaken.identity is None
+
+
+@pytest.mark.parametrize("path", ["/chat", "/ws"])
+def test_a_guests_token_is_as_good_as_guests_are(path: str) -> None:
+    assert shake(head_of(path, "Authorization: Bearer guest")).identity == BEN
+    status, _, body = refusal_of(shake(head_of(path, "Authorization: Bearer guest"), guests=False).response)
+    assert (status, body) == ("HTTP/1.1 401 Unauthorized", "guests are not let in here\n")
+    assert shake(head_of(path, "Authorization: Bearer good"), guests=False).identity == ANN
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (head_of("/other", "Authorization: Bearer bad"), b"404"),
+        (head_of("/api/chat").replace(b"GET", b"POST"), b"405"),
+        (head_of("/api/chat").replace(b"Version: 13", b"Version: 8"), b"426"),
+        (head_of("/api/chat").replace(KEY.encode(), b"short"), b"400"),
+        (head_of("/api/chat", "Origin: https://bad.example", "Authorization: Bearer bad"), b"403"),
+    ],
+    ids=["path", "method", "version", "key", "origin"],
+)
+def test_what_is_wrong_with_the_handshake_comes_first(head: bytes, status: bytes) -> None:
+    response = shake(head, origins=["https://good.example", None]).response
+    assert response.startswith(b"HTTP/1.1 " + status)
+    assert b"token" not in response
+
+
+def test_a_draining_server_looks_at_no_token() -> None:
+    assert shake(head_of("/api/chat", "Authorization: Bearer bad"), draining=True).response.startswith(b"HTTP/1.1 503 ")
+
+
+@pytest.mark.parametrize("value", ["\xff\xfe", "Bearer \xff", "Bearer \x80good", "\xa0"])
+def test_odd_bytes_in_the_header_are_no_fault_of_ours(value: str) -> None:
+    for path in BY_PATH:
+        assert shake(head_of(path, f"Authorization: {value}")).response.startswith((b"HTTP/1.1 101 ", b"HTTP/1.1 40"))

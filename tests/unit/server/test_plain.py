@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.commands import PostMessage
-from model.events import Ack, Entered, Error, Exited, Goodbye, Left, Pong, Presence, Retracted, Synced
+from model.events import Ack, Announcement, Entered, Error, Exited, Goodbye, Left, Pong, Presence, Retracted, Synced
 from model.message import Message
 from model.room import User
 from server.dialects.plain import PlainDialect
@@ -29,6 +29,7 @@ def test_every_text_is_a_message_to_the_room_of_the_address(text: str, home: str
         (Entered("den", ANN), "SYSTEM", "User ann entered the chat"),
         (Exited("den", ANN), "SYSTEM", "User ann left the chat"),
         (Retracted(room="den", seq=5, sender="ann"), "SYSTEM", "a message by ann was removed"),
+        (Left(room="den", reason="kicked", by=ANN, text="spam"), "SYSTEM", "you were sent out of den by ann: spam"),
         (Error(code="empty", message="say something", retryable=False, room="den"), "SYSTEM", "say something"),
     ],
     ids=lambda value: type(value).__name__,
@@ -56,3 +57,14 @@ def test_what_is_told_has_four_fields(event: Any, sender: str, content: str) -> 
 )
 def test_it_has_no_word_for_the_rest(event: Any) -> None:
     assert DIALECT.frame(event) is None
+
+
+def test_an_announcement_is_of_no_room() -> None:
+    frame = DIALECT.frame(Announcement(content="closing soon", sender=ANN, timestamp="2026-01-01T00:00:00.000000Z"))
+    assert frame is not None
+    assert json.loads(frame[frame.index(b"{") :]) == {
+        "sender": "SYSTEM",
+        "room": "",
+        "content": "ann announces: closing soon",
+        "timestamp": "2026-01-01T00:00:00.000000Z",
+    }

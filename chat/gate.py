@@ -1,0 +1,156 @@
+"""The gate: the only way to a room, whoever asks: a session in it, a session outside, an HTTP request.
+
+What somebody may not see answers like what is not there. The rules are `model.permissions`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from chat.ports import Identity
+from model.errors import ParleyError
+from model.permissions import LEAST, RANK, TALK, Action, Standing, may, standing_in
+from model.room import Member, Role, RoomRecord
+from model.text import check_name
+
+if TYPE_CHECKING:
+    from chat.context import Context
+    from chat.room import Room
+    from chat.session import Session
+
+# What everybody in an unrestricted room may do.
+_FREE = frozenset(action for action, least in LEAST.items() if RANK[least] <= RANK["member"])
+
+
+def default_role(chat: Context, identity: Identity) -> Role:
+    """What somebody is in a room without ever having been made anything there."""
+    return chat.options.guest_role if identity.guest else "member"
+
+
+def standing_of(chat: Context, room: Room, identity: Identity) -> Standing:
+    """What somebody who is in a room is to it."""
+    return _standing(chat, room.record, room.members.get(identity.user.id), identity, inside=True)
+
+
+def joined_room(chat: Context, session: Session, name: str, action: Action) -> Room:
+    """The room of this name that the session is in, when it may do this there.
+
+    Raises:
+        ParleyError: ``not_joined``, ``forbidden``, ``muted``; ``bad_field`` when it is no name at all.
+    """
+    room = session.rooms.get(name)
+    if room is None:  # perhaps written in another way (NFC, white space around it)
+        room = session.rooms.get(check_name(name, "room"))
+        if room is None:
+            raise ParleyError("not_joined", field="room")
+    if not (room.unrestricted and action in _FREE):
+        require(chat, room, session, action)
+    return room
+
+
+def still_joined(chat: Context, session: Session, room: Room, action: Action) -> None:
+    """As `joined_room`, after storage was asked: whoever may have been sent out meanwhile, or be less than before.
+
+    Raises:
+        ParleyError: ``not_joined``, ``forbidden``, ``muted``.
+    """
+    if session.rooms.get(room.name) is not room:
+        raise ParleyError("not_joined", field="room")
+    require(chat, room, session, action)
+
+
+def require(chat: Context, room: Room, session: Session, action: Action) -> Standing:
+    """What the session is to a room it is in, when it may do this there.
+
+    Raises:
+        ParleyError: ``forbidden``, ``muted``, ``no_such_room``.
+    """
+    assert session.identity is not None
+    standing = standing_of(chat, room, session.identity)
+    if not may(standing, action):
+        raise ParleyError("forbidden" if may(standing, Action.SEE) else "no_such_room", field="room")
+    if action in TALK and standing != "admin":
+        member = room.members.get(session.user.id)
+        if member is not None and member.muted_until > (now := chat.clock.now_us()):
+            left = (member.muted_until - now) / 1_000_000
+            raise ParleyError("muted", retry_after=left if left < 1e8 else None)
+    return standing
+
+
+def check_entry(chat: Context, record: RoomRecord, member: Member | None, identity: Identity) -> Standing:
+    """What somebody will be in a room that they are about to enter.
+
+    Raises:
+        ParleyError: ``no_such_room``; ``banned`` where everybody may know that there is one.
+    """
+    standing = _standing(chat, record, member, identity, inside=True)
+    if not may(standing, Action.SEE):
+        kept_out = member is not None and member.banned_until > chat.clock.now_us()
+        raise ParleyError("banned" if kept_out and record.kind != "private" else "no_such_room", field="room")
+    return standing
+
+
+async def find_readable(
+    chat: Context, name: str, identity: Identity | None, action: Action = Action.SEE
+) -> RoomRecord | None:
+    """The room of this name, for somebody who may do this without being in it; None for what they may not see.
+
+    Raises:
+        ParleyError: ``forbidden`` for what they may see and not do this to; ``unavailable``.
+    """
+    seen = await look_at(chat, name, identity)
+    if seen is None:
+        return None
+    if not may(seen.standing, action):
+        raise ParleyError("forbidden", field="room")
+    return seen.record
+
+
+class View(NamedTuple):
+    """A room as somebody sees it who need not be in it; ``member`` is their row, if they have one."""
+
+    record: RoomRecord
+    standing: Standing
+    member: Member | None
+
+
+async def look_at(chat: Context, name: str, identity: Identity | None) -> View | None:
+    """The room of this name for whoever asks, None when there is none that they may see.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    if (ending := chat.hub.ending.get(name)) is not None:
+        await chat.ask(ending.written())  # it was deleted, which storage does not know yet
+    room = chat.hub.rooms.get(name)
+    if room is not None and not room.stored and not room.presence.people:
+        return None  # nobody made it: somebody asks for it, as we do
+    record = room.record if room is not None else await chat.ask(chat.repository.find_room(name))
+    if record is None:
+        return None
+    member = None
+    if identity is not None:
+        member = room.members.get(identity.user.id) if room is not None else None
+        # Of an ephemeral room that is ready every row is known that says more than how far somebody has read.
+        if member is None and (room is None or (room.stored and record.kind != "ephemeral")):
+            if room is not None:
+                await chat.ask(room.written())
+            member = await chat.ask(chat.repository.find_member(record.room_id, identity.user.id))
+    inside = room is not None and identity is not None and identity.user.id in room.presence.people
+    if room is not None:
+        record = room.record  # as it is now
+        member = room.members.get(identity.user.id, member) if identity is not None else None
+    standing = _standing(chat, record, member, identity, inside=inside)
+    return View(record, standing, member) if may(standing, Action.SEE) else None
+
+
+def _standing(
+    chat: Context, record: RoomRecord, member: Member | None, identity: Identity | None, *, inside: bool
+) -> Standing:
+    return standing_in(
+        record,
+        member,
+        account_role="guest" if identity is None else identity.role,
+        inside=default_role(chat, identity) if inside and identity is not None else None,
+        now_us=chat.clock.now_us(),
+    )

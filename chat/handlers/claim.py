@@ -1,0 +1,34 @@
+"""``Claim``: a command of somebody who says who they are."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from chat.ports import Identity
+from model.commands import Claim
+from model.errors import ParleyError
+from model.principals import outer_id
+
+if TYPE_CHECKING:
+    from chat.context import Context
+    from chat.session import Session
+
+
+def claim(
+    handlers: Mapping[type[Any], Callable[..., Awaitable[None] | None]],
+    chat: Context,
+    session: Session,
+    command: Claim,
+) -> Awaitable[None] | None:
+    """Take the principal that is claimed, once, then carry the command out.
+
+    Whoever proved who they are stays that, and claims their own id or nothing; a name that is claimed later does not
+    count, nor one beside a proof.
+    """
+    if session.provisional:
+        chat.identify(session, Identity(command.user, guest=True))
+        session.provisional = False
+    elif outer_id(session.user.id) != outer_id(command.user.id):
+        raise ParleyError("principal_fixed")
+    return handlers[type(command.then)](chat, session, command.then)

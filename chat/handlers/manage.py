@@ -1,0 +1,183 @@
+"""``create_room``, ``update_room``, ``delete_room`` and ``direct``: rooms that stay."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from chat import members
+from chat.gate import joined_room, require, standing_of
+from chat.handlers.rooms import check_space, enter, peer_of
+from model.commands import CreateRoom, DeleteRoom, Join, OpenDirect, UpdateRoom
+from model.errors import ParleyError
+from model.events import Left, RoomState
+from model.limits import TITLE_CHARS, TOPIC_CHARS
+from model.permissions import Action
+from model.room import Member, RoomRecord, User
+from model.text import DIRECT_PREFIX, check_room_name, check_text
+from storage.repository import InsertRoom
+from storage.repository import UpdateRoom as StoreRoom
+from utils.clock import rfc3339
+
+if TYPE_CHECKING:
+    from chat.context import Context
+    from chat.room import Room
+    from chat.session import Session
+
+
+async def create_room(chat: Context, session: Session, command: CreateRoom) -> None:
+    """Make a room and enter it as its owner. Of several who ask for one name at the same time, one gets it."""
+    name = check_room_name(command.room, "room")
+    title = check_text(command.title, "title", TITLE_CHARS)
+    topic = check_text(command.topic, "topic", TOPIC_CHARS)
+    check_space(chat, session, name)
+    hashed = await chat.passwords.hash(command.password) if command.password else None
+    room = await chat.load(name, session.address)
+    with members.visiting(chat, room):
+        if session.ended:
+            return
+        if room.stored or room.presence.people:
+            raise ParleyError("room_exists", field="room")
+        check_space(chat, session, name)
+        chat.admit(room, "")
+        kind = "private" if command.private or hashed is not None else "public"
+        record = replace(room.record, kind=kind, title=title, topic=topic, password=hashed)
+        owner = Member(session.user, role="owner", joined_at=chat.clock.now_us())
+        _make(chat, room, record, [owner], session, command.id)
+        session.reply(RoomState(id=command.id, room=name, action="create_room", info=room.info, role="owner"))
+        enter(chat, session, room, owner, Join(room=name))
+
+
+def _make(chat: Context, room: Room, record: RoomRecord, rows: list[Member], session: Session, id: str | None) -> None:
+    """The room, which storage does not know, is this one from now on. The ack comes when all of it is stored."""
+    room.record, room.stored = record, True
+    chat.store(room, InsertRoom(record), session, id, last=False)
+    for row in rows:
+        members.put(chat, room, row, session, id, last=row is rows[-1])
+
+
+def update_room(chat: Context, session: Session, command: UpdateRoom) -> Awaitable[None] | None:
+    """Change what a room is called, what it is about, and who may enter or talk."""
+    room = _room_to_update(chat, session, command)
+    if command.password:
+        return _update_later(chat, session, command)
+    _update(chat, session, room, command, None)
+    return None
+
+
+def _room_to_update(chat: Context, session: Session, command: UpdateRoom) -> Room:
+    room = joined_room(chat, session, command.room, Action.DESCRIBE)
+    if not (command.private is None and command.password is None and command.retention_days is None):
+        require(chat, room, session, Action.SECURE)
+    return room
+
+
+async def _update_later(chat: Context, session: Session, command: UpdateRoom) -> None:
+    assert command.password is not None
+    hashed = await chat.passwords.hash(command.password)
+    if not session.ended:
+        _update(chat, session, _room_to_update(chat, session, command), command, hashed)
+
+
+def _update(chat: Context, session: Session, room: Room, command: UpdateRoom, hashed: str | None) -> None:
+    changes: dict[str, Any] = {}
+    if command.title is not None:
+        changes["title"] = check_text(command.title, "title", TITLE_CHARS)
+    if command.topic is not None:
+        changes["topic"] = check_text(command.topic, "topic", TOPIC_CHARS)
+    if command.slow_mode is not None:
+        changes["slow_mode"] = command.slow_mode
+    if command.retention_days is not None:
+        changes["retention_days"] = command.retention_days
+    if command.private is not None:
+        changes["kind"] = "private" if command.private else "public"
+    if command.password is not None:
+        changes["password"] = hashed
+        if hashed is not None:
+            changes["kind"] = "private"
+    chat.admit(room, "")
+    before = room.record
+    chat.ensure_stored(room)
+    room.record = replace(before, **changes)
+    chat.store(room, StoreRoom(room.record), session, command.id)
+    if not room.record.slow_mode:
+        room.spoke.clear()
+    members.restricted_anew(chat, room)
+    if before.kind == "ephemeral" and room.record.kind != "ephemeral":
+        _keep_those_who_are_here(chat, room)
+    room.broadcast(RoomState(id=command.id, room=room.name, action="update_room", info=room.info))
+
+
+def _keep_those_who_are_here(chat: Context, room: Room) -> None:
+    """The room was made by joining, and belongs to somebody now: those who are in it are its members."""
+    for device in tuple(room.presence.sessions):
+        assert device.identity is not None
+        row = room.members.get(device.user.id)
+        if standing_of(chat, room, device.identity) != "admin" and (row is None or row.role is None):
+            joined = replace(row or Member(device.user), role="member", joined_at=chat.clock.now_us())
+            members.put(chat, room, joined)
+
+
+def delete_room(chat: Context, session: Session, command: DeleteRoom) -> None:
+    """Delete a room: everybody is sent out and told, its name is free, its messages are kept and served to nobody."""
+    room = joined_room(chat, session, command.room, Action.DELETE_ROOM)
+    chat.admit(room, "")
+    chat.ensure_stored(room)
+    user = session.user
+    room.record = replace(room.record, deleted_at=rfc3339(chat.clock.now_us()))
+    chat.store(room, StoreRoom(room.record), session, command.id)
+    members.restricted_anew(chat, room)  # also for who looks at it from outside
+    chat.reads.forget(room)
+    chat.losses += 1
+    room.audience.flush()
+    for device in tuple(room.presence.sessions):
+        answer = command.id if device is session else None
+        members.send_out(room, device, Left(id=answer, room=room.name, reason="deleted", by=user))
+    chat.hub.end(room)
+
+
+async def open_direct(chat: Context, session: Session, command: OpenDirect) -> None:
+    """Enter the room that two people share; made when they first need it, and told to the other at once."""
+    user = session.user
+    if command.user == user.id:
+        raise ParleyError("bad_field", "user: somebody else than oneself", field="user")
+    other = await members.find_user(chat, command.user)
+    name = direct_name(user.id, other.id)
+    check_space(chat, session, name)
+    room = await chat.load(name, session.address)
+    with members.visiting(chat, room):
+        mine = await members.fetch(chat, room, user.id)
+        theirs = await members.fetch(chat, room, other.id)
+        if session.ended:
+            return
+        made = not room.stored
+        if made:
+            check_space(chat, session, name)
+            chat.admit(room, "")
+            now = chat.clock.now_us()
+            rows = [Member(person, role="member", joined_at=now) for person in (user, other)]
+            _make(chat, room, replace(room.record, kind="direct"), rows, session, command.id)
+        else:
+            for row in (mine, theirs):
+                if row is not None and row.user.id not in room.members:
+                    members.keep(chat, room, row)
+        peer = peer_of(room, user.id)
+        told = RoomState(id=command.id, room=name, action="direct", info=room.info, role="member", peer=peer)
+        session.reply(told)
+        enter(chat, session, room, room.members.get(user.id), Join(room=name))
+        if made:
+            _tell(chat, other, RoomState(room=name, action="direct", info=room.info, role="member", peer=user))
+
+
+def _tell(chat: Context, user: User, event: RoomState) -> None:
+    for device in chat.hub.devices(user.id):
+        device.reply(event)
+
+
+def direct_name(one: str, other: str) -> str:
+    """The name of the room that two principals share. Nobody can ask for it by name: see `model.text.DIRECT_PREFIX`."""
+    pair = "\0".join(sorted((one, other)))
+    return DIRECT_PREFIX + blake2b(pair.encode(), digest_size=20).hexdigest()

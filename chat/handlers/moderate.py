@@ -1,0 +1,186 @@
+"""``invite``, ``kick``, ``ban``, ``unban``, ``mute``, ``unmute`` and ``set_role``: what somebody else is in a room.
+
+Decided in the room, told to it at once, and stored behind. Whoever does it stands above whom it is done to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from chat import members
+from chat.gate import joined_room, require
+from chat.handlers.rooms import count_owners
+from model.commands import Ban, Invite, Kick, Mute, SetRole, Unban, Unmute
+from model.errors import ParleyError
+from model.events import Left, MemberChanged, RoomState
+from model.limits import REASON_CHARS
+from model.permissions import RANK, Action, Standing, outranks, standing_in
+from model.room import FOREVER, Member
+from model.text import check_text
+
+if TYPE_CHECKING:
+    from chat.context import Context
+    from chat.room import Room
+    from chat.session import Session
+
+AboutSomebody = Invite | Kick | Ban | Unban | Mute | Unmute | SetRole
+Decision = Callable[["Room", Standing, Member], Member]
+
+
+def invite(chat: Context, session: Session, command: Invite) -> Awaitable[None] | None:
+    """Make somebody a member, and tell them at once, wherever they are."""
+
+    def decide(room: Room, standing: Standing, row: Member) -> Member:
+        if row.banned_until > chat.clock.now_us():
+            raise ParleyError("banned", "lift the ban first", field="user")
+        return row if row.role is not None else replace(row, role="member", joined_at=chat.clock.now_us())
+
+    return _about(chat, session, command, Action.INVITE, decide)
+
+
+def kick(chat: Context, session: Session, command: Kick) -> Awaitable[None] | None:
+    """Send somebody out. They may come back where everybody may, and as who everybody is."""
+    reason = check_text(command.reason, "reason", REASON_CHARS)
+
+    def decide(room: Room, standing: Standing, row: Member) -> Member:
+        if row.role is None and row.user.id not in room.presence.people:
+            raise ParleyError("no_such_user", field="user")
+        return replace(row, role=None, joined_at=0, read_seq=0)
+
+    return _about(chat, session, command, Action.KICK, decide, out="kicked", said=reason)
+
+
+def ban(chat: Context, session: Session, command: Ban) -> Awaitable[None] | None:
+    """Send somebody out and keep them out."""
+    reason = check_text(command.reason, "reason", REASON_CHARS)
+
+    def decide(room: Room, standing: Standing, row: Member) -> Member:
+        until = _until(chat, command.seconds)
+        return replace(row, role=None, joined_at=0, read_seq=0, banned_until=until, reason=reason)
+
+    return _about(chat, session, command, Action.BAN, decide, out="banned", said=reason)
+
+
+def unban(chat: Context, session: Session, command: Unban) -> Awaitable[None] | None:
+    """Let somebody in again."""
+
+    def decide(room: Room, standing: Standing, row: Member) -> Member:
+        return replace(row, banned_until=0, reason="" if not row.muted_until else row.reason)
+
+    return _about(chat, session, command, Action.BAN, decide)
+
+
+def mute(chat: Context, session: Session, command: Mute) -> Awaitable[None] | None:
+    """Keep somebody from talking."""
+    reason = check_text(command.reason, "reason", REASON_CHARS)
+
+    def decide(room: Room, standing: Standing, row: Member) -> Member:
+        return replace(row, muted_until=_until(chat, command.seconds), reason=reason)
+
+    return _about(chat, session, command, Action.MUTE, decide)
+
+
+def unmute(chat: Context, session: Session, command: Unmute) -> Awaitable[None] | None:
+    """Let somebody talk again."""
+
+    def decide(room: Room, standing: Standing, row: Member) -> Member:
+        return replace(row, muted_until=0, reason="" if not row.banned_until else row.reason)
+
+    return _about(chat, session, command, Action.MUTE, decide)
+
+
+def set_role(chat: Context, session: Session, command: SetRole) -> Awaitable[None] | None:
+    """Give a member another role, at most one's own."""
+
+    def decide(room: Room, standing: Standing, row: Member) -> Member:
+        if row.banned_until > chat.clock.now_us():
+            raise ParleyError("banned", "lift the ban first", field="user")
+        if RANK[command.role] > RANK[standing]:
+            raise ParleyError("forbidden", field="role")
+        if row.role is None and row.user.id not in room.presence.people:
+            raise ParleyError("no_such_user", field="user")
+        if row.role == "owner" != command.role and count_owners(room) == 1:
+            raise ParleyError("last_owner")
+        return replace(row, role=command.role, joined_at=row.joined_at or chat.clock.now_us())
+
+    return _about(chat, session, command, Action.SET_ROLE, decide)
+
+
+def _about(
+    chat: Context,
+    session: Session,
+    command: AboutSomebody,
+    action: Action,
+    decide: Decision,
+    *,
+    out: str = "",
+    said: str = "",
+) -> Awaitable[None] | None:
+    """Let ``decide`` say what becomes of somebody's row: at once, when it is known here. ``out`` sends them out."""
+
+    def carry_out(room: Room, row: Member) -> None:
+        standing = require(chat, room, session, action)
+        if action is not Action.INVITE:
+            _check_rank(chat, session, room, row, standing, out)
+        chat.admit(room, "")
+        after = decide(room, standing, row)
+        members.put(chat, room, after, session, command.id)
+        told = members.describe(room, after, with_read=False)
+        kind = str(type(command).__struct_config__.tag)
+        room.broadcast(MemberChanged(id=command.id, room=room.name, action=kind, member=told, by=session.user))
+        if out:
+            chat.reads.discard(room, row.user.id)
+            room.audience.flush()
+            members.expel(chat, room, row.user.id, Left(room=room.name, reason=out, by=session.user, text=said))
+        elif isinstance(command, Invite):
+            state = RoomState(room=room.name, action="invite", info=room.info, role=after.role)
+            for device in chat.hub.devices(after.user.id):
+                device.reply(state)
+        room.forget(after.user.id)
+
+    room = joined_room(chat, session, command.room, action)
+    row = room.members.get(command.user)
+    if row is None:
+        return _fetch_and(chat, session, command, action, carry_out)
+    carry_out(room, row)
+    return None
+
+
+async def _fetch_and(
+    chat: Context,
+    session: Session,
+    command: AboutSomebody,
+    action: Action,
+    carry_out: Callable[[Room, Member], None],
+) -> None:
+    room = joined_room(chat, session, command.room, action)
+    row = await members.fetch_person(chat, room, command.user, session.user)
+    if not session.ended:
+        room = joined_room(chat, session, room.name, action)  # whoever asked may be gone, or less than before
+        carry_out(room, room.members.get(command.user, row))
+
+
+def _check_rank(chat: Context, session: Session, room: Room, row: Member, standing: Standing, out: str) -> None:
+    if row.user.id == session.user.id:
+        if out:
+            raise ParleyError("bad_field", "user: somebody else than oneself", field="user")
+        return
+    devices = chat.hub.devices(row.user.id)
+    identity = devices[0].identity if devices else None
+    # Whether somebody is an admin is known while they are connected; a ban does not hold an admin anyway.
+    theirs = standing_in(
+        room.record,
+        row,
+        account_role="guest" if identity is None else identity.role,
+        inside="member",
+        now_us=chat.clock.now_us(),
+    )
+    if not outranks(standing, theirs):
+        raise ParleyError("forbidden", "they stand as high as you here", field="user")
+
+
+def _until(chat: Context, seconds: float | None) -> int:
+    return FOREVER if seconds is None else chat.clock.now_us() + round(seconds * 1_000_000)

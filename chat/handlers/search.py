@@ -1,0 +1,105 @@
+"""``search``: words in all rooms of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from chat.context import RETRY_AFTER
+from chat.gate import default_role
+from chat.history import TRIES, as_of_now
+from chat.listing import MINE_LIMIT
+from chat.ports import Identity
+from model.commands import Search
+from model.errors import ParleyError
+from model.events import SearchPage
+from model.message import Message
+from model.permissions import Action, may, standing_in
+from model.room import RoomRecord
+from utils.words import cut_words
+
+if TYPE_CHECKING:
+    from chat.context import Context
+    from chat.room import Room
+    from chat.session import Session
+
+
+async def search(chat: Context, session: Session, command: Search) -> None:
+    """Send a page of what was found. The session's later commands wait until it was read off the connection."""
+    assert session.identity is not None
+    session.reply(await find(chat, session.identity, command, session.rooms.values()))
+    await session.drained()
+
+
+async def find(chat: Context, identity: Identity, asked: Search, inside: Collection[Room]) -> SearchPage:
+    """Messages that hold all the words, newest first, of the rooms that somebody is in or a member of.
+
+    It is as new as everything that they were told before it: of a room that they were sent out of while storage looked
+    nothing is found. ``inside`` are the rooms that the session is in, as they are at any moment.
+
+    Raises:
+        ParleyError: ``bad_field`` for a ``q`` without a word or a cursor of somewhere else; ``unavailable``.
+    """
+    words = cut_words(asked.q)
+    if not words:
+        raise ParleyError("bad_field", "q holds no word to look for", field="q")
+    before = _read_cursor(asked.cursor)
+    for _ in range(TRIES):
+        losses = chat.losses
+        rooms = await _rooms_of(chat, identity, inside)
+        here = [room for record in rooms if (room := chat.hub.rooms.get(record.name)) is not None]
+        heads = [room.head for room in here]
+        for room in here:
+            await chat.ask(room.written())
+        found = await chat.ask(chat.repository.search(rooms, words=words, before=before, limit=asked.limit + 1))
+        told_all = all(room.tail.forgotten <= head for room, head in zip(here, heads, strict=True))
+        if chat.losses == losses and told_all:
+            return _page(chat, asked, found)
+    raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+
+
+def _page(chat: Context, asked: Search, found: list[tuple[int, Message]]) -> SearchPage:
+    page = found[: asked.limit]
+    more = len(found) > len(page)
+    cursor = f"{page[-1][1].seq}.{page[-1][0]}" if more else None
+    messages = [message for _, message in page]
+    states: dict[tuple[str, int], Message] = {}
+    for name in {message.room for message in messages}:
+        of_room = [message for message in messages if message.room == name]
+        states |= {(name, state.seq): state for state in as_of_now(chat, name, of_room)}
+    places = [(message.room, message.seq) for message in messages]
+    shown = [states[place] for place in places if place in states]  # without what was deleted meanwhile
+    return SearchPage(id=asked.id, messages=shown, has_older=more, cursor=cursor)
+
+
+async def _rooms_of(chat: Context, identity: Identity, inside: Collection[Room]) -> list[RoomRecord]:
+    await chat.rows_written()
+    rows = await chat.ask(chat.repository.rooms_of(identity.user.id, limit=MINE_LIMIT))
+    now_us = chat.clock.now_us()
+    found: dict[int, RoomRecord] = {}
+    for record, stored in rows:
+        room = chat.hub.rooms.get(record.name)
+        member = stored if room is None else room.members.get(identity.user.id, stored)
+        if member.role is None and not member.read_seq:
+            continue  # kept out or silenced, once
+        standing = standing_in(
+            record if room is None else room.record,
+            member,
+            account_role=identity.role,
+            inside=default_role(chat, identity) if member.read_seq else None,
+            now_us=now_us,
+        )
+        if may(standing, Action.SEE):
+            found[record.room_id] = record
+    for room in inside:
+        found[room.record.room_id] = room.record
+    return list(found.values())
+
+
+def _read_cursor(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    seq, dot, room_id = text.partition(".")
+    if not (dot and seq.isascii() and seq.isdigit() and room_id.isascii() and room_id.isdigit() and len(text) <= 40):
+        raise ParleyError("bad_field", "cursor is not one of ours", field="cursor")
+    return min(int(seq), 2**53), min(int(room_id), 2**63 - 1)

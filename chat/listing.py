@@ -1,0 +1,227 @@
+"""Which rooms there are, and who is in one: for every dialect and for HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from chat import members
+from chat.context import RETRY_AFTER
+from chat.gate import default_role, look_at
+from chat.history import TRIES
+from chat.members import READERS
+from chat.ports import Identity
+from chat.reads import unread_in_tail
+from chat.room import info_of
+from model.commands import ListMembers, ListRooms
+from model.errors import ParleyError
+from model.events import MemberInfo, Members, RoomEntry, Rooms
+from model.limits import UNREAD_LIMIT
+from model.permissions import Action, Standing, may, standing_in
+from model.room import Member, RoomRecord, User
+from model.text import fold_name
+from storage.repository import Unread
+
+if TYPE_CHECKING:
+    from chat.context import Context
+    from chat.room import Room
+
+# Rooms of one person that a list can hold.
+MINE_LIMIT = 1000
+_NOTHING = Unread(0, 0)
+
+
+async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms, inside: Collection[Room]) -> Rooms:
+    """The rooms that everybody may find, or one's own.
+
+    ``inside`` are those that the session who asks is in, as they are at any moment.
+
+    Raises:
+        ParleyError: ``unavailable``; ``unauthorized`` for a nobody's own.
+    """
+    if asked.mine:
+        if identity is None:
+            raise ParleyError("unauthorized", "a token is needed for one's own rooms: Authorization: Bearer <token>")
+        for _ in range(TRIES):
+            losses = chat.losses
+            entries = await _mine(chat, identity, tuple(inside))
+            if chat.losses == losses:
+                break  # else they may have been sent out of a room, and were told so
+        else:
+            raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+        wanted = fold_name(asked.q or "")
+        entries = [entry for entry in entries if wanted in fold_name(f"{entry.room}\n{entry.title}")]
+        entries = [entry for entry in entries if entry.room > (asked.cursor or "")]
+    else:
+        entries = await _public(chat, asked)
+    page = entries[: asked.limit]
+    return Rooms(id=asked.id, rooms=page, cursor=page[-1].room if len(entries) > len(page) else None)
+
+
+async def _public(chat: Context, asked: ListRooms) -> list[RoomEntry]:
+    await chat.rows_written()
+    after, contains, limit = asked.cursor or "", fold_name(asked.q or ""), asked.limit + 1
+    found = {
+        record.name: record
+        for record in await chat.ask(chat.repository.listed_rooms(after=after, contains=contains, limit=limit))
+    }
+    last = max(found, default="") if len(found) == limit else None
+    for room in chat.hub.rooms.values():  # those that are not stored yet, because nothing was said there
+        record = room.record
+        if (
+            record.kind == "ephemeral"
+            and room.presence.sessions
+            and record.name not in found
+            and record.name > after
+            and contains in fold_name(f"{record.name}\n{record.title}")
+            and (last is None or record.name < last)
+        ):
+            found[record.name] = record
+    records = [found[name] for name in sorted(found)][:limit]
+    counts = await _count_members(chat, records)
+    return [_entry(chat, record, counts) for record in records]
+
+
+async def _mine(chat: Context, identity: Identity, inside: tuple[Room, ...]) -> list[RoomEntry]:
+    user = identity.user
+    await chat.rows_written()
+    rows = {
+        record.name: (record, member)
+        for record, member in await chat.ask(chat.repository.rooms_of(user.id, limit=MINE_LIMIT))
+    }
+    for room in inside:
+        rows.setdefault(room.name, (room.record, Member(user)))
+    mine: list[tuple[RoomRecord, Member]] = []
+    for name, (record, stored) in rows.items():
+        room_here = chat.hub.rooms.get(name)
+        member = stored
+        if room_here is not None:
+            record, member = room_here.record, room_here.members.get(user.id, stored)
+        if (member.role is not None or member.read_seq or room_here in inside) and record.deleted_at is None:
+            mine.append((record, member))
+    mine.sort(key=lambda row: row[0].name)
+    unread = await _unread(chat, user, mine)
+    counts = await _count_members(chat, [record for record, _ in mine])
+    directs = [record.room_id for record, _ in mine if record.kind == "direct"]
+    peers = await chat.ask(chat.repository.peers(user.id, directs)) if directs else {}
+    entries = []
+    for record, member in mine:
+        standing = standing_in(
+            record,
+            member,
+            account_role=identity.role,
+            inside=default_role(chat, identity),
+            now_us=chat.clock.now_us(),
+        )
+        if may(standing, Action.SEE):
+            missed = unread.get(record.room_id, _NOTHING)
+            base = _entry(chat, record, counts)
+            entries.append(_own(base, standing, member, missed, peers.get(record.room_id)))
+    return entries
+
+
+async def describe_room(chat: Context, name: str, identity: Identity | None) -> RoomEntry | None:
+    """The room of this name, as its line in a list; None when there is none that ``identity`` may see.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    seen = await look_at(chat, name, identity)
+    if seen is None:
+        return None
+    room = chat.hub.rooms.get(name)
+    if room is not None:
+        await chat.ask(room.written())
+    record, standing, member = seen
+    entry = _entry(chat, record, await _count_members(chat, [record]))
+    if identity is None:
+        return entry
+    member = member or Member(identity.user)
+    unread = await _unread(chat, identity.user, [(record, member)])
+    peers = await chat.ask(chat.repository.peers(identity.user.id, [record.room_id])) if record.kind == "direct" else {}
+    return _own(entry, standing, member, unread.get(record.room_id, _NOTHING), peers.get(record.room_id))
+
+
+def _own(entry: RoomEntry, standing: Standing, member: Member, missed: Unread, peer: User | None) -> RoomEntry:
+    return replace(
+        entry, role=standing, read=member.read_seq, unread=missed.messages, mentions=missed.mentions, peer=peer
+    )
+
+
+def _entry(chat: Context, record: RoomRecord, counts: dict[int, int]) -> RoomEntry:
+    room = chat.hub.rooms.get(record.name)
+    online = len(room.presence.people) if room is not None else 0
+    info = info_of(record if room is None else room.record)
+    return RoomEntry(
+        kind=info.kind,
+        title=info.title,
+        topic=info.topic,
+        password=info.password,
+        slow_mode=info.slow_mode,
+        retention_days=info.retention_days,
+        room=record.name,
+        members=counts.get(record.room_id, online if record.kind == "ephemeral" else 0),
+        online=online,
+    )
+
+
+async def _count_members(chat: Context, records: list[RoomRecord]) -> dict[int, int]:
+    ids = [record.room_id for record in records if record.kind != "ephemeral"]
+    return await chat.ask(chat.repository.count_members(ids)) if ids else {}
+
+
+async def _unread(chat: Context, user: User, mine: list[tuple[RoomRecord, Member]]) -> dict[int, Unread]:
+    """What is unread where somebody has a cursor or is a member: from the tails that reach back far enough."""
+    found: dict[int, Unread] = {}
+    cursors: list[tuple[int, int]] = []
+    for record, member in mine:
+        if member.role is None and not member.read_seq:
+            continue
+        room = chat.hub.rooms.get(record.name)
+        if room is not None and member.read_seq >= room.tail.floor:
+            found[record.room_id] = unread_in_tail(room, user, member.read_seq)
+        else:
+            if room is not None:
+                await chat.ask(room.written())
+            cursors.append((record.room_id, member.read_seq))
+    if cursors:
+        found |= await chat.ask(chat.repository.unread(user, cursors, limit=UNREAD_LIMIT))
+    return found
+
+
+async def list_members(chat: Context, record: RoomRecord, asked: ListMembers) -> Members:
+    """The people of a room whom somebody may see: those who are in it, then the other members, page after page.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    room = chat.hub.rooms.get(record.name)
+    ephemeral = record.kind == "ephemeral"
+    rows: list[Member] = []
+    counted: dict[int, int] = {}
+    while True:
+        seen = 0 if room is None else room.membership
+        if room is not None:
+            await chat.ask(room.written())
+        if not ephemeral:
+            rows = await chat.ask(chat.repository.members(record.room_id, after=asked.cursor or "", limit=asked.limit))
+            counted = await chat.ask(chat.repository.count_members([record.room_id]))
+        if room is None or room.membership == seen:
+            break  # else somebody is something else than storage had it, and everybody was told
+    here = [] if room is None else [user for user, _ in room.presence.people.values()]
+    count = len(here) if ephemeral else counted.get(record.room_id, 0)
+    with_read = count <= READERS
+    page: list[MemberInfo] = []
+    if room is not None and asked.cursor is None:
+        first = [room.members.get(user.id) or Member(user) for user in here[: asked.limit]]
+        page += [members.describe(room, row, with_read=with_read) for row in first]
+    told = {member.id for member in page}
+    page += [
+        members.describe(room, row if room is None else room.members.get(row.user.id, row), with_read=with_read)
+        for row in rows
+        if row.user.id not in told
+    ]
+    more = rows[-1].user.id if len(rows) == asked.limit else None
+    return Members(id=asked.id, room=record.name, members=page, count=count, cursor=more)

@@ -1,0 +1,173 @@
+"""The rows of a room's members: remembered where they matter, stored behind, and read when somebody comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from chat.room import is_plain
+from model.errors import REFUSED, ParleyError
+from model.events import Left, MemberInfo
+from model.room import FOREVER, Member, User
+from storage.repository import RemoveMember, SetMember
+from utils.clock import rfc3339
+
+if TYPE_CHECKING:
+    from chat.context import Context
+    from chat.room import Room
+    from chat.session import Session
+
+_NO_END = "9999-12-31T23:59:59.999999Z"
+# Who has read what is told in rooms of at most so many people.
+READERS = 50
+
+
+@contextmanager
+def visiting(chat: Context, room: Room, user_id: str = "") -> Iterator[None]:
+    """The room is not forgotten meanwhile, though nobody may be in it; nor the row of ``user_id``, if it is named."""
+    room.visitors[user_id] = room.visitors.get(user_id, 0) + 1
+    try:
+        yield
+    finally:
+        room.visitors[user_id] -= 1
+        if not room.visitors[user_id]:
+            del room.visitors[user_id]
+            room.forget(user_id)
+        chat.hub.free(room)
+
+
+def keep(chat: Context, room: Room, member: Member) -> None:
+    """Remember a row that storage has."""
+    room.members[member.user.id] = member
+    if not is_plain(member):
+        _look_for_restrictions(chat, room)
+
+
+def put(
+    chat: Context,
+    room: Room,
+    member: Member,
+    author: Session | None = None,
+    id: str | None = None,
+    *,
+    last: bool = True,
+) -> None:
+    """Remember and store a row; one that says nothing is removed. ``id`` is the command's, for its ack."""
+    user_id = member.user.id
+    room.membership += 1
+    chat.losses += member.role is None
+    if is_plain(member) and member.role is None and not member.read_seq:
+        room.members.pop(user_id, None)
+        chat.store(room, RemoveMember(room.record.room_id, user_id), author, id, last=last)
+    else:
+        room.members[user_id] = member
+        chat.store(room, SetMember(room.record.room_id, member), author, id, last=last)
+    _look_for_restrictions(chat, room)
+
+
+def _look_for_restrictions(chat: Context, room: Room) -> None:
+    room.unrestricted = (
+        chat.options.guest_role != "readonly"
+        and not room.record.slow_mode
+        and room.record.deleted_at is None
+        and not any(member.role == "readonly" or member.muted_until for member in room.members.values())
+    )
+
+
+def restricted_anew(chat: Context, room: Room) -> None:
+    """Something about the room was changed that says who may talk."""
+    _look_for_restrictions(chat, room)
+
+
+def left(chat: Context, room: Room, user: User) -> None:
+    """A session of somebody has left a room. After the last one, when that was is stored, if there is a row at all."""
+    member = room.members.get(user.id)
+    if member is None or room.presence.has_sessions(user.id):
+        return
+    if chat.reads.discard(room, user.id):
+        chat.reads.tell(room, member)
+    if not chat.draining:  # what is not stored by then is only when somebody was last seen
+        seen = replace(member, user=user, seen_at=chat.clock.now_us())
+        room.members[user.id] = seen
+        chat.store(room, SetMember(room.record.room_id, seen))
+    room.forget(user.id)
+
+
+async def fetch(chat: Context, room: Room, user_id: str) -> Member | None:
+    """Somebody's row, as it is now. The caller is `visiting` the room, or in it.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    while user_id not in room.members and room.stored:
+        before = room.membership
+        await chat.ask(room.written())  # it may be on its way
+        found = await chat.ask(chat.repository.find_member(room.record.room_id, user_id))
+        if room.membership == before:
+            return found
+    return room.members.get(user_id)
+
+
+async def fetch_person(chat: Context, room: Room, user_id: str, asker: User) -> Member:
+    """As :func:`fetch`, of anybody who is known to this server, ``asker`` too; who has no row gets an empty one.
+
+    Raises:
+        ParleyError: ``no_such_user``, ``unavailable``.
+    """
+    member = await fetch(chat, room, user_id)
+    if member is not None:
+        return member
+    return Member(asker if user_id == asker.id else await find_user(chat, user_id))
+
+
+async def find_user(chat: Context, user_id: str) -> User:
+    """Somebody who is connected, or is a member of any room.
+
+    Raises:
+        ParleyError: ``no_such_user``, ``unavailable``.
+    """
+    devices = chat.hub.devices(user_id)
+    user = devices[0].user if devices else await chat.ask(chat.repository.find_user(user_id))
+    if user is None:
+        raise ParleyError("no_such_user", field="user")
+    return user
+
+
+def expel(chat: Context, room: Room, user_id: str, event: Left) -> None:
+    """Take every session of somebody out of a room, and tell them why."""
+    for session in chat.hub.devices(user_id):
+        if session.rooms.get(room.name) is room:
+            send_out(room, session, event)
+    room.presence.expel(user_id)
+
+
+def send_out(room: Room, session: Session, event: Left) -> None:
+    """Take a session out of a room, and tell it why. One that came for this room alone has nothing left to do."""
+    room.exit(session)
+    session.reply(event)
+    if session.dialect.bound_to_address:
+        session.close(REFUSED)
+
+
+def describe(room: Room | None, member: Member, *, with_read: bool) -> MemberInfo:
+    """A row as it is told."""
+    return MemberInfo(
+        id=member.user.id,
+        name=member.user.name,
+        role=member.role,
+        online=room is not None and member.user.id in room.presence.people,
+        seen_at=rfc3339(member.seen_at) if member.seen_at else None,
+        read=member.read_seq if with_read else 0,
+        muted_until=_time(member.muted_until),
+        banned_until=_time(member.banned_until),
+        reason=member.reason,
+    )
+
+
+def _time(us: int) -> str | None:
+    if not us:
+        return None
+    return _NO_END if us >= FOREVER else rfc3339(us)

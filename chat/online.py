@@ -1,0 +1,79 @@
+"""Who is connected, and where: as far as whoever asks may know."""
+
+from __future__ import annotations
+
+from heapq import nsmallest
+from typing import TYPE_CHECKING, NamedTuple
+
+from chat.gate import default_role, look_at
+from chat.listing import MINE_LIMIT
+from chat.ports import Identity
+from model.permissions import Action, may, standing_in
+from model.room import User
+
+if TYPE_CHECKING:
+    from chat.context import Context
+    from chat.room import Room
+
+
+class Online(NamedTuple):
+    """Somebody who is connected.
+
+    Attributes:
+        rooms: where they are, of the rooms that whoever asks may see, by name.
+        devices: how many connections they have.
+        since: when the oldest of those began, in Unix microseconds.
+    """
+
+    user: User
+    rooms: list[str]
+    devices: int
+    since: int
+
+
+async def list_online(
+    chat: Context, identity: Identity, name: str | None, *, after: str, limit: int
+) -> list[Online] | None:
+    """At most ``limit`` people by id, above ``after``: those in a room, or with None all of them.
+
+    None when there is no such room, or ``identity`` may not see it.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    if name is not None and await look_at(chat, name, identity) is None:
+        return None
+    rows = {
+        record.room_id: member
+        for record, member in await chat.ask(chat.repository.rooms_of(identity.user.id, limit=MINE_LIMIT))
+    }
+    seen: dict[Room, bool] = {}
+
+    def may_see(room: Room) -> bool:
+        if room not in seen:
+            user_id = identity.user.id
+            standing = standing_in(
+                room.record,
+                room.members.get(user_id, rows.get(room.record.room_id)),
+                account_role=identity.role,
+                inside=default_role(chat, identity) if user_id in room.presence.people else None,
+                now_us=chat.clock.now_us(),
+            )
+            seen[room] = may(standing, Action.SEE)
+        return seen[room]
+
+    ids = (user_id for user_id in _here(chat, name) if user_id > after)
+    found: list[Online] = []
+    for user_id in nsmallest(limit, ids):
+        devices = chat.hub.devices(user_id)
+        rooms = {room.name for device in devices for room in device.rooms.values() if may_see(room)}
+        oldest = min(devices, key=lambda device: device.since)
+        found.append(Online(oldest.user, sorted(rooms), len(devices), oldest.since))
+    return found
+
+
+def _here(chat: Context, name: str | None) -> list[str]:
+    if name is None:
+        return list(chat.hub.people)
+    room = chat.hub.rooms.get(name)
+    return [] if room is None else list({user.id: None for user in room.presence.sessions.values()})

@@ -1,0 +1,52 @@
+"""Retention: messages that are older than their room keeps them are removed, a bounded number at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from storage.repository import BatchRefused, ExpireMessages, Removed, StorageUnavailable, Writer
+
+if TYPE_CHECKING:
+    from chat.context import Context
+
+log = logging.getLogger(__name__)
+
+# Messages of one transaction, and the pauses between two of them and between two rounds: a million in a quarter of an
+# hour, while everybody else hardly notices.
+BATCH = 1000
+BEFORE_THE_FIRST = 60.0
+BETWEEN_BATCHES = 1.0
+BETWEEN_ROUNDS = 600.0
+DAY_US = 86_400_000_000
+
+
+async def expire_messages(chat: Context, writer: Writer) -> None:
+    """Remove what is too old, for ever; rounds that storage does not take are the next round's."""
+    await asyncio.sleep(BEFORE_THE_FIRST)  # storage is still connecting
+    while True:
+        try:
+            removed = await expire_once(chat, writer)
+        except (StorageUnavailable, BatchRefused) as error:
+            log.warning("old messages stay for now: %s", error)
+            removed = 0
+        await asyncio.sleep(BETWEEN_BATCHES if removed == BATCH else BETWEEN_ROUNDS)
+
+
+async def expire_once(chat: Context, writer: Writer) -> int:
+    """Remove one batch. Returns how many messages that were.
+
+    Raises:
+        StorageUnavailable: nothing was removed.
+    """
+    now, days = chat.clock.now_us(), chat.options.retention_days
+    for room in chat.hub.rooms.values():
+        keep = room.record.retention_days or days
+        if keep:
+            room.tail.forget(now - keep * DAY_US, room.unsettled)
+    (outcome,) = await writer.write([ExpireMessages(now, days, BATCH)])
+    removed = outcome.count if isinstance(outcome, Removed) else 0
+    if removed:
+        log.info("%d messages were removed: their rooms do not keep them that long", removed)
+    return removed

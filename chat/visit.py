@@ -1,0 +1,194 @@
+"""Asking without a connection of one's own: one command, one answer. What HTTP does to rooms goes this way.
+
+A visit is a session that nobody sees: it passes the same handlers and the same gate, and is over with its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from chat import members
+from chat.context import COMMANDS_BURST, COMMANDS_PER_SECOND, RETRY_AFTER, rate_limited
+from chat.gate import check_entry
+from chat.ports import Identity
+from chat.ratelimit import Allowance, Allowances
+from chat.session import Session
+from model.commands import Announce, AnyCommand, CreateRoom
+from model.errors import CloseCode, ParleyError
+from model.events import Ack, Answer, AnyEvent, Error, Event
+from model.text import check_name
+from utils.ids import new_token
+
+if TYPE_CHECKING:
+    from chat.chat import Chat
+
+E = TypeVar("E", bound=Event)
+
+# A visitor waits at most so long; what was asked for may still be carried out then.
+ANSWER_SECONDS = 10.0
+
+
+class _Ear:
+    """The connection and the dialect of a visit at once: keeps every event, sends nothing."""
+
+    name = "visit"
+    default_name: str | None = None
+    default_room: str | None = None
+    bound_to_address = False
+
+    def __init__(self) -> None:
+        self.events: list[AnyEvent] = []
+        self.heard = asyncio.Event()
+
+    def command(self, text: str, home: str) -> AnyCommand:
+        raise NotImplementedError("a visit brings its command as a record")
+
+    def frame(self, event: AnyEvent) -> bytes | None:
+        self.events.append(event)
+        self.heard.set()
+        return None
+
+    @property
+    def write(self) -> Callable[[bytes], object]:
+        return _nowhere
+
+    def buffered(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None:
+        """There is nothing more to read."""
+
+    def resume_reading(self) -> None:
+        """There is nothing more to read."""
+
+    def close(self, close: CloseCode) -> None:
+        """There is nothing to close."""
+
+    def refusal(self) -> ParleyError | None:
+        """What the command was refused with, if it was."""
+        for event in self.events:
+            if isinstance(event, Error):
+                return ParleyError(
+                    event.code, event.message, field=event.field, retry_after=event.retry_after, id=event.id
+                )
+        return None
+
+    async def hear(self, kind: type[E], id: str) -> E:
+        """Wait for the event of this kind that answers the command with this id.
+
+        Raises:
+            ParleyError: what it was refused with.
+        """
+        while True:
+            if (refusal := self.refusal()) is not None:
+                raise refusal
+            for event in self.events:
+                if isinstance(event, kind) and _answers(event, id):
+                    return event
+            self.heard.clear()
+            await self.heard.wait()
+
+
+def _nowhere(data: bytes) -> None:
+    pass
+
+
+def _answers(event: Event, id: str) -> bool:
+    if isinstance(event, Ack):
+        return any(item.id == id for item in event.ids)
+    return isinstance(event, Answer) and event.id == id
+
+
+class Visits:
+    """The visits to one chat."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        limits = chat.limits
+        rate = limits.messages_per_second
+        self._allowances = Allowances(
+            COMMANDS_PER_SECOND, COMMANDS_BURST, keep=limits.messages_burst / rate if rate else 0.0
+        )
+
+    def count(self, identity: Identity) -> None:
+        """Count something that is asked for without a command, at the rate of commands.
+
+        Raises:
+            ParleyError: ``rate_limited``.
+        """
+        now = self._chat.clock.monotonic()
+        if wait := self._allowances.of(identity.user.id, now).commands.take(now):
+            raise rate_limited(wait)
+
+    async def carry_out(self, identity: Identity, command: AnyCommand, until: type[E], *, address: str = "") -> E:
+        """Carry a command out for somebody who needs no session, and return the event that answers it.
+
+        What was decided is stored by then. The command has an ``id``. One about a room is carried out as if they were
+        in it, and they must be let in: they become no member by that, and nobody sees them come.
+
+        Args:
+            identity: who asks.
+            command: any but ``hello``, ``join``, ``typing`` and ``read``, which are for who stays.
+            until: the type of the answer: `Ack`, or one that has the command's ``id``.
+            address: the peer's, "" when that is not known.
+
+        Raises:
+            ParleyError: the command's refusal, or that of the room; ``unavailable`` when storage is away, or there was
+                no answer in time: then it may still be carried out.
+        """
+        assert command.id is not None
+        if not isinstance(command, Announce):  # which is not stored
+            self._chat.require_storage()
+        session, allowance = self._open(identity, address)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                name = getattr(command, "room", None)
+                if name is None or isinstance(command, CreateRoom):
+                    return await self._ask(session, command, command.id, until)
+                return await self._ask_in(check_name(name, "room"), session, command, command.id, until)
+        except TimeoutError as error:
+            raise ParleyError("unavailable", retry_after=RETRY_AFTER) from error
+        finally:
+            allowance.messages = session.bucket
+            session.rooms.clear()
+            session.end()
+
+    async def _ask_in(self, name: str, session: Session, command: AnyCommand, id: str, until: type[E]) -> E:
+        chat, user = self._chat, session.user
+        assert session.identity is not None
+        room = await chat.load(name, session.address)
+        if room.worker.trouble is not None:  # nothing is shown that would not be answered
+            raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+        with members.visiting(chat, room, user.id):
+            row = await members.fetch(chat, room, user.id) if room.record.kind != "ephemeral" else None
+            if not room.stored and not room.presence.people:
+                raise ParleyError("no_such_room", field="room")
+            row = room.members.get(user.id, row)
+            check_entry(chat, room.record, row, session.identity)
+            if row is not None and user.id not in room.members:
+                members.keep(chat, room, row)
+            room.enter(session)
+            return await self._ask(session, command, id, until)
+
+    async def _ask(self, session: Session, command: AnyCommand, id: str, until: type[E]) -> E:
+        ear = session.dialect
+        assert isinstance(ear, _Ear)
+        self._chat.run(session, command)
+        answer = await ear.hear(until, id)
+        if not isinstance(answer, Ack):  # it came when the command was carried out; what it wrote may be on its way
+            room = self._chat.hub.rooms.get(getattr(answer, "room", ""))
+            if room is not None:
+                await room.written()
+            if (refusal := ear.refusal()) is not None:
+                raise refusal
+        return answer
+
+    def _open(self, identity: Identity, address: str) -> tuple[Session, Allowance]:
+        ear = _Ear()
+        session = Session(self._chat.hub, ear, ear, new_token("s_", 9), "", address, unseen=True)
+        session.identity, session.user = identity, identity.user  # unlike `identify`: they are not here
+        allowance = self._allowances.of(identity.user.id, self._chat.clock.monotonic())
+        session.bucket, session.commands = allowance.messages, allowance.commands
+        return session, allowance

@@ -1,0 +1,116 @@
+"""Who may do what in a room: one table, and the pure functions that read it. `chat.gate` asks them, nobody else."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+
+from model.room import Member, Role, RoomRecord
+
+Standing = Literal["stranger", "outsider", "readonly", "member", "moderator", "owner", "admin"]
+"""What somebody is to a room. A stranger must not learn that it is there; an outsider may read a public room without
+being in it; an admin is one everywhere but in direct rooms of others."""
+
+RANK: dict[Standing, int] = {
+    "stranger": 0,
+    "outsider": 1,
+    "readonly": 2,
+    "member": 3,
+    "moderator": 4,
+    "owner": 5,
+    "admin": 6,
+}
+
+
+class Action(Enum):
+    """What can be done to a room."""
+
+    SEE = "read its messages, see its members, enter it"
+    MARK_READ = "keep a read cursor there"
+    POST = "say something"
+    EDIT = "edit a message of one's own"
+    DELETE_OWN = "delete a message of one's own"
+    REACT = "react to a message"
+    TYPE = "show that one is writing"
+    DELETE_ANY = "delete anybody's message"
+    SEE_DELETED = "read what was deleted"
+    PIN = "pin messages"
+    INVITE = "make somebody a member"
+    KICK = "send somebody out"
+    BAN = "keep somebody out, or let them in again"
+    MUTE = "keep somebody from talking, or let them talk again"
+    DESCRIBE = "change its title, its topic and its slow mode"
+    DELETE_ROOM = "delete it"
+    EXPORT = "take all of its messages away"
+    SET_ROLE = "give roles"
+    SECURE = "make it private or public, set its password and how long it keeps messages"
+
+
+LEAST: dict[Action, Standing] = {
+    Action.SEE: "outsider",
+    Action.MARK_READ: "readonly",
+    Action.POST: "member",
+    Action.EDIT: "member",
+    Action.DELETE_OWN: "member",
+    Action.REACT: "member",
+    Action.TYPE: "member",
+    Action.DELETE_ANY: "moderator",
+    Action.SEE_DELETED: "moderator",
+    Action.PIN: "moderator",
+    Action.INVITE: "moderator",
+    Action.KICK: "moderator",
+    Action.BAN: "moderator",
+    Action.MUTE: "moderator",
+    Action.DESCRIBE: "moderator",
+    Action.DELETE_ROOM: "moderator",
+    Action.EXPORT: "moderator",
+    Action.SET_ROLE: "owner",
+    Action.SECURE: "owner",
+}
+"""The table: the lowest standing that may do each thing. Whoever is above it may too."""
+
+# What is heard by others: a mute forbids it.
+TALK = frozenset({Action.POST, Action.EDIT, Action.REACT, Action.TYPE})
+
+
+def may(standing: Standing, action: Action) -> bool:
+    """Whether somebody of this standing may do this."""
+    return RANK[standing] >= RANK[LEAST[action]]
+
+
+def outranks(actor: Standing, target: Standing) -> bool:
+    """Whether one may moderate the other: whoever is above them, and owners each other."""
+    return RANK[actor] > RANK[target] or actor == target == "owner"
+
+
+def standing_in(
+    room: RoomRecord, member: Member | None, *, account_role: str, inside: Role | None, now_us: int
+) -> Standing:
+    """What somebody is to a room.
+
+    Args:
+        room: the room.
+        member: their row, None when there is none.
+        account_role: of their account: ``admin`` is one in every room; an ``organizer`` is at least a moderator in
+            every room that they may see. Neither reaches into a direct room of others.
+        inside: what being in the room makes of somebody who is no member; None when they are not in it.
+        now_us: Unix microseconds, for bans that end.
+    """
+    if room.deleted_at is not None:
+        return "stranger"
+    if room.kind == "direct":
+        return "stranger" if member is None else "member"
+    if account_role == "admin":
+        return "admin"
+    if member is not None and member.banned_until > now_us:
+        return "stranger"
+    standing: Standing
+    if member is not None and member.role is not None:
+        standing = member.role
+    elif room.kind == "private":
+        return "stranger"
+    else:
+        standing = inside or "outsider"
+    if account_role == "organizer" and RANK[standing] < RANK["moderator"]:
+        return "moderator"
+    return standing

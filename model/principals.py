@@ -1,0 +1,29 @@
+"""Ids of principals: guests' are minted by the server, the others come from outside and get a prefix of their own.
+
+So no account, and nobody who merely claims an id, can ever be taken for somebody of another kind.
+"""
+
+from __future__ import annotations
+
+from model.errors import ParleyError
+from model.limits import ID_CHARS
+
+GUEST = "g_"
+ACCOUNT = "u_"
+CLAIMED = "w_"
+
+
+def principal_id(prefix: str, outer_id: str, field: str) -> str:
+    """The principal behind an id of the application (`ACCOUNT`), or one that a client only claims (`CLAIMED`).
+
+    Raises:
+        ParleyError: ``bad_field`` naming ``field``: not 1 to 64 printable characters.
+    """
+    if not (0 < len(outer_id) <= ID_CHARS and outer_id.isprintable()):
+        raise ParleyError("bad_field", f"{field} takes 1 to {ID_CHARS} printable characters", field=field)
+    return prefix + outer_id
+
+
+def outer_id(principal: str) -> str:
+    """The id as the application or client knows it; a guest's is the principal's own."""
+    return principal[len(ACCOUNT) :] if principal.startswith((ACCOUNT, CLAIMED)) else principal

@@ -1,0 +1,63 @@
+"""What is asked and told over HTTP, as records: the endpoints' parameters, and what JSON is no record of model/."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from model.commands import Page, Seq
+from model.limits import HISTORY_DEFAULT
+
+
+class HistoryQuery(Struct, frozen=True):
+    """The question of ``/history``.
+
+    Attributes:
+        r: the room, 1 to 64 characters; empty for the default.
+        limit: messages in the page, at most.
+        before: a `seq`: the page right before it.
+        after: a `seq`: the page right after it; with `before`, what is between them.
+        sender: only messages of this display name.
+        q: only messages that hold all these words.
+    """
+
+    r: str = "general"
+    limit: Page = HISTORY_DEFAULT
+    before: Seq | None = None
+    after: Seq | None = None
+    sender: str | None = None
+    q: str | None = None
+
+
+class StaticFile(Struct, frozen=True):
+    """A file.
+
+    Attributes:
+        file: its path below ``/static/``, which may have several segments.
+    """
+
+    file: Annotated[str, Meta(examples=["main.js"])]
+
+
+class Health(Struct, frozen=True):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(Struct, frozen=True):
+    """Messages are taken and stored."""
+
+    status: Literal["ready"]
+
+
+class NotReady(Struct, frozen=True):
+    """Messages are not taken, or not stored.
+
+    Attributes:
+        reason: why, for an operator.
+    """
+
+    status: Literal["not ready"]
+    reason: str

@@ -1,0 +1,94 @@
+"""What the endpoints of rooms share: who asks, carrying out a command, and how an answer looks."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from aiohttp import web
+
+from chat.chat import Chat
+from chat.ports import Identity
+from chat.room import Room
+from chat.visit import Visits
+from model.commands import AnyCommand
+from model.errors import ParleyError
+from model.events import Ack, Event
+from server.dialects.native import as_json
+from server.endpoints import IDENTITY, JSON, Answer
+from utils.ids import new_token
+
+E = TypeVar("E", bound=Event)
+
+ORIGIN = {"Access-Control-Allow-Origin?": "`*`, unless a token was used"}
+NEXT = {"Link?": 'where there is more: the rest, as `rel="next"`'}
+DONE = Answer(204, "done, and stored")
+STORES = ("overloaded", "unavailable", "shutting_down", "not_stored")
+"""The refusals of whatever is stored."""
+IN_ROOM = ("no_such_room", "banned", "too_many_rooms", *STORES)
+"""The refusals of whatever is done in a room."""
+
+
+class Asking:
+    """What an endpoint works with."""
+
+    def __init__(self, chat: Chat, visits: Visits) -> None:
+        self.chat = chat
+        self._visits = visits
+
+    async def do(self, request: web.Request, command: AnyCommand, until: type[E]) -> E:
+        """Carry a command out for whoever asks; see `chat.visit.Visits.carry_out`."""
+        return await self._visits.carry_out(request[IDENTITY], command, until, address=request.remote or "")
+
+    def inside(self, request: web.Request) -> list[Room]:
+        """The rooms where whoever asks is, on any device."""
+        identity = asker(request)
+        devices = () if identity is None else self.chat.hub.devices(identity.user.id)
+        return list({room: None for device in devices for room in device.rooms.values()})
+
+    async def done(self, request: web.Request, command: AnyCommand) -> web.Response:
+        """The same, where there is nothing to say but that it is stored."""
+        await self.do(request, command, Ack)
+        return web.Response(status=204)
+
+
+def new_id() -> str:
+    """The id of a command whose client chose none."""
+    return new_token("h_", 9)
+
+
+def asker(request: web.Request) -> Identity | None:
+    """Who asks; None for a nobody."""
+    return request.get(IDENTITY)
+
+
+def no_such_room() -> ParleyError:
+    """What is not there, and what one may not see: the same in each byte."""
+    return ParleyError("no_such_room", field="room")
+
+
+def told(value: Any, *, status: int = 200, links: tuple[str, ...] = (), **headers: str) -> web.Response:
+    """A record as an answer."""
+    if links:
+        headers["Link"] = ", ".join(links)
+        headers["Access-Control-Expose-Headers"] = "Link"
+    return web.Response(body=as_json(value), status=status, content_type=JSON, headers=headers)
+
+
+def link(request: web.Request, rel: str, **cursor: object) -> str:
+    """The address of another page of the same question."""
+    query = {name: value for name, value in request.query.items() if name not in _CURSORS}
+    return f'<{request.rel_url.raw_path}?{urlencode({**query, **cursor})}>; rel="{rel}"'
+
+
+_CURSORS = frozenset({"before", "after", "around", "cursor"})
+
+
+def next_page(request: web.Request, cursor: str | None) -> tuple[str, ...]:
+    """The link to the page behind this one, if there is one."""
+    return () if cursor is None else (link(request, "next", cursor=cursor),)
+
+
+def room_path(name: str) -> str:
+    """Where a room is."""
+    return f"/api/rooms/{quote(name, safe='')}"

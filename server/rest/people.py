@@ -1,0 +1,114 @@
+"""``/api/chat/...`` and ``/api/users``: for pages of an application with accounts, as `/api/chat` itself."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from chat.history import read_history
+from chat.online import Online, list_online
+from model.commands import ReadHistory
+from model.limits import HISTORY_DEFAULT
+from model.principals import outer_id
+from model.text import check_name
+from server.contract.events import MessageTold
+from server.endpoints import IDENTITY, Answer, Endpoint
+from server.rest.asking import NEXT, Asking, link, told
+from server.rest.people_bodies import ChatAsked, ChatUsersAsked, OnlineUser, UsersAsked
+from utils.clock import rfc3339
+
+_MESSAGES = Answer(200, "the messages, as events of `/api/chat`", list[MessageTold])
+_PEOPLE = Answer(200, "the people, by id", list[OnlineUser], headers=NEXT)
+_UNSEEN = "Of a room that is not there, or that one may not see, the array is empty."
+
+
+class People:
+    """What pages of the events dialect read."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The rows."""
+        return (
+            *(
+                Endpoint(
+                    "GET",
+                    path,
+                    f"The {HISTORY_DEFAULT} newest messages of a room, oldest first",
+                    self.messages,
+                    ChatAsked,
+                    (_MESSAGES,),
+                    ("unavailable",),
+                    text,
+                    "account",
+                )
+                for path, text in (
+                    ("/api/chat/messages", _UNSEEN),
+                    ("/api/chat/list", f"Another name of `/api/chat/messages`. {_UNSEEN}"),
+                )
+            ),
+            Endpoint(
+                "GET",
+                "/api/chat/users",
+                "Who is in a room now",
+                self.people_of,
+                ChatUsersAsked,
+                (_PEOPLE,),
+                ("unavailable",),
+                _UNSEEN,
+                "account",
+            ),
+            Endpoint(
+                "GET",
+                "/api/users",
+                "Who is connected",
+                self.people,
+                UsersAsked,
+                (_PEOPLE,),
+                ("unavailable",),
+                asker="account",
+            ),
+        )
+
+    async def messages(self, request: web.Request, asked: ChatAsked) -> web.StreamResponse:
+        """The newest page, in the words of the events dialect."""
+        name = check_name(asked.room or "general", "room")
+        page = await read_history(self._asking.chat, name, ReadHistory(room=name), request[IDENTITY])
+        return told(
+            [
+                MessageTold(
+                    id=message.seq,
+                    room=message.room,
+                    userid=outer_id(message.sender_id),
+                    username=message.sender,
+                    content=message.content,
+                    timestamp=message.timestamp,
+                )
+                for message in page.messages
+            ]
+        )
+
+    async def people_of(self, request: web.Request, asked: ChatUsersAsked) -> web.StreamResponse:
+        """Those who are in one room."""
+        return await self._people(request, check_name(asked.room or "general", "room"), asked.cursor, asked.limit)
+
+    async def people(self, request: web.Request, asked: UsersAsked) -> web.StreamResponse:
+        """All of them."""
+        return await self._people(request, None, asked.cursor, asked.limit)
+
+    async def _people(self, request: web.Request, room: str | None, after: str, limit: int) -> web.StreamResponse:
+        found = await list_online(self._asking.chat, request[IDENTITY], room, after=after, limit=limit + 1)
+        page = (found or [])[:limit]
+        links = (link(request, "next", cursor=page[-1].user.id),) if found and len(found) > limit else ()
+        return told([_online(person) for person in page], links=links)
+
+
+def _online(person: Online) -> OnlineUser:
+    return OnlineUser(
+        person.user.id,
+        outer_id(person.user.id),
+        person.user.name,
+        person.rooms,
+        person.devices,
+        rfc3339(person.since),
+    )

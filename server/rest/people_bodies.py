@@ -1,0 +1,169 @@
+"""What is asked of people over HTTP, and what is told of them that is no record of model/."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from model.commands import Duration, Listed, Reason
+from model.limits import LIST_DEFAULT
+from model.room import Role
+
+
+class MembersAsked(Struct, frozen=True):
+    """The people of a room.
+
+    Attributes:
+        room: its name.
+        limit: people in the page, at most.
+        cursor: of the page before.
+    """
+
+    room: str
+    limit: Listed = LIST_DEFAULT
+    cursor: str | None = None
+
+
+class NewRole(Struct, frozen=True):
+    """What somebody is to be.
+
+    Attributes:
+        role: of a member; without it they are made one.
+    """
+
+    role: Role | None = None
+
+
+class PutMemberAsked(Struct, frozen=True):
+    """Somebody who is to be a member.
+
+    Attributes:
+        room: the room's name.
+        user: their id, as in `sender_id`.
+    """
+
+    room: str
+    user: str
+    body: NewRole = NewRole()
+
+
+class DropMemberAsked(Struct, frozen=True):
+    """Somebody who is to be a member no more.
+
+    Attributes:
+        room: the room's name.
+        user: their id, as in `sender_id`.
+        reason: what they are told.
+    """
+
+    room: str
+    user: str
+    reason: Reason = ""
+
+
+class Sentence(Struct, frozen=True):
+    """How long, and why.
+
+    Attributes:
+        seconds: until it ends; without it, never.
+        reason: what they are told.
+    """
+
+    seconds: Duration | None = None
+    reason: Reason = ""
+
+
+class SentenceAsked(Struct, frozen=True):
+    """Somebody who is to be banned or muted.
+
+    Attributes:
+        room: the room's name.
+        user: their id, as in `sender_id`.
+    """
+
+    room: str
+    user: str
+    body: Sentence = Sentence()
+
+
+class PersonAsked(Struct, frozen=True):
+    """Somebody in a room.
+
+    Attributes:
+        room: the room's name.
+        user: their id, as in `sender_id`.
+    """
+
+    room: str
+    user: str
+
+
+class NewAnnouncement(Struct, frozen=True):
+    """What everybody is to be told.
+
+    Attributes:
+        content: the text.
+    """
+
+    content: str
+
+
+class AnnounceAsked(Struct, frozen=True):
+    """An announcement to be made."""
+
+    body: NewAnnouncement
+
+
+class ChatAsked(Struct, frozen=True):
+    """The room of a page that speaks the events dialect.
+
+    Attributes:
+        room: its name; empty for the default.
+    """
+
+    room: str = "general"
+
+
+class ChatUsersAsked(Struct, frozen=True):
+    """Who is in a room now.
+
+    Attributes:
+        room: its name; empty for the default.
+        limit: people in the page, at most.
+        cursor: the `id` of the last one of the page before.
+    """
+
+    room: str = "general"
+    limit: Listed = LIST_DEFAULT
+    cursor: str = ""
+
+
+class UsersAsked(Struct, frozen=True):
+    """Who is connected.
+
+    Attributes:
+        limit: people in the page, at most.
+        cursor: the `id` of the last one of the page before.
+    """
+
+    limit: Listed = LIST_DEFAULT
+    cursor: str = ""
+
+
+class OnlineUser(Struct, frozen=True):
+    """Somebody who is connected.
+
+    Attributes:
+        id: as in `sender_id`.
+        userid: the same as the application knows it.
+        username: for display.
+        rooms: where they are, of the rooms that you may see.
+        devices: how many connections they have.
+        since: when the oldest of these began.
+    """
+
+    id: str
+    userid: str
+    username: str
+    rooms: list[str]
+    devices: int
+    since: str

@@ -1,0 +1,124 @@
+"""Who is what in which room, in memory: rows by room and by person, bounded for each room."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
+from heapq import nsmallest
+from itertools import islice
+
+from model.room import Member, User
+
+
+class _Roster:
+    """The rows of one room, and their users' ids in order."""
+
+    __slots__ = ("ids", "rows", "with_role")
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Member] = {}
+        self.ids: list[str] = []
+        self.with_role = 0
+
+    def put(self, member: Member) -> None:
+        user_id = member.user.id
+        before = self.rows.get(user_id)
+        if before is None:
+            insort(self.ids, user_id)
+        self.with_role += (member.role is not None) - (before is not None and before.role is not None)
+        self.rows[user_id] = member
+
+    def drop(self, user_id: str) -> bool:
+        before = self.rows.pop(user_id, None)
+        if before is None:
+            return False
+        self.with_role -= before.role is not None
+        del self.ids[bisect_left(self.ids, user_id)]
+        return True
+
+
+class People:
+    """The rows of all rooms.
+
+    Args:
+        keep: rows kept for each room. Beyond it those go first that a room can spare (no role above member, neither
+            banned nor muted), and of them whoever was not there for longest, a hundredth of them at once.
+    """
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._rosters: dict[int, _Roster] = {}
+        self._rooms: dict[str, dict[int, None]] = {}  # of each person; the room stored last is at the end
+
+    def put(self, room_id: int, member: Member) -> None:
+        """Store a row in place of what was there."""
+        roster = self._rosters.setdefault(room_id, _Roster())
+        roster.put(member)
+        rooms = self._rooms.setdefault(member.user.id, {})
+        rooms.pop(room_id, None)
+        rooms[room_id] = None
+        if len(roster.rows) > self._keep:
+            excess = len(roster.rows) - self._keep + self._keep // 100
+            for spared in nsmallest(excess, roster.rows.values(), key=_worth):
+                self.drop(room_id, spared.user.id)
+
+    def drop(self, room_id: int, user_id: str) -> None:
+        """Forget a row, if there is one."""
+        roster = self._rosters.get(room_id)
+        if roster is not None and roster.drop(user_id):
+            self._leave(room_id, user_id)
+            if not roster.rows:
+                del self._rosters[room_id]
+
+    def forget_room(self, room_id: int) -> None:
+        """Forget all rows of a room."""
+        roster = self._rosters.pop(room_id, None)
+        for user_id in () if roster is None else roster.ids:
+            self._leave(room_id, user_id)
+
+    def _leave(self, room_id: int, user_id: str) -> None:
+        rooms = self._rooms[user_id]
+        del rooms[room_id]
+        if not rooms:
+            del self._rooms[user_id]
+
+    def clear(self) -> None:
+        """Forget everybody."""
+        self._rosters.clear()
+        self._rooms.clear()
+
+    def find(self, room_id: int, user_id: str) -> Member | None:
+        """A person's row in a room."""
+        roster = self._rosters.get(room_id)
+        return None if roster is None else roster.rows.get(user_id)
+
+    def rows_of(self, user_id: str) -> list[tuple[int, Member]]:
+        """A person's rows with their rooms' ids, the one stored last at the end."""
+        return [(room_id, self._rosters[room_id].rows[user_id]) for room_id in self._rooms.get(user_id, ())]
+
+    def user(self, user_id: str) -> User | None:
+        """A person under the name that was stored last."""
+        rooms = self._rooms.get(user_id)
+        return None if rooms is None else self._rosters[next(reversed(rooms))].rows[user_id].user
+
+    def rows(self, room_id: int, after: str | None = None) -> Iterator[Member]:
+        """A room's rows in the order of their users' ids: those above ``after``, or all of them."""
+        roster = self._rosters.get(room_id)
+        if roster is None:
+            return iter(())
+        first = 0 if after is None else bisect_right(roster.ids, after)
+        return (roster.rows[user_id] for user_id in islice(roster.ids, first, None))
+
+    def count(self, room_id: int) -> int:
+        """How many rows of a room have a role."""
+        roster = self._rosters.get(room_id)
+        return 0 if roster is None else roster.with_role
+
+
+def _worth(member: Member) -> tuple[int, int]:
+    """What a room would miss least comes first."""
+    if member.role in ("owner", "moderator"):
+        rank = 2
+    else:
+        rank = int(member.role == "readonly" or member.banned_until > 0 or member.muted_until > 0)
+    return rank, max(member.seen_at, member.joined_at, member.read_seq)

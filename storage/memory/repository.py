@@ -1,0 +1,374 @@
+"""The repository in memory: what serves when no database is configured, and the measure of what the others must answer.
+
+A real backend with bounds, not a stub: rooms keep their newest messages, and the most recently used rooms are kept.
+Everything happens in one step of the event loop, so a batch is atomic by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import islice
+
+from model.message import Message
+from model.room import Member, RoomRecord, User
+from model.text import fold_name
+from storage.memory.log import Log
+from storage.memory.people import People
+from storage.memory.rooms import Rooms
+from storage.repository import (
+    DAY_US,
+    STORED,
+    ChangeMessage,
+    ExpireMessages,
+    InsertMessage,
+    InsertRoom,
+    Outcome,
+    Posted,
+    Refused,
+    Removed,
+    RemoveMember,
+    SetMember,
+    StorageUnavailable,
+    Unread,
+    UpdateRoom,
+    Write,
+)
+from utils.words import cut_words
+
+# A search cuts the words of every message it looks at (about 5 us each), so it lets others run after this many: the
+# alternative, keeping the words of every message, costs more memory than the messages.
+_SEARCH_SLICE = 128
+# Rows of members kept for each room: about 5 MB at most.
+_MEMORY_MEMBERS = 10_000
+
+
+class MemoryRepository:
+    """Rooms, their messages and their members for as long as the process lives. See `storage.repository.Repository`.
+
+    Args:
+        memory_messages: messages kept for each room; the oldest go first, and their ids with them.
+        memory_rooms: rooms kept; the one that was neither written nor read for longest goes whole, see
+            `storage.memory.rooms.Rooms`. A message to a forgotten room brings the room back, empty.
+        memory_members: members kept for each room, see `storage.memory.people.People`.
+    """
+
+    def __init__(
+        self,
+        *,
+        memory_messages: int = 10_000,
+        memory_rooms: int = 10_000,
+        memory_members: int = _MEMORY_MEMBERS,
+    ) -> None:
+        if memory_messages < 1 or memory_rooms < 1 or memory_members < 1:
+            raise ValueError("memory_messages, memory_rooms and memory_members must be at least 1")
+        self.on_takeover: Callable[[], None] | None = None  # never called: nobody else can write here
+        self.on_superseded: Callable[[], None] | None = None  # nor this
+        self._keep_messages = memory_messages
+        self._rooms = Rooms(memory_rooms)
+        self._people = People(memory_members)
+        self._closed = False
+
+    async def start(self) -> None:
+        self._check_open()
+
+    async def close(self) -> None:
+        self._closed = True
+        self._rooms.clear()
+        self._people.clear()
+
+    def trouble(self) -> str | None:
+        return "the storage is closed" if self._closed else None
+
+    def another_writes(self) -> bool:
+        return False
+
+    def writer(self) -> MemoryWriter:
+        return MemoryWriter(self)
+
+    # --- rooms and people ------------------------------------------------------------------------------------------
+
+    async def find_room(self, name: str) -> RoomRecord | None:
+        self._check_open()
+        log = self._rooms.find(name)
+        return None if log is None else log.record
+
+    async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
+        self._check_open()
+        part = fold_name(contains)
+        logs = self._rooms.named_above(after)
+        found = (log.record for log in logs if any(part in text for text in log.folded) and _is_listed(log))
+        return list(islice(found, max(limit, 0)))
+
+    async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
+        self._check_open()
+        rows = [
+            (log.record, member)
+            for room_id, member in self._people.rows_of(user_id)
+            if (log := self._rooms.get(room_id)) is not None
+        ]
+        return sorted(rows, key=lambda row: row[0].name)[: max(limit, 0)]
+
+    async def standings(self, room_id: int) -> list[Member]:
+        self._check_open()
+        self._rooms.use(room_id)
+        return [
+            member
+            for member in self._people.rows(room_id)
+            if member.role not in (None, "member") or member.banned_until != 0 or member.muted_until != 0
+        ]
+
+    async def find_member(self, room_id: int, user_id: str) -> Member | None:
+        self._check_open()
+        self._rooms.use(room_id)
+        return self._people.find(room_id, user_id)
+
+    async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
+        self._check_open()
+        self._rooms.use(room_id)
+        with_role = (member for member in self._people.rows(room_id, after) if member.role is not None)
+        return list(islice(with_role, max(limit, 0)))
+
+    async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
+        self._check_open()
+        counts = {room_id: self._people.count(room_id) for room_id in room_ids}
+        return {room_id: count for room_id, count in counts.items() if count}
+
+    async def find_user(self, user_id: str) -> User | None:
+        self._check_open()
+        return self._people.user(user_id)
+
+    async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
+        self._check_open()
+        found: dict[int, User] = {}
+        for room_id in room_ids:
+            other = next((row.user for row in self._people.rows(room_id) if row.user.id != user_id), None)
+            if other is not None:
+                found[room_id] = other
+        return found
+
+    async def unread(self, user: User, cursors: Sequence[tuple[int, int]], *, limit: int) -> dict[int, Unread]:
+        self._check_open()
+        found: dict[int, Unread] = {}
+        for room_id, seq in cursors:
+            log = self._rooms.get(room_id)
+            found[room_id] = Unread(0, 0) if log is None else log.unread(user, seq, max(limit, 0))
+        return found
+
+    # --- messages --------------------------------------------------------------------------------------------------
+
+    async def head(self, room_id: int) -> int:
+        self._check_open()
+        log = self._rooms.use(room_id)
+        return 0 if log is None else log.head
+
+    async def find_posted(self, room_id: int, sender_id: str, id: str) -> Posted | None:
+        self._check_open()
+        log = self._rooms.use(room_id)
+        found = None if log is None else log.posted.get((sender_id, id))
+        return None if log is None or found is None else Posted(found, log.first_body(found))
+
+    async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
+        self._check_open()
+        log = self._rooms.use(room.room_id)
+        found = None if log is None else log.states.get(seq)
+        return None if log is None or found is None else log.told(found, room.name)
+
+    async def history(
+        self,
+        room: RoomRecord,
+        *,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        sender: str | None = None,
+        words: Sequence[str] = (),
+        pinned: bool = False,
+        include_deleted: bool = False,
+    ) -> list[Message]:
+        self._check_open()
+        log = self._rooms.use(room.room_id)
+        if log is None or limit < 1:
+            return []
+        oldest_first = after is not None
+        if since is not None:
+            after = since - 1 if after is None else max(after, since - 1)
+        if until is not None:
+            before = until if before is None else min(before, until)
+        seqs = log.between(after, before)
+        if sender is None and not words and not pinned and (include_deleted or not log.changed_seqs):
+            page = [log.states[seq] for seq in (seqs[:limit] if oldest_first else seqs[-limit:])]
+        else:
+            states = (log.states[seq] for seq in (seqs if oldest_first else reversed(seqs)))
+            matching = (
+                state
+                for state in states
+                if (include_deleted or state.deleted_at is None)
+                and (sender is None or state.sender == sender)
+                and (state.pinned_at is not None or not pinned)
+            )
+            # A search for words pauses: the states are taken before, so the page is of one moment.
+            taken = ((0, state) for state in (list(matching) if words else matching))
+            page = [state for _, state in await self._holding(words, taken, limit)]
+            if not oldest_first:
+                page.reverse()
+        return [log.told(message, room.name, whole=include_deleted) for message in page]
+
+    async def search(
+        self, rooms: Sequence[RoomRecord], *, words: Sequence[str], before: tuple[int, int] | None, limit: int
+    ) -> list[tuple[int, Message]]:
+        self._check_open()
+        names = {room.room_id: room.name for room in rooms}
+        logs = {room_id: log for room_id in names if (log := self._rooms.get(room_id)) is not None}
+        # The places are taken before, the states are looked up on the way: some may be gone by then.
+        places = merge(*[_newest_first(room_id, log.seqs, before) for room_id, log in logs.items()], reverse=True)
+        candidates = (
+            (room_id, state)
+            for seq, room_id in places
+            if (state := logs[room_id].states.get(seq)) is not None and state.deleted_at is None
+        )
+        page = await self._holding(words, candidates, limit)
+        return [(room_id, logs[room_id].told(state, names[room_id])) for room_id, state in page]
+
+    async def _holding(
+        self, words: Sequence[str], candidates: Iterable[tuple[int, Message]], limit: int
+    ) -> list[tuple[int, Message]]:
+        """The first ``limit`` of them that hold all the words."""
+        wanted = frozenset(words)
+        page: list[tuple[int, Message]] = []
+        for count, candidate in enumerate(candidates if limit > 0 else (), 1):
+            if wanted and count % _SEARCH_SLICE == 0:
+                await asyncio.sleep(0)
+                self._check_open()
+            if not wanted or wanted.issubset(cut_words(candidate[1].content)):
+                page.append(candidate)
+                if len(page) == limit:
+                    break
+        return page
+
+    async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
+        self._check_open()
+        log = self._rooms.use(room.room_id)
+        if log is None:
+            return []
+        return [log.told(state, room.name) for state in log.changed(after, until)[: max(limit, 0)]]
+
+    async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
+        self._check_open()
+        log = self._rooms.use(room_id)
+        if log is None:
+            return 0
+        found = sum(state.version <= until for state in log.changed(after, until))
+        return min(found, max(limit, 0))
+
+    # --- writes ----------------------------------------------------------------------------------------------------
+
+    def _write(self, batch: Sequence[Write]) -> list[Outcome]:
+        self._check_open()
+        outcomes = [self._write_one(write) for write in batch]
+        for room_id in {write.room_id for write in batch if isinstance(write, InsertMessage)}:
+            log = self._rooms.get(room_id)
+            if log is not None and len(log.seqs) > self._keep_messages:
+                log.forget_oldest(len(log.seqs) - self._keep_messages)
+        for room_id in self._rooms.forget_excess():
+            self._people.forget_room(room_id)
+        return outcomes
+
+    def _write_one(self, write: Write) -> Outcome:
+        match write:
+            case InsertMessage():
+                return self._insert_message(write)
+            case ChangeMessage():
+                log = self._rooms.use(write.room_id)
+                return _no_room(write.room_id) if log is None else log.change(write)
+            case InsertRoom():
+                return self._rooms.insert(write.room)
+            case UpdateRoom():
+                return self._update_room(write.room)
+            case SetMember():
+                return self._set_member(write)
+            case RemoveMember():
+                self._people.drop(write.room_id, write.user_id)
+                return STORED
+            case ExpireMessages():
+                return self._expire(write)
+
+    def _update_room(self, room: RoomRecord) -> Outcome:
+        record = self._rooms.update(room)
+        if record is None:
+            return _no_room(room.room_id)
+        if record.deleted_at is not None:
+            self._people.forget_room(room.room_id)
+        return STORED
+
+    def _set_member(self, write: SetMember) -> Outcome:
+        log = self._rooms.use(write.room_id)
+        if log is None:
+            return _no_room(write.room_id)
+        if log.record.deleted_at is None:
+            self._people.put(write.room_id, write.member)
+        return STORED
+
+    def _insert_message(self, write: InsertMessage) -> Outcome:
+        log = self._rooms.use(write.room_id)
+        if log is None:
+            # Forgotten, while whoever writes still has the room: it comes back, unless its name was given away.
+            outcome = self._rooms.insert(RoomRecord(write.room_id, write.message.room, write.message.timestamp))
+            log = self._rooms.get(write.room_id)
+            if log is None:
+                return outcome
+        return log.insert(write.message)
+
+    def _expire(self, write: ExpireMessages) -> Removed:
+        removed = 0
+        for log in self._rooms:
+            days = log.record.retention_days or write.days
+            if days > 0 and log.seqs:
+                due = bisect_left(log.seqs, write.now_us - days * DAY_US)
+                due = min(due, write.limit - removed)
+                log.forget_oldest(due)
+                removed += due
+        return Removed(removed)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageUnavailable("the storage is closed")
+
+
+class MemoryWriter:
+    """A writer into a :class:`MemoryRepository`."""
+
+    def __init__(self, repository: MemoryRepository) -> None:
+        self._repository = repository
+        self._closed = False
+
+    async def write(self, batch: Sequence[Write]) -> list[Outcome]:
+        if self._closed:
+            raise StorageUnavailable("the writer is closed")
+        return self._repository._write(batch)
+
+    async def close(self) -> None:
+        self._closed = True
+
+
+def _is_listed(log: Log) -> bool:
+    kind = log.record.kind
+    return kind == "public" or (kind == "ephemeral" and log.is_alive())
+
+
+def _newest_first(room_id: int, seqs: list[int], before: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
+    """The places of a log that are below ``before`` in the order of (seq, room_id), the largest first."""
+    if before is not None:
+        end = bisect_right(seqs, before[0]) if room_id < before[1] else bisect_left(seqs, before[0])
+        seqs = seqs[:end]
+    else:
+        seqs = seqs.copy()
+    return ((seq, room_id) for seq in reversed(seqs))
+
+
+def _no_room(room_id: int) -> Refused:
+    return Refused(f"there is no room {room_id}")

@@ -1,0 +1,220 @@
+"""Records of the port as rows of the tables, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from psycopg.types.json import Json
+
+from model.message import Message, Quote, body_hash
+from model.room import Member, Role, RoomRecord, User
+from model.text import fold_name
+from storage.postgres.sql_rooms import RECORD_COLUMNS
+from storage.repository import ChangeMessage, InsertMessage, SetMember
+from utils.words import cut_words
+
+_encode = msgspec.json.Encoder().encode
+
+
+def rows(of: list[Any]) -> dict[str, Any]:
+    """The one parameter that takes all rows of a statement."""
+    return {"rows": Json(of, dumps=_encode)}
+
+
+def as_json(of: object) -> Json:
+    """One parameter, encoded in C."""
+    return Json(of, dumps=_encode)
+
+
+# --- in: elements of ``%(rows)s``, named as the statements name them -----------------------------------------------
+
+
+class MessageRow(Struct, omit_defaults=True, gc=False):
+    """For `sql.INSERT_MESSAGES`. What most messages do not have is not sent at all."""
+
+    room_id: int
+    seq: int
+    created_at: str
+    sender_id: str
+    sender: str
+    client_id: str | None
+    content: str
+    words: str
+    reply_to: int | None = None
+    mentions: tuple[str, ...] = ()
+
+
+class ChangeRow(Struct, omit_defaults=True, gc=False):
+    """For `sql.CHANGE_MESSAGES`. Mentions count with a content, the pin with ``pins``."""
+
+    room_id: int
+    seq: int
+    version: int
+    content: str | None = None
+    words: str | None = None
+    first_body: int | None = None
+    edited_at: str | None = None
+    deleted_at: str | None = None
+    mentions: tuple[str, ...] = ()
+    reactions: dict[str, list[str]] | None = None
+    pins: bool = False
+    pinned_at: str | None = None
+    pinned_by: str | None = None
+
+
+class Key(Struct, gc=False):
+    """For the look-ups of messages, `sql.FIND_BY_SEQ` and `sql.FIND_BY_ID`."""
+
+    room_id: int
+    seq: int
+    sender_id: str
+    client_id: str | None
+
+
+class RoomRow(Struct, gc=False):
+    """For `sql_rooms.INSERT_ROOMS` and `sql_rooms.UPDATE_ROOMS`."""
+
+    room_id: int
+    name: str
+    created_at: str
+    kind: str
+    title: str
+    topic: str
+    password: str | None
+    slow_mode: int
+    retention_days: int
+    deleted_at: str | None
+    folded_name: str
+    folded_title: str
+
+
+class MemberRow(Struct, gc=False):
+    """For `sql_rooms.SET_MEMBERS`."""
+
+    place: int
+    room_id: int
+    user_id: str
+    name: str
+    role: Role | None
+    joined_at: int
+    seen_at: int
+    read_seq: int
+    banned_until: int
+    muted_until: int
+    reason: str
+
+
+def message_row(write: InsertMessage) -> MessageRow:
+    """A new message."""
+    message = write.message
+    return MessageRow(
+        write.room_id,
+        message.seq,
+        message.timestamp,
+        message.sender_id,
+        message.sender,
+        message.id,
+        message.content,
+        " ".join(cut_words(message.content)),
+        None if message.reply_to is None else message.reply_to.seq,
+        message.mentions,
+    )
+
+
+def change_row(change: ChangeMessage) -> ChangeRow:
+    """A change of a message."""
+    pin = change.pin
+    return ChangeRow(
+        change.room_id,
+        change.seq,
+        change.version,
+        change.content,
+        None if change.content is None else " ".join(cut_words(change.content)),
+        change.first_body,
+        change.edited_at,
+        change.deleted_at,
+        change.mentions,
+        change.reactions,
+        pin is not None,
+        None if pin is None else pin.at,
+        None if pin is None else pin.by,
+    )
+
+
+def room_row(room: RoomRecord) -> RoomRow:
+    """A room, with the texts that a search for rooms looks into."""
+    return RoomRow(
+        room.room_id,
+        room.name,
+        room.created_at,
+        room.kind,
+        room.title,
+        room.topic,
+        room.password,
+        room.slow_mode,
+        room.retention_days,
+        room.deleted_at,
+        fold_name(room.name),
+        fold_name(room.title),
+    )
+
+
+def member_row(place: int, write: SetMember) -> MemberRow:
+    """A member; ``place`` is that of the write among the others of its statement."""
+    member = write.member
+    return MemberRow(
+        place,
+        write.room_id,
+        member.user.id,
+        member.user.name,
+        member.role,
+        member.joined_at,
+        member.seen_at,
+        member.read_seq,
+        member.banned_until,
+        member.muted_until,
+        member.reason,
+    )
+
+
+# --- out: columns in the order in which the statements select them -------------------------------------------------
+
+
+def message_of(room: str, row: tuple[Any, ...]) -> Message:
+    """A message from the columns that every page selects."""
+    seq, version, sender, sender_id, at, client_id, edited_at, deleted_at, content = row[:9]
+    reply_to, quote, mentions, reactions, pinned_at, pinned_by = row[9:]
+    return Message(
+        room,
+        seq,
+        version,
+        sender,
+        sender_id,
+        content,
+        at,
+        client_id,
+        edited_at,
+        deleted_at,
+        None if reply_to is None else Quote(reply_to, *(quote or ())),
+        () if mentions is None else tuple(mentions),
+        reactions,
+        pinned_at,
+        pinned_by,
+    )
+
+
+def member_of(row: tuple[Any, ...]) -> Member:
+    """A member from the columns that every statement about members selects."""
+    return Member(User(row[0], row[1]), *row[2:])
+
+
+def room_and_member_of(row: tuple[Any, ...]) -> tuple[RoomRecord, Member]:
+    """A row of `sql_rooms.ROOMS_OF`."""
+    return RoomRecord(*row[:RECORD_COLUMNS]), member_of(row[RECORD_COLUMNS:])
+
+
+def first_body(content: str, kept: int | None) -> int:
+    """See ``body_hash`` in migrations/0001_messages.sql: kept only when ``content`` is no longer the first body."""
+    return body_hash(content) if kept is None else kept

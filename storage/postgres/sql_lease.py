@@ -1,0 +1,88 @@
+"""The statements of the lease and of the migrations. See `storage.postgres.sql`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pypika import Table
+from pypika.terms import Function
+
+from utils.query import Query, cast_as, param, sql_text
+
+_lease = Table("lease")
+
+# --- the lease: advisory locks, one key each, in this database alone -----------------------------------------------
+
+# Postgres shows a bigint key as two halves, classid and objid. The first half is "parl" in ASCII.
+_LOCK_CLASS = 0x7061726C
+WRITER_LOCK = _LOCK_CLASS << 32 | 1
+"""Held alone by the server whose turn it is to write."""
+FENCE_LOCK = _LOCK_CLASS << 32 | 2
+"""Held, shared, by each connection that writes: a new holder of the first waits until it could have it alone."""
+MIGRATION_LOCK = _LOCK_CLASS << 32 | 3
+"""Held while migrations are applied."""
+
+TRY_LOCK = sql_text(Query.select(Function("pg_try_advisory_lock", param("key", "bigint"))))
+TRY_LOCK_SHARED = sql_text(Query.select(Function("pg_try_advisory_lock_shared", param("key", "bigint"))))
+UNLOCK = sql_text(Query.select(Function("pg_advisory_unlock", param("key", "bigint"))))
+
+_locks = Table("pg_locks")
+_sessions = Table("pg_stat_activity")
+_database = Table("pg_database")
+
+
+def _holders(*columns: Any) -> Any:
+    here = Query.from_(_database).select(_database.oid).where(_database.datname == Function("current_database"))
+    return (
+        Query.from_(_locks)
+        .join(_sessions)
+        .on(_sessions.pid == _locks.pid)
+        .select(*columns)
+        .where((_locks.locktype == "advisory") & (_locks.database == here) & (_locks.classid == _LOCK_CLASS))
+        .where((_locks.objid == param("number", "oid")) & (_locks.objsubid == 1) & _locks.granted)
+    )
+
+
+# Who holds one of the locks, this session aside. Names are for people; a session without a network address is local.
+HOLDERS = sql_text(
+    _holders(_sessions.pid, _sessions.application_name, Function("host", _sessions.client_addr)).where(
+        _locks.pid != Function("pg_backend_pid")
+    )
+)
+# A process id may come back with another session, so the start of the session is part of its name.
+MY_SESSION = sql_text(
+    Query.from_(_sessions)
+    .select(_sessions.pid, cast_as(_sessions.backend_start, "text"))
+    .where(_sessions.pid == Function("pg_backend_pid"))
+)
+STILL_HOLDS = sql_text(
+    _holders(_sessions.pid)
+    .where(_sessions.pid == param("pid"))
+    .where(_sessions.backend_start == param("started", "timestamptz"))
+)
+
+LAST_HOLDER = sql_text(Query.from_(_lease).select(_lease.holder))
+SIGN_LEASE = sql_text(
+    Query.into(_lease)
+    .columns("id", "holder", "since")
+    .insert(1, param("holder"), Function("now"))
+    .on_conflict(_lease.id)
+    .do_update(_lease.holder)
+    .do_update(_lease.since)
+)
+
+# --- migrations ----------------------------------------------------------------------------------------------------
+
+_migrations = Table("schema_migrations")
+ENCODING = sql_text(Query.select(Function("current_setting", "server_encoding")))
+HAS_MIGRATIONS = sql_text(Query.select(Function("to_regclass", "schema_migrations").isnotnull()))
+APPLIED = sql_text(
+    Query.from_(_migrations)
+    .select(_migrations.version, _migrations.name, _migrations.checksum)
+    .orderby(_migrations.version)
+)
+RECORD_MIGRATION = sql_text(
+    Query.into(_migrations)
+    .columns("version", "name", "checksum", "applied_at")
+    .insert(param("version"), param("name"), param("checksum"), Function("now"))
+)

@@ -1,0 +1,139 @@
+"""Who is what in which room."""
+
+import pytest
+from msgspec.structs import replace
+
+from model.room import FOREVER, Member, User
+from storage import STORED, InsertRoom, Refused, RemoveMember, Repository, Writer
+from tests.contract.records import member, room, sets
+
+FULL = Member(User("u_cy", "cy 'q\" %s"), "moderator", 1, 2, 3, FOREVER, 5, "spam,\n{NULL} 日本")
+
+
+async def test_a_member_comes_back(repository: Repository, writer: Writer) -> None:
+    where = room()
+    follower = Member(User("u_bob", "bob"), read_seq=2**53 - 1)
+    assert await writer.write([InsertRoom(where), *sets(where, FULL, follower)]) == [STORED] * 3
+    assert await repository.find_member(where.room_id, "u_cy") == FULL
+    assert await repository.find_member(where.room_id, "u_bob") == follower
+    assert await repository.find_member(where.room_id, "u_dan") is None
+    assert await repository.find_member(room().room_id, "u_cy") is None
+
+
+async def test_the_later_row_stays(repository: Repository, writer: Writer) -> None:
+    """Also within a batch, and all of it: a role that is gone, a ban that is over."""
+    where = room()
+    after = Member(User("u_cy", "Cy"), read_seq=9)
+    assert await writer.write([InsertRoom(where), *sets(where, FULL, member(), after)]) == [STORED] * 4
+    assert await repository.find_member(where.room_id, "u_cy") == after
+    assert await writer.write(sets(where, FULL)) == [STORED]
+    assert await repository.find_member(where.room_id, "u_cy") == FULL
+
+
+async def test_a_removed_member(repository: Repository, writer: Writer) -> None:
+    where, other = room(), room()
+    await writer.write([InsertRoom(where), InsertRoom(other), *sets(where, FULL, member()), *sets(other, FULL)])
+    gone = RemoveMember(where.room_id, "u_cy")
+    for _ in range(2):
+        assert (
+            await writer.write([gone, RemoveMember(where.room_id, "u_eve"), RemoveMember(room().room_id, "u_cy")])
+            == [STORED] * 3
+        )
+        assert await repository.find_member(where.room_id, "u_cy") is None
+    assert await repository.find_member(where.room_id, "u_ann") == member()
+    assert await repository.find_member(other.room_id, "u_cy") == FULL
+    assert await writer.write([*sets(where, FULL), gone, *sets(where, replace(FULL, read_seq=77))]) == [STORED] * 3
+    assert await repository.find_member(where.room_id, "u_cy") == replace(FULL, read_seq=77)
+
+
+async def test_nobody_is_in_a_room_that_is_not_there(repository: Repository, writer: Writer) -> None:
+    where, unknown = room(), room()
+    outcomes = await writer.write([InsertRoom(where), *sets(unknown, member()), *sets(where, member())])
+    assert [type(outcome) for outcome in outcomes] == [type(STORED), Refused, type(STORED)]
+    assert await repository.find_member(unknown.room_id, "u_ann") is None
+    assert await repository.find_member(where.room_id, "u_ann") == member()
+
+
+async def test_the_rooms_of_a_person(repository: Repository, writer: Writer) -> None:
+    """By name, whatever their kind and whatever the row says."""
+    me = f"u_{room().room_id}"
+    rooms = [room(f"{me} {name}", kind=kind) for name, kind in (("b", "direct"), ("a", "private"), ("C", "ephemeral"))]
+    rows = [member(me, "owner"), member(me, None, read_seq=4), member(me, None, banned_until=FOREVER)]
+    await writer.write([InsertRoom(each) for each in (*rooms, room())])
+    await writer.write([each for where, row in zip(rooms, rows, strict=True) for each in sets(where, row)])
+    await writer.write(sets(rooms[0], member("u_other")))
+    expected = [(rooms[2], rows[2]), (rooms[1], rows[1]), (rooms[0], rows[0])]
+    assert await repository.rooms_of(me, limit=9) == expected
+    assert await repository.rooms_of(me, limit=2) == expected[:2]
+    assert await repository.rooms_of(me, limit=0) == []
+    assert await repository.rooms_of(f"{me}x", limit=9) == []
+
+
+PEOPLE = [
+    member("u1"),
+    member("u2", "owner"),
+    member("u3", None, read_seq=5),
+    member("u4", "readonly"),
+    member("u5", banned_until=3),
+    member("u6", None, muted_until=FOREVER),
+    member("u7", "moderator"),
+    member("u8", None, seen_at=5, joined_at=3, reason="was banned"),
+    member("U9"),
+]
+
+
+async def test_who_has_a_standing(repository: Repository, writer: Writer) -> None:
+    where = room()
+    await writer.write([InsertRoom(where), *sets(where, *reversed(PEOPLE))])
+    assert await repository.standings(where.room_id) == [PEOPLE[n] for n in (1, 3, 4, 5, 6)]
+    assert await repository.standings(room().room_id) == []
+    await writer.write(sets(where, member("u2"), member("u1", "moderator"), member("u5")))
+    assert [each.user.id for each in await repository.standings(where.room_id)] == ["u1", "u4", "u6", "u7"]
+
+
+async def test_who_is_a_member(repository: Repository, writer: Writer) -> None:
+    """Whoever has a role, by id, in pages."""
+    where, other = room(), room()
+    batch = [InsertRoom(where), InsertRoom(other), *sets(where, *PEOPLE), *sets(other, member("u4"))]
+    await writer.write(batch)
+    everybody = [PEOPLE[n] for n in (8, 0, 1, 3, 4, 6)]
+    assert await repository.members(where.room_id, after="", limit=99) == everybody
+    assert await repository.members(where.room_id, after="", limit=2) == everybody[:2]
+    assert await repository.members(where.room_id, after="u1", limit=2) == everybody[2:4]
+    assert await repository.members(where.room_id, after="u3", limit=9) == everybody[3:]
+    assert await repository.members(where.room_id, after="u7", limit=9) == []
+    assert await repository.members(where.room_id, after="", limit=0) == []
+    assert await repository.members(room().room_id, after="", limit=9) == []
+
+
+async def test_how_many_members_rooms_have(repository: Repository, writer: Writer) -> None:
+    where, other, empty, unknown = (room() for _ in range(4))
+    await writer.write([*map(InsertRoom, (where, other, empty)), *sets(where, *PEOPLE), *sets(other, member("u4"))])
+    await writer.write(sets(empty, member("u1", None)))
+    ids = [each.room_id for each in (where, other, empty, unknown)]
+    assert await repository.count_members(ids) == {where.room_id: 6, other.room_id: 1}
+    await writer.write([*sets(where, member("u1", None), member("u7", None), member("u3"), member("u2", "readonly"))])
+    await writer.write([RemoveMember(where.room_id, "u4"), RemoveMember(other.room_id, "u4")])
+    assert await repository.count_members(ids) == {where.room_id: 4}
+    assert await repository.count_members([]) == {}
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "a batch each"])
+async def test_a_person_is_found_under_the_name_that_was_stored_last(
+    repository: Repository, writer: Writer, together: bool
+) -> None:
+    """In whichever room that was."""
+    me = f"u_{room().room_id}"
+    assert await repository.find_user(me) is None
+    rooms = [room() for _ in range(20)]
+    await writer.write([InsertRoom(each) for each in rooms])
+    batch = [each for n, where in enumerate(rooms) for each in sets(where, member(me, name=f"name {n}"))]
+    for writes in [batch] if together else [[each] for each in batch]:
+        await writer.write(writes)
+    assert await repository.find_user(me) == User(me, "name 19")
+    await writer.write(sets(rooms[3], member(me, name="another")))
+    assert await repository.find_user(me) == User(me, "another")
+    await writer.write([RemoveMember(rooms[3].room_id, me)])
+    assert await repository.find_user(me) == User(me, "name 19")
+    await writer.write([RemoveMember(each.room_id, me) for each in rooms])
+    assert await repository.find_user(me) is None

@@ -1,0 +1,314 @@
+"""The events dialect, as a page of an application with accounts speaks it: JWT before the upgrade, one room."""
+
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.integration.port.conftest import Serve
+from tests.support.rawws import NATIVE, RawClient, Reply, command, fetch, text, upgrade
+from utils.clock import microseconds
+
+SECRET = "the secret of an application, 32 characters or more"
+
+
+def token(secret: str = SECRET, **changed: Any) -> str:
+    claims = {"userid": "7", "username": "ann", "role": "user", "exp": int(time.time()) + 3600, **changed}
+    return jwt.encode({name: value for name, value in claims.items() if value is not ...}, secret, algorithm="HS256")
+
+
+def bearer(**claims: Any) -> tuple[str, str]:
+    return ("Authorization", f"Bearer {token(**claims)}")
+
+
+async def enter(port: int, room: str | None = "den", **claims: Any) -> RawClient:
+    """Connect and read one's own `join`."""
+    client = await RawClient.open(port, "/api/chat" + ("" if room is None else f"?room={room}"), [bearer(**claims)])
+    first = await client.message()
+    assert first["event"] == "join"
+    return client
+
+
+def say(event: str, **fields: Any) -> bytes:
+    return text(json.dumps({"event": event, **fields}))
+
+
+@pytest.fixture
+async def port(serve: Serve) -> int:
+    return (await serve(JWT_SECRET=SECRET, PRESENCE_GRACE="0")).port
+
+
+# --- talk ------------------------------------------------------------------------------------------------------------
+
+
+async def test_people_of_a_room_hear_each_other(port: int) -> None:
+    async with await enter(port) as ann:
+        async with await enter(port, userid="8", username="ben", role="organizer") as ben:
+            assert await ann.message() == {"event": "join", "userid": "8", "username": "ben"}
+            ann.send(say("message", content="hi\nall"))
+            for client in (ann, ben):
+                message = await client.message()
+                seq, timestamp = message.pop("id"), message.pop("timestamp")
+                assert message == {
+                    "event": "message",
+                    "room": "den",
+                    "userid": "7",
+                    "username": "ann",
+                    "content": "hi\nall",
+                }
+                assert abs(microseconds(timestamp) - time.time() * 1e6) < 60e6
+                assert isinstance(seq, int)
+        assert await ann.message() == {"event": "leave", "userid": "8", "username": "ben"}
+
+
+async def test_a_message_is_edited_and_deleted_by_its_id(port: int) -> None:
+    async with await enter(port) as ann, await enter(port, userid="8", username="ben") as ben:
+        await ann.message()
+        ann.send(say("message", content="one"))
+        seq = (await ben.message())["id"]
+        await ann.message()
+        ann.send(say("edit", id=seq, content="two") + say("delete", id=str(seq)))
+        for client in (ann, ben):
+            edited, deleted = await client.message(), await client.message()
+            assert microseconds(edited.pop("edited_at")) <= microseconds(deleted.pop("deleted_at"))
+            assert edited == {"event": "edit", "id": seq, "content": "two"}
+            assert deleted == {"event": "delete", "id": seq}
+        ben.send(say("delete", id=seq))
+        assert await ben.message() == {"event": "error", "content": "there is no such message here"}
+        assert (await fetch(port, "/history?r=den")).json() == []
+
+
+async def test_only_the_author_changes_a_message(port: int) -> None:
+    async with await enter(port) as ann, await enter(port, userid="8", username="ann") as namesake:
+        await ann.message()
+        ann.send(say("message", content="mine"))
+        seq = (await namesake.message())["id"]
+        await ann.message()
+        for change in (say("edit", id=seq, content="yours"), say("delete", id=seq)):
+            namesake.send(change)
+            assert await namesake.message() == {"event": "error", "content": "only its author can do this"}
+        async with await RawClient.open(port, "/api/chat?room=den", [bearer()]) as elsewhere:  # the author's other one
+            elsewhere.send(say("edit", id=seq, content="still mine"))
+            assert (await namesake.message())["content"] == "still mine"
+
+
+async def test_two_connections_of_an_account_are_one_person(port: int) -> None:
+    async with await enter(port, userid="8", username="ben") as ben:
+        async with await enter(port) as ann:
+            assert (await ben.message())["event"] == "join"
+            async with await RawClient.open(port, "/api/chat?room=den", [bearer()]) as again:
+                again.send(say("message", content="from here"))
+                assert (await again.message())["content"] == "from here"
+                assert (await ann.message())["content"] == "from here"
+            ann.send(say("message", content="and there"))
+            await ann.message()
+        assert [(await ben.message())["event"] for _ in range(3)] == ["message", "message", "leave"]
+
+
+async def test_the_room_is_general_by_default(port: int) -> None:
+    async with await enter(port, None) as ann:
+        ann.send(say("message", content="hi"))
+        assert (await ann.message())["room"] == "general"
+
+
+async def test_all_dialects_meet(port: int) -> None:
+    async with (
+        await RawClient.native(port, "/chat?u=new&r=den") as new,
+        await RawClient.open(port, "/chat?u=old&r=den") as old,
+        await enter(port) as ann,
+    ):
+        await new.expect("joined")
+        ann.send(say("message", content="to all"))
+        seq = (await ann.message())["id"]
+        message = await new.expect("message")
+        assert (message["seq"], message["sender"], message["sender_id"]) == (seq, "ann", "u_7")
+        while (heard := await old.message())["sender"] == "SYSTEM":
+            pass
+        assert heard["content"] == "to all"
+        new.send(command(type="message", id="m", room="den", content="back"))
+        answer = await ann.message()
+        assert (answer["username"], answer["content"]) == ("new", "back")
+        assert answer["userid"].startswith("g_")
+
+
+async def test_typing_is_seen(port: int) -> None:
+    async with await enter(port, userid="8", username="ben") as ben, await enter(port) as ann:
+        await ben.message()
+        ann.send(say("typing"))
+        assert await ben.message() == {"event": "typing", "userid": "7", "username": "ann"}
+
+
+async def test_whoever_is_sent_out_is_told_why(port: int) -> None:
+    admin = bearer(userid="1", username="root", role="admin")
+    async with await enter(port) as ann, await RawClient.open(port, "/chat?r=den", [*NATIVE, admin]) as root:
+        await root.expect("joined")
+        assert (await ann.message())["username"] == "root"
+        root.send(command(type="announce", content="be kind"))
+        announcement = await ann.message()
+        del announcement["timestamp"]
+        assert announcement == {"event": "announcement", "content": "be kind", "username": "root"}
+        root.send(command(type="kick", room="den", user="u_7", reason="spam"))
+        assert await ann.message() == {"event": "error", "content": "you were sent out of den by root: spam"}
+
+
+# --- refusals in the chat --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frame", "told"),
+    [
+        ("hello", "the frame is not a JSON object"),
+        ('{"event":"shout","content":"hi"}', "there is no command of this type"),
+        ('{"event":"message"}', "content: Object missing required field `content`"),
+        ('{"event":"edit","id":"x","content":"hi"}', "id: takes the id of a message"),
+        ('{"event":"delete","id":-1}', "id: Expected `int` >= 0"),
+        ('{"event":"message","content":" "}', "a message needs at least one visible character"),
+        ('{"event":"message","content":"\\u0000"}', "content holds a control character"),
+        ('{"event":"delete","id":5}', "there is no such message here"),
+    ],
+)
+async def test_a_refusal_is_an_event_to_its_author_alone(port: int, frame: str, told: str) -> None:
+    async with await enter(port, userid="8", username="ben") as ben, await enter(port) as ann:
+        await ben.message()
+        ann.send(text(frame) + say("message", content="fine"))
+        answers = [await ann.message() for _ in range(2)]
+        error = next(answer for answer in answers if answer["event"] == "error")
+        assert list(error) == ["event", "content"]
+        assert error["content"].startswith(told)
+        assert (await ben.message())["content"] == "fine"
+
+
+@pytest.mark.parametrize("room", ["x" * 65, "%E2%80%AE", "a%0Ab"])
+async def test_a_wrong_room_is_told_and_closed_with_4102(port: int, room: str) -> None:
+    async with await RawClient.open(port, f"/api/chat?room={room}", [bearer()]) as client:
+        error = await client.message()
+        assert (error["event"], error["content"].split()[0]) == ("error", "room")
+        assert await client.closing() == (4102, "refused")
+
+
+# --- who is let in ---------------------------------------------------------------------------------------------------
+
+
+async def knock(port: int, *headers: tuple[str, str], target: str = "/api/chat?room=den") -> Reply:
+    async with await RawClient.connect(port) as client:
+        client.send(upgrade(target, headers))
+        reply = await client.reply()
+        if reply.status != 101:
+            assert await client.rest() == b"", "a refusal ends the connection"
+        return reply
+
+
+WRONG: dict[str, tuple[list[tuple[str, str]], str]] = {
+    "nothing": ([], "an account's token is needed"),
+    "no token": ([("Authorization", "Bearer")], "this is no JSON Web Token"),
+    "nonsense": ([("Authorization", "Bearer nonsense")], "this is no JSON Web Token"),
+    "another scheme": ([("Authorization", f"Basic {token()}")], "an account's token is needed"),
+    "no scheme": ([("Authorization", token())], "an account's token is needed"),
+    "expired": ([bearer(exp=int(time.time()) - 1)], "the token has expired"),
+    "not yet": ([bearer(nbf=int(time.time()) + 3600)], "the token is not valid yet"),
+    "another secret": ([bearer(secret="x" * 40)], "the token is signed with another secret"),
+    "no signature": (
+        [("Authorization", "Bearer " + jwt.encode({"userid": "7"}, None, algorithm="none"))],
+        "this is no JSON Web Token",
+    ),
+    "no user": ([bearer(userid=...)], "the token's claims: Object missing required field `userid`"),
+    "a number": ([bearer(userid=7)], "the token's claims: Expected `str`, got `int` - at `$.userid`"),
+    "a reserved name": ([bearer(username="SYSTEM")], "the token's claims: the name 'SYSTEM' is reserved"),
+}
+
+
+@pytest.mark.parametrize(("headers", "reason"), WRONG.values(), ids=WRONG.keys())
+async def test_without_a_valid_token_it_is_401(port: int, headers: list[tuple[str, str]], reason: str) -> None:
+    reply = await knock(port, *headers)
+    assert (reply.status, reply.headers["www-authenticate"]) == (401, "Bearer")
+    assert reply.body.decode().startswith(reason)
+
+
+async def test_another_role_is_403(port: int) -> None:
+    reply = await knock(port, bearer(role="spectator"))
+    assert (reply.status, reply.body) == (403, b"the role of this account is not let in here\n")
+    assert "www-authenticate" not in reply.headers
+
+
+async def test_the_roles_are_the_operators(serve: Serve) -> None:
+    server = await serve(JWT_SECRET=SECRET, CHAT_ROLES="spectator, bot")
+    assert (await knock(server.port, bearer(role="bot"))).status == 101
+    assert (await knock(server.port, bearer())).status == 403
+
+
+async def test_without_a_secret_the_reason_is_told(port: int, serve: Serve) -> None:
+    unset = await serve()
+    reply = await knock(unset.port, bearer())
+    assert (reply.status, reply.body[:21]) == (401, b"JWT_SECRET is not set")
+
+
+async def test_a_later_upgrade_on_a_connection_minds_the_token_too(port: int) -> None:
+    """As behind a proxy, where aiohttp has the connection first."""
+    for headers, status in (([bearer()], 101), ([], 401)):
+        async with await RawClient.connect(port) as client:
+            client.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await client.reply()
+            client.send(upgrade("/api/chat?room=den", headers))
+            assert (await client.reply()).status == status
+            if status == 101:
+                assert await client.message() == {"event": "join", "userid": "7", "username": "ann"}
+
+
+async def test_the_library_s_client_gets_in_by_a_header(port: int) -> None:
+    """What the documentation shows."""
+    address = f"ws://127.0.0.1:{port}/api/chat?room=den"
+    async with connect(address, additional_headers={"Authorization": f"Bearer {token()}"}, proxy=None) as socket:
+        assert json.loads(await socket.recv())["event"] == "join"
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(address, proxy=None):
+            pass
+    assert refused.value.response.status_code == 401
+    assert b"token is needed" in bytes(refused.value.response.body)
+
+
+# --- the same token at the other doors -------------------------------------------------------------------------------
+
+
+async def test_the_same_token_in_the_native_protocol(serve: Serve) -> None:
+    """In `hello`, or before the upgrade; with guests off as well."""
+    server = await serve(JWT_SECRET=SECRET, GUESTS="off")
+    async with await RawClient.open(server.port, "/chat?r=den", NATIVE) as ann:
+        ann.send(command(type="hello", id="1", token=token(role="spectator")))
+        await ann.refused("forbidden", id="1")
+        ann.send(command(type="hello", id="2", token=token()))
+        welcome = await ann.expect("welcome", id="2")
+        assert (welcome["user"], welcome["guest"], welcome["token"]) == ({"id": "u_7", "name": "ann"}, False, "")
+        assert (await ann.expect("joined"))["members"] == [{"id": "u_7", "name": "ann"}]
+    async with await RawClient.open(server.port, "/chat?r=den&u=x", [*NATIVE, bearer()]) as ann:
+        assert (await ann.expect("welcome"))["user"] == {"id": "u_7", "name": "ann"}
+        await ann.expect("joined")
+        ann.send(command(type="hello", id="1", token=token(userid="8")))
+        await ann.refused("principal_fixed", id="1")
+
+
+async def test_the_same_token_in_the_plain_dialect(serve: Serve) -> None:
+    server = await serve(JWT_SECRET=SECRET, GUESTS="off")
+    async with await RawClient.open(server.port, "/chat?r=den&u=x", [bearer()]) as ann:
+        assert (await ann.message())["content"] == "User ann entered the chat"
+
+
+async def test_a_guest_s_token_before_the_upgrade(serve: Serve) -> None:
+    server = await serve(JWT_SECRET=SECRET)
+    async with await RawClient.open(server.port, "/chat?u=ann", NATIVE) as first:
+        welcome = await first.expect("welcome")
+    header = ("Authorization", f"Bearer {welcome['token']}")
+    async with await RawClient.open(server.port, "/chat", [*NATIVE, header]) as again:
+        assert (await again.expect("welcome"))["user"] == welcome["user"]
+    assert (await knock(server.port, header)).status == 401, "events are for accounts"
+    without = await serve(JWT_SECRET=SECRET, GUESTS="off")
+    assert (await knock(without.port, header, target="/chat")).status == 401
+
+
+async def test_a_plain_get_is_told_that_it_speaks_websocket(port: int) -> None:
+    for path in ("/ws", "/api/chat"):
+        reply = await fetch(port, path)
+        assert (reply.status, reply.headers["upgrade"]) == (426, "websocket")

@@ -1,0 +1,220 @@
+"""The rooms dialect, as a client with ids of its own speaks it, over a real connection."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.integration.port.conftest import Serve
+from tests.integration.port.test_events_dialect import SECRET, bearer
+from tests.support.rawws import BINARY, NATIVE, RawClient, command, frame, text
+
+
+def ask(type: str, **payload: Any) -> bytes:
+    return text(json.dumps({"type": type, "payload": payload or None}))
+
+
+async def told(client: RawClient, type: str) -> Any:
+    """Skip to the next frame of this type: its payload. Frames have a type and a payload and nothing else."""
+    while True:
+        got = await client.message()
+        assert list(got) == ["type", "payload"]
+        if got["type"] == type:
+            return got["payload"]
+        assert got["type"] != "error", got
+
+
+async def test_nothing_is_said_before_the_client_asks(port: int) -> None:
+    async with await RawClient.open(port, "/ws") as client:
+        client.send(ask("ping"))
+        got = await client.message()
+        assert got["type"] == "pong"
+        assert list(got["payload"]) == ["timestamp"]
+        client.send(text('{"type":"ping"}'))
+        assert (await client.message())["type"] == "pong"
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "message"),
+    [
+        (text("hello"), "bad_json", "the frame is not a JSON object"),
+        (text('{"type":"shout","payload":{}}'), "unknown_type", "there is no command of this type"),
+        (text('{"type":"join"}'), "bad_field", "payload: Object missing required field `payload`"),
+        (ask("join", room_id="den", user_id=7, user_name="ann"), "bad_field", "user_id: Expected `str`, got `int`"),
+        (ask("join", room_id="den", user_id="7", user_name="SYSTEM"), "reserved_name", "the name 'SYSTEM' is reserved"),
+        (ask("message", room_id="den", message="hi"), "not_joined", "join the room first"),
+        (ask("leave", room_id="den"), "not_joined", "join the room first"),
+        (frame(BINARY, b"x"), "unsupported", "binary frames are not supported, send text"),
+    ],
+    ids=["text", "type", "no payload", "a number", "name", "message", "leave", "binary"],
+)
+async def test_a_refusal_has_its_name_and_the_connection_lives(port: int, data: bytes, code: str, message: str) -> None:
+    async with await RawClient.open(port, "/ws") as client:
+        client.send(data)
+        assert await client.message() == {"type": "error", "payload": {"code": code, "message": message}}
+        client.send(ask("ping"))
+        await told(client, "pong")
+
+
+async def test_people_of_a_room_hear_each_other(port: int) -> None:
+    async with (
+        await RawClient.native(port, "/chat?u=ben&r=den") as ben,
+        await RawClient.open(port, "/ws") as ann,
+        await RawClient.open(port, "/ws") as eve,
+    ):
+        await ben.expect("joined")
+        ann.send(ask("join", room_id="den", user_id="7", user_name="ann"))
+        joined = await told(ann, "joined")
+        assert (joined["room_id"], joined["room_name"]) == ("den", "den")
+        assert [user["user_name"] for user in joined["users"]] == ["ben", "ann"]
+        assert joined["users"][1]["user_id"] == "7"
+        eve.send(ask("join", room_id="den", user_id="8", user_name="eve"))
+        await told(eve, "joined")
+        assert await told(ann, "user_joined") == {"room_id": "den", "user_id": "7", "user_name": "ann"}
+        assert await told(ann, "user_joined") == {"room_id": "den", "user_id": "8", "user_name": "eve"}
+        ann.send(ask("message", room_id="den", message="hi"))
+        message = await told(ann, "message")
+        assert await told(eve, "message") == message
+        heard = await ben.expect("message")
+        assert (message.pop("seq"), message.pop("timestamp")) == (heard["seq"], heard["timestamp"])
+        assert message == {"room_id": "den", "user_id": "7", "user_name": "ann", "message": "hi"}
+        assert heard["sender_id"] == "w_7"
+        ben.send(command(type="message", id="m", room="den", content="ho"))
+        answer = await told(ann, "message")
+        assert answer["user_id"].startswith("g_")
+        ben.send(command(type="edit", room="den", seq=answer["seq"], content="ho ho"))
+        edited = await told(ann, "message_edited")
+        assert edited == {"room_id": "den", "seq": answer["seq"], "message": "ho ho"}
+        ben.send(command(type="delete", room="den", seq=answer["seq"]))
+        assert await told(ann, "message_deleted") == {"room_id": "den", "seq": answer["seq"]}
+        ann.send(ask("leave", room_id="den"))
+        assert await told(ann, "left") == {"room_id": "den"}
+        assert await told(eve, "user_left") == {"room_id": "den", "user_id": "7", "user_name": "ann"}
+
+
+async def make(client: RawClient, room_id: str = "den", user_id: str = "7", user_name: str = "ann") -> None:
+    """Make a room and read what its maker is told."""
+    client.send(ask("create_room", room_id=room_id, room_name="The Den", user_id=user_id, user_name=user_name))
+    assert await client.message() == {"type": "room_created", "payload": {"room_id": room_id, "room_name": "The Den"}}
+    user = {"user_id": user_id, "user_name": user_name}
+    joined = {"room_id": room_id, "room_name": "The Den", "users": [user]}
+    assert await client.message() == {"type": "joined", "payload": joined}
+    assert await client.message() == {"type": "user_joined", "payload": {"room_id": room_id, **user}}
+
+
+async def test_a_room_that_is_made_can_be_joined_by_its_id(port: int) -> None:
+    async with await RawClient.open(port, "/ws") as ann, await RawClient.open(port, "/ws") as ben:
+        ben.send(ask("join", room_id="den", user_id="8", user_name="ben"))
+        assert (await ben.message())["payload"]["code"] == "no_such_room"
+        await make(ann)
+        ben.send(ask("join", room_id="den", user_id="8", user_name="ben"))
+        joined = await told(ben, "joined")
+        assert (joined["room_name"], [user["user_id"] for user in joined["users"]]) == ("The Den", ["7", "8"])
+        ben.send(ask("create_room", room_id="den", room_name="Mine", user_id="8", user_name="ben"))
+        while (answer := await ben.message())["type"] != "error":
+            pass
+        assert answer["payload"] == {"code": "room_exists", "message": "there is a room of this name already"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "message"),
+    [
+        ({"room_id": "x" * 65}, "bad_field", "room_id has more than 64 characters"),
+        ({"room_id": ""}, "bad_field", "room_id is empty"),
+        ({"room_id": "@ann"}, "reserved_name", "no name begins with @"),
+        ({"room_name": "x" * 65}, "bad_field", "room_name has more than 64 characters"),
+    ],
+)
+async def test_what_is_wrong_with_a_room_is_named_as_the_client_knows_it(
+    port: int, changed: dict[str, str], code: str, message: str
+) -> None:
+    async with await RawClient.open(port, "/ws") as ann:
+        asked = {"room_id": "den", "room_name": "The Den", "user_id": "7", "user_name": "ann", **changed}
+        ann.send(ask("create_room", **asked))
+        assert await ann.message() == {"type": "error", "payload": {"code": code, "message": message}}
+
+
+async def test_whoever_is_sent_out_is_told_why(serve: Serve) -> None:
+    server = await serve(JWT_SECRET=SECRET)
+    async with (
+        await RawClient.open(server.port, "/ws") as ann,
+        await RawClient.open(
+            server.port, "/chat", [*NATIVE, bearer(userid="1", username="root", role="admin")]
+        ) as root,
+    ):
+        await make(ann)
+        root.send(command(type="join", room="den") + command(type="announce", content="spring cleaning"))
+        await root.expect("joined")
+        announcement = await told(ann, "announcement")
+        assert (announcement["user_name"], announcement["message"]) == ("root", "spring cleaning")
+        root.send(command(type="delete_room", room="den"))
+        assert await told(ann, "left") == {"room_id": "den", "reason": "deleted"}
+        ann.send(ask("message", room_id="den", message="hello?"))
+        assert (await ann.message())["payload"]["code"] == "not_joined"
+        await make(ann)
+        root.send(command(type="join", room="den") + command(type="kick", room="den", user="w_7"))
+        assert await told(ann, "left") == {"room_id": "den", "reason": "kicked"}
+
+
+async def test_an_account_makes_rooms_of_its_own(serve: Serve) -> None:
+    """Its `user_id` is the token's; nobody who only says that they are 7 is the owner of what 7 made."""
+    server = await serve(JWT_SECRET=SECRET)
+    async with await RawClient.open(server.port, "/ws", [bearer()]) as ann:
+        await make(ann)
+        ann.send(ask("join", room_id="den", user_id="8", user_name="ann"))
+        assert (await ann.message())["payload"]["code"] == "principal_fixed"
+        async with await RawClient.open(server.port, "/chat?r=den", [*NATIVE, bearer()]) as native:
+            assert (await native.expect("joined"))["role"] == "owner"
+        async with await RawClient.open(server.port, "/ws") as other:
+            other.send(ask("join", room_id="den", user_id="7", user_name="ann"))
+            assert len((await told(other, "joined"))["users"]) == 2
+
+
+async def test_a_connection_speaks_for_the_first_id_alone(port: int) -> None:
+    async with (
+        await RawClient.native(port, "/chat?u=ben&r=den") as ben,
+        await RawClient.open(port, "/ws") as ann,
+    ):
+        await ben.expect("joined")
+        ann.send(ask("join", room_id="den", user_id="7", user_name="ann"))
+        await told(ann, "joined")
+        ann.send(ask("join", room_id="den", user_id="8", user_name="eve"))
+        await told(ann, "user_joined")
+        assert await ann.message() == {
+            "type": "error",
+            "payload": {"code": "principal_fixed", "message": "a connection cannot change who it speaks for"},
+        }
+        ann.send(ask("message", room_id="den", message="still me"))
+        assert (await told(ann, "message"))["user_id"] == "7"
+
+
+async def test_too_many_at_once_is_refused_by_name(serve: Serve) -> None:
+    server = await serve(RATE_LIMIT_MESSAGES="1")
+    async with (
+        await RawClient.native(server.port, "/chat?u=ben&r=den") as ben,
+        await RawClient.open(server.port, "/ws") as ann,
+    ):
+        await ben.expect("joined")
+        ann.send(ask("join", room_id="den", user_id="7", user_name="ann"))
+        await told(ann, "joined")
+        ann.send(b"".join(ask("message", room_id="den", message=str(number)) for number in range(4)))
+        got = [await ann.message() for _ in range(5)]
+        assert sorted(answer["type"] for answer in got) == ["error", "message", "message", "message", "user_joined"]
+        assert [a["payload"]["code"] for a in got if a["type"] == "error"] == ["rate_limited"]
+
+
+async def test_where_guests_are_off_nobody_only_says_who_they_are(serve: Serve) -> None:
+    server = await serve(GUESTS="off", HELLO_SECONDS="0.05")
+    async with await RawClient.open(server.port, "/ws") as client:
+        client.send(ask("join", room_id="den", user_id="7", user_name="ann"))
+        assert (await client.message())["payload"]["code"] == "unauthorized"
+        assert await client.closing() == (4101, "hello_timeout")
+
+
+async def test_stopping_closes_with_1001(serve: Serve) -> None:
+    server = await serve(CLOSE_SECONDS="0.1")
+    async with await RawClient.open(server.port, "/ws") as client:
+        client.send(ask("ping"))
+        await told(client, "pong")
+        await server.stop()
+        assert await client.closing() == (1001, "going away")

@@ -1,0 +1,57 @@
+"""The real server over real sockets, in the test's own loop, on both kinds of storage; and people who ask it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+
+import pytest
+
+from server.app import Server
+from server.settings import Settings
+from tests.contract.records import until
+from tests.support.web import SECRET
+
+Serve = Callable[..., Awaitable[Server]]
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def storage(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The part of the environment that chooses the storage; a test that has it runs on both."""
+    if request.param == "memory":
+        return {}
+    return {"DATABASE_URL": request.getfixturevalue("database_url")}
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Start servers: `await serve(GUESTS="off", **storage)`. Of what was asked nothing may be left when they stop."""
+    servers: list[Server] = []
+
+    async def start(**environment: str) -> Server:
+        settings = {"PORT": "0", "RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": SECRET, "CLOSE_SECONDS": "1", **environment}
+        server = Server(Settings(settings))
+        servers.append(server)
+        await server.start()
+        await until(lambda: server.chat.trouble() is None)
+        return server
+
+    yield start
+    for server in servers:
+        await until(partial(_is_left, server))
+        assert await server.stop() == 0
+        assert not server.chat.hub.people
+
+
+def _is_left(server: Server) -> bool:
+    return not server.chat.hub.sessions
+
+
+@pytest.fixture
+async def port(serve: Serve) -> int:
+    """The port of a server with the defaults, in memory."""
+    return (await serve()).port
+
+
+@pytest.fixture
+async def stored(serve: Serve, storage: dict[str, str]) -> int:
+    """The port of a server with each kind of storage."""
+    return (await serve(**storage)).port

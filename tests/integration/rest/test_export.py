@@ -1,0 +1,214 @@
+"""`/api/rooms/{room}/export`: everything, streamed as fast as it is read, and visibly broken when it cannot go on."""
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from server.app import Server
+from server.rest import export
+from storage.repository import StorageUnavailable
+from tests.contract.records import until
+from tests.integration.rest.conftest import Serve
+from tests.support.client import Client
+from tests.support.rawws import RawClient, request
+from tests.support.web import Web, code
+
+EXPORT = "/api/rooms/plans/export"
+
+
+async def talk(ann: Web, count: int, size: int = 0) -> list[str]:
+    """Say a lot in "plans", quickly; what was said."""
+    contents = [f"message {number} ".ljust(size, "x") for number in range(count)]
+    async with Client(f"ws://127.0.0.1:{ann.port}", room="plans", token=ann.token) as client:
+        for number, content in enumerate(contents):
+            await client.say(content, id=str(number), room="plans")
+        await client.holds(lambda: len(client.acked()) == count, "acks")
+    return contents
+
+
+def lines(body: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in body.splitlines()]
+
+
+def send_little(server: Server) -> None:
+    """Make the kernel take no more than a few kilobytes on the server's side; by itself it would take megabytes."""
+    assert server._listener is not None
+    for listener in server._listener.sockets:  # connections inherit it
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+
+
+@pytest.fixture
+async def server(serve: Serve, storage: dict[str, str]) -> Server:
+    """With each kind of storage, and a room "plans" of ann's."""
+    server = await serve(MEMORY_MESSAGES="100000", **storage)
+    await Web(server.port, "ann").create("plans")
+    return server
+
+
+async def test_everything_comes_oldest_first(server: Server) -> None:
+    ann = Web(server.port, "ann")
+    contents = await talk(ann, 3000)
+    reply = await ann.get(EXPORT)
+    assert reply.status == 200
+    assert reply.headers["content-type"] == "application/x-ndjson"
+    assert reply.headers["content-disposition"].startswith("attachment")
+    assert reply.headers["transfer-encoding"] == "chunked"
+    messages = lines(reply.body)
+    assert [message["content"] for message in messages] == contents
+    page = await ann.json("/api/rooms/plans/messages?limit=500")
+    assert messages[-500:] == page["messages"]
+
+
+async def test_what_was_changed_and_deleted_is_there(server: Server) -> None:
+    ann = Web(server.port, "ann")
+    first, second = await ann.say("plans", "first"), await ann.say("plans", "second")
+    await ann.patch(f"/api/rooms/plans/messages/{first}", {"content": "edited"})
+    await ann.delete(f"/api/rooms/plans/messages/{second}")
+    edited, deleted = lines((await ann.get(EXPORT)).body)
+    assert (edited["content"], "edited_at" in edited) == ("edited", True)
+    assert (deleted["content"], "deleted_at" in deleted) == ("second", True)
+    whole = await ann.json("/api/rooms/plans/messages?include_deleted=true")
+    assert [edited, deleted] == whole["messages"]
+
+
+async def test_an_empty_room_is_an_empty_file(server: Server) -> None:
+    reply = await Web(server.port, "ann").get(EXPORT)
+    assert (reply.status, reply.body) == (200, b"")
+
+
+async def test_head_tells_what_would_come(server: Server) -> None:
+    ann = Web(server.port, "ann")
+    await talk(ann, 10)
+    reply = await ann.ask("HEAD", EXPORT)
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/x-ndjson")
+    assert code(await Web(server.port, "ben").get(EXPORT)) == "forbidden"
+
+
+async def test_a_reader_that_pauses_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for it is bounded by the sockets' buffers, not by the room."""
+    monkeypatch.setattr("chat.history.EXPORT_PAGE", 50)
+    ann = Web(server.port, "ann")
+    contents = await talk(ann, 2000, size=2000)
+    send_little(server)
+    history, calls = server.chat.repository.history, 0
+
+    async def counted(*args: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return await history(*args, **named)
+
+    monkeypatch.setattr(server.chat.repository, "history", counted)
+    async with await RawClient.connect(server.port) as client:
+        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
+        assert (await client.reply(head_only=True)).status == 200
+        for _ in range(50):
+            assert (await ann.get("/health")).status == 200
+        assert calls < 30  # of forty: four megabytes do not fit
+        body = b"".join([chunk async for chunk in client.chunks()])
+    assert calls == 41
+    assert [message["content"] for message in lines(body)] == contents
+
+
+async def test_an_interrupted_storage_breaks_it_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = Web(server.port, "ann")
+    await talk(ann, 1500)
+    _fail_after(server, monkeypatch, 1)
+    async with await RawClient.connect(server.port) as client:
+        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
+        assert (await client.reply(head_only=True)).status == 200
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            async for _ in client.chunks():
+                pass
+    monkeypatch.undo()
+    assert len(lines((await ann.get(EXPORT)).body)) == 1500
+
+
+async def test_a_proxy_that_speaks_http_1_0_sees_it_break_too(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = Web(server.port, "ann")
+    await talk(ann, 1500)
+    _fail_after(server, monkeypatch, 1)
+    async with await RawClient.connect(server.port) as client:
+        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")], version="HTTP/1.0"))
+        with pytest.raises(ConnectionResetError):
+            await client.reader.read()
+
+
+def _fail_after(server: Server, monkeypatch: pytest.MonkeyPatch, pages: int) -> None:
+    history = server.chat.repository.history
+    left = pages
+
+    async def failing(*args: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise StorageUnavailable("unplugged")
+        return await history(*args, **named)
+
+    monkeypatch.setattr(server.chat.repository, "history", failing)
+
+
+async def test_who_is_a_moderator_no_more_gets_no_more(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, ben = Web(server.port, "ann"), Web(server.port, "ben")
+    await ben.create("of ben")
+    await ann.put("/api/rooms/plans/members/u_ben")
+    await ann.put("/api/rooms/plans/members/u_ben", {"role": "moderator"})
+    await talk(ann, 1500)
+    history = server.chat.repository.history
+
+    async def meanwhile(*args: Any, **named: Any) -> Any:
+        page = await history(*args, **named)
+        monkeypatch.undo()
+        assert (await ann.put("/api/rooms/plans/members/u_ben", {"role": "member"})).status == 204
+        return page
+
+    monkeypatch.setattr(server.chat.repository, "history", meanwhile)
+    async with await RawClient.connect(server.port) as client:
+        client.send(request(EXPORT, [("Authorization", f"Bearer {ben.token}")]))
+        assert (await client.reply(head_only=True)).status == 200
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            async for _ in client.chunks():
+                pass
+
+
+async def test_a_reader_that_does_not_read_is_let_go(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(export, "STALL_SECONDS", 0.2)
+    ann = Web(server.port, "ann")
+    await talk(ann, 1000, size=4000)
+    send_little(server)
+    async with await RawClient.connect(server.port) as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a Transport
+        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
+        await until(lambda: "does not read" in caplog.text)
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
+async def test_a_server_that_stops_breaks_it_off(serve: Serve, version: str) -> None:
+    server = await serve()
+    ann = Web(server.port, "ann")
+    await ann.create("plans")
+    await talk(ann, 1000, size=4000)
+    send_little(server)
+    async with await RawClient.connect(server.port) as client:
+        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")], version=version))
+        assert (await client.reply(head_only=True)).status == 200
+        await server.stop()
+        with pytest.raises(ConnectionResetError):
+            await client.reader.read()
+
+
+async def test_a_client_that_hangs_up_ends_it(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    ann = Web(server.port, "ann")
+    await talk(ann, 1000, size=4000)
+    send_little(server)
+    async with await RawClient.connect(server.port) as client:
+        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
+        assert (await client.reply(head_only=True)).status == 200
+    await until(lambda: not any("export" in str(task.get_coro()) for task in asyncio.all_tasks()))
+    assert (await ann.get("/health")).status == 200
+    assert "Traceback" not in caplog.text

@@ -1,0 +1,169 @@
+"""People of a room over HTTP: made members and something else, sent out, kept out, silenced."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.rest.conftest import Serve
+from tests.support.client import Client
+from tests.support.web import Web, code
+
+MEMBERS = "/api/rooms/plans/members"
+
+
+@pytest.fixture
+async def people(stored: int) -> dict[str, Web]:
+    """Ann, who owns "plans"; ben, a member; cal, who is known to the server."""
+    people = {name: Web(stored, name) for name in ("ann", "ben", "cal")}
+    await people["ann"].create("plans")
+    for name in ("ben", "cal"):
+        await people[name].create(f"of {name}")
+    assert (await people["ann"].put(f"{MEMBERS}/u_ben")).status == 204
+    return people
+
+
+async def listed(web: Web, target: str = MEMBERS) -> dict[str, dict[str, Any]]:
+    return {member["id"]: member for member in (await web.json(target))["members"]}
+
+
+async def test_members_are_listed(people: dict[str, Web]) -> None:
+    ann, ben = people["ann"], people["ben"]
+    page = await ann.json(MEMBERS)
+    assert page == {
+        "type": "members",
+        "room": "plans",
+        "count": 2,
+        "members": [
+            {"id": "u_ann", "name": "ann", "role": "owner"},
+            {"id": "u_ben", "name": "ben", "role": "member"},
+        ],
+    }
+    async with Client(f"ws://127.0.0.1:{ann.port}", room="plans", token=ben.token):
+        online = [member["id"] for member in (await ann.json(MEMBERS))["members"] if member.get("online")]
+        assert online == ["u_ben"]
+
+
+async def test_members_are_listed_page_by_page(people: dict[str, Web]) -> None:
+    ann = people["ann"]
+    for number in range(5):
+        other = Web(ann.port, f"u{number}")
+        await other.create(f"of u{number}")
+        await ann.put(f"{MEMBERS}/{other.id}")
+    found, target = [], f"{MEMBERS}?limit=3"
+    while target:
+        reply = await ann.get(target)
+        found += [member["id"] for member in reply.json()["members"]]
+        link = reply.headers.get("link", "")
+        target = link[1 : link.index(">")] if link else ""
+    assert found == ["u_ann", "u_ben", *(f"u_u{number}" for number in range(5))]
+
+
+async def test_an_invitation_is_told_and_repeating_it_changes_nothing(people: dict[str, Web]) -> None:
+    ann, cal = people["ann"], people["cal"]
+    async with Client(f"ws://127.0.0.1:{ann.port}", token=cal.token) as client:
+        assert (await ann.put(f"{MEMBERS}/u_cal")).status == 204
+        told = await client.expect("room")
+        assert (told["room"], told["action"], told["role"]) == ("plans", "invite", "member")
+    await ann.put(f"{MEMBERS}/u_cal", {"role": "moderator"})
+    assert (await ann.put(f"{MEMBERS}/u_cal", {})).status == 204
+    assert (await listed(ann))["u_cal"]["role"] == "moderator"
+
+
+async def test_roles(people: dict[str, Web]) -> None:
+    ann, ben = people["ann"], people["ben"]
+    assert (await ann.put(f"{MEMBERS}/u_ben", {"role": "owner"})).status == 204
+    assert (await ben.put(f"{MEMBERS}/u_ann", {"role": "readonly"})).status == 204
+    assert code(await ann.post("/api/rooms/plans/messages", {"content": "x"})) == "forbidden"
+    assert code(await ben.put(f"{MEMBERS}/u_ben", {"role": "member"})) == "last_owner"
+    assert code(await ben.put(f"{MEMBERS}/u_cal", {"role": "member"})) == "no_such_user"  # no member yet
+    assert code(await ben.put(f"{MEMBERS}/u_ann", {"role": "king"})) == "bad_field"
+
+
+async def test_who_is_sent_out(people: dict[str, Web]) -> None:
+    ann, ben = people["ann"], people["ben"]
+    async with Client(f"ws://127.0.0.1:{ann.port}", room="plans", token=ben.token) as client:
+        assert (await ann.delete(f"{MEMBERS}/u_ben?reason=too%20loud")).status == 204
+        left = await client.expect("left")
+        assert (left["reason"], left["text"], left["by"]["id"]) == ("kicked", "too loud", "u_ann")
+    assert set(await listed(ann)) == {"u_ann"}
+    assert code(await ann.delete(f"{MEMBERS}/u_ben")) == "no_such_user"
+
+
+async def test_who_leaves_for_good(people: dict[str, Web]) -> None:
+    ann, ben = people["ann"], people["ben"]
+    async with Client(f"ws://127.0.0.1:{ann.port}", room="plans", token=ben.token) as client:
+        assert (await ben.delete(f"{MEMBERS}/u_ben")).status == 204
+        assert (await client.expect("left"))["reason"] == "quit"
+    assert set(await listed(ann)) == {"u_ann"}
+    assert (await ben.delete(f"{MEMBERS}/u_ben")).status == 204
+    reply = await ann.delete(f"{MEMBERS}/u_ann")
+    assert (reply.status, code(reply)) == (409, "last_owner")
+
+
+async def test_bans(people: dict[str, Web]) -> None:
+    ann, ben = people["ann"], people["ben"]
+    ban = "/api/rooms/plans/bans/u_ben"
+    assert (await ann.put(ban, {"seconds": 3600, "reason": "spam"})).status == 204
+    reply = await ben.post("/api/rooms/plans/messages", {"content": "x"})
+    assert (reply.status, code(reply)) == (403, "banned")
+    assert (await ben.get("/api/rooms/plans/messages")).status == 404
+    invited = await ann.put(f"{MEMBERS}/u_ben")
+    assert (invited.status, code(invited)) == (403, "banned")
+    assert (await ann.delete(ban)).status == 204
+    assert (await ann.delete(ban)).status == 204
+    await ben.say("plans", "back")
+    assert (await ann.put(ban)).status == 204  # for good
+    assert code(await ann.put("/api/rooms/plans/bans/u_ann")) == "bad_field"
+
+
+async def test_mutes(people: dict[str, Web]) -> None:
+    ann, ben = people["ann"], people["ben"]
+    mute = "/api/rooms/plans/mutes/u_ben"
+    assert (await ann.put(mute, {"seconds": 3600})).status == 204
+    reply = await ben.post("/api/rooms/plans/messages", {"content": "x"})
+    assert (reply.status, code(reply)) == (403, "muted")
+    assert 3500 < int(reply.headers["retry-after"]) <= 3600
+    assert (await ben.get("/api/rooms/plans/messages")).status == 200
+    assert (await ann.delete(mute)).status == 204
+    await ben.say("plans", "at last")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        *(({"seconds": value}, "seconds") for value in (0, -1, "1", 1e300)),
+        *(({"reason": value}, "reason") for value in (1, "x" * 501)),
+    ],
+)
+async def test_a_wrong_sentence_is_named(port: int, body: object, field: str) -> None:
+    ann = Web(port, "ann")
+    await ann.create("plans")
+    for what in ("bans", "mutes"):
+        reply = await ann.put(f"/api/rooms/plans/{what}/u_ben", body)
+        assert (reply.status, code(reply), reply.json()["error"]["field"]) == (400, "bad_field", field)
+
+
+@pytest.mark.parametrize("user", ["u_nobody", "x", "a%00b", "%F0%9F%91%8D", "..%2f"])
+async def test_somebody_whom_nobody_knows(stored: int, user: str) -> None:
+    ann = Web(stored, "ann")
+    await ann.create("plans")
+    for method, target in (
+        ("PUT", f"{MEMBERS}/{user}"),
+        ("DELETE", f"{MEMBERS}/{user}"),
+        ("PUT", f"/api/rooms/plans/bans/{user}"),
+        ("DELETE", f"/api/rooms/plans/mutes/{user}"),
+    ):
+        reply = await ann.ask(method, target)
+        assert (reply.status, code(reply)) == (404, "no_such_user"), target
+
+
+async def test_a_guest_is_banned_by_their_id(serve: Serve) -> None:
+    server = await serve()
+    ann = Web(server.port, "ann")
+    await ann.create("plans")
+    async with Client(f"ws://127.0.0.1:{server.port}", "gus", "plans") as gus:
+        welcome = gus.frames[0]
+        guest = Web(server.port, token=welcome["token"])
+        assert (await ann.put(f"/api/rooms/plans/bans/{welcome['user']['id']}")).status == 204
+        assert (await gus.expect("left"))["reason"] == "banned"
+    assert code(await guest.post("/api/rooms/plans/messages", {"content": "x"})) == "banned"

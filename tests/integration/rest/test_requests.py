@@ -1,0 +1,162 @@
+"""Requests that are not as they should be, and clients that go before they are answered."""
+
+import asyncio
+from functools import partial
+
+import pytest
+
+from server.app import Server
+from storage.repository import StorageUnavailable
+from tests.contract.records import until
+from tests.integration.rest.conftest import Serve
+from tests.support.rawws import RawClient, request
+from tests.support.web import Web, code, token_of
+
+PLANS = "/api/rooms/plans/messages"
+TOKEN = ("Authorization", f"Bearer {token_of('ann')}")
+JSON = ("Content-Type", "application/json")
+
+
+@pytest.fixture
+async def server(serve: Serve) -> Server:
+    server = await serve()
+    await Web(server.port, "ann").create("plans")
+    return server
+
+
+async def test_a_body_in_pieces(server: Server) -> None:
+    async with await RawClient.connect(server.port) as client:
+        client.send(request(PLANS, [TOKEN, JSON, ("Transfer-Encoding", "chunked")], method="POST"))
+        await client.send_bytewise(b'4\r\n{"co\r\nf\r\nntent":"hello"}\r\n0\r\n\r\n')
+        assert (await client.reply()).status == 201
+    page = await Web(server.port, "ann").json(PLANS)
+    assert [message["content"] for message in page["messages"]] == ["hello"]
+
+
+@pytest.mark.parametrize("chunks", [b"x\r\n", b"-1\r\n", b"2\r\n{}xx"])
+async def test_a_body_in_pieces_that_are_none(server: Server, chunks: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with await RawClient.connect(server.port) as client:
+        client.send(request(PLANS, [TOKEN, JSON, ("Transfer-Encoding", "chunked")], method="POST") + chunks)
+        assert (await client.reply()).status == 400
+    assert (await Web(server.port, "ann").get("/health")).status == 200
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("more", [b"x\r\n", b"", b"1\r\nx"], ids=["broken", "nothing", "unfinished"])
+async def test_a_body_that_does_not_come(
+    server: Server, more: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server.endpoints.BODY_SECONDS", 0.2)
+    async with await RawClient.connect(server.port) as client:
+        client.send(request(PLANS, [TOKEN, JSON, ("Transfer-Encoding", "chunked")], method="POST") + b"2\r\n{}\r\n")
+        await Web(server.port).get("/health")  # by now the server waits for the rest
+        client.send(more)
+        assert (await client.reply()).status == 408
+        assert await client.rest() == b""
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_an_empty_body_in_pieces_is_none(server: Server) -> None:
+    ann = Web(server.port, "ann")
+    await Web(server.port, "ben").create("of ben")
+    async with await RawClient.connect(server.port) as client:
+        head = request("/api/rooms/plans/members/u_ben", [TOKEN, ("Transfer-Encoding", "chunked")], method="PUT")
+        client.send(head + b"0\r\n\r\n")
+        assert (await client.reply()).status == 204
+    assert (await ann.json("/api/rooms/plans/members"))["count"] == 2
+
+
+async def test_a_client_that_goes_in_the_middle_of_its_body(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(20):
+        async with await RawClient.connect(server.port) as client:
+            client.send(request(PLANS, [TOKEN, JSON, ("Content-Length", "100")], method="POST") + b'{"content":')
+            await client.drain()
+            await until(lambda: any("RequestHandler" in str(task) for task in asyncio.all_tasks()))
+    assert (await Web(server.port, "ann").json(PLANS))["messages"] == []
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_client_that_goes_before_the_answer_has_still_said_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And nothing is left of the visit."""
+    before = server.chat.counters.acks
+    loaded = asyncio.Event()
+    find_room = server.chat.repository.find_room
+
+    async def slow(name: str) -> object:
+        loaded.set()
+        await asyncio.sleep(0.05)
+        return await find_room(name)
+
+    monkeypatch.setattr(server.chat.repository, "find_room", slow)
+    for number in range(20):
+        loaded.clear()
+        async with await RawClient.connect(server.port) as client:
+            body = b'{"content":"%d"}' % number
+            client.send(request(PLANS, [TOKEN, JSON, ("Content-Length", str(len(body)))], method="POST") + body)
+            await loaded.wait()
+        await until(partial(_settled, server, before + number + 1))
+    monkeypatch.undo()
+    page = await Web(server.port, "ann").json(PLANS)
+    assert [message["content"] for message in page["messages"]] == [str(number) for number in range(20)]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def _settled(server: Server, acks: int) -> bool:
+    return server.chat.counters.acks == acks and not server.chat.hub.rooms
+
+
+async def test_a_thousand_requests_leave_nothing(server: Server) -> None:
+    ann, nobody = Web(server.port, "ann"), Web(server.port)
+
+    async def some(number: int) -> None:
+        for _ in range(10):
+            assert (await ann.get(f"/api/rooms/{number}")).status == 404
+            assert code(await ann.post(f"/api/rooms/{number}/messages", {"content": "x"})) == "no_such_room"
+            assert (await nobody.get(f"/history?r={number}")).json() == []
+            assert (await ann.get(PLANS)).status == 200
+
+    await asyncio.gather(*(some(number) for number in range(25)))
+    hub = server.chat.hub
+    assert [hub.rooms, hub.ending, hub.people, hub.sessions, hub._opened] == [{}, {}, {}, set(), {}]
+    assert len(server.shared.visits._allowances) == 1
+
+
+async def test_rooms_of_one_address_are_bounded(serve: Serve) -> None:
+    """Asking for a room that is not there makes none, however often."""
+    server = await serve(ADDRESS_ROOMS="2")
+    ann = Web(server.port, "ann")
+    for number in range(5):
+        await ann.create(f"room {number}")
+        assert (
+            await ann.post(f"/api/rooms/nothing {number}/messages".replace(" ", "%20"), {"content": "x"})
+        ).status == 404
+
+
+async def test_an_answer_that_does_not_come(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Storage takes nothing for longer than anybody waits: told by name, and the same id later is the same message."""
+    monkeypatch.setattr("chat.visit.ANSWER_SECONDS", 0.2)
+    server = await serve()
+    ann = Web(server.port, "ann")
+    await ann.create("plans")
+    record = await server.chat.repository.find_room("plans")
+    assert record is not None
+    worker = server.chat.pool.of(record)
+    write = worker._writer.write
+    monkeypatch.setattr(worker._writer, "write", _away)
+    for content in ("hello", "refused at once, as it is known by now that nothing is stored"):
+        reply = await ann.post(PLANS, {"content": content, "id": "m"})
+        assert (reply.status, code(reply)) == (503, "unavailable")
+        assert int(reply.headers["retry-after"]) >= 1
+    monkeypatch.setattr(worker._writer, "write", write)
+    monkeypatch.setattr("chat.visit.ANSWER_SECONDS", 10.0)
+    await until(lambda: worker.trouble is None)
+    again = await ann.post(PLANS, {"content": "hello", "id": "m"})
+    assert again.status == 201
+    page = await ann.json(PLANS)
+    assert [(message["content"], message["seq"]) for message in page["messages"]] == [("hello", again.json()["seq"])]
+
+
+async def _away(batch: object) -> None:
+    raise StorageUnavailable("unplugged")

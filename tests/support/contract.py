@@ -1,0 +1,137 @@
+"""Holds what a test hears of the server to the published contract: every frame, and what `fetch` gets over HTTP.
+
+The clients of tests/support hand in whatever comes, from wherever it is read; what does not fit is noted, and fails
+the test that heard it when that ends (tests/conftest.py). Raising at once would end in a reader's task, or in the
+server's own callback. The schemas are those of `/asyncapi.json` and `/openapi.json`, in a strict form: no property
+that they do not name, no error code that the table does not have.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from unittest.mock import Mock
+from urllib.parse import urlsplit
+
+from jsonschema_rs import Validator, validator_for
+from msgspec import to_builtins
+
+from model.errors import ERRORS
+from model.limits import Limits
+from server.contract import DIALECTS, asyncapi, openapi
+from server.dialects import BY_PATH, NATIVE
+from server.http import HttpEndpoints
+
+BROKEN: list[str] = []
+"""What was heard by the running test and does not fit."""
+# One is enough to see what is wrong; a load may hear the same thing a thousand times.
+_NOTED = 5
+
+
+def hold(dialect: str, frame: Any) -> None:
+    """A frame of a dialect, by the name of the dialect, has come."""
+    kind = _kind(frame)
+    validator = _frames(dialect).get(kind)
+    if validator is None:
+        _note(f"{dialect} has no frame of the kind {kind!r}: {frame}")
+    elif not validator.is_valid(frame):
+        _note(f"{dialect} {kind or ''}: {_why(validator, frame)}: {frame}")
+
+
+def hold_reply(method: str, target: str, status: int, media: str, body: Any) -> None:
+    """An HTTP response has come; `body` is its JSON, if it is any. What no row of the table serves is not looked at."""
+    path = urlsplit(target).path
+    responses = next((told for one, of, told in _responses() if one == method.lower() and of.fullmatch(path)), None)
+    if responses is None:
+        return
+    response = responses.get(str(status))
+    if response is None:
+        _note(f"{method} {target} answers {status}, which is not documented")
+        return
+    content = response.get("content", {})
+    if media and media not in content:
+        _note(f"{method} {target} answers {status} as {media}, documented are {list(content)}")
+    elif (validator := content.get(media)) is not None and not validator.is_valid(body):
+        _note(f"{method} {target} answers {status}: {_why(validator, body)}")
+
+
+def dialect_of(target: str, subprotocol: bool) -> str:
+    """The name of the dialect that is spoken at an address."""
+    return NATIVE.name if subprotocol else BY_PATH[urlsplit(target).path].name
+
+
+@cache
+def json_frames() -> dict[str, Validator]:
+    """A strict validator for every kind of frame of every dialect but raw text, by its name in `/asyncapi.json`."""
+    document = asyncapi(DIALECTS, version="0", host="localhost", limits=Limits())
+    schemas = strict(document["components"]["schemas"])
+    schemas["ErrorEvent"]["properties"]["code"] = {"enum": list(ERRORS)}
+    return {
+        name: _validator(message["payload"], schemas)
+        for name, message in document["components"]["messages"].items()
+        if "examples" in message
+    }
+
+
+def strict(schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """Schemas that take no other properties than those they name."""
+
+    def closed(node: Any) -> Any:
+        if isinstance(node, list):
+            return [closed(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        found = {key: closed(value) for key, value in node.items()}
+        return {"additionalProperties": False, **found} if "properties" in node and node.get("type") else found
+
+    return {name: closed(schema) for name, schema in schemas.items()}
+
+
+def _note(what: str) -> None:
+    if len(BROKEN) < _NOTED:
+        BROKEN.append(what)
+
+
+def _why(validator: Validator, value: Any) -> str:
+    return "; ".join(f"{'.'.join(map(str, e.instance_path))} {e.message}"[:500] for e in validator.iter_errors(value))
+
+
+def _kind(frame: Any) -> str:
+    """The word by which a frame says what it is; dialects of one shape have none."""
+    return str(frame.get("type") or frame.get("event") or "") if isinstance(frame, dict) else ""
+
+
+@cache
+def _frames(dialect: str) -> dict[str, Validator]:
+    (told,) = (described.server for described in DIALECTS if described.dialect == dialect)
+    return {_kind(to_builtins(frame.example)): json_frames()[frame.name] for frame in told}
+
+
+@cache
+def _responses() -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
+    """Methods, paths and statuses, with a validator for each content type whose schema there is."""
+    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints(), version="0")
+    schemas = strict(document["components"]["schemas"])
+    return [
+        (
+            method,
+            re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path))),
+            {
+                status: {
+                    "content": {
+                        media: _validator(content["schema"], schemas) if media == "application/json" else None
+                        for media, content in response.get("content", {}).items()
+                    }
+                }
+                for status, response in operation["responses"].items()
+            },
+        )
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    ]
+
+
+def _validator(schema: Any, schemas: dict[str, Any]) -> Validator:
+    return validator_for(
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "components": {"schemas": schemas}}
+    )

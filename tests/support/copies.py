@@ -1,0 +1,149 @@
+"""A client's copy of a room's messages, kept by docs/protocol.md: from what the server says and nothing else."""
+
+from collections import defaultdict
+from typing import Any
+
+from model.limits import QUOTE_CHARS
+
+Frame = dict[str, Any]
+CHANGES = ("edited", "deleted", "reaction", "pinned")
+"""The events that say what became of a message; `message` itself may too, in a resume."""
+
+
+class Copy:
+    """The messages of one room, complete from its beginning once `settled`.
+
+    Attributes:
+        states: messages by seq, as a `message` frame has them now; deleted ones are not among them.
+        since: the largest version or head that is known, and with `epoch` what a resume needs.
+        joined: the connection is in the room.
+        loaded: the past was read.
+        synced: nothing of a resume is still to come.
+        disorder: how much came twice, out of order, or did not add up.
+    """
+
+    def __init__(self) -> None:
+        self.states: dict[int, Frame] = {}
+        self.epoch: str | None = None
+        self.since = 0
+        self.joined = False
+        self.loaded = False
+        self.synced = False
+        self.disorder = 0
+        self._early: set[int] = set()  # told as of the head, with what was changed since
+        self._replies: defaultdict[int, set[int]] = defaultdict(set)
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is missing but what happens from now on."""
+        return self.joined and self.loaded and self.synced
+
+    def resume(self) -> Frame:
+        """What to join with."""
+        return {"since": self.since, "epoch": self.epoch} if self.loaded else {}
+
+    def forget(self) -> None:
+        """Begin anew with the next `joined`."""
+        self.loaded = False
+
+    def on_joined(self, frame: Frame) -> bool:
+        """Whether the past has to be loaded."""
+        self.joined = True
+        if self.loaded and frame["recovered"]:
+            self.synced = False
+            return False
+        self.epoch, self.since = frame["epoch"], frame["head"]
+        self.loaded, self.synced = False, True
+        self.states, self._early = {}, set()
+        self._replies.clear()
+        return True
+
+    def on_synced(self, frame: Frame) -> None:
+        """The end of a resume."""
+        self.since, self.synced = max(self.since, frame["head"]), True
+
+    def on_page(self, frame: Frame) -> int | None:
+        """A page of history, from the newest to the oldest; returns the `before` of the next one, None at the end.
+
+        It is as new as everything that came before it.
+        """
+        for state in frame["messages"]:
+            self._take(state)
+        if frame["has_older"]:
+            return int(frame["messages"][0]["seq"])
+        self.loaded = True
+        return None
+
+    def on_state(self, frame: Frame) -> None:
+        """A `message`, or what became of one."""
+        version, seq = frame["version"], frame["seq"]
+        if version <= self.since:
+            known = self.states.get(seq)
+            # The last ones of a resume are as of the head that it says, and changed since: that comes behind it.
+            if version == self.since and not self.synced and (known is None or known["version"] < version):
+                self._early.add(seq)
+            else:
+                self.disorder += 1
+        self.since = max(self.since, version)
+        self._take(frame)
+
+    def differs(self, other: "Copy") -> str:
+        """A message that is not the same in the other one; "" when all are."""
+        for seq in sorted(self.states.keys() | other.states.keys()):
+            ours, theirs = self.states.get(seq), other.states.get(seq)
+            if ours != theirs:
+                return f"message {seq} is {ours}, and should be {theirs}"
+        return ""
+
+    def on_retracted(self, seq: int) -> None:
+        """A message was taken back."""
+        self.states.pop(seq, None)
+        self._quote(seq, {"seq": seq})
+
+    def _take(self, frame: Frame) -> None:
+        seq, version = frame["seq"], frame["version"]
+        known = self.states.get(seq)
+        if known is not None and version < known["version"]:
+            return
+        if "deleted_at" in frame:
+            self.states.pop(seq, None)
+            self._quote(seq, {"seq": seq, "sender": frame["sender"]})
+            return
+        if "content" in frame:
+            self._quote(seq, {"seq": seq, "sender": frame["sender"], "content": frame["content"][:QUOTE_CHARS]})
+        if frame["type"] == "message":
+            self.states[seq] = frame
+            if "reply_to" in frame:
+                self._replies[frame["reply_to"]["seq"]].add(seq)
+        elif known is not None and version > known["version"]:
+            after = known | {"version": version}
+            if frame["type"] == "edited":
+                _put(after, frame, "content", "edited_at", "mentions")
+            elif frame["type"] == "pinned":
+                _put(after, {**frame, "pinned_by": frame["by"]["id"]} if frame["on"] else {}, "pinned_at", "pinned_by")
+            else:
+                self._react(after, frame)
+            self.states[seq] = after
+
+    def _react(self, state: Frame, frame: Frame) -> None:
+        emoji, user = frame["emoji"], frame["user"]["id"]
+        reactions = dict(state.pop("reactions", {}))
+        people = [other for other in reactions.pop(emoji, []) if other != user] + [user] * frame["on"]
+        self.disorder += len(people) != frame["count"] and state["seq"] not in self._early
+        if people:
+            reactions[emoji] = people
+        if reactions:
+            state["reactions"] = reactions
+
+    def _quote(self, seq: int, quote: Frame) -> None:
+        for reply in self._replies.get(seq, ()):
+            if reply in self.states:
+                self.states[reply] = self.states[reply] | {"reply_to": quote}
+
+
+def _put(state: Frame, frame: Frame, *names: str) -> None:
+    """The fields are what the frame has, and are not there when it has none."""
+    for name in names:
+        state.pop(name, None)
+        if name in frame:
+            state[name] = frame[name]

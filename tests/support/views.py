@@ -1,0 +1,163 @@
+"""What a client knows of a room besides its messages: who is there, who is what, how far everybody has read.
+
+Begun with `joined` and `members`, and kept by events, as docs/protocol.md says. Nothing is asked twice.
+"""
+
+from collections.abc import Mapping
+
+from model.events import MemberInfo
+from model.permissions import RANK, Standing
+from model.room import Role
+from tests.support.copies import Copy, Frame
+from utils.clock import microseconds
+
+UNKNOWN = "?"
+"""The role of somebody who came in: `presence` names people, and `members` tells what they are."""
+_KEPT = ("role", "muted_until", "banned_until", "reason", "online", "read")
+
+
+class View:
+    """One device's view of one room.
+
+    Args:
+        mine: the principal.
+        accounts: the roles of all accounts, by principal.
+
+    Attributes:
+        inside: between `joined` and `left`, or the end of the connection.
+        stay: counts how often it came in.
+        people: who is here.
+        members: what is known of everybody, by id; complete once `listed`.
+    """
+
+    def __init__(self, mine: str, accounts: Mapping[str, str]) -> None:
+        self.mine = mine
+        self._accounts = accounts
+        self.copy = Copy()
+        self.inside = self.listed = False
+        self.stay = 0
+        self.info: Frame = {}
+        self.role = ""
+        self.read = 0
+        self.people: set[str] = set()
+        self.count = 0
+        self.members: dict[str, Frame] = {}
+
+    @property
+    def settled(self) -> bool:
+        """Everything has come that it asked for."""
+        return self.inside and self.copy.settled and self.listed
+
+    def leave(self) -> None:
+        """It is not in the room any more."""
+        self.inside = self.copy.joined = self.listed = False
+
+    def on_joined(self, frame: Frame, *, resumes: bool) -> bool:
+        """A snapshot. Returns whether the past has to be loaded: not when it was in the room all the time."""
+        stayed, self.inside = self.inside, True
+        self.stay += not stayed
+        self.info, self.role, self.read = frame["info"], frame["role"], frame.get("read", 0)
+        self.people, self.count = {user["id"] for user in frame["members"]}, frame["count"]
+        for member in self.members.values():
+            member["online"] = member["id"] in self.people
+        for user_id in self.people - self.members.keys():
+            self.members[user_id] = {"id": user_id, "role": UNKNOWN, "online": True}
+        if stayed and not resumes:
+            return False
+        if not resumes:
+            self.copy.forget()
+        return self.copy.on_joined(frame)
+
+    def on_members(self, members: list[Frame]) -> None:
+        """The whole list, as of now."""
+        self.members = {member["id"]: dict(member) for member in members}
+        self.listed = True
+
+    def on_presence(self, frame: Frame) -> None:
+        """Somebody came or went."""
+        for user in frame.get("joined", ()):
+            member = self.members.setdefault(user["id"], {"id": user["id"]})
+            member["online"] = True
+            if "role" not in member:  # whoever enters a room that stays is made a member
+                member["role"] = UNKNOWN
+            self.people.add(user["id"])
+        for user in frame.get("left", ()):
+            member = self.members.setdefault(user["id"], {"id": user["id"]})
+            member["online"] = False
+            member.setdefault("role", UNKNOWN)  # perhaps they came back in between, and were made a member again
+            self.people.discard(user["id"])
+        self.count = frame["count"]
+
+    def on_member(self, frame: Frame) -> None:
+        """Somebody is something else now."""
+        told = frame["member"]
+        before = self.members.get(told["id"], {})
+        stays = {key: before[key] for key in ("read", "online") if key in before}
+        self.members[told["id"]] = told | stays
+        if frame["action"] in ("kick", "ban", "leave"):
+            self.members[told["id"]].pop("read", None)
+        if told["id"] == self.mine and self.role != "admin" and self.inside:
+            self.role = told.get("role") or self.role
+            if self._accounts[self.mine] == "organizer" and RANK[self.role] < RANK["moderator"]:  # type: ignore[index]
+                self.role = "moderator"
+
+    def on_room(self, frame: Frame) -> bool:
+        """The room is something else now. Returns whether its members have to be asked for: it has some from now on."""
+        before, self.info = self.info, frame["info"]
+        if before["kind"] == "ephemeral" != self.info["kind"]:
+            self.listed = False
+        return not self.listed
+
+    def on_read(self, frame: Frame) -> None:
+        """Somebody has read."""
+        if frame["user"]["id"] == self.mine:
+            self.read = max(self.read, frame["seq"])
+        self.members.setdefault(frame["user"]["id"], {"id": frame["user"]["id"], "role": UNKNOWN})["read"] = frame[
+            "seq"
+        ]
+
+    def allows(self, user_id: str, least: Standing, now_us: int, *, talk: bool = False) -> bool:
+        """Whether somebody may do what the lowest ``least`` may, as far as is known here; ``talk`` may be muted."""
+        account = self._accounts[user_id]
+        member = self.members.get(user_id, {"role": UNKNOWN})
+        role: Role | str | None = member.get("role")
+        if account == "admin" or not self.listed:
+            return True
+        if talk and microseconds(member.get("muted_until", "1970-01-01T00:00:00.000000Z")) > now_us:
+            return False
+        if role is None or role == UNKNOWN or self.info["kind"] == "direct":
+            return True
+        rank = RANK[role]  # type: ignore[index]
+        return max(rank, RANK["moderator"] if account == "organizer" else 0) >= RANK[least]
+
+    def differs(self, fresh: "View") -> str:
+        """How this view is not what somebody learns who asks now; "" when it is the same."""
+        if self.info["kind"] == "ephemeral" and not (self.read and fresh.read):
+            fresh.read = self.read  # a cursor of an earlier visit is not looked up
+        for name in ("info", "role", "read", "people", "count"):
+            if getattr(self, name) != getattr(fresh, name):
+                return f"{name} is {getattr(self, name)}, and should be {getattr(fresh, name)}"
+        if wrong := self.copy.differs(fresh.copy):
+            return wrong
+        for user_id in self.members.keys() | fresh.members.keys():
+            ours, theirs = self._row(user_id), fresh._row(user_id)
+            belongs = ours["role"] not in (None, UNKNOWN) and self.info["kind"] != "ephemeral"
+            if user_id not in fresh.members and not belongs and not ours["online"]:
+                continue  # kept out or silenced, and nobody here
+            if ours["role"] == UNKNOWN:
+                ours = theirs | {name: value for name, value in ours.items() if value not in (None, UNKNOWN)}
+            if self.info["kind"] == "ephemeral":  # what a plain row says there is not looked up
+                theirs["read"] = ours["read"] and (theirs["read"] or ours["read"])
+                for row in (ours, theirs):
+                    row["role"] = None if row["role"] == "member" else row["role"]
+            if ours != theirs:
+                return f"member {user_id} is {ours}, and should be {theirs}"
+        return ""
+
+    def _row(self, user_id: str) -> Frame:
+        """What is told of somebody; of whoever is nothing there it is not told at all."""
+        member = self.members.get(user_id, {})
+        return {name: member.get(name) or None for name in _KEPT}
+
+
+assert set(_KEPT) <= set(MemberInfo.__struct_fields__)

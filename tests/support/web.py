@@ -1,0 +1,77 @@
+"""Somebody who asks over HTTP: with a token or without one, a connection for each request."""
+
+import json
+import time
+from typing import Any
+from urllib.parse import quote
+
+from server.tokens import sign_account
+from tests.support.rawws import Reply, fetch
+
+SECRET = "s"
+
+
+def token_of(name: str, role: str = "user", *, seconds: int = 3600) -> str:
+    """The token of an account whose id at the application is its name."""
+    return sign_account(SECRET, userid=name, username=name, role=role, expires=int(time.time()) + seconds)
+
+
+class Web:
+    """Requests to a server, as a person with an account, as whoever has `token`, or as nobody."""
+
+    def __init__(self, port: int, name: str | None = None, role: str = "user", *, token: str | None = None) -> None:
+        self.port = port
+        self.id = f"u_{name}"
+        self.token = token_of(name, role) if name is not None else token
+
+    async def ask(self, method: str, target: str, body: Any = None, **headers: str) -> Reply:
+        """One request. `body` becomes JSON, unless it is bytes."""
+        given = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        if self.token is not None:
+            given.append(("Authorization", f"Bearer {self.token}"))
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            given.append(("Content-Type", "application/json"))
+        return await fetch(self.port, target, given, method=method, body=body)
+
+    async def get(self, target: str, **headers: str) -> Reply:
+        return await self.ask("GET", target, **headers)
+
+    async def json(self, target: str) -> Any:
+        """What is there."""
+        reply = await self.get(target)
+        assert reply.status == 200, reply
+        return reply.json()
+
+    async def post(self, target: str, body: Any = None, **headers: str) -> Reply:
+        return await self.ask("POST", target, body, **headers)
+
+    async def put(self, target: str, body: Any = None) -> Reply:
+        return await self.ask("PUT", target, body)
+
+    async def patch(self, target: str, body: Any = None) -> Reply:
+        return await self.ask("PATCH", target, body)
+
+    async def delete(self, target: str) -> Reply:
+        return await self.ask("DELETE", target)
+
+    async def create(self, name: str, **fields: Any) -> None:
+        """Make a room."""
+        reply = await self.post("/api/rooms", {"name": name, **fields})
+        assert reply.status == 201, reply
+
+    async def say(self, room: str, content: str, **fields: Any) -> int:
+        """Say something; its seq."""
+        reply = await self.post(f"{path(room)}/messages", {"content": content, **fields})
+        assert reply.status == 201, reply
+        return int(reply.json()["seq"])
+
+
+def path(room: str) -> str:
+    """Where a room is."""
+    return f"/api/rooms/{quote(room, safe='')}"
+
+
+def code(reply: Reply) -> str:
+    """The code of a refusal."""
+    return str(reply.json()["error"]["code"])

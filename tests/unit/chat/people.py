@@ -1,0 +1,55 @@
+"""People for the tests of rooms and roles: with an account, in a room, as somebody there."""
+
+from typing import Any
+
+from chat.chat import Chat
+from chat.ports import Identity
+from model.room import User
+from tests.support.chatting import Person
+from tests.support.virtual import passes
+
+
+def account(chat: Chat, name: str, role: str = "user") -> Person:
+    """Somebody who has an account."""
+    person = Person(chat, name)
+    chat.identify(person.session, Identity(User(f"u_{name}", name), guest=False, role=role))
+    person.session.provisional = False
+    return person
+
+
+def id_of(person: Person) -> str:
+    return person.session.user.id
+
+
+async def ask(person: Person, type: str, **fields: Any) -> list[dict[str, Any]]:
+    """Send a command and return what the person is told within the next turns."""
+    before = len(person.frames)
+    person.send(type, **fields)
+    await passes(0.2)
+    return person.frames[before:]
+
+
+async def code_of(person: Person, type: str, **fields: Any) -> str:
+    """The code of the refusal of a command; "" when it is not refused."""
+    errors = [frame for frame in await ask(person, type, **fields) if frame["type"] == "error"]
+    return str(errors[0]["code"]) if errors else ""
+
+
+async def created(chat: Chat, owner: Person, room: str = "lobby", **fields: Any) -> None:
+    """A room made by its owner."""
+    assert await code_of(owner, "create_room", room=room, **fields) == ""
+
+
+async def staffed(chat: Chat, room: str = "lobby", **fields: Any) -> dict[str, Person]:
+    """A room with somebody of every standing that may be in it; an admin and an organizer too."""
+    people = {name: account(chat, name) for name in ("owner", "moderator", "member", "readonly")}
+    people["admin"], people["organizer"] = account(chat, "admin", "admin"), account(chat, "organizer", "organizer")
+    owner = people["owner"]
+    await created(chat, owner, room, **fields)
+    for name, person in people.items():
+        if name != "owner":
+            assert await code_of(owner, "invite", room=room, user=id_of(person)) == ""
+            assert await code_of(person, "join", room=room) == ""
+    for name in ("moderator", "readonly"):
+        assert await code_of(owner, "set_role", room=room, user=id_of(people[name]), role=name) == ""
+    return people

@@ -1,0 +1,191 @@
+"""Who a session speaks for when it connects with a proof, and when a client only says who it is."""
+
+import json
+
+import pytest
+
+from chat.chat import Chat
+from chat.ports import Identity
+from model.commands import Claim, Join
+from model.room import User
+from server.dialects import BY_PATH
+from tests.support.chatting import FaultyRepository, Frame, Person, chatting
+from tests.support.virtual import passes
+
+ACCOUNT = Identity(User("u_7", "ann"), guest=False, role="user")
+GUEST = Identity(User("g_7", "ann"), guest=True)
+
+
+class RoomsPerson(Person):
+    """A client of `/ws`."""
+
+    def __init__(self, chat: Chat, identity: Identity | None = None) -> None:
+        super().__init__(chat, dialect=BY_PATH["/ws"], identity=identity)
+
+    def ask(self, type: str, **payload: str) -> None:
+        self.chat.receive(self.session, json.dumps({"type": type, "payload": payload}))
+
+    def join(self, user_id: str, user_name: str, room_id: str = "general") -> None:
+        self.ask("join", room_id=room_id, user_id=user_id, user_name=user_name)
+
+    def payloads(self, *types: str) -> list[Frame]:
+        return [frame["payload"] for frame in self.of(*types)]
+
+    def codes(self) -> list[str]:
+        return [payload["code"] for payload in self.payloads("error")]
+
+
+# --- a proof at the handshake -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("guests", [True, False])
+async def test_an_account_is_itself_from_the_first(repository: FaultyRepository, guests: bool) -> None:
+    async with chatting(repository, guests=guests) as chat:
+        ann = Person(chat, "somebody", "general", identity=ACCOUNT)
+        await passes()
+        welcome = ann.last("welcome")
+        assert welcome["user"] == {"id": "u_7", "name": "ann"}, "the name is the account's, not the address's"
+        assert (welcome["guest"], welcome["token"]) == (False, "")
+        assert ann.last("joined")["members"] == [{"id": "u_7", "name": "ann"}]
+        assert ann.session.identity == ACCOUNT
+        assert not ann.errors()
+
+
+async def test_a_wrong_name_in_the_address_is_nothing_to_an_account(chat: Chat) -> None:
+    ann = Person(chat, "SYSTEM", identity=ACCOUNT)
+    assert not ann.errors()
+    assert ann.connection.closed is None
+
+
+async def test_a_guest_with_a_proof_is_the_same_again_under_the_name_of_the_address(chat: Chat) -> None:
+    assert Person(chat, identity=GUEST).last("welcome")["user"] == {"id": "g_7", "name": "ann"}
+    renamed = Person(chat, "anna", identity=GUEST)
+    assert renamed.last("welcome")["user"] == {"id": "g_7", "name": "anna"}
+    again = Person(chat, token=renamed.token)
+    assert again.last("welcome")["user"] == {"id": "g_7", "name": "anna"}
+
+
+async def test_a_proof_is_for_the_whole_connection(chat: Chat) -> None:
+    ann, ben = Person(chat, identity=ACCOUNT), Person(chat, "ben")
+    ann.send("hello", id="h", token=ben.token)
+    assert ann.errors() == {"h": "principal_fixed"}
+
+
+async def test_an_account_is_in_the_room_of_its_address_in_every_dialect(chat: Chat) -> None:
+    person = Person(chat, None, "den", dialect=BY_PATH["/api/chat"], identity=ACCOUNT)
+    await passes()
+    assert person.frames == [{"event": "join", "userid": "7", "username": "ann"}]
+
+
+# --- somebody who says who they are ----------------------------------------------------------------------------------
+
+
+async def test_the_first_claim_binds_the_connection(chat: Chat) -> None:
+    ben = Person(chat, "ben", "general")
+    await passes()
+    ann = RoomsPerson(chat)
+    ann.join("7", "ann")
+    ann.ask("message", room_id="general", message="hi")
+    await passes()
+    assert ann.session.identity == Identity(User("w_7", "ann"), guest=True)
+    assert {"user_id": "7", "user_name": "ann"} in ann.payloads("joined")[0]["users"]
+    assert ben.last("message")["sender_id"] == "w_7"
+    assert ann.payloads("message")[0]["user_id"] == "7"
+
+
+async def test_another_id_later_is_refused_and_nothing_is_joined(chat: Chat) -> None:
+    Person(chat, "ben", "den")
+    Person(chat, "ben", "general")
+    await passes()
+    ann = RoomsPerson(chat)
+    ann.join("7", "ann")
+    ann.join("8", "ann", "den")
+    await passes()
+    assert ann.codes() == ["principal_fixed"]
+    assert list(ann.session.rooms) == ["general"]
+    assert ann.session.user == User("w_7", "ann")
+
+
+async def test_another_name_later_does_not_count(chat: Chat) -> None:
+    Person(chat, "ben", "den")
+    Person(chat, "ben", "general")
+    await passes()
+    ann = RoomsPerson(chat)
+    ann.join("7", "ann")
+    ann.join("7", "anna", "den")
+    await passes()
+    assert not ann.codes()
+    assert set(ann.session.rooms) == {"general", "den"}
+    assert ann.session.user == User("w_7", "ann")
+
+
+async def test_a_command_that_is_refused_binds_too(chat: Chat) -> None:
+    """Who one is does not hang on whether there is such a room."""
+    ann = RoomsPerson(chat)
+    ann.join("7", "ann", "\u202e")
+    assert ann.codes() == ["bad_field"]
+    assert ann.session.user == User("w_7", "ann")
+    assert ann.payloads("error")[0]["message"].startswith("room_id holds U+202E")
+
+
+async def test_before_a_claim_there_is_nothing_to_talk_in(chat: Chat) -> None:
+    ann = RoomsPerson(chat)
+    ann.ask("message", room_id="general", message="hi")
+    ann.ask("leave", room_id="general")
+    assert ann.codes() == ["not_joined", "not_joined"]
+    ann.ask("ping")
+    assert list(ann.payloads("pong")[0]) == ["timestamp"]
+
+
+@pytest.mark.parametrize(("identity", "own"), [(ACCOUNT, "7"), (GUEST, "g_7")], ids=["account", "guest"])
+async def test_a_proof_wins_over_a_claim(chat: Chat, identity: Identity, own: str) -> None:
+    """Its own id may be claimed, under any name: it stays who it is."""
+    Person(chat, "ben", "general")
+    await passes()
+    ann = RoomsPerson(chat, identity)
+    for other in ("8", "u_7", "w_7"):
+        ann.join(other, "ann")
+    assert ann.codes() == ["principal_fixed"] * 3
+    ann.join(own, "somebody")
+    await passes()
+    assert ann.session.identity == identity
+    assert {"user_id": own, "user_name": "ann"} in ann.payloads("joined")[0]["users"]
+
+
+async def test_a_claim_is_no_proof_where_guests_are_off(repository: FaultyRepository) -> None:
+    async with chatting(repository, guests=False) as chat:
+        ann = RoomsPerson(chat)
+        ann.join("7", "ann")
+        assert ann.codes() == ["unauthorized"]
+        assert ann.session.identity is None
+
+
+async def test_two_connections_of_one_id_are_one_person(chat: Chat) -> None:
+    ben = Person(chat, "ben", "general")
+    await passes()
+    first, second = RoomsPerson(chat), RoomsPerson(chat)
+    first.join("7", "ann")
+    second.join("7", "ann")
+    await passes(3)
+    assert ben.last("presence")["count"] == 2
+
+
+async def test_a_claim_is_never_decoded_from_a_native_frame(chat: Chat) -> None:
+    ann = Person(chat, "ann")
+    for tag in ("claim", "Claim"):
+        ann.send(tag, id=tag, user={"id": "u_7", "name": "ann"}, then={"type": "join", "room": "den"})
+    assert ann.errors() == {"claim": "unknown_type", "Claim": "unknown_type"}
+
+
+async def test_a_claim_holds_later_commands_back_as_what_it_carries_out_does(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    repository.hold("find_room")
+    ann = RoomsPerson(chat)
+    chat.run(ann.session, Claim(user=User("w_7", "ann"), then=Join(room="general")))
+    ann.ask("message", room_id="general", message="hi")
+    await passes()
+    assert not ann.payloads("message", "error")
+    repository.go("find_room")
+    await passes()
+    assert [payload["message"] for payload in ann.payloads("message")] == ["hi"]

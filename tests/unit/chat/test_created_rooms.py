@@ -1,0 +1,275 @@
+"""Rooms that stay: made, changed, entered by those who may, deleted."""
+
+import pytest
+
+from chat.chat import Chat
+from chat.workers import PoolLimits
+from tests.support.chatting import FaultyRepository, Person, chatting
+from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, code_of, created, id_of
+
+
+class Plainly:
+    """Passwords without argon2 and its thread, which virtual time does not wait for."""
+
+    async def hash(self, password: str) -> str:
+        return f"hashed {password}"
+
+    async def matches(self, hashed: str, password: str) -> bool:
+        return hashed == f"hashed {password}"
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def passwords(chat: Chat) -> None:
+    chat.passwords = Plainly()  # type: ignore[assignment]
+
+
+async def test_whoever_makes_a_room_owns_it_and_is_in_it(chat: Chat, repository: FaultyRepository) -> None:
+    ann = account(chat, "ann")
+    frames = await ask(ann, "create_room", id="c", room="lobby", title="The lobby", topic="talk")
+    assert [frame["type"] for frame in frames if frame["type"] != "presence"] == ["room", "joined", "ack"]
+    room, joined, ack = (frame for frame in frames if frame["type"] != "presence")
+    info = {"kind": "public", "title": "The lobby", "topic": "talk"}
+    assert room == {
+        "type": "room", "id": "c", "room": "lobby", "action": "create_room", "info": info, "role": "owner",
+    }  # fmt: skip
+    assert (joined["role"], joined["info"], joined["head"]) == ("owner", info, 0)
+    assert ack["ids"] == [{"id": "c", "room": "lobby", "seq": 0}]
+    record = await repository.inner.find_room("lobby")
+    assert record is not None
+    assert (record.kind, record.title, record.topic) == ("public", "The lobby", "talk")
+    member = await repository.inner.find_member(record.room_id, id_of(ann))
+    assert member is not None
+    assert member.role == "owner"
+
+
+async def test_of_many_who_make_a_room_at_once_one_gets_it(chat: Chat, repository: FaultyRepository) -> None:
+    repository.hold("find_room")
+    people = [account(chat, f"p{number}") for number in range(50)]
+    for person in people:
+        person.send("create_room", id="c", room="lobby")
+    await passes()
+    repository.go("find_room")
+    await passes(0.1)
+    winners = [person for person in people if person.of("room")]
+    assert len(winners) == 1
+    assert [person.errors() for person in people if person not in winners] == [{"c": "room_exists"}] * 49
+    assert list(winners[0].acked()) == ["c"]
+
+
+@pytest.mark.parametrize("cold", [False, True])
+async def test_a_room_that_is_there_cannot_be_made_again(chat: Chat, cold: bool) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann)
+    if cold:
+        ann.disconnect()
+        await passes()
+        assert not chat.hub.rooms
+    assert await code_of(ben, "create_room", room="lobby") == "room_exists"
+
+
+async def test_a_room_where_people_talk_already_cannot_be_made(chat: Chat) -> None:
+    Person(chat, "guest", "general")
+    await passes()
+    assert await code_of(account(chat, "ann"), "create_room", room="general") == "room_exists"
+
+
+@pytest.mark.parametrize("name", ["@x", "", " ", "a" * 65, "a\nb", "a\u202eb"])
+async def test_a_name_that_is_none(chat: Chat, name: str) -> None:
+    code = await code_of(account(chat, "ann"), "create_room", room=name)
+    assert code in ("bad_field", "reserved_name")
+
+
+@pytest.mark.parametrize(("field", "value"), [("title", "x" * 65), ("topic", "x" * 501), ("topic", "a\x00b")])
+async def test_a_title_or_topic_that_is_none(chat: Chat, field: str, value: str) -> None:
+    assert await code_of(account(chat, "ann"), "create_room", room="lobby", **{field: value}) == "bad_field"
+
+
+async def test_joining_makes_a_member_who_stays_one(chat: Chat, repository: FaultyRepository) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann)
+    await ask(ben, "join", room="lobby")
+    assert ben.last("joined")["role"] == "member"
+    ben.disconnect()
+    await passes()
+    record = await repository.inner.find_room("lobby")
+    assert record is not None
+    member = await repository.inner.find_member(record.room_id, id_of(ben))
+    assert member is not None
+    assert (member.role, member.seen_at > 0) == ("member", True)
+    assert "u_ben" not in chat.hub.rooms["lobby"].members  # kept in storage, not here
+
+
+async def test_join_without_create_makes_nothing(chat: Chat) -> None:
+    assert await code_of(account(chat, "ann"), "join", room="nowhere", create=False) == "no_such_room"
+    assert not chat.hub.rooms
+    ben = Person(chat, "ben", "somewhere")
+    await passes()
+    assert await code_of(account(chat, "ann"), "join", room="somewhere", create=False) == ""
+    assert ben.session.rooms
+
+
+async def test_a_private_room_is_for_those_who_were_invited(chat: Chat) -> None:
+    ann, ben, guest = account(chat, "ann"), account(chat, "ben"), Person(chat, "guest")
+    await created(chat, ann, private=True)
+    for person in (ben, guest):
+        assert await code_of(person, "join", room="lobby") == "no_such_room"
+        assert await code_of(person, "join", room="lobby", create=False) == "no_such_room"
+        assert await code_of(person, "join", room="lobby", password="x") == "no_such_room"
+    frames = await ask(ann, "invite", id="i", room="lobby", user=id_of(ben))
+    assert [frame["type"] for frame in frames] == ["member", "ack"]
+    assert ben.last("room") == {
+        "type": "room", "room": "lobby", "action": "invite", "info": {"kind": "private"}, "role": "member",
+    }  # fmt: skip
+    assert await code_of(ben, "join", room="lobby") == ""
+    assert await code_of(guest, "join", room="lobby") == "no_such_room"
+
+
+async def test_a_password_opens_a_private_room_for_good(chat: Chat, repository: FaultyRepository) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann, password="sesame")
+    assert ann.last("joined")["info"] == {"kind": "private", "password": True}
+    assert await code_of(ben, "join", room="lobby") == "no_such_room"
+    assert await code_of(ben, "join", room="lobby", password="Sesame") == "no_such_room"
+    assert await code_of(ben, "join", room="lobby", password="sesame") == ""
+    await ask(ben, "leave", room="lobby")
+    assert await code_of(ben, "join", room="lobby") == ""
+    record = await repository.inner.find_room("lobby")
+    assert record is not None
+    assert record.password == "hashed sesame"
+
+
+async def test_guessing_a_password_is_slow(chat: Chat) -> None:
+    ann = account(chat, "ann")
+    await created(chat, ann, password="sesame")
+    codes = [await code_of(Person(chat), "join", room="lobby", password=f"{number}") for number in range(40)]
+    assert codes[:20] == ["no_such_room"] * 20
+    assert codes[-1] == "rate_limited"
+    assert await code_of(ann, "join", room="lobby") == ""  # members need no password
+
+
+async def test_what_a_room_is_can_be_changed_and_is_told(chat: Chat, repository: FaultyRepository) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann, topic="old")
+    await ask(ben, "join", room="lobby")
+    frames = await ask(ann, "update_room", id="u", room="lobby", title="T", slow_mode=5, retention_days=7)
+    assert [frame["type"] for frame in frames] == ["room", "ack"]
+    info = {"kind": "public", "title": "T", "topic": "old", "slow_mode": 5, "retention_days": 7}
+    assert ben.last("room") == {"type": "room", "id": "u", "room": "lobby", "action": "update_room", "info": info}
+    await ask(ann, "update_room", room="lobby", password="sesame")
+    assert ben.last("room")["info"] == {**info, "kind": "private", "password": True}
+    await ask(ann, "update_room", room="lobby", password="", private=False, slow_mode=0, retention_days=0, title="")
+    assert ben.last("room")["info"] == {"kind": "public", "topic": "old"}
+    record = await repository.inner.find_room("lobby")
+    assert record is not None
+    assert (record.kind, record.password, record.title, record.topic) == ("public", None, "", "old")
+
+
+async def test_a_deleted_room_is_gone_for_everybody_and_its_name_is_free(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    ann, ben, plain = account(chat, "ann"), account(chat, "ben"), account(chat, "cat")
+    await created(chat, ann)
+    for person in (ben, plain):
+        await ask(person, "join", room="lobby")
+    ben.say("kept for an audit", "m", "lobby")
+    await passes()
+    frames = await ask(ann, "delete_room", id="d", room="lobby")
+    by = {"id": "u_ann", "name": "ann"}
+    left = {"type": "left", "room": "lobby", "reason": "deleted", "by": by}
+    assert [frame for frame in frames if frame["type"] == "left"] == [{**left, "id": "d"}]
+    assert "d" in ann.acked()
+    assert ben.last("left") == left
+    assert not ben.session.rooms
+    assert await code_of(ben, "message", room="lobby", content="x") == "not_joined"
+    assert await repository.inner.find_room("lobby") is None
+    assert await code_of(ben, "join", room="lobby", create=False) == "no_such_room"
+    assert await code_of(ben, "create_room", room="lobby") == ""
+    assert (await ask(ben, "history", room="lobby"))[-1]["messages"] == []
+
+
+async def test_a_new_room_waits_until_the_old_one_of_its_name_is_gone_from_storage(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann)
+    repository.hold("write")
+    await ask(ann, "delete_room", id="d", room="lobby")
+    ben.send("create_room", id="c", room="lobby")
+    await passes(1)
+    assert not ben.of("room", "error")
+    repository.go("write")
+    await passes(0.1)
+    assert "c" in ben.acked()
+    assert "d" in ann.acked()
+
+
+async def test_quitting_is_for_good_and_for_every_device(chat: Chat, repository: FaultyRepository) -> None:
+    ann, ben, other = account(chat, "ann"), account(chat, "ben"), account(chat, "ben")
+    await created(chat, ann, private=True)
+    await ask(ann, "invite", room="lobby", user=id_of(ben))
+    for device in (ben, other):
+        await ask(device, "join", room="lobby")
+    frames = await ask(ben, "leave", id="l", room="lobby", quit=True)
+    assert {"type": "left", "id": "l", "room": "lobby"} in frames
+    assert "l" in ben.acked()
+    assert other.last("left")["reason"] == "quit"
+    assert ann.last("member")["action"] == "leave"
+    assert await code_of(ben, "join", room="lobby") == "no_such_room"
+    assert await code_of(ann, "leave", room="lobby", quit=True) == "last_owner"
+
+
+async def test_a_guest_role_of_readonly(repository: FaultyRepository) -> None:
+
+    async with chatting(repository, guest_role="readonly") as chat:
+        guest, ann = Person(chat, "guest", "general"), account(chat, "ann")
+        await passes()
+        assert guest.last("joined")["role"] == "readonly"
+        assert await code_of(guest, "message", room="general", content="x") == "forbidden"
+        await ask(ann, "join", room="general")
+        assert await code_of(ann, "message", room="general", content="x") == ""
+
+
+async def test_rooms_of_an_address_and_of_a_server_are_bounded(repository: FaultyRepository) -> None:
+
+    async with chatting(repository, address_rooms=3, server_rooms=5) as chat:
+        ann = account(chat, "ann")
+        ann.session.address = "10.0.0.1"
+        codes = [await code_of(ann, "join", room=f"r{number}") for number in range(5)]
+        assert codes == ["", "", "", "too_many_rooms", "too_many_rooms"]
+        await ask(ann, "leave", room="r0")
+        assert await code_of(ann, "join", room="r9") == ""
+        ben = account(chat, "ben")
+        codes = [await code_of(ben, "create_room", room=f"b{number}") for number in range(4)]
+        assert codes == ["", "", "too_many_rooms", "too_many_rooms"]
+
+
+async def test_a_room_that_storage_refuses_is_told_to_who_made_it(chat: Chat, repository: FaultyRepository) -> None:
+    repository.refused = lambda write: True
+    ann = account(chat, "ann")
+    await ask(ann, "create_room", id="c", room="lobby")
+    assert "not_stored" in ann.errors().values()
+    assert ann.connection.closed is not None
+    assert ann.connection.closed.code == 4002
+    repository.refused = None
+    ann.disconnect()
+    await passes()
+    assert await code_of(account(chat, "ben"), "create_room", room="lobby") == ""
+
+
+@pytest.mark.parametrize("command", ["update_room", "delete_room"])
+async def test_while_storage_is_full_nothing_is_decided(repository: FaultyRepository, command: str) -> None:
+
+    async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=8)) as chat:
+        ann = account(chat, "ann")
+        await created(chat, ann)
+        repository.hold("write")
+        for number in range(20):
+            ann.say(f"{number}", room="lobby")
+        assert await code_of(ann, command, id="x", room="lobby") == "overloaded"
+        repository.go("write")
+        await passes(2)
+        assert await code_of(ann, command, id="y", room="lobby") == ""

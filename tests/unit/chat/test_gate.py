@@ -1,0 +1,137 @@
+"""Who sees a room from outside: as it is now, whatever storage still says."""
+
+import asyncio
+
+import pytest
+
+from chat.chat import Chat
+from chat.gate import find_readable, look_at
+from chat.history import export, find_message
+from chat.listing import describe_room
+from chat.ports import Identity
+from model.errors import ParleyError
+from model.permissions import Action
+from model.room import User
+from tests.support.chatting import FaultyRepository, Person
+from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, code_of, created, id_of, staffed
+
+ANN = Identity(User("u_ann", "ann"), guest=False, role="user")
+
+
+async def test_a_deleted_room_is_gone_before_storage_knows(chat: Chat, repository: FaultyRepository) -> None:
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    repository.hold("write")
+    await ask(ann, "delete_room", room="lobby")
+    looking = asyncio.ensure_future(look_at(chat, "lobby", ANN))
+    await passes()
+    assert not looking.done()
+    repository.go("write")
+    assert await looking is None
+
+
+async def test_what_was_decided_while_storage_was_asked_counts(chat: Chat, repository: FaultyRepository) -> None:
+    people = await staffed(chat, private=True)
+    people["member"].disconnect()
+    await passes()
+    repository.hold("find_member")
+    looking = asyncio.ensure_future(look_at(chat, "lobby", Identity(User("u_member", "member"), guest=False)))
+    await passes()
+    seen = await look_at(chat, "lobby", Identity(User("u_moderator", "moderator"), guest=False))
+    assert seen is not None
+    assert seen.standing == "moderator"
+    await ask(people["owner"], "delete_room", room="lobby")
+    repository.go("find_member")
+    assert await looking is None
+
+
+async def test_a_moderator_of_a_room_without_owners_is_one_when_nobody_is_there(chat: Chat) -> None:
+    """An admin made them one; the room is read from storage again."""
+    root, ann = account(chat, "root", "admin"), account(chat, "ann")
+    for person in (root, ann):
+        await ask(person, "join", room="general")
+    ann.say("hello", "m")
+    await passes(0.1)
+    assert await code_of(root, "set_role", room="general", user=id_of(ann), role="moderator") == ""
+    for person in (root, ann):
+        person.disconnect()
+    await passes()
+    assert not chat.hub.rooms
+    assert await find_readable(chat, "general", ANN, Action.EXPORT) is not None
+    with pytest.raises(ParleyError, match="forbidden"):
+        await find_readable(chat, "general", Identity(User("u_ben", "ben"), guest=False), Action.EXPORT)
+
+
+async def test_a_message_is_found_as_it_is_now(chat: Chat, repository: FaultyRepository) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    ann.say("first", "1")
+    ann.say("second", "2")
+    await passes(0.1)
+    first, second = ann.acked()["1"], ann.acked()["2"]
+    ann.say("reply", "3", reply_to=first)
+    await passes(0.1)
+    repository.hold("write")
+    ann.send("edit", id="e", room="general", seq=first, content="edited")
+    ann.send("delete", id="d", room="general", seq=second)
+    assert (await find_message(chat, "general", first, None)).content == "edited"
+    reply = await find_message(chat, "general", ann.acked()["3"], None)
+    assert reply.reply_to is not None
+    assert reply.reply_to.content == "edited"
+    for name, seq, code in (
+        ("general", second, "no_such_message"),
+        ("general", first + 1, "no_such_message"),
+        ("nothing", first, "no_such_room"),
+    ):
+        with pytest.raises(ParleyError, match=code):
+            await find_message(chat, name, seq, None)
+    repository.go("write")
+    await passes()
+    room = chat.hub.rooms["general"]
+    room.tail.forget(room.head + 1, 0)
+    assert (await find_message(chat, "general", first, None)).content == "edited"
+    with pytest.raises(ParleyError, match="no_such_message"):
+        await find_message(chat, "general", second, None)
+
+
+async def test_an_export_ends_where_the_room_was_when_it_began(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.history.EXPORT_PAGE", 3)
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    for number in range(7):
+        ann.say(str(number), room="lobby")
+    pages = export(chat, "lobby", ANN)
+    found = [[message.content for message in await anext(pages)]]
+    ann.say("after it began", room="lobby")
+    found += [[message.content for message in page] async for page in pages]
+    assert found == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
+
+
+async def test_an_export_ends_with_its_room(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another room of the same name is another room."""
+    monkeypatch.setattr("chat.history.EXPORT_PAGE", 3)
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    for number in range(7):
+        ann.say(str(number), room="lobby")
+    pages = export(chat, "lobby", ANN)
+    assert len(await anext(pages)) == 3
+    await ask(ann, "delete_room", room="lobby")
+    await created(chat, ann)
+    with pytest.raises(ParleyError, match="no_such_room"):
+        await anext(pages)
+
+
+async def test_a_room_is_described_as_its_line_in_the_list(chat: Chat) -> None:
+    people = await staffed(chat, title="The lobby")
+    people["owner"].say("hello, @member", room="lobby")
+    await passes(0.1)
+    for name, person in people.items():
+        await ask(person, "rooms", mine=True)
+        assert person.session.identity is not None
+        entry = await describe_room(chat, "lobby", person.session.identity)
+        assert entry is not None
+        (line,) = person.last("rooms")["rooms"]
+        assert {key: getattr(entry, key) for key in line} == line, name
+    assert await describe_room(chat, "nothing", ANN) is None

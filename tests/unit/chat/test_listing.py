@@ -1,0 +1,147 @@
+"""Which rooms are found by whom, and who is told of whom."""
+
+from typing import Any
+
+from chat.chat import Chat
+from tests.support.chatting import FaultyRepository, Person
+from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, created, id_of
+
+
+async def listed(person: Person, **fields: Any) -> dict[str, dict[str, Any]]:
+    await ask(person, "rooms", **fields)
+    return {entry["room"]: entry for entry in person.last("rooms")["rooms"]}
+
+
+async def test_public_rooms_and_those_where_somebody_is(chat: Chat) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann, "lobby", title="The lobby", topic="talk")
+    await created(chat, ann, "secret", private=True)
+    Person(chat, "guest", "general")
+    await passes()
+    rooms = await listed(ben)
+    assert rooms == {
+        "general": {"kind": "ephemeral", "room": "general", "members": 1, "online": 1},
+        "lobby": {
+            "kind": "public", "title": "The lobby", "topic": "talk", "room": "lobby", "members": 1, "online": 1,
+        },
+    }  # fmt: skip
+    assert set(await listed(ann)) == {"general", "lobby"}
+    assert set(await listed(ann, mine=True)) == {"lobby", "secret"}
+
+
+async def test_a_room_made_by_joining_is_forgotten_when_it_is_empty_and_nothing_was_said(chat: Chat) -> None:
+    ann, ben = account(chat, "ann"), Person(chat, "ben", "silent")
+    talker = Person(chat, "talker", "talk")
+    await passes()
+    talker.say("hello", "m", "talk")
+    await passes(0.1)
+    assert set(await listed(ann)) == {"silent", "talk"}
+    for person in (ben, talker):
+        person.disconnect()
+    assert set(await listed(ann)) == {"talk"}
+    back = Person(chat, "talker", "talk", token=talker.token)
+    await passes()
+    await ask(back, "delete", room="talk", seq=talker.acked()["m"])
+    assert set(await listed(ann)) == {"talk"}  # somebody is in it
+    back.disconnect()
+    await passes()
+    assert set(await listed(ann)) == set()
+
+
+async def test_pages(chat: Chat) -> None:
+    ann = account(chat, "ann")
+    for number in range(5):
+        await created(chat, ann, f"room{number}")
+    guest = Person(chat, "guest", "room0a")
+    await passes()
+    names: list[str] = []
+    cursor = None
+    while True:
+        await ask(guest, "rooms", limit=2, **({} if cursor is None else {"cursor": cursor}))
+        page = guest.last("rooms")
+        names += [entry["room"] for entry in page["rooms"]]
+        cursor = page.get("cursor")
+        if cursor is None:
+            break
+    assert names == ["room0", "room0a", "room1", "room2", "room3", "room4"]
+    await ask(ann, "rooms", mine=True, limit=3)
+    assert ann.last("rooms")["cursor"] == "room2"
+    assert set(await listed(ann, mine=True, cursor="room2")) == {"room3", "room4"}
+
+
+async def test_looking_for_a_room(chat: Chat) -> None:
+    ann = account(chat, "ann")
+    await created(chat, ann, "lobby", title="Empfang für Ärzte")
+    await created(chat, ann, "100%_sure")
+    Person(chat, "guest", "Lobby two")
+    await passes()
+    for q, found in (("LOBBY", {"lobby", "Lobby two"}), ("ÄRZTE", {"lobby"}), ("%_", {"100%_sure"}), ("zzz", set())):
+        assert set(await listed(ann, q=q)) == found
+        assert set(await listed(ann, q=q, mine=True)) == found - {"Lobby two"}
+
+
+async def test_members_with_their_state(chat: Chat) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    other_device, guest = account(chat, "ann"), Person(chat, "guest")
+    await created(chat, ann)
+    for person in (ben, other_device, guest):
+        await ask(person, "join", room="lobby")
+    await passes(5)
+    ben.disconnect()
+    await ask(ann, "mute", room="lobby", user=id_of(guest), reason="loud")
+    await ask(ann, "members", id="q", room="lobby")
+    told = ann.last("members")
+    seen = told["members"][2].pop("seen_at")
+    assert seen.startswith("2023-11-14T")
+    assert told == {
+        "type": "members", "id": "q", "room": "lobby", "count": 3,
+        "members": [
+            {"id": "u_ann", "name": "ann", "role": "owner", "online": True},
+            {"id": id_of(guest), "name": "guest", "role": "member", "online": True, "reason": "loud",
+             "muted_until": "9999-12-31T23:59:59.999999Z"},
+            {"id": "u_ben", "name": "ben", "role": "member"},
+        ],
+    }  # fmt: skip
+
+
+async def test_members_page_after_page(chat: Chat) -> None:
+    owner = account(chat, "owner")
+    await created(chat, owner)
+    for number in range(7):
+        person = account(chat, f"p{number}")
+        await ask(person, "join", room="lobby")
+        if number % 2:
+            person.disconnect()
+    found: list[str] = []
+    fields: dict[str, Any] = {}
+    for _ in range(10):
+        await ask(owner, "members", room="lobby", limit=3, **fields)
+        page = owner.last("members")
+        found += [member["id"] for member in page["members"]]
+        if "cursor" not in page:
+            break
+        fields = {"cursor": page["cursor"]}
+    assert set(found) == {"u_owner", *(f"u_p{number}" for number in range(7))}
+    assert owner.last("members")["count"] == 8
+
+
+async def test_somebody_sees_their_rooms_while_they_are_being_stored(chat: Chat, repository: FaultyRepository) -> None:
+    ann = account(chat, "ann")
+    repository.hold("write")
+    await ask(ann, "create_room", room="lobby")
+    ann.send("rooms", mine=True)
+    await passes()
+    assert not ann.of("rooms")
+    repository.go("write")
+    await passes(0.1)
+    assert [entry["room"] for entry in ann.last("rooms")["rooms"]] == ["lobby"]
+
+
+async def test_a_banned_member_has_the_room_no_more(chat: Chat) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann)
+    await ask(ben, "join", room="lobby")
+    assert set(await listed(ben, mine=True)) == {"lobby"}
+    await ask(ann, "ban", room="lobby", user="u_ben")
+    assert set(await listed(ben, mine=True)) == set()

@@ -1,0 +1,223 @@
+"""Roles by actions, through every dialect that has a word for the action: what one may do, one does; what one may not
+do is refused and changes nothing; what one may not see answers like what is not there, and is never told.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from chat.chat import Chat
+from chat.history import read_history
+from chat.ports import Dialect, Identity
+from model.commands import ReadHistory
+from model.permissions import LEAST, RANK, Action, Standing
+from model.room import User
+from server.dialects import BY_PATH, NATIVE
+from tests.support.chatting import FaultyRepository, Frame, Person
+from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, code_of, created, id_of
+
+STANDINGS: tuple[Standing, ...] = ("stranger", "outsider", "readonly", "member", "moderator", "owner", "admin")
+INSIDE = ("readonly", "member", "moderator", "owner", "admin")
+SECRET = "xyzzy"
+
+# How each action is asked for in the native protocol; `seq` is somebody else's message, `own` one's own.
+ASKED: dict[Action, tuple[str, dict[str, Any]]] = {
+    Action.SEE: ("history", {}),
+    Action.MARK_READ: ("read", {"seq": "seq"}),
+    Action.POST: ("message", {"content": "hi"}),
+    Action.EDIT: ("edit", {"seq": "own", "content": "changed"}),
+    Action.DELETE_OWN: ("delete", {"seq": "own"}),
+    Action.REACT: ("react", {"seq": "seq", "emoji": "x"}),
+    Action.TYPE: ("typing", {}),
+    Action.DELETE_ANY: ("delete", {"seq": "seq"}),
+    Action.SEE_DELETED: ("history", {"include_deleted": True}),
+    Action.PIN: ("pin", {"seq": "seq"}),
+    Action.INVITE: ("invite", {"user": "u_zoe"}),
+    Action.KICK: ("kick", {"user": "u_low"}),
+    Action.BAN: ("ban", {"user": "u_low"}),
+    Action.MUTE: ("mute", {"user": "u_low"}),
+    Action.DESCRIBE: ("update_room", {"topic": "t"}),
+    Action.DELETE_ROOM: ("delete_room", {}),
+    Action.SET_ROLE: ("set_role", {"user": "u_low", "role": "member"}),
+    Action.SECURE: ("update_room", {"retention_days": 5}),
+}
+ELSEWHERE = {Action.EXPORT}  # over HTTP alone
+
+
+def test_every_action_is_tried() -> None:
+    assert set(ASKED) | ELSEWHERE == set(Action)
+
+
+class Scene:
+    """A room with its founder, somebody below everybody, and the one who tries, in a dialect."""
+
+    def __init__(self, chat: Chat, standing: Standing, dialect: Dialect = NATIVE, *, private: bool = False) -> None:
+        self.chat, self.standing, self.private = chat, standing, private
+        self.founder, self.low = account(chat, "founder"), account(chat, "low")
+        account(chat, "zoe")
+        role = "admin" if standing == "admin" else "user"
+        self.identity = Identity(User("u_try", "try"), guest=False, role=role)
+        self.dialect = dialect
+
+    async def open(self) -> Person:
+        founder = self.founder
+        await created(self.chat, founder, "den", private=self.private)
+        await ask(founder, "invite", room="den", user="u_low")
+        await ask(self.low, "join", room="den")
+        await ask(founder, "set_role", room="den", user="u_low", role="readonly")
+        founder.say(SECRET, "s", "den")
+        await passes(0.1)
+        self.seqs = {"seq": founder.acked()["s"]}
+        self.device = Person(self.chat, identity=self.identity)
+        if self.standing in INSIDE[:-1]:
+            await ask(founder, "invite", room="den", user="u_try")
+        home = "den" if self.dialect.bound_to_address and self.standing in INSIDE else None
+        self.person = Person(self.chat, None, home, dialect=self.dialect, identity=self.identity)
+        if self.standing in INSIDE:
+            await ask(self.device, "join", room="den")
+            self.device.say("own", "o", "den")
+            await passes(0.1)
+            self.seqs["own"] = self.device.acked()["o"]
+            if self.standing not in ("admin", "member"):
+                await ask(founder, "set_role", room="den", user="u_try", role=self.standing)
+            if not home and self.dialect is NATIVE:
+                await ask(self.person, "join", room="den")
+        elif self.standing == "stranger":
+            await ask(founder, "ban", room="den", user="u_try")
+        await passes(2)
+        return self.person
+
+    def fields(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        return {name: self.seqs.get(value, value) if name == "seq" else value for name, value in wanted.items()}
+
+    async def state(self) -> list[Any]:
+        """Everything that an action could change."""
+        room = self.chat.hub.rooms.get("den")
+        await ask(self.founder, "history", room="den", include_deleted=True)
+        page = self.founder.of("history")[-1]["messages"] if room is not None else []
+        return [page, room and room.record, room and {**room.members}, sorted(s.id for s in self.chat.hub.sessions)]
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+@pytest.mark.parametrize("action", ASKED, ids=lambda action: action.name)
+@pytest.mark.parametrize("standing", STANDINGS)
+async def test_the_native_protocol(chat: Chat, standing: Standing, action: Action, private: bool) -> None:
+    scene = Scene(chat, standing, private=private)
+    person = await scene.open()
+    command, wanted = ASKED[action]
+    scene.seqs.setdefault("own", scene.seqs["seq"])
+    before = await scene.state()
+    code = await code_of(person, command, room="den", **scene.fields(wanted))
+    if standing not in INSIDE:
+        assert code == "not_joined"
+    elif RANK[standing] >= RANK[LEAST[action]]:
+        assert code == ""
+        return
+    elif action is Action.DELETE_ANY and standing == "member":
+        assert code == "not_author"
+    else:
+        assert code == "forbidden"
+    assert await scene.state() == before
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+@pytest.mark.parametrize("standing", STANDINGS)
+async def test_who_enters_who_reads_and_what_is_found(chat: Chat, standing: Standing, private: bool) -> None:
+    scene = Scene(chat, standing, private=private)
+    person = await scene.open()
+    sees = standing in INSIDE or (standing == "outsider" and not private)
+    page = await read_history(chat, "den", ReadHistory(room="den"), scene.identity)
+    assert (SECRET in str(page.messages)) == sees
+    unknown = await read_history(chat, "unknown", ReadHistory(room="unknown"), scene.identity)
+    if not sees:
+        assert page == unknown
+    await ask(person, "search", q=SECRET)
+    found = person.last("search")["messages"]
+    assert bool(found) == (standing in INSIDE)
+    await ask(person, "rooms", mine=True)
+    assert ("den" in str(person.last("rooms"))) == (standing in INSIDE)
+    await ask(person, "rooms")
+    assert ("den" in str(person.last("rooms"))) == (not private)
+    if standing not in INSIDE:
+        code = await code_of(person, "join", room="den", create=False)
+        expected = "" if sees else ("banned" if standing == "stranger" and not private else "no_such_room")
+        assert code == expected
+        if private:
+            refused = [frame for frame in person.of("error") if frame.get("room") == "den"][-1]
+            await code_of(person, "join", room="unknown", create=False)
+            other = person.of("error")[-1]
+            assert {**refused, "room": ""} == {**other, "room": ""}
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+@pytest.mark.parametrize("standing", ["stranger", "outsider"])
+@pytest.mark.parametrize("path", [None, "/chat", "/ws", "/api/chat"])
+async def test_nothing_is_told_of_a_room_to_those_who_are_not_in_it(
+    chat: Chat, standing: Standing, private: bool, path: str | None
+) -> None:
+    dialect = NATIVE if path is None else BY_PATH[path]
+    scene = Scene(chat, standing, dialect, private=private)
+    person = await scene.open()
+    person.forget()
+    scene.founder.say(f"{SECRET} again", "a", "den")
+    scene.founder.send("update_room", room="den", topic=SECRET)
+    await ask(scene.low, "typing", room="den")
+    await passes(3)
+    assert SECRET not in str(person.frames)
+    assert "den" not in str(person.frames)
+
+
+def says(dialect: str, seq: int) -> dict[Action, str]:
+    """What a dialect has words for."""
+    if dialect == "/chat":
+        return {Action.POST: "hi"}
+    if dialect == "/ws":
+        return {Action.POST: json.dumps({"type": "message", "payload": {"room_id": "den", "message": "hi"}})}
+    return {
+        Action.POST: json.dumps({"event": "message", "content": "hi"}),
+        Action.TYPE: json.dumps({"event": "typing"}),
+        Action.EDIT: json.dumps({"event": "edit", "id": seq, "content": "changed"}),
+        Action.DELETE_OWN: json.dumps({"event": "delete", "id": seq}),
+    }
+
+
+@pytest.mark.parametrize("path", ["/chat", "/ws", "/api/chat"])
+@pytest.mark.parametrize("action", [Action.POST, Action.TYPE, Action.EDIT, Action.DELETE_OWN], ids=lambda a: a.name)
+@pytest.mark.parametrize("standing", INSIDE)
+async def test_the_other_dialects(chat: Chat, standing: Standing, action: Action, path: str) -> None:
+    scene = Scene(chat, standing, BY_PATH[path])
+    person = await scene.open()
+    text = says(path, scene.seqs["own"]).get(action)
+    if text is None:
+        return
+    if path == "/ws":
+        joining = {"room_id": "den", "user_id": "try", "user_name": "try"}
+        chat.receive(person.session, json.dumps({"type": "join", "payload": joining}))
+        await passes(0.1)
+    before = await scene.state()
+    person.forget()
+    chat.receive(person.session, text)
+    await passes(0.2)
+    refused = "your role does not allow this" in str(person.frames)
+    assert refused == (RANK[standing] < RANK[LEAST[action]])
+    if refused:
+        assert await scene.state() == before
+
+
+async def test_a_stranger_enters_by_no_dialect(chat: Chat, repository: FaultyRepository) -> None:
+    scene = Scene(chat, "stranger", private=True)
+    await scene.open()
+    told: list[list[Frame]] = []
+    for path, dialect in BY_PATH.items():
+        person = Person(chat, None, "den", dialect=dialect, identity=scene.identity)
+        if path == "/ws":
+            joining = {"room_id": "den", "user_id": "try", "user_name": "try"}
+            chat.receive(person.session, json.dumps({"type": "join", "payload": joining}))
+        await passes(0.2)
+        assert not person.session.rooms
+        told.append(person.frames)
+    assert "there is no such room, or you may not enter it" in str(told)
+    assert SECRET not in str(told)
+    assert id_of(scene.device) == "u_try"

@@ -1,0 +1,265 @@
+"""What somebody may do to somebody else in a room, what becomes of them, and what everybody is told."""
+
+from typing import Any
+
+import pytest
+
+from chat.chat import Chat
+from model.room import FOREVER
+from tests.support.chatting import FaultyRepository, Person, chatting
+from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, code_of, id_of, staffed
+from utils.clock import microseconds
+
+RANKS = {"readonly": 2, "member": 3, "moderator": 4, "organizer": 4, "owner": 5, "admin": 6}
+ABOUT = ("kick", "ban", "mute", "unmute", "unban", "set_role")
+
+
+def fields(command: str, target: Person) -> dict[str, Any]:
+    return {"room": "lobby", "user": id_of(target)} | ({"role": "member"} if command == "set_role" else {})
+
+
+@pytest.mark.parametrize("command", ABOUT)
+@pytest.mark.parametrize("actor", RANKS)
+@pytest.mark.parametrize("target", RANKS)
+async def test_only_those_above_may(chat: Chat, actor: str, target: str, command: str) -> None:
+    if actor == target:
+        return
+    people = await staffed(chat)
+    needed = 5 if command == "set_role" else 4
+    allowed = RANKS[actor] >= needed and RANKS[actor] > RANKS[target]
+    code = await code_of(people[actor], command, **fields(command, people[target]))
+    if allowed:
+        assert code == ("last_owner" if (command, target) == ("set_role", "owner") else "")
+    else:
+        assert code == "forbidden"
+        assert "lobby" in people[target].session.rooms
+
+
+async def test_the_last_owner_stays_one(chat: Chat) -> None:
+    people = await staffed(chat)
+    owner, member = people["owner"], people["member"]
+    assert await code_of(owner, "set_role", room="lobby", user=id_of(owner), role="member") == "last_owner"
+    assert await code_of(owner, "set_role", room="lobby", user=id_of(member), role="owner") == ""
+    assert await code_of(owner, "set_role", room="lobby", user=id_of(owner), role="member") == ""
+    assert await code_of(owner, "update_room", room="lobby", private=True) == "forbidden"
+    assert await code_of(member, "update_room", room="lobby", private=True) == ""
+
+
+async def test_a_moderator_makes_nobody_anything(chat: Chat) -> None:
+    people = await staffed(chat)
+    for actor in ("moderator", "organizer", "member"):
+        code = await code_of(people[actor], "set_role", room="lobby", user=id_of(people["readonly"]), role="member")
+        assert code == "forbidden"
+
+
+@pytest.mark.parametrize("private", [False, True])
+async def test_who_is_kicked_is_out_on_every_device_and_told_why(chat: Chat, private: bool) -> None:
+    people = await staffed(chat, private=private)
+    owner, member = people["owner"], people["member"]
+    other = account(chat, "member")
+    await ask(other, "join", room="lobby")
+    frames = await ask(owner, "kick", id="k", room="lobby", user=id_of(member), reason="too loud")
+    by = {"id": "u_owner", "name": "owner"}
+    assert frames[0] == {
+        "type": "member", "id": "k", "room": "lobby", "action": "kick", "by": by,
+        "member": {"id": "u_member", "name": "member", "online": True},
+    }  # fmt: skip
+    assert "k" in owner.acked()
+    for device in (member, other):
+        assert device.last("left") == {
+            "type": "left",
+            "room": "lobby",
+            "reason": "kicked",
+            "by": by,
+            "text": "too loud",
+        }
+        assert not device.session.rooms
+        assert device.connection.closed is None
+    await passes(1.1)
+    assert people["admin"].last("presence")["left"] == [{"id": "u_member", "name": "member"}]
+    assert await code_of(member, "join", room="lobby") == ("no_such_room" if private else "")
+
+
+async def test_who_is_banned_stays_out_until_then(chat: Chat) -> None:
+    people = await staffed(chat)
+    owner, member = people["owner"], people["member"]
+    await ask(owner, "ban", room="lobby", user=id_of(member), seconds=60, reason="spam")
+    assert member.last("left")["reason"] == "banned"
+    told = owner.last("member")["member"]
+    assert told["reason"] == "spam"
+    assert 59 < microseconds(told["banned_until"]) / 1e6 - chat.clock.now_us() / 1e6 <= 60
+    assert await code_of(member, "join", room="lobby") == "banned"
+    assert await code_of(owner, "invite", room="lobby", user=id_of(member)) == "banned"
+    await passes(61)
+    assert await code_of(member, "join", room="lobby") == ""
+
+
+async def test_a_ban_without_end_is_lifted(chat: Chat, repository: FaultyRepository) -> None:
+    people = await staffed(chat)
+    owner, member = people["owner"], people["member"]
+    await ask(owner, "ban", room="lobby", user=id_of(member))
+    assert owner.last("member")["member"]["banned_until"] == "9999-12-31T23:59:59.999999Z"
+    for person in people.values():
+        person.disconnect()
+    await passes()
+    assert not chat.hub.rooms  # it is known from storage too
+    back, member = account(chat, "owner"), account(chat, "member")
+    assert await code_of(member, "join", room="lobby") == "banned"
+    await ask(back, "join", room="lobby")
+    assert await code_of(back, "unban", room="lobby", user=id_of(member)) == ""
+    assert await code_of(member, "join", room="lobby") == ""
+
+
+async def test_a_guest_is_banned_by_who_they_are(chat: Chat) -> None:
+    people = await staffed(chat)
+    guest = Person(chat, "guest")
+    await ask(guest, "join", room="lobby")
+    await ask(people["moderator"], "ban", room="lobby", user=id_of(guest))
+    again = Person(chat, "guest", token=guest.token)
+    assert await code_of(again, "join", room="lobby") == "banned"
+
+
+async def test_an_admin_is_not_kept_out(chat: Chat) -> None:
+    people = await staffed(chat, private=True)
+    stranger = account(chat, "boss", "admin")
+    assert await code_of(stranger, "join", room="lobby") == ""
+    assert stranger.last("joined")["role"] == "admin"
+    assert await code_of(people["owner"], "ban", room="lobby", user=id_of(stranger)) == "forbidden"
+
+
+@pytest.mark.parametrize("what", ["message", "edit", "react", "typing"])
+async def test_who_is_muted_is_not_heard(chat: Chat, what: str) -> None:
+    people = await staffed(chat)
+    owner, member = people["owner"], people["member"]
+    member.say("before", "m", "lobby")
+    await passes(0.1)
+    seq = member.acked()["m"]
+    possible: dict[str, dict[str, Any]] = {
+        "message": {"content": "x"}, "edit": {"seq": seq, "content": "x"}, "react": {"seq": seq, "emoji": "x"},
+        "typing": {},
+    }  # fmt: skip
+    asked = possible[what]
+    assert await code_of(member, what, room="lobby", **asked) == ""
+    await ask(owner, "mute", room="lobby", user=id_of(member), seconds=30)
+    assert await code_of(member, what, id="q", room="lobby", **asked) == "muted"
+    assert 29 < member.of("error")[-1]["retry_after"] <= 30
+    await ask(owner, "unmute", room="lobby", user=id_of(member))
+    assert await code_of(member, what, room="lobby", **asked) == ""
+    await ask(owner, "mute", room="lobby", user=id_of(member), seconds=1)
+    await passes(2.5)
+    assert await code_of(member, what, room="lobby", **asked) == ""
+
+
+async def test_a_mute_survives_leaving_and_quitting(chat: Chat) -> None:
+    people = await staffed(chat)
+    member = people["member"]
+    await ask(people["owner"], "mute", room="lobby", user=id_of(member))
+    await ask(member, "leave", room="lobby", quit=True)
+    await ask(member, "join", room="lobby")
+    assert await code_of(member, "message", room="lobby", content="x") == "muted"
+    await ask(member, "leave", room="lobby")
+    await ask(member, "join", room="lobby")
+    assert await code_of(member, "message", room="lobby", content="x") == "muted"
+
+
+async def test_somebody_nobody_knows(chat: Chat) -> None:
+    people = await staffed(chat)
+    for command in (*ABOUT, "invite"):
+        asked = {"room": "lobby", "user": "g_nobody"} | ({"role": "member"} if command == "set_role" else {})
+        assert await code_of(people["owner"], command, **asked) == "no_such_user", command
+
+
+async def test_somebody_who_was_never_here(chat: Chat) -> None:
+    people, ben = await staffed(chat), account(chat, "ben")
+    assert await code_of(people["owner"], "kick", room="lobby", user=id_of(ben)) == "no_such_user"
+    role = await code_of(people["owner"], "set_role", room="lobby", user=id_of(ben), role="moderator")
+    assert role == "no_such_user"
+    assert await code_of(people["owner"], "ban", room="lobby", user=id_of(ben)) == ""
+    assert await code_of(ben, "join", room="lobby") == "banned"
+
+
+@pytest.mark.parametrize("command", ["kick", "ban"])
+async def test_nobody_sends_themselves_out(chat: Chat, command: str) -> None:
+    people = await staffed(chat)
+    assert await code_of(people["owner"], command, room="lobby", user="u_owner") == "bad_field"
+
+
+async def test_an_organizer_moderates_rooms_made_by_joining(chat: Chat) -> None:
+    guest, organizer = Person(chat, "guest", "general"), account(chat, "organizer", "organizer")
+    await ask(organizer, "join", room="general")
+    assert organizer.last("joined")["role"] == "moderator"
+    await ask(organizer, "ban", room="general", user=id_of(guest))
+    assert guest.last("left")["reason"] == "banned"
+    assert await code_of(guest, "join", room="general") == "banned"
+
+
+async def test_whoever_is_sent_out_meanwhile_decides_nothing(chat: Chat, repository: FaultyRepository) -> None:
+    """Their command waits for storage; when that has answered, they are nobody any more."""
+    people = await staffed(chat)
+    far = account(chat, "far")
+    await ask(far, "join", room="lobby")
+    far.disconnect()
+    await passes()
+    repository.hold("find_member")
+    people["moderator"].send("ban", id="b", room="lobby", user=id_of(far))
+    await passes()
+    await ask(people["owner"], "kick", room="lobby", user=id_of(people["moderator"]))
+    repository.go("find_member")
+    await passes(0.1)
+    assert people["moderator"].errors() == {"b": "not_joined"}
+    assert await code_of(account(chat, "far"), "join", room="lobby") == ""
+
+
+async def test_who_enters_while_being_banned_is_not_let_in(chat: Chat, repository: FaultyRepository) -> None:
+    people, ben = await staffed(chat), account(chat, "ben")
+    repository.hold("find_member")
+    ben.send("join", id="j", room="lobby")
+    await passes()
+    people["owner"].send("ban", room="lobby", user=id_of(ben))
+    await passes()
+    repository.go("find_member")
+    await passes(0.1)
+    assert ben.errors() == {"j": "banned"} or ben.of("left")
+    assert not ben.session.rooms
+    row = chat.hub.rooms["lobby"].members[id_of(ben)]
+    assert (row.role, row.banned_until) == (None, FOREVER)
+
+
+async def test_slow_mode_is_for_those_who_do_not_moderate(chat: Chat) -> None:
+    people = await staffed(chat)
+    assert await code_of(people["moderator"], "update_room", room="lobby", slow_mode=10) == ""
+    for name, slow in (("member", True), ("moderator", False), ("owner", False), ("admin", False)):
+        person = people[name]
+        assert await code_of(person, "message", room="lobby", content="one") == ""
+        assert await code_of(person, "message", room="lobby", content="two") == ("slow_mode" if slow else "")
+    assert 9 < people["member"].of("error")[-1]["retry_after"] <= 10
+    await passes(10)
+    assert await code_of(people["member"], "message", room="lobby", content="three") == ""
+    await ask(people["owner"], "update_room", room="lobby", slow_mode=0)
+    assert await code_of(people["member"], "message", room="lobby", content="four") == ""
+
+
+async def test_a_plain_client_that_is_sent_out_is_closed() -> None:
+    from server.dialects import BY_PATH
+
+    async with chatting() as chat:
+        organizer = account(chat, "organizer", "organizer")
+        plain = Person(chat, "guest", "general", dialect=BY_PATH["/chat"])
+        await ask(organizer, "join", room="general")
+        await ask(organizer, "kick", room="general", user=id_of(plain))
+        assert plain.connection.closed is not None
+        assert plain.connection.closed.code == 4102
+
+
+async def test_an_announcement_reaches_everybody_and_only_admins_make_one(chat: Chat) -> None:
+    people = await staffed(chat)
+    guest = Person(chat, "guest")
+    for name in ("owner", "organizer", "member"):
+        assert await code_of(people[name], "announce", content="x") == "forbidden"
+    await ask(people["admin"], "announce", id="a", content="closing at ten")
+    for person in (guest, people["owner"]):
+        told = person.last("announcement")
+        assert (told["content"], told["sender"]["name"], "id" in told) == ("closing at ten", "admin", False)
+    assert people["admin"].last("announcement")["id"] == "a"
+    assert len(people["admin"].of("announcement")) == 1

@@ -1,0 +1,87 @@
+"""Messages that are too old go, a bounded number at a time."""
+
+import pytest
+
+from chat.chat import Chat
+from chat.retention import BATCH, DAY_US, expire_messages, expire_once
+from storage.repository import StorageUnavailable
+from tests.support.chatting import FaultyRepository, VirtualClock, chatting
+from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, created
+
+
+async def test_a_room_keeps_its_messages_as_long_as_it_says(repository: FaultyRepository) -> None:
+    clock = VirtualClock()
+    async with chatting(repository, clock, retention_days=7, room_tail=0) as chat:
+        ann = account(chat, "ann")
+        for room, days in (("short", 1), ("ours", 0), ("long", 30)):
+            await created(chat, ann, room)
+            await ask(ann, "update_room", room=room, retention_days=days)
+            ann.say("old", room=room)
+        await passes()
+        writer = repository.writer()
+        left = {}
+        for days in (0, 2, 8, 31):
+            clock.offset_us = days * DAY_US
+            while await expire_once(chat, writer):
+                pass
+            left[days] = [room for room in ("short", "ours", "long") if await repository.stored(room)]
+        assert left == {0: ["short", "ours", "long"], 2: ["ours", "long"], 8: ["long"], 31: []}
+        await writer.close()
+
+
+async def test_what_is_gone_from_storage_is_gone_from_a_resume(repository: FaultyRepository) -> None:
+    clock = VirtualClock()
+    async with chatting(repository, clock, retention_days=1) as chat:
+        ann = account(chat, "ann")
+        await created(chat, ann)
+        joined = ann.last("joined")
+        ann.say("old", room="lobby")
+        await passes()
+        clock.offset_us = 2 * DAY_US
+        ann.say("new", room="lobby")
+        await passes()
+        writer = repository.writer()
+        assert await expire_once(chat, writer) == 1
+        back = account(chat, "ann")
+        await ask(back, "join", room="lobby", since=0, epoch=joined["epoch"])
+        assert back.heard() == ["new"]
+        await writer.close()
+
+
+async def test_a_bounded_number_at_a_time_and_on_after_an_outage(
+    repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.retention.BATCH", 10)
+    assert BATCH == 1000
+    clock = VirtualClock()
+    async with chatting(repository, clock, retention_days=1) as chat:
+        ann = account(chat, "ann")
+        await created(chat, ann)
+        for number in range(35):
+            ann.say(f"{number}", room="lobby")
+        await passes()
+        clock.offset_us = 2 * DAY_US
+        writer = repository.writer()
+        task = chat.tasks.spawn(expire_messages(chat, writer), name="retention")
+        await passes(60.5)
+        assert len(await repository.stored("lobby")) == 25
+        repository.faults["write"].append(StorageUnavailable("unplugged"))
+        await passes(5)
+        assert len(await repository.stored("lobby")) == 25
+        await passes(700)
+        assert await repository.stored("lobby") == []
+        task.cancel()
+        await writer.close()
+
+
+async def test_nothing_goes_by_itself(chat: Chat, repository: FaultyRepository) -> None:
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    ann.say("old", room="lobby")
+    await passes()
+    chat.clock.offset_us = 10_000 * DAY_US  # type: ignore[attr-defined]
+    writer = repository.writer()
+    assert await expire_once(chat, writer) == 0
+    assert await repository.stored("lobby") == ["old"]
+    await writer.close()

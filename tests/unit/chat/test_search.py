@@ -1,0 +1,90 @@
+"""Search across the rooms of one person."""
+
+from typing import Any
+
+import pytest
+
+from chat.chat import Chat
+from tests.support.chatting import FaultyRepository, Person
+from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, code_of, created
+
+
+async def found(person: Person, q: str, **fields: Any) -> list[tuple[str, str]]:
+    await ask(person, "search", q=q, **fields)
+    return [(message["room"], message["content"]) for message in person.last("search")["messages"]]
+
+
+@pytest.fixture
+async def rooms(chat: Chat) -> dict[str, Person]:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann, "one")
+    await created(chat, ann, "two", private=True)
+    await created(chat, ben, "three")
+    for number, (who, room) in enumerate([(ann, "one"), (ann, "two"), (ben, "three"), (ann, "one")]):
+        who.say(f"Apple {number}", f"m{number}", room)
+        await passes(0.01)
+    await passes(0.1)
+    return {"ann": ann, "ben": ben}
+
+
+async def test_newest_first_in_the_rooms_of_ones_own(rooms: dict[str, Person]) -> None:
+    assert await found(rooms["ann"], "apple") == [("one", "Apple 3"), ("two", "Apple 1"), ("one", "Apple 0")]
+    assert await found(rooms["ben"], "APPLE") == [("three", "Apple 2")]
+    assert await found(rooms["ann"], "apple 1") == [("two", "Apple 1")]
+    assert await found(rooms["ann"], "pear") == []
+
+
+async def test_page_after_page(rooms: dict[str, Person]) -> None:
+    ann = rooms["ann"]
+    seen = await found(ann, "apple", limit=2)
+    page = ann.last("search")
+    assert page["has_older"]
+    seen += await found(ann, "apple", limit=2, cursor=page["cursor"])
+    assert seen == [("one", "Apple 3"), ("two", "Apple 1"), ("one", "Apple 0")]
+    assert (ann.last("search")["has_older"], "cursor" in ann.last("search")) == (False, False)
+
+
+@pytest.mark.parametrize("fields", [{"q": ""}, {"q": "  !? "}, {"q": "x", "cursor": "y"}, {"q": "x", "cursor": "1"}])
+async def test_what_is_no_question(chat: Chat, fields: dict[str, str]) -> None:
+    assert await code_of(account(chat, "ann"), "search", **fields) == "bad_field"
+
+
+async def test_what_one_may_not_see_is_not_found(chat: Chat, rooms: dict[str, Person]) -> None:
+    ann, ben = rooms["ann"], rooms["ben"]
+    await ask(ben, "join", room="one")
+    assert len(await found(ben, "apple")) == 3
+    await ask(ann, "kick", room="one", user="u_ben")
+    assert len(await found(ben, "apple")) == 1
+    await ask(ben, "join", room="one")
+    await ask(ann, "ban", room="one", user="u_ben")
+    assert len(await found(ben, "apple")) == 1
+    await ask(ann, "delete_room", room="two")
+    assert await found(ann, "apple") == [("one", "Apple 3"), ("one", "Apple 0")]
+
+
+async def test_a_guest_finds_in_the_room_they_are_in(chat: Chat) -> None:
+    guest = Person(chat, "guest", "general")
+    await passes()
+    guest.say("apple", "m")
+    await passes(0.1)
+    assert await found(guest, "apple") == [("general", "apple")]
+    await ask(guest, "leave", room="general")
+    assert await found(guest, "apple") == []
+
+
+async def test_what_was_said_or_deleted_a_moment_ago(chat: Chat, repository: FaultyRepository) -> None:
+    ann = account(chat, "ann")
+    await created(chat, ann, "one")
+    ann.say("apple", "m", "one")
+    ann.say("apple pie", "n", "one")
+    assert [content for _, content in await found(ann, "apple")] == ["apple pie", "apple"]
+    repository.hold("search")
+    ann.send("search", q="apple")
+    other = account(chat, "ann")
+    await ask(other, "join", room="one")
+    other.send("delete", room="one", seq=ann.acked()["m"])
+    await passes(0.1)
+    repository.go("search")
+    await passes(0.1)
+    assert [message["content"] for message in ann.last("search")["messages"]] == ["apple pie"]

@@ -1,0 +1,96 @@
+"""The table of who may do what, written out a second time: a change of it must be meant."""
+
+from itertools import product
+
+import pytest
+
+from model.permissions import LEAST, RANK, Action, Standing, may, outranks, standing_in
+from model.room import FOREVER, Member, Role, RoomKind, RoomRecord, User
+
+ANN = User("u_ann", "ann")
+NOBODY = "stranger"
+READ = {"SEE"}
+MARK = READ | {"MARK_READ"}
+TALK = MARK | {"POST", "EDIT", "DELETE_OWN", "REACT", "TYPE"}
+MODERATE = TALK | {
+    "DELETE_ANY", "SEE_DELETED", "PIN", "INVITE", "KICK", "BAN", "MUTE", "DESCRIBE", "DELETE_ROOM", "EXPORT",
+}  # fmt: skip
+EVERYTHING = MODERATE | {"SET_ROLE", "SECURE"}
+ALLOWED: dict[Standing, set[str]] = {
+    "stranger": set(),
+    "outsider": READ,
+    "readonly": MARK,
+    "member": TALK,
+    "moderator": MODERATE,
+    "owner": EVERYTHING,
+    "admin": EVERYTHING,
+}
+
+
+def test_every_action_is_in_the_table() -> None:
+    assert set(LEAST) == set(Action)
+    assert {action.name for action in Action} == EVERYTHING
+
+
+@pytest.mark.parametrize(("standing", "action"), list(product(RANK, Action)), ids=lambda x: getattr(x, "name", x))
+def test_who_may_do_what(standing: Standing, action: Action) -> None:
+    assert may(standing, action) == (action.name in ALLOWED[standing])
+
+
+@pytest.mark.parametrize(("actor", "target"), list(product(RANK, RANK)))
+def test_who_is_moderated_by_whom(actor: Standing, target: Standing) -> None:
+    assert outranks(actor, target) == (RANK[actor] > RANK[target] or actor == target == "owner")
+
+
+def standing(
+    kind: RoomKind = "public",
+    row: Member | None = None,
+    account: str = "user",
+    inside: Role | None = None,
+    deleted: str | None = None,
+) -> Standing:
+    room = RoomRecord(1, "r", "t", kind, deleted_at=deleted)
+    return standing_in(room, row, account_role=account, inside=inside, now_us=1000)
+
+
+ROLES: list[Role] = ["owner", "moderator", "member", "readonly"]
+KINDS: list[RoomKind] = ["ephemeral", "public", "private", "direct"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("account", ["guest", "user", "organizer", "admin", "bot"])
+def test_a_deleted_room_is_there_for_nobody(kind: RoomKind, account: str) -> None:
+    assert standing(kind, Member(ANN, "owner"), account, "member", deleted="t") == NOBODY
+
+
+@pytest.mark.parametrize("account", ["guest", "user", "organizer", "admin", "bot"])
+def test_a_direct_room_is_for_its_two_people(account: str) -> None:
+    assert standing("direct", None, account, "member") == NOBODY
+    assert standing("direct", Member(ANN, "member"), account) == "member"
+
+
+@pytest.mark.parametrize("kind", ["ephemeral", "public", "private"])
+@pytest.mark.parametrize("role", ROLES)
+def test_a_member_is_what_they_were_made(kind: RoomKind, role: Role) -> None:
+    assert standing(kind, Member(ANN, role), inside="member") == role
+    assert standing(kind, Member(ANN, role), "organizer") == ("owner" if role == "owner" else "moderator")
+    assert standing(kind, Member(ANN, role, banned_until=FOREVER), "admin") == "admin"
+
+
+@pytest.mark.parametrize(("kind", "outside"), [("ephemeral", "outsider"), ("public", "outsider"), ("private", NOBODY)])
+def test_who_is_no_member(kind: RoomKind, outside: Standing) -> None:
+    follower = Member(ANN, read_seq=5)
+    for row in (None, follower):
+        assert standing(kind, row) == outside
+        assert standing(kind, row, inside="readonly") == (NOBODY if kind == "private" else "readonly")
+        assert standing(kind, row, "organizer") == (NOBODY if kind == "private" else "moderator")
+        assert standing(kind, row, "admin") == "admin"
+
+
+@pytest.mark.parametrize("account", ["guest", "user", "organizer", "bot"])
+def test_a_ban_holds_until_its_end(account: str) -> None:
+    kept_out = Member(ANN, banned_until=1001)
+    assert standing("public", kept_out, account, "member") == NOBODY
+    assert standing("private", Member(ANN, "owner", banned_until=1001), account) == NOBODY
+    over = Member(ANN, banned_until=1000)
+    assert standing("public", over, account, "member") == ("moderator" if account == "organizer" else "member")

@@ -1,0 +1,252 @@
+"""Accounts' tokens: what the application signs with JWT_SECRET is taken, and nothing else is."""
+
+import base64
+import hashlib
+import hmac
+import json
+import warnings
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.ports import Identity
+from model.errors import ParleyError
+from model.room import User
+from server.tokens import JwtTokens, sign_account
+from tests.unit.server.test_tokens import StoppedClock
+
+SECRET = "a secret of at least thirty-two characters"
+NOW = 1_700_000_000
+CLAIMS = {"userid": "7", "username": "ann", "role": "user", "exp": NOW + 60}
+ANN = Identity(User("u_7", "ann"), guest=False, role="user")
+
+
+def tokens(secret: str = SECRET, **options: Any) -> JwtTokens:
+    return JwtTokens(secret, StoppedClock(NOW * 1_000_000), **options)
+
+
+def signed(secret: str = SECRET, algorithm: str = "HS256", **changed: Any) -> str:
+    """A token by another hand than ours; a claim that is `...` is left out."""
+    claims = {name: value for name, value in {**CLAIMS, **changed}.items() if value is not ...}
+    return jwt.encode(claims, secret, algorithm=algorithm)
+
+
+def reason(token: str, code: str = "unauthorized", **options: Any) -> str:
+    with pytest.raises(ParleyError) as refused:
+        tokens(**options).verify(token)
+    assert (refused.value.code, refused.value.field) == (code, "token")
+    return refused.value.message
+
+
+def test_an_account_is_who_its_token_says() -> None:
+    assert tokens().verify(signed()) == ANN
+    assert tokens().verify(signed(userid="a b é", username=" Ann Lee ", role="organizer")) == Identity(
+        User("u_a b é", "Ann Lee"), guest=False, role="organizer"
+    )
+
+
+def test_no_account_is_taken_for_a_guest_or_for_one_who_only_says_so() -> None:
+    for chosen in ("g_1", "w_1", "u_1"):
+        assert tokens().verify(signed(userid=chosen)).user.id == f"u_{chosen}"
+
+
+def test_an_account_gets_no_token_from_here() -> None:
+    assert tokens().mint(ANN) == ""
+
+
+@given(
+    st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=64).filter(str.isprintable),
+    st.sampled_from(["user", "admin"]),
+    st.integers(1, 10**9),
+)
+def test_what_sign_account_signs_is_valid_until_it_expires(userid: str, role: str, seconds: int) -> None:
+    clock = StoppedClock(NOW * 1_000_000)
+    token = sign_account(SECRET, userid=userid, username="ann", role=role, expires=NOW + seconds)
+    assert JwtTokens(SECRET, clock).verify(token) == Identity(User(f"u_{userid}", "ann"), guest=False, role=role)
+    assert jwt.decode(token, SECRET, algorithms=["HS256"], options={"verify_exp": False})["userid"] == userid
+    clock.us += seconds * 1_000_000
+    with pytest.raises(ParleyError, match="expired"):
+        JwtTokens(SECRET, clock).verify(token)
+
+
+# --- the signature ---------------------------------------------------------------------------------------------------
+
+
+def test_another_secret_signs_nothing() -> None:
+    assert reason(signed("b" * 40)) == "the token is signed with another secret"
+
+
+def test_without_a_secret_nobody_signs() -> None:
+    """Not even with an empty key, nor one that this process could guess."""
+    for key in (b"", b"\0" * 64, b"secret"):
+        parts = [encode({"alg": "HS256", "typ": "JWT"}), encode(CLAIMS)]
+        signature = hmac.digest(key, ".".join(parts).encode(), hashlib.sha256)
+        assert "JWT_SECRET is not set" in reason(".".join([*parts, base64url(signature)]), secret="")
+    for token in (signed(), "nonsense", "a.b.c", ""):
+        assert "JWT_SECRET is not set" in reason(token, secret="")
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def encode(value: Any) -> str:
+    return base64url(json.dumps(value).encode())
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["none", "None", "NONE", "", None, "HS384", "HS512", "RS256", ["HS256"]], ids=repr
+)
+def test_no_other_algorithm_is_believed(algorithm: Any) -> None:
+    _, body, signature = signed().split(".")
+    for given_signature in ("", signature):
+        reason(f"{encode({'alg': algorithm, 'typ': 'JWT'})}.{body}.{given_signature}")
+
+
+@pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
+def test_another_hash_of_the_right_secret_is_no_signature(algorithm: str) -> None:
+    reason(signed("s" * 64, algorithm), secret="s" * 64)
+
+
+def test_the_key_of_guests_signs_no_account() -> None:
+    key = hmac.digest(SECRET.encode(), b"parley guest token v1", hashlib.sha256)
+    reason(jwt.encode(CLAIMS, key, algorithm="HS256"))
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["x", "short", "é" * 20, "x" * 63, "x" * 64, "x" * 65, "x" * 500, "-----BEGIN PUBLIC KEY-----\nMIIB\n" + "x" * 60],
+    ids=lambda secret: f"{secret[:5]} {len(secret)}",
+)
+def test_any_secret_is_the_key_as_it_stands(secret: str) -> None:
+    """Whatever its length, without a word of warning: the server says so once, at its start."""
+    parts = [encode({"alg": "HS256", "typ": "JWT"}), encode(CLAIMS)]
+    signature = hmac.digest(secret.encode(), ".".join(parts).encode(), hashlib.sha256)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tokens(secret).verify(".".join([*parts, base64url(signature)])) == ANN
+
+
+@given(st.integers(0, 400), st.integers(1, 255))
+def test_a_token_that_was_tampered_with_is_refused(at: int, change: int) -> None:
+    token = signed()
+    changed = bytearray(token.encode())
+    changed[at % len(changed)] ^= change
+    reason(changed.decode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    "token", ["", ".", "..", "a.b.c", "\x00", "é.é.é", "\udcff", "x" * 60_000, "." * 1000], ids=range(9)
+)
+def test_what_is_no_token_is_refused(token: str) -> None:
+    assert reason(token) == "this is no JSON Web Token signed with HS256"
+
+
+# --- the claims ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("wrong", [..., None, True, [], {}, ["7"]], ids=repr)
+def test_a_missing_or_wrong_claim_is_named(claim: str, wrong: Any) -> None:
+    if claim == "exp" and wrong is not ...:
+        token = by_hand({**CLAIMS, "exp": wrong})
+    else:
+        token = signed(**{claim: wrong})
+    assert claim in reason(token)
+
+
+@pytest.mark.parametrize(("claim", "wrong"), [("userid", 7), ("username", 7), ("role", 7), ("exp", str(NOW + 60))])
+def test_a_number_is_no_text_and_a_text_no_number(claim: str, wrong: Any) -> None:
+    assert claim in reason(by_hand({**CLAIMS, claim: wrong}))
+
+
+def by_hand(claims: Any) -> str:
+    return sign_text(json.dumps(claims))
+
+
+def sign_text(payload: str) -> str:
+    parts = [encode({"alg": "HS256", "typ": "JWT"}), base64url(payload.encode())]
+    return ".".join([*parts, base64url(hmac.digest(SECRET.encode(), ".".join(parts).encode(), hashlib.sha256))])
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["", "[]", "null", "7", '"ann"', "{", "[" * 50_000, '{"exp":1e400}', '{"exp":NaN}', "\x00"],
+    ids=lambda payload: ascii(payload[:20]),
+)
+def test_a_signed_payload_that_holds_no_claims_is_refused(payload: str) -> None:
+    reason(sign_text(payload))
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"userid": ""}, "userid takes 1 to 64"),
+        ({"userid": "x" * 65}, "userid takes 1 to 64"),
+        ({"userid": "a\nb"}, "userid takes 1 to 64"),
+        ({"username": ""}, "username is empty"),
+        ({"username": "x" * 65}, "username has more than 64"),
+        ({"username": "a\u202eb"}, "username holds U+202E"),
+        ({"username": "SYSTEM"}, "reserved"),
+        ({"username": "s y s t e m"}, "reserved"),
+    ],
+)
+def test_ids_and_names_are_those_of_everybody(changed: dict[str, str], named: str) -> None:
+    assert named in reason(signed(**changed))
+
+
+@pytest.mark.parametrize("exp", [NOW, NOW - 1, 0, -1, NOW - 0.5, -(10**30)])
+def test_a_token_that_has_expired_is_refused(exp: float) -> None:
+    assert reason(by_hand({**CLAIMS, "exp": exp})) == "the token has expired"
+
+
+@pytest.mark.parametrize("exp", [NOW + 1, NOW + 0.5, 1e308, 2**53, 10**30])
+def test_until_then_it_is_valid(exp: float) -> None:
+    assert tokens().verify(by_hand({**CLAIMS, "exp": exp})) == ANN
+
+
+@pytest.mark.parametrize("nbf", [NOW + 1, NOW + 0.5, 1e300])
+def test_a_token_of_the_future_is_refused(nbf: float) -> None:
+    assert reason(by_hand({**CLAIMS, "nbf": nbf})) == "the token is not valid yet"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"nbf": NOW},
+        {"nbf": None},
+        {"iat": NOW + 1000},
+        {"iat": "yesterday"},
+        {"aud": "another service"},
+        {"aud": ["a", "b"], "iss": "https://id.example", "sub": 7, "jti": "x"},
+        {"name": "Ann", "email": "ann@example.org", "nested": {"a": [1]}},
+    ],
+)
+def test_claims_that_are_for_others_do_not_matter(more: dict[str, Any]) -> None:
+    assert tokens().verify(by_hand({**CLAIMS, **more})) == ANN
+
+
+# --- the role --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["player", "participant", "user", "organizer", "admin"])
+def test_these_roles_are_let_in_by_default(role: str) -> None:
+    assert tokens().verify(signed(role=role)).role == role
+
+
+@pytest.mark.parametrize("role", ["", "guest", "bot", "User", "user ", "root"])
+def test_another_role_is_forbidden(role: str) -> None:
+    assert reason(signed(role=role), code="forbidden") == "the role of this account is not let in here"
+
+
+def test_the_roles_are_the_operators_to_name() -> None:
+    assert tokens(roles=("bot",)).verify(signed(role="bot")) == ANN._replace(role="bot")
+    reason(signed(), code="forbidden", roles=("bot",))
+
+
+def test_who_has_no_valid_token_does_not_learn_of_roles() -> None:
+    assert "expired" in reason(signed(role="root", exp=NOW - 1))
+    assert "secret" in reason(signed("b" * 40, role="root"))
