@@ -230,15 +230,19 @@ class Context:
         while (room := self.hub.rooms.get(name)) is None:
             waiting = self._loading.get(name)
             if waiting is not None:
-                if not await asyncio.shield(waiting):
+                if await asyncio.shield(waiting):
                     raise ParleyError("unavailable", retry_after=RETRY_AFTER)
-                continue  # it is there, unless it was forgotten again
+                continue  # it is there, unless it was forgotten again, or whoever read it gave up, or may open no more
             done = self._loading[name] = asyncio.get_running_loop().create_future()
+            failed = False
             try:
                 return await self._read_room(name, opener)
+            except Exception as error:
+                failed = not isinstance(error, ParleyError) or error.code == "unavailable"
+                raise
             finally:
                 del self._loading[name]
-                done.set_result(name in self.hub.rooms)
+                done.set_result(failed)
         return room
 
     async def _read_room(self, name: str, opener: str) -> Room:

@@ -70,6 +70,17 @@ def test_a_response_is_held_to_its_row(broken: list[str]) -> None:
     assert len(broken) == 3
 
 
+def test_a_response_is_held_to_its_row_whatever_the_path_names(broken: list[str]) -> None:
+    entry = {"kind": "public", "room": "plans"}
+    contract.hold_reply("GET", "/api/rooms/plans", 200, "application/json", entry)
+    contract.hold_reply("GET", "/api/rooms/a%2Fb?x=1", 200, "application/json", entry)
+    contract.hold_reply("DELETE", "/api/rooms/plans", 204, "", None)
+    assert not broken
+    contract.hold_reply("GET", "/api/rooms/plans", 200, "application/json", {"kind": "public"})
+    contract.hold_reply("DELETE", "/api/rooms/plans", 200, "application/json", entry)
+    assert len(broken) == 2
+
+
 def test_a_flood_of_the_same_is_noted_a_few_times(broken: list[str]) -> None:
     for _ in range(1000):
         contract.hold("parley.v1", {"type": "pong"})

@@ -486,6 +486,42 @@ async def test_a_visit_that_is_cancelled_leaves_nothing(
     assert nothing_left(chat)
 
 
+async def test_a_visit_that_is_cancelled_fails_nobody_else_s(
+    chat: Chat, repository: FaultyRepository, visits: Visits
+) -> None:
+    """It was the one that read the room, for all who came meanwhile."""
+    await visits.carry_out(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
+    await passes()
+    repository.hold("find_room")
+    first, *others = [asyncio.ensure_future(say(visits, identity(f"u{number}"), "hello")) for number in range(4)]
+    await passes()
+    first.cancel()
+    await passes()
+    repository.go("find_room")
+    assert len(set(await asyncio.gather(*others))) == 3
+
+
+async def test_who_may_open_no_more_rooms_fails_nobody_else(repository: FaultyRepository) -> None:
+    async with chatting(repository, address_rooms=1) as chat:
+        visits, ann = Visits(chat), account(chat, "ann")
+        for room in ("lobby", "other"):
+            await created(chat, ann, room)
+        ann.disconnect()
+        await passes()
+        busy = Person(chat, "ben")
+        busy.session.address = "192.0.2.1"
+        await ask(busy, "join", room="other")
+        asked = [
+            visits.carry_out(identity(name), post("x", name), Ack, address=address)
+            for name, address in (("ben", "192.0.2.1"), ("cal", "192.0.2.2"))
+        ]
+        refusal, ack = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(refusal, ParleyError)
+        assert refusal.code == "too_many_rooms"
+        assert isinstance(ack, Ack)
+        busy.disconnect()
+
+
 async def test_a_visit_that_gave_up_leaves_nothing(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
     await visits.carry_out(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
     await passes()

@@ -9,9 +9,11 @@ from aiohttp.test_utils import make_mocked_request
 from aiohttp.typedefs import Handler
 from msgspec import Meta, Struct
 
+from chat.ports import Identity
 from model.errors import ParleyError
+from model.room import User
 from server.contract import openapi
-from server.endpoints import Answer, Endpoint, add_routes
+from server.endpoints import IDENTITY, Answer, Asker, Endpoint, add_routes
 
 
 class NewThing(Struct, frozen=True):
@@ -133,3 +135,104 @@ def test_the_document_knows_where_everything_goes() -> None:
     assert (headers["Location"]["required"], headers["Link"]["required"]) == (True, False)
     assert "Retry-After" in operation["responses"]["503"]["headers"]
     assert "Retry-After" not in operation["responses"]["404"]["headers"]
+
+
+class MoreParts(Struct, frozen=True):
+    """What may be left out.
+
+    Attributes:
+        times: how often.
+    """
+
+    times: int | None = None
+
+
+class AddParts(Struct, frozen=True):
+    """Parts to add.
+
+    Attributes:
+        room: where.
+        idempotency_key: for sending it again.
+    """
+
+    room: str
+    body: MoreParts = MoreParts()
+    idempotency_key: Annotated[str, Meta(max_length=5)] | None = None
+
+
+def someone(request: web.Request, asker: Asker) -> Identity | None:
+    """Whoever says a name."""
+    if "X-Name" in request.headers:
+        return Identity(User("u_1", request.headers["X-Name"]), guest=False)
+    if asker == "somebody":
+        raise ParleyError("unauthorized")
+    return None
+
+
+async def add(body: bytes = b"", asker: Asker = "", **headers: str) -> tuple[Any, Any]:
+    """What the handler is given, and who asks."""
+    given: list[tuple[Any, Any]] = []
+
+    async def handler(request: web.Request, asked: AddParts) -> web.StreamResponse:
+        given.append((asked, request.get(IDENTITY)))
+        return web.Response()
+
+    app = web.Application()
+    add_routes(app, [Endpoint("PUT", "/rooms/{room}/parts", "Add parts", handler, AddParts, asker=asker)], someone)
+    (route,) = app.router.routes()
+    called: Handler = route.handler
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = make_mocked_request("PUT", "/rooms/x/parts", headers=named, match_info={"room": "den"})
+    request._read_bytes = body
+    await called(request)
+    return given[0]
+
+
+async def test_a_body_with_a_default_may_be_left_out() -> None:
+    assert (await add())[0] == AddParts("den")
+    assert (await add(b'{"times":3}'))[0] == AddParts("den", MoreParts(3))
+    assert (await add(b'{"times":null}'))[0] == AddParts("den")
+
+
+async def test_a_field_may_be_a_header() -> None:
+    assert (await add(Idempotency_Key="k-1"))[0].idempotency_key == "k-1"
+    with pytest.raises(ParleyError) as refused:
+        await add(Idempotency_Key="k-1234")
+    assert (refused.value.code, refused.value.field) == ("bad_field", "idempotency_key")
+
+
+@pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
+async def test_a_body_that_says_that_it_is_no_json_is_unsupported(media: str) -> None:
+    with pytest.raises(ParleyError, match="unsupported"):
+        await add(b"{}", Content_Type=media)
+
+
+async def test_who_asks_is_told_to_the_handler_before_anything_is_read() -> None:
+    assert (await add(X_Name="ann"))[1] is None  # a row that does not look
+    assert (await add(asker="anybody"))[1] is None
+    assert (await add(asker="somebody", X_Name="ann"))[1].user.name == "ann"
+    with pytest.raises(ParleyError, match="unauthorized"):
+        await add(b"{", asker="somebody")
+
+
+def test_the_document_says_who_may_ask_and_what_may_be_null() -> None:
+    async def handler(request: web.Request, asked: AddParts) -> web.StreamResponse:
+        return web.Response()
+
+    askers: list[Asker] = ["", "anybody", "somebody", "account"]
+    rows = [Endpoint("PUT", f"/{asker or 'x'}/{{room}}", "", handler, AddParts, asker=asker) for asker in askers]
+    document = json.loads(json.dumps(openapi(rows, version="1")))
+    operations = {path.split("/")[1]: methods["put"] for path, methods in document["paths"].items()}
+    assert "security" not in operations["x"]
+    assert operations["anybody"]["security"] == [{"bearer": []}, {}]
+    assert operations["somebody"]["security"] == operations["account"]["security"] == [{"bearer": []}]
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    for asker in askers[1:]:
+        responses = operations[asker]["responses"]
+        assert "WWW-Authenticate" in responses["401"]["headers"]
+        assert responses["403"]["x-codes"] == ["forbidden"]
+    (key,) = [one for one in operations["x"]["parameters"] if one["in"] == "header"]
+    assert (key["name"], key["required"]) == ("Idempotency-Key", False)
+    assert not operations["x"]["requestBody"]["required"]
+    times = document["components"]["schemas"]["MoreParts"]["properties"]["times"]
+    assert {"type": "null"} in times["anyOf"]
