@@ -97,7 +97,8 @@ class Ledger:
 
     def on_out(self, user_id: str, room: str, at: int, reason: str) -> None:
         """Somebody was sent out of a room, or quit, or it was deleted."""
-        self.read.pop((user_id, room), None)
+        for key in [key for key in self.read if key == (user_id, room) or (reason == "deleted" and key[1] == room)]:
+            del self.read[key]
         if reason != "deleted":
             self.went[user_id, room] = at
 

@@ -105,7 +105,7 @@ class View:
         """The room is something else now. Returns whether its members have to be asked for: it has some from now on."""
         before, self.info = self.info, frame["info"]
         if before["kind"] == "ephemeral" != self.info["kind"]:
-            self.listed = False
+            self.listed, self.read = False, -1
         return not self.listed
 
     def on_read(self, frame: Frame) -> None:
@@ -132,9 +132,9 @@ class View:
 
     def differs(self, fresh: "View") -> str:
         """How this view is not what somebody learns who asks now; "" when it is the same."""
-        if self.info["kind"] == "ephemeral" and not (self.read and fresh.read):
-            fresh.read = self.read  # a cursor of an earlier visit is not looked up
-        for name in ("info", "role", "read", "people", "count"):
+        # A cursor of an earlier visit is not looked up where one may be without a row.
+        unsure = self.read < 0 or (self.info["kind"] == "ephemeral" and not (self.read and fresh.read))
+        for name in ("info", "role", "people", "count", *(() if unsure else ("read",))):
             if getattr(self, name) != getattr(fresh, name):
                 return f"{name} is {getattr(self, name)}, and should be {getattr(fresh, name)}"
         if wrong := self.copy.differs(fresh.copy):
@@ -144,7 +144,7 @@ class View:
             belongs = ours["role"] not in (None, UNKNOWN) and self.info["kind"] != "ephemeral"
             if user_id not in fresh.members and not belongs and not ours["online"]:
                 continue  # kept out or silenced, and nobody here
-            if ours["role"] == UNKNOWN:
+            if ours["role"] == UNKNOWN or (ours["role"] is None and ours["online"]):  # perhaps a member by now
                 ours = theirs | {name: value for name, value in ours.items() if value not in (None, UNKNOWN)}
             if self.info["kind"] == "ephemeral":  # what a plain row says there is not looked up
                 theirs["read"] = ours["read"] and (theirs["read"] or ours["read"])
