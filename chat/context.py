@@ -13,7 +13,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from chat import members
 from chat.counters import Counters
-from chat.gate import standing_of
+from chat.gate import is_row_known, standing_of
 from chat.hub import Hub
 from chat.passwords import Passwords
 from chat.ports import Identity, Tokens
@@ -22,9 +22,10 @@ from chat.reads import Reads
 from chat.room import Room
 from chat.session import Session
 from chat.settle import settle
+from chat.watches import Watches
 from chat.workers import PoolLimits, RoomJob, WorkerPool
 from model.errors import FLOOD, ParleyError
-from model.events import Left, Welcome
+from model.events import AnyEvent, Left, Welcome
 from model.limits import Limits
 from model.permissions import Action, may
 from model.room import Role, RoomRecord
@@ -88,8 +89,7 @@ class Context:
         self.passwords = Passwords()
         self.pool = WorkerPool(repository, options.pool, self.counters, partial(settle, self.hub))
         self.draining = False
-        # How often somebody ceased to be something in a room: who has asked storage since may know too much.
-        self.losses = 0
+        self.watches = Watches()
         self._storing: WeakSet[Room] = WeakSet()  # rooms whose rows, or own row, may be on their way to storage
         self._loading: dict[str, asyncio.Future[bool]] = {}
         self._buckets: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()
@@ -105,7 +105,9 @@ class Context:
         self.hub.arrived(identity.user.id, session)
         for room in tuple(session.rooms.values()):
             before = room.presence.sessions[session]
-            known = before.id == identity.user.id or room.record.kind == "ephemeral"
+            known = before.id == identity.user.id or (
+                room.record.kind == "ephemeral" and is_row_known(self, room, identity)
+            )
             if known and may(standing_of(self, room, identity), Action.SEE):
                 room.rebind(session, identity.user)
             else:
@@ -201,6 +203,11 @@ class Context:
         members.left(self, room, user)
         self.hub.free(room)
 
+    def tell(self, user_id: str, event: AnyEvent) -> None:
+        """Tell somebody, wherever they are."""
+        for session in self.hub.devices(user_id):
+            session.reply(event)
+
     def require_storage(self) -> None:
         """Refuse, as ``unavailable``, what would only wait for its time-out, and later commands with it."""
         if self.repository.trouble() is not None:
@@ -266,5 +273,5 @@ class Context:
                 rows = await self.ask(self.repository.standings(record.room_id))
             room = self.hub.open(record, self.pool.of(record), stored=True, head=head, opener=opener)
             room.members = {member.user.id: member for member in rows}
-        members.restricted_anew(self, room)
+        members.look_for_restrictions(self, room)
         return room

@@ -32,6 +32,15 @@ def standing_of(chat: Context, room: Room, identity: Identity) -> Standing:
     return _standing(chat, room.record, room.members.get(identity.user.id), identity, inside=True)
 
 
+def is_row_known(chat: Context, room: Room, identity: Identity) -> bool:
+    """Whether what somebody is to a room can be told without asking storage.
+
+    Of an ephemeral room that is ready every row is known that says more than "member" and how far somebody has read.
+    """
+    ephemeral = room.record.kind == "ephemeral" and default_role(chat, identity) == "member"
+    return ephemeral or not room.stored or identity.user.id in room.members
+
+
 def joined_room(chat: Context, session: Session, name: str, action: Action) -> Room:
     """The room of this name that the session is in, when it may do this there.
 
@@ -131,8 +140,7 @@ async def look_at(chat: Context, name: str, identity: Identity | None) -> View |
     member = None
     if identity is not None:
         member = room.members.get(identity.user.id) if room is not None else None
-        # Of an ephemeral room that is ready every row is known that says more than how far somebody has read.
-        if member is None and (room is None or (room.stored and record.kind != "ephemeral")):
+        if room is None or not is_row_known(chat, room, identity):
             if room is not None:
                 await chat.ask(room.written())
             member = await chat.ask(chat.repository.find_member(record.room_id, identity.user.id))

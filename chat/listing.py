@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from chat import members
 from chat.context import RETRY_AFTER
@@ -15,6 +15,7 @@ from chat.members import READERS
 from chat.ports import Identity
 from chat.reads import unread_in_tail
 from chat.room import info_of
+from chat.watches import Watch
 from model.commands import ListMembers, ListRooms
 from model.errors import ParleyError
 from model.events import MemberInfo, Members, RoomEntry, Rooms
@@ -41,26 +42,30 @@ async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms,
     Raises:
         ParleyError: ``unavailable``; ``unauthorized`` for a nobody's own.
     """
-    if asked.mine:
-        if identity is None:
-            raise ParleyError("unauthorized", "a token is needed for one's own rooms: Authorization: Bearer <token>")
-        for _ in range(TRIES):
-            losses = chat.losses
-            entries = await _mine(chat, identity, tuple(inside))
-            if chat.losses == losses:
-                break  # else they may have been sent out of a room, and were told so
-        else:
-            raise ParleyError("unavailable", retry_after=RETRY_AFTER)
-        wanted = fold_name(asked.q or "")
-        entries = [entry for entry in entries if wanted in fold_name(f"{entry.room}\n{entry.title}")]
-        entries = [entry for entry in entries if entry.room > (asked.cursor or "")]
+    if not asked.mine:
+        with chat.watches.of(None) as watch:
+            return await _public(chat, asked, watch)
+    if identity is None:
+        raise ParleyError("unauthorized", "a token is needed for one's own rooms: Authorization: Bearer <token>")
+    for _ in range(TRIES):
+        with chat.watches.of(identity.user.id) as watch:
+            entries = await _mine(chat, identity, inside, watch)
+        if not watch.rows:
+            break  # else they are something else in a room since storage was asked, and were told so
     else:
-        entries = await _public(chat, asked)
+        raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+    wanted = fold_name(asked.q or "")
+    entries = [entry for entry in entries if wanted in fold_name(f"{entry.room}\n{entry.title}")]
+    entries = [entry for entry in entries if entry.room > (asked.cursor or "")]
     page = entries[: asked.limit]
     return Rooms(id=asked.id, rooms=page, cursor=page[-1].room if len(entries) > len(page) else None)
 
 
-async def _public(chat: Context, asked: ListRooms) -> list[RoomEntry]:
+def _belongs(member: Member) -> bool:
+    return member.role is not None or member.read_seq > 0
+
+
+async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
     await chat.rows_written()
     after, contains, limit = asked.cursor or "", fold_name(asked.q or ""), asked.limit + 1
     found = {
@@ -79,12 +84,15 @@ async def _public(chat: Context, asked: ListRooms) -> list[RoomEntry]:
             and (last is None or record.name < last)
         ):
             found[record.name] = record
-    records = [found[name] for name in sorted(found)][:limit]
-    counts = await _count_members(chat, records)
-    return [_entry(chat, record, counts) for record in records]
+    names = sorted(found)
+    page = [found[name] for name in names[: asked.limit]]
+    counts = await _count_members(chat, page)
+    # Without what is not everybody's any more.
+    entries = [_entry(chat, record, counts) for record in page if record.room_id not in watch.gone]
+    return Rooms(id=asked.id, rooms=entries, cursor=page[-1].name if len(names) > len(page) else None)
 
 
-async def _mine(chat: Context, identity: Identity, inside: tuple[Room, ...]) -> list[RoomEntry]:
+async def _mine(chat: Context, identity: Identity, inside: Collection[Room], watch: Watch) -> list[RoomEntry]:
     user = identity.user
     await chat.rows_written()
     rows = {
@@ -99,7 +107,7 @@ async def _mine(chat: Context, identity: Identity, inside: tuple[Room, ...]) -> 
         member = stored
         if room_here is not None:
             record, member = room_here.record, room_here.members.get(user.id, stored)
-        if (member.role is not None or member.read_seq or room_here in inside) and record.deleted_at is None:
+        if (_belongs(member) or room_here in inside) and record.deleted_at is None:
             mine.append((record, member))
     mine.sort(key=lambda row: row[0].name)
     unread = await _unread(chat, user, mine)
@@ -108,6 +116,8 @@ async def _mine(chat: Context, identity: Identity, inside: tuple[Room, ...]) -> 
     peers = await chat.ask(chat.repository.peers(user.id, directs)) if directs else {}
     entries = []
     for record, member in mine:
+        if record.room_id in watch.gone or not (_belongs(member) or chat.hub.rooms.get(record.name) in inside):
+            continue  # they were told so meanwhile
         standing = standing_in(
             record,
             member,
@@ -153,14 +163,8 @@ def _own(entry: RoomEntry, standing: Standing, member: Member, missed: Unread, p
 def _entry(chat: Context, record: RoomRecord, counts: dict[int, int]) -> RoomEntry:
     room = chat.hub.rooms.get(record.name)
     online = len(room.presence.people) if room is not None else 0
-    info = info_of(record if room is None else room.record)
     return RoomEntry(
-        kind=info.kind,
-        title=info.title,
-        topic=info.topic,
-        password=info.password,
-        slow_mode=info.slow_mode,
-        retention_days=info.retention_days,
+        **asdict(info_of(record if room is None else room.record)),
         room=record.name,
         members=counts.get(record.room_id, online if record.kind == "ephemeral" else 0),
         online=online,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -43,7 +43,7 @@ def keep(chat: Context, room: Room, member: Member) -> None:
     """Remember a row that storage has."""
     room.members[member.user.id] = member
     if not is_plain(member):
-        _look_for_restrictions(chat, room)
+        look_for_restrictions(chat, room)
 
 
 def put(
@@ -58,17 +58,18 @@ def put(
     """Remember and store a row; one that says nothing is removed. ``id`` is the command's, for its ack."""
     user_id = member.user.id
     room.membership += 1
-    chat.losses += member.role is None
+    chat.watches.row(room.record.room_id, member)
     if is_plain(member) and member.role is None and not member.read_seq:
         room.members.pop(user_id, None)
         chat.store(room, RemoveMember(room.record.room_id, user_id), author, id, last=last)
     else:
         room.members[user_id] = member
         chat.store(room, SetMember(room.record.room_id, member), author, id, last=last)
-    _look_for_restrictions(chat, room)
+    look_for_restrictions(chat, room)
 
 
-def _look_for_restrictions(chat: Context, room: Room) -> None:
+def look_for_restrictions(chat: Context, room: Room) -> None:
+    """Something was changed that may say who may talk in a room."""
     room.unrestricted = (
         chat.options.guest_role != "readonly"
         and not room.record.slow_mode
@@ -77,19 +78,17 @@ def _look_for_restrictions(chat: Context, room: Room) -> None:
     )
 
 
-def restricted_anew(chat: Context, room: Room) -> None:
-    """Something about the room was changed that says who may talk."""
-    _look_for_restrictions(chat, room)
-
-
 def left(chat: Context, room: Room, user: User) -> None:
     """A session of somebody has left a room. After the last one, when that was is stored, if there is a row at all."""
     member = room.members.get(user.id)
     if member is None or room.presence.has_sessions(user.id):
         return
-    if chat.reads.discard(room, user.id):
+    raised = chat.reads.discard(room, user.id)  # which was admitted
+    if raised:
         chat.reads.tell(room, member)
-    if not chat.draining:  # what is not stored by then is only when somebody was last seen
+    with suppress(ParleyError):  # no room for it: all that is lost is when somebody was last seen
+        if not raised:
+            chat.admit(room, "")
         seen = replace(member, user=user, seen_at=chat.clock.now_us())
         room.members[user.id] = seen
         chat.store(room, SetMember(room.record.room_id, seen))
@@ -117,10 +116,11 @@ async def fetch_person(chat: Context, room: Room, user_id: str, asker: User) -> 
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
     """
-    member = await fetch(chat, room, user_id)
-    if member is not None:
-        return member
-    return Member(asker if user_id == asker.id else await find_user(chat, user_id))
+    with visiting(chat, room, user_id):
+        member = await fetch(chat, room, user_id)
+        if member is None:
+            member = Member(asker if user_id == asker.id else await find_user(chat, user_id))
+        return room.members.get(user_id, member)  # who came and went meanwhile has one by now
 
 
 async def find_user(chat: Context, user_id: str) -> User:

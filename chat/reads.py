@@ -68,6 +68,7 @@ class Reads:
     def tell(self, room: Room, member: Member) -> None:
         """Tell a cursor to those who are told of it."""
         chat = self._chat
+        chat.watches.row(room.record.room_id, member)
         told = Read(room=room.name, user=member.user, seq=member.read_seq)
         if len(room.presence.people) <= READERS:
             room.broadcast(told, ephemeral=True)
@@ -93,18 +94,17 @@ def unread_in_tail(room: Room, user: User, seq: int) -> Unread:
 
 
 async def _count_and_tell(chat: Context, room: Room, member: Member) -> None:
-    cursor, losses = (room.record.room_id, member.read_seq), chat.losses
-    try:
-        await chat.ask(room.written())
-        found = await chat.ask(chat.repository.unread(member.user, [cursor], limit=UNREAD_LIMIT))
-    except ParleyError:
-        return  # storage is away; `rooms` tells the counts when it is back
-    if chat.losses != losses:
-        return  # perhaps theirs
-    _tell_devices(chat, room, member, found.get(room.record.room_id, Unread(0, 0)))
+    room_id, user = room.record.room_id, member.user
+    with chat.watches.of(user.id) as watch:
+        try:
+            await chat.ask(room.written())
+            found = await chat.ask(chat.repository.unread(user, [(room_id, member.read_seq)], limit=UNREAD_LIMIT))
+        except ParleyError:
+            return  # storage is away; `rooms` tells the counts when it is back
+        if not watch.has_lost(room_id):
+            _tell_devices(chat, room, member, found.get(room_id, Unread(0, 0)))
 
 
 def _tell_devices(chat: Context, room: Room, member: Member, unread: Unread) -> None:
     told = Read(room=room.name, user=member.user, seq=member.read_seq, unread=unread.messages, mentions=unread.mentions)
-    for session in chat.hub.devices(member.user.id):
-        session.reply(told)
+    chat.tell(member.user.id, told)

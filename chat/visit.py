@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from chat import members
 from chat.context import COMMANDS_BURST, COMMANDS_PER_SECOND, RETRY_AFTER, rate_limited
-from chat.gate import check_entry
+from chat.gate import check_entry, is_row_known
 from chat.ports import Identity
 from chat.ratelimit import Allowance, Allowances
 from chat.session import Session
@@ -162,7 +162,7 @@ class Visits:
         if room.worker.trouble is not None:  # nothing is shown that would not be answered
             raise ParleyError("unavailable", retry_after=RETRY_AFTER)
         with members.visiting(chat, room, user.id):
-            row = await members.fetch(chat, room, user.id) if room.record.kind != "ephemeral" else None
+            row = None if is_row_known(chat, room, session.identity) else await members.fetch(chat, room, user.id)
             if not room.stored and not room.presence.people:
                 raise ParleyError("no_such_room", field="room")
             row = room.members.get(user.id, row)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import ExitStack
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from chat import members
-from chat.gate import joined_room, require, standing_of
+from chat.gate import default_role, joined_room, require, standing_of
 from chat.handlers.rooms import check_space, enter, peer_of
 from model.commands import CreateRoom, DeleteRoom, Join, OpenDirect, UpdateRoom
 from model.errors import ParleyError
 from model.events import Left, RoomState
 from model.limits import TITLE_CHARS, TOPIC_CHARS
 from model.permissions import Action
-from model.room import Member, RoomRecord, User
+from model.room import Member, RoomRecord
 from model.text import DIRECT_PREFIX, check_room_name, check_text
 from storage.repository import InsertRoom
 from storage.repository import UpdateRoom as StoreRoom
@@ -62,10 +63,15 @@ def _make(chat: Context, room: Room, record: RoomRecord, rows: list[Member], ses
 def update_room(chat: Context, session: Session, command: UpdateRoom) -> Awaitable[None] | None:
     """Change what a room is called, what it is about, and who may enter or talk."""
     room = _room_to_update(chat, session, command)
-    if command.password:
+    if command.password or _takes_over(room, command):
         return _update_later(chat, session, command)
     _update(chat, session, room, command, None)
     return None
+
+
+def _takes_over(room: Room, command: UpdateRoom) -> bool:
+    """Whether a room that was made by joining belongs to somebody from now on."""
+    return room.record.kind == "ephemeral" and (command.private is not None or bool(command.password))
 
 
 def _room_to_update(chat: Context, session: Session, command: UpdateRoom) -> Room:
@@ -76,10 +82,24 @@ def _room_to_update(chat: Context, session: Session, command: UpdateRoom) -> Roo
 
 
 async def _update_later(chat: Context, session: Session, command: UpdateRoom) -> None:
-    assert command.password is not None
-    hashed = await chat.passwords.hash(command.password)
-    if not session.ended:
-        _update(chat, session, _room_to_update(chat, session, command), command, hashed)
+    hashed = await chat.passwords.hash(command.password) if command.password else None
+    if session.ended:
+        return
+    room = _room_to_update(chat, session, command)
+    if not _takes_over(room, command):
+        _update(chat, session, room, command, hashed)
+        return
+    looked_up: set[str] = set()
+    with ExitStack() as visits:  # what was looked up stays known
+        while unknown := room.presence.people.keys() - room.members.keys() - looked_up:
+            for user_id in unknown:
+                visits.enter_context(members.visiting(chat, room, user_id))
+                row = await members.fetch(chat, room, user_id)
+                if row is not None and user_id not in room.members:
+                    members.keep(chat, room, row)
+            looked_up |= unknown
+        if not session.ended:
+            _update(chat, session, _room_to_update(chat, session, command), command, hashed)
 
 
 def _update(chat: Context, session: Session, room: Room, command: UpdateRoom, hashed: str | None) -> None:
@@ -103,9 +123,11 @@ def _update(chat: Context, session: Session, room: Room, command: UpdateRoom, ha
     chat.ensure_stored(room)
     room.record = replace(before, **changes)
     chat.store(room, StoreRoom(room.record), session, command.id)
+    if room.record.kind == "private":
+        chat.watches.hidden(room.record.room_id)
     if not room.record.slow_mode:
         room.spoke.clear()
-    members.restricted_anew(chat, room)
+    members.look_for_restrictions(chat, room)
     if before.kind == "ephemeral" and room.record.kind != "ephemeral":
         _keep_those_who_are_here(chat, room)
     room.broadcast(RoomState(id=command.id, room=room.name, action="update_room", info=room.info))
@@ -114,10 +136,12 @@ def _update(chat: Context, session: Session, room: Room, command: UpdateRoom, ha
 def _keep_those_who_are_here(chat: Context, room: Room) -> None:
     """The room was made by joining, and belongs to somebody now: those who are in it are its members."""
     for device in tuple(room.presence.sessions):
-        assert device.identity is not None
+        identity = device.identity
+        assert identity is not None
         row = room.members.get(device.user.id)
-        if standing_of(chat, room, device.identity) != "admin" and (row is None or row.role is None):
-            joined = replace(row or Member(device.user), role="member", joined_at=chat.clock.now_us())
+        if standing_of(chat, room, identity) != "admin" and (row is None or row.role is None):
+            role = default_role(chat, identity)
+            joined = replace(row or Member(device.user), role=role, joined_at=chat.clock.now_us())
             members.put(chat, room, joined)
 
 
@@ -129,9 +153,9 @@ def delete_room(chat: Context, session: Session, command: DeleteRoom) -> None:
     user = session.user
     room.record = replace(room.record, deleted_at=rfc3339(chat.clock.now_us()))
     chat.store(room, StoreRoom(room.record), session, command.id)
-    members.restricted_anew(chat, room)  # also for who looks at it from outside
+    members.look_for_restrictions(chat, room)  # also for who looks at it from outside
     chat.reads.forget(room)
-    chat.losses += 1
+    chat.watches.deleted(room.record.room_id)
     room.audience.flush()
     for device in tuple(room.presence.sessions):
         answer = command.id if device is session else None
@@ -169,12 +193,7 @@ async def open_direct(chat: Context, session: Session, command: OpenDirect) -> N
         session.reply(told)
         enter(chat, session, room, room.members.get(user.id), Join(room=name))
         if made:
-            _tell(chat, other, RoomState(room=name, action="direct", info=room.info, role="member", peer=user))
-
-
-def _tell(chat: Context, user: User, event: RoomState) -> None:
-    for device in chat.hub.devices(user.id):
-        device.reply(event)
+            chat.tell(other.id, RoomState(room=name, action="direct", info=room.info, role="member", peer=user))
 
 
 def direct_name(one: str, other: str) -> str:

@@ -48,6 +48,7 @@ def kick(chat: Context, session: Session, command: Kick) -> Awaitable[None] | No
     def decide(room: Room, standing: Standing, row: Member) -> Member:
         if row.role is None and row.user.id not in room.presence.people:
             raise ParleyError("no_such_user", field="user")
+        _keep_an_owner(room, row)
         return replace(row, role=None, joined_at=0, read_seq=0)
 
     return _about(chat, session, command, Action.KICK, decide, out="kicked", said=reason)
@@ -58,6 +59,7 @@ def ban(chat: Context, session: Session, command: Ban) -> Awaitable[None] | None
     reason = check_text(command.reason, "reason", REASON_CHARS)
 
     def decide(room: Room, standing: Standing, row: Member) -> Member:
+        _keep_an_owner(room, row)
         until = _until(chat, command.seconds)
         return replace(row, role=None, joined_at=0, read_seq=0, banned_until=until, reason=reason)
 
@@ -102,8 +104,8 @@ def set_role(chat: Context, session: Session, command: SetRole) -> Awaitable[Non
             raise ParleyError("forbidden", field="role")
         if row.role is None and row.user.id not in room.presence.people:
             raise ParleyError("no_such_user", field="user")
-        if row.role == "owner" != command.role and count_owners(room) == 1:
-            raise ParleyError("last_owner")
+        if command.role != "owner":
+            _keep_an_owner(room, row)
         return replace(row, role=command.role, joined_at=row.joined_at or chat.clock.now_us())
 
     return _about(chat, session, command, Action.SET_ROLE, decide)
@@ -137,8 +139,7 @@ def _about(
             members.expel(chat, room, row.user.id, Left(room=room.name, reason=out, by=session.user, text=said))
         elif isinstance(command, Invite):
             state = RoomState(room=room.name, action="invite", info=room.info, role=after.role)
-            for device in chat.hub.devices(after.user.id):
-                device.reply(state)
+            chat.tell(after.user.id, state)
         room.forget(after.user.id)
 
     room = joined_room(chat, session, command.room, action)
@@ -161,6 +162,11 @@ async def _fetch_and(
     if not session.ended:
         room = joined_room(chat, session, room.name, action)  # whoever asked may be gone, or less than before
         carry_out(room, room.members.get(command.user, row))
+
+
+def _keep_an_owner(room: Room, row: Member) -> None:
+    if row.role == "owner" and count_owners(room) == 1:
+        raise ParleyError("last_owner")
 
 
 def _check_rank(chat: Context, session: Session, room: Room, row: Member, standing: Standing, out: str) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from chat import members
 from chat.context import RETRY_AFTER, Context
-from chat.gate import check_entry, default_role, joined_room, still_joined
+from chat.gate import check_entry, default_role, is_row_known, joined_room, still_joined
 from chat.resume import replay
 from model.commands import Join, Leave
 from model.errors import ParleyError
@@ -31,7 +31,8 @@ def join(chat: Context, session: Session, command: Join) -> Awaitable[None] | No
     name = check_name(command.room, "room")
     check_space(chat, session, name)
     room = chat.hub.rooms.get(name)
-    if room is None or command.since is not None or not _row_is_known(room, session):
+    assert session.identity is not None
+    if room is None or command.since is not None or not is_row_known(chat, room, session.identity):
         return _join_later(chat, session, command, name)
     enter(chat, session, room, room.members.get(session.user.id), command)
     return None
@@ -49,24 +50,23 @@ def check_space(chat: Context, session: Session, name: str) -> None:
         raise ParleyError("unavailable", retry_after=RETRY_AFTER)
 
 
-def _row_is_known(room: Room, session: Session) -> bool:
-    return room.record.kind == "ephemeral" or session.user.id in room.members or not room.stored
-
-
 async def _join_later(chat: Context, session: Session, command: Join, name: str) -> None:
+    identity = session.identity
+    assert identity is not None
     while True:
         room = await chat.load(name, session.address)
-        with members.visiting(chat, room):
+        with members.visiting(chat, room, session.user.id):
             if not room.stored and not room.presence.sessions and not (command.create and _may_make(name)):
                 raise ParleyError("no_such_room", field="room")
-            seen = room.membership
-            member = None if _row_is_known(room, session) else await members.fetch(chat, room, session.user.id)
+            kind, seen = room.record.kind, room.membership
+            known = is_row_known(chat, room, identity)
+            member = None if known else await members.fetch(chat, room, session.user.id)
             invited = await _knows_the_password(chat, session, room, member, command)
             recovered = await _can_recover(chat, room, command)
             syncing = recovered and command.since is not None
             if session.ended:
                 return
-            if chat.hub.rooms.get(name) is room and room.membership == seen:
+            if chat.hub.rooms.get(name) is room and (room.record.kind, room.membership) == (kind, seen):
                 member = room.members.get(session.user.id, member)
                 enter(chat, session, room, member, command, invited=invited, recovered=recovered, syncing=syncing)
                 break

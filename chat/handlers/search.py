@@ -45,15 +45,16 @@ async def find(chat: Context, identity: Identity, asked: Search, inside: Collect
         raise ParleyError("bad_field", "q holds no word to look for", field="q")
     before = _read_cursor(asked.cursor)
     for _ in range(TRIES):
-        losses = chat.losses
-        rooms = await _rooms_of(chat, identity, inside)
-        here = [room for record in rooms if (room := chat.hub.rooms.get(record.name)) is not None]
-        heads = [room.head for room in here]
-        for room in here:
-            await chat.ask(room.written())
-        found = await chat.ask(chat.repository.search(rooms, words=words, before=before, limit=asked.limit + 1))
+        with chat.watches.of(identity.user.id) as watch:
+            rooms = await _rooms_of(chat, identity, inside)
+            here = [room for record in rooms if (room := chat.hub.rooms.get(record.name)) is not None]
+            heads = [room.head for room in here]
+            for room in here:
+                await chat.ask(room.written())
+            found = await chat.ask(chat.repository.search(rooms, words=words, before=before, limit=asked.limit + 1))
         told_all = all(room.tail.forgotten <= head for room, head in zip(here, heads, strict=True))
-        if chat.losses == losses and told_all:
+        lost = any(watch.has_lost(record.room_id) for record in rooms)
+        if told_all and not lost:
             return _page(chat, asked, found)
     raise ParleyError("unavailable", retry_after=RETRY_AFTER)
 

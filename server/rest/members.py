@@ -75,7 +75,7 @@ class Members:
                 self.ban,
                 SentenceAsked,
                 (DONE,),
-                _ABOUT,
+                ("last_owner", *_ABOUT),
                 "For moderators who stand above them.",
                 **row,
             ),

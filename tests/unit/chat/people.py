@@ -53,3 +53,17 @@ async def staffed(chat: Chat, room: str = "lobby", **fields: Any) -> dict[str, P
     for name in ("moderator", "readonly"):
         assert await code_of(owner, "set_role", room=room, user=id_of(people[name]), role=name) == ""
     return people
+
+
+async def said(person: Person, content: str = "hello", room: str = "", **fields: object) -> int:
+    """Say something, by default in the first room that the person is in, and wait for the ack. Returns the seq."""
+    key = f"m{len(person.frames)}"
+    person.say(content, key, room or next(iter(person.session.rooms)), **fields)
+    await passes(0.1)
+    return person.acked()[key]
+
+
+async def mine(person: Person) -> dict[str, dict[str, Any]]:
+    """The person's own rooms by name, as `rooms` tells them."""
+    await ask(person, "rooms", mine=True)
+    return {entry["room"]: entry for entry in person.last("rooms")["rooms"]}

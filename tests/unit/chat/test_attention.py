@@ -1,19 +1,12 @@
 """Typing, read cursors, and what is unread."""
 
-from typing import Any
-
 import pytest
 
 from chat.chat import Chat
 from chat.members import READERS
 from tests.support.chatting import FaultyRepository, Person, chatting
 from tests.support.virtual import passes
-from tests.unit.chat.people import account, ask, code_of, created, id_of, staffed
-
-
-async def mine(person: Person) -> dict[str, dict[str, Any]]:
-    await ask(person, "rooms", mine=True)
-    return {entry["room"]: entry for entry in person.last("rooms")["rooms"]}
+from tests.unit.chat.people import account, ask, code_of, created, id_of, mine, staffed
 
 
 async def test_typing_is_shown_to_the_others_and_not_too_often(chat: Chat) -> None:

@@ -6,20 +6,8 @@ from chat.chat import Chat
 from chat.workers import PoolLimits
 from tests.support.chatting import FaultyRepository, Person, chatting
 from tests.support.virtual import passes
+from tests.support.world import Plainly
 from tests.unit.chat.people import account, ask, code_of, created, id_of
-
-
-class Plainly:
-    """Passwords without argon2 and its thread, which virtual time does not wait for."""
-
-    async def hash(self, password: str) -> str:
-        return f"hashed {password}"
-
-    async def matches(self, hashed: str, password: str) -> bool:
-        return hashed == f"hashed {password}"
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture(autouse=True)

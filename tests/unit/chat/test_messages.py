@@ -7,14 +7,7 @@ from model.limits import MENTIONS, REACTIONS
 from model.permissions import Standing
 from tests.support.chatting import FaultyRepository, Frame, Person, chatting
 from tests.support.virtual import passes
-from tests.unit.chat.people import account, ask, code_of, id_of, staffed
-
-
-async def said(person: Person, content: str = "hello", room: str = "general", **fields: object) -> int:
-    key = f"m{len(person.frames)}"
-    person.say(content, key, room, **fields)
-    await passes(0.1)
-    return person.acked()[key]
+from tests.unit.chat.people import account, ask, code_of, id_of, said, staffed
 
 
 async def history(person: Person, room: str = "general", **fields: object) -> list[Frame]:

@@ -30,7 +30,8 @@ async def test_only_those_above_may(chat: Chat, actor: str, target: str, command
     allowed = RANKS[actor] >= needed and RANKS[actor] > RANKS[target]
     code = await code_of(people[actor], command, **fields(command, people[target]))
     if allowed:
-        assert code == ("last_owner" if (command, target) == ("set_role", "owner") else "")
+        dethrones = target == "owner" and command in ("set_role", "kick", "ban")
+        assert code == ("last_owner" if dethrones else "")
     else:
         assert code == "forbidden"
         assert "lobby" in people[target].session.rooms
@@ -44,6 +45,17 @@ async def test_the_last_owner_stays_one(chat: Chat) -> None:
     assert await code_of(owner, "set_role", room="lobby", user=id_of(owner), role="member") == ""
     assert await code_of(owner, "update_room", room="lobby", private=True) == "forbidden"
     assert await code_of(member, "update_room", room="lobby", private=True) == ""
+
+
+@pytest.mark.parametrize("command", ["kick", "ban"])
+async def test_an_admin_makes_somebody_else_the_owner_before_the_last_one_is_sent_out(chat: Chat, command: str) -> None:
+    people = await staffed(chat)
+    admin, owner, member = people["admin"], people["owner"], people["member"]
+    assert await code_of(admin, command, room="lobby", user=id_of(owner)) == "last_owner"
+    assert "lobby" in owner.session.rooms
+    assert await code_of(admin, "set_role", room="lobby", user=id_of(member), role="owner") == ""
+    assert await code_of(admin, command, room="lobby", user=id_of(owner)) == ""
+    assert "lobby" not in owner.session.rooms
 
 
 async def test_a_moderator_makes_nobody_anything(chat: Chat) -> None:

@@ -1,0 +1,267 @@
+"""Answers that come late, because storage is asked: nobody is told what is older than what they were told before it."""
+
+from typing import Any
+
+import pytest
+
+from chat.chat import Chat
+from tests.support.chatting import FaultyRepository, Person, chatting
+from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, code_of, created, id_of, mine, said, staffed
+
+# --- lists -----------------------------------------------------------------------------------------------------------
+
+
+def change(kind: str, people: dict[str, Person]) -> None:
+    """Make the member nothing in the room any more."""
+    owner, user = people["owner"], id_of(people["member"])
+    match kind:
+        case "kick" | "ban":
+            owner.send(kind, room="lobby", user=user)
+        case "delete_room":
+            owner.send("delete_room", room="lobby")
+        case "quit":
+            people["twin"].send("leave", room="lobby", quit=True)
+
+
+LOSSES = ("kick", "ban", "quit", "delete_room")
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize("point", ["rooms_of", "count_members"])
+async def test_a_room_that_was_lost_meanwhile_is_not_in_the_list_behind_it(kind: str, point: str) -> None:
+    repository = FaultyRepository()
+    async with chatting(repository) as chat:
+        repository.early.add(point)
+        people = await staffed(chat)
+        people["twin"] = account(chat, "member")
+        await ask(people["twin"], "join", room="lobby")
+        member = people["member"]
+        repository.delay(point)
+        member.send("rooms", mine=True)
+        await passes()
+        change(kind, people)
+        await passes(0.1)
+        assert member.of("left")
+        repository.go(point)
+        await passes(0.1)
+        assert member.last("rooms")["rooms"] == []
+
+
+async def test_a_room_made_by_joining_that_another_device_quits_is_not_in_the_list_behind_it(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    ann, twin = account(chat, "ann"), account(chat, "ann")
+    for device in (ann, twin):
+        await ask(device, "join", room="general")
+    await created(chat, ann, "lobby")  # so that there is something to count
+    repository.delay("count_members")
+    ann.send("rooms", mine=True)
+    await passes()
+    await ask(twin, "leave", room="general", quit=True)
+    assert ann.of("left")
+    repository.go("count_members")
+    await passes(0.1)
+    assert [entry["room"] for entry in ann.last("rooms")["rooms"]] == ["lobby"]
+
+
+async def test_a_room_that_somebody_is_invited_to_meanwhile_is_in_the_list_behind_it(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann, private=True)
+    repository.early.add("rooms_of")
+    repository.delay("rooms_of")
+    ben.send("rooms", mine=True)
+    await passes()
+    await ask(ann, "invite", room="lobby", user=id_of(ben))
+    assert ben.last("room")["room"] == "lobby"
+    repository.go("rooms_of")
+    await passes(0.1)
+    assert [entry["room"] for entry in ben.last("rooms")["rooms"]] == ["lobby"]
+
+
+async def test_a_cursor_in_the_list_is_as_new_as_what_was_told_before_it() -> None:
+    repository = FaultyRepository()
+    async with chatting(repository) as chat:
+        people = await staffed(chat)
+        member, twin = people["member"], account(chat, "member")
+        await ask(twin, "join", room="lobby")
+        seq = await said(people["owner"])
+        repository.delay("count_members")
+        member.send("rooms", mine=True)
+        await passes()
+        twin.send("read", room="lobby", seq=seq)
+        await passes(1.5)
+        assert member.last("read")["seq"] == seq
+        repository.go("count_members")
+        await passes(0.1)
+        (entry,) = member.last("rooms")["rooms"]
+        assert (entry["read"], entry.get("unread", 0)) == (seq, 0)
+
+
+@pytest.mark.parametrize(("kind", "fields"), [("update_room", {"private": True}), ("delete_room", {})])
+async def test_a_room_that_is_hidden_meanwhile_is_not_among_the_public_ones(
+    chat: Chat, repository: FaultyRepository, kind: str, fields: dict[str, bool]
+) -> None:
+    """And the next page goes on behind it."""
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    for name in ("one", "two"):
+        await created(chat, ann, name)
+    repository.early.add("listed_rooms")
+    repository.delay("listed_rooms")
+    ben.send("rooms", limit=1)
+    await passes()
+    assert await code_of(ann, kind, room="one", **fields) == ""
+    repository.go("listed_rooms")
+    await passes(0.1)
+    page = ben.last("rooms")
+    assert (page["rooms"], page["cursor"]) == ([], "one")
+    await ask(ben, "rooms", limit=1, cursor=page["cursor"])
+    assert [entry["room"] for entry in ben.last("rooms")["rooms"]] == ["two"]
+
+
+async def test_somebody_else_who_loses_a_room_delays_nobodys_list(chat: Chat, repository: FaultyRepository) -> None:
+    people = await staffed(chat)
+    member = people["member"]
+    repository.delay("rooms_of")
+    member.send("rooms", mine=True)
+    await passes()
+    await ask(people["owner"], "kick", room="lobby", user=id_of(people["readonly"]))
+    repository.go("rooms_of")
+    await passes(0.1)
+    assert [entry["room"] for entry in member.last("rooms")["rooms"]] == ["lobby"]
+    assert repository.calls["rooms_of"] == 1
+
+
+async def test_members_are_listed_as_they_were_told(chat: Chat, repository: FaultyRepository) -> None:
+    people = await staffed(chat)
+    owner = people["owner"]
+    repository.early.add("members")
+    repository.delay("members")
+    owner.send("members", room="lobby")
+    await passes()
+    await ask(people["moderator"], "kick", room="lobby", user=id_of(people["member"]))
+    assert owner.last("member")["action"] == "kick"
+    repository.go("members")
+    await passes(0.1)
+    assert "u_member" not in {row["id"] for row in owner.last("members")["members"]}
+
+
+async def test_a_room_made_by_joining_stays_in_the_list_of_who_read_there(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    """With the cursor that storage has, though the room did not need the row when they came back; until they quit."""
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    for person in (ann, ben):
+        await ask(person, "join", room="general")
+    seq = await said(ben, room="general")
+    await ask(ann, "read", room="general", seq=seq)
+    ann.disconnect()
+    await passes(0.1)
+    ann = account(chat, "ann")
+    assert (await mine(ann))["general"]["read"] == seq
+    await ask(ann, "join", room="general")
+    assert (await mine(ann))["general"]["read"] == seq
+    await ask(ann, "leave", room="general", quit=True)
+    assert await mine(ann) == {}
+    assert await code_of(ann, "join", room="general") == ""
+    assert "read" not in ann.last("joined")
+
+
+# --- answers that are under way --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize(
+    ("point", "asked"),
+    [
+        ("history", {"type": "history"}),
+        ("members", {"type": "members"}),
+        ("find_message", {"type": "react", "emoji": "x"}),
+        ("find_message", {"type": "message", "content": "x", "reply_to": True}),
+        ("find_posted", {"type": "message", "content": "x", "resend": True}),
+        ("find_member", {"type": "kick", "user": "u_far"}),
+        ("find_member", {"type": "invite", "user": "u_far"}),
+    ],
+)
+async def test_whoever_is_out_gets_no_answer_from_the_room(kind: str, point: str, asked: dict[str, Any]) -> None:
+    repository = FaultyRepository()
+    async with chatting(repository, room_tail=0) as chat:
+        people = await staffed(chat)
+        people["twin"], far = account(chat, "member"), account(chat, "far")
+        for person in (people["twin"], far):
+            await ask(person, "join", room="lobby")
+        far.disconnect()
+        member, owner = people["member"], people["owner"]
+        if asked["type"] in ("kick", "invite"):
+            await ask(owner, "set_role", room="lobby", user=id_of(member), role="moderator")
+        seq, _ = await said(owner, "secret"), await said(owner)
+        place = {"reply_to": seq} if "reply_to" in asked else {"seq": seq} if asked["type"] == "react" else {}
+        repository.delay(point)
+        member.forget()
+        member.send(**(asked | place | {"id": "q", "room": "lobby"}))
+        await passes()
+        change(kind, people)
+        await passes(0.1)
+        assert member.types()[-1] == "left"
+        owner.forget()
+        repository.go(point)
+        await passes(0.1)
+        assert member.types()[-2:] == ["left", "error"]
+        assert member.errors() == {"q": "not_joined"}
+        assert not owner.of("message", "reaction", "member")
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+async def test_whoever_is_out_gets_nothing_more_of_a_resume(kind: str) -> None:
+    repository = FaultyRepository()
+    async with chatting(repository, room_tail=0) as chat:
+        people = await staffed(chat)
+        people["twin"] = account(chat, "member")
+        await ask(people["twin"], "join", room="lobby")
+        first, _, _ = await said(people["owner"]), await said(people["owner"], "secret"), await said(people["owner"])
+        epoch = people["member"].last("joined")["epoch"]
+        people["member"].disconnect()
+        people["member"] = member = account(chat, "member")
+        repository.delay("changed")
+        member.send("join", room="lobby", since=first, epoch=epoch)
+        await passes()
+        assert member.last("joined")["recovered"]
+        change(kind, people)
+        await passes(0.1)
+        repository.go("changed")
+        await passes(0.1)
+        assert member.types()[-1] == "left"
+        assert not member.of("message", "synced")
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+async def test_nothing_is_found_in_a_room_that_was_lost_while_storage_looked(kind: str) -> None:
+    repository = FaultyRepository()
+    async with chatting(repository) as chat:
+        people = await staffed(chat)
+        people["twin"] = account(chat, "member")
+        await ask(people["twin"], "join", room="lobby")
+        await said(people["owner"], "apple")
+        member = people["member"]
+        repository.delay("search")
+        member.send("search", q="apple")
+        await passes()
+        change(kind, people)
+        await passes(0.1)
+        repository.go("search")
+        await passes(0.1)
+        assert member.last("search")["messages"] == []
+
+
+async def test_a_mute_that_is_left_over_finds_nothing(chat: Chat) -> None:
+    """They are nothing in the room but silenced, should they come back."""
+    people = await staffed(chat)
+    owner, member = people["owner"], people["member"]
+    await said(owner, "apple")
+    await ask(owner, "mute", room="lobby", user=id_of(member))
+    await ask(member, "leave", room="lobby", quit=True)
+    await ask(member, "search", q="apple")
+    assert member.last("search")["messages"] == []
+    assert await mine(member) == {}
