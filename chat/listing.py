@@ -205,7 +205,7 @@ async def list_members(chat: Context, record: RoomRecord, asked: ListMembers) ->
     ephemeral = record.kind == "ephemeral"
     rows: list[Member] = []
     counted: dict[int, int] = {}
-    while True:
+    for _ in range(TRIES):
         seen = 0 if room is None else room.membership
         if room is not None:
             await chat.ask(room.written())
@@ -214,6 +214,8 @@ async def list_members(chat: Context, record: RoomRecord, asked: ListMembers) ->
             counted = await chat.ask(chat.repository.count_members([record.room_id]))
         if room is None or room.membership == seen:
             break  # else somebody is something else than storage had it, and everybody was told
+    else:
+        raise ParleyError("unavailable", retry_after=RETRY_AFTER)
     here = [] if room is None else [user for user, _ in room.presence.people.values()]
     count = len(here) if ephemeral else counted.get(record.room_id, 0)
     with_read = count <= READERS

@@ -59,11 +59,11 @@ def put(
     user_id = member.user.id
     room.membership += 1
     chat.watches.row(room.record.room_id, member)
+    room.members[user_id] = member  # also when it says nothing: who looks at it must not take it for unknown
     if is_plain(member) and member.role is None and not member.read_seq:
-        room.members.pop(user_id, None)
         chat.store(room, RemoveMember(room.record.room_id, user_id), author, id, last=last)
+        room.forget(user_id)
     else:
-        room.members[user_id] = member
         chat.store(room, SetMember(room.record.room_id, member), author, id, last=last)
     look_for_restrictions(chat, room)
 
@@ -96,18 +96,17 @@ def left(chat: Context, room: Room, user: User) -> None:
 
 
 async def fetch(chat: Context, room: Room, user_id: str) -> Member | None:
-    """Somebody's row, as it is now. The caller is `visiting` the room, or in it.
+    """Somebody's row, as it is now.
 
     Raises:
         ParleyError: ``unavailable``.
     """
-    while user_id not in room.members and room.stored:
-        before = room.membership
+    if user_id in room.members or not room.stored:
+        return room.members.get(user_id)
+    with visiting(chat, room, user_id):
         await chat.ask(room.written())  # it may be on its way
         found = await chat.ask(chat.repository.find_member(room.record.room_id, user_id))
-        if room.membership == before:
-            return found
-    return room.members.get(user_id)
+        return room.members.get(user_id, found)
 
 
 async def fetch_person(chat: Context, room: Room, user_id: str, asker: User) -> Member:

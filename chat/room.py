@@ -60,7 +60,7 @@ class Room:
         name: the record's, which never changes.
         members: rows of members that are known here: of all who are more or less than plain members, of the others
             while they are in the room, and of the two people of a direct room. Others may be in storage.
-        membership: counts their changes: who read a row from storage can see that it is not the newest.
+        membership: counts their changes: who read many rows from storage can see that they are not the newest.
         unrestricted: whoever is in the room may talk in it; the cheap answer for the hot path.
         spoke: when each person last said something, by a monotonic clock; kept in slow mode alone.
         visitors: who looks at it without being in it, and how often; neither it nor their rows are forgotten meanwhile.

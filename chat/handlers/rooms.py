@@ -58,7 +58,6 @@ async def _join_later(chat: Context, session: Session, command: Join, name: str)
         with members.visiting(chat, room, session.user.id):
             if not room.stored and not room.presence.sessions and not (command.create and _may_make(name)):
                 raise ParleyError("no_such_room", field="room")
-            kind, seen = room.record.kind, room.membership
             known = is_row_known(chat, room, identity)
             member = None if known else await members.fetch(chat, room, session.user.id)
             invited = await _knows_the_password(chat, session, room, member, command)
@@ -66,7 +65,7 @@ async def _join_later(chat: Context, session: Session, command: Join, name: str)
             syncing = recovered and command.since is not None
             if session.ended:
                 return
-            if chat.hub.rooms.get(name) is room and (room.record.kind, room.membership) == (kind, seen):
+            if chat.hub.rooms.get(name) is room and (not known or is_row_known(chat, room, identity)):
                 member = room.members.get(session.user.id, member)
                 enter(chat, session, room, member, command, invited=invited, recovered=recovered, syncing=syncing)
                 break
@@ -225,6 +224,7 @@ def _quit(chat: Context, session: Session, room: Room, command: Leave, stored: M
                 device.reply(Left(room=room.name, reason="quit", by=user))
         room.exit(session)
         session.reply(Left(id=command.id, room=room.name))
+        room.forget(user.id)
 
 
 def count_owners(room: Room) -> int:

@@ -1,7 +1,7 @@
 """What waits for storage is stored in the order in which it was decided: no change overtakes what it changes.
 
-A whole conversation is held back, what becomes of the room and its members too, and then let go: in batches of any size, with
-answers that are lost, and with rows that storage refuses, so that batches are halved and written again.
+A whole conversation is held back, with what becomes of its room and members, and then let go: in batches of any size,
+with answers that are lost, and with rows that storage refuses, so that batches are halved and written again.
 """
 
 from collections.abc import AsyncIterator

@@ -98,6 +98,26 @@ async def test_a_cursor_that_another_device_raises_during_a_resume_is_kept() -> 
         assert await stored_row(repository, id_of(member)) == {"role": "member", "read": last, "muted": False}
 
 
+async def test_a_password_is_looked_at_once_though_others_come_in_meanwhile(chat: Chat) -> None:
+    class Slow(Plainly):
+        looked = 0
+
+        async def matches(self, hashed: str, password: str) -> bool:
+            self.looked += 1
+            await passes(0.05)
+            return await super().matches(hashed, password)
+
+    slow = chat.passwords = Slow()  # type: ignore[assignment]
+    owner, guests = account(chat, "owner"), [account(chat, f"p{number}") for number in range(10)]
+    await created(chat, owner, password="sesame")
+    for guest in guests:
+        guest.send("join", room="lobby", password="sesame")
+        await passes(0.02)
+    await passes(1)
+    assert all("lobby" in guest.session.rooms for guest in guests)
+    assert slow.looked == len(guests)
+
+
 async def test_a_guest_who_was_invited_talks_where_guests_only_read(repository: FaultyRepository) -> None:
     """Also after everybody had gone, and over HTTP: what storage has of them is asked for."""
     async with chatting(repository, guest_role="readonly") as chat:
