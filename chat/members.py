@@ -59,10 +59,11 @@ def put(
     user_id = member.user.id
     room.membership += 1
     chat.watches.row(room.record.room_id, member)
-    room.members[user_id] = member  # also when it says nothing: who looks at it must not take it for unknown
+    room.members[user_id] = member
     if is_plain(member) and member.role is None and not member.read_seq:
         chat.store(room, RemoveMember(room.record.room_id, user_id), author, id, last=last)
-        room.forget(user_id)
+        if user_id not in room.visitors:  # who looks at it must not take it for unknown
+            del room.members[user_id]
     else:
         chat.store(room, SetMember(room.record.room_id, member), author, id, last=last)
     look_for_restrictions(chat, room)

@@ -9,18 +9,23 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from chat.counters import Counters
 from chat.room import Room
 from chat.session import PAUSED_BY_QUEUE, Session
 from model.errors import ParleyError
 from model.room import RoomRecord
 from storage.repository import (
+    NO_ROOM,
     BatchRefused,
     ChangeMessage,
     InsertMessage,
+    InsertRoom,
     Outcome,
     Refused,
     Repository,
+    SetMember,
     StorageUnavailable,
     Write,
     Writer,
@@ -202,7 +207,10 @@ class Worker:
         while True:
             started = time.perf_counter()
             try:
-                outcomes = await self._write([job.write for job in batch])
+                writes = [job.write for job in batch]
+                outcomes = await self._write(writes)
+                if NO_ROOM in outcomes and (lost := _lost_rooms(batch, outcomes)):
+                    outcomes = (await self._write([*lost, *writes]))[len(lost) :]
                 if len(outcomes) != len(batch):
                     raise RuntimeError(f"{len(outcomes)} answers for {len(batch)} writes")
             except BatchRefused as error:
@@ -291,6 +299,20 @@ class Worker:
         if self._stall_timer is not None:
             self._stall_timer.cancel()
         await self._writer.close()
+
+
+def _lost_rooms(batch: list[Job], outcomes: list[Outcome]) -> list[Write]:
+    """Rooms with messages to store that storage does not have any more, and what is known of their members."""
+    rooms: dict[int, Room] = {}
+    for job, outcome in zip(batch, outcomes, strict=False):
+        if outcome == NO_ROOM and isinstance(job.write, InsertMessage):
+            rooms[job.write.room_id] = job.room
+    writes: list[Write] = []
+    for room_id, room in rooms.items():
+        log.warning("storage has lost room %r, which is in use: it is stored again as it is known here", room.name)
+        writes.append(InsertRoom(replace(room.record, deleted_at=None)))  # which another write says, if it is so
+        writes += [SetMember(room_id, member) for member in room.members.values()]
+    return writes
 
 
 class WorkerPool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from storage.factory import open_repository
 from storage.repository import (
+    NO_ROOM,
     STORED,
     BatchRefused,
     ChangeMessage,
@@ -11,6 +12,7 @@ from storage.repository import (
     ExpireMessages,
     InsertMessage,
     InsertRoom,
+    NoRoom,
     Outcome,
     PinState,
     Posted,
@@ -29,6 +31,7 @@ from storage.repository import (
 )
 
 __all__ = [
+    "NO_ROOM",
     "STORED",
     "BatchRefused",
     "ChangeMessage",
@@ -36,6 +39,7 @@ __all__ = [
     "ExpireMessages",
     "InsertMessage",
     "InsertRoom",
+    "NoRoom",
     "Outcome",
     "PinState",
     "Posted",

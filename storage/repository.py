@@ -56,8 +56,8 @@ class UpdateRoom(Struct, frozen=True, gc=False):
     """Give a stored room the state it has in this record; its id, name and ``created_at`` stay what they are.
 
     With ``deleted_at`` its name is free, its members are gone, and no read finds it any more by name, in a list or by
-    a member; its log stays readable under its id. What is deleted stays deleted, since the first time. Of a room that
-    is not stored (or that memory has forgotten) it is `Refused`.
+    a member; its log stays readable under its id. What is deleted stays deleted, since the first time. `NoRoom` for a
+    room that is not stored.
     """
 
     room: RoomRecord
@@ -66,8 +66,7 @@ class UpdateRoom(Struct, frozen=True, gc=False):
 class SetMember(Struct, frozen=True, gc=False):
     """Store what somebody is in a room, in place of what was there.
 
-    `Refused` for a room that is not stored (or that memory has forgotten: a room comes back by a message only, which
-    knows its name). A deleted room has no members: that is `Stored`, and nothing is kept.
+    `NoRoom` for a room that is not stored. A deleted room has no members: that is `Stored`, and nothing is kept.
     """
 
     room_id: int
@@ -156,10 +155,18 @@ class Duplicate(Struct, frozen=True, gc=False):
 
 class Refused(Struct, frozen=True, gc=False):
     """Not stored, and never will be (see ``reason``): another message holds this seq, another room this name, or there
-    is no message or no room to change.
+    is no message to change.
     """
 
     reason: str
+
+
+class NoRoom(Struct, frozen=True, gc=False):
+    """Not stored: its room is not, or not any more (memory forgot it, the database lost it with a crash).
+
+    Whoever still has the room stores it again, and repeats the batch. Not said of a `ChangeMessage`, whose message is
+    gone with the room.
+    """
 
 
 class Removed(Struct, frozen=True, gc=False):
@@ -171,8 +178,9 @@ class Removed(Struct, frozen=True, gc=False):
     count: int
 
 
-Outcome = Stored | Duplicate | Refused | Removed
+Outcome = Stored | Duplicate | Refused | NoRoom | Removed
 STORED = Stored()
+NO_ROOM = NoRoom()
 
 
 class Unread(Struct, frozen=True, gc=False):

@@ -224,7 +224,6 @@ def _quit(chat: Context, session: Session, room: Room, command: Leave, stored: M
                 device.reply(Left(room=room.name, reason="quit", by=user))
         room.exit(session)
         session.reply(Left(id=command.id, room=room.name))
-        room.forget(user.id)
 
 
 def count_owners(room: Room) -> int:

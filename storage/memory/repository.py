@@ -20,6 +20,7 @@ from storage.memory.people import People
 from storage.memory.rooms import Rooms
 from storage.repository import (
     DAY_US,
+    NO_ROOM,
     STORED,
     ChangeMessage,
     ExpireMessages,
@@ -51,7 +52,7 @@ class MemoryRepository:
     Args:
         memory_messages: messages kept for each room; the oldest go first, and their ids with them.
         memory_rooms: rooms kept; the one that was neither written nor read for longest goes whole, see
-            `storage.memory.rooms.Rooms`. A message to a forgotten room brings the room back, empty.
+            `storage.memory.rooms.Rooms`.
         memory_members: members kept for each room, see `storage.memory.people.People`.
     """
 
@@ -284,7 +285,7 @@ class MemoryRepository:
                 return self._insert_message(write)
             case ChangeMessage():
                 log = self._rooms.use(write.room_id)
-                return _no_room(write.room_id) if log is None else log.change(write)
+                return Refused(f"there is no room {write.room_id}") if log is None else log.change(write)
             case InsertRoom():
                 return self._rooms.insert(write.room)
             case UpdateRoom():
@@ -300,7 +301,7 @@ class MemoryRepository:
     def _update_room(self, room: RoomRecord) -> Outcome:
         record = self._rooms.update(room)
         if record is None:
-            return _no_room(room.room_id)
+            return NO_ROOM
         if record.deleted_at is not None:
             self._people.forget_room(room.room_id)
         return STORED
@@ -308,20 +309,14 @@ class MemoryRepository:
     def _set_member(self, write: SetMember) -> Outcome:
         log = self._rooms.use(write.room_id)
         if log is None:
-            return _no_room(write.room_id)
+            return NO_ROOM
         if log.record.deleted_at is None:
             self._people.put(write.room_id, write.member)
         return STORED
 
     def _insert_message(self, write: InsertMessage) -> Outcome:
         log = self._rooms.use(write.room_id)
-        if log is None:
-            # Forgotten, while whoever writes still has the room: it comes back, unless its name was given away.
-            outcome = self._rooms.insert(RoomRecord(write.room_id, write.message.room, write.message.timestamp))
-            log = self._rooms.get(write.room_id)
-            if log is None:
-                return outcome
-        return log.insert(write.message)
+        return NO_ROOM if log is None else log.insert(write.message)
 
     def _expire(self, write: ExpireMessages) -> Removed:
         removed = 0
@@ -368,7 +363,3 @@ def _newest_first(room_id: int, seqs: list[int], before: tuple[int, int] | None)
     else:
         seqs = seqs.copy()
     return ((seq, room_id) for seq in reversed(seqs))
-
-
-def _no_room(room_id: int) -> Refused:
-    return Refused(f"there is no room {room_id}")

@@ -14,6 +14,7 @@ from storage.postgres.rows import Key, change_row, first_body, member_row, messa
 from storage.postgres.session import Connection
 from storage.repository import (
     DAY_US,
+    NO_ROOM,
     STORED,
     ChangeMessage,
     Duplicate,
@@ -122,38 +123,28 @@ class Store:
     # --- messages --------------------------------------------------------------------------------------------------
 
     async def _insert_messages(self, connection: Connection, run: list[InsertMessage]) -> list[Outcome]:
-        strangers = {write.room_id for write in run} - self._known_rooms
-        refused = await self._meet(connection, strangers, run) if strangers else {}
-        known = [write for write in run if write.room_id not in refused] if refused else run
+        missing = await self._look_for_rooms(connection, {write.room_id for write in run} - self._known_rooms)
+        known = [write for write in run if write.room_id not in missing] if missing else run
+        if not known:
+            return [NO_ROOM] * len(run)
         cursor = await connection.execute(sql.INSERT_MESSAGES, rows([message_row(write) for write in known]))
         if cursor.rowcount == len(run):
             return [STORED] * len(run)
         # Not RETURNING: it could not tell which of two rows with the same seq was the one that went in.
         found = await _look_up(connection, known)
-        return [refused.get(write.room_id) or _outcome(write.room_id, write.message, *found) for write in run]
+        return [
+            NO_ROOM if write.room_id in missing else _outcome(write.room_id, write.message, *found) for write in run
+        ]
 
-    async def _meet(self, connection: Connection, strangers: set[int], run: list[InsertMessage]) -> dict[int, Refused]:
-        """Look rooms up that this connection has not seen, and bring those back that are gone, as memory does.
-
-        They can be gone when the database lost what it had committed (a crash with ``synchronous_commit = off``, a
-        backup): the room is still talking, and its messages need a name to be found by.
-        """
+    async def _look_for_rooms(self, connection: Connection, strangers: set[int]) -> set[int]:
+        """Look rooms up that this connection has not seen. Returns those that are not there."""
+        if not strangers:
+            return strangers
+        there = await _find_rooms(connection, list(strangers))
         if len(self._known_rooms) > _KNOWN_ROOMS:
             self._known_rooms.clear()
-            strangers = {write.room_id for write in run}
-        there = await _find_rooms(connection, list(strangers))
         self._known_rooms.update(there)
-        gone: dict[int, RoomRecord] = {}
-        for write in run:
-            if write.room_id in strangers and write.room_id not in there and write.room_id not in gone:
-                gone[write.room_id] = RoomRecord(write.room_id, write.message.room, write.message.timestamp)
-        if not gone:
-            return {}
-        log.warning("%d rooms were not in the table, and are brought back by their messages", len(gone))
-        outcomes = await self._make_rooms(connection, list(gone.values()))
-        return {
-            room_id: outcome for room_id, outcome in zip(gone, outcomes, strict=True) if isinstance(outcome, Refused)
-        }
+        return strangers - there.keys()
 
     async def _change_messages(self, connection: Connection, run: list[ChangeMessage]) -> list[Outcome]:
         cursor = await connection.execute(sql.CHANGE_MESSAGES, rows(list(map(change_row, run))))
@@ -220,11 +211,11 @@ def _outcome(room_id: int, message: Message, by_seq: _BySeq, by_id: _ById) -> Ou
 
 
 async def _of_rooms(connection: Connection, room_ids: list[int], written: int) -> list[Outcome]:
-    """What became of writes that a room takes as long as it is there: refused, those whose room is not."""
+    """What became of writes that a room takes as long as it is there."""
     if written == len(room_ids):
         return [STORED] * written
     there = await _find_rooms(connection, room_ids)
-    return [STORED if room_id in there else _refuse(f"there is no room {room_id}") for room_id in room_ids]
+    return [STORED if room_id in there else NO_ROOM for room_id in room_ids]
 
 
 async def _find_rooms(connection: Connection, room_ids: list[int]) -> dict[int, str]:

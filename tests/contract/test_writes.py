@@ -3,7 +3,19 @@
 import pytest
 
 from model.message import body_hash
-from storage import STORED, Duplicate, InsertMessage, InsertRoom, Outcome, Posted, Refused, Repository, Writer
+from storage import (
+    NO_ROOM,
+    STORED,
+    Duplicate,
+    InsertMessage,
+    InsertRoom,
+    NoRoom,
+    Outcome,
+    Posted,
+    Refused,
+    Repository,
+    Writer,
+)
 from tests.contract.records import inserts, inserts_more, message, room
 
 ODD = [
@@ -137,8 +149,8 @@ async def test_a_name_that_another_room_has(repository: Repository, writer: Writ
     await writer.write(inserts(where, message(where, 1)))
     rival = room(where.name)
     outcomes = await writer.write(inserts(rival, message(rival, 1), message(rival, 2)))
-    assert kinds(outcomes) == [Refused] * 3
-    assert kinds(await writer.write(inserts_more(rival, message(rival, 3)))) == [Refused]
+    assert kinds(outcomes) == [Refused, NoRoom, NoRoom]
+    assert await writer.write(inserts_more(rival, message(rival, 3))) == [NO_ROOM]
     assert await repository.find_room(where.name) == where
     assert await repository.history(rival, limit=10) == []
     # And within one batch.
@@ -146,14 +158,16 @@ async def test_a_name_that_another_room_has(repository: Repository, writer: Writ
     assert kinds(await writer.write([InsertRoom(one), InsertRoom(two)])) == [type(STORED), Refused]
 
 
-async def test_a_message_to_a_room_that_is_gone_brings_it_back(repository: Repository, writer: Writer) -> None:
-    """Forgotten by memory, or lost with a crash of the database: whoever still talks in it must be found again."""
-    where, known = room(), room()
+async def test_messages_to_a_room_that_is_gone(repository: Repository, writer: Writer) -> None:
+    """Forgotten by memory, or lost with a crash of the database: only who knows all of it can bring it back."""
+    where, known = room(kind="private"), room()
     await writer.write([InsertRoom(known)])
     batch = inserts_more(where, message(where, 1), message(where, 2)) + inserts_more(known, message(known, 1))
-    assert await writer.write(batch) == [STORED] * 3
-    found = await repository.find_room(where.name)
-    assert found == type(where)(where.room_id, where.name, message(where, 1).timestamp)
+    assert await writer.write(batch) == [NO_ROOM, NO_ROOM, STORED]
+    assert await repository.find_room(where.name) is None
+    assert await repository.history(where, limit=9) == []
+    assert await writer.write([InsertRoom(where), *batch]) == [STORED] * 4
+    assert await repository.find_room(where.name) == where
     assert await repository.history(where, limit=9) == [message(where, 1), message(where, 2)]
 
 
