@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict, replace
@@ -18,7 +19,7 @@ from chat.room import info_of
 from chat.watches import Watch
 from model.commands import ListMembers, ListRooms
 from model.errors import ParleyError
-from model.events import MemberInfo, Members, RoomEntry, Rooms
+from model.events import Members, RoomEntry, Rooms
 from model.limits import UNREAD_LIMIT
 from model.permissions import Action, Standing, may, standing_in
 from model.room import Member, RoomRecord, User
@@ -196,38 +197,57 @@ async def _unread(chat: Context, user: User, mine: list[tuple[RoomRecord, Member
 
 
 async def list_members(chat: Context, record: RoomRecord, asked: ListMembers) -> Members:
-    """The people of a room whom somebody may see: those who are in it, then the other members, page after page.
+    """The people of a room whom somebody may see, by id: its members, and whoever else is in it.
 
     Raises:
         ParleyError: ``unavailable``.
     """
     room = chat.hub.rooms.get(record.name)
-    ephemeral = record.kind == "ephemeral"
-    rows: list[Member] = []
+    after, ephemeral = asked.cursor or "", record.kind == "ephemeral"
+    found: list[Member] = []
     counted: dict[int, int] = {}
     for _ in range(TRIES):
         seen = 0 if room is None else room.membership
         if room is not None:
             await chat.ask(room.written())
         if not ephemeral:
-            rows = await chat.ask(chat.repository.members(record.room_id, after=asked.cursor or "", limit=asked.limit))
+            found = await chat.ask(chat.repository.members(record.room_id, after=after, limit=asked.limit + 1))
             counted = await chat.ask(chat.repository.count_members([record.room_id]))
         if room is None or room.membership == seen:
             break  # else somebody is something else than storage had it, and everybody was told
     else:
         raise ParleyError("unavailable", retry_after=RETRY_AFTER)
-    here = [] if room is None else [user for user, _ in room.presence.people.values()]
-    count = len(here) if ephemeral else counted.get(record.room_id, 0)
-    with_read = count <= READERS
-    page: list[MemberInfo] = []
-    if room is not None and asked.cursor is None:
-        first = [room.members.get(user.id) or Member(user) for user in here[: asked.limit]]
-        page += [members.describe(room, row, with_read=with_read) for row in first]
-    told = {member.id for member in page}
-    page += [
-        members.describe(room, row if room is None else room.members.get(row.user.id, row), with_read=with_read)
-        for row in rows
-        if row.user.id not in told
-    ]
-    more = rows[-1].user.id if len(rows) == asked.limit else None
-    return Members(id=asked.id, room=record.name, members=page, count=count, cursor=more)
+    rows = {row.user.id: row for row in found}
+    count = counted.get(record.room_id, 0)
+    if room is not None:
+        here = room.presence.people
+        rows |= {
+            user_id: Member(user) for user_id, (user, _) in here.items() if user_id > after and user_id not in rows
+        }
+        rows |= {user_id: room.members[user_id] for user_id in rows.keys() & room.members.keys()}
+        count = len(here) if ephemeral else count
+    return _page_of(room, record, asked, rows, count, with_read=count <= READERS)
+
+
+async def list_banned(chat: Context, record: RoomRecord, asked: ListMembers) -> Members:
+    """Those who are kept out of a room now, by id.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    room, now_us = chat.hub.rooms.get(record.name), chat.clock.now_us()
+    # A room that is ready knows them all.
+    rows = await chat.ask(chat.repository.standings(record.room_id)) if room is None else room.members.values()
+    banned = {row.user.id: row for row in rows if row.banned_until > now_us}
+    after = {user_id: row for user_id, row in banned.items() if user_id > (asked.cursor or "")}
+    return _page_of(room, record, asked, after, len(banned), with_read=False)
+
+
+def _page_of(
+    room: Room | None, record: RoomRecord, asked: ListMembers, rows: dict[str, Member], count: int, *, with_read: bool
+) -> Members:
+    ids = nsmallest(asked.limit + 1, rows)
+    page = ids[: asked.limit]
+    told = [members.describe(room, rows[user_id], with_read=with_read) for user_id in page]
+    more = page[-1] if len(ids) > len(page) else None
+    return Members(id=asked.id, room=record.name, members=told, count=count, cursor=more)

@@ -66,7 +66,8 @@ def put(
             del room.members[user_id]
     else:
         chat.store(room, SetMember(room.record.room_id, member), author, id, last=last)
-    look_for_restrictions(chat, room)
+    if not room.unrestricted or member.role == "readonly" or member.muted_until:
+        look_for_restrictions(chat, room)  # among all of them
 
 
 def look_for_restrictions(chat: Context, room: Room) -> None:

@@ -190,9 +190,10 @@ class ListRooms(Command, frozen=True, gc=False, tag="rooms"):
 
 
 class ListMembers(Command, frozen=True, gc=False, tag="members"):
-    """List the people of a room: those who are here, then the other members by id, page after page."""
+    """List the people of a room by id, page after page; with ``banned`` those who are kept out, for moderators."""
 
     room: str
+    banned: bool = False
     cursor: str | None = None
     limit: Listed = LIST_DEFAULT
 

@@ -205,7 +205,7 @@ class RoomState(Answer, frozen=True, gc=False, tag="room"):
     ``create_room`` and ``direct`` are answered with it; ``update_room`` is told to all who are in the room, ``invite``
     and ``direct`` to the other person.
 
-    ``role`` is the receiver's, where only they are told.
+    ``role`` is the receiver's, where only they are told; ``by`` who gave the command, where others are told.
     """
 
     room: str
@@ -213,6 +213,7 @@ class RoomState(Answer, frozen=True, gc=False, tag="room"):
     info: RoomInfo
     role: Standing | None = None
     peer: User | None = None
+    by: User | None = None
 
 
 class Rooms(Answer, frozen=True, gc=False, tag="rooms"):

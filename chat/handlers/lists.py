@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chat.gate import joined_room, still_joined
-from chat.listing import list_members, list_rooms
+from chat.listing import list_banned, list_members, list_rooms
 from model.commands import ListMembers, ListRooms
 from model.permissions import Action
 
@@ -22,7 +22,8 @@ async def rooms(chat: Context, session: Session, command: ListRooms) -> None:
 
 async def members(chat: Context, session: Session, command: ListMembers) -> None:
     """List the people of a room."""
-    room = joined_room(chat, session, command.room, Action.SEE)
-    listed = await list_members(chat, room.record, command)
-    still_joined(chat, session, room, Action.SEE)
+    action, find = (Action.BAN, list_banned) if command.banned else (Action.SEE, list_members)
+    room = joined_room(chat, session, command.room, action)
+    listed = await find(chat, room.record, command)
+    still_joined(chat, session, room, action)
     session.reply(listed)

@@ -130,7 +130,7 @@ def _update(chat: Context, session: Session, room: Room, command: UpdateRoom, ha
     members.look_for_restrictions(chat, room)
     if before.kind == "ephemeral" and room.record.kind != "ephemeral":
         _keep_those_who_are_here(chat, room)
-    room.broadcast(RoomState(id=command.id, room=room.name, action="update_room", info=room.info))
+    room.broadcast(RoomState(id=command.id, room=room.name, action="update_room", info=room.info, by=session.user))
 
 
 def _keep_those_who_are_here(chat: Context, room: Room) -> None:

@@ -138,7 +138,7 @@ def _about(
             room.audience.flush()
             members.expel(chat, room, row.user.id, Left(room=room.name, reason=out, by=session.user, text=said))
         elif isinstance(command, Invite):
-            state = RoomState(room=room.name, action="invite", info=room.info, role=after.role)
+            state = RoomState(room=room.name, action="invite", info=room.info, role=after.role, by=session.user)
             chat.tell(after.user.id, state)
         room.forget(after.user.id)
 

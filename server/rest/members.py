@@ -7,10 +7,11 @@ from typing import Any
 from aiohttp import web
 
 from chat.gate import find_readable
-from chat.listing import list_members
+from chat.listing import list_banned, list_members
 from model.commands import Announce, Ban, Invite, Kick, Leave, ListMembers, Mute, SetRole, Unban, Unmute
 from model.events import Announcement, Left
 from model.events import Members as MembersTold
+from model.permissions import Action
 from model.text import check_name
 from server.endpoints import IDENTITY, Answer, Endpoint
 from server.rest.asking import DONE, IN_ROOM, NEXT, ORIGIN, Asking, asker, new_id, next_page, no_such_room, told
@@ -42,8 +43,8 @@ class Members:
                 "The people of a room",
                 self.list_members,
                 MembersAsked,
-                (Answer(200, "those who are here, then the other members by id", MembersTold, headers=ORIGIN | NEXT),),
-                ("no_such_room", "unavailable"),
+                (Answer(200, "its members, and whoever else is in it, by id", MembersTold, headers=ORIGIN | NEXT),),
+                ("no_such_room", "forbidden", "unavailable"),
                 asker="anybody",
             ),
             Endpoint(
@@ -126,10 +127,11 @@ class Members:
     async def list_members(self, request: web.Request, asked: MembersAsked) -> web.StreamResponse:
         """A page of people."""
         chat, room = self._asking.chat, check_name(asked.room, "room")
-        record = await find_readable(chat, room, asker(request))
+        action, find = (Action.BAN, list_banned) if asked.banned else (Action.SEE, list_members)
+        record = await find_readable(chat, room, asker(request), action)
         if record is None:
             raise no_such_room()
-        page = await list_members(chat, record, ListMembers(room=room, cursor=asked.cursor, limit=asked.limit))
+        page = await find(chat, record, ListMembers(room=room, cursor=asked.cursor, limit=asked.limit))
         return told(page, links=next_page(request, page.cursor))
 
     async def put_member(self, request: web.Request, asked: PutMemberAsked) -> web.StreamResponse:

@@ -14,11 +14,13 @@ class MembersAsked(Struct, frozen=True):
 
     Attributes:
         room: its name.
+        banned: those who are kept out instead; for moderators.
         limit: people in the page, at most.
         cursor: of the page before.
     """
 
     room: str
+    banned: bool = False
     limit: Listed = LIST_DEFAULT
     cursor: str | None = None
 

@@ -111,6 +111,7 @@ async def test_a_private_room_is_for_those_who_were_invited(chat: Chat) -> None:
     assert [frame["type"] for frame in frames] == ["member", "ack"]
     assert ben.last("room") == {
         "type": "room", "room": "lobby", "action": "invite", "info": {"kind": "private"}, "role": "member",
+        "by": {"id": "u_ann", "name": "ann"},
     }  # fmt: skip
     assert await code_of(ben, "join", room="lobby") == ""
     assert await code_of(guest, "join", room="lobby") == "no_such_room"
@@ -146,7 +147,10 @@ async def test_what_a_room_is_can_be_changed_and_is_told(chat: Chat, repository:
     frames = await ask(ann, "update_room", id="u", room="lobby", title="T", slow_mode=5, retention_days=7)
     assert [frame["type"] for frame in frames] == ["room", "ack"]
     info = {"kind": "public", "title": "T", "topic": "old", "slow_mode": 5, "retention_days": 7}
-    assert ben.last("room") == {"type": "room", "id": "u", "room": "lobby", "action": "update_room", "info": info}
+    assert ben.last("room") == {
+        "type": "room", "id": "u", "room": "lobby", "action": "update_room", "info": info,
+        "by": {"id": "u_ann", "name": "ann"},
+    }  # fmt: skip
     await ask(ann, "update_room", room="lobby", password="sesame")
     assert ben.last("room")["info"] == {**info, "kind": "private", "password": True}
     await ask(ann, "update_room", room="lobby", password="", private=False, slow_mode=0, retention_days=0, title="")

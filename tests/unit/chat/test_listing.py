@@ -5,7 +5,7 @@ from typing import Any
 from chat.chat import Chat
 from tests.support.chatting import FaultyRepository, Person
 from tests.support.virtual import passes
-from tests.unit.chat.people import account, ask, created, id_of
+from tests.unit.chat.people import account, ask, code_of, created, id_of, staffed
 
 
 async def listed(person: Person, **fields: Any) -> dict[str, dict[str, Any]]:
@@ -97,9 +97,9 @@ async def test_members_with_their_state(chat: Chat) -> None:
     assert told == {
         "type": "members", "id": "q", "room": "lobby", "count": 3,
         "members": [
-            {"id": "u_ann", "name": "ann", "role": "owner", "online": True},
             {"id": id_of(guest), "name": "guest", "role": "member", "online": True, "reason": "loud",
              "muted_until": "9999-12-31T23:59:59.999999Z"},
+            {"id": "u_ann", "name": "ann", "role": "owner", "online": True},
             {"id": "u_ben", "name": "ben", "role": "member"},
         ],
     }  # fmt: skip
@@ -113,17 +113,52 @@ async def test_members_page_after_page(chat: Chat) -> None:
         await ask(person, "join", room="lobby")
         if number % 2:
             person.disconnect()
-    found: list[str] = []
-    fields: dict[str, Any] = {}
-    for _ in range(10):
-        await ask(owner, "members", room="lobby", limit=3, **fields)
-        page = owner.last("members")
-        found += [member["id"] for member in page["members"]]
-        if "cursor" not in page:
-            break
-        fields = {"cursor": page["cursor"]}
-    assert set(found) == {"u_owner", *(f"u_p{number}" for number in range(7))}
+    pages = await pages_of(owner, room="lobby", limit=3)
+    assert pages == [["u_owner", "u_p0", "u_p1"], ["u_p2", "u_p3", "u_p4"], ["u_p5", "u_p6"]]
     assert owner.last("members")["count"] == 8
+
+
+async def pages_of(person: Person, **asked: Any) -> list[list[str]]:
+    """The ids on each page of `members`."""
+    pages: list[list[str]] = []
+    fields: dict[str, Any] = {}
+    while True:
+        await ask(person, "members", **asked, **fields)
+        page = person.last("members")
+        pages.append([member["id"] for member in page["members"]])
+        if "cursor" not in page:
+            return pages
+        fields = {"cursor": page["cursor"]}
+
+
+async def test_people_of_a_room_made_by_joining_page_after_page(chat: Chat) -> None:
+    people = [account(chat, f"p{number}") for number in range(5)]
+    for person in people:
+        await ask(person, "join", room="general")
+    assert await pages_of(people[0], room="general", limit=2) == [["u_p0", "u_p1"], ["u_p2", "u_p3"], ["u_p4"]]
+    assert people[0].last("members")["count"] == 5
+
+
+async def test_who_is_kept_out_is_for_moderators_to_know(chat: Chat) -> None:
+    people = await staffed(chat)
+    owner = people["owner"]
+    for number in range(3):
+        person = account(chat, f"p{number}")
+        await ask(person, "join", room="lobby")
+        fields = {"seconds": 5.0} if number == 0 else {}
+        await ask(owner, "ban", room="lobby", user=id_of(person), reason=f"reason {number}", **fields)
+    for name, code in (("readonly", "forbidden"), ("member", "forbidden"), ("moderator", "")):
+        assert await code_of(people[name], "members", room="lobby", banned=True) == code
+    told = people["moderator"].last("members")
+    assert (told["count"], [member["reason"] for member in told["members"]]) == (
+        3,
+        ["reason 0", "reason 1", "reason 2"],
+    )
+    assert "role" not in told["members"][0]
+    await passes(6)
+    assert await pages_of(owner, room="lobby", banned=True, limit=1) == [["u_p1"], ["u_p2"]]
+    await ask(owner, "unban", room="lobby", user="u_p1")
+    assert await pages_of(owner, room="lobby", banned=True) == [["u_p2"]]
 
 
 async def test_somebody_sees_their_rooms_while_they_are_being_stored(chat: Chat, repository: FaultyRepository) -> None:
