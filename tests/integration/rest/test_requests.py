@@ -81,26 +81,35 @@ async def test_a_client_that_goes_before_the_answer_has_still_said_it(
 ) -> None:
     """And nothing is left of the visit."""
     before = server.chat.counters.acks
-    loaded = asyncio.Event()
+    asked, gone = asyncio.Event(), asyncio.Event()
     find_room = server.chat.repository.find_room
 
-    async def slow(name: str) -> object:
-        loaded.set()
-        await asyncio.sleep(0.05)
+    async def held(name: str) -> object:
+        asked.set()
+        await gone.wait()
         return await find_room(name)
 
-    monkeypatch.setattr(server.chat.repository, "find_room", slow)
+    monkeypatch.setattr(server.chat.repository, "find_room", held)
     for number in range(20):
-        loaded.clear()
+        asked.clear()
+        gone.clear()
         async with await RawClient.connect(server.port) as client:
             body = b'{"content":"%d"}' % number
             client.send(request(PLANS, [TOKEN, JSON, ("Content-Length", str(len(body)))], method="POST") + body)
-            await loaded.wait()
+            await asked.wait()
+        await until(partial(_is_alone, server))  # by now the server knows that nobody waits for the answer
+        gone.set()
         await until(partial(_settled, server, before + number + 1))
     monkeypatch.undo()
     page = await Web(server.port, "ann").json(PLANS)
     assert [message["content"] for message in page["messages"]] == [str(number) for number in range(20)]
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def _is_alone(server: Server) -> bool:
+    """No client is connected any more; what it asked for may still be carried out."""
+    assert server._runner.server is not None
+    return all(handler.transport is None for handler in server._runner.server.connections)
 
 
 def _settled(server: Server, acks: int) -> bool:
