@@ -1,0 +1,90 @@
+"""Whoever lost the connection and resumes knows what somebody knows who comes for the first time: after every change.
+
+The server is a process of its own, and its rooms one after the other those of the cases.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.chat.missed import KEPT_OUT, MESSAGES, ROOMS, Cast, Do, Scene, make_another, staged, wrong_with
+from tests.support.following import differs, fresh
+from tests.support.postgres import DatabaseServer
+from tests.support.process import poll_until
+from tests.support.server import ServerProcess
+
+FROM_BOTH = ["memory", "postgres"]
+FROM_ALL = [*FROM_BOTH, "postgres with a tail"]
+
+
+@pytest.fixture(scope="module")
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a server of this file is. In memory it has what was said at hand; with Postgres it has to look it up."""
+    settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s"}
+    if request.param == "memory":
+        with ServerProcess(settings) as server:
+            yield server.ws_url
+        return
+    postgres: DatabaseServer = request.getfixturevalue("postgres")
+    settings["DATABASE_URL"] = database = postgres.create_database()
+    settings["ROOM_TAIL"] = "500" if "tail" in request.param else "0"
+    with ServerProcess(settings) as server:
+        poll_until(lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
+        yield server.ws_url
+    postgres.drop_database(database)
+
+
+async def away(cast: Cast, room: str, do: Do) -> Scene:
+    """Fay is there, loses the connection, and misses it."""
+    scene = await staged(cast, room)
+    await cast.fay.cut()
+    await do(scene)
+    await cast.eve.caught_up()
+    return scene
+
+
+async def see_that_a_resume_is_as_good_as_coming_anew(url: str, do: Do) -> None:
+    room = f"room {do.__name__}"
+    async with Cast(url) as cast:
+        scene = await away(cast, room, do)
+        await cast.fay.connect()
+        joined = await cast.fay.enter(room, create=False)
+        as_it_should = joined.get("recovered") is (do is not make_another)
+        assert as_it_should, f"a copy can be mended unless it is of another room: {joined}"
+        await cast.fay.caught_up()
+        newest, entry = await fresh(url, "fay", room)
+        view = cast.fay.views[room]
+        wrong = wrong_with(do, scene, view) or differs(view, newest, entry)
+        assert not wrong, f"who came back: {wrong}"
+        witness = cast.eve.views[room]
+        wrong = witness.copy.differs(newest.copy) if witness.inside else ""
+        assert not wrong, f"who was there all the time: {wrong}"
+        speaker = cast.gus if do is make_another else cast.eve
+        await speaker.say(room, "live")
+        await cast.fay.client.expect("message", room=room, content="live")
+
+
+@pytest.mark.parametrize("url", FROM_ALL, indirect=True)
+@pytest.mark.parametrize("do", MESSAGES, ids=lambda do: do.__name__)
+async def test_what_happened_to_messages(url: str, do: Do) -> None:
+    await see_that_a_resume_is_as_good_as_coming_anew(url, do)
+
+
+@pytest.mark.parametrize("url", FROM_BOTH, indirect=True)
+@pytest.mark.parametrize("do", ROOMS, ids=lambda do: do.__name__)
+async def test_what_happened_to_the_room_and_its_people(url: str, do: Do) -> None:
+    await see_that_a_resume_is_as_good_as_coming_anew(url, do)
+
+
+@pytest.mark.parametrize("url", FROM_BOTH, indirect=True)
+@pytest.mark.parametrize("do", KEPT_OUT, ids=lambda do: do.__name__)
+async def test_what_one_may_not_see_any_more(url: str, do: Do) -> None:
+    room = f"room {do.__name__}"
+    async with Cast(url) as cast:
+        await away(cast, room, do)
+        await cast.fay.connect()
+        refused = await cast.fay.enter(room, create=False)
+        assert (refused["type"], refused.get("code")) == ("error", KEPT_OUT[do])
+        newest, entry = await fresh(url, "fay", room)
+        assert (newest.inside, entry) == (False, None), "and neither may somebody who comes anew"
+        assert [frame["type"] for frame in cast.fay.client.frames if frame.get("room") == room] == ["error"]
