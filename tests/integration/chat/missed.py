@@ -306,5 +306,6 @@ KEPT_OUT: dict[Do, str] = {
 
 def wrong_with(do: Do, scene: Scene, view: View) -> str:
     """What is not as it was done; "" when all is."""
-    holds = {**MESSAGES, **ROOMS}[do]
-    return "" if holds(view, scene) else f"{do.__name__} left {view.copy.states}, {view.info}, {view.members}"
+    if {**MESSAGES, **ROOMS}[do](view, scene):
+        return ""
+    return f"{do.__name__} left {view.copy.states if do in MESSAGES else (view.info, view.members)}"
