@@ -1,0 +1,162 @@
+"""A room of two thousand people: who comes and goes there is not told to everybody, and everybody can be listed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+
+from chat.presence import CROWD
+from storage import InsertRoom
+from tests.contract.records import member, open_postgres, room, sets
+from tests.support.crowd import Crowd, Frame, Seat, many_files
+from tests.support.process import poll_until
+from tests.support.server import ServerProcess
+from tests.support.web import Web
+from utils.clock import microseconds
+
+PEOPLE = 2000
+SECOND = 1_000_000
+
+
+SETTINGS = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s", "HEARTBEAT": "60"}
+
+Start = Callable[[Mapping[str, str]], ServerProcess]
+
+
+async def started(start_server: Start, **environment: str) -> ServerProcess:
+    server = await asyncio.to_thread(start_server, {**SETTINGS, **environment})
+    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
+    return server
+
+
+@pytest.fixture
+async def server(start_server: Start) -> AsyncIterator[ServerProcess]:
+    """One with a room "hall" that stays, of somebody who is not there."""
+    with many_files(PEOPLE + 1000):
+        server = await started(start_server)
+        await Web(server.port, "eve").create("hall")
+        yield server
+    assert "Traceback" not in server.log_text(), server.log_text()
+
+
+@pytest.fixture
+async def hall(server: ServerProcess) -> AsyncIterator[Crowd]:
+    async with Crowd(server.port, "hall") as crowd:
+        yield crowd
+
+
+def told(frames: list[Frame], people: set[str]) -> set[str]:
+    """Who is there after these changes, as docs/protocol.md says: set operations."""
+    for frame in frames:
+        people = people | {user["id"] for user in frame.get("joined", ())}
+        people = people - {user["id"] for user in frame.get("left", ())}
+    return people
+
+
+def at_most_one_a_second(frames: list[Frame], since: float) -> None:
+    """All of them were sent between then and now. A hundredth is for the server's clock, which is not this one."""
+    seconds = asyncio.get_running_loop().time() - since
+    assert len(frames) <= seconds * 1.01 + 1, f"{len(frames)} notices of presence within {seconds:.2f} s"
+
+
+async def server_time(seat: Seat, number: int) -> int:
+    """The server's clock; behind everything that it has told the room so far."""
+    return microseconds((await seat.ask(type="ping", id=f"ping {number}"))["timestamp"])
+
+
+@pytest.mark.slow
+async def test_two_thousand_people(server: ServerProcess, hall: Crowd) -> None:
+    began = asyncio.get_running_loop().time()
+    ann = await hall.seat("ann")
+    old = await hall.seat("old", native=False)
+    await hall.until(lambda: ann.heard["joined"] == 1 <= old.heard["SYSTEM"], "the first two are there")
+    await hall.come(PEOPLE - 2)
+
+    presence = ann.of("presence")
+    at_most_one_a_second(presence, began)
+    assert all(frame["count"] <= CROWD for frame in presence)
+    assert presence, "a room that is no crowd yet is told"
+    assert old.heard["SYSTEM"] <= CROWD
+    late = await hall.seat("late")
+    await hall.until(lambda: late.heard["joined"] == 1, "one more comes")
+    (joined,) = late.of("joined")
+    assert (joined["count"], len(joined["members"])) == (PEOPLE + 1, CROWD)
+
+    assert await listed(late) == await listed_over_http(server, "eve")
+    assert sorted((await listed(late)).values()) == [False] + [True] * (PEOPLE + 1), "all are here but the owner"
+
+    # Hundreds come and go for more than the second of the server's clock after which they would be told.
+    heard, words = ann.size, old.size
+    start = now = await server_time(ann, 0)
+    pongs, rounds = ann.size - heard, 0
+    while now < start + SECOND * 12 // 10:
+        await hall.go(hall.seats[-100:])
+        await hall.come(100)
+        rounds += 1
+        now = await server_time(ann, rounds)
+        pongs += len('{"type":"pong","id":"ping 0","timestamp":"2026-11-21T08:31:11.000001Z"}') + len(str(rounds)) + 1
+    assert ann.frames[-1]["type"] == "pong"
+    assert (ann.heard["presence"], ann.size - heard) == (len(presence), pongs), f"a crowd is told of {rounds} hundred"
+
+    late.send(type="message", room="hall", content="hello", id="m")
+    await hall.until(lambda: all(seat.heard["message"] == 1 for seat in (*hall.seats, ann, late)), "all hear it")
+    await hall.until(lambda: old.heard["late"] == 1, "in every dialect")
+    assert old.size - words < 200, "a crowd is told of it in words"
+    assert {seat.heard["presence"] for seat in hall.seats[-100:]} == {0}, "who came last heard of nobody's coming"
+
+    # It is no crowd any more, and everybody is told of who is left: in one notice, or in one a second.
+    (known,) = ann.of("joined")
+    thinned = asyncio.get_running_loop().time()
+    before = len(ann.frames)
+    await hall.go(hall.seats[:-100])
+    left = 100 + len((ann, old, late))
+    await hall.until(lambda: any(frame["count"] == left for frame in ann.of("presence")), f"{left} are left")
+    at_most_one_a_second([frame for frame in ann.frames[before:] if frame["type"] == "presence"], thinned)
+    seen = await ann.ask(type="join", id="again", room="hall")
+    here = {user["id"] for user in seen["members"]}
+    assert told(ann.of("presence"), {user["id"] for user in known["members"]}) == here
+    assert len(here) == left
+
+
+async def test_two_thousand_members_of_whom_two_are_here(start_server: Start, database_url: str) -> None:
+    """Those who are here come first, and each is told once to whoever takes the pages together."""
+    repository = await open_postgres(database_url)
+    where = room("hall", kind="public")
+    writer = repository.writer()
+    everybody = [member(f"u_{number:04}", name=f"n{number}") for number in range(PEOPLE)]
+    await writer.write([InsertRoom(where), *sets(where, *everybody)])
+    await repository.close()
+    server = await started(start_server, DATABASE_URL=database_url)
+    async with Crowd(server.port, "hall") as hall:
+        here = [await hall.seat(name) for name in ("ann", "ben")]
+        await hall.until(lambda: all(seat.heard["joined"] for seat in here), "two are here")
+        guests = {seat.of("welcome")[0]["user"]["id"]: True for seat in here}
+        found = await listed(here[0])
+        assert found == {each.user.id: False for each in everybody} | guests
+        assert set(list(found)[:2]) == guests.keys()
+        assert await listed_over_http(server, "0007") == found
+
+
+async def listed(seat: Seat) -> dict[str, bool]:
+    """Everybody, page after page, and whether they are here."""
+    found: dict[str, bool] = {}
+    cursor: dict[str, str] = {}
+    while True:
+        page = await seat.ask(type="members", id=f"{len(seat.frames)}", room="hall", limit=300, **cursor)
+        found |= {member["id"]: member.get("online", False) for member in page["members"]}
+        if "cursor" not in page:
+            assert len(found) == page["count"], "as many as there are said to be"
+            return found
+        assert cursor != {"cursor": page["cursor"]}, "the same page again"
+        cursor = {"cursor": page["cursor"]}
+
+
+async def listed_over_http(server: ServerProcess, name: str) -> dict[str, bool]:
+    """The same, for somebody with an account."""
+    web, target, found = Web(server.port, name), "/api/rooms/hall/members?limit=300", dict[str, bool]()
+    while target:
+        reply = await web.get(target)
+        found |= {member["id"]: member.get("online", False) for member in reply.json()["members"]}
+        link = reply.headers.get("link", "")
+        target = link[1 : link.index(">")] if link else ""
+    return found
