@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 PACES = 10_000
+GUESSED = 10_000
 
 
 class TokenBucket:
@@ -58,6 +59,28 @@ class Paces:
         spoke = self._rooms.pop(room_id, {})
         self._people -= len(spoke)
         return spoke
+
+
+class Guesses:
+    """What may still be guessed at the passwords of rooms that are forgotten meanwhile, as nobody is there.
+
+    Without it whoever guesses at an empty room would find the whole allowance again each time. Bounded: beyond
+    `GUESSED` rooms those are let go that were left first; to get there takes minutes of hashing.
+    """
+
+    def __init__(self) -> None:
+        self._rooms: OrderedDict[int, TokenBucket] = OrderedDict()
+
+    def keep(self, room_id: int, left: TokenBucket | None) -> None:
+        """The room is left."""
+        if left is not None:
+            self._rooms[room_id] = left
+            if len(self._rooms) > GUESSED:
+                self._rooms.popitem(last=False)
+
+    def take(self, room_id: int) -> TokenBucket | None:
+        """Somebody comes to the room again."""
+        return self._rooms.pop(room_id, None)
 
 
 class Allowance:

@@ -63,6 +63,7 @@ class Room:
         membership: counts their changes: who read many rows from storage can see that they are not the newest.
         unrestricted: whoever is in the room may talk in it; the cheap answer for the hot path.
         spoke: when each person last said something, by a monotonic clock; kept in slow mode alone.
+        guesses: what may still be guessed at its password; None when nobody has tried of late.
         visitors: who looks at it without being in it, and how often; neither it nor their rows are forgotten meanwhile.
         opener: the address for which it was made ready, "" for none.
         worker: who stores what is said here.
@@ -76,10 +77,10 @@ class Room:
     __slots__ = (
         "__weakref__",
         "_awaited",
-        "_guesses",
         "_mark_dirty",
         "_waiters",
         "audience",
+        "guesses",
         "head",
         "members",
         "membership",
@@ -127,7 +128,7 @@ class Room:
         self.unsettled = 0
         self.pending: dict[int, Job] = {}
         self.queued_bytes = 0
-        self._guesses: TokenBucket | None = None
+        self.guesses: TokenBucket | None = None
         self._waiters: deque[_Waiter] = deque()
         self._awaited = 0
         self._mark_dirty = mark_dirty
@@ -154,9 +155,9 @@ class Room:
 
     def take_guess(self, now: float) -> float:
         """Count somebody's guess at the password; returns 0.0, or the seconds until there may be another."""
-        if self._guesses is None:
-            self._guesses = TokenBucket(GUESSES_PER_SECOND, GUESSES_BURST, now)
-        return self._guesses.take(now)
+        if self.guesses is None:
+            self.guesses = TokenBucket(GUESSES_PER_SECOND, GUESSES_BURST, now)
+        return self.guesses.take(now)
 
     # Membership. The room is flushed first, so that nobody gets what was said before they came. An unseen session is in
     # the room for the handlers alone: it hears nothing, and nobody is told of it.

@@ -140,6 +140,21 @@ async def test_guessing_a_password_is_slow(chat: Chat) -> None:
     assert await code_of(ann, "join", room="lobby") == ""  # members need no password
 
 
+async def test_guessing_is_as_slow_where_nobody_is(chat: Chat) -> None:
+    """The room is forgotten after each guess, and what was guessed is not."""
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann, password="sesame")
+    ann.disconnect()
+    codes = []
+    for number in range(40):
+        codes.append(await code_of(ben, "join", room="lobby", password=f"{number}"))
+        assert not chat.hub.rooms
+    assert codes[:20] == ["no_such_room"] * 20
+    assert codes[-1] == "rate_limited"
+    await passes(60)
+    assert await code_of(ben, "join", room="lobby", password="sesame") == ""
+
+
 async def test_what_a_room_is_can_be_changed_and_is_told(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, topic="old")
