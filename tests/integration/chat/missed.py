@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Self
 
+from tests.support.copies import Frame
 from tests.support.following import Follower
 from tests.support.views import View
 
@@ -222,9 +223,14 @@ async def be_banned(scene: Scene) -> None:
 # --- what it comes to ------------------------------------------------------------------------------------------------
 
 
+def states(view: View) -> list[Frame]:
+    """The messages, oldest first."""
+    return [view.copy.states[seq] for seq in sorted(view.copy.states)]
+
+
 def said(view: View) -> list[str]:
-    """What the messages say, oldest first."""
-    return [state["content"] for _, state in sorted(view.copy.states.items())]
+    """What they say."""
+    return [state["content"] for state in states(view)]
 
 
 def of(view: View, seq: int, name: str) -> Any:
@@ -259,13 +265,13 @@ MESSAGES: dict[Do, Holds] = {
     pin: lambda view, at: of(view, at.other, "pinned_by") == of(view, at.reply, "pinned_by") == "u_eve",
     unpin: lambda view, at: of(view, at.reply, "pinned_at") is of(view, at.reply, "pinned_by") is None,
     reply: lambda view, at: (
-        [state["reply_to"]["content"] for state in view.copy.states.values() if "reply_to" in state]
+        [state["reply_to"]["content"] for state in states(view) if "reply_to" in state]
         == ["hello @fay", "while nobody looks", "and another thing"]
     ),
     everything: lambda view, at: (
         said(view)[2:] == ["another thing", "third", "to the third"]
-        and [state.get("pinned_by") for state in view.copy.states.values()] == [None, "u_eve", None, None, None]
-        and [state.get("reactions") for state in view.copy.states.values()][3] == {"+1": ["u_bob"]}
+        and [state.get("pinned_by") for state in states(view)] == [None, "u_eve", None, None, None]
+        and states(view)[3].get("reactions") == {"+1": ["u_bob"]}
     ),
 }
 """What is done to messages, and what a view holds afterwards."""

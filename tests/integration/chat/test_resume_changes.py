@@ -9,29 +9,19 @@ import pytest
 
 from tests.integration.chat.missed import KEPT_OUT, MESSAGES, ROOMS, Cast, Do, Scene, make_another, staged, wrong_with
 from tests.support.following import differs, fresh
-from tests.support.postgres import DatabaseServer
 from tests.support.process import poll_until
 from tests.support.server import ServerProcess
 
-FROM_BOTH = ["memory", "postgres"]
-FROM_ALL = [*FROM_BOTH, "postgres with a tail"]
 
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["memory", "postgres"])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Where a server of this file is. In memory it has what was said at hand; with Postgres it has to look it up."""
     settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s"}
-    if request.param == "memory":
-        with ServerProcess(settings) as server:
-            yield server.ws_url
-        return
-    postgres: DatabaseServer = request.getfixturevalue("postgres")
-    settings["DATABASE_URL"] = database = postgres.create_database()
-    settings["ROOM_TAIL"] = "500" if "tail" in request.param else "0"
+    if request.param == "postgres":
+        settings |= {"DATABASE_URL": request.getfixturevalue("module_database_url"), "ROOM_TAIL": "0"}
     with ServerProcess(settings) as server:
         poll_until(lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
         yield server.ws_url
-    postgres.drop_database(database)
 
 
 async def away(cast: Cast, room: str, do: Do) -> Scene:
@@ -43,7 +33,8 @@ async def away(cast: Cast, room: str, do: Do) -> Scene:
     return scene
 
 
-async def see_that_a_resume_is_as_good_as_coming_anew(url: str, do: Do) -> None:
+@pytest.mark.parametrize("do", [*MESSAGES, *ROOMS], ids=lambda do: do.__name__)
+async def test_a_resume_is_as_good_as_coming_anew(url: str, do: Do) -> None:
     room = f"room {do.__name__}"
     async with Cast(url) as cast:
         scene = await away(cast, room, do)
@@ -64,19 +55,6 @@ async def see_that_a_resume_is_as_good_as_coming_anew(url: str, do: Do) -> None:
         await cast.fay.client.expect("message", room=room, content="live")
 
 
-@pytest.mark.parametrize("url", FROM_ALL, indirect=True)
-@pytest.mark.parametrize("do", MESSAGES, ids=lambda do: do.__name__)
-async def test_what_happened_to_messages(url: str, do: Do) -> None:
-    await see_that_a_resume_is_as_good_as_coming_anew(url, do)
-
-
-@pytest.mark.parametrize("url", FROM_BOTH, indirect=True)
-@pytest.mark.parametrize("do", ROOMS, ids=lambda do: do.__name__)
-async def test_what_happened_to_the_room_and_its_people(url: str, do: Do) -> None:
-    await see_that_a_resume_is_as_good_as_coming_anew(url, do)
-
-
-@pytest.mark.parametrize("url", FROM_BOTH, indirect=True)
 @pytest.mark.parametrize("do", KEPT_OUT, ids=lambda do: do.__name__)
 async def test_what_one_may_not_see_any_more(url: str, do: Do) -> None:
     room = f"room {do.__name__}"
