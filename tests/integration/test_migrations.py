@@ -239,22 +239,29 @@ async def test_every_statement_fits_the_schema(connection: Connection) -> None:
 
 
 async def test_many_at_once_apply_each_once(database_url: str, tmp_path: Path) -> None:
+    """While one of them is in the middle of it, every other one finds the door closed."""
     migrations = write(
         tmp_path,
         _0001_one="CREATE TABLE one (x int)",
         _0002_two="CREATE TABLE two (x int); INSERT INTO one VALUES (1)",
-        _0003_three="INSERT INTO one SELECT 2 FROM pg_sleep(0.05)",
+        _0003_three="SELECT pg_advisory_xact_lock(7); INSERT INTO one VALUES (2)",
     )
+    turned_away: set[int] = set()
 
-    async def run() -> list[str]:
+    async def run(number: int) -> list[str]:
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
             while True:
                 try:
                     return await migrate(connection, migrations)
                 except MigrationsBusyError:
+                    turned_away.add(number)
                     await asyncio.sleep(0)  # again at once, to be as much in the way as possible
 
-    applied = await asyncio.gather(*(run() for _ in range(5)))
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as gate:
+        await gate.execute("SELECT pg_advisory_lock(7)")
+        running = asyncio.gather(*(run(number) for number in range(5)))
+        await until(lambda: len(turned_away) == 4)
+    applied = await running
     assert sorted(map(len, applied)) == [0, 0, 0, 0, 3]
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         assert await (await connection.execute("SELECT x FROM one ORDER BY x")).fetchall() == [(1,), (2,)]
