@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CROWD = 200
 # Seconds between two diffs of a room.
 PAUSE = 1.0
-# Comings and goings that a crowd remembers until it is none any more; of more, the oldest goings are forgotten.
+# People whose comings and goings a crowd remembers until it is none any more; of more, it tells who is here.
 NOTED = 10 * CROWD
 
 
@@ -137,32 +137,26 @@ class Presence:
             self._broadcast(event, ephemeral=True)
         # Noted in a crowd too, and told when it is none any more: nobody keeps ghosts in the list. Coming and going
         # again do not cancel out: whoever got a snapshot in between has to hear of the second.
-        self._changed.pop(user.id, None)
         self._changed[user.id] = (user, here)
         if len(self._changed) > NOTED:
-            del self._changed[next(iter(self._changed))]
+            self._changed.clear()
             self._forgot = True
         if self._timer is None and not crowd:
             self._send_diff()
 
     def _send_diff(self) -> None:
         self._timer = None
-        changed = self._changed
-        if not changed or len(self.people) > CROWD:
+        changed, count = self._changed.values(), len(self.people)
+        if not (changed or self._forgot) or count > CROWD:
             return
-        self._changed = {}
-        joined = [user for user, here in changed.values() if here]
         if self._forgot:
-            joined, self._forgot = [user for user, _ in self.people.values()], False
-        self._broadcast(
-            PresenceEvent(
-                room=self._room,
-                joined=joined,
-                left=[user for user, here in changed.values() if not here],
-                count=len(self.people),
-            ),
-            ephemeral=True,
-        )
+            told = PresenceEvent(room=self._room, count=count, joined=self.members(), all=True)
+        else:
+            joined = [user for user, here in changed if here]
+            left = [user for user, here in changed if not here]
+            told = PresenceEvent(room=self._room, count=count, joined=joined, left=left)
+        self._changed, self._forgot = {}, False
+        self._broadcast(told, ephemeral=True)
         if self.sessions:
             self._timer = asyncio.get_running_loop().call_later(PAUSE, self._send_diff)
 

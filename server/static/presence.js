@@ -19,10 +19,14 @@ export class Presence {
 
   /**
    * A `presence` event.
-   * @param {{joined?: User[], left?: User[], count: number}} event
+   * @param {{joined?: User[], left?: User[], count: number, all?: boolean}} event `all`: nobody but those in `joined`
    * @returns {{came: User[], went: User[]}} who was not here before, and who was
    */
-  apply({ joined = [], left = [], count }) {
+  apply({ joined = [], left = [], count, all = false }) {
+    if (all) {
+      const here = new Set(joined.map((user) => user.id));
+      left = [...this.members.values()].filter((user) => !here.has(user.id));
+    }
     const came = joined.filter((user) => !this.members.has(user.id) && !this.#returning.delete(user.id));
     const went = left.filter((user) => this.members.delete(user.id));
     for (const user of joined) this.members.set(user.id, user);

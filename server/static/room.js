@@ -141,7 +141,7 @@ export class Room {
     this.older = "";
   }
 
-  /** @param {{joined?: User[], left?: User[], count: number}} event @param {(id: string) => boolean} isMine
+  /** @param {{joined?: User[], left?: User[], count: number, all?: boolean}} event @param {(id: string) => boolean} isMine
    * @param {number} now */
   onPresence(event, isMine, now) {
     const { came, went } = this.presence.apply(event);

@@ -254,3 +254,18 @@ async def test_what_a_person_typed_is_cleaned_as_the_server_wants_it(page: Page)
         """,
     )
     assert cleaned == ["  a\nbc", "", 3]
+
+
+async def test_presence_of_all_leaves_no_ghosts(page: Page) -> None:
+    told = await run(
+        page,
+        {"presence.js": "Presence"},
+        """
+        const user = (id) => ({ id, name: id });
+        const presence = new Presence();
+        presence.reset([user("a"), user("b"), user("c")], 3);
+        const { came, went } = presence.apply({ joined: [user("c"), user("d")], count: 2, all: true });
+        return [came, went, presence.list("d")].map((users) => users.map((each) => each.id));
+        """,
+    )
+    assert told == [["d"], ["a", "b"], ["d", "c"]]

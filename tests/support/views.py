@@ -75,6 +75,9 @@ class View:
 
     def on_presence(self, frame: Frame) -> None:
         """Somebody came or went."""
+        if frame.get("all"):
+            gone = self.people - {user["id"] for user in frame["joined"]}
+            frame = frame | {"left": [{"id": user_id} for user_id in gone]}
         for user in frame.get("joined", ()):
             member = self.members.setdefault(user["id"], {"id": user["id"]})
             member["online"] = True

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from chat.chat import Chat
 from chat.presence import CROWD
 from tests.support.chatting import FaultyRepository, Frame, Person, chatting
@@ -104,9 +106,40 @@ async def test_a_crowd_is_not_told_and_thins_out_without_ghosts(chat: Chat) -> N
     assert ann.last("presence")["count"] == len(here)
 
 
+@pytest.mark.parametrize("noted", [50, 10_000])
+async def test_a_crowd_leaves_no_ghosts_however_many_came_and_went(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, noted: int
+) -> None:
+    monkeypatch.setattr("chat.presence.CROWD", 20)
+    monkeypatch.setattr("chat.presence.NOTED", noted)
+    people = [Person(chat, f"{number}", "general") for number in range(20)]
+    await passes(2)
+    ann, before = people[0], {person.session.user.id for person in people}
+    ann.forget()
+    crowd = [Person(chat, f"late {number}", "general") for number in range(40)]
+    await passes(2)
+    snapshot = {user["id"] for user in crowd[-1].last("joined")["members"]}
+    for person in (*people[5:], *crowd[:30]):
+        person.disconnect()
+    await passes(2)
+    here = {person.session.user.id for person in (*people[:5], *crowd[30:])}
+    assert ann.last("presence")["count"] == len(here)
+    assert _here(ann, before) == here
+    assert _here(crowd[-1], snapshot) == here
+    assert any(frame.get("all") for frame in ann.of("presence")) == (noted == 50)
+    ann.forget()
+    people[1].disconnect()
+    await passes(2)
+    assert ann.of("presence") == [
+        {"type": "presence", "room": "general", "count": 14, "left": [{"id": people[1].session.user.id, "name": "1"}]}
+    ]
+
+
 def _here(person: Person, before: set[str] | None = None) -> set[str]:
     here = set(before or ())
     for frame in person.of("presence"):
+        if frame.get("all"):
+            here = set()
         here |= {user["id"] for user in frame.get("joined", [])}
         here -= {user["id"] for user in frame.get("left", [])}
     return here

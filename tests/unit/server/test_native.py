@@ -60,6 +60,7 @@ WRONG: dict[str, list[str]] = {
     "retention_days": ["-1", "1.5", '"1"', "true", "36501"],
     "user": ["7", "null", "[]"],
     "mine": ["7", '"yes"', "null"],
+    "banned": ["7", '"yes"', "null"],
     "reason": ["7", "null", "[]", json.dumps("x" * 501)],
     "seconds": ["0", "-1", '"1"', "true", "1e10"],
     "role": ["7", "null", '"king"', '"admin"'],
