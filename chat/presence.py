@@ -1,4 +1,4 @@
-"""Who is in a room, and telling it: at most once a second and room, and not at all in a crowd."""
+"""Who is in a room, and telling it: at most once a second and room, and to a crowd only how many they are."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 # Above this many people, comings and goings are noise to each of them and a flood to the server.
 CROWD = 200
-# Seconds between two diffs of a room.
+# Seconds between two diffs of a room. A large crowd waits longer: it costs this many frames a second, or a little more.
 PAUSE = 1.0
+LONGEST_PAUSE = 5.0
+CROWD_FRAMES = 1000
 # People whose comings and goings a crowd remembers until it is none any more; of more, it tells who is here.
 NOTED = 10 * CROWD
 
@@ -44,6 +46,7 @@ class Presence:
         "_room",
         "_timer",
         "_typed",
+        "_untold",
         "people",
         "sessions",
     )
@@ -55,7 +58,7 @@ class Presence:
         self.sessions: dict[Session, User] = {}
         self.people: dict[str, tuple[User, int]] = {}
         self._changed: dict[str, tuple[User, bool]] = {}
-        self._forgot = False
+        self._forgot = self._untold = False
         self._timer: asyncio.TimerHandle | None = None
         self._lingering: dict[
             str, float
@@ -131,8 +134,7 @@ class Presence:
         return [user for (user, _), _ in zip(self.people.values(), range(CROWD), strict=False)]
 
     def _tell(self, user: User, here: bool) -> None:
-        crowd = len(self.people) > CROWD
-        if not crowd:
+        if len(self.people) <= CROWD:
             event: AnyEvent = Entered(self._room, user) if here else Exited(self._room, user)
             self._broadcast(event, ephemeral=True)
         # Noted in a crowd too, and told when it is none any more: nobody keeps ghosts in the list. Coming and going
@@ -141,24 +143,32 @@ class Presence:
         if len(self._changed) > NOTED:
             self._changed.clear()
             self._forgot = True
-        if self._timer is None and not crowd:
+        self._untold = True
+        if self._timer is None:
             self._send_diff()
 
     def _send_diff(self) -> None:
         self._timer = None
-        changed, count = self._changed.values(), len(self.people)
-        if not (changed or self._forgot) or count > CROWD:
+        if not self._untold:
             return
-        if self._forgot:
-            told = PresenceEvent(room=self._room, count=count, joined=self.members(), all=True)
+        self._untold = False
+        count = len(self.people)
+        if count > CROWD:
+            told = PresenceEvent(room=self._room, count=count)
         else:
-            joined = [user for user, here in changed if here]
-            left = [user for user, here in changed if not here]
-            told = PresenceEvent(room=self._room, count=count, joined=joined, left=left)
-        self._changed, self._forgot = {}, False
+            told = self._diff(count)
+            self._changed, self._forgot = {}, False
         self._broadcast(told, ephemeral=True)
         if self.sessions:
-            self._timer = asyncio.get_running_loop().call_later(PAUSE, self._send_diff)
+            pause = min(max(PAUSE, count / CROWD_FRAMES), LONGEST_PAUSE)
+            self._timer = asyncio.get_running_loop().call_later(pause, self._send_diff)
+
+    def _diff(self, count: int) -> PresenceEvent:
+        if self._forgot:
+            return PresenceEvent(room=self._room, count=count, joined=self.members(), all=True)
+        joined = [user for user, here in self._changed.values() if here]
+        left = [user for user, here in self._changed.values() if not here]
+        return PresenceEvent(room=self._room, count=count, joined=joined, left=left)
 
     def close(self) -> None:
         """The room is forgotten: no timer stays behind."""

@@ -284,7 +284,7 @@ class HistoryPage(Answer, frozen=True, gc=False, tag="history"):
 
 
 class Presence(Event, frozen=True, gc=False, tag="presence"):
-    """Who came and went since the last one; at most one a second and room, none in rooms of more than 200 people.
+    """Who came and went since the last one; at most one a second and room, in rooms of more than 200 people the count.
 
     With ``all`` those in ``joined`` are all who are here: there was too much coming and going to be told.
     """

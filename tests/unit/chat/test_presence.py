@@ -79,7 +79,7 @@ async def test_several_sessions_are_one_person(chat: Chat) -> None:
     assert changes(ben) == [([], ["ann"], 1)]
 
 
-async def test_a_crowd_is_not_told_and_thins_out_without_ghosts(chat: Chat) -> None:
+async def test_a_crowd_is_told_its_number_and_thins_out_without_ghosts(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     crowd = [Person(chat, f"{number}", "general") for number in range(CROWD - 1)]
     await passes(2)
@@ -87,13 +87,15 @@ async def test_a_crowd_is_not_told_and_thins_out_without_ghosts(chat: Chat) -> N
     ann.forget()
     late = [Person(chat, f"late {number}", "general") for number in range(20)]
     await passes(3)
-    assert not ann.of("presence")
+    told = [{"type": "presence", "room": "general", "count": CROWD + more} for more in (1, 20)]
+    assert ann.of("presence") == told
     assert late[-1].last("joined")["count"] == CROWD + 20
     assert len(late[-1].last("joined")["members"]) == CROWD
     for person in crowd[:10]:
         person.disconnect()
     await passes(3)
-    assert not ann.of("presence")
+    told += [{"type": "presence", "room": "general", "count": CROWD + more} for more in (19, 10)]
+    assert ann.of("presence") == told
     for person in crowd[10:30]:
         person.disconnect()
     await passes(3)
@@ -104,6 +106,23 @@ async def test_a_crowd_is_not_told_and_thins_out_without_ghosts(chat: Chat) -> N
     snapshot = {user["id"] for user in late[-1].last("joined")["members"]}
     assert _here(late[-1], snapshot) == here
     assert ann.last("presence")["count"] == len(here)
+
+
+async def test_the_larger_the_crowd_the_less_often_it_is_told(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.presence.CROWD", 5)
+    monkeypatch.setattr("chat.presence.CROWD_FRAMES", 10)
+    ann = Person(chat, "ann", "general")
+    crowd = [Person(chat, f"{number}", "general") for number in range(29)]
+    await passes(20)
+    for people, pause in ((30, 3.0), (100, 5.0)):
+        crowd += [Person(chat, "more", "general") for _ in range(people - len(crowd) - 1)]
+        await passes(20)
+        ann.forget()
+        for _ in range(60):
+            crowd.pop(0).disconnect()
+            crowd.append(Person(chat, "another", "general"))
+            await passes(0.5)
+        assert 30 / pause <= len(ann.of("presence")) <= 30 / pause + 1
 
 
 @pytest.mark.parametrize("noted", [50, 10_000])
