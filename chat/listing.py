@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from heapq import nsmallest
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from chat.context import Context
     from chat.room import Room
 
+# Open rooms that are looked at in one turn of the event loop.
+ROOMS_A_TURN = 1000
 # Rooms of one person that a list can hold.
 MINE_LIMIT = 1000
 _NOTHING = Unread(0, 0)
@@ -74,17 +77,19 @@ async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
         for record in await chat.ask(chat.repository.listed_rooms(after=after, contains=contains, limit=limit))
     }
     last = max(found, default="") if len(found) == limit else None
-    for room in chat.hub.rooms.values():  # those that are not stored yet, because nothing was said there
-        record = room.record
+    for place, (name, room) in enumerate(tuple(chat.hub.rooms.items())):
+        # Those that storage does not list, because nothing that was said there is left.
         if (
-            record.kind == "ephemeral"
+            room.record.kind == "ephemeral"
+            and name > after
+            and (last is None or name < last)
+            and name not in found
             and room.presence.sessions
-            and record.name not in found
-            and record.name > after
-            and contains in fold_name(f"{record.name}\n{record.title}")
-            and (last is None or record.name < last)
+            and (not contains or contains in fold_name(f"{name}\n{room.record.title}"))
         ):
-            found[record.name] = record
+            found[name] = room.record
+        if place % ROOMS_A_TURN == ROOMS_A_TURN - 1:
+            await asyncio.sleep(0)
     names = sorted(found)
     page = [found[name] for name in names[: asked.limit]]
     counts = await _count_members(chat, page)
