@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,8 @@ from tests.integration.chat.conftest import send_little, session_of
 from tests.integration.chat.conftest import url as ws_url
 from tests.support import rawws
 from tests.support.client import Client
-from tests.support.load import Load, say, talking
+from tests.support.copies import CHANGES, Copy
+from tests.support.load import Load, chat, talking
 from tests.support.operations import Operation, Post
 from tests.support.person import Person
 from tests.support.proxy import Network
@@ -27,9 +29,11 @@ LARGEST_WRITE = HIGH
 
 
 def long_post(person: Person, number: int) -> Operation:
-    """4000 characters, so that who does not read is soon full."""
-    simple = say(person, number)
-    return Post(simple.id, simple.room, f"{person.name} {number} ".ljust(4000, "x"))
+    """4000 characters, so that who does not read is soon full; and reactions."""
+    simple = chat(person, number)
+    if isinstance(simple, Post):
+        return replace(simple, content=f"{person.name} {number} ".ljust(4000, "x"))
+    return simple
 
 
 def unread(server: Server) -> int:
@@ -63,9 +67,23 @@ async def not_reading(server: Server, name: str, room: str | None = ROOM) -> Asy
             await client.abort()
 
 
-async def log_after(load: Load, head: int) -> list[int]:
-    """The seqs of the room's messages behind its head at that time, as /history has them."""
-    return [seq for seq in sorted((await load.read(ROOM)).states) if seq > head]
+async def misses_nothing(load: Load, *connections: Client) -> None:
+    """What a client was told over these connections is all that /history has behind the head it came in at."""
+    copy, log = Copy(), (await load.read(ROOM)).states
+    frames = [frame for client in connections for frame in client.frames if frame.get("room") == ROOM]
+    for frame in frames:
+        if frame["type"] == "joined":
+            copy.on_joined(frame)
+            copy.loaded = True  # from here on
+        elif frame["type"] == "synced":
+            copy.on_synced(frame)
+        elif frame["type"] == "message" or frame["type"] in CHANGES:
+            copy.on_state(frame)
+    start = next(frame["head"] for frame in frames if frame["type"] == "joined")
+    wanted = Copy()
+    wanted.states = {seq: state for seq, state in log.items() if seq > start or seq in copy.states}
+    assert not copy.disorder, "something came twice, or out of order"
+    assert not copy.differs(wanted), copy.differs(wanted)
 
 
 async def test_a_member_that_stops_reading(serve: Serve, url: str, settle: Settle) -> None:
@@ -91,15 +109,14 @@ async def test_a_member_that_stops_reading(serve: Serve, url: str, settle: Settl
             await settle(load)
             await back.send("ping", id="last")
             await back.expect("pong", id="last")
-            shown = [frame["seq"] for client in (slow, back) for frame in client.of("message")]
-            assert shown == await log_after(load, slow.of("joined")[0]["head"])
+            await misses_nothing(load, slow, back)
         assert all(4008 not in person.closes for person in load.people)
 
 
 async def test_one_that_reads_and_writes_one_byte_at_a_time(serve: Serve, url: str, settle: Settle) -> None:
     """It gets what everybody gets, in order, and what it says is stored; or it is cut off, and nobody else is."""
     server = await serve(DATABASE_URL=url)
-    async with talking(server.port, choose=say) as load:  # what it saw is held against the log as it is in the end
+    async with talking(server.port, choose=chat) as load:  # nothing that it saw is deleted
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1)
         client = rawws.RawClient(_Bytewise(reader), writer)
         await client.send_bytewise(rawws.upgrade(f"/chat?u=slow&r={ROOM.replace(' ', '%20')}", rawws.NATIVE))
@@ -111,14 +128,14 @@ async def test_one_that_reads_and_writes_one_byte_at_a_time(serve: Serve, url: s
                 rawws.command(type="message", id=f"{number}", room=ROOM, content=f"slowly {number}")
             )
             while (event := await client.message())["type"] != "ack":
-                assert event["type"] in ("message", "presence"), event
+                assert event["type"] in ("message", "reaction", "presence"), event
                 shown += [event["seq"]] if event["type"] == "message" else []
                 assert len(shown) < 500, f"the others are heard, but command {number} is not answered"
             assert event["ids"][0]["id"] == f"{number}"
             assert event["ids"][0]["seq"] in shown
         await client.close()
         await settle(load)
-        assert shown == (await log_after(load, head))[: len(shown)]
+        assert shown == [seq for seq in sorted((await load.read(ROOM)).states) if seq > head][: len(shown)]
 
 
 class _Bytewise(asyncio.StreamReader):
@@ -224,7 +241,6 @@ async def test_a_resume_larger_than_the_slow_mark(
     async with talking(server.port, choose=long_post) as load:
         async with Client(ws_url(server), "traveller", ROOM) as traveller:
             since, epoch = traveller.since(ROOM), traveller.epoch(ROOM)
-        seen = len(traveller.of("message"))
         room = server.chat.hub.rooms[ROOM]
         missed = 2 * HIGH // 4000
         people = [person for person in load.people if ROOM in person.copies]
@@ -243,7 +259,6 @@ async def test_a_resume_larger_than_the_slow_mark(
         await settle(load)
         await back.send("ping", id="last")
         await back.expect("pong", id="last")
-        shown = [frame["seq"] for frame in [*traveller.of("message")[seen:], *back.of("message")]]
-        assert shown == await log_after(load, since)
+        await misses_nothing(load, traveller, back)
         assert await Operator(load).metric("slow_members_total") == 0
         await back.close()

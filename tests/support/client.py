@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from server.dialects import NATIVE
 from tests.support import contract
+from tests.support.copies import CHANGES
 
 Frame = dict[str, Any]
 # A deadline for what must come: only a server that hangs meets it.
@@ -185,7 +186,7 @@ class Client:
     def since(self, room: str = "general") -> int:
         """What to give to `resume`."""
         heads: list[int] = [frame["head"] for frame in self.of("joined", "synced") if frame["room"] == room]
-        states = self.of("message", "edited", "deleted")
+        states = self.of("message", *CHANGES)
         return max(heads + [int(frame["version"]) for frame in states if frame["room"] == room])
 
     def epoch(self, room: str = "general") -> str:

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from server.dialects import NATIVE
 from tests.support import contract, rawws
 from tests.support.counts import Counts, count
-from tests.support.operations import Delete, Edit, Frame, Log, Operation, Post
+from tests.support.operations import Delete, Edit, Frame, Log, Operation, Post, Reaction, reactions
 from tests.support.person import PAUSE, Notes, Person, who_waits
 
 # A deadline for what must come: only a server that hangs meets it.
@@ -28,6 +28,9 @@ SILENCE = 1000
 # Seconds between two operations of one person, and how many of them it leaves unanswered before it waits.
 EVERY = 0.08
 UNANSWERED = 60
+# The last messages of a copy, all of which the server has at hand: its tails hold 500 states.
+RECENT = 50
+EMOJI = ("👍", "❤️", "+1")
 
 Choose = Callable[["Person", int], Operation]
 
@@ -38,11 +41,42 @@ def say(person: "Person", number: int) -> Operation:
     return Post(f"{person.name}-{number}", room, f"{person.name} says {number} in {room}")
 
 
+def react(person: "Person", number: int) -> Operation:
+    """An emoji to a message, mostly one of the last, stored or not; or one of its own taken away, or put again."""
+    room = random.choice(list(person.copies))
+    seqs = sorted(person.copies[room].states)
+    if not seqs:
+        return say(person, number)
+    name, recent = f"{person.name}-{number}", seqs[-RECENT:]
+    mine = [done for done in person.sent[-50:] if isinstance(done, Reaction) and done.room == room]
+    if mine and random.random() < 0.4:
+        before = random.choice(mine)
+        if before.seq in recent:
+            return Reaction(name, room, before.seq, before.emoji, random.random() < 0.3 or not before.on)
+    seq = random.choice(seqs if random.random() < 0.1 else recent[-20:])
+    return Reaction(name, room, seq, random.choice(EMOJI), old=seq not in recent)
+
+
+def chat(person: "Person", number: int) -> Operation:
+    """Messages, replies and reactions: nothing that was said becomes something else."""
+    if number % 5 == 2:
+        return react(person, number)
+    return reply(person, number) if number % 10 == 5 else say(person, number)
+
+
+def reply(person: "Person", number: int) -> Operation:
+    """A message that answers one of the last ones."""
+    room = random.choice(list(person.copies))
+    said = sorted(person.copies[room].states)[-20:]
+    content = f"{person.name} answers {number} in {room}"
+    return Post(f"{person.name}-{number}", room, content, random.choice(said) if said else None)
+
+
 def talk(person: "Person", number: int) -> Operation:
-    """The usual mix: messages, and now and then an edit or a deletion of one of its own."""
+    """The usual mix: as `chat`, and now and then an edit or a deletion of one of its own."""
     mine = person.changeable() if number % 5 == 4 else []
     if not mine:
-        return say(person, number)
+        return chat(person, number)
     name = f"{person.name}-{number}"
     message, seq = random.choice(mine)
     if number % 10 == 4:
@@ -57,6 +91,8 @@ class Visitor(Person):
         super().__init__(load.notes, name, rooms)
         self._load = load
         self._socket: ClientConnection | None = None
+        self._here = asyncio.Event()
+        self._here.set()
         self.closes: list[int | None] = []
 
     async def talk(self) -> None:
@@ -67,8 +103,9 @@ class Visitor(Person):
             await asyncio.sleep(self._load.every * random.uniform(0.5, 1.5))
 
     async def stay(self) -> None:
-        """Be connected, whatever happens; until cancelled."""
+        """Be connected, whatever happens, when it is not away; until cancelled."""
         while True:
+            await self._here.wait()
             try:
                 async with connect(
                     f"ws://127.0.0.1:{self._load.port}/chat?u={self.name}",
@@ -109,6 +146,15 @@ class Visitor(Person):
         if self._socket is not None:
             await self._socket.close()
 
+    async def go_away(self) -> None:
+        """Close the connection, and stay away until `come_back`."""
+        self._here.clear()
+        await self.leave()
+
+    def come_back(self) -> None:
+        """Connect again."""
+        self._here.set()
+
     async def _listen(self, socket: ClientConnection) -> None:
         # Not awaited: the library writes at once and would only wait for its own buffer.
         self.connected(lambda frame: self._load.spawn(self._write(socket, json.dumps(frame))))
@@ -117,7 +163,8 @@ class Visitor(Person):
             contract.hold(NATIVE.name, frame)
             self.take(frame)
         # The library ends the loop in silence after 1000 and 1001.
-        self.closes.append(socket.close_code)
+        if self._here.is_set():
+            self.closes.append(socket.close_code)
 
     @staticmethod
     async def _write(socket: ClientConnection, text: str) -> None:
@@ -214,8 +261,44 @@ class Load:
         """Operations that were not answered yet."""
         return sum(len(person.outbox) for person in self.people)
 
+    async def part_and_meet(self) -> None:
+        """Every other person misses that messages it holds are reacted to, comes back, and resumes.
+
+        So in the end, when all is well again, half of the copies come from a resume.
+        """
+        leaving, staying = self.people[::2], self.people[1::2]
+        await self.until(lambda: all(person.settled for person in self.people), "everybody is there")
+        await asyncio.gather(*(person.go_away() for person in leaving))
+        await self.until(lambda: not any(person.settled for person in leaving), "they have left")
+        resumes = {person: person.resumes for person in leaving}
+        epochs = {copy: copy.epoch for person in leaving for copy in person.copies.values()}
+        there = {room: next(person for person in staying if room in person.copies) for room in self.rooms}
+        for person in leaving:
+            for room, copy in person.copies.items():
+                for seq in random.sample(sorted(copy.states), min(3, len(copy.states))):  # one may be deleted
+                    name = f"{there[room].name}-{len(there[room].sent)}"
+                    there[room].do(Reaction(name, room, seq, person.name, old=True))
+        missing = {(person, room) for person in leaving for room in person.copies}
+
+        def missed() -> bool:
+            for person, room in tuple(missing):
+                theirs = there[room].copies[room].states
+                held = person.copies[room].states
+                if any(reactions(state) != reactions(theirs[seq]) for seq, state in held.items() if seq in theirs):
+                    missing.discard((person, room))
+            return not missing
+
+        await self.until(missed, "there are reactions to what those hold who left")
+        for person in leaving:
+            person.come_back()
+        await self.until(lambda: all(person.settled for person in leaving), "those who left are back")
+        for person in leaving:
+            same = sum(copy.epoch == epochs[copy] for copy in person.copies.values())  # another one after a `retracted`
+            assert person.resumes == resumes[person] + same, f"{person.name} could not resume where it was"
+
     async def finish(self) -> Counts:
-        """Stop talking, wait until everything is answered and everybody has everything, and count."""
+        """Part and meet, stop talking, wait until everything is answered and everybody has everything, and count."""
+        await self.part_and_meet()
         self.talking = False
         heard, quiet = self.notes.heard, 0
 

@@ -32,7 +32,7 @@ class Notes:
 
     Attributes:
         acks: how many operations were acked so far, acks told twice included.
-        refusals: errors by code.
+        refusals: errors by code, but for those that the operation had to expect (`Operation.risks`).
         places: every seq at which anybody ever saw the operation of (room, author, id).
         heard: how many frames came to anybody.
     """
@@ -60,6 +60,7 @@ class Person:
         self.acked: dict[str, set[int]] = {}
         self.given_up: dict[str, str] = {}
         self.user = ""
+        self.resumes = 0
         self.faults: list[str] = []
         self._token = ""
         self._online = False
@@ -68,9 +69,14 @@ class Person:
         self._made = 0
 
     @property
+    def settled(self) -> bool:
+        """It is there, and every copy is complete."""
+        return self._online and all(copy.settled for copy in self.copies.values())
+
+    @property
     def answered(self) -> bool:
-        """Nothing waits for an answer, and every copy is complete."""
-        return not self.outbox and self._online and all(copy.settled for copy in self.copies.values())
+        """It is settled, and nothing waits for an answer."""
+        return not self.outbox and self.settled
 
     @property
     def waits_for(self) -> list[str]:
@@ -142,21 +148,21 @@ class Person:
         self._send(type="history", id=f"page {room}", room=room, limit=500, **fields)
 
     def _flush(self, room: str) -> None:
-        """Send what is due: a message when the one before was seen in the room, a change when the one before was acked.
+        """Send what is due: what has a key when the one before was seen in the room, the rest when it was acked.
 
-        A change that is sent again is done again, so none may have been sent behind it.
+        What is done again when it is sent again may have nothing like it behind it.
         """
         if not self._online or not self.copies[room].joined:
             return
         changing = False
         for entry in [entry for entry in self.outbox if entry.operation.room == room]:
-            is_change = not isinstance(entry.operation, Post)
-            if not entry.under_way and not (is_change and changing):
+            keyed = entry.operation.keyed
+            if not entry.under_way and (keyed or not changing):
                 again = {"resend": True} if entry.tried else {}
                 entry.under_way = entry.tried = True
                 self._send(**entry.operation.command(), **again)
-            changing = changing or is_change
-            if entry.seq is None and not is_change:
+            changing = changing or not keyed
+            if entry.seq is None and keyed:
                 break
 
     def take(self, frame: Frame) -> None:
@@ -181,6 +187,7 @@ class Person:
                 self._place(frame["room"], {})
                 self._load_page(frame["room"])
             else:
+                self.resumes += 1
                 self._flush(frame["room"])
         elif kind == "history":
             before = copy.on_page(frame)
@@ -232,16 +239,16 @@ class Person:
         return None
 
     def _refused(self, error: Frame) -> None:
-        self._notes.refusals[error["code"]] += 1
+        entry = next((entry for entry in self.outbox if entry.operation.id == error.get("id")), None)
+        if entry is None or error["code"] not in entry.operation.risks:
+            self._notes.refusals[error["code"]] += 1
         asked, _, room = str(error.get("id", "")).partition(" ")
         if asked in ("join", "page") and room:
             self._later(error, lambda: self._join(room) if asked == "join" else self._load_page(room))
-            return
-        entry = next((entry for entry in self.outbox if entry.operation.id == error.get("id")), None)
-        if entry is None:
+        elif entry is None:
             self.faults.append(f"an error for nothing: {error}")
         elif error["retryable"]:
-            if error["code"] == "overloaded" and entry.seq is not None and isinstance(entry.operation, Post):
+            if error["code"] == "overloaded" and entry.seq is not None and entry.operation.keyed:
                 self.faults.append(f"refused, but shown: {error}")
             self._later(error, lambda: self._again(entry))
         elif error["code"] == "not_joined":
