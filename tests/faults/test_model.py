@@ -29,7 +29,7 @@ from storage import InsertMessage, Write
 from tests.support import chatting
 from tests.support.chatting import FaultyRepository, VirtualClock, limits, unframe
 from tests.support.counts import count
-from tests.support.operations import Delete, Edit, Frame, Log, Post
+from tests.support.operations import Delete, Edit, Frame, Log, Post, Reaction
 from tests.support.person import Notes, Person, who_waits
 from tests.support.virtual import VirtualLoop, passes
 
@@ -126,13 +126,16 @@ class PromisesHold(RuleBasedStateMachine):
         count=st.integers(1, 6),
         poison=st.integers(0, 4),
         seen=st.booleans(),
+        answered=st.one_of(st.none(), st.integers(0, 5)),
     )
-    def say(self, who: int, where: str, count: int, poison: int, seen: bool) -> None:
+    def say(self, who: int, where: str, count: int, poison: int, seen: bool, answered: int | None = None) -> None:
         async def do() -> None:
             for _ in range(count):
                 self.number += 1
                 content = f"{'poison' if poison == 0 else 'word'} {self.number} ".ljust(300, "x")
-                self.people[who].do(Post(f"m{self.number}", where, content))
+                seqs = self._newest(self.people[who], where) if answered is not None else []
+                reply_to = seqs[answered % len(seqs)] if answered is not None and seqs else None
+                self.people[who].do(Post(f"m{self.number}", where, content, reply_to))
             if seen:
                 await self._talk()
 
@@ -163,6 +166,33 @@ class PromisesHold(RuleBasedStateMachine):
                 await self._talk()
 
         self.run(do())
+
+    @rule(
+        who=st.sets(st.integers(0, 3), min_size=1),
+        where=st.sampled_from(ROOMS),
+        which=st.integers(0, 5),
+        emoji=st.sampled_from("ab"),
+        puts=st.lists(st.booleans(), min_size=1, max_size=3),
+        seen=st.booleans(),
+    )
+    def react(self, who: set[int], where: str, which: int, emoji: str, puts: list[bool], seen: bool) -> None:
+        """To anybody's message, stored or not, new or old: put an emoji there, take it away, put it again."""
+
+        async def do() -> None:
+            for person in [self.people[number] for number in sorted(who)]:
+                if not (seqs := self._newest(person, where)):
+                    continue
+                for on in puts:
+                    self.number += 1
+                    person.do(Reaction(f"r{self.number}", where, seqs[which % len(seqs)], emoji, on, old=True))
+            if seen:
+                await self._talk()
+
+        self.run(do())
+
+    def _newest(self, person: Person, where: str) -> list[int]:
+        """The messages that somebody knows of, the newest first."""
+        return sorted(person.copies[where].states, reverse=True)
 
     @rule(who=st.sets(st.integers(0, 3), min_size=1))
     def read(self, who: set[int]) -> None:
@@ -277,6 +307,28 @@ class PromisesHold(RuleBasedStateMachine):
         self.hold("changed", False)
         self.talk(0.001)
 
+    @rule(who=st.integers(0, 3), leaver=st.integers(0, 3), where=st.sampled_from(ROOMS), which=st.integers(0, 5))
+    def react_while_one_is_away(self, who: int, leaver: int, where: str, which: int) -> None:
+        """To what somebody holds who left: a resume brings it, and what happens while that is read comes behind."""
+        self.say(leaver, where, 2, 1, True)
+        self.vanish(leaver, True)
+        self.react({who}, where, which, "a", [True], True)
+        self.hold("changed", True)
+        self.reconnect(leaver, True)
+        self.talk(0.001)
+        self.react({who}, where, which, "a", [False, True], True)
+        self.hold("changed", False)
+        self.talk(0.001)
+
+    @rule(who=st.sets(st.integers(0, 3), min_size=2), where=st.sampled_from(ROOMS))
+    def react_to_what_is_not_stored(self, who: set[int], where: str) -> None:
+        """Several people to one message, in one batch with it or in the next ones."""
+        self.hold("write", True)
+        self.say(min(who), where, 1, 1, True)
+        self.react(who, where, 0, "b", [True], True)
+        self.hold("write", False)
+        self.talk(0.001)
+
     @rule(who=st.integers(0, 3), where=st.sampled_from(ROOMS))
     def come_back_while_it_waits(self, who: int, where: str) -> None:
         """Somebody's message waits for storage, and the ack is owed to another connection than the one it came on."""
@@ -342,6 +394,10 @@ class PromisesHold(RuleBasedStateMachine):
         counts = count(self.people, {room: await self._log(room) for room in ROOMS})
         assert counts.clean, str(counts)
         assert counts.acked + sum(len(person.given_up) for person in self.people) == counts.operations
+        for person in self.people:
+            for operation in person.sent:
+                if isinstance(operation, Post) and person.given_up.get(operation.id) == "not_stored":
+                    assert operation.content.startswith("poison"), f"{operation} was refused with its neighbour"
 
     async def _until_answered(self, people: list[Person]) -> None:
         for _ in range(200):
