@@ -11,6 +11,8 @@ from server.settings import Settings
 from storage.postgres.lease import Pace
 from storage.postgres.repository import PostgresRepository
 from tests.contract.records import PACE, until
+from tests.faults.database import Onlooker, administrator
+from tests.support.copies import Copy
 from tests.support.counts import COUNTED, Counts
 from tests.support.load import Load
 from tests.support.postgres import PostgresCluster
@@ -23,14 +25,22 @@ QUICK = PACE._replace(poll=0.1)
 
 
 @pytest.fixture
-def settle(record_property: Callable[[str, object], None]) -> Settle:
-    """End a case: wait until everything is answered, count, print (in the summary of the run) and assert."""
+def settle(record_property: Callable[[str, object], None], request: pytest.FixtureRequest) -> Settle:
+    """End a case: wait until everything is answered, count, print (in the summary of the run) and assert.
 
-    async def count(load: Load, note: str = "") -> Counts:
+    What the server says is held against what the database has: what it has at hand is not what is stored.
+    """
+
+    async def count(load: Load, note: str = "", *, database: str = "") -> Counts:
         counts = await load.finish()
         record_property(COUNTED, f"{counts}{note and f'; {note}'}")
         assert counts.clean, str(counts)
         assert counts.acked
+        async with administrator(database or request.getfixturevalue("url")) as admin:
+            told, stored = Copy(), Copy()
+            for room in load.rooms:
+                told.states, stored.states = (await load.read(room)).states, await Onlooker(admin).log(room)
+                assert not told.differs(stored), f"/history of {room} is not what is stored: {told.differs(stored)}"
         return counts
 
     return count

@@ -7,9 +7,13 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import psycopg
 
+from storage.postgres.reads import PostgresReads
+from tests.support.operations import Frame
 from tests.support.postgres import PostgresCluster
 from tests.support.postgres_binaries import unprivileged_user
 
@@ -47,6 +51,22 @@ async def waits_for(admin: Admin, table: str) -> bool:
     """Whether somebody waits for a lock on this table."""
     found = await admin.execute("SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted", (table,))
     return await found.fetchone() is not None
+
+
+class Onlooker(PostgresReads):
+    """What the database has, read past every server, each of which has the last of it at hand."""
+
+    def __init__(self, admin: Admin) -> None:
+        self._admin = admin
+
+    async def _read(self, text: bytes, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return await (await self._admin.execute(text, values)).fetchall()
+
+    async def log(self, room: str) -> dict[int, Frame]:
+        """A room's messages by seq, as `/history` has to tell them."""
+        record = await self.find_room(room)
+        stored = [] if record is None else await self.history(record, limit=100_000)
+        return {message.seq: msgspec.json.decode(msgspec.json.encode(message)) for message in stored}
 
 
 class SmallDisk:
