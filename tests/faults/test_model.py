@@ -92,6 +92,7 @@ class PromisesHold(RuleBasedStateMachine):
         self.notes = Notes()
         self.people = [Person(self.notes, name, ROOMS) for name in PEOPLE]
         self.absent: set[Person] = set()
+        self.forgotten: dict[str, set[int]] = {room: set() for room in ROOMS}
         self.number = 0
         self.run(self._start())
 
@@ -316,7 +317,7 @@ class PromisesHold(RuleBasedStateMachine):
         self.hold("changed", True)
         self.reconnect(leaver, True)
         self.talk(0.001)
-        self.react({who}, where, which, "a", [False, True], True)
+        self.react({who}, where, which, "b", [True], True)
         self.hold("changed", False)
         self.talk(0.001)
 
@@ -343,6 +344,16 @@ class PromisesHold(RuleBasedStateMachine):
         for person in self.people:
             person.disconnected()
         assert await self.chat.close(1.0) == []
+        for room in ROOMS:
+            self.forgotten[room] |= self._known(room) - (await self._log(room)).states.keys()
+
+    def _known(self, room: str) -> set[int]:
+        """Where messages are, as far as anybody holds them, or has asked for something to be done to them."""
+        held = {seq for person in self.people for seq in person.copies[room].states}
+        sent = [done for person in self.people for done in person.sent if done.room == room]
+        reacted = {done.seq for done in sent if isinstance(done, Reaction)}
+        answered = {done.reply_to for done in sent if isinstance(done, Post) and done.reply_to is not None}
+        return held | reacted | answered
 
     @rule()
     def another_server_wrote(self) -> None:
@@ -415,7 +426,7 @@ class PromisesHold(RuleBasedStateMachine):
     async def _log(self, room: str) -> Log:
         record = await self.repository.inner.find_room(room)
         stored = [] if record is None else await self.repository.inner.history(record, limit=100_000)
-        return Log([msgspec.to_builtins(message) for message in stored])
+        return Log([msgspec.to_builtins(message) for message in stored], self.forgotten[room])
 
 
 PromisesHold.TestCase.settings = settings(

@@ -5,7 +5,7 @@ A new kind of operation is a class of its own here, and something that chooses i
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,9 +21,12 @@ class Log:
         edits: contents by the author and id of the message, in the order in which they were asked for.
         deletions: seqs by the same.
         reactions: by register, what was asked for and not refused; nothing for one that was only refused.
+        forgotten: seqs of messages that were known, and were not stored when the server died. After that there was no
+            such message; and if the clock was set back, there may be one now.
     """
 
-    def __init__(self, states: Sequence[Frame]) -> None:
+    def __init__(self, states: Sequence[Frame], forgotten: Set[int] = frozenset()) -> None:
+        self.forgotten = forgotten
         self.edits: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         self.deletions: dict[tuple[str, str], int] = {}
         self.reactions: defaultdict[Register, list[Reaction]] = defaultdict(list)
@@ -37,6 +40,10 @@ class Log:
         """How often a reaction is there: once, or not at all."""
         seq, emoji, user = register
         return reactions(self.states[seq]).count((emoji, user))
+
+    def was_gone(self, seq: int) -> bool:
+        """Whether there is, or was for a while, no message at a seq that somebody knew of."""
+        return seq not in self.states or seq in self.forgotten
 
     def unasked(self) -> Iterator[Register]:
         """Reactions that nobody ever asked for."""
@@ -129,7 +136,7 @@ class Post(Operation):
     def refusable(self, code: str, log: Log) -> bool:
         """Storage may refuse a row for itself: each case knows which. What a reply answers must be gone."""
         return code == "not_stored" or (
-            code == "no_such_message" and self.reply_to is not None and self.reply_to not in log.states
+            code == "no_such_message" and self.reply_to is not None and log.was_gone(self.reply_to)
         )
 
 
@@ -231,4 +238,4 @@ class Reaction(Operation):
 
     def refusable(self, code: str, log: Log) -> bool:
         """The message must be gone."""
-        return code in ("no_such_message", "not_stored") and self.seq not in log.states
+        return code in ("no_such_message", "not_stored") and log.was_gone(self.seq)
