@@ -156,7 +156,7 @@ class PromisesHold(RuleBasedStateMachine):
                 mine = person.changeable()
                 if not mine:
                     break
-                message, seq = mine[which % len(mine)]
+                message, seq = mine[-1 - which % len(mine)]
                 self.number += 1
                 name = f"c{self.number}"
                 if delete and number == count - 1:
@@ -314,12 +314,23 @@ class PromisesHold(RuleBasedStateMachine):
         self.say(leaver, where, 2, 1, True)
         self.vanish(leaver, True)
         self.react({who}, where, which, "a", [True], True)
+        self.say(who, where, 3, 1, True)  # the room lets go of it
         self.hold("changed", True)
         self.reconnect(leaver, True)
         self.talk(0.001)
-        self.react({who}, where, which, "b", [True], True)
+        self.react({who}, where, which + 3, "b", [True], True)
         self.hold("changed", False)
         self.talk(0.001)
+
+    @rule(who=st.sets(st.integers(0, 3), min_size=2), where=st.sampled_from(ROOMS), reads=st.booleans())
+    def react_to_what_is_edited(self, who: set[int], where: str, reads: bool) -> None:
+        """Before and behind the edit; somebody comes back and is told what is left of both."""
+        self.say(min(who), where, 1, 1, True)
+        self.react(who, where, 0, "a", [True], True)
+        self.change(min(who), 0, 1, False, True)
+        self.reconnect(max(who), reads)
+        self.talk(0.001)
+        self.react(who, where, 0, "b", [True], True)
 
     @rule(who=st.sets(st.integers(0, 3), min_size=2), where=st.sampled_from(ROOMS))
     def react_to_what_is_not_stored(self, who: set[int], where: str) -> None:
