@@ -1,0 +1,56 @@
+"""The counts can fail: what is wrong with a reaction is found, and called by its name."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.counts import Counts, count
+from tests.support.operations import Frame, Log, Operation, Post, Reaction
+from tests.support.person import Notes, Person
+
+ROOM = "red"
+SAID: Frame = {"type": "message", "seq": 1, "version": 1, "sender_id": "ann", "id": "m", "content": "hello"}
+ON, OFF, AGAIN = (Reaction(f"r{number}", ROOM, 1, "+1", on) for number, on in enumerate((True, False, True)))
+
+
+def counted(
+    reactors: list[str], *operations: Operation, refused: str = "", held: list[str] | None = None, at: int = 1
+) -> Counts:
+    """Ann said something and asked for these; of them `refused` was refused, the others were acked at a seq."""
+    ann = Person(Notes(), "ann", [ROOM])
+    ann.user = "ann"
+    ann.sent = [Post("m", ROOM, "hello"), *operations]
+    ann.acked = {"m": {1}, **{operation.id: {at} for operation in operations if operation.id != refused}}
+    ann.given_up = {refused: "no_such_message"} if refused else {}
+    ann.copies[ROOM].states = {1: _with(reactors if held is None else held)}
+    return count([ann], {ROOM: Log([_with(reactors)])})
+
+
+def _with(reactors: list[str]) -> Frame:
+    return SAID | {"reactions": {"+1": reactors}} if reactors else SAID
+
+
+def test_what_was_acked_last_is_there() -> None:
+    for reactors, asked in ((["ann"], [ON]), ([], [ON, OFF]), (["ann"], [ON, OFF, AGAIN]), ([], [OFF])):
+        assert counted(reactors, *asked).clean, counted(reactors, *asked)
+
+
+@pytest.mark.parametrize(
+    ("which", "wrong"),
+    [
+        ("acked_and_lost", counted([], ON)),
+        ("acked_and_lost", counted(["ann"], ON, OFF)),
+        ("acked_and_lost", counted([], ON, OFF, AGAIN)),
+        ("stored_twice", counted(["ann", "ann"], ON)),
+        ("out_of_place", counted(["ann"], ON, at=2)),
+        ("shown_but_not_in_history", counted(["ben"])),
+        ("shown_but_not_in_history", counted([], ON, OFF, held=["ann"])),
+        ("stored_but_not_shown", counted(["ann"], ON, held=[])),
+        ("refused_but_stored", counted(["ann"], ON, refused=ON.id)),
+        ("refused_for_nothing", counted([], ON, refused=ON.id)),
+    ],
+)
+def test_what_is_wrong_is_counted(which: str, wrong: Any) -> None:
+    assert getattr(wrong, which) > 0, wrong
+    assert not wrong.clean
+    assert wrong.examples
