@@ -94,7 +94,8 @@ class Client:
     async def abort(self) -> None:
         """Reset the connection: the server gets no Close frame."""
         raw = self.socket.transport.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        if raw.fileno() >= 0:  # else the server was faster
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         self.socket.transport.abort()
         self._reading.set()
         await self._end()
