@@ -100,6 +100,21 @@ async def test_who_leaves_for_good(people: dict[str, Web]) -> None:
     assert (reply.status, code(reply)) == (409, "last_owner")
 
 
+async def test_who_is_kept_out_is_for_moderators_to_know(people: dict[str, Web]) -> None:
+    ann, ben, cal = people["ann"], people["ben"], people["cal"]
+    assert (await ann.put("/api/rooms/plans/bans/u_cal", {"reason": "spam", "seconds": 3600})).status == 204
+    page = await ann.json(f"{MEMBERS}?banned=true")
+    (banned,) = page["members"]
+    assert (page["count"], banned["id"], banned["reason"], "banned_until" in banned) == (1, "u_cal", "spam", True)
+    assert code(await ben.get(f"{MEMBERS}?banned=true")) == "forbidden"
+    assert code(await cal.get(f"{MEMBERS}?banned=true")) == "no_such_room"
+    assert "u_cal" not in await listed(ben)
+    async with Client(f"ws://127.0.0.1:{ann.port}", room="plans", token=ann.token):  # the room is ready now
+        assert await ann.json(f"{MEMBERS}?banned=true") == page
+    assert (await ann.delete("/api/rooms/plans/bans/u_cal")).status == 204
+    assert await listed(ann, f"{MEMBERS}?banned=true") == {}
+
+
 async def test_bans(people: dict[str, Web]) -> None:
     ann, ben = people["ann"], people["ben"]
     ban = "/api/rooms/plans/bans/u_ben"
