@@ -29,6 +29,7 @@ from storage import InsertMessage, Write
 from tests.support import chatting
 from tests.support.chatting import FaultyRepository, VirtualClock, limits, unframe
 from tests.support.counts import count
+from tests.support.examples import examples
 from tests.support.operations import Delete, Edit, Frame, Log, Post, Reaction
 from tests.support.person import Notes, Person, who_waits
 from tests.support.virtual import VirtualLoop, passes
@@ -441,6 +442,6 @@ class PromisesHold(RuleBasedStateMachine):
 
 
 PromisesHold.TestCase.settings = settings(
-    max_examples=350, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(350), stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]
 )
 TestPromisesHold = PromisesHold.TestCase

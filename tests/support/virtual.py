@@ -1,12 +1,14 @@
 """An event loop whose time is virtual: nothing ever waits, a timer is due as soon as nothing else is left to do.
 
 So a test may let a second pass, or an hour, in no time and without luck: `await passes(1.0)` returns when everything
-that a real second would bring has happened, in the same order every time. No sockets and no threads.
+that a real second would bring has happened, in the same order every time. No sockets, and no threads but those for
+which time stands still (`tests.support.elsewhere`).
 """
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -16,14 +18,27 @@ class NothingLeftError(AssertionError):
     """Every task waits for something that nobody will do: on a real loop the test would hang."""
 
 
+LONGEST_ANSWER = 30.0
+"""Seconds of real time that a thread may take for what the loop waits for."""
+
+
 class _JumpingSelector(selectors.SelectSelector):
-    """Instead of waiting for the next timer, moves the clock to it. Asks the kernel nothing: there are no sockets."""
+    """Instead of waiting for the next timer, moves the clock to it. Asks the kernel nothing: there are no sockets.
+
+    While a thread works for the loop (`awaited` of them do), it waits for that one alone, and the clock stands still.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self.awaited = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self.awaited:
+            woken = super().select(LONGEST_ANSWER if timeout is None or timeout > 0 else 0)
+            if not woken and timeout != 0:
+                raise NothingLeftError(f"a thread has not answered for {LONGEST_ANSWER:g} s")
+            return woken
         if timeout is None:
             raise NothingLeftError("every task waits, and no timer is left that could wake one")
         self.now += max(timeout, 0.0)
@@ -39,6 +54,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """No time passes meanwhile: something is waited for that happens in another thread."""
+        self._jumping.awaited += 1
+        try:
+            yield
+        finally:
+            self._jumping.awaited -= 1
 
 
 async def passes(seconds: float = 0.001) -> None:

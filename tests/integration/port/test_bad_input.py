@@ -16,6 +16,7 @@ from server.app import Server
 from server.settings import Settings
 from tests.integration.port.conftest import Serve
 from tests.support import contract
+from tests.support.examples import examples
 from tests.support.rawws import (
     BINARY,
     CLOSE,
@@ -61,7 +62,7 @@ def live() -> Iterator[LiveServer]:
     server.close()
 
 
-repeatedly = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+repeatedly = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(100))
 
 
 async def assert_serves(port: int) -> None:

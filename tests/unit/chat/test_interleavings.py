@@ -18,6 +18,7 @@ from chat.chat import Chat
 from chat.workers import PoolLimits
 from storage import InsertMessage, Write
 from tests.support.chatting import FaultyRepository, Frame, Person, chatting
+from tests.support.examples import examples
 from tests.support.virtual import passes, run_virtually
 
 ROOMS = ("red", "blue")
@@ -284,7 +285,7 @@ async def _play(
         assert not len(chat.tasks)
 
 
-@settings(max_examples=70)
+@settings(max_examples=examples(70))
 @given(
     steps=st.lists(step, min_size=20, max_size=80),
     room_tail=st.sampled_from((0, 1, 3, 500)),

@@ -15,6 +15,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from server.websocket import WebSocketConnection
+from tests.support.examples import examples
 from tests.support.rawws import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
 from tests.unit.server.connections import END, LIMIT, LOG, UPGRADE, Outcome, Transport, World
 
@@ -103,7 +104,7 @@ odd = st.builds(
 anything = st.one_of(common, common, parts, control, closes, nearly, odd, st.binary(max_size=12))
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(
     st.lists(anything, min_size=1, max_size=8), st.lists(st.integers(0, 3000), max_size=6), st.booleans(), st.booleans()
 )

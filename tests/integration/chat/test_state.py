@@ -1,0 +1,29 @@
+"""Old state plus events equals a fresh fetch, as tests/unit/chat/test_state.py has it, where PostgreSQL keeps it."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.contract.records import open_postgres
+from tests.support.chatting import FaultyRepository
+from tests.support.elsewhere import Elsewhere
+from tests.support.examples import examples
+from tests.support.plays import Play, plays
+from tests.support.virtual import run_virtually
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def postgres_elsewhere(database_url: str) -> Iterator[Elsewhere]:
+    with Elsewhere(open_postgres(database_url)) as elsewhere:
+        yield elsewhere
+
+
+# One database for all examples: each has people and rooms of its own.
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(play=plays())
+def test_what_everybody_knows_is_what_a_newcomer_learns(postgres_elsewhere: Elsewhere, play: Play) -> None:
+    run_virtually(play.perform(FaultyRepository(postgres_elsewhere.repository), next(_numbers)))

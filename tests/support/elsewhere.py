@@ -1,0 +1,94 @@
+"""A repository that lives in real time, in a thread of its own, for a chat that lives in virtual time.
+
+While it is asked for anything the virtual time stands still: to the chat, storage takes no time at all, unless a
+`tests.support.chatting.FaultyRepository` in between says otherwise.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Self, TypeVar, cast
+
+from storage import Outcome, Repository, Write, Writer
+from tests.support.virtual import VirtualLoop
+
+T = TypeVar("T")
+OPENING_SECONDS = 30.0
+
+
+class Elsewhere:
+    """See the top of this file.
+
+    Args:
+        opening: opens the repository, in the loop where it is to live. It is closed at the end.
+
+    Attributes:
+        repository: what a chat in a `VirtualLoop` may ask.
+    """
+
+    def __init__(self, opening: Coroutine[Any, Any, Repository]) -> None:
+        self._opening = opening
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="storage elsewhere")
+        self.repository: Repository
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._inner = self.wait(self._opening)
+        self.repository = cast(Repository, _Asked(self, self._inner))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait(self._inner.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have something done there, and block until it is."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(OPENING_SECONDS)
+
+    async def ask(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have something done there, while no virtual time passes. What has begun is done even if we are cancelled."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        with loop.standing_still():
+            answer = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+            try:
+                return await asyncio.shield(answer)
+            except asyncio.CancelledError:
+                await asyncio.wait([answer])
+                answer.exception()  # which nobody wants to know any more
+                raise
+
+
+class _Asked:
+    """The repository, as it is seen from the other side; its reads are asked for by name."""
+
+    def __init__(self, elsewhere: Elsewhere, inner: Repository) -> None:
+        self._elsewhere = elsewhere
+        self._inner = inner
+        self.trouble = inner.trouble
+        self.another_writes = inner.another_writes
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        read = getattr(self._inner, name)
+        return lambda *args, **kwargs: self._elsewhere.ask(read(*args, **kwargs))
+
+    def writer(self) -> Writer:
+        return _AskedWriter(self._elsewhere, self._elsewhere.wait(self._make_writer()))
+
+    async def _make_writer(self) -> Writer:
+        return self._inner.writer()
+
+
+class _AskedWriter:
+    def __init__(self, elsewhere: Elsewhere, inner: Writer) -> None:
+        self._elsewhere = elsewhere
+        self._inner = inner
+
+    async def write(self, batch: Sequence[Write]) -> list[Outcome]:
+        return await self._elsewhere.ask(self._inner.write(batch))
+
+    async def close(self) -> None:
+        await self._elsewhere.ask(self._inner.close())
