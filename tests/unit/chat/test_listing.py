@@ -131,12 +131,25 @@ async def pages_of(person: Person, **asked: Any) -> list[list[str]]:
         fields = {"cursor": page["cursor"]}
 
 
-async def test_people_of_a_room_made_by_joining_page_after_page(chat: Chat) -> None:
-    people = [account(chat, f"p{number}") for number in range(5)]
-    for person in people:
-        await ask(person, "join", room="general")
-    assert await pages_of(people[0], room="general", limit=2) == [["u_p0", "u_p1"], ["u_p2", "u_p3"], ["u_p4"]]
-    assert people[0].last("members")["count"] == 5
+@pytest.mark.parametrize("kept", [False, True], ids=["made by joining", "that stays"])
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 100])
+async def test_a_page_of_members_has_no_more_than_was_asked_for_and_all_pages_have_everybody(
+    chat: Chat, kept: bool, limit: int
+) -> None:
+    """Also of those who are here and have no row: an admin, and everybody in a room that was made by joining."""
+    owner = account(chat, "owner")
+    if kept:
+        await created(chat, owner)
+    else:
+        await ask(owner, "join", room="lobby")
+    everybody = [owner, *(account(chat, f"p{number}") for number in range(4)), account(chat, "ada", role="admin")]
+    for person in everybody[1:]:
+        await ask(person, "join", room="lobby")
+    everybody[2].disconnect()
+    pages = await pages_of(owner, room="lobby", limit=limit)
+    assert all(0 < len(page) <= limit for page in pages)
+    wanted = sorted(person.session.user.id for person in everybody if kept or person is not everybody[2])
+    assert [user_id for page in pages for user_id in page] == wanted
 
 
 async def test_who_is_kept_out_is_for_moderators_to_know(chat: Chat) -> None:
