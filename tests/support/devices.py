@@ -3,24 +3,34 @@
 Whatever contradicts docs/protocol.md, or an earlier frame, is an AssertionError when it is read.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from chat.chat import Chat
+from chat.handlers.manage import direct_name
 from chat.ports import Identity
+from chat.room import Room
 from model.permissions import LEAST, Action
 from model.room import User
 from tests.support.chatting import Person, unframe
 from tests.support.copies import CHANGES, Frame
+from tests.support.ledger import Ledger, Post, Principal
 from tests.support.views import View
 from utils.clock import Clock, microseconds
+
+PASSWORD = "sesame"
+"""Of every room that has one."""
 
 # Frames that are about a room to those who are in it, and to nobody else.
 _INSIDE = frozenset(
     (*CHANGES, "message", "typing", "presence", "synced", "retracted", "history", "members", "member")
 )  # fmt: skip
+# Changes of a room and its people: whoever asked for one is told of it first.
+_TOLD = frozenset(
+    ("create_room", "update_room", "delete_room", "invite", "kick", "ban", "unban", "mute", "unmute", "set_role")
+)
 # Commands that are answered by a frame of their own; the others by an `ack`.
 _ANSWERS = {
     "join": "joined",
@@ -44,16 +54,6 @@ _DOES = {
 }
 
 
-class Principal:
-    """Somebody: an account, or a guest (`role` "guest")."""
-
-    def __init__(self, name: str, role: str, suffix: str) -> None:
-        self.name = name
-        self.role = role
-        self.id = "" if role == "guest" else f"u_{name}{suffix}"
-        self.token: str | None = None
-
-
 class Asked:
     """A command on its way."""
 
@@ -62,49 +62,6 @@ class Asked:
         self.fields = fields
         self.loads = loads  # the stay in a room that it is a part of the beginning of; 0 for none
         self.version: int | None = None  # as of which it was told
-
-
-class Post(NamedTuple):
-    """A message that somebody sent."""
-
-    id: str
-    room: str
-    fields: Frame
-
-
-class Ledger:
-    """What all devices know together.
-
-    Attributes:
-        posts: every message that was sent, by principal and id.
-        acked: where each of them was acked to be.
-        changed: the versions of acked changes, by the author and id of the message.
-        told: how many frames came to anybody, by type.
-        refused: errors by code.
-        read: up to where everybody was told to have read, by principal and room, since they were last sent out of it.
-        came, went: when somebody last came into a room, or was asked in, and when they were last sent out, or quit.
-    """
-
-    def __init__(self) -> None:
-        self.posts: dict[tuple[str, str], Post] = {}
-        self.acked: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
-        self.changed: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self.told: defaultdict[str, int] = defaultdict(int)
-        self.refused: defaultdict[str, int] = defaultdict(int)
-        self.read: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self.came: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self.went: defaultdict[tuple[str, str], int] = defaultdict(int)
-
-    def on_out(self, user_id: str, room: str, at: int, reason: str) -> None:
-        """Somebody was sent out of a room, or quit, or it was deleted."""
-        for key in [key for key in self.read if key == (user_id, room) or (reason == "deleted" and key[1] == room)]:
-            del self.read[key]
-        if reason != "deleted":
-            self.went[user_id, room] = at
-
-    def is_out(self, user_id: str, room: str) -> bool:
-        """Whether somebody is out of a room for good, or until they come back."""
-        return self.went[user_id, room] > self.came[user_id, room]
 
 
 def read(devices: Iterable["Device"]) -> None:
@@ -131,7 +88,7 @@ class Device:
     ) -> None:
         self.principal = principal
         self.name = f"{principal.name}{number}"
-        self._accounts: Mapping[str, str] = accounts
+        self._accounts = accounts
         self._ledger = ledger
         self._clock = clock
         self._page = page
@@ -142,6 +99,7 @@ class Device:
         self.late: set[str] = set()  # answered, and perhaps to be acked too
         self.again: list[Asked] = []
         self.last: dict[str, Frame] = {}
+        self.invites: Counter[str] = Counter()
         self._taken = 0
         self._made = 0
         self._at = 0
@@ -183,15 +141,21 @@ class Device:
             identity = Identity(User(principal.id, principal.name), guest=False, role=principal.role)
             self.near = Person(chat, identity=identity)
         self._taken = 0
+        self.invites.clear()
         principal.id = self.near.session.user.id
         if principal.token is None and principal.role == "guest":
             principal.token = self.near.token
-        self._accounts[principal.id] = principal.role  # type: ignore[index]
+        self._accounts[principal.id] = principal.role
         for room in sorted(self.wants):
             self.join(room)
 
     def lost(self) -> None:
         """The connection is gone, and whatever was not answered with it."""
+        if self.near is not None and self.near.connection.order:
+            last = self.near.connection.order[-1]
+            for asked in self.asked.values():  # perhaps it came true, and nobody was there to hear it
+                if asked.kind in ("join", "create_room", "invite"):
+                    self._ledger.came[asked.fields.get("user", self.id), asked.fields["room"]] = last
         self.near = None
         self.asked.clear()
         self.late.clear()
@@ -213,9 +177,22 @@ class Device:
         if self.near is None or self.ended:
             return
         key = id or f"{self.name}-{self._made}"
+        self._ledger.on_ask(kind, fields)
         if kind not in _SILENT:
             self.asked[key] = Asked(kind, fields, loads=loads)
         self.near.send(kind, id=key, **fields)
+
+    def began(self) -> int | None:
+        """When its connection began, by the order of all writes; None when it has none, or not any more."""
+        return self.near.connection.order[0] if self.near is not None and not self.ended else None
+
+    def hears(self, room: Room) -> bool:
+        """Whether it is told at once of whatever happens in a room."""
+        view = self.views.get(room.name)
+        if self.near is None or self.ended or view is None or not view.inside:
+            return False
+        session = self.near.session
+        return session.rooms.get(room.name) is room and not room.audience.is_syncing(session)
 
     def join(self, room: str, *, resume: bool = True, **fields: Any) -> None:
         """Enter a room, with what is known of it; once at a time."""
@@ -293,6 +270,8 @@ class Device:
             quits = kind == "member" and frame["action"] == "leave"
             if new and not quits and who in self._accounts:
                 assert view.allows(who, LEAST[action], at, talk=talk), f"{who} may not, and does: {frame}"
+            if new and kind == "message":
+                assert not view.hurries(who, at), f"{who} is too fast for {view.info}: {frame}"
         for key, asked in self.asked.items():
             if asked.fields.get("room") == frame["room"] and self._is(key, asked, frame):
                 asked.version = frame["seq"] if kind == "message" else frame.get("version", 0)
@@ -321,6 +300,7 @@ class Device:
 
     def _on_joined(self, frame: Frame, view: View | None) -> None:
         room = frame["room"]
+        self._may_enter(frame)
         self._ledger.came[self.id, room] = self._at
         view = self.views.setdefault(room, View(self.id, self._accounts))
         asked = self.asked.get(frame.get("id", ""))
@@ -333,10 +313,25 @@ class Device:
             self.ask("members", loads=view.stay, room=room, limit=500)
         self.wants.add(room)
 
+    def _may_enter(self, frame: Frame) -> None:
+        """Nobody gets in where they were kept out, or where they have no business."""
+        room, ledger, asked = frame["room"], self._ledger, self.asked.get(frame.get("id", ""))
+        if frame["info"]["kind"] == "direct":
+            assert direct_name(self.id, frame["peer"]["id"]) == room, f"{self.name} is with somebody else: {frame}"
+        if self._is_out(room):
+            assert "read" not in frame, f"{self.name} was sent out, and is told how far it had read: {frame}"
+        if self.principal.role == "admin":
+            return
+        assert not ledger.is_kept_out(self.id, room), f"{self.name} is banned, and gets into {room}"
+        if frame["info"]["kind"] == "private" and asked is not None and asked.fields.get("password") != PASSWORD:
+            assert not ledger.is_foreign(self.id, room), f"{self.name} gets into {room}, which is private"
+
     def _on_left(self, frame: Frame, view: View | None) -> None:
         assert view is not None
         asked = self.asked.get(frame.get("id", ""))
         quits = asked is not None and asked.fields.get("quit", False)
+        if asked is not None and asked.kind == "delete_room":
+            asked.version = 0
         view.leave()
         if reason := frame.get("reason", "quit" if quits else ""):
             self._ledger.on_out(self.id, frame["room"], self._at, reason)
@@ -369,7 +364,7 @@ class Device:
                 self._is_known([state], self.views[room])
 
     def _on_rooms(self, frame: Frame, view: View | None) -> None:
-        for entry in frame["rooms"] if self.asked[frame["id"]].fields["mine"] else ():
+        for entry in frame["rooms"] if self.asked[frame["id"]].fields.get("mine") else ():
             assert not self._is_out(entry["room"]), f"{self.name} was sent out, and is told {entry}"
 
     def _is_out(self, room: str) -> bool:
@@ -377,7 +372,9 @@ class Device:
 
     def _on_members(self, frame: Frame, view: View | None) -> None:
         assert view is not None
-        if self.asked[frame["id"]].loads:
+        asked = self.asked[frame["id"]]
+        assert len(frame["members"]) <= asked.fields["limit"], f"more than {asked.fields}: {frame}"
+        if asked.loads:
             assert "cursor" not in frame
             view.on_members(frame["members"])
 
@@ -403,6 +400,8 @@ class Device:
     def _on_member(self, frame: Frame, view: View | None) -> None:
         assert view is not None
         view.on_member(frame)
+        if frame["action"] == "invite":
+            self._ledger.invites[frame["member"]["id"], frame["room"]].setdefault(frame["id"], self._at)
         if frame["action"] in ("kick", "ban", "leave"):
             self._ledger.on_out(frame["member"]["id"], frame["room"], self._at, frame["action"])
         elif frame["member"].get("role") is not None:
@@ -414,6 +413,10 @@ class Device:
                 self.ask("members", loads=view.stay, room=frame["room"], limit=500)
         else:
             self._ledger.came[self.id, frame["room"]] = self._at
+        if frame["action"] == "invite":
+            self.invites[frame["room"]] += 1
+        elif frame["action"] == "direct":
+            assert direct_name(self.id, frame["peer"]["id"]) == frame["room"], f"not of {self.name}: {frame}"
 
     def _on_read(self, frame: Frame, view: View | None) -> None:
         key = frame["user"]["id"], frame["room"]
@@ -438,6 +441,10 @@ class Device:
             elif asked.kind in ("edit", "delete", "react", "pin"):
                 assert asked.version is not None, f"acked, and never told: {asked.kind} {asked.fields}"
                 self._note_change(item, asked.version)
+            elif asked.kind in _TOLD:
+                assert asked.version is not None, f"acked, and never told: {asked.kind} {asked.fields}"
+                if asked.kind == "ban" and "seconds" not in asked.fields:
+                    self._ledger.banned.add((asked.fields["user"], item["room"]))
 
     def _note_change(self, item: Frame, version: int) -> None:
         view = self.views.get(item["room"])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tests.support.devices import Device
+from tests.support.devices import PASSWORD, Device
 from tests.support.world import POINTS, World
 
 EMOJI = ("+1", "\u2764", ":wave:")
@@ -18,7 +18,8 @@ WEIGHTS = {
     "invite": 2, "kick": 2, "ban": 2, "unban": 2, "mute": 2, "unmute": 1, "set_role": 3,
     "history": 1, "members": 1, "rooms": 1, "search": 1, "announce": 1, "ping": 1,
     "reconnect": 3, "drop": 2, "wait": 1, "wait_long": 1,
-    "race": 25, "race_a_resume": 15, "hold": 4, "go": 3, "away": 1, "back": 2, "lose_answers": 1, "fault": 1,
+    "race": 25, "race_a_resume": 15, "thread": 5, "out_and_back": 4, "hurry": 2,
+    "hold": 4, "go": 3, "away": 1, "back": 2, "lose_answers": 1, "fault": 1,
     "restart": 1, "takeover": 1, "check": 1,
 }  # fmt: skip
 ACTIONS = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
@@ -126,7 +127,7 @@ class Doings:
     # Coming and going.
 
     def do_join(self, device: Device, what: int) -> None:
-        fields = {"password": "sesame"} if what % 7 == 0 else {}
+        fields = {"password": PASSWORD if what % 7 else "guessed"} if what % 7 < 2 else {}
         device.join(self._room(device, what, entered=False), resume=False, **fields)
 
     def do_resume(self, device: Device, what: int) -> None:
@@ -152,7 +153,7 @@ class Doings:
     # Rooms and their people.
 
     def do_create_room(self, device: Device, what: int) -> None:
-        fields: list[dict[str, Any]] = [{}, {"private": True}, {"password": "sesame"}, {"topic": "talk"}]
+        fields: list[dict[str, Any]] = [{}, {"private": True}, {"password": PASSWORD}, {"topic": "talk"}]
         device.ask("create_room", room=self.world.rooms[what % 3], **fields[what % len(fields)])
 
     def do_update_room(self, device: Device, what: int) -> None:
@@ -161,7 +162,7 @@ class Doings:
             {"topic": f"topic {what}"},
             {"private": True},
             {"private": False},
-            {"password": "sesame"},
+            {"password": PASSWORD},
             {"password": ""},
             {"slow_mode": 1},
             {"slow_mode": 0},
@@ -205,9 +206,9 @@ class Doings:
         room = self._room(device, what)
         asked: list[dict[str, Any]] = [
             {"pinned": True}, {"q": "fish"}, {"sender": "mo"}, {"include_deleted": True},
-            {"around": self._seq(device, room, what)}, {"after": 1},
+            {"around": self._seq(device, room, what)}, {"after": 1}, {}, {},
         ]  # fmt: skip
-        device.ask("history", room=room, limit=1 + what % 5, **asked[what % len(asked)])
+        device.ask("history", room=room, limit=1 + what % 9, **asked[what % len(asked)])
 
     def do_members(self, device: Device, what: int) -> None:
         device.ask("members", room=self._room(device, what), limit=1 + what % 3)
@@ -257,6 +258,58 @@ class Doings:
         world.repository.go("changed")
         await world.pause(0.001)
         world.read()
+
+    async def do_thread(self, device: Device, what: int) -> None:
+        """A message becomes another, when it was answered and has reactions; and so does the answer."""
+        world, room = self.world, self._room(device, what)
+        others = [other for other in world.devices if other is not device and room in other.rooms()]
+        if not others:
+            return
+        other, away = others[what % len(others)], others[what // 3 % len(others)]
+        device.say(room, self._content(what))
+        await self._told()
+        about = self._seq(device, room, 0)
+        other.say(room, self._content(what + 1), reply_to=about)
+        await self._told()
+        reply = self._seq(other, room, 0)
+        if away is not other and what % 2:
+            away.disconnect()
+        other.ask("react", room=room, seq=about, emoji=EMOJI[0])
+        other.ask("pin", room=room, seq=about)
+        if what % 5:
+            device.ask("edit", room=room, seq=about, content=self._content(what))
+        else:
+            device.ask("delete", room=room, seq=about)
+        await world.pause(0.001 * (what % 3))
+        device.ask("react", room=room, seq=reply, emoji=EMOJI[1])
+        if away.near is None:
+            away.connect(world.chat)
+
+    async def do_out_and_back(self, device: Device, what: int) -> None:
+        """Somebody has read, is sent out, and perhaps comes back."""
+        world, room = self.world, self._room(device, what)
+        device.ask("read", room=room, seq=self._seq(device, room, 0))
+        await world.pause(0.6 * (what % 3))
+        judge = world.devices[what // 3 % 2]
+        if judge.principal is device.principal:
+            device.ask("leave", room=room, quit=True)
+        else:
+            judge.ask("ban" if what % 5 == 0 else "kick", room=room, user=device.id)
+        await self._told()
+        if what % 4:
+            device.join(room, resume=bool(what % 2))
+
+    async def do_hurry(self, device: Device, what: int) -> None:
+        """Somebody says a lot where everybody has to take their time."""
+        room = self._room(device, what)
+        self.world.devices[what % 2].ask("update_room", room=room, slow_mode=1 + 9 * (what % 3))
+        for number in range(3):
+            await self.world.pause(0.3 * (what % 4))
+            device.say(room, self._content(what + number))
+
+    async def _told(self) -> None:
+        await self.world.pause(0.001)
+        self.world.read()
 
     async def _meanwhile(self, device: Device, what: int, rooms: Sequence[str] = ()) -> None:
         """Another device does something, or another one of the same person."""

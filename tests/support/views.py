@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from model.events import MemberInfo
 from model.permissions import RANK, Standing
-from model.room import Role
 from tests.support.copies import Copy, Frame
 from utils.clock import microseconds
 
 UNKNOWN = "?"
 """The role of somebody who came in: `presence` names people, and `members` tells what they are."""
+_RANK: dict[str, int] = {str(standing): rank for standing, rank in RANK.items()}
 _KEPT = ("role", "muted_until", "banned_until", "reason", "online", "read")
 
 
@@ -42,6 +42,7 @@ class View:
         self.people: set[str] = set()
         self.count = 0
         self.members: dict[str, Frame] = {}
+        self._spoke: dict[str, int] = {}
 
     @property
     def settled(self) -> bool:
@@ -56,6 +57,8 @@ class View:
         """A snapshot. Returns whether the past has to be loaded: not when it was in the room all the time."""
         stayed, self.inside = self.inside, True
         self.stay += not stayed
+        if not stayed:
+            self._spoke.clear()
         self.info, self.role, self.read = frame["info"], frame["role"], frame.get("read", 0)
         self.people, self.count = {user["id"] for user in frame["members"]}, frame["count"]
         for member in self.members.values():
@@ -90,6 +93,7 @@ class View:
             member.setdefault("role", UNKNOWN)  # perhaps they came back in between, and were made a member again
             self.people.discard(user["id"])
         self.count = frame["count"]
+        assert len(self.people) == self.count, f"{self.people} are here, and should be {self.count}"
 
     def on_member(self, frame: Frame) -> None:
         """Somebody is something else now."""
@@ -101,12 +105,14 @@ class View:
             self.members[told["id"]].pop("read", None)
         if told["id"] == self.mine and self.role != "admin" and self.inside:
             self.role = told.get("role") or self.role
-            if self._accounts[self.mine] == "organizer" and RANK[self.role] < RANK["moderator"]:  # type: ignore[index]
+            if self._accounts[self.mine] == "organizer" and _RANK[self.role] < _RANK["moderator"]:
                 self.role = "moderator"
 
     def on_room(self, frame: Frame) -> bool:
         """The room is something else now. Returns whether its members have to be asked for: it has some from now on."""
         before, self.info = self.info, frame["info"]
+        if not self.info.get("slow_mode"):
+            self._spoke.clear()
         if before["kind"] == "ephemeral" != self.info["kind"]:
             self.listed, self.read = False, -1
         return not self.listed
@@ -123,15 +129,24 @@ class View:
         """Whether somebody may do what the lowest ``least`` may, as far as is known here; ``talk`` may be muted."""
         account = self._accounts[user_id]
         member = self.members.get(user_id, {"role": UNKNOWN})
-        role: Role | str | None = member.get("role")
+        role: str | None = member.get("role")
         if account == "admin" or not self.listed:
             return True
         if talk and microseconds(member.get("muted_until", "1970-01-01T00:00:00.000000Z")) > now_us:
             return False
         if role is None or role == UNKNOWN or self.info["kind"] == "direct":
             return True
-        rank = RANK[role]  # type: ignore[index]
-        return max(rank, RANK["moderator"] if account == "organizer" else 0) >= RANK[least]
+        return max(_RANK[role], _RANK["moderator"] if account == "organizer" else 0) >= _RANK[least]
+
+    def hurries(self, user_id: str, at: int) -> bool:
+        """Whether somebody says something at ``at`` microseconds, sooner after the last thing than slow mode has it."""
+        pause = self.info.get("slow_mode", 0) * 1_000_000
+        role = self.members.get(user_id, {}).get("role")
+        if not pause or role not in ("member", "readonly") or self._accounts[user_id] in ("admin", "organizer"):
+            return False  # or nobody here can tell
+        last = self._spoke.get(user_id)
+        self._spoke[user_id] = at
+        return last is not None and 0 <= at - last < pause - 1000  # a thousandth of a second for rounding
 
     def differs(self, fresh: "View") -> str:
         """How this view is not what somebody learns who asks now; "" when it is the same."""

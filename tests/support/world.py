@@ -15,17 +15,19 @@ from chat.chat import Chat
 from chat.context import ChatOptions
 from chat.handlers.manage import direct_name
 from chat.listing import MINE_LIMIT
-from chat.room import Room, info_of
+from chat.passwords import Passwords
+from chat.room import Room
 from chat.workers import PoolLimits
 from model.limits import UNREAD_LIMIT
 from model.permissions import Action, may, standing_in
-from model.room import Member, RoomRecord
+from model.room import Member, Role, RoomRecord
 from model.text import fold_name
 from server.tokens import JwtTokens
 from storage import InsertMessage, InsertRoom, Write
 from tests.support.chatting import FaultyRepository, Frame, limits
 from tests.support.copies import Copy
-from tests.support.devices import Device, Ledger, Principal, read
+from tests.support.devices import PASSWORD, Device, read
+from tests.support.ledger import Ledger, Principal
 from tests.support.views import UNKNOWN
 
 PEOPLE = (("olga", "user", 1), ("mo", "user", 2), ("gus", "guest", 2), ("ada", "admin", 1), ("orla", "organizer", 1))
@@ -35,10 +37,11 @@ READS = (
     "unread", "find_posted", "find_message", "history", "changed", "count_changed", "search", "listed_rooms",
 )  # fmt: skip
 POINTS = ("write", *READS)
+INFO = ("kind", "title", "topic", "password", "slow_mode", "retention_days")
 Pause = Callable[[float], Awaitable[None]]
 
 
-class Plainly:
+class Plainly(Passwords):
     """Passwords without argon2 and its thread."""
 
     async def hash(self, password: str) -> str:
@@ -46,9 +49,6 @@ class Plainly:
 
     async def matches(self, hashed: str, password: str) -> bool:
         return hashed == f"hashed {password}"
-
-    def close(self) -> None:
-        pass
 
 
 def refused(write: Write) -> bool:
@@ -73,6 +73,7 @@ class World:
         self.repository = repository
         self.clock = clock
         self.pause = pause
+        self.suffix = suffix
         self.rooms = [f"{name}{suffix}" for name in ("red", "blue", "den")]
         self._options = {"limits": limits(edit_window=0.0), "pool": PoolLimits(workers=2), **options}
         self.accounts: dict[str, str] = {}
@@ -93,7 +94,7 @@ class World:
     async def start(self) -> None:
         """Start a server; everybody who was connected comes back."""
         self.chat = Chat(self.repository, self.clock, JwtTokens("secret", self.clock), ChatOptions(**self._options))
-        self.chat.passwords = Plainly()  # type: ignore[assignment]
+        self.chat.passwords = Plainly()
         self.chat.start()
         for device in self.devices:
             device.connect(self.chat)
@@ -124,7 +125,7 @@ class World:
         olga, mo = self.devices[0], self.devices[1]
         red, blue, den = self.rooms
         olga.ask("create_room", room=blue, title="Blue")
-        olga.ask("create_room", room=den, private=True)
+        olga.ask("create_room", room=den, private=True, password=PASSWORD)
         await self.settle()
         olga.ask("invite", room=den, user=mo.id)
         olga.ask("invite", room=blue, user=mo.id)
@@ -136,6 +137,7 @@ class World:
         mo.join(den)
         olga.ask("set_role", room=blue, user=mo.id, role="moderator")
         await self.settle()
+        self.ledger.remade.clear()
 
     # What is never otherwise.
 
@@ -143,15 +145,26 @@ class World:
         """Everybody takes what has come."""
         read(self.devices)
         for name, room in self.chat.hub.rooms.items():
+            if not room.presence._changed and not room.audience.dirty:  # nothing of it is still to be told
+                here = set(room.presence.people)
+                for device in self.devices:
+                    if device.hears(room):
+                        told = device.views[name].people
+                        assert told == here, f"{device.name} is told that {told} are in {name}, and there are {here}"
             for session in room.presence.sessions:
                 assert session.identity is not None
                 may_see = self._may_see(room.record, room.members.get(session.user.id), session.identity.role)
                 assert may_see, f"{session.user} is in {name}, and may not even see it"
+        for device in self.devices:
+            if (began := device.began()) is not None:
+                for name in self.rooms:
+                    wanted = sum(at > began for at in self.ledger.invites[device.id, name].values())
+                    assert device.invites[name] >= wanted, f"{device.name} is not told to be asked into {name}"
 
     def _may_see(self, record: RoomRecord, row: Member | None, account: str, *, inside: bool = True) -> bool:
         now_us = self.clock.now_us()
-        role = "member" if inside else None
-        return may(standing_in(record, row, account_role=account, inside=role, now_us=now_us), Action.SEE)  # type: ignore[arg-type]
+        role: Role | None = "member" if inside else None
+        return may(standing_in(record, row, account_role=account, inside=role, now_us=now_us), Action.SEE)
 
     # Rest.
 
@@ -229,7 +242,9 @@ class World:
             probe.ask("rooms", mine=True, limit=500)
             await self.settle(probe)
             assert probe.rooms() == inside, f"{probe.name} is not let in where {devices[0].name} is"
-            await self._check_list(probe, inside)
+            visible = await self._check_list(probe, inside)
+            await self._check_search(probe, visible)
+            await self._check_public(probe)
             for device in devices:
                 for room in device.rooms():
                     wrong = device.views[room].differs(probe.views[room])
@@ -253,7 +268,7 @@ class World:
                 state["seq"]: {"type": "message"} | state
                 for state in map(msgspec.to_builtins, await inner.history(record, limit=100_000))
             }
-            assert view.info == msgspec.to_builtins(info_of(record))
+            assert view.info == _info(record)
             rows = await inner.members(record.room_id, after="", limit=1000)
             roles = {row.user.id: row.role for row in rows}
             told = {member["id"]: member["role"] for member in view.members.values() if member.get("role")}
@@ -264,6 +279,50 @@ class World:
         wanted.states = {seq: _listed(state) for seq, state in states.items()}
         wrong = view.copy.differs(wanted)
         assert not wrong, f"{probe.name} is told another past of {name} than is stored: {wrong}"
+        listed = {member["id"] for member in await self._pages(probe, "members", room=name)}
+        assert listed == {member["id"] for member in view.members.values() if member.get("role") or member["online"]}
+
+    async def _pages(self, probe: Device, kind: str, *, entries: str = "", **fields: Any) -> list[Frame]:
+        """Everything of a list that is read in small pages."""
+        found: list[Frame] = []
+        cursor: Frame = {}
+        while True:
+            probe.ask(kind, limit=3, **fields, **cursor)
+            await self.settle(probe)
+            page = probe.last[kind]
+            found += page[entries or kind]
+            if "cursor" not in page:
+                return found
+            cursor = {"cursor": page["cursor"]}
+
+    async def _check_search(self, probe: Device, records: list[RoomRecord]) -> None:
+        """Every message that holds a word is found, in all rooms that somebody may search."""
+        found = await self._pages(probe, "search", entries="messages", q="fish")
+        wanted = [
+            _listed({"type": "message"} | msgspec.to_builtins(message))
+            for record in records
+            for message in await self.repository.inner.history(record, limit=100_000)
+            if "fish" in message.content
+        ]
+        assert sorted(found, key=_place) == sorted(wanted, key=_place), f"{probe.name} finds {found}, not {wanted}"
+
+    async def _check_public(self, probe: Device) -> None:
+        """Everybody finds the public rooms, those made by joining in which something was said, or somebody is."""
+        listed = await self._pages(probe, "rooms", q=self.suffix.strip())
+        wanted = []
+        for name in sorted(self.rooms):
+            record = await self.repository.inner.find_room(name)
+            room = self.chat.hub.rooms.get(name)
+            if record is None:
+                if room is not None and room.presence.sessions:
+                    wanted.append((name, _info(room.record)))
+            elif record.kind == "public" or (
+                record.kind == "ephemeral"
+                and (room is not None or await self.repository.inner.history(record, limit=1))
+            ):
+                wanted.append((name, _info(record)))
+        shown = [(entry["room"], {key: entry[key] for key in INFO if key in entry}) for entry in listed]
+        assert [entry for entry in shown if entry[0] in self.rooms] == wanted, f"not {wanted}, but {listed}"
 
     async def _check_entry(self, probe: Device, inside: list[str]) -> None:
         """Nobody gets in where storage says that they may not, and who is out for good left nothing there."""
@@ -279,7 +338,7 @@ class World:
                 await self.settle(probe)
                 assert name not in probe.rooms()
 
-    async def _check_list(self, probe: Device, inside: list[str]) -> None:
+    async def _check_list(self, probe: Device, inside: list[str]) -> list[RoomRecord]:
         """`rooms` of one's own: every room of which storage has a row, or that one is in, and what is unread there."""
         inner, user = self.repository.inner, probe.principal
         assert probe.near is not None
@@ -304,6 +363,7 @@ class World:
         for name in wanted.keys() | listed.keys():
             ours, theirs = listed.get(name), wanted.get(name)
             assert ours == theirs, f"{probe.name} is told {ours}, and should be told {theirs}"
+        return [rows[name][0] for name in wanted]
 
     async def _entry(self, probe: Device, record: RoomRecord, row: Member) -> Frame:
         inner, user = self.repository.inner, probe.principal
@@ -311,7 +371,7 @@ class World:
         members = await inner.members(record.room_id, after="", limit=1000)
         standing = standing_in(record, row, account_role=user.role, inside="member", now_us=self.clock.now_us())
         entry: Frame = {
-            **msgspec.to_builtins(info_of(record)),
+            **_info(record),
             "room": record.name,
             "members": online if record.kind == "ephemeral" else len(members),
             "online": online,
@@ -349,6 +409,16 @@ class World:
         return direct_name(one.id, other.id)
 
 
+def _info(record: RoomRecord) -> Frame:
+    """What everybody in a room may know of it."""
+    info = {name: getattr(record, name) for name in INFO} | {"password": record.password is not None}
+    return {name: value for name, value in info.items() if value}
+
+
+def _place(state: Frame) -> tuple[str, int]:
+    return state["room"], state["seq"]
+
+
 def _listed(state: Frame) -> Frame:
     """Lists, as JSON has them."""
-    return msgspec.json.decode(msgspec.json.encode(state))  # type: ignore[no-any-return]
+    return msgspec.json.decode(msgspec.json.encode(state), type=Frame)

@@ -12,7 +12,7 @@ from tests.unit.chat.people import account, ask, code_of, created, id_of
 
 @pytest.fixture(autouse=True)
 def passwords(chat: Chat) -> None:
-    chat.passwords = Plainly()  # type: ignore[assignment]
+    chat.passwords = Plainly()
 
 
 async def test_whoever_makes_a_room_owns_it_and_is_in_it(chat: Chat, repository: FaultyRepository) -> None:

@@ -149,7 +149,7 @@ async def test_those_who_are_in_a_room_when_it_gets_an_owner_keep_what_they_have
     repository: FaultyRepository,
 ) -> None:
     async with chatting(repository, guest_role="readonly") as chat:
-        chat.passwords = Plainly()  # type: ignore[assignment]
+        chat.passwords = Plainly()
         ann, guest, admin = account(chat, "ann"), Person(chat, "guest"), account(chat, "admin", "admin")
         for person in (ann, admin, guest):
             await ask(person, "join", room="general")
