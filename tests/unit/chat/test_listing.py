@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from chat.chat import Chat
 from tests.support.chatting import FaultyRepository, Person
 from tests.support.virtual import passes
