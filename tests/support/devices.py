@@ -100,6 +100,7 @@ class Device:
         self.again: list[Asked] = []
         self.last: dict[str, Frame] = {}
         self.invites: Counter[str] = Counter()
+        self.reads: dict[str, Frame] = {}
         self._taken = 0
         self._made = 0
         self._at = 0
@@ -422,6 +423,8 @@ class Device:
         key = frame["user"]["id"], frame["room"]
         assert frame["seq"] >= self._ledger.read[key], f"a cursor goes back: {frame}"
         self._ledger.read[key] = frame["seq"]
+        if frame["user"]["id"] == self.id:
+            self.reads[frame["room"]] = frame
         if view is not None and view.inside:
             view.on_read(frame)
         else:

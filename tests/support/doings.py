@@ -7,6 +7,7 @@ from tests.support.devices import PASSWORD, Device
 from tests.support.world import POINTS, World
 
 EMOJI = ("+1", "\u2764", ":wave:")
+JUDGES = ("moderator", "owner")
 ROLES = ("readonly", "member", "member", "moderator", "moderator", "owner")
 WORDS = ("red fish", "blue fish", "@olga look", "@Mo and @gus", "a long one ".ljust(300, "x"))
 
@@ -18,7 +19,7 @@ WEIGHTS = {
     "invite": 2, "kick": 2, "ban": 2, "unban": 2, "mute": 2, "unmute": 1, "set_role": 3,
     "history": 1, "members": 1, "rooms": 1, "search": 1, "announce": 1, "ping": 1,
     "reconnect": 3, "drop": 2, "wait": 1, "wait_long": 1,
-    "race": 25, "race_a_resume": 15, "thread": 5, "out_and_back": 4, "hurry": 2,
+    "race": 25, "race_a_resume": 15, "thread": 5, "out_and_back": 4, "hurry": 3, "gag": 2,
     "hold": 4, "go": 3, "away": 1, "back": 2, "lose_answers": 1, "fault": 1,
     "restart": 1, "takeover": 1, "check": 1,
 }  # fmt: skip
@@ -166,7 +167,7 @@ class Doings:
             {"password": ""},
             {"slow_mode": 1},
             {"slow_mode": 0},
-            {"retention_days": what},
+            {"retention_days": what % 100},
         ]
         device.ask("update_room", room=self._room(device, what), **changes[what // 2 % len(changes)])
 
@@ -287,10 +288,10 @@ class Doings:
 
     async def do_out_and_back(self, device: Device, what: int) -> None:
         """Somebody has read, is sent out, and perhaps comes back."""
-        world, room = self.world, self._room(device, what)
+        world = self.world
+        judge, room = self._judge_and_room(device, what)
         device.ask("read", room=room, seq=self._seq(device, room, 0))
         await world.pause(0.6 * (what % 3))
-        judge = world.devices[what // 3 % 2]
         if judge.principal is device.principal:
             device.ask("leave", room=room, quit=True)
         else:
@@ -301,11 +302,24 @@ class Doings:
 
     async def do_hurry(self, device: Device, what: int) -> None:
         """Somebody says a lot where everybody has to take their time."""
-        room = self._room(device, what)
-        self.world.devices[what % 2].ask("update_room", room=room, slow_mode=1 + 9 * (what % 3))
+        judge, room = self._judge_and_room(device, what)
+        judge.ask("update_room", room=room, slow_mode=1 + 9 * (what % 3))
         for number in range(3):
             await self.world.pause(0.3 * (what % 4))
             device.say(room, self._content(what + number))
+
+    def do_gag(self, device: Device, what: int) -> None:
+        """Somebody goes on, though they must not."""
+        judge, room = self._judge_and_room(device, what)
+        judge.ask("mute", room=room, user=device.id)
+        for action in (self.do_typing, self.do_say, self.do_edit, self.do_react, self.do_reply):
+            action(device, what)
+
+    def _judge_and_room(self, device: Device, what: int) -> tuple[Device, str]:
+        """Somebody who has a say in a room where the device is, if there is anybody."""
+        judge = self.world.devices[what // 3 % 2]
+        over = [name for name in device.rooms() if name in judge.rooms() and judge.views[name].role in JUDGES]
+        return judge, over[what % len(over)] if over else self._room(device, what)
 
     async def _told(self) -> None:
         await self.world.pause(0.001)

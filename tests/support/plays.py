@@ -61,7 +61,7 @@ class Play(NamedTuple):
 
 def plays() -> st.SearchStrategy[Play]:
     """Any of them."""
-    step = st.tuples(st.sampled_from(ACTIONS), st.integers(0, 6), st.integers(0, 99), st.sampled_from(PAUSES))
+    step = st.tuples(st.sampled_from(ACTIONS), st.integers(0, 6), st.integers(0, 9_999), st.sampled_from(PAUSES))
     return st.builds(
         Play,
         steps=st.lists(step, min_size=15, max_size=50),

@@ -252,6 +252,8 @@ class World:
             for room in inside:
                 await self._check_view(probe, room)
             await self._check_entry(probe, inside)
+            for room in inside:
+                await self._check_reads(probe, devices, room)
         finally:
             probe.disconnect()
             self.devices.remove(probe)
@@ -294,6 +296,32 @@ class World:
             if "cursor" not in page:
                 return found
             cursor = {"cursor": page["cursor"]}
+
+    async def _check_reads(self, probe: Device, devices: list[Device], name: str) -> None:
+        """Every device of somebody is told how far they have read somewhere, and what is left."""
+        record = await self.repository.inner.find_room(name)
+        row = None if record is None else await self.repository.inner.find_member(record.room_id, probe.id)
+        new = [seq for seq in sorted(probe.views[name].copy.states) if row is None or seq > row.read_seq]
+        if record is None or not new:
+            return
+        seq = new[len(new) // 2]
+        probe.ask("read", room=name, seq=seq)
+        await self.pause(1.5)
+        self.read()
+        left = await self._unread(record, probe.principal, seq)
+        for device in (probe, *devices):
+            told = device.reads[name]
+            assert (told["seq"], told.get("unread", 0), told.get("mentions", 0)) == (seq, *left), f"{told}, not {left}"
+
+    async def _unread(self, record: RoomRecord, user: Principal, seq: int) -> tuple[int, int]:
+        """How much somebody who has read so far has not, and how much of it mentions them."""
+        missed = [
+            message
+            for message in await self.repository.inner.history(record, limit=100_000)
+            if message.seq > seq and message.sender_id != user.id
+        ]
+        mentions = sum(fold_name(user.name) in message.mentions for message in missed)
+        return min(len(missed), UNREAD_LIMIT), min(mentions, UNREAD_LIMIT)
 
     async def _check_search(self, probe: Device, records: list[RoomRecord]) -> None:
         """Every message that holds a word is found, in all rooms that somebody may search."""
@@ -379,13 +407,7 @@ class World:
             "read": row.read_seq,
         }
         if row.role is not None or row.read_seq:
-            missed = [
-                message
-                for message in await inner.history(record, limit=100_000)
-                if message.seq > row.read_seq and message.sender_id != user.id
-            ]
-            mentions = [message for message in missed if fold_name(user.name) in message.mentions]
-            entry |= {"unread": min(len(missed), UNREAD_LIMIT), "mentions": min(len(mentions), UNREAD_LIMIT)}
+            entry["unread"], entry["mentions"] = await self._unread(record, user, row.read_seq)
         if record.kind == "direct":
             (peer,) = [member.user for member in members if member.user.id != user.id]
             entry["peer"] = {"id": peer.id, "name": peer.name}
