@@ -243,7 +243,7 @@ class Device:
         if kind in _INSIDE or (kind == "room" and frame["action"] == "update_room"):
             is_in = view is not None and view.inside
             assert is_in, f"{self.name} is told what is said in {room}: {frame}"
-        if kind in CHANGES or kind in ("message", "member", "room"):
+        if kind in CHANGES or kind in ("message", "typing", "member", "room"):
             self._note(frame)
         handle = getattr(self, f"_on_{kind}", None)
         if handle is not None:
@@ -283,7 +283,7 @@ class Device:
             return (key, self.id) == (frame.get("id"), frame["sender_id"]) and asked.kind == "message"
         if kind in ("member", "room"):
             return key == frame.get("id")
-        if fields.get("seq") != frame["seq"]:
+        if kind == "typing" or fields.get("seq") != frame["seq"]:
             return False
         same = {
             "edited": ("edit", fields.get("content") == frame.get("content")),

@@ -19,9 +19,9 @@ WEIGHTS = {
     "invite": 2, "kick": 2, "ban": 2, "unban": 2, "mute": 2, "unmute": 1, "set_role": 3,
     "history": 1, "members": 1, "rooms": 1, "search": 1, "announce": 1, "ping": 1,
     "reconnect": 3, "drop": 2, "wait": 1, "wait_long": 1,
-    "race": 25, "race_a_resume": 15, "thread": 5, "out_and_back": 4, "hurry": 3, "gag": 2,
+    "race": 20, "race_a_resume": 12, "race_a_page": 4, "knock": 2, "thread": 5, "out_and_back": 4, "hurry": 3, "gag": 2,
     "hold": 4, "go": 3, "away": 1, "back": 2, "lose_answers": 1, "fault": 1,
-    "restart": 1, "takeover": 1, "check": 1,
+    "restart": 4, "takeover": 1, "check": 1,
 }  # fmt: skip
 ACTIONS = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
 
@@ -128,7 +128,7 @@ class Doings:
     # Coming and going.
 
     def do_join(self, device: Device, what: int) -> None:
-        fields = {"password": PASSWORD if what % 7 else "guessed"} if what % 7 < 2 else {}
+        fields = {"password": PASSWORD if what % 5 else "guessed"} if what % 5 < 2 else {}
         device.join(self._room(device, what, entered=False), resume=False, **fields)
 
     def do_resume(self, device: Device, what: int) -> None:
@@ -324,6 +324,34 @@ class Doings:
     async def _told(self) -> None:
         await self.world.pause(0.001)
         self.world.read()
+
+    async def do_race_a_page(self, device: Device, what: int) -> None:
+        """Somebody reads, and storage is slow to answer; what is on the page becomes something else."""
+        world = self.world
+        author, room = world.devices[what % len(world.devices)], self._room(device, what)
+        author.say(room, self._content(what))
+        await self._told()
+        kind = ("history", "search")[what % 2]
+        world.repository.hold(kind)
+        fields: dict[str, Any] = {"room": room} if kind == "history" else {"q": "fish"}
+        device.ask(kind, limit=5, **fields)
+        await world.pause(0.001)
+        seq = self._seq(author, room, 0)
+        changes: list[tuple[str, dict[str, Any]]] = [
+            ("edit", {"content": self._content(what)}), ("delete", {}), ("react", {"emoji": EMOJI[0]}), ("pin", {})
+        ]  # fmt: skip
+        change, fields = changes[what // 2 % len(changes)]
+        author.ask(change, room=room, seq=seq, **fields)
+        await world.pause(0.001)
+        world.repository.go(kind)
+        await self._told()
+
+    def do_knock(self, device: Device, what: int) -> None:
+        """Somebody tries to get in where they have no business, perhaps with a password."""
+        fields: list[dict[str, Any]] = [{}, {"password": "guessed"}, {"password": "guessed"}, {"password": PASSWORD}]
+        outside = [name for name in self.world.rooms[::-1] if name not in device.rooms()]
+        if outside:
+            device.join(outside[0], resume=False, **fields[what % len(fields)])
 
     async def _meanwhile(self, device: Device, what: int, rooms: Sequence[str] = ()) -> None:
         """Another device does something, or another one of the same person."""
