@@ -27,9 +27,10 @@ from chat.workers import PoolLimits
 from server.tokens import JwtTokens
 from storage import InsertMessage, Write
 from tests.support import chatting
-from tests.support.chatting import FaultyRepository, VirtualClock, limits, unframe
+from tests.support.chatting import VirtualClock, limits, unframe
 from tests.support.counts import count
 from tests.support.examples import examples
+from tests.support.faulty import FaultyRepository
 from tests.support.operations import Delete, Edit, Frame, Log, Post, Reaction
 from tests.support.person import Notes, Person, who_waits
 from tests.support.virtual import VirtualLoop, passes

@@ -1,7 +1,7 @@
 """A repository that lives in real time, in a thread of its own, for a chat that lives in virtual time.
 
 While it is asked for anything the virtual time stands still: to the chat, storage takes no time at all, unless a
-`tests.support.chatting.FaultyRepository` in between says otherwise.
+`tests.support.faulty.FaultyRepository` in between says otherwise.
 """
 
 import asyncio

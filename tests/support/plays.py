@@ -7,8 +7,9 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 
 from chat.workers import PoolLimits
-from tests.support.chatting import FaultyRepository, VirtualClock
+from tests.support.chatting import VirtualClock
 from tests.support.doings import ACTIONS, Doings
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.support.world import READS, World
 

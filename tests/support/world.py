@@ -24,9 +24,10 @@ from model.room import Member, Role, RoomRecord
 from model.text import fold_name
 from server.tokens import JwtTokens
 from storage import InsertMessage, InsertRoom, Write
-from tests.support.chatting import FaultyRepository, Frame, limits
+from tests.support.chatting import Frame, limits
 from tests.support.copies import Copy
 from tests.support.devices import PASSWORD, Device, read
+from tests.support.faulty import FaultyRepository
 from tests.support.ledger import Ledger, Principal
 from tests.support.views import UNKNOWN
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.contract.records import open_postgres
-from tests.support.chatting import FaultyRepository
 from tests.support.elsewhere import Elsewhere
 from tests.support.examples import examples
+from tests.support.faulty import FaultyRepository
 from tests.support.plays import Play, plays
 from tests.support.virtual import run_virtually
 

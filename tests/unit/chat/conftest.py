@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 
 from chat.chat import Chat
-from tests.support.chatting import FaultyRepository, chatting
+from tests.support.chatting import chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import VirtualLoop
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from chat.chat import Chat
 from chat.members import READERS
-from tests.support.chatting import FaultyRepository, Person, chatting
+from tests.support.chatting import Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of, mine, staffed
 

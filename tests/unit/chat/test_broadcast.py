@@ -4,7 +4,8 @@ from chat.chat import Chat
 from model.errors import SLOW_CONSUMER
 from model.message import Message
 from server.dialects import BY_PATH
-from tests.support.chatting import CountingDialect, FaultyRepository, Person, chatting
+from tests.support.chatting import CountingDialect, Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
 

@@ -8,7 +8,8 @@ from chat.chat import Chat
 from model.errors import EPOCH_CHANGED
 from server.dialects.plain import PlainDialect
 from storage import ChangeMessage
-from tests.support.chatting import FaultyRepository, Person, VirtualClock, chatting, limits
+from tests.support.chatting import Person, VirtualClock, chatting, limits
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
 Frame = dict[str, Any]

@@ -9,7 +9,8 @@ from chat.ports import Identity
 from model.commands import Claim, Join
 from model.room import User
 from server.dialects import BY_PATH
-from tests.support.chatting import FaultyRepository, Frame, Person, chatting
+from tests.support.chatting import Frame, Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
 ACCOUNT = Identity(User("u_7", "ann"), guest=False, role="user")

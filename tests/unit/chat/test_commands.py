@@ -9,7 +9,8 @@ from chat.context import COMMANDS_BURST, COMMANDS_PER_SECOND
 from chat.handlers import HANDLERS
 from chat.session import HELD_COMMANDS
 from model.commands import Ping
-from tests.support.chatting import FaultyRepository, Person, chatting, limits
+from tests.support.chatting import Person, chatting, limits
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
 

@@ -6,7 +6,8 @@ from chat.chat import Chat
 from chat.handlers.manage import direct_name
 from chat.history import read_history
 from model.commands import ReadHistory
-from tests.support.chatting import FaultyRepository, Person
+from tests.support.chatting import Person
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, id_of
 

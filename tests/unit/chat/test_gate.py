@@ -12,7 +12,8 @@ from chat.ports import Identity
 from model.errors import ParleyError
 from model.permissions import Action
 from model.room import User
-from tests.support.chatting import FaultyRepository, Person
+from tests.support.chatting import Person
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of, staffed
 

@@ -7,7 +7,8 @@ from chat.ports import Identity
 from model.room import User
 from server.dialects import BY_PATH
 from server.tokens import GUEST_SECONDS, JwtTokens
-from tests.support.chatting import FaultyRepository, Person, VirtualClock, chatting
+from tests.support.chatting import Person, VirtualClock, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of
 

@@ -6,7 +6,8 @@ from chat.chat import Chat
 from chat.context import READ_SECONDS
 from chat.history import read_history
 from model.commands import ReadHistory
-from tests.support.chatting import FaultyRepository, Frame, Person, chatting
+from tests.support.chatting import Frame, Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
 

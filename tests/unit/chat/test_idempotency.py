@@ -4,7 +4,8 @@ import pytest
 
 from chat.chat import Chat
 from storage import InsertMessage, Write
-from tests.support.chatting import FaultyRepository, Person, chatting
+from tests.support.chatting import Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from chat.chat import Chat
 from chat.workers import PoolLimits
 from storage import InsertMessage, Write
-from tests.support.chatting import FaultyRepository, Frame, Person, chatting
+from tests.support.chatting import Frame, Person, chatting
 from tests.support.examples import examples
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes, run_virtually
 
 ROOMS = ("red", "blue")

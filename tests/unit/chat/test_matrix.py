@@ -14,7 +14,8 @@ from model.commands import ReadHistory
 from model.permissions import LEAST, RANK, Action, Standing
 from model.room import User
 from server.dialects import BY_PATH, NATIVE
-from tests.support.chatting import FaultyRepository, Frame, Person
+from tests.support.chatting import Frame, Person
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of
 

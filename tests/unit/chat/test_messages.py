@@ -5,7 +5,8 @@ import pytest
 from chat.chat import Chat
 from model.limits import MENTIONS, REACTIONS
 from model.permissions import Standing
-from tests.support.chatting import FaultyRepository, Frame, Person, chatting
+from tests.support.chatting import Frame, Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, id_of, said, staffed
 

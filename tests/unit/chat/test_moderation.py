@@ -6,7 +6,8 @@ import pytest
 
 from chat.chat import Chat
 from model.room import FOREVER
-from tests.support.chatting import FaultyRepository, Person, chatting
+from tests.support.chatting import Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, id_of, staffed
 from utils.clock import microseconds

@@ -6,7 +6,8 @@ import pytest
 
 from chat.chat import Chat
 from chat.presence import CROWD
-from tests.support.chatting import FaultyRepository, Frame, Person, chatting
+from tests.support.chatting import Frame, Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
 

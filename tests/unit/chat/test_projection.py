@@ -14,7 +14,8 @@ from chat.ports import Identity
 from chat.workers import PoolLimits
 from model.room import User
 from server.dialects import BY_PATH
-from tests.support.chatting import FaultyRepository, Frame, Person, chatting
+from tests.support.chatting import Frame, Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, code_of, created
 

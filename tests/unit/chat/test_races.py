@@ -8,7 +8,8 @@ from chat.visit import Visits
 from chat.workers import PoolLimits
 from model import commands
 from model.events import Ack
-from tests.support.chatting import FaultyRepository, Person, chatting
+from tests.support.chatting import Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.support.world import Plainly
 from tests.unit.chat.people import account, ask, code_of, created, id_of, mine, said, staffed

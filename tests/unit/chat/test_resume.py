@@ -4,7 +4,8 @@ import pytest
 
 from chat.chat import Chat
 from chat.resume import PAGE
-from tests.support.chatting import FaultyRepository, Frame, Person, chatting, limits
+from tests.support.chatting import Frame, Person, chatting, limits
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
 

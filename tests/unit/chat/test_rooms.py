@@ -9,7 +9,8 @@ from chat.chat import Chat
 from chat.context import READ_SECONDS
 from model.room import RoomRecord
 from storage import InsertRoom
-from tests.support.chatting import FaultyRepository, Person, VirtualClock, chatting, limits
+from tests.support.chatting import Person, VirtualClock, chatting, limits
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
-from tests.support.chatting import FaultyRepository, Person
+from tests.support.chatting import Person
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created
 

@@ -5,8 +5,8 @@ tests/integration/chat/test_state.py says the same of a real PostgreSQL.
 
 from hypothesis import HealthCheck, given, settings
 
-from tests.support.chatting import FaultyRepository
 from tests.support.examples import examples
+from tests.support.faulty import FaultyRepository
 from tests.support.plays import Play, plays
 from tests.support.virtual import run_virtually
 

@@ -17,7 +17,8 @@ from model.events import Ack, Announcement, Left, RoomState
 from model.limits import Limits
 from model.room import User
 from storage import StorageUnavailable
-from tests.support.chatting import FaultyRepository, Person, chatting
+from tests.support.chatting import Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of, staffed
 

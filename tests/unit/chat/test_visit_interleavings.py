@@ -19,7 +19,8 @@ from model import commands
 from model.errors import ParleyError
 from model.events import Ack, Event, Left, RoomState
 from model.room import User
-from tests.support.chatting import FaultyRepository, Person, chatting
+from tests.support.chatting import Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account
 

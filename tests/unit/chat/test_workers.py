@@ -7,7 +7,8 @@ import pytest
 from chat.chat import Chat
 from chat.workers import PAUSE_SECONDS, RETRY_CAP, STALL_SECONDS, PoolLimits
 from storage import InsertMessage, InsertRoom, Write
-from tests.support.chatting import FaultyRepository, Person, chatting
+from tests.support.chatting import Person, chatting
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
 
