@@ -7,6 +7,7 @@ from tests.support.devices import PASSWORD, Device
 from tests.support.world import POINTS, World
 
 EMOJI = ("+1", "\u2764", ":wave:")
+CLOCK_STEPS_US = (0, 0, -3_600_000_000, 3_600_000_000)
 JUDGES = ("moderator", "owner")
 ROLES = ("readonly", "member", "member", "moderator", "moderator", "owner")
 WORDS = ("red fish", "blue fish", "@olga look", "@Mo and @gus", "a long one ".ljust(300, "x"))
@@ -277,7 +278,7 @@ class Doings:
             away.disconnect()
         other.ask("react", room=room, seq=about, emoji=EMOJI[0])
         other.ask("pin", room=room, seq=about)
-        if what % 5:
+        if what % 3:
             device.ask("edit", room=room, seq=about, content=self._content(what))
         else:
             device.ask("delete", room=room, seq=about)
@@ -391,6 +392,7 @@ class Doings:
 
     async def do_restart(self, device: Device, what: int) -> None:
         await self.world.die()
+        self.world.clock.offset_us += CLOCK_STEPS_US[what % len(CLOCK_STEPS_US)]
         await self.world.start()
 
     def do_takeover(self, device: Device, what: int) -> None:
