@@ -1,0 +1,178 @@
+"""What a client program of a person asks: its connection, and which of its commands are still to be answered."""
+
+from collections import Counter
+from typing import Any
+
+from chat.chat import Chat
+from chat.ports import Identity
+from chat.room import Room
+from model.room import User
+from tests.support.chatting import Person
+from tests.support.copies import Frame
+from tests.support.ledger import Ledger, Post, Principal
+from tests.support.views import View
+from utils.clock import Clock
+
+_SILENT = frozenset(("typing", "read", "hello"))
+
+
+class Asked:
+    """A command on its way."""
+
+    def __init__(self, kind: str, fields: Frame, *, loads: int) -> None:
+        self.kind = kind
+        self.fields = fields
+        self.loads = loads  # the stay in a room that it is a part of the beginning of; 0 for none
+        self.version: int | None = None  # as of which it was told
+
+
+class Asker:
+    """See the top of this file.
+
+    Args:
+        principal: whose it is.
+        number: which of theirs.
+        accounts: the roles of all accounts, by principal.
+        page: messages and members that it asks for at once.
+    """
+
+    def __init__(
+        self, principal: Principal, number: int, accounts: dict[str, str], ledger: Ledger, clock: Clock, page: int = 3
+    ) -> None:
+        self.principal = principal
+        self.name = f"{principal.name}{number}"
+        self._accounts = accounts
+        self._ledger = ledger
+        self._clock = clock
+        self._page = page
+        self.near: Person | None = None
+        self.views: dict[str, View] = {}
+        self.wants: set[str] = set()
+        self.asked: dict[str, Asked] = {}
+        self.late: set[str] = set()  # answered, and perhaps to be acked too
+        self.again: list[Asked] = []
+        self.last: dict[str, Frame] = {}
+        self.invites: Counter[str] = Counter()
+        self.reads: dict[str, Frame] = {}
+        self._taken = 0
+        self._made = 0
+        self._at = 0
+
+    @property
+    def id(self) -> str:
+        return self.principal.id
+
+    @property
+    def ended(self) -> bool:
+        """The server has closed the connection."""
+        return self.near is not None and self.near.session.ended
+
+    @property
+    def settled(self) -> bool:
+        """Everything was answered, and everything has come."""
+        loaded = all(view.settled for view in self.views.values() if view.inside)
+        return self.near is not None and not self.asked and not self.again and loaded
+
+    @property
+    def waits_for(self) -> str:
+        """For a failing test."""
+        views = [f"{name} (inside {view.inside})" for name, view in self.views.items() if not view.settled]
+        asked = [f"{key} {asked.kind} {asked.fields}" for key, asked in self.asked.items()]
+        return f"{self.name} waits for {asked}, {[again.kind for again in self.again]}, {views}"
+
+    def rooms(self) -> list[str]:
+        """Where it is."""
+        return [name for name, view in self.views.items() if view.inside]
+
+    # The connection.
+
+    def connect(self, chat: Chat) -> None:
+        """Come, or come back, to all the rooms it was in."""
+        principal = self.principal
+        if principal.role == "guest":
+            self.near = Person(chat, principal.name, token=principal.token)
+        else:
+            identity = Identity(User(principal.id, principal.name), guest=False, role=principal.role)
+            self.near = Person(chat, identity=identity)
+        self._taken = 0
+        self.invites.clear()
+        principal.id = self.near.session.user.id
+        if principal.token is None and principal.role == "guest":
+            principal.token = self.near.token
+        self._accounts[principal.id] = principal.role
+        for room in sorted(self.wants):
+            self.join(room)
+
+    def lost(self) -> None:
+        """The connection is gone, and whatever was not answered with it."""
+        if self.near is not None and self.near.connection.order:
+            last = self.near.connection.order[-1]
+            for asked in self.asked.values():  # perhaps it came true, and nobody was there to hear it
+                if asked.kind in ("join", "create_room", "invite"):
+                    self._ledger.came[asked.fields.get("user", self.id), asked.fields["room"]] = last
+        self.near = None
+        self.asked.clear()
+        self.late.clear()
+        self.again.clear()
+        for view in self.views.values():
+            view.leave()
+
+    def disconnect(self) -> None:
+        """Close the connection."""
+        if self.near is not None:
+            self.near.disconnect()
+            self.lost()
+
+    # Asking.
+
+    def ask(self, kind: str, *, loads: int = 0, id: str | None = None, **fields: Any) -> None:
+        """Send a command; nothing happens while it is not connected."""
+        self._made += 1
+        if self.near is None or self.ended:
+            return
+        key = id or f"{self.name}-{self._made}"
+        self._ledger.on_ask(kind, fields)
+        if kind not in _SILENT:
+            self.asked[key] = Asked(kind, fields, loads=loads)
+        self.near.send(kind, id=key, **fields)
+
+    def began(self) -> int | None:
+        """When its connection began, by the order of all writes; None when it has none, or not any more."""
+        return self.near.connection.order[0] if self.near is not None and not self.ended else None
+
+    def hears(self, room: Room) -> bool:
+        """Whether it is told at once of whatever happens in a room."""
+        view = self.views.get(room.name)
+        if self.near is None or self.ended or view is None or not view.inside:
+            return False
+        session = self.near.session
+        return session.rooms.get(room.name) is room and not room.audience.is_syncing(session)
+
+    def join(self, room: str, *, resume: bool = True, **fields: Any) -> None:
+        """Enter a room, with what is known of it; once at a time."""
+        for asked in self.asked.values():
+            if asked.kind in ("direct", "create_room") or (asked.kind == "join" and asked.fields["room"] == room):
+                return
+        view = self.views.get(room)
+        known = view.copy.resume() if view is not None and resume else {}
+        self.ask("join", room=room, **known, **fields)
+
+    def say(self, room: str, content: str, **fields: Any) -> None:
+        """Say something, under an id that nobody else uses."""
+        key = f"{self.name}-m{self._made}"
+        self._ledger.posts[self.id, key] = Post(key, room, {"content": content, **fields})
+        self.ask("message", id=key, room=room, content=content, **fields)
+
+    def repeat(self, post: Post) -> None:
+        """Send something again that one said before, perhaps on another device."""
+        if post.id not in self.asked:
+            self.ask("message", id=post.id, room=post.room, resend=True, **post.fields)
+
+    def retry(self) -> None:
+        """Ask again what could not be answered."""
+        again, self.again = self.again, []
+        for asked in again:
+            if asked.kind == "join":
+                self.join(asked.fields["room"])
+            elif self.views[asked.fields["room"]].inside:
+                self.ask(asked.kind, loads=asked.loads, **asked.fields)
