@@ -12,35 +12,6 @@ JUDGES = ("moderator", "owner")
 ROLES = ("readonly", "member", "member", "moderator", "moderator", "owner")
 WORDS = ("red fish", "blue fish", "@olga look", "@Mo and @gus", "a long one ".ljust(300, "x"))
 
-# How often each is done, beside the others.
-WEIGHTS = {
-    "say": 8, "reply": 4, "repeat": 2, "say_poison": 1, "edit": 4, "delete": 2, "react": 5, "pin": 2,
-    "typing": 1, "mark_read": 3, "join": 5, "resume": 3, "leave": 2, "quit": 2,
-    "create_room": 1, "update_room": 2, "delete_room": 1, "direct": 2,
-    "invite": 2, "kick": 2, "ban": 2, "unban": 2, "mute": 2, "unmute": 1, "set_role": 3,
-    "history": 1, "members": 1, "rooms": 1, "search": 1, "announce": 1, "ping": 1,
-    "reconnect": 3, "drop": 2, "wait": 1, "wait_long": 1,
-    "race": 20, "race_a_resume": 12, "race_a_page": 4, "knock": 2, "thread": 5, "out_and_back": 4, "hurry": 3, "gag": 2,
-    "hold": 4, "go": 3, "away": 1, "back": 2, "lose_answers": 1, "fault": 1,
-    "restart": 4, "takeover": 1, "check": 1,
-}  # fmt: skip
-ACTIONS = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
-
-
-# What waits for storage, and where; and what somebody else may do to it, or to whoever asked for it, meanwhile.
-SLOW = (
-    ("history", "history"), ("react", "find_message"), ("edit", "find_message"), ("reply", "find_message"),
-    ("pin", "find_message"), ("delete", "find_message"), ("join", "find_member"), ("join", "standings"),
-    ("resume", "count_changed"), ("repeat", "find_posted"), ("mark_read", "find_member"), ("members", "members"),
-    ("members", "count_members"), ("rooms", "rooms_of"), ("rooms", "unread"), ("search", "search"),
-    ("kick", "find_member"), ("set_role", "find_member"), ("mute", "find_user"), ("direct", "find_user"),
-    ("create_room", "find_room"), ("quit", "write"), ("say", "write"),
-)  # fmt: skip
-MEANWHILE = (
-    "kick", "kick", "ban", "mute", "set_role", "delete_room", "update_room", "react", "edit", "delete", "say",
-    "quit", "leave", "join", "invite", "unban", "reconnect", "drop", "mark_read", "create_room", "pin",
-)  # fmt: skip
-
 
 class Doings:
     """Actions by name: `which` is the device, `what` chooses everything else."""
@@ -76,6 +47,12 @@ class Doings:
         if self._aim is not None and what % 5:
             return self._aim[0].id
         return self.world.people[what // 3 % len(self.world.people)].id
+
+    def _judge_and_room(self, device: Device, what: int) -> tuple[Device, str]:
+        """Somebody who has a say in a room where the device is, if there is anybody."""
+        judge = self.world.devices[what // 3 % 2]
+        over = [name for name in device.rooms() if name in judge.rooms() and judge.views[name].role in JUDGES]
+        return judge, over[what % len(over)] if over else self._room(device, what)
 
     def _content(self, what: int) -> str:
         self._number += 1
@@ -170,7 +147,8 @@ class Doings:
             {"slow_mode": 0},
             {"retention_days": what % 100},
         ]
-        device.ask("update_room", room=self._room(device, what), **changes[what // 2 % len(changes)])
+        judge, room = self._judge_and_room(device, what) if what % 3 else (device, self._room(device, what))
+        judge.ask("update_room", room=room, **changes[what // 2 % len(changes)])
 
     def do_delete_room(self, device: Device, what: int) -> None:
         device.ask("delete_room", room=self._room(device, what))
@@ -179,7 +157,8 @@ class Doings:
         device.ask("direct", user=self._user(what))
 
     def _about(self, device: Device, kind: str, what: int, **fields: Any) -> None:
-        device.ask(kind, room=self._room(device, what), user=self._user(what), **fields)
+        judge, room = self._judge_and_room(device, what) if what % 3 else (device, self._room(device, what))
+        judge.ask(kind, room=room, user=self._user(what), **fields)
 
     def do_invite(self, device: Device, what: int) -> None:
         self._about(device, "invite", what)
@@ -226,142 +205,6 @@ class Doings:
 
     def do_ping(self, device: Device, what: int) -> None:
         device.ask("ping")
-
-    # Several at once.
-
-    async def do_race(self, device: Device, what: int) -> None:
-        """Somebody waits for storage; others go on, most often about them and in the same room."""
-        kind, point = SLOW[what % len(SLOW)]
-        world = self.world
-        (world.repository.delay if what % 4 else world.repository.hold)(point)
-        await self.do(kind, world.devices.index(device), what)
-        await world.pause(0.001)
-        for number in range(1 + what % 3):
-            await self._meanwhile(device, what + 7 * number)
-            await world.pause(0.001 * (what % 2))
-        world.repository.go(point)
-        await world.pause(0.001)
-        world.read()
-
-    async def do_race_a_resume(self, device: Device, what: int) -> None:
-        """Somebody comes back, and storage is slow to tell what they missed."""
-        world = self.world
-        world.read()
-        rooms = device.rooms()
-        device.disconnect()
-        for number in range(2):
-            await self._meanwhile(device, 10 + number)  # says something
-        world.repository.hold("changed")
-        device.connect(world.chat)
-        await world.pause(0.01)
-        for number in range(1 + what % 3):
-            await self._meanwhile(device, what + 7 * number, rooms)
-            await world.pause(0.001 * (what % 2))
-        world.repository.go("changed")
-        await world.pause(0.001)
-        world.read()
-
-    async def do_thread(self, device: Device, what: int) -> None:
-        """A message becomes another, when it was answered and has reactions; and so does the answer."""
-        world, room = self.world, self._room(device, what)
-        others = [other for other in world.devices if other is not device and room in other.rooms()]
-        if not others:
-            return
-        other, away = others[what % len(others)], others[what // 3 % len(others)]
-        device.say(room, self._content(what))
-        await self._told()
-        about = self._seq(device, room, 0)
-        other.say(room, self._content(what + 1), reply_to=about)
-        await self._told()
-        reply = self._seq(other, room, 0)
-        if away is not other and what % 2:
-            away.disconnect()
-        other.ask("react", room=room, seq=about, emoji=EMOJI[0])
-        other.ask("pin", room=room, seq=about)
-        if what % 3:
-            device.ask("edit", room=room, seq=about, content=self._content(what))
-        else:
-            device.ask("delete", room=room, seq=about)
-        await world.pause(0.001 * (what % 3))
-        device.ask("react", room=room, seq=reply, emoji=EMOJI[1])
-        if away.near is None:
-            away.connect(world.chat)
-
-    async def do_out_and_back(self, device: Device, what: int) -> None:
-        """Somebody has read, is sent out, and perhaps comes back."""
-        world = self.world
-        judge, room = self._judge_and_room(device, what)
-        device.ask("read", room=room, seq=self._seq(device, room, 0))
-        await world.pause(0.6 * (what % 3))
-        if judge.principal is device.principal:
-            device.ask("leave", room=room, quit=True)
-        else:
-            judge.ask("ban" if what % 5 == 0 else "kick", room=room, user=device.id)
-        await self._told()
-        if what % 4:
-            device.join(room, resume=bool(what % 2))
-
-    async def do_hurry(self, device: Device, what: int) -> None:
-        """Somebody says a lot where everybody has to take their time."""
-        judge, room = self._judge_and_room(device, what)
-        judge.ask("update_room", room=room, slow_mode=1 + 9 * (what % 3))
-        for number in range(3):
-            await self.world.pause(0.3 * (what % 4))
-            device.say(room, self._content(what + number))
-
-    def do_gag(self, device: Device, what: int) -> None:
-        """Somebody goes on, though they must not."""
-        judge, room = self._judge_and_room(device, what)
-        judge.ask("mute", room=room, user=device.id)
-        for action in (self.do_typing, self.do_say, self.do_edit, self.do_react, self.do_reply):
-            action(device, what)
-
-    def _judge_and_room(self, device: Device, what: int) -> tuple[Device, str]:
-        """Somebody who has a say in a room where the device is, if there is anybody."""
-        judge = self.world.devices[what // 3 % 2]
-        over = [name for name in device.rooms() if name in judge.rooms() and judge.views[name].role in JUDGES]
-        return judge, over[what % len(over)] if over else self._room(device, what)
-
-    async def _told(self) -> None:
-        await self.world.pause(0.001)
-        self.world.read()
-
-    async def do_race_a_page(self, device: Device, what: int) -> None:
-        """Somebody reads, and storage is slow to answer; what is on the page becomes something else."""
-        world = self.world
-        author, room = world.devices[what % len(world.devices)], self._room(device, what)
-        author.say(room, self._content(what))
-        await self._told()
-        kind = ("history", "search")[what % 2]
-        world.repository.hold(kind)
-        fields: dict[str, Any] = {"room": room} if kind == "history" else {"q": "fish"}
-        device.ask(kind, limit=5, **fields)
-        await world.pause(0.001)
-        seq = self._seq(author, room, 0)
-        changes: list[tuple[str, dict[str, Any]]] = [
-            ("edit", {"content": self._content(what)}), ("delete", {}), ("react", {"emoji": EMOJI[0]}), ("pin", {})
-        ]  # fmt: skip
-        change, fields = changes[what // 2 % len(changes)]
-        author.ask(change, room=room, seq=seq, **fields)
-        await world.pause(0.001)
-        world.repository.go(kind)
-        await self._told()
-
-    def do_knock(self, device: Device, what: int) -> None:
-        """Somebody tries to get in where they have no business, perhaps with a password."""
-        fields: list[dict[str, Any]] = [{}, {"password": "guessed"}, {"password": "guessed"}, {"password": PASSWORD}]
-        outside = [name for name in self.world.rooms[::-1] if name not in device.rooms()]
-        if outside:
-            device.join(outside[0], resume=False, **fields[what % len(fields)])
-
-    async def _meanwhile(self, device: Device, what: int, rooms: Sequence[str] = ()) -> None:
-        """Another device does something, or another one of the same person."""
-        others = [other for other in self.world.devices if other is not device]
-        self._aim = (device, rooms or device.rooms())
-        try:
-            await self.do(MEANWHILE[what % len(MEANWHILE)], self.world.devices.index(others[what % len(others)]), what)
-        finally:
-            self._aim = None
 
     # Time, storage and the server.
 

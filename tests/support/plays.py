@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from chat.workers import PoolLimits
 from tests.support.chatting import VirtualClock
-from tests.support.doings import ACTIONS, Doings
 from tests.support.faulty import FaultyRepository
+from tests.support.races import ACTIONS, Races
 from tests.support.virtual import passes
 from tests.support.world import READS, World
 
@@ -48,11 +48,11 @@ class Play(NamedTuple):
                 presence_grace=self.grace,
                 pool=PoolLimits(workers=2, batch=self.batch),
             )
-            doings = Doings(world)
+            races = Races(world)
             await world.start()
             await world.founded()
             for action, which, what, pause in self.steps:
-                await doings.do(action, which, what)
+                await races.do(action, which, what)
                 if pause is not None:  # else the next one is in the same turn of the loop
                     await passes(pause)
                     world.read()
