@@ -13,6 +13,7 @@ from model.limits import UNREAD_LIMIT
 from model.permissions import standing_in
 from model.room import Member, RoomRecord
 from model.text import fold_name
+from storage import Repository
 from tests.support.copies import Copy, Frame
 from tests.support.devices import Device
 from tests.support.ledger import Principal
@@ -53,6 +54,30 @@ class Checks:
         for key, version in self._world.ledger.changed.items():
             newest = max(state["version"] for state in stored[key])
             assert newest >= version, f"an acked change is lost: {stored[key]}"
+
+    async def check_mirror(self) -> None:
+        """Two storages that were told the same tell the same."""
+        repository = self._world.repository
+        if repository.mirror is not None:
+            stored, mirrored = await self._everything(repository.inner), await self._everything(repository.mirror)
+            for ours, theirs in zip(stored, mirrored, strict=True):
+                assert ours == theirs, f"stored is {ours}, and should be {theirs}"
+
+    async def _everything(self, storage: Repository) -> list[object]:
+        found: list[object] = []
+        for room in self._world.made.values():
+            found += [
+                await storage.find_room(room.name),
+                await storage.history(room, limit=100_000),
+                await storage.history(room, limit=100_000, include_deleted=True),
+                await storage.changed(room, after=0, until=2**53, limit=100_000),
+                await storage.members(room.room_id, after="", limit=1000),
+                await storage.standings(room.room_id),
+                await storage.head(room.room_id),
+            ]
+        for person in self._world.people:
+            found += [await storage.rooms_of(person.id, limit=MINE_LIMIT), await storage.find_user(person.id)]
+        return found
 
     async def check_person(self, principal: Principal) -> None:
         """Another device of theirs, which has just come, knows what theirs know."""

@@ -27,9 +27,13 @@ class FaultyRepository:
             At the others it looks when it may go on.
         calls: how often each point was reached.
         batches: every batch that a writer was given.
+        mirror: another storage, which is written what this one is, without a fault: so both must have the same.
     """
 
-    def __init__(self, inner: Repository | None = None, *, memory_messages: int = 10_000) -> None:
+    def __init__(
+        self, inner: Repository | None = None, *, mirror: Repository | None = None, memory_messages: int = 10_000
+    ) -> None:
+        self.mirror = mirror
         self.inner = inner or open_repository(None, memory_messages=memory_messages)
         self.on_takeover: Callable[[], None] | None = None
         self.on_superseded: Callable[[], None] | None = None
@@ -170,6 +174,7 @@ class FaultyWriter:
     def __init__(self, repository: FaultyRepository, inner: Writer) -> None:
         self._repository = repository
         self._inner = inner
+        self._mirror = None if repository.mirror is None else repository.mirror.writer()
         self._busy = False
 
     async def write(self, batch: Sequence[Write]) -> list[Outcome]:
@@ -183,7 +188,9 @@ class FaultyWriter:
             await repository.reach("write")
             if repository.refused is not None and any(map(repository.refused, batch)):
                 raise BatchRefused("a row is not to its taste")
+            mirrored = None if self._mirror is None else await self._mirror.write(batch)
             outcomes = await self._inner.write(batch)
+            assert mirrored is None or list(map(type, outcomes)) == list(map(type, mirrored)), f"{outcomes}, {mirrored}"
             if repository.lost_answers:
                 repository.lost_answers -= 1
                 raise StorageUnavailable("the answer was lost")

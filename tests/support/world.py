@@ -197,6 +197,7 @@ class World:
             if isinstance(write, InsertRoom):
                 self.made.setdefault(write.room.room_id, write.room)
         await self._checks.check_acks()
+        await self._checks.check_mirror()
         for principal in self.people:
             await self._checks.check_person(principal)
         for room in list(self.chat.hub.rooms.values()):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from storage import open_repository
 from tests.contract.records import open_postgres
 from tests.support.elsewhere import Elsewhere
 from tests.support.examples import examples
@@ -26,4 +27,5 @@ def postgres_elsewhere(database_url: str) -> Iterator[Elsewhere]:
 @settings(max_examples=examples(12), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(play=plays())
 def test_what_everybody_knows_is_what_a_newcomer_learns(postgres_elsewhere: Elsewhere, play: Play) -> None:
-    run_virtually(play.perform(FaultyRepository(postgres_elsewhere.repository), next(_numbers)))
+    repository = FaultyRepository(postgres_elsewhere.repository, mirror=open_repository(None))
+    run_virtually(play.perform(repository, next(_numbers)))
