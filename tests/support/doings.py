@@ -49,9 +49,10 @@ class Doings:
         return self.world.people[what // 3 % len(self.world.people)].id
 
     def _judge_and_room(self, device: Device, what: int) -> tuple[Device, str]:
-        """Somebody who has a say in a room where the device is, if there is anybody."""
+        """Somebody who has a say in a room, and where the device is, if there is such a room."""
         judge = self.world.devices[what // 3 % 2]
-        over = [name for name in device.rooms() if name in judge.rooms() and judge.views[name].role in JUDGES]
+        over = [name for name in judge.rooms() if judge.views[name].role in JUDGES]
+        over = [name for name in over if name in device.rooms()] or over
         return judge, over[what % len(over)] if over else self._room(device, what)
 
     def _content(self, what: int) -> str:

@@ -33,6 +33,7 @@ MEANWHILE = (
     "kick", "kick", "ban", "mute", "set_role", "delete_room", "update_room", "react", "edit", "delete", "say",
     "quit", "leave", "join", "invite", "unban", "reconnect", "drop", "mark_read", "create_room", "pin",
 )  # fmt: skip
+SAY = MEANWHILE.index("say")
 
 
 class Races(Doings):
@@ -59,7 +60,7 @@ class Races(Doings):
         rooms = device.rooms()
         device.disconnect()
         for number in range(2):
-            await self._meanwhile(device, 10 + number)  # says something
+            await self._meanwhile(device, SAY + len(MEANWHILE) * (what + number), rooms)
         world.repository.hold("changed")
         device.connect(world.chat)
         await world.pause(0.01)
