@@ -114,7 +114,7 @@ class Races(Doings):
     async def do_hurry(self, device: Device, what: int) -> None:
         """Somebody says a lot where everybody has to take their time."""
         judge, room = self._judge_and_room(device, what)
-        judge.ask("update_room", room=room, slow_mode=1 + 9 * (what % 3))
+        judge.ask("update_room", room=room, slow_mode=1 + 9 * (what % 3), topic=self._content(what))
         for number in range(3):
             await self.world.pause(0.3 * (what % 4))
             device.say(room, self._content(what + number))
