@@ -10,7 +10,8 @@ from chat.context import ChatOptions
 from server.tokens import JwtTokens
 from storage import Repository, open_repository
 from tests.contract.records import open_postgres, until
-from tests.support.chatting import FaultyRepository, Person, VirtualClock, limits
+from tests.support.chatting import Person, VirtualClock, limits
+from tests.support.faulty import FaultyRepository
 from tests.unit.chat.people import account, id_of
 
 Lose = Callable[[], Awaitable[None]]

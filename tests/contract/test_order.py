@@ -15,7 +15,8 @@ from chat.workers import PoolLimits
 from server.tokens import JwtTokens
 from storage import InsertMessage, Repository, Write
 from tests.contract.records import until
-from tests.support.chatting import FaultyRepository, Person, VirtualClock, limits
+from tests.support.chatting import Person, VirtualClock, limits
+from tests.support.faulty import FaultyRepository
 from tests.unit.chat.people import account, id_of
 from utils.ids import new_token
 

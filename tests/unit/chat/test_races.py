@@ -108,7 +108,7 @@ async def test_a_password_is_looked_at_once_though_others_come_in_meanwhile(chat
             await passes(0.05)
             return await super().matches(hashed, password)
 
-    slow = chat.passwords = Slow()  # type: ignore[assignment]
+    slow = chat.passwords = Slow()
     owner, guests = account(chat, "owner"), [account(chat, f"p{number}") for number in range(10)]
     await created(chat, owner, password="sesame")
     for guest in guests:
