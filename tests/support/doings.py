@@ -130,6 +130,11 @@ class Doings:
             self.world.read()
         device.disconnect()
 
+    def do_hello(self, device: Device, what: int) -> None:
+        """Renew the token; nothing else changes by that."""
+        if device.near is not None:
+            device.ask("hello", token=device.near.token)
+
     # Rooms and their people.
 
     def do_create_room(self, device: Device, what: int) -> None:

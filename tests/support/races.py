@@ -12,7 +12,7 @@ WEIGHTS = {
     "typing": 1, "mark_read": 3, "join": 5, "resume": 3, "leave": 2, "quit": 2,
     "create_room": 1, "update_room": 2, "delete_room": 1, "direct": 2,
     "invite": 2, "kick": 2, "ban": 2, "unban": 2, "mute": 2, "unmute": 1, "set_role": 3,
-    "history": 1, "members": 1, "rooms": 1, "search": 1, "announce": 1, "ping": 1,
+    "history": 1, "members": 1, "rooms": 1, "search": 1, "announce": 1, "ping": 1, "hello": 1,
     "reconnect": 3, "drop": 2, "wait": 1, "wait_long": 1,
     "race": 20, "race_a_resume": 12, "race_a_page": 4, "knock": 2, "thread": 5, "out_and_back": 4, "hurry": 3, "gag": 2,
     "hold": 4, "go": 3, "away": 1, "back": 2, "lose_answers": 1, "fault": 1,
