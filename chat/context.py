@@ -17,7 +17,7 @@ from chat.gate import is_row_known, standing_of
 from chat.hub import Hub
 from chat.passwords import Passwords
 from chat.ports import Identity, Tokens
-from chat.ratelimit import TokenBucket
+from chat.ratelimit import Allowances, TokenBucket
 from chat.reads import Reads
 from chat.room import Room
 from chat.session import Session
@@ -45,6 +45,8 @@ COMMANDS_BURST = 500
 # Commands beyond their rate that are answered, per connection: after that the connection is closed as a flood.
 REFUSALS_PER_SECOND = 50.0
 REFUSALS_BURST = 1000
+# The time within which no more rooms that stay are made from one address than may be open for it (ADDRESS_ROOMS).
+DAY_SECONDS = 86_400.0
 # Seconds that a read from storage may take, and when to try again after it did not answer.
 READ_SECONDS = 5.0
 RETRY_AFTER = 2.0
@@ -90,6 +92,7 @@ class Context:
         self.pool = WorkerPool(repository, options.pool, self.counters, partial(settle, self.hub))
         self.draining = False
         self.watches = Watches()
+        self._makers = Allowances(options.address_rooms / DAY_SECONDS, options.address_rooms, keep=0.0)
         self._storing: WeakSet[Room] = WeakSet()  # rooms whose rows, or own row, may be on their way to storage
         self._loading: dict[str, asyncio.Future[bool]] = {}
         self._buckets: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()
@@ -224,6 +227,19 @@ class Context:
                 return await read
         except (StorageUnavailable, TimeoutError) as error:
             raise ParleyError("unavailable", retry_after=RETRY_AFTER) from error
+
+    def admit_room(self, address: str) -> None:
+        """Make sure that one more room that stays may be made, for somebody at this address.
+
+        Raises:
+            ParleyError: ``too_many_rooms``.
+        """
+        if self.repository.is_full():
+            raise ParleyError("too_many_rooms", "there are as many rooms on this server as it can hold")
+        now = self.clock.monotonic()
+        if address and (wait := self._makers.of(address, now).commands.take(now)):
+            text = "as many rooms as may be in a day were made from your address"
+            raise ParleyError("too_many_rooms", text, retry_after=wait)
 
     async def load(self, name: str, opener: str = "") -> Room:
         """The ready room of this name; what it is comes from storage once, however many ask at the same time.

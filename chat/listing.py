@@ -231,7 +231,7 @@ async def list_members(chat: Context, record: RoomRecord, asked: ListMembers) ->
         }
         rows |= {user_id: room.members[user_id] for user_id in rows.keys() & room.members.keys()}
         count = len(here) if ephemeral else count
-    return _page_of(room, record, asked, rows, count, with_read=count <= READERS)
+    return _page_of(chat, room, record, asked, rows, count, with_read=count <= READERS)
 
 
 async def list_banned(chat: Context, record: RoomRecord, asked: ListMembers) -> Members:
@@ -245,14 +245,21 @@ async def list_banned(chat: Context, record: RoomRecord, asked: ListMembers) -> 
     rows = await chat.ask(chat.repository.standings(record.room_id)) if room is None else room.members.values()
     banned = {row.user.id: row for row in rows if row.banned_until > now_us}
     after = {user_id: row for user_id, row in banned.items() if user_id > (asked.cursor or "")}
-    return _page_of(room, record, asked, after, len(banned), with_read=False)
+    return _page_of(chat, room, record, asked, after, len(banned), with_read=False)
 
 
 def _page_of(
-    room: Room | None, record: RoomRecord, asked: ListMembers, rows: dict[str, Member], count: int, *, with_read: bool
+    chat: Context,
+    room: Room | None,
+    record: RoomRecord,
+    asked: ListMembers,
+    rows: dict[str, Member],
+    count: int,
+    *,
+    with_read: bool,
 ) -> Members:
     ids = nsmallest(asked.limit + 1, rows)
     page = ids[: asked.limit]
-    told = [members.describe(room, rows[user_id], with_read=with_read) for user_id in page]
+    told = [members.describe(chat, room, rows[user_id], with_read=with_read) for user_id in page]
     more = page[-1] if len(ids) > len(page) else None
     return Members(id=asked.id, room=record.name, members=told, count=count, cursor=more)

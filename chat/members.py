@@ -153,8 +153,10 @@ def send_out(room: Room, session: Session, event: Left) -> None:
         session.close(REFUSED)
 
 
-def describe(room: Room | None, member: Member, *, with_read: bool) -> MemberInfo:
-    """A row as it is told."""
+def describe(chat: Context, room: Room | None, member: Member, *, with_read: bool) -> MemberInfo:
+    """A row as it is told: without a ban or mute that is over."""
+    now_us = chat.clock.now_us()
+    banned, muted = member.banned_until > now_us, member.muted_until > now_us
     return MemberInfo(
         id=member.user.id,
         name=member.user.name,
@@ -162,13 +164,11 @@ def describe(room: Room | None, member: Member, *, with_read: bool) -> MemberInf
         online=room is not None and member.user.id in room.presence.people,
         seen_at=rfc3339(member.seen_at) if member.seen_at else None,
         read=member.read_seq if with_read else 0,
-        muted_until=_time(member.muted_until),
-        banned_until=_time(member.banned_until),
-        reason=member.reason,
+        muted_until=_time(member.muted_until) if muted else None,
+        banned_until=_time(member.banned_until) if banned else None,
+        reason=member.reason if banned or muted else "",
     )
 
 
-def _time(us: int) -> str | None:
-    if not us:
-        return None
+def _time(us: int) -> str:
     return _NO_END if us >= FOREVER else rfc3339(us)

@@ -24,6 +24,10 @@ def principal_id(prefix: str, outer_id: str, field: str) -> str:
     return prefix + outer_id
 
 
-def outer_id(principal: str) -> str:
-    """The id as the application or client knows it; a guest's is the principal's own."""
-    return principal[len(ACCOUNT) :] if principal.startswith((ACCOUNT, CLAIMED)) else principal
+def shown_id(principal: str, kind: str) -> str:
+    """A principal's id where those of one ``kind`` are at home: theirs as they know it themselves, others in full.
+
+    Also one in full that would look like another kind's, so that no two principals ever look the same.
+    """
+    own = principal.removeprefix(kind)
+    return principal if own.startswith((GUEST, ACCOUNT, CLAIMED)) else own

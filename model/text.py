@@ -14,6 +14,8 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\u2065\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
+# Overrides and isolates of the direction of writing, and separators of lines. Unicode TR 36, 3.2.
+_TURNING = re.compile("[\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 # Letters of other alphabets that look like those of the reserved names (Unicode TS 39, confusables), after folding.
 _LOOK_ALIKES = str.maketrans("ѕꜱуүυγʏтτᴛеєεᴇмμᴍѵνᴠгʀрρᴘаαᴀӏʟ", "ssyyyyyttteeeemmmvvvrrpppaaall")
@@ -21,6 +23,7 @@ _LOOK_ALIKES = str.maketrans("ѕꜱуүυγʏтτᴛеєεᴇмμᴍѵνᴠгʀ�
 _MENTION = re.compile(rf"(?<![\w@])@(?:\[([^\]\n]{{1,{NAME_CHARS}}})\]|(\w(?:[\w.-]{{0,{NAME_CHARS - 2}}}\w)?))")
 # Direct rooms have names that nobody can ask for.
 DIRECT_PREFIX = "@"
+_DOTS = frozenset({".", ".."})
 _RESERVED = frozenset({"system", "server", "parley"})
 
 
@@ -50,10 +53,13 @@ def _seen(content: str) -> str:
     Raises:
         ParleyError: ``empty``.
     """
-    for char in content:
-        if not (char.isspace() or unicodedata.category(char) in _CATEGORIES or _INVISIBLE.match(char)):
-            return content
+    if any(map(_is_seen, content)):
+        return content
     raise ParleyError("empty", field="content")
+
+
+def _is_seen(char: str) -> bool:
+    return not (char.isspace() or unicodedata.category(char) in _CATEGORIES or _INVISIBLE.match(char))
 
 
 def check_name(name: str, field: str) -> str:
@@ -95,16 +101,23 @@ def check_room_name(name: str, field: str) -> str:
     """As :func:`check_name`, for a room that is to be made or entered by its name.
 
     Raises:
-        ParleyError: ``bad_field`` as in :func:`check_name`; ``reserved_name`` for the names of direct rooms.
+        ParleyError: ``bad_field`` as in :func:`check_name`; ``reserved_name`` for the names of direct rooms, and for
+            those that no address can hold (RFC 3986, 5.2.4).
     """
     clean = check_name(name, field)
-    if clean.startswith(DIRECT_PREFIX):
-        raise ParleyError("reserved_name", f"no name begins with {DIRECT_PREFIX}", field=field)
+    if not may_be_made(clean):
+        raise ParleyError("reserved_name", f"no name begins with {DIRECT_PREFIX}, or is . or ..", field=field)
     return clean
 
 
+def may_be_made(name: str) -> bool:
+    """Whether somebody may make a room of this name, by joining too."""
+    return not name.startswith(DIRECT_PREFIX) and name not in _DOTS
+
+
 def check_text(text: str, field: str, max_chars: int) -> str:
-    """A title, topic or reason: trimmed, perhaps empty, at most ``max_chars`` characters, without control characters.
+    """A title, topic or reason: trimmed, perhaps empty, at most ``max_chars`` characters, and nothing in it that turns
+    the direction of what stands behind it or that is no text at all.
 
     Raises:
         ParleyError: ``bad_field`` naming ``field``.
@@ -112,7 +125,7 @@ def check_text(text: str, field: str, max_chars: int) -> str:
     clean = unicodedata.normalize("NFC", text).strip()
     if len(clean) > max_chars:
         raise ParleyError("bad_field", f"{field} has more than {max_chars} characters", field=field)
-    if _FORBIDDEN.search(clean):
+    if _FORBIDDEN.search(clean) or _TURNING.search(clean):
         raise ParleyError("bad_field", f"{field} holds a control character", field=field)
     return clean
 
@@ -124,8 +137,8 @@ def check_emoji(emoji: str) -> str:
         ParleyError: ``bad_field`` naming ``emoji``.
     """
     clean = unicodedata.normalize("NFC", emoji)
-    visible = clean and not any(char.isspace() for char in clean) and not _FORBIDDEN.search(clean)
-    if not visible or len(clean) > EMOJI_CHARS or all(unicodedata.category(char) in _CATEGORIES for char in clean):
+    wrong = any(char.isspace() for char in clean) or _FORBIDDEN.search(clean) or _TURNING.search(clean)
+    if wrong or len(clean) > EMOJI_CHARS or not any(map(_is_seen, clean)):
         raise ParleyError("bad_field", f"emoji: 1 to {EMOJI_CHARS} visible characters, no spaces", field="emoji")
     return clean
 

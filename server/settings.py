@@ -185,7 +185,7 @@ SETTINGS: tuple[Setting, ...] = (
         "ADDRESS_ROOMS",
         "a whole number from 1",
         1000,
-        "rooms that one address may hold open; a proxy counts as one address",
+        "rooms that one address may hold open, or make in a day; a proxy counts as one address",
         _whole(1, _MANY),
     ),
     Setting(

@@ -241,6 +241,9 @@ class Repository(Protocol):
     def another_writes(self) -> bool:
         """Another server writes to the same storage, so nothing that is said here would be stored."""
 
+    def is_full(self) -> bool:
+        """One more room that stays would cost an older one: only memory is ever full."""
+
     def writer(self) -> Writer:
         """A new writer; the caller closes it. It connects by itself when first used, and again after a failure."""
 

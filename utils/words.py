@@ -15,6 +15,12 @@ WORD_CHARS = 64
 _ASCII = bytes(ord(chr(c).lower()) if chr(c).isalnum() else 32 for c in range(128)).ljust(256)
 
 
+def holds_words(text: str, words: frozenset[str]) -> bool:
+    """Whether ``cut_words(text)`` has all these words; told without cutting where one is no part of the text at all."""
+    folded = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    return all(word in folded for word in words) and words.issubset(cut_words(text))
+
+
 def cut_words(text: str) -> list[str]:
     """The distinct words of ``text``, folded for comparison (NFKC, case folding), in no particular order.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chat.ports import Identity
 from model.commands import Claim
 from model.errors import ParleyError
-from model.principals import outer_id
+from model.principals import ACCOUNT, CLAIMED
 
 if TYPE_CHECKING:
     from chat.context import Context
@@ -29,6 +29,8 @@ def claim(
     if session.provisional:
         chat.identify(session, Identity(command.user, guest=True))
         session.provisional = False
-    elif outer_id(session.user.id) != outer_id(command.user.id):
-        raise ParleyError("principal_fixed")
+    elif session.user.id != command.user.id:
+        said = command.user.id.removeprefix(CLAIMED)
+        if session.user.id not in (said, ACCOUNT + said):
+            raise ParleyError("principal_fixed")
     return handlers[type(command.then)](chat, session, command.then)

@@ -44,6 +44,7 @@ async def create_room(chat: Context, session: Session, command: CreateRoom) -> N
             raise ParleyError("room_exists", field="room")
         check_space(chat, session, name)
         chat.admit(room, "")
+        chat.admit_room(session.address)
         kind = "private" if command.private or hashed is not None else "public"
         record = replace(room.record, kind=kind, title=title, topic=topic, password=hashed)
         owner = Member(session.user, role="owner", joined_at=chat.clock.now_us())
@@ -157,7 +158,10 @@ def delete_room(chat: Context, session: Session, command: DeleteRoom) -> None:
     chat.reads.forget(room)
     chat.watches.deleted(room.record.room_id)
     room.audience.flush()
-    for device in tuple(room.presence.sessions):
+    devices = tuple(room.presence.sessions)
+    for device in devices:  # first, so that nobody is told how all the others go
+        room.audience.discard(device)
+    for device in devices:
         answer = command.id if device is session else None
         members.send_out(room, device, Left(id=answer, room=room.name, reason="deleted", by=user))
     chat.hub.end(room)
@@ -181,6 +185,7 @@ async def open_direct(chat: Context, session: Session, command: OpenDirect) -> N
         if made:
             check_space(chat, session, name)
             chat.admit(room, "")
+            chat.admit_room(session.address)
             now = chat.clock.now_us()
             rows = [Member(person, role="member", joined_at=now) for person in (user, other)]
             _make(chat, room, replace(room.record, kind="direct"), rows, session, command.id)

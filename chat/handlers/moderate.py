@@ -130,7 +130,7 @@ def _about(
         chat.admit(room, "")
         after = decide(room, standing, row)
         members.put(chat, room, after, session, command.id)
-        told = members.describe(room, after, with_read=False)
+        told = members.describe(chat, room, after, with_read=False)
         kind = str(type(command).__struct_config__.tag)
         room.broadcast(MemberChanged(id=command.id, room=room.name, action=kind, member=told, by=session.user))
         if out:

@@ -15,8 +15,8 @@ from model.commands import Join, Leave
 from model.errors import ParleyError
 from model.events import Joined, Left, MemberChanged
 from model.permissions import Action, Standing
-from model.room import Member, User
-from model.text import DIRECT_PREFIX, check_name
+from model.room import FOREVER, Member, User
+from model.text import check_name, may_be_made
 
 if TYPE_CHECKING:
     from chat.room import Room
@@ -56,7 +56,7 @@ async def _join_later(chat: Context, session: Session, command: Join, name: str)
     while True:
         room = await chat.load(name, session.address)
         with members.visiting(chat, room, session.user.id):
-            if not room.stored and not room.presence.sessions and not (command.create and _may_make(name)):
+            if not room.stored and not room.presence.sessions and not (command.create and may_be_made(name)):
                 raise ParleyError("no_such_room", field="room")
             known = is_row_known(chat, room, identity)
             member = None if known else await members.fetch(chat, room, session.user.id)
@@ -71,10 +71,6 @@ async def _join_later(chat: Context, session: Session, command: Join, name: str)
                 break
     if syncing and command.since is not None:
         await replay(chat, session, room, command.since)
-
-
-def _may_make(name: str) -> bool:
-    return not name.startswith(DIRECT_PREFIX)
 
 
 async def _knows_the_password(
@@ -210,10 +206,11 @@ def _quit(chat: Context, session: Session, room: Room, command: Leave, stored: M
     with members.visiting(chat, room):
         if member is not None:
             chat.admit(room, "")
-            gone = replace(member, role=None, joined_at=0, read_seq=0)
+            muted_until = FOREVER if member.role == "readonly" else member.muted_until  # what was taken stays taken
+            gone = replace(member, role=None, joined_at=0, read_seq=0, muted_until=muted_until)
             members.put(chat, room, gone, session, command.id)
             by = MemberChanged(
-                room=room.name, action="leave", member=members.describe(room, gone, with_read=False), by=user
+                room=room.name, action="leave", member=members.describe(chat, room, gone, with_read=False), by=user
             )
             room.broadcast(by)
         chat.reads.discard(room, user.id)

@@ -26,7 +26,7 @@ from model.events import (
     Typing,
 )
 from model.message import Message
-from model.principals import outer_id
+from model.principals import ACCOUNT, shown_id
 from model.room import User
 from server.dialects.refusals import invalid, unreadable
 from server.dialects.sentences import farewell, now
@@ -104,7 +104,7 @@ class EventsDialect:
                     "message",
                     id=event.seq,
                     room=event.room,
-                    userid=outer_id(event.sender_id),
+                    userid=shown_id(event.sender_id, ACCOUNT),
                     username=event.sender,
                     content=event.content,
                     timestamp=event.timestamp,
@@ -138,7 +138,7 @@ def _told(event: str, **fields: Any) -> bytes:
 
 
 def _person(user: User) -> dict[str, str]:
-    return {"userid": outer_id(user.id), "username": user.name}
+    return {"userid": shown_id(user.id, ACCOUNT), "username": user.name}
 
 
 def _seq(id: int | str) -> int:

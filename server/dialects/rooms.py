@@ -28,7 +28,7 @@ from model.events import (
     RoomState,
 )
 from model.message import Message
-from model.principals import CLAIMED, outer_id, principal_id
+from model.principals import CLAIMED, principal_id, shown_id
 from model.room import User
 from model.text import check_user_name
 from server.dialects.refusals import invalid, unreadable
@@ -140,7 +140,7 @@ class RoomsDialect:
                 return _told(
                     "message",
                     room_id=event.room,
-                    user_id=outer_id(event.sender_id),
+                    user_id=shown_id(event.sender_id, CLAIMED),
                     user_name=event.sender,
                     message=event.content,
                     seq=event.seq,
@@ -185,7 +185,7 @@ def _claimed(payload: JoinPayload) -> User:
 
 
 def _person(user: User) -> dict[str, str]:
-    return {"user_id": outer_id(user.id), "user_name": user.name}
+    return {"user_id": shown_id(user.id, CLAIMED), "user_name": user.name}
 
 
 def _name(room: str, info: RoomInfo) -> str:

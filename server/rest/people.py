@@ -8,7 +8,7 @@ from chat.history import read_history
 from chat.online import Online, list_online
 from model.commands import ReadHistory
 from model.limits import HISTORY_DEFAULT
-from model.principals import outer_id
+from model.principals import ACCOUNT, shown_id
 from model.text import check_name
 from server.contract.events import MessageTold
 from server.endpoints import IDENTITY, Answer, Endpoint
@@ -79,7 +79,7 @@ class People:
                 MessageTold(
                     id=message.seq,
                     room=message.room,
-                    userid=outer_id(message.sender_id),
+                    userid=shown_id(message.sender_id, ACCOUNT),
                     username=message.sender,
                     content=message.content,
                     timestamp=message.timestamp,
@@ -106,7 +106,7 @@ class People:
 def _online(person: Online) -> OnlineUser:
     return OnlineUser(
         person.user.id,
-        outer_id(person.user.id),
+        shown_id(person.user.id, ACCOUNT),
         person.user.name,
         person.rooms,
         person.devices,

@@ -333,7 +333,10 @@ export class Session {
   #remove(room) {
     this.entrance.forget(room);
     this.rooms.delete(room.name);
-    if (this.active === room) this.active = [...this.rooms.values()].at(-1) ?? null;
+    if (this.active === room) {
+      this.active = [...this.rooms.values()].at(-1) ?? null;
+      if (this.active && this.attentive) this.active.unread = 0;
+    }
     this.#saveRooms();
   }
 

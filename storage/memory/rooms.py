@@ -17,8 +17,9 @@ class Rooms:
 
     Args:
         keep: how many. Beyond it the one goes that was used the longest time ago, and rooms that come and go by
-            themselves (ephemeral ones, deleted ones) before those that somebody made, as long as these leave a tenth to
-            the others: else whoever enters many rooms could make the server forget who may enter a private one.
+            themselves (ephemeral ones, deleted ones) before those that somebody made: else whoever enters many rooms
+            could make the server forget who may enter a private one. These leave a tenth to the others, as no more are
+            to be made when they `are_full`.
     """
 
     def __init__(self, keep: int) -> None:
@@ -84,12 +85,15 @@ class Rooms:
         self._place(log.record)
         return log.record
 
+    def are_full(self) -> bool:
+        """Whether those that somebody made are all that there is place for."""
+        return len(self._lasting) >= self._keep - self._keep // 10
+
     def forget_excess(self) -> list[int]:
         """Forget the rooms beyond the bound, and tell which those were."""
         forgotten = []
         while len(self._logs) > self._keep:
-            crowded = len(self._lasting) > self._keep - self._keep // 10
-            room_id, _ = (self._lasting if crowded or not self._passing else self._passing).popitem(last=False)
+            room_id, _ = (self._passing or self._lasting).popitem(last=False)
             self._free_name(self._logs.pop(room_id).record)
             forgotten.append(room_id)
         return forgotten

@@ -125,6 +125,10 @@ class PostgresRepository(PostgresReads):
         """See `storage.repository.Repository.another_writes`."""
         return self._lease.standby
 
+    def is_full(self) -> bool:
+        """See `storage.repository.Repository.is_full`."""
+        return False
+
     # --- writes: see storage.postgres.writer.Owner -----------------------------------------------------------------
 
     def writer(self) -> PostgresWriter:

@@ -220,3 +220,21 @@ async def test_who_is_sent_out_of_a_room_is_told_by_whom_and_why(
         await root.change(**command, **about)
         await expect(ann.page.get_by_role("alert").filter(has_text=said)).to_be_visible()
         await expect(ann.page.get_by_label("Room", exact=True)).to_be_visible()
+
+
+async def test_what_comes_into_sight_when_a_room_closes_is_read(enter: Enter, server: ServerProcess, room: str) -> None:
+    """Somebody is sent out of the room in front: the one behind it counts nothing as unread any more."""
+    ann = await enter("ann")
+    other = f"{room}-b"
+    await ann.page.get_by_label("Enter another room").fill(other)
+    await ann.page.get_by_label("Enter another room").press("Enter")
+    await expect(ann.page.get_by_role("heading", level=1, name=other)).to_be_visible()
+    async with peer(server, room, "bob") as bob:
+        await bob.say(["one"])
+    await expect(ann.page).to_have_title(f"(1) {other} · Parley")
+    token = sign_account(SECRET, userid="1", username="root", role="admin", expires=int(time.time()) + 600)
+    async with peer(server, other, token=token) as root:
+        await root.change(type="kick", user=await ann.identity())
+    await expect(ann.page.get_by_role("heading", level=1, name=room, exact=True)).to_be_visible()
+    assert await ann.texts() == ["one"]
+    await expect(ann.page).to_have_title(f"{room} · Parley")

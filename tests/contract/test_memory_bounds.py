@@ -57,15 +57,18 @@ async def test_rooms_that_come_and_go_are_forgotten_before_those_that_somebody_m
     assert [each for each in passing if await repository.find_room(each.name)] == passing[-7:]
 
 
-async def test_rooms_that_somebody_made_leave_some_to_the_others() -> None:
+async def test_memory_is_full_when_rooms_that_somebody_made_leave_a_tenth_to_the_others() -> None:
     repository = MemoryRepository(memory_rooms=10)
     writer = repository.writer()
-    passing, made = room(), [room(kind="public") for _ in range(30)]
-    await writer.write([InsertRoom(passing)])
+    made = [room(kind="public") for _ in range(9)]
     for each in made:
+        assert not repository.is_full()
         await writer.write([InsertRoom(each)])
-    assert await repository.find_room(passing.name) == passing
-    assert [each for each in made if await repository.find_room(each.name)] == made[-9:]
+        await writer.write([InsertRoom(room()) for _ in range(5)])
+    assert repository.is_full()
+    assert [each for each in made if await repository.find_room(each.name)] == made
+    await writer.write([UpdateRoom(replace(made[0], deleted_at=at(1)))])
+    assert not repository.is_full()
 
 
 async def test_a_room_that_was_forgotten_can_come_back() -> None:

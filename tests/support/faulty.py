@@ -90,6 +90,9 @@ class FaultyRepository:
     def another_writes(self) -> bool:
         return self.standby is not None
 
+    def is_full(self) -> bool:
+        return self.inner.is_full()
+
     def writer(self) -> Writer:
         return FaultyWriter(self, self.inner.writer())
 

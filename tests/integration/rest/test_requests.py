@@ -141,10 +141,11 @@ async def test_rooms_of_one_address_are_bounded(serve: Serve) -> None:
     server = await serve(ADDRESS_ROOMS="2")
     ann = Web(server.port, "ann")
     for number in range(5):
+        assert (await ann.post(f"/api/rooms/nothing{number}/messages", {"content": "x"})).status == 404
+    for number in range(2):
         await ann.create(f"room {number}")
-        assert (
-            await ann.post(f"/api/rooms/nothing {number}/messages".replace(" ", "%20"), {"content": "x"})
-        ).status == 404
+    refused = await ann.post("/api/rooms", {"name": "room 2"})
+    assert (refused.status, code(refused)) == (429, "too_many_rooms")
 
 
 async def test_an_answer_that_does_not_come(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,13 +144,41 @@ async def test_a_proof_wins_over_a_claim(chat: Chat, identity: Identity, own: st
     Person(chat, "ben", "general")
     await passes()
     ann = RoomsPerson(chat, identity)
-    for other in ("8", "u_7", "w_7"):
+    for other in ("8", "w_7", "g_8", "u_8"):
         ann.join(other, "ann")
-    assert ann.codes() == ["principal_fixed"] * 3
+    assert ann.codes() == ["principal_fixed"] * 4
     ann.join(own, "somebody")
     await passes()
     assert ann.session.identity == identity
-    assert {"user_id": own, "user_name": "ann"} in ann.payloads("joined")[0]["users"]
+    assert {"user_id": identity.user.id, "user_name": "ann"} in ann.payloads("joined")[0]["users"]
+
+
+@pytest.mark.parametrize("claimed", ["7", "u_7", "g_7", "w_7"])
+async def test_who_only_claims_an_id_looks_like_nobody_else(chat: Chat, claimed: str) -> None:
+    """In any dialect: not like the account, the guest or whoever claims something else."""
+    events = Person(chat, room="general", dialect=BY_PATH["/api/chat"], identity=ACCOUNT)
+    rooms = RoomsPerson(chat)
+    rooms.join("watcher", "watcher")
+    in_rooms: list[str] = []
+    in_events: list[str] = []
+    proved = [Identity(User(own, "boss"), guest=own == "g_7") for own in ("u_7", "u_u_7", "u_w_7", "g_7")]
+    for speaker in (*(Person(chat, identity=identity) for identity in proved), RoomsPerson(chat)):
+        await passes()
+        if isinstance(speaker, RoomsPerson):
+            speaker.join(claimed, "boss")
+            await passes()
+            speaker.ask("message", room_id="general", message="it is me")
+        else:
+            speaker.send("join", room="general")
+            await passes()
+            speaker.say("it is me")
+        await passes()
+        in_rooms.append(rooms.payloads("message")[-1]["user_id"])
+        in_events.append([frame for frame in events.frames if frame["event"] == "message"][-1]["userid"])
+    assert in_rooms[:4] == ["u_7", "u_u_7", "u_w_7", "g_7"]
+    assert in_events[:4] == ["7", "u_u_7", "u_w_7", "g_7"]
+    for ids in (in_rooms, in_events):
+        assert ids[4] not in ids[:4]
 
 
 async def test_a_claim_is_no_proof_where_guests_are_off(repository: FaultyRepository) -> None:

@@ -4,11 +4,13 @@ import pytest
 
 from chat.chat import Chat
 from chat.workers import PoolLimits
+from server.dialects import BY_PATH
+from storage import open_repository
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.support.world import Plainly
-from tests.unit.chat.people import account, ask, code_of, created, id_of
+from tests.unit.chat.people import account, ask, code_of, created, id_of, mine
 
 
 @pytest.fixture(autouse=True)
@@ -66,13 +68,16 @@ async def test_a_room_where_people_talk_already_cannot_be_made(chat: Chat) -> No
     assert await code_of(account(chat, "ann"), "create_room", room="general") == "room_exists"
 
 
-@pytest.mark.parametrize("name", ["@x", "", " ", "a" * 65, "a\nb", "a\u202eb"])
+@pytest.mark.parametrize("name", ["@x", ".", "..", "", " ", "a" * 65, "a\nb", "a\u202eb"])
 async def test_a_name_that_is_none(chat: Chat, name: str) -> None:
     code = await code_of(account(chat, "ann"), "create_room", room=name)
     assert code in ("bad_field", "reserved_name")
 
 
-@pytest.mark.parametrize(("field", "value"), [("title", "x" * 65), ("topic", "x" * 501), ("topic", "a\x00b")])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("title", "x" * 65), ("title", "a\u202eb"), ("topic", "a\u2028b"), ("topic", "x" * 501), ("topic", "a\x00b")],
+)
 async def test_a_title_or_topic_that_is_none(chat: Chat, field: str, value: str) -> None:
     assert await code_of(account(chat, "ann"), "create_room", room="lobby", **{field: value}) == "bad_field"
 
@@ -197,6 +202,46 @@ async def test_a_deleted_room_is_gone_for_everybody_and_its_name_is_free(
     assert await code_of(ben, "join", room="lobby", create=False) == "no_such_room"
     assert await code_of(ben, "create_room", room="lobby") == ""
     assert (await ask(ben, "history", room="lobby"))[-1]["messages"] == []
+
+
+async def test_who_is_sent_out_of_a_deleted_room_hears_nothing_of_the_others_going(chat: Chat) -> None:
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    guests = [Person(chat, f"p{number}", "lobby", dialect=BY_PATH["/chat"]) for number in range(10)]
+    await passes(3)
+    for guest in guests:
+        guest.forget()
+    await ask(ann, "delete_room", room="lobby")
+    for guest in guests:
+        assert [frame["content"] for frame in guest.frames] == ["lobby was deleted by ann"]
+
+
+async def test_rooms_made_from_an_address_in_a_day_are_bounded(repository: FaultyRepository) -> None:
+    async with chatting(repository, address_rooms=3) as chat:
+        people = [account(chat, name) for name in ("ann", "ben", "far")]
+        for person, address in zip(people, ("192.0.2.1", "192.0.2.1", "192.0.2.2"), strict=True):
+            person.session.address = address
+        codes = []
+        for number in range(4):
+            person = people[number % 2]
+            codes.append(await code_of(person, "create_room", room=f"r{number}"))
+            await ask(person, "leave", room=f"r{number}")
+        assert codes == ["", "", "", "too_many_rooms"]
+        assert await code_of(people[2], "create_room", room="r9") == ""
+        await passes(8 * 3600)
+        assert await code_of(people[0], "create_room", room="r4") == ""
+
+
+async def test_memory_that_is_full_of_rooms_takes_no_more_and_forgets_none() -> None:
+    async with chatting(FaultyRepository(open_repository(None, memory_rooms=10))) as chat:
+        ann = account(chat, "ann")
+        codes = [await code_of(ann, "create_room", room=f"r{number}") for number in range(10)]
+        assert codes == [""] * 9 + ["too_many_rooms"]
+        ben = account(chat, "ben")
+        assert await code_of(ben, "direct", user=id_of(ann)) == "too_many_rooms"
+        assert set(await mine(ann)) == {f"r{number}" for number in range(9)}
+        assert await code_of(ann, "delete_room", room="r0") == ""
+        assert await code_of(ann, "create_room", room="r9") == ""
 
 
 async def test_a_new_room_waits_until_the_old_one_of_its_name_is_gone_from_storage(

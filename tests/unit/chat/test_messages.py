@@ -70,7 +70,9 @@ async def test_reactions_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatch
     assert await code_of(ann, "react", room="general", seq=seq, emoji="e0") == ""
 
 
-@pytest.mark.parametrize("emoji", ["", " ", "a b", "x" * 33, "\u200b", "a\x00", "\ud800"])
+@pytest.mark.parametrize(
+    "emoji", ["\u3164", "\u2800", "\ufe0f", "a\u202eb", "", " ", "a b", "x" * 33, "\u200b", "a\x00", "\ud800"]
+)
 async def test_what_is_no_emoji(chat: Chat, emoji: str) -> None:
     ann = Person(chat, "ann", "general")
     await passes()

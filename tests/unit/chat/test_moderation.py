@@ -176,6 +176,31 @@ async def test_a_mute_survives_leaving_and_quitting(chat: Chat) -> None:
     assert await code_of(member, "message", room="lobby", content="x") == "muted"
 
 
+async def test_who_may_only_read_does_not_get_the_word_by_leaving(chat: Chat) -> None:
+    people = await staffed(chat)
+    reader = people["readonly"]
+    await ask(reader, "leave", room="lobby", quit=True)
+    assert await code_of(reader, "join", room="lobby") == ""
+    for command, fields in (("message", {"content": "x"}), ("typing", {})):
+        assert await code_of(reader, command, room="lobby", **fields) == "muted"
+    assert await code_of(people["moderator"], "unmute", room="lobby", user=id_of(reader)) == ""
+    assert await code_of(reader, "message", room="lobby", content="x") == ""
+
+
+async def test_what_is_over_is_not_told_any_more(chat: Chat) -> None:
+    people = await staffed(chat)
+    owner, member = people["owner"], people["member"]
+    for command in ("ban", "mute"):
+        await ask(owner, command, room="lobby", user=id_of(member), seconds=5.0, reason="an old story")
+    await passes(6)
+    await ask(member, "join", room="lobby")
+    await ask(owner, "set_role", room="lobby", user=id_of(member), role="readonly")
+    told = {"id": id_of(member), "name": "member", "role": "readonly", "online": True}
+    assert owner.last("member")["member"] == told
+    await ask(owner, "members", room="lobby")
+    assert told in owner.last("members")["members"]
+
+
 async def test_somebody_nobody_knows(chat: Chat) -> None:
     people = await staffed(chat)
     for command in (*ABOUT, "invite"):

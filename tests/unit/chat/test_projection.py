@@ -101,7 +101,8 @@ async def test_a_message(meeting: Meeting, who: str) -> None:
     }
     person = meeting.everybody[who]
     principal, name = person.session.user.id, person.session.user.name
-    outer = {"rooms": "7", "events": "9"}.get(who, principal)
+    in_rooms = "7" if who == "rooms" else principal
+    in_events = "9" if who == "events" else principal
     send[who]()
     told = await meeting.told()
     seq, time = told["native"][0]["seq"], told["native"][0]["timestamp"]
@@ -113,11 +114,11 @@ async def test_a_message(meeting: Meeting, who: str) -> None:
         "native": [{**message, "id": "m"} if who == "native" else message],
         "plain": [{"sender": name, "room": ROOM, "content": "hello", "timestamp": time}],
         "rooms": [
-            {"type": "message", "payload": {"room_id": ROOM, "user_id": outer, "user_name": name, "message": "hello",
+            {"type": "message", "payload": {"room_id": ROOM, "user_id": in_rooms, "user_name": name, "message": "hello",
              "seq": seq, "timestamp": time}}
         ],
         "events": [
-            {"event": "message", "id": seq, "room": ROOM, "userid": outer, "username": name, "content": "hello",
+            {"event": "message", "id": seq, "room": ROOM, "userid": in_events, "username": name, "content": "hello",
              "timestamp": time}
         ],
     }  # fmt: skip

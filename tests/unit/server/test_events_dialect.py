@@ -164,7 +164,7 @@ TOLD: list[tuple[Any, str]] = [
         f'{{"event":"message","id":6,"room":"den","userid":"g_b","username":"ben","content":"hi","timestamp":"{WHEN}"}}',
     ),
     (Entered("den", ANN), '{"event":"join","userid":"7","username":"ann"}'),
-    (Exited("den", User("w_9", "eve")), '{"event":"leave","userid":"9","username":"eve"}'),
+    (Exited("den", User("w_9", "eve")), '{"event":"leave","userid":"w_9","username":"eve"}'),
     (Typing("den", ANN, 5.0), '{"event":"typing","userid":"7","username":"ann"}'),
     (Edited("den", 5, 9, "ann", "ho", WHEN), f'{{"event":"edit","id":5,"content":"ho","edited_at":"{WHEN}"}}'),
     (Deleted("den", 5, 9, "ann", WHEN), f'{{"event":"delete","id":5,"deleted_at":"{WHEN}"}}'),

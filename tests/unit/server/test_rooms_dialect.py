@@ -220,7 +220,7 @@ TOLD: list[tuple[Any, str]] = [
     ),
     (
         Message("den", 6, 6, "carl", "u_42", "hi", WHEN),
-        '{"type":"message","payload":{"room_id":"den","user_id":"42","user_name":"carl","message":"hi","seq":6,'
+        '{"type":"message","payload":{"room_id":"den","user_id":"u_42","user_name":"carl","message":"hi","seq":6,'
         f'"timestamp":"{WHEN}"}}}}',
     ),
     (
