@@ -98,7 +98,7 @@ class Checks:
             await self._check_public(probe)
             for device in devices:
                 for room in device.rooms():
-                    wrong = device.views[room].differs(probe.views[room])
+                    wrong = device.views[room].differs(probe.views[room], world.clock.now_us())
                     assert not wrong, f"{device.name} in {room}: {wrong}"
             for room in inside:
                 await self._check_view(probe, room)

@@ -70,6 +70,7 @@ class _Asked:
         self._inner = inner
         self.trouble = inner.trouble
         self.another_writes = inner.another_writes
+        self.is_full = inner.is_full
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         read = getattr(self._inner, name)

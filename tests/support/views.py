@@ -148,8 +148,8 @@ class View:
         self._spoke[user_id] = at
         return last is not None and 0 <= at - last < pause - 1000  # a thousandth of a second for rounding
 
-    def differs(self, fresh: "View") -> str:
-        """How this view is not what somebody learns who asks now; "" when it is the same."""
+    def differs(self, fresh: "View", now_us: int = 0) -> str:
+        """How this view is not what somebody learns who asks at ``now_us``; "" when it is the same."""
         # A cursor of an earlier visit is not looked up where one may be without a row.
         unsure = self.read < 0 or (self.info["kind"] == "ephemeral" and not (self.read and fresh.read))
         for name in ("info", "role", "people", "count", *(() if unsure else ("read",))):
@@ -158,7 +158,7 @@ class View:
         if wrong := self.copy.differs(fresh.copy):
             return wrong
         for user_id in self.members.keys() | fresh.members.keys():
-            ours, theirs = self._row(user_id), fresh._row(user_id)
+            ours, theirs = self._row(user_id, now_us), fresh._row(user_id, now_us)
             belongs = ours["role"] not in (None, UNKNOWN) and self.info["kind"] != "ephemeral"
             if user_id not in fresh.members and not belongs and not ours["online"]:
                 continue  # kept out or silenced, and nobody here
@@ -172,10 +172,15 @@ class View:
                 return f"member {user_id} is {ours}, and should be {theirs}"
         return ""
 
-    def _row(self, user_id: str) -> Frame:
-        """What is told of somebody; of whoever is nothing there it is not told at all."""
-        member = self.members.get(user_id, {})
-        return {name: member.get(name) or None for name in _KEPT}
+    def _row(self, user_id: str, now_us: int) -> Frame:
+        """What is told of somebody; of whoever is nothing there it is not told at all, nor what is over by now."""
+        row = {name: self.members.get(user_id, {}).get(name) or None for name in _KEPT}
+        for name in ("muted_until", "banned_until"):
+            if (until := row[name]) is not None and microseconds(until) <= now_us:
+                row[name] = None
+        if row["muted_until"] is row["banned_until"] is None:
+            row["reason"] = None
+        return row
 
 
 assert set(_KEPT) <= set(MemberInfo.__struct_fields__)

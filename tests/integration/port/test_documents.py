@@ -73,7 +73,7 @@ async def test_somebody_with_a_token_is_answered_as_openapi_json_says(tmp_path: 
         config = "".join(f'"path.{name}" = {value}\n' for name, value in known.items())
         (tmp_path / "schemathesis.toml").write_text(f"[parameters]\n{config}", encoding="utf-8")
         header = f"--header=Authorization: Bearer {ann.token}"
-        done = await asyncio.to_thread(schemathesis, server.http_url, tmp_path, header, "--max-examples=30")
+        done = await asyncio.to_thread(schemathesis, server.http_url, tmp_path, header, "--max-examples=10")
         assert done.returncode == 0, done.stdout
         assert server.healthy()
         assert "Traceback" not in server.log_text()
@@ -86,7 +86,7 @@ def schemathesis(url: str, folder: Path, *more: str) -> "subprocess.CompletedPro
     options = [
         "--exclude-path=/api/chat",
         "--phases=examples,coverage,fuzzing",
-        "--max-examples=40",
+        "--max-examples=10",
         "--seed=1",
         "--continue-on-failure",
         *more,
