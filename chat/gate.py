@@ -138,12 +138,10 @@ async def look_at(chat: Context, name: str, identity: Identity | None) -> View |
     if record is None:
         return None
     member = None
-    if identity is not None:
-        member = room.members.get(identity.user.id) if room is not None else None
-        if room is None or not is_row_known(chat, room, identity):
-            if room is not None:
-                await chat.ask(room.written())
-            member = await chat.ask(chat.repository.find_member(record.room_id, identity.user.id))
+    if identity is not None and (room is None or not is_row_known(chat, room, identity)):
+        if room is not None:
+            await chat.ask(room.written())
+        member = await chat.ask(chat.repository.find_member(record.room_id, identity.user.id))
     inside = room is not None and identity is not None and identity.user.id in room.presence.people
     if room is not None:
         record = room.record  # as it is now

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from storage.repository import BatchRefused, ExpireMessages, Removed, StorageUnavailable, Writer
+from storage.repository import DAY_US, BatchRefused, ExpireMessages, Removed, StorageUnavailable, Writer
 
 if TYPE_CHECKING:
     from chat.context import Context
@@ -19,7 +19,6 @@ BATCH = 1000
 BEFORE_THE_FIRST = 60.0
 BETWEEN_BATCHES = 1.0
 BETWEEN_ROUNDS = 600.0
-DAY_US = 86_400_000_000
 
 
 async def expire_messages(chat: Context, writer: Writer) -> None:

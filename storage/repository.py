@@ -23,10 +23,6 @@ DAY_US = 86_400_000_000
 """A day in microseconds, the unit of seqs and times."""
 
 
-DAY_US = 86_400_000_000
-"""A day in microseconds, the unit of seqs and times."""
-
-
 class StorageError(Exception):
     """Anything storage raises."""
 

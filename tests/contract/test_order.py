@@ -13,10 +13,11 @@ from chat.chat import Chat
 from chat.context import ChatOptions
 from chat.workers import PoolLimits
 from server.tokens import JwtTokens
-from storage import InsertMessage, Repository, Write
+from storage import Repository
 from tests.contract.records import until
 from tests.support.chatting import Person, VirtualClock, limits
 from tests.support.faulty import FaultyRepository
+from tests.support.world import refused
 from tests.unit.chat.people import account, id_of
 from utils.ids import new_token
 
@@ -34,11 +35,6 @@ async def chatting(repository: FaultyRepository, batch: int) -> AsyncIterator[Ch
         assert await chat.close(2.0) == []
 
 
-def is_poison(write: Write) -> bool:
-    """What storage refuses for itself."""
-    return isinstance(write, InsertMessage) and write.message.content == "poison"
-
-
 def heard(person: Person, content: str) -> int:
     """The seq of a message."""
     return next(int(frame["seq"]) for frame in person.of("message") if frame["content"] == content)
@@ -48,7 +44,7 @@ def heard(person: Person, content: str) -> int:
 @pytest.mark.parametrize("fault", ["none", "lost answers", "a refused row"])
 async def test_what_was_decided_is_stored_in_that_order(repository: Repository, batch: int, fault: str) -> None:
     faulty = FaultyRepository(repository)
-    faulty.refused = is_poison
+    faulty.refused = refused
     room = new_token("r", 9)
     async with chatting(faulty, batch) as chat:
         ann, ben, eve = (account(chat, f"{name}-{room}") for name in ("ann", "ben", "eve"))

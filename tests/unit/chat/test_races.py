@@ -1,6 +1,5 @@
 """What is decided while storage is being asked: no row and no message is written from an old copy."""
 
-from collections.abc import Callable
 from typing import Any
 
 from chat.chat import Chat
@@ -11,7 +10,7 @@ from model.events import Ack
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
-from tests.support.world import Plainly
+from tests.support.world import Plainly, refused
 from tests.unit.chat.people import account, ask, code_of, created, id_of, mine, said, staffed
 
 
@@ -278,7 +277,6 @@ async def test_a_reply_to_what_is_taken_back_quotes_nothing(chat: Chat, reposito
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes()
     since = await said(ann, "before", "general")
-    refused: Callable[[Any], bool] = lambda write: getattr(getattr(write, "message", None), "content", "") == "poison"  # noqa: E731
     repository.refused = refused
     repository.hold("write")
     ann.say("poison", "p")

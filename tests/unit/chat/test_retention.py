@@ -3,8 +3,8 @@
 import pytest
 
 from chat.chat import Chat
-from chat.retention import BATCH, DAY_US, expire_messages, expire_once
-from storage.repository import StorageUnavailable
+from chat.retention import BATCH, expire_messages, expire_once
+from storage.repository import DAY_US, StorageUnavailable
 from tests.support.chatting import VirtualClock, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
