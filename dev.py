@@ -244,7 +244,8 @@ def apt_install(*packages: str) -> None:
     """Install Debian packages; refresh apt's lists only if it does not know them. Raises SetupError."""
     say(f"installing {' '.join(packages)} by apt-get")
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    wait = "-oDPkg::Lock::Timeout=120"  # for somebody else's apt
+    command = ["apt-get", wait, "install", "-y", "--no-install-recommends", *packages]
     try:
         quietly(command, environment=environment)
     except SetupError:  # lists that are missing (container images) or name files that are gone by now

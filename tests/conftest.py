@@ -2,6 +2,7 @@
 
 - `postgres`: a real PostgreSQL server for the session; `database_url`, `module_database_url`: fresh databases on it.
 - `start_server`: real `main.py` processes.
+- `start_proxy`: real nginx, haproxy and Caddy in front of them.
 - `browser`, `new_page`: a real Chromium. Tests that use them run in the session's event loop, without saying so.
 - Every test is checked for tasks and sockets it left behind.
 """
@@ -18,9 +19,11 @@ from playwright.async_api import Browser
 from tests.support import contract
 from tests.support.browser import Pages, launched_chromium
 from tests.support.counts import COUNTED
+from tests.support.debian import ProgramMissingError
 from tests.support.leaks import describe_socket, open_sockets, tasks_left
 from tests.support.postgres import DatabaseServer, ExternalServer, PostgresCluster
 from tests.support.process import remove_own_temp_folders, remove_stale_temp_folders
+from tests.support.proxies import ProxyProcess
 from tests.support.server import ServerProcess
 
 # A slow machine is no bug. In CI the same examples every time; elsewhere new ones, to find what nobody thought of.
@@ -160,6 +163,26 @@ def start_server() -> Iterator[Callable[[Mapping[str, str]], ServerProcess]]:
     yield start
     for server in servers:
         server.remove()
+
+
+@pytest.fixture
+def start_proxy() -> Iterator[Callable[..., ProxyProcess]]:
+    """Start proxies: `start_proxy("nginx", body)`, see `ProxyProcess`; fetched from Debian's archive if need be.
+
+    A program that cannot be had fails the test with one line.
+    """
+    proxies: list[ProxyProcess] = []
+
+    def start(name: str, body: str, *, listen: str = "") -> ProxyProcess:
+        proxies.append(ProxyProcess(name, body, listen=listen))
+        try:
+            return proxies[-1].start()
+        except ProgramMissingError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    yield start
+    for proxy in proxies:
+        proxy.remove()
 
 
 # --- the browser -----------------------------------------------------------------------------------------------------
