@@ -111,7 +111,9 @@ class Server:
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(expire_messages(self.chat, self._expirer), name="retention")
         kept = "in Postgres" if self._settings.database_url else "in memory, until the server stops"
-        log.info("listening on http://%s:%d, messages are kept %s", self._settings.host, self.port, kept)
+        loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]  # asyncio or uvloop
+        where = (self._settings.host, self.port)
+        log.info("listening on http://%s:%d, messages are kept %s; event loop: %s", *where, kept, loop)
 
     async def stop(self) -> int:
         """Stop in order, each step with a deadline. Idempotent. Returns how many accepted writes were not stored."""

@@ -28,9 +28,9 @@ DAY_SECONDS = 24 * 3600
 DAYS = 36_500
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Do as told by ``arguments``: run a server, or print a token. Returns the exit status: 2 for wrong arguments or
-    settings.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do as told by ``arguments`` (by default the process's own): run a server, or print a token. Returns the exit
+    status: 2 for wrong arguments or settings.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -42,13 +42,18 @@ def main(arguments: Sequence[str]) -> int:
             raise SettingError("EVENT_LOOP takes auto or asyncio, as uvloop is not installed")
         return _run(settings)
     except SettingError as error:
-        print(f"main.py: {error}", file=sys.stderr)
+        print(f"{_program()}: {error}", file=sys.stderr)
         return 2
+
+
+def _program() -> str:
+    """What the user called: main.py, or parley where it is installed."""
+    return Path(sys.argv[0]).name
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="main.py",
+        prog=_program(),
         usage=(
             "%(prog)s [-h] [--host HOST] [--port PORT]\n"
             "       %(prog)s token --user ID [--name NAME] [--role ROLE] [--days N]"
@@ -60,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", help="address to listen on (setting HOST)")
     parser.add_argument("--port", help="port to listen on (setting PORT)")
     title = "in place of running a server"
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=title, prog="main.py")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=title, prog=_program())
     token = commands.add_parser(
         "token",
         help="print the token of an account, signed with JWT_SECRET; token --help tells more",
@@ -110,7 +115,8 @@ def _run(settings: Settings) -> int:
             return runner.run(serve(settings))
     except OSError as error:
         print(
-            f"main.py: cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}", file=sys.stderr
+            f"{_program()}: cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}",
+            file=sys.stderr,
         )
         return 1
 

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent
 STATIC = ROOT / "static"
-CLIENT = ROOT.parent / "client.html"
+CLIENT = ROOT / "client.html"
 
 # The page runs its own modules and talks to its own server, nothing else: markup in a message has nothing to use.
 PAGE_HEADERS = {

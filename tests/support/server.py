@@ -26,16 +26,22 @@ class ServerProcess:
     """One server process on a free port of 127.0.0.1, that dies with pytest.
 
     `env` are the settings to give it (`DATABASE_URL`, `RATE_LIMIT_MESSAGES`, ...); nothing else of ours gets through,
-    and its working folder is empty, so no `.env` is found there. Methods block: from async tests use `async with`, and
-    `asyncio.to_thread` for the rest. After `wait()` it can be started again, on the same port.
+    and its working folder, `folder`, is empty, so no `.env` is found there. Methods block: from async tests use
+    `async with`, and `asyncio.to_thread` for the rest. After `wait()` it can be started again, on the same port.
 
     Python warnings inside the server are errors, unless `env` has another PYTHONWARNINGS.
     """
 
     def __init__(
-        self, env: Mapping[str, str] | None = None, *, arguments: tuple[str, ...] = (), main: Path = ROOT / "main.py"
+        self,
+        env: Mapping[str, str] | None = None,
+        *,
+        arguments: tuple[str, ...] = (),
+        main: Path = ROOT / "main.py",
+        python: str | Path = sys.executable,
     ) -> None:
-        self._folder = make_temp_folder("server")
+        self.folder = make_temp_folder("server")
+        self._python = python
         self._main = main
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,8 +81,8 @@ class ServerProcess:
         """Start the process and return at once, for tests of what happens before it is healthy, or of its exit."""
         if self._process is not None and self._process.poll() is None:
             raise NotReadyError("the server is already running")
-        command: list[str | Path] = [sys.executable, self._main, *self._arguments]
-        self._process = spawn(command, log=self._folder / "server.log", env=self.env, cwd=self._folder)
+        command: list[str | Path] = [self._python, self._main, *self._arguments]
+        self._process = spawn(command, log=self.folder / "server.log", env=self.env, cwd=self.folder)
         return self
 
     def start(self, timeout: float = 20) -> Self:
@@ -125,7 +131,7 @@ class ServerProcess:
 
     def log_text(self) -> str:
         """Return everything the server has written to stdout and stderr so far, over all of its starts."""
-        log = self._folder / "server.log"
+        log = self.folder / "server.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
     def wait_for_log(self, pattern: str, timeout: float = 10) -> re.Match[str]:
@@ -142,7 +148,7 @@ class ServerProcess:
     def remove(self) -> None:
         """Kill the process if it still runs and remove its folder. Safe to call twice."""
         self.close()
-        remove_temp_folder(self._folder)
+        remove_temp_folder(self.folder)
 
     def __enter__(self) -> Self:
         return self.start()

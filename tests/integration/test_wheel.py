@@ -1,0 +1,112 @@
+"""The installed server: the wheel and the sdist of this repository hold everything that it serves."""
+
+import asyncio
+import shutil
+import site
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+
+from tests.support.process import ROOT, inherited_environment
+from tests.support.rawws import NATIVE, RawClient, command, fetch
+from tests.support.server import ServerProcess
+
+# What a checkout may hold that is not in the repository, and what is not for those who install it.
+LEFT_OUT = shutil.ignore_patterns(
+    ".venv", ".git", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build", "dist", "node_modules", "tests"
+)
+# Decoys: packages of these names are in the folder from which an installed server is started.
+OTHERS = ("utils", "model", "server", "chat", "storage", "main")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy to build from, as building writes into the folder."""
+    folder = tmp_path_factory.mktemp("wheel") / "source"
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=LEFT_OUT)
+    return folder
+
+
+def do(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=inherited_environment())
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path) -> Path:
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    do(*pip, "--wheel-dir", source.parent, source, cwd=source)
+    return next(source.parent.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path) -> Path:
+    """The folder of programs of an environment with nothing but the wheel, and what it depends on by reference."""
+    folder = wheel.parent / "environment"
+    venv.create(folder, with_pip=False)
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet"]
+    do(*pip, "--no-deps", "--no-index", wheel, cwd=wheel.parent)
+    packages = next(folder.glob("lib/python*/site-packages"))
+    # A line of a .pth file is searched last, and the .pth files there, which lead to this checkout, are not read.
+    (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    return folder / "bin"
+
+
+def test_the_wheel_has_every_file_that_is_served(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    served = [path for path in (ROOT / "server" / "static").rglob("*") if path.is_file()]
+    served += (ROOT / "storage" / "postgres" / "migrations").glob("*.sql")
+    assert {path.relative_to(ROOT).as_posix() for path in served} <= names
+    assert zipfile.ZipFile(wheel).read("server/client.html") == (ROOT / "client.html").read_bytes()
+
+
+def test_the_sdist_has_what_the_documents_name(source: Path) -> None:
+    """And a wheel can be built from it again."""
+    build = "from setuptools.build_meta import build_sdist; print(build_sdist('..'))"
+    name = do(sys.executable, "-c", build, cwd=source).split()[-1]
+    with tarfile.open(source.parent / name) as archive:
+        names = {member.partition("/")[2] for member in archive.getnames()}
+        archive.extractall(source.parent / "unpacked")  # noqa: S202 - our own archive
+    wanted = {"client.html", "constraints.txt", ".env.example", "CHANGELOG.md", "README.md", "LICENSE", "dev.py"}
+    assert wanted | {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")} <= names
+    unpacked = next((source.parent / "unpacked").iterdir())
+    assert (unpacked / "server" / "client.html").read_bytes() == (ROOT / "client.html").read_bytes()
+
+
+@pytest.mark.parametrize("program", ["parley", "python -m main"])
+def test_an_installed_parley_says_what_it_takes(installed: Path, tmp_path: Path, program: str) -> None:
+    first, *others = program.split()
+    name = first if first == "parley" else "main.py"
+    assert f"usage: {name} " in do(installed / first, *others, "--help", cwd=tmp_path)
+
+
+async def test_an_installed_parley_serves_everything(installed: Path) -> None:
+    """From a folder of its user, whose own modules of the same names are not in its way."""
+    server = ServerProcess(python=installed / "python", main=installed / "parley")
+    for name in OTHERS:
+        (server.folder / f"{name}.py").write_text("raise SystemExit('the wrong module')\n")
+    async with server:
+        leads = await fetch(server.port, "/")
+        assert leads.status == 302
+        page = await fetch(server.port, urljoin("/", leads.headers["location"]))
+        assert page.body == (ROOT / "client.html").read_bytes()
+        for path in (ROOT / "server" / "static").rglob("*"):
+            if path.is_file():
+                asked = f"/static/{path.relative_to(ROOT / 'server' / 'static').as_posix()}"
+                assert (await fetch(server.port, asked)).body == path.read_bytes()
+        assert (await fetch(server.port, "/openapi.json")).status == 200
+        assert (await fetch(server.port, "/asyncapi.json")).status == 200
+        async with await RawClient.open(server.port, "/chat?u=ann&r=den", NATIVE) as ann:
+            await ann.expect("joined")
+            ann.send(command(type="message", id="1", room="den", content="hello"))
+            assert (await ann.expect("message"))["content"] == "hello"
+            await ann.expect("ack")
+        server.terminate()
+        assert await asyncio.to_thread(server.wait) == 0
