@@ -20,6 +20,7 @@ from model.errors import ParleyError
 from model.principals import ACCOUNT, principal_id
 from model.text import check_user_name
 from server.app import serve
+from server.logs import set_up_logging
 from server.settings import SettingError, Settings, read_settings, settings_help
 from server.tokens import sign_account
 
@@ -101,10 +102,7 @@ def _token(settings: Settings, options: argparse.Namespace) -> str:
 
 
 def _run(settings: Settings) -> int:
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("websockets").setLevel(logging.WARNING)  # one line per connection is not news
+    fold = set_up_logging(settings.log_level.upper())
     _raise_file_limit()
     # What was imported is never garbage, and what a chat makes is freed by counting: looking for cycles every 700
     # objects took 40 % of the time of a message (measured).
@@ -119,6 +117,8 @@ def _run(settings: Settings) -> int:
             file=sys.stderr,
         )
         return 1
+    finally:
+        fold.flush()
 
 
 def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -23,6 +22,8 @@ from server.decoding import wrong_field
 JSON = "application/json"
 TEXT = "text/plain"
 NDJSON = "application/x-ndjson"
+FILE = "{file}"
+"""At the end of a path: the rest of it, of any number of segments."""
 BODY = "body"
 """The field of a parameter record that is the request's JSON. It may be left out where it has a default."""
 HEADERS = {"idempotency_key": "Idempotency-Key"}
@@ -94,9 +95,9 @@ class Endpoint(NamedTuple):
 
     Attributes:
         method: GET (which answers HEAD too), POST, ...
-        path: ``{name}`` stands for one segment, and is the field of this name in ``asks``.
+        path: ``{name}`` stands for one segment, `FILE` for one or more, and is the field of this name in ``asks``.
         summary: a sentence for the document; ``text`` says more, in Markdown.
-        handler: called with the request and a record of ``asks``; or a folder, whose files are served.
+        handler: called with the request and a record of ``asks``.
         asks: the parameters: a frozen Struct. A field is in the path, one of `HEADERS`, the JSON ``body``, or in the
             query.
         answers: see `Answer`.
@@ -108,7 +109,7 @@ class Endpoint(NamedTuple):
     method: str
     path: str
     summary: str
-    handler: Handler | Path
+    handler: Handler
     asks: type[Struct] = Nothing
     answers: tuple[Answer, ...] = ()
     refusals: tuple[str, ...] = ()
@@ -128,18 +129,15 @@ def _nobody(request: web.Request, asker: Asker) -> Identity | None:
 def add_routes(app: web.Application, endpoints: Iterable[Endpoint], authenticate: Authenticate = _nobody) -> None:
     """Serve the table; ``authenticate`` says who asks, or raises ParleyError for who may not."""
     for endpoint in endpoints:
-        handler = endpoint.handler
-        if isinstance(handler, Path):
-            app.router.add_static(endpoint.path[: endpoint.path.index("{")], handler)
-        elif endpoint.method == "GET":
-            app.router.add_get(endpoint.path, _route(endpoint, handler, authenticate))
+        route = _route(endpoint, authenticate)
+        if endpoint.method == "GET":
+            path = endpoint.path.replace(FILE, f"{FILE[:-1]}:.+}}")
+            app.router.add_get(path, route)
         else:
-            app.router.add_route(endpoint.method, endpoint.path, _route(endpoint, handler, authenticate))
+            app.router.add_route(endpoint.method, endpoint.path, route)
 
 
-def _route(
-    endpoint: Endpoint, handler: Handler, authenticate: Authenticate
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _route(endpoint: Endpoint, authenticate: Authenticate) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     asks = endpoint.asks
     in_path = frozenset(endpoint.in_path())
     info = inspect.type_info(asks)
@@ -170,7 +168,7 @@ def _route(
             asked = msgspec.convert(given, asks)
         except msgspec.ValidationError as error:
             raise _refused(error) from error
-        return await handler(request, asked)
+        return await endpoint.handler(request, asked)
 
     return route
 

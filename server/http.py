@@ -47,6 +47,8 @@ PAGE_HEADERS = {
 }
 # Any page may read what a nobody may read.
 PUBLIC = {"Access-Control-Allow-Origin": "*"}
+# Characters of a path that a line of the log holds.
+PATH_CHARS = 200
 OCTETS = "application/octet-stream"  # what aiohttp calls the empty body of a file that it does not send
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -76,8 +78,7 @@ _LEADS = Answer(302, "where the page is", str, (TEXT,), {"Location": "`/client.h
 _STATIC = (
     # Which of the first two it is, the table of the system says.
     *_file("text/javascript", "application/javascript", "text/css", "image/svg+xml"),
-    Answer(403, "a folder", str, (TEXT,)),
-    Answer(404, "no such file", str, (TEXT, OCTETS)),
+    Answer(404, "no such file", str, (TEXT,)),
 )
 _READY = (
     Answer(200, "they are", Ready),
@@ -104,6 +105,8 @@ class HttpEndpoints:
         self._shared = shared
         self._metrics = metrics
         self._documents: dict[str, bytes] = {}
+        # What is served is known before anybody asks: no name that a client made up reaches the file system.
+        self._files = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
 
     def application(self) -> web.Application:
         """aiohttp's application with every route."""
@@ -118,7 +121,7 @@ class HttpEndpoints:
         return (
             Endpoint("GET", "/", "Lead to the page, with the question kept", self.index, answers=(_LEADS,)),
             Endpoint("GET", "/client.html", "The browser client", self.client, answers=_file("text/html")),
-            Endpoint("GET", "/static/{file}", "A file of the browser client", STATIC, StaticFile, _STATIC),
+            Endpoint("GET", "/static/{file}", "A file of the browser client", self.static, StaticFile, _STATIC),
             *rest_endpoints(self._chat, self._shared.visits),
             Endpoint(
                 "GET", "/health", "Whether the process answers", self.health, answers=(Answer(200, "yes", Health),)
@@ -161,6 +164,13 @@ class HttpEndpoints:
     async def client(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The browser client."""
         return web.FileResponse(CLIENT, headers=PAGE_HEADERS)
+
+    async def static(self, request: web.Request, asked: StaticFile) -> web.StreamResponse:
+        """A file of the browser client."""
+        path = self._files.get(asked.file)
+        if path is None:
+            raise web.HTTPNotFound
+        return web.FileResponse(path)
 
     async def health(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The process answers."""
@@ -245,7 +255,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionError:
         return web.Response(status=400)  # whoever asked has gone; aiohttp would log it as a fault of ours
     except Exception:
-        log.exception("%s %s failed", request.method, request.rel_url.raw_path)
+        log.exception("%s %s failed", request.method, request.rel_url.raw_path[:PATH_CHARS])
         return _refused(ParleyError("internal"))
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from model.errors import ERRORS
 from server.contract.schemas import Schema, components
-from server.endpoints import BODY, HEADERS, JSON, Answer, Endpoint, ErrorBody, Nothing
+from server.endpoints import BODY, FILE, HEADERS, JSON, Answer, Endpoint, ErrorBody, Nothing
 
 _BEARER = "bearer"
 _TOKEN = {
@@ -124,7 +123,7 @@ def _header(name: str, text: str) -> dict[str, Any]:
 
 def _refusals(row: Endpoint) -> dict[int, list[str]]:
     codes = dict.fromkeys(row.refusals)
-    if row.asks is not Nothing and not isinstance(row.handler, Path):
+    if row.asks is not Nothing and FILE not in row.path:
         codes.setdefault("bad_field")
         if BODY in row.asks.__struct_fields__:
             codes |= dict.fromkeys(("bad_json", "too_large", "unsupported"))

@@ -1,0 +1,153 @@
+"""Where the server's log lines go, and how many of them one cause may write."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+# Lines that one cause may write within a minute. With the two that say what was left out it stays below 100.
+WINDOW_SECONDS = 60.0
+LINES = 90
+# Characters of one line: a client may have chosen the path, or the name, in it.
+LINE_CHARS = 500
+# Lines of a traceback that are kept: the first ones say where it began, the last ones what went wrong.
+FIRST_LINES, LAST_LINES = 8, 36
+# Causes that are told apart at a time; of more, all those of one logger count as the same.
+CAUSES = 500
+
+_Cause = tuple[str, ...]
+_FORMATTER = logging.Formatter()
+
+
+class _Window:
+    """What a cause has written since ``until`` was set, and how much was left out."""
+
+    __slots__ = ("left_out", "level", "lines", "logger", "template", "until")
+
+    def __init__(self, record: logging.LogRecord, template: str, until: float) -> None:
+        self.logger, self.level, self.template = record.name, record.levelno, template
+        self.until = until
+        self.lines = 0
+        self.left_out = 0
+
+
+class FoldRepeats(logging.Filter):
+    """Lets through what one cause writes as long as it is little: `LINES` lines within `WINDOW_SECONDS`.
+
+    A cause is a logger, the template of the message (its first line: asyncio puts objects into the others), and the
+    place where the exception was raised. When the first record is left out, a line says so; when the window is over,
+    the next record of any cause brings a line with their number. A filter of a handler, so that it sees the records of
+    every logger: aiohttp's, asyncio's and websockets' too.
+
+    Args:
+        clock: seconds of a monotonic clock.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._windows: dict[_Cause, _Window] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written; it is cut to size first."""
+        if getattr(record, "folded", False):
+            return True
+        template = str(record.msg).partition("\n")[0][:LINE_CHARS]
+        lines = _cut(record)
+        with self._lock:
+            ended = self._end_windows()
+            window = self._window_of(record, template)
+            passes = not window.left_out and window.lines + lines <= LINES
+            if passes:
+                window.lines += lines
+            else:
+                window.left_out += 1
+            first_out = window.left_out == 1
+        self._tell(ended)
+        if not passes and first_out:
+            _say(window, f"more like this are left out for a minute: {template}")
+        return passes
+
+    def flush(self) -> None:
+        """Say at once how many records were left out, as when the server stops."""
+        with self._lock:
+            ended = self._end_windows(all_of_them=True)
+        self._tell(ended)
+
+    @staticmethod
+    def _tell(ended: list[_Window]) -> None:
+        for window in ended:
+            _say(window, f"{window.left_out} more like this were left out: {window.template}")
+
+    def _end_windows(self, *, all_of_them: bool = False) -> list[_Window]:
+        now, ended = self._clock(), []
+        for cause, window in tuple(self._windows.items()):  # they end in the order in which they began
+            if window.until > now and not all_of_them:
+                break
+            del self._windows[cause]
+            if window.left_out:
+                ended.append(window)
+        return ended
+
+    def _window_of(self, record: logging.LogRecord, template: str) -> _Window:
+        cause: _Cause = (record.name, template, *_raised_at(record))
+        if cause not in self._windows and len(self._windows) >= CAUSES:
+            cause = (record.name,)
+        window = self._windows.get(cause)
+        if window is None:
+            window = self._windows[cause] = _Window(record, template, self._clock() + WINDOW_SECONDS)
+        return window
+
+
+def set_up_logging(level: str) -> FoldRepeats:
+    """Write what all loggers say from ``level`` on to the standard error. Returns the filter: flush it at the end."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    fold = FoldRepeats()
+    handler.addFilter(fold)
+    logging.basicConfig(level=level, handlers=[handler])
+    logging.getLogger("websockets").setLevel(logging.WARNING)  # one line per connection is not news
+    return fold
+
+
+def _say(window: _Window, text: str) -> None:
+    logging.getLogger(window.logger).log(window.level, "%s", text, extra={"folded": True})
+
+
+def _cut(record: logging.LogRecord) -> int:
+    """Bound the lines of a record in length and number. Returns how many there are."""
+    lines = record.getMessage().split("\n")
+    text = _shorten(lines)
+    if text != "\n".join(lines):
+        record.msg, record.args = text, ()
+    if record.exc_info and record.exc_info[0] is not None:
+        # Formatters take `exc_text` where it is set.
+        record.exc_text = _shorten((record.exc_text or _FORMATTER.formatException(record.exc_info)).split("\n"))
+        text = f"{text}\n{record.exc_text}"
+    return text.count("\n") + 1
+
+
+def _shorten(lines: list[str]) -> str:
+    if len(lines) > FIRST_LINES + LAST_LINES:
+        lines = [*lines[:FIRST_LINES], f"... {len(lines) - FIRST_LINES - LAST_LINES} lines ...", *lines[-LAST_LINES:]]
+    return "\n".join(line if len(line) <= LINE_CHARS else f"{line[:LINE_CHARS]}..." for line in lines)
+
+
+def _raised_at(record: logging.LogRecord) -> _Cause:
+    if not record.exc_info or record.exc_info[0] is None:
+        return ()
+    kind, _, traceback = record.exc_info
+    return (kind.__name__, _innermost(traceback))
+
+
+def _innermost(traceback: TracebackType | None) -> str:
+    if traceback is None:
+        return ""
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
