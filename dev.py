@@ -6,7 +6,7 @@ Usage: python3 dev.py COMMAND
   run [ARGUMENTS]    start the server, installing what it needs first; the arguments are those of main.py
                      (run token --user ID prints a token for an account of yours)
   test [ARGUMENTS]   run the tests, with a real PostgreSQL and a real Chromium, two files at a time; the arguments are
-                     those of pytest (-n 0 runs them one by one)
+                     those of pytest (-n 0 runs them one by one); --all adds the tests that measure seconds, one by one
   bench [OPTIONS]    measure Parley on this machine, beside the obvious ways to write such a server; --help tells more
   setup              install everything that run and test need, and start nothing
 
@@ -273,11 +273,20 @@ def command_run(arguments: list[str]) -> None:
 
 
 def command_test(arguments: list[str]) -> None:
-    """Become pytest, in the repository's folder, so that its configuration and paths like tests/unit hold."""
+    """Become pytest, in the repository's folder, so that its configuration and paths like tests/unit hold.
+
+    With --all the tests marked `alone` follow, in a run of their own. The exit status is the first that is not 0.
+    """
     ensure("test")
     ensure_chromium()
     os.chdir(ROOT)
-    become([str(PYTHON), "-m", "pytest", *PARALLEL, *arguments])
+    pytest = [str(PYTHON), "-m", "pytest"]
+    if "--all" in arguments:
+        arguments = [argument for argument in arguments if argument != "--all"]
+        first = subprocess.run([*pytest, *PARALLEL, *arguments], check=False).returncode
+        alone = subprocess.run([*pytest, "--alone", "-rP", *arguments], check=False).returncode
+        sys.exit(first or alone)
+    become([*pytest, *PARALLEL, *arguments])
 
 
 def command_bench(arguments: list[str]) -> None:

@@ -377,3 +377,23 @@ def test_root_installs_by_apt_only_where_it_may(monkeypatch: pytest.MonkeyPatch)
     pretend(0, "/usr/bin/apt-get")
     monkeypatch.setenv("PARLEY_NO_APT", "1")
     assert dev.may_use_apt() is False
+
+
+@pytest.mark.parametrize(("statuses", "status"), [((0, 0), 0), ((1, 0), 1), ((0, 3), 3), ((2, 3), 2)])
+def test_all_runs_the_tests_that_need_the_machine_for_themselves_after_the_others(
+    monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, int], status: int
+) -> None:
+    runs: list[list[str]] = []
+    left = list(statuses)
+
+    def run(command: list[str], *, check: bool) -> "subprocess.CompletedProcess[bytes]":
+        runs.append(command[3:])
+        return subprocess.CompletedProcess(command, left.pop(0))
+
+    monkeypatch.setattr(dev, "ensure", lambda purpose: None)
+    monkeypatch.setattr(dev, "ensure_chromium", lambda: None)
+    monkeypatch.setattr("dev.subprocess.run", run)
+    with pytest.raises(SystemExit) as ended:
+        dev.command_test(["--all", "tests/abuse"])
+    assert ended.value.code == status
+    assert runs == [[*dev.PARALLEL, "tests/abuse"], ["--alone", "-rP", "tests/abuse"]]

@@ -1,0 +1,96 @@
+"""Attacks by requests and answers over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable
+
+from tests.abuse.attacks.table import attack
+from tests.abuse.peers import Peer, dawdle, get
+from tests.support.rawws import request
+
+BOMB_MB = 400
+
+
+async def fill(port: int, room: str, *, messages: int = 500) -> None:
+    """Put messages of 16 KB each into a room, by as many guests as their rate asks for."""
+    for number in range(messages // 50):
+        async with await Peer.open(port, f"/chat?u=f{number}&r={room}") as peer:
+            for _ in range(50):
+                answer = await peer.ask(type="message", room=room, content="\U0001f4a3" * 4000)
+                assert answer["type"] == "ack", answer
+
+
+@attack(databases=("memory", "postgres"))
+async def aborted_downloads(port: int, ready: Callable[[], None]) -> None:
+    """An impatient reader: asks for a page, reads its beginning, goes away; one page after the other."""
+    await fill(port, "big")
+    ready()
+    while True:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request("/history?r=big&limit=500"))
+        await reader.read(1000)
+        writer.transport.abort()
+
+
+@attack(databases=("memory", "postgres"))
+async def downloads_that_are_not_read(port: int, ready: Callable[[], None]) -> None:
+    """A hundred pages, of which nothing is read."""
+    await fill(port, "big")
+    ready()
+    held = [await dawdle(port, "/history?r=big&limit=500") for _ in range(100)]
+    await asyncio.Event().wait()
+    assert held
+
+
+@attack()
+async def compressed_bodies(port: int, ready: Callable[[], None]) -> None:
+    """Bodies of 400 KB that would be 400 MB, in each encoding, to any path."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, 31)
+    zeros = bytes(1 << 20)
+    bomb = b"".join(deflate.compress(zeros) for _ in range(BOMB_MB)) + deflate.flush()
+    ready()
+
+    async def send(encoding: str, path: str) -> None:
+        head = request(path, [("Content-Encoding", encoding), ("Content-Length", str(len(bomb)))], method="POST")
+        while True:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(head + bomb)
+                await reader.read(100)
+            except ConnectionError:
+                pass  # refused before all of it was sent
+            writer.transport.abort()
+
+    pairs = [("gzip", "/health"), ("gzip", "/api/rooms"), ("deflate", "/history"), ("gzip, gzip", "/api/announcements")]
+    await asyncio.gather(*(send(*pair) for pair in pairs))
+
+
+@attack()
+async def long_static_names(port: int, ready: Callable[[], None]) -> None:
+    """Names that no file system takes, each of them a fault in the log once."""
+    ready()
+    while True:
+        await get(port, "/static/" + "a" * 8000)
+
+
+@attack(databases=("memory", "postgres"))
+async def searches_without_a_token(port: int, ready: Callable[[], None]) -> None:
+    """64 programs that look for words in a long room, and list rooms."""
+    await fill(port, "big", messages=250)
+    ready()
+
+    async def ask(target: str) -> None:
+        while True:
+            try:
+                await get(port, target)
+            except ConnectionError:
+                await asyncio.sleep(0.01)
+
+    targets = [
+        "/history?r=big&q=%F0%9F%92%A3+nothing&limit=500",
+        "/api/rooms?q=zzzz",
+        "/history?r=big&limit=500&sender=f1",
+    ]
+    await asyncio.gather(*(ask(target) for target in targets * 21))

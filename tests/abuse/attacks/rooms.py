@@ -1,0 +1,127 @@
+"""Attacks by frames, rooms and people."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+
+from tests.abuse.attacks.table import attack
+from tests.abuse.peers import Peer
+from tests.support.rawws import NATIVE, frame, upgrade
+
+
+@attack()
+async def frames_that_are_no_command(port: int, ready: Callable[[], None]) -> None:
+    """Frames of 60 KB of open brackets, one connection after the other."""
+    junk = frame(1, b"[" * 60_000)
+    ready()
+    while True:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(upgrade("/chat", NATIVE))
+        try:
+            for _ in range(400):
+                writer.write(junk)
+                await writer.drain()
+        except ConnectionError:
+            pass  # it was closed as a flood
+        writer.transport.abort()
+
+
+@attack(databases=("memory", "postgres"))
+async def comings_and_goings(port: int, ready: Callable[[], None]) -> None:
+    """50 guests who come to a room and leave it 20 times a second, before 150 people of every dialect."""
+    for number in range(150):
+        target = ("/chat?u=p&r=big", "/ws")[number % 2]
+        page = await Peer.open(port, target, native=False)
+        if target == "/ws":
+            page.send_text(
+                f'{{"type":"join","payload":{{"room_id":"big","user_id":"p{number}","user_name":"p{number}"}}}}'
+            )
+        page.eat()
+    guests = [await Peer.open(port) for _ in range(50)]
+    for guest in guests:
+        guest.eat()
+    ready()
+    while True:
+        for guest in guests:
+            guest.send(type="join", room="big")
+            guest.send(type="leave", room="big")
+        await asyncio.sleep(0.05)
+
+
+@attack(databases=("memory", "postgres"), stored=64, MEMORY_BYTES=str(64 << 20))
+async def as_much_text_as_may_be_said(port: int, ready: Callable[[], None]) -> None:
+    """100 guests of one address, each within its rate, each message as long as one may be."""
+    ready()
+
+    async def talk(number: int) -> None:
+        peer = await Peer.open(port, f"/chat?u=m{number}&r=z{number}")
+        peer.eat()
+        while True:
+            peer.send(type="message", room=f"z{number}", content="\U0001f4a3" * 4000)
+            await asyncio.sleep(1 / 19)
+
+    await asyncio.gather(*map(talk, range(100)))
+
+
+@attack(databases=("postgres",), RATE_LIMIT_MESSAGES="0")
+async def rooms_that_are_left(port: int, ready: Callable[[], None]) -> None:
+    """Rooms full of long messages, which everybody leaves again."""
+    ready()
+    for wave in itertools.count():
+        async with await Peer.open(port) as peer:
+            peer.eat()
+            for number in range(10):
+                peer.send(type="join", room=f"{wave} {number}")
+                for _ in range(100):
+                    peer.send(type="message", room=f"{wave} {number}", content="\U0001f4a3" * 4000)
+                await peer.writer.drain()
+                await asyncio.sleep(0.02)
+
+
+@attack(databases=("memory", "postgres"))
+async def made_up_rooms(port: int, ready: Callable[[], None]) -> None:
+    """A guest who holds as many rooms as an address may, and makes and deletes others."""
+    held = [await Peer.open(port) for _ in range(10)]
+    for number, peer in enumerate(held):
+        peer.eat()
+        for room in range(100):
+            peer.send(type="join", room=f"junk {number} {room}")
+    ready()
+    while True:
+        async with await Peer.open(port) as peer:
+            for room in range(240):
+                if (await peer.ask(type="create_room", room=f"x{room}"))["type"] != "error":
+                    await peer.ask(type="delete_room", room=f"x{room}")
+
+
+@attack(databases=("memory", "postgres"))
+async def passwords(port: int, ready: Callable[[], None]) -> None:
+    """60 guests who make rooms with a password, from several addresses."""
+    ready()
+
+    async def make(number: int) -> None:
+        peer = await Peer.open(port, source=f"127.0.0.{number + 2}")
+        peer.eat()
+        for room in itertools.count():
+            peer.send(type="create_room", room=f"x{number} {room}", password="p")
+            await asyncio.sleep(0.025)
+
+    await asyncio.gather(*map(make, range(60)))
+
+
+@attack()
+async def new_guests(port: int, ready: Callable[[], None]) -> None:
+    """Connections one after the other: a new guest each."""
+    ready()
+
+    async def come() -> None:
+        while True:
+            try:
+                async with await Peer.open(port, "/chat?u=m&r=lobby") as peer:
+                    await peer.message()
+            except ConnectionError:
+                await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(come() for _ in range(20)))

@@ -1,0 +1,108 @@
+"""The bars in seconds: whatever one client does, others do not notice. Run alone, by `dev.py test --all`.
+
+The server has core 0; the attacker and the normal client share core 1, the attacker behind. Each bar is the median of
+three runs, each against a fresh server, and beside them one control run without an attack: where that misses the bar
+as well, the machine is too busy to tell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from tests.abuse.attacks import ATTACKS, Attack
+from tests.abuse.victim import SECRET, Victim
+from tests.support.postgres import DatabaseServer
+from tests.support.process import ROOT
+
+SECONDS = 4
+P99 = 0.100
+SLOWEST = 0.400
+MEMORY_MB = 60
+LOG_LINES = 100
+
+CASES = [pytest.param(name, storage, id=f"{name}-{storage}") for name, a in ATTACKS.items() for storage in a.databases]
+
+
+class Outcome(NamedTuple):
+    """What a normal client saw, in seconds, and how many lines the log grew by."""
+
+    p99: float
+    slowest: float
+    lines: int
+
+
+@pytest.fixture(scope="module")
+def _two_cores() -> Iterator[None]:
+    mine = os.sched_getaffinity(0)
+    if not {0, 1} <= mine:
+        pytest.fail("the bars need the cores 0 and 1")
+    os.sched_setaffinity(0, {1})
+    yield
+    os.sched_setaffinity(0, mine)
+
+
+def _measure(victim: Victim) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.abuse.bystander", str(victim.port), str(SECONDS)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, f"the normal client could not go on:\n{done.stderr}"
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
+
+
+def _run(name: str | None, attack: Attack, url: str | None) -> Outcome:
+    settings = {"JWT_SECRET": SECRET, **attack.settings, **({"DATABASE_URL": url} if url else {})}
+    with Victim(settings) as victim:
+        victim.pin(0)
+        if name is None:
+            measured = _measure(victim)
+            return Outcome(measured["p99"], measured["slowest"], 0)
+        command = [sys.executable, "-m", "tests.abuse.attacks", name, str(victim.port)]
+        attacker = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            assert attacker.stdout is not None
+            assert attacker.stderr is not None
+            assert attacker.stdout.readline() == "ready\n", attacker.stderr.read()
+            before, lines = victim.memory(), victim.log_lines()
+            measured = _measure(victim)
+            assert attacker.poll() is None, f"the attack ended by itself:\n{attacker.stderr.read()}"
+        finally:
+            attacker.send_signal(signal.SIGKILL)
+            attacker.communicate()
+        victim.settles_below(before + MEMORY_MB + attack.stored)
+        return Outcome(measured["p99"], measured["slowest"], victim.log_lines() - lines)
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("_two_cores")
+@pytest.mark.parametrize(("name", "storage"), CASES)
+def test_others_do_not_notice(name: str, storage: str, postgres: DatabaseServer) -> None:
+    attack = ATTACKS[name]
+
+    def run(chosen: str | None) -> Outcome:
+        if storage == "memory":
+            return _run(chosen, attack, None)
+        url = postgres.create_database()
+        try:
+            return _run(chosen, attack, url)
+        finally:
+            postgres.drop_database(url)
+
+    control = run(None)
+    if control.p99 >= P99 or control.slowest >= SLOWEST:
+        pytest.fail(f"too busy here to measure: without an attack {control}")
+    outcomes = [run(name) for _ in range(3)]
+    middle = Outcome(*(statistics.median(column) for column in zip(*outcomes, strict=True)))
+    print(f"{name}, {storage}: {middle}; without an attack: {control}")
+    assert middle.p99 < P99, outcomes
+    assert middle.slowest < SLOWEST, outcomes
+    assert middle.lines <= LOG_LINES, outcomes
