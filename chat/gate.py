@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chat.ports import Identity
 from model.errors import ParleyError
 from model.permissions import LEAST, RANK, TALK, Action, Standing, may, standing_in
+from model.principals import CLAIMED
 from model.room import Member, Role, RoomRecord
 from model.text import check_name
 
@@ -30,6 +31,16 @@ def default_role(chat: Context, identity: Identity) -> Role:
 def standing_of(chat: Context, room: Room, identity: Identity) -> Standing:
     """What somebody who is in a room is to it."""
     return _standing(chat, room.record, room.members.get(identity.user.id), identity, inside=True)
+
+
+def check_provable(user_id: str) -> None:
+    """Refuse to give rights in a room to an id that anybody may claim.
+
+    Raises:
+        ParleyError: ``forbidden``.
+    """
+    if user_id.startswith(CLAIMED):
+        raise ParleyError("forbidden", "anybody may claim this id, so it gets no rights of its own", field="user")
 
 
 def is_row_known(chat: Context, room: Room, identity: Identity) -> bool:

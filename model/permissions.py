@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal
 
+from model.principals import CLAIMED_ROLE
 from model.room import Member, Role, RoomRecord
 
 Standing = Literal["stranger", "outsider", "readonly", "member", "moderator", "owner", "admin"]
@@ -92,11 +93,14 @@ def standing_in(
         room: the room.
         member: their row, None when there is none.
         account_role: of their account: ``admin`` is one in every room; an ``organizer`` is at least a moderator in
-            every room that they may see. Neither reaches into a direct room of others.
+            every room that they may see. Neither reaches into a direct room of others. An id that anybody may claim
+            (``claimed``) is a stranger to every private and direct room, whatever its row says.
         inside: what being in the room makes of somebody who is no member; None when they are not in it.
         now_us: Unix microseconds, for bans that end.
     """
     if room.deleted_at is not None:
+        return "stranger"
+    if account_role == CLAIMED_ROLE and room.kind in ("private", "direct"):
         return "stranger"
     if room.kind == "direct":
         return "stranger" if member is None else "member"

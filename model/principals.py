@@ -11,6 +11,8 @@ from model.limits import ID_CHARS
 GUEST = "g_"
 ACCOUNT = "u_"
 CLAIMED = "w_"
+CLAIMED_ROLE = "claimed"
+"""The account role of a principal that a client only claims: it enters no private and no direct room."""
 
 
 def principal_id(prefix: str, outer_id: str, field: str) -> str:

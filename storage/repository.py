@@ -274,6 +274,9 @@ class Repository(Protocol):
     async def find_user(self, user_id: str) -> User | None:
         """Somebody who has a row in any room, under the name that was stored last."""
 
+    async def share_a_room(self, one: str, other: str) -> bool:
+        """Whether there is a room in which each of two users has a role or a read cursor."""
+
     async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
         """Who else has a row in each of these direct rooms."""
 

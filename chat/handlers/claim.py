@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chat.ports import Identity
 from model.commands import Claim
 from model.errors import ParleyError
-from model.principals import ACCOUNT, CLAIMED
+from model.principals import ACCOUNT, CLAIMED, CLAIMED_ROLE
 
 if TYPE_CHECKING:
     from chat.context import Context
@@ -27,7 +27,7 @@ def claim(
     count, nor one beside a proof.
     """
     if session.provisional:
-        chat.identify(session, Identity(command.user, guest=True))
+        chat.identify(session, Identity(command.user, guest=True, role=CLAIMED_ROLE))
         session.provisional = False
     elif session.user.id != command.user.id:
         said = command.user.id.removeprefix(CLAIMED)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from chat import members
-from chat.gate import default_role, joined_room, require, standing_of
+from chat.gate import check_provable, default_role, joined_room, require, standing_of
 from chat.handlers.rooms import check_space, enter, peer_of
 from model.commands import CreateRoom, DeleteRoom, Join, OpenDirect, UpdateRoom
 from model.errors import ParleyError
 from model.events import Left, RoomState
 from model.limits import TITLE_CHARS, TOPIC_CHARS
 from model.permissions import Action
+from model.principals import CLAIMED_ROLE
 from model.room import Member, RoomRecord
 from model.text import DIRECT_PREFIX, check_room_name, check_text
 from storage.repository import InsertRoom
@@ -132,6 +133,11 @@ def _update(chat: Context, session: Session, room: Room, command: UpdateRoom, ha
     if before.kind == "ephemeral" and room.record.kind != "ephemeral":
         _keep_those_who_are_here(chat, room)
     room.broadcast(RoomState(id=command.id, room=room.name, action="update_room", info=room.info, by=session.user))
+    for device in tuple(room.presence.sessions):
+        assert device.identity is not None
+        if device.identity.role == CLAIMED_ROLE and room.record.kind == "private":
+            members.send_out(room, device, Left(room=room.name, reason="kicked", by=session.user))
+            room.presence.expel(device.user.id)
 
 
 def _keep_those_who_are_here(chat: Context, room: Room) -> None:
@@ -140,7 +146,8 @@ def _keep_those_who_are_here(chat: Context, room: Room) -> None:
         identity = device.identity
         assert identity is not None
         row = room.members.get(device.user.id)
-        if standing_of(chat, room, identity) != "admin" and (row is None or row.role is None):
+        claimed = identity.role == CLAIMED_ROLE and room.record.kind == "private"
+        if not claimed and standing_of(chat, room, identity) != "admin" and (row is None or row.role is None):
             role = default_role(chat, identity)
             joined = replace(row or Member(device.user), role=role, joined_at=chat.clock.now_us())
             members.put(chat, room, joined)
@@ -172,6 +179,10 @@ async def open_direct(chat: Context, session: Session, command: OpenDirect) -> N
     user = session.user
     if command.user == user.id:
         raise ParleyError("bad_field", "user: somebody else than oneself", field="user")
+    check_provable(command.user)
+    assert session.identity is not None
+    if session.identity.guest and not await _meet(chat, user.id, command.user):
+        raise ParleyError("no_such_user", field="user")  # as for an id that nobody has
     other = await members.find_user(chat, command.user)
     name = direct_name(user.id, other.id)
     check_space(chat, session, name)
@@ -199,6 +210,15 @@ async def open_direct(chat: Context, session: Session, command: OpenDirect) -> N
         enter(chat, session, room, room.members.get(user.id), Join(room=name))
         if made:
             chat.tell(other.id, RoomState(room=name, action="direct", info=room.info, role="member", peer=user))
+
+
+async def _meet(chat: Context, one: str, other: str) -> bool:
+    """Whether two principals are in one room now, or belong to one."""
+    rooms = {room for device in chat.hub.devices(one) for room in device.rooms.values()}
+    if any(room in rooms for device in chat.hub.devices(other) for room in device.rooms.values()):
+        return True
+    await chat.rows_written()
+    return await chat.ask(chat.repository.share_a_room(one, other))
 
 
 def direct_name(one: str, other: str) -> str:

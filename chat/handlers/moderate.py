@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from chat import members
-from chat.gate import joined_room, require
+from chat.gate import check_provable, joined_room, require
 from chat.handlers.rooms import count_owners
 from model.commands import Ban, Invite, Kick, Mute, SetRole, Unban, Unmute
 from model.errors import ParleyError
@@ -34,6 +34,7 @@ def invite(chat: Context, session: Session, command: Invite) -> Awaitable[None] 
     """Make somebody a member, and tell them at once, wherever they are."""
 
     def decide(room: Room, standing: Standing, row: Member) -> Member:
+        check_provable(command.user)
         if row.banned_until > chat.clock.now_us():
             raise ParleyError("banned", "lift the ban first", field="user")
         return row if row.role is not None else replace(row, role="member", joined_at=chat.clock.now_us())
@@ -102,6 +103,8 @@ def set_role(chat: Context, session: Session, command: SetRole) -> Awaitable[Non
             raise ParleyError("banned", "lift the ban first", field="user")
         if RANK[command.role] > RANK[standing]:
             raise ParleyError("forbidden", field="role")
+        if RANK[command.role] > RANK["member"]:
+            check_provable(command.user)
         if row.role is None and row.user.id not in room.presence.people:
             raise ParleyError("no_such_user", field="user")
         if command.role != "owner":

@@ -145,6 +145,12 @@ class MemoryRepository:
         self._check_open()
         return self._people.user(user_id)
 
+    async def share_a_room(self, one: str, other: str) -> bool:
+        self._check_open()
+        others = {room_id for room_id, row in self._people.rows_of(other) if row.role is not None or row.read_seq}
+        mine = self._people.rows_of(one)
+        return any(room_id in others and (row.role is not None or row.read_seq > 0) for room_id, row in mine)
+
     async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
         self._check_open()
         found: dict[int, User] = {}

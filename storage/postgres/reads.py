@@ -68,6 +68,10 @@ class PostgresReads(ABC):
         rows = await self._read(sql_rooms.FIND_USER, {"user_id": user_id})
         return User(*rows[0]) if rows else None
 
+    async def share_a_room(self, one: str, other: str) -> bool:
+        """See `storage.repository.Repository.share_a_room`."""
+        return bool(await self._read(sql_rooms.SHARED_ROOM, {"user_id": one, "other_id": other}))
+
     async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
         """See `storage.repository.Repository.peers`."""
         rows = await self._read(sql_rooms.PEERS, {"user_id": user_id, "rooms": list(room_ids)})

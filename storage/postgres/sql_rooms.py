@@ -192,6 +192,23 @@ COUNT_MEMBERS = sql_text(
     .where(equals_any(_members.room_id, param("rooms", "bigint[]")) & _members.role.notnull())
     .groupby(_members.room_id)
 )
+_theirs = _members.as_("theirs")
+
+
+def _belongs(row: Any) -> Any:
+    """Whether a row makes the room one of its user's own: a role, or a read cursor."""
+    return row.role.notnull() | (row.read_seq > 0)
+
+
+# One walk through the rooms of the first, with a look at the key of the second in each; it ends at the first hit.
+SHARED_ROOM = sql_text(
+    Query.from_(_members)
+    .join(_theirs)
+    .on((_theirs.room_id == _members.room_id) & (_theirs.user_id == param("other_id")))
+    .select(_members.room_id)
+    .where((_members.user_id == param("user_id")) & _belongs(_members) & _belongs(_theirs))
+    .limit(1)
+)
 PEERS = sql_text(
     Query.from_(_members)
     .select(_members.room_id, _members.user_id, _members.name)

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from model.room import FOREVER, Member, User
-from storage import NO_ROOM, STORED, InsertRoom, RemoveMember, Repository, Writer
+from storage import NO_ROOM, STORED, InsertRoom, RemoveMember, Repository, UpdateRoom, Writer
 from tests.contract.records import member, room, sets
 
 FULL = Member(User("u_cy", "cy 'q\" %s"), "moderator", 1, 2, 3, FOREVER, 5, "spam,\n{NULL} 日本")
@@ -137,3 +137,24 @@ async def test_a_person_is_found_under_the_name_that_was_stored_last(
     assert await repository.find_user(me) == User(me, "name 19")
     await writer.write([RemoveMember(each.room_id, me) for each in rooms])
     assert await repository.find_user(me) is None
+
+
+async def test_whether_two_people_share_a_room(repository: Repository, writer: Writer) -> None:
+    """Where each has a role or a read cursor: not where one of them is only kept out, silenced or was there once."""
+    me, other, third = (f"u_{room().room_id}" for _ in range(3))
+    where, elsewhere = room(kind="private"), room()
+    await writer.write(
+        [InsertRoom(where), InsertRoom(elsewhere), *sets(where, member(me)), *sets(elsewhere, member(other))]
+    )
+    assert not await repository.share_a_room(me, other)
+    for row, shared in (
+        (member(other, None, banned_until=FOREVER, muted_until=3, seen_at=9, joined_at=3), False),
+        (member(other, None, read_seq=1), True),
+        (member(other, "readonly"), True),
+    ):
+        await writer.write(sets(where, row))
+        for one, two in ((me, other), (other, me)):
+            assert await repository.share_a_room(one, two) == shared, row
+    assert not await repository.share_a_room(me, third)
+    await writer.write([UpdateRoom(replace(where, deleted_at=where.created_at))])
+    assert not await repository.share_a_room(me, other)

@@ -256,6 +256,14 @@ def test_the_rooms_of_a_person(connection: psycopg.Connection) -> None:
     assert rows_read(plan) <= 2 * 51
 
 
+def test_a_room_that_two_people_share(connection: psycopg.Connection) -> None:
+    """Also when they share none: no more than the rows of both."""
+    for other in ("u9", "u10", "nobody"):
+        plan = explain(connection, sql_rooms.SHARED_ROOM, {"user_id": "u7", "other_id": other})
+        assert "Seq Scan" not in types(plan)
+        assert rows_read(plan) <= 2 * (51 + 51)
+
+
 def test_the_people_of_a_room(connection: psycopg.Connection) -> None:
     """Ten thousand rows: those that say something are found without the others."""
     plan = explain(connection, sql_rooms.STANDINGS, PAGE)

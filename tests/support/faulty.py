@@ -133,6 +133,9 @@ class FaultyRepository:
     async def find_user(self, user_id: str) -> User | None:
         return await self._read("find_user", lambda: self.inner.find_user(user_id))
 
+    async def share_a_room(self, one: str, other: str) -> bool:
+        return await self._read("share_a_room", lambda: self.inner.share_a_room(one, other))
+
     async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
         return await self._read("peers", lambda: self.inner.peers(user_id, room_ids))
 

@@ -26,8 +26,9 @@ from tests.support.ledger import Ledger, Principal
 PEOPLE = (("olga", "user", 1), ("mo", "user", 2), ("gus", "guest", 2), ("ada", "admin", 1), ("orla", "organizer", 1))
 """Names, roles of their accounts, and how many devices they have."""
 READS = (
-    "find_room", "head", "find_member", "standings", "members", "count_members", "rooms_of", "find_user", "peers",
-    "unread", "find_posted", "find_message", "history", "changed", "count_changed", "search", "listed_rooms",
+    "find_room", "head", "find_member", "standings", "members", "count_members", "rooms_of", "find_user",
+    "share_a_room", "peers", "unread", "find_posted", "find_message", "history", "changed", "count_changed", "search",
+    "listed_rooms",
 )  # fmt: skip
 POINTS = ("write", *READS)
 Pause = Callable[[float], Awaitable[None]]

@@ -157,6 +157,25 @@ async def test_whoever_is_sent_out_is_told_why(serve: Serve) -> None:
         assert await told(ann, "left") == {"room_id": "den", "reason": "kicked"}
 
 
+async def test_a_private_room_is_closed_to_whoever_only_says_who_they_are(serve: Serve) -> None:
+    server = await serve(JWT_SECRET=SECRET)
+    async with (
+        await RawClient.open(server.port, "/ws") as seven,
+        await RawClient.open(
+            server.port, "/chat?r=den", [*NATIVE, bearer(userid="1", username="eve", role="admin")]
+        ) as eve,
+    ):
+        await eve.expect("joined")
+        seven.send(ask("join", room_id="den", user_id="7", user_name="ann"))
+        await told(seven, "joined")
+        eve.send(command(type="invite", id="i", room="den", user="w_7") + command(type="direct", id="d", user="w_7"))
+        assert [(await eve.expect("error"))["code"] for _ in range(2)] == ["forbidden"] * 2
+        eve.send(command(type="update_room", room="den", private=True))
+        assert await told(seven, "left") == {"room_id": "den", "reason": "kicked"}
+        seven.send(ask("join", room_id="den", user_id="7", user_name="ann"))
+        assert (await told(seven, "error"))["code"] == "no_such_room"
+
+
 async def test_an_account_makes_rooms_of_its_own(serve: Serve) -> None:
     """Its `user_id` is the token's; nobody who only says that they are 7 is the owner of what 7 made."""
     server = await serve(JWT_SECRET=SECRET)

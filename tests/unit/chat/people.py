@@ -1,12 +1,33 @@
 """People for the tests of rooms and roles: with an account, in a room, as somebody there."""
 
+import json
 from typing import Any
 
 from chat.chat import Chat
 from chat.ports import Identity
 from model.room import User
-from tests.support.chatting import Person
+from server.dialects import BY_PATH
+from tests.support.chatting import Frame, Person
 from tests.support.virtual import passes
+
+
+class RoomsPerson(Person):
+    """A client of `/ws`."""
+
+    def __init__(self, chat: Chat, identity: Identity | None = None) -> None:
+        super().__init__(chat, dialect=BY_PATH["/ws"], identity=identity)
+
+    def ask(self, type: str, **payload: str) -> None:
+        self.chat.receive(self.session, json.dumps({"type": type, "payload": payload}))
+
+    def join(self, user_id: str, user_name: str, room_id: str = "general") -> None:
+        self.ask("join", room_id=room_id, user_id=user_id, user_name=user_name)
+
+    def payloads(self, *types: str) -> list[Frame]:
+        return [frame["payload"] for frame in self.of(*types)]
+
+    def codes(self) -> list[str]:
+        return [payload["code"] for payload in self.payloads("error")]
 
 
 def account(chat: Chat, name: str, role: str = "user") -> Person:

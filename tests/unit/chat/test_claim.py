@@ -1,7 +1,5 @@
 """Who a session speaks for when it connects with a proof, and when a client only says who it is."""
 
-import json
-
 import pytest
 
 from chat.chat import Chat
@@ -9,31 +7,13 @@ from chat.ports import Identity
 from model.commands import Claim, Join
 from model.room import User
 from server.dialects import BY_PATH
-from tests.support.chatting import Frame, Person, chatting
+from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
+from tests.unit.chat.people import RoomsPerson
 
 ACCOUNT = Identity(User("u_7", "ann"), guest=False, role="user")
 GUEST = Identity(User("g_7", "ann"), guest=True)
-
-
-class RoomsPerson(Person):
-    """A client of `/ws`."""
-
-    def __init__(self, chat: Chat, identity: Identity | None = None) -> None:
-        super().__init__(chat, dialect=BY_PATH["/ws"], identity=identity)
-
-    def ask(self, type: str, **payload: str) -> None:
-        self.chat.receive(self.session, json.dumps({"type": type, "payload": payload}))
-
-    def join(self, user_id: str, user_name: str, room_id: str = "general") -> None:
-        self.ask("join", room_id=room_id, user_id=user_id, user_name=user_name)
-
-    def payloads(self, *types: str) -> list[Frame]:
-        return [frame["payload"] for frame in self.of(*types)]
-
-    def codes(self) -> list[str]:
-        return [payload["code"] for payload in self.payloads("error")]
 
 
 # --- a proof at the handshake -----------------------------------------------------------------------------------------
@@ -88,7 +68,7 @@ async def test_the_first_claim_binds_the_connection(chat: Chat) -> None:
     ann.join("7", "ann")
     ann.ask("message", room_id="general", message="hi")
     await passes()
-    assert ann.session.identity == Identity(User("w_7", "ann"), guest=True)
+    assert ann.session.identity == Identity(User("w_7", "ann"), guest=True, role="claimed")
     assert {"user_id": "7", "user_name": "ann"} in ann.payloads("joined")[0]["users"]
     assert ben.last("message")["sender_id"] == "w_7"
     assert ann.payloads("message")[0]["user_id"] == "7"

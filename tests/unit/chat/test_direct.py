@@ -6,10 +6,13 @@ from chat.chat import Chat
 from chat.handlers.manage import direct_name
 from chat.history import read_history
 from model.commands import ReadHistory
+from model.room import Member, Role, RoomKind, RoomRecord, User
+from storage import InsertRoom, SetMember, StorageUnavailable
 from tests.support.chatting import Person
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
-from tests.unit.chat.people import account, ask, code_of, id_of
+from tests.support.world import Plainly
+from tests.unit.chat.people import RoomsPerson, account, ask, code_of, id_of
 
 NAME = direct_name("u_ann", "u_ben")
 
@@ -132,3 +135,111 @@ async def test_both_open_it_at_once(chat: Chat, repository: FaultyRepository) ->
     for person in (ann, ben):
         assert not person.of("error")
         assert NAME in person.session.rooms
+
+
+# --- guests, and ids that anybody may claim ---------------------------------------------------------------------------
+
+
+async def test_a_guest_opens_a_direct_room_only_with_somebody_they_meet(chat: Chat) -> None:
+    """And learns no more of anybody else than of an id that nobody has."""
+    ann, guest = account(chat, "ann"), Person(chat, "guest")
+    refusals = []
+    for user in ("u_ann", "u_nobody"):
+        await ask(guest, "direct", id="d", user=user)
+        refusals.append(guest.last("error"))
+    assert refusals[0] == refusals[1]
+    assert refusals[0]["code"] == "no_such_user"
+    assert len(ann.of("room")) == 0
+    assert not chat.hub.rooms, "nothing is left of the attempt"
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("made", ["joined", "created"])
+async def test_a_guest_meets_whoever_is_in_a_room_with_them(chat: Chat, inside: bool, made: str) -> None:
+    """In one made by joining, those who are there now; in one that stays, its members, wherever they are."""
+    ann, guest = account(chat, "ann"), Person(chat, "guest")
+    if made == "created":
+        await ask(ann, "create_room", room="lobby")
+    for person in (ann, guest):
+        await ask(person, "join", room="lobby")
+    if not inside:
+        await ask(ann, "leave", room="lobby")
+    expected = "" if inside or made == "created" else "no_such_user"
+    assert await code_of(guest, "direct", user="u_ann") == expected
+
+
+async def test_a_guest_comes_back_to_a_direct_room(chat: Chat) -> None:
+    ann, guest = account(chat, "ann"), Person(chat, "guest")
+    await ask(ann, "direct", user=id_of(guest))
+    assert await code_of(guest, "direct", user="u_ann") == ""
+    assert await code_of(guest, "direct", user="u_ann") == ""
+
+
+async def test_what_is_asked_of_storage_for_a_guest_may_fail(chat: Chat, repository: FaultyRepository) -> None:
+    guest = Person(chat, "guest")
+    account(chat, "ann")
+    repository.faults["share_a_room"].append(StorageUnavailable("away"))
+    assert await code_of(guest, "direct", user="u_ann") == "unavailable"
+
+
+@pytest.mark.parametrize("role", ["user", "admin"])
+async def test_nobody_shares_a_room_with_an_id_that_anybody_may_claim(chat: Chat, role: str) -> None:
+    """Whether it is known or not; and it gets no role that moderates."""
+    ann, seven = account(chat, "ann", role), RoomsPerson(chat)
+    await ask(ann, "create_room", room="den", private=True)
+    await ask(ann, "create_room", room="lobby")
+    seven.join("7", "ben", "lobby")
+    await passes()
+    assert "w_7" in chat.hub.rooms["lobby"].presence.people
+    for user in ("w_7", "w_8"):
+        assert await code_of(ann, "direct", user=user) == "forbidden"
+    for room in ("den", "lobby"):
+        assert await code_of(ann, "invite", room=room, user="w_7") == "forbidden"
+    for given in ("moderator", "owner"):
+        assert await code_of(ann, "set_role", room="lobby", user="w_7", role=given) == "forbidden"
+    assert await code_of(ann, "set_role", room="lobby", user="w_7", role="readonly") == ""
+    assert await code_of(ann, "set_role", room="lobby", user="w_7", role="member") == ""
+
+
+async def test_a_room_that_becomes_private_keeps_no_id_that_anybody_may_claim(chat: Chat) -> None:
+    """Made by joining or to stay, with a password or without one."""
+    chat.passwords = Plainly()
+    ann = account(chat, "ann", "admin")
+    for room, fields in (("a", {"private": True}), ("b", {"password": "sesame"})):
+        for made in ("join", "create_room"):
+            name = f"{room} {made}"
+            await ask(ann, made, room=name)
+            seven = RoomsPerson(chat)
+            seven.join("7", "ben", name)
+            await passes()
+            assert await code_of(ann, "update_room", room=name, **fields) == ""
+            assert seven.payloads("left") == [{"room_id": name, "reason": "kicked"}]
+            assert not seven.session.rooms
+            await passes(1.5)  # of presence
+            assert [user["id"] for user in ann.last("presence")["left"]] == ["w_7"]
+            ann.say("psst", room=name)
+            seven.join("7", "ben", name)
+            await passes()
+            assert seven.codes() == ["no_such_room"]
+            assert "psst" not in str(seven.frames)
+
+
+@pytest.mark.parametrize("kind", ["private", "direct"])
+@pytest.mark.parametrize("role", ["member", "owner"])
+async def test_a_claimed_id_that_an_older_version_let_in_stays_out(
+    chat: Chat, repository: FaultyRepository, kind: RoomKind, role: Role
+) -> None:
+    name = direct_name("u_ann", "w_7") if kind == "direct" else "den"
+    record = RoomRecord(7, name, "2026-11-21T08:30:10.000001Z", kind)
+    rows = [Member(User("u_ann", "ann"), "owner"), Member(User("w_7", "ben"), role)]
+    await repository.inner.writer().write([InsertRoom(record), *(SetMember(7, row) for row in rows)])
+    ann = account(chat, "ann")
+    assert await code_of(ann, "join", room=name) == ""
+    ann.say("psst", room=name)
+    seven = RoomsPerson(chat)
+    seven.join("7", "ben", name)
+    seven.ask("message", room_id=name, message="let me in")
+    await passes(0.1)
+    assert seven.codes() == ["no_such_room", "not_joined"]
+    assert "psst" not in str(seven.frames)
+    assert ann.heard() == ["psst"]

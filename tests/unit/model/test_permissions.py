@@ -69,6 +69,13 @@ def test_a_direct_room_is_for_its_two_people(account: str) -> None:
     assert standing("direct", Member(ANN, "member"), account) == "member"
 
 
+@pytest.mark.parametrize("row", [None, *(Member(User("w_7", "ann"), role) for role in ROLES)])
+def test_an_id_that_anybody_may_claim_is_in_no_closed_room(row: Member | None) -> None:
+    for kind in KINDS:
+        closed = kind in ("private", "direct")
+        assert (standing(kind, row, "claimed", "member") == NOBODY) == closed
+
+
 @pytest.mark.parametrize("kind", ["ephemeral", "public", "private"])
 @pytest.mark.parametrize("role", ROLES)
 def test_a_member_is_what_they_were_made(kind: RoomKind, role: Role) -> None:
