@@ -10,7 +10,27 @@ from chat.context import ChatOptions, Context
 from chat.handlers import HANDLERS
 from chat.ports import Connection, Dialect, Identity, Tokens
 from chat.session import PAUSED_BY_COMMAND, Session
-from model.commands import AnyCommand, Claim, DeleteMessage, EditMessage, Hello, Join, Pin, PostMessage, React
+from model.commands import (
+    AnyCommand,
+    Ban,
+    Claim,
+    DeleteMessage,
+    DeleteRoom,
+    EditMessage,
+    Hello,
+    Invite,
+    Join,
+    Kick,
+    Leave,
+    Mute,
+    Pin,
+    PostMessage,
+    React,
+    SetRole,
+    Unban,
+    Unmute,
+    UpdateRoom,
+)
 from model.errors import EPOCH_CHANGED, GOING_AWAY, INTERNAL, REFUSED, TRY_AGAIN, ParleyError
 from model.events import Goodbye
 from model.room import User
@@ -22,7 +42,8 @@ from utils.ids import new_token
 log = logging.getLogger(__name__)
 
 # Commands of which each is a frame for everybody in the room: they have the rate of messages.
-TOLD_TO_ALL = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
+SAID: frozenset[type] = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
+TOLD_TO_ALL = SAID | {UpdateRoom, DeleteRoom, Invite, Kick, Ban, Unban, Mute, Unmute, SetRole}
 
 # Spread of `reconnect_after`: a server's clients come back over this many seconds, not at once.
 RECONNECT_SECONDS = 5.0
@@ -138,8 +159,12 @@ class Chat(Context):
                     task.add_done_callback(lambda _: waits.close())
 
     def _admit(self, session: Session, command: AnyCommand | Claim) -> None:
-        if type(command) in TOLD_TO_ALL and session.identity is not None:
-            wait = self.take_message(session) if self._messages_are_limited else 0.0
+        kind = type(command)
+        told = kind in TOLD_TO_ALL or (isinstance(command, Leave) and command.quit)
+        if told and self._messages_are_limited and session.identity is not None:
+            wait = self.take_message(session)
+        elif kind in SAID and session.identity is not None:
+            wait = 0.0
         else:
             wait = self.take_command(session)
         if wait:

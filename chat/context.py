@@ -105,7 +105,7 @@ class Context:
             self.hub.departed(session.user.id, session)
         session.identity, session.user = identity, identity.user
         session.bucket = None
-        self.hub.arrived(identity.user.id, session)
+        self.hub.arrived(identity.user, session)
         for room in tuple(session.rooms.values()):
             before = room.presence.sessions[session]
             known = before.id == identity.user.id or (
@@ -113,6 +113,10 @@ class Context:
             )
             if known and may(standing_of(self, room, identity), Action.SEE):
                 room.rebind(session, identity.user)
+                if before.id != identity.user.id:
+                    members.left(self, room, before)
+                else:
+                    members.rename(self, room, identity.user)
             else:
                 self.leave(room, session)
                 session.reply(Left(room=room.name, reason="identity"))
@@ -201,7 +205,7 @@ class Context:
 
     def leave(self, room: Room, session: Session, *, grace: float = 0.0) -> None:
         """Take a session out of a room; its person counts as there for ``grace`` seconds more."""
-        user = room.presence.sessions[session]
+        user, _ = room.presence.people[room.presence.sessions[session].id]  # as they are called now
         room.exit(session, grace=grace)
         members.left(self, room, user)
         self.hub.free(room)

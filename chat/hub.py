@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from chat.counters import Counters
 from chat.ratelimit import Guesses, Paces
 from chat.room import Room
-from model.room import RoomRecord
+from model.room import RoomRecord, User
 from utils.ids import new_token
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ class Hub:
     def __init__(self, *, tail_limit: int, slow_high: int, counters: Counters) -> None:
         self.rooms: dict[str, Room] = {}
         self.sessions: set[Session] = set()
-        # Sessions by principal: a person has one for each device.
+        # Sessions by principal: a person has one for each device; and what each person was last called.
         self.people: dict[str, set[Session]] = {}
+        self.named: dict[str, User] = {}
         # Deleted rooms of which something waits for storage: a new one of the same name has to wait too.
         self.ending: dict[str, Room] = {}
         self._opened: dict[str, int] = {}  # rooms by the address they were opened for
@@ -115,9 +116,10 @@ class Hub:
 
     # People.
 
-    def arrived(self, user_id: str, session: Session) -> None:
+    def arrived(self, user: User, session: Session) -> None:
         """A session speaks for this principal from now on."""
-        self.people.setdefault(user_id, set()).add(session)
+        self.people.setdefault(user.id, set()).add(session)
+        self.named[user.id] = user
 
     def departed(self, user_id: str, session: Session) -> None:
         """A session speaks for this principal no more."""
@@ -126,6 +128,7 @@ class Hub:
             sessions.discard(session)
             if not sessions:
                 del self.people[user_id]
+                del self.named[user_id]
 
     def devices(self, user_id: str) -> tuple[Session, ...]:
         """The sessions of a principal."""

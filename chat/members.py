@@ -70,6 +70,15 @@ def put(
         look_for_restrictions(chat, room)  # among all of them
 
 
+def rename(chat: Context, room: Room, user: User) -> None:
+    """Store what a person who is in a room is called now, if they have a row there."""
+    member = room.members.get(user.id)
+    if member is not None and member.user != user:
+        with suppress(ParleyError):  # no space for it in the queue: it is stored when they join again
+            chat.admit(room, "")
+            put(chat, room, replace(member, user=user))
+
+
 def look_for_restrictions(chat: Context, room: Room) -> None:
     """Something was changed that may say who may talk in a room."""
     room.unrestricted = (
@@ -130,8 +139,7 @@ async def find_user(chat: Context, user_id: str) -> User:
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
     """
-    devices = chat.hub.devices(user_id)
-    user = devices[0].user if devices else await chat.ask(chat.repository.find_user(user_id))
+    user = chat.hub.named.get(user_id) or await chat.ask(chat.repository.find_user(user_id))
     if user is None:
         raise ParleyError("no_such_user", field="user")
     return user

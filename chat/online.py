@@ -67,8 +67,8 @@ async def list_online(
     for user_id in nsmallest(limit, ids):
         devices = chat.hub.devices(user_id)
         rooms = {room.name for device in devices for room in device.rooms.values() if may_see(room)}
-        oldest = min(devices, key=lambda device: device.since)
-        found.append(Online(oldest.user, sorted(rooms), len(devices), oldest.since))
+        since = min(device.since for device in devices)
+        found.append(Online(chat.hub.named[user_id], sorted(rooms), len(devices), since))
     return found
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from model.events import AnyEvent, Entered, Exited
+from model.events import Entered, Exited
 from model.events import Presence as PresenceEvent
 from model.room import User
 
@@ -23,12 +23,29 @@ CROWD_FRAMES = 1000
 NOTED = 10 * CROWD
 
 
-class Presence:
-    """The sessions in one room, counted by principal: somebody with three tabs came once.
+class _Change(NamedTuple):
+    """What became of one person since the last notice.
 
-    ``Entered`` and ``Exited`` are broadcast at once, for dialects that say them in words; the diff of all of them,
-    ``presence``, at most once in `PAUSE` seconds. Somebody whose last connection was lost is here for a while longer:
-    most come back at once, and nobody wants to see them flicker.
+    Attributes:
+        before: as the room was last told of them, None when they were not here.
+        user: as they are or were called now.
+        here: whether they are here now.
+    """
+
+    before: User | None
+    user: User
+    here: bool
+
+
+class Presence:
+    """The sessions in one room, counted by principal: three tabs of one person are one arrival.
+
+    Changes are collected and told at most once in `PAUSE` seconds, in every dialect: as one ``presence``, and as
+    ``Entered`` and ``Exited`` for the dialects that have a frame for each person. A person whose last connection was
+    lost stays here for a while longer: most come back at once, and must not flicker in the list.
+
+    A person has the name of the session that entered last, or was renamed last; the end of a session that has another
+    name does not bring that name back.
 
     Args:
         room: its name.
@@ -57,7 +74,7 @@ class Presence:
         self._lingered = lingered
         self.sessions: dict[Session, User] = {}
         self.people: dict[str, tuple[User, int]] = {}
-        self._changed: dict[str, tuple[User, bool]] = {}
+        self._changed: dict[str, _Change] = {}
         self._forgot = self._untold = False
         self._timer: asyncio.TimerHandle | None = None
         self._lingering: dict[
@@ -69,21 +86,27 @@ class Presence:
     def enter(self, session: Session, user: User) -> None:
         """Count a session of ``user``."""
         self.sessions[session] = user
-        known = self.people.get(user.id)
-        if known is None:
-            self.people[user.id] = (user, 1)
-            self._tell(user, True)
-        else:
-            if not known[1]:
-                del self._lingering[user.id]
-            self.people[user.id] = (user, known[1] + 1)
+        before, count = self.people.get(user.id, (None, 0))
+        self.people[user.id] = (user, count + 1)
+        if not count:
+            self._lingering.pop(user.id, None)
+        if before != user:
+            self._tell(before, user, True)
+
+    def rename(self, session: Session, user: User) -> None:
+        """The person of a session that is counted is called otherwise from now on."""
+        self.sessions[session] = user
+        before, count = self.people[user.id]
+        self.people[user.id] = (user, count)
+        if before != user:
+            self._tell(before, user, True)
 
     def exit(self, session: Session, grace: float = 0.0) -> None:
-        """Count a session no more. The last one of somebody who may be back within ``grace`` seconds is told later."""
-        user = self.sessions.pop(session)
-        _, count = self.people[user.id]
+        """Count a session no more. If a person's last one may be back within ``grace`` seconds, that is told later."""
+        user_id = self.sessions.pop(session).id
+        user, count = self.people[user_id]
         if count > 1:
-            self.people[user.id] = (user, count - 1)
+            self.people[user_id] = (user, count - 1)
         elif grace and self.sessions:
             self.people[user.id] = (user, 0)
             loop = asyncio.get_running_loop()
@@ -113,7 +136,7 @@ class Presence:
     def _gone(self, user: User) -> None:
         self._typed.pop(user.id, None)
         del self.people[user.id]
-        self._tell(user, False)
+        self._tell(user, user, False)
 
     def has_sessions(self, user_id: str) -> bool:
         """Whether somebody is connected here: who lingers is not."""
@@ -133,13 +156,11 @@ class Presence:
             return [user for user, _ in self.people.values()]
         return [user for (user, _), _ in zip(self.people.values(), range(CROWD), strict=False)]
 
-    def _tell(self, user: User, here: bool) -> None:
-        if len(self.people) <= CROWD:
-            event: AnyEvent = Entered(self._room, user) if here else Exited(self._room, user)
-            self._broadcast(event, ephemeral=True)
-        # Noted in a crowd too, and told when it is none any more: nobody keeps ghosts in the list. Coming and going
-        # again do not cancel out: whoever got a snapshot in between has to hear of the second.
-        self._changed[user.id] = (user, here)
+    def _tell(self, before: User | None, user: User, here: bool) -> None:
+        # Noted in a crowd too, and told when it is none any more, so that no list keeps ghosts. Coming and going again
+        # do not cancel out: a client that got a snapshot in between must hear of the second.
+        known = self._changed.get(user.id)
+        self._changed[user.id] = _Change(before if known is None else known.before, user, here)
         if len(self._changed) > NOTED:
             self._changed.clear()
             self._forgot = True
@@ -157,17 +178,37 @@ class Presence:
             told = PresenceEvent(room=self._room, count=count)
         else:
             told = self._diff(count)
-            self._changed, self._forgot = {}, False
+            changed, self._changed = self._changed.values(), {}
+            self._forgot = False
+            for change in changed:
+                self._tell_one_by_one(change, brief=len(changed) > CROWD)
         self._broadcast(told, ephemeral=True)
         if self.sessions:
             pause = min(max(PAUSE, count / CROWD_FRAMES), LONGEST_PAUSE)
             self._timer = asyncio.get_running_loop().call_later(pause, self._send_diff)
 
+    def _tell_one_by_one(self, change: _Change, *, brief: bool) -> None:
+        """At most two events about one person; with ``brief`` only what they are now.
+
+        A person who came and went, or went and came, in between is told as both, in that order: the words stay
+        balanced, and a client whose snapshot was taken in the middle ends up with the right list. So does one that has
+        the former name of a person.
+        """
+        before, user, here = change
+        if here:
+            if before is not None and not brief:
+                self._broadcast(Exited(self._room, before), ephemeral=True)
+            self._broadcast(Entered(self._room, user), ephemeral=True)
+        else:
+            if before is None and not brief:
+                self._broadcast(Entered(self._room, user), ephemeral=True)
+            self._broadcast(Exited(self._room, user if before is None else before), ephemeral=True)
+
     def _diff(self, count: int) -> PresenceEvent:
         if self._forgot:
             return PresenceEvent(room=self._room, count=count, joined=self.members(), all=True)
-        joined = [user for user, here in self._changed.values() if here]
-        left = [user for user, here in self._changed.values() if not here]
+        joined = [change.user for change in self._changed.values() if change.here]
+        left = [change.user for change in self._changed.values() if not change.here]
         return PresenceEvent(room=self._room, count=count, joined=joined, left=left)
 
     def close(self) -> None:

@@ -182,8 +182,10 @@ class Room:
         self.presence.exit(session, grace)
 
     def rebind(self, session: Session, user: User) -> None:
-        """The session speaks for somebody else from now on."""
-        self.audience.flush()
+        """The session speaks for another principal from now on, or for the same one under another name."""
+        if self.presence.sessions[session].id == user.id:
+            self.presence.rename(session, user)
+            return
         self.presence.exit(session)
         self.presence.enter(session, user)
 

@@ -149,7 +149,8 @@ def _keep_those_who_are_here(chat: Context, room: Room) -> None:
         claimed = identity.role == CLAIMED_ROLE and room.record.kind == "private"
         if not claimed and standing_of(chat, room, identity) != "admin" and (row is None or row.role is None):
             role = default_role(chat, identity)
-            joined = replace(row or Member(device.user), role=role, joined_at=chat.clock.now_us())
+            user, _ = room.presence.people[device.user.id]
+            joined = replace(row or Member(user), role=role, joined_at=chat.clock.now_us())
             members.put(chat, room, joined)
 
 
