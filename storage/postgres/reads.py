@@ -149,6 +149,8 @@ class PostgresReads(ABC):
     ) -> list[tuple[int, Message]]:
         """See `storage.repository.Repository.search`."""
         names = {room.room_id: room.name for room in rooms}
+        if not names or limit <= 0:
+            return []
         seq, room_id = (_ENDLESS, _ENDLESS) if before is None else before
         values = {
             "rooms": list(names),
@@ -156,7 +158,9 @@ class PostgresReads(ABC):
             "before": seq,
             "before_room": room_id,
             "probe": RARE_HITS + 1,
-            "limit": max(limit, 0),
+            "share": -(-limit // len(names)),  # rounded up: together a page
+            "last": limit - 1,
+            "limit": limit,
         }
         return [(row[0], message_of(names[row[0]], row[1:])) for row in await self._read(sql.SEARCH, values)]
 

@@ -22,6 +22,7 @@ from utils.query import (
     cast_as,
     contains_all,
     equals_any,
+    is_true,
     param,
     sql_text,
     value_of,
@@ -251,10 +252,14 @@ HISTORY = {kind: _history(kind) for kind in (HistoryKind(*flags) for flags in pr
 
 # --- a search in several rooms: two ways, of which each search goes one --------------------------------------------
 
-# Rare words: their hits, in whatever room. Common ones: the newest hits of each room, along its log. PostgreSQL cannot
+# Rare words: their hits, in whatever room. Common ones: along the logs of the rooms, from their ends. PostgreSQL cannot
 # choose by itself as it does for one room: with all rooms in one condition it knows no way but every hit of a word, and
 # room by room it takes each of them for one of average size.
+#
+# The walk has two steps. The first takes few hits of each room, together at least a page: nothing older than the last
+# of those can be on the page. The second takes from each room what is not older than that.
 _hits = AliasedQuery("hits")
+_heads = AliasedQuery("heads")
 _all_hits = (
     Query.from_(_messages)
     .select(_messages.room_id, _messages.seq)
@@ -262,17 +267,32 @@ _all_hits = (
     .limit(param("probe"))
 )
 _count_hits = Query.from_(_hits).select(Count(Star()))
-_rooms = Table("rooms")
-_in_room = Lateral(
-    Query.from_(_messages)
-    .select(_messages.seq)
-    .where((_messages.room_id == _rooms.room_id) & contains_all(_messages.words, param("words", "text[]")))
-    .where(_not_deleted & (_messages.seq <= param("before")))
-    .where((_messages.seq < param("before")) | (_rooms.room_id < param("before_room")))
-    .orderby(_messages.seq, order=Order.desc)
-    .limit(param("limit")),
-    "in_room",
-)
+
+
+def _walk(limit: str, *conditions: Any) -> Any:
+    """The newest hits of each room, read along its log."""
+    log = (
+        Query.from_(_messages)
+        .select(_messages.seq)
+        # Not the index of words, which would read every hit in the database for each room.
+        .where((_messages.room_id == _rooms.room_id) & is_true(contains_all(_messages.words, param("words", "text[]"))))
+        .where(_not_deleted & (_messages.seq <= param("before")))
+        .where((_messages.seq < param("before")) | (_rooms.room_id < param("before_room")))
+        .orderby(_messages.seq, order=Order.desc)
+        .limit(param(limit))
+    )
+    for condition in conditions:
+        log = log.where(condition)
+    in_room = Lateral(log, "in_room")
+    return (
+        Query.from_(_rooms)
+        .from_(in_room)
+        .select(_rooms.room_id, in_room.seq)
+        .where(value_of(_count_hits) >= param("probe"))
+        .where(equals_any(_rooms.room_id, param("rooms", "bigint[]")))
+    )
+
+
 _rare: Any = (
     Query.from_(_hits)
     .select(_hits.room_id, _hits.seq)
@@ -280,13 +300,9 @@ _rare: Any = (
     .where(equals_any(_hits.room_id, param("rooms", "bigint[]")) & (_hits.seq <= param("before")))
     .where((_hits.seq < param("before")) | (_hits.room_id < param("before_room")))
 )
-_common = (
-    Query.from_(_rooms)
-    .from_(_in_room)
-    .select(_rooms.room_id, _in_room.seq)
-    .where(value_of(_count_hits) >= param("probe"))
-    .where(equals_any(_rooms.room_id, param("rooms", "bigint[]")))
-)
+_last_head = Query.from_(_heads).select(_heads.seq).orderby(_heads.seq, order=Order.desc).offset(param("last")).limit(1)
+# Without a last one (fewer heads than a page has) nothing is left out.
+_common = _walk("limit", _messages.seq >= Function("COALESCE", _last_head, 0))
 _places: Any = _rare.union_all(_common).as_("place")
 _hit: Any = (
     Query.from_(_places)
@@ -297,6 +313,7 @@ _hit: Any = (
 )
 SEARCH = sql_text(
     Query.with_(_all_hits, "hits")
+    .with_(_walk("share"), "heads")
     .from_(_hit)
     .join(_messages)
     .on((_messages.room_id == _hit.room_id) & (_messages.seq == _hit.seq))

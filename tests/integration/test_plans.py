@@ -1,7 +1,7 @@
 """Every query of a page uses an index, reads no more than the page needs, and sorts nothing. See docs/storage.md."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -200,13 +200,19 @@ def test_a_page_with_what_was_deleted(connection: psycopg.Connection) -> None:
 PROBE = RARE_HITS + 1
 
 
+def search_values(rooms: Sequence[int], words: list[str], *, limit: int, **before: int) -> dict[str, Any]:
+    """As `storage.postgres.reads` asks."""
+    first = {"before": 2**63 - 1, "before_room": 2**63 - 1} | before
+    page = {"limit": limit, "share": -(-limit // len(rooms)), "last": limit - 1}
+    return {"rooms": list(rooms), "words": words, "probe": PROBE, **first, **page}
+
+
 @pytest.mark.parametrize("common", [True, False])
 @pytest.mark.parametrize("rooms", [1, 20, 100])
 def test_a_search_in_several_rooms(connection: psycopg.Connection, rooms: int, common: bool) -> None:
     """A rare word: its hits. Common ones: a page of each room at most, once it is known that they are common."""
     words = ["the", "message"] if common else ["the", "31234"]
-    before = {"before": 50000, "before_room": 7}
-    values = {"rooms": list(range(1, rooms + 1)), "words": words, **before, "limit": 20, "probe": PROBE}
+    values = search_values(range(1, rooms + 1), words, limit=20, before=50000, before_room=7)
     plan = explain(connection, sql.SEARCH, values)
     assert indexes(plan) <= {"rooms_pkey", "messages_pkey", "messages_words"}
     (hits,) = [node for node in plan if node.get("Subplan Name") == "CTE hits"]

@@ -11,6 +11,7 @@ from utils.query import (
     array_of,
     contains_all,
     equals_any,
+    is_true,
     param,
     placeholders,
     sql_text,
@@ -38,6 +39,11 @@ def test_a_text_and_its_parameters() -> None:
         b'SELECT "name" FROM "rooms" WHERE "room_id"=ANY(CAST(%(rooms)s AS BIGINT[])) AND "words"@>%(words)s'
     )
     assert placeholders(text) == {"rooms", "words"}
+
+
+def test_a_condition_that_no_index_serves() -> None:
+    query = Query.from_(ROOMS).select(ROOMS.name).where(is_true(contains_all(ROOMS.words, param("words"))))
+    assert sql_text(query) == b'SELECT "name" FROM "rooms" WHERE ("words"@>%(words)s) IS TRUE'
 
 
 def test_a_percent_sign_that_is_no_parameter_is_refused() -> None:
