@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # Open rooms that are looked at in one turn of the event loop.
 ROOMS_A_TURN = 1000
-# Rooms of one person that a list can hold.
+# Rooms of one person that a list or a search looks at: those that they used last, so nobody else can push theirs out.
 MINE_LIMIT = 1000
 _NOTHING = Unread(0, 0)
 
@@ -63,10 +63,6 @@ async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms,
     entries = [entry for entry in entries if entry.room > (asked.cursor or "")]
     page = entries[: asked.limit]
     return Rooms(id=asked.id, rooms=page, cursor=page[-1].room if len(entries) > len(page) else None)
-
-
-def _belongs(member: Member) -> bool:
-    return member.role is not None or member.read_seq > 0
 
 
 async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
@@ -113,7 +109,7 @@ async def _mine(chat: Context, identity: Identity, inside: Collection[Room], wat
         member = stored
         if room_here is not None:
             record, member = room_here.record, room_here.members.get(user.id, stored)
-        if (_belongs(member) or room_here in inside) and record.deleted_at is None:
+        if (member.belongs or room_here in inside) and record.deleted_at is None:
             mine.append((record, member))
     mine.sort(key=lambda row: row[0].name)
     unread = await _unread(chat, user, mine)
@@ -122,7 +118,7 @@ async def _mine(chat: Context, identity: Identity, inside: Collection[Room], wat
     peers = await chat.ask(chat.repository.peers(user.id, directs)) if directs else {}
     entries = []
     for record, member in mine:
-        if record.room_id in watch.gone or not (_belongs(member) or chat.hub.rooms.get(record.name) in inside):
+        if record.room_id in watch.gone or not (member.belongs or chat.hub.rooms.get(record.name) in inside):
             continue  # they were told so meanwhile
         standing = standing_in(
             record,

@@ -71,3 +71,13 @@ class Member(Struct, frozen=True, gc=False):
     banned_until: int = 0
     muted_until: int = 0
     reason: str = ""
+
+    @property
+    def belongs(self) -> bool:
+        """Whether the room is one of the user's own: a member's, or one they follow with a read cursor."""
+        return self.role is not None or self.read_seq > 0
+
+    @property
+    def used(self) -> int:
+        """When they last did something there that the row tells; 0 for a room that others opened for them."""
+        return max(self.joined_at, self.seen_at, self.read_seq)

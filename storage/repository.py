@@ -254,7 +254,10 @@ class Repository(Protocol):
         """
 
     async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
-        """At most ``limit`` rooms in which somebody has a row, with that row, in the order of their names."""
+        """At most ``limit`` rooms in which somebody has a role or a read cursor, with that row.
+
+        Those come first that they used last, as far as the row says: `Member.used`. Of equal ones by name.
+        """
 
     async def standings(self, room_id: int) -> list[Member]:
         """Those whose row says more than "member", in the order of their user's id.

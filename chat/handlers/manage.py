@@ -198,8 +198,8 @@ async def open_direct(chat: Context, session: Session, command: OpenDirect) -> N
             check_space(chat, session, name)
             chat.admit(room, "")
             chat.admit_room(session.address)
-            now = chat.clock.now_us()
-            rows = [Member(person, role="member", joined_at=now) for person in (user, other)]
+            # The other one has not used it yet, so it does not come before rooms of their own.
+            rows = [Member(user, role="member", joined_at=chat.clock.now_us()), Member(other, role="member")]
             _make(chat, room, replace(room.record, kind="direct"), rows, session, command.id)
         else:
             for row in (mine, theirs):

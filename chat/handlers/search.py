@@ -81,7 +81,7 @@ async def _rooms_of(chat: Context, identity: Identity, inside: Collection[Room])
     for record, stored in rows:
         room = chat.hub.rooms.get(record.name)
         member = stored if room is None else room.members.get(identity.user.id, stored)
-        if member.role is None and not member.read_seq:
+        if not member.belongs:
             continue  # kept out or silenced, once
         standing = standing_in(
             record if room is None else room.record,

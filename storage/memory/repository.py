@@ -112,9 +112,9 @@ class MemoryRepository:
         rows = [
             (log.record, member)
             for room_id, member in self._people.rows_of(user_id)
-            if (log := self._rooms.get(room_id)) is not None
+            if member.belongs and (log := self._rooms.get(room_id)) is not None
         ]
-        return sorted(rows, key=lambda row: row[0].name)[: max(limit, 0)]
+        return sorted(rows, key=lambda row: (-row[1].used, row[0].name))[: max(limit, 0)]
 
     async def standings(self, room_id: int) -> list[Member]:
         self._check_open()
@@ -147,9 +147,8 @@ class MemoryRepository:
 
     async def share_a_room(self, one: str, other: str) -> bool:
         self._check_open()
-        others = {room_id for room_id, row in self._people.rows_of(other) if row.role is not None or row.read_seq}
-        mine = self._people.rows_of(one)
-        return any(room_id in others and (row.role is not None or row.read_seq > 0) for room_id, row in mine)
+        others = {room_id for room_id, row in self._people.rows_of(other) if row.belongs}
+        return any(row.belongs and room_id in others for room_id, row in self._people.rows_of(one))
 
     async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
         self._check_open()

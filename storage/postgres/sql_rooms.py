@@ -162,12 +162,20 @@ _row = (
     _members.muted_until,
     _members.reason,
 )
+
+
+def _belongs(row: Any) -> Any:
+    """See `model.room.Member.belongs`."""
+    return row.role.notnull() | (row.read_seq > 0)
+
+
 ROOMS_OF = sql_text(
     Query.from_(_members)
     .join(_rooms)
     .on(_rooms.room_id == _members.room_id)
     .select(*_record, *_row)
-    .where(_members.user_id == param("user_id"))
+    .where((_members.user_id == param("user_id")) & _belongs(_members))
+    .orderby(Function("GREATEST", _members.joined_at, _members.seen_at, _members.read_seq), order=Order.desc)
     .orderby(_rooms.name)
     .limit(param("limit"))
 )
@@ -193,13 +201,6 @@ COUNT_MEMBERS = sql_text(
     .groupby(_members.room_id)
 )
 _theirs = _members.as_("theirs")
-
-
-def _belongs(row: Any) -> Any:
-    """Whether a row makes the room one of its user's own: a role, or a read cursor."""
-    return row.role.notnull() | (row.read_seq > 0)
-
-
 # One walk through the rooms of the first, with a look at the key of the second in each; it ends at the first hit.
 SHARED_ROOM = sql_text(
     Query.from_(_members)

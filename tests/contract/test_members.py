@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from model.room import FOREVER, Member, User
+from model.room import FOREVER, Member, RoomKind, User
 from storage import NO_ROOM, STORED, InsertRoom, RemoveMember, Repository, UpdateRoom, Writer
 from tests.contract.records import member, room, sets
 
@@ -55,14 +55,23 @@ async def test_nobody_is_in_a_room_that_is_not_there(repository: Repository, wri
 
 
 async def test_the_rooms_of_a_person(repository: Repository, writer: Writer) -> None:
-    """By name, whatever their kind and whatever the row says."""
+    """Those that they used last, whatever their kind: without those where they are only kept out, or were once."""
     me = f"u_{room().room_id}"
-    rooms = [room(f"{me} {name}", kind=kind) for name, kind in (("b", "direct"), ("a", "private"), ("C", "ephemeral"))]
-    rows = [member(me, "owner"), member(me, None, read_seq=4), member(me, None, banned_until=FOREVER)]
+    kinds: tuple[RoomKind, ...] = ("direct", "private", "ephemeral", "public", "public", "public", "direct")
+    rooms = [room(f"{me} {number}", kind=kind) for number, kind in enumerate(kinds)]
+    rows = [
+        member(me),
+        member(me, "owner", joined_at=1),
+        member(me, None, read_seq=4),
+        member(me, None, banned_until=FOREVER, joined_at=9),
+        member(me, None, seen_at=9, muted_until=5),
+        member(me, joined_at=2, seen_at=3),
+        member(me),
+    ]
     await writer.write([InsertRoom(each) for each in (*rooms, room())])
     await writer.write([each for where, row in zip(rooms, rows, strict=True) for each in sets(where, row)])
     await writer.write(sets(rooms[0], member("u_other")))
-    expected = [(rooms[2], rows[2]), (rooms[1], rows[1]), (rooms[0], rows[0])]
+    expected = [(rooms[number], rows[number]) for number in (2, 5, 1, 0, 6)]
     assert await repository.rooms_of(me, limit=9) == expected
     assert await repository.rooms_of(me, limit=2) == expected[:2]
     assert await repository.rooms_of(me, limit=0) == []

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
+from chat.listing import MINE_LIMIT
+from model.room import FOREVER, Member, RoomKind, RoomRecord
+from storage import InsertRoom, SetMember
 from tests.support.chatting import Person
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
-from tests.unit.chat.people import account, ask, code_of, created, id_of, staffed
+from tests.unit.chat.people import account, ask, code_of, created, id_of, said, staffed
 
 
 async def listed(person: Person, **fields: Any) -> dict[str, dict[str, Any]]:
@@ -196,3 +199,28 @@ async def test_a_banned_member_has_the_room_no_more(chat: Chat) -> None:
     assert set(await listed(ben, mine=True)) == {"lobby"}
     await ask(ann, "ban", room="lobby", user="u_ben")
     assert set(await listed(ben, mine=True)) == set()
+
+
+@pytest.mark.parametrize("how", ["banned", "direct", "seen"])
+async def test_what_others_do_does_not_push_somebody_s_own_rooms_out(
+    chat: Chat, repository: FaultyRepository, how: str
+) -> None:
+    """Out of neither list nor search: not by bans, by direct rooms that others open, nor by rooms left long ago."""
+    ann = account(chat, "ann")
+    await created(chat, ann, "team")
+    await said(ann, "needle", "team")
+    rows = {
+        "banned": Member(ann.session.user, banned_until=FOREVER),
+        "direct": Member(ann.session.user, "member"),
+        "seen": Member(ann.session.user, "member", joined_at=1, seen_at=2, read_seq=3),
+    }
+    kind: RoomKind = "direct" if how == "direct" else "public"
+    for number in range(MINE_LIMIT + 1):
+        record = RoomRecord(number + 1, f"!{number}", "2026-11-21T08:30:10.000001Z", kind)
+        await repository.inner.writer().write([InsertRoom(record), SetMember(number + 1, rows[how])])
+    ann.disconnect()
+    await passes()
+    ann = account(chat, "ann")
+    assert "team" in await listed(ann, mine=True, q="team")
+    await ask(ann, "search", q="needle")
+    assert [message["room"] for message in ann.last("search")["messages"]] == ["team"]
