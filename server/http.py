@@ -74,7 +74,7 @@ def _document(kind: str) -> Answer:
     return Answer(200, f"a document of {kind}", dict[str, Any], headers=_OPEN)
 
 
-_LEADS = Answer(302, "where the page is", str, (TEXT,), {"Location": "`/client.html`, with the question"})
+_LEADS = Answer(302, "where the page is", str, (TEXT,), {"Location": "`client.html`, with the question"})
 _STATIC = (
     # Which of the first two it is, the table of the system says.
     *_file("text/javascript", "application/javascript", "text/css", "image/svg+xml"),
@@ -159,7 +159,7 @@ class HttpEndpoints:
     async def index(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The page, with the question kept: a link to a room may be short."""
         question = request.rel_url.raw_query_string  # as it came: decoded, a %23 would cut the room's name off
-        raise web.HTTPFound(location=f"/client.html{'?' if question else ''}{question}")
+        raise web.HTTPFound(location=f"client.html{'?' if question else ''}{question}")
 
     async def client(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The browser client."""

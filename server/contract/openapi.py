@@ -53,7 +53,7 @@ def openapi(endpoints: Iterable[Endpoint], *, version: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Parley", "version": version, "description": _TEXT, "license": {"name": "MIT"}},
-        "servers": [{"url": "/"}],
+        "servers": [{"url": "."}],
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {_BEARER: _TOKEN}},
         "x-errors": [{"code": code, **kind._asdict()} for code, kind in ERRORS.items()],

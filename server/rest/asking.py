@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -22,6 +22,7 @@ E = TypeVar("E", bound=Event)
 
 ORIGIN = {"Access-Control-Allow-Origin?": "`*`, unless a token was used"}
 NEXT = {"Link?": 'where there is more: the rest, as `rel="next"`'}
+WHERE = {"Location": "where it is, relative to this address"}
 DONE = Answer(204, "done, and stored")
 STORES = ("overloaded", "unavailable", "shutting_down", "not_stored")
 """The refusals of whatever is stored."""
@@ -76,9 +77,13 @@ def told(value: Any, *, status: int = 200, links: tuple[str, ...] = (), **header
 
 
 def link(request: web.Request, rel: str, **cursor: object) -> str:
-    """The address of another page of the same question."""
+    """The address of another page of the same question, relative to the request's (RFC 8288 section 3.1).
+
+    So it holds below a prefix that a proxy takes off the path. The query alone: yarl, which aiohttp's clients resolve
+    links with, decodes the path when a reference has a segment, and so loses the slash in a room's name.
+    """
     query = {name: value for name, value in request.query.items() if name not in _CURSORS}
-    return f'<{request.rel_url.raw_path}?{urlencode({**query, **cursor})}>; rel="{rel}"'
+    return f'<?{urlencode({**query, **cursor})}>; rel="{rel}"'
 
 
 _CURSORS = frozenset({"before", "after", "around", "cursor"})
@@ -87,8 +92,3 @@ _CURSORS = frozenset({"before", "after", "around", "cursor"})
 def next_page(request: web.Request, cursor: str | None) -> tuple[str, ...]:
     """The link to the page behind this one, if there is one."""
     return () if cursor is None else (link(request, "next", cursor=cursor),)
-
-
-def room_path(name: str) -> str:
-    """Where a room is."""
-    return f"/api/rooms/{quote(name, safe='')}"

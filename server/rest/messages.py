@@ -20,13 +20,13 @@ from server.rest.asking import (
     IN_ROOM,
     NEXT,
     ORIGIN,
+    WHERE,
     Asking,
     asker,
     link,
     new_id,
     next_page,
     no_such_room,
-    room_path,
     told,
 )
 from server.rest.message_bodies import (
@@ -116,7 +116,7 @@ class Messages:
                 "Say something",
                 self.post,
                 PostMessageAsked,
-                (Answer(201, "it is stored", AckItem, headers={"Location": "where it is"}),),
+                (Answer(201, "it is stored", AckItem, headers=WHERE),),
                 ("empty", "muted", "slow_mode", "no_such_message", "conflict", *IN_ROOM),
                 _SENT,
                 **row,
@@ -246,7 +246,7 @@ class Messages:
         )
         ack = await self._asking.do(request, command, Ack)
         stored = next(item for item in ack.ids if item.id == command.id)
-        return told(stored, status=201, Location=f"{room_path(stored.room)}/messages/{stored.seq}")
+        return told(stored, status=201, Location=f"messages/{stored.seq}")
 
     async def edit(self, request: web.Request, asked: EditMessageAsked) -> web.StreamResponse:
         """Another content."""

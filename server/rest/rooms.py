@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from aiohttp import web
 from msgspec.structs import replace
 
@@ -18,12 +20,12 @@ from server.rest.asking import (
     NEXT,
     ORIGIN,
     STORES,
+    WHERE,
     Asking,
     asker,
     new_id,
     next_page,
     no_such_room,
-    room_path,
     told,
 )
 from server.rest.room_bodies import CreateRoomAsked, RoomAsked, RoomsAsked, UpdateRoomAsked, UserAsked
@@ -57,7 +59,7 @@ class Rooms:
                 "Make a room, and be its owner",
                 self.create,
                 CreateRoomAsked,
-                (Answer(201, "it is made, and stored", RoomEntry, headers={"Location": "where it is"}),),
+                (Answer(201, "it is made, and stored", RoomEntry, headers=WHERE),),
                 ("reserved_name", "room_exists", "too_many_rooms", *STORES),
                 asker="somebody",
             ),
@@ -127,7 +129,7 @@ class Rooms:
         # Not read back: that could fail, and whoever asked would not know that the room is theirs.
         entry = RoomEntry(kind=made.info.kind, room=made.room, members=1, role=made.role)
         entry = replace(entry, title=made.info.title, topic=made.info.topic, password=made.info.password)
-        return told(entry, status=201, Location=room_path(made.room))
+        return told(entry, status=201, Location=f"rooms/{quote(made.room, safe='')}")
 
     async def describe(self, request: web.Request, asked: RoomAsked) -> web.StreamResponse:
         """One room."""

@@ -20,7 +20,7 @@ let wantsFocus = false; // whether the composer gets it with the next drawing: w
 const store = new TabStore();
 const copied = await claimTab(store);
 const transport = new Transport({
-  url: () => socketUrl(location, session.identity.name),
+  url: () => socketUrl(document.baseURI, session.identity.name),
   onState: () => {}, // both are the session's, as soon as there is one
   onFrame: () => {},
 });

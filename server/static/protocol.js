@@ -22,13 +22,15 @@ export const DEFAULT_LIMITS = {
 };
 
 /**
- * Address of the chat for a guest. Without a room: rooms are joined after `hello`, as who one was before.
- * @param {{protocol: string, host: string}} location
+ * Address of the chat for a guest: beside the page, also where a proxy serves both below a path. Without a room: rooms
+ * are joined after `hello`, as who one was before.
+ * @param {string} base the address of the page
  * @param {string} name
  */
-export function socketUrl(location, name) {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  return `${scheme}//${location.host}/chat?u=${encodeURIComponent(name)}`;
+export function socketUrl(base, name) {
+  const url = new URL(`chat?u=${encodeURIComponent(name)}`, base);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url.href;
 }
 
 /** Close codes 4100 to 4199 mean that the same would happen again. @param {number} code */

@@ -32,7 +32,7 @@ async def run(page: Page, modules: dict[str, str], script: str) -> Any:
 
 def test_every_module_is_preloaded() -> None:
     """Found in one go, not one import at a time."""
-    preloaded = set(re.findall(r'modulepreload" href="/static/([^"]+)"', (ROOT / "client.html").read_text()))
+    preloaded = set(re.findall(r'modulepreload" href="static/([^"]+)"', (ROOT / "client.html").read_text()))
     modules = {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")}
     assert preloaded | {"main.js"} == modules
 

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import re
 import struct
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple, Self
+from urllib.parse import urljoin
 
 from tests.support import contract
 
@@ -268,6 +270,13 @@ class RawClient:
             got = await self.frame()
             if got.opcode == PONG and got.payload == mark:
                 return mark
+
+
+def links(target: str, reply: Reply) -> dict[str, str]:
+    """The addresses of `Link` by their rel, as a client resolves them that asked for `target`."""
+    found = re.findall(r'<([^>]*)>; rel="(\w+)"', reply.headers.get("link", ""))
+    assert not any(reference.startswith("/") or "//" in reference for reference, _ in found), found
+    return {rel: urljoin(target, reference) for reference, rel in found}
 
 
 async def fetch(

@@ -8,6 +8,7 @@ from server.dialects.events import EventsDialect
 from tests.integration.rest.conftest import Serve
 from tests.support.chatting import unframe
 from tests.support.client import Client
+from tests.support.rawws import links
 from tests.support.web import Web, code
 from utils.clock import microseconds
 
@@ -101,8 +102,7 @@ async def test_they_come_page_by_page(port: int) -> None:
         while target:
             reply = await ann.get(target)
             pages.append(reply.json())
-            link = reply.headers.get("link", "")
-            target = link[1 : link.index(">")] if link else ""
+            target = links(target, reply).get("next", "")
         assert [len(page) for page in pages] == [3, 3, 1]
         ids = [person["id"] for page in pages for person in page]
         assert ids == sorted(set(ids))

@@ -1,0 +1,57 @@
+"""The page below a path, behind a real proxy that takes the path off."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.browser.chat_page import ChatPage
+from tests.support.browser import Pages
+from tests.support.client import Client
+from tests.support.prefix import BELOW_A_PATH, below_a_path
+from tests.support.server import ServerProcess
+
+
+@pytest_asyncio.fixture(params=BELOW_A_PATH, loop_scope="session")
+async def base(request: pytest.FixtureRequest, server: ServerProcess) -> AsyncIterator[str]:
+    """The address of the page below a path, with its slash."""
+    proxy = below_a_path(request.param, server.port)
+    await asyncio.to_thread(proxy.start)
+    yield f"{proxy.http_url}/parley/"
+    await asyncio.to_thread(proxy.remove)
+
+
+async def test_the_page_works_below_a_path(base: str, new_page: Pages, server: ServerProcess, room: str) -> None:
+    """It loads with all of its modules, talks, scrolls back, and shares an address that leads in again."""
+    async with Client(server.ws_url, "eve", room) as eve:
+        for number in range(70):
+            await eve.say(f"line {number}", id=str(number), room=room)
+        await eve.all_acked("69")
+    page = await new_page(f"{base}?r={quote(room)}&u=ann")
+    ann = ChatPage(page)
+    await ann.connected()
+    assert page.url == f"{base}client.html?r={quote(room)}", "an address without the name"
+    ben = ChatPage(await new_page(f"{base}client.html?r={quote(room)}&u=ben"))
+    await ben.connected()
+    await ann.say("from below")
+    await ann.delivered("from below")
+    await expect(ben.message("from below")).to_have_count(1)
+    await ann.log.evaluate("log => { log.scrollTop = 0; }")
+    await expect(ann.message("line 0")).to_have_count(1)
+    await page.reload()
+    await ann.connected()
+    await expect(ann.message("from below")).to_have_count(1)
+
+
+async def test_the_page_leads_in_by_its_form_below_a_path(base: str, new_page: Pages, room: str) -> None:
+    page = await new_page(base)
+    await page.get_by_label("Your name").fill("ann")
+    await page.get_by_label("Room", exact=True).fill(room)
+    await page.get_by_role("button", name="Enter", exact=True).click()
+    ann = ChatPage(page)
+    await ann.connected()
+    await ann.say("hello")
+    await ann.delivered("hello")

@@ -1,0 +1,99 @@
+"""Below a path, behind a real proxy: every address that Parley hands out leads to where it says."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from urllib.parse import quote, urljoin
+
+import pytest
+from aiohttp import ClientSession
+from yarl import URL
+
+from tests.integration.port.conftest import Serve
+from tests.support.prefix import BELOW_A_PATH, below_a_path
+from tests.support.web import SECRET, token_of
+
+ROOM = "a/b #1 ü+%:.."
+
+
+@pytest.fixture(params=BELOW_A_PATH)
+async def base(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[URL]:
+    """The address of Parley below a path."""
+    server = await serve(JWT_SECRET=SECRET, RATE_LIMIT_MESSAGES="0")
+    proxy = below_a_path(request.param, server.port)
+    await asyncio.to_thread(proxy.start)
+    yield URL(proxy.http_url) / "parley/"
+    await asyncio.to_thread(proxy.remove)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[ClientSession]:
+    """Somebody with an account and a library that resolves and follows what it is given."""
+    async with ClientSession(headers={"Authorization": f"Bearer {token_of('ann')}"}, raise_for_status=True) as session:
+        yield session
+
+
+async def test_the_root_leads_to_the_page_and_the_page_to_its_files(base: URL, client: ClientSession) -> None:
+    async with client.get(base.with_query(r="den")) as reply:
+        assert reply.url == (base / "client.html").with_query(r="den")
+    for path in ("static/main.js", "static/view/text.js", "static/icon.svg"):
+        async with client.get(base.join(URL(path))) as reply:
+            assert reply.status == 200
+
+
+async def test_locations_and_links_lead_to_what_they_name(base: URL, client: ClientSession) -> None:
+    """Also of a room whose name has a slash in it, at each depth of path."""
+    rooms = base.join(URL("api/rooms"))
+    async with client.post(rooms, json={"name": ROOM}) as reply:
+        room = URL(urljoin(str(rooms), reply.headers["Location"]), encoded=True)
+    async with client.get(room) as reply:
+        assert (await reply.json())["room"] == ROOM
+    messages = URL(f"{room}/messages", encoded=True)
+    message = messages
+    for number in range(7):
+        async with client.post(messages, json={"content": str(number)}) as reply:
+            message = URL(urljoin(str(messages), reply.headers["Location"]), encoded=True)
+    async with client.get(message) as reply:
+        assert (await reply.json())["content"] == "6"
+
+    history = URL(f"{base}history?r={quote(ROOM, safe='')}&limit=3", encoded=True)
+    for first in (history, messages.with_query(limit=3)):
+        found: list[str] = []
+        target = first
+        while True:
+            async with client.get(target) as reply:
+                page = await reply.json()
+                page = page if isinstance(page, list) else page["messages"]
+                found = [each["content"] for each in page] + found
+                if "prev" not in reply.links:
+                    break
+                target = URL(reply.links["prev"]["url"])  # resolved by the library
+        assert found == [str(number) for number in range(7)]
+
+    for number in range(4):
+        async with client.post(rooms, json={"name": f"room {number}"}):
+            pass
+    names: list[str] = []
+    target = rooms.with_query(limit=2)
+    while True:
+        async with client.get(target) as reply:
+            names += [each["room"] for each in (await reply.json())["rooms"]]
+            if "next" not in reply.links:
+                break
+            target = URL(reply.links["next"]["url"])
+    assert names == [ROOM, *(f"room {number}" for number in range(4))]
+
+
+async def test_the_document_names_the_server_below_the_path(base: URL, client: ClientSession) -> None:
+    async with client.get(base.join(URL("openapi.json"))) as reply:
+        (server,) = (await reply.json())["servers"]
+        url = reply.url.join(URL(server["url"]))
+    assert url == base
+    async with client.get(f"{str(url).rstrip('/')}/health") as reply:
+        assert await reply.json() == {"status": "ok"}
+
+
+async def test_a_websocket_opens_below_the_path(base: URL, client: ClientSession) -> None:
+    address = base.join(URL("chat")).with_scheme("ws").with_query(u="ann", r="den")
+    async with client.ws_connect(address, protocols=["parley.v1"]) as socket:
+        assert json.loads((await socket.receive()).data)["type"] == "welcome"
