@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from model.errors import ParleyError
+from model.errors import EPOCH_CHANGED, ParleyError
 from model.events import Synced
 from model.message import Message
+from storage.repository import Forgotten
 from utils.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ async def replay(chat: Context, session: Session, room: Room, since: int) -> Non
         except ParleyError:
             await asyncio.sleep(backoff.next())
             continue
+        except Forgotten:  # memory was full meanwhile: the client comes again, and is told to load history
+            session.close(EPOCH_CHANGED)
+            return
         changed |= {state.seq: state for state in page if state.version > head}
         missed = [state for state in page if state.version <= head and state.seq not in told]
         told |= {state.seq for state in missed}

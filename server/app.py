@@ -57,6 +57,7 @@ class Server:
                 settings.database_url or None,
                 memory_messages=settings.memory_messages,
                 memory_rooms=settings.memory_rooms,
+                memory_bytes=settings.memory_bytes,
             )
         except ValueError as error:  # libpq cannot read the URL; the text does not repeat it
             raise SettingError(f"DATABASE_URL {error}") from error
@@ -160,12 +161,7 @@ def _chat_options(settings: Settings) -> ChatOptions:
             messages_burst=max(1, round(rate * BURST_SECONDS)) if rate else 0,
             max_rooms=settings.session_rooms,
             edit_window=settings.edit_window,
-            # Memory forgets the oldest messages of a full room: as many missed as it holds may be more than it has.
-            resume_limit=(
-                settings.resume_limit
-                if settings.database_url
-                else min(settings.resume_limit, settings.memory_messages - 1)
-            ),
+            resume_limit=settings.resume_limit,
         ),
         pool=PoolLimits(
             workers=settings.workers,

@@ -267,6 +267,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("MEMORY_MESSAGES", "a whole number from 1", 10_000, "messages kept per room, in memory", _whole(1, _MANY)),
     Setting("MEMORY_ROOMS", "a whole number from 1", 10_000, "rooms kept, in memory", _whole(1, _MANY)),
     Setting(
+        "MEMORY_BYTES",
+        "a whole number from 1048576",
+        256 << 20,
+        "bytes of messages, rooms and members kept, in memory; the largest rooms forget their oldest messages first",
+        _whole(1 << 20, 1 << 50),
+    ),
+    Setting(
         "DRAIN_SECONDS", "seconds, above 0", 20.0, "time to store what is queued when stopping", _number(0.01, 3600)
     ),
     Setting(

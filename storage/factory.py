@@ -12,6 +12,7 @@ def open_repository(
     *,
     memory_messages: int = 10_000,
     memory_rooms: int = 10_000,
+    memory_bytes: int = 256 << 20,
     read_connections: int = 4,
     connect_seconds: float = 5.0,
     read_seconds: float = 5.0,
@@ -24,6 +25,7 @@ def open_repository(
         url: ``postgresql://user:password@host:port/database``; None or empty for memory.
         memory_messages: messages kept per room (memory only).
         memory_rooms: rooms kept (memory only).
+        memory_bytes: bytes kept of everything together (memory only).
         read_connections: connections for reads (Postgres only); each writer has one more of its own.
         connect_seconds: how long an attempt to connect may take.
         read_seconds: how long a read may take, waiting for a connection included.
@@ -36,7 +38,7 @@ def open_repository(
     if not url:
         from storage.memory import MemoryRepository
 
-        return MemoryRepository(memory_messages=memory_messages, memory_rooms=memory_rooms)
+        return MemoryRepository(memory_messages=memory_messages, memory_rooms=memory_rooms, memory_bytes=memory_bytes)
     if urlsplit(url).scheme not in ("postgresql", "postgres"):
         raise ValueError("takes postgresql://user:password@host:port/database, or nothing to keep messages in memory")
     from storage.postgres.repository import PostgresRepository

@@ -6,6 +6,7 @@ each other.
 
     StorageError
     |-- StorageUnavailable   nothing was decided: keep the work and try again later
+    |-- Forgotten            storage let go, for lack of space, of what is asked for
     |-- BatchRefused         storage refuses a row of the batch for itself: halve the batch to find it
 """
 
@@ -33,6 +34,10 @@ class StorageUnavailable(StorageError):
     The text says why, in words for an operator. Whether a write took place is not known: retry it as it is, writes are
     idempotent.
     """
+
+
+class Forgotten(StorageError):
+    """Messages that the answer should have were evicted for lack of space; only memory ever does that."""
 
 
 class BatchRefused(StorageError):
@@ -345,7 +350,14 @@ class Repository(Protocol):
 
         Also those whose version is beyond ``until``: who reads page after page would never see a message again that
         is changed meanwhile.
+
+        Raises:
+            Forgotten: a message with ``seq > after`` was evicted.
         """
 
     async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
-        """How many states there are with ``after < version <= until``, counting no further than ``limit``."""
+        """How many states there are with ``after < version <= until``, counting no further than ``limit``.
+
+        Raises:
+            Forgotten: a message with ``seq > after`` was evicted.
+        """

@@ -17,6 +17,7 @@ from model.events import Joined, Left, MemberChanged
 from model.permissions import Action, Standing
 from model.room import FOREVER, Member, User
 from model.text import check_name, may_be_made
+from storage.repository import Forgotten
 
 if TYPE_CHECKING:
     from chat.room import Room
@@ -96,9 +97,12 @@ async def _can_recover(chat: Context, room: Room, command: Join) -> bool:
         missed = len(room.tail.since(since))
         if since >= floor:
             return missed <= limit
-        missed += await chat.ask(
-            chat.repository.count_changed(room.record.room_id, after=since, until=floor, limit=limit + 1)
-        )
+        try:
+            missed += await chat.ask(
+                chat.repository.count_changed(room.record.room_id, after=since, until=floor, limit=limit + 1)
+            )
+        except Forgotten:
+            return False
         # While storage counted, the room may have taken back what the client has seen.
         if command.epoch == chat.hub.epoch_of(room):
             return missed <= limit

@@ -12,16 +12,28 @@ from msgspec.structs import replace
 from model.message import Message, Quote, body_hash, quote
 from model.room import RoomRecord, User
 from model.text import fold_name
+from storage.memory.weights import weigh_message, weigh_room
 from storage.repository import STORED, ChangeMessage, Duplicate, Outcome, Refused, Unread
 
 
 class Log:
-    """A room and its messages; what was deleted is kept, and shown by :meth:`told` only to who may see it."""
+    """A room and its messages; what was deleted is kept, and shown by :meth:`told` only to who may see it.
+
+    Attributes:
+        bytes: what the messages weigh (`storage.memory.weights`).
+        counted: what messages and room weighed when they were last counted (`storage.memory.rooms.Rooms.weigh`).
+        frame: what the room weighs by itself.
+        evicted: the largest seq that was forgotten for lack of space, 0 when none was.
+    """
 
     __slots__ = (
+        "bytes",
         "changed_seqs",
+        "counted",
+        "evicted",
         "first_bodies",
         "folded",
+        "frame",
         "mentioned",
         "newest_change",
         "posted",
@@ -40,11 +52,14 @@ class Log:
         self.first_bodies: dict[int, int] = {}
         self.newest_change = 0
         self.mentioned: dict[str, list[int]] = {}
+        self.bytes = self.counted = 0
+        self.evicted = 0
 
     def describe(self, record: RoomRecord) -> None:
         """Give the room this record, and the texts that a search for rooms looks into."""
         self.record = record
         self.folded = (fold_name(record.name), fold_name(record.title))
+        self.frame = weigh_room(record)
 
     @property
     def head(self) -> int:
@@ -68,6 +83,7 @@ class Log:
         if message.id is not None:
             self.posted[key] = seq
         self.states[seq] = message
+        self.bytes += weigh_message(message)
         if message.mentions:
             self._index(message)
         seqs = self.seqs
@@ -109,6 +125,7 @@ class Log:
             pinned_by=there.pinned_by if pin is None else pin.by,
         )
         self.states[seq] = state
+        self.bytes += weigh_message(state) - weigh_message(there)
         self._index(state)
         self.changed_seqs.add(seq)
         self.newest_change = max(self.newest_change, change.version)
@@ -119,6 +136,7 @@ class Log:
         gone = self.seqs[:count]
         for seq in gone:
             message = self.states.pop(seq)
+            self.bytes -= weigh_message(message)
             if message.id is not None:
                 del self.posted[message.sender_id, message.id]
             self._unindex(message)
@@ -127,6 +145,20 @@ class Log:
         if not self.changed_seqs.isdisjoint(gone):
             self.changed_seqs.difference_update(gone)
             self.newest_change = max((self.states[seq].version for seq in self.changed_seqs), default=0)
+
+    def evict(self, count: int) -> None:
+        """Forget at least one of the oldest messages for lack of space: somebody may still want them."""
+        self.evicted = self.seqs[count - 1]
+        self.forget_oldest(count)
+
+    def evict_down_to(self, weight: int) -> None:
+        """Forget the oldest messages until the others weigh no more than this."""
+        left, count = self.bytes, 0
+        while left > weight and count < len(self.seqs):
+            left -= weigh_message(self.states[self.seqs[count]])
+            count += 1
+        if count:
+            self.evict(count)
 
     def _index(self, message: Message) -> None:
         for name in set(message.mentions):

@@ -8,23 +8,26 @@ from heapq import nsmallest
 from itertools import islice
 
 from model.room import Member, User
+from storage.memory.weights import weigh_member
 
 
 class _Roster:
     """The rows of one room, and their users' ids in order."""
 
-    __slots__ = ("ids", "rows", "with_role")
+    __slots__ = ("bytes", "ids", "rows", "with_role")
 
     def __init__(self) -> None:
         self.rows: dict[str, Member] = {}
         self.ids: list[str] = []
         self.with_role = 0
+        self.bytes = 0
 
     def put(self, member: Member) -> None:
         user_id = member.user.id
         before = self.rows.get(user_id)
         if before is None:
             insort(self.ids, user_id)
+        self.bytes += weigh_member(member) - (0 if before is None else weigh_member(before))
         self.with_role += (member.role is not None) - (before is not None and before.role is not None)
         self.rows[user_id] = member
 
@@ -33,6 +36,7 @@ class _Roster:
         if before is None:
             return False
         self.with_role -= before.role is not None
+        self.bytes -= weigh_member(before)
         del self.ids[bisect_left(self.ids, user_id)]
         return True
 
@@ -40,32 +44,47 @@ class _Roster:
 class People:
     """The rows of all rooms.
 
+    Attributes:
+        bytes: what they weigh together (`storage.memory.weights`).
+
     Args:
         keep: rows kept for each room. Beyond it those go first that a room can spare (no role above member, neither
             banned nor muted), and of them whoever was not there for longest, a hundredth of them at once.
+        keep_bytes: bytes kept for all rooms together. Beyond it the largest room spares some, in the same order.
     """
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, keep_bytes: int) -> None:
         self._keep = keep
+        self._keep_bytes = keep_bytes
         self._rosters: dict[int, _Roster] = {}
         self._rooms: dict[str, dict[int, None]] = {}  # of each person; the room stored last is at the end
+        self.bytes = 0
 
     def put(self, room_id: int, member: Member) -> None:
         """Store a row in place of what was there."""
         roster = self._rosters.setdefault(room_id, _Roster())
+        self.bytes -= roster.bytes
         roster.put(member)
+        self.bytes += roster.bytes
         rooms = self._rooms.setdefault(member.user.id, {})
         rooms.pop(room_id, None)
         rooms[room_id] = None
         if len(roster.rows) > self._keep:
-            excess = len(roster.rows) - self._keep + self._keep // 100
-            for spared in nsmallest(excess, roster.rows.values(), key=_worth):
-                self.drop(room_id, spared.user.id)
+            self._spare(room_id, len(roster.rows) - self._keep + self._keep // 100)
+        while self.bytes > self._keep_bytes:
+            largest = max(self._rosters, key=lambda each: self._rosters[each].bytes)
+            self._spare(largest, len(self._rosters[largest].rows) // 10 + 1)
+
+    def _spare(self, room_id: int, count: int) -> None:
+        for spared in nsmallest(count, self._rosters[room_id].rows.values(), key=_worth):
+            self.drop(room_id, spared.user.id)
 
     def drop(self, room_id: int, user_id: str) -> None:
         """Forget a row, if there is one."""
         roster = self._rosters.get(room_id)
+        before = 0 if roster is None else roster.bytes
         if roster is not None and roster.drop(user_id):
+            self.bytes += roster.bytes - before
             self._leave(room_id, user_id)
             if not roster.rows:
                 del self._rosters[room_id]
@@ -73,8 +92,10 @@ class People:
     def forget_room(self, room_id: int) -> None:
         """Forget all rows of a room."""
         roster = self._rosters.pop(room_id, None)
-        for user_id in () if roster is None else roster.ids:
-            self._leave(room_id, user_id)
+        if roster is not None:
+            self.bytes -= roster.bytes
+            for user_id in roster.ids:
+                self._leave(room_id, user_id)
 
     def _leave(self, room_id: int, user_id: str) -> None:
         rooms = self._rooms[user_id]
@@ -86,6 +107,7 @@ class People:
         """Forget everybody."""
         self._rosters.clear()
         self._rooms.clear()
+        self.bytes = 0
 
     def find(self, room_id: int, user_id: str) -> Member | None:
         """A person's row in a room."""

@@ -24,6 +24,7 @@ from storage.repository import (
     STORED,
     ChangeMessage,
     ExpireMessages,
+    Forgotten,
     InsertMessage,
     InsertRoom,
     Outcome,
@@ -45,6 +46,10 @@ _SEARCH_SLICE = 32_000
 _MESSAGE_CHARS = 200
 # Rows of members kept for each room: about 5 MB at most.
 _MEMORY_MEMBERS = 10_000
+# Members may take this part of memory_bytes; what they do not take is for messages.
+_MEMBERS_SHARE = 4
+# What is forgotten beyond what must be, as a part of memory_bytes: to find the largest rooms looks at each of them.
+_SLACK_SHARE = 100
 
 
 class MemoryRepository:
@@ -54,6 +59,8 @@ class MemoryRepository:
         memory_messages: messages kept for each room; the oldest go first, and their ids with them.
         memory_rooms: rooms kept; the one that was neither written nor read for longest goes whole, see
             `storage.memory.rooms.Rooms`.
+        memory_bytes: bytes of rooms, messages and members together, as `storage.memory.weights` counts them. Beyond it
+            the rooms that hold most forget their oldest messages, so that nobody's flood costs other rooms theirs.
         memory_members: members kept for each room, see `storage.memory.people.People`.
     """
 
@@ -62,15 +69,17 @@ class MemoryRepository:
         *,
         memory_messages: int = 10_000,
         memory_rooms: int = 10_000,
+        memory_bytes: int = 256 << 20,
         memory_members: int = _MEMORY_MEMBERS,
     ) -> None:
-        if memory_messages < 1 or memory_rooms < 1 or memory_members < 1:
-            raise ValueError("memory_messages, memory_rooms and memory_members must be at least 1")
+        if min(memory_messages, memory_rooms, memory_bytes, memory_members) < 1:
+            raise ValueError("memory_messages, memory_rooms, memory_bytes and memory_members must be at least 1")
         self.on_takeover: Callable[[], None] | None = None  # never called: nobody else can write here
         self.on_superseded: Callable[[], None] | None = None  # nor this
         self._keep_messages = memory_messages
+        self._keep_bytes = memory_bytes
         self._rooms = Rooms(memory_rooms)
-        self._people = People(memory_members)
+        self._people = People(memory_members, memory_bytes // _MEMBERS_SHARE)
         self._closed = False
 
     async def start(self) -> None:
@@ -269,6 +278,7 @@ class MemoryRepository:
         log = self._rooms.use(room.room_id)
         if log is None:
             return []
+        _check_complete(log, after)
         return [log.told(state, room.name) for state in log.changed(after, until)[: max(limit, 0)]]
 
     async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
@@ -276,6 +286,7 @@ class MemoryRepository:
         log = self._rooms.use(room_id)
         if log is None:
             return 0
+        _check_complete(log, after)
         found = sum(state.version <= until for state in log.changed(after, until))
         return min(found, max(limit, 0))
 
@@ -284,12 +295,17 @@ class MemoryRepository:
     def _write(self, batch: Sequence[Write]) -> list[Outcome]:
         self._check_open()
         outcomes = [self._write_one(write) for write in batch]
-        for room_id in {write.room_id for write in batch if isinstance(write, InsertMessage)}:
+        for room_id in {write.room_id for write in batch if isinstance(write, (InsertMessage, ChangeMessage))}:
             log = self._rooms.get(room_id)
-            if log is not None and len(log.seqs) > self._keep_messages:
-                log.forget_oldest(len(log.seqs) - self._keep_messages)
+            if log is not None:
+                if len(log.seqs) > self._keep_messages:
+                    log.evict(len(log.seqs) - self._keep_messages)
+                self._rooms.weigh(log)
         for room_id in self._rooms.forget_excess():
             self._people.forget_room(room_id)
+        weight = self._people.bytes + self._rooms.bytes
+        if weight > self._keep_bytes:
+            self._rooms.evict(weight - self._keep_bytes + self._keep_bytes // _SLACK_SHARE)
         return outcomes
 
     def _write_one(self, write: Write) -> Outcome:
@@ -339,6 +355,7 @@ class MemoryRepository:
                 due = bisect_left(log.seqs, write.now_us - days * DAY_US)
                 due = min(due, write.limit - removed)
                 log.forget_oldest(due)
+                self._rooms.weigh(log)
                 removed += due
         return Removed(removed)
 
@@ -361,6 +378,11 @@ class MemoryWriter:
 
     async def close(self) -> None:
         self._closed = True
+
+
+def _check_complete(log: Log, after: int) -> None:
+    if log.evicted > after:
+        raise Forgotten
 
 
 def _is_listed(log: Log) -> bool:

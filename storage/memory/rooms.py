@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -11,9 +12,14 @@ from model.room import RoomRecord
 from storage.memory.log import Log
 from storage.repository import STORED, Outcome, Refused
 
+_weight = attrgetter("bytes")
+
 
 class Rooms:
     """Logs with their records.
+
+    Attributes:
+        bytes: what they weigh together (`storage.memory.weights`).
 
     Args:
         keep: how many. Beyond it the one goes that was used the longest time ago, and rooms that come and go by
@@ -28,6 +34,7 @@ class Rooms:
         self._names: dict[str, int] = {}  # of rooms that are not deleted
         self._passing: OrderedDict[int, None] = OrderedDict()
         self._lasting: OrderedDict[int, None] = OrderedDict()
+        self.bytes = 0
 
     def __iter__(self) -> Iterator[Log]:
         return iter(self._logs.values())
@@ -36,6 +43,7 @@ class Rooms:
         """Forget all."""
         for each in (self._logs, self._names, self._passing, self._lasting):
             each.clear()
+        self.bytes = 0
 
     def get(self, room_id: int) -> Log | None:
         """A room by its id; that does not count as using it."""
@@ -67,7 +75,8 @@ class Rooms:
         holder = self._names.get(room.name)
         if holder is not None:
             return Refused(f"the name {room.name!r} belongs to room {holder}")
-        self._logs[room.room_id] = Log(room)
+        log = self._logs[room.room_id] = Log(room)
+        self.weigh(log)
         self._names[room.name] = room.room_id
         self._place(room)
         return STORED
@@ -83,7 +92,33 @@ class Rooms:
         if deleted_at is not None:
             self._free_name(log.record)
         self._place(log.record)
+        self.weigh(log)
         return log.record
+
+    def weigh(self, log: Log) -> None:
+        """Count what a room weighs now."""
+        weight = log.frame + log.bytes
+        self.bytes += weight - log.counted
+        log.counted = weight
+
+    def evict(self, weight: int) -> None:
+        """Forget messages that weigh so much together: the oldest of those rooms whose messages weigh most.
+
+        Their weights come down to one level, below which nobody's messages are touched.
+        """
+        logs = sorted(self._logs.values(), key=_weight, reverse=True)
+        above = 0  # what the first ``count`` rooms weigh together
+        for count, log in enumerate(logs, 1):
+            above += log.bytes
+            lower = logs[count].bytes if count < len(logs) else 0
+            if above - count * lower >= weight or not lower:
+                level = max(0, (above - weight) // count)
+                break
+        else:
+            return
+        for log in logs[:count]:
+            log.evict_down_to(level)
+            self.weigh(log)
 
     def are_full(self) -> bool:
         """Whether those that somebody made are all that there is place for."""
@@ -94,7 +129,9 @@ class Rooms:
         forgotten = []
         while len(self._logs) > self._keep:
             room_id, _ = (self._passing or self._lasting).popitem(last=False)
-            self._free_name(self._logs.pop(room_id).record)
+            log = self._logs.pop(room_id)
+            self.bytes -= log.counted
+            self._free_name(log.record)
             forgotten.append(room_id)
         return forgotten
 

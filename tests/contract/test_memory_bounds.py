@@ -1,12 +1,25 @@
 """What memory forgets, and in which order."""
 
+import random
+
 import pytest
 from msgspec.structs import replace
 
 from model.message import Quote
-from storage import NO_ROOM, STORED, InsertRoom, Refused, UpdateRoom
+from storage import (
+    NO_ROOM,
+    STORED,
+    ChangeMessage,
+    ExpireMessages,
+    Forgotten,
+    InsertRoom,
+    Refused,
+    RemoveMember,
+    UpdateRoom,
+)
 from storage.memory import MemoryRepository
-from tests.contract.records import at, edit, inserts, inserts_more, member, message, room, sets
+from storage.memory.weights import weigh_member, weigh_message, weigh_room
+from tests.contract.records import EPOCH_US, at, delete, edit, inserts, inserts_more, member, message, room, sets
 
 
 async def test_the_oldest_messages_go_first_and_their_ids_with_them() -> None:
@@ -15,7 +28,7 @@ async def test_the_oldest_messages_go_first_and_their_ids_with_them() -> None:
     where = room()
     await writer.write(inserts(where, *(message(where, n, id=f"id {n}") for n in range(1, 6))))
     assert [each.seq for each in await repository.history(where, limit=9)] == [3, 4, 5]
-    assert [each.seq for each in await repository.changed(where, after=0, until=9, limit=9)] == [3, 4, 5]
+    assert [each.seq for each in await repository.changed(where, after=2, until=9, limit=9)] == [3, 4, 5]
     assert await repository.find_posted(where.room_id, "u_ann", "id 2") is None
     assert await repository.find_posted(where.room_id, "u_ann", "id 3") is not None
     assert await writer.write(inserts_more(where, message(where, 6, id="id 1"))) == [STORED]
@@ -180,6 +193,116 @@ async def test_members_beyond_the_bound_go_in_small_heaps() -> None:
 
 
 def test_bounds_of_nothing_are_refused() -> None:
-    for wrong in ({"memory_messages": 0}, {"memory_rooms": 0}, {"memory_members": 0}):
+    for wrong in ({"memory_messages": 0}, {"memory_rooms": 0}, {"memory_bytes": 0}, {"memory_members": 0}):
         with pytest.raises(ValueError):
             MemoryRepository(**wrong)
+
+
+# --- bytes -----------------------------------------------------------------------------------------------------------
+
+MB = 1 << 20
+
+
+def weight(repository: MemoryRepository) -> int:
+    """What everything weighs, counted anew."""
+    logs = sum(
+        weigh_room(log.record) + sum(weigh_message(state) for state in log.states.values()) for log in repository._rooms
+    )
+    return logs + sum(weigh_member(row) for each in repository._people._rosters.values() for row in each.rows.values())
+
+
+async def test_the_largest_rooms_forget_their_oldest_messages_first() -> None:
+    """However much is said in some rooms, the others keep what they have."""
+    repository = MemoryRepository(memory_bytes=MB)
+    writer = repository.writer()
+    quiet, loud, louder = room(), room(), room()
+    await writer.write(inserts(quiet, *(message(quiet, n, "x" * 1000) for n in range(1, 51))))
+    await writer.write(inserts(loud, *(message(loud, n, "x" * 1000) for n in range(1, 201))))
+    await writer.write([InsertRoom(louder)])
+    for n in range(1, 1001):
+        await writer.write(inserts_more(louder, message(louder, n, "\U0001f4a3" * 1000)))
+        assert weight(repository) <= MB
+    assert [each.seq for each in await repository.history(quiet, limit=500)] == [*range(1, 51)]
+    kept = [each.seq for each in await repository.history(louder, limit=500)]
+    assert kept == [*range(kept[0], 1001)]
+    assert len(kept) > 100
+    assert len(await repository.history(loud, limit=500)) == 200
+
+
+async def test_one_message_heavier_than_everything_empties_only_its_own_room() -> None:
+    repository = MemoryRepository(memory_bytes=100_000)
+    writer = repository.writer()
+    small, large = room(), room()
+    await writer.write(inserts(small, message(small, 1)))
+    assert await writer.write(inserts(large, message(large, 1, "x" * 200_000))) == [STORED] * 2
+    assert [each.seq for each in await repository.history(small, limit=9)] == [1]
+    assert await repository.history(large, limit=9) == []
+
+
+async def test_members_take_a_quarter_at_most_and_large_rooms_spare_theirs_first() -> None:
+    repository = MemoryRepository(memory_bytes=MB)
+    writer = repository.writer()
+    small, large = room(), room()
+    await writer.write([InsertRoom(small), InsertRoom(large), *sets(small, member("u1"), member("owner", "owner"))])
+    await writer.write(inserts_more(small, message(small, 1)))
+    await writer.write(sets(large, member("boss", "owner")))
+    for n in range(1000):
+        await writer.write(sets(large, member(f"u{n:04}", seen_at=n)))
+        assert repository._people.bytes <= MB // 4
+    assert weight(repository) == repository._people.bytes + repository._rooms.bytes
+    assert [each.user.id for each in await repository.members(small.room_id, after="", limit=9)] == ["owner", "u1"]
+    found = [each.user.id for each in await repository.members(large.room_id, after="", limit=999)]
+    assert found[0] == "boss"
+    assert found[-1] == "u0999"
+    assert len(found) > 200
+    assert len(await repository.history(small, limit=9)) == 1
+
+
+async def test_what_was_evicted_is_missed_by_a_resume_and_what_expired_is_not() -> None:
+    repository = MemoryRepository(memory_bytes=100_000)
+    writer = repository.writer()
+    where = room()
+    await writer.write(inserts(where, *(message(where, n) for n in range(1, 11))))
+    await writer.write([ExpireMessages(EPOCH_US, 1, 5)])
+    assert await repository.count_changed(where.room_id, after=0, until=99, limit=99) == 5
+    await writer.write(inserts_more(where, *(message(where, n, "x" * 5000) for n in range(11, 61))))
+    first = (await repository.history(where, limit=1, after=0))[0].seq
+    assert first > 11
+    for ask in (
+        repository.changed(where, after=first - 2, until=99, limit=9),
+        repository.count_changed(where.room_id, after=first - 2, until=99, limit=9),
+    ):
+        with pytest.raises(Forgotten):
+            await ask
+    assert (await repository.changed(where, after=first - 1, until=99, limit=1))[0].seq == first
+
+
+async def test_what_is_counted_is_what_is_there() -> None:
+    """Through inserts, edits, reactions, deletions, expiry, members who come and go, and rooms that are forgotten."""
+    chance = random.Random(7)
+    repository = MemoryRepository(memory_messages=20, memory_rooms=5, memory_bytes=60_000, memory_members=10)
+    writer = repository.writer()
+    rooms = [room() for _ in range(8)]
+    for version in range(1, 3000):
+        where = chance.choice(rooms)
+        said = message(where, version, "x" * chance.randrange(2000), mentions=("ann",) * chance.randrange(2))
+        changed = message(where, max(1, version - chance.randrange(60)))
+        await writer.write(
+            chance.choice(
+                [
+                    inserts(where, said),
+                    inserts(where, said),
+                    [edit(where, changed, version, "y" * chance.randrange(3000))],
+                    [ChangeMessage(where.room_id, changed.seq, version, reactions={"x": ["u_ann", "u_ben"]})],
+                    [delete(where, changed.seq, version)],
+                    sets(where, member(f"u{chance.randrange(40)}", name="n" * chance.randrange(64))),
+                    [RemoveMember(where.room_id, f"u{chance.randrange(40)}")],
+                    [UpdateRoom(replace(where, topic="t" * chance.randrange(500)))],
+                    [ExpireMessages(EPOCH_US, 1, 3)] if version % 50 == 0 else inserts(where, said),
+                ]
+            )
+        )
+        assert weight(repository) == repository._people.bytes + repository._rooms.bytes
+        assert weight(repository) <= 60_000 + 4 * 1000  # members and rooms are not given up for messages
+    await repository.close()
+    assert (repository._people.bytes, repository._rooms.bytes) == (0, 0)

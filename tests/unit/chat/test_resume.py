@@ -4,6 +4,8 @@ import pytest
 
 from chat.chat import Chat
 from chat.resume import PAGE
+from model.errors import EPOCH_CHANGED
+from storage import Forgotten
 from tests.support.chatting import Frame, Person, chatting, limits
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -345,3 +347,31 @@ async def test_what_storage_has_not_answered_for_is_never_forgotten(
         ann.say("after")
         await passes()
         assert len(chat.hub.rooms["general"].tail) == max(room_tail, 1)
+
+
+async def test_a_resume_that_misses_what_memory_evicted_is_not_recovered(repository: FaultyRepository) -> None:
+    async with chatting(repository, room_tail=5) as chat:
+        ann, _, join = await away(chat, 30)
+        repository.faults["count_changed"].append(Forgotten())
+        back = Person(chat, "ben")
+        back.send("join", **join)
+        await passes(5)
+        assert back.last("joined")["recovered"] is False
+        ann.say("live")
+        await passes()
+        assert back.last("message")["content"] == "live"
+
+
+async def test_what_memory_evicts_during_a_resume_sends_the_client_back_to_history(
+    repository: FaultyRepository,
+) -> None:
+    """It has been promised everything, so it must not take what came for that."""
+    async with chatting(repository, room_tail=5) as chat:
+        _, _, join = await away(chat, PAGE + 30)
+        repository.faults["changed"].append(Forgotten())
+        back = Person(chat, "ben")
+        back.send("join", **join)
+        await passes(5)
+        assert back.last("joined")["recovered"] is True
+        assert back.connection.closed == EPOCH_CHANGED
+        assert back.of("synced") == []

