@@ -8,11 +8,11 @@ Usage: python3 dev.py COMMAND
   test [ARGUMENTS]   run the tests, with a real PostgreSQL and a real Chromium, two files at a time; the arguments are
                      those of pytest (-n 0 runs them one by one); --all adds the tests that measure seconds, one by one
   bench [OPTIONS]    measure Parley on this machine, beside the obvious ways to write such a server; --help tells more
-  setup              install everything that run and test need, and start nothing
+  setup [run]        install everything that run and test need (with `run`: what run needs), and start nothing
 
 All of it goes into the folder .venv beside this file. As root, missing system packages (python3-venv, Chromium) are
 installed by apt-get where there is one; PARLEY_NO_APT=1 forbids that. Package indexes and proxies are pip's business:
-whatever pip.conf and PIP_* say holds here too.
+whatever pip.conf and PIP_* say holds here too. Without a network, what was installed before still runs.
 """
 
 import sys
@@ -30,9 +30,13 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
+import select
 import shutil
 import subprocess
 import tempfile
+import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -48,9 +52,26 @@ EXTRAS = {"run": "speed", "test": "speed,test"}
 # want more cores than a small CI machine has: each has a PostgreSQL and a Chromium of its own.
 PARALLEL = ("--numprocesses=2", "--dist=loadfile")
 
+# How apt, pip and npm say that they reach nothing: no name server, no route, no answer, a proxy that is not there.
+UNREACHABLE = re.compile(
+    r"failure in name resolution|failure resolving|could not resolve|name or service not known|network is unreachable"
+    r"|no route to host|failed to establish a new connection|connection refused|could not connect|unable to connect"
+    r"|timed out|\bENOTFOUND\b|\bEAI_AGAIN\b",
+    re.IGNORECASE,
+)
+# Where Debian's pip and most other programs look for the certificates of the web.
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive"}
+# Seconds without a word after which a running installation says that it is running.
+SILENCE = 10.0
+
 
 class SetupError(Exception):
     """Something this command needs cannot be had; the text says what to do, in one line (or pip's own words)."""
+
+
+class NetworkError(SetupError):
+    """It cannot be had because a server cannot be reached; nothing was changed by the attempt."""
 
 
 def say(line: str) -> None:
@@ -76,8 +97,12 @@ def fingerprint() -> str:
 def installed_for(purpose: str) -> bool:
     """Return whether .venv is complete and current for `purpose` ("run" or "test"). What serves test serves run."""
     noted = read_stamp()
-    enough = {"run", "test"} if purpose == "run" else {"test"}
-    return noted.get("purpose") in enough and noted.get("fingerprint") == fingerprint()
+    return noted.get("purpose") in enough_for(purpose) and noted.get("fingerprint") == fingerprint()
+
+
+def enough_for(purpose: str) -> set[str]:
+    """Return the purposes whose packages are enough for `purpose`."""
+    return {"run", "test"} if purpose == "run" else {"test"}
 
 
 def read_stamp() -> dict[str, str]:
@@ -100,13 +125,25 @@ def ensure(purpose: str) -> None:
         if installed_for(purpose) and PYTHON.exists():
             return  # made by whom we waited for
         noted = read_stamp()
-        if STAMP.exists():
+        if not os.access(ROOT, os.W_OK):
+            why = "is there" if not noted else f"fits: this one was made for {noted.get('python')}"
+            raise SetupError(f"{ROOT} cannot be written to, and no .venv {why}")
+        before = STAMP.read_text() if STAMP.exists() else ""
+        if before:
             STAMP.unlink()
         # Extras that came with tests stay wanted when only `run` finds pyproject.toml changed.
         wanted = "test" if "test" in (purpose, noted.get("purpose")) else "run"
         if noted.get("python") != python_identity() or not PYTHON.exists():
             make_venv()
-        install(wanted)
+            noted = {}
+        try:
+            install(wanted)
+        except NetworkError as error:  # pip fetches everything before it changes anything
+            if noted.get("purpose") not in enough_for(purpose):
+                raise
+            STAMP.write_text(before)
+            say(f"going on with the packages of before, as the new ones cannot be fetched: {error}")
+            return
         note = {"purpose": wanted, "fingerprint": fingerprint(), "python": python_identity()}
         STAMP.write_text(json.dumps(note))
 
@@ -133,18 +170,19 @@ def locked() -> Iterator[None]:
 
 def install(purpose: str) -> None:
     """Install Parley and the packages for `purpose` into .venv, at the versions of constraints.txt."""
-    say("installing Python packages" + (" (with those for the tests)" if purpose == "test" else ""))
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    what = "with those for the tests: two minutes, or more" if purpose == "test" else "half a minute, or more"
+    say(f"installing Python packages ({what})")
+    pip = [str(PYTHON), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
     pip += ["--constraint", "constraints.txt", "--only-binary", "uvloop"]
     try:
-        quietly([*pip, "--editable", f".[{EXTRAS[purpose]}]"])
+        with_progress([*pip, "--editable", f".[{EXTRAS[purpose]}]"])
     except SetupError as error:
         if "No matching distribution found for uvloop" not in str(error):
             raise
         # An optional accelerator without a ready-made build for this machine; building it needs a compiler.
         say("uvloop has no build for this machine: going on without it")
         without = ",".join(extra for extra in EXTRAS[purpose].split(",") if extra != "speed")
-        quietly([*pip, "--editable", f".[{without}]" if without else "."])
+        with_progress([*pip, "--editable", f".[{without}]" if without else "."])
 
 
 # --- an empty .venv that has pip -------------------------------------------------------------------------------------
@@ -161,17 +199,24 @@ def make_venv() -> None:
     else:
         say("making .venv")
     package = f"python3.{sys.version_info.minor}-venv"
+    unreachable = ""
     if not has_ensurepip() and may_use_apt():
         try:
             apt_install(package)
+        except NetworkError as error:
+            unreachable = str(error)
         except SetupError:  # this Python is not Debian's: one of the other ways may do
             say(f"apt has no {package}")
     if has_ensurepip():
         quietly([sys.executable, "-m", "venv", str(VENV)])
         return
-    for bootstrap in (pip_of_this_python, pip_from_debian_archive):
-        if bootstrap():
+    try:
+        if pip_of_this_python() or pip_from_debian_archive():
             return
+    except NetworkError as error:
+        unreachable = str(error)
+    if unreachable:
+        raise NetworkError(f"this Python needs {package} to make a virtual environment, and {unreachable}")
     raise SetupError(f"this Python cannot make a virtual environment: install {package} (or python3-pip), as root")
 
 
@@ -195,27 +240,50 @@ def pip_from_debian_archive() -> bool:
     """Without root, where there is apt: fetch Debian's pip wheel and unpack it, without installing a package."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None or os.environ.get("PARLEY_NO_APT"):
         return False
-    with tempfile.TemporaryDirectory(prefix="parley-pip-") as folder:
+    packages = ["python3-pip-whl"] + ([] if SYSTEM_CERTIFICATES.exists() else ["ca-certificates"])
+    with tempfile.TemporaryDirectory(prefix="parley-pip-") as name:
+        folder = Path(name)
         state = [f"-oDir::State::Lists={folder}/lists", f"-oDir::Cache={folder}/cache", "-oDebug::NoLocking=1"]
         for part in ("lists/partial", "cache/archives/partial"):
             Path(folder, part).mkdir(parents=True)
         try:
-            quietly(["apt-get", *state, "update"], cwd=folder)
-            quietly(["apt-get", *state, "download", "python3-pip-whl"], cwd=folder)
-            quietly(["dpkg-deb", "-x", str(next(Path(folder).glob("*.deb"))), folder])
-        except (SetupError, StopIteration):  # no such package, or no archive in reach: make_venv says what to do
+            apt_with_fresh_lists([*state, "download", *packages], cwd=folder)
+            for package in folder.glob("*.deb"):
+                quietly(["dpkg-deb", "-x", str(package), str(folder)])
+            wheel = next(folder.glob("usr/share/python-wheels/pip-*.whl"))
+        except NetworkError:
+            raise
+        except (SetupError, StopIteration):  # no such package: make_venv says what to do
             return False
-        wheel = next(Path(folder, "usr/share/python-wheels").glob("pip-*.whl"))
         quietly([sys.executable, "-m", "venv", "--without-pip", str(VENV)])
-        quietly([str(PYTHON), f"{wheel}/pip", "install", "--quiet", "--no-index", str(wheel)])
+        site = next(VENV.glob("lib/python*/site-packages"))
+        zipfile.ZipFile(wheel).extractall(site)
+        if len(packages) > 1:
+            use_certificates(site, sorted(folder.glob("usr/share/ca-certificates/**/*.crt")))
     return True
+
+
+def use_certificates(site: Path, certificates: list[Path]) -> None:
+    """Make the pip in `site` trust `certificates`: Debian's one looks for those of the system, which are missing.
+
+    In its own text, as Debian's patch is: some versions read the system's file before they look at any option, and the
+    pip that it starts to build packages is another process.
+    """
+    bundle = VENV / "ca-certificates.crt"
+    bundle.write_text("".join(certificate.read_text() for certificate in certificates))
+    for source in site.glob("pip/_vendor/certifi/core.py"):
+        text = re.sub(f"""(["']){SYSTEM_CERTIFICATES}\\1""", lambda _: repr(str(bundle)), source.read_text())
+        source.write_text(text)
 
 
 # --- other programs --------------------------------------------------------------------------------------------------
 
 
 def quietly(command: Sequence[str], cwd: Path | str = ROOT, environment: dict[str, str] | None = None) -> str:
-    """Run a program without input and return its output. Raises SetupError with the end of it if it fails."""
+    """Run a program without input and return its output.
+
+    Raises SetupError with the end of it if it fails, NetworkError with one line if that is for want of a network.
+    """
     try:
         done = subprocess.run(
             command,
@@ -231,8 +299,46 @@ def quietly(command: Sequence[str], cwd: Path | str = ROOT, environment: dict[st
     except OSError as error:
         raise SetupError(f"{command[0]} cannot be started: {error.strerror}") from error
     if done.returncode != 0:
-        raise SetupError(f"{' '.join(command)}\n{done.stdout[-4000:].strip()}\nfailed with status {done.returncode}")
+        raise failure(command, done.stdout, done.returncode)
     return done.stdout
+
+
+def failure(command: Sequence[str], output: str, status: int) -> SetupError:
+    """Return what to raise for a program that failed with this output."""
+    changed = "\nInstalling collected packages" in output  # pip had all it needs by then
+    for line in [] if changed else reversed(output.splitlines()):
+        if UNREACHABLE.search(line):
+            program = "pip" if "pip" in command else Path(command[0]).name
+            return NetworkError(f"{program} reaches no server; is there a network? It says: {line.strip()[:300]}")
+    return SetupError(f"{' '.join(command)}\n{output[-4000:].strip()}\nfailed with status {status}")
+
+
+def with_progress(pip: Sequence[str]) -> None:
+    """Run a `pip install` without input, and say now and then how far it is. Raises SetupError and NetworkError."""
+    process = subprocess.Popen(
+        pip, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    output, more, said = b"", b"more", time.monotonic()
+    try:
+        while more:
+            if select.select([process.stdout], [], [], SILENCE)[0]:
+                more = os.read(process.stdout.fileno(), 1 << 16)
+                output += more
+            if time.monotonic() - said >= SILENCE:
+                said = time.monotonic()
+                packages = re.findall(rb"^Collecting ([\w.-]+)", output, re.MULTILINE)
+                unpacking = b"\nInstalling collected packages" in output
+                doing = "unpacking them" if unpacking else f"now {packages[-1].decode()}" if packages else "pip starts"
+                say(f"... {len(packages)} packages so far, {doing}")
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        process.stdout.close()
+        process.wait()
+    if process.returncode != 0:
+        raise failure(pip, output.decode(errors="replace"), process.returncode)
 
 
 def may_use_apt() -> bool:
@@ -243,23 +349,44 @@ def may_use_apt() -> bool:
 def apt_install(*packages: str) -> None:
     """Install Debian packages; refresh apt's lists only if it does not know them. Raises SetupError."""
     say(f"installing {' '.join(packages)} by apt-get")
-    environment = {"DEBIAN_FRONTEND": "noninteractive"}
     wait = "-oDPkg::Lock::Timeout=120"  # for somebody else's apt
-    command = ["apt-get", wait, "install", "-y", "--no-install-recommends", *packages]
+    command = [wait, "install", "-y", "--no-install-recommends", *packages]
     try:
-        quietly(command, environment=environment)
+        quietly(["apt-get", *command], environment=APT_ENVIRONMENT)
     except SetupError:  # lists that are missing (container images) or name files that are gone by now
-        quietly(["apt-get", "update"], environment=environment)
-        quietly(command, environment=environment)
+        apt_with_fresh_lists(command)
+
+
+def apt_with_fresh_lists(command: Sequence[str], cwd: Path | str = ROOT) -> None:
+    """Refresh apt's lists, then run an apt-get command, whose options come first. Raises SetupError, NetworkError.
+
+    A list that cannot be refreshed is no failure by itself: the package may be in another one.
+    """
+    options = [word for word in command if word.startswith("-o")]
+    unreachable: NetworkError | None = None
+    try:
+        quietly(["apt-get", *options, "-oAPT::Update::Error-Mode=any", "update"], cwd, APT_ENVIRONMENT)
+    except NetworkError as error:
+        unreachable = error
+    except SetupError:
+        pass
+    try:
+        quietly(["apt-get", *command], cwd, APT_ENVIRONMENT)
+    except SetupError as error:
+        raise unreachable or error from None
 
 
 # --- the commands ----------------------------------------------------------------------------------------------------
 
 
 def command_setup(arguments: list[str]) -> None:
-    """Install everything for both commands."""
+    """Install everything for both commands, or for `run` alone."""
+    if arguments == ["run"]:
+        ensure("run")
+        say("ready: python3 dev.py run")
+        return
     if arguments:
-        raise SetupError("setup takes no arguments")
+        raise SetupError("setup takes no arguments but run")
     ensure("test")
     ensure_chromium()
     say("ready: python3 dev.py run, python3 dev.py test")
@@ -278,8 +405,8 @@ def command_test(arguments: list[str]) -> None:
     With --all the tests marked `alone` follow, in a run of their own. The exit status is the first that is not 0.
     """
     ensure("test")
-    ensure_chromium()
     os.chdir(ROOT)
+    os.environ["PARLEY_GET_CHROMIUM"] = "1"  # tests/conftest.py does, when a selected test needs one
     pytest = [str(PYTHON), "-m", "pytest"]
     if "--all" in arguments:
         arguments = [argument for argument in arguments if argument != "--all"]

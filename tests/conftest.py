@@ -16,8 +16,10 @@ import pytest_asyncio
 from hypothesis import settings as hypothesis_settings
 from playwright.async_api import Browser
 
+import dev
 from tests.support import contract
 from tests.support.browser import Pages, launched_chromium
+from tests.support.chromium import ChromiumMissingError, ensure, find_chromium
 from tests.support.counts import COUNTED
 from tests.support.debian import ProgramMissingError
 from tests.support.leaks import describe_socket, open_sockets, tasks_left
@@ -59,6 +61,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if {"browser", "new_page"} & set(getattr(item, "fixturenames", ())):
             # In front of the mark that asyncio_mode=auto has put there: the closest one counts.
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Where `dev.py test` asks for it and a selected test needs one, get a Chromium, before any time-out runs.
+
+    Without one the tests that need it fail with one line each, and all others run.
+    """
+    wanted = any({"browser", "new_page"} & set(getattr(item, "fixturenames", ())) for item in session.items)
+    if not wanted or session.config.option.collectonly or not os.environ.get("PARLEY_GET_CHROMIUM"):
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled(), dev.locked():
+        try:
+            ensure()
+        except (ChromiumMissingError, dev.SetupError) as error:
+            dev.say(f"the browser tests have no Chromium: {error}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -205,6 +223,10 @@ def start_proxy() -> Iterator[Callable[..., ProxyProcess]]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """One headless Chromium for all browser tests."""
+    try:
+        find_chromium()
+    except ChromiumMissingError as error:
+        pytest.fail(str(error), pytrace=False)
     async with launched_chromium() as chromium:
         yield chromium
 

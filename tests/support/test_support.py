@@ -147,6 +147,29 @@ def test_a_server_that_ends_while_starting_shows_its_log(tmp_path: Path) -> None
     server.remove()
 
 
+# --- the browser ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("selected", "outcome"),
+    [("tests/unit/model/test_errors.py", "passed"), ("tests/browser/test_modules.py", "failed")],
+    ids=["none selected", "some selected"],
+)
+def test_a_chromium_is_asked_for_only_where_a_selected_test_needs_one(selected: str, outcome: str) -> None:
+    """As `dev.py test` runs pytest, with a browser that cannot be had: those tests fail with a line, others run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--quiet", "--maxfail=2", "-p", "no:cacheprovider", selected],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**process.inherited_environment(), "PARLEY_GET_CHROMIUM": "1", "TEST_CHROMIUM": "/no/such/program"},
+    )  # fmt: skip
+    said = "the browser tests have no Chromium: TEST_CHROMIUM='/no/such/program' does not start"
+    assert (said in done.stdout + done.stderr) is (outcome == "failed")
+    assert "Traceback" not in done.stdout + done.stderr
+    assert (done.returncode == 0) is (outcome == "passed")
+    if outcome == "failed":
+        assert "no Chromium found" in done.stdout
+
+
 # --- what stays behind -----------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -56,9 +57,10 @@ def test_help_is_no_error(word: str) -> None:
     assert "Usage: python3 dev.py COMMAND" in done.stdout
 
 
-def test_setup_takes_no_arguments() -> None:
-    done = run_dev("setup", "now")
-    assert (done.returncode, done.stderr) == (1, "dev.py: setup takes no arguments\n")
+@pytest.mark.parametrize("arguments", [("now",), ("run", "now"), ("test",)])
+def test_setup_takes_one_word(arguments: tuple[str, ...]) -> None:
+    done = run_dev("setup", *arguments)
+    assert (done.returncode, done.stderr) == (1, "dev.py: setup takes no arguments but run\n")
 
 
 def test_an_old_python_gets_one_line() -> None:
@@ -186,6 +188,55 @@ def test_a_venv_of_another_python_is_made_anew(steps: list[str], monkeypatch: py
     assert steps == ["venv", "install run", "venv", "install run"]
 
 
+NO_SERVER = "ERROR: ... Failed to establish a new connection: [Errno -3] Temporary failure in name resolution"
+
+
+def without_network(purpose: str) -> None:
+    raise dev.failure(["python", "-m", "pip", "install"], f"Collecting a\n{NO_SERVER}\nERROR: nothing found", 1)
+
+
+def test_without_a_network_what_was_installed_before_still_runs(
+    steps: list[str], project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dev.ensure("test")
+    (project / "constraints.txt").write_text("a==2\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(dev, "install", without_network)
+        dev.ensure("run")
+        dev.ensure("test")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("dev.py: going on with the packages of before") for line in lines)
+    assert NO_SERVER in lines[0]
+    dev.ensure("run")  # with a network again
+    assert steps == ["venv", "install test", "install test"]
+
+
+def test_without_a_network_tests_are_not_run_with_the_packages_of_run(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dev.ensure("run")
+    monkeypatch.setattr(dev, "install", without_network)
+    assert dev.main(["test"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("dev.py: pip reaches no server; is there a network? It says: ERROR: ... Failed to establish")
+
+
+def test_a_folder_that_cannot_be_written_to_says_whose_venv_it_has(
+    steps: list[str], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a read-only mount, where the folder has another name."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(dev.SetupError, match=f"{project} cannot be written to, and no .venv is there"):
+        dev.ensure("run")
+    dev.STAMP.parent.mkdir(parents=True)
+    dev.STAMP.write_text(json.dumps({"purpose": "run", "fingerprint": "-", "python": "cpython-311 /usr /elsewhere"}))
+    with pytest.raises(dev.SetupError, match=r"no \.venv fits: this one was made for cpython-311 /usr /elsewhere"):
+        dev.ensure("run")
+    assert dev.STAMP.exists()
+    assert not steps
+
+
 def test_a_second_call_waits_for_the_first(steps: list[str], project: Path) -> None:
     """The lock is the folder's: a child that asks for it is told to wait, and gets it when the first one is done."""
     ask = f"import dev, pathlib; dev.ROOT = pathlib.Path({str(project)!r})\nwith dev.locked(): print('mine')"
@@ -212,7 +263,7 @@ def test_uvloop_is_left_out_where_it_has_no_build(monkeypatch: pytest.MonkeyPatc
             raise dev.SetupError("ERROR: No matching distribution found for uvloop>=0.23")
         return ""
 
-    monkeypatch.setattr(dev, "quietly", pip)
+    monkeypatch.setattr(dev, "with_progress", pip)
     dev.install("test")
     dev.install("run")
     assert asked == [".[speed,test]", ".[test]", ".[speed]", "."]
@@ -222,7 +273,7 @@ def test_any_other_failure_of_pip_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     def pip(command: list[str], **_: object) -> str:
         raise dev.SetupError(f"{' '.join(command)}\nno network")
 
-    monkeypatch.setattr(dev, "quietly", pip)
+    monkeypatch.setattr(dev, "with_progress", pip)
     with pytest.raises(dev.SetupError, match="no network"):
         dev.install("run")
 
@@ -245,6 +296,54 @@ def test_a_program_that_fails_shows_its_output() -> None:
         dev.quietly([sys.executable, "-c", "print('what went wrong'); raise SystemExit(3)"])
     with pytest.raises(dev.SetupError, match="cannot be started"):
         dev.quietly(["/no/such/program"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "W: Failed to fetch http://deb.example/  Temporary failure resolving 'deb.example'",
+        "E: Could not connect to deb.example:80 (192.0.2.1). - connect (113: No route to host)",
+        "WARNING: Retrying ... 'NewConnectionError(... Failed to establish a new connection: [Errno 101]')",
+        "npm error code EAI_AGAIN",
+    ],
+)
+def test_a_missing_network_is_named_as_that(line: str) -> None:
+    program = f"print({line!r}); print('E: Unable to locate package x'); raise SystemExit(100)"
+    with pytest.raises(dev.NetworkError, match="reaches no server; is there a network") as raised:
+        dev.quietly([sys.executable, "-c", program])
+    assert str(raised.value).count("\n") == 0
+    assert line in str(raised.value)
+
+
+def test_what_fails_while_packages_are_unpacked_is_no_missing_network() -> None:
+    """pip may have tried a server twice; by then it has changed the .venv. Nor is every missing thing a network."""
+    assert not isinstance(dev.failure(["pip"], "FileNotFoundError: [Errno 2]", 1), dev.NetworkError)
+    output = f"Collecting a\n{NO_SERVER}\nInstalling collected packages: a\nERROR: No space left on device"
+    assert not isinstance(dev.failure(["pip"], output, 1), dev.NetworkError)
+
+
+def test_a_long_installation_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev, "SILENCE", 0.0)
+    pip = "print('Collecting numpy==2.4.6 (from parley)'); print('Installing collected packages: numpy')"
+    dev.with_progress([sys.executable, "-c", pip])
+    assert "dev.py: ... 1 packages so far, unpacking them" in capsys.readouterr().err.splitlines()
+    with pytest.raises(dev.SetupError, match=r"(?s)no such.*failed with status 3"):
+        dev.with_progress([sys.executable, "-c", "print('no such package'); raise SystemExit(3)"])
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_pip_gets_the_certificates_that_the_system_lacks(project: Path, quote: str) -> None:
+    site = dev.VENV / "site-packages"
+    source = site / "pip" / "_vendor" / "certifi" / "core.py"
+    source.parent.mkdir(parents=True)
+    source.write_text(f"PATH = {quote}/etc/ssl/certs/ca-certificates.crt{quote}\ndef where():\n    return PATH\n")
+    (project / "a.crt").write_text("A\n")
+    (project / "b.crt").write_text("B\n")
+    dev.use_certificates(site, [project / "a.crt", project / "b.crt"])
+    where = runpy.run_path(str(source))["where"]
+    assert Path(where()).read_text() == "A\nB\n"
 
 
 def test_ctrl_c_prints_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -302,8 +401,8 @@ def test_the_process_becomes_the_program_with_the_arguments_given(
 ) -> None:
     became: list[list[str]] = []
     monkeypatch.setattr(dev, "ensure", lambda purpose: None)
-    monkeypatch.setattr(dev, "ensure_chromium", lambda: None)
     monkeypatch.setattr(dev, "become", became.append)
+    monkeypatch.setenv("PARLEY_GET_CHROMIUM", "1")  # and gone again, since test sets it
     monkeypatch.chdir(project)  # and back again, since test changes it
     assert dev.main([command, "--port", "1"]) == 0
     assert [word.removeprefix(f"{project}/") for word in became[0]] == [".venv/bin/python", *expected]
@@ -391,7 +490,7 @@ def test_all_runs_the_tests_that_need_the_machine_for_themselves_after_the_other
         return subprocess.CompletedProcess(command, left.pop(0))
 
     monkeypatch.setattr(dev, "ensure", lambda purpose: None)
-    monkeypatch.setattr(dev, "ensure_chromium", lambda: None)
+    monkeypatch.setenv("PARLEY_GET_CHROMIUM", "1")  # and gone again, since test sets it
     monkeypatch.setattr("dev.subprocess.run", run)
     with pytest.raises(SystemExit) as ended:
         dev.command_test(["--all", "tests/abuse"])
