@@ -14,6 +14,7 @@ from model.limits import (
     LIST_DEFAULT,
     LIST_LIMIT,
     PASSWORD_CHARS,
+    QUERY_CHARS,
     REASON_CHARS,
     RETENTION_LIMIT,
     SLOW_MODE_LIMIT,
@@ -25,6 +26,7 @@ Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Page = Annotated[int, Meta(ge=1, le=HISTORY_LIMIT)]
 Listed = Annotated[int, Meta(ge=1, le=LIST_LIMIT)]
 Password = Annotated[str, Meta(max_length=PASSWORD_CHARS)]
+Query = Annotated[str, Meta(max_length=QUERY_CHARS)]
 Reason = Annotated[str, Meta(max_length=REASON_CHARS)]
 Duration = Annotated[float, Meta(gt=0, le=DURATION_LIMIT)]
 SlowMode = Annotated[int, Meta(ge=0, le=SLOW_MODE_LIMIT)]
@@ -132,7 +134,7 @@ class ReadHistory(Command, frozen=True, gc=False, tag="history"):
     start: str | None = None
     end: str | None = None
     sender: str | None = None
-    q: str | None = None
+    q: Query | None = None
     pinned: bool = False
     include_deleted: bool = False
 
@@ -140,7 +142,7 @@ class ReadHistory(Command, frozen=True, gc=False, tag="history"):
 class Search(Command, frozen=True, gc=False, tag="search"):
     """Look for words in all rooms of one's own, newest first; ``cursor`` goes on where a page ended."""
 
-    q: str
+    q: Query
     limit: Page = HISTORY_DEFAULT
     cursor: str | None = None
 
@@ -184,7 +186,7 @@ class ListRooms(Command, frozen=True, gc=False, tag="rooms"):
     """List rooms: the public ones by name, or with ``mine`` one's own with what is unread there."""
 
     mine: bool = False
-    q: str | None = None
+    q: Query | None = None
     cursor: str | None = None
     limit: Listed = LIST_DEFAULT
 

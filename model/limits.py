@@ -16,6 +16,8 @@ LIST_LIMIT = 500
 """Most rooms or members in one answer."""
 LIST_DEFAULT = 100
 """Rooms or members in an answer when no limit was asked for."""
+QUERY_CHARS = 256
+"""Longest question of a search, and of one for rooms."""
 TITLE_CHARS = 64
 """Longest title of a room."""
 TOPIC_CHARS = 500

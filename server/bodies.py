@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from model.commands import Page, Seq
+from model.commands import Page, Query, Seq
 from model.limits import HISTORY_DEFAULT
 
 
@@ -27,7 +27,7 @@ class HistoryQuery(Struct, frozen=True):
     before: Seq | None = None
     after: Seq | None = None
     sender: str | None = None
-    q: str | None = None
+    q: Query | None = None
 
 
 class StaticFile(Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from model.commands import Id, Page, Seq
+from model.commands import Id, Page, Query, Seq
 from model.limits import HISTORY_DEFAULT, ID_CHARS
 
 Key = Annotated[str, Meta(min_length=1, max_length=ID_CHARS)]
@@ -37,7 +37,7 @@ class MessagesAsked(Struct, frozen=True):
     start: str | None = None
     end: str | None = None
     sender: str | None = None
-    q: str | None = None
+    q: Query | None = None
     pinned: bool = False
     include_deleted: bool = False
 
@@ -127,6 +127,6 @@ class SearchAsked(Struct, frozen=True):
         cursor: of the page before.
     """
 
-    q: str
+    q: Query
     limit: Page = HISTORY_DEFAULT
     cursor: str | None = None

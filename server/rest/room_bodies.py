@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from model.commands import Listed, Password, RetentionDays, SlowMode
+from model.commands import Listed, Password, Query, RetentionDays, SlowMode
 from model.limits import LIST_DEFAULT
 
 
@@ -19,7 +19,7 @@ class RoomsAsked(Struct, frozen=True):
     """
 
     mine: bool = False
-    q: str | None = None
+    q: Query | None = None
     limit: Listed = LIST_DEFAULT
     cursor: str | None = None
 

@@ -6,7 +6,6 @@ Everything happens in one step of the event loop, so a batch is atomic by itself
 
 from __future__ import annotations
 
-import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
@@ -38,12 +37,9 @@ from storage.repository import (
     UpdateRoom,
     Write,
 )
+from utils.turns import Turns
 from utils.words import holds_words
 
-# A search cuts words anew (about 0.15 us a character; keeping the words of every message costs more memory than the
-# messages), so it lets others run after so many characters. A message costs as many by itself.
-_SEARCH_SLICE = 32_000
-_MESSAGE_CHARS = 200
 # Rows of members kept for each room: about 5 MB at most.
 _MEMORY_MEMBERS = 10_000
 # Members may take this part of memory_bytes; what they do not take is for messages.
@@ -256,21 +252,22 @@ class MemoryRepository:
     async def _holding(
         self, words: Sequence[str], candidates: Iterable[tuple[int, Message]], limit: int
     ) -> list[tuple[int, Message]]:
-        """The first ``limit`` of them that hold all the words."""
+        """The first ``limit`` of them that hold all the words.
+
+        Words are cut anew: keeping those of every message costs more memory than the messages.
+        """
         wanted = frozenset(words)
         page: list[tuple[int, Message]] = []
-        looked_at = 0
+        turns = Turns()
         for candidate in candidates if limit > 0 else ():
             if wanted:
-                looked_at += _MESSAGE_CHARS + len(candidate[1].content)
-                if looked_at > _SEARCH_SLICE:
-                    looked_at = 0
-                    await asyncio.sleep(0)
+                if await turns.give():
                     self._check_open()
-            if not wanted or holds_words(candidate[1].content, wanted):
-                page.append(candidate)
-                if len(page) == limit:
-                    break
+                if not holds_words(candidate[1].content, wanted):
+                    continue
+            page.append(candidate)
+            if len(page) == limit:
+                break
         return page
 
     async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:

@@ -29,6 +29,7 @@ from storage.repository import (
     UpdateRoom,
     Write,
 )
+from utils.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class Store:
         known = [write for write in run if write.room_id not in missing] if missing else run
         if not known:
             return [NO_ROOM] * len(run)
-        cursor = await connection.execute(sql.INSERT_MESSAGES, rows([message_row(write) for write in known]))
+        cursor = await connection.execute(sql.INSERT_MESSAGES, rows(await _in_turns(message_row, known)))
         if cursor.rowcount == len(run):
             return [STORED] * len(run)
         # Not RETURNING: it could not tell which of two rows with the same seq was the one that went in.
@@ -147,7 +148,7 @@ class Store:
         return strangers - there.keys()
 
     async def _change_messages(self, connection: Connection, run: list[ChangeMessage]) -> list[Outcome]:
-        cursor = await connection.execute(sql.CHANGE_MESSAGES, rows(list(map(change_row, run))))
+        cursor = await connection.execute(sql.CHANGE_MESSAGES, rows(await _in_turns(change_row, run)))
         if cursor.rowcount == len(run):
             return [STORED] * len(run)
         # What is missing was changed later, or by this very write that is repeated; or there is no such message.
@@ -183,6 +184,16 @@ async def _expire(connection: Connection, write: ExpireMessages) -> int:
         if removed >= write.limit:
             break
     return removed
+
+
+async def _in_turns(make: Callable[[Any], Any], writes: Sequence[Write]) -> list[Any]:
+    """Their rows. The words of a long message take a millisecond or two, and a batch may have hundreds of them."""
+    made: list[Any] = []
+    turns = Turns()
+    for write in writes:
+        made.append(make(write))
+        await turns.give()
+    return made
 
 
 async def _look_up(connection: Connection, run: list[InsertMessage]) -> tuple[_BySeq, _ById]:

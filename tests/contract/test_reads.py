@@ -1,5 +1,6 @@
 """Reading rooms back: pages, filters, search and what changed since."""
 
+from collections.abc import Awaitable
 from itertools import product
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from model.message import Message
 from storage import InsertRoom, Repository, Writer
 from tests.contract.records import inserts, message, room
+from tests.support.steps import longest_step
 from utils.words import cut_words
 
 AUTHORS = ["ann", "bob", "ann"]
@@ -103,6 +105,11 @@ async def test_equal_display_names_are_told_apart_by_id(repository: Repository, 
         ("都", ["東京都に行く", "京都"]),
         ("東京 行く", ["東京都に行く"]),
         ("大阪", []),
+        ("ข้าว", ["กินข้าว बोल"]),
+        ("บิล", []),
+        ("बोल", ["กินข้าว बोल"]),
+        ("बिल", []),
+        ("שלום", ["שָׁלוֹם"]),
         ("100%", ["100 % _ sure"]),
         ("_", []),
     ],
@@ -110,11 +117,32 @@ async def test_equal_display_names_are_told_apart_by_id(repository: Repository, 
 async def test_search(repository: Repository, writer: Writer, query: str, found: list[str]) -> None:
     """Whole words, any case and width, all of them; scripts without spaces by pairs of characters."""
     where = room()
-    texts = ["Hello World", "HELLO", "Die Straße", "fish", "東京都に行く", "京都", "100 % _ sure", "!?", ""]
+    texts = [
+        "Hello World",
+        "HELLO",
+        "Die Straße",
+        "fish",
+        "東京都に行く",
+        "京都",
+        "100 % _ sure",
+        "!?",
+        "",
+        "กินข้าว बोल",
+        "שָׁלוֹם",
+    ]
     await writer.write(inserts(where, *(message(where, n, text) for n, text in enumerate(texts, 1))))
     words = cut_words(query)
     expected = found if words else texts  # a query without a word filters nothing
     assert [each.content for each in await repository.history(where, limit=50, words=words)] == expected
+
+
+async def test_words_of_a_batch_are_cut_in_turns(repository: Repository, writer: Writer) -> None:
+    """Also those of the heaviest text, of which each character becomes 18: 300 of them are half a second of work."""
+    where = room()
+    heavy = inserts(where, *(message(where, n, "\ufdfa" * 4000) for n in range(1, 301)))
+    assert await longest_step(writer.write(heavy)) < 0.12
+    found: Awaitable[object] = repository.history(where, limit=50, words=cut_words("\ufdfa and more"))
+    assert await longest_step(found) < 0.06
 
 
 async def test_searching_a_long_log(repository: Repository, writer: Writer) -> None:

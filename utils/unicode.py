@@ -1,0 +1,68 @@
+"""Unicode from one table of characters: Python 3.11 to 3.14 each have their own, and disagree on what is assigned.
+
+Normalization comes from `unicodedata2`, which is linear in runs of combining marks (CPython 3.11's is quadratic,
+python/cpython issue 149079). Properties come from `regex`. Both are pinned: what is stored depends on their answers.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+import regex
+import unicodedata2
+
+MARKS: Final = 30
+"""Most combining marks in a row: what Unicode calls stream-safe text (UAX 15, section 13)."""
+
+_CLUSTER = regex.compile(r"\X")
+_MARKS = regex.compile(rf"\p{{M}}{{{MARKS + 1}}}")
+# Capitals of Unicode 15 to 18, which the `casefold` of Python 3.11 leaves as they are, and that of later ones does not.
+_NEW_CAPITALS: dict[int, int] = {
+    0x1C89: 0x1C8A,
+    0xA7CB: 0x264,
+    0xA7CC: 0xA7CD,
+    0xA7CE: 0xA7CF,
+    0xA7D2: 0xA7D3,
+    0xA7D4: 0xA7D5,
+    0xA7DA: 0xA7DB,
+    0xA7DC: 0x19B,
+    0xA7DD: 0x277,
+    0xA7E2: 0x27C,
+    0xAB6C: 0xAB4B,
+    0xAB6D: 0xAB4C,
+    **{code: code + 1 for code in (0x1DF40, 0x1DF48, 0x1DF4A, 0x1DF4D, 0x1DF51, *range(0x1DF68, 0x1DF6F, 2))},
+    **{code: code + 1 for code in range(0x1DF72, 0x1DF7F, 2)},
+    **{code: code + 0x20 for code in range(0x10D50, 0x10D66)},  # Garay
+    **{code: code + 0x1B for code in range(0x16EA0, 0x16EB9)},  # Beria Erfe
+}
+_NEW_CAPITAL = re.compile(f"[{''.join(map(chr, _NEW_CAPITALS))}]")
+
+
+def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+    """``text`` in a normalization form."""
+    normal: str = unicodedata2.normalize(form, text)
+    return normal
+
+
+def category(char: str) -> str:
+    """The general category of a character, such as ``Lu``."""
+    found: str = unicodedata2.category(char)
+    return found
+
+
+def casefold(text: str) -> str:
+    """As `str.casefold`, the same under every Python."""
+    folded = text.casefold()
+    return folded.translate(_NEW_CAPITALS) if _NEW_CAPITAL.search(folded) else folded
+
+
+def is_stream_safe(text: str) -> bool:
+    """Whether no more than `MARKS` combining marks follow each other."""
+    return text.isascii() or _MARKS.search(text) is None
+
+
+def clusters(text: str) -> list[str]:
+    """The grapheme clusters of ``text`` (UAX 29), which people see as its characters."""
+    found: list[str] = _CLUSTER.findall(text)
+    return found
