@@ -284,11 +284,6 @@ class Worker:
         if not self._unsettled:
             self._idle.set()
 
-    def unstored_messages(self) -> int:
-        """Messages among the writes that storage has not answered for."""
-        jobs = [*self._batch, *self._queue][-self._unsettled :] if self._unsettled else []
-        return sum(isinstance(job.write, InsertMessage) for job in jobs)
-
     async def drained(self) -> None:
         """Wait until storage has answered for everything. Unbounded: give it a time-out."""
         await self._idle.wait()
@@ -344,7 +339,10 @@ class WorkerPool:
         return next((worker.trouble for worker in self.workers if worker.trouble), None)
 
     async def drain(self, deadline: float) -> int:
-        """Wait until everything is stored, at most ``deadline`` seconds. Returns how many messages were not."""
+        """Wait until everything is stored, at most ``deadline`` seconds. Returns how many writes were not.
+
+        Each of them was shown to people, or decided for them: a message, a change of one, of a room or of a member.
+        """
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
@@ -353,18 +351,15 @@ class WorkerPool:
                     await worker.drained()
         except TimeoutError:
             waited = loop.time() - started
-            log.error("%d messages were not stored within %.1f s: %s", self._unstored(), waited, self.trouble())
+            log.error("%d writes were not stored within %.1f s: %s", len(self), waited, self.trouble())
         finally:
             self._drain_limit = None
-        return self._unstored()
+        return len(self)
 
     def hurry(self) -> None:
         """End a drain now, stored or not."""
         if self._drain_limit is not None:
             self._drain_limit.reschedule(asyncio.get_running_loop().time())
-
-    def _unstored(self) -> int:
-        return sum(worker.unstored_messages() for worker in self.workers)
 
     async def close(self, deadline: float) -> list[str]:
         """Stop the workers; a write that is stuck is abandoned. Returns the names of tasks that did not stop."""

@@ -81,7 +81,7 @@ class Server:
             lingering_time=STOP_SECONDS,
         )
         self._listener: asyncio.Server | None = None
-        self._unwritten: int | None = None
+        self._stopped: asyncio.Future[int] | None = None
 
     @property
     def port(self) -> int:
@@ -117,17 +117,29 @@ class Server:
         log.info("listening on http://%s:%d, messages are kept %s; event loop: %s", *where, kept, loop)
 
     async def stop(self) -> int:
-        """Stop in order, each step with a deadline. Idempotent. Returns how many accepted writes were not stored."""
-        if self._unwritten is not None:
-            return self._unwritten
-        self._unwritten = 0
+        """Stop in order, each step with a deadline. Returns how many accepted writes were not stored.
+
+        Every call does, when all of it is done: only the first one stops anything.
+        """
+        if self._stopped is not None:
+            return await asyncio.shield(self._stopped)
+        self._stopped = asyncio.get_running_loop().create_future()
+        try:
+            unwritten = await self._stop()
+        except BaseException:
+            self._stopped.cancel()
+            raise
+        self._stopped.set_result(unwritten)
+        return unwritten
+
+    async def _stop(self) -> int:
         # 1. Nobody new; those who are here are refused new messages.
         if self._listener is not None:
             self._listener.close()
         for head in tuple(self.shared.heads):
             head.close()
         # 2. Store what was accepted, and tell its authors.
-        self._unwritten = await self.chat.drain(self._settings.drain_seconds)
+        unwritten = await self.chat.drain(self._settings.drain_seconds)
         # 3. Say goodbye and close every connection; some do not answer.
         self.chat.say_goodbye()
         try:
@@ -144,7 +156,7 @@ class Server:
         if stuck:
             log.error("these did not stop: %s", ", ".join(stuck))
         await self._repository.close()
-        return self._unwritten
+        return unwritten
 
 
 def _chat_options(settings: Settings) -> ChatOptions:
@@ -207,5 +219,5 @@ async def serve(settings: Settings) -> int:
     finally:
         unwritten = await server.stop()
     if unwritten:
-        log.error("%d accepted messages were not written", unwritten)
+        log.error("%d accepted writes were not stored", unwritten)
     return 1 if unwritten else 0

@@ -382,7 +382,7 @@ class PromisesHold(RuleBasedStateMachine):
     @invariant()
     def queues_are_bounded(self) -> None:
         for worker in self.chat.pool.workers:
-            assert worker.unstored_messages() <= POOL.queue_messages, "more waits for storage than may"
+            assert len(worker) <= POOL.queue_messages, "more waits for storage than may"
         for room in self.chat.hub.rooms.values():
             assert room.unsettled <= POOL.queue_messages // 2 + 1, "more of one room waits than may"  # and the room
 

@@ -61,7 +61,7 @@ async def test_killed_twenty_times(start_server: Start, url: str, settle: Settle
 async def test_sigterm_during_an_outage(
     start_server: Start, cluster: PostgresCluster, url: str, settle: Settle
 ) -> None:
-    """It gives up at its deadline, says how many messages were not written, and they are sent again to the next one."""
+    """It gives up at its deadline, says how many writes were not stored, and they are sent again to the next one."""
     server = await started(start_server, url, DRAIN_SECONDS="1")
     async with talking(server.port) as load:
         await asyncio.to_thread(cluster.stop, "immediate")
@@ -72,14 +72,14 @@ async def test_sigterm_during_an_outage(
         status = await asyncio.to_thread(server.wait)
         log = server.log_text()
         assert status == 1, "messages were lost, and the exit status says that all is well"
-        found = re.search(r"(\d+) accepted messages were not written", log)
+        found = re.search(r"(\d+) accepted writes were not stored", log)
         assert found is not None
         await load.until(lambda: all(person.closes for person in load.people), "everybody was told")
         assert load.refusals.get("shutting_down", 0) > 0, "messages were taken after the signal"
-        # What was not written is what was shown and not acked. What was refused since the signal was not shown.
+        # What was not stored was shown and not acked, changes too. What was refused since the signal was not shown.
         waiting = {(person.user, entry.operation.id) for person in load.people for entry in person.outbox}
-        assert int(found[1]) == len([1 for _, author, name in load.places if (author, name) in waiting]) > 0
-        assert "messages were not stored within 1.0 s: the connection to Postgres" in log
+        assert int(found[1]) >= len([1 for _, author, name in load.places if (author, name) in waiting]) > 0
+        assert "writes were not stored within 1.0 s: the connection to Postgres" in log
         assert "did not stop" not in log
         assert "Traceback" not in log
         assert {code for person in load.people for code in person.closes} == {1001}

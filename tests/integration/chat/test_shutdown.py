@@ -7,6 +7,9 @@ import psycopg
 import pytest
 from websockets.exceptions import InvalidHandshake, InvalidMessage
 
+from server.app import Server
+from server.settings import Settings
+from tests.contract.records import until
 from tests.support import rawws
 from tests.support.client import Client
 from tests.support.process import poll_until
@@ -98,7 +101,7 @@ async def test_while_it_drains_nobody_comes_in_and_nothing_is_taken(
     assert list(ann.acked()) == ["0"]
     assert ann.frames[-1]["type"] == "goodbye"
     assert await stopped(server) == 1
-    assert "7 accepted messages were not written" in server.log_text()
+    assert "7 accepted writes were not stored" in server.log_text()
     assert "did not stop" not in server.log_text()
     assert "Traceback" not in server.log_text()
 
@@ -117,8 +120,56 @@ async def test_a_second_signal_stops_at_once(start_server: Start, database_url: 
     server.terminate()
     assert await ann.closed() == (1001, "going away")
     assert await stopped(server) == 1
-    assert "1 accepted messages were not written" in server.log_text()
+    assert "1 accepted writes were not stored" in server.log_text()
     assert "Traceback" not in server.log_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ({"type": "edit", "content": "another"}, "edited"),
+        ({"type": "react", "emoji": "x"}, "reaction"),
+        ({"type": "delete"}, "deleted"),
+        ({"type": "ban", "user": "ben"}, "member"),
+    ],
+)
+async def test_a_change_that_was_shown_and_not_stored_is_counted(
+    start_server: Start, database_url: str, command: dict[str, str], shown: str
+) -> None:
+    server = await started(start_server, database_url, DRAIN_SECONDS="0.2", WORKERS="1")
+    ann, ben = await Client(server.ws_url, "ann").open(), await Client(server.ws_url, "ben").open()
+    await ann.send("create_room", id="c", room="den")
+    await ann.all_acked("c")
+    await ben.join("den")
+    await ann.send("message", id="m", room="den", content="hello")
+    await ann.all_acked("m")
+    about = {"user": ben.of("welcome")[0]["user"]["id"]} if "user" in command else {"seq": ann.acked()["m"]}
+    with psycopg.connect(database_url) as connection:
+        await asyncio.to_thread(connection.execute, "LOCK TABLE messages, members IN EXCLUSIVE MODE")
+        await ann.send(id="change", room="den", **{**command, **about})
+        await ann.expect(shown)
+        server.terminate()
+        assert await ann.closed() == (1001, "going away")
+        assert await stopped(server) == 1
+    assert "change" not in ann.acked()
+    assert "1 accepted writes were not stored" in server.log_text()
+    assert "1 writes were not stored within 0.2 s" in server.log_text()
+
+
+async def test_every_call_of_stop_says_what_was_not_stored(database_url: str) -> None:
+    settings = {"PORT": "0", "DATABASE_URL": database_url, "DRAIN_SECONDS": "0.2", "CLOSE_SECONDS": "1"}
+    server = Server(Settings(settings))
+    await server.start()
+    await until(lambda: server.chat.trouble() is None)
+    async with Client(f"ws://127.0.0.1:{server.port}", "ann", "general") as ann:
+        await ann.say("stored", "0")
+        await ann.all_acked("0")
+        with psycopg.connect(database_url) as connection:
+            await asyncio.to_thread(connection.execute, "LOCK TABLE messages IN EXCLUSIVE MODE")
+            await ann.say("stuck", "1")
+            await ann.expect("message", content="stuck")
+            assert list(await asyncio.gather(server.stop(), server.stop())) == [1, 1]
+    assert await server.stop() == 1
 
 
 async def test_storage_that_comes_back_in_time_gets_everything(start_server: Start, database_url: str) -> None:

@@ -1,6 +1,7 @@
 """The way to storage: order, bounds, and what becomes of a write when storage is away, refuses, or breaks."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from storage import InsertMessage, InsertRoom, Write
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, created, said
 
 
 def contents(batch: list[Write]) -> list[str]:
@@ -374,7 +376,32 @@ async def test_drain_gives_up_at_its_deadline_and_counts(
     assert await chat.drain(3.0) == 7
     assert chat.clock.monotonic() - before == pytest.approx(3.0)
     assert list(ann.acked()) == ["0"]
-    assert "7 messages were not stored within 3.0 s" in caplog.text
+    assert "7 writes were not stored within 3.0 s" in caplog.text
+
+
+async def test_every_kind_of_write_that_was_shown_is_counted(chat: Chat, repository: FaultyRepository) -> None:
+    owner, ben = account(chat, "owner"), account(chat, "ben")
+    await created(chat, owner, "den")
+    await ask(ben, "join", room="den")
+    seq = await said(owner)
+    repository.hold("write")
+    shown: list[tuple[str, dict[str, Any]]] = [
+        ("edit", {"seq": seq, "content": "other"}),
+        ("react", {"seq": seq, "emoji": "x"}),
+        ("pin", {"seq": seq}),
+        ("delete", {"seq": seq}),
+        ("mute", {"user": "u_ben"}),
+        ("set_role", {"user": "u_ben", "role": "readonly"}),
+        ("ban", {"user": "u_ben"}),
+        ("update_room", {"topic": "other"}),
+    ]
+    for number, (kind, fields) in enumerate(shown, 1):
+        owner.send(kind, id=kind, room="den", **fields)
+        await passes()
+        assert kind not in owner.errors()
+        assert len(chat.pool) == number
+    ben.send("join", id="j", room="den")  # banned: nothing is stored
+    assert await chat.drain(1.0) == len(shown)
 
 
 async def test_a_resend_under_way_when_draining_begins_is_not_posted(chat: Chat, repository: FaultyRepository) -> None:
