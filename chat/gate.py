@@ -5,7 +5,8 @@ What somebody may not see answers like what is not there. The rules are `model.p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from chat.ports import Identity
 from model.errors import ParleyError
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from chat.room import Room
     from chat.session import Session
 
+T = TypeVar("T")
+
+# How often something is read again, because it is not as new any more as what its reader was told before the answer.
+TRIES = 5
+# Seconds after which a client may ask again for what was changed too often meanwhile.
+_RETRY_AFTER = 2.0
 # What everybody in an unrestricted room may do.
 _FREE = frozenset(action for action, least in LEAST.items() if RANK[least] <= RANK["member"])
 
@@ -110,22 +117,6 @@ def check_entry(chat: Context, record: RoomRecord, member: Member | None, identi
     return standing
 
 
-async def find_readable(
-    chat: Context, name: str, identity: Identity | None, action: Action = Action.SEE
-) -> RoomRecord | None:
-    """The room of this name, for somebody who may do this without being in it; None for what they may not see.
-
-    Raises:
-        ParleyError: ``forbidden`` for what they may see and not do this to; ``unavailable``.
-    """
-    seen = await look_at(chat, name, identity)
-    if seen is None:
-        return None
-    if not may(seen.standing, action):
-        raise ParleyError("forbidden", field="room")
-    return seen.record
-
-
 class View(NamedTuple):
     """A room as somebody sees it who need not be in it; ``member`` is their row, if they have one."""
 
@@ -134,12 +125,37 @@ class View(NamedTuple):
     member: Member | None
 
 
-async def look_at(chat: Context, name: str, identity: Identity | None) -> View | None:
-    """The room of this name for whoever asks, None when there is none that they may see.
+async def read_as(
+    chat: Context,
+    name: str,
+    identity: Identity | None,
+    read: Callable[[View], Awaitable[T]],
+    action: Action = Action.SEE,
+) -> T | None:
+    """What ``read`` finds in the room of this name, for somebody who may do ``action`` there without being in it.
+
+    None when there is no room of this name that they may see. They may do it still when ``read`` returns: it is
+    called again, after the gate, when meanwhile they became something else there or the room was hidden or deleted.
 
     Raises:
-        ParleyError: ``unavailable``.
+        ParleyError: ``forbidden`` for a room that they may see and not do this to; ``unavailable``.
     """
+    for _ in range(TRIES):
+        user_id = None if identity is None else identity.user.id
+        with chat.watches.of(user_id) as theirs, chat.watches.of(None) as everybodys:
+            view = await _look_at(chat, name, identity)
+            if view is None:
+                return None
+            if not may(view.standing, action):
+                raise ParleyError("forbidden", field="room")
+            found = await read(view)
+            room_id = view.record.room_id
+            if not (theirs.has_changed(room_id) or everybodys.has_changed(room_id)):
+                return found
+    raise ParleyError("unavailable", retry_after=_RETRY_AFTER)
+
+
+async def _look_at(chat: Context, name: str, identity: Identity | None) -> View | None:
     if (ending := chat.hub.ending.get(name)) is not None:
         await chat.ask(ending.written())  # it was deleted, which storage does not know yet
     room = chat.hub.rooms.get(name)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chat.context import RETRY_AFTER, Context
-from chat.gate import find_readable
+from chat.gate import TRIES, View, read_as
 from chat.ports import Identity
 from model.commands import ReadHistory
 from model.errors import ParleyError
@@ -23,6 +23,8 @@ from utils.words import cut_words
 
 if TYPE_CHECKING:
     from chat.room import Room
+
+T = TypeVar("T")
 
 
 class Page(Struct, frozen=True):
@@ -36,8 +38,6 @@ class Page(Struct, frozen=True):
 NOTHING = Page([], False, False)
 # Messages of one read of an export.
 EXPORT_PAGE = 500
-# How often a page is read again, because meanwhile so much was changed that the room does not remember all of it.
-TRIES = 5
 
 
 async def read_history(chat: Context, name: str, asked: ReadHistory, identity: Identity | None) -> Page:
@@ -61,16 +61,29 @@ async def find_history(chat: Context, name: str, asked: ReadHistory, identity: I
         raise ParleyError("bad_field", "around stands alone, without before and after", field="around")
     first, last = _time(asked.start, "start"), _time(asked.end, "end")
     action = Action.SEE_DELETED if asked.include_deleted else Action.SEE
-    record = await find_readable(chat, name, identity, action)
-    if record is None:
-        return None
+
+    async def read(seen: View) -> Page:
+        find = partial(_find, chat, seen.record, asked, words, first, last)
+        page = await _unforgotten(chat, name, lambda: _read_page(find, asked))
+        return replace(page, messages=as_of_now(chat, name, page.messages, include_deleted=asked.include_deleted))
+
+    return await read_as(chat, name, identity, read, action)
+
+
+async def _unforgotten(chat: Context, name: str, read: Callable[[], Awaitable[T]]) -> T:
+    """What ``read`` finds in storage, which has all that was broadcast before; again, when the room does not remember
+    every change that was made meanwhile.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
     room = chat.hub.rooms.get(name)
     for _ in range(TRIES):
         head = 0 if room is None else room.head
         await _wait_for_writes(chat, room)
-        page = await _read_page(partial(_find, chat, record, asked, words, first, last), asked)
+        found = await read()
         if room is None or room.tail.forgotten <= head:
-            return replace(page, messages=as_of_now(chat, name, page.messages, include_deleted=asked.include_deleted))
+            return found
     raise ParleyError("unavailable", retry_after=RETRY_AFTER)
 
 
@@ -126,17 +139,18 @@ async def find_message(chat: Context, name: str, seq: int, identity: Identity | 
     Raises:
         ParleyError: ``no_such_room``; ``no_such_message``, also when it was deleted; ``unavailable``.
     """
-    record = await find_readable(chat, name, identity)
-    if record is None:
+
+    async def read(seen: View) -> list[Message]:
+        room = chat.hub.rooms.get(name)
+        if room is not None and (state := room.tail.state(seq)) is not None:
+            return room.tail.with_quotes([state])
+        # What the tail does not have is stored.
+        stored = await _unforgotten(chat, name, lambda: chat.ask(chat.repository.find_message(seen.record, seq)))
+        return [] if stored is None else as_of_now(chat, name, [stored])
+
+    states = await read_as(chat, name, identity, read)
+    if states is None:
         raise ParleyError("no_such_room", field="room")
-    room = chat.hub.rooms.get(name)
-    state = room.tail.state(seq) if room is not None else None
-    if state is None:  # what the tail does not have is stored
-        state = await chat.ask(chat.repository.find_message(record, seq))
-        states = [] if state is None else as_of_now(chat, name, [state], include_deleted=False)
-    else:
-        assert room is not None
-        states = room.tail.with_quotes([state])
     if not states or states[0].deleted_at is not None:
         raise ParleyError("no_such_message", field="seq")
     return states[0]
@@ -151,17 +165,23 @@ async def export(chat: Context, name: str, identity: Identity | None) -> AsyncGe
         ParleyError: ``no_such_room``, ``forbidden``, ``unavailable``; perhaps only after some pages.
     """
     after, room_id, until = 0, 0, 0
-    while True:
-        record = await find_readable(chat, name, identity, Action.EXPORT)
-        if record is None or room_id not in (0, record.room_id):
-            raise ParleyError("no_such_room", field="room")
-        if not room_id:
-            room_id = record.room_id
+
+    async def read(seen: View) -> tuple[int, list[Message]]:
+        nonlocal until
+        record = seen.record
+        if not until:
             await _wait_for_writes(chat, chat.hub.rooms.get(name))
-            until = await chat.ask(chat.repository.head(room_id))
+            until = await chat.ask(chat.repository.head(record.room_id)) + 1
         messages = await chat.ask(
-            chat.repository.history(record, limit=EXPORT_PAGE, after=after, before=until + 1, include_deleted=True)
+            chat.repository.history(record, limit=EXPORT_PAGE, after=after, before=until, include_deleted=True)
         )
+        return record.room_id, messages
+
+    while True:
+        found = await read_as(chat, name, identity, read, Action.EXPORT)
+        if found is None or room_id not in (0, found[0]):
+            raise ParleyError("no_such_room", field="room")
+        room_id, messages = found
         yield as_of_now(chat, name, messages, include_deleted=True)
         if len(messages) < EXPORT_PAGE:
             return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,7 @@ from msgspec.structs import asdict, replace
 
 from chat import members
 from chat.context import RETRY_AFTER
-from chat.gate import default_role, look_at
-from chat.history import TRIES
+from chat.gate import TRIES, View, default_role, read_as
 from chat.members import READERS
 from chat.ports import Identity
 from chat.reads import unread_in_tail
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from chat.context import Context
     from chat.room import Room
 
+Inside = Callable[[], "Collection[Room]"]
+
 # Open rooms that are looked at in one turn of the event loop.
 ROOMS_A_TURN = 1000
 # Rooms of one person that a list or a search looks at: those that they used last, so nobody else can push theirs out.
@@ -38,10 +40,10 @@ MINE_LIMIT = 1000
 _NOTHING = Unread(0, 0)
 
 
-async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms, inside: Collection[Room]) -> Rooms:
+async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms, inside: Inside) -> Rooms:
     """The rooms that everybody may find, or one's own.
 
-    ``inside`` are those that the session who asks is in, as they are at any moment.
+    ``inside`` tells those that the session who asks is in, as they are when it is called.
 
     Raises:
         ParleyError: ``unavailable``; ``unauthorized`` for a nobody's own.
@@ -94,14 +96,14 @@ async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
     return Rooms(id=asked.id, rooms=entries, cursor=page[-1].name if len(names) > len(page) else None)
 
 
-async def _mine(chat: Context, identity: Identity, inside: Collection[Room], watch: Watch) -> list[RoomEntry]:
+async def _mine(chat: Context, identity: Identity, inside: Inside, watch: Watch) -> list[RoomEntry]:
     user = identity.user
     await chat.rows_written()
     rows = {
         record.name: (record, member)
         for record, member in await chat.ask(chat.repository.rooms_of(user.id, limit=MINE_LIMIT))
     }
-    for room in inside:
+    for room in inside():
         rows.setdefault(room.name, (room.record, Member(user)))
     mine: list[tuple[RoomRecord, Member]] = []
     for name, (record, stored) in rows.items():
@@ -109,7 +111,7 @@ async def _mine(chat: Context, identity: Identity, inside: Collection[Room], wat
         member = stored
         if room_here is not None:
             record, member = room_here.record, room_here.members.get(user.id, stored)
-        if (member.belongs or room_here in inside) and record.deleted_at is None:
+        if (member.belongs or room_here in inside()) and record.deleted_at is None:
             mine.append((record, member))
     mine.sort(key=lambda row: row[0].name)
     unread = await _unread(chat, user, mine)
@@ -118,7 +120,7 @@ async def _mine(chat: Context, identity: Identity, inside: Collection[Room], wat
     peers = await chat.ask(chat.repository.peers(user.id, directs)) if directs else {}
     entries = []
     for record, member in mine:
-        if record.room_id in watch.gone or not (member.belongs or chat.hub.rooms.get(record.name) in inside):
+        if record.room_id in watch.gone or not (member.belongs or chat.hub.rooms.get(record.name) in inside()):
             continue  # they were told so meanwhile
         standing = standing_in(
             record,
@@ -140,13 +142,14 @@ async def describe_room(chat: Context, name: str, identity: Identity | None) -> 
     Raises:
         ParleyError: ``unavailable``.
     """
-    seen = await look_at(chat, name, identity)
-    if seen is None:
-        return None
-    room = chat.hub.rooms.get(name)
+    return await read_as(chat, name, identity, partial(_describe, chat, identity))
+
+
+async def _describe(chat: Context, identity: Identity | None, seen: View) -> RoomEntry:
+    record, standing, member = seen
+    room = chat.hub.rooms.get(record.name)
     if room is not None:
         await chat.ask(room.written())
-    record, standing, member = seen
     entry = _entry(chat, record, await _count_members(chat, [record]))
     if identity is None:
         return entry

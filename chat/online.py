@@ -5,11 +5,13 @@ from __future__ import annotations
 from heapq import nsmallest
 from typing import TYPE_CHECKING, NamedTuple
 
-from chat.gate import default_role, look_at
+from chat.context import RETRY_AFTER
+from chat.gate import TRIES, default_role, read_as
 from chat.listing import MINE_LIMIT
 from chat.ports import Identity
+from model.errors import ParleyError
 from model.permissions import Action, may, standing_in
-from model.room import User
+from model.room import Member, User
 
 if TYPE_CHECKING:
     from chat.context import Context
@@ -41,12 +43,24 @@ async def list_online(
     Raises:
         ParleyError: ``unavailable``.
     """
-    if name is not None and await look_at(chat, name, identity) is None:
-        return None
-    rows = {
-        record.room_id: member
-        for record, member in await chat.ask(chat.repository.rooms_of(identity.user.id, limit=MINE_LIMIT))
-    }
+
+    async def read(_: object) -> dict[int, Member]:
+        rows = await chat.ask(chat.repository.rooms_of(identity.user.id, limit=MINE_LIMIT))
+        return {record.room_id: member for record, member in rows}
+
+    for _ in range(TRIES):
+        with chat.watches.of(identity.user.id) as watch:
+            rows = await read(None) if name is None else await read_as(chat, name, identity, read)
+        if rows is None:
+            return None
+        if not watch.rows:
+            return _page(chat, identity, rows, _here(chat, name), after, limit)
+    raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+
+
+def _page(
+    chat: Context, identity: Identity, rows: dict[int, Member], here: list[str], after: str, limit: int
+) -> list[Online]:
     seen: dict[Room, bool] = {}
 
     def may_see(room: Room) -> bool:
@@ -62,9 +76,8 @@ async def list_online(
             seen[room] = may(standing, Action.SEE)
         return seen[room]
 
-    ids = (user_id for user_id in _here(chat, name) if user_id > after)
     found: list[Online] = []
-    for user_id in nsmallest(limit, ids):
+    for user_id in nsmallest(limit, (user_id for user_id in here if user_id > after)):
         devices = chat.hub.devices(user_id)
         rooms = {room.name for device in devices for room in device.rooms.values() if may_see(room)}
         since = min(device.since for device in devices)

@@ -27,6 +27,10 @@ class Watch:
         row = self.rows.get(room_id)
         return room_id in self.gone or (row is not None and row.role is None and not row.read_seq)
 
+    def has_changed(self, room_id: int) -> bool:
+        """Whether the person may be something else in a room than before."""
+        return room_id in self.gone or room_id in self.rows
+
 
 class Watches:
     """Who asks storage about somebody's rooms, or with None about everybody's."""

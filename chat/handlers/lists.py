@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 async def rooms(chat: Context, session: Session, command: ListRooms) -> None:
     """List public rooms, or one's own."""
     assert session.identity is not None
-    session.reply(await list_rooms(chat, session.identity, command, session.rooms.values()))
+    session.reply(await list_rooms(chat, session.identity, command, session.rooms.values))
 
 
 async def members(chat: Context, session: Session, command: ListMembers) -> None:

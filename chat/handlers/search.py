@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from chat.context import RETRY_AFTER
-from chat.gate import default_role
-from chat.history import TRIES, as_of_now
-from chat.listing import MINE_LIMIT
+from chat.gate import TRIES, default_role, standing_of
+from chat.history import as_of_now
+from chat.listing import MINE_LIMIT, Inside
 from chat.ports import Identity
 from model.commands import Search
 from model.errors import ParleyError
@@ -20,22 +19,21 @@ from utils.words import cut_words
 
 if TYPE_CHECKING:
     from chat.context import Context
-    from chat.room import Room
     from chat.session import Session
 
 
 async def search(chat: Context, session: Session, command: Search) -> None:
     """Send a page of what was found. The session's later commands wait until it was read off the connection."""
     assert session.identity is not None
-    session.reply(await find(chat, session.identity, command, session.rooms.values()))
+    session.reply(await find(chat, session.identity, command, session.rooms.values))
     await session.drained()
 
 
-async def find(chat: Context, identity: Identity, asked: Search, inside: Collection[Room]) -> SearchPage:
+async def find(chat: Context, identity: Identity, asked: Search, inside: Inside) -> SearchPage:
     """Messages that hold all the words, newest first, of the rooms that somebody is in or a member of.
 
     It is as new as everything that they were told before it: of a room that they were sent out of while storage looked
-    nothing is found. ``inside`` are the rooms that the session is in, as they are at any moment.
+    nothing is found. ``inside`` tells the rooms that the session is in, as they are when it is called.
 
     Raises:
         ParleyError: ``bad_field`` for a ``q`` without a word or a cursor of somewhere else; ``unavailable``.
@@ -73,7 +71,7 @@ def _page(chat: Context, asked: Search, found: list[tuple[int, Message]]) -> Sea
     return SearchPage(id=asked.id, messages=shown, has_older=more, cursor=cursor)
 
 
-async def _rooms_of(chat: Context, identity: Identity, inside: Collection[Room]) -> list[RoomRecord]:
+async def _rooms_of(chat: Context, identity: Identity, inside: Inside) -> list[RoomRecord]:
     await chat.rows_written()
     rows = await chat.ask(chat.repository.rooms_of(identity.user.id, limit=MINE_LIMIT))
     now_us = chat.clock.now_us()
@@ -92,8 +90,9 @@ async def _rooms_of(chat: Context, identity: Identity, inside: Collection[Room])
         )
         if may(standing, Action.SEE):
             found[record.room_id] = record
-    for room in inside:
-        found[room.record.room_id] = room.record
+    for room in inside():
+        if may(standing_of(chat, room, identity), Action.SEE):
+            found[room.record.room_id] = room.record
     return list(found.values())
 
 

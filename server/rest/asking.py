@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from chat.chat import Chat
+from chat.listing import Inside
 from chat.ports import Identity
 from chat.room import Room
 from chat.visit import Visits
@@ -41,11 +42,15 @@ class Asking:
         """Carry a command out for whoever asks; see `chat.visit.Visits.carry_out`."""
         return await self._visits.carry_out(request[IDENTITY], command, until, address=request.remote or "")
 
-    def inside(self, request: web.Request) -> list[Room]:
-        """The rooms where whoever asks is, on any device."""
-        identity = asker(request)
-        devices = () if identity is None else self.chat.hub.devices(identity.user.id)
-        return list({room: None for device in devices for room in device.rooms.values()})
+    def inside(self, request: web.Request) -> Inside:
+        """Tells the rooms where whoever asks is, on any device, whenever it is called."""
+        identity, hub = asker(request), self.chat.hub
+
+        def rooms() -> list[Room]:
+            devices = () if identity is None else hub.devices(identity.user.id)
+            return list({room: None for device in devices for room in device.rooms.values()})
+
+        return rooms
 
     async def done(self, request: web.Request, command: AnyCommand) -> web.Response:
         """The same, where there is nothing to say but that it is stored."""

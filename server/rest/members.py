@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from chat.gate import find_readable
+from chat.gate import read_as
 from chat.listing import list_banned, list_members
 from model.commands import Announce, Ban, Invite, Kick, Leave, ListMembers, Mute, SetRole, Unban, Unmute
 from model.events import Announcement, Left
@@ -128,10 +128,10 @@ class Members:
         """A page of people."""
         chat, room = self._asking.chat, check_name(asked.room, "room")
         action, find = (Action.BAN, list_banned) if asked.banned else (Action.SEE, list_members)
-        record = await find_readable(chat, room, asker(request), action)
-        if record is None:
+        wanted = ListMembers(room=room, cursor=asked.cursor, limit=asked.limit)
+        page = await read_as(chat, room, asker(request), lambda seen: find(chat, seen.record, wanted), action)
+        if page is None:
             raise no_such_room()
-        page = await find(chat, record, ListMembers(room=room, cursor=asked.cursor, limit=asked.limit))
         return told(page, links=next_page(request, page.cursor))
 
     async def put_member(self, request: web.Request, asked: PutMemberAsked) -> web.StreamResponse:

@@ -160,6 +160,8 @@ async def test_who_is_a_moderator_no_more_gets_no_more(server: Server, monkeypat
 
     async def meanwhile(*args: Any, **named: Any) -> Any:
         page = await history(*args, **named)
+        if not named["after"]:
+            return page  # the first one
         monkeypatch.undo()
         assert (await ann.put("/api/rooms/plans/members/u_ben", {"role": "member"})).status == 204
         return page

@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 from chat.chat import Chat
+from chat.gate import View, read_as
 from chat.ports import Identity
+from model.permissions import Action
 from model.room import User
 from server.dialects import BY_PATH
 from tests.support.chatting import Frame, Person
@@ -74,6 +76,15 @@ async def staffed(chat: Chat, room: str = "lobby", **fields: Any) -> dict[str, P
     for name in ("moderator", "readonly"):
         assert await code_of(owner, "set_role", room=room, user=id_of(people[name]), role=name) == ""
     return people
+
+
+async def look_at(chat: Chat, name: str, identity: Identity | None, action: Action = Action.SEE) -> View | None:
+    """The room of this name as somebody sees it who may do this there."""
+
+    async def read(seen: View) -> View:
+        return seen
+
+    return await read_as(chat, name, identity, read, action)
 
 
 async def said(person: Person, content: str = "hello", room: str = "", **fields: object) -> int:

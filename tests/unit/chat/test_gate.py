@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from chat.chat import Chat
-from chat.gate import find_readable, look_at
 from chat.history import export, find_message
 from chat.listing import describe_room
 from chat.ports import Identity
@@ -15,7 +14,7 @@ from model.room import User
 from tests.support.chatting import Person
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
-from tests.unit.chat.people import account, ask, code_of, created, id_of, staffed
+from tests.unit.chat.people import account, ask, code_of, created, id_of, look_at, staffed
 
 ANN = Identity(User("u_ann", "ann"), guest=False, role="user")
 
@@ -59,9 +58,9 @@ async def test_a_moderator_of_a_room_without_owners_is_one_when_nobody_is_there(
         person.disconnect()
     await passes()
     assert not chat.hub.rooms
-    assert await find_readable(chat, "general", ANN, Action.EXPORT) is not None
+    assert await look_at(chat, "general", ANN, Action.EXPORT) is not None
     with pytest.raises(ParleyError, match="forbidden"):
-        await find_readable(chat, "general", Identity(User("u_ben", "ben"), guest=False), Action.EXPORT)
+        await look_at(chat, "general", Identity(User("u_ben", "ben"), guest=False), Action.EXPORT)
 
 
 async def test_a_message_is_found_as_it_is_now(chat: Chat, repository: FaultyRepository) -> None:

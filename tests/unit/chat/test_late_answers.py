@@ -1,10 +1,22 @@
 """Answers that come late, because storage is asked: nobody is told what is older than what they were told before it."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from chat.chat import Chat
+from chat.gate import View, read_as
+from chat.handlers.search import find
+from chat.history import export, find_message, read_history
+from chat.listing import Inside, describe_room, list_members, list_rooms
+from chat.online import list_online
+from chat.ports import Identity
+from model.commands import ListMembers, ListRooms, ReadHistory, Search
+from model.errors import ParleyError
+from model.events import Members
+from model.room import User
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -266,3 +278,159 @@ async def test_a_mute_that_is_left_over_finds_nothing(chat: Chat) -> None:
     await ask(member, "search", q="apple")
     assert member.last("search")["messages"] == []
     assert await mine(member) == {}
+
+
+# --- what somebody reads who is sent out meanwhile -------------------------------------------------------------------
+
+
+async def _secret(chat: Chat) -> tuple[dict[str, Person], Identity]:
+    """A private room with a message, a device of the member in it, and who that is."""
+    people = await staffed(chat, private=True)
+    await said(people["owner"], "secret apple", "lobby")
+    identity = people["member"].session.identity
+    assert identity is not None
+    return people, identity
+
+
+Read = Callable[[Chat, Person, Identity], Awaitable[object]]
+
+
+def _devices(chat: Chat, identity: Identity) -> Inside:
+    return lambda: [room for device in chat.hub.devices(identity.user.id) for room in device.rooms.values()]
+
+
+async def _search(chat: Chat, device: Person, identity: Identity) -> object:
+    found = await find(chat, identity, Search(q="apple"), _devices(chat, identity))
+    return [message.content for message in found.messages]
+
+
+async def _history(chat: Chat, device: Person, identity: Identity) -> object:
+    return (await read_history(chat, "lobby", ReadHistory(room="lobby"), identity)).messages
+
+
+async def _message(chat: Chat, device: Person, identity: Identity) -> object:
+    room = chat.hub.rooms["lobby"]
+    seq = room.head
+    room.tail.forget(seq + 1, 0)
+    with pytest.raises(ParleyError, match="no_such_room"):
+        await find_message(chat, "lobby", seq, identity)
+    return []
+
+
+async def _described(chat: Chat, device: Person, identity: Identity) -> object:
+    return await describe_room(chat, "lobby", identity) or []
+
+
+async def _people(chat: Chat, device: Person, identity: Identity) -> object:
+    async def read(seen: View) -> Members:
+        return await list_members(chat, seen.record, ListMembers(room="lobby"))
+
+    return await read_as(chat, "lobby", identity, read) or []
+
+
+async def _rooms(chat: Chat, device: Person, identity: Identity) -> object:
+    return (await list_rooms(chat, identity, ListRooms(mine=True), _devices(chat, identity))).rooms
+
+
+async def _online(chat: Chat, device: Person, identity: Identity) -> object:
+    found = await list_online(chat, identity, None, after="", limit=100)
+    assert found is not None
+    return [person.rooms for person in found if person.rooms]
+
+
+async def _online_there(chat: Chat, device: Person, identity: Identity) -> object:
+    return await list_online(chat, identity, "lobby", after="", limit=100) or []
+
+
+READS: dict[str, tuple[Read, str]] = {
+    "search": (_search, "search"),
+    "history": (_history, "history"),
+    "one message": (_message, "find_message"),
+    "one room": (_described, "count_members"),
+    "members": (_people, "members"),
+    "rooms": (_rooms, "count_members"),
+    "online": (_online, "rooms_of"),
+    "online in a room": (_online_there, "rooms_of"),
+}
+
+
+@pytest.mark.parametrize("kind", ["kick", "ban"])
+@pytest.mark.parametrize("name", READS)
+async def test_nothing_is_read_of_a_private_room_that_one_was_sent_out_of_meanwhile(name: str, kind: str) -> None:
+    """As over HTTP: the reader has no session of their own, and a device that is in the room."""
+    read, point = READS[name]
+    repository = FaultyRepository()
+    repository.early |= {"members", "count_members", "rooms_of"}
+    async with chatting(repository) as chat:
+        people, identity = await _secret(chat)
+        repository.delay(point)
+        reading = asyncio.ensure_future(read(chat, people["member"], identity))
+        await passes()
+        assert not reading.done()
+        assert await code_of(people["owner"], kind, room="lobby", user=id_of(people["member"])) == ""
+        people["owner"].say("said behind their back", room="lobby")
+        await passes(0.1)
+        repository.go(point)
+        assert await reading == []
+
+
+async def test_a_page_of_an_export_is_nothing_for_a_moderator_who_is_none_any_more() -> None:
+    repository = FaultyRepository()
+    async with chatting(repository) as chat:
+        people = await staffed(chat)
+        await said(people["owner"])
+        identity = people["moderator"].session.identity
+        repository.delay("history")
+        reading = asyncio.ensure_future(anext(export(chat, "lobby", identity)))
+        await passes()
+        moderator = id_of(people["moderator"])
+        assert await code_of(people["owner"], "set_role", room="lobby", user=moderator, role="member") == ""
+        repository.go("history")
+        with pytest.raises(ParleyError, match="forbidden"):
+            await reading
+
+
+@pytest.mark.parametrize("identity", [None, Identity(User("u_far", "far"), guest=False)], ids=["nobody", "outsider"])
+async def test_a_room_that_is_hidden_meanwhile_is_not_read_by_those_outside(identity: Identity | None) -> None:
+    repository = FaultyRepository()
+    async with chatting(repository) as chat:
+        people = await staffed(chat)
+        await said(people["owner"])
+        repository.delay("history")
+        reading = asyncio.ensure_future(read_history(chat, "lobby", ReadHistory(room="lobby"), identity))
+        await passes()
+        assert await code_of(people["owner"], "update_room", room="lobby", private=True) == ""
+        await said(people["owner"], "in private", "lobby")
+        repository.go("history")
+        assert (await reading).messages == []
+
+
+async def test_what_somebody_was_is_not_what_they_are_when_the_gate_has_asked() -> None:
+    """The row that storage gave is older than the one that was decided, and forgotten again, while it did."""
+    repository = FaultyRepository()
+    async with chatting(repository) as chat:
+        people, identity = await _secret(chat)
+        people["member"].disconnect()
+        await passes(0.1)
+        repository.delay("find_member")
+        reading = asyncio.ensure_future(read_history(chat, "lobby", ReadHistory(room="lobby"), identity))
+        await passes()
+        assert await code_of(people["owner"], "kick", room="lobby", user=identity.user.id) == ""
+        repository.go("find_member")
+        assert (await reading).messages == []
+
+
+async def test_a_message_is_told_as_it_was_edited_though_the_room_has_let_go_of_that() -> None:
+    repository = FaultyRepository()
+    async with chatting(repository, room_tail=0) as chat:
+        ann = Person(chat, "ann", "general")
+        await passes()
+        seq, _ = await said(ann, "old", "general"), await said(ann, "later", "general")
+        repository.delay("find_message")
+        reading = asyncio.ensure_future(find_message(chat, "general", seq, None))
+        await passes()
+        await ask(ann, "edit", id="e", room="general", seq=seq, content="new")
+        assert "e" in ann.acked()
+        await said(ann, "last", "general")
+        repository.go("find_message")
+        assert (await reading).content == "new"

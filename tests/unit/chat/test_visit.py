@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
-from chat.gate import look_at
 from chat.handlers.manage import direct_name
 from chat.ports import Identity
 from chat.ratelimit import Paces
@@ -20,7 +19,7 @@ from storage import StorageUnavailable
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
-from tests.unit.chat.people import account, ask, code_of, created, id_of, staffed
+from tests.unit.chat.people import account, ask, code_of, created, id_of, look_at, staffed
 
 
 def identity(name: str, role: str = "user") -> Identity:

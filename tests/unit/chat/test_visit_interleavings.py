@@ -10,7 +10,6 @@ import random
 import pytest
 
 from chat.chat import Chat
-from chat.gate import look_at
 from chat.history import read_history
 from chat.listing import describe_room
 from chat.ports import Identity
@@ -22,7 +21,7 @@ from model.room import User
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
-from tests.unit.chat.people import account
+from tests.unit.chat.people import account, look_at
 
 PEOPLE = [f"p{number}" for number in range(6)]
 ROOMS = ["lobby", "den"]
