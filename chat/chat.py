@@ -72,15 +72,17 @@ class Chat(Context):
         opened: Callable[[Session], None],
         identity: Identity | None = None,
         address: str = "",
+        network: str = "",
     ) -> None:
         """A client has connected; ``name`` and ``room`` are the address's, as they came.
 
         ``opened`` is given the session before anything is written to the connection. ``identity`` is who the client
-        has proved to be already, None for a guest to be. ``address`` is the peer's, "" when it has none.
+        has proved to be already, None for a guest to be. ``address`` is the client's, for the log, and
+        ``network`` what it counts as by address; both "" when that is not known.
         """
         home = room or dialect.default_room or ""
         since = self.clock.now_us()
-        session = Session(self.hub, connection, dialect, new_token("s_", 9), home, address, since=since)
+        session = Session(self.hub, connection, dialect, new_token("s_", 9), home, address, network, since=since)
         opened(session)
         self.hub.sessions.add(session)
         self.counters.connections_total += 1

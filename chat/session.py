@@ -34,6 +34,7 @@ class Session:
         home: the room named in the address, "" for none.
         asked_name: the guest name asked for in the address.
         address: where the connection comes from, as text; "" when that is not known.
+        network: what that counts as where something counts by address; "" for what does not count.
         rooms: where it is, by name.
         ended: nothing more may be written; the connection is on its way down.
         since: when it began, in Unix microseconds.
@@ -64,6 +65,7 @@ class Session:
         "home",
         "id",
         "identity",
+        "network",
         "provisional",
         "refusals",
         "rooms",
@@ -80,6 +82,7 @@ class Session:
         id: str,
         home: str,
         address: str = "",
+        network: str = "",
         *,
         since: int = 0,
         unseen: bool = False,
@@ -90,6 +93,7 @@ class Session:
         self.id = id
         self.home = home
         self.address = address
+        self.network = network
         self.since = since
         self.unseen = unseen
         self.asked_name: str | None = None

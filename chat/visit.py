@@ -122,7 +122,9 @@ class Visits:
         if wait := self._allowances.of(identity.user.id, now).commands.take(now):
             raise rate_limited(wait)
 
-    async def carry_out(self, identity: Identity, command: AnyCommand, until: type[E], *, address: str = "") -> E:
+    async def carry_out(
+        self, identity: Identity, command: AnyCommand, until: type[E], *, address: str = "", network: str = ""
+    ) -> E:
         """Carry a command out for somebody who needs no session, and return the event that answers it.
 
         What was decided is stored by then. The command has an ``id``. One about a room is carried out as if they were
@@ -132,7 +134,7 @@ class Visits:
             identity: who asks.
             command: any but ``hello``, ``join``, ``typing`` and ``read``, which are for who stays.
             until: the type of the answer: `Ack`, or one that has the command's ``id``.
-            address: the peer's, "" when that is not known.
+            address, network: the client's, as a session has them.
 
         Raises:
             ParleyError: the command's refusal, or that of the room; ``unavailable`` when storage is away, or there was
@@ -141,7 +143,7 @@ class Visits:
         assert command.id is not None
         if not isinstance(command, Announce):  # which is not stored
             self._chat.require_storage()
-        session, allowance = self._open(identity, address)
+        session, allowance = self._open(identity, address, network)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 name = getattr(command, "room", None)
@@ -158,7 +160,7 @@ class Visits:
     async def _ask_in(self, name: str, session: Session, command: AnyCommand, id: str, until: type[E]) -> E:
         chat, user = self._chat, session.user
         assert session.identity is not None
-        room = await chat.load(name, session.address)
+        room = await chat.load(name, session.network)
         if room.worker.trouble is not None:  # nothing is shown that would not be answered
             raise ParleyError("unavailable", retry_after=RETRY_AFTER)
         with members.visiting(chat, room, user.id):
@@ -185,9 +187,9 @@ class Visits:
                 raise refusal
         return answer
 
-    def _open(self, identity: Identity, address: str) -> tuple[Session, Allowance]:
+    def _open(self, identity: Identity, address: str, network: str) -> tuple[Session, Allowance]:
         ear = _Ear()
-        session = Session(self._chat.hub, ear, ear, new_token("s_", 9), "", address, unseen=True)
+        session = Session(self._chat.hub, ear, ear, new_token("s_", 9), "", address, network, unseen=True)
         session.identity, session.user = identity, identity.user  # unlike `identify`: they are not here
         allowance = self._allowances.of(identity.user.id, self._chat.clock.monotonic())
         session.bucket, session.commands = allowance.messages, allowance.commands

@@ -17,6 +17,7 @@ from msgspec import Struct, inspect
 
 from chat.ports import Identity
 from model.errors import ParleyError
+from server.addresses import Client
 from server.decoding import wrong_field
 
 JSON = "application/json"
@@ -30,6 +31,8 @@ HEADERS = {"idempotency_key": "Idempotency-Key"}
 """Fields of a parameter record that are headers."""
 IDENTITY = web.RequestKey("identity", Identity)
 """Who asks; not there for a nobody, and where nobody looks."""
+SENDER = web.RequestKey("sender", Client)
+"""Where the request comes from."""
 ASKER = web.RequestKey("asker", str)
 """The row's own."""
 

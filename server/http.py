@@ -24,8 +24,9 @@ from server.bodies import Health, NotReady, Ready, StaticFile
 from server.contract import DIALECTS, asyncapi, openapi
 from server.dialects import ACCOUNTS_ONLY, BY_PATH
 from server.dialects.native import as_json
-from server.endpoints import ASKER, JSON, TEXT, Answer, Asker, Endpoint, ErrorBody, Nothing, Refusal, add_routes
+from server.endpoints import ASKER, JSON, SENDER, TEXT, Answer, Asker, Endpoint, ErrorBody, Nothing, Refusal, add_routes
 from server.metrics import Metrics
+from server.port import peer_of
 from server.rest import rest_endpoints
 from server.shared import Shared
 from server.websocket import WebSocketConnection
@@ -111,10 +112,19 @@ class HttpEndpoints:
     def application(self) -> web.Application:
         """aiohttp's application with every route."""
         logging.getLogger("aiohttp.server").addFilter(_not_the_clients_fault)
-        app = web.Application(middlewares=[_errors], client_max_size=self._shared.settings.max_frame_bytes)
+        app = web.Application(
+            middlewares=[self._find_sender, _errors], client_max_size=self._shared.settings.max_frame_bytes
+        )
         app.on_response_prepare.append(_common_headers)
         add_routes(app, self.endpoints(), self._authenticate)
         return app
+
+    @web.middleware
+    async def _find_sender(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Where it comes from; known to every handler."""
+        peer = peer_of(request.transport)
+        request[SENDER] = self._shared.addresses.client(peer, lambda name: request.headers.getall(name, ()))
+        return await handler(request)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The table of everything that is served: `server.endpoints` says what a row is."""
@@ -217,7 +227,7 @@ class HttpEndpoints:
             raise ConnectionResetError
         protocol = request.protocol
         lost = asyncio.Event()
-        connection = WebSocketConnection(self._shared, on_lost=lost.set)
+        connection = WebSocketConnection(self._shared, peer_of(transport), on_lost=lost.set)
         version = request.version
         head = b"".join(
             (

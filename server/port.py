@@ -12,7 +12,9 @@ import re
 from collections.abc import Callable
 from typing import cast
 
+from server.addresses import plain_address
 from server.frames import plain_response
+from server.proxy_protocol import read_proxy_header
 from server.shared import Shared
 from server.websocket import WebSocketConnection
 
@@ -28,17 +30,22 @@ class Port(asyncio.Protocol):
         http: makes aiohttp's own protocol for a connection.
     """
 
-    __slots__ = ("_head", "_http", "_shared", "_transport")
+    __slots__ = ("_head", "_http", "_peer", "_shared", "_transport", "_unproxied")
 
     def __init__(self, shared: Shared, http: Callable[[], asyncio.Protocol]) -> None:
         self._shared = shared
         self._http = http
         self._head = bytearray()
+        self._peer = ""
+        self._unproxied = shared.proxy_protocol  # the PROXY header has not come yet
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the head, not for ever."""
         self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):  # a Unix socket has no address of the client's
+            self._peer = plain_address(peer[0]) or ""
         self._shared.heads.add(self)
         self._shared.head_deadlines.add(self._shared.now(), self._head_due)
 
@@ -54,6 +61,10 @@ class Port(asyncio.Protocol):
         head = self._head
         scanned = max(0, len(head) - 3)
         head += data
+        if self._unproxied:
+            if not self._take_proxy_header():
+                return
+            scanned = 0
         end = _end_of_head(head, scanned)
         limit = self._shared.settings.head_bytes
         if end < 0:
@@ -62,15 +73,31 @@ class Port(asyncio.Protocol):
         elif end > limit:
             self._refuse(b"431 Request Header Fields Too Large", b"The request head is too large.\n")
         elif _UPGRADE.search(head, 0, end):
-            connection = WebSocketConnection(self._shared)
+            connection = WebSocketConnection(self._shared, self._peer)
             self._hand_over(connection)
             connection.start(bytes(head[:end]))
             if end < len(head):  # frames of a client that did not wait for the answer
                 connection.data_received(head[end:])
         else:
-            http = self._http()
+            http = HttpConnection(self._http(), self._peer)
             self._hand_over(http)
             http.data_received(bytes(head))
+
+    def _take_proxy_header(self) -> bool:
+        """Take the PROXY header off what has come. Returns False when it is not all there, or refused."""
+        try:
+            if not self._shared.addresses.may_forward(self._peer):
+                raise ValueError("your address is none of TRUSTED_PROXIES")
+            header = read_proxy_header(self._head)
+        except ValueError as error:
+            self._refuse(b"400 Bad Request", f"PROXY_PROTOCOL is on: {error}.\n".encode())
+            return False
+        if header is None:
+            return False
+        self._unproxied = False
+        self._peer = header.source or self._peer
+        del self._head[: header.size]
+        return True
 
     def _hand_over(self, protocol: asyncio.Protocol) -> None:
         transport, self._transport = self._transport, None
@@ -98,6 +125,51 @@ class Port(asyncio.Protocol):
         """The server stops."""
         if self._transport is not None:
             self._transport.close()
+
+
+class HttpConnection(asyncio.Protocol):
+    """aiohttp's protocol, and whose connection it is.
+
+    Args:
+        http: aiohttp's own.
+        peer: the address at the other end of the connection, "" when it is not known.
+    """
+
+    __slots__ = ("_http", "peer")
+
+    def __init__(self, http: asyncio.Protocol, peer: str) -> None:
+        self._http = http
+        self.peer = peer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport is aiohttp's from now on."""
+        self._http.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone. After an upgrade this is not called: the transport has another protocol."""
+        self._http.connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """For aiohttp."""
+        self._http.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """For aiohttp."""
+        return self._http.eof_received()
+
+    def pause_writing(self) -> None:
+        """For aiohttp."""
+        self._http.pause_writing()
+
+    def resume_writing(self) -> None:
+        """For aiohttp."""
+        self._http.resume_writing()
+
+
+def peer_of(transport: asyncio.Transport | None) -> str:
+    """The address at the other end of a connection of HTTP; "" when it is gone."""
+    protocol = None if transport is None else transport.get_protocol()
+    return protocol.peer if isinstance(protocol, HttpConnection) else ""
 
 
 def _end_of_head(data: bytearray, start: int) -> int:

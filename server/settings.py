@@ -10,6 +10,8 @@ from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
 
+from server.addresses import FORWARDED_HEADERS, trusted_networks
+
 
 class SettingError(Exception):
     """A setting has a wrong value. The text is one line that names it and says what it takes, never the value."""
@@ -114,6 +116,34 @@ SETTINGS: tuple[Setting, ...] = (
         ("*",),
         "web pages that may connect; programs that send no Origin always may",
         _origins,
+    ),
+    Setting(
+        "TRUSTED_PROXIES",
+        "addresses and networks such as 10.0.0.0/8, separated by commas",
+        (),
+        "reverse proxies whose word on who the client is counts",
+        trusted_networks,
+    ),
+    Setting(
+        "FORWARDED_HEADER",
+        "X-Forwarded-For, Forwarded or X-Real-IP",
+        "X-Forwarded-For",
+        "the header in which trusted proxies send the client's address",
+        lambda text: FORWARDED_HEADERS[text.lower()],
+    ),
+    Setting(
+        "FORWARDED_HOST",
+        "on or off",
+        False,
+        "whether X-Forwarded-Host (or host= in Forwarded) of a trusted proxy replaces Host",
+        _flag,
+    ),
+    Setting(
+        "PROXY_PROTOCOL",
+        "on or off",
+        False,
+        "whether every connection begins with a PROXY header (version 1 or 2); of TRUSTED_PROXIES, if that is set",
+        _flag,
     ),
     Setting(
         "GUESTS",
@@ -349,12 +379,12 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
 
 def show(value: object) -> str:
     """A default as it stands in the table and in help."""
-    if value in ("", None):
+    if value in ("", (), None):
         return "unset"
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):
-        return ",".join(value)
+        return ",".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

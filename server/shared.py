@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from chat.chat import Chat
 from chat.ports import Identity
 from chat.visit import Visits
+from server.addresses import Addresses
 from server.authentication import authenticate
 from server.deadlines import Deadlines
 from server.settings import Settings
@@ -47,6 +48,10 @@ class Shared:
         self.max_frame: int = settings.max_frame_bytes
         self.chat = chat
         self.visits = Visits(chat)
+        self.addresses = Addresses(
+            settings.trusted_proxies, settings.forwarded_header, forwarded_host=settings.forwarded_host
+        )
+        self.proxy_protocol: bool = settings.proxy_protocol
         self.origins: Any = None if "*" in settings.allowed_origins else [*settings.allowed_origins, None]
         self.websockets_log = logging.getLogger("websockets.server")
         self.connections: set[Connected] = set()

@@ -20,6 +20,7 @@ from websockets.typing import BytesLike
 
 from chat.session import Session
 from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, CloseCode, ParleyError
+from server.addresses import values_in
 from server.dialects import ROOM_PARAMETER
 from server.fastpath import common_frames, ends_with_close, frame_end
 from server.frames import PING
@@ -47,6 +48,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     Args:
         shared: what all connections of the server share.
+        peer: the address at the other end of the connection, "" when it is not known.
         on_lost: called once when the connection is gone, for whoever handed the transport over.
     """
 
@@ -60,6 +62,7 @@ class WebSocketConnection(asyncio.Protocol):
         "_idle_beats",
         "_library",
         "_on_lost",
+        "_peer",
         "_rest",
         "_session",
         "_shared",
@@ -69,8 +72,9 @@ class WebSocketConnection(asyncio.Protocol):
         "write",
     )
 
-    def __init__(self, shared: Shared, on_lost: Callable[[], None] | None = None) -> None:
+    def __init__(self, shared: Shared, peer: str, on_lost: Callable[[], None] | None = None) -> None:
         self._shared = shared
+        self._peer = peer
         self._on_lost = on_lost
         self._session: Session | None = None
         self._library: ServerProtocol | None = None
@@ -96,7 +100,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._half_close()
             return
         parameters = parse_qs(handshake.query, errors="replace")
-        peer = self._transport.get_extra_info("peername")
+        client = shared.addresses.client(self._peer, values_in(head))
         # `connect` may write, congest and even close: all of that finds the session through us.
         shared.chat.connect(
             self,
@@ -104,7 +108,8 @@ class WebSocketConnection(asyncio.Protocol):
             name=parameters.get("u", [None])[0],
             room=parameters.get(ROOM_PARAMETER[handshake.path], [None])[0],
             identity=handshake.identity,
-            address=peer[0] if isinstance(peer, tuple) else "",  # a Unix socket has no address of the client's
+            address=client.address,
+            network=client.network,
             opened=self._opened,
         )
         if self._session is not None and self._session.identity is None:

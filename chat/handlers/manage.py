@@ -37,7 +37,7 @@ async def create_room(chat: Context, session: Session, command: CreateRoom) -> N
     topic = check_text(command.topic, "topic", TOPIC_CHARS)
     check_space(chat, session, name)
     hashed = await chat.passwords.hash(command.password) if command.password else None
-    room = await chat.load(name, session.address)
+    room = await chat.load(name, session.network)
     with members.visiting(chat, room):
         if session.ended:
             return
@@ -45,7 +45,7 @@ async def create_room(chat: Context, session: Session, command: CreateRoom) -> N
             raise ParleyError("room_exists", field="room")
         check_space(chat, session, name)
         chat.admit(room, "")
-        chat.admit_room(session.address)
+        chat.admit_room(session.network)
         kind = "private" if command.private or hashed is not None else "public"
         record = replace(room.record, kind=kind, title=title, topic=topic, password=hashed)
         owner = Member(session.user, role="owner", joined_at=chat.clock.now_us())
@@ -187,7 +187,7 @@ async def open_direct(chat: Context, session: Session, command: OpenDirect) -> N
     other = await members.find_user(chat, command.user)
     name = direct_name(user.id, other.id)
     check_space(chat, session, name)
-    room = await chat.load(name, session.address)
+    room = await chat.load(name, session.network)
     with members.visiting(chat, room):
         mine = await members.fetch(chat, room, user.id)
         theirs = await members.fetch(chat, room, other.id)
@@ -197,7 +197,7 @@ async def open_direct(chat: Context, session: Session, command: OpenDirect) -> N
         if made:
             check_space(chat, session, name)
             chat.admit(room, "")
-            chat.admit_room(session.address)
+            chat.admit_room(session.network)
             # The other one has not used it yet, so it does not come before rooms of their own.
             rows = [Member(user, role="member", joined_at=chat.clock.now_us()), Member(other, role="member")]
             _make(chat, room, replace(room.record, kind="direct"), rows, session, command.id)

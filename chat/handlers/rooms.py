@@ -55,7 +55,7 @@ async def _join_later(chat: Context, session: Session, command: Join, name: str)
     identity = session.identity
     assert identity is not None
     while True:
-        room = await chat.load(name, session.address)
+        room = await chat.load(name, session.network)
         with members.visiting(chat, room, session.user.id):
             if not room.stored and not room.presence.sessions and not (command.create and may_be_made(name)):
                 raise ParleyError("no_such_room", field="room")

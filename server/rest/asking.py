@@ -16,7 +16,7 @@ from model.commands import AnyCommand
 from model.errors import ParleyError
 from model.events import Ack, Event
 from server.dialects.native import as_json
-from server.endpoints import IDENTITY, JSON, Answer
+from server.endpoints import IDENTITY, JSON, SENDER, Answer
 from utils.ids import new_token
 
 E = TypeVar("E", bound=Event)
@@ -40,7 +40,10 @@ class Asking:
 
     async def do(self, request: web.Request, command: AnyCommand, until: type[E]) -> E:
         """Carry a command out for whoever asks; see `chat.visit.Visits.carry_out`."""
-        return await self._visits.carry_out(request[IDENTITY], command, until, address=request.remote or "")
+        client = request[SENDER]
+        return await self._visits.carry_out(
+            request[IDENTITY], command, until, address=client.address, network=client.network
+        )
 
     def inside(self, request: web.Request) -> Inside:
         """Tells the rooms where whoever asks is, on any device, whenever it is called."""

@@ -110,13 +110,23 @@ class RawClient:
         self.dialect: str | None = None
 
     @classmethod
-    async def connect(cls, port: int) -> Self:
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def connect(cls, port: int, source: str = "127.0.0.1") -> Self:
+        """Connect, from another address of this machine if one is given: all of 127.0.0.0/8 are."""
+        return cls(*await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0)))
 
     @classmethod
-    async def open(cls, port: int, target: str = "/chat", headers: Iterable[tuple[str, str]] = ()) -> Self:
-        """Connect and shake hands."""
-        client = await cls.connect(port)
+    async def open(
+        cls,
+        port: int,
+        target: str = "/chat",
+        headers: Iterable[tuple[str, str]] = (),
+        *,
+        source: str = "127.0.0.1",
+        before: bytes = b"",
+    ) -> Self:
+        """Connect and shake hands; `before` is sent first."""
+        client = await cls.connect(port, source)
+        client.send(before)
         client.send(upgrade(target, headers))
         answer = await client.reply()
         assert answer.status == 101, answer

@@ -220,7 +220,7 @@ async def test_rooms_made_from_an_address_in_a_day_are_bounded(repository: Fault
     async with chatting(repository, address_rooms=3) as chat:
         people = [account(chat, name) for name in ("ann", "ben", "far")]
         for person, address in zip(people, ("192.0.2.1", "192.0.2.1", "192.0.2.2"), strict=True):
-            person.session.address = address
+            person.session.network = address
         codes = []
         for number in range(4):
             person = people[number % 2]
@@ -290,7 +290,7 @@ async def test_rooms_of_an_address_and_of_a_server_are_bounded(repository: Fault
 
     async with chatting(repository, address_rooms=3, server_rooms=5) as chat:
         ann = account(chat, "ann")
-        ann.session.address = "10.0.0.1"
+        ann.session.network = "10.0.0.1"
         codes = [await code_of(ann, "join", room=f"r{number}") for number in range(5)]
         assert codes == ["", "", "", "too_many_rooms", "too_many_rooms"]
         await ask(ann, "leave", room="r0")

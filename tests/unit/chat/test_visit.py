@@ -509,10 +509,10 @@ async def test_who_may_open_no_more_rooms_fails_nobody_else(repository: FaultyRe
         ann.disconnect()
         await passes()
         busy = Person(chat, "ben")
-        busy.session.address = "192.0.2.1"
+        busy.session.network = "192.0.2.1"
         await ask(busy, "join", room="other")
         asked = [
-            visits.carry_out(identity(name), post("x", name), Ack, address=address)
+            visits.carry_out(identity(name), post("x", name), Ack, network=address)
             for name, address in (("ben", "192.0.2.1"), ("cal", "192.0.2.2"))
         ]
         refusal, ack = await asyncio.gather(*asked, return_exceptions=True)

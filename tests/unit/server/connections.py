@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from model.errors import ParleyError
+from server.addresses import Addresses
 from server.websocket import WebSocketConnection
 from tests.support.rawws import KEY, NATIVE, request
 
@@ -102,6 +103,7 @@ class World:
         self.connections: set[object] = set()
         self.chat = self
         self.draining = False
+        self.addresses = Addresses()
         self.authenticate = lambda *_: None
         self.session: Session | None = None
         self.hello_deadlines = self.close_deadlines = SimpleNamespace(add=lambda *_: None)

@@ -27,7 +27,7 @@ def ours(pieces: list[bytes]) -> Outcome:
     outcome = Outcome()
     world: Any = World(outcome)
     transport: Any = Transport(outcome)
-    connection = WebSocketConnection(world)
+    connection = WebSocketConnection(world, "")
     connection.connection_made(transport)
     connection.start(UPGRADE)
     outcome.sent.clear()

@@ -1,6 +1,7 @@
 """The table of settings: each row read from its text, wrong values named, the parts of a database put together."""
 
 import ast
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -28,6 +29,12 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
         ("https://a.example, http://b:80/", ("https://a.example", "http://b:80")),
         ("null", ("null",)),
     ],
+    "TRUSTED_PROXIES": [
+        ("10.0.0.1, fd00::/8,192.168.7.1/16", tuple(map(ip_network, ("10.0.0.1", "fd00::/8", "192.168.0.0/16"))))
+    ],
+    "FORWARDED_HEADER": [("x-real-ip", "X-Real-IP"), ("Forwarded", "Forwarded")],
+    "FORWARDED_HOST": [("on", True)],
+    "PROXY_PROTOCOL": [("on", True)],
     "GUESTS": [("off", False), ("0", False), ("No", False), ("FALSE", False), ("on", True), ("1", True), ("yes", True)],
     "GUEST_ROLE": [("readonly", "readonly"), ("Member", "member"), ("moderator", "moderator")],
     "JWT_SECRET": [("any text = with # signs", "any text = with # signs")],
@@ -76,6 +83,10 @@ WRONG: dict[str, list[str]] = {
     "DATABASE_URL": ["mysql://u:p@h/d", "chat", "http://h", "postgresql://[h/d"],
     "DB_PORT": ["0", "65536", *NO_WHOLE],
     "ALLOWED_ORIGINS": ["example.com", "https://", "https://a.example/path", "https://a.example?x", "https://a, b"],
+    "TRUSTED_PROXIES": ["localhost", "10.0.0.0/33", "10.0.0.1;10.0.0.2", "*"],
+    "FORWARDED_HEADER": ["Via", "X-Forwarded-Host"],
+    "FORWARDED_HOST": ["2", "maybe"],
+    "PROXY_PROTOCOL": ["v1", "2"],
     "GUESTS": ["maybe", "2", "y"],
     "GUEST_ROLE": ["two words", "owner", "admin", "reader"],
     "CHAT_ROLES": [",", " , ,", "x" * 65, "user " + "x" * 65, "a\u202eb"],

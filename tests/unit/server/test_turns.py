@@ -20,7 +20,7 @@ class Connected:
         self.outcome = Outcome()
         world: Any = World(self.outcome)
         self.transport = Transport(self.outcome)
-        self.connection = WebSocketConnection(world)
+        self.connection = WebSocketConnection(world, "")
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
         self.connection.start(UPGRADE)
         assert world.session is not None

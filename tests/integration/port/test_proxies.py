@@ -1,0 +1,193 @@
+"""Where clients come from, behind real proxies and the PROXY protocol. All of 127.0.0.0/8 is this machine: clients
+connect from 127.0.0.7, proxies forward from 127.0.0.1.
+"""
+
+import asyncio
+import re
+import socket
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from server.app import Server
+from tests.integration.port.conftest import Serve
+from tests.support.process import ROOT
+from tests.support.proxies import ProxyProcess
+from tests.support.rawws import NATIVE, RawClient, Reply, request, upgrade
+
+StartProxy = Callable[..., ProxyProcess]
+CLIENT = "127.0.0.7"
+FORGED = "203.0.113.9"
+TRUSTED = {"TRUSTED_PROXIES": "127.0.0.1"}
+
+FENCE = re.compile(r"^```(nginx|caddyfile|haproxy)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What the README tells operators to write.
+(_, NGINX), (_, CADDY), (_, HAPROXY), (_, SEND_PROXY_V2) = FENCE.findall((ROOT / "README.md").read_text("utf-8"))
+BEHIND: dict[str, tuple[str, str, dict[str, str]]] = {
+    "nginx": ("nginx", NGINX, TRUSTED),
+    "nginx, X-Real-IP": (
+        "nginx",
+        NGINX.replace("X-Forwarded-For $proxy_add_x_forwarded_for", "X-Real-IP $remote_addr"),
+        {**TRUSTED, "FORWARDED_HEADER": "X-Real-IP"},
+    ),
+    "haproxy": ("haproxy", HAPROXY, TRUSTED),
+    "haproxy, Forwarded": (
+        "haproxy",
+        HAPROXY.replace("option forwardfor", "http-request add-header Forwarded for=%[src];proto=http"),
+        {**TRUSTED, "FORWARDED_HEADER": "Forwarded"},
+    ),
+    "haproxy, send-proxy-v2": ("haproxy", SEND_PROXY_V2, {"PROXY_PROTOCOL": "on"}),
+    "haproxy, send-proxy": (
+        "haproxy",
+        SEND_PROXY_V2.replace("send-proxy-v2", "send-proxy"),
+        {**TRUSTED, "PROXY_PROTOCOL": "on"},
+    ),
+    "caddy": ("caddy", CADDY, TRUSTED),
+}
+
+
+def addresses(server: Server) -> list[str]:
+    """Where those who are connected come from, as the server sees it."""
+    return [session.address for session in server.chat.hub.sessions]
+
+
+async def address_of(
+    server: Server, port: int, *said: tuple[str, str], source: str = CLIENT, before: bytes = b""
+) -> str:
+    """Where a client that connects to `port` and says this comes from, as the server sees it."""
+    async with await RawClient.open(port, "/chat", [*NATIVE, *said], source=source, before=before) as client:
+        await client.expect("welcome")
+        (address,) = addresses(server)
+    while server.chat.hub.sessions:
+        await server.shared.connection_gone()
+    return address
+
+
+async def start(start_proxy: StartProxy, name: str, body: str, port: int, **listen: str) -> ProxyProcess:
+    """Start a proxy in front of `port`."""
+    body = body.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
+    return await asyncio.to_thread(lambda: start_proxy(name, body, **listen))
+
+
+# --- real proxies ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+async def test_a_client_behind_a_proxy_has_its_own_address(serve: Serve, start_proxy: StartProxy, behind: str) -> None:
+    name, body, settings = BEHIND[behind]
+    server = await serve(**settings)
+    proxy = await start(start_proxy, name, body, server.port)
+    forged = [("X-Forwarded-For", FORGED), ("Forwarded", f"for={FORGED}"), ("X-Real-IP", FORGED)]
+    assert await address_of(server, proxy.port) == CLIENT
+    assert await address_of(server, proxy.port, *forged) == CLIENT
+    assert (
+        await address_of(server, proxy.port, ("X-Forwarded-For", "127.0.0.1, unknown"), source="127.0.0.8")
+        == "127.0.0.8"
+    )
+
+
+async def test_a_chain_of_proxies(serve: Serve, start_proxy: StartProxy) -> None:
+    server = await serve(**TRUSTED)
+    inner = await start(start_proxy, "nginx", NGINX, server.port)
+    outer = await start(start_proxy, "haproxy", HAPROXY, inner.port)
+    assert await address_of(server, outer.port, ("X-Forwarded-For", f"{FORGED}, 127.0.0.1")) == CLIENT
+
+
+async def test_a_chain_that_begins_with_the_proxy_protocol(serve: Serve, start_proxy: StartProxy) -> None:
+    """As behind a load balancer of TCP: it names the client to nginx, and nginx names it to us."""
+    server = await serve(**TRUSTED)
+    real_ip = "set_real_ip_from 127.0.0.1; real_ip_header proxy_protocol;" + NGINX
+    inner = await start(start_proxy, "nginx", real_ip, server.port, listen=" proxy_protocol")
+    outer = await start(start_proxy, "haproxy", SEND_PROXY_V2, inner.port)
+    assert await address_of(server, outer.port) == CLIENT
+
+
+# --- headers, without a proxy ----------------------------------------------------------------------------------------
+
+
+async def test_who_is_no_trusted_proxy_speaks_for_itself_alone(serve: Serve) -> None:
+    said = [("X-Forwarded-For", FORGED), ("Forwarded", f"for={FORGED}"), ("X-Real-IP", FORGED)]
+    for settings in ({}, TRUSTED, {**TRUSTED, "FORWARDED_HEADER": "Forwarded"}):
+        server = await serve(**settings)
+        assert await address_of(server, server.port, *said) == CLIENT
+
+
+async def test_an_upgrade_on_a_connection_that_served_somebody_else_before(serve: Serve) -> None:
+    server = await serve(**TRUSTED)
+    async with await RawClient.connect(server.port) as client:
+        client.send(request("/health", [("X-Forwarded-For", "192.0.2.1")]))
+        assert (await client.reply()).status == 200
+        client.send(upgrade("/chat", [*NATIVE, ("X-Forwarded-For", "192.0.2.2")]))
+        assert (await client.reply()).status == 101
+        await client.expect("welcome")
+        assert addresses(server) == ["192.0.2.2"]
+
+
+# --- the PROXY protocol ----------------------------------------------------------------------------------------------
+
+
+V1 = b"PROXY TCP4 192.0.2.1 127.0.0.1 4711 80\r\n"
+V2 = (
+    b"\r\n\r\n\x00\r\nQUIT\n\x21\x21"
+    + struct.pack("!H", 36 + 6)
+    + socket.inet_pton(socket.AF_INET6, "2001:db8::1") * 2
+    + struct.pack("!HH", 4711, 80)
+    + b"\x04\x00\x03abc"
+)
+LOCAL = b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
+
+
+@pytest.mark.parametrize(
+    ("header", "address"),
+    [(V1, "192.0.2.1"), (V2, "2001:db8::1"), (LOCAL, CLIENT), (b"PROXY UNKNOWN\r\n", CLIENT)],
+)
+async def test_the_proxy_header_comes_before_the_first_byte(serve: Serve, header: bytes, address: str) -> None:
+    server = await serve(PROXY_PROTOCOL="on")
+    assert await address_of(server, server.port, before=header) == address
+    async with await RawClient.connect(server.port, CLIENT) as client:
+        await client.send_bytewise(header + request("/health"))
+        assert (await client.reply()).status == 200
+        await client.send_bytewise(upgrade("/chat", NATIVE))  # the header is the connection's, not the request's
+        assert (await client.reply()).status == 101
+        assert addresses(server) == [address]
+
+
+async def test_what_the_proxy_header_names_may_be_a_trusted_proxy(serve: Serve) -> None:
+    server = await serve(PROXY_PROTOCOL="on", TRUSTED_PROXIES="127.0.0.1,192.0.2.1")
+    said = ("X-Forwarded-For", "198.51.100.4")
+    assert await address_of(server, server.port, said, source="127.0.0.1", before=V1) == "198.51.100.4"
+    assert await address_of(server, server.port, said, source="127.0.0.1", before=V2) == "2001:db8::1"
+
+
+async def refused(port: int, data: bytes, source: str = "127.0.0.1") -> Reply:
+    async with await RawClient.connect(port, source) as client:
+        client.send(data)
+        reply = await client.reply()
+        assert await client.rest() == b""
+        return reply
+
+
+async def test_a_connection_without_the_header_is_refused(serve: Serve) -> None:
+    server = await serve(PROXY_PROTOCOL="on")
+    for data in (request("/health"), upgrade(), b"PROXY TCP4 x\r\n", b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff"):
+        reply = await refused(server.port, data)
+        assert reply.status == 400
+        assert b"PROXY_PROTOCOL is on" in reply.body
+
+
+async def test_only_trusted_proxies_may_send_the_header(serve: Serve) -> None:
+    server = await serve(PROXY_PROTOCOL="on", **TRUSTED)
+    assert await address_of(server, server.port, source="127.0.0.1", before=V1) == "192.0.2.1"
+    assert (await refused(server.port, V1 + request("/health"), CLIENT)).status == 400
+
+
+async def test_the_header_is_no_header_where_the_protocol_is_off(serve: Serve) -> None:
+    server = await serve(**TRUSTED)
+    assert (await refused(server.port, V1 + request("/health"))).status == 400
+
+
+async def test_the_header_has_the_deadline_of_the_head(serve: Serve) -> None:
+    server = await serve(PROXY_PROTOCOL="on", HEAD_SECONDS="0.05")
+    for data in (b"", b"PROXY TCP4", V1):
+        assert (await refused(server.port, data)).status == 408

@@ -1,0 +1,192 @@
+"""Where a client comes from: what trusted proxies say, what anybody may have written, and how it is counted."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from server.addresses import Addresses, Client, Headers, network_of, plain_address, trusted_networks, values_in
+
+PROXIES = trusted_networks("10.0.0.0/8, 2001:db8:f::/48,127.0.0.1")
+
+
+def headers(**lines: str | Sequence[str]) -> Headers:
+    named = {
+        name.replace("_", "-").lower(): [value] if isinstance(value, str) else value for name, value in lines.items()
+    }
+    return lambda name: named.get(name.lower(), ())
+
+
+def address_of(entries: str | Sequence[str], peer: str = "10.0.0.1", header: str = "X-Forwarded-For") -> str:
+    return Addresses(PROXIES, header).client(peer, headers(**{header.replace("-", "_"): entries})).address
+
+
+@pytest.mark.parametrize("peer", ["192.0.2.1", "2001:db8::1", "", "nonsense"])
+def test_an_untrusted_peer_is_the_client_whatever_it_says(peer: str) -> None:
+    for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
+        said = headers(
+            X_Forwarded_For="203.0.113.9",
+            Forwarded="for=203.0.113.9;proto=https;host=evil.example",
+            X_Real_IP="203.0.113.9",
+            X_Forwarded_Proto="https",
+            X_Forwarded_Host="evil.example",
+        )
+        client = Addresses(PROXIES, header, forwarded_host=True).client(peer, said)
+        assert client == Client(peer, network_of(peer))
+
+
+@pytest.mark.parametrize(
+    ("entries", "address"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("203.0.113.9, 192.0.2.1", "192.0.2.1"),  # the client wrote the first one itself
+        ("203.0.113.9, 192.0.2.1, 10.0.0.2", "192.0.2.1"),
+        ("10.9.9.9, 192.0.2.1", "192.0.2.1"),  # it pretends to come from a proxy
+        ("192.0.2.1,10.0.0.2,10.0.0.3", "192.0.2.1"),
+        (["203.0.113.9", "192.0.2.1", "10.0.0.2"], "192.0.2.1"),
+        (["203.0.113.9, 192.0.2.1", "10.0.0.2"], "192.0.2.1"),
+        ("192.0.2.1:4711", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:4711", "2001:db8::1"),
+        ('"[2001:db8::1]:4711"', "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("10.0.0.7", "10.0.0.7"),  # a proxy that asks for itself
+        ("unknown", "10.0.0.1"),
+        ("192.0.2.1, unknown, 10.0.0.2", "10.0.0.2"),
+        ("192.0.2.1, _hidden", "10.0.0.1"),
+        ("192.0.2.1, 1.2.3.4.5", "10.0.0.1"),
+        ("192.0.2.1, 192.0.2.01", "10.0.0.1"),
+        ("192.0.2.1,", "10.0.0.1"),
+        ("", "10.0.0.1"),
+        ([], "10.0.0.1"),
+        (["", ""], "10.0.0.1"),
+        ("192.0.2.1 203.0.113.9", "10.0.0.1"),
+        ("192.0.2.1" + ", 10.0.0.2" * 14, "192.0.2.1"),
+        ("192.0.2.1" + ", 10.0.0.2" * 3000, "10.0.0.2"),  # no chain is so long
+        ("," * 16000, "10.0.0.1"),
+        ('"' * 16000, "10.0.0.1"),
+    ],
+)
+def test_the_right_most_entry_that_is_no_proxy(entries: str | Sequence[str], address: str) -> None:
+    assert address_of(entries) == address
+
+
+@pytest.mark.parametrize(
+    ("entries", "address"),
+    [
+        ("for=192.0.2.1", "192.0.2.1"),
+        ("For=192.0.2.1;Proto=https;by=10.0.0.1", "192.0.2.1"),
+        ('for="192.0.2.1:4711"', "192.0.2.1"),
+        ('for="[2001:db8:cafe::17]:4711"', "2001:db8:cafe::17"),
+        ('proto=https ; for="[2001:db8::1]" ; host="a,b"', "2001:db8::1"),
+        ('for=203.0.113.9, for="[2001:db8::1]", for=10.0.0.2', "2001:db8::1"),
+        ('for="203.0.113.9, for=192.0.2.1', "192.0.2.1"),  # an open quote swallows nothing
+        ('for=203.0.113.9;x="a, for=192.0.2.1', "192.0.2.1"),
+        ("for=unknown", "10.0.0.1"),
+        ("for=_secret, for=10.0.0.2", "10.0.0.2"),
+        ("for=192.0.2.1, proto=https", "10.0.0.1"),
+        ("192.0.2.1", "10.0.0.1"),
+        (["for=203.0.113.9", "for=192.0.2.1"], "192.0.2.1"),
+        ("for=" * 4000, "10.0.0.1"),
+    ],
+)
+def test_forwarded_of_rfc_7239(entries: str | Sequence[str], address: str) -> None:
+    assert address_of(entries, header="Forwarded") == address
+
+
+def test_x_real_ip() -> None:
+    assert address_of("192.0.2.1", header="X-Real-IP") == "192.0.2.1"
+    assert address_of(["203.0.113.9", "192.0.2.1"], header="X-Real-IP") == "192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "scheme"),
+    [
+        ({}, None),
+        ({"X_Forwarded_Proto": "https"}, "https"),
+        ({"X_Forwarded_Proto": "HTTP"}, "http"),
+        ({"X_Forwarded_Proto": "wss"}, "https"),
+        ({"X_Forwarded_Proto": "gopher"}, None),
+        ({"X_Forwarded_Proto": "http, https"}, "https"),  # one proxy: the first is the client's own
+        ({"X_Forwarded_For": "192.0.2.1, 10.0.0.2", "X_Forwarded_Proto": "http, https, http"}, "https"),
+        ({"X_Forwarded_For": "192.0.2.1, 10.0.0.2", "X_Forwarded_Proto": "https"}, "https"),
+    ],
+)
+def test_the_scheme_between_the_client_and_the_first_proxy(lines: dict[str, str], scheme: str | None) -> None:
+    assert Addresses(PROXIES).client("10.0.0.1", headers(**lines)).scheme == scheme
+
+
+def test_forwarded_names_scheme_and_host_too() -> None:
+    said = headers(Forwarded='for=192.0.2.1;proto=https;host="chat.example:8443", for=10.0.0.2;proto=http;host=inner')
+    client = Addresses(PROXIES, "Forwarded", forwarded_host=True).client("10.0.0.1", said)
+    assert client == Client("192.0.2.1", "192.0.2.1", "https", "chat.example:8443")
+
+
+@pytest.mark.parametrize(
+    ("host", "counts"),
+    [
+        ("chat.example", "chat.example"),
+        ("chat.example:8443", "chat.example:8443"),
+        ("[2001:db8::1]:80", "[2001:db8::1]:80"),
+        ("evil.example, chat.example", "chat.example"),
+        ("chat.example/..", None),
+        ("a b", None),
+        ("", None),
+    ],
+)
+def test_a_forwarded_host_counts_where_it_is_switched_on(host: str, counts: str | None) -> None:
+    said = headers(X_Forwarded_Host=host)
+    assert Addresses(PROXIES).client("10.0.0.1", said).host is None
+    assert Addresses(PROXIES, forwarded_host=True).client("10.0.0.1", said).host == counts
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("nonsense", ""),
+    ],
+)
+def test_what_an_address_counts_as(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+def test_a_proxy_that_names_nobody_does_not_count() -> None:
+    addresses = Addresses(PROXIES)
+    assert addresses.client("10.0.0.1", headers()) == Client("10.0.0.1", "")
+    assert addresses.peer("10.0.0.1") == Client("10.0.0.1", "")
+    assert addresses.peer("2001:db8::1") == Client("2001:db8::1", "2001:db8::/64")
+
+
+def test_trusted_networks() -> None:
+    addresses = Addresses(trusted_networks("192.0.2.7/24,::ffff:10.0.0.0/104, ::1"))
+    assert [addresses.trusts(one) for one in ("192.0.2.200", "10.1.2.3", "::1")] == [True] * 3
+    assert [addresses.trusts(one) for one in ("192.0.3.1", "11.0.0.1", "::2", "", "x")] == [False] * 5
+    assert not Addresses().trusts("127.0.0.1")
+    for text in ("localhost", "10.0.0.0/33", "10.0.0.1;10.0.0.2", "1.2.3"):
+        with pytest.raises(ValueError):
+            trusted_networks(text)
+
+
+def test_values_in_a_request_head() -> None:
+    head = (
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: one\r\nx-forwarded-for:two\nNot-X-Forwarded-For: three\r\n\r\n"
+    )
+    assert values_in(head)("X-Forwarded-For") == ["one", "two"]
+    assert values_in(head)("Forwarded") == []
+
+
+def test_plain_addresses() -> None:
+    assert [plain_address(text) for text in ("::FFFF:1.2.3.4", "2001:DB8::0:1", "1.2.3", "")] == [
+        "1.2.3.4",
+        "2001:db8::1",
+        None,
+        None,
+    ]
