@@ -293,5 +293,5 @@ class Context:
                 rows = await self.ask(self.repository.standings(record.room_id))
             room = self.hub.open(record, self.pool.of(record), stored=True, head=head, opener=opener)
             room.members = {member.user.id: member for member in rows}
-        members.look_for_restrictions(self, room)
+        members.lift(self, room)
         return room

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from chat import members
 from chat.ports import Identity
 from model.errors import ParleyError
 from model.permissions import LEAST, RANK, TALK, Action, Standing, may, standing_in
@@ -71,6 +72,8 @@ def joined_room(chat: Context, session: Session, name: str, action: Action) -> R
         if room is None:
             raise ParleyError("not_joined", field="room")
     if not (room.unrestricted and action in _FREE):
+        if room.muted_until <= chat.clock.now_us():
+            members.lift(chat, room)
         require(chat, room, session, action)
     return room
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from chat.session import Session
 
 _NO_END = "9999-12-31T23:59:59.999999Z"
+# Rows of which a ban or mute is over that are stored anew in one step.
+LIFTED = 100
 # Who has read what is told in rooms of at most so many people.
 READERS = 50
 
@@ -80,13 +82,40 @@ def rename(chat: Context, room: Room, user: User) -> None:
 
 
 def look_for_restrictions(chat: Context, room: Room) -> None:
-    """Something was changed that may say who may talk in a room."""
+    """Something was changed that may say who may talk in a room, or a mute there is over."""
+    now_us = chat.clock.now_us()
+    mutes = [member.muted_until for member in room.members.values() if member.muted_until > now_us]
+    room.muted_until = min(mutes, default=FOREVER)
     room.unrestricted = (
         chat.options.guest_role != "readonly"
         and not room.record.slow_mode
         and room.record.deleted_at is None
-        and not any(member.role == "readonly" or member.muted_until for member in room.members.values())
+        and not mutes
+        and not any(member.role == "readonly" for member in room.members.values())
     )
+
+
+def lifted(member: Member, now_us: int) -> Member:
+    """A row without a ban or mute that is over."""
+    banned_until = member.banned_until if member.banned_until > now_us else 0
+    muted_until = member.muted_until if member.muted_until > now_us else 0
+    if (banned_until, muted_until) == (member.banned_until, member.muted_until):
+        return member
+    reason = member.reason if banned_until or muted_until else ""
+    return replace(member, banned_until=banned_until, muted_until=muted_until, reason=reason)
+
+
+def lift(chat: Context, room: Room, most: int = LIFTED) -> None:
+    """Take bans and mutes that are over out of a room's rows, here and in storage; ``most`` of them at once."""
+    now_us = chat.clock.now_us()
+    over = [(member, after) for member in room.members.values() if (after := lifted(member, now_us)) is not member]
+    room.unrestricted = True  # it is looked for restrictions once, behind all of them
+    for member, after in over[:most]:
+        with suppress(ParleyError):  # no space for it in the queue: the next time
+            chat.admit(room, "")
+            put(chat, room, after)
+            room.forget(member.user.id)
+    look_for_restrictions(chat, room)
 
 
 def left(chat: Context, room: Room, user: User) -> None:

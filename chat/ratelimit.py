@@ -43,10 +43,10 @@ class Paces:
     """
 
     def __init__(self) -> None:
-        self._rooms: OrderedDict[int, dict[str, float]] = OrderedDict()
+        self._rooms: OrderedDict[int, OrderedDict[str, float]] = OrderedDict()
         self._people = 0
 
-    def keep(self, room_id: int, spoke: dict[str, float]) -> None:
+    def keep(self, room_id: int, spoke: OrderedDict[str, float]) -> None:
         """The room is left."""
         if spoke:
             self._rooms[room_id] = spoke
@@ -54,9 +54,9 @@ class Paces:
             while self._people > PACES:
                 self._people -= len(self._rooms.popitem(last=False)[1])
 
-    def take(self, room_id: int) -> dict[str, float]:
+    def take(self, room_id: int) -> OrderedDict[str, float]:
         """Somebody comes to the room again."""
-        spoke = self._rooms.pop(room_id, {})
+        spoke = self._rooms.pop(room_id, None) or OrderedDict[str, float]()
         self._people -= len(spoke)
         return spoke
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from chat.presence import Presence
 from chat.ratelimit import TokenBucket
 from chat.tail import Tail
 from model.events import AnyEvent, RoomInfo
-from model.room import Member, RoomRecord, User
+from model.room import FOREVER, Member, RoomRecord, User
 
 if TYPE_CHECKING:
     from chat.session import Session
@@ -62,7 +62,8 @@ class Room:
             while they are in the room, and of the two people of a direct room. Others may be in storage.
         membership: counts their changes: who read many rows from storage can see that they are not the newest.
         unrestricted: whoever is in the room may talk in it; the cheap answer for the hot path.
-        spoke: when each person last said something, by a monotonic clock; kept in slow mode alone.
+        muted_until: when the first mute here ends, in Unix microseconds; the room may be unrestricted again then.
+        spoke: when each person last said something, by a monotonic clock, the latest last; kept in slow mode alone.
         guesses: what may still be guessed at its password; None when nobody has tried of late.
         visitors: who looks at it without being in it, and how often; neither it nor their rows are forgotten meanwhile.
         opener: the address for which it was made ready, "" for none.
@@ -84,6 +85,7 @@ class Room:
         "head",
         "members",
         "membership",
+        "muted_until",
         "name",
         "opener",
         "pending",
@@ -121,7 +123,8 @@ class Room:
         self.members: dict[str, Member] = {}
         self.membership = 0
         self.unrestricted = True
-        self.spoke: dict[str, float] = {}
+        self.muted_until = FOREVER
+        self.spoke: OrderedDict[str, float] = OrderedDict()
         self.visitors: dict[str, int] = {}
         self.opener = opener
         self.tail = Tail(tail_limit, head)

@@ -1,4 +1,4 @@
-"""Who may do what in a room: one table, and the pure functions that read it. `chat.gate` asks them, nobody else."""
+"""Who may do what in a room: one table, and the pure functions that read it. Only chat/ asks them."""
 
 from __future__ import annotations
 

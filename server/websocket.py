@@ -382,7 +382,7 @@ class WebSocketConnection(asyncio.Protocol):
         elif self._close_bytes > CLOSE_BYTES_MOST:
             self.pause_reading()
 
-    # The shared heartbeat (`server.port.Shared`) calls this every HEARTBEAT seconds.
+    # The shared heartbeat (`server.shared.Shared`) calls this every HEARTBEAT seconds.
 
     def beat(self, idle_beats: int) -> None:
         """Ping the client; give it up when it was silent too long. ``idle_beats`` without a command are too many."""

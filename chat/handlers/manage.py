@@ -77,6 +77,8 @@ def _takes_over(room: Room, command: UpdateRoom) -> bool:
 
 
 def _room_to_update(chat: Context, session: Session, command: UpdateRoom) -> Room:
+    if command.password and command.private is False:
+        raise ParleyError("bad_field", "password: a public room has none", field="password")
     room = joined_room(chat, session, command.room, Action.DESCRIBE)
     if not (command.private is None and command.password is None and command.retention_days is None):
         require(chat, room, session, Action.SECURE)
@@ -116,6 +118,8 @@ def _update(chat: Context, session: Session, room: Room, command: UpdateRoom, ha
         changes["retention_days"] = command.retention_days
     if command.private is not None:
         changes["kind"] = "private" if command.private else "public"
+        if not command.private:
+            changes["password"] = None  # everybody may enter
     if command.password is not None:
         changes["password"] = hashed
         if hashed is not None:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from chat.room import Room
     from chat.session import Session
 
-# Speakers in slow mode that are remembered before those are dropped who may speak again.
-SPEAKERS = 1000
+# Speakers in slow mode that a room remembers: of more, those who spoke first may speak again early.
+SPEAKERS = 10_000
 
 
 def post_message(chat: Context, session: Session, command: PostMessage) -> Awaitable[None] | None:
@@ -108,9 +108,11 @@ def _keep_pace(chat: Context, session: Session, room: Room) -> None:
     last = room.spoke.get(session.user.id)
     if last is not None and (left := last + pause - now) > 0:
         raise ParleyError("slow_mode", retry_after=math.ceil(left * 1000) / 1000)
-    if len(room.spoke) > SPEAKERS:
-        room.spoke = {user_id: at for user_id, at in room.spoke.items() if now - at < pause}
-    room.spoke[session.user.id] = now
+    spoke = room.spoke
+    spoke[session.user.id] = now
+    spoke.move_to_end(session.user.id)
+    while len(spoke) > SPEAKERS or next(iter(spoke.values())) + pause <= now:
+        spoke.popitem(last=False)
 
 
 async def _resend(chat: Context, session: Session, room: Room, content: str, command: PostMessage) -> None:

@@ -171,7 +171,8 @@ def _let_in(chat: Context, session: Session, room: Room, member: Member | None, 
     if record.kind in _JOINABLE and standing != "admin" and (member is None or member.role is None):
         chat.admit(room, "")
         role = row.role if row is not None and row.role is not None else default_role(chat, identity)
-        joined = replace(row or Member(user), user=user, role=role, joined_at=chat.clock.now_us())
+        now_us = chat.clock.now_us()
+        joined = replace(members.lifted(row or Member(user), now_us), user=user, role=role, joined_at=now_us)
         members.put(chat, room, joined)
     elif member is not None and member.user != user:
         members.put(chat, room, replace(member, user=user))  # known by another name now

@@ -137,6 +137,21 @@ async def test_a_password_opens_a_private_room_for_good(chat: Chat, repository: 
     assert record.password == "hashed sesame"
 
 
+async def test_a_public_room_has_no_password(chat: Chat, repository: FaultyRepository) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann, password="sesame")
+    assert await code_of(ann, "update_room", room="lobby", private=False) == ""
+    assert ann.last("room")["info"] == {"kind": "public"}
+    assert await code_of(ben, "join", room="lobby") == ""
+    assert ben.last("joined")["info"] == {"kind": "public"}
+    assert await code_of(ann, "update_room", room="lobby", private=False, password="x") == "bad_field"
+    assert await code_of(ann, "update_room", room="lobby", private=True) == ""
+    assert await code_of(account(chat, "cat"), "join", room="lobby", password="sesame") == "no_such_room"
+    record = await repository.inner.find_room("lobby")
+    assert record is not None
+    assert record.password is None
+
+
 async def test_guessing_a_password_is_slow(chat: Chat) -> None:
     ann = account(chat, "ann")
     await created(chat, ann, password="sesame")

@@ -264,6 +264,72 @@ async def test_who_enters_while_being_banned_is_not_let_in(chat: Chat, repositor
     assert (row.role, row.banned_until) == (None, FOREVER)
 
 
+async def test_a_mute_that_is_over_is_off_the_books(chat: Chat, repository: FaultyRepository) -> None:
+    people = await staffed(chat)
+    owner, member = people["owner"], people["member"]
+    assert await code_of(owner, "set_role", room="lobby", user="u_readonly", role="member") == ""
+    room = chat.hub.rooms["lobby"]
+    await ask(owner, "mute", room="lobby", user="u_member", seconds=1, reason="calm down")
+    await ask(owner, "mute", room="lobby", user="u_moderator", seconds=3)
+    restricted = [room.unrestricted]
+    await passes(1)
+    assert await code_of(member, "message", room="lobby", content="x") == ""
+    restricted.append(room.unrestricted)  # by the other one
+    await passes(2)
+    assert await code_of(owner, "message", room="lobby", content="x") == ""
+    restricted.append(room.unrestricted)
+    assert restricted == [False, False, True]
+    for user_id in ("u_member", "u_moderator"):
+        row = await repository.inner.find_member(room.record.room_id, user_id)
+        assert row is not None
+        assert (row.muted_until, row.reason, row.role) == (0, "", user_id[2:])
+        assert room.members[user_id].muted_until == 0
+
+
+async def test_a_ban_that_is_over_is_off_the_books_when_the_room_is_read_again(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    people = await staffed(chat)
+    owner = people["owner"]
+    for name, seconds in (("member", 60), ("readonly", 600)):
+        assert await code_of(owner, "ban", room="lobby", user=f"u_{name}", seconds=seconds) == ""
+    for person in people.values():
+        person.disconnect()
+    await passes(100)
+    assert not chat.hub.rooms
+    back = account(chat, "owner")
+    assert await code_of(back, "join", room="lobby") == ""
+    room = chat.hub.rooms["lobby"]
+    assert set(room.members) == {"u_owner", "u_moderator", "u_readonly"}
+    rows = await repository.inner.standings(room.record.room_id)
+    assert {row.user.id for row in rows} == {"u_owner", "u_moderator", "u_readonly"}
+    assert await repository.inner.find_member(room.record.room_id, "u_member") is None
+    assert await code_of(account(chat, "readonly"), "join", room="lobby") == "banned"
+    ben = account(chat, "member")
+    assert await code_of(ben, "join", room="lobby") == ""
+
+
+async def test_slow_mode_remembers_a_bounded_number_of_speakers(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And looks at no more than the oldest of them for a message."""
+    monkeypatch.setattr("chat.handlers.message.SPEAKERS", 10)
+    people = await staffed(chat)
+    await ask(people["owner"], "update_room", room="lobby", slow_mode=60)
+    crowd = [account(chat, f"p{number}") for number in range(15)]
+    room = chat.hub.rooms["lobby"]
+    for person in crowd:
+        await ask(person, "join", room="lobby")
+        assert await code_of(person, "message", room="lobby", content="x") == ""
+    assert list(room.spoke) == [f"u_p{number}" for number in range(5, 15)]
+    assert await code_of(crowd[5], "message", room="lobby", content="y") == "slow_mode"
+    await passes(57.5)  # some of them may speak again, and speak
+    assert await code_of(crowd[6], "message", room="lobby", content="y") == ""
+    assert "u_p5" not in room.spoke
+    assert list(room.spoke)[-1] == "u_p6"
+    await passes(60)
+    assert await code_of(crowd[7], "message", room="lobby", content="y") == ""
+    assert list(room.spoke) == ["u_p7"]
+
+
 async def test_slow_mode_is_for_those_who_do_not_moderate(chat: Chat) -> None:
     people = await staffed(chat)
     assert await code_of(people["moderator"], "update_room", room="lobby", slow_mode=10) == ""

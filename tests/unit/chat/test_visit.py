@@ -1,6 +1,7 @@
 """Asking without a connection: everybody's rules, an answer when it is stored, and nothing left behind."""
 
 import asyncio
+from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -549,6 +550,6 @@ async def test_slow_mode_remembers_who_spoke_where_nobody_is(chat: Chat, visits:
 def test_paces_are_bounded() -> None:
     paces = Paces()
     for room_id in range(1, 101):
-        paces.keep(room_id, dict.fromkeys(map(str, range(1000)), 1.0))
+        paces.keep(room_id, OrderedDict.fromkeys(map(str, range(1000)), 1.0))
     assert [room_id for room_id in range(1, 101) if paces.take(room_id)] == [*range(91, 101)]
     assert paces._people == 0
