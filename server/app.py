@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 # Connections that may wait to be accepted: a reconnect storm should find room (the kernel caps it at somaxconn).
 BACKLOG = 4096
+# What the kernel holds of a connection that is not read, before the first byte counts for SLOW_BYTES_HIGH. It doubles
+# this for its own use; left to itself it would take 4 MB.
+SEND_BUFFER = 128 << 10
 # Seconds between requests of one HTTP connection; aiohttp's own default is an hour.
 KEEPALIVE_SECONDS = 60.0
 # Seconds for what must end but may hang, at each step of stopping.
@@ -78,7 +81,8 @@ class Server:
             max_line_size=settings.head_bytes,
             max_field_size=settings.head_bytes,
             shutdown_timeout=STOP_SECONDS,
-            lingering_time=STOP_SECONDS,
+            lingering_time=0,  # see `server.sending`
+            auto_decompress=False,  # it inflates what comes before anybody asks for it, a gigabyte from a megabyte
         )
         self._listener: asyncio.Server | None = None
         self._stopped: asyncio.Future[int] | None = None
@@ -109,6 +113,8 @@ class Server:
             backlog=BACKLOG,
             family=socket.AF_UNSPEC,
         )
+        for listener in self._listener.sockets:  # connections inherit it
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(expire_messages(self.chat, self._expirer), name="retention")
         kept = "in Postgres" if self._settings.database_url else "in memory, until the server stops"

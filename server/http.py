@@ -28,6 +28,7 @@ from server.endpoints import ASKER, JSON, SENDER, TEXT, Answer, Asker, Endpoint,
 from server.metrics import Metrics
 from server.port import peer_of
 from server.rest import rest_endpoints
+from server.sending import File, deliver
 from server.shared import Shared
 from server.websocket import WebSocketConnection
 
@@ -113,7 +114,7 @@ class HttpEndpoints:
         """aiohttp's application with every route."""
         logging.getLogger("aiohttp.server").addFilter(_not_the_clients_fault)
         app = web.Application(
-            middlewares=[self._find_sender, _errors], client_max_size=self._shared.settings.max_frame_bytes
+            middlewares=[deliver, self._find_sender, _errors], client_max_size=self._shared.settings.max_frame_bytes
         )
         app.on_response_prepare.append(_common_headers)
         add_routes(app, self.endpoints(), self._authenticate)
@@ -173,14 +174,14 @@ class HttpEndpoints:
 
     async def client(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The browser client."""
-        return web.FileResponse(CLIENT, headers=PAGE_HEADERS)
+        return File(CLIENT, headers=PAGE_HEADERS)
 
     async def static(self, request: web.Request, asked: StaticFile) -> web.StreamResponse:
         """A file of the browser client."""
         path = self._files.get(asked.file)
         if path is None:
             raise web.HTTPNotFound
-        return web.FileResponse(path)
+        return File(path)
 
     async def health(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The process answers."""
@@ -257,6 +258,7 @@ def _not_the_clients_fault(record: logging.LogRecord) -> bool:
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refusals by name, as JSON, with the status of the table."""
     try:
+        _check_coding(request)
         return await handler(request)
     except ParleyError as error:
         return _refused(error)
@@ -269,6 +271,18 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _refused(ParleyError("internal"))
 
 
+def _check_coding(request: web.Request) -> None:
+    """Refuse a body in any other form than its own: a thousand times as much could come out of it."""
+    if not request.body_exists:
+        return
+    for header, plain in (("Content-Encoding", "identity"), ("Transfer-Encoding", "chunked")):
+        codings = {
+            coding.strip().lower() for value in request.headers.getall(header, ()) for coding in value.split(",")
+        }
+        if codings - {plain, ""}:
+            raise ParleyError("unsupported", f"a body is taken as it is, without {header}", field=header)
+
+
 def _refused(error: ParleyError) -> web.Response:
     if error.field == "Upgrade":
         return web.Response(status=426, text=f"{error.message}\n", headers={"Upgrade": "websocket"})
@@ -277,6 +291,8 @@ def _refused(error: ParleyError) -> web.Response:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if error.code == "unauthorized":
         headers["WWW-Authenticate"] = "Bearer"
+    if error.field == "Content-Encoding":
+        headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
     refusal = Refusal(error.code, error.message, error.field, error.retry_after)
     return web.Response(body=as_json(ErrorBody(refusal)), status=error.kind.status, content_type=JSON, headers=headers)
 

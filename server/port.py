@@ -143,6 +143,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport is aiohttp's from now on."""
+        cast(asyncio.Transport, transport).set_write_buffer_limits(high=0)  # see `server.sending.Sender`
         self._http.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -126,7 +126,8 @@ def _refusals(row: Endpoint) -> dict[int, list[str]]:
     if row.asks is not Nothing and FILE not in row.path:
         codes.setdefault("bad_field")
         if BODY in row.asks.__struct_fields__:
-            codes |= dict.fromkeys(("bad_json", "too_large", "unsupported"))
+            codes |= dict.fromkeys(("bad_json", "too_large"))
+    codes.setdefault("unsupported")  # a body in a coding, whether one is wanted or not
     if row.asker:
         codes |= dict.fromkeys(("unauthorized", "forbidden", "rate_limited", "internal"))
     by_status: dict[int, list[str]] = {}
@@ -141,6 +142,8 @@ def _refusal(codes: list[str], body: Schema, row: Endpoint) -> dict[str, Any]:
         headers["Access-Control-Allow-Origin"] = _header("?", "`*`, unless a token was used")
     if "unauthorized" in codes:
         headers["WWW-Authenticate"] = _header("", "`Bearer`")
+    if "unsupported" in codes:
+        headers["Accept-Encoding"] = _header("?", "`identity`, where a body came with a `Content-Encoding`")
     if any(ERRORS[code].retryable for code in codes):
         headers["Retry-After"] = _header("?", "seconds after which the same request may pass")
     return {

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import socket
-import struct
 from contextlib import aclosing
 
 from aiohttp import hdrs, web
@@ -18,13 +15,10 @@ from server.dialects.native import as_json
 from server.endpoints import IDENTITY, NDJSON, Answer, Endpoint
 from server.rest.asking import Asking
 from server.rest.room_bodies import RoomAsked
+from server.sending import Sender, break_off
 
 log = logging.getLogger(__name__)
 
-# What is written at once, and the seconds that a reader may take for it.
-CHUNK_BYTES = 64 << 10
-STALL_SECONDS = 60.0
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
 _TEXT = (
     "For moderators. JSON Lines: a message in each line, oldest first, deleted ones with what they held; what was said "
     "before the request, read page by page as fast as it is taken. When storage fails, or one is a moderator no more, "
@@ -61,53 +55,27 @@ class Export:
             first = await anext(pages)  # whoever may not is told so, with a status
             headers = {hdrs.CONTENT_TYPE: NDJSON, hdrs.CONTENT_DISPOSITION: 'attachment; filename="messages.jsonl"'}
             response = web.StreamResponse(headers=headers)
-            await response.prepare(request)
+            writer = await response.prepare(request)
             transport = request.transport  # a server that stops takes it away first
-            if request.method == hdrs.METH_HEAD:
+            if request.method == hdrs.METH_HEAD or writer is None:
                 return response
+            sender = Sender(writer)
             try:
-                await _write(response, first)
+                await sender.write(_lines(first))
                 async for page in pages:
-                    await _write(response, page)
+                    await sender.write(_lines(page))
+                await sender.finish()
             except ConnectionError:
-                _break(transport)  # whoever asked has gone, or the server stops
+                break_off(transport)  # whoever asked has gone, or the server stops
             except (ParleyError, TimeoutError) as error:
                 why = "its reader does not read" if isinstance(error, TimeoutError) else error
                 log.warning("an export of room %r is cut short: %s", name, why)
-                _break(transport)
+                break_off(transport)
             except BaseException:  # the same, or a fault of ours
-                _break(transport)
+                break_off(transport)
                 raise
             return response
 
 
-def _chunks(messages: list[Message]) -> list[bytes]:
-    chunks, chunk = [], bytearray()
-    for message in messages:
-        chunk += as_json(message)
-        chunk += b"\n"
-        if len(chunk) >= CHUNK_BYTES:
-            chunks.append(bytes(chunk))
-            chunk.clear()
-    return [*chunks, bytes(chunk)] if chunk else chunks
-
-
-async def _write(response: web.StreamResponse, messages: list[Message]) -> None:
-    for chunk in _chunks(messages):
-        async with asyncio.timeout(STALL_SECONDS):
-            await response.write(chunk)
-
-
-def _break(transport: asyncio.Transport | None) -> None:
-    """End the connection so that nobody takes what came for the whole.
-
-    A chunked body lacks its end then; one of HTTP/1.0, which a proxy may speak, has no other end than the connection's,
-    so that is reset.
-    """
-    if transport is None:
-        return
-    try:
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    except OSError:
-        pass  # it is closed already
-    transport.abort()
+def _lines(messages: list[Message]) -> bytes:
+    return b"".join(as_json(message) + b"\n" for message in messages)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from server import sending
 from server.app import Server
-from server.rest import export
 from storage.repository import StorageUnavailable
 from tests.contract.records import until
 from tests.integration.rest.conftest import Serve
@@ -178,7 +178,7 @@ async def test_who_is_a_moderator_no_more_gets_no_more(server: Server, monkeypat
 async def test_a_reader_that_does_not_read_is_let_go(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(export, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(sending, "STALL_SECONDS", 0.2)
     ann = Web(server.port, "ann")
     await talk(ann, 1000, size=4000)
     send_little(server)

@@ -1,0 +1,130 @@
+"""What a client that does not read an answer can make the server hold: a part of it, for a while."""
+
+import asyncio
+import socket
+
+import pytest
+
+from server import sending
+from server.app import SEND_BUFFER, Server
+from tests.contract.records import until
+from tests.integration.port.conftest import Serve
+from tests.support.rawws import RawClient, command, request
+
+LARGE = "/history?r=large&limit=500"
+PATIENCE = 0.3
+
+
+@pytest.fixture
+async def server(serve: Serve) -> Server:
+    """A server with a large page, whose kernel takes next to nothing."""
+    server = await serve(RATE_LIMIT_MESSAGES="0")
+    async with await RawClient.native(server.port, "/chat?u=ann&r=large") as client:
+        await client.expect("joined")
+        for number in range(100):
+            client.send(command(type="message", id=str(number), room="large", content="\U0001f4a3" * 4000))
+        stored = 0
+        while stored < 100:
+            stored += len((await client.expect("ack"))["ids"])
+    assert server._listener is not None
+    for listener in server._listener.sockets:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    return server
+
+
+def connections(server: Server) -> int:
+    assert server._runner.server is not None
+    return len(server._runner.server.connections)
+
+
+def held(server: Server) -> list[int]:
+    """The bytes that wait in the transports of HTTP connections."""
+    assert server._runner.server is not None
+    transports = [one.transport for one in server._runner.server.connections]
+    return [transport.get_write_buffer_size() for transport in transports if transport is not None]
+
+
+async def unread(server: Server, target: str) -> RawClient:
+    kernel = socket.socket()
+    kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    kernel.connect(("127.0.0.1", server.port))
+    client = RawClient(*await asyncio.open_connection(sock=kernel))
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a Transport
+    client.send(request(target))
+    return client
+
+
+@pytest.mark.parametrize("target", [LARGE, "/openapi.json", "/api/rooms/large/messages?limit=500"])
+async def test_a_client_that_does_not_read_is_let_go(
+    server: Server, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """Until then what waits for it is a part of the page, not the page."""
+    monkeypatch.setattr(sending, "STALL_SECONDS", PATIENCE)
+    clients = [await unread(server, target) for _ in range(5)]
+    await until(lambda: connections(server) == 5)
+    most = 0
+    while connections(server):
+        most = max(most, *held(server), 0)
+        await asyncio.sleep(0)
+    assert most <= sending.CHUNK_BYTES + 1024  # and the head
+    for client in clients:
+        await client.close()
+
+
+async def test_a_client_that_reads_a_little_now_and_then_is_let_go_too(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must be as fast as a slow telephone: else each part that it takes would buy it time for another."""
+    monkeypatch.setattr(sending, "STALL_SECONDS", 0.01)  # in all, as nobody is as fast as this:
+    monkeypatch.setattr(sending, "LEAST_BYTES_A_SECOND", 1 << 40)
+    async with await RawClient.connect(server.port) as client:
+        client.send(request(LARGE))
+        size = int((await client.reply(head_only=True)).headers["content-length"])
+        read = 0
+        try:
+            while chunk := await client.reader.read(1024):
+                read += len(chunk)
+                await asyncio.sleep(0)
+        except ConnectionResetError:
+            pass
+        assert 0 < read < size
+
+
+async def test_a_slow_client_gets_all_of_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "LEAST_BYTES_A_SECOND", 1)
+    async with await RawClient.connect(server.port) as client:
+        for _ in range(2):  # on one connection
+            client.send(request(LARGE))
+            reply = await client.reply()
+            assert reply.status == 200
+            assert reply.json()[-1]["content"] == "\U0001f4a3" * 4000
+
+
+async def test_requests_whose_answers_are_not_read_do_not_pile_up(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "STALL_SECONDS", PATIENCE)
+    client = await RawClient.connect(server.port)
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    for path in ("/nothing", "/health", LARGE):
+        client.send(request(path) * 1000)
+    await until(lambda: connections(server) == 1)
+    while connections(server):
+        assert sum(held(server)) <= sending.CHUNK_BYTES + 1024
+        await asyncio.sleep(0)
+    await client.close()
+
+
+async def test_the_kernel_takes_little(serve: Serve) -> None:
+    """A connection that is not read costs SLOW_BYTES_HIGH and this, not the megabytes of the system's default."""
+    server = await serve()
+    async with await RawClient.native(server.port), await RawClient.connect(server.port) as client:
+        client.send(request("/health"))
+        await client.reply()
+        transports = [connection._transport for connection in server.shared.connections]  # type: ignore[attr-defined]
+        assert server._runner.server is not None
+        transports += [connection.transport for connection in server._runner.server.connections]
+        assert len(transports) == 2
+        for transport in transports:
+            kernel = transport.get_extra_info("socket")
+            assert kernel.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * SEND_BUFFER
