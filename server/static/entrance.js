@@ -23,7 +23,8 @@ export class Entrance {
   /** @param {Room} room */
   join(room) {
     room.status = "joining";
-    this.ask("join", room, { type: "join", room: room.name, ...room.resume() });
+    const create = room.stays ? { create: false } : {}; // else it would be made anew after it was deleted
+    this.ask("join", room, { type: "join", room: room.name, ...create, ...room.resume() });
   }
 
   /** Read the page before the oldest message, unless that is under way. @param {Room} room */

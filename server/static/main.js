@@ -53,6 +53,16 @@ const composer = new Composer({
   },
   draft: (text) => store.set("drafts", { ...store.get("drafts"), [session.active?.name ?? ""]: text || undefined }),
   page: (direction) => log.page(direction),
+  reenter: () => {
+    session.reenter();
+    remember();
+    wantsFocus = true;
+  },
+  close: () => {
+    if (session.active) session.leave(session.active);
+    remember();
+    wantsFocus = true;
+  },
 });
 const sidebar = new Sidebar({
   enter: (room) => {
@@ -83,6 +93,9 @@ addEventListener("popstate", () => {
 addEventListener("online", () => transport.wake());
 addEventListener("offline", () => transport.wake()); // find out soon whether the connection is really gone
 addEventListener("pageshow", (event) => event.persisted && location.reload()); // the tab's id was given back
+addEventListener("beforeunload", (event) => {
+  if (session.outbox.entries.length) event.preventDefault(); // closing the tab would lose it: the browser asks
+});
 addEventListener("focus", look);
 addEventListener("blur", look);
 document.addEventListener("visibilitychange", () => {
@@ -117,11 +130,13 @@ function render() {
   const trouble = room.trouble || late;
   status.render(transport.state, session.identity.known, session.outbox.entries.length, trouble);
   sidebar.render(session.rooms, room, session.identity.me, session.identity.name);
+  composer.close(room.status === "closed" ? room.reason : "");
   composer.render(room.name, store.get("drafts")?.[room.name] ?? "", session.limits.max_content_chars);
   log.render(room, timeline(room, session.outbox.of(room.name), (id) => session.identity.isMine(id)));
   share.render(room.name);
   if (wantsFocus) composer.focusIfFine();
   wantsFocus = false;
+  forget(room);
   const unread = [...session.rooms.values()].reduce((sum, each) => sum + each.unread, 0);
   setText(title, `${unread ? `(${unread}) ` : ""}${room.name} · Parley`);
 }
@@ -144,12 +159,17 @@ function remember() {
   if (room && link(room) !== location.href) history.pushState(null, "", link(room));
 }
 
-/** @param {string} name @param {string[]} rooms @param {string} active */
-function start(name, rooms, active) {
+/** What is closed to me is not entered by a reload. @param {import("./room.js").Room} room the one in front */
+function forget(room) {
+  if (room.status === "closed" && link(room.name) === location.href) history.replaceState(null, "", location.pathname);
+}
+
+/** @param {string} name @param {string[]} rooms @param {string} active @param {string[]} [staying] */
+function start(name, rooms, active, staying) {
   typedName = name;
   lastRoom = active;
   rememberName(name);
-  session.start(name, rooms, active);
+  session.start(name, rooms, active, staying);
 }
 
 /** @param {string} name @param {string} room */
@@ -170,7 +190,7 @@ function begin() {
   const room = clean(asked.get("r")) || saved?.active || "";
   if (copied) session.alert("This tab is a copy of another one, so you are somebody new in it.");
   if (!name || !room || (!asked.get("u") && !saved?.active)) return open(name || rememberedName(), room || "general");
-  start(name, saved?.names ?? [], room);
+  start(name, saved?.names ?? [], room, saved?.staying);
   history.replaceState(null, "", link(room));
   wantsFocus = true;
   return undefined;

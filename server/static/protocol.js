@@ -50,8 +50,8 @@ export function closeSentence(code, reason) {
 export function leftSentence({ reason, by, text }) {
   const who = by ? ` by ${by.name}` : "";
   const why = text ? `: ${text}` : "";
-  if (reason === "kicked") return `You were sent out${who}${why}`;
-  if (reason === "banned") return `You are kept out${who}${why}`;
+  if (reason === "kicked") return `You were removed${who}${why}`;
+  if (reason === "banned") return `You were banned${who}${why}`;
   if (reason === "deleted") return `The room was deleted${who}${why}`;
   if (reason === "identity") return "Enter the room again, as who you are now";
   return `You left the room on another device${why}`;

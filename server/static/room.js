@@ -20,7 +20,13 @@ export class Room {
   #epoch = "";
   #head = 0;
 
-  /** @type {"joining"|"joined"|"apart"} */ status = "apart";
+  /** `closed`: the server put me out, or did not let me in; it is not entered again by itself.
+   * @type {"joining"|"joined"|"apart"|"closed"} */
+  status = "apart";
+  /** Why it is closed, for people. */
+  reason = "";
+  /** Whether it is one that stays when everybody leaves: then entering it must not make another one of its name. */
+  stays = false;
   /** Whether `messages` is the room's log as far as it reaches. */
   loaded = false;
   /** Whether everything up to the join has come: until then, a message that is not here may still be on its way. */
@@ -55,12 +61,14 @@ export class Room {
   }
 
   /**
-   * @param {{epoch: string, head: number, recovered: boolean, members: User[], count: number}} joined
+   * @param {{epoch: string, head: number, recovered: boolean, members: User[], count: number,
+   *   info?: {kind: string}}} joined
    * @returns {boolean} whether the newest page has to be read with `history`
    */
   onJoined(joined) {
     const resumed = this.loaded && joined.recovered;
     this.status = "joined";
+    this.stays = joined.info !== undefined && joined.info.kind !== "ephemeral";
     this.trouble = "";
     this.synced = false;
     this.presence.reset(joined.members, joined.count);
@@ -90,8 +98,16 @@ export class Room {
   }
 
   onDisconnect() {
-    this.status = "apart";
+    if (this.status !== "closed") this.status = "apart";
     this.older = "";
+  }
+
+  /** I am in it no more. @param {string} reason a sentence for people */
+  close(reason) {
+    this.status = "closed";
+    this.reason = reason;
+    this.trouble = this.older = "";
+    this.presence.reset([], 0);
   }
 
   /** @param {{seq: number, version: number, content: string, edited_at: string}} edited */

@@ -61,26 +61,33 @@ export class Session {
 
   // --- what a person does --------------------------------------------------------------------------------------------
 
-  /** Go in. @param {string} name @param {string[]} rooms @param {string} active the one of them in front */
-  start(name, rooms, active) {
+  /**
+   * Go in. @param {string} name @param {string[]} rooms @param {string} active the one of them in front
+   * @param {string[]} [staying] those of them that are not made by entering them
+   */
+  start(name, rooms, active, staying = []) {
     this.identity.take(name);
     this.rooms.clear();
     // What waits in a room that was left goes out too.
-    for (const room of [...rooms, ...this.outbox.entries.map((entry) => entry.room), active]) this.enter(room);
+    for (const room of [...rooms, ...this.outbox.entries.map((entry) => entry.room), active]) {
+      this.enter(room, staying.includes(room));
+    }
     this.transport.connect();
   }
 
-  /** Put a room in front, joining it if need be. @param {string} name */
-  enter(name) {
+  /** Put a room in front, joining it if need be. @param {string} name @param {boolean} [stays] see `Room.stays` */
+  enter(name, stays = false) {
     let room = this.rooms.get(name);
     if (!room) {
       if (this.rooms.size >= Math.min(MAX_ROOMS, this.limits.max_rooms)) {
         return this.alert(`You are in ${this.rooms.size} rooms; leave one first.`);
       }
       room = new Room(name);
+      room.stays = stays;
       this.rooms.set(name, room);
     }
     this.active = room;
+    for (const other of [...this.rooms.values()]) if (other !== room && other.status === "closed") this.#remove(other);
     this.refused = null;
     if (this.identity.known && room.status === "apart") this.entrance.join(room);
     this.#saveRooms();
@@ -88,14 +95,22 @@ export class Session {
     return this.onChange();
   }
 
+  /** Ask to be let into the room in front again. */
+  reenter() {
+    if (this.active?.status !== "closed") return;
+    this.active.status = "apart";
+    this.enter(this.active.name);
+  }
+
   /** @param {Room} room */
   leave(room) {
+    const { status } = room;
     this.#remove(room);
     if (this.outbox.of(room.name).length) {
       this.outbox.onDisconnect(room.name);
       this.alert(`What you wrote in ${room.name} and was not sent yet is sent when you enter it again.`);
     }
-    this.transport.send({ type: "leave", id: newId("l-"), room: room.name });
+    if (status === "joined" || status === "joining") this.#ask("leave", room, { type: "leave", room: room.name });
     this.onChange();
   }
 
@@ -111,7 +126,7 @@ export class Session {
   /** Say something in the active room. @param {string} content @returns {boolean} whether it is on its way */
   post(content) {
     const room = this.active;
-    if (!room) return false;
+    if (!room || room.status === "closed") return false;
     if (this.outbox.full) {
       this.alert(`${OUTBOX_LIMIT} messages are waiting to be sent; this one would be too many.`);
       return false;
@@ -216,6 +231,7 @@ export class Session {
       case "joined":
         if (frame.room !== room.name) this.#rename(room, frame.room);
         this.entrance.onJoined(frame, room);
+        this.#saveRooms();
         return this.#flush(room);
       case "message":
         if (frame.deleted_at) return room.onDeleted(frame); // what a resume brings
@@ -259,7 +275,7 @@ export class Session {
       const waiting = this.outbox.entries.length > 0 ? " What you had not sent yet goes out as the new one." : "";
       this.alert(`The server did not recognise you any more, so you are a new guest here.${waiting}`);
     }
-    for (const room of this.rooms.values()) this.entrance.join(room);
+    for (const room of this.rooms.values()) if (room.status !== "closed") this.entrance.join(room);
   }
 
   /** @param {any} error @param {{type: any, room?: Room}} [asked] */
@@ -268,6 +284,7 @@ export class Session {
     const room = asked?.room ?? (entry && this.rooms.get(entry.room));
     const lost = error.code === "not_joined" && room?.status === "joined"; // the server knows better
     if (asked?.type === "hello") this.identity.onRefused(error);
+    else if (asked?.type === "leave") return; // it was not entered by then, which is what was wanted
     else if (entry) this.delivery.onError(entry, { ...error, retryable: error.retryable || lost });
     else if (room && asked && !lost && this.entrance.onRefused(error, room, asked.type)) this.#closed(room, error);
     else if (!asked) this.#onComplaint(error);
@@ -289,11 +306,22 @@ export class Session {
     this.refused = { field: "name", text: text.replace(/^U /, "The name ") };
   }
 
-  /** A room does not let me in. @param {Room} room @param {any} error */
+  /**
+   * A room does not let me in, or put me out. The one in front stays there, closed: another one in its place would get
+   * what is being typed. @param {Room} room @param {any} error
+   */
   #closed(room, error) {
+    const text = sentence(error);
+    if (room === this.active && (room.loaded || this.rooms.size > 1)) {
+      this.entrance.forget(room);
+      this.outbox.onDisconnect(room.name);
+      room.close(text);
+      this.#saveRooms();
+      return;
+    }
     this.#remove(room);
-    if (this.active) this.alert(`${room.name}: ${sentence(error)}`);
-    else this.refused = { field: error.field === "room" || error.room ? "room" : "", text: sentence(error) };
+    if (this.active) this.alert(`${room.name}: ${text}`);
+    else this.refused = { field: error.field === "room" || error.room ? "room" : "", text };
   }
 
   // --- small parts ---------------------------------------------------------------------------------------------------
@@ -341,7 +369,10 @@ export class Session {
   }
 
   #saveRooms() {
-    this.store.set("rooms", { names: [...this.rooms.keys()], active: this.active?.name ?? "" });
+    const open = [...this.rooms.values()].filter((room) => room.status !== "closed"); // a reload does not undo a kick
+    const active = open.find((room) => room === this.active) ?? open.at(-1);
+    const staying = open.filter((room) => room.stays).map((room) => room.name);
+    this.store.set("rooms", { names: open.map((room) => room.name), active: active?.name ?? "", staying });
   }
 
   #saveOutbox() {

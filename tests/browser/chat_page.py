@@ -32,6 +32,7 @@ class ChatPage:
         self.box = page.get_by_role("textbox", name=re.compile("^Message "))
         self.status = page.get_by_role("status", name="Connection")
         self.jump = page.locator("#jump")
+        self.closed = page.get_by_role("alert", name="This room")
         self.people = page.get_by_role("region", name="People").get_by_role("listitem")
 
     @property

@@ -53,6 +53,24 @@ async def test_text_cannot_reach_out_of_its_message(enter: Enter) -> None:
     await expect(ann.message("מה שלומך?").locator(".text")).to_have_css("direction", "rtl")
 
 
+async def test_a_long_message_is_folded_and_marks_stay_in_their_bubble(enter: Enter) -> None:
+    ann = await enter("ann")
+    await ann.say("\n".join("x" * 200), "x " * 1500, "short")
+    await expect(ann.messages).to_have_count(3)
+    text = ann.log.locator(".text")
+    await expect(text.last).to_have_css("overflow", "clip")
+    for number in range(2):
+        folded = await text.nth(number).evaluate("text => text.getBoundingClientRect().height")
+        assert folded < 700
+        more = ann.messages.nth(number).get_by_role("button", name="Show more")
+        await more.click()
+        opened = await text.nth(number).evaluate("text => text.getBoundingClientRect().height")
+        assert opened > folded
+        await ann.messages.nth(number).get_by_role("button", name="Show less").click()
+        assert await text.nth(number).evaluate("text => text.getBoundingClientRect().height") == folded
+    await expect(ann.messages.nth(2).get_by_role("button", name="Show more")).to_have_count(0)
+
+
 async def test_the_page_asks_nobody_but_its_server(enter: Enter, server: ServerProcess, new_page: Pages) -> None:
     """No request leaves, whatever is talked about: not even for a link's picture."""
     page = await new_page()

@@ -3,6 +3,7 @@
 import itertools
 import re
 
+import pytest
 from playwright.async_api import WebSocketRoute, expect
 
 from tests.browser.chat_page import Enter, Frame, Wire, answer, pass_on, swallow
@@ -146,6 +147,40 @@ async def test_only_web_addresses_become_links(enter: Enter) -> None:
     await expect(links).to_have_attribute("href", "https://example.com/a_(b)?c=1&d=2")
     await expect(links).to_have_attribute("rel", "noopener noreferrer nofollow")
     await expect(links).to_have_attribute("target", "_blank")
+
+
+@pytest.mark.parametrize(
+    ("text", "leads_to", "shown"),
+    [
+        ("http://127.0.0.1:4173/\uff08\u6784\u5efa\uff09\u3002", "http://127.0.0.1:4173/", None),
+        ("\u770bhttp://example.com/a\u3002", "http://example.com/a", None),
+        ("http://example.com/a\uff0c\u597d", "http://example.com/a", None),
+        ("\u300chttps://example.com/b\u300d", "https://example.com/b", None),
+        ("http://example.com/\u6784\u5efa", "http://example.com/\u6784\u5efa", None),
+        ("https://example.com/\u202egnp.exe", "https://example.com/", None),
+        ("https://example.com/\u2066x\u2069", "https://example.com/", None),
+        ("https://EXAMPLE.com:443/x", "https://EXAMPLE.com:443/x", None),
+        ("http://\u0430pple.com/x", "http://\u0430pple.com/x", "http://xn--pple-43d.com/x"),
+        (
+            "http://evil.example:80\\@good.example/",
+            "http://evil.example:80\\@good.example/",
+            "http://evil.example/@good.example/",
+        ),
+        (
+            "https://good.example@evil.example/",
+            "https://good.example@evil.example/",
+            "https://good.example@evil.example/",
+        ),
+    ],
+)
+async def test_a_link_ends_where_the_address_does_and_shows_where_it_leads(
+    enter: Enter, text: str, leads_to: str, shown: str | None
+) -> None:
+    ann = await enter("ann")
+    await ann.say(text)
+    link = ann.log.get_by_role("link")
+    await expect(link).to_have_attribute("href", leads_to)
+    await expect(link).to_have_text(leads_to if shown is None else shown)
 
 
 async def test_several_rooms_in_one_tab(enter: Enter, server: ServerProcess, room: str) -> None:

@@ -6,8 +6,8 @@ const COUNT_FROM = 0.9; // the counter appears when this much of the limit is us
 /**
  * Where one writes: Enter sends, Shift+Enter is a new line, and a draft is kept for each room.
  *
- * @typedef {{post: (content: string) => boolean, draft: (text: string) => void, page: (direction: number) => void}}
- *   Actions
+ * @typedef {{post: (content: string) => boolean, draft: (text: string) => void, page: (direction: number) => void,
+ *   reenter: () => void, close: () => void}} Actions
  */
 export class Composer {
   #form = byId("composer");
@@ -15,6 +15,8 @@ export class Composer {
   #send = byId("send");
   #counter = byId("counter");
   #error = byId("composer-error");
+  #box = byId("composer-box");
+  #closed = byId("closed");
   #max = 4000;
   /** @type {string | null} */ #room = null;
 
@@ -28,6 +30,17 @@ export class Composer {
     this.#input.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#onKey(event));
     this.#input.addEventListener("input", () => this.#onInput());
     document.addEventListener("keydown", (event) => this.#onKeyElsewhere(event));
+    byId("reenter").addEventListener("click", () => actions.reenter());
+    byId("close-room").addEventListener("click", () => actions.close());
+  }
+
+  /** Take nothing more, and say why in its place; the draft is kept. @param {string} reason "" opens it again */
+  close(reason) {
+    const had = this.#box.contains(document.activeElement);
+    setText(byId("closed-reason"), reason);
+    this.#closed.hidden = !reason;
+    this.#box.hidden = byId("composer-hint").hidden = Boolean(reason);
+    if (reason && had) this.#closed.focus(); // not a button: what is being typed must not press it
   }
 
   /** @param {string} room @param {string} draft @param {number} max characters of a message */
@@ -46,7 +59,7 @@ export class Composer {
   }
 
   focus() {
-    this.#input.focus({ preventScroll: true });
+    if (!this.#box.hidden) this.#input.focus({ preventScroll: true });
   }
 
   /** Not where it would raise a keyboard over half the screen. */
@@ -87,7 +100,7 @@ export class Composer {
     const on = /** @type {HTMLElement} */ (event.target);
     const idle = on === document.body || on.id === "log";
     const types = event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey;
-    if (idle && types && this.#form.offsetParent !== null) this.focus();
+    if (idle && types && this.#box.offsetParent !== null) this.focus();
   }
 
   #onInput() {

@@ -21,6 +21,9 @@ const STATES = {
   failed: { label: "Not sent", icon: /** @type {const} */ ("failed") },
 };
 const NAMES_TOLD = 3;
+/** More than this is folded at first: 20 lines, in a text of so many characters on any screen. */
+const LINES = 20;
+const CHARS = 2500;
 /** What of a line can change once it was sent, and is drawn. */
 const SHOWN = /** @type {const} */ (["state", "start", "end", "seq", "text", "edited", "name", "own", "author", "at"]);
 
@@ -97,6 +100,7 @@ function updateMessage(element, line, before, actions) {
     const text = element.querySelector(".text");
     text.replaceChildren(...withLinks(line.text));
     text.classList.toggle("jumbo", isOnlyEmoji(line.text));
+    fold(element, text, line.text);
   }
   if (old?.edited !== line.edited) {
     const edited = element.querySelector(".edited");
@@ -104,6 +108,22 @@ function updateMessage(element, line, before, actions) {
     edited.title = line.edited && exactText(Date.parse(line.edited));
   }
   if (line.own) updateDelivery(element, line, actions);
+}
+
+/** Show the beginning of a long text, and a button for the rest. @param {any} element @param {HTMLElement} text
+ * @param {string} content */
+function fold(element, text, content) {
+  const long = content.length > CHARS || content.split("\n", LINES + 2).length > LINES + 1;
+  element.querySelector(".unfold")?.remove();
+  text.classList.toggle("folded", long);
+  if (!long) return;
+  const button = el("button", { type: "button", class: "link unfold", "aria-expanded": "false" }, "Show more");
+  button.addEventListener("click", () => {
+    const folded = text.classList.toggle("folded");
+    button.setAttribute("aria-expanded", String(!folded));
+    setText(button, folded ? "Show more" : "Show less");
+  });
+  text.after(button);
 }
 
 /** @param {any} element @param {MessageLine} line @param {Actions} actions */

@@ -59,6 +59,7 @@ export class LogView {
     else if (anchor) this.#log.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
     this.#renderJump(room);
     this.#wantOlder();
+    if (moved) this.actions.onFollow(); // another room begins at its end: what is in sight there is read
   }
 
   /** Go to the newest message, and stay with it. */

@@ -45,7 +45,7 @@ export class Sidebar {
   render(rooms, active, me, name) {
     const people = active.presence.list(me?.id);
     this.#renderRooms([...rooms.values()], active);
-    this.#renderPeople(people, active.presence.count, me);
+    this.#renderPeople(people, active.presence.count, me, active.status === "closed");
     const mine = byId("me");
     if (mine.dataset.shows !== `${me?.id} ${me?.name ?? name}`) {
       mine.dataset.shows = `${me?.id} ${me?.name ?? name}`;
@@ -114,15 +114,15 @@ export class Sidebar {
     return item;
   }
 
-  /** @param {User[]} people @param {number} count @param {User | null} me */
-  #renderPeople(people, count, me) {
-    const drawn = `${count}\n${me?.id}\n${people.map((user) => `${user.id} ${user.name}`).join("\n")}`;
+  /** @param {User[]} people @param {number} count @param {User | null} me @param {boolean} closed */
+  #renderPeople(people, count, me, closed) {
+    const drawn = `${closed}\n${count}\n${me?.id}\n${people.map((user) => `${user.id} ${user.name}`).join("\n")}`;
     if (drawn === this.#drawn.people) return;
     this.#drawn.people = drawn;
     const known = count > 0; // nobody, not even me: the room is not entered yet
     setText(byId("people-count"), known ? String(count) : "");
     this.#toggle.dataset.count = known ? String(count) : "";
-    setText(byId("room-count"), !known ? "Entering…" : count === 1 ? "Only you are here" : `${count} people here`);
+    setText(byId("room-count"), closed ? "You are not in this room" : !known ? "Entering…" : count === 1 ? "Only you are here" : `${count} people here`);
     const items = people.map((user) => {
       const you = user.id === me?.id ? el("span", { class: "you" }, "you") : "";
       return el("li", {}, avatar(user.id, user.name), el("bdi", { class: "person" }, user.name), you);

@@ -1,7 +1,8 @@
 import { el } from "./dom.js";
 
-// Only http and https: nothing else may become a link. Brackets and punctuation at the end belong to the sentence.
-const LINK = /https?:\/\/[^\s<>"'`]+/gi;
+// Only http and https: nothing else may become a link. Full-width brackets and punctuation end an address, as do
+// characters that turn the direction of writing; ASCII ones may be part of it, but at its end belong to the sentence.
+const LINK = /https?:\/\/[^\s<>"'`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u3001\u3002\u3008-\u3011\u3014-\u301b\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f\uff3b\uff3d\uff5b\uff5d\uff61-\uff64]+/gi;
 const TAIL = /[.,:;!?…)\]}*_~]+$/;
 const ONLY_EMOJI = /^(?:\p{Extended_Pictographic}(?:\uFE0F|\p{Emoji_Modifier}|\u200D\p{Extended_Pictographic})*\s*){1,3}$/u;
 
@@ -11,20 +12,28 @@ export function withLinks(text) {
   let from = 0;
   for (const match of text.matchAll(LINK)) {
     const href = trimmed(match[0]);
-    if (!isAddress(href)) continue;
+    const shown = whereTo(href);
+    if (!shown) continue;
     parts.push(text.slice(from, match.index));
-    parts.push(el("a", { href, target: "_blank", rel: "noopener noreferrer nofollow" }, href));
+    parts.push(el("a", { href, target: "_blank", rel: "noopener noreferrer nofollow" }, shown));
     from = match.index + href.length;
   }
   return [...parts, text.slice(from)];
 }
 
-/** @param {string} text */
-function isAddress(text) {
+/**
+ * An address as it may be shown: as it was written where it says plainly which host it leads to, else as the browser
+ * reads it (look-alike letters in Punycode, nothing before an @ that looks like a host).
+ * @param {string} text @returns {string} "" for what is no address
+ */
+function whereTo(text) {
   try {
-    return Boolean(new URL(text).host);
+    const url = new URL(text);
+    const written = /^https?:\/\/([^/?#]*)/i.exec(text)?.[1].toLowerCase();
+    const plain = written === url.host || written === `${url.host}:${url.protocol === "https:" ? 443 : 80}`;
+    return url.host && (plain ? text : url.href);
   } catch {
-    return false;
+    return "";
   }
 }
 

@@ -1,0 +1,175 @@
+"""A room that is closed to me: what I type goes nowhere else, and a reload does not undo it."""
+
+import time
+
+import pytest
+from playwright.async_api import expect
+
+from server.tokens import sign_account
+from tests.browser.chat_page import SECRET, SERVER_AWAY, ChatPage, Enter, Wire, link
+from tests.browser.peer import peer
+from tests.support.browser import Pages
+from tests.support.server import ServerProcess
+from tests.support.web import Web
+
+PUT_OUT = ["kick", "ban", "delete_room"]
+
+
+def admin() -> str:
+    return sign_account(SECRET, userid="1", username="root", role="admin", expires=int(time.time()) + 600)
+
+
+async def in_two_rooms(enter: Enter, room: str) -> ChatPage:
+    """Ann in `room`, and before that in one beside it."""
+    ann = await enter("ann", room=f"{room}-secret")
+    await go_to(ann, room)
+    return ann
+
+
+async def go_to(person: ChatPage, room: str) -> None:
+    await person.page.get_by_label("Enter another room").fill(room)
+    await person.page.get_by_label("Enter another room").press("Enter")
+    await expect(person.page.get_by_role("heading", level=1, name=room, exact=True)).to_be_visible()
+    await person.connected()
+
+
+async def put_out(server: ServerProcess, person: ChatPage, room: str, how: str) -> None:
+    """The account of an admin does that to somebody."""
+    about = {} if how == "delete_room" else {"user": await person.identity()}
+    async with peer(server, room, "root", token=admin()) as root:
+        await root.change(type=how, **about)
+
+
+@pytest.mark.parametrize("how", PUT_OUT)
+async def test_what_is_being_typed_goes_to_no_other_room(
+    enter: Enter, server: ServerProcess, room: str, how: str
+) -> None:
+    ann = await in_two_rooms(enter, room)
+    await ann.say("hello")
+    await ann.delivered("hello")
+    await ann.box.press_sequentially("private wor")
+    await put_out(server, ann, room, how)
+    await expect(ann.closed).to_be_visible()
+    for key in ("d", "s", "Space", "Enter", "x", "Enter"):
+        await ann.page.keyboard.press(key)
+    await expect(ann.page.get_by_role("heading", level=1, name=room, exact=True)).to_be_visible()
+    await expect(ann.message("hello")).to_be_visible()
+    await expect(ann.closed).to_be_visible()
+    assert await ann.outbox() == []
+    await ann.closed.get_by_role("button", name="Close").click()
+    await expect(ann.page.get_by_role("heading", level=1, name=f"{room}-secret")).to_be_visible()
+    await expect(ann.box).to_have_value("")
+    await expect(ann.messages).to_have_count(0)
+
+
+async def test_a_draft_is_there_again_when_the_room_is(enter: Enter, server: ServerProcess, room: str) -> None:
+    ann = await in_two_rooms(enter, room)
+    await ann.box.press_sequentially("half a sen")
+    await put_out(server, ann, room, "kick")
+    await ann.closed.get_by_role("button", name="Enter again").click()
+    await expect(ann.box).to_have_value("half a sen")
+    await ann.box.press_sequentially("tence")
+    await ann.box.press("Enter")
+    await ann.delivered("half a sentence")
+
+
+@pytest.mark.parametrize("how", PUT_OUT)
+async def test_a_reload_does_not_enter_it_again(enter: Enter, server: ServerProcess, room: str, how: str) -> None:
+    ann = await in_two_rooms(enter, room)
+    await put_out(server, ann, room, how)
+    await expect(ann.closed).to_be_visible()
+    await ann.page.reload()
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(f"{room}-secret")
+    await ann.connected()
+    await expect(ann.page.get_by_role("navigation", name="Rooms").get_by_role("link")).to_have_count(1)
+
+
+async def test_alone_in_it_a_reload_asks_where_to_go(enter: Enter, server: ServerProcess, room: str) -> None:
+    ann = await enter("ann")
+    await put_out(server, ann, room, "kick")
+    await expect(ann.closed).to_be_visible()
+    await ann.page.reload()
+    await expect(ann.page.get_by_label("Your name")).to_have_value("ann")
+    await expect(ann.page.get_by_label("Room", exact=True)).to_have_value("general")
+
+
+async def test_a_created_room_that_was_deleted_is_not_made_by_coming_back(
+    enter: Enter, server: ServerProcess, wire: Wire, room: str
+) -> None:
+    """Neither by a reconnect nor by a reload; its name stays free for its owner."""
+    owner = Web(server.port, token=admin())
+    await owner.create(room)
+    ann = await enter("ann", room=f"{room}-secret", wire=wire)
+    await go_to(ann, room)
+    wire.refuse = True
+    await wire.cut()
+    assert (await owner.delete(f"/api/rooms/{room}")).status == 204
+    wire.refuse = False
+    await expect(ann.closed).to_contain_text("no such room")
+    await ann.closed.get_by_role("button", name="Enter again").click()
+    await expect(ann.closed).to_contain_text("no such room")
+    await ann.page.reload()
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(f"{room}-secret")
+    await ann.connected()
+    await owner.create(room)
+
+
+async def test_leaving_a_room_that_was_never_entered_says_nothing(enter: Enter, room: str) -> None:
+    ann = await enter("ann")
+    await ann.page.get_by_label("Enter another room").fill("r" * 65)
+    await ann.page.get_by_label("Enter another room").press("Enter")
+    await expect(ann.closed).to_be_visible()
+    await ann.page.get_by_role("button", name="Leave rrr").click()
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(room)
+    await ann.say("all is well")
+    await ann.delivered("all is well")
+    await expect(ann.page.locator(".alert")).to_have_count(0)
+
+
+async def test_what_is_in_sight_in_another_room_is_read(enter: Enter, server: ServerProcess, room: str) -> None:
+    """Though the log was not at its end in the room before."""
+    ann = await enter("ann")
+    other = f"{room}-b"
+    async with peer(server, room, "bob") as bob:
+        await bob.say(f"message {i}" for i in range(60))
+    await ann.log.evaluate("log => { log.scrollTop = 0 }")
+    await expect(ann.jump).to_be_visible()
+    await go_to(ann, other)
+    async with peer(server, other, "bob") as bob:
+        await bob.say(["one", "two", "three"])
+    await expect(ann.message("three")).to_be_visible()
+    await expect(ann.page).to_have_title(f"{other} · Parley")
+
+
+async def test_closing_the_tab_asks_while_something_is_not_sent(
+    own_server: ServerProcess, new_page: Pages, enter: Enter
+) -> None:
+    new_page.expect_error(SERVER_AWAY)
+    ann = await enter("ann", server=own_server)
+    asked: list[str] = []
+
+    async def note(dialog: object) -> None:
+        asked.append(dialog.type)  # type: ignore[attr-defined]
+        await dialog.dismiss()  # type: ignore[attr-defined]
+
+    ann.page.on("dialog", note)
+    await ann.say("sent")
+    await ann.delivered("sent")
+    own_server.kill()
+    await ann.say("kept")
+    await expect(ann.message("kept").get_by_role("img", name="Waiting to be sent")).to_be_visible()
+    async with ann.page.expect_event("dialog"):
+        await ann.page.close(run_before_unload=True)
+    assert asked == ["beforeunload"]
+    own_server.start()
+    await ann.delivered("kept")
+    async with ann.page.expect_event("close"):
+        await ann.page.close(run_before_unload=True)
+    assert asked == ["beforeunload"]
+
+
+async def test_the_link_of_a_room_leads_into_it(new_page: Pages, server: ServerProcess, room: str) -> None:
+    """The address is forgotten for a closed room only."""
+    page = await new_page(link(server, room, "ann"))
+    await ChatPage(page).connected()
+    assert page.url.endswith(f"?r={room}")
