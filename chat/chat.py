@@ -6,7 +6,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 
-from chat.context import ChatOptions, Context
+from chat.context import ChatOptions, Context, reads_for
 from chat.handlers import HANDLERS
 from chat.ports import Connection, Dialect, Identity, Tokens
 from chat.session import PAUSED_BY_COMMAND, Session
@@ -175,6 +175,7 @@ class Chat(Context):
             raise ParleyError("unauthorized", "say hello with a token first")
 
     async def _finish(self, session: Session, command: AnyCommand | Claim, waits: Awaitable[None]) -> None:
+        reads_for(session.identity, session.network)
         try:
             await waits
         except ParleyError as error:

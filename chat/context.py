@@ -29,8 +29,9 @@ from model.events import AnyEvent, Left, Welcome
 from model.limits import Limits
 from model.permissions import Action, may
 from model.room import Role, RoomRecord
-from storage.repository import InsertRoom, Repository, StorageUnavailable, Write
+from storage.repository import READER, InsertRoom, Repository, StorageUnavailable, TooManyReads, Write
 from utils.clock import Clock, rfc3339
+from utils.fairness import Party
 from utils.ids import new_room_id
 from utils.tasks import TaskRegistry
 
@@ -55,6 +56,15 @@ RETRY_AFTER = 2.0
 def rate_limited(wait: float, id: str | None = None) -> ParleyError:
     """The refusal of what may be asked again in ``wait`` seconds."""
     return ParleyError("rate_limited", retry_after=math.ceil(wait * 1000) / 1000, id=id)  # 0.0 would say "now"
+
+
+def reads_for(identity: Identity | None, network: str) -> None:
+    """From here on this task reads from storage for an account; or for a network, and one of its guests."""
+    user_id = "" if identity is None else identity.user.id
+    if identity is not None and not (identity.guest and network):
+        READER.set(Party(user_id))
+    else:
+        READER.set(Party(network, user_id))
 
 
 @dataclass(frozen=True)
@@ -224,11 +234,18 @@ class Context:
         """The answer of storage.
 
         Raises:
-            ParleyError: ``unavailable`` when it cannot answer, or not within `READ_SECONDS`.
+            ParleyError: ``unavailable`` when it cannot answer, or not within `READ_SECONDS`; ``rate_limited`` when too
+                many reads of this `READER` wait already, ``overloaded`` when too many of everybody's do.
         """
         try:
             async with asyncio.timeout(READ_SECONDS):
                 return await read
+        except TooManyReads as error:
+            if error.own:
+                raise ParleyError(
+                    "rate_limited", "too many of your reads are waiting", retry_after=RETRY_AFTER
+                ) from error
+            raise ParleyError("overloaded", "too many reads are waiting", retry_after=RETRY_AFTER) from error
         except (StorageUnavailable, TimeoutError) as error:
             raise ParleyError("unavailable", retry_after=RETRY_AFTER) from error
 

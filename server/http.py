@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import to_builtins
 
 from chat.chat import Chat
+from chat.context import reads_for
 from chat.ports import Identity
 from model.errors import ParleyError
 from server.bodies import Health, NotReady, Ready, StaticFile
@@ -156,7 +157,7 @@ class HttpEndpoints:
         )
 
     def _authenticate(self, request: web.Request, asker: Asker) -> Identity | None:
-        """Who asks, counted as a command where no command will be."""
+        """Who asks, counted as a command where no command will be; storage is read for them from here on."""
         identity = self._shared.authenticate(request.headers.getall(hdrs.AUTHORIZATION, ()), asker == "account")
         if identity is not None:
             if request.method in _READS:
@@ -165,6 +166,7 @@ class HttpEndpoints:
             raise ParleyError("unauthorized", "a token is needed: Authorization: Bearer <token>")
         elif not self._chat.options.guests:
             raise ParleyError("unauthorized", "guests are not let in here")
+        reads_for(identity, request[SENDER].network)
         return identity
 
     async def index(self, request: web.Request, asked: Nothing) -> web.StreamResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from storage.factory import open_repository
 from storage.repository import (
     NO_ROOM,
+    READER,
     STORED,
     BatchRefused,
     ChangeMessage,
@@ -25,6 +26,7 @@ from storage.repository import (
     StorageError,
     StorageUnavailable,
     Stored,
+    TooManyReads,
     Unread,
     UpdateRoom,
     Write,
@@ -33,6 +35,7 @@ from storage.repository import (
 
 __all__ = [
     "NO_ROOM",
+    "READER",
     "STORED",
     "BatchRefused",
     "ChangeMessage",
@@ -53,6 +56,7 @@ __all__ = [
     "StorageError",
     "StorageUnavailable",
     "Stored",
+    "TooManyReads",
     "Unread",
     "UpdateRoom",
     "Write",

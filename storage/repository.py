@@ -6,6 +6,7 @@ each other.
 
     StorageError
     |-- StorageUnavailable   nothing was decided: keep the work and try again later
+    |   |-- TooManyReads     so many reads wait already that one more may not
     |-- Forgotten            storage let go, for lack of space, of what is asked for
     |-- BatchRefused         storage refuses a row of the batch for itself: halve the batch to find it
 """
@@ -13,13 +14,19 @@ each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Protocol
 
 from msgspec import Struct
 
 from model.message import Message
 from model.room import Member, RoomRecord, User
+from utils.fairness import Party
 
+READER: ContextVar[Party] = ContextVar("reader", default=Party(""))  # noqa: B039  # a NamedTuple
+"""For whom this task reads: an account, or a guest among those of an address. Those who read at the same time share
+storage fairly (`utils.fairness`), however many reads each of them asks for. Memory answers at once, and does not look.
+"""
 DAY_US = 86_400_000_000
 """A day in microseconds, the unit of seqs and times."""
 
@@ -38,6 +45,14 @@ class StorageUnavailable(StorageError):
 
 class Forgotten(StorageError):
     """Messages that the answer should have were evicted for lack of space; only memory ever does that."""
+
+
+class TooManyReads(StorageUnavailable):
+    """A read that was not even queued; ``own`` when its `READER` has too many of them waiting."""
+
+    def __init__(self, *, own: bool) -> None:
+        self.own = own
+        super().__init__("too many reads are waiting for Postgres")
 
 
 class BatchRefused(StorageError):
@@ -244,6 +259,9 @@ class Repository(Protocol):
 
     def is_full(self) -> bool:
         """One more room that stays would cost an older one: only memory is ever full."""
+
+    def waiting_reads(self) -> int:
+        """How many reads wait for their turn."""
 
     def writer(self) -> Writer:
         """A new writer; the caller closes it. It connects by itself when first used, and again after a failure."""

@@ -129,7 +129,7 @@ def _refusals(row: Endpoint) -> dict[int, list[str]]:
             codes |= dict.fromkeys(("bad_json", "too_large"))
     codes.setdefault("unsupported")  # a body in a coding, whether one is wanted or not
     if row.asker:
-        codes |= dict.fromkeys(("unauthorized", "forbidden", "rate_limited", "internal"))
+        codes |= dict.fromkeys(("unauthorized", "forbidden", "rate_limited", "overloaded", "internal"))
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(ERRORS[code].status, []).append(code)

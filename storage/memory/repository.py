@@ -95,6 +95,10 @@ class MemoryRepository:
     def is_full(self) -> bool:
         return self._rooms.are_full()
 
+    def waiting_reads(self) -> int:
+        """See `storage.repository.Repository.waiting_reads`."""
+        return 0
+
     def writer(self) -> MemoryWriter:
         return MemoryWriter(self)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import psycopg
 from psycopg import errors
-from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
+from psycopg_pool import PoolClosed, PoolTimeout
 
 from storage.repository import BatchRefused, StorageError, StorageUnavailable
 
@@ -16,7 +16,7 @@ from storage.repository import BatchRefused, StorageError, StorageUnavailable
 REFUSALS = (psycopg.DataError, psycopg.IntegrityError, errors.ProgramLimitExceeded, UnicodeEncodeError)
 
 # Everything else that may come out of a call. Not Exception: a mistake in our own code must look like one.
-FAILURES = (psycopg.Error, PoolClosed, PoolTimeout, TooManyRequests, OSError, TimeoutError)
+FAILURES = (psycopg.Error, PoolClosed, PoolTimeout, OSError, TimeoutError)
 
 # By SQLSTATE, else by its class (the first two characters). PostgreSQL's manual, appendix A.
 _WORDS = {
@@ -46,8 +46,6 @@ def words_for(error: BaseException) -> str:
     said = _said(error)
     if isinstance(error, PoolTimeout):
         return "no connection to Postgres was free in time"
-    if isinstance(error, TooManyRequests):
-        return "too many reads are waiting for a connection to Postgres"
     if isinstance(error, PoolClosed):
         return "the storage is closed"
     if isinstance(error, TimeoutError):

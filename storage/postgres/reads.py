@@ -25,8 +25,12 @@ class PostgresReads(ABC):
     """The reads of `storage.repository.Repository`, through :meth:`_read`."""
 
     @abstractmethod
-    async def _read(self, text: bytes, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-        """The rows; none when a value is one that Postgres cannot hold. Raises `StorageUnavailable`."""
+    async def _read(self, text: bytes, values: dict[str, Any], *, search: bool = False) -> list[tuple[Any, ...]]:
+        """The rows; none when a value is one that Postgres cannot hold (NUL in a text): then it holds no such row.
+
+        ``search`` says that it may have to read much, so that what reads little does not wait for it. Raises
+        `StorageUnavailable`.
+        """
 
     # --- rooms and people ------------------------------------------------------------------------------------------
 
@@ -38,7 +42,7 @@ class PostgresReads(ABC):
     async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
         """See `storage.repository.Repository.listed_rooms`."""
         values = {"after": after, "part": fold_name(contains), "limit": max(limit, 0)}
-        return [RoomRecord(*row) for row in await self._read(sql_rooms.LISTED_ROOMS, values)]
+        return [RoomRecord(*row) for row in await self._read(sql_rooms.LISTED_ROOMS, values, search=True)]
 
     async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
         """See `storage.repository.Repository.rooms_of`."""
@@ -139,7 +143,8 @@ class PostgresReads(ABC):
             values["sender"] = sender
         if words:
             values["words"] = list(words)
-        page = list(map(partial(message_of, room.name), await self._read(sql.HISTORY[kind], values)))
+        found = await self._read(sql.HISTORY[kind], values, search=kind.words)
+        page = list(map(partial(message_of, room.name), found))
         if not kind.oldest_first:
             page.reverse()
         return page
@@ -162,7 +167,8 @@ class PostgresReads(ABC):
             "last": limit - 1,
             "limit": limit,
         }
-        return [(row[0], message_of(names[row[0]], row[1:])) for row in await self._read(sql.SEARCH, values)]
+        found = await self._read(sql.SEARCH, values, search=True)
+        return [(row[0], message_of(names[row[0]], row[1:])) for row in found]
 
     async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
         """See `storage.repository.Repository.changed`."""

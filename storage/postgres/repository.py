@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
@@ -14,7 +15,8 @@ from storage.postgres.lease import Lease, Pace, Tenure
 from storage.postgres.reads import PostgresReads
 from storage.postgres.session import Connection, ParleyConnection, abort, bounded, conninfo
 from storage.postgres.writer import PostgresWriter
-from storage.repository import StorageUnavailable
+from storage.repository import READER, StorageUnavailable, TooManyReads
+from utils.fairness import FairQueue, FairQueueFullError
 from utils.tasks import TaskRegistry
 
 log = logging.getLogger(__name__)
@@ -22,7 +24,10 @@ log = logging.getLogger(__name__)
 # The pool gives an attempt to connect up after this long, and the next read starts a new one at once: its own pauses
 # double without a cap, up to five minutes by default.
 _RECONNECT_SECONDS = 2.0
-_MAX_WAITING = 200
+# Reads of one principal that may wait. Searches are few and may take long; a client that comes back looks many things
+# up at once.
+_WAITING_LOOKUPS = 100
+_WAITING_SEARCHES = 16
 
 
 class PostgresRepository(PostgresReads):
@@ -32,7 +37,7 @@ class PostgresRepository(PostgresReads):
         url: a libpq URL; what it says about time-outs and the application's name wins over ours.
         read_connections: the largest number of connections for reads.
         connect_seconds: how long an attempt to connect may take.
-        read_seconds: how long a read may take, waiting for a connection included.
+        read_seconds: how long a read may take, waiting for its turn included; Postgres may work on it for half of that.
         write_seconds: how long a batch may take, on the server too.
         close_seconds: how long :meth:`close` may take.
         pace: how often the lease is looked at.
@@ -60,7 +65,8 @@ class PostgresRepository(PostgresReads):
         self._close_seconds = close_seconds
         self._conninfo = conninfo(url, connect_seconds=connect_seconds, statement_seconds=write_seconds)
         self._pool = AsyncConnectionPool(
-            conninfo(url, connect_seconds=connect_seconds, statement_seconds=read_seconds),
+            # A read that takes longer has no right to go on: those behind it would be too late.
+            conninfo(url, connect_seconds=connect_seconds, statement_seconds=read_seconds / 2),
             connection_class=ParleyConnection,
             # A pool that is closed waits for an attempt to connect: let that end first.
             kwargs={"seconds": min(connect_seconds, close_seconds / 2), "autocommit": True},
@@ -70,9 +76,12 @@ class PostgresRepository(PostgresReads):
             check=self._check,
             name="parley-reads",
             timeout=read_seconds,
-            max_waiting=_MAX_WAITING,
             reconnect_timeout=_RECONNECT_SECONDS,
         )
+        # Searches get half of the connections at most, so that joining a room never waits for one.
+        self._lookups = FairQueue(read_connections, each=max(1, read_connections // 2), waiting=_WAITING_LOOKUPS)
+        searches = max(1, read_connections // 2)
+        self._searches = FairQueue(searches, each=max(1, searches // 2), waiting=_WAITING_SEARCHES)
         self._lease = Lease(
             self.connect,
             on_lost=self._drop_writers,
@@ -129,6 +138,10 @@ class PostgresRepository(PostgresReads):
         """See `storage.repository.Repository.is_full`."""
         return False
 
+    def waiting_reads(self) -> int:
+        """See `storage.repository.Repository.waiting_reads`."""
+        return self._lookups.waiting + self._searches.waiting
+
     # --- writes: see storage.postgres.writer.Owner -----------------------------------------------------------------
 
     def writer(self) -> PostgresWriter:
@@ -181,24 +194,28 @@ class PostgresRepository(PostgresReads):
 
     # --- reads: see storage.postgres.reads -------------------------------------------------------------------------
 
-    async def _read(self, text: bytes, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-        """The rows; none when a value is one that Postgres cannot hold (NUL in a text): then it holds no such row."""
+    async def _read(self, text: bytes, values: dict[str, Any], *, search: bool = False) -> list[tuple[Any, ...]]:
+        """See `PostgresReads._read`."""
         self._check_open()
         deadline = asyncio.get_running_loop().time() + self._read_seconds
         try:
-            async with asyncio.timeout_at(deadline) as bound:
-                self._queueing.add(bound)
+            async with AsyncExitStack() as turn:
+                async with asyncio.timeout_at(deadline) as bound:
+                    self._queueing.add(bound)
+                    try:
+                        await turn.enter_async_context((self._searches if search else self._lookups).turn(READER.get()))
+                        connection = await self._pool.getconn(timeout=self._read_seconds)
+                    finally:
+                        self._queueing.discard(bound)
+                self._reading.add(connection)
                 try:
-                    connection = await self._pool.getconn(timeout=self._read_seconds)
+                    left = max(0.001, deadline - asyncio.get_running_loop().time())
+                    return await bounded(connection, _fetch(connection, text, values), left)
                 finally:
-                    self._queueing.discard(bound)
-            self._reading.add(connection)
-            try:
-                left = max(0.001, deadline - asyncio.get_running_loop().time())
-                return await bounded(connection, _fetch(connection, text, values), left)
-            finally:
-                self._reading.discard(connection)
-                await self._pool.putconn(connection)
+                    self._reading.discard(connection)
+                    await self._pool.putconn(connection)
+        except FairQueueFullError as full:
+            raise TooManyReads(own=full.own) from full
         except REFUSALS:
             return []
         except FAILURES as error:

@@ -59,7 +59,7 @@ class Onlooker(PostgresReads):
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
 
-    async def _read(self, text: bytes, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    async def _read(self, text: bytes, values: dict[str, Any], *, search: bool = False) -> list[tuple[Any, ...]]:
         return await (await self._admin.execute(text, values)).fetchall()
 
     async def log(self, room: str) -> dict[int, Frame]:

@@ -71,6 +71,7 @@ class _Asked:
         self.trouble = inner.trouble
         self.another_writes = inner.another_writes
         self.is_full = inner.is_full
+        self.waiting_reads = inner.waiting_reads
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         read = getattr(self._inner, name)

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from model.message import Message
 from model.room import Member, RoomRecord, User
 from storage import BatchRefused, Outcome, Posted, Repository, StorageUnavailable, Write, Writer, open_repository
-from storage.repository import Unread
+from storage.repository import READER, Unread
+from utils.fairness import Party
 
 T = TypeVar("T")
 
@@ -26,6 +27,7 @@ class FaultyRepository:
         early: points at which storage has looked before it is held: its answer is late, and perhaps not true any more.
             At the others it looks when it may go on.
         calls: how often each point was reached.
+        readers: for whom each point was reached last.
         batches: every batch that a writer was given.
         mirror: another storage, which is written what this one is, without a fault: so both must have the same.
     """
@@ -45,6 +47,7 @@ class FaultyRepository:
         self.short_answers = 0
         self.early = {"find_member", "find_posted", "find_message", "history", "search"}
         self.calls: Counter[str] = Counter()
+        self.readers: dict[str, Party] = {}
         self.batches: list[list[Write]] = []
         self.writing = 0
         self.most_writing = 0
@@ -69,6 +72,7 @@ class FaultyRepository:
 
     async def reach(self, point: str) -> None:
         self.calls[point] += 1
+        self.readers[point] = READER.get()
         if (alone := self._delayed.pop(point, None)) is not None:
             self._waiting[point].append(alone)
             await alone.wait()
@@ -92,6 +96,9 @@ class FaultyRepository:
 
     def is_full(self) -> bool:
         return self.inner.is_full()
+
+    def waiting_reads(self) -> int:
+        return self.inner.waiting_reads()
 
     def writer(self) -> Writer:
         return FaultyWriter(self, self.inner.writer())

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
+from storage import TooManyReads
 from tests.support.chatting import Person
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created
+from utils.fairness import Party
 
 
 async def found(person: Person, q: str, **fields: Any) -> list[tuple[str, str]]:
@@ -89,3 +91,23 @@ async def test_what_was_said_or_deleted_a_moment_ago(chat: Chat, repository: Fau
     repository.go("search")
     await passes(0.1)
     assert [message["content"] for message in ann.last("search")["messages"]] == ["apple pie"]
+
+
+async def test_for_whom_storage_is_read(chat: Chat, repository: FaultyRepository) -> None:
+    """Accounts by themselves, wherever they are; guests as one of their address."""
+    ann, guest = account(chat, "ann"), Person(chat, "gus")
+    guest.session.network = "192.0.2.7"
+    for person, party in ((ann, Party("u_ann")), (guest, Party("192.0.2.7", guest.session.user.id))):
+        await ask(person, "search", q="apple")
+        assert repository.readers["search"] == repository.readers["rooms_of"] == party
+        await ask(person, "join", room=f"cold for {party.group}")
+        assert repository.readers["find_room"] == party
+
+
+@pytest.mark.parametrize(("own", "code"), [(True, "rate_limited"), (False, "overloaded")])
+async def test_too_many_reads_wait(chat: Chat, repository: FaultyRepository, own: bool, code: str) -> None:
+    ann = account(chat, "ann")
+    repository.faults["search"].append(TooManyReads(own=own))
+    frames = await ask(ann, "search", q="apple")
+    assert [(frame["code"], frame["retryable"], frame["retry_after"]) for frame in frames] == [(code, True, 2.0)]
+    assert await found(ann, "apple") == []

@@ -1,0 +1,131 @@
+"""Turns: who goes next, and who may not even wait."""
+
+import asyncio
+
+import pytest
+
+from utils.fairness import FairQueue, FairQueueFullError, Party
+
+
+class Play:
+    """Parties that take turns; each turn lasts until the test ends it."""
+
+    def __init__(self, turns: FairQueue) -> None:
+        self._turns = turns
+        self.served: list[str] = []
+        self._ends: dict[str, asyncio.Event] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def ask(self, *names: str) -> None:
+        """Each name is `group/member number`; the turn is asked for before this returns."""
+        for name in names:
+            self._ends[name] = asyncio.Event()
+            self.tasks[name] = asyncio.create_task(self._take(name))
+            await asyncio.sleep(0)
+
+    async def _take(self, name: str) -> None:
+        group, _, member = name.split()[0].partition("/")
+        async with self._turns.turn(Party(group, member)):
+            self.served.append(name)
+            await self._ends[name].wait()
+
+    async def end(self, *names: str) -> None:
+        for name in names:
+            self._ends[name].set()
+            await self.tasks[name]
+        await settled()
+
+    async def end_all(self) -> None:
+        for end in self._ends.values():
+            end.set()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_who_asks_often_delays_nobody() -> None:
+    turns = FairQueue(2, each=1, waiting=100)
+    play = Play(turns)
+    await play.ask(*(f"mallory {n}" for n in range(60)), "ann 0", "bob 0", "ann 1")
+    assert play.served == ["mallory 0", "ann 0"]
+    assert turns.waiting == 61
+    await play.end("ann 0")
+    assert play.served == ["mallory 0", "ann 0", "bob 0"]
+    await play.end("mallory 0")  # it comes behind ann, who waited longer since her last turn
+    assert play.served[3:] == ["ann 1"]
+    await play.end("bob 0", "ann 1")
+    assert play.served[4:] == ["mallory 1"]
+    await play.end_all()
+    assert turns.waiting == 0
+    assert len(play.served) == 63
+
+
+async def test_the_members_of_a_group_take_turns() -> None:
+    """Guests of one address share its turns, and one of them does not use them up."""
+    turns = FairQueue(4, each=1, waiting=100)
+    play = Play(turns)
+    await play.ask("home/ann 0", "home/ann 1", "home/ann 2", "home/bob 0", "office/cat 0")
+    assert play.served == ["home/ann 0", "office/cat 0"]
+    await play.end("home/ann 0")
+    assert play.served[2:] == ["home/ann 1"]
+    await play.end("home/ann 1")
+    assert play.served[3:] == ["home/bob 0"]
+    await play.end_all()
+
+
+async def test_too_many_wait() -> None:
+    turns = FairQueue(1, each=1, waiting=2)
+    play = Play(turns)
+    await play.ask("a/x 0", "a/x 1", "a/x 2", "a/x 3")
+    with pytest.raises(FairQueueFullError) as full:
+        await play.tasks["a/x 3"]
+    assert full.value.own
+    await play.ask(*(f"a/{member} 0" for member in range(7)))
+    with pytest.raises(FairQueueFullError) as full:  # eight wait for the group already
+        await play.tasks["a/6 0"]
+    assert full.value.own
+    others = [f"g{n} {m}" for n in range(36) for m in range(2)]
+    await play.ask(*others, "late 0")
+    with pytest.raises(FairQueueFullError) as full:
+        await play.tasks["late 0"]
+    assert not full.value.own
+    assert turns.waiting == 80
+    await play.end_all()
+    await play.ask("late 1")
+    assert play.served[-1] == "late 1"
+    await play.end_all()
+    assert turns.waiting == 0
+
+
+async def test_who_gives_up_is_not_waited_for() -> None:
+    turns = FairQueue(1, each=1, waiting=5)
+    play = Play(turns)
+    await play.ask("a 0", "b 0", "b 1", "c 0")
+    play.tasks["b 0"].cancel()
+    await settled()
+    assert turns.waiting == 2
+    await play.end("a 0")
+    assert play.served == ["a 0", "b 1"]
+    play.tasks["c 0"].cancel()
+    await settled()
+    assert turns.waiting == 0
+    await play.end("b 1")
+    await play.ask("d 0")
+    assert play.served[-1] == "d 0"
+    await play.end_all()
+
+
+async def test_a_turn_that_was_granted_and_not_begun_is_passed_on() -> None:
+    turns = FairQueue(1, each=1, waiting=5)
+    play = Play(turns)
+    await play.ask("a 0", "b 0", "c 0")
+    play._ends["a 0"].set()
+    await asyncio.sleep(0)  # a ends: b is granted the turn, and has not run yet
+    play.tasks["b 0"].cancel()
+    await settled()
+    assert play.served == ["a 0", "c 0"]
+    await play.end_all()
+    assert turns.waiting == 0

@@ -1,0 +1,144 @@
+"""Turns at something that only a few may use at once, dealt out so that nobody takes them away from others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+
+class Party(NamedTuple):
+    """Who waits for a turn: a member of a group. Groups come in turn, and within a group its members do."""
+
+    group: str
+    member: str = ""
+
+
+class FairQueueFullError(Exception):
+    """No more may wait: ``own`` when it is the party's own doing, else everybody together waits for too many."""
+
+    def __init__(self, *, own: bool) -> None:
+        self.own = own
+        super().__init__("too many of one party wait" if own else "too many wait")
+
+
+class FairQueue:
+    """At most so many turns are under way, in all and for one group; the others wait in bounded queues.
+
+    The next turn is that of the group that waited longest since its last one, whatever the length of its queue: a party
+    that asks for a thousand delays another one by the turns that are under way. Belongs to one event loop.
+
+    Args:
+        at_once: turns under way.
+        each: of those, for one group.
+        waiting: how many may wait for one member; four times that for a group, and forty times for all of them.
+    """
+
+    __slots__ = ("_at_once", "_each", "_groups", "_limit", "_ring", "_under_way", "_waiting")
+
+    def __init__(self, at_once: int, *, each: int, waiting: int) -> None:
+        self._at_once = at_once
+        self._each = each
+        self._limit = waiting
+        self._under_way = 0
+        self._waiting = 0
+        self._groups: dict[str, _Group] = {}
+        self._ring: OrderedDict[str, _Group] = OrderedDict()  # those that wait and may have a turn now, in order
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return self._waiting
+
+    @asynccontextmanager
+    async def turn(self, party: Party) -> AsyncIterator[None]:
+        """Wait for a turn, and have it.
+
+        Raises:
+            FairQueueFullError: at once, instead of waiting.
+        """
+        await self._take(party)
+        try:
+            yield
+        finally:
+            self._give_back(party.group)
+
+    async def _take(self, party: Party) -> None:
+        group = self._groups.get(party.group)
+        if group is None:
+            group = self._groups[party.group] = _Group()
+        if self._under_way < self._at_once and group.under_way < self._each and not group.waiting:
+            self._under_way += 1
+            group.under_way += 1
+            return
+        queue = group.queues.get(party.member)
+        own = (queue is not None and len(queue) >= self._limit) or group.waiting >= 4 * self._limit
+        if own or self._waiting >= 40 * self._limit:
+            self._forget(party.group, group)
+            raise FairQueueFullError(own=own)
+        if queue is None:
+            queue = group.queues[party.member] = deque()
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(granted)
+        group.waiting += 1
+        self._waiting += 1
+        if group.under_way < self._each:
+            self._ring.setdefault(party.group, group)
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                self._give_back(party.group)
+            else:
+                self._withdraw(party, group, granted)
+            raise
+
+    def _give_back(self, name: str) -> None:
+        group = self._groups[name]
+        group.under_way -= 1
+        self._under_way -= 1
+        if group.waiting:
+            self._ring.setdefault(name, group)
+        while self._ring and self._under_way < self._at_once:
+            next_name, next_group = self._ring.popitem(last=False)
+            self._grant(next_name, next_group)
+        self._forget(name, group)
+
+    def _grant(self, name: str, group: _Group) -> None:
+        member, queue = group.queues.popitem(last=False)
+        granted = queue.popleft()
+        if queue:
+            group.queues[member] = queue  # behind the other members
+        group.waiting -= 1
+        group.under_way += 1
+        self._waiting -= 1
+        self._under_way += 1
+        granted.set_result(None)
+        if group.waiting and group.under_way < self._each:
+            self._ring[name] = group
+
+    def _withdraw(self, party: Party, group: _Group, granted: asyncio.Future[None]) -> None:
+        queue = group.queues[party.member]
+        queue.remove(granted)
+        if not queue:
+            del group.queues[party.member]
+        group.waiting -= 1
+        self._waiting -= 1
+        if not group.waiting:
+            self._ring.pop(party.group, None)
+        self._forget(party.group, group)
+
+    def _forget(self, name: str, group: _Group) -> None:
+        if not group.waiting and not group.under_way:
+            self._groups.pop(name, None)
+
+
+class _Group:
+    __slots__ = ("queues", "under_way", "waiting")
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.waiting = 0
+        self.queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
