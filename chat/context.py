@@ -48,6 +48,11 @@ REFUSALS_PER_SECOND = 50.0
 REFUSALS_BURST = 1000
 # The time within which no more rooms that stay are made from one address than may be open for it (ADDRESS_ROOMS).
 DAY_SECONDS = 86_400.0
+# Guesses at passwords: at one room's, of everybody together (a list of a thousand common ones takes half an hour), also
+# where there is no such room, which must not be learned; of one principal; and from one network.
+GUESSES_PER_SECOND = 0.5
+GUESSES_BURST = 20
+NETWORK_GUESSES = 4  # times as many
 # Seconds that a read from storage may take, and when to try again after it did not answer.
 READ_SECONDS = 5.0
 RETRY_AFTER = 2.0
@@ -65,6 +70,11 @@ def reads_for(identity: Identity | None, network: str) -> None:
         READER.set(Party(user_id))
     else:
         READER.set(Party(network, user_id))
+
+
+def asker_of(session: Session) -> Party:
+    """Who waits for a password to be hashed."""
+    return Party(session.network or session.user.id, session.user.id)
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,10 @@ class Context:
         self.draining = False
         self.watches = Watches()
         self._makers = Allowances(options.address_rooms / DAY_SECONDS, options.address_rooms, keep=0.0)
+        self._guesses = Allowances(GUESSES_PER_SECOND, GUESSES_BURST, keep=0.0)
+        self._network_guesses = Allowances(
+            NETWORK_GUESSES * GUESSES_PER_SECOND, NETWORK_GUESSES * GUESSES_BURST, keep=0.0
+        )
         self._storing: WeakSet[Room] = WeakSet()  # rooms whose rows, or own row, may be on their way to storage
         self._loading: dict[str, asyncio.Future[bool]] = {}
         self._buckets: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()
@@ -249,16 +263,35 @@ class Context:
         except (StorageUnavailable, TimeoutError) as error:
             raise ParleyError("unavailable", retry_after=RETRY_AFTER) from error
 
-    def admit_room(self, address: str) -> None:
-        """Make sure that one more room that stays may be made, for somebody at this address.
+    async def guess(self, session: Session, name: str, hashed: str | None, password: str) -> bool:
+        """Whether this is the password of the room of this name; None for one that has none, or for no room at all.
+
+        Raises:
+            ParleyError: ``rate_limited``, ``overloaded``: whether there is such a room or not.
+        """
+        now, user_id = self.clock.monotonic(), session.user.id
+        buckets = [self._guesses.of(key, now).commands for key in (f"by {user_id}", f"at {name}")]
+        if session.network:
+            buckets.append(self._network_guesses.of(session.network, now).commands)
+        if wait := max(bucket.wait(now) for bucket in buckets):
+            raise rate_limited(wait)
+        for bucket in buckets:
+            bucket.take(now)
+        return await self.passwords.matches(hashed, password, asker_of(session))
+
+    def admit_room(self, address: str, *, take: bool = True) -> None:
+        """Make sure that one more room that stays may be made, for somebody at this address; ``take`` counts it.
 
         Raises:
             ParleyError: ``too_many_rooms``.
         """
         if self.repository.is_full():
             raise ParleyError("too_many_rooms", "there are as many rooms on this server as it can hold")
+        if not address:
+            return
         now = self.clock.monotonic()
-        if address and (wait := self._makers.of(address, now).commands.take(now)):
+        made = self._makers.of(address, now).commands
+        if wait := made.take(now) if take else made.wait(now):
             text = "as many rooms as may be in a day were made from your address"
             raise ParleyError("too_many_rooms", text, retry_after=wait)
 

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from chat.counters import Counters
-from chat.ratelimit import Guesses, Paces
+from chat.ratelimit import Paces
 from chat.room import Room
 from model.room import RoomRecord, User
 from utils.ids import new_token
@@ -48,7 +48,6 @@ class Hub:
         self.epoch = new_token("e_", 6)
         self._epochs: dict[str, str] = {}
         self._paces = Paces()
-        self._guesses = Guesses()
         self._tail_limit = tail_limit
         self.counters = counters
         self.slow_high = slow_high
@@ -76,7 +75,6 @@ class Hub:
             opener=opener,
         )
         room.spoke = self._paces.take(record.room_id)
-        room.guesses = self._guesses.take(record.room_id)
         return room
 
     def opened_by(self, opener: str) -> int:
@@ -103,7 +101,6 @@ class Hub:
         del self.rooms[room.name]
         if room.record.slow_mode:
             self._paces.keep(room.record.room_id, room.spoke)
-        self._guesses.keep(room.record.room_id, room.guesses)
         if room.opener:
             self._opened[room.opener] -= 1
             if not self._opened[room.opener]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 
 PACES = 10_000
-GUESSED = 10_000
 
 
 class TokenBucket:
@@ -35,6 +34,10 @@ class TokenBucket:
         self._tokens = tokens
         return (1.0 - tokens) / self._rate
 
+    def wait(self, now: float) -> float:
+        """Seconds until there will be a token; 0.0 when there is one. Takes none."""
+        return max(0.0, (1.0 - self._tokens) / self._rate - (now - self._at))
+
 
 class Paces:
     """When people last spoke in rooms of slow mode that are forgotten meanwhile, as nobody is there.
@@ -59,28 +62,6 @@ class Paces:
         spoke = self._rooms.pop(room_id, None) or OrderedDict[str, float]()
         self._people -= len(spoke)
         return spoke
-
-
-class Guesses:
-    """What may still be guessed at the passwords of rooms that are forgotten meanwhile, as nobody is there.
-
-    Without it whoever guesses at an empty room would find the whole allowance again each time. Bounded: beyond
-    `GUESSED` rooms those are let go that were left first; to get there takes minutes of hashing.
-    """
-
-    def __init__(self) -> None:
-        self._rooms: OrderedDict[int, TokenBucket] = OrderedDict()
-
-    def keep(self, room_id: int, left: TokenBucket | None) -> None:
-        """The room is left."""
-        if left is not None:
-            self._rooms[room_id] = left
-            if len(self._rooms) > GUESSED:
-                self._rooms.popitem(last=False)
-
-    def take(self, room_id: int) -> TokenBucket | None:
-        """Somebody comes to the room again."""
-        return self._rooms.pop(room_id, None)
 
 
 class Allowance:

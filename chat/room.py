@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from chat.audience import Audience
 from chat.counters import Counters
 from chat.presence import Presence
-from chat.ratelimit import TokenBucket
 from chat.tail import Tail
 from model.events import AnyEvent, RoomInfo
 from model.room import FOREVER, Member, RoomRecord, User
@@ -18,11 +17,6 @@ from model.room import FOREVER, Member, RoomRecord, User
 if TYPE_CHECKING:
     from chat.session import Session
     from chat.workers import Job, Worker
-
-
-# Attempts at a room's password, of everybody together: a list of a thousand common ones takes half an hour.
-GUESSES_PER_SECOND = 0.5
-GUESSES_BURST = 20
 
 
 class _Waiter:
@@ -64,7 +58,6 @@ class Room:
         unrestricted: whoever is in the room may talk in it; the cheap answer for the hot path.
         muted_until: when the first mute here ends, in Unix microseconds; the room may be unrestricted again then.
         spoke: when each person last said something, by a monotonic clock, the latest last; kept in slow mode alone.
-        guesses: what may still be guessed at its password; None when nobody has tried of late.
         visitors: who looks at it without being in it, and how often; neither it nor their rows are forgotten meanwhile.
         opener: the address for which it was made ready, "" for none.
         worker: who stores what is said here.
@@ -81,7 +74,6 @@ class Room:
         "_mark_dirty",
         "_waiters",
         "audience",
-        "guesses",
         "head",
         "members",
         "membership",
@@ -131,7 +123,6 @@ class Room:
         self.unsettled = 0
         self.pending: dict[int, Job] = {}
         self.queued_bytes = 0
-        self.guesses: TokenBucket | None = None
         self._waiters: deque[_Waiter] = deque()
         self._awaited = 0
         self._mark_dirty = mark_dirty
@@ -155,12 +146,6 @@ class Room:
         """Queue an event for everybody in the room; it is written at the end of this turn of the event loop."""
         if self.audience.broadcast(event, ephemeral):
             self._mark_dirty(self)
-
-    def take_guess(self, now: float) -> float:
-        """Count somebody's guess at the password; returns 0.0, or the seconds until there may be another."""
-        if self.guesses is None:
-            self.guesses = TokenBucket(GUESSES_PER_SECOND, GUESSES_BURST, now)
-        return self.guesses.take(now)
 
     # Membership. The room is flushed first, so that nobody gets what was said before they came. An unseen session is in
     # the room for the handlers alone: it hears nothing, and nobody is told of it.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from chat import members
+from chat.context import asker_of
 from chat.gate import check_provable, default_role, joined_room, require, standing_of
 from chat.handlers.rooms import check_space, enter, peer_of
 from model.commands import CreateRoom, DeleteRoom, Join, OpenDirect, UpdateRoom
@@ -36,22 +37,32 @@ async def create_room(chat: Context, session: Session, command: CreateRoom) -> N
     title = check_text(command.title, "title", TITLE_CHARS)
     topic = check_text(command.topic, "topic", TOPIC_CHARS)
     check_space(chat, session, name)
-    hashed = await chat.passwords.hash(command.password) if command.password else None
     room = await chat.load(name, session.network)
     with members.visiting(chat, room):
+        _check_new(chat, session, room, take=False)
+        hashed = await chat.passwords.hash(command.password, asker_of(session)) if command.password else None
         if session.ended:
             return
-        if room.stored or room.presence.people:
-            raise ParleyError("room_exists", field="room")
-        check_space(chat, session, name)
-        chat.admit(room, "")
-        chat.admit_room(session.network)
+        _check_new(chat, session, room, take=True)
         kind = "private" if command.private or hashed is not None else "public"
         record = replace(room.record, kind=kind, title=title, topic=topic, password=hashed)
         owner = Member(session.user, role="owner", joined_at=chat.clock.now_us())
         _make(chat, room, record, [owner], session, command.id)
         session.reply(RoomState(id=command.id, room=name, action="create_room", info=room.info, role="owner"))
         enter(chat, session, room, owner, Join(room=name))
+
+
+def _check_new(chat: Context, session: Session, room: Room, *, take: bool) -> None:
+    """Make sure that a room that stays may be made of this one; ``take`` counts it.
+
+    Raises:
+        ParleyError: ``room_exists``, ``too_many_rooms``, ``unavailable``, ``overloaded``, ``shutting_down``.
+    """
+    if room.stored or room.presence.people:
+        raise ParleyError("room_exists", field="room")
+    check_space(chat, session, room.name)
+    chat.admit(room, "")
+    chat.admit_room(session.network, take=take)
 
 
 def _make(chat: Context, room: Room, record: RoomRecord, rows: list[Member], session: Session, id: str | None) -> None:
@@ -86,7 +97,7 @@ def _room_to_update(chat: Context, session: Session, command: UpdateRoom) -> Roo
 
 
 async def _update_later(chat: Context, session: Session, command: UpdateRoom) -> None:
-    hashed = await chat.passwords.hash(command.password) if command.password else None
+    hashed = await chat.passwords.hash(command.password, asker_of(session)) if command.password else None
     if session.ended:
         return
     room = _room_to_update(chat, session, command)

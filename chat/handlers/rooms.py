@@ -33,7 +33,8 @@ def join(chat: Context, session: Session, command: Join) -> Awaitable[None] | No
     check_space(chat, session, name)
     room = chat.hub.rooms.get(name)
     assert session.identity is not None
-    if room is None or command.since is not None or not is_row_known(chat, room, session.identity):
+    later = command.since is not None or command.password is not None
+    if room is None or later or not is_row_known(chat, room, session.identity):
         return _join_later(chat, session, command, name)
     enter(chat, session, room, room.members.get(session.user.id), command)
     return None
@@ -58,6 +59,8 @@ async def _join_later(chat: Context, session: Session, command: Join, name: str)
         room = await chat.load(name, session.network)
         with members.visiting(chat, room, session.user.id):
             if not room.stored and not room.presence.sessions and not (command.create and may_be_made(name)):
+                if command.password is not None:
+                    await chat.guess(session, name, None, command.password)
                 raise ParleyError("no_such_room", field="room")
             known = is_row_known(chat, room, identity)
             member = None if known else await members.fetch(chat, room, session.user.id)
@@ -77,14 +80,13 @@ async def _join_later(chat: Context, session: Session, command: Join, name: str)
 async def _knows_the_password(
     chat: Context, session: Session, room: Room, member: Member | None, command: Join
 ) -> bool:
+    """Whether what they say is the password. Where nobody must learn that there is a room, it is compared anyway."""
     member = room.members.get(session.user.id, member)
-    hashed = room.record.password
-    if hashed is None or command.password is None or (member is not None and member.role is not None):
+    hidden = room.record.kind in ("private", "direct")
+    if not hidden or command.password is None or (member is not None and member.role is not None):
         return False
-    wait = room.take_guess(chat.clock.monotonic())
-    if wait:
-        raise ParleyError("rate_limited", retry_after=wait)
-    return await chat.passwords.matches(hashed, command.password) and room.record.password == hashed
+    hashed = room.record.password
+    return await chat.guess(session, room.name, hashed, command.password) and room.record.password == hashed
 
 
 async def _can_recover(chat: Context, room: Room, command: Join) -> bool:

@@ -22,6 +22,7 @@ from tests.support.checks import Checks
 from tests.support.devices import PASSWORD, Device, read
 from tests.support.faulty import FaultyRepository
 from tests.support.ledger import Ledger, Principal
+from utils.fairness import Party
 
 PEOPLE = (("olga", "user", 1), ("mo", "user", 2), ("gus", "guest", 2), ("ada", "admin", 1), ("orla", "organizer", 1))
 """Names, roles of their accounts, and how many devices they have."""
@@ -37,10 +38,10 @@ Pause = Callable[[float], Awaitable[None]]
 class Plainly(Passwords):
     """Passwords without argon2 and its thread."""
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, asker: Party) -> str:
         return f"hashed {password}"
 
-    async def matches(self, hashed: str, password: str) -> bool:
+    async def matches(self, hashed: str | None, password: str, asker: Party) -> bool:
         return hashed == f"hashed {password}"
 
 

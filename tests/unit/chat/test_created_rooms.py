@@ -137,6 +137,18 @@ async def test_a_password_opens_a_private_room_for_good(chat: Chat, repository: 
     assert record.password == "hashed sesame"
 
 
+async def test_a_muted_person_who_was_sent_out_comes_back_with_the_password(chat: Chat) -> None:
+    """Their row is known, and says that they are no member."""
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann, password="sesame")
+    assert await code_of(ben, "join", room="lobby", password="sesame") == ""
+    for command in ("mute", "kick"):
+        assert await code_of(ann, command, room="lobby", user=id_of(ben)) == ""
+    assert await code_of(ben, "join", room="lobby") == "no_such_room"
+    assert await code_of(ben, "join", room="lobby", password="sesame") == ""
+    assert await code_of(ben, "message", room="lobby", content="x") == "muted"
+
+
 async def test_a_public_room_has_no_password(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, password="sesame")

@@ -70,6 +70,7 @@ async def test_it_is_there_when_both_come_back(chat: Chat, repository: FaultyRep
 @pytest.mark.parametrize("role", ["user", "organizer", "admin"])
 @pytest.mark.parametrize("cold", [False, True])
 async def test_nobody_else_sees_it(chat: Chat, role: str, cold: bool) -> None:
+    chat.passwords = Plainly()
     ann = account(chat, "ann")
     account(chat, "ben")
     await ask(ann, "direct", user="u_ben")

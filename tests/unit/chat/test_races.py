@@ -12,6 +12,7 @@ from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.support.world import Plainly, refused
 from tests.unit.chat.people import account, ask, code_of, created, id_of, mine, said, staffed
+from utils.fairness import Party
 
 
 async def stored_row(repository: FaultyRepository, user_id: str, room: str = "lobby") -> dict[str, Any]:
@@ -102,10 +103,10 @@ async def test_a_password_is_looked_at_once_though_others_come_in_meanwhile(chat
     class Slow(Plainly):
         looked = 0
 
-        async def matches(self, hashed: str, password: str) -> bool:
+        async def matches(self, hashed: str | None, password: str, asker: Party) -> bool:
             self.looked += 1
             await passes(0.05)
-            return await super().matches(hashed, password)
+            return await super().matches(hashed, password, asker)
 
     slow = chat.passwords = Slow()
     owner, guests = account(chat, "owner"), [account(chat, f"p{number}") for number in range(10)]
