@@ -121,6 +121,7 @@ class Chat(Context):
             session.end()
             for room in tuple(session.rooms.values()):
                 self.leave(room, session, grace=self.options.presence_grace)
+            self.leave_bucket(session)
             if session.identity is not None:
                 self.hub.departed(session.user.id, session)
 

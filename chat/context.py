@@ -17,7 +17,7 @@ from chat.gate import is_row_known, standing_of
 from chat.hub import Hub
 from chat.passwords import Passwords
 from chat.ports import Identity, Tokens
-from chat.ratelimit import Allowances, TokenBucket
+from chat.ratelimit import Allowances, Leftovers, TokenBucket
 from chat.reads import Reads
 from chat.room import Room
 from chat.session import Session
@@ -120,6 +120,8 @@ class Context:
         self._storing: WeakSet[Room] = WeakSet()  # rooms whose rows, or own row, may be on their way to storage
         self._loading: dict[str, asyncio.Future[bool]] = {}
         self._buckets: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()
+        rate = self.limits.messages_per_second
+        self._leftovers = Leftovers(self.limits.messages_burst / rate if rate else 0.0)
 
     # Who a session speaks for, and how much it may ask.
 
@@ -128,7 +130,7 @@ class Context:
         if session.identity is not None:
             self.hub.departed(session.user.id, session)
         session.identity, session.user = identity, identity.user
-        session.bucket = None
+        self.leave_bucket(session)
         self.hub.arrived(identity.user, session)
         for room in tuple(session.rooms.values()):
             before = room.presence.sessions[session]
@@ -155,6 +157,12 @@ class Context:
                 self._buckets[session.user.id] = bucket
             session.bucket = bucket
         return session.bucket.take(now)
+
+    def leave_bucket(self, session: Session) -> None:
+        """The session speaks for its principal no more: what they may still say is remembered for as long as needed."""
+        if session.bucket is not None:
+            self._leftovers.keep(session.bucket, self.clock.monotonic())
+            session.bucket = None
 
     def welcome(self, session: Session, id: str | None = None) -> Welcome:
         """What a session is told first, and after ``hello``."""

@@ -37,6 +37,10 @@ class _Change(NamedTuple):
     here: bool
 
 
+def _ignore(*_: object, **__: object) -> None:
+    """Nobody is there to be told."""
+
+
 class Presence:
     """The sessions in one room, counted by principal: three tabs of one person are one arrival.
 
@@ -217,3 +221,4 @@ class Presence:
             if timer is not None:
                 timer.cancel()
         self._timer = self._linger_timer = None
+        self._broadcast = self._lingered = _ignore  # the room's own methods: it is freed with its last user

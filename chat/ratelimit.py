@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 PACES = 10_000
 
@@ -37,6 +37,28 @@ class TokenBucket:
     def wait(self, now: float) -> float:
         """Seconds until there will be a token; 0.0 when there is one. Takes none."""
         return max(0.0, (1.0 - self._tokens) / self._rate - (now - self._at))
+
+
+class Leftovers:
+    """The buckets of those who are gone, until they must be full again: a new connection finds the old one's.
+
+    Args:
+        seconds: from empty to full.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._buckets: deque[tuple[float, TokenBucket]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def keep(self, bucket: TokenBucket, now: float) -> None:
+        """Hold a bucket that nobody uses any more; let go of those that were held long enough."""
+        buckets = self._buckets
+        while buckets and buckets[0][0] <= now:
+            buckets.popleft()
+        buckets.append((now + self._seconds, bucket))
 
 
 class Paces:

@@ -66,14 +66,17 @@ class _Ear:
     def close(self, close: CloseCode) -> None:
         """There is nothing to close."""
 
-    def refusal(self) -> ParleyError | None:
-        """What the command was refused with, if it was."""
+    def check(self) -> None:
+        """Nothing, unless the command was refused.
+
+        Raises:
+            ParleyError: what it was refused with.
+        """
         for event in self.events:
             if isinstance(event, Error):
-                return ParleyError(
+                raise ParleyError(
                     event.code, event.message, field=event.field, retry_after=event.retry_after, id=event.id
                 )
-        return None
 
     async def hear(self, kind: type[E], id: str) -> E:
         """Wait for the event of this kind that answers the command with this id.
@@ -82,8 +85,7 @@ class _Ear:
             ParleyError: what it was refused with.
         """
         while True:
-            if (refusal := self.refusal()) is not None:
-                raise refusal
+            self.check()
             for event in self.events:
                 if isinstance(event, kind) and _answers(event, id):
                     return event
@@ -183,8 +185,7 @@ class Visits:
             room = self._chat.hub.rooms.get(getattr(answer, "room", ""))
             if room is not None:
                 await room.written()
-            if (refusal := ear.refusal()) is not None:
-                raise refusal
+            ear.check()
         return answer
 
     def _open(self, identity: Identity, address: str, network: str) -> tuple[Session, Allowance]:

@@ -207,9 +207,7 @@ async def _read_text(request: web.Request) -> str:
             sent = await request.read()
         return sent.decode()  # the whole of it: msgspec would not look at what it does not know
     except TimeoutError as error:
-        late = web.HTTPRequestTimeout(text="The request body took too long.\n")
-        late.force_close()
-        raise late from error
+        raise _late() from error
     except web.HTTPRequestEntityTooLarge as error:
         raise ParleyError("too_large") from error
     except UnicodeDecodeError as error:
@@ -231,6 +229,12 @@ def _refused(error: msgspec.ValidationError) -> ParleyError:
         return _no_object()
     field, what = wrong
     return ParleyError("bad_field", f"{field}: {what}", field=field)
+
+
+def _late() -> web.HTTPRequestTimeout:
+    late = web.HTTPRequestTimeout(text="The request body took too long.\n")
+    late.force_close()
+    return late
 
 
 def _no_object() -> ParleyError:

@@ -19,6 +19,7 @@ from chat.ports import Dialect, Identity
 from model.errors import ParleyError
 from server.dialects import ACCOUNTS_ONLY, BY_PATH, NATIVE, SUBPROTOCOL
 from server.frames import plain_response
+from utils.tracebacks import forget_frames
 
 # The head that browsers and programs really send: printable ASCII, CRLF, no folding. Longer ones are the library's.
 COMMON_BYTES = 4096
@@ -66,6 +67,23 @@ def shake_hands(head: bytes, *, origins: Any, draining: bool, authenticate: Auth
     if not draining and (accepted := _accept_common(head, origins)) is not None:
         return accepted
     protocol = ServerProtocol(origins=origins, select_subprotocol=_select_subprotocol)
+    try:
+        return _answer(protocol, head, draining, authenticate)
+    finally:
+        let_go(protocol)
+
+
+def let_go(protocol: ServerProtocol) -> None:
+    """Undo the cycles that the library makes: a parser that runs in its own object, a method of it kept there,
+    exceptions with its frames.
+    """
+    protocol.parser.close()
+    vars(protocol).pop("select_subprotocol", None)
+    forget_frames(protocol.parser_exc)
+    forget_frames(protocol.handshake_exc)
+
+
+def _answer(protocol: ServerProtocol, head: bytes, draining: bool, authenticate: Authenticate) -> Handshake:
     protocol.receive_data(head)
     request = next(iter(protocol.events_received()), None)
     if not isinstance(request, Request):

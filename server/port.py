@@ -17,6 +17,7 @@ from server.frames import plain_response
 from server.proxy_protocol import read_proxy_header
 from server.shared import Shared
 from server.websocket import WebSocketConnection
+from utils.tracebacks import forget_frames
 
 _DONE = bytearray()
 _UPGRADE = re.compile(rb"\r?\nupgrade[ \t]*:[^\r\n]*websocket", re.IGNORECASE)
@@ -153,6 +154,9 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """For aiohttp."""
         self._http.data_received(data)
+        # aiohttp has noted why a request is malformed, and the frame that did so is one of that exception's.
+        for message, _ in getattr(self._http, "_messages", ()):
+            forget_frames(getattr(message, "exc", None))
 
     def eof_received(self) -> bool | None:
         """For aiohttp."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
+from utils.tracebacks import forget_frames
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -95,6 +97,7 @@ async def deliver(
         response = web.Response(status=error.status, reason=error.reason, body=error.body, headers=error.headers)
         if error.keep_alive is False:
             response.force_close()
+        forget_frames(error)  # the route that raised it keeps it
     transport = request.transport
     if transport is None:
         return response  # upgraded, or gone
@@ -104,7 +107,7 @@ async def deliver(
     except (ConnectionError, TimeoutError) as error:
         if isinstance(error, TimeoutError):
             log.info("a client of %s reads too slowly, its connection is closed", request.path[:200])
-        _forget_frames(error)
+        forget_frames(error)
         break_off(transport)
     return response
 
@@ -143,17 +146,6 @@ def break_off(transport: asyncio.Transport | None) -> None:
         return
     try:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    except OSError:
-        pass  # it is closed already
+    except (OSError, ValueError):
+        pass  # it is closed already; uvloop says ValueError
     transport.abort()
-
-
-def _forget_frames(error: BaseException) -> None:
-    """Let an exception go of its frames.
-
-    asyncio keeps it in the future that a frame of it waits for: a cycle with everything that its frames know.
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        seen.__traceback__ = None
-        seen = seen.__cause__ or seen.__context__

@@ -24,7 +24,7 @@ from server.addresses import values_in
 from server.dialects import ROOM_PARAMETER
 from server.fastpath import common_frames, ends_with_close, frame_end
 from server.frames import PING
-from server.handshake import shake_hands
+from server.handshake import let_go, shake_hands
 from server.shared import Shared
 
 # A message in more pieces than this is an attack: at 65536 bytes it would be 256 bytes a piece.
@@ -165,8 +165,14 @@ class WebSocketConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, for whatever reason."""
         self._shared.lost(self)
-        if self._session is not None:
-            self._shared.chat.disconnect(self._session)
+        # What knows each other here is let go of at once: the session and we, the library's parser and its frames.
+        session, self._session = self._session, None
+        library, self._library = self._library, None
+        self._rest = self._fragments = self._backlog = None
+        if session is not None:
+            self._shared.chat.disconnect(session)
+        if library is not None:
+            let_go(library)
         if self._on_lost is not None:
             self._on_lost()
 

@@ -40,9 +40,7 @@ class NativeDialect:
         try:
             command = _decode(text)
         except msgspec.ValidationError as error:
-            refusal = invalid(str(error))
-            refusal.id = _id_of(text)
-            raise refusal from error
+            raise invalid(str(error), id=_id_of(text)) from error
         except (msgspec.DecodeError, RecursionError) as error:  # nesting too deep is the latter
             raise unreadable(text) from error
         if command.id is not None and not command.id.isprintable():

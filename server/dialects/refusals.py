@@ -9,21 +9,22 @@ from model.limits import ID_CHARS
 from server.decoding import wrong_field
 
 
-def invalid(problem: str, *, tag: str = "type", inside: str = "") -> ParleyError:
+def invalid(problem: str, *, tag: str = "type", inside: str = "", id: str | None = None) -> ParleyError:
     """The refusal of JSON that is no command: ``bad_json``, ``unknown_type``, or ``bad_field`` naming the field.
 
     Args:
         problem: the text of a `msgspec.ValidationError`.
         tag: the field that says what a frame is.
         inside: what stands before the name of a field, and is left out: ``payload.``.
+        id: the frame's own, where it could be read.
     """
     wrong = wrong_field(problem)
     if wrong is None:
-        return ParleyError("bad_json")  # an array, a number, ...
+        return ParleyError("bad_json", id=id)  # an array, a number, ...
     field, what = wrong[0].removeprefix(inside), wrong[1]
     if field == tag and what.startswith("Invalid value"):
-        return ParleyError("unknown_type", field=tag)
-    return ParleyError("bad_field", f"{field}: {what}", field=field)
+        return ParleyError("unknown_type", field=tag, id=id)
+    return ParleyError("bad_field", f"{field}: {what}", field=field, id=id)
 
 
 def unreadable(text: str) -> ParleyError:

@@ -71,9 +71,8 @@ class PostgresWriter:
             self._failed(str(error))
             raise
         except FAILURES as error:
-            failure = translated(error)
-            self._failed(str(failure))
-            raise failure from error
+            self._failed(str(translated(error)))
+            raise translated(error) from error
         except BaseException:
             self.drop()  # cancelled: whether it was committed is not known, nor what the connection is doing
             raise

@@ -54,6 +54,21 @@ def test_main_only_hands_over() -> None:
     assert len(main.read_text().splitlines()) <= 40
 
 
+def test_no_exception_is_kept_by_the_frame_that_raises_it() -> None:
+    """`raise refusal`, of a name that the function keeps, is a cycle: exception, traceback, frame, its texts."""
+    kept: list[str] = []
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        caught = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)}  # Python deletes those
+        kept += [
+            f"{path.relative_to(ROOT)}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name)
+            if node.exc.id.islower() and node.exc.id not in caught
+        ]
+    assert not kept
+
+
 def test_the_environment_is_read_in_one_place() -> None:
     """Settings are one table, made from the environment at the start; everything below gets keyword arguments."""
     readers = {

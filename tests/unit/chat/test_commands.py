@@ -1,5 +1,6 @@
 """The way of a command: in order, bounded, and no faster than one may ask."""
 
+import gc
 import json
 
 import pytest
@@ -173,6 +174,34 @@ async def test_the_rate_is_the_principals_whatever_the_session(repository: Fault
         assert len(await repository.stored()) == 8
         ann.send("ping", id="p")
         assert ann.last("pong")["id"] == "p"  # other commands have their own measure
+
+
+async def test_a_new_connection_is_no_new_allowance(repository: FaultyRepository) -> None:
+    """Neither while the old connection's objects wait to be collected, nor after that."""
+    async with chatting(repository, limits=limits(messages_per_second=10.0, messages_burst=6)) as chat:
+        ann = Person(chat, "ann", "general")
+        await passes()
+        for wave in range(3):
+            for number in range(6):
+                ann.say("x", f"{wave} {number}")
+            await passes()
+            assert len(ann.acked()) == (0 if wave else 6)
+            chat.disconnect(ann.session)
+            token = ann.token
+            del ann
+            gc.collect()
+            ann = Person(chat, token=token)
+            ann.send("join", room="general")
+        await passes(1)
+        ann.say("x", "later")
+        await passes()
+        assert "later" in ann.acked()
+        chat.disconnect(ann.session)
+        await passes(1)
+        ben = Person(chat, "ben", "general")
+        ben.say("x", "1")
+        chat.disconnect(ben.session)
+        assert len(chat._leftovers) == 1  # no longer than until it is full again
 
 
 async def test_other_commands_have_a_rate_too(chat: Chat) -> None:

@@ -1,0 +1,288 @@
+"""What is refused, broken off or over is freed at once: the garbage collector, which may come late, finds nothing.
+
+Each case runs with the collector off, and then asks it what it would have had to find.
+"""
+
+import asyncio
+import gc
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from types import FrameType, TracebackType
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from chat.room import Room
+from chat.session import Session
+from model.errors import ParleyError
+from model.message import Message
+from server.app import Server
+from server.websocket import WebSocketConnection
+from tests.contract.records import until
+from tests.integration.port.conftest import Serve
+from tests.support.rawws import BINARY, NATIVE, TEXT, RawClient, command, frame, request, upgrade
+
+Attack = Callable[["Target"], Awaitable[None]]
+TIMES = 10
+LONG = 60_000
+# What a page, a frame, a log or a request is made of, and what keeps it alive.
+TELLING = (
+    BaseException,
+    FrameType,
+    TracebackType,
+    web.Request,
+    web.StreamResponse,
+    WebSocketConnection,
+    Session,
+    Room,
+    Message,
+)
+# aiohttp keeps the refusal of a path in the route that it made for this request, without frames and request.
+HARMLESS = (web.HTTPNotFound,)
+
+
+class Target:
+    """A server with a room that has a large page, and a token."""
+
+    def __init__(self, server: Server, token: str) -> None:
+        self.server = server
+        self.port = server.port
+        self.token = [("Authorization", f"Bearer {token}")]
+
+
+@pytest.fixture
+async def target(serve: Serve) -> Target:
+    server = await serve(
+        RATE_LIMIT_MESSAGES="0", JWT_SECRET="s" * 32, HEAD_SECONDS="0.2", HELLO_SECONDS="0.2", CLOSE_SECONDS="0.2"
+    )
+    async with await RawClient.open(server.port, "/chat?u=ann&r=large", NATIVE) as client:
+        token = (await client.expect("welcome"))["token"]
+        await client.expect("joined")
+        for number in range(60):
+            client.send(command(type="message", id=str(number), room="large", content="\U0001f4a3" * 4000))
+        stored = 0
+        while stored < 60:
+            stored += len((await client.expect("ack"))["ids"])
+    return Target(server, token)
+
+
+async def aborted_downloads(target: Target) -> None:
+    for _ in range(TIMES):
+        async with await RawClient.connect(target.port) as client:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a Transport
+            client.send(request("/history?r=large&limit=500"))
+            runner = target.server._runner.server
+            assert runner is not None
+            await until(lambda: any(one.writing_paused for one in runner.connections))  # noqa: B023
+
+
+async def pages_and_files(target: Target) -> None:
+    for path in (
+        "/history?r=large&limit=500",
+        "/api/rooms",
+        "/metrics",
+        "/openapi.json",
+        "/static/main.js",
+        "/nothing",
+    ):
+        async with await RawClient.connect(target.port) as client:
+            client.send(request(path))
+            await client.reply()
+            client.send(request(path))  # and is gone
+
+
+async def malformed_requests(target: Target) -> None:
+    for head in (b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: %b\r\n\r\n", b"\x16\x03\x01%b\r\n\r\n", b"GET /%b\r\n\r\n"):
+        async with await RawClient.connect(target.port) as client:
+            client.send(head % (b"x" * 8000))
+            await client.rest()
+    async with await RawClient.connect(target.port) as client:
+        client.send(request("/chat?" + "x" * 8000, [*target.token, ("Authorization", "Bearer " + "x." * 2000)]))
+        await client.reply()
+
+
+async def refused_bodies(target: Target) -> None:
+    nested, unknown = b"[" * LONG, b'{"name":5,"x":"' + b"x" * LONG + b'"}'
+    long = json.dumps({"name": "x" * LONG, "content": "x" * LONG}).encode()
+    for body in (nested, unknown, long, b"\xff" * LONG, b"x" * 100_000):
+        for path in ("/api/rooms", "/api/rooms/large/messages", "/api/rooms/none/messages"):
+            async with await RawClient.connect(target.port) as client:
+                headers = [*target.token, ("Content-Length", str(len(body)))]
+                client.send(request(path, headers, method="POST") + body)
+                assert (await client.reply()).status in (400, 404, 413)
+
+
+async def refused_tokens(target: Target) -> None:
+    for token in ("x." * 1500, target.token[0][1][7:-3], "a.b.c"):
+        headers = [("Authorization", f"Bearer {token}")]
+        async with await RawClient.connect(target.port) as client:
+            client.send(request("/api/rooms", headers))
+            assert (await client.reply()).status == 401
+        for path in ("/chat", "/api/chat", "/ws"):
+            async with await RawClient.connect(target.port) as client:
+                client.send(upgrade(path, headers))
+                assert (await client.reply()).status == 401
+
+
+def refused_frames(path: str, headers: Iterable[tuple[str, str]] = ()) -> Attack:
+    async def attack(target: Target) -> None:
+        texts = [
+            "[" * LONG,
+            json.dumps({"type": "message", "event": "message", "room": 5, "payload": 5, "content": "x" * LONG}),
+            json.dumps({"type": "x" * LONG}),
+            json.dumps({"id": "a", "type": "message", "event": "edit", "room": "nowhere", "content": "x" * LONG}),
+            json.dumps({"type": "join", "room": "x" * LONG, "payload": {"room_id": "x" * LONG}}),
+            '{"id":"\\ud800' + "x" * LONG + '"}',
+        ]
+        for _ in range(TIMES):
+            async with await RawClient.open(target.port, path, headers) as client:
+                for text in texts:
+                    client.send(frame(TEXT, text.encode()))
+                client.send(frame(BINARY, b"x" * LONG))
+                client.send_close()
+                await client.rest()
+
+    return attack
+
+
+async def violations(target: Target) -> None:
+    for data in (
+        frame(TEXT, b"\xff" * LONG),
+        frame(TEXT, b"x" * 100_000),
+        frame(TEXT, b"x" * 30_000, fin=False) + frame(TEXT, b"x" * 30_000),
+        frame(3, b"x" * LONG),
+        frame(TEXT, b"x" * LONG)[:-1],
+    ):
+        async with await RawClient.native(target.port) as client:
+            client.send(data)
+            client.send_eof()
+            await client.rest()
+
+
+async def connections(target: Target) -> None:
+    for way in range(4):
+        client = await RawClient.native(target.port, f"/chat?u=ann&r=room-{way}")
+        await client.expect("joined")
+        client.send(command(type="message", id="1", room=f"room-{way}", content="x" * 4000))
+        await client.expect("ack")
+        if way == 0:
+            client.send_close()
+        elif way == 1:
+            client.send_eof()
+        elif way == 2:
+            await client.pong()
+        if way < 2:
+            await client.rest()
+        await client.close()
+    async with await RawClient.connect(target.port) as client:  # upgraded later
+        client.send(request("/health"))
+        await client.reply()
+        client.send(upgrade("/chat"))
+        await client.reply()
+
+
+async def forgotten_rooms(target: Target) -> None:
+    for wave in range(3):
+        async with await RawClient.native(target.port) as client:
+            for number in range(10):
+                client.send(command(type="join", room=f"{wave} {number}"))
+                await client.expect("joined")
+                client.send(command(type="message", id="1", room=f"{wave} {number}", content="x" * 4000))
+                await client.expect("ack")
+        await until(lambda: not target.server.chat.hub.rooms)
+
+
+async def visits(target: Target) -> None:
+    for number in range(TIMES):
+        async with await RawClient.connect(target.port) as client:
+            body = json.dumps({"content": "x" * 4000, "id": f"v{number}"}).encode()
+            headers = [*target.token, ("Content-Length", str(len(body)))]
+            client.send(request("/api/rooms/large/messages", headers, method="POST") + body)
+            assert (await client.reply()).status == 201
+
+
+CASES: dict[str, Attack] = {
+    "aborted downloads": aborted_downloads,
+    "pages and files": pages_and_files,
+    "malformed requests": malformed_requests,
+    "refused bodies": refused_bodies,
+    "refused tokens": refused_tokens,
+    "native frames": refused_frames("/chat?r=x", NATIVE),
+    "plain frames": refused_frames("/chat?r=x"),
+    "rooms frames": refused_frames("/ws"),
+    "violations": violations,
+    "connections": connections,
+    "forgotten rooms": forgotten_rooms,
+    "visits": visits,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_the_collector_finds_nothing(target: Target, case: str) -> None:
+    server = target.server
+    gc.collect()
+    gc.disable()
+    try:
+        await CASES[case](target)
+        await until(lambda: not server.shared.connections and not server.shared.heads)
+        await until(lambda: not server._runner.server.connections)  # type: ignore[union-attr]
+        await until(lambda: not any(queue._queue for queue in server.shared._deadlines))  # they hold connections
+        for _ in range(3):
+            await asyncio.sleep(0)
+        found = collected()
+    finally:
+        gc.enable()
+    assert not [thing for thing in found if isinstance(thing, TELLING) and not isinstance(thing, HARMLESS)]
+    held = sum(len(thing) for thing in referred(found) if isinstance(thing, str | bytes | bytearray))
+    assert held < 20_000
+
+
+async def test_a_forgotten_room_is_freed(target: Target) -> None:
+    """Its messages are in storage; what it held of them goes with its last user, not with a collection."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = {id(thing) for thing in gc.get_objects() if isinstance(thing, Room)}
+        await forgotten_rooms(target)
+        await asyncio.sleep(0)
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, Room) and id(thing) not in before]
+    finally:
+        gc.enable()
+
+
+def collected() -> list[Any]:
+    """What a collection finds."""
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        return list(gc.garbage)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+
+
+def referred(found: list[Any]) -> list[Any]:
+    things = {id(thing): thing for thing in gc.get_referents(*found)} if found else {}
+    return list(things.values())
+
+
+def test_the_measurement_sees_a_page_that_is_kept() -> None:
+    """The kind of fault that this file is about: an exception that one of its own frames keeps."""
+
+    def refuse(text: str) -> None:
+        refusal = ParleyError("bad_json")
+        raise refusal
+
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            refuse("x" * LONG)
+        except ParleyError:
+            pass
+        found = collected()
+    finally:
+        gc.enable()
+    assert any(isinstance(thing, ParleyError) for thing in found)
+    assert any(isinstance(thing, FrameType) for thing in found)
