@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 from chat.context import ChatOptions, Context, reads_for
 from chat.handlers import HANDLERS
+from chat.members import look_for_restrictions
 from chat.ports import Connection, Dialect, Identity, Tokens
 from chat.session import PAUSED_BY_COMMAND, Session
 from model.commands import (
@@ -55,6 +56,18 @@ class Chat(Context):
     def __init__(self, repository: Repository, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
         super().__init__(repository, clock, tokens, options)
         self._messages_are_limited = self.limits.messages_per_second > 0
+
+    def renew(self, options: ChatOptions) -> None:
+        """Go on with other options. Of those that were only read at the start, the old ones stay."""
+        limits_before, self.limits = self.limits, options.limits
+        rooms_before, self.options = self.options.address_rooms, options
+        self._messages_are_limited = self.limits.messages_per_second > 0
+        if self.limits != limits_before:
+            self.forget_rates()
+        if options.address_rooms != rooms_before:
+            self.forget_makers()
+        for room in self.hub.rooms.values():
+            look_for_restrictions(self, room)
 
     def start(self) -> None:
         """Begin to write to storage."""

@@ -112,7 +112,7 @@ class Context:
         self.pool = WorkerPool(repository, options.pool, self.counters, partial(settle, self.hub))
         self.draining = False
         self.watches = Watches()
-        self._makers = Allowances(options.address_rooms / DAY_SECONDS, options.address_rooms, keep=0.0)
+        self.forget_makers()
         self._guesses = Allowances(GUESSES_PER_SECOND, GUESSES_BURST, keep=0.0)
         self._network_guesses = Allowances(
             NETWORK_GUESSES * GUESSES_PER_SECOND, NETWORK_GUESSES * GUESSES_BURST, keep=0.0
@@ -146,6 +146,17 @@ class Context:
             else:
                 self.leave(room, session)
                 session.reply(Left(room=room.name, reason="identity"))
+
+    def forget_rates(self) -> None:
+        """Everybody has a whole allowance of messages again, at the rate that the limits have now."""
+        self._buckets.clear()
+        for session in self.hub.sessions:
+            session.bucket = None
+
+    def forget_makers(self) -> None:
+        """Every address has a whole allowance of rooms to make again."""
+        rooms = self.options.address_rooms
+        self._makers = Allowances(rooms / DAY_SECONDS, rooms, keep=0.0)
 
     def take_message(self, session: Session) -> float:
         """Count a message; returns 0.0, or the seconds until it may be sent again."""

@@ -108,7 +108,11 @@ class Visits:
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
-        limits = chat.limits
+        self.renew()
+
+    def renew(self) -> None:
+        """The limits have changed: every visitor begins with a whole allowance of them."""
+        limits = self._chat.limits
         rate = limits.messages_per_second
         self._allowances = Allowances(
             COMMANDS_PER_SECOND, COMMANDS_BURST, keep=limits.messages_burst / rate if rate else 0.0

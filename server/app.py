@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import cast
 
@@ -19,7 +20,7 @@ from model.limits import Limits
 from server.http import HttpEndpoints
 from server.metrics import Metrics
 from server.port import Port
-from server.settings import SettingError, Settings
+from server.settings import SECRET_CHARS, SettingError, Settings
 from server.shared import Shared
 from server.tokens import JwtTokens
 from storage import open_repository
@@ -39,8 +40,6 @@ KEEPALIVE_SECONDS = 60.0
 # Seconds for what must end but may hang, at each step of stopping.
 STOP_SECONDS = 2.0
 BURST_SECONDS = 3
-# RFC 7518 section 3.2: a key of HS256 has at least 256 bits.
-SECRET_CHARS = 32
 
 
 class Server:
@@ -55,26 +54,14 @@ class Server:
         self._settings = settings
         self._tasks = TaskRegistry()
         self._clock = clock or SystemClock()
-        try:
-            self._repository: Repository = open_repository(
-                settings.database_url or None,
-                memory_messages=settings.memory_messages,
-                memory_rooms=settings.memory_rooms,
-                memory_bytes=settings.memory_bytes,
-            )
-        except ValueError as error:  # libpq cannot read the URL; the text does not repeat it
-            raise SettingError(f"DATABASE_URL {error}") from error
-        self.chat = Chat(
-            self._repository,
-            self._clock,
-            JwtTokens(settings.jwt_secret, self._clock, settings.chat_roles),
-            _chat_options(settings),
-        )
+        self._repository = repository_for(settings)
+        self._tokens = JwtTokens(settings.jwt_secret, self._clock, settings.chat_roles)
+        self.chat = Chat(self._repository, self._clock, self._tokens, _chat_options(settings))
         self._expirer = self._repository.writer()
         self.shared = Shared(settings, self.chat)
-        http = HttpEndpoints(self.chat, self.shared, Metrics(self.chat))
+        self._http = HttpEndpoints(self.chat, self.shared, Metrics(self.chat))
         self._runner = web.AppRunner(
-            http.application(),
+            self._http.application(),
             handle_signals=False,
             access_log=None,
             keepalive_timeout=KEEPALIVE_SECONDS,
@@ -122,6 +109,21 @@ class Server:
         where = (self._settings.host, self.port)
         log.info("listening on http://%s:%d, messages are kept %s; event loop: %s", *where, kept, loop)
 
+    def renew(self, new: Settings) -> None:
+        """Apply what may change while the server runs; the log says what did, and what needs a restart."""
+        settings, changed, waiting = self._settings.renewed(new)
+        self._settings = settings
+        logging.getLogger().setLevel(settings.log_level.upper())
+        self._tokens.let_in(settings.chat_roles)
+        self.chat.renew(_chat_options(settings))
+        self.shared.renew(settings)
+        self._http.forget_documents()
+        for remark in settings.remarks:
+            log.warning("%s", remark)
+        log.info("settings were read again; changed: %s", ", ".join(changed) or "nothing")
+        if waiting:
+            log.warning("these settings have other values now and need a restart: %s", ", ".join(waiting))
+
     async def stop(self) -> int:
         """Stop in order, each step with a deadline. Returns how many accepted writes were not stored.
 
@@ -165,11 +167,32 @@ class Server:
         return unwritten
 
 
-def _chat_options(settings: Settings) -> ChatOptions:
+def repository_for(settings: Settings) -> Repository:
+    """The storage that the settings ask for; nothing is connected yet.
+
+    Raises:
+        SettingError: libpq cannot read the URL; the text does not repeat it.
+    """
     try:
-        name = f"parley {version('parley')}"
+        return open_repository(
+            settings.database_url or None,
+            memory_messages=settings.memory_messages,
+            memory_rooms=settings.memory_rooms,
+            memory_bytes=settings.memory_bytes,
+        )
+    except ValueError as error:
+        raise SettingError(f"DATABASE_URL {error}") from error
+
+
+def server_name() -> str:
+    """The name of this program with its version, which only what is installed has."""
+    try:
+        return f"parley {version('parley')}"
     except PackageNotFoundError:
-        name = "parley"
+        return "parley"
+
+
+def _chat_options(settings: Settings) -> ChatOptions:
     rate = settings.rate_limit_messages
     return ChatOptions(
         limits=Limits(
@@ -196,13 +219,19 @@ def _chat_options(settings: Settings) -> ChatOptions:
         room_tail=settings.room_tail,
         slow_high=settings.slow_bytes_high,
         heartbeat=settings.heartbeat,
-        server=name,
+        server=server_name(),
     )
 
 
-async def serve(settings: Settings) -> int:
-    """Run a server until SIGTERM, SIGINT or SIGHUP. Returns the exit status: 0, or 1 when writes were lost."""
+async def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
+    """Run a server until SIGTERM or SIGINT; at SIGHUP, apply what ``read_again`` returns. Signals that are ignored when
+    the process starts (``nohup``, ``trap ''``, background jobs of a script) stay ignored.
+
+    Returns the exit status: 0, or 1 when writes were lost.
+    """
     server = Server(settings)
+    for remark in settings.remarks:
+        log.warning("%s", remark)
     if not settings.jwt_secret:
         log.warning("JWT_SECRET is not set: guests are strangers after a restart, and no account gets in")
     elif len(settings.jwt_secret) < SECRET_CHARS:
@@ -216,8 +245,15 @@ async def serve(settings: Settings) -> int:
             server.chat.pool.hurry()
         stop.set()
 
-    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(signum, on_signal)
+    def on_hangup() -> None:
+        try:
+            server.renew(read_again())
+        except SettingError as error:
+            log.error("settings were read again and stay as they were: %s", error)
+
+    for signum, handler in ((signal.SIGTERM, on_signal), (signal.SIGINT, on_signal), (signal.SIGHUP, on_hangup)):
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            loop.add_signal_handler(signum, handler)
     try:
         await server.start()
         await stop.wait()

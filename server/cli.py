@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,11 +20,13 @@ from pathlib import Path
 from model.errors import ParleyError
 from model.principals import ACCOUNT, principal_id
 from model.text import check_user_name
-from server.app import serve
+from server.app import repository_for, serve, server_name
 from server.logs import set_up_logging
-from server.settings import SettingError, Settings, read_settings, settings_help
+from server.settings import SettingError, Settings, settings_help
+from server.sources import read_settings
 from server.tokens import sign_account
 
+DOTENV = Path(".env")  # in the working folder
 DAY_SECONDS = 24 * 3600
 # The longest that a token is good for: a hundred years.
 DAYS = 36_500
@@ -33,18 +36,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do as told by ``arguments`` (by default the process's own): run a server, or print a token. Returns the exit
     status: 2 for wrong arguments or settings.
     """
-    options = _parser().parse_args(arguments)
+    _open_standard_streams()
     try:
-        settings = read_settings(os.environ, Path(".env"), host=options.host, port=options.port)
+        return _do(_parser().parse_args(arguments))
+    finally:
+        _let_go_of_standard_streams()
+
+
+def _do(options: argparse.Namespace) -> int:
+    try:
+        settings = _read(options)
         if options.command == "token":
             print(_token(settings, options))
             return 0
         if settings.event_loop == "uvloop" and find_spec("uvloop") is None:
             raise SettingError("EVENT_LOOP takes auto or asyncio, as uvloop is not installed")
-        return _run(settings)
+        if options.command == "check":
+            repository_for(settings)  # libpq has to understand the URL, too
+            print("\n".join((*settings.remarks, "The settings can be used.")))
+            return 0
+        return _run(settings, partial(_read, options, again=True))
     except SettingError as error:
         print(f"{_program()}: {error}", file=sys.stderr)
         return 2
+
+
+def _read(options: argparse.Namespace, *, again: bool = False) -> Settings:
+    if again and DOTENV.is_fifo():
+        raise SettingError(f"{DOTENV} is a pipe, which cannot be read again")
+    return read_settings(os.environ, DOTENV, host=options.host, port=options.port)
 
 
 def _program() -> str:
@@ -57,12 +77,14 @@ def _parser() -> argparse.ArgumentParser:
         prog=_program(),
         usage=(
             "%(prog)s [-h] [--host HOST] [--port PORT]\n"
-            "       %(prog)s token --user ID [--name NAME] [--role ROLE] [--days N]"
+            "       %(prog)s token --user ID [--name NAME] [--role ROLE] [--days N]\n"
+            "       %(prog)s check"
         ),
         description="Parley: a self-hosted real-time chat server.",
         epilog=f"Settings, from the environment or a .env file in the working folder:\n\n{settings_help()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=server_name())
     parser.add_argument("--host", help="address to listen on (setting HOST)")
     parser.add_argument("--port", help="port to listen on (setting PORT)")
     title = "in place of running a server"
@@ -71,6 +93,11 @@ def _parser() -> argparse.ArgumentParser:
         "token",
         help="print the token of an account, signed with JWT_SECRET; token --help tells more",
         description="Print a token, signed with JWT_SECRET, that lets somebody in as an account of your application.",
+    )
+    commands.add_parser(
+        "check",
+        help="say whether the settings can be used",
+        description="Read the settings as a start would, and say what is wrong or odd. Nothing is connected to.",
     )
     token.add_argument("--user", required=True, metavar="ID", help="your id of the account")
     token.add_argument("--name", help="what others see; the id by default")
@@ -101,7 +128,7 @@ def _token(settings: Settings, options: argparse.Namespace) -> str:
     return sign_account(settings.jwt_secret, userid=options.user, username=name, role=role, expires=expires)
 
 
-def _run(settings: Settings) -> int:
+def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:
     fold = set_up_logging(settings.log_level.upper())
     _raise_file_limit()
     # What was imported is never garbage, and what a chat makes is freed by counting: looking for cycles every 700
@@ -110,7 +137,7 @@ def _run(settings: Settings) -> int:
     gc.set_threshold(50_000, 20, 50)
     try:
         with asyncio.Runner(loop_factory=_loop_factory(settings.event_loop)) as runner:
-            return runner.run(serve(settings))
+            return runner.run(serve(settings, read_again))
     except OSError as error:
         print(
             f"{_program()}: cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}",
@@ -127,6 +154,27 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     uvloop = import_module("uvloop")
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
+
+
+def _open_standard_streams() -> None:
+    """Open /dev/null where stdin, stdout or stderr is closed: sockets would take their places, where libraries print
+    to, and which uvloop cannot close."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115 - as long as the process
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+
+
+def _let_go_of_standard_streams() -> None:
+    """A reader of the output or the log that is gone does not matter to the exit status: Python would make it 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _raise_file_limit() -> None:

@@ -212,6 +212,10 @@ class HttpEndpoints:
             "asyncapi", lambda: asyncapi(DIALECTS, version=self._version(), host=host, limits=self._chat.limits)
         )
 
+    def forget_documents(self) -> None:
+        """What the documents say of limits has changed: they are made anew when they are asked for."""
+        self._documents.clear()
+
     def _version(self) -> str:
         return self._chat.options.server.removeprefix("parley").strip() or "0"
 

@@ -1,14 +1,11 @@
-"""Every setting in one table, read in one place: the environment, and under it a ``.env`` file."""
+"""Every setting in one table; `server.sources` reads them, in one place."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
-
-from dotenv import dotenv_values
 
 from server.addresses import FORWARDED_HEADERS, trusted_networks
 
@@ -20,7 +17,9 @@ class SettingError(Exception):
 class Setting(NamedTuple):
     """One row: environment variable, what it takes, default, help, and how its text is read.
 
-    ``read`` takes the text and raises ValueError for a wrong one; ``kind`` completes "NAME takes ...".
+    ``read`` takes the text and raises ValueError for a wrong one; ``kind`` completes "NAME takes ...". A new value of a
+    ``live`` one is applied while the server runs. A ``secret`` one may be in a file that NAME_FILE names, and its text
+    is taken as it is; all others are trimmed.
     """
 
     name: str
@@ -28,6 +27,8 @@ class Setting(NamedTuple):
     default: Any
     help: str
     read: Callable[[str], Any]
+    live: bool = False
+    secret: bool = False
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -78,6 +79,7 @@ def _host(text: str) -> str:
 
 
 def _database(text: str) -> str:
+    text = text.strip()
     parts = urlsplit(text)
     if parts.scheme not in ("postgresql", "postgres") or parts.port == 0:  # a port that is no number raises by itself
         raise ValueError
@@ -91,6 +93,8 @@ def _roles(text: str) -> tuple[str, ...]:
     return roles
 
 
+# RFC 7518 section 3.2: a key of HS256 has at least 256 bits, as 32 characters of one byte have at most.
+SECRET_CHARS = 32
 CHAT_ROLES = ("player", "participant", "user", "organizer", "admin")
 ROLE_CHARS = 64
 _MANY = 10**9
@@ -104,11 +108,12 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "where messages are kept; unset: in memory, unless DB_NAME is set",
         _database,
+        secret=True,
     ),
     Setting("DB_HOST", "a host name", "localhost", "with DB_NAME, in place of DATABASE_URL", str),
     Setting("DB_PORT", "a whole number from 1 to 65535", 5432, "with DB_NAME", _whole(1, 65535)),
     Setting("DB_USER", "a user name", "postgres", "with DB_NAME", str),
-    Setting("DB_PASS", "a password", "", "with DB_NAME", str),
+    Setting("DB_PASS", "a password", "", "with DB_NAME", str, secret=True),
     Setting("DB_NAME", "a database name", "", "the database, where DATABASE_URL is unset", str),
     Setting(
         "ALLOWED_ORIGINS",
@@ -116,6 +121,7 @@ SETTINGS: tuple[Setting, ...] = (
         ("*",),
         "web pages that may connect; programs that send no Origin always may",
         _origins,
+        live=True,
     ),
     Setting(
         "TRUSTED_PROXIES",
@@ -123,6 +129,7 @@ SETTINGS: tuple[Setting, ...] = (
         (),
         "reverse proxies whose word on who the client is counts",
         trusted_networks,
+        live=True,
     ),
     Setting(
         "FORWARDED_HEADER",
@@ -130,6 +137,7 @@ SETTINGS: tuple[Setting, ...] = (
         "X-Forwarded-For",
         "the header in which trusted proxies send the client's address",
         lambda text: FORWARDED_HEADERS[text.lower()],
+        live=True,
     ),
     Setting(
         "FORWARDED_HOST",
@@ -137,6 +145,7 @@ SETTINGS: tuple[Setting, ...] = (
         False,
         "whether X-Forwarded-Host (or host= in Forwarded) of a trusted proxy replaces Host",
         _flag,
+        live=True,
     ),
     Setting(
         "PROXY_PROTOCOL",
@@ -151,6 +160,7 @@ SETTINGS: tuple[Setting, ...] = (
         True,
         "let people in without an account",
         _flag,
+        live=True,
     ),
     Setting(
         "GUEST_ROLE",
@@ -158,13 +168,22 @@ SETTINGS: tuple[Setting, ...] = (
         "member",
         "what a guest is in rooms where nobody made them anything",
         _one_of("member", "readonly", "moderator"),
+        live=True,
     ),
     Setting(
         "JWT_SECRET",
-        "a text, best of 32 characters or more",
+        "a text of 32 characters or more",
         "",
         "signs the tokens of accounts, and guests' by a key made of it; unset: no account gets in",
         str,
+        secret=True,
+    ),
+    Setting(
+        "JWT_SECRET_WEAK",
+        "refuse or allow",
+        "refuse",
+        "what to do with a JWT_SECRET that is shorter, with which tokens can be forged by trying",
+        _one_of("refuse", "allow"),
     ),
     Setting(
         "CHAT_ROLES",
@@ -172,6 +191,7 @@ SETTINGS: tuple[Setting, ...] = (
         CHAT_ROLES,
         "the roles of accounts that are let in, as their tokens say them",
         _roles,
+        live=True,
     ),
     Setting(
         "MAX_FRAME_BYTES",
@@ -186,6 +206,7 @@ SETTINGS: tuple[Setting, ...] = (
         4000,
         "longest message, in characters",
         _whole(1, 10**6),
+        live=True,
     ),
     Setting(
         "RATE_LIMIT_MESSAGES",
@@ -193,6 +214,7 @@ SETTINGS: tuple[Setting, ...] = (
         20.0,
         "messages a second of one principal; three times that at once",
         _number(0, 10**6),
+        live=True,
     ),
     Setting(
         "EDIT_WINDOW",
@@ -200,6 +222,7 @@ SETTINGS: tuple[Setting, ...] = (
         60.0,
         "how long an author may edit a message",
         _number(0, 10**9),
+        live=True,
     ),
     Setting(
         "RETENTION_DAYS",
@@ -207,9 +230,15 @@ SETTINGS: tuple[Setting, ...] = (
         0,
         "how long rooms without a rule of their own keep messages",
         _whole(0, 36_500),
+        live=True,
     ),
     Setting(
-        "SESSION_ROOMS", "a whole number from 1 to 10000", 100, "rooms that one connection may be in", _whole(1, 10_000)
+        "SESSION_ROOMS",
+        "a whole number from 1 to 10000",
+        100,
+        "rooms that one connection may be in",
+        _whole(1, 10_000),
+        live=True,
     ),
     Setting(
         "ADDRESS_ROOMS",
@@ -217,9 +246,15 @@ SETTINGS: tuple[Setting, ...] = (
         1000,
         "rooms that one address may hold open, or make in a day; a proxy counts as one address",
         _whole(1, _MANY),
+        live=True,
     ),
     Setting(
-        "SERVER_ROOMS", "a whole number from 1", 100_000, "rooms that may be open at the same time", _whole(1, _MANY)
+        "SERVER_ROOMS",
+        "a whole number from 1",
+        100_000,
+        "rooms that may be open at the same time",
+        _whole(1, _MANY),
+        live=True,
     ),
     Setting(
         "PRESENCE_GRACE",
@@ -227,6 +262,7 @@ SETTINGS: tuple[Setting, ...] = (
         5.0,
         "how long somebody who lost the connection still counts as there",
         _number(0, 3600),
+        live=True,
     ),
     Setting(
         "ROOM_TAIL",
@@ -241,6 +277,7 @@ SETTINGS: tuple[Setting, ...] = (
         5000,
         "most missed messages that a resume brings",
         _whole(0, 10**6),
+        live=True,
     ),
     Setting(
         "SLOW_BYTES_LOW",
@@ -319,6 +356,7 @@ SETTINGS: tuple[Setting, ...] = (
         "info",
         "how much the log says",
         _one_of("debug", "info", "warning", "error"),
+        live=True,
     ),
 )
 
@@ -326,15 +364,22 @@ SETTINGS: tuple[Setting, ...] = (
 class Settings:
     """The values in force, by the name of the setting in lower case: ``settings.port``.
 
+    Attributes:
+        remarks: sentences for the log, about what is odd and does no harm.
+
     Raises:
         SettingError: a value is wrong, alone or beside another.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], remarks: Sequence[str] = ()) -> None:
+        self.remarks = tuple(remarks)
         self._values: dict[str, Any] = {}
         for setting in SETTINGS:
-            text = environment.get(setting.name, "").strip()
+            text = environment.get(setting.name, "")
+            if not setting.secret or not text.strip(" \t\r\n"):
+                text = text.strip()
             self._values[setting.name.lower()] = setting.default if not text else _read(setting, text)
+        self._given = dict(self._values)
         if not self.database_url and self.db_name:
             user, password = quote(self.db_user, safe=""), quote(self.db_pass, safe="")
             host = f"[{self.db_host}]" if ":" in self.db_host else quote(self.db_host, safe="")
@@ -342,6 +387,18 @@ class Settings:
             self._values["database_url"] = f"postgresql://{login}@{host}:{self.db_port}/{quote(self.db_name, safe='')}"
         if self.slow_bytes_high < self.slow_bytes_low:
             raise SettingError("SLOW_BYTES_HIGH takes a whole number that is not below SLOW_BYTES_LOW")
+        weak = 0 < len(self.jwt_secret) < SECRET_CHARS
+        if weak and self.jwt_secret_weak == "refuse":  # noqa: S105 - no secret, but what to do with one
+            raise SettingError("JWT_SECRET takes a text of 32 characters or more, unless JWT_SECRET_WEAK is allow")
+
+    def renewed(self, new: Settings) -> tuple[Settings, list[str], list[str]]:
+        """These settings with the live ones of ``new``; the names of those that changed by that, and of those that
+        changed but need a restart."""
+        changed = [s for s in SETTINGS if self._given[s.name.lower()] != new._given[s.name.lower()]]
+        live = {s.name.lower(): new._given[s.name.lower()] for s in changed if s.live}
+        renewed = Settings({}, new.remarks)
+        renewed._values, renewed._given = self._values | live, self._given | live
+        return renewed, [s.name for s in changed if s.live], [s.name for s in changed if not s.live]
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -355,26 +412,6 @@ def _read(setting: Setting, text: str) -> Any:
         return setting.read(text)
     except (ValueError, KeyError):
         raise SettingError(f"{setting.name} takes {setting.kind}") from None
-
-
-def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **options: str | None) -> Settings:
-    """The settings of this process.
-
-    Args:
-        environment: usually ``os.environ``; wins over the file.
-        dotenv: a ``.env`` file; a missing one is as good as an empty one.
-        options: of the command line, by setting in lower case; they win over both, None leaves them out.
-
-    Raises:
-        SettingError: see `Settings`.
-    """
-    try:
-        file = dotenv_values(dotenv, interpolate=False) if dotenv is not None else {}
-    except UnicodeDecodeError:
-        raise SettingError(f"{dotenv} takes text in UTF-8") from None
-    merged = {name: text for name, text in file.items() if text is not None} | dict(environment)
-    merged |= {name.upper(): text for name, text in options.items() if text is not None}
-    return Settings(merged)
 
 
 def show(value: object) -> str:

@@ -40,19 +40,20 @@ class Connected(Protocol):
         """Drop the connection at once."""
 
 
+def _origins(settings: Settings) -> Any:
+    """What ``Origin`` may be, as `ServerProtocol` takes it; None for anything."""
+    return None if "*" in settings.allowed_origins else [*settings.allowed_origins, None]
+
+
 class Shared:
     """What all connections of one server share, and the one sweep over them."""
 
     def __init__(self, settings: Settings, chat: Chat) -> None:
-        self.settings = settings
         self.max_frame: int = settings.max_frame_bytes
         self.chat = chat
         self.visits = Visits(chat)
-        self.addresses = Addresses(
-            settings.trusted_proxies, settings.forwarded_header, forwarded_host=settings.forwarded_host
-        )
         self.proxy_protocol: bool = settings.proxy_protocol
-        self.origins: Any = None if "*" in settings.allowed_origins else [*settings.allowed_origins, None]
+        self._take(settings)
         self.websockets_log = logging.getLogger("websockets.server")
         self.connections: set[Connected] = set()
         self._gone: asyncio.Future[None] | None = None
@@ -67,6 +68,18 @@ class Shared:
         self._slice = 1
         self._next_round = self.now() + settings.heartbeat
         self._deadlines = (self.head_deadlines, self.hello_deadlines, self.close_deadlines)
+
+    def renew(self, settings: Settings) -> None:
+        """The live ones among the settings have other values."""
+        self._take(settings)
+        self.visits.renew()
+
+    def _take(self, settings: Settings) -> None:
+        self.settings = settings
+        self.origins = _origins(settings)
+        self.addresses = Addresses(
+            settings.trusted_proxies, settings.forwarded_header, forwarded_host=settings.forwarded_host
+        )
 
     def authenticate(self, values: Sequence[str], accounts_only: bool) -> Identity | None:
         """See `server.authentication.authenticate`."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from server.tokens import sign_account
 from tests.support.rawws import Reply, fetch
 
-SECRET = "s"
+SECRET = "s" * 32
 
 
 def token_of(name: str, role: str = "user", *, seconds: int = 3600) -> str:

@@ -42,6 +42,16 @@ def test_readme_has_exactly_the_settings_table() -> None:
     assert rows == [f"| `{s.name}` | {s.kind} | {show(s.default)} | {s.help} |" for s in SETTINGS]
 
 
+def test_readme_has_exactly_the_settings_that_sighup_renews() -> None:
+    paragraph = README.split("**While the server runs**")[1].split("The log says")[0]
+    assert re.findall(r"`([A-Z_]{4,})`", paragraph) == [s.name for s in SETTINGS if s.live]
+
+
+def test_readme_names_the_secrets_that_may_be_in_files() -> None:
+    paragraph = README.split("**Secrets.**")[1].split("may be in a file")[0]
+    assert re.findall(r"`(\w+)`", paragraph) == [s.name for s in SETTINGS if s.secret]
+
+
 def test_env_example_names_every_setting_once() -> None:
     names = re.findall(r"^# ([A-Z_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
     assert names == [s.name for s in SETTINGS]

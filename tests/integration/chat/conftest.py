@@ -35,7 +35,7 @@ async def serve() -> AsyncIterator[Serve]:
                 {
                     "PORT": "0",
                     "RATE_LIMIT_MESSAGES": "0",
-                    "JWT_SECRET": "s",
+                    "JWT_SECRET": "s" * 32,
                     "CLOSE_SECONDS": "1",
                     "PRESENCE_GRACE": "0",
                     **environment,

@@ -18,7 +18,7 @@ PEOPLE = 2000
 SECOND = 1_000_000
 
 
-SETTINGS = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s", "HEARTBEAT": "60"}
+SETTINGS = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s" * 32, "HEARTBEAT": "60"}
 
 Start = Callable[[Mapping[str, str]], ServerProcess]
 

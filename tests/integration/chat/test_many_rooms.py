@@ -23,7 +23,7 @@ async def server(
     start_server: Callable[[Mapping[str, str]], ServerProcess], storage: dict[str, str]
 ) -> AsyncIterator[ServerProcess]:
     """One with the default bounds, ready to store."""
-    settings = {"RATE_LIMIT_MESSAGES": "0", "EDIT_WINDOW": "0", "JWT_SECRET": "s", **storage}
+    settings = {"RATE_LIMIT_MESSAGES": "0", "EDIT_WINDOW": "0", "JWT_SECRET": "s" * 32, **storage}
     server = await asyncio.to_thread(start_server, settings)
     await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
     yield server

@@ -30,7 +30,7 @@ async def ready(server: ServerProcess) -> None:
 @pytest.fixture(scope="module", params=["memory", "postgres"])
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """One for all tests of this file; the rooms are their own."""
-    settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s"}
+    settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s" * 32}
     if request.param == "postgres":
         settings["DATABASE_URL"] = request.getfixturevalue("module_database_url")
     with ServerProcess(settings) as server:
@@ -136,7 +136,7 @@ async def test_nobody_can_guess_it(server: ServerProcess, vault: str) -> None:
 
 
 async def test_what_is_stored_of_it_opens_the_room_after_a_restart(start_server: Start, database_url: str) -> None:
-    settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s", "CLOSE_SECONDS": "1", "DATABASE_URL": database_url}
+    settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s" * 32, "CLOSE_SECONDS": "1", "DATABASE_URL": database_url}
     server = await asyncio.to_thread(start_server, settings)
     await ready(server)
     vault = "vault"

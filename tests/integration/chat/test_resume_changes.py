@@ -16,7 +16,7 @@ from tests.support.server import ServerProcess
 @pytest.fixture(scope="module", params=["memory", "postgres"])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Where a server of this file is. In memory it has what was said at hand; with Postgres it has to look it up."""
-    settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s"}
+    settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s" * 32}
     if request.param == "postgres":
         settings |= {"DATABASE_URL": request.getfixturevalue("module_database_url"), "ROOM_TAIL": "0"}
     with ServerProcess(settings) as server:

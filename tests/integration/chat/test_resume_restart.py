@@ -12,7 +12,7 @@ from tests.support.process import poll_until
 from tests.support.server import ServerProcess
 
 Start = Callable[[Mapping[str, str]], ServerProcess]
-SETTINGS = {"RATE_LIMIT_MESSAGES": "0", "EDIT_WINDOW": "0", "JWT_SECRET": "s", "CLOSE_SECONDS": "1"}
+SETTINGS = {"RATE_LIMIT_MESSAGES": "0", "EDIT_WINDOW": "0", "JWT_SECRET": "s" * 32, "CLOSE_SECONDS": "1"}
 EVERYTHING = (*MESSAGES, *ROOMS, *KEPT_OUT)
 
 

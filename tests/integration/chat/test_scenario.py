@@ -77,7 +77,7 @@ async def test_a_restart_forgets_what_memory_had(serve: Serve) -> None:
 
 
 async def test_a_token_of_another_secret_is_a_strangers(serve: Serve) -> None:
-    first, second = await serve(JWT_SECRET="one"), await serve(JWT_SECRET="two")
+    first, second = await serve(JWT_SECRET="one" * 11), await serve(JWT_SECRET="two" * 11)
     async with Client(url(first), "ann") as ann, Client(url(second), "ann") as stranger:
         await ann.expect("welcome")
         await stranger.send("hello", id="h", token=ann.token)

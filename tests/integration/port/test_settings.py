@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import jwt
@@ -15,7 +16,7 @@ from tests.support.process import ROOT, free_port, poll_until
 from tests.support.rawws import NATIVE, RawClient, command, fetch, frame
 from tests.support.server import ServerProcess
 
-SECRET = "s3cr3t-w0rd"
+SECRET = "s3cr3t-w0rd, which is long enough"
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -48,23 +49,42 @@ def test_help_prints_every_setting_with_what_it_takes_and_its_default(tmp_path: 
         ((), {"PORT": "65536"}, "", "PORT takes a whole number from 0 to 65535"),
         (("--port", "http"), {}, "", "PORT takes"),
         ((), {}, "WORKERS=none\n", "WORKERS takes a whole number from 1 to 64"),
-        ((), {"DATABASE_URL": f"mysql://u:{SECRET}@h/d"}, "", "DATABASE_URL takes postgresql://"),
-        ((), {"DATABASE_URL": f"postgresql://u:{SECRET}@h/d?nonsense=1"}, "", "DATABASE_URL is not a valid"),
+        ((), {"DATABASE_URL": "mysql://u:s3cr3t-w0rd@h/d"}, "", "DATABASE_URL takes postgresql://"),
+        ((), {"DATABASE_URL": "postgresql://u:s3cr3t-w0rd@h/d?nonsense=1"}, "", "DATABASE_URL is not a valid"),
         ((), {"HOST": "a..b"}, "", "HOST takes an address"),
         ((), {}, "HOST=caf\xe9\n", ".env takes text in UTF-8"),
         ((), {"SLOW_BYTES_HIGH": "2000", "SLOW_BYTES_LOW": "3000"}, "", "SLOW_BYTES_HIGH takes"),
+        ((), {"JWT_SECRET": "s3cr3t-w0rd"}, "", "JWT_SECRET takes a text of 32 characters or more, unless"),
+        ((), {}, "JWT_SECRET_FILE=.env\n", "JWT_SECRET and JWT_SECRET_FILE are both set"),
+        ((), {"DATABASE_URL_FILE": "none"}, "", "DATABASE_URL_FILE takes the path of a file, and none is none"),
+        (("check",), {"DATABASE_URL": "postgresql://u:s3cr3t-w0rd@h/d?x=1"}, "", "DATABASE_URL is not a valid"),
     ],
-    ids=["environment", "argument", "file", "password", "a URL for libpq", "host", "not UTF-8", "two"],
+    ids=[
+        *("environment", "argument", "file", "password", "a URL for libpq", "host", "not UTF-8", "two", "short"),
+        *("twice", "no such file", "check"),
+    ],
 )
 def test_a_wrong_setting_is_one_line_and_status_2(
     tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], dotenv: str, named: str
 ) -> None:
     (tmp_path / ".env").write_text(dotenv, encoding="latin-1")
-    done = run(tmp_path, *arguments, JWT_SECRET=SECRET, DB_PASS=SECRET, **environment)
+    done = run(tmp_path, *arguments, **{"JWT_SECRET": SECRET, "DB_PASS": SECRET, **environment})
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"main.py: {named}")
-    assert SECRET not in line
+    assert "s3cr3t-w0rd" not in line
+
+
+def test_a_check_says_that_the_settings_can_be_used_and_what_is_odd(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PROT=1\nDATABASE_URL=postgresql://nobody@127.0.0.1:1/none\n")
+    done = run(tmp_path, "check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "PROT in .env is no setting: do you mean PORT?\nThe settings can be used.\n"
+
+
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    done = run(tmp_path, "--version", PORT="nonsense")
+    assert (done.returncode, done.stdout) == (0, f"parley {metadata.version('parley')}\n")
 
 
 # --- main.py token ---------------------------------------------------------------------------------------------------
@@ -72,10 +92,10 @@ def test_a_wrong_setting_is_one_line_and_status_2(
 
 def test_a_token_is_printed_and_nothing_else(tmp_path: Path) -> None:
     """By itself on its line, so that a shell can take it: $(python main.py token --user ann)."""
-    (tmp_path / ".env").write_text(f"JWT_SECRET={SECRET}\n")
+    (tmp_path / ".env").write_text(f"JWT_SECRET='{SECRET}'\n")
     done = run(tmp_path, "token", "--user", "ann")
     assert (done.returncode, done.stderr) == (0, "")
-    claims = jwt.decode(done.stdout.strip(), SECRET.ljust(64, "\0"), algorithms=["HS256"])
+    claims = jwt.decode(done.stdout.strip(), SECRET, algorithms=["HS256"])
     assert abs(claims.pop("exp") - time.time() - 30 * 86400) < 60
     assert claims == {"userid": "ann", "username": "ann", "role": "user"}
 
@@ -83,7 +103,7 @@ def test_a_token_is_printed_and_nothing_else(tmp_path: Path) -> None:
 def test_a_token_is_what_its_arguments_say(tmp_path: Path) -> None:
     arguments = ("--user", "42", "--name", "Ann Lee", "--role", "bot", "--days", "0.5")
     done = run(tmp_path, "token", *arguments, JWT_SECRET=SECRET, CHAT_ROLES="player bot")
-    claims = jwt.decode(done.stdout.strip(), SECRET.ljust(64, "\0"), algorithms=["HS256"])
+    claims = jwt.decode(done.stdout.strip(), SECRET, algorithms=["HS256"])
     assert abs(claims.pop("exp") - time.time() - 43200) < 60
     assert claims == {"userid": "42", "username": "Ann Lee", "role": "bot"}
     done = run(tmp_path, "token", "--user", "42", JWT_SECRET=SECRET, CHAT_ROLES="player bot")

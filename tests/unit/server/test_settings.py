@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.settings import SETTINGS, SettingError, Settings, read_settings, settings_help, show
+from server.settings import SETTINGS, SettingError, Settings, settings_help, show
+from server.sources import read_settings
 
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
@@ -22,7 +23,7 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     "DB_HOST": [("db.example", "db.example")],
     "DB_PORT": [("1", 1), ("65535", 65535)],
     "DB_USER": [("me", "me")],
-    "DB_PASS": [("p@ss:w/rd", "p@ss:w/rd")],
+    "DB_PASS": [("p@ss:w/rd", "p@ss:w/rd"), (" p ", " p ")],
     "DB_NAME": [("chat", "chat")],
     "ALLOWED_ORIGINS": [
         ("*", ("*",)),
@@ -37,7 +38,8 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     "PROXY_PROTOCOL": [("on", True)],
     "GUESTS": [("off", False), ("0", False), ("No", False), ("FALSE", False), ("on", True), ("1", True), ("yes", True)],
     "GUEST_ROLE": [("readonly", "readonly"), ("Member", "member"), ("moderator", "moderator")],
-    "JWT_SECRET": [("any text = with # signs", "any text = with # signs")],
+    "JWT_SECRET": [(" any text = with # signs, 32 or more",) * 2],
+    "JWT_SECRET_WEAK": [("allow", "allow"), ("REFUSE", "refuse")],
     "CHAT_ROLES": [
         ("bot", ("bot",)),
         ("player, admin", ("player", "admin")),
@@ -89,6 +91,7 @@ WRONG: dict[str, list[str]] = {
     "PROXY_PROTOCOL": ["v1", "2"],
     "GUESTS": ["maybe", "2", "y"],
     "GUEST_ROLE": ["two words", "owner", "admin", "reader"],
+    "JWT_SECRET_WEAK": ["on", "yes"],
     "CHAT_ROLES": [",", " , ,", "x" * 65, "user " + "x" * 65, "a\u202eb"],
     "MAX_FRAME_BYTES": ["1023", "16777217", *NO_WHOLE],
     "MAX_CONTENT_CHARS": ["0", "1000001", *NO_WHOLE],
@@ -169,6 +172,28 @@ def test_the_two_slow_marks_may_be_equal_but_not_crossed() -> None:
         Settings({"SLOW_BYTES_LOW": "2001", "SLOW_BYTES_HIGH": "2000"})
 
 
+@pytest.mark.parametrize("secret", ["x", "x" * 31, "é" * 31])
+def test_a_short_secret_is_refused_unless_that_is_allowed(secret: str) -> None:
+    with pytest.raises(SettingError, match=r"^JWT_SECRET takes a text of 32 characters or more, unless") as refused:
+        Settings({"JWT_SECRET": secret})
+    assert secret not in str(refused.value).replace("text", "")
+    assert Settings({"JWT_SECRET": secret, "JWT_SECRET_WEAK": "allow"}).jwt_secret == secret
+    assert Settings({"JWT_SECRET": secret + "x" * 31}).jwt_secret == secret + "x" * 31
+
+
+# --- other values while the server runs ------------------------------------------------------------------------------
+
+
+def test_the_live_ones_are_taken_from_the_new_settings_and_the_others_are_named() -> None:
+    old = Settings({"PORT": "1", "EDIT_WINDOW": "5", "DB_NAME": "chat", "DB_PASS": "p"})
+    new = Settings({"PORT": "2", "EDIT_WINDOW": "6", "DB_NAME": "chat", "DB_PASS": "q"}, ["odd"])
+    renewed, changed, waiting = old.renewed(new)
+    assert (renewed.port, renewed.edit_window, renewed.database_url) == (1, 6, old.database_url)
+    assert (changed, waiting, renewed.remarks) == (["EDIT_WINDOW"], ["PORT", "DB_PASS"], ("odd",))
+    assert renewed.renewed(new)[1:] == ([], ["PORT", "DB_PASS"])
+    assert renewed.renewed(old)[1:] == (["EDIT_WINDOW"], [])
+
+
 def test_an_unknown_attribute_is_one() -> None:
     with pytest.raises(AttributeError, match="colour"):
         _ = Settings({}).colour
@@ -176,27 +201,6 @@ def test_an_unknown_attribute_is_one() -> None:
 
 def test_other_variables_do_not_matter() -> None:
     assert Settings({"PATH": "/bin", "port": "5"}).port == 8080
-
-
-# --- precedence ------------------------------------------------------------------------------------------------------
-
-
-def test_the_environment_wins_over_the_file_and_arguments_over_both(tmp_path: Path) -> None:
-    file = tmp_path / ".env"
-    file.write_text("PORT=1\nHOST=file\nWORKERS=5\nBATCH\n")
-    environment = {"PORT": "2", "HOST": "environment"}
-    settings = read_settings(environment, file, host="argument", port=None)
-    assert (settings.port, settings.host, settings.workers, settings.batch) == (2, "argument", 5, 500)
-
-
-def test_a_missing_file_is_an_empty_one(tmp_path: Path) -> None:
-    assert read_settings({}, tmp_path / "none").port == 8080
-
-
-def test_a_wrong_value_that_is_overruled_does_no_harm(tmp_path: Path) -> None:
-    file = tmp_path / ".env"
-    file.write_text("PORT=nonsense\n")
-    assert read_settings({"PORT": "5"}, file).port == 5
 
 
 # --- the parts of a database -----------------------------------------------------------------------------------------

@@ -1,0 +1,133 @@
+"""Where settings come from: which source wins, files of secrets, names that nobody knows."""
+
+from pathlib import Path
+
+import pytest
+
+from server.settings import SettingError
+from server.sources import FILE_BYTES, read_settings
+
+SECRET = "a secret of at least thirty-two characters"
+
+
+# --- precedence ------------------------------------------------------------------------------------------------------
+
+
+def test_the_environment_wins_over_the_file_and_arguments_over_both(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PORT=1\nHOST=file\nWORKERS=5\nBATCH\n")
+    environment = {"PORT": "2", "HOST": "environment"}
+    settings = read_settings(environment, file, host="argument", port=None)
+    assert (settings.port, settings.host, settings.workers, settings.batch) == (2, "argument", 5, 500)
+
+
+def test_a_missing_file_is_an_empty_one(tmp_path: Path) -> None:
+    assert read_settings({}, tmp_path / "none").port == 8080
+
+
+def test_a_wrong_value_that_is_overruled_does_no_harm(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PORT=nonsense\n")
+    assert read_settings({"PORT": "5"}, file).port == 5
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "DB_PASS"])
+@pytest.mark.parametrize("secret", [f" {SECRET}", f"{SECRET}\n", f"\t{SECRET} \n\n", f'"{SECRET}"', f"{SECRET} # x"])
+def test_secrets_are_taken_literally(tmp_path: Path, name: str, secret: str) -> None:
+    """An application that signs with the same variable signs with these characters."""
+    assert getattr(read_settings({name: secret}), name.lower()) == secret
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes(f"{name}='{secret}'\n".encode())
+    assert getattr(read_settings({}, dotenv), name.lower()) == secret
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "taken"),
+    [
+        ("JWT_SECRET", SECRET.encode(), SECRET),
+        ("JWT_SECRET", SECRET.encode() + b"\n", SECRET),
+        ("JWT_SECRET", SECRET.encode() + b"\r\n", SECRET),
+        ("JWT_SECRET", b" " + SECRET.encode() + b" \n\n", f" {SECRET} \n"),
+        ("JWT_SECRET", b"\xff" * 40, "\udcff" * 40),
+        ("DB_PASS", b"p\n", "p"),
+        ("DATABASE_URL", b"postgresql://u:p@h/d\n", "postgresql://u:p@h/d"),
+    ],
+)
+@pytest.mark.parametrize("source", ["environment", "file"])
+def test_a_secret_may_be_in_a_file(tmp_path: Path, name: str, held: bytes, taken: str, source: str) -> None:
+    """Without the one line end that `echo` and editors put behind it."""
+    secret, dotenv = tmp_path / "secret", tmp_path / ".env"
+    secret.write_bytes(held)
+    given = {f"{name}_FILE": str(secret)}
+    if source == "file":
+        dotenv.write_text(f"{name}_FILE={secret}\n")
+        given = {}
+    assert getattr(read_settings(given, dotenv), name.lower()) == taken
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "DB_PASS", "DATABASE_URL"])
+def test_a_secret_and_a_file_of_it_are_one_too_many(tmp_path: Path, name: str) -> None:
+    secret, dotenv = tmp_path / "secret", tmp_path / ".env"
+    secret.write_text(SECRET)
+    dotenv.write_text(f"{name}_FILE={secret}\n")
+    with pytest.raises(SettingError, match=f"^{name} and {name}_FILE are both set: keep one of them$"):
+        read_settings({name: SECRET}, dotenv)
+    assert read_settings({"DB_PASS": "", "DB_PASS_FILE": str(secret)}).db_pass == SECRET
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    missing, empty, long, zero = (tmp_path / name for name in ("missing", "empty", "long", "zero"))
+    empty.write_text("\n")
+    long.write_text("x" * (FILE_BYTES + 1))
+    zero.write_bytes(b"x\0y")
+    for path, said in (
+        (missing, f"JWT_SECRET_FILE takes the path of a file, and {missing} is none"),
+        (tmp_path, f"JWT_SECRET_FILE takes the path of a file, and {tmp_path} is none"),
+        (tmp_path / ("x" * 300), "JWT_SECRET_FILE"),
+        (empty, f"JWT_SECRET_FILE: {empty} is empty"),
+        (long, f"JWT_SECRET_FILE: {long} holds more than 65536 bytes"),
+        (zero, f"JWT_SECRET_FILE: {zero} holds a zero byte"),
+    ):
+        with pytest.raises(SettingError) as refused:
+            read_settings({"JWT_SECRET_FILE": str(path)})
+        assert str(refused.value).startswith(said)
+        assert "\n" not in str(refused.value)
+
+
+def test_what_is_wrong_with_a_secret_of_a_file_is_not_repeated(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2")
+    for name in ("JWT_SECRET", "DATABASE_URL"):
+        with pytest.raises(SettingError, match=f"^{name} takes") as refused:
+            read_settings({f"{name}_FILE": str(secret)})
+        assert "hunter2" not in str(refused.value)
+
+
+# --- names that nobody knows -----------------------------------------------------------------------------------------
+
+
+def test_a_misspelt_name_is_remarked_on(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("PROT=9000\nRETENTION_DAY=5\njwt_secret=x\nDB_PASSFILE=/x\nLOG_LEVEL=info\nJWT_SECRET_FILE=\n")
+    assert read_settings({}, dotenv).remarks == (
+        "PROT in .env is no setting: do you mean PORT?",
+        "RETENTION_DAY in .env is no setting: do you mean RETENTION_DAYS?",
+        "jwt_secret in .env is no setting: do you mean JWT_SECRET?",
+        "DB_PASSFILE in .env is no setting: do you mean DB_PASS_FILE?",
+    )
+
+
+def test_names_of_other_programs_are_only_counted(tmp_path: Path) -> None:
+    """A line of a secret that lacks its quotes is read as a name."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("POSTGRES_DB=chat\nhunter2\n")
+    assert read_settings({}, dotenv).remarks == (".env has 2 other names that no setting has",)
+    dotenv.write_text("hunter2\n")
+    assert read_settings({}, dotenv).remarks == (".env has 1 other name that no setting has",)
+
+
+def test_the_environment_is_everybodys() -> None:
+    assert read_settings({"PROT": "9000"}).remarks == ()
