@@ -9,7 +9,8 @@ import msgspec
 from model.commands import AnyCommand, PostMessage
 from model.events import Announcement, AnyEvent, Deleted, Edited, Entered, Error, Exited, Left, Retracted
 from model.message import Message
-from server.dialects.sentences import farewell, now
+from model.room import User
+from server.dialects.sentences import farewell, now, quoted
 from server.frames import text_frame
 
 _encode = msgspec.json.Encoder().encode
@@ -19,7 +20,8 @@ SYSTEM = "SYSTEM"
 
 
 class PlainMessage(msgspec.Struct, gc=False):
-    """A message; or, from the sender ``SYSTEM``, what the server has to say.
+    """A message; or, from the sender ``SYSTEM``, what the server has to say, with what people chose to be called, or
+    wrote, in quotation marks. An edit comes from its author, as ``edited: `` and what the message says now.
 
     Attributes:
         sender: display name of the author.
@@ -53,22 +55,29 @@ class PlainDialect:
             case Message():
                 record = PlainMessage(event.sender, event.room, event.content, event.timestamp)
             case Entered():
-                record = _notice(event.room, f"User {event.user.name} entered the chat")
+                record = _notice(event.room, f"User {_called(event.user)} entered the chat")
             case Exited():
-                record = _notice(event.room, f"User {event.user.name} left the chat")
+                record = _notice(event.room, f"User {_called(event.user)} left the chat")
             case Edited():
-                record = _notice(event.room, f"{event.sender} edited: {event.content}")
+                # From its author: what people write is never signed as what the server says.
+                record = PlainMessage(event.sender, event.room, f"edited: {event.content}", event.edited_at)
             case Retracted() | Deleted():
-                record = _notice(event.room, f"a message by {event.sender} was removed")
+                record = _notice(event.room, f"a message by {quoted(event.sender)} was removed")
             case Error():
                 record = _notice(event.room or "", event.message)
             case Left() if event.reason:
                 record = _notice(event.room, farewell(event))
             case Announcement():
-                record = PlainMessage(SYSTEM, "", f"{event.sender.name} announces: {event.content}", event.timestamp)
+                told = f"{quoted(event.sender.name)} announces: {event.content}"
+                record = PlainMessage(SYSTEM, "", told, event.timestamp)
             case _:
                 return None
         return text_frame(_encode(record))
+
+
+def _called(user: User) -> str:
+    """A name of one word as it is, as pages expect it; one of several might read as a sentence of the server's."""
+    return quoted(user.name) if " " in user.name else user.name
 
 
 def _notice(room: str, content: str) -> PlainMessage:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from model.events import Left
 from utils.clock import rfc3339
 
 
+def quoted(words: str) -> str:
+    """What people chose or wrote, so that it cannot be taken for the server's own words: quotation marks in it are
+    escaped.
+    """
+    return json.dumps(words, ensure_ascii=False)
+
+
 def farewell(left: Left) -> str:
     """Why somebody is in a room no more, to themselves; ``left.reason`` is not empty."""
-    by = f" by {left.by.name}" if left.by is not None else ""
-    why = f": {left.text}" if left.text else ""
+    room = quoted(left.room)
+    by = f" by {quoted(left.by.name)}" if left.by is not None else ""
+    why = f": {quoted(left.text)}" if left.text else ""
     match left.reason:
         case "kicked":
-            return f"you were sent out of {left.room}{by}{why}"
+            return f"you were sent out of {room}{by}{why}"
         case "banned":
-            return f"you are kept out of {left.room}{by}{why}"
+            return f"you are kept out of {room}{by}{why}"
         case "deleted":
-            return f"{left.room} was deleted{by}{why}"
+            return f"{room} was deleted{by}{why}"
         case "quit":
-            return f"you left {left.room} on another connection"
+            return f"you left {room} on another connection"
         case _:
-            return f"you are not in {left.room} any more: {left.reason}"
+            return f"you are not in {room} any more: {left.reason}"
 
 
 def now() -> str:

@@ -48,7 +48,7 @@ async def test_defaults_are_general_and_anonymous(port: int, target: str) -> Non
 
 async def test_the_address_is_decoded(port: int) -> None:
     async with await RawClient.open(port, "/chat?r=caf%C3%A9+%26+bar&u=J%C3%BCrgen%20%E2%9C%93") as client:
-        assert await heard(client) == ("café & bar", "SYSTEM", "User Jürgen ✓ entered the chat")
+        assert await heard(client) == ("café & bar", "SYSTEM", 'User "Jürgen ✓" entered the chat')
 
 
 async def test_rooms_are_apart(port: int) -> None:

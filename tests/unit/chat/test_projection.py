@@ -171,7 +171,9 @@ async def test_an_edit(meeting: Meeting) -> None:
         "type": "edited", "room": ROOM, "seq": seq, "version": edited["version"], "sender": "nat",
         "content": "hello, all", "edited_at": edited["edited_at"],
     }  # fmt: skip
-    assert told["plain"] == notice("nat edited: hello, all")
+    assert told["plain"] == [
+        {"sender": "nat", "room": ROOM, "content": "edited: hello, all", "timestamp": edited["edited_at"]}
+    ]
     assert told["rooms"] == [
         {"type": "message_edited", "payload": {"room_id": ROOM, "seq": seq, "message": "hello, all"}}
     ]
@@ -184,7 +186,8 @@ async def test_an_edit_from_the_events_dialect(meeting: Meeting) -> None:
     meeting.events_send("edit", id=seq, content="second")
     told = await meeting.told()
     assert told["native"][0]["content"] == "second"
-    assert told["plain"] == notice("eve edited: second")
+    (edit,) = told["plain"]
+    assert (edit["sender"], edit["content"]) == ("eve", "edited: second")
     await passes(60)
     meeting.events_send("edit", id=seq, content="third")
     told = await meeting.told()
@@ -210,7 +213,7 @@ async def test_a_deletion(meeting: Meeting, who: str) -> None:
         "type": "deleted", "room": ROOM, "seq": seq, "version": deleted["version"], "sender": author,
         "deleted_at": deleted["deleted_at"],
     }  # fmt: skip
-    assert told["plain"] == notice(f"a message by {author} was removed")
+    assert told["plain"] == notice(f'a message by "{author}" was removed')
     assert told["rooms"] == [{"type": "message_deleted", "payload": {"room_id": ROOM, "seq": seq}}]
     assert told["events"] == [{"event": "delete", "id": seq, "deleted_at": deleted["deleted_at"]}]
 
@@ -222,7 +225,7 @@ async def test_a_message_that_is_taken_back(meeting: Meeting) -> None:
     seq = told["native"][0]["seq"]
     assert {"type": "retracted", "room": ROOM, "seq": seq, "sender": "nat"} in told["native"]
     assert [frame["code"] for frame in told["native"] if frame["type"] == "error"] == ["not_stored"]
-    assert told["plain"][1:] == notice("a message by nat was removed")
+    assert told["plain"][1:] == notice('a message by "nat" was removed')
     assert told["rooms"][1:] == [{"type": "message_deleted", "payload": {"room_id": ROOM, "seq": seq}}]
     gone = told["events"][1]
     assert gone == {"event": "delete", "id": seq, "deleted_at": gone["deleted_at"]}
@@ -316,7 +319,7 @@ async def test_an_announcement(meeting: Meeting) -> None:
         {"type": "announcement", "payload": {"message": "be kind", "user_name": "owner", "timestamp": time}}
     ]
     assert told["events"] == [{"event": "announcement", "content": "be kind", "username": "owner", "timestamp": time}]
-    assert told["plain"] == [{"sender": "SYSTEM", "room": "", "content": "owner announces: be kind"}]
+    assert told["plain"] == [{"sender": "SYSTEM", "room": "", "content": '"owner" announces: be kind'}]
 
 
 async def test_whoever_is_sent_out_is_told_why(meeting: Meeting) -> None:
@@ -324,7 +327,7 @@ async def test_whoever_is_sent_out_is_told_why(meeting: Meeting) -> None:
         meeting.owner.send("kick", room=ROOM, user=person.session.user.id, reason="late")
     told = await meeting.told()
     by = {"id": "u_owner", "name": "owner"}
-    sentence = "you were sent out of den by owner: late"
+    sentence = 'you were sent out of "den" by "owner": "late"'
     assert told["native"][-1] == {"type": "left", "room": ROOM, "reason": "kicked", "by": by, "text": "late"}
     assert told["plain"][-1:] == notice(sentence)
     assert told["rooms"][-1] == {"type": "left", "payload": {"room_id": ROOM, "reason": "kicked"}}
@@ -340,6 +343,6 @@ async def test_a_room_that_is_deleted(meeting: Meeting) -> None:
     told = await meeting.told()
     by = {"id": "u_owner", "name": "owner"}
     assert told["native"] == [{"type": "left", "room": ROOM, "reason": "deleted", "by": by}]
-    assert told["plain"][-1:] == notice("den was deleted by owner")
+    assert told["plain"][-1:] == notice('"den" was deleted by "owner"')
     assert told["rooms"][-1] == {"type": "left", "payload": {"room_id": ROOM, "reason": "deleted"}}
-    assert told["events"][-1] == {"event": "error", "content": "den was deleted by owner"}
+    assert told["events"][-1] == {"event": "error", "content": '"den" was deleted by "owner"'}

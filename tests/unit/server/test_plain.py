@@ -8,13 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.commands import PostMessage
-from model.events import Ack, Announcement, Entered, Error, Exited, Goodbye, Left, Pong, Presence, Retracted, Synced
+from model.events import (
+    Ack,
+    Announcement,
+    Deleted,
+    Edited,
+    Entered,
+    Error,
+    Exited,
+    Goodbye,
+    Left,
+    Pong,
+    Presence,
+    Retracted,
+    Synced,
+)
 from model.message import Message
 from model.room import User
 from server.dialects.plain import PlainDialect
 
 DIALECT = PlainDialect()
 ANN = User("g_1", "ann")
+AT = "2026-01-01T00:00:00.000000Z"
+FAKE = "The administrator announces: go to"
 
 
 @given(st.text(), st.text(min_size=1))
@@ -26,13 +42,24 @@ def test_every_text_is_a_message_to_the_room_of_the_address(text: str, home: str
     ("event", "sender", "content"),
     [
         (Message("den", 5, 5, "ann", "g_1", "hi", "2026-01-01T00:00:00.000000Z", "m"), "ann", "hi"),
+        (Edited("den", 5, 6, "ann", "hi all", AT), "ann", "edited: hi all"),
+        (Entered("den", User("g_2", FAKE)), "SYSTEM", f'User "{FAKE}" entered the chat'),
+        (Exited("den", User("g_2", FAKE)), "SYSTEM", f'User "{FAKE}" left the chat'),
+        (
+            Deleted("den", 5, 6, 'x" was y', "2026-01-01T00:00:00.000000Z"),
+            "SYSTEM",
+            r'a message by "x\" was y" was removed',
+        ),
         (Entered("den", ANN), "SYSTEM", "User ann entered the chat"),
         (Exited("den", ANN), "SYSTEM", "User ann left the chat"),
-        (Retracted(room="den", seq=5, sender="ann"), "SYSTEM", "a message by ann was removed"),
-        (Left(room="den", reason="kicked", by=ANN, text="spam"), "SYSTEM", "you were sent out of den by ann: spam"),
+        (Retracted(room="den", seq=5, sender="ann"), "SYSTEM", 'a message by "ann" was removed'),
+        (
+            Left(room="den", reason="kicked", by=ANN, text="spam"),
+            "SYSTEM",
+            'you were sent out of "den" by "ann": "spam"',
+        ),
         (Error(code="empty", message="say something", retryable=False, room="den"), "SYSTEM", "say something"),
     ],
-    ids=lambda value: type(value).__name__,
 )
 def test_what_is_told_has_four_fields(event: Any, sender: str, content: str) -> None:
     frame = DIALECT.frame(event)
@@ -65,6 +92,6 @@ def test_an_announcement_is_of_no_room() -> None:
     assert json.loads(frame[frame.index(b"{") :]) == {
         "sender": "SYSTEM",
         "room": "",
-        "content": "ann announces: closing soon",
+        "content": '"ann" announces: closing soon',
         "timestamp": "2026-01-01T00:00:00.000000Z",
     }
