@@ -11,12 +11,17 @@ from psycopg_pool import PoolClosed, PoolTimeout
 
 from storage.repository import BatchRefused, StorageError, StorageUnavailable
 
+
+class UnsuitableError(Exception):
+    """Postgres answers, and Parley cannot work with it; the text is a sentence for an operator."""
+
+
 # A row that is refused for itself. ProgramLimitExceeded (54000) is an OperationalError to psycopg, but what it names
 # here is one value too long for an index; UnicodeEncodeError is a lone surrogate, which has no UTF-8.
 REFUSALS = (psycopg.DataError, psycopg.IntegrityError, errors.ProgramLimitExceeded, UnicodeEncodeError)
 
 # Everything else that may come out of a call. Not Exception: a mistake in our own code must look like one.
-FAILURES = (psycopg.Error, PoolClosed, PoolTimeout, OSError, TimeoutError)
+FAILURES = (UnsuitableError, psycopg.Error, PoolClosed, PoolTimeout, OSError, TimeoutError)
 
 # By SQLSTATE, else by its class (the first two characters). PostgreSQL's manual, appendix A.
 _WORDS = {
@@ -44,6 +49,8 @@ _WORDS = {
 def words_for(error: BaseException) -> str:
     """One line for an operator: what is wrong in plain words, then what Postgres said."""
     said = _said(error)
+    if isinstance(error, UnsuitableError):
+        return said
     if isinstance(error, PoolTimeout):
         return "no connection to Postgres was free in time"
     if isinstance(error, PoolClosed):

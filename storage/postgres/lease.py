@@ -28,9 +28,9 @@ from typing import Any, NamedTuple
 import psycopg
 
 from storage.postgres import sql_lease as sql
-from storage.postgres.errors import FAILURES, words_for
+from storage.postgres.errors import FAILURES, UnsuitableError, words_for
 from storage.postgres.migrate import Migration, MigrationError, MigrationsBusyError, load_migrations, migrate, pending
-from storage.postgres.session import Connection, T, bounded, value
+from storage.postgres.session import POOLED, Connection, T, bounded, served_by, value
 from storage.repository import StorageUnavailable
 from utils.backoff import Backoff
 from utils.ids import new_token
@@ -150,7 +150,7 @@ class Lease:
             StorageUnavailable: the lease was lost.
             psycopg.Error: as it comes.
         """
-        self._own.append(connection.info.backend_pid)
+        self._own.append(await served_by(connection))
         # In this order: see the top of this file.
         fenced = await value(connection, sql.TRY_LOCK_SHARED, key=sql.FENCE_LOCK)
         if fenced:
@@ -169,8 +169,8 @@ class Lease:
         while True:
             try:
                 connection = await self._connect()
-                self._own.append(connection.info.backend_pid)
                 try:
+                    self._own.append(await self._ask(connection, served_by(connection)))
                     if failed:
                         await self._on_connected()
                         if self._waited and not self._incumbent:
@@ -210,7 +210,8 @@ class Lease:
         self._set_trouble(None)
         while True:
             self._look.clear()
-            await self._ask(connection, connection.execute(b"SELECT 1"))
+            if await self._ask(connection, served_by(connection)) != tenure.pid:
+                raise UnsuitableError(POOLED)
             try:
                 async with asyncio.timeout(self._pace.check):
                     await self._look.wait()

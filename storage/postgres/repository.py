@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from storage.postgres.errors import FAILURES, REFUSALS, unavailable
 from storage.postgres.lease import Lease, Pace, Tenure
 from storage.postgres.reads import PostgresReads
-from storage.postgres.session import Connection, ParleyConnection, abort, bounded, conninfo
+from storage.postgres.session import Connection, ParleyConnection, Sessions, abort, bounded, conninfo, session_settings
 from storage.postgres.writer import PostgresWriter
 from storage.repository import READER, StorageUnavailable, TooManyReads
 from utils.fairness import FairQueue, FairQueueFullError
@@ -63,13 +63,19 @@ class PostgresRepository(PostgresReads):
         self._read_seconds = read_seconds
         self._write_seconds = write_seconds
         self._close_seconds = close_seconds
-        self._conninfo = conninfo(url, connect_seconds=connect_seconds, statement_seconds=write_seconds)
+        self._conninfo = conninfo(url, connect_seconds=connect_seconds)
+        self._sessions = Sessions(self._conninfo)
         self._pool = AsyncConnectionPool(
-            # A read that takes longer has no right to go on: those behind it would be too late.
-            conninfo(url, connect_seconds=connect_seconds, statement_seconds=read_seconds / 2),
+            self._conninfo,
             connection_class=ParleyConnection,
             # A pool that is closed waits for an attempt to connect: let that end first.
-            kwargs={"seconds": min(connect_seconds, close_seconds / 2), "autocommit": True},
+            kwargs={
+                "seconds": min(connect_seconds, close_seconds / 2),
+                "sessions": self._sessions,
+                # A read that takes longer has no right to go on: those behind it would be too late.
+                "settings": session_settings(read_seconds / 2),
+                "autocommit": True,
+            },
             min_size=1,
             max_size=read_connections,
             open=False,
@@ -157,7 +163,13 @@ class PostgresRepository(PostgresReads):
 
     async def connect(self) -> Connection:
         """A connection for the lease or a writer. Raises `storage.postgres.errors.FAILURES`."""
-        return await ParleyConnection.connect(self._conninfo, seconds=self._connect_seconds, autocommit=True)
+        return await ParleyConnection.connect(
+            self._conninfo,
+            seconds=self._connect_seconds,
+            sessions=self._sessions,
+            settings=session_settings(self._write_seconds),
+            autocommit=True,
+        )
 
     async def admit(self, connection: Connection, tenure: Tenure) -> None:
         """See `Lease.admit`."""

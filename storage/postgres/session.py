@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
+from psycopg.types.json import Json
+
+from storage.postgres import sql_lease as sql
+from storage.postgres.errors import UnsuitableError
 
 T = TypeVar("T")
 Connection = AsyncConnection[TupleRow]
@@ -19,32 +23,95 @@ Connection = AsyncConnection[TupleRow]
 _SETTLE_SECONDS = 1.0
 
 
+# In words for an operator, as what Postgres itself says is.
+POOLED = (
+    "the connection to Postgres goes through a pooler in transaction or statement mode, and Parley needs sessions"
+    " of its own: connect without the pooler, or set its pool_mode to session"
+)
+TOO_OLD = "this is PostgreSQL {}, Parley needs 15 or newer"
+_OLDEST = 15_00_00
+# How often two sessions are compared. A pooler that nobody else uses gives itself away in the first round.
+_ROUNDS = 5
+
+
 class ParleyConnection(AsyncConnection[TupleRow]):
-    """A connection whose ``connect`` takes a bound for all addresses and the login together.
+    """A connection whose ``connect`` takes a bound for all addresses, the login and the settings together.
 
     libpq's ``connect_timeout`` counts whole seconds and counts them for each address again.
     """
 
     @classmethod
     async def connect(  # type: ignore[override]
-        cls, conninfo: str = "", *, seconds: float, **kwargs: Any
+        cls, conninfo: str = "", *, seconds: float, sessions: Sessions, settings: Mapping[str, str], **kwargs: Any
     ) -> AsyncConnection[TupleRow]:
         """Connect within ``seconds``.
 
         Raises:
+            UnsuitableError: it is an old Postgres, or no session of one's own.
             psycopg.Error: refused, or the login failed.
             TimeoutError: no answer in time.
         """
-        async with asyncio.timeout(seconds):
-            return await super().connect(conninfo, **kwargs)
+        deadline = asyncio.get_running_loop().time() + seconds
+        async with asyncio.timeout_at(deadline):
+            connection = await super().connect(conninfo, **kwargs)
+        try:
+            left = max(0.001, deadline - asyncio.get_running_loop().time())
+            await bounded(connection, sessions.begin(connection, settings), left)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
 
-def conninfo(url: str, *, connect_seconds: float, statement_seconds: float) -> str:
+class Sessions:
+    """How each session with one database begins: with a look at what it is, then with settings.
+
+    Advisory locks, and so the one writer, need sessions of one's own. A pooler in transaction mode gives them to others
+    in between, and says nothing. What tells it is that its connections have another process id than they were told when
+    they began, as any pooler's have, and that two of them are served by the same process, or one by two.
+    """
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._one_at_a_time = asyncio.Lock()
+        self._proven = False
+
+    async def begin(self, connection: Connection, settings: Mapping[str, str]) -> None:
+        """Look at a new session, and give it these settings; not by the start-up packet, where poolers refuse them.
+
+        Raises:
+            UnsuitableError, psycopg.Error: see `ParleyConnection.connect`.
+        """
+        if connection.info.server_version < _OLDEST:
+            major, minor = divmod(connection.info.server_version, 10_000)
+            raise UnsuitableError(TOO_OLD.format(f"{major}.{minor}"))
+        pid = await served_by(connection)
+        if pid != connection.info.backend_pid:
+            async with self._one_at_a_time:
+                if not self._proven:
+                    await self._compare(connection, pid)
+                    self._proven = True
+        rows = [{"name": name, "value": text} for name, text in settings.items()]
+        await connection.execute(sql.SET_SETTINGS, {"rows": Json(rows)})
+
+    async def _compare(self, connection: Connection, pid: int) -> None:
+        other = await AsyncConnection.connect(self._conninfo, autocommit=True)
+        try:
+            other_pid = await served_by(other)
+            for _ in range(_ROUNDS):
+                # One of them twice in a row: a pooler that deals its connections out in turn may by chance give each of
+                # two that alternate the same one every time.
+                mine = {await served_by(connection), await served_by(connection)}
+                if mine != {pid} or other_pid == pid or await served_by(other) != other_pid:
+                    raise UnsuitableError(POOLED)
+        finally:
+            await other.close()
+
+
+def conninfo(url: str, *, connect_seconds: float) -> str:
     """``url`` with the bounds that every connection of Parley has. What the URL itself says wins.
 
-    Dead peers are noticed on both sides within about 25 s: ours by libpq's keepalives and ``tcp_user_timeout``, and the
-    server's by the same settings for its end, so that a machine that vanished does not keep its locks (the default
-    would be two hours). A statement that nobody waits for any more ends on the server too.
+    Dead peers are noticed on our side within about 25 s, by libpq's keepalives and ``tcp_user_timeout``.
 
     Raises:
         ValueError: ``url`` cannot be parsed; the text does not repeat it, it may hold a password.
@@ -53,6 +120,25 @@ def conninfo(url: str, *, connect_seconds: float, statement_seconds: float) -> s
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         raise ValueError("is not a valid postgresql:// URL") from None
+    defaults: dict[str, Any] = {
+        "application_name": "parley",
+        "connect_timeout": max(2, round(connect_seconds)),
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+    }
+    merged = defaults | {key: value for key, value in given.items() if value is not None}
+    merged["client_encoding"] = "UTF8"
+    return make_conninfo("", **merged)
+
+
+def session_settings(statement_seconds: float) -> dict[str, str]:
+    """The settings of a session, by name.
+
+    Dead peers are noticed on the server's side within about 25 s, so that a machine that vanished does not keep its
+    locks (the default would be two hours). A statement that nobody waits for any more ends on the server too.
+    """
     milliseconds = max(1, round(statement_seconds * 1000))
     settings = {
         "timezone": "UTC",
@@ -69,19 +155,17 @@ def conninfo(url: str, *, connect_seconds: float, statement_seconds: float) -> s
         # estimate stops at a page.
         "jit": "off",
     }
-    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    defaults: dict[str, Any] = {
-        "application_name": "parley",
-        "connect_timeout": max(2, round(connect_seconds)),
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 15_000,
-    }
-    merged = defaults | {key: value for key, value in given.items() if value is not None}
-    merged["options"] = f"{options} {merged.get('options') or ''}".strip()
-    merged["client_encoding"] = "UTF8"
-    return make_conninfo("", **merged)
+    return {name: str(setting) for name, setting in settings.items()}
+
+
+async def served_by(connection: Connection) -> int:
+    """The process id that Postgres has for this session, which is not what a pooler says it is.
+
+    Never as a prepared statement: where two sessions are one, the name of the second would be taken.
+    """
+    row = await (await connection.execute(sql.MY_PID, prepare=False)).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def value(connection: Connection, text: bytes, **values: object) -> Any:

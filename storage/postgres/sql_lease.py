@@ -1,4 +1,4 @@
-"""The statements of the lease and of the migrations. See `storage.postgres.sql`."""
+"""The statements of sessions, of the lease and of the migrations. See `storage.postgres.sql`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ from typing import Any
 from pypika import Table
 from pypika.terms import Function
 
-from utils.query import Query, cast_as, param, sql_text
+from utils.query import Query, Recordset, cast_as, param, sql_text
 
 _lease = Table("lease")
+
+# --- sessions ------------------------------------------------------------------------------------------------------
+
+MY_PID = sql_text(Query.select(Function("pg_backend_pid")))
+
+_setting = Recordset(param("rows", "json"), "setting", {"name": "text", "value": "text"})
+_given = Table("pg_settings").as_("given")
+# Those that the URL gives by itself stay as they are.
+SET_SETTINGS = sql_text(
+    Query.from_(_setting)
+    .select(Function("set_config", _setting.name, _setting.value, False))
+    .where(_setting.name.notin(Query.from_(_given).select(_given.name).where(_given.source == "client")))
+)
 
 # --- the lease: advisory locks, one key each, in this database alone -----------------------------------------------
 

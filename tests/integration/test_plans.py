@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Json
 
-from storage.postgres import sql, sql_expiry, sql_rooms
+from storage.postgres import sql, sql_expiry, sql_lease, sql_rooms
 from storage.postgres.migrate import migrate
 from storage.postgres.reads import RARE_HITS
-from storage.postgres.session import conninfo
+from storage.postgres.session import session_settings
 
 # 100 messages in each of 199 rooms, and 60,000 in room 1; 50 senders of which "rare" wrote 3; changes here and there.
 # 20,000 rooms: direct ones, public ones, and some that keep messages for 30 days only; all messages are of today.
@@ -55,9 +57,16 @@ def filled_url(module_database_url: str) -> str:
 
 @pytest.fixture
 def connection(filled_url: str) -> Iterator[psycopg.Connection]:
+    with planned(filled_url) as opened:
+        yield opened
+
+
+@contextmanager
+def planned(url: str) -> Iterator[psycopg.Connection]:
     """A connection as the pool's are: with the settings that choose how statements are planned."""
-    url = conninfo(filled_url, connect_seconds=5, statement_seconds=30)
     with psycopg.connect(url, autocommit=True) as opened:
+        settings = [{"name": name, "value": text} for name, text in session_settings(30).items()]
+        opened.execute(sql_lease.SET_SETTINGS, {"rows": Json(settings)})
         yield opened
 
 

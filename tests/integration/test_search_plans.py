@@ -8,8 +8,7 @@ import pytest
 
 from storage.postgres import sql
 from storage.postgres.migrate import migrate
-from storage.postgres.session import conninfo
-from tests.integration.test_plans import nodes, search_values
+from tests.integration.test_plans import nodes, planned, search_values
 
 # 300,000 messages, from 200 rooms in turn, so that the messages of one room are as far apart on disk as they are in
 # life. `first` and `second` are in every third message, both in every ninth, `tenth` in every sixteenth; `rare` in
@@ -68,9 +67,8 @@ def searched(request: pytest.FixtureRequest, search_url: str) -> str:
     ],
 )
 def test_a_search_reads_little(searched: str, words: list[str], blocks: int, limit: int) -> None:
-    url = conninfo(searched, connect_seconds=5, statement_seconds=30)
     values = search_values(range(1, 201), words, limit=limit)
-    with psycopg.connect(url, autocommit=True) as connection:
+    with planned(searched) as connection:
         found = [row[1] for row in connection.execute(sql.SEARCH, values).fetchall()]
         newest = connection.execute(
             "SELECT seq FROM messages WHERE words @> %s ORDER BY seq DESC LIMIT %s", (words, limit)

@@ -1,0 +1,169 @@
+"""A real PgBouncer between server and database: in session mode all works, in the others it is refused by name."""
+
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+
+import psycopg
+import pytest
+
+from storage import STORED, StorageUnavailable
+from storage.postgres import session
+from storage.postgres.repository import PostgresRepository
+from tests.contract.records import PACE, filled, inserts, message, open_postgres, ready, room, until
+from tests.support.pgbouncer import PgBouncer, PoolMode
+from utils.tasks import TaskRegistry
+
+POOLED = "goes through a pooler in transaction or statement mode"
+
+
+@pytest.fixture
+def pooler(request: pytest.FixtureRequest, database_url: str) -> Iterator[PgBouncer]:
+    mode, more = request.param
+    with PgBouncer(database_url, mode, more) as started:
+        yield started
+
+
+@pytest.fixture
+async def repository(pooler: PgBouncer) -> AsyncIterator[PostgresRepository]:
+    opened = PostgresRepository(pooler.url, pace=PACE)
+    await opened.start()
+    yield opened
+    await opened.close()
+
+
+def pooled(*modes: tuple[PoolMode, str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("pooler", modes, indirect=True, ids=str)
+
+
+@pooled(("session", ""), ("session", "server_round_robin = 1"), ("session", "default_pool_size = 7"))
+async def test_session_mode_works(pooler: PgBouncer, repository: PostgresRepository, database_url: str) -> None:
+    await ready(repository)
+    where = room()
+    await filled(repository, where, message(where, 1))
+    assert await repository.history(where, limit=5) == [message(where, 1)]
+    # The settings are those of a direct connection.
+    connection = await repository.connect()
+    await pooler_is_in_between(connection)
+    for name, value in session.session_settings(30).items():
+        row = await (
+            await connection.execute("SELECT setting FROM pg_settings WHERE lower(name) = %s", (name,))
+        ).fetchone()
+        assert row == (value,), name
+    await connection.close()
+    # It knows its own sessions when it lost one, and a second server waits, also a direct one.
+    superseded: list[bool] = []
+    repository.on_superseded = lambda: superseded.append(True)
+    tenure = repository.tenure
+    assert tenure is not None
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute("SELECT pg_terminate_backend(%s)", (tenure.pid,))
+    await until(lambda: repository.tenure not in (None, tenure))
+    assert not superseded
+    second = PostgresRepository(database_url, pace=PACE)
+    await second.start()
+    await until(lambda: "another server is writing to this database" in str(second.trouble()))
+    await repository.close()
+    await ready(second)
+    await second.close()
+
+
+async def pooler_is_in_between(connection: session.Connection) -> None:
+    row = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+    assert row != (connection.info.backend_pid,)
+
+
+REFUSED: list[tuple[PoolMode, str]] = [
+    ("transaction", ""),
+    ("transaction", "server_round_robin = 1"),
+    ("transaction", "default_pool_size = 1"),
+    ("transaction", "ignore_startup_parameters = options"),
+    ("statement", ""),
+]
+
+
+@pooled(*REFUSED)
+async def test_other_modes_are_refused_by_name(
+    pooler: PgBouncer, repository: PostgresRepository, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With one idle connection of the pooler as with many; and nobody else who uses it gets our settings."""
+    await until(lambda: POOLED in str(repository.trouble()))
+    with pytest.raises(StorageUnavailable, match=POOLED):
+        await repository.writer().write(inserts(room()))
+    with pytest.raises(StorageUnavailable):
+        await repository.find_room("general")
+    assert [POOLED in record.message for record in caplog.records].count(True) == 1
+    with psycopg.connect(pooler.url, autocommit=True, prepare_threshold=None) as other:
+        for name in ("statement_timeout", "client_connection_check_interval"):
+            assert other.execute("SELECT current_setting(%s)", (name,)).fetchone() == ("0",)
+    with psycopg.connect(database_url) as admin:
+        assert admin.execute("SELECT to_regclass('messages')").fetchone() == (None,), "nothing was written"
+
+
+@pooled(("transaction", ""), ("transaction", "server_round_robin = 1"))
+async def test_it_is_refused_while_others_use_the_pooler(pooler: PgBouncer) -> None:
+    """Their transactions change which connection is next."""
+    tasks = TaskRegistry()
+    loops = [await psycopg.AsyncConnection.connect(pooler.url, autocommit=True, prepare_threshold=None) for _ in "abc"]
+
+    async def talk(connection: psycopg.AsyncConnection) -> None:
+        while True:
+            await connection.execute("SELECT 1")
+
+    for number, connection in enumerate(loops):
+        tasks.spawn(talk(connection), name=f"talk {number}")
+    repository = PostgresRepository(pooler.url, pace=PACE)
+    await repository.start()
+    await until(lambda: POOLED in str(repository.trouble()))
+    await repository.close()
+    await tasks.close(5)
+    for connection in loops:
+        await connection.close()
+
+
+@pooled(("transaction", ""))
+async def test_a_pooled_server_does_not_disturb_the_one_that_writes(pooler: PgBouncer, database_url: str) -> None:
+    writes = await open_postgres(database_url)
+    where = room()
+    writer = await filled(writes, where)
+    pooled = PostgresRepository(pooler.url, pace=PACE)
+    await pooled.start()
+    await until(lambda: POOLED in str(pooled.trouble()))
+    assert await writer.write(inserts(where, message(where, 1))) == [STORED] * 2
+    assert writes.trouble() is None
+    await pooled.close()
+    await writes.close()
+
+
+async def test_a_session_that_turns_out_to_be_shared_is_given_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In case the comparison at the start found nothing: the holder looks at each of its looks."""
+    monkeypatch.setattr(session, "_ROUNDS", 0)
+    with PgBouncer(database_url, "transaction") as pooler:
+        repository = PostgresRepository(pooler.url, pace=PACE)
+        await repository.start()
+        await ready(repository)
+        assert repository.tenure is not None
+        others: list[psycopg.Connection] = []
+        await until(partial(_holds, pooler.url, repository.tenure.pid, others))
+        await until(lambda: POOLED in str(repository.trouble()))
+        for other in others:
+            other.close()
+        await repository.close()
+
+
+def _holds(url: str, pid: int, others: list[psycopg.Connection]) -> bool:
+    """Keep this process busy with a transaction of somebody else's, so that the next one is served by another."""
+    others.append(psycopg.connect(url, prepare_threshold=None))
+    return others[-1].execute("SELECT pg_backend_pid()").fetchone() == (pid,)
+
+
+async def test_an_old_postgres_is_refused_by_its_version(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "_OLDEST", 99_00_00)
+    repository = PostgresRepository(database_url, pace=PACE)
+    await repository.start()
+    await until(lambda: "this is PostgreSQL" in str(repository.trouble()))
+    with psycopg.connect(database_url) as connection:
+        major, minor = divmod(connection.info.server_version, 10_000)
+    assert repository.trouble() == f"this is PostgreSQL {major}.{minor}, Parley needs 15 or newer"
+    await repository.close()
