@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -17,11 +17,11 @@ from chat.context import ChatOptions
 from chat.retention import expire_messages
 from chat.workers import PoolLimits
 from model.limits import Limits
-from server.http import HttpEndpoints
+from server.http import HttpEndpoints, HttpProtocol
 from server.metrics import Metrics
 from server.port import Port
 from server.settings import SECRET_CHARS, SettingError, Settings
-from server.shared import Shared
+from server.shared import Shared, most_headers
 from server.tokens import JwtTokens
 from storage import open_repository
 from storage.repository import Repository
@@ -35,8 +35,9 @@ BACKLOG = 4096
 # What the kernel holds of a connection that is not read, before the first byte counts for SLOW_BYTES_HIGH. It doubles
 # this for its own use; left to itself it would take 4 MB.
 SEND_BUFFER = 128 << 10
-# Seconds between requests of one HTTP connection; aiohttp's own default is an hour.
-KEEPALIVE_SECONDS = 60.0
+# Seconds between requests of one HTTP connection. More than proxies keep one (60): whoever closes first while the other
+# one sends a request costs its client an error.
+KEEPALIVE_SECONDS = 75.0
 # Seconds for what must end but may hang, at each step of stopping.
 STOP_SECONDS = 2.0
 BURST_SECONDS = 3
@@ -60,17 +61,17 @@ class Server:
         self._expirer = self._repository.writer()
         self.shared = Shared(settings, self.chat)
         self._http = HttpEndpoints(self.chat, self.shared, Metrics(self.chat))
-        self._runner = web.AppRunner(
-            self._http.application(),
-            handle_signals=False,
-            access_log=None,
-            keepalive_timeout=KEEPALIVE_SECONDS,
-            max_line_size=settings.head_bytes,
-            max_field_size=settings.head_bytes,
-            shutdown_timeout=STOP_SECONDS,
-            lingering_time=0,  # see `server.sending`
-            auto_decompress=False,  # it inflates what comes before anybody asks for it, a gigabyte from a megabyte
-        )
+        self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=STOP_SECONDS)
+        self._http_options: dict[str, Any] = {
+            "access_log": None,
+            "keepalive_timeout": KEEPALIVE_SECONDS,
+            "max_line_size": settings.head_bytes,
+            "max_field_size": settings.head_bytes,
+            "max_headers": most_headers(settings.head_bytes),
+            "lingering_time": 0,  # see `server.sending`
+            # It would inflate what comes before anybody asks for it, a gigabyte from a megabyte.
+            "auto_decompress": False,
+        }
         self._listener: asyncio.Server | None = None
         self._stopped: asyncio.Future[int] | None = None
 
@@ -91,10 +92,10 @@ class Server:
         await self._repository.start()
         self.chat.start()
         await self._runner.setup()
-        make_http = self._runner.server
-        assert make_http is not None
-        self._listener = await asyncio.get_running_loop().create_server(
-            lambda: Port(self.shared, cast("type[asyncio.Protocol]", make_http)),
+        http, running = self._runner.server, asyncio.get_running_loop()
+        assert http is not None
+        self._listener = await running.create_server(
+            lambda: Port(self.shared, lambda: HttpProtocol(http, loop=running, **self._http_options)),
             self._settings.host,
             self._settings.port,
             backlog=BACKLOG,
@@ -105,7 +106,7 @@ class Server:
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(expire_messages(self.chat, self._expirer), name="retention")
         kept = "in Postgres" if self._settings.database_url else "in memory, until the server stops"
-        loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]  # asyncio or uvloop
+        loop = type(running).__module__.partition(".")[0]  # asyncio or uvloop
         where = (self._settings.host, self.port)
         log.info("listening on http://%s:%d, messages are kept %s; event loop: %s", *where, kept, loop)
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from msgspec import Struct, inspect
 
 from chat.ports import Identity
@@ -135,9 +135,9 @@ def add_routes(app: web.Application, endpoints: Iterable[Endpoint], authenticate
         route = _route(endpoint, authenticate)
         if endpoint.method == "GET":
             path = endpoint.path.replace(FILE, f"{FILE[:-1]}:.+}}")
-            app.router.add_get(path, route)
+            app.router.add_get(path, route, expect_handler=_expect)
         else:
-            app.router.add_route(endpoint.method, endpoint.path, route)
+            app.router.add_route(endpoint.method, endpoint.path, route, expect_handler=_expect)
 
 
 def _route(endpoint: Endpoint, authenticate: Authenticate) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -176,6 +176,10 @@ def _route(endpoint: Endpoint, authenticate: Authenticate) -> Callable[[web.Requ
     return route
 
 
+async def _expect(request: web.Request) -> None:
+    """Not yet: a request that is refused whatever its body is gets no ``100 Continue`` (RFC 9110 section 10.1.1)."""
+
+
 def _scalar(kind: inspect.Type) -> inspect.Type:
     """What a text is to become: the type itself, or the one beside None."""
     if isinstance(kind, inspect.UnionType):
@@ -202,6 +206,11 @@ async def _read_text(request: web.Request) -> str:
     media = request.content_type
     if hdrs.CONTENT_TYPE in request.headers and media != JSON and not media.endswith("+json"):
         raise ParleyError("unsupported", f"the body must be {JSON}")
+    if (request.content_length or 0) > request.client_max_size:
+        raise ParleyError("too_large")
+    if request.version >= HttpVersion11 and request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # aiohttp's own count of the answer
     try:
         async with asyncio.timeout(BODY_SECONDS):
             sent = await request.read()

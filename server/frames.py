@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from struct import Struct
 
+from server.headers import EVERY
+
 _SHORT = Struct("!BB").pack
 _MEDIUM = Struct("!BBH").pack
 _LONG = Struct("!BBQ").pack
+
+_HEADERS = "".join(f"{name}: {value}\r\n" for name, value in EVERY.items()).encode()
 
 PING = b"\x89\x00"
 
@@ -27,6 +31,6 @@ def text_frame(payload: bytes) -> bytes:
 def plain_response(status: bytes, text: bytes) -> bytes:
     """A whole HTTP response, such as ``408 Request Timeout``, for a connection that has no protocol yet."""
     return (
-        b"HTTP/1.1 %b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
-        b"Connection: close\r\n\r\n%b" % (status, len(text), text)
+        b"HTTP/1.1 %b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n%b"
+        b"Connection: close\r\n\r\n%b" % (status, len(text), _HEADERS, text)
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import to_builtins
 
@@ -26,6 +26,8 @@ from server.contract import DIALECTS, asyncapi, openapi
 from server.dialects import ACCOUNTS_ONLY, BY_PATH
 from server.dialects.native import as_json
 from server.endpoints import ASKER, JSON, SENDER, TEXT, Answer, Asker, Endpoint, ErrorBody, Nothing, Refusal, add_routes
+from server.handshake import is_host
+from server.headers import EVERY, UPGRADE
 from server.metrics import Metrics
 from server.port import peer_of
 from server.rest import rest_endpoints
@@ -39,6 +41,8 @@ ROOT = Path(__file__).resolve().parent
 STATIC = ROOT / "static"
 CLIENT = ROOT / "client.html"
 
+# Small files behind ETags: asking again costs little, an old module beside a new one costs a bug.
+FRESH = {"Cache-Control": "no-cache"}
 # The page runs its own modules and talks to its own server, nothing else: markup in a message has nothing to use.
 PAGE_HEADERS = {
     "Content-Security-Policy": (
@@ -46,7 +50,7 @@ PAGE_HEADERS = {
         "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     ),
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
+    **FRESH,
 }
 # Any page may read what a nobody may read.
 PUBLIC = {"Access-Control-Allow-Origin": "*"}
@@ -56,6 +60,7 @@ OCTETS = "application/octet-stream"  # what aiohttp calls the empty body of a fi
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+_VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 
 # What the rows of the table have in common.
 _OPEN = {"Access-Control-Allow-Origin": "`*`"}
@@ -183,7 +188,7 @@ class HttpEndpoints:
         path = self._files.get(asked.file)
         if path is None:
             raise web.HTTPNotFound
-        return File(path)
+        return File(path, headers=FRESH)
 
     async def health(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The process answers."""
@@ -222,12 +227,12 @@ class HttpEndpoints:
     async def _document(self, name: str, make: Callable[[], object]) -> web.StreamResponse:
         if name not in self._documents:  # made in some 50 ms, for which nobody else has to wait
             self._documents[name] = await asyncio.to_thread(lambda: msgspec.json.encode(make()))
-        headers = {**PUBLIC, "Cache-Control": "no-cache"}
+        headers = {**PUBLIC, **FRESH}
         return web.Response(body=self._documents[name], content_type=JSON, headers=headers)
 
     async def upgrade(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """An upgrade on a connection that served HTTP before, as of a proxy: hand the transport over."""
-        if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+        if "websocket" not in ",".join(request.headers.getall(hdrs.UPGRADE, ())).lower():
             raise ParleyError("bad_field", "this address speaks WebSocket only", field="Upgrade")
         transport = request.transport
         if transport is None:
@@ -255,6 +260,24 @@ class HttpEndpoints:
         return web.Response()
 
 
+class HttpProtocol(web.RequestHandler):
+    """aiohttp's connection, whose own refusals, of what is no request, have the headers of all others."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """See aiohttp."""
+        response = super().handle_error(request, status, exc, message)
+        response.headers.update(EVERY)
+        return response
+
+
 def _not_the_clients_fault(record: logging.LogRecord) -> bool:
     """aiohttp logs a malformed request, which it answers with 400, as an error of the server's with a traceback."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
@@ -264,6 +287,7 @@ def _not_the_clients_fault(record: logging.LogRecord) -> bool:
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refusals by name, as JSON, with the status of the table."""
     try:
+        _check_head(request)
         _check_coding(request)
         return await handler(request)
     except ParleyError as error:
@@ -275,6 +299,14 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:
         log.exception("%s %s failed", request.method, request.rel_url.raw_path[:PATH_CHARS])
         return _refused(ParleyError("internal"))
+
+
+def _check_head(request: web.Request) -> None:
+    """What aiohttp lets pass."""
+    if request.version not in _VERSIONS:
+        raise web.HTTPBadRequest(text="This server speaks HTTP/1.1.\n")
+    if not is_host(request.headers.get(hdrs.HOST, "")):  # that there is one, aiohttp sees to
+        raise web.HTTPBadRequest(text="This is no Host.\n")
 
 
 def _check_coding(request: web.Request) -> None:
@@ -305,12 +337,13 @@ def _refused(error: ParleyError) -> web.Response:
 
 async def _common_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Of every response, refusals and aiohttp's own included."""
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers["Server"] = "parley"
-    if asker := request.get(ASKER):
-        response.headers.setdefault("Cache-Control", "no-store")
-        if asker == "anybody" and request.method in _READS and hdrs.AUTHORIZATION not in request.headers:
-            response.headers.update(PUBLIC)
-    if request.path.startswith("/static/"):
-        # Small files behind ETags: asking again costs little, an old module beside a new one costs a bug.
-        response.headers.setdefault("Cache-Control", "no-cache")
+    headers = response.headers
+    headers[hdrs.SERVER] = EVERY[hdrs.SERVER]  # aiohttp has put its own there
+    if response.status >= 400:
+        headers.update(EVERY)
+        if response.status == 426:  # what asks for an upgrade names it for the next hop (RFC 9110 section 7.8)
+            headers[hdrs.CONNECTION] = "Upgrade" if response.keep_alive else UPGRADE[hdrs.CONNECTION]
+    for name, value in EVERY.items():
+        headers.setdefault(name, value)
+    if request.get(ASKER) == "anybody" and request.method in _READS and hdrs.AUTHORIZATION not in request.headers:
+        headers.update(PUBLIC)

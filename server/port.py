@@ -14,13 +14,21 @@ from typing import cast
 
 from server.addresses import plain_address
 from server.frames import plain_response
+from server.handshake import names_websocket
 from server.proxy_protocol import read_proxy_header
 from server.shared import Shared
 from server.websocket import WebSocketConnection
 from utils.tracebacks import forget_frames
 
 _DONE = bytearray()
-_UPGRADE = re.compile(rb"\r?\nupgrade[ \t]*:[^\r\n]*websocket", re.IGNORECASE)
+_END = b"\r\n\r\n"
+_EMPTY_LINE = b"\r\n"
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*websocket", re.IGNORECASE)
+_BARE_END = re.compile(rb"\n\r?\n")
+_LAST = re.compile(rb"\r\nconnection:[^\r\n]*\bclose\b", re.IGNORECASE)
+_BODY = re.compile(rb"\r\n(?:content-length|transfer-encoding):", re.IGNORECASE)
+_TOO_LARGE = (b"431 Request Header Fields Too Large", b"The request head is too large.\n")
+_BARE_LF = (b"400 Bad Request", b"A line ends with CR LF, not with LF alone.\n")
 
 
 class Port(asyncio.Protocol):
@@ -66,20 +74,26 @@ class Port(asyncio.Protocol):
             if not self._take_proxy_header():
                 return
             scanned = 0
-        end = _end_of_head(head, scanned)
-        limit = self._shared.settings.head_bytes
-        if end < 0:
-            if len(head) > limit:
-                self._refuse(b"431 Request Header Fields Too Large", b"The request head is too large.\n")
-        elif end > limit:
-            self._refuse(b"431 Request Header Fields Too Large", b"The request head is too large.\n")
-        elif _UPGRADE.search(head, 0, end):
+        if head[:1] in _EMPTY_LINE:  # before the request line: skipped (RFC 9112 section 2.2)
+            del head[: len(head) - len(head.lstrip(_EMPTY_LINE))]
+            scanned = 0
+        end = head.find(_END, scanned) + len(_END)
+        found = end >= len(_END)
+        shared = self._shared
+        if (end if found else len(head)) > shared.settings.head_bytes or head.count(b"\n", 0, end) > shared.max_lines:
+            self._refuse(*_TOO_LARGE)
+        elif not found:
+            if _BARE_END.search(head, scanned):
+                self._refuse(*_BARE_LF)
+        elif _UPGRADE.search(head, 0, end) and names_websocket(head):
             connection = WebSocketConnection(self._shared, self._peer)
             self._hand_over(connection)
             connection.start(bytes(head[:end]))
             if end < len(head):  # frames of a client that did not wait for the answer
                 connection.data_received(head[end:])
         else:
+            if len(head) > end and _LAST.search(head, 0, end) and not _BODY.search(head, 0, end):
+                del head[end:]  # behind a last request, for which aiohttp would not answer that one either
             http = HttpConnection(self._http(), self._peer)
             self._hand_over(http)
             http.data_received(bytes(head))
@@ -110,7 +124,10 @@ class Port(asyncio.Protocol):
 
     def _head_due(self) -> None:
         if self._transport is not None:
-            self._refuse(b"408 Request Timeout", b"The request head took too long.\n")
+            if self._head:
+                self._refuse(b"408 Request Timeout", b"The request head took too long.\n")
+            else:  # browsers open connections ahead of need: an answer would be taken for that to a later request
+                self._transport.close()
 
     def _refuse(self, status: bytes, text: bytes) -> None:
         transport, self._transport = self._transport, None
@@ -175,12 +192,3 @@ def peer_of(transport: asyncio.Transport | None) -> str:
     """The address at the other end of a connection of HTTP; "" when it is gone."""
     protocol = None if transport is None else transport.get_protocol()
     return protocol.peer if isinstance(protocol, HttpConnection) else ""
-
-
-def _end_of_head(data: bytearray, start: int) -> int:
-    """Where the empty line after a request head ends, -1 when it is not there yet. Bare LF counts (RFC 9112, 2.2)."""
-    crlf = data.find(b"\r\n\r\n", start)
-    if crlf >= 0:
-        return crlf + 4
-    lf = data.find(b"\n\n", start)
-    return lf + 2 if lf >= 0 else -1

@@ -305,7 +305,7 @@ SETTINGS: tuple[Setting, ...] = (
         "HEAD_BYTES",
         "a whole number from 1024 to 1048576",
         16 << 10,
-        "largest request head, in bytes",
+        "largest request head, in bytes, of up to 128 headers or one for each 128 bytes",
         _whole(1024, 1 << 20),
     ),
     Setting(

@@ -23,6 +23,11 @@ log = logging.getLogger(__name__)
 SLICES = 20
 
 
+def most_headers(head_bytes: int) -> int:
+    """How many headers a request has at most, where its head has ``head_bytes``: they cost more than their bytes."""
+    return max(128, head_bytes // 128)
+
+
 class Waiting(Protocol):
     """A connection that has not said yet what it wants."""
 
@@ -50,6 +55,7 @@ class Shared:
 
     def __init__(self, settings: Settings, chat: Chat) -> None:
         self.max_frame: int = settings.max_frame_bytes
+        self.max_lines: int = most_headers(settings.head_bytes) + 2  # of a head: the request line and the empty one
         self.chat = chat
         self.visits = Visits(chat)
         self.proxy_protocol: bool = settings.proxy_protocol

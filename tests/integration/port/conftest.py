@@ -15,7 +15,7 @@ Serve = Callable[..., Awaitable[Server]]
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 # Tests in which the transport matters run on every kind of event loop that the server may run on.
-ON_EVERY_LOOP = {"test_garbage.py", "test_handshake.py", "test_rfc6455.py", "test_sending.py"}
+ON_EVERY_LOOP = {"test_garbage.py", "test_handshake.py", "test_requests.py", "test_rfc6455.py", "test_sending.py"}
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, LoopFactory]:

@@ -210,14 +210,14 @@ async def test_the_refusal_of_a_head_arrives_while_the_client_keeps_sending(serv
 
 
 async def test_an_oversize_request_line_is_refused(serve: Serve) -> None:
-    """Of a WebSocket as of any other request, also where the whole head is within its bytes."""
+    """Of a WebSocket as of any other request; by the bytes of the whole head alone."""
     server = await serve(HEAD_BYTES="20000")
     for data in (upgrade("/chat?u=" + "x" * 30_000), request("/" + "x" * 30_000)):
         assert (await answer(server.port, data))[0] in (400, 414, 431)
-    assert (await answer(server.port, upgrade("/chat?u=" + "x" * 10_000)))[0] in (400, 414, 431)
+    assert (await answer(server.port, upgrade("/chat?u=" + "x" * 10_000)))[0] == 101
 
 
-@pytest.mark.parametrize("began", [b"", b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\n"], ids=len)
+@pytest.mark.parametrize("began", [b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\n"], ids=len)
 async def test_a_head_beyond_its_time_is_408(serve: Serve, began: bytes) -> None:
     server = await serve(HEAD_SECONDS="0.05", CLOSE_SECONDS="0.1")
     async with await RawClient.connect(server.port) as client:
@@ -269,7 +269,7 @@ async def test_garbage_is_answered_or_hung_up_on(port: int, garbage: bytes) -> N
         client.send_eof()
         got = await client.rest()
     assert not got or got.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), got
-    if b"pgrade" in garbage:
+    if b" /chat" in garbage:
         assert got.startswith(b"HTTP/1.1 400 "), got
     assert (await answer(port, HEALTH))[0] == 200
 
@@ -277,7 +277,7 @@ async def test_garbage_is_answered_or_hung_up_on(port: int, garbage: bytes) -> N
 # --- wrong handshakes ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", ["/", "/nothing", "/chat/", "/CHAT", "/chat/x", "/health"])
+@pytest.mark.parametrize("target", ["/nothing", "/chat/", "/CHAT", "/chat/x", "/ch%61t"])
 async def test_another_path_is_404(port: int, target: str) -> None:
     assert (await answer(port, upgrade(target)))[0] == 404
 
@@ -327,9 +327,8 @@ async def test_another_http_is_refused(port: int, version: str) -> None:
     [
         upgrade(without="Connection"),
         upgrade("/chat", [("Connection", "keep-alive")]),
-        upgrade("/chat", [("Upgrade", "websocket, h2c")]),
     ],
-    ids=["no Connection", "Connection without Upgrade", "several protocols"],
+    ids=["no Connection", "Connection without Upgrade"],
 )
 async def test_half_an_upgrade_is_426(port: int, head: bytes) -> None:
     status, headers, _ = await answer(port, head)
@@ -340,8 +339,8 @@ async def test_a_refused_handshake_ends_the_connection(serve: Serve) -> None:
     """What follows it, say frames of a client that did not wait, is not taken for anything."""
     server = await serve()
     async with await RawClient.connect(server.port) as client:
-        client.send(upgrade("/nothing") + text("x") + HEALTH)
-        assert (await client.reply()).status == 404
+        client.send(upgrade("/chat", [("Sec-WebSocket-Key", "short")]) + text("x") + HEALTH)
+        assert (await client.reply()).status == 400
         assert await client.rest() == b""
     assert not server.chat.hub.sessions
 

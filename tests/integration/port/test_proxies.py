@@ -23,7 +23,7 @@ TRUSTED = {"TRUSTED_PROXIES": "127.0.0.1"}
 
 FENCE = re.compile(r"^```(nginx|caddyfile|haproxy)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What the README tells operators to write.
-(_, NGINX), (_, CADDY), (_, HAPROXY), (_, SEND_PROXY_V2) = FENCE.findall((ROOT / "README.md").read_text("utf-8"))
+(_, NGINX), (_, CADDY), (_, HAPROXY), (_, SEND_PROXY_V2), *_ = FENCE.findall((ROOT / "README.md").read_text("utf-8"))
 BEHIND: dict[str, tuple[str, str, dict[str, str]]] = {
     "nginx": ("nginx", NGINX, TRUSTED),
     "nginx, X-Real-IP": (
@@ -189,5 +189,8 @@ async def test_the_header_is_no_header_where_the_protocol_is_off(serve: Serve) -
 
 async def test_the_header_has_the_deadline_of_the_head(serve: Serve) -> None:
     server = await serve(PROXY_PROTOCOL="on", HEAD_SECONDS="0.05")
-    for data in (b"", b"PROXY TCP4", V1):
-        assert (await refused(server.port, data)).status == 408
+    assert (await refused(server.port, b"PROXY TCP4")).status == 408
+    for data in (b"", V1):  # no request has begun
+        async with await RawClient.connect(server.port) as client:
+            client.send(data)
+            assert await client.rest() == b""

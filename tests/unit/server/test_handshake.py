@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -238,3 +239,15 @@ def test_a_draining_server_looks_at_no_token() -> None:
 def test_odd_bytes_in_the_header_are_no_fault_of_ours(value: str) -> None:
     for path in BY_PATH:
         assert shake(head_of(path, f"Authorization: {value}")).response.startswith((b"HTTP/1.1 101 ", b"HTTP/1.1 40"))
+
+
+def test_reading_a_head_takes_time_in_proportion_to_its_bytes() -> None:
+    """Also of one that consists of spaces, in the short way and in the other."""
+    for path, size in (("/chat", 4000), ("/api/chat", 60_000)):
+        head = head_of(path, f"X-Odd: a{' ' * size}b", "Authorization: Bearer good" if path == "/api/chat" else "X: y")
+        spent = []
+        for _ in range(5):
+            begun = time.thread_time()
+            assert shake(head).response.startswith(b"HTTP/1.1 101 ")
+            spent.append(time.thread_time() - begun)
+        assert min(spent) < 0.005

@@ -1,0 +1,258 @@
+"""What a request may look like: the same for a first and a later one of a connection, for HTTP and for WebSocket."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from server.headers import EVERY
+from tests.integration.port.conftest import Serve
+from tests.support.rawws import RawClient, Reply, request, upgrade
+from tests.support.web import SECRET, token_of
+
+HEALTH = request("/health")
+
+
+@pytest.fixture(params=["first", "later"])
+def later(request: pytest.FixtureRequest) -> bool:
+    """Whether the connection served a request before."""
+    return bool(request.param == "later")
+
+
+async def connected(port: int, later: bool) -> RawClient:
+    client = await RawClient.connect(port)
+    if later:
+        client.send(HEALTH)
+        assert (await client.reply()).status == 200
+    return client
+
+
+async def answer(port: int, later: bool, data: bytes) -> Reply:
+    async with await connected(port, later) as client:
+        client.send(data)
+        return await client.reply()
+
+
+def without_host(head: bytes) -> bytes:
+    return head.replace(b"Host: localhost\r\n", b"")
+
+
+def with_host(head: bytes, host: str) -> bytes:
+    return head.replace(b"Host: localhost", f"Host: {host}".encode())
+
+
+# --- Host, bodies, versions ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", [HEALTH, upgrade("/chat?u=ann")], ids=["http", "websocket"])
+@pytest.mark.parametrize(
+    "host",
+    ["a b/c", "a/b", "a@b", "[::1", "::1", "a:b", "a:80:80", "\u00e4", "localhost\r\nHost: localhost", "a\r\nHost: b"],
+)
+async def test_another_number_of_hosts_than_one_and_no_host_at_all_are_400(
+    port: int, later: bool, head: bytes, host: str
+) -> None:
+    """RFC 9112 section 3.2."""
+    assert (await answer(port, later, with_host(head, host))).status == 400
+    assert (await answer(port, later, without_host(head))).status == 400
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]", "[::1]:80", "a_b.c-d:"])
+async def test_any_host_that_can_be_one_is_taken(port: int, later: bool, host: str) -> None:
+    assert (await answer(port, later, with_host(HEALTH, host))).status == 200
+    assert (await answer(port, later, with_host(upgrade(), host))).status == 101
+
+
+@pytest.mark.parametrize(
+    "header",
+    [("Content-Length", "11"), ("Content-Length", "00"), ("content-length", "0, 5"), ("Transfer-Encoding", "chunked")],
+)
+async def test_an_upgrade_with_a_body_is_400(serve: Serve, later: bool, header: tuple[str, str]) -> None:
+    """What follows is the body: it must not be heard as frames (RFC 9112 section 6)."""
+    server = await serve()
+    reply = await answer(server.port, later, upgrade("/chat?u=ann", [header]) + b"0\r\n\r\n" + b"x" * 9)
+    assert reply.status == 400
+    assert not server.chat.hub.sessions
+
+
+async def test_an_upgrade_may_say_that_it_has_no_body(port: int, later: bool) -> None:
+    assert (await answer(port, later, upgrade("/chat?u=ann", [("Content-Length", "0")]))).status == 101
+
+
+@pytest.mark.parametrize("line", [b"GET /health", b"GET /health HTTP/0.9", b"GET /health HTTP/2.0"])
+async def test_another_version_of_http_is_400(port: int, later: bool, line: bytes) -> None:
+    reply = await answer(port, later, line + b"\r\nHost: localhost\r\n\r\n" if b"HTTP" in line else line + b"\r\n\r\n")
+    assert reply.status == 400
+    assert b"ok" not in reply.body
+
+
+# --- HEAD_BYTES ------------------------------------------------------------------------------------------------------
+
+LONG = [("Cookie", "y" * 20_000)]
+MANY = [(f"X-{number}", "y") for number in range(400)]
+
+
+@pytest.mark.parametrize("headers", [LONG, MANY], ids=["long", "many"])
+@pytest.mark.parametrize("head", [request, upgrade], ids=["http", "websocket"])
+async def test_one_setting_bounds_the_head(
+    serve: Serve, later: bool, headers: list[tuple[str, str]], head: Callable[..., bytes]
+) -> None:
+    data = head("/chat" if head is upgrade else "/health", headers)
+    small, large = await serve(), await serve(HEAD_BYTES="65536")
+    assert (await answer(small.port, later, data)).status in (400, 431)
+    assert (await answer(large.port, later, data)).status == (101 if head is upgrade else 200)
+
+
+async def test_a_long_token_opens_a_websocket_where_it_may_ask_over_http(serve: Serve, later: bool) -> None:
+    server = await serve(HEAD_BYTES="65536", JWT_SECRET=SECRET)
+    headers = [("Authorization", f"Bearer {token_of('ann')}"), ("Cookie", "session=" + "z" * 10_000)]
+    assert (await answer(server.port, later, upgrade("/api/chat?room=den", headers))).status == 101
+    assert (await answer(server.port, later, request("/api/users", headers))).status == 200
+
+
+# --- Upgrade ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/health", "/client.html", "/history", "/nothing"])
+async def test_where_no_websocket_is_upgrade_is_ignored(port: int, path: str) -> None:
+    """RFC 9110 section 7.8. A proxy that asks for an upgrade of everything gets the page all the same."""
+    expected = await answer(port, False, request(path))
+    async with await RawClient.connect(port) as client:
+        for _ in range(3):
+            client.send(upgrade(path))
+            reply = await client.reply()
+            assert (reply.status, reply.body) == (expected.status, expected.body)
+            client.send(HEALTH)
+            assert (await client.reply()).status == 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        request("/chat"),
+        request("/chat", version="HTTP/1.0"),
+        request("/ws", [("Connection", "close")]),
+        upgrade(without="Connection"),
+        upgrade("/chat", [("Connection", "keep-alive")]),
+        upgrade("/chat", [("Sec-WebSocket-Version", "8")]),
+        upgrade("/ws", [("Upgrade", "h2c")]),
+    ],
+)
+async def test_426_names_what_to_upgrade_to(port: int, later: bool, head: bytes) -> None:
+    """RFC 9110 sections 7.8 and 15.5.22."""
+    reply = await answer(port, later, head)
+    assert (reply.status, reply.headers["upgrade"]) == (426, "websocket")
+    assert "upgrade" in [option.strip().lower() for option in reply.headers["connection"].split(",")]
+
+
+@pytest.mark.parametrize("wanted", [["h2c, websocket"], ["websocket, h2c"], ["h2c", "websocket"], ["h2c,WebSocket"]])
+async def test_a_websocket_may_be_one_of_several_wishes(port: int, later: bool, wanted: list[str]) -> None:
+    reply = await answer(port, later, upgrade("/chat", [("Upgrade", value) for value in wanted]))
+    assert (reply.status, reply.headers["upgrade"]) == (101, "websocket")
+
+
+async def test_no_subprotocol_may_be_offered_by_an_empty_list(port: int, later: bool) -> None:
+    reply = await answer(port, later, upgrade("/chat", [("Sec-WebSocket-Protocol", "")]))
+    assert reply.status == 101
+    assert "sec-websocket-protocol" not in reply.headers
+
+
+# --- lines and connections -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", [HEALTH, upgrade("/chat?u=ann")], ids=["http", "websocket"])
+@pytest.mark.parametrize("lines", [b"\r\n", b"\r\n\r\n", b"\r\n" * 5])
+async def test_empty_lines_before_a_request_are_skipped(port: int, head: bytes, lines: bytes) -> None:
+    """RFC 9112 section 2.2."""
+    assert (await answer(port, False, lines + head)).status in (101, 200)
+    async with await RawClient.connect(port) as client:
+        await client.send_bytewise(lines + head)
+        assert (await client.reply()).status in (101, 200)
+
+
+@pytest.mark.parametrize("head", [HEALTH, upgrade("/chat?u=ann")], ids=["http", "websocket"])
+@pytest.mark.parametrize("which", ["all", "the last", "the first"])
+async def test_a_line_without_cr_is_400(port: int, head: bytes, which: str) -> None:
+    wrong = {
+        "all": head.replace(b"\r\n", b"\n"),
+        "the last": head[:-2] + b"\n",
+        "the first": head.replace(b"\r\n", b"\n", 1),
+    }[which]
+    assert (await answer(port, False, wrong)).status == 400
+
+
+async def test_a_last_request_is_answered_whatever_follows_it(port: int) -> None:
+    async with await RawClient.connect(port) as client:
+        client.send(request("/health", [("Connection", "close")]) + HEALTH)
+        assert (await client.reply()).status == 200
+        assert await client.rest() == b""
+
+
+async def test_a_body_that_will_be_refused_is_not_asked_for(serve: Serve, later: bool) -> None:
+    server = await serve(JWT_SECRET=SECRET)
+    before = asyncio.all_tasks()
+    expecting = [("Content-Type", "application/json"), ("Expect", "100-continue")]
+    token = ("Authorization", f"Bearer {token_of('ann')}")
+
+    def head(size: int, *more: tuple[str, str]) -> bytes:
+        return request("/api/rooms", [("Content-Length", str(size)), *expecting, *more], method="POST")
+
+    for data, status in ((head(70_000, token), 413), (head(10), 401)):
+        async with await connected(server.port, later) as client:
+            client.send(data)
+            assert (await client.reply()).status == status
+    body = b'{"name":"den"}'
+    async with await connected(server.port, later) as client:
+        client.send(head(len(body), token))
+        assert (await client.reply()).status == 100
+        client.send(body)
+        assert (await client.reply()).status == 201
+    while left := asyncio.all_tasks() - before:  # of connections whose body never came
+        await asyncio.wait(left)
+
+
+@pytest.mark.parametrize("began", [b"", b"\r\n"])
+async def test_a_connection_that_says_nothing_is_closed_without_a_word(serve: Serve, began: bytes) -> None:
+    """A browser opens connections ahead of need, and would take an answer for that to its next request."""
+    server = await serve(HEAD_SECONDS="0.05")
+    async with await RawClient.connect(server.port) as client:
+        client.send(began)
+        assert await client.rest() == b""
+
+
+# --- headers of every response ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (HEALTH, 200),
+        (request("/ready"), 200),
+        (request("/metrics"), 200),
+        (request("/history?limit=x"), 400),
+        (request("/api/users"), 401),
+        (request("/nothing"), 404),
+        (request("/static/nothing"), 404),
+        (request("/health", method="POST"), 405),
+        (request("/chat"), 426),
+        (upgrade("/chat", [("Sec-WebSocket-Key", "short")]), 400),
+        (upgrade("/chat", [("Sec-WebSocket-Version", "8")]), 426),
+        (upgrade("/api/chat"), 401),
+        (request("/health", method="G@T"), 400),
+        (with_host(HEALTH, "a b"), 400),
+        (with_host(upgrade(), "a b"), 400),
+        (request("/health", [("X", "y" * 20_000)]), 431),
+    ],
+)
+async def test_every_answer_says_how_it_may_be_used(port: int, data: bytes, status: int) -> None:
+    """Whoever wrote it: an endpoint, the port, the handshake or aiohttp. Nothing tells a version."""
+    reply = await answer(port, False, data)
+    assert reply.status == status
+    assert {name: reply.headers.get(name.lower()) for name in EVERY} == EVERY
+
+
+async def test_files_may_be_kept_but_are_asked_for_again(port: int) -> None:
+    for path in ("/client.html", "/static/main.js", "/openapi.json"):
+        reply = await answer(port, False, request(path))
+        assert (reply.headers["cache-control"], reply.headers["server"]) == ("no-cache", "parley")
+        assert "content-security-policy" in reply.headers
