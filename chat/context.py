@@ -46,6 +46,9 @@ COMMANDS_BURST = 500
 # Commands beyond their rate that are answered, per connection: after that the connection is closed as a flood.
 REFUSALS_PER_SECOND = 50.0
 REFUSALS_BURST = 1000
+# Invitations of one inviter (guests of one address are one): a class or a team at once, and few in the long run.
+INVITES_PER_SECOND = 0.1
+INVITES_BURST = 100
 # The time within which no more rooms that stay are made from one address than may be open for it (ADDRESS_ROOMS).
 DAY_SECONDS = 86_400.0
 # Guesses at passwords: at one room's, of everybody together (a list of a thousand common ones takes half an hour), also
@@ -117,6 +120,7 @@ class Context:
         self._network_guesses = Allowances(
             NETWORK_GUESSES * GUESSES_PER_SECOND, NETWORK_GUESSES * GUESSES_BURST, keep=0.0
         )
+        self._inviters = Allowances(INVITES_PER_SECOND, INVITES_BURST, keep=0.0)
         self._storing: WeakSet[Room] = WeakSet()  # rooms whose rows, or own row, may be on their way to storage
         self._loading: dict[str, asyncio.Future[bool]] = {}
         self._buckets: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()
@@ -313,6 +317,18 @@ class Context:
         if wait := made.take(now) if take else made.wait(now):
             text = "as many rooms as may be in a day were made from your address"
             raise ParleyError("too_many_rooms", text, retry_after=wait)
+
+    def admit_invitation(self, session: Session) -> None:
+        """Count an invitation by the user of a session; a guest's by the network, as guests are made up at will.
+
+        Raises:
+            ParleyError: ``rate_limited``.
+        """
+        assert session.identity is not None
+        inviter = session.network if session.identity.guest and session.network else session.user.id
+        now = self.clock.monotonic()
+        if wait := self._inviters.of(inviter, now).commands.take(now):
+            raise rate_limited(wait)
 
     async def load(self, name: str, opener: str = "") -> Room:
         """The ready room of this name; what it is comes from storage once, however many ask at the same time.

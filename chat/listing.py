@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict, replace
 
-from chat import members
+from chat import invitations, members
 from chat.context import RETRY_AFTER
 from chat.gate import TRIES, View, default_role, read_as
 from chat.members import READERS
@@ -56,6 +56,7 @@ async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms,
     for _ in range(TRIES):
         with chat.watches.of(identity.user.id) as watch:
             entries = await _mine(chat, identity, inside, watch)
+            invited = await invitations.list_open(chat, identity.user.id, watch)
         if not watch.rows:
             break  # else they are something else in a room since storage was asked, and were told so
     else:
@@ -64,7 +65,8 @@ async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms,
     entries = [entry for entry in entries if wanted in fold_name(f"{entry.room}\n{entry.title}")]
     entries = [entry for entry in entries if entry.room > (asked.cursor or "")]
     page = entries[: asked.limit]
-    return Rooms(id=asked.id, rooms=page, cursor=page[-1].room if len(entries) > len(page) else None)
+    more = page[-1].room if len(entries) > len(page) else None
+    return Rooms(id=asked.id, rooms=page, cursor=more, invitations=invited)
 
 
 async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
@@ -233,18 +235,38 @@ async def list_members(chat: Context, record: RoomRecord, asked: ListMembers) ->
     return _page_of(chat, room, record, asked, rows, count, with_read=count <= READERS)
 
 
-async def list_banned(chat: Context, record: RoomRecord, asked: ListMembers) -> Members:
-    """Those who are kept out of a room now, by id.
+Listing = Callable[["Context", RoomRecord, ListMembers], Awaitable[Members]]
+
+
+def which_members(asked: ListMembers) -> tuple[Action, Listing]:
+    """What one must be allowed to do to see these people, and the function that lists them.
+
+    Raises:
+        ParleyError: ``bad_field`` for two lists at once.
+    """
+    if asked.banned and asked.invited:
+        raise ParleyError("bad_field", "invited: not together with banned", field="invited")
+    if asked.banned:
+        return Action.BAN, partial(_list_standing, lambda chat, row: row.banned_until > chat.clock.now_us())
+    if asked.invited:
+        return Action.INVITE, partial(_list_standing, invitations.is_open)
+    return Action.SEE, list_members
+
+
+async def _list_standing(
+    wanted: Callable[[Context, Member], bool], chat: Context, record: RoomRecord, asked: ListMembers
+) -> Members:
+    """Those who are kept out of a room now, or invited, by id.
 
     Raises:
         ParleyError: ``unavailable``.
     """
-    room, now_us = chat.hub.rooms.get(record.name), chat.clock.now_us()
+    room = chat.hub.rooms.get(record.name)
     # A room that is ready knows them all.
     rows = await chat.ask(chat.repository.standings(record.room_id)) if room is None else room.members.values()
-    banned = {row.user.id: row for row in rows if row.banned_until > now_us}
-    after = {user_id: row for user_id, row in banned.items() if user_id > (asked.cursor or "")}
-    return _page_of(chat, room, record, asked, after, len(banned), with_read=False)
+    found = {row.user.id: row for row in rows if wanted(chat, row)}
+    after = {user_id: row for user_id, row in found.items() if user_id > (asked.cursor or "")}
+    return _page_of(chat, room, record, asked, after, len(found), with_read=False)
 
 
 def _page_of(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from chat import invitations
 from chat.room import is_plain
 from model.errors import REFUSED, ParleyError
 from model.events import Left, MemberInfo
@@ -59,6 +60,9 @@ def put(
 ) -> None:
     """Remember and store a row; one that says nothing is removed. ``id`` is the command's, for its ack."""
     user_id = member.user.id
+    if member.role is not None and member.invitation is not None:
+        member = replace(member, invitation=None)  # accepted, one way or another
+    invitations.tell(chat, room, member, author, id)
     room.membership += 1
     chat.watches.row(room.record.room_id, member)
     room.members[user_id] = member
@@ -194,6 +198,7 @@ def describe(chat: Context, room: Room | None, member: Member, *, with_read: boo
     """A row as it is told: without a ban or mute that is over."""
     now_us = chat.clock.now_us()
     banned, muted = member.banned_until > now_us, member.muted_until > now_us
+    invitation = member.invitation if invitations.is_open(chat, member) else None
     return MemberInfo(
         id=member.user.id,
         name=member.user.name,
@@ -204,6 +209,8 @@ def describe(chat: Context, room: Room | None, member: Member, *, with_read: boo
         muted_until=_time(member.muted_until) if muted else None,
         banned_until=_time(member.banned_until) if banned else None,
         reason=member.reason if banned or muted else "",
+        invited_at=rfc3339(invitation.at) if invitation is not None else None,
+        invited_by=invitation.by if invitation is not None else None,
     )
 
 

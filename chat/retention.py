@@ -6,7 +6,16 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from storage.repository import DAY_US, BatchRefused, ExpireMessages, Removed, StorageUnavailable, Writer
+from chat.invitations import oldest_open
+from storage.repository import (
+    DAY_US,
+    BatchRefused,
+    ExpireInvitations,
+    ExpireMessages,
+    Removed,
+    StorageUnavailable,
+    Writer,
+)
 
 if TYPE_CHECKING:
     from chat.context import Context
@@ -44,7 +53,8 @@ async def expire_once(chat: Context, writer: Writer) -> int:
         keep = room.record.retention_days or days
         if keep:
             room.tail.forget(now - keep * DAY_US, room.unsettled)
-    (outcome,) = await writer.write([ExpireMessages(now, days, BATCH)])
+    forgotten = ExpireInvitations(oldest_open(chat), BATCH)
+    _, outcome = await writer.write([forgotten, ExpireMessages(now, days, BATCH)])
     removed = outcome.count if isinstance(outcome, Removed) else 0
     if removed:
         log.info("%d messages were removed: their rooms do not keep them that long", removed)

@@ -43,7 +43,12 @@ def info_of(record: RoomRecord) -> RoomInfo:
 
 def is_plain(member: Member) -> bool:
     """Whether the row says no more than that somebody is a member: then it is needed only while they are here."""
-    return member.role in ("member", None) and not member.banned_until and not member.muted_until
+    return (
+        member.role in ("member", None)
+        and not member.banned_until
+        and not member.muted_until
+        and member.invitation is None
+    )
 
 
 class Room:

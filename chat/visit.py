@@ -15,7 +15,7 @@ from chat.gate import check_entry, is_row_known
 from chat.ports import Identity
 from chat.ratelimit import Allowance, Allowances
 from chat.session import Session
-from model.commands import Announce, AnyCommand, CreateRoom
+from model.commands import Announce, AnyCommand, CreateRoom, Decline
 from model.errors import CloseCode, ParleyError
 from model.events import Ack, Answer, AnyEvent, Error, Event
 from model.text import check_name
@@ -153,7 +153,7 @@ class Visits:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 name = getattr(command, "room", None)
-                if name is None or isinstance(command, CreateRoom):
+                if name is None or isinstance(command, CreateRoom | Decline):
                     return await self._ask(session, command, command.id, until)
                 return await self._ask_in(check_name(name, "room"), session, command, command.id, until)
         except TimeoutError as error:

@@ -176,14 +176,20 @@ class DeleteRoom(Command, frozen=True, gc=False, tag="delete_room"):
 
 
 class Invite(Command, frozen=True, gc=False, tag="invite"):
-    """Make somebody a member of a room."""
+    """Offer somebody to become a member of a room, which they do with ``join``. An admin makes them one at once."""
 
     room: str
     user: str
 
 
+class Decline(Command, frozen=True, gc=False, tag="decline"):
+    """Refuse an invitation of one's own."""
+
+    room: str
+
+
 class ListRooms(Command, frozen=True, gc=False, tag="rooms"):
-    """List rooms: the public ones by name, or with ``mine`` one's own with what is unread there."""
+    """List rooms: the public ones by name, or with ``mine`` one's own with what is unread there, and invitations."""
 
     mine: bool = False
     q: Query | None = None
@@ -192,10 +198,14 @@ class ListRooms(Command, frozen=True, gc=False, tag="rooms"):
 
 
 class ListMembers(Command, frozen=True, gc=False, tag="members"):
-    """List the people of a room by id, page after page; with ``banned`` those who are kept out, for moderators."""
+    """List the people of a room by id, page after page.
+
+    For moderators also those who are ``banned``, or those who are ``invited``.
+    """
 
     room: str
     banned: bool = False
+    invited: bool = False
     cursor: str | None = None
     limit: Listed = LIST_DEFAULT
 
@@ -292,6 +302,7 @@ AnyCommand = (
     | UpdateRoom
     | DeleteRoom
     | Invite
+    | Decline
     | ListRooms
     | ListMembers
     | OpenDirect

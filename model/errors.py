@@ -34,6 +34,8 @@ ERRORS: dict[str, ErrorKind] = {
     "muted": ErrorKind(403, False, "you may not talk in this room for now"),
     "slow_mode": ErrorKind(429, True, "this room is in slow mode, wait a moment"),
     "no_such_user": ErrorKind(404, False, "there is no such user here"),
+    "too_many_invitations": ErrorKind(409, False, "this user has as many open invitations as they may have"),
+    "no_such_invitation": ErrorKind(404, False, "you have no open invitation to a room of this name"),
     "last_owner": ErrorKind(409, False, "a room needs an owner: make somebody else one first"),
     "not_joined": ErrorKind(409, False, "join the room first"),
     "no_such_message": ErrorKind(404, False, "there is no such message here"),

@@ -52,7 +52,8 @@ class MemberInfo(Struct, frozen=True, omit_defaults=True, gc=False):
     """A person in a room. ``online`` in it now, with however many devices; ``seen_at`` when they last were.
 
     ``read`` is the last message they have read, in rooms of at most 50 members. ``muted_until``, ``banned_until`` and
-    ``reason`` are told to everybody there; a mute or ban without an end has the year 9999.
+    ``reason`` are told to everybody there; a mute or ban without an end has the year 9999. ``invited_at`` and
+    ``invited_by`` are those of an invitation that is open.
     """
 
     id: str
@@ -64,6 +65,17 @@ class MemberInfo(Struct, frozen=True, omit_defaults=True, gc=False):
     muted_until: str | None = None
     banned_until: str | None = None
     reason: str = ""
+    invited_at: str | None = None
+    invited_by: User | None = None
+
+
+class InvitationInfo(Struct, frozen=True, omit_defaults=True, gc=False):
+    """An open invitation of one's own: to which room, by whom, and when it was made."""
+
+    room: str
+    info: RoomInfo
+    by: User
+    at: str
 
 
 class Welcome(Answer, frozen=True, gc=False, tag="welcome"):
@@ -202,8 +214,8 @@ class Read(Event, frozen=True, gc=False, tag="read"):
 class RoomState(Answer, frozen=True, gc=False, tag="room"):
     """What a room is now. ``action`` is the command that made it so.
 
-    ``create_room`` and ``direct`` are answered with it; ``update_room`` is told to all who are in the room, ``invite``
-    and ``direct`` to the other person.
+    ``create_room`` and ``direct`` are answered with it; ``update_room`` is told to all who are in the room, ``direct``
+    to the other person, and an admin's ``invite``, which needs no consent, to the new member.
 
     ``role`` is the receiver's, where only they are told; ``by`` who gave the command, where others are told.
     """
@@ -216,11 +228,25 @@ class RoomState(Answer, frozen=True, gc=False, tag="room"):
     by: User | None = None
 
 
+class InvitationState(Answer, frozen=True, gc=False, tag="invitation"):
+    """An invitation of one's own was made (``open``), or is not there any more: told to every session of the user.
+
+    ``info``, ``by`` and ``at`` as in `InvitationInfo`, of an open one. ``decline`` is answered with it.
+    """
+
+    room: str
+    open: bool
+    info: RoomInfo | None = None
+    by: User | None = None
+    at: str | None = None
+
+
 class Rooms(Answer, frozen=True, gc=False, tag="rooms"):
-    """The answer to ``rooms``; ``cursor`` is what to give for more."""
+    """The answer to ``rooms``; ``cursor`` is what to give for more. Of one's own also the open ``invitations``."""
 
     rooms: list[RoomEntry]
     cursor: str | None = None
+    invitations: list[InvitationInfo] = []
 
 
 class Members(Answer, frozen=True, gc=False, tag="members"):
@@ -352,6 +378,7 @@ NativeEvent = (
     | SearchPage
     | Presence
     | RoomState
+    | InvitationState
     | Rooms
     | Members
     | MemberChanged

@@ -26,6 +26,10 @@ REASON_CHARS = 500
 """Longest reason of a moderator."""
 PASSWORD_CHARS = 128
 """Longest password of a room."""
+INVITATIONS = 100
+"""Most invitations that one user may have open."""
+INVITATION_DAYS = 30
+"""Days that an invitation stays open; a guest's token ends as soon."""
 DURATION_LIMIT = 10 * 365 * 86_400
 """Longest ban or mute that has an end, in seconds."""
 SLOW_MODE_LIMIT = 86_400

@@ -36,7 +36,7 @@ class Action(Enum):
     DELETE_ANY = "delete anybody's message"
     SEE_DELETED = "read what was deleted"
     PIN = "pin messages"
-    INVITE = "make somebody a member"
+    INVITE = "invite somebody, see who is invited, and withdraw it"
     KICK = "send somebody out"
     BAN = "keep somebody out, or let them in again"
     MUTE = "keep somebody from talking, or let them talk again"

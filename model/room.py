@@ -50,6 +50,13 @@ class User(Struct, frozen=True, gc=False):
     name: str
 
 
+class Invitation(Struct, frozen=True, gc=False):
+    """An offer to become a member, made by ``by`` at ``at``, in Unix microseconds."""
+
+    by: User
+    at: int
+
+
 class Member(Struct, frozen=True, gc=False):
     """What storage knows of a person in a room. Times are Unix microseconds, 0 for never.
 
@@ -61,6 +68,7 @@ class Member(Struct, frozen=True, gc=False):
         read_seq: the last message they have read.
         banned_until, muted_until: `FOREVER` when there is no end.
         reason: what the moderator said of the ban or mute.
+        invitation: one that was neither accepted, declined nor withdrawn; it may be too old to be open.
     """
 
     user: User
@@ -71,6 +79,7 @@ class Member(Struct, frozen=True, gc=False):
     banned_until: int = 0
     muted_until: int = 0
     reason: str = ""
+    invitation: Invitation | None = None
 
     @property
     def belongs(self) -> bool:

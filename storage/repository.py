@@ -112,6 +112,13 @@ class ExpireMessages(Struct, frozen=True, gc=False):
     limit: int
 
 
+class ExpireInvitations(Struct, frozen=True, gc=False):
+    """Remove at most ``limit`` rows that say nothing but an invitation not made after ``until``; `Removed`."""
+
+    until: int
+    limit: int
+
+
 class InsertMessage(Struct, frozen=True, gc=False):
     """Store a message as it was posted (``version == seq``) in the log of ``room_id``. Repeating it changes nothing.
 
@@ -155,7 +162,16 @@ class ChangeMessage(Struct, frozen=True, gc=False):
     pin: PinState | None = None
 
 
-Write = InsertRoom | UpdateRoom | SetMember | RemoveMember | InsertMessage | ChangeMessage | ExpireMessages
+Write = (
+    InsertRoom
+    | UpdateRoom
+    | SetMember
+    | RemoveMember
+    | InsertMessage
+    | ChangeMessage
+    | ExpireMessages
+    | ExpireInvitations
+)
 
 
 class Stored(Struct, frozen=True, gc=False):
@@ -282,10 +298,16 @@ class Repository(Protocol):
         Those come first that they used last, as far as the row says: `Member.used`. Of equal ones by name.
         """
 
+    async def invitations(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
+        """At most ``limit`` rooms into which somebody was invited after that time, with their row; the newest first.
+
+        Of equal times by name. ``after`` is in Unix microseconds.
+        """
+
     async def standings(self, room_id: int) -> list[Member]:
         """Those whose row says more than "member", in the order of their user's id.
 
-        Owners, moderators, readonly, and who is or was banned or muted.
+        Owners, moderators, readonly, and who is or was banned, muted or invited.
         """
 
     async def find_member(self, room_id: int, user_id: str) -> Member | None:

@@ -17,10 +17,11 @@ from chat.handlers.change import delete_message, edit_message, pin, react
 from chat.handlers.claim import claim
 from chat.handlers.hello import hello
 from chat.handlers.history import history
+from chat.handlers.invite import decline, invite
 from chat.handlers.lists import members, rooms
 from chat.handlers.manage import create_room, delete_room, open_direct, update_room
 from chat.handlers.message import post_message
-from chat.handlers.moderate import ban, invite, kick, mute, set_role, unban, unmute
+from chat.handlers.moderate import ban, kick, mute, set_role, unban, unmute
 from chat.handlers.ping import ping
 from chat.handlers.rooms import join, leave
 from chat.handlers.search import search
@@ -45,6 +46,7 @@ HANDLERS: dict[type[Any], Handler] = {
     commands.UpdateRoom: update_room,
     commands.DeleteRoom: delete_room,
     commands.Invite: invite,
+    commands.Decline: decline,
     commands.ListRooms: rooms,
     commands.ListMembers: members,
     commands.OpenDirect: open_direct,

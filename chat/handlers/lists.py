@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chat.gate import joined_room, still_joined
-from chat.listing import list_banned, list_members, list_rooms
+from chat.listing import list_rooms, which_members
 from model.commands import ListMembers, ListRooms
-from model.permissions import Action
 
 if TYPE_CHECKING:
     from chat.context import Context
@@ -22,7 +21,7 @@ async def rooms(chat: Context, session: Session, command: ListRooms) -> None:
 
 async def members(chat: Context, session: Session, command: ListMembers) -> None:
     """List the people of a room."""
-    action, find = (Action.BAN, list_banned) if command.banned else (Action.SEE, list_members)
+    action, find = which_members(command)
     room = joined_room(chat, session, command.room, action)
     listed = await find(chat, room.record, command)
     still_joined(chat, session, room, action)

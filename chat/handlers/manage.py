@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from chat import members
+from chat import invitations, members
 from chat.context import asker_of
 from chat.gate import check_provable, default_role, joined_room, require, standing_of
 from chat.handlers.rooms import check_space, enter, peer_of
@@ -180,6 +180,7 @@ def delete_room(chat: Context, session: Session, command: DeleteRoom) -> None:
     members.look_for_restrictions(chat, room)  # also for who looks at it from outside
     chat.reads.forget(room)
     chat.watches.deleted(room.record.room_id)
+    invitations.tell_deleted(chat, room)
     room.audience.flush()
     devices = tuple(room.presence.sessions)
     for device in devices:  # first, so that nobody is told how all the others go

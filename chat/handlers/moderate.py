@@ -1,4 +1,4 @@
-"""``invite``, ``kick``, ``ban``, ``unban``, ``mute``, ``unmute`` and ``set_role``: what somebody else is in a room.
+"""``kick``, ``ban``, ``unban``, ``mute``, ``unmute`` and ``set_role``: what somebody else is in a room.
 
 Decided in the room, told to it at once, and stored behind. Whoever does it stands above whom it is done to.
 """
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat import members
+from chat import invitations, members
 from chat.gate import check_provable, joined_room, require
 from chat.handlers.rooms import count_owners
-from model.commands import Ban, Invite, Kick, Mute, SetRole, Unban, Unmute
+from model.commands import Ban, Kick, Mute, SetRole, Unban, Unmute
 from model.errors import ParleyError
-from model.events import Left, MemberChanged, RoomState
+from model.events import Left, MemberChanged
 from model.limits import REASON_CHARS
 from model.permissions import RANK, Action, Standing, outranks, standing_in
 from model.room import FOREVER, Member
@@ -26,31 +26,19 @@ if TYPE_CHECKING:
     from chat.room import Room
     from chat.session import Session
 
-AboutSomebody = Invite | Kick | Ban | Unban | Mute | Unmute | SetRole
+AboutSomebody = Kick | Ban | Unban | Mute | Unmute | SetRole
 Decision = Callable[["Room", Standing, Member], Member]
 
 
-def invite(chat: Context, session: Session, command: Invite) -> Awaitable[None] | None:
-    """Make somebody a member, and tell them at once, wherever they are."""
-
-    def decide(room: Room, standing: Standing, row: Member) -> Member:
-        check_provable(command.user)
-        if row.banned_until > chat.clock.now_us():
-            raise ParleyError("banned", "lift the ban first", field="user")
-        return row if row.role is not None else replace(row, role="member", joined_at=chat.clock.now_us())
-
-    return _about(chat, session, command, Action.INVITE, decide)
-
-
 def kick(chat: Context, session: Session, command: Kick) -> Awaitable[None] | None:
-    """Send somebody out. They may come back where everybody may, and as who everybody is."""
+    """Send somebody out, or withdraw their invitation. They may come back where everybody may, as who everybody is."""
     reason = check_text(command.reason, "reason", REASON_CHARS)
 
     def decide(room: Room, standing: Standing, row: Member) -> Member:
-        if row.role is None and row.user.id not in room.presence.people:
+        if row.role is None and row.user.id not in room.presence.people and not invitations.is_open(chat, row):
             raise ParleyError("no_such_user", field="user")
         _keep_an_owner(room, row)
-        return replace(row, role=None, joined_at=0, read_seq=0)
+        return replace(row, role=None, joined_at=0, read_seq=0, invitation=None)
 
     return _about(chat, session, command, Action.KICK, decide, out="kicked", said=reason)
 
@@ -62,7 +50,7 @@ def ban(chat: Context, session: Session, command: Ban) -> Awaitable[None] | None
     def decide(room: Room, standing: Standing, row: Member) -> Member:
         _keep_an_owner(room, row)
         until = _until(chat, command.seconds)
-        return replace(row, role=None, joined_at=0, read_seq=0, banned_until=until, reason=reason)
+        return replace(row, role=None, joined_at=0, read_seq=0, banned_until=until, reason=reason, invitation=None)
 
     return _about(chat, session, command, Action.BAN, decide, out="banned", said=reason)
 
@@ -128,8 +116,7 @@ def _about(
 
     def carry_out(room: Room, row: Member) -> None:
         standing = require(chat, room, session, action)
-        if action is not Action.INVITE:
-            _check_rank(chat, session, room, row, standing, out)
+        _check_rank(chat, session, room, row, standing, out)
         chat.admit(room, "")
         after = decide(room, standing, row)
         members.put(chat, room, after, session, command.id)
@@ -140,9 +127,6 @@ def _about(
             chat.reads.discard(room, row.user.id)
             room.audience.flush()
             members.expel(chat, room, row.user.id, Left(room=room.name, reason=out, by=session.user, text=said))
-        elif isinstance(command, Invite):
-            state = RoomState(room=room.name, action="invite", info=room.info, role=after.role, by=session.user)
-            chat.tell(after.user.id, state)
         room.forget(after.user.id)
 
     room = joined_room(chat, session, command.room, action)

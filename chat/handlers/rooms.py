@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat import members
+from chat import invitations, members
 from chat.context import RETRY_AFTER, Context
 from chat.gate import check_entry, default_role, is_row_known, joined_room, still_joined
 from chat.resume import replay
@@ -167,10 +167,14 @@ def _let_in(chat: Context, session: Session, room: Room, member: Member | None, 
     assert session.identity is not None
     identity, user, record = session.identity, session.user, room.record
     row = member
-    if invited and (row is None or (row.role is None and row.banned_until <= chat.clock.now_us())):
+    accepts = member is not None and invitations.is_open(chat, member)
+    if member is not None and accepts:
+        row = replace(member, role="member")
+    elif invited and (row is None or (row.role is None and row.banned_until <= chat.clock.now_us())):
         row = replace(row or Member(user), role=default_role(chat, identity))
     standing = check_entry(chat, record, row, identity)
-    if record.kind in _JOINABLE and standing != "admin" and (member is None or member.role is None):
+    joins = record.kind in _JOINABLE and standing != "admin" and (member is None or member.role is None)
+    if accepts or joins:
         chat.admit(room, "")
         role = row.role if row is not None and row.role is not None else default_role(chat, identity)
         now_us = chat.clock.now_us()
@@ -214,7 +218,7 @@ def _quit(chat: Context, session: Session, room: Room, command: Leave, stored: M
         if member is not None:
             chat.admit(room, "")
             muted_until = FOREVER if member.role == "readonly" else member.muted_until  # what was taken stays taken
-            gone = replace(member, role=None, joined_at=0, read_seq=0, muted_until=muted_until)
+            gone = replace(member, role=None, joined_at=0, read_seq=0, muted_until=muted_until, invitation=None)
             members.put(chat, room, gone, session, command.id)
             by = MemberChanged(
                 room=room.name, action="leave", member=members.describe(chat, room, gone, with_read=False), by=user

@@ -41,6 +41,7 @@ _COMMANDS: tuple[tuple[commands.Command, tuple[str, ...]], ...] = (
     (commands.UpdateRoom(id="c2", room="plans", topic="what comes next", slow_mode=10), ("room", "ack")),
     (commands.DeleteRoom(id="c3", room="plans"), ("left", "ack")),
     (commands.Invite(id="c4", room="plans", user=_BOB.id), ("member", "ack")),
+    (commands.Decline(id="c6", room="plans"), ("invitation", "ack")),
     (commands.ListRooms(id="l2", mine=True), ("rooms",)),
     (commands.ListMembers(id="l3", room="plans"), ("members",)),
     (commands.OpenDirect(id="c5", user=_BOB.id), ("room", "joined", "ack")),
@@ -76,6 +77,7 @@ _EVENTS: tuple[NativeEvent, ...] = (
     events.SearchPage([_MESSAGE], True, f"{_SEQ}.77", id="s1"),
     events.Presence("general", 2, [_BOB]),
     events.RoomState("plans", "create_room", RoomInfo("private", title="Plans"), "owner", id="c1"),
+    events.InvitationState("plans", True, RoomInfo("private", title="Plans"), _ANN, _AT),
     events.Rooms(
         [events.RoomEntry("public", room="general", members=40, online=2, role="member", read=_SEQ, unread=3)],
         "general",

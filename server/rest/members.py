@@ -7,14 +7,13 @@ from typing import Any
 from aiohttp import web
 
 from chat.gate import read_as
-from chat.listing import list_banned, list_members
-from model.commands import Announce, Ban, Invite, Kick, Leave, ListMembers, Mute, SetRole, Unban, Unmute
-from model.events import Announcement, Left
+from chat.listing import which_members
+from model.commands import Announce, Ban, Decline, Invite, Kick, Leave, ListMembers, Mute, SetRole, Unban, Unmute
+from model.events import Ack, Announcement, Left
 from model.events import Members as MembersTold
-from model.permissions import Action
 from model.text import check_name
 from server.endpoints import IDENTITY, Answer, Endpoint
-from server.rest.asking import DONE, IN_ROOM, NEXT, ORIGIN, Asking, asker, new_id, next_page, no_such_room, told
+from server.rest.asking import DONE, IN_ROOM, NEXT, ORIGIN, STORES, Asking, asker, new_id, next_page, no_such_room, told
 from server.rest.people_bodies import (
     AnnounceAsked,
     DropMemberAsked,
@@ -23,6 +22,7 @@ from server.rest.people_bodies import (
     PutMemberAsked,
     SentenceAsked,
 )
+from server.rest.room_bodies import RoomAsked
 
 _ABOUT = ("no_such_user", *IN_ROOM)
 
@@ -50,23 +50,38 @@ class Members:
             Endpoint(
                 "PUT",
                 "/api/rooms/{room}/members/{user}",
-                "Make somebody a member, or give a member a role",
+                "Make or invite a member, or give a member a role",
                 self.put_member,
                 PutMemberAsked,
-                (DONE,),
-                ("last_owner", *_ABOUT),
-                "For moderators; roles for owners, at most their own.",
+                (
+                    DONE,
+                    Answer(202, "the user is invited, unless they are a member already, and becomes one with `join`"),
+                ),
+                ("last_owner", "too_many_invitations", *_ABOUT),
+                "Without a role: admins make somebody a member (204), moderators invite them (202). Roles are for "
+                "owners to give to those who are members, at most their own.",
                 **row,
             ),
             Endpoint(
                 "DELETE",
                 "/api/rooms/{room}/members/{user}",
-                "Send somebody out, or leave for good oneself",
+                "Send somebody out, withdraw their invitation, or leave for good oneself",
                 self.drop_member,
                 DropMemberAsked,
                 (DONE,),
                 ("last_owner", *_ABOUT),
                 "Others: for moderators who stand above them.",
+                **row,
+            ),
+            Endpoint(
+                "DELETE",
+                "/api/invitations/{room}",
+                "Decline an invitation",
+                self.decline,
+                RoomAsked,
+                (DONE,),
+                ("no_such_invitation", "too_many_rooms", *STORES),
+                "`GET /api/rooms?mine=true` lists one's own invitations. `join` over WebSocket accepts one.",
                 **row,
             ),
             Endpoint(
@@ -127,8 +142,10 @@ class Members:
     async def list_members(self, request: web.Request, asked: MembersAsked) -> web.StreamResponse:
         """A page of people."""
         chat, room = self._asking.chat, check_name(asked.room, "room")
-        action, find = (Action.BAN, list_banned) if asked.banned else (Action.SEE, list_members)
-        wanted = ListMembers(room=room, cursor=asked.cursor, limit=asked.limit)
+        wanted = ListMembers(
+            room=room, banned=asked.banned, invited=asked.invited, cursor=asked.cursor, limit=asked.limit
+        )
+        action, find = which_members(wanted)
         page = await read_as(chat, room, asker(request), lambda seen: find(chat, seen.record, wanted), action)
         if page is None:
             raise no_such_room()
@@ -138,7 +155,8 @@ class Members:
         """A member, or another role."""
         role = asked.body.role
         if role is None:
-            return await self._asking.done(request, Invite(id=new_id(), room=asked.room, user=asked.user))
+            await self._asking.do(request, Invite(id=new_id(), room=asked.room, user=asked.user), Ack)
+            return web.Response(status=204 if request[IDENTITY].role == "admin" else 202)
         return await self._asking.done(request, SetRole(id=new_id(), room=asked.room, user=asked.user, role=role))
 
     async def drop_member(self, request: web.Request, asked: DropMemberAsked) -> web.StreamResponse:
@@ -148,6 +166,10 @@ class Members:
             return web.Response(status=204)
         command = Kick(id=new_id(), room=asked.room, user=asked.user, reason=asked.reason)
         return await self._asking.done(request, command)
+
+    async def decline(self, request: web.Request, asked: RoomAsked) -> web.StreamResponse:
+        """An invitation that is open no more."""
+        return await self._asking.done(request, Decline(id=new_id(), room=asked.room))
 
     async def ban(self, request: web.Request, asked: SentenceAsked) -> web.StreamResponse:
         """Out, for a while or for good."""

@@ -15,12 +15,14 @@ class MembersAsked(Struct, frozen=True):
     Attributes:
         room: its name.
         banned: those who are kept out instead; for moderators.
+        invited: those who have an open invitation instead; for moderators.
         limit: people in the page, at most.
         cursor: of the page before.
     """
 
     room: str
     banned: bool = False
+    invited: bool = False
     limit: Listed = LIST_DEFAULT
     cursor: str | None = None
 
@@ -29,7 +31,7 @@ class NewRole(Struct, frozen=True):
     """What somebody is to be.
 
     Attributes:
-        role: of a member; without it they are made one.
+        role: of a member; without it they are made one, or invited.
     """
 
     role: Role | None = None

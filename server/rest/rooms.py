@@ -50,7 +50,7 @@ class Rooms:
                 RoomsAsked,
                 (Answer(200, "the rooms", RoomsTold, headers=ORIGIN | NEXT),),
                 ("unavailable",),
-                "Those that everybody may find, or, with `mine`, one's own.",
+                "Those that everybody may find, or, with `mine`, one's own and the invitations to others.",
                 "anybody",
             ),
             Endpoint(

@@ -57,6 +57,8 @@ class People:
         self._keep = keep
         self._keep_bytes = keep_bytes
         self._rosters: dict[int, _Roster] = {}
+        # Rows that are nothing but invitations, in the order in which they were stored.
+        self._invitations: dict[tuple[int, str], int] = {}
         self._rooms: dict[str, dict[int, None]] = {}  # of each person; the room stored last is at the end
         self.bytes = 0
 
@@ -69,6 +71,9 @@ class People:
         rooms = self._rooms.setdefault(member.user.id, {})
         rooms.pop(room_id, None)
         rooms[room_id] = None
+        self._invitations.pop((room_id, member.user.id), None)
+        if _only_invites(member) and member.invitation is not None:
+            self._invitations[room_id, member.user.id] = member.invitation.at
         if len(roster.rows) > self._keep:
             self._spare(room_id, len(roster.rows) - self._keep + self._keep // 100)
         while self.bytes > self._keep_bytes:
@@ -97,7 +102,15 @@ class People:
             for user_id in roster.ids:
                 self._leave(room_id, user_id)
 
+    def forget_invitations(self, until: int, limit: int) -> int:
+        """See `storage.repository.ExpireInvitations`. Returns how many are gone."""
+        due = list(islice((key for key, at in self._invitations.items() if at <= until), max(limit, 0)))
+        for room_id, user_id in due:
+            self.drop(room_id, user_id)
+        return len(due)
+
     def _leave(self, room_id: int, user_id: str) -> None:
+        self._invitations.pop((room_id, user_id), None)
         rooms = self._rooms[user_id]
         del rooms[room_id]
         if not rooms:
@@ -106,6 +119,7 @@ class People:
     def clear(self) -> None:
         """Forget everybody."""
         self._rosters.clear()
+        self._invitations.clear()
         self._rooms.clear()
         self.bytes = 0
 
@@ -137,10 +151,15 @@ class People:
         return 0 if roster is None else roster.with_role
 
 
+def _only_invites(member: Member) -> bool:
+    """Whether a row says nothing but that its user is invited."""
+    return not (member.belongs or member.banned_until or member.muted_until)
+
+
 def _worth(member: Member) -> tuple[int, int]:
     """What a room would miss least comes first."""
     if member.role in ("owner", "moderator"):
         rank = 2
     else:
         rank = int(member.role == "readonly" or member.banned_until > 0 or member.muted_until > 0)
-    return rank, max(member.seen_at, member.joined_at, member.read_seq)
+    return rank, max(member.used, 0 if member.invitation is None else member.invitation.at)

@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
+from operator import itemgetter
 
 from model.message import Message
 from model.room import Member, RoomRecord, User
@@ -22,6 +23,7 @@ from storage.repository import (
     NO_ROOM,
     STORED,
     ChangeMessage,
+    ExpireInvitations,
     ExpireMessages,
     Forgotten,
     InsertMessage,
@@ -125,13 +127,27 @@ class MemoryRepository:
         ]
         return sorted(rows, key=lambda row: (-row[1].used, row[0].name))[: max(limit, 0)]
 
+    async def invitations(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
+        self._check_open()
+        found = [
+            (-row.invitation.at, log.record.name, log.record, row)
+            for room_id, row in self._people.rows_of(user_id)
+            if row.invitation is not None
+            and row.invitation.at > after
+            and (log := self._rooms.get(room_id)) is not None
+        ]
+        return [(record, row) for _, _, record, row in sorted(found, key=itemgetter(0, 1))[: max(limit, 0)]]
+
     async def standings(self, room_id: int) -> list[Member]:
         self._check_open()
         self._rooms.use(room_id)
         return [
             member
             for member in self._people.rows(room_id)
-            if member.role not in (None, "member") or member.banned_until != 0 or member.muted_until != 0
+            if member.role not in (None, "member")
+            or member.banned_until != 0
+            or member.muted_until != 0
+            or member.invitation is not None
         ]
 
     async def find_member(self, room_id: int, user_id: str) -> Member | None:
@@ -327,6 +343,8 @@ class MemoryRepository:
                 return STORED
             case ExpireMessages():
                 return self._expire(write)
+            case ExpireInvitations():
+                return Removed(self._people.forget_invitations(write.until, write.limit))
 
     def _update_room(self, room: RoomRecord) -> Outcome:
         record = self._rooms.update(room)

@@ -17,6 +17,7 @@ _MESSAGE = 700
 _MENTION = 230
 _REACTIONS = 300
 _EMOJI = 200
+_INVITATION = 500
 
 
 def weigh_message(message: Message) -> int:
@@ -38,4 +39,5 @@ def weigh_room(record: RoomRecord) -> int:
 
 def weigh_member(member: Member) -> int:
     """The bytes that a row of a member takes."""
-    return MEMBER + getsizeof(member.user.name) + getsizeof(member.reason)
+    offer = 0 if member.invitation is None else _INVITATION + getsizeof(member.invitation.by.name)
+    return MEMBER + getsizeof(member.user.name) + getsizeof(member.reason) + offer

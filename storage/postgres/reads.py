@@ -49,6 +49,11 @@ class PostgresReads(ABC):
         rows = await self._read(sql_rooms.ROOMS_OF, {"user_id": user_id, "limit": max(limit, 0)})
         return list(map(room_and_member_of, rows))
 
+    async def invitations(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
+        """See `storage.repository.Repository.invitations`."""
+        values = {"user_id": user_id, "after": after, "limit": max(limit, 0)}
+        return list(map(room_and_member_of, await self._read(sql_rooms.INVITATIONS, values)))
+
     async def standings(self, room_id: int) -> list[Member]:
         """See `storage.repository.Repository.standings`."""
         return list(map(member_of, await self._read(sql_rooms.STANDINGS, {"room_id": room_id})))

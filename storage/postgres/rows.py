@@ -9,7 +9,7 @@ from msgspec import Struct
 from psycopg.types.json import Json
 
 from model.message import Message, Quote, body_hash
-from model.room import Member, Role, RoomRecord, User
+from model.room import Invitation, Member, Role, RoomRecord, User
 from model.text import fold_name
 from storage.postgres.sql_rooms import RECORD_COLUMNS
 from storage.repository import ChangeMessage, InsertMessage, SetMember
@@ -104,6 +104,9 @@ class MemberRow(Struct, gc=False):
     banned_until: int
     muted_until: int
     reason: str
+    invited_at: int = 0
+    inviter_id: str = ""
+    inviter: str = ""
 
 
 def message_row(write: InsertMessage) -> MessageRow:
@@ -163,7 +166,7 @@ def room_row(room: RoomRecord) -> RoomRow:
 
 def member_row(place: int, write: SetMember) -> MemberRow:
     """A member; ``place`` is that of the write among the others of its statement."""
-    member = write.member
+    member, invitation = write.member, write.member.invitation
     return MemberRow(
         place,
         write.room_id,
@@ -176,6 +179,7 @@ def member_row(place: int, write: SetMember) -> MemberRow:
         member.banned_until,
         member.muted_until,
         member.reason,
+        *(() if invitation is None else (invitation.at, invitation.by.id, invitation.by.name)),
     )
 
 
@@ -207,11 +211,23 @@ def message_of(room: str, row: tuple[Any, ...]) -> Message:
 
 def member_of(row: tuple[Any, ...]) -> Member:
     """A member from the columns that every statement about members selects."""
-    return Member(User(row[0], row[1]), *row[2:])
+    user_id, name, role, joined_at, seen_at, read_seq, banned_until, muted_until, reason = row[:9]
+    invited_at, inviter_id, inviter = row[9:]
+    return Member(
+        User(user_id, name),
+        role,
+        joined_at,
+        seen_at,
+        read_seq,
+        banned_until,
+        muted_until,
+        reason,
+        Invitation(User(inviter_id, inviter), invited_at) if invited_at else None,
+    )
 
 
 def room_and_member_of(row: tuple[Any, ...]) -> tuple[RoomRecord, Member]:
-    """A row of `sql_rooms.ROOMS_OF`."""
+    """A row of `sql_rooms.ROOMS_OF` or `sql_rooms.INVITATIONS`."""
     return RoomRecord(*row[:RECORD_COLUMNS]), member_of(row[RECORD_COLUMNS:])
 
 

@@ -9,7 +9,7 @@ from pypika.functions import Count
 from pypika.terms import Function, Star
 
 from storage.postgres.sql import rfc3339
-from utils.query import Query, Recordset, equals_any, param, sql_text, value_of
+from utils.query import Query, Recordset, array_from, equals_any, param, sql_text, value_of
 
 _rooms = Table("rooms")
 _members = Table("members")
@@ -75,6 +75,9 @@ _MEMBER = {
     "banned_until": "bigint",
     "muted_until": "bigint",
     "reason": "text",
+    "invited_at": "bigint",
+    "inviter_id": "text",
+    "inviter": "text",
 }
 _new_member = Recordset(param("rows", "json"), "new", {"place": "integer", **_MEMBER})
 
@@ -161,6 +164,9 @@ _row = (
     _members.banned_until,
     _members.muted_until,
     _members.reason,
+    _members.invited_at,
+    _members.inviter_id,
+    _members.inviter,
 )
 
 
@@ -169,24 +175,48 @@ def _belongs(row: Any) -> Any:
     return row.role.notnull() | (row.read_seq > 0)
 
 
-ROOMS_OF = sql_text(
+_of_user = (
     Query.from_(_members)
     .join(_rooms)
     .on(_rooms.room_id == _members.room_id)
     .select(*_record, *_row)
-    .where((_members.user_id == param("user_id")) & _belongs(_members))
+    .where(_members.user_id == param("user_id"))
+)
+ROOMS_OF = sql_text(
+    _of_user.where(_belongs(_members))
     .orderby(Function("GREATEST", _members.joined_at, _members.seen_at, _members.read_seq), order=Order.desc)
     .orderby(_rooms.name)
     .limit(param("limit"))
 )
 RECORD_COLUMNS = len(_record)
 """How many of the columns of `ROOMS_OF` are the room's."""
+# The condition on 0 is that of the index.
+INVITATIONS = sql_text(
+    _of_user.where((_members.invited_at != 0) & (_members.invited_at > param("after")))
+    .orderby(_members.invited_at, order=Order.desc)
+    .orderby(_rooms.name)
+    .limit(param("limit"))
+)
+_old_invitations = (
+    Query.from_(_members)
+    .select(_members.ctid)
+    .where((_members.invited_at != 0) & (_members.invited_at <= param("until")))
+    .where(_members.role.isnull() & (_members.read_seq == 0))
+    .where((_members.banned_until == 0) & (_members.muted_until == 0))
+    .limit(param("limit"))
+)
+REMOVE_OLD_INVITATIONS = sql_text(
+    Query.from_(_members).delete().where(equals_any(_members.ctid, array_from(_old_invitations)))
+)
 
 _of_room = Query.from_(_members).select(*_row).where(_members.room_id == param("room_id"))
 STANDINGS = sql_text(
-    _of_room.where((_members.role != "member") | (_members.banned_until != 0) | (_members.muted_until != 0)).orderby(
-        _members.user_id
-    )
+    _of_room.where(
+        (_members.role != "member")
+        | (_members.banned_until != 0)
+        | (_members.muted_until != 0)
+        | (_members.invited_at != 0)
+    ).orderby(_members.user_id)
 )
 FIND_MEMBER = sql_text(_of_room.where(_members.user_id == param("user_id")))
 MEMBERS = sql_text(

@@ -18,6 +18,7 @@ from storage.repository import (
     STORED,
     ChangeMessage,
     Duplicate,
+    ExpireInvitations,
     ExpireMessages,
     InsertMessage,
     InsertRoom,
@@ -57,6 +58,7 @@ class Store:
             InsertMessage: self._insert_messages,
             ChangeMessage: self._change_messages,
             ExpireMessages: self._expire_messages,
+            ExpireInvitations: self._expire_invitations,
         }
 
     def forget_rooms(self) -> None:
@@ -164,6 +166,13 @@ class Store:
 
     async def _expire_messages(self, connection: Connection, run: list[ExpireMessages]) -> list[Outcome]:
         return [Removed(await _expire(connection, write)) for write in run]
+
+    async def _expire_invitations(self, connection: Connection, run: list[ExpireInvitations]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for write in run:
+            values = {"until": write.until, "limit": write.limit}
+            outcomes.append(Removed((await connection.execute(sql_rooms.REMOVE_OLD_INVITATIONS, values)).rowcount))
+        return outcomes
 
 
 async def _expire(connection: Connection, write: ExpireMessages) -> int:

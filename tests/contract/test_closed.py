@@ -18,6 +18,8 @@ READS: dict[str, Callable[[Repository], Awaitable[object]]] = {
     "search": lambda repository: repository.history(room(), limit=1, words=["a"]),
     "listed_rooms": lambda repository: repository.listed_rooms(after="", contains="", limit=1),
     "rooms_of": lambda repository: repository.rooms_of("u", limit=1),
+    "invitations": lambda repository: repository.invitations("u", after=0, limit=1),
+    "share_a_room": lambda repository: repository.share_a_room("u", "v"),
     "standings": lambda repository: repository.standings(1),
     "find_member": lambda repository: repository.find_member(1, "u"),
     "members": lambda repository: repository.members(1, after="", limit=1),

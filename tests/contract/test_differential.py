@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from model.message import Message, Quote, body_hash
-from model.room import FOREVER, Member, Role, RoomKind, RoomRecord, User
+from model.room import FOREVER, Invitation, Member, Role, RoomKind, RoomRecord, User
 from storage import (
     ChangeMessage,
     Duplicate,
+    ExpireInvitations,
     ExpireMessages,
     InsertMessage,
     InsertRoom,
@@ -71,6 +72,11 @@ class Person(NamedTuple):
     name: str
     role: Role | None
     times: tuple[int, int, int, int, int]
+    invited_at: int
+
+
+class Forget(NamedTuple):
+    until: int
 
 
 class Leave(NamedTuple):
@@ -108,7 +114,7 @@ class Later(NamedTuple):
 
 
 class Batch(NamedTuple):
-    writes: list[Room | Update | Person | Leave | Post | Change | Later]
+    writes: list[Room | Update | Person | Forget | Leave | Post | Change | Later]
 
 
 class Read(NamedTuple):
@@ -136,7 +142,7 @@ USERS = st.integers(0, 3)
 TIMES = st.sampled_from([0, 0, 0, 5, FOREVER])
 ROLES = st.sampled_from([None, "member", "member", "owner", "readonly"])
 PEOPLE = st.builds(
-    Person, ROOMS, USERS, st.sampled_from(["ann", "Bob"]), ROLES, st.tuples(TIMES, TIMES, TIMES, TIMES, TIMES)
+    Person, ROOMS, USERS, st.sampled_from(["ann", "Bob"]), ROLES, st.tuples(TIMES, TIMES, TIMES, TIMES, TIMES), TIMES
 )
 LEAVES = st.builds(Leave, ROOMS, USERS)
 POSTS = st.builds(Post, ROOMS, SEQS, IDS, AUTHORS, TEXTS, NAMES, st.none() | st.none() | SEQS)
@@ -155,11 +161,13 @@ WRITES = st.one_of(
     CHANGES,
     CHANGES,
     st.builds(Later, st.sampled_from([0, 30, 60])),
+    st.builds(Forget, st.sampled_from([4, 5, FOREVER])),
 )
 BATCHES = st.builds(Batch, st.lists(WRITES, max_size=8))
 METHODS = [
     "history", "history", "changed", "count_changed", "head", "find_posted", "find_room", "find_message", "search",
-    "unread", "listed_rooms", "rooms_of", "standings", "find_member", "members", "count_members", "find_user",
+    "unread", "listed_rooms", "rooms_of", "invitations", "share_a_room",
+    "standings", "find_member", "members", "count_members", "find_user",
 ]  # fmt: skip
 READS = st.builds(
     Read,
@@ -215,8 +223,12 @@ class World:
             case Update(number, state, deletes):
                 deleted_at = rfc3339(EPOCH_US) if deletes else None
                 return UpdateRoom(replace(self.record(number), **state._asdict(), deleted_at=deleted_at))
-            case Person(number, user, name, role, times):
-                return SetMember(self.ids[number], Member(User(self.user_id(user), name), role, *times, name))
+            case Person(number, user, name, role, times, invited_at):
+                invitation = Invitation(User(self.user_id(0), name), invited_at) if invited_at else None
+                member = Member(User(self.user_id(user), name), role, *times, name, invitation)
+                return SetMember(self.ids[number], member)
+            case Forget(until):
+                return ExpireInvitations(until, 10**6)
             case Leave(number, user):
                 return RemoveMember(self.ids[number], self.user_id(user))
             case Post():
@@ -295,6 +307,10 @@ async def answer(repository: Repository, world: World, read: Read) -> object:
             return await repository.listed_rooms(after=f"{world.mark} ", contains=world.mark, limit=read.limit)
         case "rooms_of":
             return await repository.rooms_of(user, limit=read.limit)
+        case "invitations":
+            return await repository.invitations(user, after=(read.high or 0) % 7, limit=read.limit)
+        case "share_a_room":
+            return await repository.share_a_room(user, world.user_id((read.high or 0) % 4))
         case "standings":
             return await repository.standings(where.room_id)
         case "find_member":
@@ -363,7 +379,7 @@ def everything() -> Iterator[Read]:
     for method in ("listed_rooms", "count_members", "unread", "search"):
         yield Read(method, 0, None, None, 100, None, "", None, pinned=True)
     for user in range(4):
-        for method in ("rooms_of", "find_user"):
+        for method in ("rooms_of", "find_user", "invitations"):
             yield Read(method, 0, user, None, 100, None, "", None)
 
 

@@ -60,7 +60,10 @@ async def test_a_private_room_stays_private(adapter: str, request: pytest.Fixtur
     assert record is not None
     assert (record.kind, record.title) == ("private", "The den")
     roles = {row.user.id: (row.role, row.banned_until > 0) for row in await inner.standings(record.room_id)}
-    assert roles == {id_of(ann): ("owner", False), id_of(eve): (None, True)}
+    assert roles == {id_of(ann): ("owner", False), id_of(ben): (None, False), id_of(eve): (None, True)}
+    (offer,) = [row.invitation for row in await inner.standings(record.room_id) if row.user.id == id_of(ben)]
+    assert offer is not None
+    assert offer.by == ann.session.user
     ann.disconnect()
     await until(lambda: "den" not in chat.hub.rooms)
     far.send("join", id="j", room="den")

@@ -1,10 +1,22 @@
 """Who is what in which room."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
-from model.room import FOREVER, Member, RoomKind, User
-from storage import NO_ROOM, STORED, InsertRoom, RemoveMember, Repository, UpdateRoom, Writer
+from model.room import FOREVER, Invitation, Member, RoomKind, User
+from storage import (
+    NO_ROOM,
+    STORED,
+    ExpireInvitations,
+    InsertRoom,
+    Removed,
+    RemoveMember,
+    Repository,
+    UpdateRoom,
+    Writer,
+)
 from tests.contract.records import member, room, sets
 
 FULL = Member(User("u_cy", "cy 'q\" %s"), "moderator", 1, 2, 3, FOREVER, 5, "spam,\n{NULL} 日本")
@@ -167,3 +179,50 @@ async def test_whether_two_people_share_a_room(repository: Repository, writer: W
     assert not await repository.share_a_room(me, third)
     await writer.write([UpdateRoom(replace(where, deleted_at=where.created_at))])
     assert not await repository.share_a_room(me, other)
+
+
+def offer(user_id: str, made_at: int, **fields: Any) -> Member:
+    """An invitation by somebody whose name is not easy to store."""
+    return member(user_id, None, invitation=Invitation(User("u_boss", "b'o\"ss 日本"), made_at), **fields)
+
+
+async def test_the_invitations_of_a_person(repository: Repository, writer: Writer) -> None:
+    """The newest first; rows of members and of those whose invitation has ended are none."""
+    me = f"u_{room().room_id}"
+    rooms = [room(f"{me} {number}") for number in range(6)]
+    rows = [offer(me, 5), offer(me, 7), offer(me, 5, read_seq=3), member(me), offer(me, 2), offer(me, FOREVER)]
+    await writer.write([InsertRoom(each) for each in rooms])
+    await writer.write([each for where, row in zip(rooms, rows, strict=True) for each in sets(where, row)])
+    await writer.write(sets(rooms[0], offer("u_other", 9)))
+    expected = [(rooms[number], rows[number]) for number in (5, 1, 0, 2)]
+    assert await repository.invitations(me, after=2, limit=9) == expected
+    assert await repository.invitations(me, after=2, limit=3) == expected[:3]
+    assert await repository.invitations(me, after=FOREVER, limit=9) == []
+    assert await repository.invitations(f"{me}x", after=0, limit=9) == []
+    assert [record for record, _ in await repository.rooms_of(me, limit=9)] == [rooms[2], rooms[3]]
+    assert await repository.standings(rooms[1].room_id) == [rows[1]]
+    assert await repository.members(rooms[1].room_id, after="", limit=9) == []
+    await writer.write(sets(rooms[5], member(me, None)))
+    await writer.write([UpdateRoom(replace(rooms[1], deleted_at=rooms[1].created_at)), *sets(rooms[0], member(me))])
+    assert await repository.invitations(me, after=2, limit=9) == [(rooms[2], rows[2])]
+
+
+async def test_old_invitations_are_forgotten(repository: Repository, writer: Writer) -> None:
+    """Some at a time; a row that says more stays as it is."""
+    me, where = f"u_{room().room_id}", [room() for _ in range(7)]
+    stay = [
+        member(me),
+        offer(me, 5),
+        offer(me, 2, read_seq=1),
+        offer(me, 2, banned_until=9),
+        offer(me, 2, muted_until=9),
+    ]
+    gone = [offer(me, 2), offer(me, 4, seen_at=3, reason="was banned")]
+    await writer.write([InsertRoom(each) for each in where])
+    await writer.write([each for at, row in zip(where, [*stay, *gone], strict=True) for each in sets(at, row)])
+    assert await writer.write([ExpireInvitations(4, 1)]) == [Removed(1)]
+    await writer.write([ExpireInvitations(4, 100)])  # other tests have left some too
+    assert await writer.write([ExpireInvitations(4, 1)]) == [Removed(0)]
+    found = [await repository.find_member(each.room_id, me) for each in where]
+    assert found == [*stay, None, None]
+    assert await writer.write([ExpireInvitations(4, 0), ExpireInvitations(0, 9)]) == [Removed(0)] * 2

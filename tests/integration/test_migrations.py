@@ -44,6 +44,9 @@ members.banned_until bigint not null
 members.muted_until bigint not null
 members.reason text "C" not null
 members.stored bigint not null
+members.invited_at bigint not null
+members.inviter_id text "C" not null
+members.inviter text "C" not null
 mentions.room_id bigint not null
 mentions.name text "C" not null
 mentions.seq bigint not null
@@ -85,9 +88,11 @@ schema_migrations.applied_at timestamp with time zone not null
 """,
     "indexes": """
 lease: UNIQUE btree (id)
-members: INDEX btree (room_id, user_id) WHERE ((role <> 'member'::text) OR (banned_until <> 0) OR (muted_until <> 0))
+members: INDEX btree (room_id, user_id) WHERE ((role <> 'member'::text) OR (banned_until <> 0) \
+OR (muted_until <> 0) OR (invited_at <> 0))
 members: INDEX btree (room_id, user_id) WHERE (role IS NOT NULL)
 members: INDEX btree (user_id)
+members: INDEX btree (user_id, invited_at) WHERE (invited_at <> 0)
 members: UNIQUE btree (room_id, user_id)
 mentions: UNIQUE btree (room_id, name, seq)
 messages: INDEX btree (room_id, sender, seq)

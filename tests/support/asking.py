@@ -1,6 +1,5 @@
 """What a client program of a person asks: its connection, and which of its commands are still to be answered."""
 
-from collections import Counter
 from typing import Any
 
 from chat.chat import Chat
@@ -52,7 +51,7 @@ class Asker:
         self.late: set[str] = set()  # answered, and perhaps to be acked too
         self.again: list[Asked] = []
         self.last: dict[str, Frame] = {}
-        self.invites: Counter[str] = Counter()
+        self.invited: dict[str, str] | None = None  # rooms and times, once they were asked for
         self.reads: dict[str, Frame] = {}
         self._taken = 0
         self._made = 0
@@ -95,7 +94,7 @@ class Asker:
             identity = Identity(User(principal.id, principal.name), guest=False, role=principal.role)
             self.near = Person(chat, identity=identity)
         self._taken = 0
-        self.invites.clear()
+        self.invited = None
         principal.id = self.near.session.user.id
         if principal.token is None and principal.role == "guest":
             principal.token = self.near.token
@@ -135,10 +134,6 @@ class Asker:
         if kind not in _SILENT:
             self.asked[key] = Asked(kind, fields, loads=loads)
         self.near.send(kind, id=key, **fields)
-
-    def began(self) -> int | None:
-        """When its connection began, by the order of all writes; None when it has none, or not any more."""
-        return self.near.connection.order[0] if self.near is not None and not self.ended else None
 
     def hears(self, room: Room) -> bool:
         """Whether it is told at once of whatever happens in a room."""

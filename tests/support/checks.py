@@ -9,15 +9,17 @@ import msgspec
 
 from chat.listing import MINE_LIMIT
 from chat.room import Room
-from model.limits import UNREAD_LIMIT
+from model.limits import INVITATION_DAYS, INVITATIONS, UNREAD_LIMIT
 from model.permissions import standing_in
 from model.room import Member, RoomRecord
 from model.text import fold_name
 from storage import Repository
+from storage.repository import DAY_US
 from tests.support.copies import Copy, Frame
 from tests.support.devices import Device
 from tests.support.ledger import Principal
 from tests.support.views import UNKNOWN
+from utils.clock import rfc3339
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -77,6 +79,7 @@ class Checks:
             ]
         for person in self._world.people:
             found += [await storage.rooms_of(person.id, limit=MINE_LIMIT), await storage.find_user(person.id)]
+            found += [await storage.invitations(person.id, after=0, limit=1000)]
         return found
 
     async def check_person(self, principal: Principal) -> None:
@@ -94,6 +97,7 @@ class Checks:
             await self._world.settle(probe)
             assert probe.rooms() == inside, f"{probe.name} is not let in where {devices[0].name} is"
             visible = await self._check_list(probe, inside)
+            await self._check_invitations(probe, devices)
             await self._check_search(probe, visible)
             await self._check_public(probe)
             for device in devices:
@@ -212,7 +216,8 @@ class Checks:
             row = await self._world.repository.inner.find_member(record.room_id, probe.id)
             if row is not None and self._world.ledger.is_out(probe.id, name):
                 assert (row.role, row.read_seq) == (None, 0), f"{probe.name} is out of {name}, and yet: {row}"
-            if not self._world.may_see(record, row, probe.principal.role):
+            invited = row is not None and row.invitation is not None
+            if not self._world.may_see(record, row, probe.principal.role) and not invited:
                 probe.ask("join", room=name)
                 await self._world.settle(probe)
                 assert name not in probe.rooms()
@@ -243,6 +248,16 @@ class Checks:
             ours, theirs = listed.get(name), wanted.get(name)
             assert ours == theirs, f"{probe.name} is told {ours}, and should be told {theirs}"
         return [rows[name][0] for name in wanted]
+
+    async def _check_invitations(self, probe: Device, devices: list[Device]) -> None:
+        """Every device knows the invitations that storage has."""
+        since = self._world.clock.now_us() - INVITATION_DAYS * DAY_US
+        found = await self._world.repository.inner.invitations(probe.id, after=since, limit=INVITATIONS)
+        stored = {record.name: rfc3339(row.invitation.at) for record, row in found if row.invitation is not None}
+        for device in (probe, *devices):
+            told = device.invited
+            assert told is None or told == stored, f"{device.name} is told of invitations {told}, not of {stored}"
+        assert probe.invited is not None
 
     async def _entry(self, probe: Device, record: RoomRecord, row: Member) -> Frame:
         inner, user = self._world.repository.inner, probe.principal

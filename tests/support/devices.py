@@ -23,7 +23,19 @@ _INSIDE = frozenset(
 )  # fmt: skip
 # Changes of a room and its people: whoever asked for one is told of it first.
 _TOLD = frozenset(
-    ("create_room", "update_room", "delete_room", "invite", "kick", "ban", "unban", "mute", "unmute", "set_role")
+    (
+        "create_room",
+        "update_room",
+        "delete_room",
+        "invite",
+        "decline",
+        "kick",
+        "ban",
+        "unban",
+        "mute",
+        "unmute",
+        "set_role",
+    )
 )
 # Commands that are answered by a frame of their own; the others by an `ack`.
 _ANSWERS = {
@@ -76,7 +88,7 @@ class Device(Asker):
         if kind in _INSIDE or (kind == "room" and frame["action"] == "update_room"):
             is_in = view is not None and view.inside
             assert is_in, f"{self.name} is told what is said in {room}: {frame}"
-        if kind in CHANGES or kind in ("message", "typing", "member", "room"):
+        if kind in CHANGES or kind in ("message", "typing", "member", "room", "invitation"):
             self._note(frame)
         handle = getattr(self, f"_on_{kind}", None)
         if handle is not None:
@@ -101,7 +113,7 @@ class Device(Asker):
             who = frame[field] if isinstance(frame[field], str) else frame[field]["id"]
             at = microseconds(frame["timestamp"]) if "timestamp" in frame else self._clock.now_us()
             new = kind != "message" or (frame["version"] == frame["seq"] and view.copy.synced)
-            quits = kind == "member" and frame["action"] == "leave"
+            quits = kind == "member" and frame["action"] in ("leave", "decline")
             if new and not quits and who in self._accounts:
                 assert view.allows(who, LEAST[action], at, talk=talk), f"{who} may not, and does: {frame}"
             if new and kind == "message":
@@ -114,7 +126,7 @@ class Device(Asker):
         fields, kind = asked.fields, frame["type"]
         if kind == "message":
             return (key, self.id) == (frame.get("id"), frame["sender_id"]) and asked.kind == "message"
-        if kind in ("member", "room"):
+        if kind in ("member", "room", "invitation"):
             return key == frame.get("id")
         if kind == "typing" or fields.get("seq") != frame["seq"]:
             return False
@@ -198,8 +210,17 @@ class Device(Asker):
                 self._is_known([state], self.views[room])
 
     def _on_rooms(self, frame: Frame, view: View | None) -> None:
-        for entry in frame["rooms"] if self.asked[frame["id"]].fields.get("mine") else ():
-            assert not self._is_out(entry["room"]), f"{self.name} was sent out, and is told {entry}"
+        if self.asked[frame["id"]].fields.get("mine"):
+            self.invited = {entry["room"]: entry["at"] for entry in frame.get("invitations", ())}
+            for entry in frame["rooms"]:
+                assert not self._is_out(entry["room"]), f"{self.name} was sent out, and is told {entry}"
+
+    def _on_invitation(self, frame: Frame, view: View | None) -> None:
+        if self.invited is not None:
+            if frame["open"]:
+                self.invited[frame["room"]] = frame["at"]
+            else:
+                self.invited.pop(frame["room"], None)
 
     def _is_out(self, room: str) -> bool:
         return self._ledger.is_out(self.id, room)
@@ -234,8 +255,6 @@ class Device(Asker):
     def _on_member(self, frame: Frame, view: View | None) -> None:
         assert view is not None
         view.on_member(frame)
-        if frame["action"] == "invite":
-            self._ledger.invites[frame["member"]["id"], frame["room"]].setdefault(frame["id"], self._at)
         if frame["action"] in ("kick", "ban", "leave"):
             self._ledger.on_out(frame["member"]["id"], frame["room"], self._at, frame["action"])
         elif frame["member"].get("role") is not None:
@@ -247,9 +266,7 @@ class Device(Asker):
                 self.ask("members", loads=view.stay, room=frame["room"], limit=500)
         else:
             self._ledger.came[self.id, frame["room"]] = self._at
-        if frame["action"] == "invite":
-            self.invites[frame["room"]] += 1
-        elif frame["action"] == "direct":
+        if frame["action"] == "direct":
             assert direct_name(self.id, frame["peer"]["id"]) == frame["room"], f"not of {self.name}: {frame}"
 
     def _on_read(self, frame: Frame, view: View | None) -> None:

@@ -169,6 +169,11 @@ class Doings:
     def do_invite(self, device: Device, what: int) -> None:
         self._about(device, "invite", what)
 
+    def do_decline(self, device: Device, what: int) -> None:
+        rooms = sorted(device.invited or ()) if what % 5 else self.world.rooms
+        if rooms:
+            device.ask("decline", room=rooms[what % len(rooms)])
+
     def do_kick(self, device: Device, what: int) -> None:
         self._about(device, "kick", what)
 

@@ -125,6 +125,9 @@ class FaultyRepository:
     async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
         return await self._read("rooms_of", lambda: self.inner.rooms_of(user_id, limit=limit))
 
+    async def invitations(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
+        return await self._read("invitations", lambda: self.inner.invitations(user_id, after=after, limit=limit))
+
     async def standings(self, room_id: int) -> list[Member]:
         return await self._read("standings", lambda: self.inner.standings(room_id))
 

@@ -35,7 +35,6 @@ class Ledger:
         refused: errors by code.
         read: up to where everybody was told to have read, by principal and room, since they were last sent out of it.
         came, went: when somebody last came into a room, or was asked in, and when they were last sent out, or quit.
-        invites: when somebody was told to have been asked into a room, by principal and room, and by the command.
         banned: who was kept out of a room for good, by principal and room.
         pardoned: whom somebody wanted to be let in, by principal and room: nothing is certain of them any more.
         remade: rooms that somebody wanted to open, to delete or to make: nothing is certain there any more.
@@ -50,7 +49,6 @@ class Ledger:
         self.read: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.came: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.went: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self.invites: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         self.banned: set[tuple[str, str]] = set()
         self.pardoned: set[tuple[str, str]] = set()
         self.remade: set[str] = set()

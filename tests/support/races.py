@@ -11,8 +11,8 @@ WEIGHTS = {
     "say": 8, "reply": 4, "repeat": 2, "say_poison": 1, "edit": 4, "delete": 2, "react": 5, "pin": 2,
     "typing": 1, "mark_read": 3, "join": 5, "resume": 3, "leave": 2, "quit": 2,
     "create_room": 1, "update_room": 2, "delete_room": 1, "direct": 2,
-    "invite": 2, "kick": 2, "ban": 2, "unban": 2, "mute": 2, "unmute": 1, "set_role": 3,
-    "history": 1, "members": 1, "rooms": 1, "search": 1, "announce": 1, "ping": 1, "hello": 1,
+    "invite": 4, "decline": 2, "kick": 2, "ban": 2, "unban": 2, "mute": 2, "unmute": 1, "set_role": 3,
+    "history": 1, "members": 1, "rooms": 2, "search": 1, "announce": 1, "ping": 1, "hello": 1,
     "reconnect": 3, "drop": 2, "wait": 1, "wait_long": 1,
     "race": 20, "race_a_resume": 12, "race_a_page": 4, "knock": 2, "thread": 5, "out_and_back": 4, "hurry": 3, "gag": 2,
     "hold": 4, "go": 3, "away": 1, "back": 2, "lose_answers": 1, "fault": 1,
@@ -28,10 +28,11 @@ SLOW = (
     ("members", "count_members"), ("rooms", "rooms_of"), ("rooms", "unread"), ("search", "search"),
     ("kick", "find_member"), ("set_role", "find_member"), ("mute", "find_user"), ("direct", "find_user"),
     ("create_room", "find_room"), ("quit", "write"), ("say", "write"),
+    ("invite", "invitations"), ("invite", "find_user"), ("rooms", "invitations"), ("decline", "find_room"),
 )  # fmt: skip
 MEANWHILE = (
     "kick", "kick", "ban", "mute", "set_role", "delete_room", "update_room", "react", "edit", "delete", "say",
-    "quit", "leave", "join", "invite", "unban", "reconnect", "drop", "mark_read", "create_room", "pin",
+    "quit", "leave", "join", "invite", "unban", "reconnect", "drop", "mark_read", "create_room", "pin", "decline",
 )  # fmt: skip
 SAY = MEANWHILE.index("say")
 

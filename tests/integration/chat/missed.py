@@ -291,7 +291,7 @@ ROOMS: dict[Do, Holds] = {
     kick: lambda view, at: "ann" not in here(view) | roles(view).keys(),
     ban: lambda view, at: "bob" not in here(view) | roles(view).keys(),
     come: lambda view, at: "gus" in here(view) and roles(view)["gus"] == "member",
-    invite: lambda view, at: "gus" not in here(view) and roles(view)["gus"] == "member",
+    invite: lambda view, at: "gus" not in view.members or roles(view)["gus"] is None,
     leave: lambda view, at: "bob" not in here(view) and roles(view)["bob"] == "member",
     quit_room: lambda view, at: "ann" not in here(view) | roles(view).keys(),
     be_kicked: lambda view, at: view.role == roles(view)["fay"] == "member" and len(view.copy.states) == 5,

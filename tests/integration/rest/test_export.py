@@ -153,7 +153,7 @@ def _fail_after(server: Server, monkeypatch: pytest.MonkeyPatch, pages: int) -> 
 async def test_who_is_a_moderator_no_more_gets_no_more(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, ben = Web(server.port, "ann"), Web(server.port, "ben")
     await ben.create("of ben")
-    await ann.put("/api/rooms/plans/members/u_ben")
+    await Web(ann.port, "root", "admin").put("/api/rooms/plans/members/u_ben")
     await ann.put("/api/rooms/plans/members/u_ben", {"role": "moderator"})
     await talk(ann, 1500)
     history = server.chat.repository.history

@@ -19,7 +19,7 @@ async def people(stored: int) -> dict[str, Web]:
     await people["ann"].create("plans")
     for name in ("ben", "cal"):
         await people[name].create(f"of {name}")
-    assert (await people["ann"].put(f"{MEMBERS}/u_ben")).status == 204
+    assert (await Web(stored, "root", "admin").put(f"{MEMBERS}/u_ben")).status == 204
     return people
 
 
@@ -45,11 +45,11 @@ async def test_members_are_listed(people: dict[str, Web]) -> None:
 
 
 async def test_members_are_listed_page_by_page(people: dict[str, Web]) -> None:
-    ann = people["ann"]
+    ann, root = people["ann"], Web(people["ann"].port, "root", "admin")
     for number in range(5):
         other = Web(ann.port, f"u{number}")
         await other.create(f"of u{number}")
-        await ann.put(f"{MEMBERS}/{other.id}")
+        await root.put(f"{MEMBERS}/{other.id}")
     found, target = [], f"{MEMBERS}?limit=3"
     while target:
         reply = await ann.get(target)
@@ -58,15 +58,55 @@ async def test_members_are_listed_page_by_page(people: dict[str, Web]) -> None:
     assert found == ["u_ann", "u_ben", *(f"u_u{number}" for number in range(5))]
 
 
-async def test_an_invitation_is_told_and_repeating_it_changes_nothing(people: dict[str, Web]) -> None:
-    ann, cal = people["ann"], people["cal"]
+async def test_an_invitation_is_told_listed_accepted_and_declined(people: dict[str, Web]) -> None:
+    ann, ben, cal = people["ann"], people["ben"], people["cal"]
     async with Client(f"ws://127.0.0.1:{ann.port}", token=cal.token) as client:
-        assert (await ann.put(f"{MEMBERS}/u_cal")).status == 204
+        for _ in range(2):
+            assert (await ann.put(f"{MEMBERS}/u_cal")).status == 202
+        told = await client.expect("invitation")
+        by = {"id": "u_ann", "name": "ann"}
+        assert told == {**told, "room": "plans", "open": True, "info": {"kind": "public"}, "by": by}
+        mine = await cal.json("/api/rooms?mine=true")
+        assert mine["invitations"] == [{"room": "plans", "info": {"kind": "public"}, "by": by, "at": told["at"]}]
+        assert [room["room"] for room in mine["rooms"]] == ["of cal"]
+        invited = await listed(ann, f"{MEMBERS}?invited=true")
+        person = {"id": "u_cal", "name": "cal", "invited_at": told["at"], "invited_by": by}
+        assert invited == {"u_cal": person}
+        assert (await ben.get(f"{MEMBERS}?invited=true")).status == 403
+        assert code(await ann.get(f"{MEMBERS}?invited=true&banned=true")) == "bad_field"
+        assert "u_cal" not in await listed(ann)
+
+        declined = "/api/invitations/plans"
+        assert (await cal.delete(declined)).status == 204
+        assert (await client.expect("invitation")) == {"type": "invitation", "room": "plans", "open": False}
+        again, unknown = await cal.delete(declined), await cal.delete("/api/invitations/nothing")
+        assert (again.status, code(again)) == (404, "no_such_invitation")
+        assert again.body == unknown.body
+
+        assert (await ann.put(f"{MEMBERS}/u_cal")).status == 202
+        assert (await ann.delete(f"{MEMBERS}/u_cal")).status == 204  # withdrawn
+        assert code(await cal.delete(declined)) == "no_such_invitation"
+        await ann.put(f"{MEMBERS}/u_cal")
+        await client.send("join", room="plans")
+        assert (await client.expect("joined"))["role"] == "member"
+    assert (await listed(ann))["u_cal"]["role"] == "member"
+    assert await listed(ann, f"{MEMBERS}?invited=true") == {}
+    assert "invitations" not in await cal.json("/api/rooms?mine=true")
+    await ann.put(f"{MEMBERS}/u_cal", {"role": "moderator"})
+    assert (await ann.put(f"{MEMBERS}/u_cal", {})).status == 202
+    assert (await listed(ann))["u_cal"]["role"] == "moderator"
+
+
+async def test_an_admin_makes_members(people: dict[str, Web]) -> None:
+    ann, cal, root = people["ann"], people["cal"], Web(people["ann"].port, "root", "admin")
+    assert (await ann.put(f"{MEMBERS}/u_cal")).status == 202
+    async with Client(f"ws://127.0.0.1:{ann.port}", token=cal.token) as client:
+        assert (await root.put(f"{MEMBERS}/u_cal")).status == 204
         told = await client.expect("room")
         assert (told["room"], told["action"], told["role"]) == ("plans", "invite", "member")
-    await ann.put(f"{MEMBERS}/u_cal", {"role": "moderator"})
-    assert (await ann.put(f"{MEMBERS}/u_cal", {})).status == 204
-    assert (await listed(ann))["u_cal"]["role"] == "moderator"
+    mine = await cal.json("/api/rooms?mine=true")
+    assert "invitations" not in mine
+    assert [room["room"] for room in mine["rooms"]] == ["of cal", "plans"]
 
 
 async def test_roles(people: dict[str, Web]) -> None:

@@ -87,7 +87,9 @@ async def test_a_private_room_is_for_members(stored: int) -> None:
     for one in (ben, Web(stored)):
         hidden, unknown = await one.get("/api/rooms/secret"), await one.get("/api/rooms/nothing")
         assert (hidden.status, hidden.body) == (404, unknown.body)
-    assert (await ann.put("/api/rooms/secret/members/u_ben")).status == 204
+    assert (await ann.put("/api/rooms/secret/members/u_ben")).status == 202
+    assert (await ben.get("/api/rooms/secret")).status == 404  # an invitation is no membership
+    assert (await Web(stored, "root", "admin").put("/api/rooms/secret/members/u_ben")).status == 204
     assert (await ben.json("/api/rooms/secret"))["role"] == "member"
     assert [room["room"] for room in (await ben.json("/api/rooms?mine=true"))["rooms"]] == ["lobby", "secret"]
 
@@ -123,7 +125,7 @@ async def test_one_s_own_rooms_say_what_is_unread(stored: int) -> None:
     await ann.create("plans")
     assert code(await ann.put("/api/rooms/plans/members/u_ben")) == "no_such_user"  # yet
     await ben.create("lobby")
-    assert (await ann.put("/api/rooms/plans/members/u_ben")).status == 204
+    assert (await Web(stored, "root", "admin").put("/api/rooms/plans/members/u_ben")).status == 204
     await ann.say("plans", "hello, @ben")
     await ann.say("plans", "and more")
     (plans,) = [room for room in (await ben.json("/api/rooms?mine=true"))["rooms"] if room["room"] == "plans"]

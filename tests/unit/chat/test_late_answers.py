@@ -88,10 +88,10 @@ async def test_a_room_that_somebody_is_invited_to_meanwhile_is_in_the_list_behin
     ben.send("rooms", mine=True)
     await passes()
     await ask(ann, "invite", room="lobby", user=id_of(ben))
-    assert ben.last("room")["room"] == "lobby"
+    assert ben.last("invitation")["room"] == "lobby"
     repository.go("rooms_of")
     await passes(0.1)
-    assert [entry["room"] for entry in ben.last("rooms")["rooms"]] == ["lobby"]
+    assert [entry["room"] for entry in ben.last("rooms")["invitations"]] == ["lobby"]
 
 
 async def test_a_cursor_in_the_list_is_as_new_as_what_was_told_before_it() -> None:

@@ -130,6 +130,8 @@ async def test_a_guest_who_was_invited_talks_where_guests_only_read(repository: 
         organizer = account(chat, "organizer", "organizer")
         await ask(organizer, "join", room="general")
         assert await code_of(organizer, "invite", room="general", user=id_of(guest)) == ""
+        assert await code_of(guest, "message", room="general", content="x") == "forbidden"
+        assert await code_of(guest, "join", room="general") == ""
         assert await code_of(guest, "message", room="general", content="x") == ""
         token, identity = guest.token, guest.session.identity
         guest.disconnect()

@@ -1,0 +1,71 @@
+"""``invite`` and ``decline``: offers to become a member of a room. ``join`` accepts one, ``kick`` withdraws it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from chat import invitations, members
+from chat.gate import check_provable, joined_room, standing_of, still_joined
+from model.commands import Decline, Invite
+from model.errors import ParleyError
+from model.events import MemberChanged, RoomState
+from model.limits import INVITATIONS
+from model.permissions import Action
+from model.room import Invitation
+from model.text import check_name
+
+if TYPE_CHECKING:
+    from chat.context import Context
+    from chat.session import Session
+
+
+async def invite(chat: Context, session: Session, command: Invite) -> None:
+    """Offer somebody to become a member, and tell them at once, wherever they are; an admin makes them one."""
+    assert session.identity is not None
+    room = joined_room(chat, session, command.room, Action.INVITE)
+    check_provable(command.user)
+    offers = standing_of(chat, room, session.identity) != "admin"
+    if offers:
+        chat.admit_invitation(session)
+    with members.visiting(chat, room, command.user), chat.watches.of(command.user) as watch:
+        row = await members.fetch_person(chat, room, command.user, session.user)
+        elsewhere = await invitations.open_elsewhere(chat, room, command.user, watch) if offers else 0
+        if session.ended:
+            return
+        still_joined(chat, session, room, Action.INVITE)
+        row = before = room.members.get(command.user, row)
+        now = chat.clock.now_us()
+        if row.banned_until > now:
+            raise ParleyError("banned", "lift the ban first", field="user")
+        if row.role is None and not offers:
+            row = replace(row, role="member", joined_at=now)
+        elif row.role is None and not invitations.is_open(chat, row):
+            if elsewhere >= INVITATIONS:
+                raise ParleyError("too_many_invitations", field="user")
+            row = replace(row, invitation=Invitation(session.user, now))
+        chat.admit(room, "")
+        members.put(chat, room, row, session, command.id)
+        told = members.describe(chat, room, row, with_read=False)
+        room.broadcast(MemberChanged(id=command.id, room=room.name, action="invite", member=told, by=session.user))
+        if row.role != before.role:
+            chat.tell(
+                row.user.id,
+                RoomState(room=room.name, action="invite", info=room.info, role=row.role, by=session.user),
+            )
+
+
+async def decline(chat: Context, session: Session, command: Decline) -> None:
+    """Refuse an invitation; the room is told, and so whoever made it if they are there."""
+    name, user = check_name(command.room, "room"), session.user
+    room = await chat.load(name)
+    with members.visiting(chat, room, user.id):
+        row = room.members.get(user.id)
+        if row is None or not invitations.is_open(chat, row):
+            raise ParleyError("no_such_invitation", field="room")
+        chat.admit(room, "")
+        gone = replace(row, invitation=None)
+        members.put(chat, room, gone, session, command.id)
+        told = members.describe(chat, room, gone, with_read=False)
+        room.broadcast(MemberChanged(room=room.name, action="decline", member=told, by=user))
