@@ -135,6 +135,7 @@ class Context:
             self.hub.departed(session.user.id, session)
         session.identity, session.user = identity, identity.user
         self.leave_bucket(session)
+        session.connection.end_at(identity.expires)
         self.hub.arrived(identity.user, session)
         for room in tuple(session.rooms.values()):
             before = room.presence.sessions[session]

@@ -34,6 +34,9 @@ class Connection(Protocol):
     def close(self, close: CloseCode) -> None:
         """Send a Close frame behind what is queued; give the client a few seconds, then abort. Idempotent."""
 
+    def end_at(self, when: int) -> None:
+        """Close with ``TOKEN_EXPIRED`` at this time, in Unix microseconds, unless called again; 0 for never."""
+
 
 class Dialect(Protocol):
     """How one kind of client speaks: pure functions between frames and the records of model/."""
@@ -68,6 +71,7 @@ class Dialect(Protocol):
 class Identity(NamedTuple):
     """Who a session acts for: the principal, whether it is a guest, and the role of its account.
 
+    ``expires`` is when an account's token does, in Unix microseconds; 0 for never, as of guests.
     ``admin``, ``organizer`` and ``bot`` mean something to the server (`model.permissions`, ``EDIT_WINDOW``); any other
     role is the application's own.
     """
@@ -75,6 +79,7 @@ class Identity(NamedTuple):
     user: User
     guest: bool
     role: str = "guest"
+    expires: int = 0
 
 
 class Tokens(Protocol):

@@ -66,6 +66,9 @@ class _Ear:
     def close(self, close: CloseCode) -> None:
         """There is nothing to close."""
 
+    def end_at(self, when: int) -> None:
+        """It is over sooner than any token."""
+
     def check(self) -> None:
         """Nothing, unless the command was refused.
 

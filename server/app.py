@@ -56,7 +56,9 @@ class Server:
         self._tasks = TaskRegistry()
         self._clock = clock or SystemClock()
         self._repository = repository_for(settings)
-        self._tokens = JwtTokens(settings.jwt_secret, self._clock, settings.chat_roles)
+        self._tokens = JwtTokens(
+            settings.jwt_secret, self._clock, settings.chat_roles, settings.jwt_audience, settings.jwt_issuer
+        )
         self.chat = Chat(self._repository, self._clock, self._tokens, _chat_options(settings))
         self._expirer = self._repository.writer()
         self.shared = Shared(settings, self.chat)

@@ -125,7 +125,9 @@ def _token(settings: Settings, options: argparse.Namespace) -> str:
     if not 0 < days <= DAYS:
         raise SettingError(f"--days takes a number above 0, up to {DAYS}")
     expires = int(time.time() + days * DAY_SECONDS)
-    return sign_account(settings.jwt_secret, userid=options.user, username=name, role=role, expires=expires)
+    given = {"aud": settings.jwt_audience, "iss": settings.jwt_issuer}
+    more = {claim: value for claim, value in given.items() if value}
+    return sign_account(settings.jwt_secret, userid=options.user, username=name, role=role, expires=expires, **more)
 
 
 def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:

@@ -1,13 +1,16 @@
-"""Time-outs of many connections without a timer for each: equal delays end in the order in which they began."""
+"""Time-outs of many connections without a timer for each."""
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 
 class Deadlines:
-    """A queue of callbacks that are all due the same time after they were added.
+    """A queue of callbacks that are all due the same time after they were added: they end in the order they began.
 
     Args:
         delay: seconds.
@@ -26,3 +29,44 @@ class Deadlines:
         queue = self._queue
         while queue and queue[0][0] <= now:
             queue.popleft()[1]()
+
+
+class Expiring(Protocol):
+    """Something that ends at a time of its own."""
+
+    def expire(self) -> None:
+        """The time has come."""
+
+
+class Expiries:
+    """Ends that each have a time of their own, and may be moved: a heap, with one entry that counts for each.
+
+    Those that were moved or are gone stay in the heap for a while, but never as many as those that count, and a few.
+    """
+
+    def __init__(self) -> None:
+        self._ends: dict[Expiring, int] = {}
+        self._heap: list[tuple[int, int, Expiring]] = []
+        self._number = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def set(self, what: Expiring, when: int) -> None:
+        """Let ``what`` expire at a time, in whatever `run` is told; 0 for never. An earlier call counts no more."""
+        if when:
+            self._ends[what] = when
+            heapq.heappush(self._heap, (when, next(self._number), what))
+        else:
+            self._ends.pop(what, None)
+        if len(self._heap) > 2 * len(self._ends) + 64:
+            self._heap = [(when, next(self._number), what) for what, when in self._ends.items()]
+            heapq.heapify(self._heap)
+
+    def run(self, now: int) -> None:
+        """Call what is due."""
+        while self._heap and self._heap[0][0] <= now:
+            when, _, what = heapq.heappop(self._heap)
+            if self._ends.get(what) == when:
+                del self._ends[what]
+                what.expire()

@@ -185,6 +185,8 @@ SETTINGS: tuple[Setting, ...] = (
         "what to do with a JWT_SECRET that is shorter, with which tokens can be forged by trying",
         _one_of("refuse", "allow"),
     ),
+    Setting("JWT_AUDIENCE", "a text", "", "what aud in an account's token must have; unset: it is not looked at", str),
+    Setting("JWT_ISSUER", "a text", "", "what iss in an account's token must be; unset: it is not looked at", str),
     Setting(
         "CHAT_ROLES",
         "roles, separated by spaces or commas",

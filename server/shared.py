@@ -14,7 +14,7 @@ from chat.ports import Identity
 from chat.visit import Visits
 from server.addresses import Addresses
 from server.authentication import authenticate
-from server.deadlines import Deadlines
+from server.deadlines import Deadlines, Expiries
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,9 @@ class Connected(Protocol):
     def abort(self) -> None:
         """Drop the connection at once."""
 
+    def expire(self) -> None:
+        """The token of the account that it speaks for has expired."""
+
 
 def _origins(settings: Settings) -> Any:
     """What ``Origin`` may be, as `ServerProtocol` takes it; None for anything."""
@@ -68,6 +71,7 @@ class Shared:
         self.head_deadlines = Deadlines(settings.head_seconds)
         self.hello_deadlines = Deadlines(settings.hello_seconds)
         self.close_deadlines = Deadlines(settings.close_seconds)
+        self.expiries = Expiries()
         beats = settings.idle_timeout / settings.heartbeat
         self._idle_beats = max(1, round(beats)) if beats else 0
         self._due: list[Connected] = []
@@ -95,6 +99,7 @@ class Shared:
     def lost(self, connection: Connected) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
+        self.expiries.set(connection, 0)
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
 
@@ -119,6 +124,7 @@ class Shared:
         now = self.now()
         for queue in self._deadlines:
             queue.run(now)
+        self.expiries.run(self.chat.clock.now_us())
         if now >= self._next_round:
             self._next_round = now + self.settings.heartbeat
             self._due += self.connections  # what a late sweep has left over comes first: it is taken from the end

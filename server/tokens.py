@@ -21,11 +21,25 @@ from model.errors import ParleyError
 from model.principals import ACCOUNT, principal_id
 from model.room import User
 from model.text import check_user_name
+from server.decoding import wrong_field
 from server.settings import CHAT_ROLES
 from utils.clock import Clock
 
 # A guest that did not come back for a month is a new one.
 GUEST_SECONDS = 30 * 24 * 3600
+EXPIRED = "the token has expired"
+# How far the clock of an application may be ahead of ours (RFC 7519 section 4.1.5): libraries set `nbf` to their now.
+# There is none for `exp`, which the application chooses.
+LEEWAY_US = 60_000_000
+_NEVER = 1e11  # Unix seconds; what expires after that may be too large for a number of ours
+# What a claim takes, in words.
+_TAKES = {
+    "exp": "Unix seconds, as a number",
+    "nbf": "Unix seconds, as a number",
+    "userid": "a text or a whole number",
+    "username": "a text",
+    "role": "a text",
+}
 NO_SECRET = "JWT_SECRET is not set, so no account's token can be verified"  # noqa: S105 - says that there is none
 _BLOCK_BYTES = 64  # of SHA-256
 
@@ -38,7 +52,7 @@ _HEADER = _base64url(b'{"alg":"HS256","typ":"JWT"}') + b"."
 
 
 class _Claims(msgspec.Struct, gc=False, kw_only=True):
-    """Others, such as ``iss``, ``aud`` and ``iat``, are between the application and its other parts."""
+    """Others, such as ``iat`` and ``jti``, are between the application and its other parts."""
 
     exp: int | float
     nbf: int | float | None = None
@@ -50,9 +64,11 @@ class _GuestClaims(_Claims, gc=False):
 
 
 class _AccountClaims(_Claims, gc=False):
-    userid: str
+    userid: str | int
     username: str
     role: str
+    aud: Any = None
+    iss: Any = None
 
 
 _SomeClaims = TypeVar("_SomeClaims", bound=_Claims)
@@ -69,14 +85,25 @@ class JwtTokens:
             ever valid.
         clock: for ``iat``, ``exp`` and ``nbf``.
         roles: of the accounts that are let in.
+        audience: what ``aud`` of an account's token must have (RFC 7519 section 4.1.3), "" for anything or nothing.
+        issuer: what ``iss`` must be, "" for anything or nothing.
     """
 
-    def __init__(self, secret: str, clock: Clock, roles: Collection[str] = CHAT_ROLES) -> None:
+    def __init__(
+        self,
+        secret: str,
+        clock: Clock,
+        roles: Collection[str] = CHAT_ROLES,
+        audience: str = "",
+        issuer: str = "",
+    ) -> None:
         root = _bytes(secret) if secret else secrets.token_bytes(32)
         self._guest_key = hmac.digest(root, b"parley guest token v1", hashlib.sha256)
         self._account_key = _hmac_key(root) if secret else None
         self._clock = clock
         self._roles = frozenset(roles)
+        self._audience = audience
+        self._issuer = issuer
         self._jws = jwt.PyJWS(algorithms=["HS256"])
 
     def let_in(self, roles: Collection[str]) -> None:
@@ -125,30 +152,48 @@ class JwtTokens:
         try:
             claims = msgspec.json.decode(payload, type=claims_type)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise _refused(f"the token's claims: {error}") from error
+            raise _refused(_wrong_claim(str(error))) from error
         now = self._clock.now_us()
         if claims.exp * 1_000_000 <= now:
-            raise _refused("the token has expired")
-        if claims.nbf is not None and claims.nbf * 1_000_000 > now:
+            raise _refused(EXPIRED)
+        if claims.nbf is not None and claims.nbf * 1_000_000 > now + LEEWAY_US:
             raise _refused("the token is not valid yet")
         return claims
 
     def _account(self, claims: _AccountClaims) -> Identity:
+        if self._audience and self._audience not in (claims.aud if isinstance(claims.aud, list) else [claims.aud]):
+            raise _refused("the token is for another audience: its claim aud does not have JWT_AUDIENCE")
+        if self._issuer and self._issuer != claims.iss:
+            raise _refused("the token is of another issuer: its claim iss is not JWT_ISSUER")
         try:
             user = User(
-                principal_id(ACCOUNT, claims.userid, "userid"),
+                principal_id(ACCOUNT, str(claims.userid), "userid"),
                 check_user_name(claims.username, "username"),
             )
         except ParleyError as error:
             raise _refused(f"the token's claims: {error.message}") from error
         if claims.role not in self._roles:
             raise ParleyError("forbidden", "the role of this account is not let in here", field="token")
-        return Identity(user, guest=False, role=claims.role)
+        expires = int(min(claims.exp, _NEVER) * 1_000_000)
+        return Identity(user, guest=False, role=claims.role, expires=expires)
 
 
-def sign_account(secret: str, *, userid: str, username: str, role: str, expires: int) -> str:
-    """The token of an account; ``expires`` in Unix seconds. What an application would do with any JWT library."""
-    return _sign({"userid": userid, "username": username, "role": role, "exp": expires}, _bytes(secret))
+def sign_account(secret: str, *, userid: str, username: str, role: str, expires: float, **more: str) -> str:
+    """The token of an account; ``expires`` in Unix seconds, ``more`` claims such as ``aud``.
+
+    What an application would do with any JWT library.
+    """
+    return _sign({"userid": userid, "username": username, "role": role, "exp": expires, **more}, _bytes(secret))
+
+
+def _wrong_claim(problem: str) -> str:
+    """What is wrong with claims that msgspec refuses, in our words."""
+    claim, what = wrong_field(problem) or ("", "")
+    if claim not in _TAKES:
+        return "the token's claims are not a JSON object that can be read"
+    if what.startswith("Object missing"):
+        return f"the token has no claim {claim}, which takes {_TAKES[claim]}"
+    return f"the token's claim {claim} takes {_TAKES[claim]}"
 
 
 def _refused(reason: str) -> ParleyError:

@@ -19,13 +19,14 @@ from websockets.server import ServerProtocol
 from websockets.typing import BytesLike
 
 from chat.session import Session
-from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, CloseCode, ParleyError
+from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, TOKEN_EXPIRED, CloseCode, ParleyError
 from server.addresses import values_in
 from server.dialects import ROOM_PARAMETER
 from server.fastpath import common_frames, ends_with_close, frame_end
 from server.frames import PING
 from server.handshake import let_go, shake_hands
 from server.shared import Shared
+from server.tokens import EXPIRED
 
 # A message in more pieces than this is an attack: at 65536 bytes it would be 256 bytes a piece.
 MAX_FRAGMENTS = 256
@@ -237,6 +238,16 @@ class WebSocketConnection(asyncio.Protocol):
             library.send_close(close.code, close.reason)
         self._send_from(library)
         self._expect_end()
+
+    def end_at(self, when: int) -> None:
+        """See `chat.ports.Connection`."""
+        self._shared.expiries.set(self, when)
+
+    def expire(self) -> None:
+        """The token of the account has expired, and no `hello` has brought another one."""
+        if self._session is not None and not self._session.ended:
+            self._session.refuse(ParleyError("unauthorized", EXPIRED))
+            self.close(TOKEN_EXPIRED)
 
     def abort(self) -> None:
         """Drop the connection at once."""

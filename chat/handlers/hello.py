@@ -26,7 +26,10 @@ def hello(chat: Context, session: Session, command: Hello) -> Awaitable[None] | 
         if not chat.options.guests:
             raise ParleyError("unauthorized", "guests are not let in here")
         identity = Identity(User(identity.user.id, session.asked_name or identity.user.name), guest=True)
-    if identity != before:
+    if before is not None and identity == before._replace(expires=identity.expires):
+        session.identity = identity
+        session.connection.end_at(identity.expires)
+    else:
         chat.identify(session, identity)
     session.provisional = False
     session.reply(chat.welcome(session, command.id))

@@ -19,6 +19,7 @@ WHEN: dict[int, str] = {
     4101: "guests are off and no `hello` came",
     4102: "the name or room in the address is not valid; the reason came before (dialects that name a room there)",
     4103: "more control frames or fragments than any client needs, or 1000 `rate_limited` at once",
+    4104: "the token of an account has expired; `unauthorized` came before. Connect with a new one, or send it in time",
 }
 # Faults of the client's own in one frame: whether to come back is for whoever mends it to say.
 _CLIENTS_OWN = frozenset({1002, 1007, 1009})

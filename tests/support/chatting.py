@@ -80,6 +80,7 @@ class RecordingConnection:
         self.reading = True
         self.closed: CloseCode | None = None
         self.stalled = False
+        self.ends = 0
         self._low = low
         self._waiting = 0
 
@@ -108,6 +109,9 @@ class RecordingConnection:
     def close(self, close: CloseCode) -> None:
         if self.closed is None:
             self.closed = close
+
+    def end_at(self, when: int) -> None:
+        self.ends = when
 
     def drain(self) -> None:
         """The client has read everything that waited; it goes on not to read what comes."""

@@ -106,6 +106,9 @@ def test_a_token_is_what_its_arguments_say(tmp_path: Path) -> None:
     claims = jwt.decode(done.stdout.strip(), SECRET, algorithms=["HS256"])
     assert abs(claims.pop("exp") - time.time() - 43200) < 60
     assert claims == {"userid": "42", "username": "Ann Lee", "role": "bot"}
+    done = run(tmp_path, "token", "--user", "42", JWT_SECRET=SECRET, JWT_AUDIENCE="chat", JWT_ISSUER="shop")
+    claims = jwt.decode(done.stdout.strip(), SECRET, algorithms=["HS256"], audience="chat", issuer="shop")
+    assert (claims["aud"], claims["iss"]) == ("chat", "shop")
     done = run(tmp_path, "token", "--user", "42", JWT_SECRET=SECRET, CHAT_ROLES="player bot")
     assert jwt.decode(done.stdout.strip(), options={"verify_signature": False})["role"] == "player"
 

@@ -6,7 +6,7 @@ from chat.chat import Chat
 from chat.ports import Identity
 from model.room import User
 from server.dialects import BY_PATH
-from server.tokens import GUEST_SECONDS, JwtTokens
+from server.tokens import GUEST_SECONDS, JwtTokens, sign_account
 from tests.support.chatting import Person, VirtualClock, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -46,6 +46,23 @@ async def test_a_principal_that_was_named_stays(chat: Chat) -> None:
     back.send("hello", id="renewed", token=back.token)
     assert back.last("welcome")["id"] == "renewed"
     assert back.session.user.id == ann.session.user.id
+
+
+async def test_an_account_renews_its_token_in_its_rooms(chat: Chat) -> None:
+    """Nobody sees it, and what may still be said stays what it was."""
+    ann = Person(chat, room="general", identity=Identity(User("u_1", "ann"), False, "user", expires=10))
+    ben = Person(chat, "ben", "general")
+    await passes()
+    ann.say("one", "1")
+    await passes()
+    bucket, told = ann.session.bucket, len(ben.frames)
+    token = sign_account("secret", userid="1", username="ann", role="user", expires=4_000_000_000)
+    assert ann.connection.ends == 10
+    ann.send("hello", id="h", token=token)
+    assert ann.last("welcome")["id"] == "h"
+    assert ann.connection.ends == 4_000_000_000_000_000
+    assert ann.session.bucket is bucket
+    assert len(ben.frames) == told
 
 
 async def test_a_bad_token_leaves_the_guest_as_it_was(chat: Chat) -> None:

@@ -21,7 +21,7 @@ from tests.unit.server.test_tokens import StoppedClock
 SECRET = "a secret of at least thirty-two characters"
 NOW = 1_700_000_000
 CLAIMS = {"userid": "7", "username": "ann", "role": "user", "exp": NOW + 60}
-ANN = Identity(User("u_7", "ann"), guest=False, role="user")
+ANN = Identity(User("u_7", "ann"), guest=False, role="user", expires=(NOW + 60) * 1_000_000)
 
 
 def tokens(secret: str = SECRET, **options: Any) -> JwtTokens:
@@ -44,7 +44,7 @@ def reason(token: str, code: str = "unauthorized", **options: Any) -> str:
 def test_an_account_is_who_its_token_says() -> None:
     assert tokens().verify(signed()) == ANN
     assert tokens().verify(signed(userid="a b é", username=" Ann Lee ", role="organizer")) == Identity(
-        User("u_a b é", "Ann Lee"), guest=False, role="organizer"
+        User("u_a b é", "Ann Lee"), guest=False, role="organizer", expires=ANN.expires
     )
 
 
@@ -65,7 +65,8 @@ def test_an_account_gets_no_token_from_here() -> None:
 def test_what_sign_account_signs_is_valid_until_it_expires(userid: str, role: str, seconds: int) -> None:
     clock = StoppedClock(NOW * 1_000_000)
     token = sign_account(SECRET, userid=userid, username="ann", role=role, expires=NOW + seconds)
-    assert JwtTokens(SECRET, clock).verify(token) == Identity(User(f"u_{userid}", "ann"), guest=False, role=role)
+    ends = (NOW + seconds) * 1_000_000
+    assert JwtTokens(SECRET, clock).verify(token) == Identity(User(f"u_{userid}", "ann"), False, role, ends)
     assert jwt.decode(token, SECRET, algorithms=["HS256"], options={"verify_exp": False})["userid"] == userid
     clock.us += seconds * 1_000_000
     with pytest.raises(ParleyError, match="expired"):
@@ -158,7 +159,55 @@ def test_a_missing_or_wrong_claim_is_named(claim: str, wrong: Any) -> None:
     assert claim in reason(token)
 
 
-@pytest.mark.parametrize(("claim", "wrong"), [("userid", 7), ("username", 7), ("role", 7), ("exp", str(NOW + 60))])
+@pytest.mark.parametrize(("number", "id"), [(7, "u_7"), (0, "u_0"), (-5, "u_-5"), (2**63, f"u_{2**63}")])
+def test_a_userid_may_be_a_whole_number(number: int, id: str) -> None:
+    assert tokens().verify(by_hand({**CLAIMS, "userid": number})).user.id == id
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ({"userid": 7.5}, "the token's claim userid takes a text or a whole number"),
+        ({"userid": 10**70}, "the token's claim"),
+        ({"username": 7}, "the token's claim username takes a text"),
+        ({"exp": "soon"}, "the token's claim exp takes Unix seconds, as a number"),
+        ({"nbf": "soon"}, "the token's claim nbf takes Unix seconds, as a number"),
+    ],
+)
+def test_a_wrong_claim_is_told_in_our_words(claims: dict[str, Any], said: str) -> None:
+    assert reason(by_hand({**CLAIMS, **claims})).startswith(said)
+
+
+def test_a_missing_claim_is_told_in_our_words() -> None:
+    assert reason(signed(role=...)) == "the token has no claim role, which takes a text"
+    assert reason(sign_text("[]")) == "the token's claims are not a JSON object that can be read"
+
+
+@pytest.mark.parametrize("aud", ["chat", ["chat"], ["shop", "chat"]])
+def test_a_token_for_this_audience_is_taken(aud: Any) -> None:
+    assert tokens(audience="chat").verify(signed(aud=aud)) == ANN
+
+
+@pytest.mark.parametrize("aud", [..., "shop", "chat ", "Chat", "", [], ["shop"], ["chat shop"]], ids=repr)
+def test_a_token_for_another_audience_is_not(aud: Any) -> None:
+    assert reason(signed(aud=aud), audience="chat").startswith("the token is for another audience")
+    assert tokens().verify(signed(aud=aud)) == ANN
+
+
+@pytest.mark.parametrize("aud", [None, 7, {"chat": 1}, [7, None, ["chat"]]], ids=repr)
+def test_an_audience_of_another_kind_is_another_one(aud: Any) -> None:
+    assert reason(by_hand({**CLAIMS, "aud": aud}), audience="chat").startswith("the token is for another audience")
+    assert tokens().verify(by_hand({**CLAIMS, "aud": aud})) == ANN
+
+
+def test_the_issuer_is_looked_at_where_one_is_asked_for() -> None:
+    assert tokens(issuer="shop").verify(signed(iss="shop")) == ANN
+    for issuer in (..., "Shop", "other"):
+        assert reason(signed(iss=issuer), issuer="shop").startswith("the token is of another issuer")
+    assert reason(by_hand({**CLAIMS, "iss": ["shop"]}), issuer="shop").startswith("the token is of another issuer")
+
+
+@pytest.mark.parametrize(("claim", "wrong"), [("username", 7), ("role", 7), ("exp", str(NOW + 60))])
 def test_a_number_is_no_text_and_a_text_no_number(claim: str, wrong: Any) -> None:
     assert claim in reason(by_hand({**CLAIMS, claim: wrong}))
 
@@ -205,10 +254,16 @@ def test_a_token_that_has_expired_is_refused(exp: float) -> None:
 
 @pytest.mark.parametrize("exp", [NOW + 1, NOW + 0.5, 1e308, 2**53, 10**30])
 def test_until_then_it_is_valid(exp: float) -> None:
-    assert tokens().verify(by_hand({**CLAIMS, "exp": exp})) == ANN
+    identity = tokens().verify(by_hand({**CLAIMS, "exp": exp}))
+    assert identity == ANN._replace(expires=int(min(exp, 10**11) * 1_000_000))
 
 
-@pytest.mark.parametrize("nbf", [NOW + 1, NOW + 0.5, 1e300])
+@pytest.mark.parametrize("nbf", [NOW, NOW + 5, NOW + 59.5, NOW + 60, 0, -1])
+def test_a_clock_that_is_a_minute_ahead_does_no_harm(nbf: float) -> None:
+    assert tokens().verify(by_hand({**CLAIMS, "nbf": nbf})) == ANN
+
+
+@pytest.mark.parametrize("nbf", [NOW + 61, NOW + 60.5, 1e300])
 def test_a_token_of_the_future_is_refused(nbf: float) -> None:
     assert reason(by_hand({**CLAIMS, "nbf": nbf})) == "the token is not valid yet"
 

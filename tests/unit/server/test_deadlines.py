@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.deadlines import Deadlines
+from server.deadlines import Deadlines, Expiries
 
 
 @given(st.lists(st.floats(0, 10), max_size=20).map(sorted), st.floats(0, 5), st.floats(0, 20))
@@ -31,3 +31,64 @@ def test_a_callback_may_add_another_one() -> None:
     assert called == ["first"]
     deadlines.run(6.0)
     assert called == ["first", "second"]
+
+
+class End:
+    """Something that expires, and notes it."""
+
+    def __init__(self, name: int, ended: list[int]) -> None:
+        self.name = name
+        self.ended = ended
+
+    def expire(self) -> None:
+        self.ended.append(self.name)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 20)), max_size=200), st.integers(0, 25))
+def test_what_expires_does_so_once_at_the_time_that_was_set_last(changes: list[tuple[int, int]], now: int) -> None:
+    ended: list[int] = []
+    things = [End(name, ended) for name in range(6)]
+    expiries = Expiries()
+    last: dict[int, int] = {}
+    for name, when in changes:
+        expiries.set(things[name], when)
+        last[name] = when
+    expiries.run(now)
+    assert sorted(ended) == sorted(name for name, when in last.items() if when and when <= now)
+    assert [last[name] for name in ended] == sorted(last[name] for name in ended)
+    expiries.run(100)
+    assert sorted(ended) == sorted(name for name, when in last.items() if when)
+    expiries.run(100)
+    assert len(ended) == len(set(ended))
+
+
+def test_what_was_moved_or_is_gone_takes_no_place_for_long() -> None:
+    """A client that renews its token without pause, and clients that come and go."""
+    expiries = Expiries()
+    ended: list[int] = []
+    staying = End(0, ended)
+    for number in range(10_000):
+        expiries.set(staying, 10**9 + number)
+        passing = End(number, ended)
+        expiries.set(passing, 10**9)
+        expiries.set(passing, 0)
+    assert len(expiries._heap) < 100
+    expiries.run(2 * 10**9)
+    assert ended == [0]
+
+
+def test_an_end_may_set_another_one() -> None:
+    expiries = Expiries()
+    ended: list[int] = []
+
+    class Renewed(End):
+        def expire(self) -> None:
+            super().expire()
+            if len(self.ended) == 1:
+                expiries.set(self, 20)
+
+    expiries.set(Renewed(1, ended), 10)
+    expiries.run(15)
+    assert ended == [1]
+    expiries.run(20)
+    assert ended == [1, 1]

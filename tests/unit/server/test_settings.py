@@ -40,6 +40,8 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     "GUEST_ROLE": [("readonly", "readonly"), ("Member", "member"), ("moderator", "moderator")],
     "JWT_SECRET": [(" any text = with # signs, 32 or more",) * 2],
     "JWT_SECRET_WEAK": [("allow", "allow"), ("REFUSE", "refuse")],
+    "JWT_AUDIENCE": [("chat", "chat")],
+    "JWT_ISSUER": [("https://shop.example", "https://shop.example")],
     "CHAT_ROLES": [
         ("bot", ("bot",)),
         ("player, admin", ("player", "admin")),
@@ -76,7 +78,7 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     "EVENT_LOOP": [("uvloop", "uvloop"), ("AUTO", "auto"), ("asyncio", "asyncio")],
     "LOG_LEVEL": [("debug", "debug"), ("WARNING", "warning")],
 }
-TEXTS = {"DB_HOST", "DB_USER", "DB_PASS", "DB_NAME", "JWT_SECRET"}  # take any text
+TEXTS = {"DB_HOST", "DB_USER", "DB_PASS", "DB_NAME", "JWT_SECRET", "JWT_AUDIENCE", "JWT_ISSUER"}  # take any text
 NO_WHOLE = ["-1", "x", "1.5", "1e3", "0x10", "99999999999999999999"]
 NO_SECONDS = ["-1", "x", "nan", "inf", "-inf", "1e400", "20s"]
 WRONG: dict[str, list[str]] = {
