@@ -13,7 +13,7 @@ from msgspec.structs import asdict, replace
 from chat import invitations, members
 from chat.context import RETRY_AFTER
 from chat.gate import TRIES, View, default_role, read_as
-from chat.members import READERS
+from chat.members import READERS, Viewer
 from chat.ports import Identity
 from chat.reads import unread_in_tail
 from chat.room import info_of
@@ -202,7 +202,23 @@ async def _unread(chat: Context, user: User, mine: list[tuple[RoomRecord, Member
     return found
 
 
-async def list_members(chat: Context, record: RoomRecord, asked: ListMembers) -> Members:
+async def find_members(chat: Context, name: str, asked: ListMembers, identity: Identity | None) -> Members | None:
+    """A page of the people of a room, or of those who are banned or invited, as whoever asks may see them.
+
+    None when there is no such room, or ``identity`` may not see it.
+
+    Raises:
+        ParleyError: ``forbidden`` for lists that are for moderators; ``bad_field``; ``unavailable``.
+    """
+    action, find = which_members(asked)
+
+    async def read(seen: View) -> Members:
+        return await find(chat, seen.record, asked, Viewer("" if identity is None else identity.user.id, seen.standing))
+
+    return await read_as(chat, name, identity, read, action)
+
+
+async def list_members(chat: Context, record: RoomRecord, asked: ListMembers, viewer: Viewer) -> Members:
     """The people of a room whom somebody may see, by id: its members, and whoever else is in it.
 
     Raises:
@@ -232,10 +248,10 @@ async def list_members(chat: Context, record: RoomRecord, asked: ListMembers) ->
         }
         rows |= {user_id: room.members[user_id] for user_id in rows.keys() & room.members.keys()}
         count = len(here) if ephemeral else count
-    return _page_of(chat, room, record, asked, rows, count, with_read=count <= READERS)
+    return _page_of(chat, room, record, asked, viewer, rows, count, with_read=count <= READERS)
 
 
-Listing = Callable[["Context", RoomRecord, ListMembers], Awaitable[Members]]
+Listing = Callable[["Context", RoomRecord, ListMembers, Viewer], Awaitable[Members]]
 
 
 def which_members(asked: ListMembers) -> tuple[Action, Listing]:
@@ -254,7 +270,11 @@ def which_members(asked: ListMembers) -> tuple[Action, Listing]:
 
 
 async def _list_standing(
-    wanted: Callable[[Context, Member], bool], chat: Context, record: RoomRecord, asked: ListMembers
+    wanted: Callable[[Context, Member], bool],
+    chat: Context,
+    record: RoomRecord,
+    asked: ListMembers,
+    viewer: Viewer,
 ) -> Members:
     """Those who are kept out of a room now, or invited, by id.
 
@@ -266,7 +286,7 @@ async def _list_standing(
     rows = await chat.ask(chat.repository.standings(record.room_id)) if room is None else room.members.values()
     found = {row.user.id: row for row in rows if wanted(chat, row)}
     after = {user_id: row for user_id, row in found.items() if user_id > (asked.cursor or "")}
-    return _page_of(chat, room, record, asked, after, len(found), with_read=False)
+    return _page_of(chat, room, record, asked, viewer, after, len(found), with_read=False)
 
 
 def _page_of(
@@ -274,6 +294,7 @@ def _page_of(
     room: Room | None,
     record: RoomRecord,
     asked: ListMembers,
+    viewer: Viewer,
     rows: dict[str, Member],
     count: int,
     *,
@@ -281,6 +302,6 @@ def _page_of(
 ) -> Members:
     ids = nsmallest(asked.limit + 1, rows)
     page = ids[: asked.limit]
-    told = [members.describe(chat, room, rows[user_id], with_read=with_read) for user_id in page]
+    told = [members.describe(chat, room, rows[user_id], viewer, with_read=with_read) for user_id in page]
     more = page[-1] if len(ids) > len(page) else None
     return Members(id=asked.id, room=record.name, members=told, count=count, cursor=more)

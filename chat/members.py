@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -12,6 +12,7 @@ from chat import invitations
 from chat.room import is_plain
 from model.errors import REFUSED, ParleyError
 from model.events import Left, MemberInfo
+from model.permissions import RANK, Standing
 from model.room import FOREVER, Member, User
 from storage.repository import RemoveMember, SetMember
 from utils.clock import rfc3339
@@ -194,21 +195,38 @@ def send_out(room: Room, session: Session, event: Left) -> None:
         session.close(REFUSED)
 
 
-def describe(chat: Context, room: Room | None, member: Member, *, with_read: bool) -> MemberInfo:
-    """A row as it is told: without a ban or mute that is over."""
+class Viewer(NamedTuple):
+    """Who is told of a row; ``user_id`` is "" for more than one person."""
+
+    user_id: str
+    standing: Standing
+
+
+EVERYBODY_IN_IT = Viewer("", "member")
+MODERATORS = Viewer("", "moderator")
+
+
+def describe(chat: Context, room: Room | None, member: Member, viewer: Viewer, *, with_read: bool) -> MemberInfo:
+    """A row as it is told: without a ban or mute that is over.
+
+    When somebody was here last, and what they have read, is for those who belong to the room; the reason of a ban or
+    mute for moderators and the one it is about.
+    """
     now_us = chat.clock.now_us()
-    banned, muted = member.banned_until > now_us, member.muted_until > now_us
     invitation = member.invitation if invitations.is_open(chat, member) else None
+    row = lifted(member, now_us)
+    inside = RANK[viewer.standing] >= RANK["readonly"]
+    with_reason = RANK[viewer.standing] >= RANK["moderator"] or viewer.user_id == member.user.id
     return MemberInfo(
-        id=member.user.id,
-        name=member.user.name,
-        role=member.role,
-        online=room is not None and member.user.id in room.presence.people,
-        seen_at=rfc3339(member.seen_at) if member.seen_at else None,
-        read=member.read_seq if with_read else 0,
-        muted_until=_time(member.muted_until) if muted else None,
-        banned_until=_time(member.banned_until) if banned else None,
-        reason=member.reason if banned or muted else "",
+        id=row.user.id,
+        name=row.user.name,
+        role=row.role,
+        online=room is not None and row.user.id in room.presence.people,
+        seen_at=rfc3339(row.seen_at) if inside and row.seen_at else None,
+        read=row.read_seq if inside and with_read else 0,
+        muted_until=_time(row.muted_until) if row.muted_until else None,
+        banned_until=_time(row.banned_until) if row.banned_until else None,
+        reason=row.reason if with_reason and (row.banned_until or row.muted_until) else "",
         invited_at=rfc3339(invitation.at) if invitation is not None else None,
         invited_by=invitation.by if invitation is not None else None,
     )

@@ -51,9 +51,10 @@ class RoomEntry(RoomInfo, frozen=True, omit_defaults=True, gc=False, kw_only=Tru
 class MemberInfo(Struct, frozen=True, omit_defaults=True, gc=False):
     """A person in a room. ``online`` in it now, with however many devices; ``seen_at`` when they last were.
 
-    ``read`` is the last message they have read, in rooms of at most 50 members. ``muted_until``, ``banned_until`` and
-    ``reason`` are told to everybody there; a mute or ban without an end has the year 9999. ``invited_at`` and
-    ``invited_by`` are those of an invitation that is open.
+    ``read`` is the last message they have read, in rooms of at most 50 members. It and ``seen_at`` are told to those
+    who belong to the room, ``reason`` to its moderators and the one it is about. A mute or ban without an end
+    (``muted_until``, ``banned_until``) has the year 9999. ``invited_at``
+    and ``invited_by`` are those of an invitation that is open.
     """
 
     id: str
@@ -259,7 +260,10 @@ class Members(Answer, frozen=True, gc=False, tag="members"):
 
 
 class MemberChanged(Answer, frozen=True, gc=False, tag="member"):
-    """What somebody is in a room has changed: ``action`` is the command that did it, ``by`` who gave it."""
+    """What somebody is in a room has changed: ``action`` is the command that did it, ``by`` who gave it.
+
+    Told to everybody there without ``reason``; then, where there is one, to moderators and the one it is about with it.
+    """
 
     room: str
     action: str

@@ -47,7 +47,7 @@ async def invite(chat: Context, session: Session, command: Invite) -> None:
             row = replace(row, invitation=Invitation(session.user, now))
         chat.admit(room, "")
         members.put(chat, room, row, session, command.id)
-        told = members.describe(chat, room, row, with_read=False)
+        told = members.describe(chat, room, row, members.EVERYBODY_IN_IT, with_read=False)
         room.broadcast(MemberChanged(id=command.id, room=room.name, action="invite", member=told, by=session.user))
         if row.role != before.role:
             chat.tell(
@@ -67,5 +67,5 @@ async def decline(chat: Context, session: Session, command: Decline) -> None:
         chat.admit(room, "")
         gone = replace(row, invitation=None)
         members.put(chat, room, gone, session, command.id)
-        told = members.describe(chat, room, gone, with_read=False)
+        told = members.describe(chat, room, gone, members.EVERYBODY_IN_IT, with_read=False)
         room.broadcast(MemberChanged(room=room.name, action="decline", member=told, by=user))

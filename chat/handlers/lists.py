@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chat.gate import joined_room, still_joined
-from chat.listing import list_rooms, which_members
+from chat.listing import find_members, list_rooms, which_members
 from model.commands import ListMembers, ListRooms
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ async def rooms(chat: Context, session: Session, command: ListRooms) -> None:
 
 async def members(chat: Context, session: Session, command: ListMembers) -> None:
     """List the people of a room."""
-    action, find = which_members(command)
+    action, _ = which_members(command)
     room = joined_room(chat, session, command.room, action)
-    listed = await find(chat, room.record, command)
+    listed = await find_members(chat, room.name, command, session.identity)
     still_joined(chat, session, room, action)
+    assert listed is not None  # whoever is in a room sees it
     session.reply(listed)

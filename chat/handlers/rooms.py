@@ -220,10 +220,8 @@ def _quit(chat: Context, session: Session, room: Room, command: Leave, stored: M
             muted_until = FOREVER if member.role == "readonly" else member.muted_until  # what was taken stays taken
             gone = replace(member, role=None, joined_at=0, read_seq=0, muted_until=muted_until, invitation=None)
             members.put(chat, room, gone, session, command.id)
-            by = MemberChanged(
-                room=room.name, action="leave", member=members.describe(chat, room, gone, with_read=False), by=user
-            )
-            room.broadcast(by)
+            told = members.describe(chat, room, gone, members.EVERYBODY_IN_IT, with_read=False)
+            room.broadcast(MemberChanged(room=room.name, action="leave", member=told, by=user))
         chat.reads.discard(room, user.id)
         room.audience.flush()
         for device in chat.hub.devices(user.id):

@@ -6,8 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from chat.gate import read_as
-from chat.listing import which_members
+from chat.listing import find_members
 from model.commands import Announce, Ban, Decline, Invite, Kick, Leave, ListMembers, Mute, SetRole, Unban, Unmute
 from model.events import Ack, Announcement, Left
 from model.events import Members as MembersTold
@@ -145,8 +144,7 @@ class Members:
         wanted = ListMembers(
             room=room, banned=asked.banned, invited=asked.invited, cursor=asked.cursor, limit=asked.limit
         )
-        action, find = which_members(wanted)
-        page = await read_as(chat, room, asker(request), lambda seen: find(chat, seen.record, wanted), action)
+        page = await find_members(chat, room, wanted, asker(request))
         if page is None:
             raise no_such_room()
         return told(page, links=next_page(request, page.cursor))

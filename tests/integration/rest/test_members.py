@@ -140,6 +140,20 @@ async def test_who_leaves_for_good(people: dict[str, Web]) -> None:
     assert (reply.status, code(reply)) == (409, "last_owner")
 
 
+async def test_a_nobody_reads_neither_reasons_nor_when_people_were_here(people: dict[str, Web]) -> None:
+    ann, nobody = people["ann"], Web(people["ann"].port)
+    async with Client(f"ws://127.0.0.1:{ann.port}", room="plans", token=people["cal"].token):
+        pass
+    assert (await ann.put("/api/rooms/plans/mutes/u_cal", {"reason": "spam"})).status == 204
+    told = {}
+    for name, web in (("ann", ann), ("cal", people["cal"]), ("nobody", nobody)):
+        rows = (await web.json(MEMBERS))["members"]
+        told[name] = next(row for row in rows if row["id"] == "u_cal")
+    assert told["ann"]["reason"] == told["cal"]["reason"] == "spam"
+    assert told["ann"]["seen_at"]
+    assert told["nobody"].keys() == {"id", "name", "role", "muted_until"}
+
+
 async def test_who_is_kept_out_is_for_moderators_to_know(people: dict[str, Web]) -> None:
     ann, ben, cal = people["ann"], people["ben"], people["cal"]
     assert (await ann.put("/api/rooms/plans/bans/u_cal", {"reason": "spam", "seconds": 3600})).status == 204

@@ -240,7 +240,7 @@ async def test_who_is_sent_out_of_a_deleted_room_hears_nothing_of_the_others_goi
         guest.forget()
     await ask(ann, "delete_room", room="lobby")
     for guest in guests:
-        assert [frame["content"] for frame in guest.frames] == ["lobby was deleted by ann"]
+        assert [frame["content"] for frame in guest.frames] == ['"lobby" was deleted by "ann"']
 
 
 async def test_rooms_made_from_an_address_in_a_day_are_bounded(repository: FaultyRepository) -> None:

@@ -7,15 +7,13 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
-from chat.gate import View, read_as
 from chat.handlers.search import find
 from chat.history import export, find_message, read_history
-from chat.listing import Inside, describe_room, list_members, list_rooms
+from chat.listing import Inside, describe_room, find_members, list_rooms
 from chat.online import list_online
 from chat.ports import Identity
 from model.commands import ListMembers, ListRooms, ReadHistory, Search
 from model.errors import ParleyError
-from model.events import Members
 from model.room import User
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
@@ -322,10 +320,7 @@ async def _described(chat: Chat, device: Person, identity: Identity) -> object:
 
 
 async def _people(chat: Chat, device: Person, identity: Identity) -> object:
-    async def read(seen: View) -> Members:
-        return await list_members(chat, seen.record, ListMembers(room="lobby"))
-
-    return await read_as(chat, "lobby", identity, read) or []
+    return await find_members(chat, "lobby", ListMembers(room="lobby"), identity) or []
 
 
 async def _rooms(chat: Chat, device: Person, identity: Identity) -> object:

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
-from chat.listing import MINE_LIMIT
-from model.room import FOREVER, Member, RoomKind, RoomRecord
+from chat.listing import MINE_LIMIT, find_members
+from chat.ports import Identity
+from model.commands import ListMembers
+from model.room import FOREVER, Member, RoomKind, RoomRecord, User
 from storage import InsertRoom, SetMember
 from tests.support.chatting import Person
 from tests.support.faulty import FaultyRepository
@@ -109,6 +111,52 @@ async def test_members_with_their_state(chat: Chat) -> None:
             {"id": "u_ben", "name": "ben", "role": "member"},
         ],
     }  # fmt: skip
+
+
+async def test_reasons_and_when_people_were_here_are_not_told_to_everybody(chat: Chat) -> None:
+    people = await staffed(chat)
+    seq = await said(people["owner"])
+    await ask(people["moderator"], "read", room="lobby", seq=seq)
+    await passes(2)
+    people["moderator"].disconnect()
+    await ask(people["owner"], "mute", room="lobby", user="u_member", seconds=600, reason="harassed a colleague")
+    far = Identity(User("u_far", "far"), guest=False)
+    viewers: dict[str, tuple[Identity | None, bool, bool]] = {
+        "nobody": (None, False, False),
+        "far": (far, False, False),
+    }
+    for name, person in people.items():
+        viewers[name] = (person.session.identity, True, name != "readonly")
+    for name, (identity, inside, why) in viewers.items():
+        page = await find_members(chat, "lobby", ListMembers(room="lobby"), identity)
+        assert page is not None
+        rows = {row.id: row for row in page.members}
+        assert bool(rows["u_moderator"].seen_at) is inside, name
+        assert bool(rows["u_moderator"].read) is inside, name
+        assert rows["u_member"].muted_until is not None
+        assert bool(rows["u_member"].reason) is why, name
+    for name in ("owner", "member", "readonly"):
+        await ask(people[name], "members", room="lobby")
+        told = {row["id"]: row for row in people[name].last("members")["members"]}
+        assert told["u_moderator"]["read"] == seq
+        assert ("reason" in told["u_member"]) is (name != "readonly")
+
+
+@pytest.mark.parametrize("command", ["ban", "mute"])
+async def test_a_reason_is_told_to_moderators_and_the_one_it_is_about(chat: Chat, command: str) -> None:
+    people = await staffed(chat)
+    people["twin"] = account(chat, "member")
+    await ask(people["twin"], "join", room="lobby")
+    for person in people.values():
+        person.forget()
+    await ask(people["moderator"], command, id="c", room="lobby", user="u_member", reason="harassed a colleague")
+    for name, person in people.items():
+        told = person.of("member")
+        assert told[0]["id"] == "c"
+        assert "reason" not in told[0]["member"]
+        later = [frame["member"]["reason"] for frame in told[1:]]
+        assert later == ([] if name == "readonly" else ["harassed a colleague"]), name
+        assert all("id" not in frame for frame in told[1:])
 
 
 async def test_members_page_after_page(chat: Chat) -> None:
