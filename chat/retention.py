@@ -34,12 +34,24 @@ async def expire_messages(chat: Context, writer: Writer) -> None:
     """Remove what is too old, for ever; rounds that storage does not take are the next round's."""
     await asyncio.sleep(BEFORE_THE_FIRST)  # storage is still connecting
     while True:
-        try:
+        await expire_all(chat, writer)
+        await asyncio.sleep(BETWEEN_ROUNDS)
+
+
+async def expire_all(chat: Context, writer: Writer) -> None:
+    """Remove what is too old now, batch by batch. The log has one line about all of them, also when it is cut short."""
+    total, removed = 0, BATCH
+    try:
+        while removed == BATCH:
             removed = await expire_once(chat, writer)
-        except (StorageUnavailable, BatchRefused) as error:
-            log.warning("old messages stay for now: %s", error)
-            removed = 0
-        await asyncio.sleep(BETWEEN_BATCHES if removed == BATCH else BETWEEN_ROUNDS)
+            total += removed
+            if removed == BATCH:
+                await asyncio.sleep(BETWEEN_BATCHES)
+    except (StorageUnavailable, BatchRefused) as error:
+        log.warning("old messages stay for now: %s", error)
+    finally:
+        if total:
+            log.info("%d messages were removed: their rooms do not keep them that long", total)
 
 
 async def expire_once(chat: Context, writer: Writer) -> int:
@@ -56,6 +68,5 @@ async def expire_once(chat: Context, writer: Writer) -> int:
     forgotten = ExpireInvitations(oldest_open(chat), BATCH)
     _, outcome = await writer.write([forgotten, ExpireMessages(now, days, BATCH)])
     removed = outcome.count if isinstance(outcome, Removed) else 0
-    if removed:
-        log.info("%d messages were removed: their rooms do not keep them that long", removed)
+    log.debug("one transaction has removed %d messages", removed)
     return removed

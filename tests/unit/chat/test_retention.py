@@ -51,8 +51,10 @@ async def test_what_is_gone_from_storage_is_gone_from_a_resume(repository: Fault
 
 
 async def test_a_bounded_number_at_a_time_and_on_after_an_outage(
-    repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch
+    repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The log has one line for each round, however many batches that were."""
+    caplog.set_level("INFO", "chat.retention")
     monkeypatch.setattr("chat.retention.BATCH", 10)
     assert BATCH == 1000
     clock = VirtualClock()
@@ -72,6 +74,8 @@ async def test_a_bounded_number_at_a_time_and_on_after_an_outage(
         assert len(await repository.stored("lobby")) == 25
         await passes(700)
         assert await repository.stored("lobby") == []
+        said = [record.getMessage() for record in caplog.records if "were removed" in record.getMessage()]
+        assert [line.split()[0] for line in said] == ["10", "25"]
         task.cancel()
         await writer.close()
 
