@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from typing import Literal
 
 from chat.context import ChatOptions, Context, reads_for
 from chat.handlers import HANDLERS
@@ -41,6 +42,10 @@ from utils.clock import Clock
 from utils.ids import new_token
 
 log = logging.getLogger(__name__)
+
+Trouble = Literal["starting", "storage", "standby", "stopping"]
+"""Why a server is not ready, in a word: storage was never reached, cannot be used now, or is another server's to write
+to; or the server stops."""
 
 # Commands of which each is a frame for everybody in the room: they have the rate of messages.
 SAID: frozenset[type] = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
@@ -222,6 +227,16 @@ class Chat(Context):
         if self.draining:
             return "the server is about to stop"
         return self.repository.trouble() or self.pool.trouble()
+
+    def kind_of_trouble(self) -> Trouble | None:
+        """The same in a word, which anybody may read."""
+        if self.draining:
+            return "stopping"
+        if self.repository.another_writes():
+            return "standby"
+        if self.trouble() is None:
+            return None
+        return "storage" if self.repository.was_ready() else "starting"
 
     # The end.
 

@@ -17,6 +17,7 @@ from chat.context import ChatOptions
 from chat.retention import expire_messages
 from chat.workers import PoolLimits
 from model.limits import Limits
+from server.admin import admin_application
 from server.http import HttpEndpoints, HttpProtocol
 from server.metrics import Metrics
 from server.port import Port
@@ -62,7 +63,7 @@ class Server:
         self.chat = Chat(self._repository, self._clock, self._tokens, _chat_options(settings))
         self._expirer = self._repository.writer()
         self.shared = Shared(settings, self.chat)
-        self._http = HttpEndpoints(self.chat, self.shared, Metrics(self.chat))
+        self._http = HttpEndpoints(self.chat, self.shared, Metrics(self.chat) if settings.admin_port is None else None)
         self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=STOP_SECONDS)
         self._http_options: dict[str, Any] = {
             "access_log": None,
@@ -74,6 +75,7 @@ class Server:
             # It would inflate what comes before anybody asks for it, a gigabyte from a megabyte.
             "auto_decompress": False,
         }
+        self._admin = web.AppRunner(admin_application(self.chat), handle_signals=False, access_log=None)
         self._listener: asyncio.Server | None = None
         self._stopped: asyncio.Future[int] | None = None
 
@@ -82,6 +84,11 @@ class Server:
         """The port it listens on."""
         assert self._listener is not None
         return cast(int, self._listener.sockets[0].getsockname()[1])
+
+    @property
+    def admin_port(self) -> int:
+        """The port of `ADMIN_PORT` it listens on."""
+        return cast(int, self._admin.addresses[0][1])
 
     async def start(self) -> None:
         """Listen. Storage may be away: the server connects to it when it comes.
@@ -105,6 +112,10 @@ class Server:
         )
         for listener in self._listener.sockets:  # connections inherit it
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        if self._settings.admin_port is not None:
+            await self._admin.setup()
+            await web.TCPSite(self._admin, self._settings.admin_host, self._settings.admin_port).start()
+            log.info("/metrics and /ready in full are on http://%s:%d", self._settings.admin_host, self.admin_port)
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(expire_messages(self.chat, self._expirer), name="retention")
         kept = "in Postgres" if self._settings.database_url else "in memory, until the server stops"
@@ -162,6 +173,7 @@ class Server:
                 connection.abort()
         # 4. HTTP requests under way end; 5. tasks; 6. storage.
         await self._runner.cleanup()
+        await self._admin.cleanup()
         stuck = await self._tasks.close(STOP_SECONDS) + await self.chat.close(STOP_SECONDS)
         await self._expirer.close()
         if stuck:
@@ -222,7 +234,6 @@ def _chat_options(settings: Settings) -> ChatOptions:
         room_tail=settings.room_tail,
         slow_high=settings.slow_bytes_high,
         heartbeat=settings.heartbeat,
-        server=server_name(),
     )
 
 

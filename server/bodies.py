@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from chat.chat import Trouble
 from model.commands import Page, Query, Seq
 from model.limits import HISTORY_DEFAULT
 
@@ -52,12 +53,15 @@ class Ready(Struct, frozen=True):
     status: Literal["ready"]
 
 
-class NotReady(Struct, frozen=True):
+class NotReady(Struct, frozen=True, omit_defaults=True):
     """Messages are not taken, or not stored.
 
     Attributes:
-        reason: why, for an operator.
+        reason: what kind of trouble it is: storage was not reached yet, cannot be used, another server writes to it, or
+            this server stops.
+        detail: why, for an operator: at `ADMIN_PORT` alone, as it may name hosts and users.
     """
 
     status: Literal["not ready"]
-    reason: str
+    reason: Trouble
+    detail: str | None = None

@@ -17,7 +17,7 @@ from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import to_builtins
 
-from chat.chat import Chat
+from chat.chat import Chat, Trouble
 from chat.context import reads_for
 from chat.ports import Identity
 from model.errors import ParleyError
@@ -56,6 +56,8 @@ PAGE_HEADERS = {
 PUBLIC = {"Access-Control-Allow-Origin": "*"}
 # Characters of a path that a line of the log holds.
 PATH_CHARS = 200
+# Of the protocols, as in `parley.v1`: which release it is, a stranger need not know (OWASP ASVS 13.4.6).
+VERSION = "1"
 OCTETS = "application/octet-stream"  # what aiohttp calls the empty body of a file that it does not send
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -90,7 +92,7 @@ _STATIC = (
 )
 _READY = (
     Answer(200, "they are", Ready),
-    Answer(503, "they are not, and why", NotReady, headers={"Retry-After": "seconds"}),
+    Answer(503, "they are not, and what kind of trouble it is", NotReady, headers={"Retry-After": "seconds"}),
 )
 _METRICS = Answer(200, "its text format", str, (TEXT,))
 _HANDSHAKE = (
@@ -108,7 +110,7 @@ _HANDSHAKE = (
 class HttpEndpoints:
     """The endpoints, and what they answer from."""
 
-    def __init__(self, chat: Chat, shared: Shared, metrics: Metrics) -> None:
+    def __init__(self, chat: Chat, shared: Shared, metrics: Metrics | None) -> None:
         self._chat = chat
         self._shared = shared
         self._metrics = metrics
@@ -120,9 +122,10 @@ class HttpEndpoints:
         """aiohttp's application with every route."""
         logging.getLogger("aiohttp.server").addFilter(_not_the_clients_fault)
         app = web.Application(
-            middlewares=[deliver, self._find_sender, _errors], client_max_size=self._shared.settings.max_frame_bytes
+            middlewares=[deliver, self._find_sender, answer_errors],
+            client_max_size=self._shared.settings.max_frame_bytes,
         )
-        app.on_response_prepare.append(_common_headers)
+        app.on_response_prepare.append(add_headers)
         add_routes(app, self.endpoints(), self._authenticate)
         return app
 
@@ -144,7 +147,11 @@ class HttpEndpoints:
                 "GET", "/health", "Whether the process answers", self.health, answers=(Answer(200, "yes", Health),)
             ),
             Endpoint("GET", "/ready", "Whether messages are taken and stored", self.ready, answers=_READY),
-            Endpoint("GET", "/metrics", "Counters for Prometheus", self.metrics, answers=(_METRICS,)),
+            *(
+                (Endpoint("GET", "/metrics", "Counters for Prometheus", self.metrics, answers=(_METRICS,)),)
+                if self._metrics is not None
+                else ()
+            ),
             Endpoint("GET", "/openapi.json", "This document", self.openapi, answers=(_document("OpenAPI 3"),)),
             Endpoint("GET", "/asyncapi.json", "The WebSocket side", self.asyncapi, answers=(_document("AsyncAPI 3"),)),
             *(
@@ -195,34 +202,28 @@ class HttpEndpoints:
         return web.json_response(to_builtins(Health("ok")))
 
     async def ready(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
-        """200 when messages are taken and stored, else 503 with the reason."""
-        trouble = self._chat.trouble()
-        if trouble is None:
-            return web.json_response(to_builtins(Ready("ready")))
-        return web.json_response(to_builtins(NotReady("not ready", trouble)), status=503, headers={"Retry-After": "2"})
+        """200 when messages are taken and stored, else 503 with the kind of trouble."""
+        return readiness(self._chat.kind_of_trouble(), None)
 
     async def metrics(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """Prometheus' text format."""
-        body, content_type = self._metrics.render()
-        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
+        assert self._metrics is not None  # else there is no such row
+        return exposition(self._metrics)
 
     async def openapi(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The HTTP side as it is served."""
-        return await self._document("openapi", lambda: openapi(self.endpoints(), version=self._version()))
+        return await self._document("openapi", lambda: openapi(self.endpoints(), version=VERSION))
 
     async def asyncapi(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The WebSocket side, in every dialect."""
         host = f"localhost:{self._shared.settings.port}"
         return await self._document(
-            "asyncapi", lambda: asyncapi(DIALECTS, version=self._version(), host=host, limits=self._chat.limits)
+            "asyncapi", lambda: asyncapi(DIALECTS, version=VERSION, host=host, limits=self._chat.limits)
         )
 
     def forget_documents(self) -> None:
         """What the documents say of limits has changed: they are made anew when they are asked for."""
         self._documents.clear()
-
-    def _version(self) -> str:
-        return self._chat.options.server.removeprefix("parley").strip() or "0"
 
     async def _document(self, name: str, make: Callable[[], object]) -> web.StreamResponse:
         if name not in self._documents:  # made in some 50 ms, for which nobody else has to wait
@@ -260,6 +261,20 @@ class HttpEndpoints:
         return web.Response()
 
 
+def readiness(kind: Trouble | None, detail: str | None) -> web.Response:
+    """The answer of ``/ready``; None when there is no trouble."""
+    if kind is None:
+        return web.json_response(to_builtins(Ready("ready")))
+    answer = NotReady("not ready", kind, detail)
+    return web.json_response(to_builtins(answer), status=503, headers={"Retry-After": "2"})
+
+
+def exposition(metrics: Metrics) -> web.Response:
+    """The answer of ``/metrics``."""
+    body, content_type = metrics.render()
+    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
+
+
 class HttpProtocol(web.RequestHandler):
     """aiohttp's connection, whose own refusals, of what is no request, have the headers of all others."""
 
@@ -284,7 +299,7 @@ def _not_the_clients_fault(record: logging.LogRecord) -> bool:
 
 
 @web.middleware
-async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refusals by name, as JSON, with the status of the table."""
     try:
         _check_head(request)
@@ -335,7 +350,7 @@ def _refused(error: ParleyError) -> web.Response:
     return web.Response(body=as_json(ErrorBody(refusal)), status=error.kind.status, content_type=JSON, headers=headers)
 
 
-async def _common_headers(request: web.Request, response: web.StreamResponse) -> None:
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Of every response, refusals and aiohttp's own included."""
     headers = response.headers
     headers[hdrs.SERVER] = EVERY[hdrs.SERVER]  # aiohttp has put its own there

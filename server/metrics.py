@@ -15,18 +15,22 @@ from chat.counters import Histogram
 
 # Rooms with a line of their own. All of them would be a label per room: unbounded (Prometheus, "Metric naming").
 LARGEST_ROOMS = 10
+# Rooms that anybody may list; the name of another one is its members' business, as is that it is there.
+LISTED = frozenset({"public", "ephemeral"})
 
 
 class _ChatCollector(Collector):
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: Chat, *, full: bool) -> None:
         self._chat = chat
+        self._full = full
 
     def collect(self) -> Iterator[Metric]:
         chat, counters = self._chat, self._chat.counters
         yield _gauge("connections", "WebSocket connections", len(chat.hub.sessions))
         yield _gauge("rooms", "rooms somebody is in or that wait for storage", len(chat.hub.rooms))
         largest = GaugeMetricFamily("parley_room_connections", "connections of the largest rooms", labels=["room"])
-        for room in nlargest(LARGEST_ROOMS, chat.hub.rooms.values(), key=lambda room: len(room.presence.sessions)):
+        named = [room for room in chat.hub.rooms.values() if self._full or room.record.kind in LISTED]
+        for room in nlargest(LARGEST_ROOMS, named, key=lambda room: len(room.presence.sessions)):
             largest.add_metric([room.name], len(room.presence.sessions))
         yield largest
         yield _counter("connections_opened", "WebSocket connections since the start", counters.connections_total)
@@ -75,13 +79,18 @@ def _histogram(name: str, text: str, histogram: Histogram) -> HistogramMetricFam
 
 
 class Metrics:
-    """A registry of our own, so that several servers may live in one process."""
+    """A registry of our own, so that several servers may live in one process.
 
-    def __init__(self, chat: Chat) -> None:
+    Args:
+        full: also the names of rooms that not everybody may know, and versions: for an operator's eyes.
+    """
+
+    def __init__(self, chat: Chat, *, full: bool = False) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_ChatCollector(chat))
+        self._registry.register(_ChatCollector(chat, full=full))
         ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
+        if full:
+            PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
     def render(self) -> tuple[bytes, str]:

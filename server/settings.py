@@ -103,6 +103,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("HOST", "an address", "127.0.0.1", "address to listen on; 0.0.0.0 for every one", _host),
     Setting("PORT", "a whole number from 0 to 65535", 8080, "port to listen on; 0 takes a free one", _whole(0, 65535)),
     Setting(
+        "ADMIN_PORT",
+        "a whole number from 0 to 65535",
+        None,
+        "port for /metrics and /ready in full detail; then /metrics is not on the other one; 0 takes a free one",
+        _whole(0, 65535),
+    ),
+    Setting("ADMIN_HOST", "an address", "127.0.0.1", "with ADMIN_PORT, address to listen on", _host),
+    Setting(
         "DATABASE_URL",
         "postgresql://user:password@host:port/database",
         "",

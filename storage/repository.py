@@ -270,6 +270,9 @@ class Repository(Protocol):
     def trouble(self) -> str | None:
         """Why this server cannot write now, in words for an operator; None when, as far as is known, it can."""
 
+    def was_ready(self) -> bool:
+        """This server could write at some time since `start`."""
+
     def another_writes(self) -> bool:
         """Another server writes to the same storage, so nothing that is said here would be stored."""
 

@@ -57,7 +57,7 @@ _COMMANDS: tuple[tuple[commands.Command, tuple[str, ...]], ...] = (
 """One of each command, and the types of what answers it. Any of them may be answered by ``error`` instead."""
 
 _EVENTS: tuple[NativeEvent, ...] = (
-    events.Welcome("s_0mVb2b6w", _ANN, True, _TOKEN, "e_Xb1k", Limits(), 20.0, "parley 0.1.0"),
+    events.Welcome("s_0mVb2b6w", _ANN, True, _TOKEN, "e_Xb1k", Limits(), 20.0, "parley"),
     events.Joined("general", "e_Xb1k", _SEQ, True, "member", [_ANN, _BOB], 2, _INFO, read=_SEQ, id="j1"),
     events.Left("general", id="l1"),
     Message(

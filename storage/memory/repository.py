@@ -91,6 +91,9 @@ class MemoryRepository:
     def trouble(self) -> str | None:
         return "the storage is closed" if self._closed else None
 
+    def was_ready(self) -> bool:
+        return True
+
     def another_writes(self) -> bool:
         return False
 

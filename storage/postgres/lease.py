@@ -135,6 +135,11 @@ class Lease:
         return self._trouble
 
     @property
+    def was_held(self) -> bool:
+        """It was held at least once."""
+        return self._signed
+
+    @property
     def standby(self) -> bool:
         """Another server holds the lease, as far as is known."""
         return self._standby

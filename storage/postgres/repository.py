@@ -136,6 +136,10 @@ class PostgresRepository(PostgresReads):
             return "the storage is closed"
         return self._lease.trouble or next(iter(self._write_troubles.values()), None)
 
+    def was_ready(self) -> bool:
+        """See `storage.repository.Repository.was_ready`."""
+        return self._lease.was_held
+
     def another_writes(self) -> bool:
         """See `storage.repository.Repository.another_writes`."""
         return self._lease.standby

@@ -12,6 +12,7 @@ from storage.postgres.lease import Pace
 from storage.postgres.repository import PostgresRepository
 from tests.contract.records import PACE, until
 from tests.faults.database import Onlooker, administrator
+from tests.faults.watching import ADMIN_PORTS
 from tests.support.copies import Copy
 from tests.support.counts import COUNTED, Counts
 from tests.support.load import Load
@@ -75,6 +76,7 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
     async def start(*, clock: Clock | None = None, pace: Pace = QUICK, wait: bool = True, **environment: str) -> Server:
         defaults = {
             "PORT": "0",
+            "ADMIN_PORT": "0",
             "RATE_LIMIT_MESSAGES": "0",
             "EDIT_WINDOW": "0",
             "JWT_SECRET": SECRET,
@@ -87,6 +89,7 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
             server._repository._lease._pace = pace
         servers.append(server)
         await server.start()
+        ADMIN_PORTS[server.port] = server.admin_port
         if wait:
             await until(lambda: server.chat.trouble() is None)
         return server

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from tests.support import rawws
 from tests.support.load import PATIENCE, Load
 
+# By the port of the server.
+ADMIN_PORTS: dict[int, int] = {}
+
 
 class Operator:
     """Looks at the server of a load from outside, or at the one at ``port``."""
@@ -15,13 +18,14 @@ class Operator:
         self._port = port or (lambda: load.port)
 
     async def trouble(self) -> str | None:
-        """What `/ready` says is wrong; None when it says 200."""
-        answer = await rawws.fetch(self._port(), "/ready")
+        """What `/ready` says is wrong, in words where the server has an ADMIN_PORT; None when it says 200."""
+        answer = await self._ask("/ready")
         if answer.status == 200:
             return None
         assert answer.status == 503
         assert int(answer.headers["retry-after"]) > 0
-        return str(answer.json()["reason"])
+        said = answer.json()
+        return str(said.get("detail", said["reason"]))
 
     async def until_ready(self) -> None:
         await self._until(lambda said: said is None, "/ready is 200")
@@ -38,10 +42,14 @@ class Operator:
 
     async def metric(self, name: str) -> float:
         """The sum of all samples of this name, whatever their labels."""
-        text = (await rawws.fetch(self._port(), "/metrics")).body.decode()
+        text = (await self._ask("/metrics")).body.decode()
         samples = [line for line in text.splitlines() if line.partition(" ")[0].partition("{")[0] == f"parley_{name}"]
         assert samples, f"no metric parley_{name}"
         return sum(float(line.rpartition(" ")[2]) for line in samples)
+
+    async def _ask(self, target: str) -> rawws.Reply:
+        port = self._port()
+        return await rawws.fetch(ADMIN_PORTS.get(port, port), target)
 
     async def _until(self, wanted: Callable[[str | None], bool], what: str, seconds: float = PATIENCE) -> str | None:
         said: str | None = "nothing"

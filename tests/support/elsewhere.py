@@ -69,6 +69,7 @@ class _Asked:
         self._elsewhere = elsewhere
         self._inner = inner
         self.trouble = inner.trouble
+        self.was_ready = inner.was_ready
         self.another_writes = inner.another_writes
         self.is_full = inner.is_full
         self.waiting_reads = inner.waiting_reads

@@ -91,6 +91,9 @@ class FaultyRepository:
     def trouble(self) -> str | None:
         return self.standby or self.inner.trouble()
 
+    def was_ready(self) -> bool:
+        return self.inner.was_ready()
+
     def another_writes(self) -> bool:
         return self.standby is not None
 

@@ -17,6 +17,8 @@ from server.sources import read_settings
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
 RIGHT: dict[str, list[tuple[str, Any]]] = {
+    "ADMIN_HOST": [("::1", "::1")],
+    "ADMIN_PORT": [("0", 0), ("9100", 9100)],
     "HOST": [("0.0.0.0", "0.0.0.0"), ("::", "::"), (" localhost ", "localhost")],
     "PORT": [("0", 0), ("65535", 65535), (" 80 ", 80)],
     "DATABASE_URL": [("postgresql://u:p@h/d",) * 2, ("postgres:///d",) * 2],
@@ -82,6 +84,8 @@ TEXTS = {"DB_HOST", "DB_USER", "DB_PASS", "DB_NAME", "JWT_SECRET", "JWT_AUDIENCE
 NO_WHOLE = ["-1", "x", "1.5", "1e3", "0x10", "99999999999999999999"]
 NO_SECONDS = ["-1", "x", "nan", "inf", "-inf", "1e400", "20s"]
 WRONG: dict[str, list[str]] = {
+    "ADMIN_HOST": ["a..b"],
+    "ADMIN_PORT": ["65536", *NO_WHOLE],
     "HOST": ["a..b", "x" * 300, ".example"],
     "PORT": ["65536", *NO_WHOLE],
     "DATABASE_URL": ["mysql://u:p@h/d", "chat", "http://h", "postgresql://[h/d"],
