@@ -7,7 +7,9 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from model.limits import (
+    CURSOR_CHARS,
     DURATION_LIMIT,
+    EMOJI_CHARS,
     HISTORY_DEFAULT,
     HISTORY_LIMIT,
     ID_CHARS,
@@ -17,7 +19,11 @@ from model.limits import (
     QUERY_CHARS,
     REASON_CHARS,
     RETENTION_LIMIT,
+    SENT_NAME_CHARS,
     SLOW_MODE_LIMIT,
+    TITLE_CHARS,
+    TOKEN_CHARS,
+    TOPIC_CHARS,
 )
 from model.room import Role, User
 
@@ -26,6 +32,13 @@ Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Page = Annotated[int, Meta(ge=1, le=HISTORY_LIMIT)]
 Listed = Annotated[int, Meta(ge=1, le=LIST_LIMIT)]
 Password = Annotated[str, Meta(max_length=PASSWORD_CHARS)]
+Name = Annotated[str, Meta(max_length=SENT_NAME_CHARS)]
+Title = Annotated[str, Meta(max_length=4 * TITLE_CHARS)]
+Topic = Annotated[str, Meta(max_length=4 * TOPIC_CHARS)]
+Emoji = Annotated[str, Meta(max_length=4 * EMOJI_CHARS)]
+UserId = Annotated[str, Meta(max_length=CURSOR_CHARS)]
+Cursor = Annotated[str, Meta(max_length=CURSOR_CHARS)]
+Token = Annotated[str, Meta(max_length=TOKEN_CHARS)]
 Query = Annotated[str, Meta(max_length=QUERY_CHARS)]
 Reason = Annotated[str, Meta(max_length=REASON_CHARS)]
 Duration = Annotated[float, Meta(gt=0, le=DURATION_LIMIT)]
@@ -42,7 +55,7 @@ class Command(Struct, frozen=True, gc=False, tag_field="type", kw_only=True):
 class Hello(Command, frozen=True, gc=False, tag="hello"):
     """Say who you are: a token from an earlier ``welcome``, or an account's."""
 
-    token: str
+    token: Token
 
 
 class Join(Command, frozen=True, gc=False, tag="join"):
@@ -51,7 +64,7 @@ class Join(Command, frozen=True, gc=False, tag="join"):
     A room that is not there is made, as an ephemeral one, unless ``create`` is false. ``password`` opens a private one.
     """
 
-    room: str
+    room: Name
     since: Seq | None = None
     epoch: str | None = None
     password: Password | None = None
@@ -61,14 +74,14 @@ class Join(Command, frozen=True, gc=False, tag="join"):
 class Leave(Command, frozen=True, gc=False, tag="leave"):
     """Leave a room with this session; with ``quit``, stop being its member too."""
 
-    room: str
+    room: Name
     quit: bool = False
 
 
 class PostMessage(Command, frozen=True, gc=False, tag="message"):
     """Say something in a room. ``resend`` when it may have been sent before: it is then looked up first."""
 
-    room: str
+    room: Name
     content: str
     reply_to: Seq | None = None
     resend: bool = False
@@ -77,7 +90,7 @@ class PostMessage(Command, frozen=True, gc=False, tag="message"):
 class EditMessage(Command, frozen=True, gc=False, tag="edit"):
     """Change the content of one's own message, for a while after it was sent."""
 
-    room: str
+    room: Name
     seq: Seq
     content: str
 
@@ -85,23 +98,23 @@ class EditMessage(Command, frozen=True, gc=False, tag="edit"):
 class DeleteMessage(Command, frozen=True, gc=False, tag="delete"):
     """Delete a message, one's own or as a moderator: it keeps its place, without its content."""
 
-    room: str
+    room: Name
     seq: Seq
 
 
 class React(Command, frozen=True, gc=False, tag="react"):
     """Put an emoji to a message, or take one's own away again."""
 
-    room: str
+    room: Name
     seq: Seq
-    emoji: str
+    emoji: Emoji
     on: bool = True
 
 
 class Pin(Command, frozen=True, gc=False, tag="pin"):
     """Pin a message to the room, or take the pin away."""
 
-    room: str
+    room: Name
     seq: Seq
     on: bool = True
 
@@ -109,13 +122,13 @@ class Pin(Command, frozen=True, gc=False, tag="pin"):
 class Typing(Command, frozen=True, gc=False, tag="typing"):
     """Say that something is being written; it is shown for a few seconds."""
 
-    room: str
+    room: Name
 
 
 class MarkRead(Command, frozen=True, gc=False, tag="read"):
     """Everything up to ``seq`` has been read. It never goes back."""
 
-    room: str
+    room: Name
     seq: Seq
 
 
@@ -126,14 +139,14 @@ class ReadHistory(Command, frozen=True, gc=False, tag="history"):
     RFC 3339. ``include_deleted`` is for moderators.
     """
 
-    room: str
+    room: Name
     limit: Page = HISTORY_DEFAULT
     before: Seq | None = None
     after: Seq | None = None
     around: Seq | None = None
-    start: str | None = None
-    end: str | None = None
-    sender: str | None = None
+    start: Cursor | None = None
+    end: Cursor | None = None
+    sender: Name | None = None
     q: Query | None = None
     pinned: bool = False
     include_deleted: bool = False
@@ -144,15 +157,15 @@ class Search(Command, frozen=True, gc=False, tag="search"):
 
     q: Query
     limit: Page = HISTORY_DEFAULT
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
 class CreateRoom(Command, frozen=True, gc=False, tag="create_room"):
     """Make a room that stays, and enter it as its owner. With a password it is private."""
 
-    room: str
-    title: str = ""
-    topic: str = ""
+    room: Name
+    title: Title = ""
+    topic: Topic = ""
     private: bool = False
     password: Password | None = None
 
@@ -160,9 +173,9 @@ class CreateRoom(Command, frozen=True, gc=False, tag="create_room"):
 class UpdateRoom(Command, frozen=True, gc=False, tag="update_room"):
     """Change what is given of a room; an empty ``password`` takes it away, 0 switches the numbers off."""
 
-    room: str
-    title: str | None = None
-    topic: str | None = None
+    room: Name
+    title: Title | None = None
+    topic: Topic | None = None
     private: bool | None = None
     password: Password | None = None
     slow_mode: SlowMode | None = None
@@ -172,20 +185,20 @@ class UpdateRoom(Command, frozen=True, gc=False, tag="update_room"):
 class DeleteRoom(Command, frozen=True, gc=False, tag="delete_room"):
     """Delete a room: its name is free again, its messages are served to nobody."""
 
-    room: str
+    room: Name
 
 
 class Invite(Command, frozen=True, gc=False, tag="invite"):
     """Offer somebody to become a member of a room, which they do with ``join``. An admin makes them one at once."""
 
-    room: str
-    user: str
+    room: Name
+    user: UserId
 
 
 class Decline(Command, frozen=True, gc=False, tag="decline"):
     """Refuse an invitation of one's own."""
 
-    room: str
+    room: Name
 
 
 class ListRooms(Command, frozen=True, gc=False, tag="rooms"):
@@ -193,7 +206,7 @@ class ListRooms(Command, frozen=True, gc=False, tag="rooms"):
 
     mine: bool = False
     q: Query | None = None
-    cursor: str | None = None
+    cursor: Cursor | None = None
     limit: Listed = LIST_DEFAULT
 
 
@@ -203,32 +216,32 @@ class ListMembers(Command, frozen=True, gc=False, tag="members"):
     For moderators also those who are ``banned``, or those who are ``invited``.
     """
 
-    room: str
+    room: Name
     banned: bool = False
     invited: bool = False
-    cursor: str | None = None
+    cursor: Cursor | None = None
     limit: Listed = LIST_DEFAULT
 
 
 class OpenDirect(Command, frozen=True, gc=False, tag="direct"):
     """Enter the one room that one shares with another person."""
 
-    user: str
+    user: UserId
 
 
 class Kick(Command, frozen=True, gc=False, tag="kick"):
     """Send somebody out of a room."""
 
-    room: str
-    user: str
+    room: Name
+    user: UserId
     reason: Reason = ""
 
 
 class Ban(Command, frozen=True, gc=False, tag="ban"):
     """Send somebody out of a room and keep them out, for ``seconds`` or for good."""
 
-    room: str
-    user: str
+    room: Name
+    user: UserId
     seconds: Duration | None = None
     reason: Reason = ""
 
@@ -236,15 +249,15 @@ class Ban(Command, frozen=True, gc=False, tag="ban"):
 class Unban(Command, frozen=True, gc=False, tag="unban"):
     """Let somebody in again."""
 
-    room: str
-    user: str
+    room: Name
+    user: UserId
 
 
 class Mute(Command, frozen=True, gc=False, tag="mute"):
     """Let somebody read but not talk, for ``seconds`` or for good."""
 
-    room: str
-    user: str
+    room: Name
+    user: UserId
     seconds: Duration | None = None
     reason: Reason = ""
 
@@ -252,15 +265,15 @@ class Mute(Command, frozen=True, gc=False, tag="mute"):
 class Unmute(Command, frozen=True, gc=False, tag="unmute"):
     """Let somebody talk again."""
 
-    room: str
-    user: str
+    room: Name
+    user: UserId
 
 
 class SetRole(Command, frozen=True, gc=False, tag="set_role"):
     """Give somebody another role in a room."""
 
-    room: str
-    user: str
+    room: Name
+    user: UserId
     role: Role
 
 

@@ -16,6 +16,12 @@ LIST_LIMIT = 500
 """Most rooms or members in one answer."""
 LIST_DEFAULT = 100
 """Rooms or members in an answer when no limit was asked for."""
+SENT_NAME_CHARS = 4 * NAME_CHARS
+"""Longest name of a room or a user as it is sent: in NFC it may have a fourth of the characters."""
+CURSOR_CHARS = 256
+"""Longest cursor, epoch, time or id of a user, all of them the server's own."""
+TOKEN_CHARS = 8192
+"""Longest token of a ``hello``."""
 QUERY_CHARS = 256
 """Longest question of a search, and of one for rooms."""
 TITLE_CHARS = 64

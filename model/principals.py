@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from model.errors import ParleyError
 from model.limits import ID_CHARS
+from model.text import check_name
+from utils.unicode import normalize
 
 GUEST = "g_"
 ACCOUNT = "u_"
@@ -18,11 +20,16 @@ CLAIMED_ROLE = "claimed"
 def principal_id(prefix: str, outer_id: str, field: str) -> str:
     """The principal behind an id of the application (`ACCOUNT`), or one that a client only claims (`CLAIMED`).
 
+    An id is taken as it is or not at all: two ids must not differ by what cannot be seen.
+
     Raises:
-        ParleyError: ``bad_field`` naming ``field``: not 1 to 64 printable characters.
+        ParleyError: ``bad_field`` naming ``field``: not 1 to 64 printable characters, or one that
+            `model.text.check_name` refuses, drops or takes for another space.
     """
     if not (0 < len(outer_id) <= ID_CHARS and outer_id.isprintable()):
         raise ParleyError("bad_field", f"{field} takes 1 to {ID_CHARS} printable characters", field=field)
+    if check_name(outer_id, field) != normalize("NFC", outer_id):
+        raise ParleyError("bad_field", f"{field} has spaces or joiners that cannot be seen", field=field)
     return prefix + outer_id
 
 

@@ -1,38 +1,72 @@
-"""What names and message texts may hold. Every dialect and every door checks them here."""
+"""What names and message texts may hold. Every dialect and every door checks them here, their length first."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
+import string
 
+import regex
+
+from model.emoji import keep_visible_signs, qualify
 from model.errors import ParleyError
 from model.limits import EMOJI_CHARS, MENTIONS, NAME_CHARS
+from model.lookalikes import is_reserved, skeleton
+from utils.unicode import MARKS, casefold, category, is_stream_safe, normalize
+
+__all__ = ["skeleton"]
 
 # Control characters other than tab and newline, NUL among them, C1 controls and lone surrogates (not UTF-8).
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-# Characters of a printable category that show nothing: fillers, joiners, variation selectors. Unicode TR 36, 2.5.
-_INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\u2065\ufff0-\ufff8\U000e0000-\U000e0fff]"
-)
 # Overrides and isolates of the direction of writing, and separators of lines. Unicode TR 36, 3.2.
 _TURNING = re.compile("[\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-# Letters of other alphabets that look like those of the reserved names (Unicode TS 39, confusables), after folding.
-_LOOK_ALIKES = str.maketrans("ѕꜱуүυγʏтτᴛеєεᴇмμᴍѵνᴠгʀрρᴘаαᴀӏʟ", "ssyyyyyttteeeemmmvvvrrpppaaall")
-# ``@ann``, or ``@[ann lee]`` for names with spaces; not the second half of an address such as ann@example.org.
-_MENTION = re.compile(rf"(?<![\w@])@(?:\[([^\]\n]{{1,{NAME_CHARS}}})\]|(\w(?:[\w.-]{{0,{NAME_CHARS - 2}}}\w)?))")
+# What shows nothing, or a blank: fillers, joiners, selectors, format characters, the blanks of some scripts (Braille,
+# musical and Egyptian signs, Khitan) and the place of an object that is not there. Unicode TR 36, 2.5. An unassigned
+# code point is seen: readers may have a newer Unicode, and others see a box.
+_UNSEEN = (
+    r"\p{White_Space}\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Z}\p{Default_Ignorable_Code_Point}"
+    r"\ufdd0-\ufdef\u2800\ufffc\U0001d159\U00016fe4\U00013441\U00013442"
+)
+_SEEN = regex.compile(f"[^{_UNSEEN}]")
+# In a name: what is not to be seen but for spaces, joiners, selectors and the tags of a flag.
+_NOT_IN_NAMES = regex.compile(
+    rf"(?V1)(?:\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)(*SKIP)(*FAIL)"
+    rf"|[\p{{Cn}}[{_UNSEEN}]--[\ \u200c\u200d\ufe0e\ufe0f]]"
+)
+_SPACES = regex.compile(r"\p{Zs}+")
+_IGNORED = regex.compile(r"\p{Default_Ignorable_Code_Point}+")
+_RUN = re.compile("  +")
+_WHY = {
+    "Cc": "a control character",
+    "Cs": "half a character",
+    "Co": "a character for private use, which looks different everywhere",
+    "Cn": "a code point that is no character",
+}
+# A character in NFC may come as four in another form; what is longer is too long in any form.
+_FORMS = 4
+# ``@ann``, or ``@[ann lee]`` for names with spaces and signs, in which ``\\]`` is ``]`` and ``\\\\`` is ``\\``; not the
+# second half of an address such as ann@example.org. Letters and digits with their marks, and what may join them.
+_LONG = _FORMS * NAME_CHARS
+_PART = rf"[\p{{L}}\p{{N}}\p{{M}}_\u200c\u200d]{{1,{_LONG}}}+"
+_MENTION = regex.compile(
+    rf"@(?:\[((?:[^\]\n\\]|\\[\]\\]|\\(?![\]\\])){{1,{_LONG}}}+)\]"
+    rf"|(?=[\p{{L}}\p{{N}}_])({_PART}(?:[.-]{{1,{NAME_CHARS}}}+{_PART}){{0,{NAME_CHARS}}}+))"
+)
+_ESCAPED = re.compile(r"\\([\]\\])")
+_IN_ADDRESS = frozenset(string.ascii_letters + string.digits + "._%+-")
+# Signs that are looked at in one text, and those of them that may begin a mention: a text may be of nothing else.
+_SIGNS = 1000
+_TRIES = 4 * MENTIONS
 # Direct rooms have names that nobody can ask for.
 DIRECT_PREFIX = "@"
 _DOTS = frozenset({".", ".."})
-_RESERVED = frozenset({"system", "server", "parley"})
 
 
 def check_content(content: str, max_chars: int) -> str:
-    """The text of a message, unchanged.
+    """The text of a message, unchanged but for its line ends: CRLF and CR become newlines.
 
     Raises:
-        ParleyError: ``too_large`` above ``max_chars`` characters, ``empty`` when it is only white space, ``bad_field``
-            when it holds a control character other than newline and tab.
+        ParleyError: ``too_large`` above ``max_chars`` characters; ``empty`` when nothing of it can be seen;
+            ``bad_field`` for a control character other than newline and tab, and for too many combining marks in a row.
     """
     if len(content) > max_chars:
         raise ParleyError("too_large", f"a message has at most {max_chars} characters", field="content")
@@ -40,6 +74,7 @@ def check_content(content: str, max_chars: int) -> str:
         if content.strip(" "):
             return content if content.isascii() else _seen(content)
     else:
+        content = _unix_lines(content)
         if _FORBIDDEN.search(content):
             raise ParleyError("bad_field", "content holds a control character", field="content")
         if not content.isspace():
@@ -47,39 +82,72 @@ def check_content(content: str, max_chars: int) -> str:
     raise ParleyError("empty", field="content")
 
 
+def _unix_lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
 def _seen(content: str) -> str:
     """``content``, when at least one of its characters can be seen; most often that is the first.
 
     Raises:
-        ParleyError: ``empty``.
+        ParleyError: ``empty``; ``bad_field`` for too many marks.
     """
-    if any(map(_is_seen, content)):
-        return content
-    raise ParleyError("empty", field="content")
+    _check_marks(content, "content")
+    if _SEEN.search(content) is None:
+        raise ParleyError("empty", field="content")
+    return content
 
 
-def _is_seen(char: str) -> bool:
-    return not (char.isspace() or unicodedata.category(char) in _CATEGORIES or _INVISIBLE.match(char))
+def _check_marks(text: str, field: str) -> None:
+    """Refuse text that is not stream-safe, before anything is done to it whose time depends on that.
+
+    Raises:
+        ParleyError: ``bad_field``.
+    """
+    if not is_stream_safe(text):
+        raise ParleyError("bad_field", f"{field} has more than {MARKS} combining marks in a row", field=field)
+
+
+def _check_length(text: str, field: str, most: int) -> None:
+    """Refuse what is too long in any form, before it is normalized.
+
+    Raises:
+        ParleyError: ``bad_field``.
+    """
+    if len(text) > _FORMS * most:
+        raise ParleyError("bad_field", f"{field} has more than {most} characters", field=field)
 
 
 def check_name(name: str, field: str) -> str:
-    """A room's or a user's name, trimmed and in NFC.
+    """A room's or a user's name, trimmed and in NFC, each run of spaces as one U+0020.
+
+    Joiners and selectors (U+200C, U+200D, U+FE0E, U+FE0F) stay where they change how it looks.
 
     Raises:
-        ParleyError: ``bad_field`` naming ``field``: not 1 to 64 characters, or one that is a control, invisible,
-            a bidi override or a space other than U+0020.
+        ParleyError: ``bad_field`` naming ``field``: not 1 to 64 characters, or one that is unassigned, for private use,
+            a control character, a bidi override or something else that cannot be seen; too many marks in a row.
     """
     if name.isascii() and name.isprintable() and 0 < len(name) <= NAME_CHARS and name[0] != " " != name[-1]:
-        return name
-    clean = unicodedata.normalize("NFC", name).strip(" ")
+        return name if "  " not in name else _RUN.sub(" ", name)
+    clean = _tidy(name, field, NAME_CHARS)
     if not clean:
         raise ParleyError("bad_field", f"{field} is empty", field=field)
-    if len(clean) > NAME_CHARS:
-        raise ParleyError("bad_field", f"{field} has more than {NAME_CHARS} characters", field=field)
-    for char in clean:
-        category = unicodedata.category(char)
-        if category in _CATEGORIES or (category == "Zs" and char != " ") or _INVISIBLE.match(char):
-            raise ParleyError("bad_field", f"{field} holds U+{ord(char):04X}, which cannot be seen", field=field)
+    return clean
+
+
+def _tidy(name: str, field: str, most: int) -> str:
+    """As :func:`check_name`, but perhaps empty."""
+    _check_length(name, field, most)
+    _check_marks(name, field)
+    clean = keep_visible_signs(_SPACES.sub(" ", normalize("NFC", name)).strip(" "))
+    clean = _RUN.sub(" ", clean).strip(" ")
+    if len(clean) > most:
+        raise ParleyError("bad_field", f"{field} has more than {most} characters", field=field)
+    if (wrong := _NOT_IN_NAMES.search(clean)) is not None:
+        why = _WHY.get(category(wrong[0]), "an invisible character")
+        raise ParleyError("bad_field", f"{field} holds U+{ord(wrong[0]):04X}, {why}", field=field)
+    if clean and _SEEN.search(clean) is None:
+        raise ParleyError("bad_field", f"{field} has nothing that can be seen", field=field)
     return clean
 
 
@@ -87,12 +155,11 @@ def check_user_name(name: str, field: str) -> str:
     """As :func:`check_name`, and nobody may look like the server itself.
 
     Raises:
-        ParleyError: ``bad_field`` as in :func:`check_name`; ``reserved_name`` for SYSTEM and its like, in any case,
-            width or punctuation.
+        ParleyError: ``bad_field`` as in :func:`check_name`; ``reserved_name`` for SYSTEM and its like, in any script,
+            case, width or punctuation, with digits for letters or a number behind it.
     """
     clean = check_name(name, field)
-    folded = "".join(c for c in unicodedata.normalize("NFKC", clean).casefold().translate(_LOOK_ALIKES) if c.isalnum())
-    if folded in _RESERVED:
+    if is_reserved(clean):
         raise ParleyError("reserved_name", f"the name {clean!r} is reserved", field=field)
     return clean
 
@@ -115,14 +182,25 @@ def may_be_made(name: str) -> bool:
     return not name.startswith(DIRECT_PREFIX) and name not in _DOTS
 
 
-def check_text(text: str, field: str, max_chars: int) -> str:
-    """A title, topic or reason: trimmed, perhaps empty, at most ``max_chars`` characters, and nothing in it that turns
-    the direction of what stands behind it or that is no text at all.
+def check_title(title: str, field: str, max_chars: int) -> str:
+    """A room's title: as :func:`check_name`, perhaps empty.
 
     Raises:
         ParleyError: ``bad_field`` naming ``field``.
     """
-    clean = unicodedata.normalize("NFC", text).strip()
+    return _tidy(title, field, max_chars)
+
+
+def check_text(text: str, field: str, max_chars: int) -> str:
+    """A topic or reason: trimmed, perhaps empty, at most ``max_chars`` characters, CRLF and CR as newlines, and nothing
+    in it that turns the direction of what is behind it or that is no text at all.
+
+    Raises:
+        ParleyError: ``bad_field`` naming ``field``.
+    """
+    _check_length(text, field, max_chars)
+    _check_marks(text, field)
+    clean = normalize("NFC", _unix_lines(text)).strip()
     if len(clean) > max_chars:
         raise ParleyError("bad_field", f"{field} has more than {max_chars} characters", field=field)
     if _FORBIDDEN.search(clean) or _TURNING.search(clean):
@@ -133,25 +211,47 @@ def check_text(text: str, field: str, max_chars: int) -> str:
 def check_emoji(emoji: str) -> str:
     """A reaction: one visible run of characters without white space, such as an emoji or ``:name:``.
 
+    What looks the same becomes the same: emoji are fully qualified, and nothing else in it is invisible.
+
     Raises:
         ParleyError: ``bad_field`` naming ``emoji``.
     """
-    clean = unicodedata.normalize("NFC", emoji)
-    wrong = any(char.isspace() for char in clean) or _FORBIDDEN.search(clean) or _TURNING.search(clean)
-    if wrong or len(clean) > EMOJI_CHARS or not any(map(_is_seen, clean)):
+    _check_length(emoji, "emoji", EMOJI_CHARS)
+    _check_marks(emoji, "emoji")
+    clean = qualify(normalize("NFC", emoji))
+    wrong = any(char.isspace() for char in clean) or _FORBIDDEN.search(clean) or _TURNING.search(emoji)
+    if wrong or len(clean) > EMOJI_CHARS or _SEEN.search(clean) is None:
         raise ParleyError("bad_field", f"emoji: 1 to {EMOJI_CHARS} visible characters, no spaces", field="emoji")
     return clean
 
 
 def fold_name(name: str) -> str:
-    """A name as names are compared: NFKC and case folding, so that ``@ANN`` is about ann."""
-    return unicodedata.normalize("NFKC", name).casefold()
+    """The identity key: a name as names are compared, so that ``@ANN`` is about ann.
+
+    NFKC and case folding, each run of spaces as one, without what shows nothing.
+    """
+    folded = name.lower() if name.isascii() else casefold(normalize("NFKC", _IGNORED.sub("", name)))
+    return _RUN.sub(" ", folded) if "  " in folded else folded
 
 
 def find_mentions(content: str) -> tuple[str, ...]:
     """The names that a text mentions, folded, each once and in order, at most `model.limits.MENTIONS`."""
     if "@" not in content:
         return ()
-    names = dict.fromkeys(fold_name((quoted or plain).strip()) for quoted, plain in _MENTION.findall(content))
+    names: dict[str, None] = {}
+    at, tries = -1, _TRIES
+    for _ in range(_SIGNS):
+        at = content.find("@", at + 1)
+        if at < 0 or not tries:
+            break
+        if at and content[at - 1] in _IN_ADDRESS:
+            continue
+        tries -= 1
+        if (match := _MENTION.match(content, at)) is not None:
+            quoted, plain = match.groups()
+            name = normalize("NFC", plain if quoted is None else _ESCAPED.sub(r"\1", quoted)).strip()
+            if 0 < len(name) <= NAME_CHARS:
+                names[fold_name(name)] = None
+            at = match.end() - 1
     names.pop("", None)
     return tuple(names)[:MENTIONS]

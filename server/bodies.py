@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from chat.chat import Trouble
-from model.commands import Page, Query, Seq
+from model.commands import Name, Page, Query, Seq
 from model.limits import HISTORY_DEFAULT
 
 
@@ -23,11 +23,11 @@ class HistoryQuery(Struct, frozen=True):
         q: only messages that hold all these words.
     """
 
-    r: str = "general"
+    r: Name = "general"
     limit: Page = HISTORY_DEFAULT
     before: Seq | None = None
     after: Seq | None = None
-    sender: str | None = None
+    sender: Name | None = None
     q: Query | None = None
 
 

@@ -20,7 +20,7 @@ from model.limits import TITLE_CHARS, TOPIC_CHARS
 from model.permissions import Action
 from model.principals import CLAIMED_ROLE
 from model.room import Member, RoomRecord
-from model.text import DIRECT_PREFIX, check_room_name, check_text
+from model.text import DIRECT_PREFIX, check_room_name, check_text, check_title
 from storage.repository import InsertRoom
 from storage.repository import UpdateRoom as StoreRoom
 from utils.clock import rfc3339
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 async def create_room(chat: Context, session: Session, command: CreateRoom) -> None:
     """Make a room and enter it as its owner. Of several who ask for one name at the same time, one gets it."""
     name = check_room_name(command.room, "room")
-    title = check_text(command.title, "title", TITLE_CHARS)
+    title = check_title(command.title, "title", TITLE_CHARS)
     topic = check_text(command.topic, "topic", TOPIC_CHARS)
     check_space(chat, session, name)
     room = await chat.load(name, session.network)
@@ -120,7 +120,7 @@ async def _update_later(chat: Context, session: Session, command: UpdateRoom) ->
 def _update(chat: Context, session: Session, room: Room, command: UpdateRoom, hashed: str | None) -> None:
     changes: dict[str, Any] = {}
     if command.title is not None:
-        changes["title"] = check_text(command.title, "title", TITLE_CHARS)
+        changes["title"] = check_title(command.title, "title", TITLE_CHARS)
     if command.topic is not None:
         changes["topic"] = check_text(command.topic, "topic", TOPIC_CHARS)
     if command.slow_mode is not None:

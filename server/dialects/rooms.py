@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from model.commands import AnyCommand, Claim, CreateRoom, Join, Leave, Ping, PostMessage
+from model.commands import AnyCommand, Claim, CreateRoom, Join, Leave, Name, Ping, PostMessage, Title, UserId
 from model.events import (
     Announcement,
     AnyEvent,
@@ -40,28 +40,28 @@ _encode = msgspec.json.Encoder().encode
 class JoinPayload(msgspec.Struct, gc=False):
     """Which room, and who one says one is: texts of 1 to 64 characters."""
 
-    room_id: str
-    user_id: str
-    user_name: str
+    room_id: Name
+    user_id: UserId
+    user_name: Name
 
 
 class CreatePayload(JoinPayload, gc=False):
     """As for ``join``, and what the room is to be called; ``room_name`` may be empty."""
 
-    room_name: str
+    room_name: Title
 
 
 class MessagePayload(msgspec.Struct, gc=False):
     """What to say, and where."""
 
-    room_id: str
+    room_id: Name
     message: str
 
 
 class LeavePayload(msgspec.Struct, gc=False):
     """Which room."""
 
-    room_id: str
+    room_id: Name
 
 
 class _Frame(msgspec.Struct, gc=False, tag_field="type"):

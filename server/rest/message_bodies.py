@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from model.commands import Id, Page, Query, Seq
+from model.commands import Cursor, Emoji, Id, Name, Page, Query, Seq
 from model.limits import HISTORY_DEFAULT, ID_CHARS
 
 Key = Annotated[str, Meta(min_length=1, max_length=ID_CHARS)]
@@ -29,14 +29,14 @@ class MessagesAsked(Struct, frozen=True):
         include_deleted: deleted messages too, with what they held; for moderators.
     """
 
-    room: str
+    room: Name
     limit: Page = HISTORY_DEFAULT
     before: Seq | None = None
     after: Seq | None = None
     around: Seq | None = None
-    start: str | None = None
-    end: str | None = None
-    sender: str | None = None
+    start: Cursor | None = None
+    end: Cursor | None = None
+    sender: Name | None = None
     q: Query | None = None
     pinned: bool = False
     include_deleted: bool = False
@@ -64,7 +64,7 @@ class PostMessageAsked(Struct, frozen=True):
         idempotency_key: in place of the message's `id`.
     """
 
-    room: str
+    room: Name
     body: NewMessage
     idempotency_key: Key | None = None
 
@@ -77,7 +77,7 @@ class MessageAsked(Struct, frozen=True):
         seq: its place in the room, which it keeps.
     """
 
-    room: str
+    room: Name
     seq: Seq
 
 
@@ -99,7 +99,7 @@ class EditMessageAsked(Struct, frozen=True):
         seq: the message's place in the room.
     """
 
-    room: str
+    room: Name
     seq: Seq
     body: NewContent
 
@@ -113,9 +113,9 @@ class ReactionAsked(Struct, frozen=True):
         emoji: 1 to 32 visible characters, such as an emoji or `:name:`.
     """
 
-    room: str
+    room: Name
     seq: Seq
-    emoji: str
+    emoji: Emoji
 
 
 class SearchAsked(Struct, frozen=True):
@@ -129,4 +129,4 @@ class SearchAsked(Struct, frozen=True):
 
     q: Query
     limit: Page = HISTORY_DEFAULT
-    cursor: str | None = None
+    cursor: Cursor | None = None

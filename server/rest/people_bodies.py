@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from model.commands import Duration, Listed, Reason
+from model.commands import Cursor, Duration, Listed, Name, Reason, UserId
 from model.limits import LIST_DEFAULT
 from model.room import Role
 
@@ -20,11 +20,11 @@ class MembersAsked(Struct, frozen=True):
         cursor: of the page before.
     """
 
-    room: str
+    room: Name
     banned: bool = False
     invited: bool = False
     limit: Listed = LIST_DEFAULT
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
 class NewRole(Struct, frozen=True):
@@ -45,8 +45,8 @@ class PutMemberAsked(Struct, frozen=True):
         user: their id, as in `sender_id`.
     """
 
-    room: str
-    user: str
+    room: Name
+    user: UserId
     body: NewRole = NewRole()
 
 
@@ -59,8 +59,8 @@ class DropMemberAsked(Struct, frozen=True):
         reason: what they are told.
     """
 
-    room: str
-    user: str
+    room: Name
+    user: UserId
     reason: Reason = ""
 
 
@@ -84,8 +84,8 @@ class SentenceAsked(Struct, frozen=True):
         user: their id, as in `sender_id`.
     """
 
-    room: str
-    user: str
+    room: Name
+    user: UserId
     body: Sentence = Sentence()
 
 
@@ -97,8 +97,8 @@ class PersonAsked(Struct, frozen=True):
         user: their id, as in `sender_id`.
     """
 
-    room: str
-    user: str
+    room: Name
+    user: UserId
 
 
 class NewAnnouncement(Struct, frozen=True):
@@ -124,7 +124,7 @@ class ChatAsked(Struct, frozen=True):
         room: its name; empty for the default.
     """
 
-    room: str = "general"
+    room: Name = "general"
 
 
 class ChatUsersAsked(Struct, frozen=True):
@@ -136,9 +136,9 @@ class ChatUsersAsked(Struct, frozen=True):
         cursor: the `id` of the last one of the page before.
     """
 
-    room: str = "general"
+    room: Name = "general"
     limit: Listed = LIST_DEFAULT
-    cursor: str = ""
+    cursor: Cursor = ""
 
 
 class UsersAsked(Struct, frozen=True):
@@ -150,7 +150,7 @@ class UsersAsked(Struct, frozen=True):
     """
 
     limit: Listed = LIST_DEFAULT
-    cursor: str = ""
+    cursor: Cursor = ""
 
 
 class OnlineUser(Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from model.commands import Listed, Password, Query, RetentionDays, SlowMode
+from model.commands import Cursor, Listed, Name, Password, Query, RetentionDays, SlowMode, Title, Topic, UserId
 from model.limits import LIST_DEFAULT
 
 
@@ -21,7 +21,7 @@ class RoomsAsked(Struct, frozen=True):
     mine: bool = False
     q: Query | None = None
     limit: Listed = LIST_DEFAULT
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
 class NewRoom(Struct, frozen=True):
@@ -35,9 +35,9 @@ class NewRoom(Struct, frozen=True):
         password: who knows it becomes a member of the room, which is private then.
     """
 
-    name: str
-    title: str = ""
-    topic: str = ""
+    name: Name
+    title: Title = ""
+    topic: Topic = ""
     private: bool = False
     password: Password | None = None
 
@@ -55,7 +55,7 @@ class RoomAsked(Struct, frozen=True):
         room: its name.
     """
 
-    room: str
+    room: Name
 
 
 class RoomChanges(Struct, frozen=True):
@@ -70,8 +70,8 @@ class RoomChanges(Struct, frozen=True):
         retention_days: days that messages are kept, 0 for the server's own rule; for owners to say.
     """
 
-    title: str | None = None
-    topic: str | None = None
+    title: Title | None = None
+    topic: Topic | None = None
     private: bool | None = None
     password: Password | None = None
     slow_mode: SlowMode | None = None
@@ -85,7 +85,7 @@ class UpdateRoomAsked(Struct, frozen=True):
         room: its name.
     """
 
-    room: str
+    room: Name
     body: RoomChanges
 
 
@@ -96,4 +96,4 @@ class UserAsked(Struct, frozen=True):
         user: their id, as in `sender_id`.
     """
 
-    user: str
+    user: UserId

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 from psycopg.types.json import Json
 
+from model.emoji import qualify
 from model.message import Message, Quote, body_hash
 from model.room import Invitation, Member, Role, RoomRecord, User
 from model.text import fold_name
@@ -203,10 +204,20 @@ def message_of(room: str, row: tuple[Any, ...]) -> Message:
         deleted_at,
         None if reply_to is None else Quote(reply_to, *(quote or ())),
         () if mentions is None else tuple(mentions),
-        reactions,
+        reactions and _as_they_look(reactions),
         pinned_at,
         pinned_by,
     )
+
+
+def _as_they_look(reactions: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Reactions under the emoji that they would be stored under today: what looks the same is the same."""
+    if all(emoji == qualify(emoji) for emoji in reactions):
+        return reactions
+    found: dict[str, dict[str, None]] = {}
+    for emoji, people in reactions.items():
+        found.setdefault(qualify(emoji) or emoji, {}).update(dict.fromkeys(people))
+    return {emoji: list(people) for emoji, people in found.items()}
 
 
 def member_of(row: tuple[Any, ...]) -> Member:

@@ -7,7 +7,8 @@ import pytest
 
 from model.message import Message
 from storage import InsertRoom, Repository, Writer
-from tests.contract.records import inserts, message, room
+from storage.repository import ChangeMessage
+from tests.contract.records import inserts, message, open_postgres, room
 from tests.support.steps import longest_step
 from utils.words import cut_words
 
@@ -183,3 +184,16 @@ async def test_a_text_that_cannot_be_stored_is_not_found(repository: Repository,
         assert await repository.find_posted(where.room_id, odd, odd) is None
         assert await repository.history(where, limit=1, sender=odd) == []
     assert await repository.history(where, limit=9) == [message(where, 1)]
+
+
+async def test_reactions_of_before_they_were_alike(module_database_url: str) -> None:
+    """They are read as they would be stored today, and each person once."""
+    repository = await open_postgres(module_database_url)
+    writer, where = repository.writer(), room()
+    await writer.write(inserts(where, message(where, 1, "x")))
+    before = {"❤": ["g_a", "g_b"], "ok": ["g_a"], "❤\ufe0f": ["g_b", "g_c"], "ok\u200b": ["g_d"]}
+    await writer.write([ChangeMessage(where.room_id, 1, 2, reactions=before)])
+    [found] = await repository.history(where, limit=9)
+    assert found.reactions == {"❤\ufe0f": ["g_a", "g_b", "g_c"], "ok": ["g_a", "g_d"]}
+    await writer.close()
+    await repository.close()

@@ -6,7 +6,7 @@ from typing import Any
 from tests.support.devices import PASSWORD, Device
 from tests.support.world import POINTS, World
 
-EMOJI = ("+1", "\u2764", ":wave:")
+EMOJI = ("+1", "\u2764\ufe0f", ":wave:")
 CLOCK_STEPS_US = (0, 0, -3_600_000_000, 3_600_000_000)
 JUDGES = ("moderator", "owner")
 ROLES = ("readonly", "member", "member", "moderator", "moderator", "owner")

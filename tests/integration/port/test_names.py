@@ -30,7 +30,9 @@ UNSEEN = [
     "a\x85b",
     "a\u2028b",
     "\u3164",
-    "a\u00a0b",
+    "a\ufdd0b",
+    "a\u0378b",
+    "a\ue000b",
 ]
 
 
@@ -56,6 +58,79 @@ async def test_what_cannot_be_seen_is_in_no_name(port: int, name: str) -> None:
         native.send(command(type="join", id="j", room=name))
         await native.refused("bad_field", field="room", id="j")
     assert (await fetch(port, f"/history?r={quote(name)}")).json()["error"]["field"] == "r"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("a\u00a0 b", "a b"),
+        ("\u3000東京\u3000支店", "東京 支店"),
+        ("Ann ❤\ufe0f", "Ann ❤\ufe0f"),
+        ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("a\u200db", "ab"),
+    ],
+    ids=ascii,
+)
+async def test_names_are_taken_as_keyboards_type_them(port: int, sent: str, kept: str) -> None:
+    """At every door: people and rooms, and the title of a room."""
+    async with (
+        await RawClient.native(port, f"/chat?u={quote(sent)}&r={quote(sent)}") as native,
+        await RawClient.open(port, f"/chat?u=bob&r={quote(sent)}") as plain,
+    ):
+        assert (await native.expect("joined"))["room"] == kept
+        await plain.message()
+        native.send(command(type="message", id="m", room=sent, content=f"@[{sent}] is me"))
+        told = await native.expect("message")
+        assert (told["sender"], told["room"], len(told["mentions"])) == (kept, kept, 1)
+        await native.expect("ack")
+        assert (await plain.message())["sender"] == kept
+        assert (await fetch(port, f"/history?r={quote(sent)}")).json()[0]["room"] == kept
+        native.send(command(type="create_room", id="t", room=f"{kept} 2", title=f" {sent}"))
+        assert (await native.expect("room"))["info"]["title"] == kept
+
+
+@pytest.mark.parametrize(
+    "name", ["a" + "\u0345" * 5_000 + "\u0334" * 4_000, "a" + "\u0334" * 31, "\ufdfa" * 300], ids=range(3)
+)
+async def test_names_that_are_too_long_or_marked_are_refused(port: int, name: str) -> None:
+    async with await RawClient.native(port) as native:
+        native.send(command(type="join", id="j", room=name))
+        await native.refused("bad_field", field="room", id="j")
+        native.send(command(type="rooms", id="q", q=name + "x" * 300))
+        await native.refused("bad_field", field="q", id="q")
+
+
+async def test_windows_line_ends_are_newlines_in_every_dialect(port: int) -> None:
+    async with (
+        await RawClient.native(port, "/chat?u=ann&r=crlf") as ann,
+        await RawClient.open(port, "/chat?u=bob&r=crlf") as bob,
+    ):
+        await ann.expect("joined")
+        await bob.message()
+        bob.send(text("one\r\ntwo\rthree"))
+        told = await ann.expect("message")
+        assert told["content"] == "one\ntwo\nthree"
+        ann.send(command(type="message", id="m", room="crlf", content="a\r\n"))
+        assert (await ann.expect("message", sender="ann"))["content"] == "a\n"
+        seq = (await ann.expect("ack"))["ids"][0]["seq"]
+        ann.send(command(type="edit", id="e", room="crlf", seq=seq, content="b\r"))
+        assert (await ann.expect("edited"))["content"] == "b\n"
+        assert [line["content"] for line in (await fetch(port, "/history?r=crlf")).json()] == [told["content"], "b\n"]
+
+
+async def test_reactions_that_look_the_same_are_one(port: int) -> None:
+    async with await RawClient.native(port, "/chat?u=ann&r=hearts") as ann:
+        await ann.expect("joined")
+        ann.send(command(type="message", id="m", room="hearts", content="x"))
+        seq = (await ann.expect("ack"))["ids"][0]["seq"]
+        for count, (emoji, on) in enumerate([("❤", True), ("❤\ufe0e", False), ("❤\ufe0f", True), ("❤\u200d", True)]):
+            ann.send(command(type="react", id=f"r{count}", room="hearts", seq=seq, emoji=emoji, on=on))
+            told = await ann.expect("reaction")
+            assert (told["emoji"], told["count"]) == ("❤\ufe0f", int(on))
+            await ann.expect("ack")
+        [line] = (await fetch(port, "/history?r=hearts")).json()
+        assert list(line["reactions"]) == ["❤\ufe0f"]
 
 
 async def test_equal_looking_room_names_are_one_room(port: int) -> None:

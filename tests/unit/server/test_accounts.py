@@ -9,6 +9,7 @@ from typing import Any
 
 import jwt
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,8 +58,15 @@ def test_an_account_gets_no_token_from_here() -> None:
     assert tokens().mint(ANN) == ""
 
 
+_BLANK = regex.compile(r"\p{Default_Ignorable_Code_Point}|\p{Cn}|[\U00013441\U00013442]")
+
+
+def is_visible(userid: str) -> bool:
+    return userid.isprintable() and _BLANK.search(userid) is None
+
+
 @given(
-    st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=64).filter(str.isprintable),
+    st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=64).filter(is_visible),
     st.sampled_from(["user", "admin"]),
     st.integers(1, 10**9),
 )
@@ -236,6 +244,10 @@ def test_a_signed_payload_that_holds_no_claims_is_refused(payload: str) -> None:
         ({"userid": ""}, "userid takes 1 to 64"),
         ({"userid": "x" * 65}, "userid takes 1 to 64"),
         ({"userid": "a\nb"}, "userid takes 1 to 64"),
+        *(
+            ({"userid": f"7{unseen}"}, "userid ")
+            for unseen in ("\ufe0f", "\u3164", " ", "\u200d", "  8", "\ufdd0", "\u0378")
+        ),
         ({"username": ""}, "username is empty"),
         ({"username": "x" * 65}, "username has more than 64"),
         ({"username": "a\u202eb"}, "username holds U+202E"),
