@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -58,6 +59,9 @@ GUESSES_BURST = 20
 NETWORK_GUESSES = 4  # times as many
 # Seconds that a read from storage may take, and when to try again after it did not answer.
 READ_SECONDS = 5.0
+# Seconds that a command waits for storage when it is reached for the first time: a server and its database are often
+# started together, and clients come at once.
+FIRST_SECONDS = 5.0
 RETRY_AFTER = 2.0
 
 
@@ -114,6 +118,7 @@ class Context:
         self.passwords = Passwords()
         self.pool = WorkerPool(repository, options.pool, self.counters, partial(settle, self.hub))
         self.draining = False
+        self._reached = False
         self.watches = Watches()
         self.forget_makers()
         self._guesses = Allowances(GUESSES_PER_SECOND, GUESSES_BURST, keep=0.0)
@@ -268,6 +273,16 @@ class Context:
         if self.repository.trouble() is not None:
             raise ParleyError("unavailable", retry_after=RETRY_AFTER)
 
+    async def reach_storage(self) -> None:
+        """Wait, for at most `FIRST_SECONDS`, until storage was reached for the first time since the start."""
+        if not self._reached and self.repository.trouble() is None:
+            self._reached = True
+        if not self._reached:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_SECONDS):
+                    await self.repository.reached()
+                    self._reached = True
+
     async def ask(self, read: Awaitable[T]) -> T:
         """The answer of storage.
 
@@ -276,6 +291,10 @@ class Context:
                 many reads of this `READER` wait already, ``overloaded`` when too many of everybody's do.
         """
         try:
+            if not self._reached:
+                await self.reach_storage()
+                if not self._reached:
+                    raise StorageUnavailable("it was never reached")
             async with asyncio.timeout(READ_SECONDS):
                 return await read
         except TooManyReads as error:
@@ -286,6 +305,9 @@ class Context:
             raise ParleyError("overloaded", "too many reads are waiting", retry_after=RETRY_AFTER) from error
         except (StorageUnavailable, TimeoutError) as error:
             raise ParleyError("unavailable", retry_after=RETRY_AFTER) from error
+        finally:
+            if isinstance(read, Coroutine):  # perhaps it was never begun
+                read.close()
 
     async def guess(self, session: Session, name: str, hashed: str | None, password: str) -> bool:
         """Whether this is the password of the room of this name; None for one that has none, or for no room at all.
@@ -363,6 +385,7 @@ class Context:
             raise ParleyError("too_many_rooms", "there are as many rooms on this server as there may be")
         if opener and self.hub.opened_by(opener) >= self.options.address_rooms:
             raise ParleyError("too_many_rooms", "there are as many rooms for your address as there may be")
+        await self.reach_storage()
         self.require_storage()
         if (ending := self.hub.ending.get(name)) is not None:
             await self.ask(ending.written())  # its name is not free in storage before

@@ -151,6 +151,7 @@ class Visits:
         """
         assert command.id is not None
         if not isinstance(command, Announce):  # which is not stored
+            await self._chat.reach_storage()
             self._chat.require_storage()
         session, allowance = self._open(identity, address, network)
         try:

@@ -267,6 +267,11 @@ class Repository(Protocol):
     async def close(self) -> None:
         """Close every connection, with a deadline of its own. Idempotent. Later calls raise `StorageUnavailable`."""
 
+    async def reached(self) -> None:
+        """Wait until storage was reached for the first time: it can be written, another server writes to it, or it is
+        no storage for this version. Unbounded: give it a time-out.
+        """
+
     def trouble(self) -> str | None:
         """Why this server cannot write now, in words for an operator; None when, as far as is known, it can."""
 

@@ -88,6 +88,9 @@ class MemoryRepository:
         self._rooms.clear()
         self._people.clear()
 
+    async def reached(self) -> None:
+        """See `storage.repository.Repository.reached`."""
+
     def trouble(self) -> str | None:
         return "the storage is closed" if self._closed else None
 

@@ -123,6 +123,8 @@ class Lease:
         self._missed = False  # another server held it in between, and nobody was told yet
         self._trouble: str | None = "connecting to Postgres"
         self._look = asyncio.Event()
+        self.reached = asyncio.Event()
+        """It was held, another server held it, or the database is none for this version: for the first time."""
 
     @property
     def tenure(self) -> Tenure | None:
@@ -187,6 +189,7 @@ class Lease:
                     await connection.close()
             except MigrationError as refused:
                 self._set_trouble(str(refused))
+                self.reached.set()
             except MigrationsBusyError:
                 self._set_trouble("another server is applying migrations")
             except FAILURES as error:
@@ -213,6 +216,7 @@ class Lease:
         self._waited = self._standby = False
         self._tenure = tenure
         self._set_trouble(None)
+        self.reached.set()
         while True:
             self._look.clear()
             if await self._ask(connection, served_by(connection)) != tenure.pid:
@@ -247,6 +251,7 @@ class Lease:
             if self._signed and not self._standby:
                 self._on_superseded()
             self._standby = True
+            self.reached.set()
 
     async def _holders(self, connection: Connection, key: int) -> list[Holder]:
         """Who holds the lock, but for this very session."""

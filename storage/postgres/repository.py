@@ -130,6 +130,10 @@ class PostgresRepository(PostgresReads):
             log.error("task %s did not stop", name)
         await self._pool.close(timeout=max(0.1, deadline - asyncio.get_running_loop().time()))
 
+    async def reached(self) -> None:
+        """See `storage.repository.Repository.reached`."""
+        await self._lease.reached.wait()
+
     def trouble(self) -> str | None:
         """See `storage.repository.Repository.trouble`."""
         if self._closed:

@@ -41,6 +41,7 @@ class FaultyRepository:
         self.on_superseded: Callable[[], None] | None = None
         self.away: str | None = None
         self.standby: str | None = None
+        self._connecting: str | None = None
         self.refused: Callable[[Write], bool] | None = None
         self.faults: defaultdict[str, list[Exception]] = defaultdict(list)
         self.lost_answers = 0
@@ -88,8 +89,21 @@ class FaultyRepository:
     async def close(self) -> None:
         await self.inner.close()
 
+    def starting(self) -> None:
+        """Nothing is connected yet."""
+        self._connecting = "connecting"
+        self.hold("reached")
+
+    def started(self) -> None:
+        """It is."""
+        self._connecting = None
+        self.go("reached")
+
+    async def reached(self) -> None:
+        await self._gates["reached"].wait()
+
     def trouble(self) -> str | None:
-        return self.standby or self.inner.trouble()
+        return self.standby or self._connecting or self.inner.trouble()
 
     def was_ready(self) -> bool:
         return self.inner.was_ready()

@@ -1,0 +1,45 @@
+"""A server and its PostgreSQL are started together: whoever comes at once waits a moment, and is not refused."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from server.app import Server
+from server.settings import Settings
+from tests.support.client import Client
+from tests.support.postgres import PostgresCluster
+from tests.support.web import SECRET, Web
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[PostgresCluster]:
+    """A cluster that has run before, and does not run."""
+    with PostgresCluster() as made:
+        await asyncio.to_thread(made.stop)
+        yield made
+
+
+async def test_who_comes_before_the_database_is_served_when_it_is_there(cluster: PostgresCluster) -> None:
+    server = Server(Settings({"PORT": "0", "JWT_SECRET": SECRET, "DATABASE_URL": cluster.url(), "CLOSE_SECONDS": "1"}))
+    await server.start()
+    try:
+        clients = [await Client(f"ws://127.0.0.1:{server.port}", f"p{number}").open() for number in range(20)]
+        for client in clients:
+            await client.send("join", id="j", room="general")
+            await client.send("message", id="m", room="general", content="first")
+        web = Web(server.port, "ann")
+        asked = [
+            asyncio.ensure_future(each) for each in (web.post("/api/rooms", {"name": "den"}), web.get("/api/rooms"))
+        ]
+        assert (await web.get("/ready")).status == 503  # while they wait
+        assert not any(each.done() for each in asked)
+        await asyncio.to_thread(cluster.start)
+        for client in clients:
+            await client.expect("joined", room="general")
+            await client.expect("ack")
+            assert not client.of("error")
+            await client.close()
+        assert [(await each).status for each in asked] == [201, 200]
+    finally:
+        assert await server.stop() == 0

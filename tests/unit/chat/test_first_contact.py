@@ -1,0 +1,83 @@
+"""Commands that come before storage was reached for the first time wait for it, for a few seconds."""
+
+import asyncio
+
+import pytest
+
+from chat.chat import Chat
+from chat.context import FIRST_SECONDS
+from chat.listing import list_rooms
+from chat.visit import Visits
+from model.commands import CreateRoom, ListRooms
+from model.errors import ParleyError
+from model.events import RoomState
+from tests.support.chatting import Person
+from tests.support.faulty import FaultyRepository
+from tests.support.virtual import passes
+
+
+@pytest.fixture
+def repository() -> FaultyRepository:
+    """Storage to which nothing is connected yet."""
+    repository = FaultyRepository()
+    repository.starting()
+    return repository
+
+
+async def test_a_command_waits_and_so_do_those_behind_it(chat: Chat, repository: FaultyRepository) -> None:
+    ann = Person(chat, "ann", "general")
+    ann.say("hello", "m", "general")
+    await passes(FIRST_SECONDS - 0.1)
+    assert not ann.of("joined", "error")
+    repository.started()
+    await passes(0.1)
+    told = [frame["type"] for frame in ann.frames if frame["type"] != "presence"]
+    assert told == ["welcome", "joined", "message", "ack"]
+
+
+async def test_it_waits_for_a_few_seconds_only(chat: Chat, repository: FaultyRepository) -> None:
+    ann = Person(chat, "ann", "general")
+    ann.send("rooms", id="r")
+    await passes(FIRST_SECONDS + 0.1)
+    assert [frame["code"] for frame in ann.of("error")] == ["unavailable"]
+    await passes(FIRST_SECONDS)
+    assert [frame["code"] for frame in ann.of("error")] == ["unavailable"] * 2
+    ann.send("join", id="j", room="general")
+    await passes(1)
+    repository.started()
+    await passes(0.1)
+    assert "general" in ann.session.rooms
+
+
+async def test_a_later_outage_is_refused_at_once(chat: Chat, repository: FaultyRepository) -> None:
+    repository.started()
+    ann = Person(chat, "ann", "general")
+    await passes()
+    assert ann.of("joined")
+    repository.starting()
+    ann.send("join", id="j", room="den")
+    await passes()
+    assert ann.errors() == {"j": "unavailable"}
+
+
+async def test_what_is_asked_over_http_waits_too(chat: Chat, repository: FaultyRepository) -> None:
+    ann = Person(chat, "ann")
+    assert ann.session.identity is not None
+    command = CreateRoom(id="c", room="den")
+    made = asyncio.ensure_future(Visits(chat).carry_out(ann.session.identity, command, RoomState))
+    listed = asyncio.ensure_future(list_rooms(chat, None, ListRooms(), list))
+    given_up = asyncio.ensure_future(list_rooms(chat, None, ListRooms(), list))
+    await passes(1)
+    given_up.cancel()  # with a read that was never begun
+    repository.started()
+    assert (await made).room == "den"
+    assert (await listed).rooms == []
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+
+
+async def test_and_it_is_refused_too(chat: Chat, repository: FaultyRepository) -> None:
+    with pytest.raises(ParleyError) as refused:
+        await list_rooms(chat, None, ListRooms(), list)
+    assert refused.value.code == "unavailable"
+    assert chat.clock.monotonic() >= FIRST_SECONDS
