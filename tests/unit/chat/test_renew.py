@@ -1,0 +1,96 @@
+"""Other options while people are there: what they say of limits, rights and time counts from then on."""
+
+from dataclasses import replace
+
+from chat.chat import Chat
+from chat.retention import expire_once
+from chat.visit import Visits
+from model.commands import PostMessage
+from model.errors import ParleyError
+from model.events import Ack
+from model.limits import Limits
+from storage.repository import DAY_US
+from tests.support.chatting import Person, VirtualClock, chatting
+from tests.support.faulty import FaultyRepository
+from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, code_of, created
+
+
+async def test_guests_talk_as_their_role_says_now(chat: Chat) -> None:
+    ann = Person(chat, "ann", "general")
+    await passes()
+    for number, (role, refusals) in enumerate((("member", {}), ("readonly", {"1": "forbidden"}), ("member", {}))):
+        chat.renew(replace(chat.options, guest_role=role))  # type: ignore[arg-type]  # a literal
+        ann.say("hello", f"{number}")
+        await passes()
+        assert ann.errors() == refusals | ({"1": "forbidden"} if number else {})
+    assert ann.heard() == ["hello", "hello"]
+
+
+async def test_rates_are_the_new_ones_for_those_who_are_here(chat: Chat) -> None:
+    """Also for one who asks by HTTP alone, and when there was no rate at all."""
+    visits, ben = Visits(chat), account(chat, "ben").session.identity
+    assert ben is not None
+    ann = account(chat, "ann")
+    await created(chat, ann)
+
+    async def visit(id: str) -> str:
+        try:
+            await visits.carry_out(ben, PostMessage(room="lobby", content="x", id=id), Ack)
+        except ParleyError as error:
+            return error.code
+        return ""
+
+    said = []
+    for rate, burst in ((0.0, 0), (0.1, 1), (0.0, 0), (1000.0, 3000)):
+        chat.renew(replace(chat.options, limits=replace_limits(rate, burst)))
+        visits.renew()
+        for number in range(2):
+            ann.say("x", f"{rate} {number}", room="lobby")
+            said.append(await visit(f"{rate} {number}"))
+    await passes()
+    assert ann.errors() == {"0.1 1": "rate_limited"}
+    assert said == ["", "", "", "rate_limited", "", "", "", ""]
+
+
+def replace_limits(rate: float, burst: int) -> Limits:
+    return Limits(messages_per_second=rate, messages_burst=burst)
+
+
+async def test_rooms_are_bounded_by_the_new_numbers(repository: FaultyRepository) -> None:
+    async with chatting(repository, address_rooms=1000) as chat:
+        ann = account(chat, "ann")
+        ann.session.network = "192.0.2.1"
+        chat.renew(replace(chat.options, address_rooms=1, limits=Limits(max_rooms=2)))
+        for number, code in enumerate(("", "too_many_rooms")):
+            assert await code_of(ann, "create_room", room=f"mine {number}") == code
+        chat.renew(replace(chat.options, address_rooms=3))
+        assert await code_of(ann, "create_room", room="mine 1") == ""
+        assert await code_of(ann, "join", room="third") == "too_many_rooms"
+
+
+async def test_retention_begins_and_ends(repository: FaultyRepository) -> None:
+    clock = VirtualClock()
+    async with chatting(repository, clock) as chat:
+        ann = account(chat, "ann")
+        await created(chat, ann)
+        ann.say("old", room="lobby")
+        await passes()
+        clock.offset_us = 2 * DAY_US
+        writer = repository.writer()
+        assert await expire_once(chat, writer) == 0
+        chat.renew(replace(chat.options, retention_days=1))
+        assert await expire_once(chat, writer) == 1
+        await writer.close()
+
+
+async def test_options_of_the_start_stay(chat: Chat) -> None:
+    """As `room_tail`: what was made with it is not made again."""
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    chat.renew(replace(chat.options, room_tail=0, guests=False))
+    ann.say("kept", room="lobby")
+    await passes()
+    back = account(chat, "ann")
+    await ask(back, "join", room="lobby", since=0, epoch=ann.last("joined")["epoch"])
+    assert back.heard() == ["kept"]
