@@ -152,7 +152,7 @@ class Context:
                 if before.id != identity.user.id:
                     members.left(self, room, before)
                 else:
-                    members.rename(self, room, identity.user)
+                    members.refresh(self, room, identity.user)
             else:
                 self.leave(room, session)
                 session.reply(Left(room=room.name, reason="identity"))

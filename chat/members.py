@@ -13,7 +13,8 @@ from chat.room import is_plain
 from model.errors import REFUSED, ParleyError
 from model.events import Left, MemberInfo
 from model.permissions import RANK, Standing
-from model.room import FOREVER, Member, User
+from model.principals import ACCOUNT
+from model.room import FOREVER, RANKING, Member, User
 from storage.repository import RemoveMember, SetMember
 from utils.clock import rfc3339
 
@@ -77,13 +78,41 @@ def put(
         look_for_restrictions(chat, room)  # among all of them
 
 
-def rename(chat: Context, room: Room, user: User) -> None:
-    """Store what a person who is in a room is called now, if they have a row there."""
+def connected_role(chat: Context, user_id: str) -> str | None:
+    """What somebody's account is, where that ranks in rooms, else ""; None when they are not connected."""
+    roles = [device.identity.role for device in chat.hub.devices(user_id) if device.identity is not None]
+    return next((role for role in sorted(roles) if role in RANKING), "") if roles else None
+
+
+async def account_role(chat: Context, member: Member) -> str:
+    """What the account of a row's user is, or was when they were connected last, where that ranks in rooms, else "".
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    user_id = member.user.id
+    role = connected_role(chat, user_id)
+    if role is not None or not user_id.startswith(ACCOUNT):
+        return role or ""
+    return member.account_role or await chat.ask(chat.repository.account_role(user_id))
+
+
+def as_known(chat: Context, member: Member, user: User) -> Member:
+    """A row with what its user is called, and what their account is as long as they are connected."""
+    role = connected_role(chat, user.id)
+    role = member.account_role if role is None else role
+    return (
+        member if (member.user, member.account_role) == (user, role) else replace(member, user=user, account_role=role)
+    )
+
+
+def refresh(chat: Context, room: Room, user: User) -> None:
+    """Store what a person who is in a room is called now, and what their account is, if they have a row there."""
     member = room.members.get(user.id)
-    if member is not None and member.user != user:
-        with suppress(ParleyError):  # no space for it in the queue: it is stored when they join again
+    if member is not None and (known := as_known(chat, member, user)) is not member:
+        with suppress(ParleyError):  # no space for it in the queue: it is stored when they leave, or join again
             chat.admit(room, "")
-            put(chat, room, replace(member, user=user))
+            put(chat, room, known)
 
 
 def look_for_restrictions(chat: Context, room: Room) -> None:
@@ -134,7 +163,7 @@ def left(chat: Context, room: Room, user: User) -> None:
     with suppress(ParleyError):  # no room for it: all that is lost is when somebody was last seen
         if not raised:
             chat.admit(room, "")
-        seen = replace(member, user=user, seen_at=chat.clock.now_us())
+        seen = replace(as_known(chat, member, user), seen_at=chat.clock.now_us())
         room.members[user.id] = seen
         chat.store(room, SetMember(room.record.room_id, seen))
     room.forget(user.id)

@@ -11,6 +11,9 @@ Role = Literal["owner", "moderator", "member", "readonly"]
 RoomKind = Literal["ephemeral", "public", "private", "direct"]
 """Ephemeral rooms are made by joining and have no owner; direct ones belong to two people and to nobody else."""
 
+RANKING = frozenset({"admin", "organizer"})
+"""Roles of accounts that mean something in rooms where they were made nothing: see `model.permissions.standing_in`."""
+
 FOREVER = 2**53 - 1
 """The end of a ban or mute that has none, in Unix microseconds."""
 
@@ -69,6 +72,7 @@ class Member(Struct, frozen=True, gc=False):
         banned_until, muted_until: `FOREVER` when there is no end.
         reason: what the moderator said of the ban or mute.
         invitation: one that was neither accepted, declined nor withdrawn; it may be too old to be open.
+        account_role: what their account was when this was last stored, where that ranks in rooms (`RANKING`), else "".
     """
 
     user: User
@@ -80,6 +84,7 @@ class Member(Struct, frozen=True, gc=False):
     muted_until: int = 0
     reason: str = ""
     invitation: Invitation | None = None
+    account_role: str = ""
 
     @property
     def belongs(self) -> bool:

@@ -330,6 +330,9 @@ class Repository(Protocol):
     async def find_user(self, user_id: str) -> User | None:
         """Somebody who has a row in any room, under the name that was stored last."""
 
+    async def account_role(self, user_id: str) -> str:
+        """`model.room.Member.account_role` of the row of somebody that was stored last; "" for who has none."""
+
     async def share_a_room(self, one: str, other: str) -> bool:
         """Whether there is a room in which each of two users has a role or a read cursor."""
 

@@ -56,6 +56,6 @@ async def _mark_later(chat: Context, session: Session, command: MarkRead) -> Non
 def _raise(chat: Context, room: Room, member: Member, seq: int) -> None:
     if seq > member.read_seq:
         chat.admit(room, "")
-        raised = replace(member, read_seq=seq)
+        raised = replace(members.as_known(chat, member, member.user), read_seq=seq)
         room.members[member.user.id] = raised
         chat.reads.raised(room, raised)

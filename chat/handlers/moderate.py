@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from chat import invitations, members
-from chat.gate import check_provable, joined_room, require, standing_of
+from chat.gate import check_provable, joined_room, require, standing_of, still_joined
 from chat.handlers.rooms import count_owners
 from model.commands import Ban, Kick, Mute, SetRole, Unban, Unmute
 from model.errors import ParleyError
@@ -114,9 +114,9 @@ def _about(
 ) -> Awaitable[None] | None:
     """Let ``decide`` say what becomes of somebody's row: at once, when it is known here. ``out`` sends them out."""
 
-    def carry_out(room: Room, row: Member) -> None:
+    def carry_out(room: Room, row: Member, account_role: str) -> None:
         standing = require(chat, room, session, action)
-        _check_rank(chat, session, room, row, standing, out)
+        _check_rank(chat, session, room, row, standing, account_role, out)
         chat.admit(room, "")
         after = decide(room, standing, row)
         members.put(chat, room, after, session, command.id)
@@ -135,9 +135,10 @@ def _about(
 
     room = joined_room(chat, session, command.room, action)
     row = room.members.get(command.user)
-    if row is None:
+    role = members.connected_role(chat, command.user)
+    if row is None or role is None:
         return _fetch_and(chat, session, command, action, carry_out)
-    carry_out(room, row)
+    carry_out(room, row, role)
     return None
 
 
@@ -146,13 +147,16 @@ async def _fetch_and(
     session: Session,
     command: AboutSomebody,
     action: Action,
-    carry_out: Callable[[Room, Member], None],
+    carry_out: Callable[[Room, Member, str], None],
 ) -> None:
     room = joined_room(chat, session, command.room, action)
-    row = await members.fetch_person(chat, room, command.user, session.user)
-    if not session.ended:
-        room = joined_room(chat, session, room.name, action)  # whoever asked may be gone, or less than before
-        carry_out(room, room.members.get(command.user, row))
+    with members.visiting(chat, room, command.user):
+        row = await members.fetch_person(chat, room, command.user, session.user)
+        role = await members.account_role(chat, row)
+        if not session.ended:
+            still_joined(chat, session, room, action)  # whoever asked may be gone, or less than before
+            connected = members.connected_role(chat, command.user)
+            carry_out(room, room.members.get(command.user, row), role if connected is None else connected)
 
 
 def _tell_why(chat: Context, room: Room, user_id: str, changed: MemberChanged) -> None:
@@ -168,21 +172,14 @@ def _keep_an_owner(room: Room, row: Member) -> None:
         raise ParleyError("last_owner")
 
 
-def _check_rank(chat: Context, session: Session, room: Room, row: Member, standing: Standing, out: str) -> None:
+def _check_rank(
+    chat: Context, session: Session, room: Room, row: Member, standing: Standing, account_role: str, out: str
+) -> None:
     if row.user.id == session.user.id:
         if out:
             raise ParleyError("bad_field", "user: somebody else than oneself", field="user")
         return
-    devices = chat.hub.devices(row.user.id)
-    identity = devices[0].identity if devices else None
-    # Whether somebody is an admin is known while they are connected; a ban does not hold an admin anyway.
-    theirs = standing_in(
-        room.record,
-        row,
-        account_role="guest" if identity is None else identity.role,
-        inside="member",
-        now_us=chat.clock.now_us(),
-    )
+    theirs = standing_in(room.record, row, account_role=account_role, inside="member", now_us=chat.clock.now_us())
     if not outranks(standing, theirs):
         raise ParleyError("forbidden", "they stand as high as you here", field="user")
 

@@ -180,8 +180,8 @@ def _let_in(chat: Context, session: Session, room: Room, member: Member | None, 
         now_us = chat.clock.now_us()
         joined = replace(members.lifted(row or Member(user), now_us), user=user, role=role, joined_at=now_us)
         members.put(chat, room, joined)
-    elif member is not None and member.user != user:
-        members.put(chat, room, replace(member, user=user))  # known by another name now
+    elif member is not None and (known := members.as_known(chat, member, user)) is not member:
+        members.put(chat, room, known)  # by another name now, or with another account role
     elif member is not None and user.id not in room.members:
         members.keep(chat, room, member)
     return standing

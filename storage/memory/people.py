@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from heapq import nsmallest
 from itertools import islice
 
-from model.room import Member, User
+from model.room import Member
 from storage.memory.weights import weigh_member
 
 
@@ -132,10 +132,10 @@ class People:
         """A person's rows with their rooms' ids, the one stored last at the end."""
         return [(room_id, self._rosters[room_id].rows[user_id]) for room_id in self._rooms.get(user_id, ())]
 
-    def user(self, user_id: str) -> User | None:
-        """A person under the name that was stored last."""
+    def newest(self, user_id: str) -> Member | None:
+        """The row of a person that was stored last."""
         rooms = self._rooms.get(user_id)
-        return None if rooms is None else self._rosters[next(reversed(rooms))].rows[user_id].user
+        return None if rooms is None else self._rosters[next(reversed(rooms))].rows[user_id]
 
     def rows(self, room_id: int, after: str | None = None) -> Iterator[Member]:
         """A room's rows in the order of their users' ids: those above ``after``, or all of them."""

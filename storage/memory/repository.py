@@ -174,7 +174,13 @@ class MemoryRepository:
 
     async def find_user(self, user_id: str) -> User | None:
         self._check_open()
-        return self._people.user(user_id)
+        row = self._people.newest(user_id)
+        return None if row is None else row.user
+
+    async def account_role(self, user_id: str) -> str:
+        self._check_open()
+        row = self._people.newest(user_id)
+        return "" if row is None else row.account_role
 
     async def share_a_room(self, one: str, other: str) -> bool:
         self._check_open()

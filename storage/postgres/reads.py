@@ -77,6 +77,11 @@ class PostgresReads(ABC):
         rows = await self._read(sql_rooms.FIND_USER, {"user_id": user_id})
         return User(*rows[0]) if rows else None
 
+    async def account_role(self, user_id: str) -> str:
+        """See `storage.repository.Repository.account_role`."""
+        rows = await self._read(sql_rooms.ACCOUNT_ROLE, {"user_id": user_id})
+        return str(rows[0][0]) if rows else ""
+
     async def share_a_room(self, one: str, other: str) -> bool:
         """See `storage.repository.Repository.share_a_room`."""
         return bool(await self._read(sql_rooms.SHARED_ROOM, {"user_id": one, "other_id": other}))

@@ -105,6 +105,7 @@ class MemberRow(Struct, gc=False):
     banned_until: int
     muted_until: int
     reason: str
+    account_role: str
     invited_at: int = 0
     inviter_id: str = ""
     inviter: str = ""
@@ -180,6 +181,7 @@ def member_row(place: int, write: SetMember) -> MemberRow:
         member.banned_until,
         member.muted_until,
         member.reason,
+        member.account_role,
         *(() if invitation is None else (invitation.at, invitation.by.id, invitation.by.name)),
     )
 
@@ -223,7 +225,7 @@ def _as_they_look(reactions: dict[str, list[str]]) -> dict[str, list[str]]:
 def member_of(row: tuple[Any, ...]) -> Member:
     """A member from the columns that every statement about members selects."""
     user_id, name, role, joined_at, seen_at, read_seq, banned_until, muted_until, reason = row[:9]
-    invited_at, inviter_id, inviter = row[9:]
+    invited_at, inviter_id, inviter, account_role = row[9:]
     return Member(
         User(user_id, name),
         role,
@@ -234,6 +236,7 @@ def member_of(row: tuple[Any, ...]) -> Member:
         muted_until,
         reason,
         Invitation(User(inviter_id, inviter), invited_at) if invited_at else None,
+        account_role,
     )
 
 

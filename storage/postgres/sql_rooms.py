@@ -78,6 +78,7 @@ _MEMBER = {
     "invited_at": "bigint",
     "inviter_id": "text",
     "inviter": "text",
+    "account_role": "text",
 }
 _new_member = Recordset(param("rows", "json"), "new", {"place": "integer", **_MEMBER})
 
@@ -167,6 +168,7 @@ _row = (
     _members.invited_at,
     _members.inviter_id,
     _members.inviter,
+    _members.account_role,
 )
 
 
@@ -229,6 +231,13 @@ COUNT_MEMBERS = sql_text(
     .select(_members.room_id, Count(Star()))
     .where(equals_any(_members.room_id, param("rooms", "bigint[]")) & _members.role.notnull())
     .groupby(_members.room_id)
+)
+ACCOUNT_ROLE = sql_text(
+    Query.from_(_members)
+    .select(_members.account_role)
+    .where(_members.user_id == param("user_id"))
+    .orderby(_members.stored, order=Order.desc)
+    .limit(1)
 )
 _theirs = _members.as_("theirs")
 # One walk through the rooms of the first, with a look at the key of the second in each; it ends at the first hit.

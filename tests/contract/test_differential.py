@@ -166,7 +166,7 @@ WRITES = st.one_of(
 BATCHES = st.builds(Batch, st.lists(WRITES, max_size=8))
 METHODS = [
     "history", "history", "changed", "count_changed", "head", "find_posted", "find_room", "find_message", "search",
-    "unread", "listed_rooms", "rooms_of", "invitations", "share_a_room",
+    "unread", "listed_rooms", "rooms_of", "invitations", "share_a_room", "account_role",
     "standings", "find_member", "members", "count_members", "find_user",
 ]  # fmt: skip
 READS = st.builds(
@@ -225,7 +225,14 @@ class World:
                 return UpdateRoom(replace(self.record(number), **state._asdict(), deleted_at=deleted_at))
             case Person(number, user, name, role, times, invited_at):
                 invitation = Invitation(User(self.user_id(0), name), invited_at) if invited_at else None
-                member = Member(User(self.user_id(user), name), role, *times, name, invitation)
+                member = Member(
+                    User(self.user_id(user), name),
+                    role,
+                    *times,
+                    name,
+                    invitation,
+                    ("", "admin", "organizer")[number % 3],
+                )
                 return SetMember(self.ids[number], member)
             case Forget(until):
                 return ExpireInvitations(until, 10**6)
@@ -309,6 +316,8 @@ async def answer(repository: Repository, world: World, read: Read) -> object:
             return await repository.rooms_of(user, limit=read.limit)
         case "invitations":
             return await repository.invitations(user, after=(read.high or 0) % 7, limit=read.limit)
+        case "account_role":
+            return await repository.account_role(user)
         case "share_a_room":
             return await repository.share_a_room(user, world.user_id((read.high or 0) % 4))
         case "standings":

@@ -19,7 +19,7 @@ from storage import (
 )
 from tests.contract.records import member, room, sets
 
-FULL = Member(User("u_cy", "cy 'q\" %s"), "moderator", 1, 2, 3, FOREVER, 5, "spam,\n{NULL} 日本")
+FULL = Member(User("u_cy", "cy 'q\" %s"), "moderator", 1, 2, 3, FOREVER, 5, "spam,\n{NULL} 日本", account_role="admin")
 
 
 async def test_a_member_comes_back(repository: Repository, writer: Writer) -> None:
@@ -148,14 +148,17 @@ async def test_a_person_is_found_under_the_name_that_was_stored_last(
     assert await repository.find_user(me) is None
     rooms = [room() for _ in range(20)]
     await writer.write([InsertRoom(each) for each in rooms])
+    assert await repository.account_role(me) == ""
     batch = [each for n, where in enumerate(rooms) for each in sets(where, member(me, name=f"name {n}"))]
     for writes in [batch] if together else [[each] for each in batch]:
         await writer.write(writes)
     assert await repository.find_user(me) == User(me, "name 19")
-    await writer.write(sets(rooms[3], member(me, name="another")))
+    await writer.write(sets(rooms[3], member(me, name="another", account_role="organizer")))
     assert await repository.find_user(me) == User(me, "another")
+    assert await repository.account_role(me) == "organizer"
     await writer.write([RemoveMember(rooms[3].room_id, me)])
     assert await repository.find_user(me) == User(me, "name 19")
+    assert await repository.account_role(me) == ""
     await writer.write([RemoveMember(each.room_id, me) for each in rooms])
     assert await repository.find_user(me) is None
 

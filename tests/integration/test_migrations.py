@@ -47,6 +47,7 @@ members.stored bigint not null
 members.invited_at bigint not null
 members.inviter_id text "C" not null
 members.inviter text "C" not null
+members.account_role text "C" not null
 mentions.room_id bigint not null
 mentions.name text "C" not null
 mentions.seq bigint not null

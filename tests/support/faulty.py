@@ -160,6 +160,9 @@ class FaultyRepository:
     async def find_user(self, user_id: str) -> User | None:
         return await self._read("find_user", lambda: self.inner.find_user(user_id))
 
+    async def account_role(self, user_id: str) -> str:
+        return await self._read("account_role", lambda: self.inner.account_role(user_id))
+
     async def share_a_room(self, one: str, other: str) -> bool:
         return await self._read("share_a_room", lambda: self.inner.share_a_room(one, other))
 

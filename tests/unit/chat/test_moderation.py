@@ -9,7 +9,7 @@ from model.room import FOREVER
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
-from tests.unit.chat.people import account, ask, code_of, id_of, staffed
+from tests.unit.chat.people import account, ask, code_of, created, id_of, staffed
 from utils.clock import microseconds
 
 RANKS = {"readonly": 2, "member": 3, "moderator": 4, "organizer": 4, "owner": 5, "admin": 6}
@@ -262,6 +262,73 @@ async def test_who_enters_while_being_banned_is_not_let_in(chat: Chat, repositor
     assert not ben.session.rooms
     row = chat.hub.rooms["lobby"].members[id_of(ben)]
     assert (row.role, row.banned_until) == (None, FOREVER)
+
+
+@pytest.mark.parametrize("command", ["kick", "ban", "mute", "unmute", "unban"])
+@pytest.mark.parametrize("role", ["organizer", "admin"])
+@pytest.mark.parametrize("known", ["here", "elsewhere"])
+async def test_somebody_who_is_not_connected_ranks_as_they_did(chat: Chat, role: str, known: str, command: str) -> None:
+    people = await staffed(chat)
+    boss = account(chat, "boss", role)
+    await created(chat, boss, "lobby two" if known == "elsewhere" else "other")
+    if known == "here":
+        assert await code_of(boss, "join", room="lobby") == ""
+    boss.disconnect()
+    await passes(0.1)
+    assert await code_of(people["moderator"], command, room="lobby", user="u_boss") == "forbidden"
+    assert await code_of(people["organizer"], command, room="lobby", user="u_boss") == "forbidden"
+    back = account(chat, "boss", role)
+    assert await code_of(back, "join", room="lobby") == ""
+    assert await code_of(back, "message", room="lobby", content="x") == ""
+
+
+async def test_an_account_role_that_was_taken_or_given_counts_from_the_next_connection(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    people = await staffed(chat)
+    room_id = chat.hub.rooms["lobby"].record.room_id
+
+    async def stored() -> str:
+        row = await repository.inner.find_member(room_id, "u_member")
+        assert row is not None
+        return row.account_role
+
+    assert await stored() == ""
+    people["member"].disconnect()
+    promoted = account(chat, "member", "organizer")
+    assert await code_of(promoted, "join", room="lobby") == ""
+    assert await stored() == "organizer"
+    identity = promoted.session.identity
+    assert identity is not None
+    chat.identify(promoted.session, identity._replace(role="user"))
+    await passes(0.1)
+    assert await stored() == ""
+    chat.identify(promoted.session, identity)
+    promoted.disconnect()
+    await passes(0.1)
+    assert await stored() == "organizer"
+    assert await code_of(people["moderator"], "ban", room="lobby", user="u_member") == "forbidden"
+    demoted = account(chat, "member", "user")
+    assert await code_of(demoted, "join", room="lobby") == ""
+    demoted.disconnect()
+    await passes(0.1)
+    assert await code_of(people["moderator"], "ban", room="lobby", user="u_member") == ""
+
+
+async def test_a_moderator_who_is_none_any_more_while_a_rank_is_asked_for_decides_nothing(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    people = await staffed(chat)
+    people["member"].disconnect()
+    await passes(0.1)
+    repository.delay("account_role")
+    people["moderator"].send("ban", id="b", room="lobby", user="u_member")
+    await passes()
+    assert await code_of(people["owner"], "set_role", room="lobby", user="u_moderator", role="member") == ""
+    repository.go("account_role")
+    await passes(0.1)
+    assert people["moderator"].errors() == {"b": "forbidden"}
+    assert await code_of(account(chat, "member"), "join", room="lobby") == ""
 
 
 async def test_a_mute_that_is_over_is_off_the_books(chat: Chat, repository: FaultyRepository) -> None:
