@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Literal
 
-from chat.context import ChatOptions, Context, reads_for
+from chat.context import ChatOptions, Context, rate_limited, reads_for
 from chat.handlers import HANDLERS
 from chat.members import look_for_restrictions
 from chat.ports import Connection, Dialect, Identity, Tokens
@@ -65,11 +65,12 @@ class Chat(Context):
     def renew(self, options: ChatOptions) -> None:
         """Go on with other options. Of those that were only read at the start, the old ones stay."""
         limits_before, self.limits = self.limits, options.limits
-        rooms_before, self.options = self.options.address_rooms, options
+        before, self.options = self.options, options
         self._messages_are_limited = self.limits.messages_per_second > 0
-        if self.limits != limits_before:
+        rates_before = (limits_before, before.guest_messages, before.new_guests)
+        if (self.limits, options.guest_messages, options.new_guests) != rates_before:
             self.forget_rates()
-        if options.address_rooms != rooms_before:
+        if options.address_rooms != before.address_rooms:
             self.forget_makers()
         for room in self.hub.rooms.values():
             look_for_restrictions(self, room)
@@ -115,6 +116,8 @@ class Chat(Context):
                 identity = identity._replace(user=User(identity.user.id, session.asked_name))
             self.identify(session, identity)
             session.send(self.welcome(session))
+        elif self.options.guests and (wait := self.take_guest(network)):
+            wrong = rate_limited(wait)  # who says hello with a token may still come in
         elif self.options.guests:
             user = User(
                 new_token("g_", 9), session.asked_name or dialect.default_name or f"guest-{random.randrange(10**5):05}"
@@ -127,7 +130,7 @@ class Chat(Context):
         if wrong is not None:
             session.refuse(wrong)
             if dialect.bound_to_address:
-                session.close(REFUSED)
+                session.close(TRY_AGAIN if wrong.kind.retryable else REFUSED)
                 return
         if session.identity is not None and session.home:
             self.run(session, Join(room=session.home))
@@ -139,8 +142,8 @@ class Chat(Context):
             session.end()
             for room in tuple(session.rooms.values()):
                 self.leave(room, session, grace=self.options.presence_grace)
-            self.leave_bucket(session)
             if session.identity is not None:
+                self.leave_buckets(session)
                 self.hub.departed(session.user.id, session)
 
     # Commands.

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet
 
 from chat import members
 from chat.counters import Counters
@@ -18,7 +18,7 @@ from chat.gate import is_row_known, standing_of
 from chat.hub import Hub
 from chat.passwords import Passwords
 from chat.ports import Identity, Tokens
-from chat.ratelimit import Allowances, Leftovers, TokenBucket
+from chat.ratelimit import UNLIMITED, Allowances, Rate, TokenBucket
 from chat.reads import Reads
 from chat.room import Room
 from chat.session import Session
@@ -84,6 +84,11 @@ def asker_of(session: Session) -> Party:
     return Party(session.network or session.user.id, session.user.id)
 
 
+def allowances(limit: Rate) -> Allowances | None:
+    """The allowances at this rate; None for no limit."""
+    return Allowances(*limit) if limit.rate else None
+
+
 @dataclass(frozen=True)
 class ChatOptions:
     """What an operator may set; names and defaults are those of the settings."""
@@ -98,6 +103,8 @@ class ChatOptions:
     retention_days: int = 0
     room_tail: int = 500
     slow_high: int = 1 << 20
+    new_guests: Rate = UNLIMITED
+    guest_messages: Rate = UNLIMITED
     heartbeat: float = 20.0
     server: str = "parley"
 
@@ -121,16 +128,12 @@ class Context:
         self._reached = False
         self.watches = Watches()
         self.forget_makers()
-        self._guesses = Allowances(GUESSES_PER_SECOND, GUESSES_BURST, keep=0.0)
-        self._network_guesses = Allowances(
-            NETWORK_GUESSES * GUESSES_PER_SECOND, NETWORK_GUESSES * GUESSES_BURST, keep=0.0
-        )
-        self._inviters = Allowances(INVITES_PER_SECOND, INVITES_BURST, keep=0.0)
+        self.forget_rates()
+        self._guesses = Allowances(GUESSES_PER_SECOND, GUESSES_BURST)
+        self._network_guesses = Allowances(NETWORK_GUESSES * GUESSES_PER_SECOND, NETWORK_GUESSES * GUESSES_BURST)
+        self._inviters = Allowances(INVITES_PER_SECOND, INVITES_BURST)
         self._storing: WeakSet[Room] = WeakSet()  # rooms whose rows, or own row, may be on their way to storage
         self._loading: dict[str, asyncio.Future[bool]] = {}
-        self._buckets: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()
-        rate = self.limits.messages_per_second
-        self._leftovers = Leftovers(self.limits.messages_burst / rate if rate else 0.0)
 
     # Who a session speaks for, and how much it may ask.
 
@@ -138,8 +141,8 @@ class Context:
         """The session speaks for ``identity`` now, in its rooms too, but for those where that one has to join."""
         if session.identity is not None:
             self.hub.departed(session.user.id, session)
+            self.leave_buckets(session)
         session.identity, session.user = identity, identity.user
-        self.leave_bucket(session)
         session.connection.end_at(identity.expires)
         self.hub.arrived(identity.user, session)
         for room in tuple(session.rooms.values()):
@@ -158,32 +161,54 @@ class Context:
                 session.reply(Left(room=room.name, reason="identity"))
 
     def forget_rates(self) -> None:
-        """Everybody has a whole allowance of messages again, at the rate that the limits have now."""
-        self._buckets.clear()
+        """Everybody has a whole allowance again, at the rates that the options have now."""
+        options, limits = self.options, self.limits
+        self._speakers = allowances(Rate(limits.messages_per_second, limits.messages_burst))
+        self._speaking_guests = allowances(options.guest_messages)
+        self._newcomers = allowances(options.new_guests)
         for session in self.hub.sessions:
-            session.bucket = None
+            session.bucket = session.address_bucket = None
 
     def forget_makers(self) -> None:
         """Every address has a whole allowance of rooms to make again."""
         rooms = self.options.address_rooms
-        self._makers = Allowances(rooms / DAY_SECONDS, rooms, keep=0.0)
+        self._makers = Allowances(rooms / DAY_SECONDS, rooms)
 
     def take_message(self, session: Session) -> float:
-        """Count a message; returns 0.0, or the seconds until it may be sent again."""
+        """Count a message; returns 0.0, or the seconds until it may be sent again.
+
+        What guests say counts for their address too: another guest costs nothing, another address does.
+        """
         now = self.clock.monotonic()
         if session.bucket is None:
-            bucket = self._buckets.get(session.user.id)
-            if bucket is None:
-                bucket = TokenBucket(self.limits.messages_per_second, self.limits.messages_burst, now)
-                self._buckets[session.user.id] = bucket
-            session.bucket = bucket
-        return session.bucket.take(now)
+            assert self._speakers is not None
+            assert session.identity is not None
+            session.bucket = self._speakers.of(session.user.id, now)
+            if self._speaking_guests is not None and session.network and session.identity.guest:
+                session.address_bucket = self._speaking_guests.of(session.network, now)
+        wait = session.bucket.take(now)
+        if not wait and session.address_bucket is not None:
+            wait = session.address_bucket.take(now)
+        return wait
 
-    def leave_bucket(self, session: Session) -> None:
+    def leave_buckets(self, session: Session) -> None:
         """The session speaks for its principal no more: what they may still say is remembered for as long as needed."""
-        if session.bucket is not None:
-            self._leftovers.keep(session.bucket, self.clock.monotonic())
-            session.bucket = None
+        if session.bucket is not None and self._speakers is not None:
+            self._speakers.keep(session.user.id, session.bucket)
+        if session.address_bucket is not None and self._speaking_guests is not None:
+            self._speaking_guests.keep(session.network, session.address_bucket)
+        session.bucket = session.address_bucket = None
+
+    def take_guest(self, network: str) -> float:
+        """Count a new guest of this address; returns 0.0, or the seconds until there may be another."""
+        if self._newcomers is None or not network:
+            return 0.0
+        return self._newcomers.take(network, self.clock.monotonic())
+
+    def give_guest_back(self, session: Session) -> None:
+        """The guest that was made up for this session is none: it speaks for somebody who was known before."""
+        if self._newcomers is not None and session.network:
+            self._newcomers.of(session.network, self.clock.monotonic()).give()
 
     def welcome(self, session: Session, id: str | None = None) -> Welcome:
         """What a session is told first, and after ``hello``."""
@@ -316,9 +341,9 @@ class Context:
             ParleyError: ``rate_limited``, ``overloaded``: whether there is such a room or not.
         """
         now, user_id = self.clock.monotonic(), session.user.id
-        buckets = [self._guesses.of(key, now).commands for key in (f"by {user_id}", f"at {name}")]
+        buckets = [self._guesses.of(key, now) for key in (f"by {user_id}", f"at {name}")]
         if session.network:
-            buckets.append(self._network_guesses.of(session.network, now).commands)
+            buckets.append(self._network_guesses.of(session.network, now))
         if wait := max(bucket.wait(now) for bucket in buckets):
             raise rate_limited(wait)
         for bucket in buckets:
@@ -336,7 +361,7 @@ class Context:
         if not address:
             return
         now = self.clock.monotonic()
-        made = self._makers.of(address, now).commands
+        made = self._makers.of(address, now)
         if wait := made.take(now) if take else made.wait(now):
             text = "as many rooms as may be in a day were made from your address"
             raise ParleyError("too_many_rooms", text, retry_after=wait)
@@ -350,7 +375,7 @@ class Context:
         assert session.identity is not None
         inviter = session.network if session.identity.guest and session.network else session.user.id
         now = self.clock.monotonic()
-        if wait := self._inviters.of(inviter, now).commands.take(now):
+        if wait := self._inviters.take(inviter, now):
             raise rate_limited(wait)
 
     async def load(self, name: str, opener: str = "") -> Room:

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
+from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 PACES = 10_000
+ALLOWANCES = 100_000
+
+
+class Rate(NamedTuple):
+    """How often something may be done: ``burst`` at once, ``rate`` a second in the long run.
+
+    A rate of 0 is no limit.
+    """
+
+    rate: float
+    burst: float
+
+
+UNLIMITED = Rate(0.0, 0.0)
 
 
 class TokenBucket:
@@ -38,27 +54,13 @@ class TokenBucket:
         """Seconds until there will be a token; 0.0 when there is one. Takes none."""
         return max(0.0, (1.0 - self._tokens) / self._rate - (now - self._at))
 
+    def give(self) -> None:
+        """Give a token back."""
+        self._tokens = min(self._burst, self._tokens + 1.0)
 
-class Leftovers:
-    """The buckets of those who are gone, until they must be full again: a new connection finds the old one's.
-
-    Args:
-        seconds: from empty to full.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._buckets: deque[tuple[float, TokenBucket]] = deque()
-
-    def __len__(self) -> int:
-        return len(self._buckets)
-
-    def keep(self, bucket: TokenBucket, now: float) -> None:
-        """Hold a bucket that nobody uses any more; let go of those that were held long enough."""
-        buckets = self._buckets
-        while buckets and buckets[0][0] <= now:
-            buckets.popleft()
-        buckets.append((now + self._seconds, bucket))
+    def is_full_since(self, now: float) -> bool:
+        """Whether a new bucket would be the same; not at the moment when it was made, as somebody is about to take."""
+        return now > self._at and self._tokens + (now - self._at) * self._rate >= self._burst
 
 
 class Paces:
@@ -86,51 +88,49 @@ class Paces:
         return spoke
 
 
-class Allowance:
-    """What one principal may still ask for.
-
-    Attributes:
-        commands: of what is asked for without a session.
-        messages: shared with their sessions; None when they have said nothing of late.
-        used: when it was last asked for, in seconds of a monotonic clock.
-    """
-
-    __slots__ = ("commands", "messages", "used")
-
-    def __init__(self, commands: TokenBucket, used: float) -> None:
-        self.commands = commands
-        self.messages: TokenBucket | None = None
-        self.used = used
-
-
 class Allowances:
-    """The allowances of those who have no connection that would remember them.
+    """A bucket for each who asks for something: by principal, by address.
 
-    Bounded by who came of late: one that was not used until it must be full again says nothing, and is forgotten.
+    A bucket is the same for everybody who asks for it, as long as any of them holds it (and says so with :meth:`keep`
+    when they hold it no more), and until it is full again: a new connection is no new allowance. One that is full says
+    nothing, and is forgotten. Bounded: beyond ``most`` those are let go that were asked for least recently.
 
     Args:
-        rate, burst: of commands.
-        keep: seconds for which a bucket of messages must be kept.
+        rate, burst: see `TokenBucket`.
     """
 
-    def __init__(self, rate: float, burst: float, *, keep: float) -> None:
+    def __init__(self, rate: float, burst: float, *, most: int = ALLOWANCES) -> None:
         self._rate = rate
         self._burst = burst
-        self._keep = max(keep, burst / rate)
-        self._lately: OrderedDict[str, Allowance] = OrderedDict()
+        self._most = most
+        self._lately: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._held: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()
 
     def __len__(self) -> int:
         return len(self._lately)
 
-    def of(self, principal: str, now: float) -> Allowance:
-        """The allowance of a principal, who asks for something now."""
+    def of(self, key: str, now: float) -> TokenBucket:
+        """The bucket of somebody who asks for something now."""
         lately = self._lately
-        while lately and next(iter(lately.values())).used + self._keep <= now:
-            lately.popitem(last=False)
-        allowance = lately.get(principal)
-        if allowance is None:
-            allowance = lately[principal] = Allowance(TokenBucket(self._rate, self._burst, now), now)
-        else:
-            lately.move_to_end(principal)
-            allowance.used = now
-        return allowance
+        bucket = lately.get(key)
+        if bucket is not None:
+            lately.move_to_end(key)
+            return bucket
+        bucket = self._held.get(key)
+        if bucket is None:
+            bucket = self._held[key] = TokenBucket(self._rate, self._burst, now)
+        for _ in range(min(2, len(lately))):  # more than are added, so that those that are full do not pile up
+            oldest, old = lately.popitem(last=False)
+            if not old.is_full_since(now) and len(lately) + 1 < self._most:
+                lately[oldest] = old
+        lately[key] = bucket
+        return bucket
+
+    def keep(self, key: str, bucket: TokenBucket) -> None:
+        """Whoever held the bucket holds it no more: it is kept until it is full."""
+        self._lately[key] = bucket
+        self._lately.move_to_end(key)
+
+    def take(self, key: str, now: float) -> float:
+        """Take one token of somebody's bucket; see `TokenBucket.take`."""
+        return self.of(key, now).take(now)

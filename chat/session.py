@@ -53,6 +53,7 @@ class Session:
         "acks",
         "acks_of",
         "address",
+        "address_bucket",
         "asked_name",
         "bucket",
         "busy",
@@ -103,6 +104,7 @@ class Session:
         self.rooms: dict[str, Room] = {}
         # Made when first needed.
         self.bucket: TokenBucket | None = None  # messages, shared by all sessions of the principal
+        self.address_bucket: TokenBucket | None = None  # messages of all guests of its address; None for an account
         self.commands: TokenBucket | None = None  # all else that this connection asks for
         self.refusals: TokenBucket | None = None  # of what came too fast
         self.busy = False  # a command waits for storage; later ones wait in `held`

@@ -13,7 +13,7 @@ from chat import members
 from chat.context import COMMANDS_BURST, COMMANDS_PER_SECOND, RETRY_AFTER, rate_limited
 from chat.gate import check_entry, is_row_known
 from chat.ports import Identity
-from chat.ratelimit import Allowance, Allowances
+from chat.ratelimit import Allowances
 from chat.session import Session
 from model.commands import Announce, AnyCommand, CreateRoom, Decline
 from model.errors import CloseCode, ParleyError
@@ -111,15 +111,7 @@ class Visits:
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
-        self.renew()
-
-    def renew(self) -> None:
-        """The limits have changed: every visitor begins with a whole allowance of them."""
-        limits = self._chat.limits
-        rate = limits.messages_per_second
-        self._allowances = Allowances(
-            COMMANDS_PER_SECOND, COMMANDS_BURST, keep=limits.messages_burst / rate if rate else 0.0
-        )
+        self._commands = Allowances(COMMANDS_PER_SECOND, COMMANDS_BURST)
 
     def count(self, identity: Identity) -> None:
         """Count something that is asked for without a command, at the rate of commands.
@@ -128,7 +120,7 @@ class Visits:
             ParleyError: ``rate_limited``.
         """
         now = self._chat.clock.monotonic()
-        if wait := self._allowances.of(identity.user.id, now).commands.take(now):
+        if wait := self._commands.take(identity.user.id, now):
             raise rate_limited(wait)
 
     async def carry_out(
@@ -153,7 +145,7 @@ class Visits:
         if not isinstance(command, Announce):  # which is not stored
             await self._chat.reach_storage()
             self._chat.require_storage()
-        session, allowance = self._open(identity, address, network)
+        session = self._open(identity, address, network)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 name = getattr(command, "room", None)
@@ -163,7 +155,6 @@ class Visits:
         except TimeoutError as error:
             raise ParleyError("unavailable", retry_after=RETRY_AFTER) from error
         finally:
-            allowance.messages = session.bucket
             session.rooms.clear()
             session.end()
 
@@ -196,10 +187,9 @@ class Visits:
             ear.check()
         return answer
 
-    def _open(self, identity: Identity, address: str, network: str) -> tuple[Session, Allowance]:
+    def _open(self, identity: Identity, address: str, network: str) -> Session:
         ear = _Ear()
         session = Session(self._chat.hub, ear, ear, new_token("s_", 9), "", address, network, unseen=True)
         session.identity, session.user = identity, identity.user  # unlike `identify`: they are not here
-        allowance = self._allowances.of(identity.user.id, self._chat.clock.monotonic())
-        session.bucket, session.commands = allowance.messages, allowance.commands
-        return session, allowance
+        session.commands = self._commands.of(identity.user.id, self._chat.clock.monotonic())
+        return session

@@ -228,6 +228,8 @@ def _chat_options(settings: Settings) -> ChatOptions:
         guests=settings.guests,
         guest_role=settings.guest_role,
         presence_grace=settings.presence_grace,
+        new_guests=settings.rate_limit_guests,
+        guest_messages=settings.rate_limit_guest_messages,
         address_rooms=settings.address_rooms,
         server_rooms=settings.server_rooms,
         retention_days=settings.retention_days,

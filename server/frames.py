@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from struct import Struct
 
 from server.headers import EVERY
@@ -28,9 +29,13 @@ def text_frame(payload: bytes) -> bytes:
     return _LONG(0x81, 127, size) + payload
 
 
-def plain_response(status: bytes, text: bytes) -> bytes:
-    """A whole HTTP response, such as ``408 Request Timeout``, for a connection that has no protocol yet."""
+def plain_response(status: bytes, text: bytes, *, retry_after: float = 0.0) -> bytes:
+    """A whole HTTP response, such as ``408 Request Timeout``, for a connection that has no protocol yet.
+
+    ``retry_after`` is in seconds, 0 for none.
+    """
+    retry = b"Retry-After: %d\r\n" % math.ceil(retry_after) if retry_after else b""
     return (
         b"HTTP/1.1 %b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n%b"
-        b"Connection: close\r\n\r\n%b" % (status, len(text), _HEADERS, text)
+        b"%bConnection: close\r\n\r\n%b" % (status, len(text), _HEADERS, retry, text)
     )

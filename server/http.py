@@ -103,6 +103,7 @@ _HANDSHAKE = (
     ),
     Answer(403, "an `Origin` that `ALLOWED_ORIGINS` does not have, or a role that `CHAT_ROLES` does not", str, (TEXT,)),
     Answer(426, "not a WebSocket handshake, or one of another version", str, (TEXT,), {"Upgrade": "`websocket`"}),
+    Answer(429, "too many at once from this address", str, (TEXT,), {"Retry-After": "seconds"}),
     Answer(503, "the server is about to stop", str, (TEXT,), {"Retry-After": "seconds"}),
 )
 
@@ -148,12 +149,35 @@ class HttpEndpoints:
             ),
             Endpoint("GET", "/ready", "Whether messages are taken and stored", self.ready, answers=_READY),
             *(
-                (Endpoint("GET", "/metrics", "Counters for Prometheus", self.metrics, answers=(_METRICS,)),)
+                (
+                    Endpoint(
+                        "GET",
+                        "/metrics",
+                        "Counters for Prometheus",
+                        self.metrics,
+                        answers=(_METRICS,),
+                        refusals=("rate_limited",),
+                    ),
+                )
                 if self._metrics is not None
                 else ()
             ),
-            Endpoint("GET", "/openapi.json", "This document", self.openapi, answers=(_document("OpenAPI 3"),)),
-            Endpoint("GET", "/asyncapi.json", "The WebSocket side", self.asyncapi, answers=(_document("AsyncAPI 3"),)),
+            Endpoint(
+                "GET",
+                "/openapi.json",
+                "This document",
+                self.openapi,
+                answers=(_document("OpenAPI 3"),),
+                refusals=("rate_limited",),
+            ),
+            Endpoint(
+                "GET",
+                "/asyncapi.json",
+                "The WebSocket side",
+                self.asyncapi,
+                answers=(_document("AsyncAPI 3"),),
+                refusals=("rate_limited",),
+            ),
             *(
                 Endpoint(
                     "GET",
@@ -170,7 +194,14 @@ class HttpEndpoints:
 
     def _authenticate(self, request: web.Request, asker: Asker) -> Identity | None:
         """Who asks, counted as a command where no command will be; storage is read for them from here on."""
-        identity = self._shared.authenticate(request.headers.getall(hdrs.AUTHORIZATION, ()), asker == "account")
+        values = request.headers.getall(hdrs.AUTHORIZATION, ())
+        try:
+            identity = self._shared.authenticate(values, asker == "account")
+        except ParleyError:
+            self._shared.count_request(request[SENDER])
+            raise
+        if identity is None or identity.guest:
+            self._shared.count_request(request[SENDER])
         if identity is not None:
             if request.method in _READS:
                 self._shared.visits.count(identity)
@@ -208,24 +239,28 @@ class HttpEndpoints:
     async def metrics(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """Prometheus' text format."""
         assert self._metrics is not None  # else there is no such row
+        self._shared.count_request(request[SENDER])
         return exposition(self._metrics)
 
     async def openapi(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The HTTP side as it is served."""
-        return await self._document("openapi", lambda: openapi(self.endpoints(), version=VERSION))
+        return await self._document(request, "openapi", lambda: openapi(self.endpoints(), version=VERSION))
 
     async def asyncapi(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """The WebSocket side, in every dialect."""
         host = f"localhost:{self._shared.settings.port}"
         return await self._document(
-            "asyncapi", lambda: asyncapi(DIALECTS, version=VERSION, host=host, limits=self._chat.limits)
+            request,
+            "asyncapi",
+            lambda: asyncapi(DIALECTS, version=VERSION, host=host, limits=self._chat.limits),
         )
 
     def forget_documents(self) -> None:
         """What the documents say of limits has changed: they are made anew when they are asked for."""
         self._documents.clear()
 
-    async def _document(self, name: str, make: Callable[[], object]) -> web.StreamResponse:
+    async def _document(self, request: web.Request, name: str, make: Callable[[], object]) -> web.StreamResponse:
+        self._shared.count_request(request[SENDER])
         if name not in self._documents:  # made in some 50 ms, for which nobody else has to wait
             self._documents[name] = await asyncio.to_thread(lambda: msgspec.json.encode(make()))
         headers = {**PUBLIC, **FRESH}

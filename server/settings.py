@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from chat.ratelimit import UNLIMITED, Rate
 from server.addresses import FORWARDED_HEADERS, trusted_networks
 
 
@@ -49,6 +50,15 @@ def _number(low: float, high: float) -> Callable[[str], float]:
         return value
 
     return read
+
+
+def _rate(text: str) -> Rate:
+    rate, slash, burst = text.partition("/")
+    if not slash:
+        if float(rate):
+            raise ValueError  # how many at once cannot be guessed from it
+        return UNLIMITED
+    return Rate(_number(0, 10**6)(rate), _number(1, _MANY)(burst))
 
 
 def _flag(text: str) -> bool:
@@ -98,6 +108,7 @@ SECRET_CHARS = 32
 CHAT_ROLES = ("player", "participant", "user", "organizer", "admin")
 ROLE_CHARS = 64
 _MANY = 10**9
+RATE = "a number a second and a number at once, such as 10/100; 0 for no limit"
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("HOST", "an address", "127.0.0.1", "address to listen on; 0.0.0.0 for every one", _host),
@@ -224,6 +235,26 @@ SETTINGS: tuple[Setting, ...] = (
         20.0,
         "messages a second of one principal; three times that at once",
         _number(0, 10**6),
+        live=True,
+    ),
+    Setting(
+        "RATE_LIMIT_GUEST_MESSAGES",
+        RATE,
+        Rate(200.0, 1000.0),
+        "messages of all guests of one address together; off with RATE_LIMIT_MESSAGES",
+        _rate,
+        live=True,
+    ),
+    Setting("RATE_LIMIT_GUESTS", RATE, Rate(50.0, 15_000.0), "new guests of one address", _rate, live=True),
+    Setting(
+        "RATE_LIMIT_UPGRADES", RATE, Rate(200.0, 20_000.0), "new WebSocket connections of one address", _rate, live=True
+    ),
+    Setting(
+        "RATE_LIMIT_REQUESTS",
+        RATE,
+        Rate(50.0, 2000.0),
+        "requests over HTTP of one address, but for those of accounts and for the page and its files",
+        _rate,
         live=True,
     ),
     Setting(
@@ -430,6 +461,8 @@ def show(value: object) -> str:
         return "unset"
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, Rate):
+        return f"{value.rate:g}/{value.burst:g}" if value.rate else "0"
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

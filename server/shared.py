@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from chat.chat import Chat
+from chat.context import allowances, rate_limited
 from chat.ports import Identity
 from chat.visit import Visits
-from server.addresses import Addresses
+from server.addresses import Addresses, Client
 from server.authentication import authenticate
 from server.deadlines import Deadlines, Expiries
+from server.frames import plain_response
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -82,11 +84,12 @@ class Shared:
     def renew(self, settings: Settings) -> None:
         """The live ones among the settings have other values."""
         self._take(settings)
-        self.visits.renew()
 
     def _take(self, settings: Settings) -> None:
         self.settings = settings
         self.origins = _origins(settings)
+        self._upgrades = allowances(settings.rate_limit_upgrades)
+        self._requests = allowances(settings.rate_limit_requests)
         self.addresses = Addresses(
             settings.trusted_proxies, settings.forwarded_header, forwarded_host=settings.forwarded_host
         )
@@ -95,6 +98,27 @@ class Shared:
         """See `server.authentication.authenticate`."""
         chat = self.chat
         return authenticate(values, chat.tokens, guests=chat.options.guests, accounts_only=accounts_only)
+
+    def refuse_upgrade(self, client: Client) -> bytes:
+        """Count an upgrade. Returns the answer to one that is refused, else nothing."""
+        if self._upgrades is None or not client.network:
+            return b""
+        wait = self._upgrades.take(client.network, self.now())
+        if not wait:
+            return b""
+        text = b"There are too many connections of your address at once.\n"
+        return plain_response(b"429 Too Many Requests", text, retry_after=wait)
+
+    def count_request(self, client: Client) -> None:
+        """Count a request of HTTP that needs no account.
+
+        Raises:
+            ParleyError: ``rate_limited``.
+        """
+        if self._requests is not None and client.network:
+            wait = self._requests.take(client.network, self.now())
+            if wait:
+                raise rate_limited(wait)
 
     def lost(self, connection: Connected) -> None:
         """A connection is gone."""

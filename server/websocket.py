@@ -19,7 +19,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import BytesLike
 
 from chat.session import Session
-from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, TOKEN_EXPIRED, CloseCode, ParleyError
+from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, TOKEN_EXPIRED, TRY_AGAIN, CloseCode, ParleyError
 from server.addresses import values_in
 from server.dialects import ROOM_PARAMETER
 from server.fastpath import common_frames, ends_with_close, frame_end
@@ -93,6 +93,11 @@ class WebSocketConnection(asyncio.Protocol):
     def start(self, head: bytes) -> None:
         """Answer the request to upgrade, whose head is all there. `connection_made` was called before."""
         shared = self._shared
+        client = shared.addresses.client(self._peer, values_in(head))
+        if refusal := shared.refuse_upgrade(client):
+            self.write(refusal)
+            self._half_close()
+            return
         handshake = shake_hands(
             head, origins=shared.origins, draining=shared.chat.draining, authenticate=shared.authenticate
         )
@@ -101,7 +106,6 @@ class WebSocketConnection(asyncio.Protocol):
             self._half_close()
             return
         parameters = parse_qs(handshake.query, errors="replace")
-        client = shared.addresses.client(self._peer, values_in(head))
         # `connect` may write, congest and even close: all of that finds the session through us.
         shared.chat.connect(
             self,
@@ -121,7 +125,8 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _hello_due(self) -> None:
         if self._session is not None and self._session.identity is None:
-            self.close(HELLO_TIMEOUT)
+            # Where guests are let in, this is one too many of its address for now.
+            self.close(TRY_AGAIN if self._shared.chat.options.guests else HELLO_TIMEOUT)
 
     # asyncio's callbacks.
 

@@ -133,11 +133,21 @@ class Person:
         token: str | None = None,
         identity: Identity | None = None,
         low: int = 256 << 10,
+        network: str = "",
     ) -> None:
         self.chat = chat
         self.connection = RecordingConnection(low, dialect.name)
         self.session: Session
-        chat.connect(self.connection, dialect, name=name, room=room, opened=self._opened, identity=identity)
+        chat.connect(
+            self.connection,
+            dialect,
+            name=name,
+            room=room,
+            opened=self._opened,
+            identity=identity,
+            address=network,
+            network=network,
+        )
         if token is not None:
             self.send("hello", token=token)
 

@@ -201,7 +201,8 @@ async def test_a_new_connection_is_no_new_allowance(repository: FaultyRepository
         ben = Person(chat, "ben", "general")
         ben.say("x", "1")
         chat.disconnect(ben.session)
-        assert len(chat._leftovers) == 1  # no longer than until it is full again
+        assert chat._speakers is not None
+        assert len(chat._speakers) == 1  # no longer than until it is full again
 
 
 async def test_other_commands_have_a_rate_too(chat: Chat) -> None:

@@ -233,7 +233,7 @@ async def test_nothing_is_hashed_for_a_room_that_may_not_be_made(chat: Chat) -> 
     await created(chat, ann, "taken")
     assert await code_of(ann, "create_room", room="taken", password="x") == "room_exists"
     ann.session.network = "192.0.2.1"
-    chat._makers = type(chat._makers)(1e-9, 1, keep=0.0)
+    chat._makers = type(chat._makers)(1e-9, 1)
     assert await code_of(ann, "create_room", room="first", password="x") == ""
     for number in range(5):
         assert await code_of(ann, "create_room", room=f"{number}", password="x") == "too_many_rooms"
@@ -247,6 +247,6 @@ async def test_a_room_that_could_not_be_hashed_does_not_count_as_made(chat: Chat
 
     chat.passwords, ann = Full(), account(chat, "ann")
     ann.session.network = "192.0.2.1"
-    chat._makers = type(chat._makers)(1e-9, 1, keep=0.0)
+    chat._makers = type(chat._makers)(1e-9, 1)
     assert await code_of(ann, "create_room", room="x", password="x") == "overloaded"
     assert await code_of(ann, "create_room", room="x") == ""

@@ -44,7 +44,6 @@ async def test_rates_are_the_new_ones_for_those_who_are_here(chat: Chat) -> None
     said = []
     for rate, burst in ((0.0, 0), (0.1, 1), (0.0, 0), (1000.0, 3000)):
         chat.renew(replace(chat.options, limits=replace_limits(rate, burst)))
-        visits.renew()
         for number in range(2):
             ann.say("x", f"{rate} {number}", room="lobby")
             said.append(await visit(f"{rate} {number}"))

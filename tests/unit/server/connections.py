@@ -111,6 +111,9 @@ class World:
     def now(self) -> float:
         return 0.0
 
+    def refuse_upgrade(self, _: object) -> bytes:
+        return b""
+
     def connect(self, connection: WebSocketConnection, *_: object, opened: Any, **__: object) -> None:
         self.session = Session(connection, self.outcome)
         opened(self.session)

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chat.ratelimit import Rate
 from server.settings import SETTINGS, SettingError, Settings, settings_help, show
 from server.sources import read_settings
 
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
+RATES = [f"RATE_LIMIT_{name}" for name in ("GUEST_MESSAGES", "GUESTS", "UPGRADES", "REQUESTS")]
 RIGHT: dict[str, list[tuple[str, Any]]] = {
     "ADMIN_HOST": [("::1", "::1")],
     "ADMIN_PORT": [("0", 0), ("9100", 9100)],
@@ -52,6 +54,7 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     ],
     "MAX_FRAME_BYTES": [("1024", 1024), ("16777216", 1 << 24)],
     "MAX_CONTENT_CHARS": [("1", 1), ("1000000", 10**6)],
+    **{name: [("0", Rate(0, 0)), ("0.5/1", Rate(0.5, 1)), ("1000000/1000000000", Rate(1e6, 1e9))] for name in RATES},
     "RATE_LIMIT_MESSAGES": [("0", 0.0), ("0.5", 0.5), ("1000000", 1e6)],
     "EDIT_WINDOW": [("0", 0.0), ("0.5", 0.5)],
     "RETENTION_DAYS": [("0", 0), ("36500", 36_500)],
@@ -101,6 +104,7 @@ WRONG: dict[str, list[str]] = {
     "CHAT_ROLES": [",", " , ,", "x" * 65, "user " + "x" * 65, "a\u202eb"],
     "MAX_FRAME_BYTES": ["1023", "16777217", *NO_WHOLE],
     "MAX_CONTENT_CHARS": ["0", "1000001", *NO_WHOLE],
+    **{name: ["10", "-1/10", "10/0", "10/", "/10", "1000001/10", "1/2/3", "nan/1", "1/inf"] for name in RATES},
     "RATE_LIMIT_MESSAGES": ["1000001", *NO_SECONDS],
     "EDIT_WINDOW": ["1000000001", *NO_SECONDS],
     "RETENTION_DAYS": ["36501", *NO_WHOLE],
