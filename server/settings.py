@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -90,9 +91,15 @@ def _host(text: str) -> str:
 
 def _database(text: str) -> str:
     text = text.strip()
-    parts = urlsplit(text)
-    if parts.scheme not in ("postgresql", "postgres") or parts.port == 0:  # a port that is no number raises by itself
+    if text.partition("://")[0] not in ("postgresql", "postgres"):
         raise ValueError
+    return text  # the rest is read by storage alone, which knows what libpq makes of it
+
+
+def _database_host(text: str) -> str:
+    text = text.removeprefix("[").removesuffix("]")
+    if ":" in text:
+        ipaddress.IPv6Address(text)
     return text
 
 
@@ -129,7 +136,13 @@ SETTINGS: tuple[Setting, ...] = (
         _database,
         secret=True,
     ),
-    Setting("DB_HOST", "a host name", "localhost", "with DB_NAME, in place of DATABASE_URL", str),
+    Setting(
+        "DB_HOST",
+        "a host name, an address without a port, or the folder of a socket",
+        "localhost",
+        "with DB_NAME, in place of DATABASE_URL",
+        _database_host,
+    ),
     Setting("DB_PORT", "a whole number from 1 to 65535", 5432, "with DB_NAME", _whole(1, 65535)),
     Setting("DB_USER", "a user name", "postgres", "with DB_NAME", str),
     Setting("DB_PASS", "a password", "", "with DB_NAME", str, secret=True),
@@ -423,7 +436,7 @@ class Settings:
         self._given = dict(self._values)
         if not self.database_url and self.db_name:
             user, password = quote(self.db_user, safe=""), quote(self.db_pass, safe="")
-            host = f"[{self.db_host}]" if ":" in self.db_host else quote(self.db_host, safe="")
+            host = quote(self.db_host, safe="")
             login = f"{user}:{password}" if password else user
             self._values["database_url"] = f"postgresql://{login}@{host}:{self.db_port}/{quote(self.db_name, safe='')}"
         if self.slow_bytes_high < self.slow_bytes_low:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from storage.repository import Repository
 
 
@@ -22,7 +20,7 @@ def open_repository(
     """The repository behind ``url``; nothing is connected before its ``start``.
 
     Args:
-        url: ``postgresql://user:password@host:port/database``; None or empty for memory.
+        url: ``postgresql://user:password@host:port/database``, also with several hosts; None or empty for memory.
         memory_messages: messages kept per room (memory only).
         memory_rooms: rooms kept (memory only).
         memory_bytes: bytes kept of everything together (memory only).
@@ -33,14 +31,12 @@ def open_repository(
         close_seconds: how long ``close`` may take.
 
     Raises:
-        ValueError: the URL is of another kind; its text never repeats the URL, which holds a password.
+        ValueError: the URL is of another kind, or has a slip; the text repeats nothing of it, as it holds a password.
     """
     if not url:
         from storage.memory import MemoryRepository
 
         return MemoryRepository(memory_messages=memory_messages, memory_rooms=memory_rooms, memory_bytes=memory_bytes)
-    if urlsplit(url).scheme not in ("postgresql", "postgres"):
-        raise ValueError("takes postgresql://user:password@host:port/database, or nothing to keep messages in memory")
     from storage.postgres.repository import PostgresRepository
 
     return PostgresRepository(

@@ -14,6 +14,7 @@ from storage.postgres.errors import FAILURES, REFUSALS, unavailable
 from storage.postgres.lease import Lease, Pace, Tenure
 from storage.postgres.reads import PostgresReads
 from storage.postgres.session import Connection, ParleyConnection, Sessions, abort, bounded, conninfo, session_settings
+from storage.postgres.url import read_url
 from storage.postgres.writer import PostgresWriter
 from storage.repository import READER, StorageUnavailable, TooManyReads
 from utils.fairness import FairQueue, FairQueueFullError
@@ -43,7 +44,7 @@ class PostgresRepository(PostgresReads):
         pace: how often the lease is looked at.
 
     Raises:
-        ValueError: the URL cannot be parsed.
+        ValueError: see `storage.postgres.url.read_url`.
     """
 
     def __init__(
@@ -63,8 +64,9 @@ class PostgresRepository(PostgresReads):
         self._read_seconds = read_seconds
         self._write_seconds = write_seconds
         self._close_seconds = close_seconds
-        self._conninfo = conninfo(url, connect_seconds=connect_seconds)
-        self._sessions = Sessions(self._conninfo)
+        parts = read_url(url)
+        self._conninfo = conninfo(parts, connect_seconds=connect_seconds)
+        self._sessions = Sessions(self._conninfo, parts)
         self._pool = AsyncConnectionPool(
             self._conninfo,
             connection_class=ParleyConnection,
@@ -108,8 +110,9 @@ class PostgresRepository(PostgresReads):
     async def start(self) -> None:
         """See `storage.repository.Repository.start`."""
         self._check_open()
-        # It reports each failed attempt; trouble() and the lease's log say the same once.
-        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+        # They report each failed attempt, with hosts and users; the lease's log says the same once, and without.
+        for logger in ("psycopg", "psycopg.pool"):
+            logging.getLogger(logger).setLevel(logging.ERROR)
         await self._pool.open()
         self._tasks.spawn(self._lease.run(), name="parley-postgres-lease")
 

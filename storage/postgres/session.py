@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg.types.json import Json
 
 from storage.postgres import sql_lease as sql
 from storage.postgres.errors import UnsuitableError
+from storage.postgres.url import without_url
 
 T = TypeVar("T")
 Connection = AsyncConnection[TupleRow]
@@ -48,12 +49,15 @@ class ParleyConnection(AsyncConnection[TupleRow]):
 
         Raises:
             UnsuitableError: it is an old Postgres, or no session of one's own.
-            psycopg.Error: refused, or the login failed.
+            psycopg.Error: refused, or the login failed; in words that repeat nothing of the URL.
             TimeoutError: no answer in time.
         """
         deadline = asyncio.get_running_loop().time() + seconds
-        async with asyncio.timeout_at(deadline):
-            connection = await super().connect(conninfo, **kwargs)
+        try:
+            async with asyncio.timeout_at(deadline):
+                connection = await super().connect(conninfo, **kwargs)
+        except (psycopg.Error, UnicodeError) as error:  # the latter for what cannot be the name of a host
+            raise psycopg.OperationalError(without_url(str(error), sessions.parts)) from None
         try:
             left = max(0.001, deadline - asyncio.get_running_loop().time())
             await bounded(connection, sessions.begin(connection, settings), left)
@@ -69,9 +73,13 @@ class Sessions:
     Advisory locks, and so the one writer, need sessions of one's own. A pooler in transaction mode gives them to others
     in between, and says nothing. What tells it is that its connections have another process id than they were told when
     they began, as any pooler's have, and that two of them are served by the same process, or one by two.
+
+    Attributes:
+        parts: those of the URL, which nobody is told.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, parts: Mapping[str, str]) -> None:
+        self.parts = parts
         self._conninfo = conninfo
         self._one_at_a_time = asyncio.Lock()
         self._proven = False
@@ -95,7 +103,10 @@ class Sessions:
         await connection.execute(sql.SET_SETTINGS, {"rows": Json(rows)})
 
     async def _compare(self, connection: Connection, pid: int) -> None:
-        other = await AsyncConnection.connect(self._conninfo, autocommit=True)
+        try:
+            other = await AsyncConnection.connect(self._conninfo, autocommit=True)
+        except psycopg.Error as error:
+            raise psycopg.OperationalError(without_url(str(error), self.parts)) from None
         try:
             other_pid = await served_by(other)
             for _ in range(_ROUNDS):
@@ -108,18 +119,12 @@ class Sessions:
             await other.close()
 
 
-def conninfo(url: str, *, connect_seconds: float) -> str:
-    """``url`` with the bounds that every connection of Parley has. What the URL itself says wins.
+def conninfo(parts: Mapping[str, str], *, connect_seconds: float) -> str:
+    """What `storage.postgres.url.read_url` made of a URL, with the bounds that every connection of Parley has.
 
-    Dead peers are noticed on our side within about 25 s, by libpq's keepalives and ``tcp_user_timeout``.
-
-    Raises:
-        ValueError: ``url`` cannot be parsed; the text does not repeat it, it may hold a password.
+    What the URL itself says wins. Dead peers are noticed on our side within about 25 s, by libpq's keepalives and
+    ``tcp_user_timeout``.
     """
-    try:
-        given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        raise ValueError("is not a valid postgresql:// URL") from None
     defaults: dict[str, Any] = {
         "application_name": "parley",
         "connect_timeout": max(2, round(connect_seconds)),
@@ -128,9 +133,7 @@ def conninfo(url: str, *, connect_seconds: float) -> str:
         "keepalives_count": 3,
         "tcp_user_timeout": 15_000,
     }
-    merged = defaults | {key: value for key, value in given.items() if value is not None}
-    merged["client_encoding"] = "UTF8"
-    return make_conninfo("", **merged)
+    return make_conninfo("", **{**defaults, **parts, "client_encoding": "UTF8"})
 
 
 def session_settings(statement_seconds: float) -> dict[str, str]:

@@ -83,7 +83,7 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     "EVENT_LOOP": [("uvloop", "uvloop"), ("AUTO", "auto"), ("asyncio", "asyncio")],
     "LOG_LEVEL": [("debug", "debug"), ("WARNING", "warning")],
 }
-TEXTS = {"DB_HOST", "DB_USER", "DB_PASS", "DB_NAME", "JWT_SECRET", "JWT_AUDIENCE", "JWT_ISSUER"}  # take any text
+TEXTS = {"DB_USER", "DB_PASS", "DB_NAME", "JWT_SECRET", "JWT_AUDIENCE", "JWT_ISSUER"}  # take any text
 NO_WHOLE = ["-1", "x", "1.5", "1e3", "0x10", "99999999999999999999"]
 NO_SECONDS = ["-1", "x", "nan", "inf", "-inf", "1e400", "20s"]
 WRONG: dict[str, list[str]] = {
@@ -91,7 +91,8 @@ WRONG: dict[str, list[str]] = {
     "ADMIN_PORT": ["65536", *NO_WHOLE],
     "HOST": ["a..b", "x" * 300, ".example"],
     "PORT": ["65536", *NO_WHOLE],
-    "DATABASE_URL": ["mysql://u:p@h/d", "chat", "http://h", "postgresql://[h/d"],
+    "DATABASE_URL": ["mysql://u:p@h/d", "chat", "http://h", "postgresql:h"],
+    "DB_HOST": ["h:5432", "[h]:5432", "::1:x", "[::1]:5432"],
     "DB_PORT": ["0", "65536", *NO_WHOLE],
     "ALLOWED_ORIGINS": ["example.com", "https://", "https://a.example/path", "https://a.example?x", "https://a, b"],
     "TRUSTED_PROXIES": ["localhost", "10.0.0.0/33", "10.0.0.1;10.0.0.2", "*"],
@@ -230,10 +231,12 @@ def test_odd_characters_in_the_parts_are_quoted(user: str, password: str, name: 
     assert (taken["host"], str(taken["port"])) == ("db.example", "5433")
 
 
-@pytest.mark.parametrize("host", ["::1", "127.0.0.1", "/var/run/postgresql", "db.example"])
+@pytest.mark.parametrize(
+    "host", ["::1", "[::1]", "fe80::1%eth0", "127.0.0.1", "/var/run/postgresql", "db.example", "a,b"]
+)
 def test_any_kind_of_host_is_put_together(host: str) -> None:
     url = Settings({"DB_NAME": "chat", "DB_HOST": host}).database_url
-    assert psycopg.conninfo.conninfo_to_dict(url)["host"] == host
+    assert psycopg.conninfo.conninfo_to_dict(url)["host"] == host.strip("[]")
 
 
 def test_without_a_password_there_is_no_colon() -> None:

@@ -1,0 +1,80 @@
+"""The URL of a database: read as libpq reads it, refused in words that repeat no part of it, kept out of what is said.
+
+A URL holds a password, and after a slip (an ``@`` that is not encoded) libpq takes a part of the password for the name
+of a host and says so. So what looks like a slip is refused at the start, and in what libpq says of a connection every
+part of the URL is replaced by its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
+
+# Hosts and ports may be several, separated by commas.
+_LISTS = frozenset({"host", "hostaddr", "port"})
+# A name that is this plain is one that somebody meant as a parameter, and no part of a password with digits in it.
+_PLAIN = re.compile(r"[A-Za-z_]{1,40}")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# The longest text of libpq's that is passed on.
+_SAID_CHARS = 300
+
+
+def read_url(url: str) -> dict[str, str]:
+    """The parameters of a ``postgresql://`` URL, as libpq takes it: also several hosts with a port each.
+
+    Raises:
+        ValueError: completes "DATABASE_URL ...". Of the URL it repeats nothing but the name of a parameter.
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("postgresql", "postgres") or not separator:
+        raise ValueError("takes postgresql://user:password@host:port/database")
+    base, _, query = rest.partition("?")
+    if base.count("@") > 1:
+        raise ValueError("has more than one @ before the database: write %40 in place of an @ in the user or password")
+    if "@" in base.partition("/")[2]:
+        raise ValueError("has an @ behind a /: write %2F in place of a / in the user or password")
+    unknown = [name for name in _names(query) if name not in _KNOWN]
+    if unknown and "@" in query and "@" not in base:
+        raise ValueError("has an @ behind a ?: write %3F in place of a ? in the user or password")
+    if _BAD_ESCAPE.search(rest):
+        raise ValueError("has a % that encodes nothing: write %25 in place of it")
+    if unknown:
+        named = f": {unknown[0]}" if _PLAIN.fullmatch(unknown[0]) else ""
+        raise ValueError(f"has a parameter that is none of PostgreSQL's{named}")
+    try:
+        parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
+    except psycopg.ProgrammingError:
+        raise ValueError("is not a valid postgresql:// URL") from None
+    for port in parts.get("port", "").split(","):
+        if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+            raise ValueError("has a port that is no whole number from 1 to 65535")
+    return parts
+
+
+def _names(query: str) -> list[str]:
+    return [part.partition("=")[0] for part in query.split("&") if part]
+
+
+def _known() -> frozenset[str]:
+    return frozenset(option.keyword.decode() for option in Conninfo.get_defaults()) | {"ssl"}
+
+
+_KNOWN = _known()
+
+
+def without_url(said: str, parts: Mapping[str, str]) -> str:
+    """What libpq says of a connection, on one line of bounded length, with ``<host>`` and the like for what ``parts``
+    of the URL it repeats."""
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    said = " ".join(dict.fromkeys(line for line in lines if line))
+    for name, value in sorted(parts.items(), key=lambda part: -len(part[1])):
+        for one in value.split(",") if name in _LISTS else [value]:
+            if one and name in _LISTS | {"password"}:
+                said = re.sub(rf"(?<!\w){re.escape(one)}(?!\w)", f"<{name}>", said)
+            elif one:
+                said = re.sub(rf"(?<=[\"']){re.escape(one)}(?=[\"'])", f"<{name}>", said)
+    return said if len(said) <= _SAID_CHARS else said[:_SAID_CHARS] + "..."

@@ -1,0 +1,105 @@
+"""The URL of a database: what is taken, how a slip is named, and that nothing of it is repeated."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.postgres.url import read_url, without_url
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("postgresql://u:p@h/d", {"user": "u", "password": "p", "host": "h", "dbname": "d"}),
+        ("postgres://u@[::1]:5/d", {"user": "u", "host": "::1", "port": "5", "dbname": "d"}),
+        (
+            "postgresql://u:p@h1:5432,h2:5433/d?target_session_attrs=read-write",
+            {"host": "h1,h2", "port": "5432,5433", "target_session_attrs": "read-write"},
+        ),
+        ("postgresql://u:p@h1,h2/d?port=5,6", {"host": "h1,h2", "port": "5,6"}),
+        ("postgresql://u:p@/d?host=h1,h2&port=5,6", {"host": "h1,h2", "port": "5,6"}),
+        ("postgresql://u@%2Frun%2Fpg/d", {"host": "/run/pg"}),
+        ("postgresql:///d?user=me@server", {"user": "me@server"}),
+        ("postgresql://u:p%40a%2Fb@h/d", {"password": "p@a/b"}),
+        ("postgresql://u:p#[x]@h/d", {"password": "p#[x]"}),
+        ("postgresql://u@h/d?options=-csearch_path%3Dparley&ssl=true", {"options": "-csearch_path=parley"}),
+        ("postgresql://", {}),
+    ],
+)
+def test_what_libpq_takes(url: str, parts: dict[str, str]) -> None:
+    assert parts.items() <= read_url(url).items()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (f"postgresql://app:a@{SECRET}@h:5432/d", "more than one @ before the database: write %40"),
+        (f"postgresql://app@corp:{SECRET}@h/d", "more than one @"),
+        (f"postgresql://app:a/{SECRET}@h/d", "an @ behind a /: write %2F"),
+        (f"postgresql://app:12/{SECRET}@h/d", "an @ behind a /: write %2F"),
+        (f"postgresql://app:a?{SECRET}@h/d", "an @ behind a ?: write %3F"),
+        (f"postgresql://app:12?{SECRET}=1@h/d", "an @ behind a ?: write %3F"),
+        (f"postgresql://app:%{SECRET}@h/d", "a % that encodes nothing: write %25"),
+        (f"postgresql://app:{SECRET}", "a port that is no whole number"),
+        (f"postgresql://app:{SECRET}@h:x/d", "a port that is no whole number"),
+        (f"postgresql://app:{SECRET}@h:0/d", "a port that is no whole number"),
+        (f"postgresql://app:{SECRET}@h:5432,h:65536/d", "a port that is no whole number"),
+        (f"postgresql://app:{SECRET}@[::1/d", "is not a valid postgresql:// URL"),
+        (f"postgresql://app:{SECRET}%00@h/d", "is not a valid postgresql:// URL"),
+        (f"postgresql://app:{SECRET} x@h/d", "is not a valid postgresql:// URL"),
+        (f"mysql://app:{SECRET}@h/d", "takes postgresql://"),
+        (f"postgresql:{SECRET}", "takes postgresql://"),
+        (f"postgresql://app:p@h/d?{SECRET}=1", "a parameter that is none of PostgreSQL's"),
+        ("postgresql://app:p@h/d?schema=chat", "a parameter that is none of PostgreSQL's: schema"),
+        ("postgresql://app:p@h/d?sslmode=require&pgbouncer=true", "none of PostgreSQL's: pgbouncer"),
+        ("postgresql://app:p@h/d?connection_limit=5", "none of PostgreSQL's: connection_limit"),
+        ("postgresql://app:p@h/d?timezone", "none of PostgreSQL's: timezone"),
+    ],
+)
+def test_a_slip_is_named_and_nothing_repeated(url: str, said: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        read_url(url)
+    assert said in str(refused.value)
+    assert SECRET not in str(refused.value)
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+@given(password=st.text(st.sampled_from("@/?#%[]:,&=+ \\'\"aé0"), min_size=1, max_size=8))
+def test_no_password_is_repeated(password: str) -> None:
+    """As it is typed into the URL, encoded or not: it is taken, or refused without a word of it."""
+    secret = f"s3cr3t{password}w0rd"
+    said = ""
+    try:
+        read_url(f"postgresql://app:{secret}@db.example/chat")
+    except ValueError as refused:
+        said = str(refused)
+    assert "s3cr3t" not in said
+    assert "w0rd" not in said
+
+
+PARTS = {"user": "app", "password": "hunter2", "host": "db1.example,10.0.0.5", "port": "5432,6432", "dbname": "chat"}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("failed to resolve host 'db1.example': no", "failed to resolve host '<host>': no"),
+        (
+            'connection to server at "10.0.0.5", port 6432 failed: Connection refused\n\tIs it running?',
+            'connection to server at "<host>", port <port> failed: Connection refused Is it running?',
+        ),
+        ("- host: '10.0.0.5', port: '5432'\n- host: '10.0.0.5', port: '5432'", "- host: '<host>', port: '<port>'"),
+        (
+            'FATAL: password authentication failed for user "app"',
+            'FATAL: password authentication failed for user "<user>"',
+        ),
+        ('database "chat" does not exist, an app', 'database "<dbname>" does not exist, an app'),
+        ("something of hunter2, hunter23", "something of <password>, hunter23"),
+        ("x" * 1000, "x" * 300 + "..."),
+    ],
+)
+def test_what_libpq_says_is_passed_on_without_the_url(said: str, told: str) -> None:
+    assert without_url(said, PARTS) == told
