@@ -7,7 +7,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from hashlib import sha1
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from websockets.datastructures import Headers
@@ -21,6 +21,7 @@ from model.errors import ParleyError
 from server.dialects import ACCOUNTS_ONLY, BY_PATH, NATIVE, SUBPROTOCOL
 from server.frames import plain_response
 from server.headers import EVERY, UPGRADE
+from server.origins import Origins, own_origin
 from utils.tracebacks import forget_frames
 
 # The head that browsers and programs really send: printable ASCII, CRLF, no folding. Longer ones are the library's.
@@ -73,7 +74,15 @@ def names_websocket(head: bytearray) -> bool:
     return target in BY_PATH
 
 
-def shake_hands(head: bytes, *, origins: Any, draining: bool, authenticate: Authenticate) -> Handshake:
+def shake_hands(
+    head: bytes,
+    *,
+    origins: Origins,
+    draining: bool,
+    authenticate: Authenticate,
+    scheme: str | None = None,
+    host: str | None = None,
+) -> Handshake:
     """Answer a request to upgrade.
 
     Refusals: 404 for a path without WebSocket, 405 for a method other than GET, 400 for what is malformed (the key, a
@@ -83,14 +92,22 @@ def shake_hands(head: bytes, *, origins: Any, draining: bool, authenticate: Auth
 
     Args:
         head: the whole request head, with its empty line, within ``HEAD_BYTES``.
-        origins: what ``Origin`` may be, as `ServerProtocol` takes it; None for anything.
+        origins: what ``Origin`` may be, beside the server's own and none.
         authenticate: raises ParleyError for who is not let in.
+        scheme, host: what the client asked for as a trusted proxy says, else ``http`` and that of ``Host``.
     """
     if not draining and (accepted := _accept_common(head, origins)) is not None:
         return accepted
-    protocol = ServerProtocol(origins=origins, select_subprotocol=_select_subprotocol)
+    protocol = ServerProtocol(select_subprotocol=_select_subprotocol)
+
+    def refused(request: Request) -> bool:
+        origin = request.headers.get("Origin")
+        return origin is not None and not origins.allows(
+            origin, own_origin(scheme or "http", host or request.headers["Host"])
+        )
+
     try:
-        return _answer(protocol, head, draining, authenticate)
+        return _answer(protocol, head, draining, authenticate, refused)
     finally:
         let_go(protocol)
 
@@ -105,7 +122,13 @@ def let_go(protocol: ServerProtocol) -> None:
     forget_frames(protocol.handshake_exc)
 
 
-def _answer(protocol: ServerProtocol, head: bytes, draining: bool, authenticate: Authenticate) -> Handshake:
+def _answer(
+    protocol: ServerProtocol,
+    head: bytes,
+    draining: bool,
+    authenticate: Authenticate,
+    refused: Callable[[Request], bool],
+) -> Handshake:
     try:
         request = _read(head)
         address = urlsplit(request.path)
@@ -120,6 +143,8 @@ def _answer(protocol: ServerProtocol, head: bytes, draining: bool, authenticate:
     else:
         response = protocol.accept(request)
         _name_the_version(response, protocol.handshake_exc)
+        if response.status_code == 101 and refused(request):
+            response = protocol.reject(http.HTTPStatus.FORBIDDEN, "Pages of this origin may not connect.\n")
     identity = None
     if response.status_code == 101:
         try:
@@ -180,7 +205,7 @@ def is_host(value: str) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def _accept_common(head: bytes, origins: Any) -> Handshake | None:
+def _accept_common(head: bytes, origins: Origins) -> Handshake | None:
     """What the library would answer, in a fifth of the time, where nothing is to be refused and each header comes once.
 
     None for anything out of the ordinary: the library has the word on that.
@@ -203,7 +228,7 @@ def _accept_common(head: bytes, origins: Any) -> Handshake | None:
         or headers.get(b"connection", b"").lower() not in _UPGRADES
         or headers.get(b"sec-websocket-version") != b"13"
         or _KEY.fullmatch(key) is None
-        or not (origins is None or (origin and origin.decode() in origins))
+        or not (origin is None or origins.allows(origin.decode(), ""))  # the server's own is seen to elsewhere
         or not is_host(headers.get(b"host", b" ").decode())
     ):
         return None

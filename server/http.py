@@ -29,6 +29,7 @@ from server.endpoints import ASKER, JSON, SENDER, TEXT, Answer, Asker, Endpoint,
 from server.handshake import is_host
 from server.headers import EVERY, UPGRADE
 from server.metrics import Metrics
+from server.origins import own_origin
 from server.port import peer_of
 from server.rest import rest_endpoints
 from server.sending import File, deliver
@@ -52,8 +53,6 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     **FRESH,
 }
-# Any page may read what a nobody may read.
-PUBLIC = {"Access-Control-Allow-Origin": "*"}
 # Characters of a path that a line of the log holds.
 PATH_CHARS = 200
 # Of the protocols, as in `parley.v1`: which release it is, a stranger need not know (OWASP ASVS 13.4.6).
@@ -62,10 +61,12 @@ OCTETS = "application/octet-stream"  # what aiohttp calls the empty body of a fi
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+# Set for what any page that is allowed may read, beside what `Endpoint.asker` says.
+OPEN = web.RequestKey("open", bool)
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 
 # What the rows of the table have in common.
-_OPEN = {"Access-Control-Allow-Origin": "`*`"}
+_OPEN = {"Access-Control-Allow-Origin?": "`*`, or an origin of `ALLOWED_ORIGINS`"}
 _SEE = "What is said there is in `/asyncapi.json`."
 
 
@@ -126,7 +127,7 @@ class HttpEndpoints:
             middlewares=[deliver, self._find_sender, answer_errors],
             client_max_size=self._shared.settings.max_frame_bytes,
         )
-        app.on_response_prepare.append(add_headers)
+        app.on_response_prepare.extend((add_headers, self._open))
         add_routes(app, self.endpoints(), self._authenticate)
         return app
 
@@ -136,6 +137,30 @@ class HttpEndpoints:
         peer = peer_of(request.transport)
         request[SENDER] = self._shared.addresses.client(peer, lambda name: request.headers.getall(name, ()))
         return await handler(request)
+
+    async def _open(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Pages that are allowed may read what a nobody may read, but not with what a token shows."""
+        if request.method not in _READS or not (request.get(ASKER) == "anybody" or OPEN in request):
+            return
+        origins, headers = self._shared.origins, response.headers
+        if not origins.any:
+            headers[hdrs.VARY] = hdrs.ORIGIN
+        if hdrs.AUTHORIZATION not in request.headers:
+            origin = request.headers.get(hdrs.ORIGIN)
+            if origins.any:
+                headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
+            elif origin is not None and origins.allows(origin, self._own(request)):
+                headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+
+    def _own(self, request: web.Request) -> str:
+        sender = request[SENDER]
+        return own_origin(sender.scheme or "http", sender.host or request.headers.get(hdrs.HOST) or "")
+
+    def _check_origin(self, request: web.Request) -> None:
+        """A page of another site may change nothing, whoever its visitor is here (OWASP ASVS 3.5.1)."""
+        origin = ", ".join(request.headers.getall(hdrs.ORIGIN, ()))
+        if origin and request.method not in _READS and not self._shared.origins.allows(origin, self._own(request)):
+            raise ParleyError("forbidden", "pages of this origin may not ask for that")
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The table of everything that is served: `server.endpoints` says what a row is."""
@@ -202,6 +227,7 @@ class HttpEndpoints:
             raise
         if identity is None or identity.guest:
             self._shared.count_request(request[SENDER])
+        self._check_origin(request)
         if identity is not None:
             if request.method in _READS:
                 self._shared.visits.count(identity)
@@ -263,8 +289,8 @@ class HttpEndpoints:
         self._shared.count_request(request[SENDER])
         if name not in self._documents:  # made in some 50 ms, for which nobody else has to wait
             self._documents[name] = await asyncio.to_thread(lambda: msgspec.json.encode(make()))
-        headers = {**PUBLIC, **FRESH}
-        return web.Response(body=self._documents[name], content_type=JSON, headers=headers)
+        request[OPEN] = True
+        return web.Response(body=self._documents[name], content_type=JSON, headers=FRESH)
 
     async def upgrade(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """An upgrade on a connection that served HTTP before, as of a proxy: hand the transport over."""
@@ -395,5 +421,3 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
             headers[hdrs.CONNECTION] = "Upgrade" if response.keep_alive else UPGRADE[hdrs.CONNECTION]
     for name, value in EVERY.items():
         headers.setdefault(name, value)
-    if request.get(ASKER) == "anybody" and request.method in _READS and hdrs.AUTHORIZATION not in request.headers:
-        headers.update(PUBLIC)

@@ -6,10 +6,11 @@ import ipaddress
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from chat.ratelimit import UNLIMITED, Rate
 from server.addresses import FORWARDED_HEADERS, trusted_networks
+from server.origins import read_origins
 
 
 class SettingError(Exception):
@@ -73,15 +74,6 @@ def _one_of(*words: str) -> Callable[[str], str]:
         return words[words.index(text.lower())]
 
     return read
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
-    for origin in origins:
-        parts = urlsplit(origin)
-        if origin not in ("*", "null") and (not parts.scheme or not parts.netloc or parts.path or parts.query):
-            raise ValueError
-    return origins
 
 
 def _host(text: str) -> str:
@@ -151,8 +143,8 @@ SETTINGS: tuple[Setting, ...] = (
         "ALLOWED_ORIGINS",
         "* or origins such as https://example.com, separated by commas",
         ("*",),
-        "web pages that may connect; programs that send no Origin always may",
-        _origins,
+        "web pages, beside the server's own, that may connect and ask; programs that send no Origin always may",
+        read_origins,
         live=True,
     ),
     Setting(

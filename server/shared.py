@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from chat.chat import Chat
 from chat.context import allowances, rate_limited
@@ -17,6 +17,7 @@ from server.addresses import Addresses, Client
 from server.authentication import authenticate
 from server.deadlines import Deadlines, Expiries
 from server.frames import plain_response
+from server.origins import Origins
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -48,11 +49,6 @@ class Connected(Protocol):
 
     def expire(self) -> None:
         """The token of the account that it speaks for has expired."""
-
-
-def _origins(settings: Settings) -> Any:
-    """What ``Origin`` may be, as `ServerProtocol` takes it; None for anything."""
-    return None if "*" in settings.allowed_origins else [*settings.allowed_origins, None]
 
 
 class Shared:
@@ -87,7 +83,7 @@ class Shared:
 
     def _take(self, settings: Settings) -> None:
         self.settings = settings
-        self.origins = _origins(settings)
+        self.origins = Origins(settings.allowed_origins)
         self._upgrades = allowances(settings.rate_limit_upgrades)
         self._requests = allowances(settings.rate_limit_requests)
         self.addresses = Addresses(

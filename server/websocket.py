@@ -99,7 +99,12 @@ class WebSocketConnection(asyncio.Protocol):
             self._half_close()
             return
         handshake = shake_hands(
-            head, origins=shared.origins, draining=shared.chat.draining, authenticate=shared.authenticate
+            head,
+            origins=shared.origins,
+            draining=shared.chat.draining,
+            authenticate=shared.authenticate,
+            scheme=client.scheme,
+            host=client.host,
         )
         self.write(handshake.response)
         if handshake.dialect is None:

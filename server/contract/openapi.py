@@ -139,7 +139,7 @@ def _refusals(row: Endpoint) -> dict[int, list[str]]:
 def _refusal(codes: list[str], body: Schema, row: Endpoint) -> dict[str, Any]:
     headers = {}
     if row.asker == "anybody" and row.method == "GET":
-        headers["Access-Control-Allow-Origin"] = _header("?", "`*`, unless a token was used")
+        headers["Access-Control-Allow-Origin"] = _header("?", "what `ALLOWED_ORIGINS` says, unless a token was used")
     if "unauthorized" in codes:
         headers["WWW-Authenticate"] = _header("", "`Bearer`")
     if "unsupported" in codes:

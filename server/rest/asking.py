@@ -21,7 +21,7 @@ from utils.ids import new_token
 
 E = TypeVar("E", bound=Event)
 
-ORIGIN = {"Access-Control-Allow-Origin?": "`*`, unless a token was used"}
+ORIGIN = {"Access-Control-Allow-Origin?": "what `ALLOWED_ORIGINS` says, unless a token was used"}
 NEXT = {"Link?": 'where there is more: the rest, as `rel="next"`'}
 WHERE = {"Location": "where it is, relative to this address"}
 DONE = Answer(204, "done, and stored")

@@ -6,6 +6,7 @@ from typing import Any
 
 from model.errors import ParleyError
 from server.addresses import Addresses
+from server.origins import Origins
 from server.websocket import WebSocketConnection
 from tests.support.rawws import KEY, NATIVE, request
 
@@ -98,7 +99,7 @@ class World:
         self.outcome = outcome
         self.settings = SimpleNamespace(slow_bytes_low=1 << 16)
         self.max_frame = LIMIT
-        self.origins = None
+        self.origins = Origins()
         self.websockets_log = LOG
         self.connections: set[object] = set()
         self.chat = self
