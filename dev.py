@@ -211,7 +211,7 @@ def make_venv() -> None:
         quietly([sys.executable, "-m", "venv", str(VENV)])
         return
     try:
-        if pip_of_this_python() or pip_from_debian_archive():
+        if pip_of_this_python() or (not unreachable and pip_from_debian_archive()):
             return
     except NetworkError as error:
         unreachable = str(error)
