@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from server.settings import Settings
 from server.tokens import sign_account
+from tests.integration.port.conftest import Serve
 from tests.support.process import ROOT, poll_until
 from tests.support.rawws import NATIVE, RawClient, command, fetch, upgrade
 from tests.support.server import ServerProcess
@@ -169,6 +171,20 @@ async def test_sighup_with_a_wrong_value_changes_nothing(server: ServerProcess) 
         said = await renew(server, "EDIT_WINDOW=61", "MAX_CONTENT_CHAR=10")
         assert "changed: EDIT_WINDOW\n" in said
         assert "MAX_CONTENT_CHAR in .env is no setting: do you mean MAX_CONTENT_CHARS?" in said
+
+
+async def test_trusted_proxies_are_renewed(serve: Serve) -> None:
+    server = await serve()
+    headers = {"X-Forwarded-For": ["192.0.2.7"]}
+
+    def client() -> str:
+        return server.shared.addresses.client("127.0.0.1", lambda name: headers.get(name, [])).address
+
+    seen = [client()]
+    for trusted in ("127.0.0.0/8", ""):
+        server.renew(Settings({"TRUSTED_PROXIES": trusted}))
+        seen.append(client())
+    assert seen == ["127.0.0.1", "192.0.2.7", "127.0.0.1"]
 
 
 async def test_sighup_while_the_server_stops_does_no_harm(server: ServerProcess) -> None:
