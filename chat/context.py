@@ -16,6 +16,7 @@ from chat import members
 from chat.counters import Counters
 from chat.gate import is_row_known, standing_of
 from chat.hub import Hub
+from chat.naming import Names
 from chat.passwords import Passwords
 from chat.ports import Identity, Tokens
 from chat.ratelimit import UNLIMITED, Allowances, Rate, TokenBucket
@@ -132,6 +133,7 @@ class Context:
         self._guesses = Allowances(GUESSES_PER_SECOND, GUESSES_BURST)
         self._network_guesses = Allowances(NETWORK_GUESSES * GUESSES_PER_SECOND, NETWORK_GUESSES * GUESSES_BURST)
         self._inviters = Allowances(INVITES_PER_SECOND, INVITES_BURST)
+        self.names = Names()
         self._storing: WeakSet[Room] = WeakSet()  # rooms whose rows, or own row, may be on their way to storage
         self._loading: dict[str, asyncio.Future[bool]] = {}
 

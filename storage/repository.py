@@ -293,6 +293,11 @@ class Repository(Protocol):
     async def find_room(self, name: str) -> RoomRecord | None:
         """The room of this name, None when there is none. Names are compared letter by letter."""
 
+    async def kept_like(self, name: str) -> bool:
+        """Whether a public or private room has another name that is the same as this one but for case and width
+        (`model.text.fold_name`).
+        """
+
     async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
         """At most ``limit`` rooms that anybody may find, by name, with a name above ``after``.
 

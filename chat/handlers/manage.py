@@ -40,14 +40,15 @@ async def create_room(chat: Context, session: Session, command: CreateRoom) -> N
     room = await chat.load(name, session.network)
     with members.visiting(chat, room):
         _check_new(chat, session, room, take=False)
-        hashed = await chat.passwords.hash(command.password, asker_of(session)) if command.password else None
-        if session.ended:
-            return
-        _check_new(chat, session, room, take=True)
-        kind = "private" if command.private or hashed is not None else "public"
-        record = replace(room.record, kind=kind, title=title, topic=topic, password=hashed)
-        owner = Member(session.user, role="owner", joined_at=chat.clock.now_us())
-        _make(chat, room, record, [owner], session, command.id)
+        async with chat.names.taking(chat, room):
+            hashed = await chat.passwords.hash(command.password, asker_of(session)) if command.password else None
+            if session.ended:
+                return
+            _check_new(chat, session, room, take=True)
+            kind = "private" if command.private or hashed is not None else "public"
+            record = replace(room.record, kind=kind, title=title, topic=topic, password=hashed)
+            owner = Member(session.user, role="owner", joined_at=chat.clock.now_us())
+            _make(chat, room, record, [owner], session, command.id)
         session.reply(RoomState(id=command.id, room=name, action="create_room", info=room.info, role="owner"))
         enter(chat, session, room, owner, Join(room=name))
 
@@ -104,6 +105,14 @@ async def _update_later(chat: Context, session: Session, command: UpdateRoom) ->
     if not _takes_over(room, command):
         _update(chat, session, room, command, hashed)
         return
+    async with chat.names.taking(chat, room):
+        await _keep_as_its_own(chat, session, room, command, hashed)
+
+
+async def _keep_as_its_own(
+    chat: Context, session: Session, room: Room, command: UpdateRoom, hashed: str | None
+) -> None:
+    """The room was made by joining; those who are in it become its members."""
     looked_up: set[str] = set()
     with ExitStack() as visits:  # what was looked up stays known
         while unknown := room.presence.people.keys() - room.members.keys() - looked_up:

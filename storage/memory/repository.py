@@ -117,6 +117,10 @@ class MemoryRepository:
         log = self._rooms.find(name)
         return None if log is None else log.record
 
+    async def kept_like(self, name: str) -> bool:
+        self._check_open()
+        return self._rooms.kept_like(name)
+
     async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
         self._check_open()
         part = fold_name(contains)

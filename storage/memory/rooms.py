@@ -9,6 +9,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from model.room import RoomRecord
+from model.text import fold_name
 from storage.memory.log import Log
 from storage.repository import STORED, Outcome, Refused
 
@@ -32,6 +33,7 @@ class Rooms:
         self._keep = keep
         self._logs: dict[int, Log] = {}
         self._names: dict[str, int] = {}  # of rooms that are not deleted
+        self._folded: dict[str, set[str]] = {}  # the same names, as they are compared
         self._passing: OrderedDict[int, None] = OrderedDict()
         self._lasting: OrderedDict[int, None] = OrderedDict()
         self.bytes = 0
@@ -41,7 +43,7 @@ class Rooms:
 
     def clear(self) -> None:
         """Forget all."""
-        for each in (self._logs, self._names, self._passing, self._lasting):
+        for each in (self._logs, self._names, self._folded, self._passing, self._lasting):
             each.clear()
         self.bytes = 0
 
@@ -65,6 +67,11 @@ class Rooms:
         """Rooms that are not deleted, in the order of their names."""
         return (self._logs[self._names[above]] for above in sorted(each for each in self._names if each > name))
 
+    def kept_like(self, name: str) -> bool:
+        """See `storage.repository.Repository.kept_like`."""
+        others = (self._logs[self._names[each]].record for each in self._folded.get(fold_name(name), ()))
+        return any(other.name != name and other.kind in ("public", "private") for other in others)
+
     def insert(self, room: RoomRecord) -> Outcome:
         """See `storage.repository.InsertRoom`."""
         there = self.use(room.room_id)
@@ -78,6 +85,7 @@ class Rooms:
         log = self._logs[room.room_id] = Log(room)
         self.weigh(log)
         self._names[room.name] = room.room_id
+        self._folded.setdefault(fold_name(room.name), set()).add(room.name)
         self._place(room)
         return STORED
 
@@ -145,3 +153,7 @@ class Rooms:
     def _free_name(self, room: RoomRecord) -> None:
         if self._names.get(room.name) == room.room_id:  # another room may have it already
             del self._names[room.name]
+            folded = fold_name(room.name)
+            self._folded[folded].discard(room.name)
+            if not self._folded[folded]:
+                del self._folded[folded]

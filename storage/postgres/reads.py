@@ -39,6 +39,10 @@ class PostgresReads(ABC):
         rows = await self._read(sql_rooms.FIND_ROOM, {"name": name})
         return RoomRecord(*rows[0]) if rows else None
 
+    async def kept_like(self, name: str) -> bool:
+        """See `storage.repository.Repository.kept_like`."""
+        return bool(await self._read(sql_rooms.KEPT_LIKE, {"folded": fold_name(name), "name": name}))
+
     async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
         """See `storage.repository.Repository.listed_rooms`."""
         values = {"after": after, "part": fold_name(contains), "limit": max(limit, 0)}

@@ -129,6 +129,13 @@ _record = (
 FIND_ROOM = sql_text(
     Query.from_(_rooms).select(*_record).where((_rooms.name == param("name")) & _rooms.deleted_at.isnull())
 )
+KEPT_LIKE = sql_text(
+    Query.from_(_rooms)
+    .select(_rooms.room_id)
+    .where((_rooms.folded_name == param("folded")) & (_rooms.name != param("name")))
+    .where(_rooms.deleted_at.isnull() & _rooms.kind.isin(["public", "private"]))
+    .limit(1)
+)
 
 
 def _holds(text: Any, part: Any) -> Any:

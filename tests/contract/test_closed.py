@@ -19,6 +19,7 @@ READS: dict[str, Callable[[Repository], Awaitable[object]]] = {
     "listed_rooms": lambda repository: repository.listed_rooms(after="", contains="", limit=1),
     "rooms_of": lambda repository: repository.rooms_of("u", limit=1),
     "invitations": lambda repository: repository.invitations("u", after=0, limit=1),
+    "kept_like": lambda repository: repository.kept_like("x"),
     "account_role": lambda repository: repository.account_role("u"),
     "share_a_room": lambda repository: repository.share_a_room("u", "v"),
     "standings": lambda repository: repository.standings(1),

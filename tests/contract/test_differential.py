@@ -166,7 +166,7 @@ WRITES = st.one_of(
 BATCHES = st.builds(Batch, st.lists(WRITES, max_size=8))
 METHODS = [
     "history", "history", "changed", "count_changed", "head", "find_posted", "find_room", "find_message", "search",
-    "unread", "listed_rooms", "rooms_of", "invitations", "share_a_room", "account_role",
+    "unread", "listed_rooms", "rooms_of", "invitations", "share_a_room", "account_role", "kept_like",
     "standings", "find_member", "members", "count_members", "find_user",
 ]  # fmt: skip
 READS = st.builds(
@@ -310,6 +310,8 @@ async def answer(repository: Repository, world: World, read: Read) -> object:
         case "unread":
             cursors = [(room_id, after) for room_id in room_ids]
             return await repository.unread(User("u2", read.sender or "bob"), cursors, limit=read.limit)
+        case "kept_like":
+            return await repository.kept_like(where.name.swapcase())
         case "listed_rooms":
             return await repository.listed_rooms(after=f"{world.mark} ", contains=world.mark, limit=read.limit)
         case "rooms_of":

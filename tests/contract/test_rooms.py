@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from model.room import RoomRecord
 from storage import NO_ROOM, STORED, InsertRoom, RemoveMember, Repository, UpdateRoom, Writer
 from tests.contract.records import at, delete, inserts, inserts_more, member, message, room, sets
+from utils.ids import new_room_id
 
 FULL: dict[str, Any] = {
     "kind": "private",
@@ -177,3 +178,19 @@ async def test_a_new_title_is_found_and_the_old_one_is_not(repository: Repositor
     assert await repository.listed_rooms(after="", contains=title.lower(), limit=9) == [replace(where, title=title)]
     assert await repository.listed_rooms(after="", contains=where.title, limit=9) == []
     assert names(await repository.listed_rooms(after="", contains=where.name, limit=9)) == [where.name]
+
+
+async def test_a_name_like_that_of_a_room_that_stays(repository: Repository, writer: Writer) -> None:
+    number = new_room_id()
+    like = [f"Plän{number}", f"PLÄN{number}", f"plän{number}", f"ｐｌän{number}"]
+    assert not await repository.kept_like(like[0])
+    for kind, is_kept in (("ephemeral", False), ("public", True), ("private", True), ("direct", False)):
+        where = room(like[0], kind=kind)
+        await writer.write([InsertRoom(where)])
+        assert [await repository.kept_like(name) for name in like] == [False, *[is_kept] * 3], kind
+        assert not await repository.kept_like(f"Plan{number}")
+        await writer.write([UpdateRoom(replace(where, deleted_at=where.created_at))])
+        assert not any([await repository.kept_like(name) for name in like])
+    where = room(like[0])
+    await writer.write([InsertRoom(where), UpdateRoom(replace(where, kind="public"))])
+    assert await repository.kept_like(like[1])

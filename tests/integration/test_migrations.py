@@ -103,6 +103,7 @@ messages: INDEX gin (words) WITH (fastupdate='on', gin_pending_list_limit='1024'
 messages: UNIQUE btree (room_id, sender_id, client_id) WHERE (client_id IS NOT NULL)
 messages: UNIQUE btree (room_id, seq)
 rooms: INDEX btree (((oldest_seq + (retention_days * '86400000000'::bigint)))) WHERE (retention_days > 0)
+rooms: INDEX btree (folded_name) WHERE ((deleted_at IS NULL) AND (kind = ANY (ARRAY['public'::text, 'private'::text])))
 rooms: INDEX btree (name) WHERE ((deleted_at IS NULL) AND (kind = ANY (ARRAY['ephemeral'::text, 'public'::text])))
 rooms: INDEX btree (oldest_seq) WHERE (retention_days = 0)
 rooms: UNIQUE btree (name) WHERE (deleted_at IS NULL)

@@ -269,6 +269,16 @@ def test_the_rooms_of_a_person(connection: psycopg.Connection) -> None:
     plan = explain(connection, sql_rooms.FIND_USER, {"user_id": "u7"})
     assert indexes(plan) == {"members_user"}
     assert rows_read(plan) <= 2 * 51
+    plan = explain(connection, sql_rooms.ACCOUNT_ROLE, {"user_id": "u7"})
+    assert indexes(plan) == {"members_user"}
+    assert rows_read(plan) <= 2 * 51
+
+
+def test_a_room_that_stays_with_a_name_like_another(connection: psycopg.Connection) -> None:
+    for name in ("Room 15", "room 15", "Room 16"):
+        plan = explain(connection, sql_rooms.KEPT_LIKE, {"folded": name.lower(), "name": name})
+        assert indexes(plan) == {"rooms_folded"}
+        assert rows_read(plan) <= 1
 
 
 def test_a_room_that_two_people_share(connection: psycopg.Connection) -> None:

@@ -134,6 +134,9 @@ class FaultyRepository:
     async def head(self, room_id: int) -> int:
         return await self._read("head", lambda: self.inner.head(room_id))
 
+    async def kept_like(self, name: str) -> bool:
+        return await self._read("kept_like", lambda: self.inner.kept_like(name))
+
     async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
         return await self._read(
             "listed_rooms", lambda: self.inner.listed_rooms(after=after, contains=contains, limit=limit)

@@ -149,6 +149,67 @@ async def test_a_muted_person_who_was_sent_out_comes_back_with_the_password(chat
     assert await code_of(ben, "message", room="lobby", content="x") == "muted"
 
 
+LIKE = ("General", "general", "GENERAL", "Ｇeneral")
+
+
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("cold", [False, True])
+async def test_no_two_rooms_that_stay_differ_by_case_or_width_alone(chat: Chat, private: bool, cold: bool) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann, LIKE[0], private=private)
+    if cold:
+        ann.disconnect()
+        await passes(0.1)
+        assert not chat.hub.rooms
+    for name in LIKE[1:]:
+        assert await code_of(ben, "create_room", room=name) == "room_exists"
+        assert await code_of(ben, "join", room=name) == "", "a room that is made by joining is another one"
+    assert await code_of(ben, "create_room", room="Generals") == ""
+    if not cold:
+        assert await code_of(ann, "delete_room", room=LIKE[0]) == ""
+        await ask(ben, "leave", room=LIKE[1])
+        assert await code_of(ann, "create_room", room=LIKE[1]) == ""
+
+
+@pytest.mark.parametrize("held", ["kept_like", "write", "find_room"])
+async def test_of_those_who_make_rooms_of_like_names_at_once_one_gets_it(
+    chat: Chat, repository: FaultyRepository, held: str
+) -> None:
+    people = [account(chat, f"p{number}") for number in range(len(LIKE))]
+    repository.hold(held)
+    for person, name in zip(people, LIKE, strict=True):
+        person.send("create_room", id="c", room=name)
+        await passes()
+    repository.go(held)
+    await passes(0.5)
+    assert sorted(person.errors().get("c", "") for person in people) == ["", *["room_exists"] * 3]
+    assert sum("c" in person.acked() for person in people) == 1
+
+
+async def test_a_room_that_was_deleted_gives_its_name_free_for_others_like_it(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    """Though storage does not know that yet."""
+    ann = account(chat, "ann")
+    await created(chat, ann, LIKE[0])
+    await passes(0.1)
+    repository.hold("write")
+    ann.send("delete_room", room=LIKE[0])
+    ann.send("create_room", id="c", room=LIKE[1])
+    await passes()
+    repository.go("write")
+    await passes(0.1)
+    assert "c" in ann.acked()
+
+
+async def test_a_room_made_by_joining_does_not_stay_under_a_name_like_another_ones(chat: Chat) -> None:
+    ann, admin = account(chat, "ann"), account(chat, "admin", "admin")
+    await created(chat, ann, LIKE[0])
+    await ask(admin, "join", room=LIKE[1])
+    assert await code_of(admin, "update_room", room=LIKE[1], private=True) == "room_exists"
+    assert await code_of(admin, "update_room", room=LIKE[1], topic="x") == ""
+
+
 async def test_a_public_room_has_no_password(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, password="sesame")
