@@ -28,8 +28,10 @@ from server.handshake import let_go, shake_hands
 from server.shared import Shared
 from server.tokens import EXPIRED
 
-# A message in more pieces than this is an attack: at 65536 bytes it would be 256 bytes a piece.
-MAX_FRAGMENTS = 256
+# A message in fragments counts as a command, like any other, and as one more for each so many bytes of it (or a 16th of
+# MAX_FRAME_BYTES, where that is more). A fragment counts as so many bytes more than it has: small ones cost time too.
+COMMAND_BYTES = 4096
+FRAGMENT_BYTES = 64
 # Frames of one connection that are handled before the others have their turn: who sends without pause would keep them
 # waiting for as long as it sends. uvloop hands over up to 256 KiB at once, and reads on while there is more.
 FRAMES_PER_TURN = 64
@@ -42,6 +44,26 @@ DEAD_AFTER = 3
 # Bytes of one read from the kernel. asyncio asks for 256 KiB, which glibc gives by mmap (above 128 KiB): three more
 # system calls for each read, a fifth of the server's time (measured).
 READ_BYTES = 32 << 10
+
+
+def most_fragments(max_frame: int) -> int:
+    """How many fragments a message may have; more are an attack: the largest message would be 64 bytes a piece."""
+    return max(256, max_frame // FRAGMENT_BYTES)
+
+
+class Fragments:
+    """A message of which the end has not come yet.
+
+    Args:
+        text: where it is put together; None for a binary message, which was refused already.
+    """
+
+    __slots__ = ("cost", "count", "text")
+
+    def __init__(self, text: bytearray | None) -> None:
+        self.text = text
+        self.count = 0
+        self.cost = 0
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -81,7 +103,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._library: ServerProtocol | None = None
         self._rest: bytearray | None = None  # of a frame that is not all there yet
         self._wanted = 0  # its size, as far as that is known
-        self._fragments: list[BytesLike] | None = None
+        self._fragments: Fragments | None = None
         self._backlog: bytes | bytearray | None = None  # came in a turn that was over; nothing is read meanwhile
         self._going_on = False
         self._closing = False
@@ -321,19 +343,31 @@ class WebSocketConnection(asyncio.Protocol):
             self._text(frame.data)
         elif opcode is Opcode.BINARY:
             self._shared.chat.refuse_frame(session, ParleyError("unsupported"))
-        elif self._shared.chat.take_command(session):
-            self.close(FLOOD)  # more fragments, pings or pongs than any client needs
+            if not frame.fin:
+                self._fragments = Fragments(None)
         elif opcode is Opcode.TEXT:
-            self._fragments = [frame.data]
-        elif opcode is Opcode.CONT and self._fragments is not None:  # else of a binary message, refused before
-            self._continue(self._fragments, frame)
+            self._fragments = Fragments(bytearray())
+            self._continue(session, self._fragments, frame)
+        elif opcode is Opcode.CONT and self._fragments is not None:
+            self._continue(session, self._fragments, frame)
+        elif self._shared.chat.take_command(session):
+            self.close(FLOOD)  # more pings or pongs than any client needs
 
-    def _continue(self, fragments: list[BytesLike], frame: Frame) -> None:
-        fragments.append(frame.data)
+    def _continue(self, session: Session, fragments: Fragments, frame: Frame) -> None:
+        """A fragment: no command by itself, as clients and proxies may cut as they like (RFC 6455 section 5.4)."""
+        if fragments.text is not None:
+            fragments.text += frame.data
         if frame.fin:
             self._fragments = None
-            self._text(b"".join(fragments))
-        elif len(fragments) > MAX_FRAGMENTS:
+            if fragments.text is not None:
+                self._text(fragments.text)
+            return
+        limit = self._shared.max_frame
+        fragments.count += 1
+        fragments.cost += FRAGMENT_BYTES + len(frame.data)
+        commands, fragments.cost = divmod(fragments.cost, max(COMMAND_BYTES, limit >> 4))
+        too_many = fragments.count > most_fragments(limit)
+        if too_many or any(self._shared.chat.take_command(session) for _ in range(commands)):
             self._fragments = None
             self.close(FLOOD)
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from server.websocket import MAX_FRAGMENTS
+from server.websocket import most_fragments
 from tests.integration.port.conftest import Serve
 from tests.support.rawws import (
     BINARY,
@@ -418,7 +418,7 @@ async def test_a_cut_off_head_of_an_oversize_frame_waits_for_its_rest(serve: Ser
         frame(TEXT, b"", fin=False) + frame(CONT, b"", fin=False) * 3000,
         frame(TEXT, b"{", fin=False) + frame(CONT, b" ", fin=False) * 3000,
         frame(BINARY, b"", fin=False) + frame(CONT, b"", fin=False) * 3000,
-        frame(TEXT, b"{", fin=False) + frame(CONT, b" ", fin=False) * MAX_FRAGMENTS,
+        frame(TEXT, b"{", fin=False) + frame(CONT, b" ", fin=False) * most_fragments(65536),
         frame(PING) * 3000,
         frame(PING, b"x" * 125) * 3000,
         frame(PONG) * 3000,
@@ -443,6 +443,33 @@ async def test_a_flood_of_small_frames_is_closed_with_4103(serve: Serve, flood: 
         client.send_close(4103)
         await client.rest()
     await assert_serves(server.port)
+
+
+async def test_who_cuts_messages_into_fragments_may_say_as_many_as_others(serve: Serve) -> None:
+    """500 messages in 5 fragments are 500 commands, of which a client may have as many at once, not 2,500."""
+    server = await serve()
+    async with await RawClient.native(server.port) as client:
+        whole = json.dumps({"type": "ping", "id": "x" * 60}).encode()
+        cuts = [whole[at : at + 20] for at in range(0, len(whole), 20)]
+        assert len(cuts) >= 4
+        message = frame(TEXT, cuts[0], fin=False) + b"".join(frame(CONT, cut, fin=False) for cut in cuts[1:])
+        for _ in range(480):
+            client.send(message + frame(CONT))
+            assert (await client.message())["type"] == "pong"
+
+
+@pytest.mark.parametrize("size", [64, 4096])
+async def test_a_large_message_may_have_many_fragments_where_messages_may_be_large(serve: Serve, size: int) -> None:
+    """As many as it takes: 4 MiB in pieces of 64 bytes are 65,536."""
+    server = await serve(MAX_FRAME_BYTES="16777216")
+    whole = json.dumps({"type": "ping", "id": "p", "x": "y" * (1 << 22)}).encode()
+    async with await RawClient.native(server.port) as client:
+        client.send(frame(TEXT, b"", fin=False))
+        for at in range(0, len(whole), size):
+            client.send(frame(CONT, whole[at : at + size], fin=False))
+        client.send(frame(CONT))
+        await client.drain()
+        assert (await client.message())["type"] == "pong"
 
 
 async def test_a_flood_that_nobody_reads_takes_no_memory(serve: Serve) -> None:
