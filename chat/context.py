@@ -24,6 +24,7 @@ from chat.reads import Reads
 from chat.room import Room
 from chat.session import Session
 from chat.settle import settle
+from chat.space import Makers, make_space
 from chat.watches import Watches
 from chat.workers import PoolLimits, RoomJob, WorkerPool
 from model.errors import FLOOD, ParleyError
@@ -51,8 +52,6 @@ REFUSALS_BURST = 1000
 # Invitations of one inviter (guests of one address are one): a class or a team at once, and few in the long run.
 INVITES_PER_SECOND = 0.1
 INVITES_BURST = 100
-# The time within which no more rooms that stay are made from one address than may be open for it (ADDRESS_ROOMS).
-DAY_SECONDS = 86_400.0
 # Guesses at passwords: at one room's, of everybody together (a list of a thousand common ones takes half an hour), also
 # where there is no such room, which must not be learned; of one principal; and from one network.
 GUESSES_PER_SECOND = 0.5
@@ -173,8 +172,7 @@ class Context:
 
     def forget_makers(self) -> None:
         """Every address has a whole allowance of rooms to make again."""
-        rooms = self.options.address_rooms
-        self._makers = Allowances(rooms / DAY_SECONDS, rooms)
+        self.makers = Makers(self.options.address_rooms)
 
     def take_message(self, session: Session) -> float:
         """Count a message; returns 0.0, or the seconds until it may be sent again.
@@ -352,21 +350,15 @@ class Context:
             bucket.take(now)
         return await self.passwords.matches(hashed, password, asker_of(session))
 
-    def admit_room(self, address: str, *, take: bool = True) -> None:
-        """Make sure that one more room that stays may be made, for somebody at this address; ``take`` counts it.
+    def admit_room(self, session: Session, *, take: bool = True) -> None:
+        """Make sure that the session may make one more room that stays; ``take`` counts it.
 
         Raises:
             ParleyError: ``too_many_rooms``.
         """
         if self.repository.is_full():
             raise ParleyError("too_many_rooms", "there are as many rooms on this server as it can hold")
-        if not address:
-            return
-        now = self.clock.monotonic()
-        made = self._makers.of(address, now)
-        if wait := made.take(now) if take else made.wait(now):
-            text = "as many rooms as may be in a day were made from your address"
-            raise ParleyError("too_many_rooms", text, retry_after=wait)
+        self.makers.admit(session, self.clock.monotonic(), take=take)
 
     def admit_invitation(self, session: Session) -> None:
         """Count an invitation by the user of a session; a guest's by the network, as guests are made up at will.
@@ -408,10 +400,11 @@ class Context:
         return room
 
     async def _read_room(self, name: str, opener: str) -> Room:
-        if len(self.hub.rooms) >= self.options.server_rooms:
-            raise ParleyError("too_many_rooms", "there are as many rooms on this server as there may be")
-        if opener and self.hub.opened_by(opener) >= self.options.address_rooms:
-            raise ParleyError("too_many_rooms", "there are as many rooms for your address as there may be")
+        make_space(self, opener)
+        with self.hub.reserve(opener):
+            return await self._find_room(name, opener)
+
+    async def _find_room(self, name: str, opener: str) -> Room:
         await self.reach_storage()
         self.require_storage()
         if (ending := self.hub.ending.get(name)) is not None:

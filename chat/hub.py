@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chat.counters import Counters
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 # Rooms whose epoch differs from the server's are remembered up to this many; then the server's own epoch changes.
 EPOCHS = 10_000
+# Rooms that are looked at to find one that is empty; the next time it is the turn of others.
+EMPTY_LOOKS = 64
 # Acks of at most this many sessions are written at once. Those of more wait at most so many seconds for the next frames
 # of their rooms, so that in a busy server a message costs no send for its ack.
 FEW_ACKS = 16
@@ -44,7 +48,10 @@ class Hub:
         self.named: dict[str, User] = {}
         # Deleted rooms of which something waits for storage: a new one of the same name has to wait too.
         self.ending: dict[str, Room] = {}
-        self._opened: dict[str, int] = {}  # rooms by the address they were opened for
+        self._opened: dict[str, int] = {}  # rooms by the address or account they were opened for
+        self.opening = 0  # rooms that are being opened
+        # Rooms that storage did not know when they were opened, by whom they were opened for, and all of them under "".
+        self._unsaid: dict[str, dict[str, Room]] = {}
         self.epoch = new_token("e_", 6)
         self._epochs: dict[str, str] = {}
         self._paces = Paces()
@@ -62,8 +69,6 @@ class Hub:
 
     def open(self, record: RoomRecord, worker: Worker, *, stored: bool, head: int, opener: str = "") -> Room:
         """Make a room ready whose head has come from storage, for somebody at the address ``opener``."""
-        if opener:
-            self._opened[opener] = self.opened_by(opener) + 1
         room = self.rooms[record.name] = Room(
             record,
             worker,
@@ -74,8 +79,45 @@ class Hub:
             mark_dirty=self.flush_soon,
             opener=opener,
         )
+        if not stored:
+            for one in {opener, ""}:
+                self._unsaid.setdefault(one, {})[room.name] = room
         room.spoke = self._paces.take(record.room_id)
         return room
+
+    @contextmanager
+    def reserve(self, opener: str) -> Iterator[None]:
+        """A room is about to be opened for ``opener``, and counts from now on: others ask meanwhile."""
+        self.opening += 1
+        self._count(opener, 1)
+        try:
+            yield
+        except BaseException:
+            self._count(opener, -1)
+            raise
+        finally:
+            self.opening -= 1
+
+    def _count(self, opener: str, more: int) -> None:
+        if opener:
+            self._opened[opener] = self.opened_by(opener) + more
+            if not self._opened[opener]:
+                del self._opened[opener]
+
+    def find_empty(self, opener: str) -> Room | None:
+        """The room to close first of those that were opened for this address or account, "" for all: one made by
+        joining, where nothing was ever said and one person is at most. The one that was opened first.
+        """
+        rooms = self._unsaid.get(opener, {})
+        for _ in range(min(len(rooms), EMPTY_LOOKS)):
+            name = next(iter(rooms))
+            room = rooms.pop(name)
+            if room.stored:
+                continue
+            rooms[name] = room  # behind the others, should it stay
+            if len(room.presence.people) <= 1 and not room.visitors and not room.unsettled:
+                return room
+        return None
 
     def opened_by(self, opener: str) -> int:
         """How many of the rooms were opened for this address."""
@@ -101,10 +143,12 @@ class Hub:
         del self.rooms[room.name]
         if room.record.slow_mode:
             self._paces.keep(room.record.room_id, room.spoke)
-        if room.opener:
-            self._opened[room.opener] -= 1
-            if not self._opened[room.opener]:
-                del self._opened[room.opener]
+        self._count(room.opener, -1)
+        for opener in {room.opener, ""}:
+            if (unsaid := self._unsaid.get(opener)) is not None:
+                unsaid.pop(room.name, None)
+                if not unsaid:
+                    del self._unsaid[opener]
 
     def leave(self, room: Room, session: Session, *, grace: float = 0.0) -> None:
         """Take a session out of a room."""

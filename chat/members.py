@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from chat import invitations
 from chat.room import is_plain
-from model.errors import REFUSED, ParleyError
+from model.errors import REFUSED, TRY_AGAIN, ParleyError
 from model.events import Left, MemberInfo
 from model.permissions import RANK, Standing
 from model.principals import ACCOUNT
@@ -221,7 +221,7 @@ def send_out(room: Room, session: Session, event: Left) -> None:
     room.exit(session)
     session.reply(event)
     if session.dialect.bound_to_address:
-        session.close(REFUSED)
+        session.close(TRY_AGAIN if event.reason == "closed" else REFUSED)
 
 
 class Viewer(NamedTuple):

@@ -64,7 +64,8 @@ class Room:
         muted_until: when the first mute here ends, in Unix microseconds; the room may be unrestricted again then.
         spoke: when each person last said something, by a monotonic clock, the latest last; kept in slow mode alone.
         visitors: who looks at it without being in it, and how often; neither it nor their rows are forgotten meanwhile.
-        opener: the address for which it was made ready, "" for none.
+        opener: the account, or address of a guest, for which it was made ready; "" for none.
+        maker: the address of the guest who has made it; "" for an account, and when that is not known any more.
         worker: who stores what is said here.
         stored: storage has (or has been told to have) the room itself; it is told with the first message.
         head: the largest seq or version so far, 0 when nothing was ever said.
@@ -80,6 +81,7 @@ class Room:
         "_waiters",
         "audience",
         "head",
+        "maker",
         "members",
         "membership",
         "muted_until",
@@ -124,6 +126,7 @@ class Room:
         self.spoke: OrderedDict[str, float] = OrderedDict()
         self.visitors: dict[str, int] = {}
         self.opener = opener
+        self.maker = ""
         self.tail = Tail(tail_limit, head)
         self.unsettled = 0
         self.pending: dict[int, Job] = {}

@@ -15,6 +15,7 @@ from chat.gate import check_entry, is_row_known
 from chat.ports import Identity
 from chat.ratelimit import Allowances
 from chat.session import Session
+from chat.space import opener_of
 from model.commands import Announce, AnyCommand, CreateRoom, Decline
 from model.errors import CloseCode, ParleyError
 from model.events import Ack, Answer, AnyEvent, Error, Event
@@ -161,7 +162,7 @@ class Visits:
     async def _ask_in(self, name: str, session: Session, command: AnyCommand, id: str, until: type[E]) -> E:
         chat, user = self._chat, session.user
         assert session.identity is not None
-        room = await chat.load(name, session.network)
+        room = await chat.load(name, opener_of(session))
         if room.worker.trouble is not None:  # nothing is shown that would not be answered
             raise ParleyError("unavailable", retry_after=RETRY_AFTER)
         with members.visiting(chat, room, user.id):

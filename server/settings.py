@@ -290,7 +290,7 @@ SETTINGS: tuple[Setting, ...] = (
         "ADDRESS_ROOMS",
         "a whole number from 1",
         1000,
-        "rooms that one address may hold open, or make in a day; a proxy counts as one address",
+        "rooms that one account, or all guests of one address, may hold open or make in a day",
         _whole(1, _MANY),
         live=True,
     ),

@@ -13,6 +13,7 @@ from chat import invitations, members
 from chat.context import asker_of
 from chat.gate import check_provable, default_role, joined_room, require, standing_of
 from chat.handlers.rooms import check_space, enter, peer_of
+from chat.space import opener_of
 from model.commands import CreateRoom, DeleteRoom, Join, OpenDirect, UpdateRoom
 from model.errors import ParleyError
 from model.events import Left, RoomState
@@ -37,7 +38,7 @@ async def create_room(chat: Context, session: Session, command: CreateRoom) -> N
     title = check_title(command.title, "title", TITLE_CHARS)
     topic = check_text(command.topic, "topic", TOPIC_CHARS)
     check_space(chat, session, name)
-    room = await chat.load(name, session.network)
+    room = await chat.load(name, opener_of(session))
     with members.visiting(chat, room):
         _check_new(chat, session, room, take=False)
         async with chat.names.taking(chat, room):
@@ -63,12 +64,13 @@ def _check_new(chat: Context, session: Session, room: Room, *, take: bool) -> No
         raise ParleyError("room_exists", field="room")
     check_space(chat, session, room.name)
     chat.admit(room, "")
-    chat.admit_room(session.network, take=take)
+    chat.admit_room(session, take=take)
 
 
 def _make(chat: Context, room: Room, record: RoomRecord, rows: list[Member], session: Session, id: str | None) -> None:
     """The room, which storage does not know, is this one from now on. The ack comes when all of it is stored."""
     room.record, room.stored = record, True
+    chat.makers.made(room, session)
     chat.store(room, InsertRoom(record), session, id, last=False)
     for row in rows:
         members.put(chat, room, row, session, id, last=row is rows[-1])
@@ -187,6 +189,7 @@ def delete_room(chat: Context, session: Session, command: DeleteRoom) -> None:
     room.record = replace(room.record, deleted_at=rfc3339(chat.clock.now_us()))
     chat.store(room, StoreRoom(room.record), session, command.id)
     members.look_for_restrictions(chat, room)  # also for who looks at it from outside
+    chat.makers.deleted(room, chat.clock.monotonic())
     chat.reads.forget(room)
     chat.watches.deleted(room.record.room_id)
     invitations.tell_deleted(chat, room)
@@ -212,7 +215,7 @@ async def open_direct(chat: Context, session: Session, command: OpenDirect) -> N
     other = await members.find_user(chat, command.user)
     name = direct_name(user.id, other.id)
     check_space(chat, session, name)
-    room = await chat.load(name, session.network)
+    room = await chat.load(name, opener_of(session))
     with members.visiting(chat, room):
         mine = await members.fetch(chat, room, user.id)
         theirs = await members.fetch(chat, room, other.id)
@@ -222,7 +225,7 @@ async def open_direct(chat: Context, session: Session, command: OpenDirect) -> N
         if made:
             check_space(chat, session, name)
             chat.admit(room, "")
-            chat.admit_room(session.network)
+            chat.admit_room(session)
             # The other one has not used it yet, so it does not come before rooms of their own.
             rows = [Member(user, role="member", joined_at=chat.clock.now_us()), Member(other, role="member")]
             _make(chat, room, replace(room.record, kind="direct"), rows, session, command.id)

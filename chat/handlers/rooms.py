@@ -11,6 +11,7 @@ from chat import invitations, members
 from chat.context import RETRY_AFTER, Context
 from chat.gate import check_entry, default_role, is_row_known, joined_room, still_joined
 from chat.resume import replay
+from chat.space import opener_of
 from model.commands import Join, Leave
 from model.errors import ParleyError
 from model.events import Joined, Left, MemberChanged
@@ -56,7 +57,7 @@ async def _join_later(chat: Context, session: Session, command: Join, name: str)
     identity = session.identity
     assert identity is not None
     while True:
-        room = await chat.load(name, session.network)
+        room = await chat.load(name, opener_of(session))
         with members.visiting(chat, room, session.user.id):
             if not room.stored and not room.presence.sessions and not (command.create and may_be_made(name)):
                 if command.password is not None:

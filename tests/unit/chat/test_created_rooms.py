@@ -304,22 +304,6 @@ async def test_who_is_sent_out_of_a_deleted_room_hears_nothing_of_the_others_goi
         assert [frame["content"] for frame in guest.frames] == ['"lobby" was deleted by "ann"']
 
 
-async def test_rooms_made_from_an_address_in_a_day_are_bounded(repository: FaultyRepository) -> None:
-    async with chatting(repository, address_rooms=3) as chat:
-        people = [account(chat, name) for name in ("ann", "ben", "far")]
-        for person, address in zip(people, ("192.0.2.1", "192.0.2.1", "192.0.2.2"), strict=True):
-            person.session.network = address
-        codes = []
-        for number in range(4):
-            person = people[number % 2]
-            codes.append(await code_of(person, "create_room", room=f"r{number}"))
-            await ask(person, "leave", room=f"r{number}")
-        assert codes == ["", "", "", "too_many_rooms"]
-        assert await code_of(people[2], "create_room", room="r9") == ""
-        await passes(8 * 3600)
-        assert await code_of(people[0], "create_room", room="r4") == ""
-
-
 async def test_memory_that_is_full_of_rooms_takes_no_more_and_forgets_none() -> None:
     async with chatting(FaultyRepository(open_repository(None, memory_rooms=10))) as chat:
         ann = account(chat, "ann")
@@ -372,20 +356,6 @@ async def test_a_guest_role_of_readonly(repository: FaultyRepository) -> None:
         assert await code_of(guest, "message", room="general", content="x") == "forbidden"
         await ask(ann, "join", room="general")
         assert await code_of(ann, "message", room="general", content="x") == ""
-
-
-async def test_rooms_of_an_address_and_of_a_server_are_bounded(repository: FaultyRepository) -> None:
-
-    async with chatting(repository, address_rooms=3, server_rooms=5) as chat:
-        ann = account(chat, "ann")
-        ann.session.network = "10.0.0.1"
-        codes = [await code_of(ann, "join", room=f"r{number}") for number in range(5)]
-        assert codes == ["", "", "", "too_many_rooms", "too_many_rooms"]
-        await ask(ann, "leave", room="r0")
-        assert await code_of(ann, "join", room="r9") == ""
-        ben = account(chat, "ben")
-        codes = [await code_of(ben, "create_room", room=f"b{number}") for number in range(4)]
-        assert codes == ["", "", "too_many_rooms", "too_many_rooms"]
 
 
 async def test_a_room_that_storage_refuses_is_told_to_who_made_it(chat: Chat, repository: FaultyRepository) -> None:

@@ -13,6 +13,7 @@ from chat.chat import Chat
 from chat.context import GUESSES_BURST, NETWORK_GUESSES
 from chat.handlers.manage import direct_name
 from chat.passwords import WAITING, Passwords
+from chat.space import Makers
 from model.errors import ParleyError
 from tests.support.chatting import Person
 from tests.support.virtual import VirtualLoop, passes
@@ -233,7 +234,7 @@ async def test_nothing_is_hashed_for_a_room_that_may_not_be_made(chat: Chat) -> 
     await created(chat, ann, "taken")
     assert await code_of(ann, "create_room", room="taken", password="x") == "room_exists"
     ann.session.network = "192.0.2.1"
-    chat._makers = type(chat._makers)(1e-9, 1)
+    chat.makers = Makers(1)
     assert await code_of(ann, "create_room", room="first", password="x") == ""
     for number in range(5):
         assert await code_of(ann, "create_room", room=f"{number}", password="x") == "too_many_rooms"
@@ -247,6 +248,6 @@ async def test_a_room_that_could_not_be_hashed_does_not_count_as_made(chat: Chat
 
     chat.passwords, ann = Full(), account(chat, "ann")
     ann.session.network = "192.0.2.1"
-    chat._makers = type(chat._makers)(1e-9, 1)
+    chat.makers = Makers(1)
     assert await code_of(ann, "create_room", room="x", password="x") == "overloaded"
     assert await code_of(ann, "create_room", room="x") == ""

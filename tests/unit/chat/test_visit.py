@@ -504,16 +504,17 @@ async def test_a_visit_that_is_cancelled_fails_nobody_else_s(
 
 async def test_who_may_open_no_more_rooms_fails_nobody_else(repository: FaultyRepository) -> None:
     async with chatting(repository, address_rooms=1) as chat:
-        visits, ann = Visits(chat), account(chat, "ann")
-        for room in ("lobby", "other"):
-            await created(chat, ann, room)
-        ann.disconnect()
-        await passes()
+        visits = Visits(chat)
+        for name, room in (("ann", "lobby"), ("amy", "other")):
+            owner = account(chat, name)
+            await created(chat, owner, room)
+            owner.disconnect()
+            await passes()
         busy = Person(chat, "ben")
         busy.session.network = "192.0.2.1"
         await ask(busy, "join", room="other")
         asked = [
-            visits.carry_out(identity(name), post("x", name), Ack, network=address)
+            visits.carry_out(Identity(User(f"g_{name}", name), guest=True), post("x", name), Ack, network=address)
             for name, address in (("ben", "192.0.2.1"), ("cal", "192.0.2.2"))
         ]
         refusal, ack = await asyncio.gather(*asked, return_exceptions=True)
