@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 from weakref import WeakSet
 
-from chat import members
+from chat import impostors, members
 from chat.counters import Counters
 from chat.gate import is_row_known, standing_of
 from chat.hub import Hub
@@ -151,7 +151,8 @@ class Context:
             known = before.id == identity.user.id or (
                 room.record.kind == "ephemeral" and is_row_known(self, room, identity)
             )
-            if known and may(standing_of(self, room, identity), Action.SEE):
+            known = known and may(standing_of(self, room, identity), Action.SEE)
+            if known and (before == identity.user or not impostors.is_impostor(self, room, identity)):
                 room.rebind(session, identity.user)
                 if before.id != identity.user.id:
                     members.left(self, room, before)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from chat.counters import Counters
 from chat.ratelimit import Paces
 from chat.room import Room
-from model.room import RoomRecord, User
+from model.room import RANKING, RoomRecord, User
 from utils.ids import new_token
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Hub:
         # Sessions by principal: a person has one for each device; and what each person was last called.
         self.people: dict[str, set[Session]] = {}
         self.named: dict[str, User] = {}
+        self.ranking: set[Session] = set()  # those of accounts whose role ranks in rooms
         # Deleted rooms of which something waits for storage: a new one of the same name has to wait too.
         self.ending: dict[str, Room] = {}
         self._opened: dict[str, int] = {}  # rooms by the address or account they were opened for
@@ -161,9 +162,12 @@ class Hub:
         """A session speaks for this principal from now on."""
         self.people.setdefault(user.id, set()).add(session)
         self.named[user.id] = user
+        if session.identity is not None and session.identity.role in RANKING:
+            self.ranking.add(session)
 
     def departed(self, user_id: str, session: Session) -> None:
         """A session speaks for this principal no more."""
+        self.ranking.discard(session)
         sessions = self.people.get(user_id)
         if sessions is not None:
             sessions.discard(session)

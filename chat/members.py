@@ -14,7 +14,7 @@ from model.errors import REFUSED, TRY_AGAIN, ParleyError
 from model.events import Left, MemberInfo
 from model.permissions import RANK, Standing
 from model.principals import ACCOUNT
-from model.room import FOREVER, RANKING, Member, User
+from model.room import FOREVER, RANKING, STAFF, Member, User
 from storage.repository import RemoveMember, SetMember
 from utils.clock import rfc3339
 
@@ -47,6 +47,7 @@ def visiting(chat: Context, room: Room, user_id: str = "") -> Iterator[None]:
 def keep(chat: Context, room: Room, member: Member) -> None:
     """Remember a row that storage has."""
     room.members[member.user.id] = member
+    room.looks = None
     if not is_plain(member):
         look_for_restrictions(chat, room)
 
@@ -66,6 +67,9 @@ def put(
         member = replace(member, invitation=None)  # accepted, one way or another
     invitations.tell(chat, room, member, author, id)
     room.membership += 1
+    before = room.members.get(user_id)
+    if member.role in STAFF or (before is not None and before.role in STAFF):
+        room.looks = None
     chat.watches.row(room.record.room_id, member)
     room.members[user_id] = member
     if is_plain(member) and member.role is None and not member.read_seq:

@@ -61,6 +61,7 @@ class Room:
             while they are in the room, and of the two people of a direct room. Others may be in storage.
         membership: counts their changes: who read many rows from storage can see that they are not the newest.
         unrestricted: whoever is in the room may talk in it; the cheap answer for the hot path.
+        looks: how the names of its owners and moderators look (`model.text.skeleton`); None until somebody asks.
         muted_until: when the first mute here ends, in Unix microseconds; the room may be unrestricted again then.
         spoke: when each person last said something, by a monotonic clock, the latest last; kept in slow mode alone.
         visitors: who looks at it without being in it, and how often; neither it nor their rows are forgotten meanwhile.
@@ -81,6 +82,7 @@ class Room:
         "_waiters",
         "audience",
         "head",
+        "looks",
         "maker",
         "members",
         "membership",
@@ -123,6 +125,7 @@ class Room:
         self.membership = 0
         self.unrestricted = True
         self.muted_until = FOREVER
+        self.looks: set[str] | None = None
         self.spoke: OrderedDict[str, float] = OrderedDict()
         self.visitors: dict[str, int] = {}
         self.opener = opener

@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from chat import members
+from chat import impostors, members
 from chat.context import COMMANDS_BURST, COMMANDS_PER_SECOND, RETRY_AFTER, rate_limited
 from chat.gate import check_entry, is_row_known
 from chat.ports import Identity
 from chat.ratelimit import Allowances
 from chat.session import Session
 from chat.space import opener_of
-from model.commands import Announce, AnyCommand, CreateRoom, Decline
+from model.commands import Announce, AnyCommand, CreateRoom, Decline, Leave
 from model.errors import CloseCode, ParleyError
 from model.events import Ack, Answer, AnyEvent, Error, Event
 from model.text import check_name
@@ -171,6 +171,8 @@ class Visits:
                 raise ParleyError("no_such_room", field="room")
             row = room.members.get(user.id, row)
             check_entry(chat, room.record, row, session.identity)
+            if not isinstance(command, Leave):
+                impostors.refuse(chat, room, session.identity)
             if row is not None and user.id not in room.members:
                 members.keep(chat, room, row)
             room.enter(session)

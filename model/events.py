@@ -120,7 +120,8 @@ class Left(Answer, frozen=True, gc=False, tag="left"):
     """The session is in this room no more: the answer to ``leave``, or for a ``reason``.
 
     ``kicked``, ``banned``, ``deleted``, ``quit`` (on another device), ``identity`` (it speaks for somebody else now,
-    who has to join), ``closed`` (nothing was ever said there and nobody else came, and others needed the space).
+    who has to join), ``closed`` (nothing was ever said there and nobody else came, and others needed the space),
+    ``name`` (a guest, when somebody came who has a role here and a name like theirs).
 
     ``by`` is who did it, ``text`` what they said of it.
     """

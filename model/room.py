@@ -11,6 +11,8 @@ Role = Literal["owner", "moderator", "member", "readonly"]
 RoomKind = Literal["ephemeral", "public", "private", "direct"]
 """Ephemeral rooms are made by joining and have no owner; direct ones belong to two people and to nobody else."""
 
+STAFF: frozenset[Role | None] = frozenset({"owner", "moderator"})
+"""Roles of members that others look up to: no guest in the room has a name like theirs."""
 RANKING = frozenset({"admin", "organizer"})
 """Roles of accounts that mean something in rooms where they were made nothing: see `model.permissions.standing_in`."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat import invitations, members
+from chat import impostors, invitations, members
 from chat.gate import check_provable, joined_room, require, standing_of, still_joined
 from chat.handlers.rooms import count_owners
 from model.commands import Ban, Kick, Mute, SetRole, Unban, Unmute
@@ -18,7 +18,7 @@ from model.errors import ParleyError
 from model.events import Left, MemberChanged
 from model.limits import REASON_CHARS
 from model.permissions import RANK, Action, Standing, may, outranks, standing_in
-from model.room import FOREVER, Member
+from model.room import FOREVER, STAFF, Member
 from model.text import check_text
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ def _about(
         if with_reason.reason:
             changed = MemberChanged(room=room.name, action=kind, member=with_reason, by=session.user)
             _tell_why(chat, room, after.user.id, changed)
+        if after.role in STAFF:
+            impostors.send_out(chat, room, after.user.name)
         if out:
             chat.reads.discard(room, row.user.id)
             room.audience.flush()

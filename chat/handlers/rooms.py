@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat import invitations, members
+from chat import impostors, invitations, members
 from chat.context import RETRY_AFTER, Context
 from chat.gate import check_entry, default_role, is_row_known, joined_room, still_joined
 from chat.resume import replay
@@ -15,7 +15,7 @@ from chat.space import opener_of
 from model.commands import Join, Leave
 from model.errors import ParleyError
 from model.events import Joined, Left, MemberChanged
-from model.permissions import Action, Standing
+from model.permissions import RANK, Action, Standing
 from model.room import FOREVER, Member, User
 from model.text import check_name, may_be_made
 from storage.repository import Forgotten
@@ -126,10 +126,12 @@ def enter(
     """Let a session in and give it a snapshot, in one step. ``invited`` makes a member of somebody who was none.
 
     Raises:
-        ParleyError: ``no_such_room``, ``banned``, ``overloaded``, ``shutting_down``.
+        ParleyError: ``no_such_room``, ``banned``, ``reserved_name``, ``overloaded``, ``shutting_down``.
     """
     standing = _let_in(chat, session, room, member, invited=invited)
     if room.name not in session.rooms:
+        if RANK[standing] >= RANK["moderator"]:
+            impostors.send_out(chat, room, session.user.name)
         room.enter(session, syncing=syncing)
     else:
         room.audience.flush()  # what was said before this snapshot comes before it
@@ -174,6 +176,8 @@ def _let_in(chat: Context, session: Session, room: Room, member: Member | None, 
     elif invited and (row is None or (row.role is None and row.banned_until <= chat.clock.now_us())):
         row = replace(row or Member(user), role=default_role(chat, identity))
     standing = check_entry(chat, record, row, identity)
+    if room.name not in session.rooms:
+        impostors.refuse(chat, room, identity)
     joins = record.kind in _JOINABLE and standing != "admin" and (member is None or member.role is None)
     if accepts or joins:
         chat.admit(room, "")

@@ -76,7 +76,7 @@ class Gone(Struct):
 
 
 class Out(Struct, omit_defaults=True):
-    """Which room, and why, if one did not ask for it: ``kicked``, ``banned``, ``deleted``, ``quit``."""
+    """Which room, and why, if one did not ask for it: ``kicked``, ``banned``, ``deleted``, ``quit``, ``name``."""
 
     room_id: str
     reason: str = ""

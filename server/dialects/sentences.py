@@ -28,8 +28,10 @@ def farewell(left: Left) -> str:
             return f"you are kept out of {room}{by}{why}"
         case "deleted":
             return f"{room} was deleted{by}{why}"
+        case "name":
+            return f"somebody who has a role in {room} has a name like yours"
         case "closed":
-            return f"{left.room} was empty and is closed: others needed the space"
+            return f"{room} was empty and is closed: others needed the space"
         case "quit":
             return f"you left {room} on another connection"
         case _:
