@@ -374,7 +374,6 @@ class Repository(Protocol):
         since: int | None = None,
         until: int | None = None,
         sender: str | None = None,
-        any_spelling: bool = False,
         words: Sequence[str] = (),
         pinned: bool = False,
         include_deleted: bool = False,
@@ -382,10 +381,10 @@ class Repository(Protocol):
         """At most ``limit`` messages, always oldest first; deleted ones, with what they held, only when asked for.
 
         With ``before``: those right before that seq. With ``after`` (and no ``before``): those right after it. With
-        both: the oldest ones strictly between. With neither: the newest ones. ``since`` and ``until`` leave out what
-        is below the one, and what is not below the other. ``sender`` is an exact display name, with ``any_spelling``
-        each one of the same identity key (`model.text.fold_name`); ``words`` (from `utils.words.cut_words`) must all
-        be in the message. ``pinned`` leaves the others out. An unknown room is an empty page.
+        both: the oldest ones strictly between. With neither: the newest ones. ``since`` and
+        ``until`` leave out what is below the one, and what is not below the other. ``sender`` is an exact display name;
+        ``words`` (from `utils.words.cut_words`) must all be in the message. ``pinned`` leaves the others out. An
+        unknown room is an empty page.
         """
 
     async def search(

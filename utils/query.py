@@ -139,11 +139,6 @@ def sql_text(query: Any) -> bytes:
     return text.encode()
 
 
-def recursive_text(name: str, first: Any, following: Any, then: Any) -> bytes:
-    """The text of a recursive query, which PyPika does not know: ``following`` and ``then`` read from ``name``."""
-    return b'WITH RECURSIVE "%s" AS (%s UNION ALL %s) %s' % (name.encode(), *map(sql_text, (first, following, then)))
-
-
 def placeholders(text: bytes) -> set[str]:
     """The names of the parameters in a text made by :func:`sql_text`."""
     return set(_PLACEHOLDER.findall(text.decode()))

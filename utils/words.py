@@ -84,28 +84,21 @@ def holds_words(text: str, words: frozenset[str]) -> bool:
 
 
 def cut_words(text: str) -> list[str]:
-    """The distinct words of ``text``, folded for comparison, in no particular order; at most `WORDS` of them,
-    the first.
+    """The distinct words of ``text``, folded for comparison, in the order of the text; at most `WORDS` of them.
 
     A search finds a message when it holds every word of the query, so ``cut_words(query)`` must be a subset of
     ``cut_words(content)``. Runs of a script without spaces give their characters (grapheme clusters) and each two of
     them that are neighbours.
     """
-    return _cut_ascii(text[:TEXT_CHARS]) if text.isascii() else _cut(fold_text(text))
-
-
-def _cut_ascii(text: str) -> list[str]:
-    words = text.encode().translate(_ASCII).decode().split()
-    if len(text) <= WORD_CHARS:
-        return list(set(words))
-    if len(words) <= WORDS:
-        return list({word[:WORD_CHARS] for word in set(words)})
-    return list(islice(dict.fromkeys(word[:WORD_CHARS] for word in words), WORDS))
+    return _cut(fold_text(text))
 
 
 def _cut(folded: str) -> list[str]:
     if folded.isascii():
-        return _cut_ascii(folded)
+        words = dict.fromkeys(folded.encode().translate(_ASCII).decode().split())
+        if len(folded) > WORD_CHARS:
+            words = dict.fromkeys(word[:WORD_CHARS] for word in words)
+        return list(islice(words, WORDS))
     if _IS_UNSPACED.search(folded) is None:
         return list(islice(dict.fromkeys(word[:WORD_CHARS] for word in _WORDS.findall(folded)), WORDS))
     found: list[str] = []

@@ -18,7 +18,7 @@ _TOKEN = {
     "bearerFormat": "JWT",
     "description": "The token of an account, or a guest's, of `welcome`.",
 }
-_ASKERS: dict[str, list[dict[str, list[str]]]] = {"": [], "anybody": [{_BEARER: []}, {}]}
+_ASKERS: dict[str, list[dict[str, list[str]]]] = {"anybody": [{_BEARER: []}, {}]}
 """What a row says of who may ask, where that is not just a token."""
 _TEXT = (
     "Rooms, messages, people, health and the page. HEAD is answered as GET is, without the body; another method is 405 "
@@ -52,12 +52,7 @@ def openapi(endpoints: Iterable[Endpoint], *, version: str) -> dict[str, Any]:
         paths.setdefault(row.path, {})[row.method.lower()] = operation
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "Parley",
-            "version": version,
-            "description": _TEXT,
-            "license": {"name": "MIT", "identifier": "MIT"},
-        },
+        "info": {"title": "Parley", "version": version, "description": _TEXT, "license": {"name": "MIT"}},
         "servers": [{"url": "."}],
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {_BEARER: _TOKEN}},
@@ -73,7 +68,8 @@ def _operation(row: Endpoint, asks: Schema, schema_of: Mapping[Any, Schema]) -> 
     }
     if row.text:
         operation["description"] = row.text
-    operation["security"] = _ASKERS.get(row.asker or row.handshake, [{_BEARER: []}])
+    if asker := row.asker or row.handshake:
+        operation["security"] = _ASKERS.get(asker, [{_BEARER: []}])
     needed = asks.get("required", ())
     fields = dict(asks["properties"])
     body = fields.pop(BODY, None)

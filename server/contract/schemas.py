@@ -72,15 +72,10 @@ def _tidy(schema: Schema, *, null: bool) -> Schema:
     tidy: Schema = {"description": text, **schema} if text else dict(schema)
     if "properties" in schema:
         tidy["properties"] = {
-            name: _described(_asked(value) if null else _without_none(value), attributes.get(name))
+            name: _described(value if null else _without_none(value), attributes.get(name))
             for name, value in schema["properties"].items()
         }
     return tidy
-
-
-def _asked(schema: Schema) -> Schema:
-    """Without its default: generators take a field that has one for one that is always there, and so demand it."""
-    return {key: value for key, value in schema.items() if key != "default"}
 
 
 def _without_none(schema: Schema) -> Schema:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
@@ -238,7 +237,6 @@ class MemoryRepository:
         since: int | None = None,
         until: int | None = None,
         sender: str | None = None,
-        any_spelling: bool = False,
         words: Sequence[str] = (),
         pinned: bool = False,
         include_deleted: bool = False,
@@ -257,13 +255,11 @@ class MemoryRepository:
             page = [log.states[seq] for seq in (seqs[:limit] if oldest_first else seqs[-limit:])]
         else:
             states = (log.states[seq] for seq in (seqs if oldest_first else reversed(seqs)))
-            key: Callable[[str], str] = cache(fold_name) if any_spelling else str
-            wanted = None if sender is None else key(sender)
             matching = (
                 state
                 for state in states
                 if (include_deleted or state.deleted_at is None)
-                and (wanted is None or key(state.sender) == wanted)
+                and (sender is None or state.sender == sender)
                 and (state.pinned_at is not None or not pinned)
             )
             # A search for words pauses: the states are taken before, so the page is of one moment.

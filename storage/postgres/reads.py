@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
-from operator import itemgetter
 from typing import Any
 
 from model.message import Message
@@ -20,9 +19,6 @@ _ENDLESS = 2**63 - 1
 # A search with no more hits than this in the whole database takes those, in 30 ms or less. With more, each room's log
 # is walked: among ten million messages every 500th or more is a hit then.
 RARE_HITS = 20_000
-# Names of senders in a room that are looked at for other spellings of one (5 us each), and spellings that are read.
-SENDERS = 2000
-SPELLINGS = 8
 
 
 class PostgresReads(ABC):
@@ -139,7 +135,6 @@ class PostgresReads(ABC):
         since: int | None = None,
         until: int | None = None,
         sender: str | None = None,
-        any_spelling: bool = False,
         words: Sequence[str] = (),
         pinned: bool = False,
         include_deleted: bool = False,
@@ -158,27 +153,15 @@ class PostgresReads(ABC):
             "before": min(_ENDLESS if before is None else before, _ENDLESS if until is None else until),
             "limit": max(limit, 0),
         }
+        if sender is not None:
+            values["sender"] = sender
         if words:
             values["words"] = list(words)
-        if sender is None:
-            found = await self._read(sql.HISTORY[kind], values, search=kind.words)
-        else:
-            names = await self._spellings(room.room_id, sender) if any_spelling else [sender]
-            found = []
-            for name in names:  # the index has each one in order by itself
-                found += await self._read(sql.HISTORY[kind], {**values, "sender": name}, search=kind.words)
-            found.sort(key=itemgetter(0), reverse=not kind.oldest_first)
-        page = list(map(partial(message_of, room.name), found[: values["limit"]]))
+        found = await self._read(sql.HISTORY[kind], values, search=kind.words)
+        page = list(map(partial(message_of, room.name), found))
         if not kind.oldest_first:
             page.reverse()
         return page
-
-    async def _spellings(self, room_id: int, sender: str) -> list[str]:
-        """The names in a room that are the same as ``sender``; itself only, where there are too many to look at."""
-        rows = await self._read(sql.SENDERS, {"room_id": room_id, "limit": SENDERS})
-        wanted = fold_name(sender)
-        others = [name for (name,) in rows if name != sender and fold_name(name) == wanted]
-        return [sender, *others[: SPELLINGS - 1]]
 
     async def search(
         self, rooms: Sequence[RoomRecord], *, words: Sequence[str], before: tuple[int, int] | None, limit: int

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from pypika import AliasedQuery, Case, Order, Table
-from pypika.functions import Count, Max, Min
+from pypika.functions import Count, Max
 from pypika.terms import Function, Star
 
 from model.limits import QUOTE_CHARS
@@ -24,7 +24,6 @@ from utils.query import (
     equals_any,
     is_true,
     param,
-    recursive_text,
     sql_text,
     value_of,
 )
@@ -248,18 +247,6 @@ def _history(kind: HistoryKind) -> bytes:
     order = Order.asc if kind.oldest_first else Order.desc
     return sql_text(query.orderby(_messages.seq, order=order).limit(param("limit")))
 
-
-# The names that messages of a room are signed with, each found in the index by the one before it.
-_names = AliasedQuery("names")
-_signed = Query.from_(_messages).select(Min(_messages.sender, "sender")).where(_messages.room_id == param("room_id"))
-SENDERS = recursive_text(
-    "names",
-    _signed,
-    Query.from_(_names)
-    .select(value_of(_signed.where(_messages.sender > _names.sender)))
-    .where(_names.sender.notnull()),
-    Query.from_(_names).select(_names.sender).where(_names.sender.notnull()).limit(param("limit")),
-)
 
 HISTORY = {kind: _history(kind) for kind in (HistoryKind(*flags) for flags in product((False, True), repeat=5))}
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.abuse.victim import SECRET, Victim
 from tests.support.postgres import DatabaseServer
+from tests.support.process import poll_until
 
 
 @pytest.fixture(scope="module", params=["memory", "postgres"])
@@ -22,6 +23,7 @@ def victim(request: pytest.FixtureRequest, postgres: DatabaseServer) -> Iterator
     """A server for the tests of one file, once with each storage."""
     url = postgres.create_database() if request.param == "postgres" else ""
     with Victim({"JWT_SECRET": SECRET, **({"DATABASE_URL": url} if url else {})}) as started:
+        poll_until(lambda: started.get_status("/ready") == 200, timeout=20, what="GET /ready answers 200")
         yield started
     if url:
         postgres.drop_database(url)

@@ -4,10 +4,8 @@ from collections.abc import Awaitable
 from itertools import product
 
 import pytest
-from msgspec.structs import replace
 
 from model.message import Message
-from model.text import fold_name
 from storage import InsertRoom, Repository, Writer
 from storage.repository import ChangeMessage
 from tests.contract.records import inserts, message, open_postgres, room
@@ -186,24 +184,6 @@ async def test_a_text_that_cannot_be_stored_is_not_found(repository: Repository,
         assert await repository.find_posted(where.room_id, odd, odd) is None
         assert await repository.history(where, limit=1, sender=odd) == []
     assert await repository.history(where, limit=9) == [message(where, 1)]
-
-
-async def test_a_sender_is_found_in_any_spelling(repository: Repository, writer: Writer) -> None:
-    where = room()
-    names = ["Zoë", "zoe\u0308", "ZOË", "zoé", "Ann  Lee", "ann lee", "ＡＮＮ lee", "❤", "❤\ufe0f"] * 3
-    log = [replace(message(where, n, f"{n}"), sender=name) for n, name in enumerate(names, 1)]
-    await writer.write(inserts(where, *log))
-    for asked in ("zoë", "ZOE\u0308", "ANN LEE", "❤\ufe0e", "zoé", "nobody", "\ufdfa" * 200):
-        same = [each for each in log if fold_name(each.sender) == fold_name(asked)]
-        assert await repository.history(where, limit=50, sender=asked, any_spelling=True) == same
-        assert await repository.history(where, limit=4, sender=asked, any_spelling=True) == same[-4:]
-        assert (
-            await repository.history(where, limit=4, sender=asked, any_spelling=True, after=3)
-            == [s for s in same if s.seq > 3][:4]
-        )
-        assert await repository.history(where, limit=4, sender=asked, any_spelling=True, words=["7"]) == [
-            s for s in same if s.seq == 7
-        ]
 
 
 async def test_reactions_of_before_they_were_alike(module_database_url: str) -> None:

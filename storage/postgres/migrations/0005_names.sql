@@ -1,6 +1,6 @@
 -- Names and titles have single spaces now, and are compared without joiners and selectors (model.text).
 
--- Where the new name is taken, the room's id tells it apart.
+-- A room keeps its older name where the new one is taken.
 DO $$
 DECLARE room record;
 BEGIN
@@ -11,10 +11,7 @@ BEGIN
                 folded_name = regexp_replace(folded_name, ' {2,}', ' ', 'g')
             WHERE room_id = room.room_id;
         EXCEPTION WHEN unique_violation THEN
-            UPDATE rooms SET
-                name = left(regexp_replace(name, ' {2,}', ' ', 'g'), 40) || ' ' || room_id,
-                folded_name = left(regexp_replace(folded_name, ' {2,}', ' ', 'g'), 40) || ' ' || room_id
-            WHERE room_id = room.room_id;
+            RAISE NOTICE 'room % keeps its name', room.room_id;
         END;
     END LOOP;
 END $$;

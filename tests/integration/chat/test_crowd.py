@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from urllib.parse import urljoin
 
 import pytest
 
@@ -170,5 +171,5 @@ async def listed_over_http(server: ServerProcess, name: str) -> dict[str, bool]:
         reply = await web.get(target)
         found |= {member["id"]: member.get("online", False) for member in reply.json()["members"]}
         link = reply.headers.get("link", "")
-        target = link[1 : link.index(">")] if link else ""
+        target = urljoin(target, link[1 : link.index(">")]) if link else ""
     return found
