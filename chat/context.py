@@ -17,6 +17,7 @@ from chat.counters import Counters
 from chat.gate import is_row_known, standing_of
 from chat.hub import Hub
 from chat.naming import Names
+from chat.paging import PAGE_BYTES
 from chat.passwords import Passwords
 from chat.ports import Identity, Tokens
 from chat.ratelimit import UNLIMITED, Allowances, Rate, TokenBucket
@@ -118,6 +119,7 @@ class Context:
         self.tokens = tokens
         self.options = options
         self.limits = options.limits
+        self.page_bytes = min(PAGE_BYTES, options.slow_high // 2)  # of a page over WebSocket, as sent
         self.counters = Counters()
         self.hub = Hub(tail_limit=options.room_tail, slow_high=options.slow_high, counters=self.counters)
         self.tasks = TaskRegistry()

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from chat.context import RETRY_AFTER, Context
 from chat.gate import TRIES, View, read_as
+from chat.paging import FIRST_READ, PAGE_BYTES, Find, next_read, read_fitting, size_of
 from chat.ports import Identity
 from model.commands import ReadHistory
 from model.errors import ParleyError
@@ -36,19 +37,36 @@ class Page(Struct, frozen=True):
 
 
 NOTHING = Page([], False, False)
-# Messages of one read of an export.
+# Messages of one part of an export, at most.
 EXPORT_PAGE = 500
 
 
-async def read_history(chat: Context, name: str, asked: ReadHistory, identity: Identity | None) -> Page:
+async def read_history(
+    chat: Context,
+    name: str,
+    asked: ReadHistory,
+    identity: Identity | None,
+    *,
+    max_bytes: int = PAGE_BYTES,
+    bare: bool = False,
+) -> Page:
     """As :func:`find_history`; of a room that ``identity`` may not see, or that there is not, an empty page."""
-    return await find_history(chat, name, asked, identity) or NOTHING
+    return await find_history(chat, name, asked, identity, max_bytes=max_bytes, bare=bare) or NOTHING
 
 
-async def find_history(chat: Context, name: str, asked: ReadHistory, identity: Identity | None) -> Page | None:
+async def find_history(
+    chat: Context,
+    name: str,
+    asked: ReadHistory,
+    identity: Identity | None,
+    *,
+    max_bytes: int = PAGE_BYTES,
+    bare: bool = False,
+) -> Page | None:
     """The page that was asked for, with everything in it that was broadcast before it was read.
 
-    None when there is no such room, or ``identity`` may not see it.
+    None when there is no such room, or ``identity`` may not see it. What does not fit into ``max_bytes`` as sent is on
+    the next page; one message is there whatever its size. A ``bare`` page is for who is not told of reactions.
 
     Raises:
         ParleyError: ``unavailable`` when storage does not answer in time; ``bad_field`` for a ``q`` without a word, or
@@ -63,8 +81,8 @@ async def find_history(chat: Context, name: str, asked: ReadHistory, identity: I
     action = Action.SEE_DELETED if asked.include_deleted else Action.SEE
 
     async def read(seen: View) -> Page:
-        find = partial(_find, chat, seen.record, asked, words, first, last)
-        page = await _unforgotten(chat, name, lambda: _read_page(find, asked))
+        find = partial(_find, chat, seen.record, asked, words, first, last, bare)
+        page = await _unforgotten(chat, name, lambda: _read_page(find, asked, max_bytes))
         return replace(page, messages=as_of_now(chat, name, page.messages, include_deleted=asked.include_deleted))
 
     return await read_as(chat, name, identity, read, action)
@@ -87,9 +105,6 @@ async def _unforgotten(chat: Context, name: str, read: Callable[[], Awaitable[T]
     raise ParleyError("unavailable", retry_after=RETRY_AFTER)
 
 
-Find = Callable[[int, int | None, int | None], Awaitable[list[Message]]]
-
-
 async def _find(
     chat: Context,
     record: RoomRecord,
@@ -97,11 +112,12 @@ async def _find(
     words: list[str],
     since: int | None,
     until: int | None,
+    bare: bool,
     limit: int,
     before: int | None,
     after: int | None,
 ) -> list[Message]:
-    return await chat.ask(
+    found = await chat.ask(
         chat.repository.history(
             record,
             limit=limit,
@@ -115,19 +131,17 @@ async def _find(
             include_deleted=asked.include_deleted,
         )
     )
+    return [replace(message, reactions=None) for message in found] if bare else found
 
 
-async def _read_page(find: Find, asked: ReadHistory) -> Page:
+async def _read_page(find: Find, asked: ReadHistory, max_bytes: int) -> Page:
     before, after = asked.before, asked.after
     if asked.around is not None:
-        return Page(*await _around(find, asked.around, asked.limit))
-    messages = await find(asked.limit + 1, before, after)
-    more = len(messages) > asked.limit
+        return await _around(find, asked.around, asked.limit, max_bytes)
+    messages, more = await read_fitting(find, asked.limit, before=before, after=after, max_bytes=max_bytes)
     if after is None:
-        messages = messages[1:] if more else messages
         older, newer = more, before is not None and bool(await find(1, None, before - 1))
     else:
-        messages = messages[:-1] if more else messages
         newer = more or (before is not None and bool(await find(1, None, before - 1)))
         older = bool(await find(1, after + 1, None))
     return Page(messages, older, newer)
@@ -166,6 +180,8 @@ async def export(chat: Context, name: str, identity: Identity | None) -> AsyncGe
     """
     after, room_id, until = 0, 0, 0
 
+    limit = min(FIRST_READ, EXPORT_PAGE)
+
     async def read(seen: View) -> tuple[int, list[Message]]:
         nonlocal until
         record = seen.record
@@ -173,7 +189,7 @@ async def export(chat: Context, name: str, identity: Identity | None) -> AsyncGe
             await _wait_for_writes(chat, chat.hub.rooms.get(name))
             until = await chat.ask(chat.repository.head(record.room_id)) + 1
         messages = await chat.ask(
-            chat.repository.history(record, limit=EXPORT_PAGE, after=after, before=until, include_deleted=True)
+            chat.repository.history(record, limit=limit, after=after, before=until, include_deleted=True)
         )
         return record.room_id, messages
 
@@ -183,19 +199,18 @@ async def export(chat: Context, name: str, identity: Identity | None) -> AsyncGe
             raise ParleyError("no_such_room", field="room")
         room_id, messages = found
         yield as_of_now(chat, name, messages, include_deleted=True)
-        if len(messages) < EXPORT_PAGE:
+        if len(messages) < limit:
             return
         after = messages[-1].seq
+        limit = next_read(EXPORT_PAGE, len(messages), sum(map(size_of, messages)))
 
 
-async def _around(find: Find, seq: int, limit: int) -> tuple[list[Message], bool, bool]:
-    half = (limit + 1) // 2
-    older = await find(half + 1, seq + 1, None)
-    has_older = len(older) > half
-    older = older[-half:]
-    left = limit - len(older)
-    newer = await find(left + 1, None, seq)
-    return older + newer[:left], has_older, len(newer) > left
+async def _around(find: Find, seq: int, limit: int, max_bytes: int) -> Page:
+    """With the message at ``seq``, if it is there, and as much on each side of it."""
+    older, has_older = await read_fitting(find, (limit + 1) // 2, before=seq + 1, max_bytes=max_bytes // 2)
+    left = max_bytes - sum(map(size_of, older))
+    newer, has_newer = await read_fitting(find, limit - len(older), after=seq, max_bytes=left, least=0)
+    return Page(older + newer, has_older, has_newer)
 
 
 def _time(text: str | None, field: str) -> int | None:

@@ -14,6 +14,7 @@ from chat import invitations, members
 from chat.context import RETRY_AFTER
 from chat.gate import TRIES, View, default_role, read_as
 from chat.members import READERS, Viewer
+from chat.paging import fitting
 from chat.ports import Identity
 from chat.reads import unread_in_tail
 from chat.room import info_of
@@ -65,6 +66,7 @@ async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms,
     entries = [entry for entry in entries if wanted in fold_name(f"{entry.room}\n{entry.title}")]
     entries = [entry for entry in entries if entry.room > (asked.cursor or "")]
     page = entries[: asked.limit]
+    page = page[: fitting(page, chat.page_bytes)]
     more = page[-1].room if len(entries) > len(page) else None
     return Rooms(id=asked.id, rooms=page, cursor=more, invitations=invited)
 
@@ -93,8 +95,10 @@ async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
     names = sorted(found)
     page = [found[name] for name in names[: asked.limit]]
     counts = await _count_members(chat, page)
+    told = [_entry(chat, record, counts) for record in page]
+    page = page[: fitting(told, chat.page_bytes)]
     # Without what is not everybody's any more.
-    entries = [_entry(chat, record, counts) for record in page if record.room_id not in watch.gone]
+    entries = [entry for entry, record in zip(told, page, strict=False) if record.room_id not in watch.gone]
     return Rooms(id=asked.id, rooms=entries, cursor=page[-1].name if len(names) > len(page) else None)
 
 
@@ -303,5 +307,6 @@ def _page_of(
     ids = nsmallest(asked.limit + 1, rows)
     page = ids[: asked.limit]
     told = [members.describe(chat, room, rows[user_id], viewer, with_read=with_read) for user_id in page]
-    more = page[-1] if len(ids) > len(page) else None
+    told = told[: fitting(told, chat.page_bytes)]
+    more = page[len(told) - 1] if len(ids) > len(told) else None
     return Members(id=asked.id, room=record.name, members=told, count=count, cursor=more)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from chat.paging import FIRST_READ, next_read, size_of
 from model.errors import EPOCH_CHANGED, ParleyError
 from model.events import Synced
 from model.message import Message
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from chat.room import Room
     from chat.session import Session
 
-# Messages of one read, and the part of what may wait (SLOW_BYTES_HIGH) that one write fills.
+# Messages of one read at most, and the part of what may wait (SLOW_BYTES_HIGH) that one write fills.
 PAGE = 200
 CHUNK_SHARE = 16
 
@@ -41,10 +42,10 @@ async def replay(chat: Context, session: Session, room: Room, since: int) -> Non
     told = {message.seq for message in tail}
     changed: dict[int, Message] = {}
     backoff = Backoff()
-    after, more = since, since < floor
+    after, more, limit = since, since < floor, FIRST_READ
     while more and room.audience.is_syncing(session):
         try:
-            page = await chat.ask(chat.repository.changed(room.record, after=after, until=floor, limit=PAGE))
+            page = await chat.ask(chat.repository.changed(room.record, after=after, until=floor, limit=limit))
         except ParleyError:
             await asyncio.sleep(backoff.next())
             continue
@@ -55,9 +56,10 @@ async def replay(chat: Context, session: Session, room: Room, since: int) -> Non
         missed = [state for state in page if state.version <= head and state.seq not in told]
         told |= {state.seq for state in missed}
         await _send(chat, session, room, missed)
-        more = len(page) == PAGE
+        more = len(page) == limit
         if more:
             after = page[-1].version
+            limit = next_read(PAGE, len(page), sum(map(size_of, page)))
     await _send(chat, session, room, tail)
     left = [state for state in changed.values() if state.seq not in told and state.deleted_at is None]
     await _send(chat, session, room, [replace(state, version=head) for state in left])
@@ -77,10 +79,8 @@ async def _send(chat: Context, session: Session, room: Room, messages: Sequence[
             return
         chunk += session.dialect.frame(message) or b""
         if len(chunk) * CHUNK_SHARE >= chat.hub.slow_high:
-            session.write(bytes(chunk))
+            await session.write_page(bytes(chunk))
             chunk.clear()
             await asyncio.sleep(0)  # others have their turn
-            await session.drained()
     if chunk:
-        session.write(bytes(chunk))
-        await session.drained()
+        await session.write_page(bytes(chunk))

@@ -49,6 +49,7 @@ class Session:
         "_drained",
         "_held_bytes",
         "_hub",
+        "_page_bytes",
         "_paused",
         "acks",
         "acks_of",
@@ -115,6 +116,7 @@ class Session:
         self.acks_of: Audience | None = None
         self._drained: asyncio.Future[None] | None = None
         self._held_bytes = 0
+        self._page_bytes = 0
         self._paused = 0
 
     # Writing.
@@ -139,6 +141,27 @@ class Session:
         frame = self.dialect.frame(event)
         if frame is not None:
             self.write(frame)
+
+    async def send_page(self, event: AnyEvent) -> None:
+        """As :meth:`reply`, with much at once; see :meth:`write_page`."""
+        for room in self.rooms.values():
+            if room.audience.dirty:
+                room.audience.flush()
+        frame = self.dialect.frame(event)
+        if frame is not None:
+            await self.write_page(frame)
+
+    async def write_page(self, data: bytes) -> None:
+        """Queue much at once, and wait until the client has read enough of it.
+
+        It does not cut its reader off by itself, whatever its size: there is never more than one on its way.
+        """
+        self._page_bytes = len(data)
+        try:
+            self.write(data)
+            await self.drained()
+        finally:
+            self._page_bytes = 0
 
     def refuse(self, error: ParleyError, id: str | None = None, room: str | None = None) -> None:
         """Answer with an error by name; ``id`` and ``room`` are those of the command."""
@@ -201,7 +224,8 @@ class Session:
         self._held_bytes = 0
 
     def _check_high_mark(self) -> None:
-        if not self.ended and self.connection.buffered() + self._held_bytes > self._hub.slow_high:
+        waiting = self.connection.buffered() + self._held_bytes - self._page_bytes
+        if not self.ended and waiting > self._hub.slow_high:
             self._hub.counters.slow_members += 1
             self.close(SLOW_CONSUMER)
 

@@ -133,10 +133,12 @@ def _token(settings: Settings, options: argparse.Namespace) -> str:
 def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:
     fold = set_up_logging(settings.log_level.upper())
     _raise_file_limit()
-    # What was imported is never garbage, and what a chat makes is freed by counting: looking for cycles every 700
-    # objects took 40 % of the time of a message (measured).
+    # What was imported is never garbage, and what a chat makes is freed by counting: a collection finds nothing
+    # (tests/integration/port/test_garbage.py). One every 700 objects takes up to a tenth of the time, one every 10,000
+    # nothing that can be measured; and it bounds what an unforeseen cycle of 20 objects with a frame of 64 KB can keep
+    # to 32 MB. One every 50,000 would allow 160 MB, and a full one after 50 of 20 of those comes practically never.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(10_000, 10, 10)
     try:
         with asyncio.Runner(loop_factory=_loop_factory(settings.event_loop)) as runner:
             return runner.run(serve(settings, read_again))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 async def rooms(chat: Context, session: Session, command: ListRooms) -> None:
     """List public rooms, or one's own."""
     assert session.identity is not None
-    session.reply(await list_rooms(chat, session.identity, command, session.rooms.values))
+    await session.send_page(await list_rooms(chat, session.identity, command, session.rooms.values))
 
 
 async def members(chat: Context, session: Session, command: ListMembers) -> None:
@@ -26,4 +26,4 @@ async def members(chat: Context, session: Session, command: ListMembers) -> None
     listed = await find_members(chat, room.name, command, session.identity)
     still_joined(chat, session, room, action)
     assert listed is not None  # whoever is in a room sees it
-    session.reply(listed)
+    await session.send_page(listed)

@@ -38,7 +38,8 @@ def join(chat: Context, session: Session, command: Join) -> Awaitable[None] | No
     if room is None or later or not is_row_known(chat, room, session.identity):
         return _join_later(chat, session, command, name)
     enter(chat, session, room, room.members.get(session.user.id), command)
-    return None
+    # Snapshots of many crowded rooms are sent as fast as they are read.
+    return session.drained() if session.congested else None
 
 
 def check_space(chat: Context, session: Session, name: str) -> None:
@@ -74,6 +75,8 @@ async def _join_later(chat: Context, session: Session, command: Join, name: str)
                 member = room.members.get(session.user.id, member)
                 enter(chat, session, room, member, command, invited=invited, recovered=recovered, syncing=syncing)
                 break
+    if not syncing:
+        await session.drained()
     if syncing and command.since is not None:
         await replay(chat, session, room, command.since)
 

@@ -8,6 +8,7 @@ from chat.context import RETRY_AFTER
 from chat.gate import TRIES, default_role, standing_of
 from chat.history import as_of_now
 from chat.listing import MINE_LIMIT, Inside
+from chat.paging import PAGE_BYTES, next_read, size_of
 from chat.ports import Identity
 from model.commands import Search
 from model.errors import ParleyError
@@ -21,15 +22,21 @@ if TYPE_CHECKING:
     from chat.context import Context
     from chat.session import Session
 
+Place = tuple[int, int]
+# Hits of the first read for a page: looking for them costs more than reading a page of the default size.
+FIRST_HITS = 50
+
 
 async def search(chat: Context, session: Session, command: Search) -> None:
     """Send a page of what was found. The session's later commands wait until it was read off the connection."""
     assert session.identity is not None
-    session.reply(await find(chat, session.identity, command, session.rooms.values))
-    await session.drained()
+    page = await find(chat, session.identity, command, session.rooms.values, max_bytes=chat.page_bytes)
+    await session.send_page(page)
 
 
-async def find(chat: Context, identity: Identity, asked: Search, inside: Inside) -> SearchPage:
+async def find(
+    chat: Context, identity: Identity, asked: Search, inside: Inside, *, max_bytes: int = PAGE_BYTES
+) -> SearchPage:
     """Messages that hold all the words, newest first, of the rooms that somebody is in or a member of.
 
     It is as new as everything that they were told before it: of a room that they were sent out of while storage looked
@@ -49,17 +56,34 @@ async def find(chat: Context, identity: Identity, asked: Search, inside: Inside)
             heads = [room.head for room in here]
             for room in here:
                 await chat.ask(room.written())
-            found = await chat.ask(chat.repository.search(rooms, words=words, before=before, limit=asked.limit + 1))
+            found, more = await _read_fitting(chat, rooms, words, before, asked.limit, max_bytes)
         told_all = all(room.tail.forgotten <= head for room, head in zip(here, heads, strict=True))
         lost = any(watch.has_lost(record.room_id) for record in rooms)
         if told_all and not lost:
-            return _page(chat, asked, found)
+            return _page(chat, asked, found, more=more)
     raise ParleyError("unavailable", retry_after=RETRY_AFTER)
 
 
-def _page(chat: Context, asked: Search, found: list[tuple[int, Message]]) -> SearchPage:
-    page = found[: asked.limit]
-    more = len(found) > len(page)
+async def _read_fitting(
+    chat: Context, rooms: list[RoomRecord], words: list[str], before: Place | None, limit: int, max_bytes: int
+) -> tuple[list[tuple[int, Message]], bool]:
+    """As many hits as ``limit`` and ``max_bytes`` allow, at least one, and whether there are more."""
+    found: list[tuple[int, Message]] = []
+    size = 0
+    while True:
+        wanted = next_read(limit + 1 - len(found), len(found), size, max_bytes) if found else min(limit, FIRST_HITS) + 1
+        part = await chat.ask(chat.repository.search(rooms, words=words, before=before, limit=wanted))
+        for room_id, message in part:
+            size += size_of(message)
+            if found and (len(found) == limit or size > max_bytes):
+                return found, True
+            found.append((room_id, message))
+        if len(part) < wanted:
+            return found, False
+        before = (part[-1][1].seq, part[-1][0])
+
+
+def _page(chat: Context, asked: Search, page: list[tuple[int, Message]], *, more: bool) -> SearchPage:
     cursor = f"{page[-1][1].seq}.{page[-1][0]}" if more else None
     messages = [message for _, message in page]
     states: dict[tuple[str, int], Message] = {}

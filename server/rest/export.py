@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from contextlib import aclosing
 
 from aiohttp import hdrs, web
@@ -19,6 +20,10 @@ from server.sending import Sender, break_off
 
 log = logging.getLogger(__name__)
 
+# Exports at a time, of one principal and of all: each holds a part of half a megabyte until it is read.
+EXPORTS_EACH = 2
+EXPORTS = 16
+RETRY = 10.0
 _TEXT = (
     "For moderators. JSON Lines: a message in each line, oldest first, deleted ones with what they held; what was said "
     "before the request, read page by page as fast as it is taken. When storage fails, or one is a moderator no more, "
@@ -31,6 +36,7 @@ class Export:
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
+        self._running: Counter[str] = Counter()  # by principal
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The row."""
@@ -42,15 +48,30 @@ class Export:
                 self.export,
                 RoomAsked,
                 (Answer(200, "the messages", str, (NDJSON,), {"Content-Disposition": "`attachment`"}),),
-                ("no_such_room", "unavailable"),
+                ("no_such_room", "overloaded", "unavailable"),
                 _TEXT,
                 "somebody",
             ),
         )
 
     async def export(self, request: web.Request, asked: RoomAsked) -> web.StreamResponse:
-        """Page by page, as fast as it is read."""
-        name = check_name(asked.room, "room")
+        """Page by page, as fast as it is read.
+
+        Raises:
+            ParleyError: ``overloaded`` when there are as many at a time as there may be, besides those of the room.
+        """
+        user_id = request[IDENTITY].user.id
+        if self._running[user_id] >= EXPORTS_EACH or self._running.total() >= EXPORTS:
+            raise ParleyError("overloaded", "there are as many exports at a time as there may be", retry_after=RETRY)
+        self._running[user_id] += 1
+        try:
+            return await self._export(request, check_name(asked.room, "room"))
+        finally:
+            self._running[user_id] -= 1
+            if not self._running[user_id]:
+                del self._running[user_id]
+
+    async def _export(self, request: web.Request, name: str) -> web.StreamResponse:
         async with aclosing(export(self._asking.chat, name, request[IDENTITY])) as pages:
             first = await anext(pages)  # whoever may not is told so, with a status
             headers = {hdrs.CONTENT_TYPE: NDJSON, hdrs.CONTENT_DISPOSITION: 'attachment; filename="messages.jsonl"'}

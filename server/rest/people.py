@@ -6,6 +6,7 @@ from aiohttp import web
 
 from chat.history import read_history
 from chat.online import Online, list_online
+from chat.paging import fitting
 from model.commands import ReadHistory
 from model.limits import HISTORY_DEFAULT
 from model.principals import ACCOUNT, shown_id
@@ -16,6 +17,7 @@ from server.rest.asking import NEXT, Asking, link, told
 from server.rest.people_bodies import ChatAsked, ChatUsersAsked, OnlineUser, UsersAsked
 from utils.clock import rfc3339
 
+MESSAGES_BYTES = 2 << 20
 _MESSAGES = Answer(200, "the messages, as events of `/api/chat`", list[MessageTold])
 _PEOPLE = Answer(200, "the people, by id", list[OnlineUser], headers=NEXT)
 _UNSEEN = "Of a room that is not there, or that one may not see, the array is empty."
@@ -73,7 +75,10 @@ class People:
     async def messages(self, request: web.Request, asked: ChatAsked) -> web.StreamResponse:
         """The newest page, in the words of the events dialect."""
         name = check_name(asked.room or "general", "room")
-        page = await read_history(self._asking.chat, name, ReadHistory(room=name), request[IDENTITY])
+        # There is no other page here, so none of it is left out: it is bounded by the number of messages.
+        page = await read_history(
+            self._asking.chat, name, ReadHistory(room=name), request[IDENTITY], max_bytes=MESSAGES_BYTES, bare=True
+        )
         return told(
             [
                 MessageTold(
@@ -98,9 +103,10 @@ class People:
 
     async def _people(self, request: web.Request, room: str | None, after: str, limit: int) -> web.StreamResponse:
         found = await list_online(self._asking.chat, request[IDENTITY], room, after=after, limit=limit + 1)
-        page = (found or [])[:limit]
-        links = (link(request, "next", cursor=page[-1].user.id),) if found and len(found) > limit else ()
-        return told([_online(person) for person in page], links=links)
+        page = [_online(person) for person in (found or [])[:limit]]
+        page = page[: fitting(page)]
+        links = (link(request, "next", cursor=page[-1].id),) if found and len(found) > len(page) else ()
+        return told(page, links=links)
 
 
 def _online(person: Online) -> OnlineUser:

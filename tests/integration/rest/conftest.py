@@ -52,6 +52,6 @@ async def port(serve: Serve) -> int:
 
 
 @pytest.fixture
-async def stored(serve: Serve, storage: dict[str, str]) -> int:
+async def stored(storage: dict[str, str], serve: Serve) -> int:
     """The port of a server with each kind of storage."""
     return (await serve(**storage)).port

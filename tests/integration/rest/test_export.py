@@ -9,6 +9,7 @@ import pytest
 
 from server import sending
 from server.app import Server
+from server.rest import export
 from storage.repository import StorageUnavailable
 from tests.contract.records import until
 from tests.integration.rest.conftest import Serve
@@ -41,7 +42,7 @@ def send_little(server: Server) -> None:
 
 
 @pytest.fixture
-async def server(serve: Serve, storage: dict[str, str]) -> Server:
+async def server(storage: dict[str, str], serve: Serve) -> Server:
     """With each kind of storage, and a room "plans" of ann's."""
     server = await serve(MEMORY_MESSAGES="100000", **storage)
     await Web(server.port, "ann").create("plans")
@@ -187,6 +188,38 @@ async def test_a_reader_that_does_not_read_is_let_go(
         client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
         await until(lambda: "does not read" in caplog.text)
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+
+
+async def test_there_are_not_many_at_a_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one person, and of all together; those that are over do not count."""
+    monkeypatch.setattr(export, "EXPORTS", 3)
+    ann, ben = Web(server.port, "ann"), Web(server.port, "ben")
+    await talk(ann, 1000, size=4000)
+    await ben.create("others")
+    for _ in range(export.EXPORTS_EACH + 1):
+        assert (await ann.get(EXPORT)).status == 200
+    send_little(server)
+    clients = []
+    for _ in range(export.EXPORTS_EACH):
+        client = await RawClient.connect(server.port)
+        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
+        assert (await client.reply(head_only=True)).status == 200
+        clients.append(client)
+    refused = await ann.get(EXPORT)
+    assert (refused.status, code(refused)) == (503, "overloaded")
+    assert refused.headers["retry-after"] == "10"
+    assert (await ben.get("/api/rooms/others/export")).status == 200
+    monkeypatch.setattr(export, "EXPORTS", 2)
+    assert (await ben.get("/api/rooms/others/export")).status == 503
+    for client in clients:
+        await client.close()
+    await until(lambda: not any("export" in str(task.get_coro()) for task in asyncio.all_tasks()))
+
+    async def again() -> bool:
+        return (await ann.get(EXPORT)).status == 200
+
+    while not await again():
+        pass
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])

@@ -68,7 +68,7 @@ async def test_a_resume_reads_storage_in_pages(repository: FaultyRepository) -> 
         back = Person(chat, "ben")
         back.send("join", **join)
         await passes()
-        assert repository.calls["changed"] == 3
+        assert repository.calls["changed"] == 4  # the first one is small: nothing is known of their size yet
         assert seqs(ben) + seqs(back) == seqs(ann)
 
 
