@@ -34,15 +34,19 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def do(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=inherited_environment())
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run(
+        command, cwd=cwd, env=inherited_environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def wheel(source: Path) -> Path:
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    do(*pip, "--wheel-dir", source.parent, source, cwd=source)
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
+    said = do(*pip, "--verbose", "--wheel-dir", source.parent, source, cwd=source)
+    assert "absent from setuptools' `packages`" not in said, "files that a later setuptools would leave out"
     return next(source.parent.glob("*.whl"))
 
 
@@ -75,7 +79,9 @@ def test_the_sdist_has_what_the_documents_name(source: Path) -> None:
         names = {member.partition("/")[2] for member in archive.getnames()}
         archive.extractall(source.parent / "unpacked")  # noqa: S202 - our own archive
     wanted = {"client.html", "constraints.txt", ".env.example", "CHANGELOG.md", "README.md", "LICENSE", "dev.py"}
-    assert wanted | {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")} <= names
+    files = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "server" / "static").rglob("*.js")]
+    files += (ROOT / "storage" / "postgres" / "migrations").glob("*.sql")
+    assert wanted | {path.relative_to(ROOT).as_posix() for path in files} <= names
     unpacked = next((source.parent / "unpacked").iterdir())
     assert (unpacked / "server" / "client.html").read_bytes() == (ROOT / "client.html").read_bytes()
 
