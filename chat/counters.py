@@ -52,6 +52,7 @@ class Counters:
         "slow_members",
         "store_latency",
         "store_retries",
+        "words_left",
     )
 
     def __init__(self) -> None:
@@ -64,6 +65,7 @@ class Counters:
         self.refused_rows = 0
         self.slow_members = 0
         self.store_retries = 0
+        self.words_left = 0
         self.errors: dict[str, int] = {}
         self.resumes = {True: 0, False: 0}
         self.broadcast_latency = Histogram(*_SECONDS)

@@ -20,7 +20,7 @@ from model.message import Message
 from model.permissions import Action
 from model.room import RoomRecord
 from utils.clock import microseconds
-from utils.words import cut_words
+from utils.words import cut_words, cut_words_v1
 
 if TYPE_CHECKING:
     from chat.room import Room
@@ -127,6 +127,7 @@ async def _find(
             until=until,
             sender=asked.sender,
             words=words,
+            old_words=cut_words_v1(asked.q or ""),
             pinned=asked.pinned,
             include_deleted=asked.include_deleted,
         )

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from chat.chat import Chat
 from chat.context import ChatOptions
+from chat.recutting import cut_words_again
 from chat.retention import expire_messages
 from chat.workers import PoolLimits
 from model.limits import Limits
@@ -62,6 +63,7 @@ class Server:
         )
         self.chat = Chat(self._repository, self._clock, self._tokens, _chat_options(settings))
         self._expirer = self._repository.writer()
+        self._cutter = self._repository.writer()
         self.shared = Shared(settings, self.chat)
         self._http = HttpEndpoints(self.chat, self.shared, Metrics(self.chat) if settings.admin_port is None else None)
         self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=STOP_SECONDS)
@@ -118,6 +120,7 @@ class Server:
             log.info("/metrics and /ready in full are on http://%s:%d", self._settings.admin_host, self.admin_port)
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(expire_messages(self.chat, self._expirer), name="retention")
+        self._tasks.spawn(cut_words_again(self.chat, self._cutter), name="words")
         kept = "in Postgres" if self._settings.database_url else "in memory, until the server stops"
         loop = type(running).__module__.partition(".")[0]  # asyncio or uvloop
         where = (self._settings.host, self.port)
@@ -176,6 +179,7 @@ class Server:
         await self._admin.cleanup()
         stuck = await self._tasks.close(STOP_SECONDS) + await self.chat.close(STOP_SECONDS)
         await self._expirer.close()
+        await self._cutter.close()
         if stuck:
             log.error("these did not stop: %s", ", ".join(stuck))
         await self._repository.close()

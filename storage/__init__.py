@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from storage.factory import open_repository
 from storage.repository import (
+    FIRST,
     NO_ROOM,
     READER,
     STORED,
     BatchRefused,
     ChangeMessage,
+    CutWords,
     Duplicate,
     ExpireInvitations,
     ExpireMessages,
@@ -30,16 +32,19 @@ from storage.repository import (
     TooManyReads,
     Unread,
     UpdateRoom,
+    WordsCut,
     Write,
     Writer,
 )
 
 __all__ = [
+    "FIRST",
     "NO_ROOM",
     "READER",
     "STORED",
     "BatchRefused",
     "ChangeMessage",
+    "CutWords",
     "Duplicate",
     "ExpireInvitations",
     "ExpireMessages",
@@ -61,6 +66,7 @@ __all__ = [
     "TooManyReads",
     "Unread",
     "UpdateRoom",
+    "WordsCut",
     "Write",
     "Writer",
     "open_repository",

@@ -162,6 +162,21 @@ class ChangeMessage(Struct, frozen=True, gc=False):
     pin: PinState | None = None
 
 
+FIRST = (-1, -1)
+"""In front of the first message of all."""
+
+
+class CutWords(Struct, frozen=True, gc=False):
+    """Cut the words of at most ``limit`` messages again whose stored ones are of an older `utils.words.WORDS_VERSION`.
+
+    Those behind the (room_id, seq) of ``after``, in that order. One that is changed meanwhile is left out. The outcome
+    is `WordsCut`.
+    """
+
+    after: tuple[int, int]
+    limit: int
+
+
 Write = (
     InsertRoom
     | UpdateRoom
@@ -171,6 +186,7 @@ Write = (
     | ChangeMessage
     | ExpireMessages
     | ExpireInvitations
+    | CutWords
 )
 
 
@@ -193,6 +209,18 @@ class Refused(Struct, frozen=True, gc=False):
     reason: str
 
 
+class WordsCut(Struct, frozen=True, gc=False):
+    """What became of a `CutWords`.
+
+    Attributes:
+        after: behind which message it goes on; None when there was none left.
+        left: how many messages of an older cut there were; counted only when it began with the first of all.
+    """
+
+    after: tuple[int, int] | None
+    left: int | None = None
+
+
 class NoRoom(Struct, frozen=True, gc=False):
     """Not stored: its room is not, or not any more (memory forgot it, the database lost it with a crash).
 
@@ -210,7 +238,7 @@ class Removed(Struct, frozen=True, gc=False):
     count: int
 
 
-Outcome = Stored | Duplicate | Refused | NoRoom | Removed
+Outcome = Stored | Duplicate | Refused | NoRoom | Removed | WordsCut
 STORED = Stored()
 NO_ROOM = NoRoom()
 
@@ -377,14 +405,16 @@ class Repository(Protocol):
         words: Sequence[str] = (),
         pinned: bool = False,
         include_deleted: bool = False,
+        old_words: Sequence[str] = (),
     ) -> list[Message]:
         """At most ``limit`` messages, always oldest first; deleted ones, with what they held, only when asked for.
 
         With ``before``: those right before that seq. With ``after`` (and no ``before``): those right after it. With
         both: the oldest ones strictly between. With neither: the newest ones. ``since`` and
         ``until`` leave out what is below the one, and what is not below the other. ``sender`` is an exact display name;
-        ``words`` (from `utils.words.cut_words`) must all be in the message. ``pinned`` leaves the others out. An
-        unknown room is an empty page.
+        ``words`` (from `utils.words.cut_words`) must all be in the message; of one whose words are stored as
+        `utils.words.cut_words_v1` gives them, ``old_words`` must be. ``pinned`` leaves the others out. An unknown room
+        is an empty page.
         """
 
     async def search(
@@ -394,11 +424,12 @@ class Repository(Protocol):
         words: Sequence[str],
         before: tuple[int, int] | None,
         limit: int,
+        old_words: Sequence[str] = (),
     ) -> list[tuple[int, Message]]:
         """At most ``limit`` messages of these rooms that hold all the words, with their room's id, newest first.
 
         In the order of (seq, room_id), from the largest below ``before`` on. Deleted ones are not found. Without words
-        it is every message.
+        it is every message. ``old_words`` are as in `history`.
         """
 
     async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:

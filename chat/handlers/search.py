@@ -16,7 +16,7 @@ from model.events import SearchPage
 from model.message import Message
 from model.permissions import Action, may, standing_in
 from model.room import RoomRecord
-from utils.words import cut_words
+from utils.words import cut_words, cut_words_v1
 
 if TYPE_CHECKING:
     from chat.context import Context
@@ -45,8 +45,7 @@ async def find(
     Raises:
         ParleyError: ``bad_field`` for a ``q`` without a word or a cursor of somewhere else; ``unavailable``.
     """
-    words = cut_words(asked.q)
-    if not words:
+    if not cut_words(asked.q):
         raise ParleyError("bad_field", "q holds no word to look for", field="q")
     before = _read_cursor(asked.cursor)
     for _ in range(TRIES):
@@ -56,7 +55,7 @@ async def find(
             heads = [room.head for room in here]
             for room in here:
                 await chat.ask(room.written())
-            found, more = await _read_fitting(chat, rooms, words, before, asked.limit, max_bytes)
+            found, more = await _read_fitting(chat, rooms, asked.q, before, asked.limit, max_bytes)
         told_all = all(room.tail.forgotten <= head for room, head in zip(here, heads, strict=True))
         lost = any(watch.has_lost(record.room_id) for record in rooms)
         if told_all and not lost:
@@ -65,14 +64,17 @@ async def find(
 
 
 async def _read_fitting(
-    chat: Context, rooms: list[RoomRecord], words: list[str], before: Place | None, limit: int, max_bytes: int
+    chat: Context, rooms: list[RoomRecord], q: str, before: Place | None, limit: int, max_bytes: int
 ) -> tuple[list[tuple[int, Message]], bool]:
     """As many hits as ``limit`` and ``max_bytes`` allow, at least one, and whether there are more."""
+    words, old_words = cut_words(q), cut_words_v1(q)
     found: list[tuple[int, Message]] = []
     size = 0
     while True:
         wanted = next_read(limit + 1 - len(found), len(found), size, max_bytes) if found else min(limit, FIRST_HITS) + 1
-        part = await chat.ask(chat.repository.search(rooms, words=words, before=before, limit=wanted))
+        part = await chat.ask(
+            chat.repository.search(rooms, words=words, old_words=old_words, before=before, limit=wanted)
+        )
         for room_id, message in part:
             size += size_of(message)
             if found and (len(found) == limit or size > max_bytes):

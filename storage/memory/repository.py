@@ -23,6 +23,7 @@ from storage.repository import (
     NO_ROOM,
     STORED,
     ChangeMessage,
+    CutWords,
     ExpireInvitations,
     ExpireMessages,
     Forgotten,
@@ -37,6 +38,7 @@ from storage.repository import (
     StorageUnavailable,
     Unread,
     UpdateRoom,
+    WordsCut,
     Write,
 )
 from utils.turns import Turns
@@ -240,6 +242,7 @@ class MemoryRepository:
         words: Sequence[str] = (),
         pinned: bool = False,
         include_deleted: bool = False,
+        old_words: Sequence[str] = (),
     ) -> list[Message]:
         self._check_open()
         log = self._rooms.use(room.room_id)
@@ -270,7 +273,13 @@ class MemoryRepository:
         return [log.told(message, room.name, whole=include_deleted) for message in page]
 
     async def search(
-        self, rooms: Sequence[RoomRecord], *, words: Sequence[str], before: tuple[int, int] | None, limit: int
+        self,
+        rooms: Sequence[RoomRecord],
+        *,
+        words: Sequence[str],
+        before: tuple[int, int] | None,
+        limit: int,
+        old_words: Sequence[str] = (),
     ) -> list[tuple[int, Message]]:
         self._check_open()
         names = {room.room_id: room.name for room in rooms}
@@ -359,6 +368,8 @@ class MemoryRepository:
                 return STORED
             case ExpireMessages():
                 return self._expire(write)
+            case CutWords():
+                return WordsCut(None, 0)  # words are cut when they are looked for
             case ExpireInvitations():
                 return Removed(self._people.forget_invitations(write.until, write.limit))
 

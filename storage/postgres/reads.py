@@ -24,6 +24,8 @@ RARE_HITS = 20_000
 class PostgresReads(ABC):
     """The reads of `storage.repository.Repository`, through :meth:`_read`."""
 
+    _words_are_new = False  # no message has words of an older cut; for good, unless another database takes its place
+
     @abstractmethod
     async def _read(self, text: bytes, values: dict[str, Any], *, search: bool = False) -> list[tuple[Any, ...]]:
         """The rows; none when a value is one that Postgres cannot hold (NUL in a text): then it holds no such row.
@@ -138,6 +140,7 @@ class PostgresReads(ABC):
         words: Sequence[str] = (),
         pinned: bool = False,
         include_deleted: bool = False,
+        old_words: Sequence[str] = (),
     ) -> list[Message]:
         """See `storage.repository.Repository.history`."""
         kind = sql.HistoryKind(
@@ -146,6 +149,7 @@ class PostgresReads(ABC):
             words=bool(words),
             pinned=pinned,
             include_deleted=include_deleted,
+            old_words=await self._asks_old(words, old_words),
         )
         values: dict[str, Any] = {
             "room_id": room.room_id,
@@ -157,6 +161,7 @@ class PostgresReads(ABC):
             values["sender"] = sender
         if words:
             values["words"] = list(words)
+            values["old_words"] = list(old_words) or None  # NULL: nothing has no words at all
         found = await self._read(sql.HISTORY[kind], values, search=kind.words)
         page = list(map(partial(message_of, room.name), found))
         if not kind.oldest_first:
@@ -164,7 +169,13 @@ class PostgresReads(ABC):
         return page
 
     async def search(
-        self, rooms: Sequence[RoomRecord], *, words: Sequence[str], before: tuple[int, int] | None, limit: int
+        self,
+        rooms: Sequence[RoomRecord],
+        *,
+        words: Sequence[str],
+        before: tuple[int, int] | None,
+        limit: int,
+        old_words: Sequence[str] = (),
     ) -> list[tuple[int, Message]]:
         """See `storage.repository.Repository.search`."""
         names = {room.room_id: room.name for room in rooms}
@@ -174,6 +185,7 @@ class PostgresReads(ABC):
         values = {
             "rooms": list(names),
             "words": list(words),
+            "old_words": list(old_words) or None,
             "before": seq,
             "before_room": room_id,
             "probe": RARE_HITS + 1,
@@ -181,8 +193,16 @@ class PostgresReads(ABC):
             "last": limit - 1,
             "limit": limit,
         }
-        found = await self._read(sql.SEARCH, values, search=True)
+        text = sql.SEARCH_OLD_WORDS if await self._asks_old(words, old_words) else sql.SEARCH
+        found = await self._read(text, values, search=True)
         return [(row[0], message_of(names[row[0]], row[1:])) for row in found]
+
+    async def _asks_old(self, words: Sequence[str], old_words: Sequence[str]) -> bool:
+        """Whether a search must ask for both cuts: they differ, and not every message has been cut again."""
+        if not words or self._words_are_new or set(words) == set(old_words):
+            return False
+        self._words_are_new = not await self._read(sql.HAS_OLD_WORDS, {})
+        return not self._words_are_new
 
     async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
         """See `storage.repository.Repository.changed`."""

@@ -208,6 +208,7 @@ class PostgresRepository(PostgresReads):
             writer.drop()
 
     def _taken_over(self) -> None:
+        self._words_are_new = False
         if self.on_takeover is not None:
             self.on_takeover()
 

@@ -65,6 +65,15 @@ class ChangeRow(Struct, omit_defaults=True, gc=False):
     pinned_by: str | None = None
 
 
+class WordsRow(Struct, gc=False):
+    """For `sql.CUT_WORDS`."""
+
+    room_id: int
+    seq: int
+    version: int
+    words: str
+
+
 class Key(Struct, gc=False):
     """For the look-ups of messages, `sql.FIND_BY_SEQ` and `sql.FIND_BY_ID`."""
 
@@ -146,6 +155,12 @@ def change_row(change: ChangeMessage) -> ChangeRow:
         None if pin is None else pin.at,
         None if pin is None else pin.by,
     )
+
+
+def words_row(old: tuple[int, int, int, str]) -> WordsRow:
+    """The words of a row of `sql.OLD_WORDS`, cut again."""
+    room_id, seq, version, content = old
+    return WordsRow(room_id, seq, version, " ".join(cut_words(content)))
 
 
 def room_row(room: RoomRecord) -> RoomRow:

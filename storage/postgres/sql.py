@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pypika import AliasedQuery, Case, Order, Table
 from pypika.functions import Count, Max
-from pypika.terms import Function, Star
+from pypika.terms import Function, Star, Tuple
 
 from model.limits import QUOTE_CHARS
 from utils.query import (
@@ -27,6 +27,7 @@ from utils.query import (
     sql_text,
     value_of,
 )
+from utils.words import WORDS_VERSION
 
 _messages = Table("messages")
 _rooms = Table("rooms")
@@ -66,6 +67,7 @@ INSERT_MESSAGES = sql_text(
         "words",
         "reply_to",
         "mentions",
+        "words_version",
     )
     .from_(_new_message)
     .select(
@@ -80,6 +82,7 @@ INSERT_MESSAGES = sql_text(
         Function("string_to_array", _new_message.words, " "),
         _new_message.reply_to,
         _new_message.mentions,
+        WORDS_VERSION,
     )
     .on_conflict()
     .do_nothing()
@@ -123,6 +126,7 @@ CHANGE_MESSAGES = sql_text(
     .set(_messages.version, _change.version)
     .set(_messages.content, _unless_null(_change.content, _messages.content))
     .set(_messages.words, _unless_null(Function("string_to_array", _change.words, " "), _messages.words))
+    .set(_messages.words_version, _when(_change.content.isnull(), _messages.words_version, WORDS_VERSION))
     .set(_messages.body_hash, _unless_null(_messages.body_hash, _change.first_body))
     .set(_messages.edited_at, _unless_null(_change.edited_at, _messages.edited_at))
     .set(_messages.deleted_at, _unless_null(_change.deleted_at, _messages.deleted_at))
@@ -133,6 +137,32 @@ CHANGE_MESSAGES = sql_text(
     .from_(_change)
     .where((_messages.room_id == _change.room_id) & (_messages.seq == _change.seq))
     .where(_messages.version < _change.version)
+)
+
+# --- words that are cut again ---------------------------------------------------------------------------------------
+
+# As the predicate of the index messages_old_words says it.
+_is_old = _messages.words_version < WORDS_VERSION
+_old = Query.from_(_messages).where(_is_old)
+HAS_OLD_WORDS = sql_text(_old.select(_messages.seq).orderby(_messages.room_id, _messages.seq).limit(1))
+COUNT_OLD_WORDS = sql_text(_old.select(Count(Star())))
+OLD_WORDS = sql_text(
+    _old.select(_messages.room_id, _messages.seq, _messages.version, _messages.content)
+    .where(Tuple(_messages.room_id, _messages.seq) > Tuple(param("room_id", "bigint"), param("seq", "bigint")))
+    .orderby(_messages.room_id, _messages.seq)
+    .limit(param("limit"))
+)
+_recut = Recordset(
+    param("rows", "json"), "new", {"room_id": "bigint", "seq": "bigint", "version": "bigint", "words": "text"}
+)
+# What was changed since its text was read is left for the next time.
+CUT_WORDS = sql_text(
+    Query.update(_messages)
+    .set(_messages.words, Function("string_to_array", _recut.words, " "))
+    .set(_messages.words_version, WORDS_VERSION)
+    .from_(_recut)
+    .where((_messages.room_id == _recut.room_id) & (_messages.seq == _recut.seq))
+    .where((_messages.version == _recut.version) & _is_old)
 )
 
 # --- what became of rows that were not inserted --------------------------------------------------------------------
@@ -223,6 +253,17 @@ FIND_MESSAGE = sql_text(
 )
 
 
+def _has_words(old_words: bool) -> Any:
+    """The message has all the words, cut as its own are. Where no message is of an older cut, or both cuts of the query
+    are the same, the version says nothing."""
+    new = contains_all(_messages.words, param("words", "text[]"))
+    if not old_words:
+        return new
+    return (new & (_messages.words_version >= WORDS_VERSION)) | (
+        contains_all(_messages.words, param("old_words", "text[]")) & _is_old
+    )
+
+
 class HistoryKind(NamedTuple):
     """What a page of history is asked by; each combination has its own text, so each has its own plan."""
 
@@ -231,6 +272,7 @@ class HistoryKind(NamedTuple):
     words: bool = False
     pinned: bool = False
     include_deleted: bool = False
+    old_words: bool = False
 
 
 def _history(kind: HistoryKind) -> bytes:
@@ -243,12 +285,12 @@ def _history(kind: HistoryKind) -> bytes:
     if kind.sender:
         query = query.where(_messages.sender == param("sender"))
     if kind.words:
-        query = query.where(contains_all(_messages.words, param("words", "text[]")))
+        query = query.where(_has_words(kind.old_words))
     order = Order.asc if kind.oldest_first else Order.desc
     return sql_text(query.orderby(_messages.seq, order=order).limit(param("limit")))
 
 
-HISTORY = {kind: _history(kind) for kind in (HistoryKind(*flags) for flags in product((False, True), repeat=5))}
+HISTORY = {kind: _history(kind) for kind in (HistoryKind(*flags) for flags in product((False, True), repeat=6))}
 
 # --- a search in several rooms: two ways, of which each search goes one --------------------------------------------
 
@@ -260,22 +302,16 @@ HISTORY = {kind: _history(kind) for kind in (HistoryKind(*flags) for flags in pr
 # of those can be on the page. The second takes from each room what is not older than that.
 _hits = AliasedQuery("hits")
 _heads = AliasedQuery("heads")
-_all_hits = (
-    Query.from_(_messages)
-    .select(_messages.room_id, _messages.seq)
-    .where(contains_all(_messages.words, param("words", "text[]")) & _not_deleted)
-    .limit(param("probe"))
-)
 _count_hits = Query.from_(_hits).select(Count(Star()))
 
 
-def _walk(limit: str, *conditions: Any) -> Any:
+def _walk(old_words: bool, limit: str, *conditions: Any) -> Any:
     """The newest hits of each room, read along its log."""
     log = (
         Query.from_(_messages)
         .select(_messages.seq)
         # Not the index of words, which would read every hit in the database for each room.
-        .where((_messages.room_id == _rooms.room_id) & is_true(contains_all(_messages.words, param("words", "text[]"))))
+        .where((_messages.room_id == _rooms.room_id) & is_true(_has_words(old_words)))
         .where(_not_deleted & (_messages.seq <= param("before")))
         .where((_messages.seq < param("before")) | (_rooms.room_id < param("before_room")))
         .orderby(_messages.seq, order=Order.desc)
@@ -293,33 +329,45 @@ def _walk(limit: str, *conditions: Any) -> Any:
     )
 
 
-_rare: Any = (
-    Query.from_(_hits)
-    .select(_hits.room_id, _hits.seq)
-    .where(value_of(_count_hits) < param("probe"))
-    .where(equals_any(_hits.room_id, param("rooms", "bigint[]")) & (_hits.seq <= param("before")))
-    .where((_hits.seq < param("before")) | (_hits.room_id < param("before_room")))
-)
-_last_head = Query.from_(_heads).select(_heads.seq).orderby(_heads.seq, order=Order.desc).offset(param("last")).limit(1)
-# Without a last one (fewer heads than a page has) nothing is left out.
-_common = _walk("limit", _messages.seq >= Function("COALESCE", _last_head, 0))
-_places: Any = _rare.union_all(_common).as_("place")
-_hit: Any = (
-    Query.from_(_places)
-    .select(_places.room_id, _places.seq)
-    .orderby(_places.seq, _places.room_id, order=Order.desc)
-    .limit(param("limit"))
-    .as_("hit")
-)
-SEARCH = sql_text(
-    Query.with_(_all_hits, "hits")
-    .with_(_walk("share"), "heads")
-    .from_(_hit)
-    .join(_messages)
-    .on((_messages.room_id == _hit.room_id) & (_messages.seq == _hit.seq))
-    .select(_messages.room_id, *_whole)
-    .orderby(_messages.seq, _messages.room_id, order=Order.desc)
-)
+def _search(old_words: bool) -> bytes:
+    all_hits = (
+        Query.from_(_messages)
+        .select(_messages.room_id, _messages.seq)
+        .where(_has_words(old_words) & _not_deleted)
+        .limit(param("probe"))
+    )
+    rare: Any = (
+        Query.from_(_hits)
+        .select(_hits.room_id, _hits.seq)
+        .where(value_of(_count_hits) < param("probe"))
+        .where(equals_any(_hits.room_id, param("rooms", "bigint[]")) & (_hits.seq <= param("before")))
+        .where((_hits.seq < param("before")) | (_hits.room_id < param("before_room")))
+    )
+    last_head = (
+        Query.from_(_heads).select(_heads.seq).orderby(_heads.seq, order=Order.desc).offset(param("last")).limit(1)
+    )
+    # Without a last one (fewer heads than a page has) nothing is left out.
+    common = _walk(old_words, "limit", _messages.seq >= Function("COALESCE", last_head, 0))
+    places: Any = rare.union_all(common).as_("place")
+    hit: Any = (
+        Query.from_(places)
+        .select(places.room_id, places.seq)
+        .orderby(places.seq, places.room_id, order=Order.desc)
+        .limit(param("limit"))
+        .as_("hit")
+    )
+    return sql_text(
+        Query.with_(all_hits, "hits")
+        .with_(_walk(old_words, "share"), "heads")
+        .from_(hit)
+        .join(_messages)
+        .on((_messages.room_id == hit.room_id) & (_messages.seq == hit.seq))
+        .select(_messages.room_id, *_whole)
+        .orderby(_messages.seq, _messages.room_id, order=Order.desc)
+    )
+
+
+SEARCH, SEARCH_OLD_WORDS = _search(False), _search(True)
 
 # --- what somebody has not read ------------------------------------------------------------------------------------
 

@@ -10,13 +10,15 @@ from typing import Any
 from model.message import Message, body_hash
 from model.room import RoomRecord
 from storage.postgres import sql, sql_expiry, sql_rooms
-from storage.postgres.rows import Key, change_row, first_body, member_row, message_row, room_row, rows
+from storage.postgres.rows import Key, change_row, first_body, member_row, message_row, room_row, rows, words_row
 from storage.postgres.session import Connection
 from storage.repository import (
     DAY_US,
+    FIRST,
     NO_ROOM,
     STORED,
     ChangeMessage,
+    CutWords,
     Duplicate,
     ExpireInvitations,
     ExpireMessages,
@@ -28,6 +30,7 @@ from storage.repository import (
     RemoveMember,
     SetMember,
     UpdateRoom,
+    WordsCut,
     Write,
 )
 from utils.turns import Turns
@@ -59,6 +62,7 @@ class Store:
             ChangeMessage: self._change_messages,
             ExpireMessages: self._expire_messages,
             ExpireInvitations: self._expire_invitations,
+            CutWords: self._cut_words,
         }
 
     def forget_rooms(self) -> None:
@@ -174,6 +178,19 @@ class Store:
             outcomes.append(Removed((await connection.execute(sql_rooms.REMOVE_OLD_INVITATIONS, values)).rowcount))
         return outcomes
 
+    async def _cut_words(self, connection: Connection, run: list[CutWords]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for write in run:
+            left = None
+            if write.after == FIRST:
+                ((left,),) = await _all(connection, sql.COUNT_OLD_WORDS, {})
+            room_id, seq = write.after
+            old = await _all(connection, sql.OLD_WORDS, {"room_id": room_id, "seq": seq, "limit": write.limit})
+            if old:
+                await connection.execute(sql.CUT_WORDS, rows(await _in_turns(words_row, old)))
+            outcomes.append(WordsCut(old[-1][:2] if old else None, left))
+        return outcomes
+
 
 async def _expire(connection: Connection, write: ExpireMessages) -> int:
     """Some rooms at a time, each of which is not due any more when all that was due in it is gone."""
@@ -195,7 +212,7 @@ async def _expire(connection: Connection, write: ExpireMessages) -> int:
     return removed
 
 
-async def _in_turns(make: Callable[[Any], Any], writes: Sequence[Write]) -> list[Any]:
+async def _in_turns(make: Callable[[Any], Any], writes: Sequence[Any]) -> list[Any]:
     """Their rows. The words of a long message take a millisecond or two, and a batch may have hundreds of them."""
     made: list[Any] = []
     turns = Turns()

@@ -69,6 +69,7 @@ messages.mentions text[] "C"
 messages.reactions json
 messages.pinned_at timestamp with time zone
 messages.pinned_by text "C"
+messages.words_version smallint not null
 rooms.room_id bigint not null
 rooms.name text "C" not null
 rooms.created_at timestamp with time zone not null
@@ -98,6 +99,7 @@ members: UNIQUE btree (room_id, user_id)
 mentions: UNIQUE btree (room_id, name, seq)
 messages: INDEX btree (room_id, sender, seq)
 messages: INDEX btree (room_id, seq) WHERE (pinned_at IS NOT NULL)
+messages: INDEX btree (room_id, seq) WHERE (words_version < 2)
 messages: INDEX btree (room_id, version) WHERE (version <> seq)
 messages: INDEX gin (words) WITH (fastupdate='on', gin_pending_list_limit='1024')
 messages: UNIQUE btree (room_id, sender_id, client_id) WHERE (client_id IS NOT NULL)

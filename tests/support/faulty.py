@@ -176,9 +176,16 @@ class FaultyRepository:
         return await self._read("unread", lambda: self.inner.unread(user, cursors, limit=limit))
 
     async def search(
-        self, rooms: Sequence[RoomRecord], *, words: Sequence[str], before: tuple[int, int] | None, limit: int
+        self,
+        rooms: Sequence[RoomRecord],
+        *,
+        words: Sequence[str],
+        before: tuple[int, int] | None,
+        limit: int,
+        old_words: Sequence[str] = (),
     ) -> list[tuple[int, Message]]:
-        return await self._read("search", lambda: self.inner.search(rooms, words=words, before=before, limit=limit))
+        asked: dict[str, Any] = {"words": words, "before": before, "limit": limit, "old_words": old_words}
+        return await self._read("search", lambda: self.inner.search(rooms, **asked))
 
     async def find_posted(self, room_id: int, sender_id: str, id: str) -> Posted | None:
         return await self._read("find_posted", lambda: self.inner.find_posted(room_id, sender_id, id))

@@ -1,0 +1,187 @@
+"""Words that an older version cut: found by their own cut, and cut again while messages are changed. With Postgres."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import psycopg
+import pytest
+
+from chat.recutting import BATCH
+from model.message import Message
+from model.room import RoomRecord
+from storage import FIRST, CutWords, Repository, WordsCut, Writer, open_repository
+from storage.postgres import reads
+from storage.postgres.repository import PostgresRepository
+from tests.contract.records import delete, edit, filled, inserts_more, message, open_postgres, room, until
+from tests.support.server import ServerProcess
+from tests.support.web import Web
+from utils.words import WORDS_VERSION, cut_words, cut_words_v1
+
+# What each cut finds in it by itself: the first took a word apart at its vowel signs, and the second does not.
+HINDI = "हिन्दी में लिखा"
+ONLY_NEW, ONLY_OLD = "हिन्दी", "ह न"
+
+
+@pytest.fixture
+async def repository(database_url: str) -> AsyncIterator[PostgresRepository]:
+    opened = await open_postgres(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def admin(database_url: str, repository: PostgresRepository) -> AsyncIterator[psycopg.AsyncConnection]:
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+async def make_old(admin: psycopg.AsyncConnection) -> None:
+    """All messages as version 1 stored them."""
+    rows = await (await admin.execute("SELECT room_id, seq, content FROM messages")).fetchall()
+    async with admin.cursor() as cursor:
+        await cursor.executemany(
+            "UPDATE messages SET words = %s, words_version = 1 WHERE room_id = %s AND seq = %s",
+            [(cut_words_v1(content), room_id, seq) for room_id, seq, content in rows],
+        )
+
+
+async def versions(admin: psycopg.AsyncConnection) -> list[int]:
+    rows = await (await admin.execute("SELECT words_version FROM messages ORDER BY room_id, seq")).fetchall()
+    return [version for (version,) in rows]
+
+
+async def found(repository: Repository, where: RoomRecord, q: str) -> list[int]:
+    """By a page of history and by a search, which must agree."""
+    words, old_words = cut_words(q), cut_words_v1(q)
+    page = await repository.history(where, limit=50, words=words, old_words=old_words)
+    hits = await repository.search([where], words=words, old_words=old_words, before=None, limit=50)
+    assert [each.seq for each in page] == [each.seq for _, each in reversed(hits)]
+    return [each.seq for each in page]
+
+
+@pytest.mark.parametrize("rare_hits", [reads.RARE_HITS, 0])
+async def test_messages_of_either_version_are_found_by_their_own_cut(
+    repository: PostgresRepository,
+    admin: psycopg.AsyncConnection,
+    monkeypatch: pytest.MonkeyPatch,
+    rare_hits: int,
+) -> None:
+    monkeypatch.setattr(reads, "RARE_HITS", rare_hits)
+    where = room()
+    writer = await filled(repository, where, message(where, 1, HINDI), message(where, 2, "plain words"))
+    await make_old(admin)
+    await writer.write(inserts_more(where, message(where, 3, HINDI), message(where, 4, "plain words")))
+    assert await versions(admin) == [1, 1, WORDS_VERSION, WORDS_VERSION]
+    assert await found(repository, where, ONLY_NEW) == [1, 3]
+    assert await found(repository, where, ONLY_OLD) == [1]  # of new ones the letters alone are no words
+    assert await found(repository, where, "plain") == [2, 4]
+    # A query in which the old cut finds no word at all finds no message that is stored so.
+    assert await repository.history(where, limit=5, words=cut_words(ONLY_NEW), old_words=[]) == [
+        message(where, 3, HINDI)
+    ]
+    assert await writer.write([CutWords(FIRST, 9)]) == [WordsCut((where.room_id, 2), 2)]
+    assert await writer.write([CutWords(FIRST, 9)]) == [WordsCut(None, 0)]
+    assert await versions(admin) == [WORDS_VERSION] * 4
+    assert await found(repository, where, ONLY_NEW) == [1, 3]
+    assert await found(repository, where, ONLY_OLD) == []
+    assert await found(repository, where, "plain") == [2, 4]
+
+
+async def test_what_is_changed_meanwhile_wins(repository: PostgresRepository, admin: psycopg.AsyncConnection) -> None:
+    """An edit, a deletion and a reaction that come between reading a text and storing its words."""
+    where = room()
+    log = [message(where, seq, HINDI) for seq in range(1, 5)]
+    writer = await filled(repository, where, *log)
+    await make_old(admin)
+    cutter = repository.writer()
+    async with admin.transaction():
+        # Held, so that the text has been read and its words cannot be stored yet.
+        await admin.execute("SELECT 1 FROM messages WHERE seq = 1 FOR UPDATE")
+        cutting = asyncio.ensure_future(cutter.write([CutWords(FIRST, 9)]))
+        await until_waiting(admin)
+        changing = asyncio.ensure_future(writer.write([edit(where, log[0], 11, "another text"), delete(where, 2, 12)]))
+    await asyncio.gather(cutting, changing)
+    # Whichever of the two came first: the text is the edit's, with the words of it, and nothing is lost.
+    while await cutter.write([CutWords(FIRST, 9)]) != [WordsCut(None, 0)]:
+        pass
+    assert await versions(admin) == [WORDS_VERSION] * 4
+    assert await found(repository, where, "another text") == [1]
+    assert await found(repository, where, ONLY_NEW) == [3, 4]
+    rows = await (await admin.execute("SELECT seq, version, words FROM messages ORDER BY seq")).fetchall()
+    assert [(seq, version) for seq, version, _ in rows] == [(1, 11), (2, 12), (3, 3), (4, 4)]
+    assert [set(words) for _, _, words in rows] == [{"another", "text"}, *[set(cut_words(HINDI))] * 3]
+    await cutter.close()
+
+
+async def until_waiting(admin: psycopg.AsyncConnection) -> None:
+    """Until a statement waits for the row that this connection holds."""
+    async with asyncio.timeout(20):
+        while True:
+            waits = await admin.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+            if await waits.fetchone():
+                return
+
+
+async def test_a_change_that_came_between_is_left_for_the_next_time(
+    repository: PostgresRepository, admin: psycopg.AsyncConnection
+) -> None:
+    """The guard by itself: words of a text that is not the message's any more are never stored."""
+    where = room()
+    await filled(repository, where, message(where, 1, HINDI))
+    await make_old(admin)
+    cutter = repository.writer()
+    async with admin.transaction():
+        await admin.execute("UPDATE messages SET version = 5, content = 'plain', words = '{plain}' WHERE seq = 1")
+        cutting = asyncio.ensure_future(cutter.write([CutWords(FIRST, 9)]))
+        await until_waiting(admin)
+    assert await cutting == [WordsCut((where.room_id, 1), 1)]
+    assert await versions(admin) == [1]
+    assert await found(repository, where, "plain") == [1]
+    await cutter.write([CutWords(FIRST, 9)])
+    assert await versions(admin) == [WORDS_VERSION]
+    assert await found(repository, where, "plain") == [1]
+    await cutter.close()
+
+
+async def test_memory_has_nothing_to_cut() -> None:
+    repository = open_repository(None)
+    assert await repository.writer().write([CutWords(FIRST, 9)]) == [WordsCut(None, 0)]
+
+
+async def test_only_the_server_that_writes_cuts(repository: PostgresRepository, database_url: str) -> None:
+    second = PostgresRepository(database_url)
+    await second.start()
+    await until(lambda: "another server" in str(second.trouble()))
+    with pytest.raises(Exception, match="another server is writing"):
+        await second.writer().write([CutWords(FIRST, 9)])
+    await second.close()
+
+
+async def test_a_server_that_is_killed_goes_on_where_it_was(
+    database_url: str, start_server: Callable[[Mapping[str, str]], ServerProcess]
+) -> None:
+    """kill -9 in the middle, with edits and deletions under way; in the end every message has the words of its text."""
+    where, size = room("old"), 3 * BATCH
+    log: list[Message] = [message(where, seq, f"{HINDI} {seq}") for seq in range(1, size + 1)]
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as admin:
+        repository = await open_postgres(database_url)
+        writer: Writer = await filled(repository, where, *log)
+        await make_old(admin)
+        await writer.write(
+            [edit(where, log[0], size + 1, "edited before"), delete(where, 2, size + 2), delete(where, size, size + 3)]
+        )
+        await repository.close()
+        env = {"DATABASE_URL": database_url, "JWT_SECRET": "s" * 32}
+        first = await asyncio.to_thread(start_server, env)
+        while (await versions(admin)).count(1) > 2 * BATCH:
+            await asyncio.to_thread(admin.fileno)
+        await asyncio.to_thread(first.kill)
+        left = (await versions(admin)).count(1)
+        assert 0 < left < size, "it was killed in the middle"
+        second = await asyncio.to_thread(start_server, env)
+        while (await versions(admin)).count(1):
+            await asyncio.to_thread(admin.fileno)
+        rows = await (await admin.execute("SELECT content, words FROM messages")).fetchall()
+        assert len(rows) == size
+        assert all(set(words) == set(cut_words(content)) for content, words in rows)
+        assert "parley_words_to_cut" in (await Web(second.port).get("/metrics")).body.decode()
