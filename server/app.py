@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
@@ -107,7 +107,7 @@ class Server:
         assert http is not None
         self._listener = await running.create_server(
             lambda: Port(self.shared, lambda: HttpProtocol(http, loop=running, **self._http_options)),
-            self._settings.host,
+            self._settings.host.split(","),
             self._settings.port,
             backlog=BACKLOG,
             family=socket.AF_UNSPEC,
@@ -116,15 +116,16 @@ class Server:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         if self._settings.admin_port is not None:
             await self._admin.setup()
-            await web.TCPSite(self._admin, self._settings.admin_host, self._settings.admin_port).start()
-            log.info("/metrics and /ready in full are on http://%s:%d", self._settings.admin_host, self.admin_port)
+            for host in self._settings.admin_host.split(","):
+                await web.TCPSite(self._admin, host, self._settings.admin_port).start()
+            log.info("/metrics and /ready in full are on %s", urls_of(self._admin.addresses))
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(expire_messages(self.chat, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat, self._cutter), name="words")
         kept = "in Postgres" if self._settings.database_url else "in memory, until the server stops"
         loop = type(running).__module__.partition(".")[0]  # asyncio or uvloop
-        where = (self._settings.host, self.port)
-        log.info("listening on http://%s:%d, messages are kept %s; event loop: %s", *where, kept, loop)
+        where = urls_of([listening.getsockname() for listening in self._listener.sockets])
+        log.info("listening on %s, messages are kept %s; event loop: %s", where, kept, loop)
 
     def renew(self, new: Settings) -> None:
         """Apply what may change while the server runs; the log says what did, and what needs a restart."""
@@ -201,6 +202,12 @@ def repository_for(settings: Settings) -> Repository:
         )
     except ValueError as error:
         raise SettingError(f"DATABASE_URL {error}") from error
+
+
+def urls_of(addresses: Sequence[Any]) -> str:
+    """Where sockets with these addresses are reached (RFC 3986 section 3.2.2: IPv6 stands in brackets)."""
+    hosts = ((f"[{host}]" if ":" in host else host, port) for host, port, *_ in addresses)
+    return " and ".join(f"http://{host}:{port}" for host, port in hosts)
 
 
 def server_name() -> str:

@@ -59,7 +59,7 @@ class NotReady(Struct, frozen=True, omit_defaults=True):
     Attributes:
         reason: what kind of trouble it is: storage was not reached yet, cannot be used, another server writes to it, or
             this server stops.
-        detail: why, for an operator: at `ADMIN_PORT` alone, as it may name hosts and users.
+        detail: why, for an operator: at `ADMIN_PORT` alone.
     """
 
     status: Literal["not ready"]

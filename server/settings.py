@@ -76,9 +76,15 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
-def _host(text: str) -> str:
-    text.encode("idna")  # as the resolver will: UnicodeError for what cannot be a name
-    return text
+def _hosts(text: str) -> str:
+    hosts = [part.strip() for part in text.split(",")]
+    for at, host in enumerate(hosts):
+        if host.startswith("[") or ":" in host:
+            hosts[at] = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+            ipaddress.IPv6Address(hosts[at])
+        elif not host.encode("idna"):  # as the resolver will: UnicodeError for what cannot be a name
+            raise ValueError
+    return ",".join(hosts)
 
 
 def _database(text: str) -> str:
@@ -110,7 +116,13 @@ _MANY = 10**9
 RATE = "a number a second and a number at once, such as 10/100; 0 for no limit"
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("HOST", "an address", "127.0.0.1", "address to listen on; 0.0.0.0 for every one", _host),
+    Setting(
+        "HOST",
+        "addresses, separated by commas",
+        "127.0.0.1",
+        "addresses to listen on; 0.0.0.0 for every one of IPv4, :: for every one of IPv6, 0.0.0.0,:: for both",
+        _hosts,
+    ),
     Setting("PORT", "a whole number from 0 to 65535", 8080, "port to listen on; 0 takes a free one", _whole(0, 65535)),
     Setting(
         "ADMIN_PORT",
@@ -119,7 +131,9 @@ SETTINGS: tuple[Setting, ...] = (
         "port for /metrics and /ready in full detail; then /metrics is not on the other one; 0 takes a free one",
         _whole(0, 65535),
     ),
-    Setting("ADMIN_HOST", "an address", "127.0.0.1", "with ADMIN_PORT, address to listen on", _host),
+    Setting(
+        "ADMIN_HOST", "addresses, separated by commas", "127.0.0.1", "with ADMIN_PORT, addresses to listen on", _hosts
+    ),
     Setting(
         "DATABASE_URL",
         "postgresql://user:password@host:port/database",

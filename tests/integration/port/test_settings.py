@@ -53,7 +53,7 @@ def test_help_prints_every_setting_with_what_it_takes_and_its_default(tmp_path: 
         ((), {"DATABASE_URL": "postgresql://u:s3cr3t-w0rd@h/d?nonsense=1"}, "", "DATABASE_URL has a parameter that"),
         ((), {"DATABASE_URL": "postgresql://u:p@s3cr3t-w0rd@h/d"}, "", "DATABASE_URL has more than one @"),
         ((), {"DB_NAME": "d", "DB_HOST": "s3cr3t-w0rd:5432"}, "", "DB_HOST takes a host name"),
-        ((), {"HOST": "a..b"}, "", "HOST takes an address"),
+        ((), {"HOST": "a..b"}, "", "HOST takes addresses"),
         ((), {}, "HOST=caf\xe9\n", ".env takes text in UTF-8"),
         ((), {"SLOW_BYTES_HIGH": "2000", "SLOW_BYTES_LOW": "3000"}, "", "SLOW_BYTES_HIGH takes"),
         ((), {"JWT_SECRET": "s3cr3t-w0rd"}, "", "JWT_SECRET takes a text of 32 characters or more, unless"),
@@ -364,6 +364,7 @@ async def test_host_is_where_it_listens(serve: Serve) -> None:
 async def test_fractions_of_seconds_are_taken(serve: Serve) -> None:
     server = await serve(HEAD_SECONDS="0.01", HELLO_SECONDS="0.02", CLOSE_SECONDS="0.03", HEARTBEAT="0.04")
     async with await RawClient.connect(server.port) as client:
+        client.send(b"G")
         assert (await client.reply()).status == 408
     async with await RawClient.native(server.port) as client:
         client.send(frame(0x9, b"x"))

@@ -21,7 +21,13 @@ RATES = [f"RATE_LIMIT_{name}" for name in ("GUEST_MESSAGES", "GUESTS", "UPGRADES
 RIGHT: dict[str, list[tuple[str, Any]]] = {
     "ADMIN_HOST": [("::1", "::1")],
     "ADMIN_PORT": [("0", 0), ("9100", 9100)],
-    "HOST": [("0.0.0.0", "0.0.0.0"), ("::", "::"), (" localhost ", "localhost")],
+    "HOST": [
+        ("0.0.0.0", "0.0.0.0"),
+        ("::", "::"),
+        ("[::1]", "::1"),
+        ("0.0.0.0, [::]", "0.0.0.0,::"),
+        (" localhost ", "localhost"),
+    ],
     "PORT": [("0", 0), ("65535", 65535), (" 80 ", 80)],
     "DATABASE_URL": [("postgresql://u:p@h/d",) * 2, ("postgres:///d",) * 2],
     "DB_HOST": [("db.example", "db.example")],
@@ -94,7 +100,7 @@ NO_SECONDS = ["-1", "x", "nan", "inf", "-inf", "1e400", "20s"]
 WRONG: dict[str, list[str]] = {
     "ADMIN_HOST": ["a..b"],
     "ADMIN_PORT": ["65536", *NO_WHOLE],
-    "HOST": ["a..b", "x" * 300, ".example"],
+    "HOST": ["a..b", "x" * 300, ".example", "[::1", "::1]x", "1::2::3", "0.0.0.0,", ",", "[localhost]"],
     "PORT": ["65536", *NO_WHOLE],
     "DATABASE_URL": ["mysql://u:p@h/d", "chat", "http://h", "postgresql:h"],
     "DB_HOST": ["h:5432", "[h]:5432", "::1:x", "[::1]:5432"],

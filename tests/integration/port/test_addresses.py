@@ -1,0 +1,39 @@
+"""Where the server listens."""
+
+import http.client
+import logging
+
+import pytest
+
+from tests.integration.port.conftest import Serve
+from tests.support.process import free_port
+from tests.support.server import ServerProcess
+
+
+def status(host: str, port: int) -> int:
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("host", ["0.0.0.0,::", "127.0.0.1, [::1]"])
+def test_one_setting_listens_on_both_families(host: str, loop: str) -> None:
+    admin = free_port()
+    env = {"HOST": host, "EVENT_LOOP": loop, "ADMIN_HOST": "127.0.0.1,::1", "ADMIN_PORT": str(admin)}
+    with ServerProcess(env) as server:
+        assert [status(address, server.port) for address in ("127.0.0.1", "::1")] == [200, 200]
+        assert [status(address, admin) for address in ("127.0.0.1", "::1")] == [200, 200]
+        first, second = host.replace(" ", "").split(",")
+        second = second if second.startswith("[") else f"[{second}]"
+        server.wait_for_log(rf"listening on http://{first}:{server.port} and http://\{second[:-1]}\]:{server.port},")
+        server.wait_for_log(rf"in full are on http://127.0.0.1:{admin} and http://\[::1\]:{admin}")
+
+
+async def test_an_ipv6_address_is_an_address_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    server = await serve(HOST="[::1]")
+    assert f"listening on http://[::1]:{server.port}," in caplog.text
