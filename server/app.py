@@ -206,7 +206,7 @@ def repository_for(settings: Settings) -> Repository:
 
 def urls_of(addresses: Sequence[Any]) -> str:
     """Where sockets with these addresses are reached (RFC 3986 section 3.2.2: IPv6 stands in brackets)."""
-    hosts = ((f"[{host}]" if ":" in host else host, port) for host, port, *_ in addresses)
+    hosts = sorted((f"[{host}]" if ":" in host else host, port) for host, port, *_ in addresses)
     return " and ".join(f"http://{host}:{port}" for host, port in hosts)
 
 
