@@ -103,6 +103,7 @@ class ChatOptions:
     server_rooms: int = 100_000
     retention_days: int = 0
     room_tail: int = 500
+    tails_bytes: int = 128 << 20
     slow_high: int = 1 << 20
     new_guests: Rate = UNLIMITED
     guest_messages: Rate = UNLIMITED
@@ -121,7 +122,12 @@ class Context:
         self.limits = options.limits
         self.page_bytes = min(PAGE_BYTES, options.slow_high // 2)  # of a page over WebSocket, as sent
         self.counters = Counters()
-        self.hub = Hub(tail_limit=options.room_tail, slow_high=options.slow_high, counters=self.counters)
+        self.hub = Hub(
+            tail_limit=options.room_tail,
+            tails_bytes=options.tails_bytes,
+            slow_high=options.slow_high,
+            counters=self.counters,
+        )
         self.tasks = TaskRegistry()
         self.reads = Reads(self)
         self.passwords = Passwords()

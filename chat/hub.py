@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from chat.counters import Counters
 from chat.ratelimit import Paces
 from chat.room import Room
+from chat.tail import TailBudget
 from model.room import RANKING, RoomRecord, User
 from utils.ids import new_token
 
@@ -37,10 +38,11 @@ class Hub:
 
     Args:
         tail_limit: messages that a room keeps for resume.
+        tails_bytes: what all rooms together keep for it.
         slow_high: bytes that may wait for a client before it is cut off.
     """
 
-    def __init__(self, *, tail_limit: int, slow_high: int, counters: Counters) -> None:
+    def __init__(self, *, tail_limit: int, tails_bytes: int, slow_high: int, counters: Counters) -> None:
         self.rooms: dict[str, Room] = {}
         self.sessions: set[Session] = set()
         # Sessions by principal: a person has one for each device; and what each person was last called.
@@ -57,6 +59,7 @@ class Hub:
         self._epochs: dict[str, str] = {}
         self._paces = Paces()
         self._tail_limit = tail_limit
+        self._tails = TailBudget(tails_bytes, self._shrink_tails)
         self.counters = counters
         self.slow_high = slow_high
         self._loop = asyncio.get_running_loop()
@@ -76,6 +79,7 @@ class Hub:
             stored=stored,
             head=head,
             tail_limit=self._tail_limit,
+            tails=self._tails,
             counters=self.counters,
             mark_dirty=self.flush_soon,
             opener=opener,
@@ -141,6 +145,7 @@ class Hub:
 
     def _forget(self, room: Room) -> None:
         room.presence.close()
+        room.tail.close()
         del self.rooms[room.name]
         if room.record.slow_mode:
             self._paces.keep(room.record.room_id, room.spoke)
@@ -150,6 +155,12 @@ class Hub:
                 unsaid.pop(room.name, None)
                 if not unsaid:
                     del self._unsaid[opener]
+
+    def _shrink_tails(self) -> None:
+        """Let the rooms that keep most let go of their oldest messages: no room keeps more than its share then."""
+        self._tails.share = self._tails.limit * 7 // 8 // max(1, len(self.rooms))
+        for room in self.rooms.values():
+            room.tail.trim(room.unsettled + 1)  # one more: the newest may be about to be written
 
     def leave(self, room: Room, session: Session, *, grace: float = 0.0) -> None:
         """Take a session out of a room."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from chat.audience import Audience
 from chat.counters import Counters
 from chat.presence import Presence
-from chat.tail import Tail
+from chat.tail import Tail, TailBudget
 from model.events import AnyEvent, RoomInfo
 from model.room import FOREVER, Member, RoomRecord, User
 
@@ -110,6 +110,7 @@ class Room:
         stored: bool,
         head: int,
         tail_limit: int,
+        tails: TailBudget,
         counters: Counters,
         mark_dirty: Callable[[Room], None],
         opener: str,
@@ -130,7 +131,7 @@ class Room:
         self.visitors: dict[str, int] = {}
         self.opener = opener
         self.maker = ""
-        self.tail = Tail(tail_limit, head)
+        self.tail = Tail(tail_limit, head, tails)
         self.unsettled = 0
         self.pending: dict[int, Job] = {}
         self.queued_bytes = 0

@@ -3,41 +3,83 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from sys import getsizeof
 
 from msgspec.structs import replace
 
 from model.message import Message, Quote, quote
 
-# A tail is also bounded in size, so that a room of very long messages costs no more than a few ordinary ones.
-TAIL_CHARS = 1 << 20
+# A tail is also bounded in bytes as kept, so that a room of very long messages costs no more than a few ordinary ones.
+TAIL_BYTES = 1 << 20
+# What a state takes beside its content: the record, its times and ids; and the place of a person in a reaction.
+_STATE_BYTES = 500
+_REACTOR_BYTES = 8
+
+
+def kept_bytes(state: Message) -> int:
+    """The memory that a state takes: its content as Python keeps it, four bytes a character where one needs them."""
+    size = getsizeof(state.content) + _STATE_BYTES
+    if state.reactions is not None:
+        size += sum(_STATE_BYTES + _REACTOR_BYTES * len(people) for people in state.reactions.values())
+    return size
+
+
+class TailBudget:
+    """What all tails of a server take together.
+
+    Args:
+        limit: bytes; beyond them ``exceeded`` is called, which should let go of as many.
+
+    Attributes:
+        share: what one tail may take while they take too much together.
+        used: bytes now.
+    """
+
+    __slots__ = ("_mark", "exceeded", "limit", "share", "used")
+
+    def __init__(self, limit: int, exceeded: Callable[[], None] | None = None) -> None:
+        self.limit = limit
+        self.exceeded = exceeded
+        self.share = TAIL_BYTES
+        self.used = 0
+        self._mark = limit
+
+    def check(self) -> None:
+        """See that the limit is kept."""
+        if self.used > self._mark and self.exceeded is not None:
+            self.exceeded()
+            # What storage has not answered for stays: then looking again at once would find nothing more.
+            self._mark = max(self.limit, self.used + self.limit // 8)
 
 
 class Tail:
     """States of messages in order of version; everything with a version above ``floor`` is here.
 
     A message that was changed is here in each of its states, and the last one counts. Bounded by ``limit`` states and
-    `TAIL_CHARS` characters, except for what storage has not answered for: that is never evicted, as nobody else has it.
-    The queue to storage bounds that part.
+    `TAIL_BYTES`, and all tails together by their ``budget``, except for what storage has not answered for: that is
+    never evicted, as nobody else has it. The queue to storage bounds that part.
 
     Args:
         limit: states to keep.
         floor: the room's head when the tail begins.
+        budget: of all tails.
 
     Attributes:
         forgotten: the version of the newest change that was let go of. Whoever reads a message in storage has missed
             nothing that is not here, if it is not above what the head was before.
     """
 
-    __slots__ = ("_by_id", "_chars", "_limit", "_messages", "floor", "forgotten")
+    __slots__ = ("_budget", "_by_id", "_bytes", "_limit", "_messages", "floor", "forgotten")
 
-    def __init__(self, limit: int, floor: int) -> None:
+    def __init__(self, limit: int, floor: int, budget: TailBudget) -> None:
         self._limit = limit
         self.floor = floor
         self.forgotten = 0
         self._messages: deque[Message] = deque()
         self._by_id: dict[tuple[str, str], Message] = {}  # as they were sent
-        self._chars = 0
+        self._bytes = 0
+        self._budget = budget
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -45,24 +87,36 @@ class Tail:
     def append(self, message: Message, unsettled: int) -> None:
         """Add the newest message; ``unsettled`` of the newest ones (this one not counted) must stay."""
         self._messages.append(message)
-        self._chars = chars = self._chars + len(message.content)
+        self._count(kept_bytes(message))
         if message.id is not None:
             self._by_id[message.sender_id, message.id] = message
-        if chars > TAIL_CHARS or len(self._messages) > self._limit:
+        if self._bytes > TAIL_BYTES or len(self._messages) > self._limit:
             self.trim(unsettled + 1)
+        self._budget.check()
 
     def change(self, state: Message, unsettled: int) -> None:
         """Add the new state of a message; the rest as :meth:`append`."""
         (state,) = self.with_quotes([state])
         self._messages.append(state)
-        self._chars += len(state.content)
+        self._count(kept_bytes(state))
         self.trim(unsettled + 1)
+        self._budget.check()
+
+    def _count(self, size: int) -> None:
+        self._bytes += size
+        self._budget.used += size
 
     def trim(self, keep: int) -> None:
         """Let go of what is beyond the bounds, but for the newest ``keep``."""
-        messages = self._messages
-        while (len(messages) > self._limit or self._chars > TAIL_CHARS) and len(messages) > keep:
+        messages, budget = self._messages, self._budget
+        most = TAIL_BYTES if budget.used <= budget.limit else min(TAIL_BYTES, budget.share)
+        while (len(messages) > self._limit or self._bytes > most) and len(messages) > keep:
             self._evict()
+
+    def close(self) -> None:
+        """The room is forgotten, or deleted: what its tail takes counts no more."""
+        self._budget.used -= self._bytes
+        self._budget = TailBudget(1 << 62)
 
     def forget(self, before: int, keep: int) -> None:
         """Let go of what is older than ``before``, but for the newest ``keep``."""
@@ -73,7 +127,7 @@ class Tail:
     def _evict(self) -> None:
         oldest = self._messages.popleft()
         self.floor = oldest.version
-        self._chars -= len(oldest.content)
+        self._count(-kept_bytes(oldest))
         if oldest.version != oldest.seq:
             self.forgotten = oldest.version
         elif oldest.id is not None:
@@ -97,7 +151,7 @@ class Tail:
     def _drop(self, states: list[Message]) -> None:
         for state in states:
             self._messages.remove(state)
-            self._chars -= len(state.content)
+            self._count(-kept_bytes(state))
 
     def posted(self, sender_id: str, id: str) -> Message | None:
         """The message that this principal sent under this id, as it was sent, if that is still here."""

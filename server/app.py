@@ -245,6 +245,7 @@ def _chat_options(settings: Settings) -> ChatOptions:
         server_rooms=settings.server_rooms,
         retention_days=settings.retention_days,
         room_tail=settings.room_tail,
+        tails_bytes=settings.tails_bytes,
         slow_high=settings.slow_bytes_high,
         heartbeat=settings.heartbeat,
     )

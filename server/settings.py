@@ -332,6 +332,13 @@ SETTINGS: tuple[Setting, ...] = (
         _whole(0, 100_000),
     ),
     Setting(
+        "TAILS_BYTES",
+        "a whole number from 1048576",
+        128 << 20,
+        "bytes of messages that all rooms together keep at hand",
+        _whole(1 << 20, 1 << 50),
+    ),
+    Setting(
         "RESUME_LIMIT",
         "a whole number from 0 to 1000000",
         5000,
