@@ -27,6 +27,16 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 """
 
 
+# Tables by which another program's database is known, when it has them and no migrations of ours.
+_OURS = ("rooms", "messages", "members", "mentions", "lease")
+_COLUMNS = {"version": "integer", "name": "text", "checksum": "text"}
+_OTHERS = (
+    "the table {} is another program's: give Parley a schema of its own, with CREATE SCHEMA parley and"
+    " ?options=-csearch_path%3Dparley behind DATABASE_URL"
+)
+_NO_SCHEMA = "the search_path names no schema that is there and that this user may use: make it with CREATE SCHEMA"
+
+
 class MigrationError(Exception):
     """The text names the file and says what is wrong with it, for an operator."""
 
@@ -74,14 +84,22 @@ async def pending(connection: Connection, migrations: list[Migration]) -> list[M
 
     Raises:
         MigrationError: the database has one that is unknown here (a newer Parley made it), or one whose file was
-            edited or renamed after it was applied, or it is not UTF-8.
+            edited or renamed after it was applied; or it is not UTF-8, has no schema, or is another program's.
         psycopg.Error: as it comes.
     """
     encoding = await value(connection, sql.ENCODING)
     if encoding != "UTF8":
         raise MigrationError(f"the database is encoded as {encoding}, Parley needs UTF8")
+    if await value(connection, sql.CURRENT_SCHEMA) is None:
+        raise MigrationError(_NO_SCHEMA)
     if not await value(connection, sql.HAS_MIGRATIONS):
+        for table in _OURS:
+            if await value(connection, sql.HAS_TABLE, table=table):
+                raise MigrationError(_OTHERS.format(table))
         return migrations
+    columns = await (await connection.execute(sql.COLUMNS, {"table": "schema_migrations"})).fetchall()
+    if not _COLUMNS.items() <= dict(columns).items():
+        raise MigrationError(_OTHERS.format("schema_migrations"))
     applied = await (await connection.execute(sql.APPLIED)).fetchall()
     known = {migration.version: migration for migration in migrations}
     for expected, (version, name, checksum) in enumerate(applied, start=1):

@@ -89,6 +89,15 @@ SIGN_LEASE = sql_text(
 _migrations = Table("schema_migrations")
 ENCODING = sql_text(Query.select(Function("current_setting", "server_encoding")))
 HAS_MIGRATIONS = sql_text(Query.select(Function("to_regclass", "schema_migrations").isnotnull()))
+CURRENT_SCHEMA = sql_text(Query.select(Function("current_schema")))
+HAS_TABLE = sql_text(Query.select(Function("to_regclass", param("table", "text")).isnotnull()))
+_columns = Table("pg_attribute")
+COLUMNS = sql_text(
+    Query.from_(_columns)
+    .select(_columns.attname, Function("format_type", _columns.atttypid, None))
+    .where(_columns.attrelid == Function("to_regclass", param("table", "text")))
+    .where((_columns.attnum > 0) & (_columns.attisdropped == False))  # noqa: E712  # a term of SQL
+)
 APPLIED = sql_text(
     Query.from_(_migrations)
     .select(_migrations.version, _migrations.name, _migrations.checksum)

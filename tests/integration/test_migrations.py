@@ -384,3 +384,45 @@ async def test_a_standby_does_not_change_the_schema(database_url: str, connectio
     assert await (await connection.execute("SELECT to_regclass('next')")).fetchall() == [("next",)]
     running.cancel()
     await asyncio.wait({running})
+
+
+# --- databases of other programs -------------------------------------------------------------------------------------
+
+FOREIGN = {
+    "schema_migrations": b"CREATE TABLE schema_migrations (version varchar PRIMARY KEY)",
+    "rooms": b"CREATE TABLE rooms (id serial PRIMARY KEY, number text)",
+    "messages": b"CREATE TABLE messages (id serial PRIMARY KEY)",
+    "members": b"CREATE VIEW members AS SELECT 1 AS id",
+}
+
+
+@pytest.mark.parametrize("table", FOREIGN)
+async def test_a_database_of_another_program_is_refused_and_left_alone(
+    connection: Connection, database_url: str, table: str
+) -> None:
+    """Named, with what to do, which works: a schema of one's own."""
+    await connection.execute(FOREIGN[table])
+    before = await schema(connection)
+    with pytest.raises(
+        MigrationError, match=f"the table {table} is another program's: give Parley a schema of its own"
+    ):
+        await pending(connection, load_migrations())
+    repository = PostgresRepository(database_url, pace=PACE)
+    await repository.start()
+    await until(lambda: f"the table {table} is another program's" in str(repository.trouble()))
+    assert await schema(connection) == before
+    await repository.close()
+    own = PostgresRepository(f"{database_url}?options=-csearch_path%3Dparley", pace=PACE)
+    await own.start()
+    await until(lambda: "names no schema that is there" in str(own.trouble()))
+    await connection.execute(b"CREATE SCHEMA parley")
+    await ready(own)
+    assert await own.find_room("general") is None
+    assert await schema(connection) == before
+    await own.close()
+
+
+async def test_columns_alone_do_not_make_it_ours(connection: Connection) -> None:
+    await connection.execute(b"CREATE TABLE schema_migrations (version varchar, name text, checksum text)")
+    with pytest.raises(MigrationError, match="another program's"):
+        await migrate(connection)
