@@ -155,10 +155,11 @@ async def _fetch_and(
     with members.visiting(chat, room, command.user):
         row = await members.fetch_person(chat, room, command.user, session.user)
         role = await members.account_role(chat, row)
-        if not session.ended:
-            still_joined(chat, session, room, action)  # whoever asked may be gone, or less than before
-            connected = members.connected_role(chat, command.user)
-            carry_out(room, room.members.get(command.user, row), role if connected is None else connected)
+        row = room.members.get(command.user, row)
+    if not session.ended:
+        still_joined(chat, session, room, action)  # whoever asked may be gone, or less than before
+        connected = members.connected_role(chat, command.user)
+        carry_out(room, row, role if connected is None else connected)
 
 
 def _tell_why(chat: Context, room: Room, user_id: str, changed: MemberChanged) -> None:

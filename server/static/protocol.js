@@ -54,6 +54,7 @@ export function leftSentence({ reason, by, text }) {
   if (reason === "banned") return `You were banned${who}${why}`;
   if (reason === "deleted") return `The room was deleted${who}${why}`;
   if (reason === "closed") return "The room was empty and is closed: others needed the space";
+  if (reason === "name") return "Somebody who has a role here has a name like yours: enter under another one";
   if (reason === "identity") return "Enter the room again, as who you are now";
   return `You left the room on another device${why}`;
 }

@@ -331,6 +331,19 @@ async def test_a_moderator_who_is_none_any_more_while_a_rank_is_asked_for_decide
     assert await code_of(account(chat, "member"), "join", room="lobby") == ""
 
 
+async def test_nothing_is_known_of_somebody_whose_mute_was_lifted_that_storage_does_not_know(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    """They are in a room made by joining, where nobody has a row without a reason."""
+    organizer, ben = account(chat, "organizer", "organizer"), account(chat, "ben")
+    for person in (organizer, ben):
+        await ask(person, "join", room="general")
+    assert await code_of(organizer, "unmute", room="general", user="u_ben") == ""
+    room = chat.hub.rooms["general"]
+    assert "u_ben" not in room.members
+    assert await repository.inner.find_member(room.record.room_id, "u_ben") is None
+
+
 async def test_a_mute_that_is_over_is_off_the_books(chat: Chat, repository: FaultyRepository) -> None:
     people = await staffed(chat)
     owner, member = people["owner"], people["member"]
