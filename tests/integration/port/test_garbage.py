@@ -59,10 +59,10 @@ async def target(serve: Serve) -> Target:
     async with await RawClient.open(server.port, "/chat?u=ann&r=large", NATIVE) as client:
         token = (await client.expect("welcome"))["token"]
         await client.expect("joined")
-        for number in range(60):
+        for number in range(40):
             client.send(command(type="message", id=str(number), room="large", content="\U0001f4a3" * 4000))
         stored = 0
-        while stored < 60:
+        while stored < 40:
             stored += len((await client.expect("ack"))["ids"])
     return Target(server, token)
 
