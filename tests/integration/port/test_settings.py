@@ -362,7 +362,7 @@ async def test_host_is_where_it_listens(serve: Serve) -> None:
 
 
 async def test_fractions_of_seconds_are_taken(serve: Serve) -> None:
-    server = await serve(HEAD_SECONDS="0.01", HELLO_SECONDS="0.02", CLOSE_SECONDS="0.03", HEARTBEAT="0.04")
+    server = await serve(HEAD_SECONDS="0.5", HELLO_SECONDS="0.02", CLOSE_SECONDS="0.03", HEARTBEAT="0.04")
     async with await RawClient.connect(server.port) as client:
         client.send(b"G")
         assert (await client.reply()).status == 408
