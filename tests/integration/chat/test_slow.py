@@ -1,5 +1,6 @@
 """A client that does not read: others do not notice, memory stays bounded, and it loses nothing by coming back."""
 
+from server.app import SEND_BUFFER
 from tests.contract.records import until
 from tests.integration.chat.conftest import Serve, send_little, session_of, url
 from tests.support.client import Client
@@ -38,6 +39,22 @@ async def test_a_client_that_does_not_read(serve: Serve, storage: dict[str, str]
             await back.expect("synced")
             assert slow.heard() + back.heard() == ann.heard()
         await until(lambda: len(server.chat.hub.sessions) == 1)
+
+
+async def test_the_kernel_does_not_put_it_off(serve: Serve) -> None:
+    """A client that does not read is cut off after what may wait and one small buffer, not after megabytes more."""
+    server = await serve(SLOW_BYTES_LOW=str(LOW), SLOW_BYTES_HIGH=str(HIGH), CLOSE_SECONDS="30", HEARTBEAT="60")
+    async with Client(url(server), "ann", "general") as ann:
+        slow = await Client(url(server), "slow", "general", receive_buffer=16384).open()
+        session = session_of(server, slow)
+        slow.stop_reading()
+        said = 0
+        while not session.ended:
+            said += 1
+            await ann.say(f"{said} ".ljust(4000, "x"), f"{said}")
+            await ann.all_acked(f"{said}")
+            assert said * 4000 < HIGH + 2 * SEND_BUFFER + (128 << 10)  # and what the client's side takes
+        assert await slow.closed() == (4008, "slow_consumer")
 
 
 async def test_one_who_never_reads_its_close_is_aborted(serve: Serve) -> None:
