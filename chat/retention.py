@@ -7,9 +7,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from chat.invitations import oldest_open
+from model.limits import GUEST_SECONDS
+from model.principals import GUEST
 from storage.repository import (
     DAY_US,
     BatchRefused,
+    ExpireGuests,
     ExpireInvitations,
     ExpireMessages,
     Removed,
@@ -66,7 +69,9 @@ async def expire_once(chat: Context, writer: Writer) -> int:
         if keep:
             room.tail.forget(now - keep * DAY_US, room.unsettled)
     forgotten = ExpireInvitations(oldest_open(chat), BATCH)
-    _, outcome = await writer.write([forgotten, ExpireMessages(now, days, BATCH)])
+    present = tuple(user_id for user_id in chat.hub.people if user_id.startswith(GUEST))
+    guests = ExpireGuests(now - GUEST_SECONDS * 1_000_000, now, present, BATCH)
+    _, _, outcome = await writer.write([forgotten, guests, ExpireMessages(now, days, BATCH)])
     removed = outcome.count if isinstance(outcome, Removed) else 0
     log.debug("one transaction has removed %d messages", removed)
     return removed

@@ -52,6 +52,8 @@ REACTIONS = 20
 """Different reactions to one message."""
 REACTORS = 1000
 """People who may react to one message with the same emoji."""
+GUEST_SECONDS = 30 * 24 * 3600
+"""A guest that did not come back for a month is a new one."""
 UNREAD_LIMIT = 100
 """Unread messages are counted up to this number, which stands for itself and all above: 99+."""
 

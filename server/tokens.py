@@ -18,6 +18,7 @@ import msgspec
 
 from chat.ports import Identity
 from model.errors import ParleyError
+from model.limits import GUEST_SECONDS
 from model.principals import ACCOUNT, principal_id
 from model.room import User
 from model.text import check_user_name
@@ -25,8 +26,6 @@ from server.decoding import wrong_field
 from server.settings import CHAT_ROLES
 from utils.clock import Clock
 
-# A guest that did not come back for a month is a new one.
-GUEST_SECONDS = 30 * 24 * 3600
 EXPIRED = "the token has expired"
 # How far the clock of an application may be ahead of ours (RFC 7519 section 4.1.5): libraries set `nbf` to their now.
 # There is none for `exp`, which the application chooses.

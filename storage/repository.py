@@ -119,6 +119,19 @@ class ExpireInvitations(Struct, frozen=True, gc=False):
     limit: int
 
 
+class ExpireGuests(Struct, frozen=True, gc=False):
+    """Remove at most ``limit`` rows of guests in public and ephemeral rooms, not there since ``until``; `Removed`.
+
+    A row stays as long as it says more: a role above or below member, a ban or mute that is not over at ``now_us``, an
+    invitation. So do those of the ids in ``present``.
+    """
+
+    until: int
+    now_us: int
+    present: tuple[str, ...]
+    limit: int
+
+
 class InsertMessage(Struct, frozen=True, gc=False):
     """Store a message as it was posted (``version == seq``) in the log of ``room_id``. Repeating it changes nothing.
 
@@ -186,6 +199,7 @@ Write = (
     | ChangeMessage
     | ExpireMessages
     | ExpireInvitations
+    | ExpireGuests
     | CutWords
 )
 

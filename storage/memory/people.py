@@ -9,6 +9,7 @@ from itertools import islice
 
 from model.room import Member
 from storage.memory.weights import weigh_member
+from storage.repository import ExpireGuests
 
 
 class _Roster:
@@ -109,6 +110,15 @@ class People:
             self.drop(room_id, user_id)
         return len(due)
 
+    def forget_guests(self, room_id: int, write: ExpireGuests, limit: int) -> int:
+        """See `storage.repository.ExpireGuests`. Returns how many are gone of this room."""
+        roster = self._rosters.get(room_id)
+        rows = () if roster is None else roster.rows.values()
+        due = [member.user.id for member in rows if _is_old_guest(member, write)][: max(limit, 0)]
+        for user_id in due:
+            self.drop(room_id, user_id)
+        return len(due)
+
     def _leave(self, room_id: int, user_id: str) -> None:
         self._invitations.pop((room_id, user_id), None)
         rooms = self._rooms[user_id]
@@ -163,3 +173,14 @@ def _worth(member: Member) -> tuple[int, int]:
     else:
         rank = int(member.role == "readonly" or member.banned_until > 0 or member.muted_until > 0)
     return rank, max(member.used, 0 if member.invitation is None else member.invitation.at)
+
+
+def _is_old_guest(member: Member, write: ExpireGuests) -> bool:
+    return (
+        member.user.id.startswith("g_")
+        and member.role in (None, "member")
+        and max(member.joined_at, member.seen_at, member.read_seq) < write.until
+        and max(member.banned_until, member.muted_until) <= write.now_us
+        and member.invitation is None
+        and member.user.id not in write.present
+    )

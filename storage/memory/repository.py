@@ -24,6 +24,7 @@ from storage.repository import (
     STORED,
     ChangeMessage,
     CutWords,
+    ExpireGuests,
     ExpireInvitations,
     ExpireMessages,
     Forgotten,
@@ -368,6 +369,8 @@ class MemoryRepository:
                 return STORED
             case ExpireMessages():
                 return self._expire(write)
+            case ExpireGuests():
+                return self._expire_guests(write)
             case CutWords():
                 return WordsCut(None, 0)  # words are cut when they are looked for
             case ExpireInvitations():
@@ -403,6 +406,13 @@ class MemoryRepository:
                 log.forget_oldest(due)
                 self._rooms.weigh(log)
                 removed += due
+        return Removed(removed)
+
+    def _expire_guests(self, write: ExpireGuests) -> Removed:
+        removed = 0
+        for log in self._rooms:
+            if log.record.kind in ("ephemeral", "public"):
+                removed += self._people.forget_guests(log.record.room_id, write, write.limit - removed)
         return Removed(removed)
 
     def _check_open(self) -> None:

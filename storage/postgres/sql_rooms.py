@@ -6,7 +6,7 @@ from typing import Any
 
 from pypika import Order, Table
 from pypika.functions import Count
-from pypika.terms import Function, Star
+from pypika.terms import Function, Not, Star
 
 from storage.postgres.sql import rfc3339
 from utils.query import Query, Recordset, array_from, equals_any, param, sql_text, value_of
@@ -217,6 +217,22 @@ _old_invitations = (
 REMOVE_OLD_INVITATIONS = sql_text(
     Query.from_(_members).delete().where(equals_any(_members.ctid, array_from(_old_invitations)))
 )
+
+# The first two conditions are those of the index.
+_old_guests = (
+    Query.from_(_members)
+    .join(_rooms)
+    .on(_rooms.room_id == _members.room_id)
+    .select(_members.ctid)
+    .where(Function("left", _members.user_id, 2) == "g_")
+    .where(_members.role.isnull() | (_members.role == "member"))
+    .where((_members.joined_at < param("until")) & (_members.seen_at < param("until")))
+    .where((_members.read_seq < param("until")) & (_members.invited_at == 0))
+    .where((_members.banned_until <= param("now")) & (_members.muted_until <= param("now")))
+    .where(_rooms.kind.isin(["ephemeral", "public"]) & Not(equals_any(_members.user_id, param("present", "text[]"))))
+    .limit(param("limit"))
+)
+REMOVE_OLD_GUESTS = sql_text(Query.from_(_members).delete().where(equals_any(_members.ctid, array_from(_old_guests))))
 
 _of_room = Query.from_(_members).select(*_row).where(_members.room_id == param("room_id"))
 STANDINGS = sql_text(

@@ -20,6 +20,7 @@ from storage.repository import (
     ChangeMessage,
     CutWords,
     Duplicate,
+    ExpireGuests,
     ExpireInvitations,
     ExpireMessages,
     InsertMessage,
@@ -62,6 +63,7 @@ class Store:
             ChangeMessage: self._change_messages,
             ExpireMessages: self._expire_messages,
             ExpireInvitations: self._expire_invitations,
+            ExpireGuests: self._expire_guests,
             CutWords: self._cut_words,
         }
 
@@ -176,6 +178,13 @@ class Store:
         for write in run:
             values = {"until": write.until, "limit": write.limit}
             outcomes.append(Removed((await connection.execute(sql_rooms.REMOVE_OLD_INVITATIONS, values)).rowcount))
+        return outcomes
+
+    async def _expire_guests(self, connection: Connection, run: list[ExpireGuests]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for write in run:
+            values = {"until": write.until, "now": write.now_us, "present": list(write.present), "limit": write.limit}
+            outcomes.append(Removed((await connection.execute(sql_rooms.REMOVE_OLD_GUESTS, values)).rowcount))
         return outcomes
 
     async def _cut_words(self, connection: Connection, run: list[CutWords]) -> list[Outcome]:

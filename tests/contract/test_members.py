@@ -9,6 +9,7 @@ from model.room import FOREVER, Invitation, Member, RoomKind, User
 from storage import (
     NO_ROOM,
     STORED,
+    ExpireGuests,
     ExpireInvitations,
     InsertRoom,
     Removed,
@@ -229,3 +230,35 @@ async def test_old_invitations_are_forgotten(repository: Repository, writer: Wri
     found = [await repository.find_member(each.room_id, me) for each in where]
     assert found == [*stay, None, None]
     assert await writer.write([ExpireInvitations(4, 0), ExpireInvitations(0, 9)]) == [Removed(0)] * 2
+
+
+async def test_guests_who_were_not_there_for_long_are_forgotten(repository: Repository, writer: Writer) -> None:
+    """In public and ephemeral rooms, some at a time; what a moderator decided stays until it is over."""
+    public, ephemeral, private = room(kind="public"), room(), room(kind="private")
+
+    def guest(name: str, role: Any = "member", **fields: Any) -> Member:
+        return member(f"g_{name}{public.room_id}", role, **{"joined_at": 1, "seen_at": 5, "read_seq": 4, **fields})
+
+    gone = [guest("a"), guest("b", None), guest("c", banned_until=9), guest("d", muted_until=20)]
+    stay = [
+        guest("seen", seen_at=10),
+        guest("joined", joined_at=10),
+        guest("read", read_seq=10),
+        guest("moderator", "moderator"),
+        guest("readonly", "readonly"),
+        guest("banned", None, banned_until=21),
+        guest("muted", muted_until=21),
+        guest("here"),
+        member(f"u_{public.room_id}", joined_at=1, seen_at=1, read_seq=1),
+    ]
+    await writer.write([InsertRoom(public), InsertRoom(ephemeral), InsertRoom(private)])
+    await writer.write([*sets(public, *gone, *stay), *sets(ephemeral, *gone), *sets(private, *gone)])
+    expire = ExpireGuests(10, 20, (stay[7].user.id,), 3)
+    counts = []
+    while (outcomes := await writer.write([expire])) != [Removed(0)]:
+        counts += [outcome.count for outcome in outcomes if isinstance(outcome, Removed)]
+    assert max(counts) == 3
+    assert sum(counts) >= 8  # other tests have left some too
+    for where, left in ((public, stay), (ephemeral, []), (private, gone)):
+        found = [await repository.find_member(where.room_id, each.user.id) for each in (*gone, *stay)]
+        assert [each.user.id for each in found if each is not None] == [each.user.id for each in left]

@@ -90,6 +90,8 @@ schema_migrations.applied_at timestamp with time zone not null
 """,
     "indexes": """
 lease: UNIQUE btree (id)
+members: INDEX btree (joined_at) WHERE (("left"(user_id, 2) = 'g_'::text) \
+AND ((role IS NULL) OR (role = 'member'::text)))
 members: INDEX btree (room_id, user_id) WHERE ((role <> 'member'::text) OR (banned_until <> 0) \
 OR (muted_until <> 0) OR (invited_at <> 0))
 members: INDEX btree (room_id, user_id) WHERE (role IS NOT NULL)

@@ -4,9 +4,10 @@ import pytest
 
 from chat.chat import Chat
 from chat.ports import Identity
+from model.limits import GUEST_SECONDS
 from model.room import User
 from server.dialects import BY_PATH
-from server.tokens import GUEST_SECONDS, JwtTokens, sign_account
+from server.tokens import JwtTokens, sign_account
 from tests.support.chatting import Person, VirtualClock, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes

@@ -4,11 +4,12 @@ import pytest
 
 from chat.chat import Chat
 from chat.retention import BATCH, expire_messages, expire_once
+from model.limits import GUEST_SECONDS
 from storage.repository import DAY_US, StorageUnavailable
-from tests.support.chatting import VirtualClock, chatting
+from tests.support.chatting import Person, VirtualClock, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
-from tests.unit.chat.people import account, ask, created
+from tests.unit.chat.people import account, ask, created, id_of
 
 
 async def test_a_room_keeps_its_messages_as_long_as_it_says(repository: FaultyRepository) -> None:
@@ -90,3 +91,50 @@ async def test_nothing_goes_by_itself(chat: Chat, repository: FaultyRepository) 
     assert await expire_once(chat, writer) == 0
     assert await repository.stored("lobby") == ["old"]
     await writer.close()
+
+
+async def test_guests_who_do_not_come_back_are_forgotten(repository: FaultyRepository) -> None:
+    """When their token has expired: not those who are here, and not those whom a moderator keeps out."""
+    clock = VirtualClock()
+    async with chatting(repository, clock) as chat:
+        ann = account(chat, "ann")
+        await created(chat, ann)
+        here, gone, banned = (Person(chat, name) for name in ("here", "gone", "banned"))
+        for guest in (here, gone, banned):
+            await ask(guest, "join", room="lobby")
+        await ask(ann, "ban", room="lobby", user=id_of(banned), seconds=GUEST_SECONDS + 2 * 86_400)
+        gone.disconnect()
+        banned.disconnect()
+        await passes(10)
+        record = await repository.inner.find_room("lobby")
+        assert record is not None
+        writer = repository.writer()
+        left = {}
+        for days in (29, 31, 33):
+            clock.offset_us = days * DAY_US
+            await expire_once(chat, writer)
+            found = [await repository.inner.find_member(record.room_id, id_of(each)) for each in (here, gone, banned)]
+            left[days] = [row is not None for row in found]
+        assert left == {29: [True, True, True], 31: [True, False, True], 33: [True, False, False]}
+        await writer.close()
+
+
+async def test_a_log_that_is_ahead_of_the_clock_is_said_once(
+    repository: FaultyRepository, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = VirtualClock()
+    clock.offset_us = 30 * DAY_US
+    async with chatting(repository, clock) as chat:
+        ann = account(chat, "ann")
+        for room in ("one", "two"):
+            await created(chat, ann, room)
+            ann.say("from the future", room=room)
+        await passes()
+    clock.offset_us = 0
+    async with chatting(repository, clock) as chat:
+        ann = account(chat, "ann")
+        for room in ("one", "two"):
+            await ask(ann, "join", room=room)
+    said = [record.message for record in caplog.records if "from now" in record.message]
+    assert len(said) == 1
+    assert "retention counts from then" in said[0]

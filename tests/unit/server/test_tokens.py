@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from chat.ports import Identity
 from model.errors import ParleyError
+from model.limits import GUEST_SECONDS
 from model.room import User
-from server.tokens import GUEST_SECONDS, JwtTokens
+from server.tokens import JwtTokens
 from utils.clock import SystemClock
 
 SECRET = "a secret of at least thirty-two characters"
