@@ -58,6 +58,8 @@ INVITES_BURST = 100
 GUESSES_PER_SECOND = 0.5
 GUESSES_BURST = 20
 NETWORK_GUESSES = 4  # times as many
+# How far a log may be ahead of the clock without a word: clocks of two servers differ, and a flood raises seqs.
+CLOCK_SECONDS = 60.0
 # Seconds that a read from storage may take, and when to try again after it did not answer.
 READ_SECONDS = 5.0
 # Seconds that a command waits for storage when it is reached for the first time: a server and its database are often
@@ -142,6 +144,7 @@ class Context:
         self._inviters = Allowances(INVITES_PER_SECOND, INVITES_BURST)
         self.names = Names()
         self._storing: WeakSet[Room] = WeakSet()  # rooms whose rows, or own row, may be on their way to storage
+        self._clock_differs = False
         self._loading: dict[str, asyncio.Future[bool]] = {}
 
     # Who a session speaks for, and how much it may ask.
@@ -408,6 +411,17 @@ class Context:
                 done.set_result(failed)
         return room
 
+    def _compare_clock(self, head: int) -> None:
+        """Say once that a room was written with a clock that is ahead of this one."""
+        ahead = (head - self.clock.now_us()) / 1e6
+        if ahead > CLOCK_SECONDS and not self._clock_differs:
+            self._clock_differs = True
+            log.warning(
+                "a room has messages of %.0f seconds from now: this clock is behind, or an earlier one was ahead; until"
+                " then start and end do not find what is new there, and retention counts from then",
+                ahead,
+            )
+
     async def _read_room(self, name: str, opener: str) -> Room:
         make_space(self, opener)
         with self.hub.reserve(opener):
@@ -425,6 +439,7 @@ class Context:
             room = self.hub.open(record, self.pool.of(record), stored=False, head=0, opener=opener)
         else:
             head = await self.ask(self.repository.head(record.room_id))
+            self._compare_clock(head)
             if record.kind == "direct":
                 rows = await self.ask(self.repository.members(record.room_id, after="", limit=2))
             else:
