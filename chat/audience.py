@@ -163,6 +163,16 @@ class Audience:
                 group.append(frame, ephemeral)
         return self.dirty and not was_dirty
 
+    def tell(self, session: Session, event: AnyEvent) -> None:
+        """Give one member an event behind what was flushed: as its live frames, kept while it is ``syncing``."""
+        frame = session.dialect.frame(event)
+        group = self._groups.get(session.dialect)
+        if frame is not None and group is not None and session in group.syncing:
+            group.syncing[session].append(frame)
+            session.held_back(len(frame))
+        elif frame is not None:
+            session.write(frame)
+
     def flush(self) -> None:
         """Write everything that was queued."""
         self.dirty = False

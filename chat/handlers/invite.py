@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat import invitations, members
+from chat import invitations, members, notices
 from chat.gate import check_provable, joined_room, standing_of, still_joined
 from model.commands import Decline, Invite
 from model.errors import ParleyError
-from model.events import MemberChanged, RoomState
+from model.events import RoomState
 from model.limits import INVITATIONS
 from model.permissions import Action
 from model.room import Invitation
@@ -47,8 +47,7 @@ async def invite(chat: Context, session: Session, command: Invite) -> None:
             row = replace(row, invitation=Invitation(session.user, now))
         chat.admit(room, "")
         members.put(chat, room, row, session, command.id)
-        told = members.describe(chat, room, row, members.EVERYBODY_IN_IT, with_read=False)
-        room.broadcast(MemberChanged(id=command.id, room=room.name, action="invite", member=told, by=session.user))
+        notices.member_changed(chat, room, row, "invite", session.user, command.id)
         if row.role != before.role:
             chat.tell(
                 row.user.id,
@@ -67,5 +66,4 @@ async def decline(chat: Context, session: Session, command: Decline) -> None:
         chat.admit(room, "")
         gone = replace(row, invitation=None)
         members.put(chat, room, gone, session, command.id)
-        told = members.describe(chat, room, gone, members.EVERYBODY_IN_IT, with_read=False)
-        room.broadcast(MemberChanged(room=room.name, action="decline", member=told, by=user))
+        notices.member_changed(chat, room, gone, "decline", user)

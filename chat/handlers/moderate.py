@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat import impostors, invitations, members
-from chat.gate import check_provable, joined_room, require, standing_of, still_joined
+from chat import impostors, invitations, members, notices
+from chat.gate import check_provable, joined_room, require, still_joined
 from chat.handlers.rooms import count_owners
 from model.commands import Ban, Kick, Mute, SetRole, Unban, Unmute
 from model.errors import ParleyError
-from model.events import Left, MemberChanged
+from model.events import Left
 from model.limits import REASON_CHARS
-from model.permissions import RANK, Action, Standing, may, outranks, standing_in
+from model.permissions import RANK, Action, Standing, outranks, standing_in
 from model.room import FOREVER, STAFF, Member
 from model.text import check_text
 
@@ -120,13 +120,8 @@ def _about(
         chat.admit(room, "")
         after = decide(room, standing, row)
         members.put(chat, room, after, session, command.id)
-        told = members.describe(chat, room, after, members.EVERYBODY_IN_IT, with_read=False)
         kind = str(type(command).__struct_config__.tag)
-        room.broadcast(MemberChanged(id=command.id, room=room.name, action=kind, member=told, by=session.user))
-        with_reason = members.describe(chat, room, after, members.MODERATORS, with_read=False)
-        if with_reason.reason:
-            changed = MemberChanged(room=room.name, action=kind, member=with_reason, by=session.user)
-            _tell_why(chat, room, after.user.id, changed)
+        notices.member_changed(chat, room, after, kind, session.user, command.id)
         if after.role in STAFF:
             impostors.send_out(chat, room, after.user.name)
         if out:
@@ -160,14 +155,6 @@ async def _fetch_and(
         still_joined(chat, session, room, action)  # whoever asked may be gone, or less than before
         connected = members.connected_role(chat, command.user)
         carry_out(room, row, role if connected is None else connected)
-
-
-def _tell_why(chat: Context, room: Room, user_id: str, changed: MemberChanged) -> None:
-    """Tell the reason to moderators and to the one it is about: once more, with it."""
-    for device, user in tuple(room.presence.sessions.items()):
-        assert device.identity is not None
-        if user.id == user_id or may(standing_of(chat, room, device.identity), Action.MUTE):
-            device.reply(changed)
 
 
 def _keep_an_owner(room: Room, row: Member) -> None:

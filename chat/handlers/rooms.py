@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat import impostors, invitations, members
+from chat import impostors, invitations, members, notices
 from chat.context import RETRY_AFTER, Context
 from chat.gate import check_entry, default_role, is_row_known, joined_room, still_joined
 from chat.resume import replay
 from chat.space import opener_of
 from model.commands import Join, Leave
 from model.errors import ParleyError
-from model.events import Joined, Left, MemberChanged
+from model.events import Joined, Left
 from model.permissions import RANK, Action, Standing
 from model.room import FOREVER, Member, User
 from model.text import check_name, may_be_made
@@ -228,8 +228,7 @@ def _quit(chat: Context, session: Session, room: Room, command: Leave, stored: M
             muted_until = FOREVER if member.role == "readonly" else member.muted_until  # what was taken stays taken
             gone = replace(member, role=None, joined_at=0, read_seq=0, muted_until=muted_until, invitation=None)
             members.put(chat, room, gone, session, command.id)
-            told = members.describe(chat, room, gone, members.EVERYBODY_IN_IT, with_read=False)
-            room.broadcast(MemberChanged(room=room.name, action="leave", member=told, by=user))
+            notices.member_changed(chat, room, gone, "leave", user)
         chat.reads.discard(room, user.id)
         room.audience.flush()
         for device in chat.hub.devices(user.id):

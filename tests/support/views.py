@@ -164,6 +164,8 @@ class View:
                 continue  # kept out or silenced, and nobody here
             if ours["role"] == UNKNOWN or (ours["role"] is None and ours["online"]):  # perhaps a member by now
                 ours = theirs | {name: value for name, value in ours.items() if value not in (None, UNKNOWN)}
+            if ours["reason"] is None or _RANK[self.role] < _RANK["moderator"]:
+                ours["reason"] = theirs["reason"]  # told to moderators, who may have been none then, or be none now
             if self.info["kind"] == "ephemeral":  # what a plain row says there is not looked up
                 theirs["read"] = ours["read"] and (theirs["read"] or ours["read"])
                 for row in (ours, theirs):
