@@ -112,6 +112,12 @@ class Chat(Context):
         except ParleyError as error:
             wrong = error
         if identity is not None:
+            try:
+                self.check_devices(identity.user.id)
+            except ParleyError as error:
+                session.refuse(error)
+                session.close(TRY_AGAIN)
+                return
             if session.asked_name:
                 identity = identity._replace(user=User(identity.user.id, session.asked_name))
             self.identify(session, identity)

@@ -101,6 +101,7 @@ class ChatOptions:
     guests: bool = True
     guest_role: Role = "member"
     presence_grace: float = 5.0
+    principal_connections: int = 200
     address_rooms: int = 1000
     server_rooms: int = 100_000
     retention_days: int = 0
@@ -172,6 +173,15 @@ class Context:
             else:
                 self.leave(room, session)
                 session.reply(Left(room=room.name, reason="identity"))
+
+    def check_devices(self, user_id: str) -> None:
+        """Make sure that a principal may have one more connection.
+
+        Raises:
+            ParleyError: ``too_many_connections``.
+        """
+        if len(self.hub.devices(user_id)) >= self.options.principal_connections:
+            raise ParleyError("too_many_connections", retry_after=RETRY_AFTER)
 
     def forget_rates(self) -> None:
         """Everybody has a whole allowance again, at the rates that the options have now."""
@@ -248,7 +258,8 @@ class Context:
         if session.refusals is None:
             session.refusals = TokenBucket(REFUSALS_PER_SECOND, REFUSALS_BURST, self.clock.monotonic())
         if session.refusals.take(self.clock.monotonic()):
-            log.warning("session %s is closed: it sends without pause", session.id)
+            of = session.address or "an unknown address"
+            log.warning("session %s of %s is closed: it sends without pause", session.id, of)
             session.close(FLOOD)
         return rate_limited(wait, id)
 

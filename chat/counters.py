@@ -37,6 +37,7 @@ class Counters:
     """One server's counts since its start. Plain attributes: whoever sees it happen adds to it."""
 
     __slots__ = (
+        "accept_pauses",
         "ack_lag",
         "acks",
         "batch_size",
@@ -46,10 +47,12 @@ class Counters:
         "deliveries",
         "errors",
         "messages_in",
+        "refused_connections",
         "refused_rows",
         "resumes",
         "retractions",
         "slow_members",
+        "sockets",
         "store_latency",
         "store_retries",
         "words_left",
@@ -57,6 +60,9 @@ class Counters:
 
     def __init__(self) -> None:
         self.connections_total = 0
+        self.sockets = 0
+        self.refused_connections = 0
+        self.accept_pauses = 0
         self.messages_in = 0
         self.changes_in = 0
         self.deliveries = 0

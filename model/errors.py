@@ -44,6 +44,7 @@ ERRORS: dict[str, ErrorKind] = {
     "too_many_reactions": ErrorKind(409, False, "this message has as many reactions as it may have"),
     "conflict": ErrorKind(409, False, "this id was used for another message"),
     "too_many_rooms": ErrorKind(429, True, "there are as many rooms as there may be, for you or for everybody"),
+    "too_many_connections": ErrorKind(429, True, "you have as many connections as you may have, close another one"),
     "rate_limited": ErrorKind(429, True, "too many at once, slow down"),
     "overloaded": ErrorKind(503, True, "the server cannot take more messages right now"),
     "unavailable": ErrorKind(503, True, "the server cannot reach its storage right now"),

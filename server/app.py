@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
@@ -18,8 +19,11 @@ from chat.recutting import cut_words_again
 from chat.retention import expire_messages
 from chat.workers import PoolLimits
 from model.limits import Limits
+from server.addresses import plain_address
 from server.admin import admin_application
+from server.capacity import Place
 from server.http import HttpEndpoints, HttpProtocol
+from server.listener import Listener
 from server.metrics import Metrics
 from server.port import Port
 from server.settings import SECRET_CHARS, SettingError, Settings
@@ -32,11 +36,6 @@ from utils.tasks import TaskRegistry
 
 log = logging.getLogger(__name__)
 
-# Connections that may wait to be accepted: a reconnect storm should find room (the kernel caps it at somaxconn).
-BACKLOG = 4096
-# What the kernel holds of a connection that is not read, before the first byte counts for SLOW_BYTES_HIGH. It doubles
-# this for its own use; left to itself it would take 4 MB.
-SEND_BUFFER = 128 << 10
 # Seconds between requests of one HTTP connection. More than proxies keep one (60): whoever closes first while the other
 # one sends a request costs its client an error.
 KEEPALIVE_SECONDS = 75.0
@@ -78,14 +77,13 @@ class Server:
             "auto_decompress": False,
         }
         self._admin = web.AppRunner(admin_application(self.chat), handle_signals=False, access_log=None)
-        self._listener: asyncio.Server | None = None
+        self._listener = Listener(self._accepted, self.chat.counters)
         self._stopped: asyncio.Future[int] | None = None
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        assert self._listener is not None
-        return cast(int, self._listener.sockets[0].getsockname()[1])
+        return self._listener.port
 
     @property
     def admin_port(self) -> int:
@@ -103,17 +101,8 @@ class Server:
         await self._repository.start()
         self.chat.start()
         await self._runner.setup()
-        http, running = self._runner.server, asyncio.get_running_loop()
-        assert http is not None
-        self._listener = await running.create_server(
-            lambda: Port(self.shared, lambda: HttpProtocol(http, loop=running, **self._http_options)),
-            self._settings.host.split(","),
-            self._settings.port,
-            backlog=BACKLOG,
-            family=socket.AF_UNSPEC,
-        )
-        for listener in self._listener.sockets:  # connections inherit it
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        await self._listener.start(self._settings.host.split(","), self._settings.port)
+        running = asyncio.get_running_loop()
         if self._settings.admin_port is not None:
             await self._admin.setup()
             for host in self._settings.admin_host.split(","):
@@ -126,6 +115,35 @@ class Server:
         loop = type(running).__module__.partition(".")[0]  # asyncio or uvloop
         where = urls_of([listening.getsockname() for listening in self._listener.sockets])
         log.info("listening on %s, messages are kept %s; event loop: %s", where, kept, loop)
+
+    def _accepted(self, connected: socket.socket, peer: Any) -> None:
+        shared = self.shared
+        address = plain_address(peer[0]) or ""
+        # With the PROXY protocol this is a proxy, and whom the connection is for comes first thing.
+        network = "" if shared.proxy_protocol else shared.addresses.peer(address).network
+        place = shared.capacity.admit(address, network)
+        if place is None:
+            connected.close()
+        else:
+            self._tasks.spawn(self._open(connected, place), name="accept")
+
+    async def _open(self, connected: socket.socket, place: Place) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                partial(Port, self.shared, self._make_http, place), connected
+            )
+        except OSError:  # it is gone already
+            place.release()
+            connected.close()
+        except BaseException:
+            place.release()
+            connected.close()
+            raise
+
+    def _make_http(self) -> HttpProtocol:
+        http = self._runner.server
+        assert http is not None
+        return HttpProtocol(http, loop=asyncio.get_running_loop(), **self._http_options)
 
     def renew(self, new: Settings) -> None:
         """Apply what may change while the server runs; the log says what did, and what needs a restart."""
@@ -160,8 +178,7 @@ class Server:
 
     async def _stop(self) -> int:
         # 1. Nobody new; those who are here are refused new messages.
-        if self._listener is not None:
-            self._listener.close()
+        self._listener.close()
         for head in tuple(self.shared.heads):
             head.close()
         # 2. Store what was accepted, and tell its authors.
@@ -241,6 +258,7 @@ def _chat_options(settings: Settings) -> ChatOptions:
         presence_grace=settings.presence_grace,
         new_guests=settings.rate_limit_guests,
         guest_messages=settings.rate_limit_guest_messages,
+        principal_connections=settings.max_connections_per_principal,
         address_rooms=settings.address_rooms,
         server_rooms=settings.server_rooms,
         retention_days=settings.retention_days,

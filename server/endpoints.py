@@ -33,6 +33,8 @@ IDENTITY = web.RequestKey("identity", Identity)
 """Who asks; not there for a nobody, and where nobody looks."""
 SENDER = web.RequestKey("sender", Client)
 """Where the request comes from."""
+CROWDED = web.RequestKey("crowded", bool)
+"""The connection is one too many: it ends with the answer."""
 ASKER = web.RequestKey("asker", str)
 """The row's own."""
 

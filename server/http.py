@@ -25,12 +25,25 @@ from server.bodies import Health, NotReady, Ready, StaticFile
 from server.contract import DIALECTS, asyncapi, openapi
 from server.dialects import ACCOUNTS_ONLY, BY_PATH
 from server.dialects.native import as_json
-from server.endpoints import ASKER, JSON, SENDER, TEXT, Answer, Asker, Endpoint, ErrorBody, Nothing, Refusal, add_routes
+from server.endpoints import (
+    ASKER,
+    CROWDED,
+    JSON,
+    SENDER,
+    TEXT,
+    Answer,
+    Asker,
+    Endpoint,
+    ErrorBody,
+    Nothing,
+    Refusal,
+    add_routes,
+)
 from server.handshake import is_host
 from server.headers import EVERY, UPGRADE
 from server.metrics import Metrics
 from server.origins import own_origin
-from server.port import peer_of
+from server.port import place_of
 from server.rest import rest_endpoints
 from server.sending import File, deliver
 from server.shared import Shared
@@ -104,8 +117,20 @@ _HANDSHAKE = (
     ),
     Answer(403, "an `Origin` that `ALLOWED_ORIGINS` does not have, or a role that `CHAT_ROLES` does not", str, (TEXT,)),
     Answer(426, "not a WebSocket handshake, or one of another version", str, (TEXT,), {"Upgrade": "`websocket`"}),
-    Answer(429, "too many at once from this address", str, (TEXT,), {"Retry-After": "seconds"}),
-    Answer(503, "the server is about to stop", str, (TEXT,), {"Retry-After": "seconds"}),
+    Answer(
+        429,
+        "too many at once from this address, or as many connections as it may have",
+        str,
+        (TEXT,),
+        {"Retry-After": "seconds"},
+    ),
+    Answer(
+        503,
+        "the server is about to stop, or has as many connections as it may have",
+        str,
+        (TEXT,),
+        {"Retry-After": "seconds"},
+    ),
 )
 
 
@@ -134,8 +159,10 @@ class HttpEndpoints:
     @web.middleware
     async def _find_sender(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Where it comes from; known to every handler."""
-        peer = peer_of(request.transport)
+        place = place_of(request.transport)
+        peer = "" if place is None else place.peer
         request[SENDER] = self._shared.addresses.client(peer, lambda name: request.headers.getall(name, ()))
+        request[CROWDED] = place is not None and (place.over or place.crowded)
         return await handler(request)
 
     async def _open(self, request: web.Request, response: web.StreamResponse) -> None:
@@ -297,11 +324,12 @@ class HttpEndpoints:
         if "websocket" not in ",".join(request.headers.getall(hdrs.UPGRADE, ())).lower():
             raise ParleyError("bad_field", "this address speaks WebSocket only", field="Upgrade")
         transport = request.transport
-        if transport is None:
+        place = place_of(transport)
+        if transport is None or place is None:
             raise ConnectionResetError
         protocol = request.protocol
         lost = asyncio.Event()
-        connection = WebSocketConnection(self._shared, peer_of(transport), on_lost=lost.set)
+        connection = WebSocketConnection(self._shared, place, on_lost=lost.set)
         version = request.version
         head = b"".join(
             (
@@ -413,6 +441,9 @@ def _refused(error: ParleyError) -> web.Response:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Of every response, refusals and aiohttp's own included."""
+    if request.get(CROWDED):
+        response.force_close()
+        response.headers[hdrs.CONNECTION] = "close"  # aiohttp has looked at that already
     headers = response.headers
     headers[hdrs.SERVER] = EVERY[hdrs.SERVER]  # aiohttp has put its own there
     if response.status >= 400:

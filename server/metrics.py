@@ -34,6 +34,15 @@ class _ChatCollector(Collector):
             largest.add_metric([room.name], len(room.presence.sessions))
         yield largest
         yield _counter("connections_opened", "WebSocket connections since the start", counters.connections_total)
+        yield _gauge("sockets", "open connections of any kind", counters.sockets)
+        yield _counter(
+            "connections_refused",
+            "connections closed or refused because there are too many",
+            counters.refused_connections,
+        )
+        yield _counter(
+            "accept_pauses", "pauses of the listener, which found no file descriptor", counters.accept_pauses
+        )
         yield _counter("messages_in", "messages accepted", counters.messages_in)
         yield _counter("changes_in", "changes of messages accepted", counters.changes_in)
         yield _counter("deliveries", "frames written to members of rooms", counters.deliveries)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import cast
 
-from server.addresses import plain_address
+from server.capacity import Place
 from server.frames import plain_response
 from server.handshake import names_websocket
 from server.proxy_protocol import read_proxy_header
@@ -37,24 +37,22 @@ class Port(asyncio.Protocol):
     Args:
         shared: what all connections share.
         http: makes aiohttp's own protocol for a connection.
+        place: what the socket takes up.
     """
 
-    __slots__ = ("_head", "_http", "_peer", "_shared", "_transport", "_unproxied")
+    __slots__ = ("_head", "_http", "_place", "_shared", "_transport", "_unproxied")
 
-    def __init__(self, shared: Shared, http: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, shared: Shared, http: Callable[[], asyncio.Protocol], place: Place) -> None:
         self._shared = shared
         self._http = http
         self._head = bytearray()
-        self._peer = ""
+        self._place = place
         self._unproxied = shared.proxy_protocol  # the PROXY header has not come yet
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the head, not for ever."""
         self._transport = cast(asyncio.Transport, transport)
-        peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple):  # a Unix socket has no address of the client's
-            self._peer = plain_address(peer[0]) or ""
         self._shared.heads.add(self)
         self._shared.head_deadlines.add(self._shared.now(), self._head_due)
 
@@ -62,6 +60,7 @@ class Port(asyncio.Protocol):
         """Gone before it said what it wants."""
         self._shared.heads.discard(self)
         self._transport = None
+        self._place.release()
 
     def data_received(self, data: bytes) -> None:
         """A part of the head; with its end, the connection gets its real protocol."""
@@ -86,7 +85,7 @@ class Port(asyncio.Protocol):
             if _BARE_END.search(head, scanned):
                 self._refuse(*_BARE_LF)
         elif _UPGRADE.search(head, 0, end) and names_websocket(head):
-            connection = WebSocketConnection(self._shared, self._peer)
+            connection = WebSocketConnection(self._shared, self._place)
             self._hand_over(connection)
             connection.start(bytes(head[:end]))
             if end < len(head):  # frames of a client that did not wait for the answer
@@ -94,14 +93,14 @@ class Port(asyncio.Protocol):
         else:
             if len(head) > end and _LAST.search(head, 0, end) and not _BODY.search(head, 0, end):
                 del head[end:]  # behind a last request, for which aiohttp would not answer that one either
-            http = HttpConnection(self._http(), self._peer)
+            http = HttpConnection(self._http(), self._place)
             self._hand_over(http)
             http.data_received(bytes(head))
 
     def _take_proxy_header(self) -> bool:
         """Take the PROXY header off what has come. Returns False when it is not all there, or refused."""
         try:
-            if not self._shared.addresses.may_forward(self._peer):
+            if not self._shared.addresses.may_forward(self._place.peer):
                 raise ValueError("your address is none of TRUSTED_PROXIES")
             header = read_proxy_header(self._head)
         except ValueError as error:
@@ -110,7 +109,9 @@ class Port(asyncio.Protocol):
         if header is None:
             return False
         self._unproxied = False
-        self._peer = header.source or self._peer
+        place = self._place
+        place.peer = header.source or place.peer
+        place.move(self._shared.addresses.peer(place.peer).network)
         del self._head[: header.size]
         return True
 
@@ -150,14 +151,14 @@ class HttpConnection(asyncio.Protocol):
 
     Args:
         http: aiohttp's own.
-        peer: the address at the other end of the connection, "" when it is not known.
+        place: what the socket takes up.
     """
 
-    __slots__ = ("_http", "peer")
+    __slots__ = ("_http", "place")
 
-    def __init__(self, http: asyncio.Protocol, peer: str) -> None:
+    def __init__(self, http: asyncio.Protocol, place: Place) -> None:
         self._http = http
-        self.peer = peer
+        self.place = place
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport is aiohttp's from now on."""
@@ -166,6 +167,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone. After an upgrade this is not called: the transport has another protocol."""
+        self.place.release()
         self._http.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -188,7 +190,7 @@ class HttpConnection(asyncio.Protocol):
         self._http.resume_writing()
 
 
-def peer_of(transport: asyncio.Transport | None) -> str:
-    """The address at the other end of a connection of HTTP; "" when it is gone."""
+def place_of(transport: asyncio.Transport | None) -> Place | None:
+    """What a connection of HTTP takes up; None when it is gone."""
     protocol = None if transport is None else transport.get_protocol()
-    return protocol.peer if isinstance(protocol, HttpConnection) else ""
+    return protocol.place if isinstance(protocol, HttpConnection) else None

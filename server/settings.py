@@ -257,6 +257,28 @@ SETTINGS: tuple[Setting, ...] = (
         live=True,
     ),
     Setting(
+        "MAX_CONNECTIONS",
+        "a whole number from 1",
+        None,
+        "connections of any kind at the same time; unset: the limit of open files less 128",
+        _whole(1, _MANY),
+    ),
+    Setting(
+        "MAX_CONNECTIONS_PER_ADDRESS",
+        "a whole number from 1",
+        None,
+        "those of one address; unset: three quarters of MAX_CONNECTIONS",
+        _whole(1, _MANY),
+    ),
+    Setting(
+        "MAX_CONNECTIONS_PER_PRINCIPAL",
+        "a whole number from 1",
+        200,
+        "WebSocket connections of one account, or one guest",
+        _whole(1, _MANY),
+        live=True,
+    ),
+    Setting(
         "RATE_LIMIT_GUEST_MESSAGES",
         RATE,
         Rate(200.0, 1000.0),

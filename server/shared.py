@@ -15,6 +15,7 @@ from chat.ports import Identity
 from chat.visit import Visits
 from server.addresses import Addresses, Client
 from server.authentication import authenticate
+from server.capacity import Capacity, Place
 from server.deadlines import Deadlines, Expiries
 from server.frames import plain_response
 from server.origins import Origins
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Connections are pinged in turn, this many groups per heartbeat, so that a thousand pongs do not come at once.
 SLICES = 20
+# When to try again after there was no place.
+FULL_SECONDS = 5.0
 
 
 def most_headers(head_bytes: int) -> int:
@@ -60,6 +63,9 @@ class Shared:
         self.chat = chat
         self.visits = Visits(chat)
         self.proxy_protocol: bool = settings.proxy_protocol
+        self.capacity = Capacity(
+            settings.max_connections or 0, settings.max_connections_per_address or 0, chat.counters
+        )
         self._take(settings)
         self.websockets_log = logging.getLogger("websockets.server")
         self.connections: set[Connected] = set()
@@ -95,8 +101,18 @@ class Shared:
         chat = self.chat
         return authenticate(values, chat.tokens, guests=chat.options.guests, accounts_only=accounts_only)
 
-    def refuse_upgrade(self, client: Client) -> bytes:
-        """Count an upgrade. Returns the answer to one that is refused, else nothing."""
+    def refuse_upgrade(self, place: Place, client: Client) -> bytes:
+        """Count an upgrade, and its socket for the client. Returns the answer to one that is refused, else nothing."""
+        place.move(client.network)
+        if place.over or place.crowded:
+            self.chat.counters.refused_connections += 1
+            if place.over:
+                log.warning("a connection of %s is refused: there are as many as MAX_CONNECTIONS", client.address)
+                text = b"There are as many connections to this server as there may be.\n"
+                return plain_response(b"503 Service Unavailable", text, retry_after=FULL_SECONDS)
+            log.warning("a connection of %s is refused: it has MAX_CONNECTIONS_PER_ADDRESS", client.address)
+            text = b"There are as many connections of your address as there may be.\n"
+            return plain_response(b"429 Too Many Requests", text, retry_after=FULL_SECONDS)
         if self._upgrades is None or not client.network:
             return b""
         wait = self._upgrades.take(client.network, self.now())

@@ -21,6 +21,7 @@ from websockets.typing import BytesLike
 from chat.session import Session
 from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, TOKEN_EXPIRED, TRY_AGAIN, CloseCode, ParleyError
 from server.addresses import values_in
+from server.capacity import Place
 from server.dialects import ROOM_PARAMETER
 from server.fastpath import common_frames, ends_with_close, frame_end
 from server.frames import PING
@@ -71,7 +72,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     Args:
         shared: what all connections of the server share.
-        peer: the address at the other end of the connection, "" when it is not known.
+        place: what the socket takes up.
         on_lost: called once when the connection is gone, for whoever handed the transport over.
     """
 
@@ -85,7 +86,7 @@ class WebSocketConnection(asyncio.Protocol):
         "_idle_beats",
         "_library",
         "_on_lost",
-        "_peer",
+        "_place",
         "_rest",
         "_session",
         "_shared",
@@ -95,9 +96,9 @@ class WebSocketConnection(asyncio.Protocol):
         "write",
     )
 
-    def __init__(self, shared: Shared, peer: str, on_lost: Callable[[], None] | None = None) -> None:
+    def __init__(self, shared: Shared, place: Place, on_lost: Callable[[], None] | None = None) -> None:
         self._shared = shared
-        self._peer = peer
+        self._place = place
         self._on_lost = on_lost
         self._session: Session | None = None
         self._library: ServerProtocol | None = None
@@ -115,8 +116,8 @@ class WebSocketConnection(asyncio.Protocol):
     def start(self, head: bytes) -> None:
         """Answer the request to upgrade, whose head is all there. `connection_made` was called before."""
         shared = self._shared
-        client = shared.addresses.client(self._peer, values_in(head))
-        if refusal := shared.refuse_upgrade(client):
+        client = shared.addresses.client(self._place.peer, values_in(head))
+        if refusal := shared.refuse_upgrade(self._place, client):
             self.write(refusal)
             self._half_close()
             return
@@ -198,6 +199,7 @@ class WebSocketConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, for whatever reason."""
         self._shared.lost(self)
+        self._place.release()
         # What knows each other here is let go of at once: the session and we, the library's parser and its frames.
         session, self._session = self._session, None
         library, self._library = self._library, None

@@ -27,6 +27,7 @@ def claim(
     count, nor one beside a proof.
     """
     if session.provisional:
+        chat.check_devices(command.user.id)
         chat.identify(session, Identity(command.user, guest=True, role=CLAIMED_ROLE))
         session.provisional = False
     elif session.user.id != command.user.id:

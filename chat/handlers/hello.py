@@ -26,12 +26,14 @@ def hello(chat: Context, session: Session, command: Hello) -> Awaitable[None] | 
         if not chat.options.guests:
             raise ParleyError("unauthorized", "guests are not let in here")
         identity = Identity(User(identity.user.id, session.asked_name or identity.user.name), guest=True)
-    if session.provisional and before is not None and before.user.id != identity.user.id:
-        chat.give_guest_back(session)
     if before is not None and identity == before._replace(expires=identity.expires):
         session.identity = identity
         session.connection.end_at(identity.expires)
     else:
+        if before is None or before.user.id != identity.user.id:
+            chat.check_devices(identity.user.id)
+            if before is not None:  # a guest who was made up
+                chat.give_guest_back(session)
         chat.identify(session, identity)
     session.provisional = False
     session.reply(chat.welcome(session, command.id))

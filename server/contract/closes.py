@@ -12,7 +12,7 @@ WHEN: dict[int, str] = {
     1007: "a text frame that is not UTF-8",
     1009: "an oversize frame; `too_large` came before",
     1011: "a fault of the server in the middle of a resume: resume again",
-    1013: "there is no room for this client now, or that of its address cannot be read; the reason came before",
+    1013: "there is no place for this client now, or that of its address cannot be read; the reason came before",
     4001: "nothing was sent for `IDLE_TIMEOUT` seconds, where the operator set it",
     4002: "what was broadcast may have been lost: another server wrote to the same storage meanwhile",
     4008: "too much was waiting to be read",

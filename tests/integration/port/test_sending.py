@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from server import sending
-from server.app import SEND_BUFFER, Server
+from server.app import Server
+from server.listener import SEND_BUFFER
 from tests.contract.records import until
 from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, command, request

@@ -4,13 +4,16 @@ import logging
 from types import SimpleNamespace
 from typing import Any
 
+from chat.counters import Counters
 from model.errors import ParleyError
 from server.addresses import Addresses
+from server.capacity import Capacity, Place
 from server.origins import Origins
 from server.websocket import WebSocketConnection
 from tests.support.rawws import KEY, NATIVE, request
 
 LIMIT = 300
+PLACE = Place(Capacity(0, 0, Counters()), "", "", over=False)
 LOG = logging.getLogger("tests.differential")
 UPGRADE = request(
     "/chat",
@@ -112,7 +115,7 @@ class World:
     def now(self) -> float:
         return 0.0
 
-    def refuse_upgrade(self, _: object) -> bytes:
+    def refuse_upgrade(self, *_: object) -> bytes:
         return b""
 
     def connect(self, connection: WebSocketConnection, *_: object, opened: Any, **__: object) -> None:

@@ -17,7 +17,7 @@ from websockets.server import ServerProtocol
 from server.websocket import WebSocketConnection
 from tests.support.examples import examples
 from tests.support.rawws import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
-from tests.unit.server.connections import END, LIMIT, LOG, UPGRADE, Outcome, Transport, World
+from tests.unit.server.connections import END, LIMIT, LOG, PLACE, UPGRADE, Outcome, Transport, World
 
 # A connection judges a frame when it is all there (the library by its head): more than the last one may lack.
 REST = bytes(LIMIT + 20)
@@ -27,7 +27,7 @@ def ours(pieces: list[bytes]) -> Outcome:
     outcome = Outcome()
     world: Any = World(outcome)
     transport: Any = Transport(outcome)
-    connection = WebSocketConnection(world, "")
+    connection = WebSocketConnection(world, PLACE)
     connection.connection_made(transport)
     connection.start(UPGRADE)
     outcome.sent.clear()

@@ -17,6 +17,7 @@ from server.sources import read_settings
 
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
+CONNECTIONS = [f"MAX_CONNECTIONS{of}" for of in ("", "_PER_ADDRESS", "_PER_PRINCIPAL")]
 RATES = [f"RATE_LIMIT_{name}" for name in ("GUEST_MESSAGES", "GUESTS", "UPGRADES", "REQUESTS")]
 RIGHT: dict[str, list[tuple[str, Any]]] = {
     "ADMIN_HOST": [("::1", "::1")],
@@ -69,6 +70,7 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     "RATE_LIMIT_MESSAGES": [("0", 0.0), ("0.5", 0.5), ("1000000", 1e6)],
     "EDIT_WINDOW": [("0", 0.0), ("0.5", 0.5)],
     "RETENTION_DAYS": [("0", 0), ("36500", 36_500)],
+    **{name: [("1", 1), ("1000000000", 10**9)] for name in CONNECTIONS},
     "SESSION_ROOMS": [("1", 1), ("10000", 10_000)],
     "ADDRESS_ROOMS": [("1", 1)],
     "SERVER_ROOMS": [("1", 1)],
@@ -135,6 +137,7 @@ WRONG: dict[str, list[str]] = {
     "RATE_LIMIT_MESSAGES": ["1000001", *NO_SECONDS],
     "EDIT_WINDOW": ["1000000001", *NO_SECONDS],
     "RETENTION_DAYS": ["36501", *NO_WHOLE],
+    **{name: ["0", *NO_WHOLE] for name in CONNECTIONS},
     "SESSION_ROOMS": ["0", "10001", *NO_WHOLE],
     "ADDRESS_ROOMS": ["0", *NO_WHOLE],
     "SERVER_ROOMS": ["0", *NO_WHOLE],

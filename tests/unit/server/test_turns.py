@@ -8,7 +8,7 @@ import pytest
 from model.errors import FLOOD
 from server.websocket import CLOSE_BYTES, CLOSE_BYTES_MOST, FRAMES_PER_TURN, WebSocketConnection
 from tests.support.rawws import CLOSE, PONG, TEXT, frame
-from tests.unit.server.connections import END, UPGRADE, Outcome, Transport, World
+from tests.unit.server.connections import END, PLACE, UPGRADE, Outcome, Transport, World
 
 MANY = 5 * FRAMES_PER_TURN
 
@@ -20,7 +20,7 @@ class Connected:
         self.outcome = Outcome()
         world: Any = World(self.outcome)
         self.transport = Transport(self.outcome)
-        self.connection = WebSocketConnection(world, "")
+        self.connection = WebSocketConnection(world, PLACE)
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
         self.connection.start(UPGRADE)
         assert world.session is not None
