@@ -272,6 +272,11 @@ class Chat(Context):
         self.hub.flush()
         return left
 
+    async def leave_epoch(self) -> None:
+        """Let clients resume at the next server, if everything that they were shown is stored. After :meth:`close`."""
+        if self.hub.faithful and not self.counters.lost_rooms and not len(self.pool):
+            await self.repository.keep_epoch(self.hub.epoch)
+
     def say_goodbye(self) -> None:
         """Tell every client when to come back, each another time, and close its connection."""
         for session in tuple(self.hub.sessions):

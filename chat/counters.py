@@ -46,6 +46,7 @@ class Counters:
         "connections_total",
         "deliveries",
         "errors",
+        "lost_rooms",
         "messages_in",
         "refused_connections",
         "refused_rows",
@@ -69,6 +70,7 @@ class Counters:
         self.acks = 0
         self.retractions = 0
         self.refused_rows = 0
+        self.lost_rooms = 0
         self.slow_members = 0
         self.store_retries = 0
         self.words_left = 0

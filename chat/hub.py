@@ -40,6 +40,9 @@ class Hub:
         tail_limit: messages that a room keeps for resume.
         tails_bytes: what all rooms together keep for it.
         slow_high: bytes that may wait for a client before it is cut off.
+
+    Attributes:
+        faithful: all that was broadcast was stored, or is on its way to storage: no epoch has changed.
     """
 
     def __init__(self, *, tail_limit: int, tails_bytes: int, slow_high: int, counters: Counters) -> None:
@@ -57,6 +60,7 @@ class Hub:
         self._unsaid: dict[str, dict[str, Room]] = {}
         self.epoch = new_token("e_", 6)
         self._epochs: dict[str, str] = {}
+        self.faithful = True
         self._paces = Paces()
         self._tail_limit = tail_limit
         self._tails = TailBudget(tails_bytes, self._shrink_tails)
@@ -198,14 +202,21 @@ class Hub:
 
     def new_epoch_of(self, room: Room) -> None:
         """Something that was shown was taken back: who did not see that must load ``history``, not resume."""
+        self.faithful = False
         if len(self._epochs) >= EPOCHS:
             self.new_epoch()
         self._epochs[room.name] = new_token("e_", 6)
 
     def new_epoch(self) -> None:
         """What was broadcast in any room may have been lost."""
+        self.faithful = False
         self._epochs.clear()
         self.epoch = new_token("e_", 6)
+
+    def keep_epoch(self, epoch: str) -> None:
+        """What the server before broadcast under this epoch is stored: go on with it, if nothing was broadcast yet."""
+        if self.faithful and not self.rooms:
+            self.epoch = epoch
 
     def close(self) -> None:
         """Forget every room, so that no timer stays behind."""

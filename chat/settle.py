@@ -76,6 +76,7 @@ def _change_refused(hub: Hub, job: ChangeJob, outcome: Outcome) -> None:
     Unless the message itself was taken back, which they were told: then it is in the tail no more.
     """
     room = job.room
+    hub.faithful = False
     for author in job.authors:
         author.refuse(ParleyError("not_stored"), job.id, room.name)
     if room.tail.undo(job.write.version):

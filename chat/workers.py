@@ -210,6 +210,7 @@ class Worker:
                 writes = [job.write for job in batch]
                 outcomes = await self._write(writes)
                 if NO_ROOM in outcomes and (lost := _lost_rooms(batch, outcomes)):
+                    self._counters.lost_rooms += 1
                     outcomes = (await self._write([*lost, *writes]))[len(lost) :]
                 if len(outcomes) != len(batch):
                     raise RuntimeError(f"{len(outcomes)} answers for {len(batch)} writes")

@@ -98,6 +98,7 @@ class Server:
         """
         self._repository.on_takeover = self.chat.taken_over
         self._repository.on_superseded = self.chat.superseded
+        self._repository.on_clean_start = self.chat.hub.keep_epoch
         await self._repository.start()
         self.chat.start()
         await self._runner.setup()
@@ -200,6 +201,8 @@ class Server:
         await self._cutter.close()
         if stuck:
             log.error("these did not stop: %s", ", ".join(stuck))
+        elif not unwritten:
+            await self.chat.leave_epoch()
         await self._repository.close()
         return unwritten
 

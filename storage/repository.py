@@ -298,16 +298,25 @@ class Repository(Protocol):
     Attributes:
         on_takeover: called when this server may write again and somebody else wrote in between.
         on_superseded: called when this server could write, and now another one does.
+        on_clean_start: called with the epoch that the server before left with :meth:`keep_epoch`, if that one wrote
+            last, before this server may write: from then on it is not left to anybody any more, whatever happens.
     """
 
     on_takeover: Callable[[], None] | None
     on_superseded: Callable[[], None] | None
+    on_clean_start: Callable[[str], None] | None
 
     async def start(self) -> None:
         """Begin to connect, in the background; returns at once even when storage is away."""
 
     async def close(self) -> None:
         """Close every connection, with a deadline of its own. Idempotent. Later calls raise `StorageUnavailable`."""
+
+    async def keep_epoch(self, epoch: str) -> None:
+        """Leave ``epoch`` to the next server: all that was broadcast under it is stored. The last write of a server.
+
+        Memory, and storage that cannot be reached or belongs to another server, keeps nothing: no error.
+        """
 
     async def reached(self) -> None:
         """Wait until storage was reached for the first time: it can be written, another server writes to it, or it is

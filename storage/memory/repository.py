@@ -77,6 +77,7 @@ class MemoryRepository:
             raise ValueError("memory_messages, memory_rooms, memory_bytes and memory_members must be at least 1")
         self.on_takeover: Callable[[], None] | None = None  # never called: nobody else can write here
         self.on_superseded: Callable[[], None] | None = None  # nor this
+        self.on_clean_start: Callable[[str], None] | None = None  # nor this: nothing is there of a server before
         self._keep_messages = memory_messages
         self._keep_bytes = memory_bytes
         self._rooms = Rooms(memory_rooms)
@@ -90,6 +91,9 @@ class MemoryRepository:
         self._closed = True
         self._rooms.clear()
         self._people.clear()
+
+    async def keep_epoch(self, epoch: str) -> None:
+        """See `storage.repository.Repository.keep_epoch`."""
 
     async def reached(self) -> None:
         """See `storage.repository.Repository.reached`."""

@@ -92,6 +92,8 @@ class Lease:
         on_takeover: called when another server held the lease between this one's last look at the database and now,
             before the first write is admitted.
         on_superseded: called when this server held the lease, and finds that another one does now.
+        on_clean_start: called with the epoch that the server before left with :meth:`keep_epoch`, before the first
+            write is admitted.
         migrations: what the schema must be; the files of this package by default.
     """
 
@@ -103,6 +105,7 @@ class Lease:
         on_connected: Callable[[], Awaitable[None]],
         on_takeover: Callable[[], None],
         on_superseded: Callable[[], None],
+        on_clean_start: Callable[[str], None],
         pace: Pace | None = None,
         migrations: Callable[[], list[Migration]] = load_migrations,
     ) -> None:
@@ -111,10 +114,14 @@ class Lease:
         self._on_connected = on_connected
         self._on_takeover = on_takeover
         self._on_superseded = on_superseded
+        self._on_clean_start = on_clean_start
         self._pace = pace or Pace()
         self._migrations = migrations
         self._holder = new_token("s_")
         self._tenure: Tenure | None = None
+        self._session: Connection | None = None  # which holds the lease
+        self._kept: str | None = None  # the epoch of the server before
+        self._identity = ""  # of the database, when it was signed for the first time
         self._incumbent = False  # held it last, as far as is known
         self._waited = False  # saw another server in its place
         self._signed = False  # held it at least once
@@ -211,10 +218,13 @@ class Lease:
             self._missed = False
             log.warning("another server wrote to this database in between")
             self._on_takeover()
+        elif self._kept is not None:
+            self._on_clean_start(self._kept)
+        self._kept = None
         pause.reset()
         self._incumbent = True
         self._waited = self._standby = False
-        self._tenure = tenure
+        self._tenure, self._session = tenure, connection
         self._set_trouble(None)
         self.reached.set()
         while True:
@@ -258,12 +268,30 @@ class Lease:
         rows = await (await connection.execute(sql.HOLDERS, {"number": key & 0xFFFFFFFF})).fetchall()
         return [Holder(*row) for row in rows]
 
+    async def keep_epoch(self, epoch: str) -> None:
+        """Leave ``epoch`` to the next server, as the last write of this one. Nothing happens without the lease, nor in
+        another database than at the start: one that was restored, or the standby of it.
+
+        Raises:
+            Exception: one of `FAILURES`; then it is not left.
+        """
+        if self._tenure is not None and self._session is not None:
+            # In the session that holds the lease: whoever lost it cannot write this.
+            values = {"epoch": epoch, "holder": self._holder, "identity": self._identity}
+            await self._ask(self._session, self._session.execute(sql.KEEP_EPOCH, values))
+
     async def _sign(self, connection: Connection) -> Tenure:
         """Write down who writes from now on, and tell whether that was another one before."""
         async with connection.transaction():
+            # The epoch of the server before is not valid any more, for good, when something is broadcast.
+            await connection.execute(b"SET LOCAL synchronous_commit TO on")
             before = await value(connection, sql.LAST_HOLDER)
             # Remembered before the commit: if the connection fails after it, the next look finds our own name.
-            self._missed = self._missed or (before not in (None, self._holder) and (self._signed or self._waited))
+            if before != self._holder and not self._signed:
+                self._kept = await value(connection, sql.KEPT_EPOCH)
+                self._identity = str(await value(connection, sql.IDENTITY))
+            missed = before not in (None, self._holder) and self._kept is None and (self._signed or self._waited)
+            self._missed = self._missed or missed
             await connection.execute(sql.SIGN_LEASE, {"holder": self._holder})
         self._signed = True
         row = await (await connection.execute(sql.MY_SESSION)).fetchone()
@@ -276,7 +304,7 @@ class Lease:
 
     def _lose(self) -> None:
         if self._tenure is not None:
-            self._tenure = None
+            self._tenure = self._session = None
             self._trouble = "the connection to Postgres was lost"
             self._on_lost()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from storage.postgres.errors import FAILURES, REFUSALS, unavailable
+from storage.postgres.errors import FAILURES, REFUSALS, unavailable, words_for
 from storage.postgres.lease import Lease, Pace, Tenure
 from storage.postgres.reads import PostgresReads
 from storage.postgres.session import Connection, ParleyConnection, Sessions, abort, bounded, conninfo, session_settings
@@ -60,6 +60,7 @@ class PostgresRepository(PostgresReads):
     ) -> None:
         self.on_takeover: Callable[[], None] | None = None
         self.on_superseded: Callable[[], None] | None = None
+        self.on_clean_start: Callable[[str], None] | None = None
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
         self._write_seconds = write_seconds
@@ -96,6 +97,7 @@ class PostgresRepository(PostgresReads):
             on_connected=self._pool.drain,  # those connections failed too; finding that out one by one takes seconds
             on_takeover=self._taken_over,
             on_superseded=self._superseded,
+            on_clean_start=self._clean_start,
             pace=pace,
         )
         self._writers: set[PostgresWriter] = set()
@@ -132,6 +134,14 @@ class PostgresRepository(PostgresReads):
         for name in await self._tasks.close(self._close_seconds / 2):
             log.error("task %s did not stop", name)
         await self._pool.close(timeout=max(0.1, deadline - asyncio.get_running_loop().time()))
+
+    async def keep_epoch(self, epoch: str) -> None:
+        """See `storage.repository.Repository.keep_epoch`."""
+        if not self._closed:
+            try:
+                await self._lease.keep_epoch(epoch)
+            except FAILURES as error:
+                log.warning("the epoch is not kept: %s", words_for(error))
 
     async def reached(self) -> None:
         """See `storage.repository.Repository.reached`."""
@@ -211,6 +221,10 @@ class PostgresRepository(PostgresReads):
         self._words_are_new = False
         if self.on_takeover is not None:
             self.on_takeover()
+
+    def _clean_start(self, epoch: str) -> None:
+        if self.on_clean_start is not None:
+            self.on_clean_start(epoch)
 
     def _superseded(self) -> None:
         if self.on_superseded is not None:

@@ -75,14 +75,35 @@ STILL_HOLDS = sql_text(
 )
 
 LAST_HOLDER = sql_text(Query.from_(_lease).select(_lease.holder))
+# Takes the epoch away that a stopped server has left.
 SIGN_LEASE = sql_text(
     Query.into(_lease)
-    .columns("id", "holder", "since")
-    .insert(1, param("holder"), Function("now"))
+    .columns("id", "holder", "since", "epoch", "mark")
+    .insert(1, param("holder"), Function("now"), None, None)
     .on_conflict(_lease.id)
     .do_update(_lease.holder)
     .do_update(_lease.since)
+    .do_update(_lease.epoch)
+    .do_update(_lease.mark)
 )
+
+# --- the epoch of a server that stopped after everything was stored ------------------------------------------------
+
+IDENTITY = sql_text(Query.select(Function("lease_identity")))
+
+
+def _mark(transaction: Any) -> Any:
+    """A row that was restored, copied or written since was written by another transaction than the mark says."""
+    return Function("concat", Function("lease_identity"), " ", cast_as(transaction, "text"))
+
+
+KEEP_EPOCH = sql_text(
+    Query.update(_lease)
+    .set(_lease.epoch, param("epoch"))
+    .set(_lease.mark, _mark(cast_as(Function("pg_current_xact_id"), "xid")))
+    .where((_lease.holder == param("holder")) & (Function("lease_identity") == param("identity")))
+)
+KEPT_EPOCH = sql_text(Query.from_(_lease).select(_lease.epoch).where(_lease.mark == _mark(_lease.xmin)))
 
 # --- migrations ----------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,8 @@ SCHEMA = {
 lease.id smallint not null
 lease.holder text not null
 lease.since timestamp with time zone not null
+lease.epoch text "C"
+lease.mark text "C"
 members.room_id bigint not null
 members.user_id text "C" not null
 members.name text "C" not null
@@ -375,6 +377,7 @@ async def test_a_standby_does_not_change_the_schema(database_url: str, connectio
         on_connected=nothing,
         on_takeover=lambda: None,
         on_superseded=lambda: None,
+        on_clean_start=lambda epoch: None,
         pace=PACE,
         migrations=lambda: newer,
     )

@@ -39,6 +39,8 @@ class FaultyRepository:
         self.inner = inner or open_repository(None, memory_messages=memory_messages)
         self.on_takeover: Callable[[], None] | None = None
         self.on_superseded: Callable[[], None] | None = None
+        self.on_clean_start: Callable[[str], None] | None = None
+        self.kept_epoch: str | None = None
         self.away: str | None = None
         self.standby: str | None = None
         self._connecting: str | None = None
@@ -98,6 +100,9 @@ class FaultyRepository:
         """It is."""
         self._connecting = None
         self.go("reached")
+
+    async def keep_epoch(self, epoch: str) -> None:
+        self.kept_epoch = epoch
 
     async def reached(self) -> None:
         await self._gates["reached"].wait()

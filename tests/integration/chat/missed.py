@@ -259,7 +259,7 @@ MESSAGES: dict[Do, Holds] = {
     delete: lambda view, at: at.plain not in view.copy.states and "content" not in of(view, at.reply, "reply_to"),
     delete_another_s: lambda view, at: sorted(view.copy.states) == [at.plain, at.other],
     react: lambda view, at: (
-        of(view, at.plain, "reactions") == {"+1": ["u_bob", "u_ann"], ":wave:": ["u_eve"], "\u2764": ["u_bob"]}
+        of(view, at.plain, "reactions") == {"+1": ["u_bob", "u_ann"], ":wave:": ["u_eve"], "\u2764\ufe0f": ["u_bob"]}
     ),
     react_no_more: lambda view, at: of(view, at.plain, "reactions") is None,
     pin: lambda view, at: of(view, at.other, "pinned_by") == of(view, at.reply, "pinned_by") == "u_eve",
@@ -286,7 +286,7 @@ ROOMS: dict[Do, Holds] = {
     set_one_s_own_role: lambda view, at: view.role == roles(view)["fay"] == "moderator",
     mute: lambda view, at: (
         {user: row.get("reason") for user, row in view.members.items() if "muted_until" in row}
-        == {"u_ann": "one hour", "u_fay": "for good"}
+        == {"u_ann": None, "u_fay": "for good"}  # reasons are for moderators, and for whom they are about
     ),
     kick: lambda view, at: "ann" not in here(view) | roles(view).keys(),
     ban: lambda view, at: "bob" not in here(view) | roles(view).keys(),

@@ -1,0 +1,93 @@
+"""Whether a chat that ends leaves its epoch to the next one: only if all that it broadcast is stored as it was told."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from chat.chat import Chat
+from storage import InsertMessage
+from tests.support.chatting import Person, chatting
+from tests.support.faulty import FaultyRepository
+from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, created, said
+
+Spoil = Callable[[Chat, FaultyRepository], Awaitable[None]]
+
+
+async def nothing(chat: Chat, repository: FaultyRepository) -> None:
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    seq = await said(ann)
+    await ask(ann, "edit", room="lobby", seq=seq, content="changed")
+    await ask(ann, "message", room="nowhere", content="refused")  # before anything was shown
+    repository.lost_answers = 1
+    await said(ann, "sent twice")
+
+
+async def a_message_is_retracted(chat: Chat, repository: FaultyRepository) -> None:
+    repository.refused = lambda write: isinstance(write, InsertMessage) and write.message.content == "poison"
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    ann.say("poison", "p", "lobby")
+    await passes(0.1)
+    assert ann.of("retracted")
+
+
+async def a_room_is_deleted(chat: Chat, repository: FaultyRepository) -> None:
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    await ask(ann, "delete_room", room="lobby")
+
+
+async def a_room_is_refused(chat: Chat, repository: FaultyRepository) -> None:
+    repository.refused = lambda write: True
+    await ask(account(chat, "ann"), "create_room", room="lobby")
+
+
+async def another_server_wrote(chat: Chat, repository: FaultyRepository) -> None:
+    chat.taken_over()
+
+
+async def storage_lost_a_room(chat: Chat, repository: FaultyRepository) -> None:
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    repository.inner._rooms.clear()  # type: ignore[attr-defined]
+    await said(ann)
+
+
+async def something_is_not_stored(chat: Chat, repository: FaultyRepository) -> None:
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    repository.away = "unplugged"
+    ann.say("hello", "m", "lobby")
+    await passes(0.1)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "left"),
+    [
+        (nothing, True),
+        (a_message_is_retracted, False),
+        (a_room_is_deleted, False),
+        (a_room_is_refused, False),
+        (another_server_wrote, False),
+        (storage_lost_a_room, False),
+        (something_is_not_stored, False),
+    ],
+)
+async def test_what_is_left(repository: FaultyRepository, spoil: Spoil, left: bool) -> None:
+    async with chatting(repository) as chat:
+        chat.hub.keep_epoch("e_before")
+        await spoil(chat, repository)
+        await chat.drain(1.0)
+        await chat.leave_epoch()
+        assert repository.kept_epoch == ("e_before" if left else None)
+        repository.away = None
+
+
+async def test_an_epoch_comes_too_late_when_something_was_broadcast(chat: Chat) -> None:
+    own = chat.hub.epoch
+    Person(chat, "ann", "general")
+    await passes()
+    chat.hub.keep_epoch("e_before")
+    assert chat.hub.epoch == own
