@@ -65,12 +65,18 @@ async def test_searches_of_one_reader_delay_nobody(
     """Sixty of them: one runs, sixteen wait, the rest are refused; what others ask for comes right behind."""
     readers = Readers()
     for n in range(60):
-        readers.ask(f"mallory {n}", MALLORY, repository.history(where, limit=5, words=["even", "odd"]))
+        readers.ask(
+            f"mallory {n}",
+            MALLORY,
+            repository.history(where, limit=5, words=["even", "odd"], old_words=["even", "odd"]),
+        )
     await until(lambda: len(readers.full()) == 43)
     assert repository.waiting_reads() == 16
     for n in range(3):
-        readers.ask(f"home {n}", HOME, repository.search([where], words=["even"], before=None, limit=5))
-    readers.ask("ann", ANN, repository.search([where], words=["even"], before=None, limit=5))
+        readers.ask(
+            f"home {n}", HOME, repository.search([where], words=["even"], old_words=["even"], before=None, limit=5)
+        )
+    readers.ask("ann", ANN, repository.search([where], words=["even"], old_words=["even"], before=None, limit=5))
     await until(lambda: repository.waiting_reads() == 16 + 3)
     # What a join asks, and the list of somebody's rooms, wait for none of these.
     for n in range(5):
@@ -96,7 +102,11 @@ async def test_pages_of_one_reader_delay_nobody(
         readers.ask(f"mallory {n}", MALLORY, repository.history(where, limit=5))
     await until(lambda: len(readers.full()) == 1)
     for n in range(2):
-        readers.ask(f"search {n}", Party(f"u_{n}"), repository.search([where], words=["even"], before=None, limit=5))
+        readers.ask(
+            f"search {n}",
+            Party(f"u_{n}"),
+            repository.search([where], words=["even"], old_words=["even"], before=None, limit=5),
+        )
     readers.ask("ann", ANN, repository.history(where, limit=5))
     await lock.rollback()
     await asyncio.gather(*readers.tasks.values(), return_exceptions=True)
@@ -109,7 +119,7 @@ async def test_too_many_of_all_together(
 ) -> None:
     readers = Readers()
     for n in range(643):
-        readers.ask(f"{n}", Party(f"u_{n}"), repository.history(where, limit=5, words=["even"]))
+        readers.ask(f"{n}", Party(f"u_{n}"), repository.history(where, limit=5, words=["even"], old_words=["even"]))
     await until(lambda: len(readers.full()) == 1)
     refusal = readers.tasks[readers.full()[0]].exception()
     assert isinstance(refusal, TooManyReads)
@@ -128,9 +138,9 @@ async def test_postgres_ends_a_read_before_those_behind_it_are_too_late(database
         async with await psycopg.AsyncConnection.connect(database_url) as connection:
             await connection.execute("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
             with pytest.raises(StorageUnavailable, match="did not finish in time"):
-                await repository.history(where, limit=5, words=["even"])
+                await repository.history(where, limit=5, words=["even"], old_words=["even"])
             assert await repository.find_room(where.name) is not None
-        assert len(await repository.history(where, limit=5, words=["even"])) == 1
+        assert len(await repository.history(where, limit=5, words=["even"], old_words=["even"])) == 1
     finally:
         await repository.close()
 
@@ -140,7 +150,7 @@ async def test_reads_that_wait_end_when_storage_is_closed(
 ) -> None:
     readers = Readers()
     for n in range(10):
-        readers.ask(f"{n}", MALLORY, repository.history(where, limit=5, words=["even"]))
+        readers.ask(f"{n}", MALLORY, repository.history(where, limit=5, words=["even"], old_words=["even"]))
     await until(lambda: repository.waiting_reads() == 9)
     await repository.close()
     ended = await asyncio.gather(*readers.tasks.values(), return_exceptions=True)
