@@ -220,6 +220,7 @@ export class Session {
     else if (frame.type === "pong" && asked?.type === "name") this.identity.onNameTaken();
     else if (frame.type === "goodbye") this.transport.comeBackAfter(Number(frame.reconnect_after) || 0);
     else if (frame.type === "announcement") this.alert(`${frame.sender.name}: ${frame.content}`);
+    else if (frame.type === "invitation" && frame.open) this.alert(`${frame.by.name} invites you to ${frame.room}`);
     else if (frame.type === "ack") for (const item of frame.ids) this.delivery.onAck(item.id);
     else if (room && this.rooms.has(room.name)) this.#onRoomFrame(frame, room, asked?.type);
     this.onChange();

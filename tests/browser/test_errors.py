@@ -228,6 +228,14 @@ async def test_a_user_put_out_of_a_room_sees_by_whom_and_why(
         await expect(ann.box).to_be_hidden()
 
 
+async def test_an_invitation_is_shown(enter: Enter, server: ServerProcess, room: str) -> None:
+    ann = await enter("ann")
+    token = sign_account(SECRET, userid="2", username="orla", role="organizer", expires=int(time.time()) + 600)
+    async with peer(server, room, token=token) as orla:
+        await orla.change(type="invite", user=await ann.identity())
+        await expect(ann.page.get_by_role("alert")).to_contain_text([f"orla invites you to {room}"])
+
+
 async def test_what_comes_into_sight_when_a_room_closes_is_read(enter: Enter, server: ServerProcess, room: str) -> None:
     """Somebody is sent out of the room in front: the one behind it counts nothing as unread any more."""
     ann = await enter("ann")
