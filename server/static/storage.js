@@ -3,7 +3,9 @@
  * The one thing that all tabs share is the name that the form suggests.
  */
 
-const PREFIX = "parley.";
+// Servers below different paths of one host share the browser's stores, and must not share a person or an outbox.
+const PATH = new URL(".", document.baseURI).pathname;
+const PREFIX = PATH === "/" ? "parley." : `parley:${PATH}.`;
 
 /** @typedef {Pick<TabStore, "get"|"set"|"remove">} Store */
 

@@ -41,6 +41,9 @@ async def test_the_page_works_below_a_path(base: str, new_page: Pages, server: S
     await expect(ben.message("from below")).to_have_count(1)
     await ann.log.evaluate("log => { log.scrollTop = 0; }")
     await expect(ann.message("line 0")).to_have_count(1)
+    keys: list[str] = await page.evaluate("Object.keys(sessionStorage)")
+    assert keys
+    assert all(key.startswith("parley:/parley/.") for key in keys), "another server of this host has its own"
     await page.reload()
     await ann.connected()
     await expect(ann.message("from below")).to_have_count(1)
