@@ -1,0 +1,49 @@
+"""What everybody behind one address may do together, and what that leaves to the others there."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.abuse.peers import Peer, token
+from tests.abuse.victim import Victim
+
+
+async def test_a_guest_who_opens_as_many_rooms_as_may_be_keeps_nobody_out(victim: Victim) -> None:
+    """Ten connections join a hundred rooms each; everybody else behind the same address goes on."""
+    attackers = [await Peer.open(victim.port) for _ in range(10)]
+    for number, attacker in enumerate(attackers):
+        for room in range(100):
+            attacker.send(type="join", room=f"junk {number} {room}")
+    for attacker in attackers:
+        await attacker.ask(type="ping")
+    async with await Peer.open(victim.port, "/chat?u=ben") as guest, await Peer.open(victim.port) as ann:
+        assert (await guest.ask(type="join", room="our place"))["type"] == "joined"
+        assert (await ann.ask(type="hello", token=token("ann")))["type"] == "welcome"
+        assert (await ann.ask(type="join", room="my team"))["type"] == "joined"
+        assert (await ann.ask(type="create_room", room="made"))["type"] == "room"
+    async with await Peer.open(victim.port, "/chat?u=page&r=lobby", native=False) as page:
+        page.send_text("hello")
+        async with asyncio.timeout(5):
+            while (await page.message())["sender"] != "page":
+                pass
+    for attacker in attackers:
+        await attacker.close()
+
+
+async def test_guests_of_one_address_share_what_they_say(memory_victim: Victim) -> None:
+    """Thirty guests say sixty things each; an account behind the same address has a rate of its own."""
+    guests = [await Peer.open(memory_victim.port, f"/chat?u=p{number}") for number in range(30)]
+    for number, guest in enumerate(guests):
+        assert (await guest.ask(type="join", room=f"room {number}"))["type"] == "joined"
+        for _ in range(59):
+            guest.send(type="message", room=f"room {number}", content="x")
+    answers = [
+        await guest.ask(type="message", room=f"room {number}", content="x") for number, guest in enumerate(guests)
+    ]
+    assert answers[-1].get("code") == "rate_limited"
+    async with await Peer.open(memory_victim.port) as ann:
+        await ann.ask(type="hello", token=token("ann"))
+        await ann.ask(type="join", room="room 0")
+        assert (await ann.ask(type="message", room="room 0", content="x"))["type"] == "ack"
+    for guest in guests:
+        await guest.close()
