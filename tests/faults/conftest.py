@@ -78,6 +78,7 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
             "PORT": "0",
             "ADMIN_PORT": "0",
             "RATE_LIMIT_MESSAGES": "0",
+            "RATE_LIMIT_REQUESTS": "0",
             "EDIT_WINDOW": "0",
             "JWT_SECRET": SECRET,
             "CLOSE_SECONDS": "1",

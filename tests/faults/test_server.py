@@ -30,6 +30,7 @@ async def started(start_server: Start, url: str, **environment: str) -> ServerPr
         "DATABASE_URL": url,
         "JWT_SECRET": SECRET,
         "RATE_LIMIT_MESSAGES": "0",
+        "RATE_LIMIT_REQUESTS": "0",
         "EDIT_WINDOW": "0",
         "CLOSE_SECONDS": "1",
     }
