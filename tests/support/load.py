@@ -326,7 +326,7 @@ class Load:
             assert answer.status == 200, f"{target}: {answer.status} {answer.body[:200]!r}"
             page = answer.json()
             states += page
-            if len(page) < 500:
+            if not page:  # one with less than was asked for may be full, by its bytes
                 return Log(states)
             after = page[-1]["seq"]
 
