@@ -1,0 +1,91 @@
+"""What an answer holds: pages that are not read or left in the middle, and pages with all that they may have."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from tests.abuse.peers import Peer, bearer, dawdle, dial, get
+from tests.abuse.victim import Victim
+from tests.support.rawws import request
+
+MESSAGES = 120  # of 16 KB each: a page of everything is 2 MB
+GROWTH = 60  # MB
+PAGES = [
+    "/history?r=big&limit=500",
+    "/api/rooms/big/messages?limit=500",
+    "/api/chat/messages?room=big",
+    "/search?q=needle&limit=500",
+    "/api/rooms/big/export",
+]
+ANN = bearer("ann")
+
+
+@pytest.fixture(scope="module")
+def filled(victim: Victim) -> Victim:
+    """With a room of Ann's that is full of long messages."""
+    asyncio.run(fill(victim))
+    return victim
+
+
+async def fill(victim: Victim) -> None:
+    async with await Peer.open(victim.port, "/chat", headers=[ANN]) as ann:
+        assert (await ann.ask(type="create_room", room="big"))["type"] != "error"
+        for number in range(MESSAGES):
+            content = f"needle {number} " + "\U0001f4a3" * 3980
+            while (answer := await ann.ask(type="message", room="big", content=content))["type"] == "error":
+                assert answer["code"] == "rate_limited", answer
+                await asyncio.sleep(answer["retry_after"])  # the answer says how long
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_pages_that_are_left_in_the_middle_are_freed(filled: Victim, page: str) -> None:
+    before = filled.memory()
+    for _ in range(60):
+        reader, writer = await asyncio.open_connection(sock=await dial(filled.port))
+        writer.write(request(page, [ANN]))
+        await reader.readexactly(1000)
+        writer.transport.abort()
+    filled.settles_below(before + GROWTH)
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_pages_that_nobody_reads_are_not_held(filled: Victim, page: str) -> None:
+    """Not even while their connections are open: only what is being sent is there."""
+    before = filled.memory()
+    held = [await dawdle(filled.port, page, [ANN]) for _ in range(60)]
+    filled.settles_below(before + GROWTH)
+    for raw in held:
+        raw.close()
+
+
+async def answered(victim: Victim, page: str) -> bytes:
+    """The page, when Ann's own reads of before have gone."""
+    async with asyncio.timeout(10):
+        while (answer := await get(victim.port, page, [ANN]))[0] == 429:
+            pass
+    assert answer[0] == 200, answer
+    return answer[1]
+
+
+@pytest.mark.parametrize("page", PAGES[:4])
+async def test_a_page_has_at_most_so_many_bytes(filled: Victim, page: str) -> None:
+    """Whatever its limit asks for."""
+    body = await answered(filled, page)
+    assert len(body) < 850_000
+    found = json.loads(body)
+    assert len(found if isinstance(found, list) else found["messages"]) >= 25
+
+
+@pytest.mark.parametrize("command", [{"type": "search", "q": "needle"}, {"type": "history", "room": "big"}])
+async def test_a_page_over_websocket_does_not_cut_its_own_reader_off(filled: Victim, command: dict[str, str]) -> None:
+    """A reader that takes its time gets the page whole, and is told that there is more."""
+    await answered(filled, PAGES[0])
+    async with await Peer.open(filled.port, "/chat?r=big", headers=[ANN]) as ann:
+        page = await ann.ask(**command, limit=500)
+        assert page["type"] == command["type"], page
+        assert len(json.dumps(page, ensure_ascii=False).encode()) < 600_000
+        assert page["has_older"] is True
+        assert (await ann.ask(type="ping"))["type"] == "pong"
