@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from chat.ratelimit import UNLIMITED, Rate
+from chat.ratelimit import Rate
 from server.addresses import FORWARDED_HEADERS, trusted_networks
 from server.origins import read_origins
+from server.setting_readers import MANY, database, database_host, flag, hosts, number, one_of, rate, roles, whole
 
 
 class SettingError(Exception):
@@ -34,85 +33,9 @@ class Setting(NamedTuple):
     secret: bool = False
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise ValueError
-        return value
-
-    return read
-
-
-def _number(low: float, high: float) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        value = float(text)
-        if not math.isfinite(value) or not low <= value <= high:
-            raise ValueError
-        return value
-
-    return read
-
-
-def _rate(text: str) -> Rate:
-    rate, slash, burst = text.partition("/")
-    if not slash:
-        if float(rate):
-            raise ValueError  # how many at once cannot be guessed from it
-        return UNLIMITED
-    return Rate(_number(0, 10**6)(rate), _number(1, _MANY)(burst))
-
-
-def _flag(text: str) -> bool:
-    return {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}[
-        text.lower()
-    ]
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        return words[words.index(text.lower())]
-
-    return read
-
-
-def _hosts(text: str) -> str:
-    hosts = [part.strip() for part in text.split(",")]
-    for at, host in enumerate(hosts):
-        if host.startswith("[") or ":" in host:
-            hosts[at] = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-            ipaddress.IPv6Address(hosts[at])
-        elif not host.encode("idna"):  # as the resolver will: UnicodeError for what cannot be a name
-            raise ValueError
-    return ",".join(hosts)
-
-
-def _database(text: str) -> str:
-    text = text.strip()
-    if text.partition("://")[0] not in ("postgresql", "postgres"):
-        raise ValueError
-    return text  # the rest is read by storage alone, which knows what libpq makes of it
-
-
-def _database_host(text: str) -> str:
-    text = text.removeprefix("[").removesuffix("]")
-    if ":" in text:
-        ipaddress.IPv6Address(text)
-    return text
-
-
-def _roles(text: str) -> tuple[str, ...]:
-    roles = tuple(dict.fromkeys(text.replace(",", " ").split()))
-    if not roles or not all(role.isprintable() and len(role) <= ROLE_CHARS for role in roles):
-        raise ValueError
-    return roles
-
-
 # RFC 7518 section 3.2: a key of HS256 has at least 256 bits, as 32 characters of one byte have at most.
 SECRET_CHARS = 32
 CHAT_ROLES = ("player", "participant", "user", "organizer", "admin")
-ROLE_CHARS = 64
-_MANY = 10**9
 RATE = "a number a second and a number at once, such as 10/100; 0 for no limit"
 
 SETTINGS: tuple[Setting, ...] = (
@@ -121,25 +44,25 @@ SETTINGS: tuple[Setting, ...] = (
         "addresses, separated by commas",
         "127.0.0.1",
         "addresses to listen on; 0.0.0.0 for every one of IPv4, :: for every one of IPv6, 0.0.0.0,:: for both",
-        _hosts,
+        hosts,
     ),
-    Setting("PORT", "a whole number from 0 to 65535", 8080, "port to listen on; 0 takes a free one", _whole(0, 65535)),
+    Setting("PORT", "a whole number from 0 to 65535", 8080, "port to listen on; 0 takes a free one", whole(0, 65535)),
     Setting(
         "ADMIN_PORT",
         "a whole number from 0 to 65535",
         None,
         "port for /metrics and /ready in full detail; then /metrics is not on the other one; 0 takes a free one",
-        _whole(0, 65535),
+        whole(0, 65535),
     ),
     Setting(
-        "ADMIN_HOST", "addresses, separated by commas", "127.0.0.1", "with ADMIN_PORT, addresses to listen on", _hosts
+        "ADMIN_HOST", "addresses, separated by commas", "127.0.0.1", "with ADMIN_PORT, addresses to listen on", hosts
     ),
     Setting(
         "DATABASE_URL",
         "postgresql://user:password@host:port/database",
         "",
         "where messages are kept; unset: in memory, unless DB_NAME is set",
-        _database,
+        database,
         secret=True,
     ),
     Setting(
@@ -147,9 +70,9 @@ SETTINGS: tuple[Setting, ...] = (
         "a host name, an address without a port, or the folder of a socket",
         "localhost",
         "with DB_NAME, in place of DATABASE_URL",
-        _database_host,
+        database_host,
     ),
-    Setting("DB_PORT", "a whole number from 1 to 65535", 5432, "with DB_NAME", _whole(1, 65535)),
+    Setting("DB_PORT", "a whole number from 1 to 65535", 5432, "with DB_NAME", whole(1, 65535)),
     Setting("DB_USER", "a user name", "postgres", "with DB_NAME", str),
     Setting("DB_PASS", "a password", "", "with DB_NAME", str, secret=True),
     Setting("DB_NAME", "a database name", "", "the database, where DATABASE_URL is unset", str),
@@ -182,7 +105,7 @@ SETTINGS: tuple[Setting, ...] = (
         "on or off",
         False,
         "whether X-Forwarded-Host (or host= in Forwarded) of a trusted proxy replaces Host",
-        _flag,
+        flag,
         live=True,
     ),
     Setting(
@@ -190,14 +113,14 @@ SETTINGS: tuple[Setting, ...] = (
         "on or off",
         False,
         "whether every connection begins with a PROXY header (version 1 or 2); of TRUSTED_PROXIES, if that is set",
-        _flag,
+        flag,
     ),
     Setting(
         "GUESTS",
         "on or off",
         True,
         "let people in without an account",
-        _flag,
+        flag,
         live=True,
     ),
     Setting(
@@ -205,7 +128,7 @@ SETTINGS: tuple[Setting, ...] = (
         "member, readonly or moderator",
         "member",
         "what a guest is in rooms where nobody made them anything",
-        _one_of("member", "readonly", "moderator"),
+        one_of("member", "readonly", "moderator"),
         live=True,
     ),
     Setting(
@@ -221,7 +144,7 @@ SETTINGS: tuple[Setting, ...] = (
         "refuse or allow",
         "refuse",
         "what to do with a JWT_SECRET that is shorter, with which tokens can be forged by trying",
-        _one_of("refuse", "allow"),
+        one_of("refuse", "allow"),
     ),
     Setting("JWT_AUDIENCE", "a text", "", "what aud in an account's token must have; unset: it is not looked at", str),
     Setting("JWT_ISSUER", "a text", "", "what iss in an account's token must be; unset: it is not looked at", str),
@@ -230,7 +153,7 @@ SETTINGS: tuple[Setting, ...] = (
         "roles, separated by spaces or commas",
         CHAT_ROLES,
         "the roles of accounts that are let in, as their tokens say them",
-        _roles,
+        roles,
         live=True,
     ),
     Setting(
@@ -238,14 +161,14 @@ SETTINGS: tuple[Setting, ...] = (
         "a whole number from 1024 to 16777216",
         65536,
         "largest frame from a client, in bytes",
-        _whole(1024, 1 << 24),
+        whole(1024, 1 << 24),
     ),
     Setting(
         "MAX_CONTENT_CHARS",
         "a whole number from 1 to 1000000",
         4000,
         "longest message, in characters",
-        _whole(1, 10**6),
+        whole(1, 10**6),
         live=True,
     ),
     Setting(
@@ -253,7 +176,7 @@ SETTINGS: tuple[Setting, ...] = (
         "a number, 0 for no limit",
         20.0,
         "messages a second of one principal; three times that at once",
-        _number(0, 10**6),
+        number(0, 10**6),
         live=True,
     ),
     Setting(
@@ -261,21 +184,21 @@ SETTINGS: tuple[Setting, ...] = (
         "a whole number from 1",
         None,
         "connections of any kind at the same time; unset: the limit of open files less 128",
-        _whole(1, _MANY),
+        whole(1, MANY),
     ),
     Setting(
         "MAX_CONNECTIONS_PER_ADDRESS",
         "a whole number from 1",
         None,
         "those of one address; unset: three quarters of MAX_CONNECTIONS",
-        _whole(1, _MANY),
+        whole(1, MANY),
     ),
     Setting(
         "MAX_CONNECTIONS_PER_PRINCIPAL",
         "a whole number from 1",
         200,
         "WebSocket connections of one account, or one guest",
-        _whole(1, _MANY),
+        whole(1, MANY),
         live=True,
     ),
     Setting(
@@ -283,19 +206,19 @@ SETTINGS: tuple[Setting, ...] = (
         RATE,
         Rate(200.0, 1000.0),
         "messages of all guests of one address together; off with RATE_LIMIT_MESSAGES",
-        _rate,
+        rate,
         live=True,
     ),
-    Setting("RATE_LIMIT_GUESTS", RATE, Rate(50.0, 15_000.0), "new guests of one address", _rate, live=True),
+    Setting("RATE_LIMIT_GUESTS", RATE, Rate(50.0, 15_000.0), "new guests of one address", rate, live=True),
     Setting(
-        "RATE_LIMIT_UPGRADES", RATE, Rate(200.0, 20_000.0), "new WebSocket connections of one address", _rate, live=True
+        "RATE_LIMIT_UPGRADES", RATE, Rate(200.0, 20_000.0), "new WebSocket connections of one address", rate, live=True
     ),
     Setting(
         "RATE_LIMIT_REQUESTS",
         RATE,
         Rate(50.0, 2000.0),
         "requests over HTTP of one address, but for those of accounts and for the page and its files",
-        _rate,
+        rate,
         live=True,
     ),
     Setting(
@@ -303,7 +226,7 @@ SETTINGS: tuple[Setting, ...] = (
         "a number of seconds, 0 for no end",
         60.0,
         "how long an author may edit a message",
-        _number(0, 10**9),
+        number(0, 10**9),
         live=True,
     ),
     Setting(
@@ -311,7 +234,7 @@ SETTINGS: tuple[Setting, ...] = (
         "a whole number of days, 0 for ever",
         0,
         "how long rooms without a rule of their own keep messages",
-        _whole(0, 36_500),
+        whole(0, 36_500),
         live=True,
     ),
     Setting(
@@ -319,7 +242,7 @@ SETTINGS: tuple[Setting, ...] = (
         "a whole number from 1 to 10000",
         100,
         "rooms that one connection may be in",
-        _whole(1, 10_000),
+        whole(1, 10_000),
         live=True,
     ),
     Setting(
@@ -327,7 +250,7 @@ SETTINGS: tuple[Setting, ...] = (
         "a whole number from 1",
         1000,
         "rooms that one account, or all guests of one address, may hold open or make in a day",
-        _whole(1, _MANY),
+        whole(1, MANY),
         live=True,
     ),
     Setting(
@@ -335,7 +258,7 @@ SETTINGS: tuple[Setting, ...] = (
         "a whole number from 1",
         100_000,
         "rooms that may be open at the same time",
-        _whole(1, _MANY),
+        whole(1, MANY),
         live=True,
     ),
     Setting(
@@ -343,7 +266,7 @@ SETTINGS: tuple[Setting, ...] = (
         "seconds, 0 for none",
         5.0,
         "how long somebody who lost the connection still counts as there",
-        _number(0, 3600),
+        number(0, 3600),
         live=True,
     ),
     Setting(
@@ -351,21 +274,21 @@ SETTINGS: tuple[Setting, ...] = (
         "a whole number from 0 to 100000",
         500,
         "messages a room keeps at hand for resume",
-        _whole(0, 100_000),
+        whole(0, 100_000),
     ),
     Setting(
         "TAILS_BYTES",
         "a whole number from 1048576",
         128 << 20,
         "bytes of messages that all rooms together keep at hand",
-        _whole(1 << 20, 1 << 50),
+        whole(1 << 20, 1 << 50),
     ),
     Setting(
         "RESUME_LIMIT",
         "a whole number from 0 to 1000000",
         5000,
         "most missed messages that a resume brings",
-        _whole(0, 10**6),
+        whole(0, 10**6),
         live=True,
     ),
     Setting(
@@ -373,78 +296,74 @@ SETTINGS: tuple[Setting, ...] = (
         "a whole number from 1024",
         256 << 10,
         "unread bytes above which a client gets no presence",
-        _whole(1024, _MANY),
+        whole(1024, MANY),
     ),
     Setting(
         "SLOW_BYTES_HIGH",
         "a whole number from 1024",
         1 << 20,
         "unread bytes above which a client is cut off",
-        _whole(1024, _MANY),
+        whole(1024, MANY),
     ),
     Setting(
         "HEARTBEAT",
         "seconds, above 0",
         20.0,
         "pause between pings; a client silent for three is dead",
-        _number(0.01, 3600),
+        number(0.01, 3600),
     ),
-    Setting("IDLE_TIMEOUT", "seconds, 0 for never", 0.0, "close who asked for nothing for so long", _number(0, 10**7)),
+    Setting("IDLE_TIMEOUT", "seconds, 0 for never", 0.0, "close who asked for nothing for so long", number(0, 10**7)),
     Setting(
         "HEAD_BYTES",
         "a whole number from 1024 to 1048576",
         16 << 10,
         "largest request head, in bytes, of up to 128 headers or one for each 128 bytes",
-        _whole(1024, 1 << 20),
+        whole(1024, 1 << 20),
     ),
-    Setting(
-        "HEAD_SECONDS", "seconds, above 0", 10.0, "time for a client to send its request head", _number(0.01, 3600)
-    ),
-    Setting("HELLO_SECONDS", "seconds, above 0", 10.0, "time to say hello where guests are off", _number(0.01, 3600)),
+    Setting("HEAD_SECONDS", "seconds, above 0", 10.0, "time for a client to send its request head", number(0.01, 3600)),
+    Setting("HELLO_SECONDS", "seconds, above 0", 10.0, "time to say hello where guests are off", number(0.01, 3600)),
     Setting(
         "CLOSE_SECONDS",
         "seconds, above 0",
         5.0,
         "time for a client to end a connection that was closed",
-        _number(0.01, 3600),
+        number(0.01, 3600),
     ),
-    Setting("WORKERS", "a whole number from 1 to 64", 4, "writers to storage", _whole(1, 64)),
-    Setting("BATCH", "a whole number from 1 to 10000", 500, "most messages in one transaction", _whole(1, 10_000)),
-    Setting(
-        "QUEUE_MESSAGES", "a whole number from 2", 20_000, "most messages that wait at one worker", _whole(2, _MANY)
-    ),
+    Setting("WORKERS", "a whole number from 1 to 64", 4, "writers to storage", whole(1, 64)),
+    Setting("BATCH", "a whole number from 1 to 10000", 500, "most messages in one transaction", whole(1, 10_000)),
+    Setting("QUEUE_MESSAGES", "a whole number from 2", 20_000, "most messages that wait at one worker", whole(2, MANY)),
     Setting(
         "QUEUE_BYTES",
         "a whole number from 65536",
         64 << 20,
         "most bytes that wait at one worker",
-        _whole(65536, 1 << 40),
+        whole(65536, 1 << 40),
     ),
-    Setting("MEMORY_MESSAGES", "a whole number from 1", 10_000, "messages kept per room, in memory", _whole(1, _MANY)),
-    Setting("MEMORY_ROOMS", "a whole number from 1", 10_000, "rooms kept, in memory", _whole(1, _MANY)),
+    Setting("MEMORY_MESSAGES", "a whole number from 1", 10_000, "messages kept per room, in memory", whole(1, MANY)),
+    Setting("MEMORY_ROOMS", "a whole number from 1", 10_000, "rooms kept, in memory", whole(1, MANY)),
     Setting(
         "MEMORY_BYTES",
         "a whole number from 1048576",
         256 << 20,
         "bytes of messages, rooms and members kept, in memory; the largest rooms forget their oldest messages first",
-        _whole(1 << 20, 1 << 50),
+        whole(1 << 20, 1 << 50),
     ),
     Setting(
-        "DRAIN_SECONDS", "seconds, above 0", 20.0, "time to store what is queued when stopping", _number(0.01, 3600)
+        "DRAIN_SECONDS", "seconds, above 0", 20.0, "time to store what is queued when stopping", number(0.01, 3600)
     ),
     Setting(
         "EVENT_LOOP",
         "auto, asyncio or uvloop",
         "auto",
         "what runs the server; auto is uvloop where it is installed",
-        _one_of("auto", "asyncio", "uvloop"),
+        one_of("auto", "asyncio", "uvloop"),
     ),
     Setting(
         "LOG_LEVEL",
         "debug, info, warning or error",
         "info",
         "how much the log says",
-        _one_of("debug", "info", "warning", "error"),
+        one_of("debug", "info", "warning", "error"),
         live=True,
     ),
 )
