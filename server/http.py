@@ -43,7 +43,7 @@ from server.handshake import is_host
 from server.headers import EVERY, UPGRADE
 from server.metrics import Metrics
 from server.origins import own_origin
-from server.port import place_of
+from server.port import connection_of
 from server.rest import rest_endpoints
 from server.sending import File, deliver
 from server.shared import Shared
@@ -149,7 +149,7 @@ class HttpEndpoints:
         """aiohttp's application with every route."""
         logging.getLogger("aiohttp.server").addFilter(_not_the_clients_fault)
         app = web.Application(
-            middlewares=[deliver, self._find_sender, answer_errors],
+            middlewares=[_until_answered, deliver, self._find_sender, answer_errors],
             client_max_size=self._shared.settings.max_frame_bytes,
         )
         app.on_response_prepare.extend((add_headers, self._open))
@@ -159,7 +159,8 @@ class HttpEndpoints:
     @web.middleware
     async def _find_sender(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Where it comes from; known to every handler."""
-        place = place_of(request.transport)
+        connection = connection_of(request.transport)
+        place = None if connection is None else connection.place
         peer = "" if place is None else place.peer
         request[SENDER] = self._shared.addresses.client(peer, lambda name: request.headers.getall(name, ()))
         request[CROWDED] = place is not None and (place.over or place.crowded)
@@ -324,12 +325,12 @@ class HttpEndpoints:
         if "websocket" not in ",".join(request.headers.getall(hdrs.UPGRADE, ())).lower():
             raise ParleyError("bad_field", "this address speaks WebSocket only", field="Upgrade")
         transport = request.transport
-        place = place_of(transport)
-        if transport is None or place is None:
+        http = connection_of(transport)
+        if transport is None or http is None:
             raise ConnectionResetError
         protocol = request.protocol
         lost = asyncio.Event()
-        connection = WebSocketConnection(self._shared, place, on_lost=lost.set)
+        connection = WebSocketConnection(self._shared, http.place, on_lost=lost.set)
         version = request.version
         head = b"".join(
             (
@@ -385,6 +386,17 @@ class HttpProtocol(web.RequestHandler):
 def _not_the_clients_fault(record: logging.LogRecord) -> bool:
     """aiohttp logs a malformed request, which it answers with 400, as an error of the server's with a traceback."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+@web.middleware
+async def _until_answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What comes on this connection is one request, until it is answered."""
+    try:
+        return await handler(request)
+    finally:
+        connection = connection_of(request.transport)
+        if connection is not None and request.content.at_eof():  # else the connection ends with what is left of it
+            connection.answered()
 
 
 @web.middleware

@@ -93,7 +93,7 @@ class Port(asyncio.Protocol):
         else:
             if len(head) > end and _LAST.search(head, 0, end) and not _BODY.search(head, 0, end):
                 del head[end:]  # behind a last request, for which aiohttp would not answer that one either
-            http = HttpConnection(self._http(), self._place)
+            http = HttpConnection(self._http(), self._place, shared.settings.head_bytes)
             self._hand_over(http)
             http.data_received(bytes(head))
 
@@ -149,29 +149,51 @@ class Port(asyncio.Protocol):
 class HttpConnection(asyncio.Protocol):
     """aiohttp's protocol, and whose connection it is.
 
+    aiohttp bounds each line of a head and their number, but not their sum: that is bounded here.
+
     Args:
         http: aiohttp's own.
         place: what the socket takes up.
+        head_bytes: most bytes of a head.
     """
 
-    __slots__ = ("_http", "place")
+    __slots__ = ("_begun", "_http", "_most", "_tail", "_transport", "place")
 
-    def __init__(self, http: asyncio.Protocol, place: Place) -> None:
+    def __init__(self, http: asyncio.Protocol, place: Place, head_bytes: int) -> None:
         self._http = http
+        self._most = head_bytes
+        self._begun: int | None = 0  # bytes of a head that is not all there; None from its end to that of the answer
+        self._tail = b""
+        self._transport: asyncio.Transport | None = None
         self.place = place
+
+    def answered(self) -> None:
+        """What comes now is another head."""
+        self._begun, self._tail = 0, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport is aiohttp's from now on."""
-        cast(asyncio.Transport, transport).set_write_buffer_limits(high=0)  # see `server.sending.Sender`
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=0)  # see `server.sending.Sender`
         self._http.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone. After an upgrade this is not called: the transport has another protocol."""
+        self._transport = None
         self.place.release()
         self._http.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """For aiohttp."""
+        """For aiohttp, unless it is a head without end."""
+        if self._begun is not None:
+            self._begun += len(data)
+            seen = self._tail + data
+            if _END in seen:
+                self._begun = None
+            elif self._begun > self._most:
+                self._refuse()
+                return
+            self._tail = seen[-3:]
         self._http.data_received(data)
         # aiohttp has noted why a request is malformed, and the frame that did so is one of that exception's.
         for message, _ in getattr(self._http, "_messages", ()):
@@ -189,8 +211,14 @@ class HttpConnection(asyncio.Protocol):
         """For aiohttp."""
         self._http.resume_writing()
 
+    def _refuse(self) -> None:
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.write(plain_response(*_TOO_LARGE))
+            transport.close()
 
-def place_of(transport: asyncio.Transport | None) -> Place | None:
-    """What a connection of HTTP takes up; None when it is gone."""
+
+def connection_of(transport: asyncio.Transport | None) -> HttpConnection | None:
+    """The connection that a request came on; None when it is gone."""
     protocol = None if transport is None else transport.get_protocol()
-    return protocol.place if isinstance(protocol, HttpConnection) else None
+    return protocol if isinstance(protocol, HttpConnection) else None

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 
 from tests.abuse.attacks.table import attack
-from tests.abuse.peers import Peer, dawdle, get
+from tests.abuse.peers import Peer, dawdle, dial, get
 from tests.support.rawws import request
 
 BOMB_MB = 400
@@ -28,7 +28,7 @@ async def aborted_downloads(port: int, ready: Callable[[], None]) -> None:
     await fill(port, "big")
     ready()
     while True:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection(sock=await dial(port))
         writer.write(request("/history?r=big&limit=500"))
         await reader.read(1000)
         writer.transport.abort()
@@ -55,7 +55,7 @@ async def compressed_bodies(port: int, ready: Callable[[], None]) -> None:
     async def send(encoding: str, path: str) -> None:
         head = request(path, [("Content-Encoding", encoding), ("Content-Length", str(len(bomb)))], method="POST")
         while True:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(sock=await dial(port))
             try:
                 writer.write(head + bomb)
                 await reader.read(100)
@@ -94,3 +94,41 @@ async def searches_without_a_token(port: int, ready: Callable[[], None]) -> None
         "/history?r=big&limit=500&sender=f1",
     ]
     await asyncio.gather(*(ask(target) for target in targets * 21))
+
+
+@attack(databases=("memory", "postgres"), RATE_LIMIT_MESSAGES="0")
+async def searches_that_are_not_read(port: int, ready: Callable[[], None]) -> None:
+    """50 WebSocket connections that ask for pages of long messages and read nothing."""
+    await fill(port, "big", messages=250)
+    ready()
+    held = []
+    for number in range(50):
+        peer = await Peer.open(port, f"/chat?u=m{number}&r=big")
+        held.append(peer)
+        for _ in range(40):
+            peer.send(type="search", q="nothing", limit=500)
+            peer.send(type="history", room="big", limit=500)
+    await asyncio.Event().wait()
+
+
+@attack()
+async def heads_on_used_connections(port: int, ready: Callable[[], None]) -> None:
+    """Connections that were answered once, and then send headers without end."""
+    ready()
+
+    async def send() -> None:
+        while True:
+            reader, writer = await asyncio.open_connection(sock=await dial(port))
+            try:
+                writer.write(request("/health"))
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"GET /health HTTP/1.1\r\n")
+                for number in range(120):
+                    writer.write(b"X-%d: " % number + b"a" * 16_000 + b"\r\n")
+                    await writer.drain()
+                await asyncio.sleep(3)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                pass
+            writer.transport.abort()
+
+    await asyncio.gather(*(send() for _ in range(100)))

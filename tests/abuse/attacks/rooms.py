@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 
 from tests.abuse.attacks.table import attack
-from tests.abuse.peers import Peer
+from tests.abuse.peers import Peer, bearer, dial
 from tests.support.rawws import NATIVE, frame, upgrade
 
 
@@ -17,7 +17,7 @@ async def frames_that_are_no_command(port: int, ready: Callable[[], None]) -> No
     junk = frame(1, b"[" * 60_000)
     ready()
     while True:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        _, writer = await asyncio.open_connection(sock=await dial(port))
         writer.write(upgrade("/chat", NATIVE))
         try:
             for _ in range(400):
@@ -125,3 +125,36 @@ async def new_guests(port: int, ready: Callable[[], None]) -> None:
                 await asyncio.sleep(0.01)
 
     await asyncio.gather(*(come() for _ in range(20)))
+
+
+@attack(databases=("memory", "postgres"))
+async def invitations(port: int, ready: Callable[[], None]) -> None:
+    """Guests of many addresses who make rooms and invite one user to each of them."""
+    victim = await Peer.open(port, headers=[bearer("vic")])
+    victim.eat()
+    ready()
+
+    async def invite(number: int) -> None:
+        peer = await Peer.open(port, source=f"127.0.0.{number + 2}")
+        peer.eat()
+        for room in itertools.count():
+            peer.send(type="create_room", room=f"!{number} {room}")
+            peer.send(type="invite", room=f"!{number} {room}", user="u_vic")
+            peer.send(type="leave", room=f"!{number} {room}")
+            await asyncio.sleep(0.05)
+
+    await asyncio.gather(*map(invite, range(30)))
+
+
+@attack()
+async def connections_that_stay(port: int, ready: Callable[[], None]) -> None:
+    """As many connections as the server takes: idle ones, and beginnings of heads that never end."""
+    ready()
+    held: list[asyncio.StreamWriter] = []
+    for number in itertools.count():
+        try:
+            _, writer = await asyncio.open_connection(sock=await dial(port))
+            writer.write(upgrade("/chat", NATIVE) if number % 2 else b"GET /chat HTTP/1.1\r\nX: " + b"a" * 8000)
+            held.append(writer)
+        except OSError:
+            await asyncio.sleep(0.05)  # it takes no more for now

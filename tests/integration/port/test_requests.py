@@ -103,6 +103,31 @@ async def test_one_setting_bounds_the_head(
     assert (await answer(large.port, later, data)).status == (101 if head is upgrade else 200)
 
 
+@pytest.mark.parametrize("answered", [0, 1, 3])
+async def test_the_sum_of_the_headers_is_bounded_also_on_a_used_connection(port: int, answered: int) -> None:
+    """Each line of it is short enough, and there are few of them."""
+    async with await RawClient.connect(port) as client:
+        for _ in range(answered):
+            client.send(HEALTH)
+            assert (await client.reply()).status == 200
+        client.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
+        for number in range(60):
+            client.send(b"X-%d: %s\r\n" % (number, b"a" * 16_000))
+        assert (await client.reply()).status == 431
+        assert await client.rest() == b""
+
+
+async def test_a_body_is_not_taken_for_a_head(serve: Serve) -> None:
+    server = await serve(JWT_SECRET=SECRET, MAX_FRAME_BYTES=str(1 << 20), MAX_CONTENT_CHARS="1000000")
+    ann = ("Authorization", f"Bearer {token_of('ann')}")
+    async with await RawClient.connect(server.port) as client:
+        for _ in range(3):
+            body = b'{"content":"' + b"x" * 900_000 + b'"}'
+            headers = [ann, ("Content-Length", str(len(body))), ("Content-Type", "application/json")]
+            client.send(request("/api/rooms/r/messages", headers, method="POST") + body)
+            assert (await client.reply()).status in (201, 404)
+
+
 async def test_a_long_token_opens_a_websocket_where_it_may_ask_over_http(serve: Serve, later: bool) -> None:
     server = await serve(HEAD_BYTES="65536", JWT_SECRET=SECRET)
     headers = [("Authorization", f"Bearer {token_of('ann')}"), ("Cookie", "session=" + "z" * 10_000)]

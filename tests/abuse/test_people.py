@@ -1,0 +1,67 @@
+"""What one person may do to another: invitations, claimed ids, and rooms with a password."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from tests.abuse.peers import Peer, bearer, get
+from tests.abuse.victim import Victim
+
+VIC = bearer("vic")
+
+
+async def test_strangers_push_no_room_out_of_the_list_and_the_search_of_a_user(victim: Victim) -> None:
+    """As many invitations as three guests can send; none of their rooms becomes one of the user's."""
+    async with await Peer.open(victim.port, "/chat", headers=[VIC]) as vic:
+        await vic.ask(type="create_room", room="team")
+        await vic.ask(type="message", room="team", content="needle")
+        codes = set()
+        for guest in range(3):
+            async with await Peer.open(victim.port, "/chat?u=m", source=f"127.0.0.{guest + 2}") as mallory:
+                for number in range(60):
+                    room = f"!{guest} {number}"
+                    await mallory.ask(type="create_room", room=room)
+                    codes.add((await mallory.ask(type="invite", room=room, user="u_vic")).get("code"))
+                    await mallory.ask(type="leave", room=room)
+        assert "too_many_invitations" in codes
+        vic.eat()
+        rooms = json.loads((await get(victim.port, "/api/rooms?mine=true&limit=500", [VIC]))[1])
+        assert [entry["room"] for entry in rooms["rooms"]] == ["team"]
+        assert len(rooms["invitations"]) == 100
+        found = json.loads((await get(victim.port, "/search?q=needle", [VIC]))[1])
+        assert [message["content"] for message in found["messages"]] == ["needle"]
+
+
+async def test_an_id_that_anybody_may_claim_shares_no_private_or_direct_room(victim: Victim) -> None:
+    async with (
+        await Peer.open(victim.port, "/ws", native=False) as claimed,
+        await Peer.open(victim.port, "/chat", headers=[bearer("eve")]) as eve,
+    ):
+        join = '{"type":"join","payload":{"room_id":"den","user_id":"7","user_name":"Ann"}}'
+        claimed.send_text(join.replace('"join"', '"create_room"').replace('"user_id"', '"room_name":"","user_id"'))
+        while (await claimed.message())["type"] != "joined":
+            pass
+        assert (await eve.ask(type="direct", user="w_7"))["code"] == "forbidden"
+        await eve.ask(type="create_room", room="secret", private=True)
+        assert (await eve.ask(type="invite", room="secret", user="w_7"))["code"] == "forbidden"
+        claimed.send_text(join.replace("den", "secret"))
+        while (answer := await claimed.message())["type"] in ("user_joined", "user_left"):
+            pass
+        assert answer["type"] == "error"
+
+
+async def test_making_rooms_with_passwords_keeps_nobody_out_of_one(victim: Victim) -> None:
+    """40 guests who make such rooms without pause: a friend with the right password is let in all the same."""
+    async with await Peer.open(victim.port, "/chat", headers=[bearer("owner")]) as owner:
+        await owner.ask(type="create_room", room="club", password="open sesame")
+    flood = [await Peer.open(victim.port, "/chat?u=m", source=f"127.0.1.{number + 2}") for number in range(40)]
+    for number, mallory in enumerate(flood):
+        mallory.eat()
+        for room in range(5):
+            mallory.send(type="create_room", room=f"x{number} {room}", password="p")
+    async with await Peer.open(victim.port, "/chat?u=friend", source="127.0.2.1") as friend:
+        async with asyncio.timeout(20):
+            assert (await friend.ask(type="join", room="club", password="open sesame"))["type"] == "joined"
+    for mallory in flood:
+        await mallory.close()
