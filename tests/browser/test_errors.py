@@ -27,7 +27,7 @@ async def test_an_empty_name_is_asked_for(server: ServerProcess, new_page: Pages
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("SYSTEM", "reserved"), ("x" * 65, "more than 64 characters"), ("a\u200bb", "U+200B, which cannot be seen")],
+    [("SYSTEM", "reserved"), ("x" * 65, "more than 64 characters"), ("a\u200bb", "U+200B, an invisible character")],
 )
 async def test_a_name_that_the_server_refuses(server: ServerProcess, new_page: Pages, name: str, said: str) -> None:
     """Back at the form, with the server's words beside the name; another one goes in."""

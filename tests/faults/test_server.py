@@ -67,7 +67,7 @@ async def test_sigterm_during_an_outage(
     async with talking(server.port) as load:
         await asyncio.to_thread(cluster.stop, "immediate")
         operator = Operator(load)
-        await operator.until_said("the connection to Postgres")
+        await operator.until_said("storage")  # in words it is for the operator's port
         await load.until(lambda: load.waiting > 100, "many wait")
         await asyncio.to_thread(server.terminate)
         status = await asyncio.to_thread(server.wait)

@@ -188,7 +188,7 @@ async def test_an_account_makes_rooms_of_its_own(serve: Serve) -> None:
         async with await RawClient.open(server.port, "/chat?r=den", [*NATIVE, bearer()]) as native:
             assert (await native.expect("joined"))["role"] == "owner"
         async with await RawClient.open(server.port, "/ws") as other:
-            other.send(ask("join", room_id="den", user_id="7", user_name="ann"))
+            other.send(ask("join", room_id="den", user_id="7", user_name="ben"))
             assert len((await told(other, "joined"))["users"]) == 2
 
 

@@ -25,10 +25,11 @@ class Log:
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    log = Log()
-    logging.getLogger("aa").addHandler(log.handler)
+    log, logger = Log(), logging.getLogger("aa")
+    logger.setLevel(logging.WARNING)  # whatever a test before has set for all of them
+    logger.addHandler(log.handler)
     yield log
-    logging.getLogger("aa").removeHandler(log.handler)
+    logger.removeHandler(log.handler)
 
 
 def fail(deep: int) -> None:
