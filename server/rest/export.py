@@ -17,6 +17,7 @@ from server.endpoints import IDENTITY, NDJSON, Answer, Endpoint
 from server.rest.asking import Asking
 from server.rest.room_bodies import RoomAsked
 from server.sending import Sender, break_off
+from utils.tracebacks import forget_frames
 
 log = logging.getLogger(__name__)
 
@@ -86,11 +87,13 @@ class Export:
                 async for page in pages:
                     await sender.write(_lines(page))
                 await sender.finish()
-            except ConnectionError:
+            except ConnectionError as error:
+                forget_frames(error)
                 break_off(transport)  # whoever asked has gone, or the server stops
             except (ParleyError, TimeoutError) as error:
                 why = "its reader does not read" if isinstance(error, TimeoutError) else error
                 log.warning("an export of room %r is cut short: %s", name, why)
+                forget_frames(error)
                 break_off(transport)
             except BaseException:  # the same, or a fault of ours
                 break_off(transport)
