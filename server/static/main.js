@@ -81,10 +81,17 @@ const sidebar = new Sidebar({
 });
 const share = new ShareButton(() => link(session.active?.name ?? ""));
 const status = new StatusView(() => transport.connect());
-const alerts = new AlertsView((key) => {
-  session.dismiss(key);
-  wantsFocus = true;
-});
+const alerts = new AlertsView(
+  (key) => {
+    session.dismiss(key);
+    wantsFocus = true;
+  },
+  (room, accept) => {
+    session.answer(room, accept);
+    remember();
+    wantsFocus = true;
+  },
+);
 
 addEventListener("popstate", () => {
   const room = new URLSearchParams(location.search).get("r");

@@ -9,7 +9,8 @@ import { Room } from "./room.js";
  * @typedef {import("./protocol.js").Limits} Limits
  * @typedef {import("./storage.js").Store} Store
  * @typedef {import("./transport.js").Transport} Transport
- * @typedef {{key: string, text: string}} Alert
+ * @typedef {{key: string, text: string, invitation?: string}} Alert something to know: a problem, unless it has the
+ *   name of a room to which it invites
  * @typedef {{field: "name"|"room"|"", text: string}} Refused why nobody can go in: shown beside that field
  */
 
@@ -182,6 +183,13 @@ export class Session {
     this.onChange();
   }
 
+  /** Answer an invitation. @param {string} name the room's @param {boolean} accept */
+  answer(name, accept) {
+    this.dismiss(`invitation:${name}`);
+    if (accept) this.enter(name, true);
+    else this.transport.send({ type: "decline", id: newId("d-"), room: name });
+  }
+
   /** @param {string} key */
   dismiss(key) {
     this.alerts = this.alerts.filter((alert) => alert.key !== key);
@@ -220,7 +228,7 @@ export class Session {
     else if (frame.type === "pong" && asked?.type === "name") this.identity.onNameTaken();
     else if (frame.type === "goodbye") this.transport.comeBackAfter(Number(frame.reconnect_after) || 0);
     else if (frame.type === "announcement") this.alert(`${frame.sender.name}: ${frame.content}`);
-    else if (frame.type === "invitation" && frame.open) this.alert(`${frame.by.name} invites you to ${frame.room}`);
+    else if (frame.type === "invitation") this.#onInvitation(frame);
     else if (frame.type === "ack") for (const item of frame.ids) this.delivery.onAck(item.id);
     else if (room && this.rooms.has(room.name)) this.#onRoomFrame(frame, room, asked?.type);
     this.onChange();
@@ -260,6 +268,13 @@ export class Session {
       default: // what the page has no place for, and what later servers say
         return undefined;
     }
+  }
+
+  /** It is open, or it was answered elsewhere or taken back. @param {any} frame */
+  #onInvitation({ room, open, info, by }) {
+    const key = `invitation:${room}`;
+    this.alerts = this.alerts.filter((alert) => alert.key !== key);
+    if (open) this.alerts.push({ key, text: `${by.name} invites you to ${info.title || room}`, invitation: room });
   }
 
   /** @param {any} welcome */

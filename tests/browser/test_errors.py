@@ -13,6 +13,7 @@ from tests.browser.peer import peer
 from tests.support.browser import Pages
 from tests.support.process import free_port
 from tests.support.server import ServerProcess
+from tests.support.web import Web
 
 Start = Callable[[Mapping[str, str]], ServerProcess]
 
@@ -228,12 +229,42 @@ async def test_a_user_put_out_of_a_room_sees_by_whom_and_why(
         await expect(ann.box).to_be_hidden()
 
 
-async def test_an_invitation_is_shown(enter: Enter, server: ServerProcess, room: str) -> None:
+async def invited(enter: Enter, server: ServerProcess, room: str) -> tuple[ChatPage, Web]:
+    """Ann, invited to a private room of Orla's."""
+    expires = int(time.time()) + 600
     ann = await enter("ann")
-    token = sign_account(SECRET, userid="2", username="orla", role="organizer", expires=int(time.time()) + 600)
-    async with peer(server, room, token=token) as orla:
-        await orla.change(type="invite", user=await ann.identity())
-        await expect(ann.page.get_by_role("alert")).to_contain_text([f"orla invites you to {room}"])
+    orla = Web(server.port, token=sign_account(SECRET, userid="orla", username="orla", role="user", expires=expires))
+    await orla.create(f"{room}-den", title="The den", private=True)
+    assert (await orla.put(f"/api/rooms/{room}-den/members/{await ann.identity()}")).status == 202
+    await expect(ann.page.get_by_text("orla invites you to The den")).to_be_visible()
+    return ann, orla
+
+
+async def test_an_invitation_is_accepted(enter: Enter, server: ServerProcess, room: str) -> None:
+    ann, orla = await invited(enter, server, room)
+    await ann.page.get_by_role("button", name="Enter", exact=True).click()
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(f"{room}-den")
+    await ann.say("here I am")
+    await ann.delivered("here I am")
+    members = (await orla.json(f"/api/rooms/{room}-den/members"))["members"]
+    assert await ann.identity() in [member["id"] for member in members]
+    await expect(ann.page.locator(".alert")).to_have_count(0)
+
+
+async def test_an_invitation_is_declined(enter: Enter, server: ServerProcess, room: str) -> None:
+    ann, orla = await invited(enter, server, room)
+    await ann.page.get_by_role("button", name="Decline").click()
+    await expect(ann.page.locator(".alert")).to_have_count(0)
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(room)
+    async with asyncio.timeout(10):
+        while (await orla.json(f"/api/rooms/{room}-den/members?invited=true"))["members"]:
+            pass
+
+
+async def test_an_invitation_that_is_taken_back_goes(enter: Enter, server: ServerProcess, room: str) -> None:
+    ann, orla = await invited(enter, server, room)
+    assert (await orla.delete(f"/api/rooms/{room}-den/members/{await ann.identity()}")).status == 204
+    await expect(ann.page.locator(".alert")).to_have_count(0)
 
 
 async def test_what_comes_into_sight_when_a_room_closes_is_read(enter: Enter, server: ServerProcess, room: str) -> None:

@@ -9,9 +9,10 @@ export class AlertsView {
   #box = byId("alerts");
   /** @type {Map<string, HTMLElement>} */ #shown = new Map();
 
-  /** @param {(key: string) => void} dismiss */
-  constructor(dismiss) {
+  /** @param {(key: string) => void} dismiss @param {(room: string, accept: boolean) => void} answer an invitation */
+  constructor(dismiss, answer) {
     this.dismiss = dismiss;
+    this.answer = answer;
   }
 
   /** @param {Alert[]} alerts */
@@ -22,11 +23,19 @@ export class AlertsView {
       element.remove();
       this.#shown.delete(key);
     }
-    for (const { key, text } of alerts) {
+    for (const { key, text, invitation } of alerts) {
       if (this.#shown.has(key)) continue;
       const close = el("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", click: () => this.dismiss(key) });
       close.append(icon("close"));
-      const element = el("div", { class: "alert" }, el("span", { dir: "auto" }, text), close);
+      const element = el("div", { class: "alert" }, el("span", { dir: "auto" }, text));
+      if (invitation === undefined) element.append(close);
+      else {
+        element.classList.add("invitation");
+        for (const [label, accept] of /** @type {const} */ ([["Enter", true], ["Decline", false]])) {
+          const answer = () => this.answer(invitation, accept);
+          element.append(el("button", { type: "button", class: "link", click: answer }, label));
+        }
+      }
       this.#shown.set(key, element);
       this.#box.append(element);
     }
