@@ -46,7 +46,7 @@ async def cut_once(chat: Context, writer: Writer, after: tuple[int, int]) -> tup
     assert isinstance(outcome, WordsCut)
     counters = chat.counters
     if outcome.left and not counters.words_left:
-        log.info("%d stored messages have words of an older version: they are cut again", outcome.left)
+        log.info("%d stored messages are re-indexed for search in the background", outcome.left)
     counters.words_left = max(0, (counters.words_left if outcome.left is None else outcome.left) - BATCH)
     if outcome.after is not None:
         return outcome.after, True

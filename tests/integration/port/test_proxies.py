@@ -12,6 +12,7 @@ import pytest
 
 from server.app import Server
 from tests.integration.port.conftest import Serve
+from tests.support.prefix import BELOW_A_PATH
 from tests.support.process import ROOT
 from tests.support.proxies import ProxyProcess
 from tests.support.rawws import NATIVE, RawClient, Reply, request, upgrade
@@ -101,6 +102,35 @@ async def test_a_chain_that_begins_with_the_proxy_protocol(serve: Serve, start_p
     inner = await start(start_proxy, "nginx", real_ip, server.port, listen=" proxy_protocol")
     outer = await start(start_proxy, "haproxy", SEND_PROXY_V2, inner.port)
     assert await address_of(server, outer.port) == CLIENT
+
+
+OWN_PAGES = {
+    "nginx": ("nginx", NGINX, ""),
+    "nginx, below a path": ("nginx", BELOW_A_PATH["nginx"], "/parley"),
+    "haproxy": ("haproxy", HAPROXY, ""),
+    "caddy": ("caddy", CADDY, ""),
+    "caddy, below a path": ("caddy", BELOW_A_PATH["caddy"], "/parley"),
+}
+
+
+@pytest.mark.parametrize("behind", OWN_PAGES)
+async def test_the_servers_own_page_connects_through_a_proxy_on_any_port(
+    serve: Serve, start_proxy: StartProxy, behind: str
+) -> None:
+    """With its port, which a proxy must pass on; and the client is counted by its own address there too."""
+    name, body, path = OWN_PAGES[behind]
+    server = await serve(ALLOWED_ORIGINS="https://app.example", **TRUSTED)
+    proxy = await start(start_proxy, name, body, server.port)
+    for origin, status in ((proxy.http_url, 101), ("https://app.example", 101), ("http://127.0.0.1", 403)):
+        head = upgrade(f"{path}/chat", [*NATIVE, ("Origin", origin)])
+        async with await RawClient.connect(proxy.port, CLIENT) as client:
+            client.send(head.replace(b"Host: localhost", f"Host: 127.0.0.1:{proxy.port}".encode()))
+            assert (await client.reply()).status == status, origin
+            if status == 101:
+                await client.expect("welcome")
+                assert addresses(server) == [CLIENT]
+        while server.chat.hub.sessions:
+            await server.shared.connection_gone()
 
 
 # --- headers, without a proxy ----------------------------------------------------------------------------------------
