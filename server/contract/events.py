@@ -32,7 +32,7 @@ class MessageTold(_Told, tag="message"):
 
 
 class JoinTold(_Person, tag="join"):
-    """Somebody came; the first time oneself. Once a second at most, not among more than 200 people."""
+    """Somebody came, perhaps oneself. Once a second at most, not among more than 200 people."""
 
 
 class LeaveTold(_Person, tag="leave"):

@@ -126,7 +126,7 @@ class MessageTold(_Told, tag="message"):
 
 
 class UserJoinedTold(_Told, tag="user_joined"):
-    """Somebody came; the first time oneself. Once a second at most, not among more than 200 people."""
+    """Somebody came, perhaps oneself. Once a second at most, not among more than 200 people."""
 
     payload: RoomsPersonIn
 
