@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from storage.repository import FIRST, BatchRefused, CutWords, StorageUnavailable, WordsCut, Writer
+from utils.wording import counted
 
 if TYPE_CHECKING:
     from chat.context import Context
@@ -46,7 +47,8 @@ async def cut_once(chat: Context, writer: Writer, after: tuple[int, int]) -> tup
     assert isinstance(outcome, WordsCut)
     counters = chat.counters
     if outcome.left and not counters.words_left:
-        log.info("%d stored messages are re-indexed for search in the background", outcome.left)
+        left = counted(outcome.left, "stored message is", "stored messages are")
+        log.info("%s re-indexed for search in the background", left)
     counters.words_left = max(0, (counters.words_left if outcome.left is None else outcome.left) - BATCH)
     if outcome.after is not None:
         return outcome.after, True

@@ -19,6 +19,7 @@ from storage.repository import (
     StorageUnavailable,
     Writer,
 )
+from utils.wording import counted
 
 if TYPE_CHECKING:
     from chat.context import Context
@@ -54,7 +55,8 @@ async def expire_all(chat: Context, writer: Writer) -> None:
         log.warning("old messages stay for now: %s", error)
     finally:
         if total:
-            log.info("%d messages were removed: their rooms do not keep them that long", total)
+            removed_messages = counted(total, "message was", "messages were")
+            log.info("%s removed: their rooms do not keep them that long", removed_messages)
 
 
 async def expire_once(chat: Context, writer: Writer) -> int:

@@ -32,6 +32,7 @@ from storage.repository import (
 )
 from utils.backoff import Backoff
 from utils.tasks import TaskRegistry
+from utils.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -256,7 +257,8 @@ class Worker:
 
     def _in_trouble(self, trouble: str) -> None:
         if self.trouble != trouble:
-            log.warning("%s: %d writes wait for storage: %s", self.name, self._unsettled, trouble)
+            waiting = counted(self._unsettled, "write waits", "writes wait")
+            log.warning("%s: %s for storage: %s", self.name, waiting, trouble)
             self.trouble = trouble
 
     def _look_for_stall(self) -> None:
@@ -352,7 +354,8 @@ class WorkerPool:
                     await worker.drained()
         except TimeoutError:
             waited = loop.time() - started
-            log.error("%d writes were not stored within %.1f s: %s", len(self), waited, self.trouble())
+            unstored = counted(len(self), "write was", "writes were")
+            log.error("%s not stored within %.1f s: %s", unstored, waited, self.trouble())
         finally:
             self._drain_limit = None
         return len(self)

@@ -26,13 +26,15 @@ from server.http import HttpEndpoints, HttpProtocol
 from server.listener import Listener
 from server.metrics import Metrics
 from server.port import Port
-from server.settings import SECRET_CHARS, SettingError, Settings
+from server.remarks import remarks_on
+from server.settings import SettingError, Settings
 from server.shared import Shared, most_headers
 from server.tokens import JwtTokens
 from storage import open_repository
 from storage.repository import Repository
 from utils.clock import Clock, SystemClock
 from utils.tasks import TaskRegistry
+from utils.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,13 @@ KEEPALIVE_SECONDS = 75.0
 # Seconds for what must end but may hang, at each step of stopping.
 STOP_SECONDS = 2.0
 BURST_SECONDS = 3
+
+
+class ListenError(OSError):
+    """An address cannot be listened on; the text names the settings that ask for it."""
+
+    def __init__(self, prefix: str, host: str, port: int, error: OSError) -> None:
+        super().__init__(f"cannot listen on {prefix}HOST {host}, {prefix}PORT {port}: {error.strerror}")
 
 
 class Server:
@@ -94,7 +103,7 @@ class Server:
         """Listen. Storage may be away: the server connects to it when it comes.
 
         Raises:
-            OSError: the address cannot be listened on.
+            ListenError: an address cannot be listened on.
         """
         self._repository.on_takeover = self.chat.taken_over
         self._repository.on_superseded = self.chat.superseded
@@ -102,17 +111,24 @@ class Server:
         await self._repository.start()
         self.chat.start()
         await self._runner.setup()
-        await self._listener.start(self._settings.host.split(","), self._settings.port)
+        settings = self._settings
+        try:
+            await self._listener.start(settings.host.split(","), settings.port)
+        except OSError as error:
+            raise ListenError("", settings.host, settings.port, error) from error
         running = asyncio.get_running_loop()
-        if self._settings.admin_port is not None:
+        if settings.admin_port is not None:
             await self._admin.setup()
-            for host in self._settings.admin_host.split(","):
-                await web.TCPSite(self._admin, host, self._settings.admin_port).start()
+            try:
+                for host in settings.admin_host.split(","):
+                    await web.TCPSite(self._admin, host, settings.admin_port).start()
+            except OSError as error:
+                raise ListenError("ADMIN_", settings.admin_host, settings.admin_port, error) from error
             log.info("/metrics and /ready in full are on %s", urls_of(self._admin.addresses))
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(expire_messages(self.chat, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat, self._cutter), name="words")
-        kept = "in Postgres" if self._settings.database_url else "in memory, until the server stops"
+        kept = "in Postgres" if settings.database_url else "in memory, until the server stops"
         loop = type(running).__module__.partition(".")[0]  # asyncio or uvloop
         where = urls_of([listening.getsockname() for listening in self._listener.sockets])
         log.info("listening on %s, messages are kept %s; event loop: %s", where, kept, loop)
@@ -155,7 +171,7 @@ class Server:
         self.chat.renew(_chat_options(settings))
         self.shared.renew(settings)
         self._http.forget_documents()
-        for remark in settings.remarks:
+        for remark in remarks_on(settings):
             log.warning("%s", remark)
         log.info("settings were read again; changed: %s", ", ".join(changed) or "nothing")
         if waiting:
@@ -208,20 +224,13 @@ class Server:
 
 
 def repository_for(settings: Settings) -> Repository:
-    """The storage that the settings ask for; nothing is connected yet.
-
-    Raises:
-        SettingError: libpq cannot read the URL; the text does not repeat it.
-    """
-    try:
-        return open_repository(
-            settings.database_url or None,
-            memory_messages=settings.memory_messages,
-            memory_rooms=settings.memory_rooms,
-            memory_bytes=settings.memory_bytes,
-        )
-    except ValueError as error:
-        raise SettingError(f"DATABASE_URL {error}") from error
+    """The storage that the settings ask for; nothing is connected yet."""
+    return open_repository(
+        settings.database_url or None,
+        memory_messages=settings.memory_messages,
+        memory_rooms=settings.memory_rooms,
+        memory_bytes=settings.memory_bytes,
+    )
 
 
 def urls_of(addresses: Sequence[Any]) -> str:
@@ -279,12 +288,8 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     Returns the exit status: 0, or 1 when writes were lost.
     """
     server = Server(settings)
-    for remark in settings.remarks:
+    for remark in remarks_on(settings):
         log.warning("%s", remark)
-    if not settings.jwt_secret:
-        log.warning("JWT_SECRET is not set: guests are strangers after a restart, and no account gets in")
-    elif len(settings.jwt_secret) < SECRET_CHARS:
-        log.warning("JWT_SECRET has less than %d characters: tokens can be forged by trying", SECRET_CHARS)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
@@ -298,7 +303,8 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
         try:
             server.renew(read_again())
         except SettingError as error:
-            log.error("settings were read again and stay as they were: %s", error)
+            for problem in error.problems:
+                log.error("settings were read again and stay as they were: %s", problem)
 
     for signum, handler in ((signal.SIGTERM, on_signal), (signal.SIGINT, on_signal), (signal.SIGHUP, on_hangup)):
         if signal.getsignal(signum) is not signal.SIG_IGN:
@@ -306,9 +312,9 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     try:
         await server.start()
         await stop.wait()
-        log.info("stopping; a second signal does not wait for storage")
+        log.info("stopping; a second signal stops without waiting for storage")
     finally:
         unwritten = await server.stop()
     if unwritten:
-        log.error("%d accepted writes were not stored", unwritten)
+        log.error("%s not stored", counted(unwritten, "accepted write was", "accepted writes were"))
     return 1 if unwritten else 0

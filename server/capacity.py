@@ -12,6 +12,11 @@ RESERVED = 128
 SPARE = 48
 
 
+def room_for(limit: int) -> int:
+    """How many sockets there may be with this limit of descriptors."""
+    return max(limit - RESERVED, limit // 2)
+
+
 class Place:
     """What one socket takes up, from :meth:`Capacity.admit` to :meth:`release`.
 
@@ -60,7 +65,7 @@ class Capacity:
 
     def __init__(self, most: int, of_address: int, counters: Counters) -> None:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self.most = most or max(limit - RESERVED, limit // 2)
+        self.most = most or room_for(limit)
         self.of_address = of_address or max(1, self.most * 3 // 4)
         self.counters = counters
         self._by_network: dict[str, int] = {}

@@ -12,7 +12,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,8 +19,9 @@ from pathlib import Path
 from model.errors import ParleyError
 from model.principals import ACCOUNT, principal_id
 from model.text import check_user_name
-from server.app import repository_for, serve, server_name
+from server.app import ListenError, serve, server_name
 from server.logs import set_up_logging
+from server.remarks import remarks_on
 from server.settings import SettingError, Settings, settings_help
 from server.sources import read_settings
 from server.tokens import sign_account
@@ -45,26 +45,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _do(options: argparse.Namespace) -> int:
     try:
-        settings = _read(options)
+        read = _Reader(options)
+        settings = read.first()
         if options.command == "token":
             print(_token(settings, options))
             return 0
-        if settings.event_loop == "uvloop" and find_spec("uvloop") is None:
-            raise SettingError("EVENT_LOOP takes auto or asyncio, as uvloop is not installed")
         if options.command == "check":
-            repository_for(settings)  # libpq has to understand the URL, too
-            print("\n".join((*settings.remarks, "The settings can be used.")))
+            print("\n".join((*remarks_on(settings), "The settings can be used.")))
             return 0
-        return _run(settings, partial(_read, options, again=True))
+        return _run(settings, read.again)
     except SettingError as error:
-        print(f"{_program()}: {error}", file=sys.stderr)
+        for problem in error.problems:
+            print(f"{_program()}: {problem}", file=sys.stderr)
         return 2
 
 
-def _read(options: argparse.Namespace, *, again: bool = False) -> Settings:
-    if again and DOTENV.is_fifo():
-        raise SettingError(f"{DOTENV} is a pipe, which cannot be read again")
-    return read_settings(os.environ, DOTENV, host=options.host, port=options.port)
+class _Reader:
+    """Reads the settings, from where the command line says."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._had_file = False
+
+    def first(self) -> Settings:
+        """For the first time."""
+        settings = read_settings(os.environ, DOTENV, host=self._options.host, port=self._options.port)
+        self._had_file = self._had_file or DOTENV.is_file()
+        return settings
+
+    def again(self) -> Settings:
+        """While a server runs with them. A ``.env`` that is gone is no empty one, which would mean every default."""
+        try:
+            if DOTENV.is_fifo():
+                raise SettingError(f"{DOTENV} is a pipe, which cannot be read again")
+            if self._had_file and not DOTENV.exists():
+                raise SettingError(f"{DOTENV} was there and does not exist any more")
+            return self.first()
+        except OSError as error:
+            raise SettingError(f"{DOTENV} cannot be read: {error.strerror}") from None
 
 
 def _program() -> str:
@@ -78,15 +96,14 @@ def _parser() -> argparse.ArgumentParser:
         usage=(
             "%(prog)s [-h] [--host HOST] [--port PORT]\n"
             "       %(prog)s token --user ID [--name NAME] [--role ROLE] [--days N]\n"
-            "       %(prog)s check"
+            "       %(prog)s check [--host HOST] [--port PORT]"
         ),
         description="Parley: a self-hosted real-time chat server.",
         epilog=f"Settings, from the environment or a .env file in the working folder:\n\n{settings_help()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=server_name())
-    parser.add_argument("--host", help="address to listen on (setting HOST)")
-    parser.add_argument("--port", help="port to listen on (setting PORT)")
+    _add_where(parser, None)
     title = "in place of running a server"
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=title, prog=_program())
     token = commands.add_parser(
@@ -94,16 +111,22 @@ def _parser() -> argparse.ArgumentParser:
         help="print the token of an account, signed with JWT_SECRET; token --help tells more",
         description="Print a token, signed with JWT_SECRET, that lets somebody in as an account of your application.",
     )
-    commands.add_parser(
+    check = commands.add_parser(
         "check",
         help="say whether the settings can be used",
         description="Read the settings as a start would, and say what is wrong or odd. Nothing is connected to.",
     )
+    _add_where(check, argparse.SUPPRESS)  # None would take back what stands before `check`
     token.add_argument("--user", required=True, metavar="ID", help="your id of the account")
     token.add_argument("--name", help="what others see; the id by default")
     token.add_argument("--role", help="one of CHAT_ROLES; by default user, or the first one")
     token.add_argument("--days", default="30", metavar="N", help="how long it is good for; 30 by default")
     return parser
+
+
+def _add_where(parser: argparse.ArgumentParser, default: str | None) -> None:
+    parser.add_argument("--host", default=default, help="addresses to listen on (setting HOST)")
+    parser.add_argument("--port", default=default, help="port to listen on (setting PORT)")
 
 
 def _token(settings: Settings, options: argparse.Namespace) -> str:
@@ -142,11 +165,8 @@ def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory(settings.event_loop)) as runner:
             return runner.run(serve(settings, read_again))
-    except OSError as error:
-        print(
-            f"{_program()}: cannot listen on HOST {settings.host}, PORT {settings.port}: {error.strerror}",
-            file=sys.stderr,
-        )
+    except ListenError as error:
+        print(f"{_program()}: {error}", file=sys.stderr)
         return 1
     finally:
         fold.flush()

@@ -12,6 +12,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 from yarl import URL
 
+from server.setting_readers import ReadError
+
 ANY = "*"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?")
@@ -47,9 +49,13 @@ def read_origins(text: str) -> tuple[str, ...]:
     """Origins, separated by commas, each as a browser sends it.
 
     Raises:
+        ReadError: ``*`` is not alone.
         ValueError: no browser can ever send one of them, say one with a path or a wildcard.
     """
-    return tuple(dict.fromkeys(_as_sent(part.strip()) for part in text.split(",") if part.strip()))
+    origins = tuple(dict.fromkeys(_as_sent(part.strip()) for part in text.split(",") if part.strip()))
+    if ANY in origins and len(origins) > 1:  # a list that keeps nobody out, though it looks as if it did
+        raise ReadError("takes either * or origins: * lets every page in, whatever else is there")
+    return origins
 
 
 def _as_sent(text: str) -> str:

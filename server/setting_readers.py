@@ -5,11 +5,18 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from chat.ratelimit import UNLIMITED, Rate
+from storage import check_url
 
 MANY = 10**9
 ROLE_CHARS = 64
+_LOCAL = {"localhost": ("127.0.0.1", "::1")}
+
+
+class ReadError(ValueError):
+    """What is wrong with a text, in words that complete "NAME ..." and do not repeat it."""
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -74,12 +81,35 @@ def hosts(text: str) -> str:
     return ",".join(hosts)
 
 
+def same_address(one: str, other: str) -> bool:
+    """Whether two values of `hosts` have an address in common, as far as that is known without looking names up."""
+    here, there = (
+        {address for host in text.split(",") for address in _LOCAL.get(host.lower(), (host,))} for text in (one, other)
+    )
+    return not here.isdisjoint(there) or _covers(here, there) or _covers(there, here)
+
+
+def _covers(wide: set[str], hosts: set[str]) -> bool:
+    """Whether one of ``wide`` is every address of a family, and one of ``hosts`` may be of that."""
+    return any(("::" if ":" in host else "0.0.0.0") in wide for host in hosts)  # names are IPv4, too
+
+
+def event_loop(text: str) -> str:
+    """What runs the server, if it is installed."""
+    name = one_of("auto", "asyncio", "uvloop")(text)
+    if name == "uvloop" and find_spec("uvloop") is None:
+        raise ReadError("takes auto or asyncio, as uvloop is not installed")
+    return name
+
+
 def database(text: str) -> str:
-    """The URL of a database, as far as it can be judged without libpq."""
+    """The URL of a database, as libpq takes it."""
     text = text.strip()
-    if text.partition("://")[0] not in ("postgresql", "postgres"):
-        raise ValueError
-    return text  # the rest is read by storage alone, which knows what libpq makes of it
+    try:
+        check_url(text)
+    except ValueError as error:
+        raise ReadError(str(error)) from None
+    return text
 
 
 def database_host(text: str) -> str:

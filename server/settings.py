@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from chat.ratelimit import Rate
 from server.addresses import FORWARDED_HEADERS, trusted_networks
 from server.origins import read_origins
-from server.setting_readers import MANY, database, database_host, flag, hosts, number, one_of, rate, roles, whole
+from server.setting_readers import (
+    MANY,
+    ReadError,
+    database,
+    database_host,
+    event_loop,
+    flag,
+    hosts,
+    number,
+    one_of,
+    rate,
+    roles,
+    same_address,
+    whole,
+)
 
 
 class SettingError(Exception):
-    """A setting has a wrong value. The text is one line that names it and says what it takes, never the value."""
+    """Settings have wrong values.
+
+    Args:
+        problems: a line for each of them, which names the setting and says what it takes, never the value.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
 
 
 class Setting(NamedTuple):
     """One row: environment variable, what it takes, default, help, and how its text is read.
 
-    ``read`` takes the text and raises ValueError for a wrong one; ``kind`` completes "NAME takes ...". A new value of a
+    ``read`` takes the text and raises ValueError for a wrong one; ``kind`` completes "NAME takes ..." unless that is a
+    `ReadError`, which has words of its own. A new value of a
     ``live`` one is applied while the server runs. A ``secret`` one may be in a file that NAME_FILE names, and its text
     is taken as it is; all others are trimmed.
     """
@@ -357,7 +380,7 @@ SETTINGS: tuple[Setting, ...] = (
         "auto, asyncio or uvloop",
         "auto",
         "what runs the server; auto is uvloop where it is installed",
-        one_of("auto", "asyncio", "uvloop"),
+        event_loop,
     ),
     Setting(
         "LOG_LEVEL",
@@ -373,32 +396,66 @@ SETTINGS: tuple[Setting, ...] = (
 class Settings:
     """The values in force, by the name of the setting in lower case: ``settings.port``.
 
-    Attributes:
+    Args:
+        environment: the texts, by the name of the setting.
         remarks: sentences for the log, about what is odd and does no harm.
+        problems: what was wrong with the sources of the texts.
+        from_file: secrets that a file holds, which is said where one is wrong.
 
     Raises:
-        SettingError: a value is wrong, alone or beside another.
+        SettingError: values are wrong, alone or beside others; it names all of them.
     """
 
-    def __init__(self, environment: Mapping[str, str], remarks: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        remarks: Sequence[str] = (),
+        problems: Sequence[str] = (),
+        from_file: Collection[str] = (),
+    ) -> None:
         self.remarks = tuple(remarks)
         self._values: dict[str, Any] = {}
+        wrong: dict[str, str] = {}
         for setting in SETTINGS:
             text = environment.get(setting.name, "")
             if not setting.secret or not text.strip(" \t\r\n"):
                 text = text.strip()
-            self._values[setting.name.lower()] = setting.default if not text else _read(setting, text)
+            value = setting.default
+            if text:
+                try:
+                    value = setting.read(text)
+                except ReadError as error:
+                    wrong[setting.name] = str(error)
+                except (ValueError, KeyError):
+                    wrong[setting.name] = f"takes {setting.kind}"
+            self._values[setting.name.lower()] = value
         self._given = dict(self._values)
         if not self.database_url and self.db_name:
             user, password = quote(self.db_user, safe=""), quote(self.db_pass, safe="")
             host = quote(self.db_host, safe="")
             login = f"{user}:{password}" if password else user
             self._values["database_url"] = f"postgresql://{login}@{host}:{self.db_port}/{quote(self.db_name, safe='')}"
+        for names, name, problem in self._beside_each_other():
+            if wrong.keys().isdisjoint(names):  # else it was not these values that were given
+                wrong[name] = problem
+        said = [
+            f"{name} (from {name}_FILE) {problem}" if name in from_file else f"{name} {problem}"
+            for name, problem in wrong.items()
+        ]
+        if problems or said:
+            raise SettingError(*problems, *said)
+
+    def _beside_each_other(self) -> Iterator[tuple[tuple[str, ...], str, str]]:
+        """What is wrong with values that are right by themselves: which settings, the one to name, and the problem."""
         if self.slow_bytes_high < self.slow_bytes_low:
-            raise SettingError("SLOW_BYTES_HIGH takes a whole number that is not below SLOW_BYTES_LOW")
-        weak = 0 < len(self.jwt_secret) < SECRET_CHARS
-        if weak and self.jwt_secret_weak == "refuse":  # noqa: S105 - no secret, but what to do with one
-            raise SettingError("JWT_SECRET takes a text of 32 characters or more, unless JWT_SECRET_WEAK is allow")
+            problem = "takes a whole number that is not below SLOW_BYTES_LOW"
+            yield ("SLOW_BYTES_HIGH", "SLOW_BYTES_LOW"), "SLOW_BYTES_HIGH", problem
+        if 0 < len(self.jwt_secret) < SECRET_CHARS and self.jwt_secret_weak == "refuse":  # noqa: S105 - what to do
+            problem = f"takes a text of {SECRET_CHARS} characters or more, unless JWT_SECRET_WEAK is allow"
+            yield ("JWT_SECRET", "JWT_SECRET_WEAK"), "JWT_SECRET", problem
+        if self.admin_port and self.admin_port == self.port and same_address(self.host, self.admin_host):
+            problem = "takes another port than PORT, as HOST and ADMIN_HOST have an address in common"
+            yield ("PORT", "ADMIN_PORT", "HOST", "ADMIN_HOST"), "ADMIN_PORT", problem
 
     def renewed(self, new: Settings) -> tuple[Settings, list[str], list[str]]:
         """These settings with the live ones of ``new``; the names of those that changed by that, and of those that
@@ -414,13 +471,6 @@ class Settings:
             return self._values[name]
         except KeyError:
             raise AttributeError(name) from None
-
-
-def _read(setting: Setting, text: str) -> Any:
-    try:
-        return setting.read(text)
-    except (ValueError, KeyError):
-        raise SettingError(f"{setting.name} takes {setting.kind}") from None
 
 
 def show(value: object) -> str:

@@ -110,7 +110,11 @@ class Shared:
                 log.warning("a connection of %s is refused: there are as many as MAX_CONNECTIONS", client.address)
                 text = b"There are as many connections to this server as there may be.\n"
                 return plain_response(b"503 Service Unavailable", text, retry_after=FULL_SECONDS)
-            log.warning("a connection of %s is refused: it has MAX_CONNECTIONS_PER_ADDRESS", client.address)
+            log.warning(
+                "a connection of %s is refused: "
+                "its address already has as many connections as MAX_CONNECTIONS_PER_ADDRESS allows",
+                client.address,
+            )
             text = b"There are as many connections of your address as there may be.\n"
             return plain_response(b"429 Too Many Requests", text, retry_after=FULL_SECONDS)
         if self._upgrades is None or not client.network:

@@ -10,6 +10,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from server.settings import SETTINGS, SettingError, Settings
+from utils.wording import counted
 
 # What such a file may hold, in bytes: any secret, and no log or device that was named by mistake.
 FILE_BYTES = 64 << 10
@@ -24,13 +25,16 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
 
     Args:
         environment: usually ``os.environ``; wins over the file.
-        dotenv: a ``.env`` file; a missing one is as good as an empty one.
+        dotenv: a ``.env`` file; a missing one is as good as an empty one, a folder is not.
         options: of the command line, by setting in lower case; they win over both, None leaves them out.
 
     Raises:
-        SettingError: see `Settings`; or a secret is given twice, or its file cannot be read.
+        SettingError: see `Settings`; or a secret is given twice, or its file cannot be read. It names all that is
+            wrong, but for an unreadable ``.env``, which is named alone.
     """
     try:
+        if dotenv is not None and dotenv.is_dir():  # which python-dotenv takes for a missing file
+            raise SettingError(f"{dotenv} is a folder: it takes a file")
         file = dotenv_values(dotenv, interpolate=False) if dotenv is not None else {}
     except UnicodeDecodeError:
         raise SettingError(f"{dotenv} takes text in UTF-8") from None
@@ -38,12 +42,19 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
         raise SettingError(f"{dotenv} cannot be read: {error.strerror}") from None
     given = {name: text for name, text in file.items() if text is not None} | dict(environment)
     given |= {name.upper(): text for name, text in options.items() if text is not None}
+    problems: list[str] = []
+    from_file = set()
     for name in _SECRETS:
         if path := given.get(f"{name}_FILE", "").strip():
-            if given.get(name):
-                raise SettingError(f"{name} and {name}_FILE are both set: keep one of them")
-            given[name] = _secret_in(f"{name}_FILE", Path(path))
-    return Settings(given, unknown_names(file))
+            try:
+                if given.get(name):
+                    raise SettingError(f"{name} and {name}_FILE are both set: keep one of them")
+                given[name] = _secret_in(f"{name}_FILE", Path(path))
+                from_file.add(name)
+            except SettingError as error:
+                problems += error.problems
+                given[name] = ""
+    return Settings(given, unknown_names(file), problems, from_file)
 
 
 def _secret_in(name: str, path: Path) -> str:
@@ -54,7 +65,7 @@ def _secret_in(name: str, path: Path) -> str:
     """
     try:
         if not path.is_file():  # a pipe can be read once, but SIGHUP reads again
-            raise SettingError(f"{name} takes the path of a file, and {path} is none")
+            raise SettingError(f"{name}: {path} is not a file" if path.exists() else f"{name}: no such file: {path}")
         with path.open("rb") as file:
             held = file.read(FILE_BYTES + 1)
     except OSError as error:
@@ -79,9 +90,10 @@ def unknown_names(file: Mapping[str, str | None]) -> tuple[str, ...]:
             continue
         like = get_close_matches(name.upper(), _KNOWN, n=1, cutoff=0.7) if _NAME.fullmatch(name) else []
         if like:
-            said.append(f"{name} in .env is no setting: do you mean {like[0]}?")
+            said.append(f"{name} in .env is not a setting: do you mean {like[0]}?")
         else:
             others += 1
     if others:
-        said.append(f".env has {others} other name{'s' if others > 1 else ''} that no setting has")
+        unknown = counted(others, "other name that is not a setting", "other names that are not settings")
+        said.append(f".env has {unknown}")
     return tuple(said)

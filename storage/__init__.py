@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage.factory import open_repository
+from storage.factory import check_url, open_repository
 from storage.repository import (
     FIRST,
     NO_ROOM,
@@ -71,5 +71,6 @@ __all__ = [
     "WordsCut",
     "Write",
     "Writer",
+    "check_url",
     "open_repository",
 ]

@@ -5,6 +5,17 @@ from __future__ import annotations
 from storage.repository import Repository
 
 
+def check_url(url: str) -> None:
+    """Look at a URL for `open_repository`, without the database.
+
+    Raises:
+        ValueError: completes "DATABASE_URL ...": it is of another kind, or has a slip. The text repeats nothing of it.
+    """
+    from storage.postgres.url import read_url
+
+    read_url(url)
+
+
 def open_repository(
     url: str | None,
     *,

@@ -120,7 +120,7 @@ async def test_a_second_signal_stops_at_once(start_server: Start, database_url: 
     server.terminate()
     assert await ann.closed() == (1001, "going away")
     assert await stopped(server) == 1
-    assert "1 accepted writes were not stored" in server.log_text()
+    assert "1 accepted write was not stored" in server.log_text()
     assert "Traceback" not in server.log_text()
 
 
@@ -152,8 +152,8 @@ async def test_a_change_that_was_shown_and_not_stored_is_counted(
         assert await ann.closed() == (1001, "going away")
         assert await stopped(server) == 1
     assert "change" not in ann.acked()
-    assert "1 accepted writes were not stored" in server.log_text()
-    assert "1 writes were not stored within 0.2 s" in server.log_text()
+    assert "1 accepted write was not stored" in server.log_text()
+    assert "1 write was not stored within 0.2 s" in server.log_text()
 
 
 async def test_every_call_of_stop_says_what_was_not_stored(database_url: str) -> None:

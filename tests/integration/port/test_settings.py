@@ -58,8 +58,11 @@ def test_help_prints_every_setting_with_what_it_takes_and_its_default(tmp_path: 
         ((), {"SLOW_BYTES_HIGH": "2000", "SLOW_BYTES_LOW": "3000"}, "", "SLOW_BYTES_HIGH takes"),
         ((), {"JWT_SECRET": "s3cr3t-w0rd"}, "", "JWT_SECRET takes a text of 32 characters or more, unless"),
         ((), {}, "JWT_SECRET_FILE=.env\n", "JWT_SECRET and JWT_SECRET_FILE are both set"),
-        ((), {"DATABASE_URL_FILE": "none"}, "", "DATABASE_URL_FILE takes the path of a file, and none is none"),
+        ((), {"DATABASE_URL_FILE": "none"}, "", "DATABASE_URL_FILE: no such file: none"),
         (("check",), {"DATABASE_URL": "postgresql://u:s3cr3t-w0rd@h/d?x=1"}, "", "DATABASE_URL has a parameter that"),
+        (("check", "--port", "99999"), {}, "", "PORT takes a whole number from 0 to 65535"),
+        (("--port", "99999", "check"), {}, "", "PORT takes a whole number from 0 to 65535"),
+        ((), {"ADMIN_PORT": "9100", "PORT": "9100"}, "", "ADMIN_PORT takes another port than PORT"),
     ],
     ids=[
         *(
@@ -75,7 +78,7 @@ def test_help_prints_every_setting_with_what_it_takes_and_its_default(tmp_path: 
             "two",
             "short",
         ),
-        *("twice", "no such file", "check"),
+        *("twice", "no such file", "check", "argument of check", "argument before check", "one port"),
     ],
 )
 def test_a_wrong_setting_is_one_line_and_status_2(
@@ -93,7 +96,36 @@ def test_a_check_says_that_the_settings_can_be_used_and_what_is_odd(tmp_path: Pa
     (tmp_path / ".env").write_text("PROT=1\nDATABASE_URL=postgresql://nobody@127.0.0.1:1/none\n")
     done = run(tmp_path, "check")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "PROT in .env is no setting: do you mean PORT?\nThe settings can be used.\n"
+    assert done.stdout.splitlines() == [
+        "PROT in .env is not a setting: do you mean PORT?",
+        "JWT_SECRET is not set: guests are strangers after a restart, and no account gets in",
+        "The settings can be used.",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [(), ("check",)], ids=["start", "check"])
+def test_all_wrong_values_are_said_at_once(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = run(tmp_path, *arguments, PORT="x", WORKERS="0", DATABASE_URL="postgresql://u:s3cr3t-w0rd@h/d?x=1")
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = [line.removeprefix("main.py: ").partition(" ")[0] for line in done.stderr.splitlines()]
+    assert lines == ["PORT", "DATABASE_URL", "WORKERS"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("check",)], ids=["start", "check"])
+def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / ".env").mkdir()
+    done = run(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "main.py: .env is a folder: it takes a file\n"
+
+
+def test_a_taken_admin_port_is_named_as_that(tmp_path: Path) -> None:
+    with ServerProcess() as server:
+        done = run(tmp_path, PORT="0", ADMIN_PORT=str(server.port))
+    assert done.returncode == 1
+    said = f"main.py: cannot listen on ADMIN_HOST 127.0.0.1, ADMIN_PORT {server.port}: "
+    assert done.stderr.splitlines()[-1].startswith(said)
+    assert "Traceback" not in done.stderr
 
 
 def test_the_version_is_printed(tmp_path: Path) -> None:

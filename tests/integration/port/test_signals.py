@@ -170,7 +170,32 @@ async def test_sighup_with_a_wrong_value_changes_nothing(server: ServerProcess) 
             assert (await ann.expect("welcome"))["limits"]["max_content_chars"] == 4000
         said = await renew(server, "EDIT_WINDOW=61", "MAX_CONTENT_CHAR=10")
         assert "changed: EDIT_WINDOW\n" in said
-        assert "MAX_CONTENT_CHAR in .env is no setting: do you mean MAX_CONTENT_CHARS?" in said
+        assert "MAX_CONTENT_CHAR in .env is not a setting: do you mean MAX_CONTENT_CHARS?" in said
+
+
+async def test_sighup_without_the_file_that_was_there_changes_nothing(server: ServerProcess) -> None:
+    """It would reset every setting; a file that was never there is no reason to refuse."""
+    dotenv = server.folder / ".env"
+
+    async def hang_up() -> str:
+        before = len(server.log_text())
+        os.kill(server.pid, signal.SIGHUP)
+        await asyncio.to_thread(server.wait_for_log, rf"(?s)^.{{{before}}}.*settings were read again[^\n]*\n")
+        return server.log_text()[before:]
+
+    async with server:
+        assert "changed: nothing" in await hang_up()
+        assert "changed: MAX_CONTENT_CHARS\n" in await renew(server, "MAX_CONTENT_CHARS=10")
+        dotenv.unlink()
+        said = await hang_up()
+        assert said.count("\n") == 1
+        assert "stay as they were: .env was there and does not exist any more" in said
+        async with await RawClient.open(server.port, headers=NATIVE) as ann:
+            assert (await ann.expect("welcome"))["limits"]["max_content_chars"] == 10
+        dotenv.mkdir()
+        assert "stay as they were: .env is a folder" in await hang_up()
+        dotenv.rmdir()
+        assert "changed: MAX_CONTENT_CHARS\n" in await renew(server, "MAX_CONTENT_CHARS=11")
 
 
 async def test_trusted_proxies_are_renewed(serve: Serve) -> None:

@@ -122,6 +122,8 @@ WRONG: dict[str, list[str]] = {
         "http://127.1",
         "https://a..b",
         "file:///x",
+        "*,https://a.com",
+        "null, *",
     ],
     "TRUSTED_PROXIES": ["localhost", "10.0.0.0/33", "10.0.0.1;10.0.0.2", "*"],
     "FORWARDED_HEADER": ["Via", "X-Forwarded-Host"],
@@ -191,8 +193,7 @@ def test_a_wrong_value_is_named_and_not_repeated(name: str, text: str) -> None:
     said = str(refused.value)
     assert said.startswith(f"{name} takes ")
     assert "\n" not in said
-    assert refused.value.__cause__ is None
-    assert refused.value.__suppress_context__
+    assert refused.value.__cause__ is refused.value.__context__ is None
     assert len(text) <= 4 or text not in said.replace("https://example.com", "")
 
 
@@ -220,6 +221,41 @@ def test_a_short_secret_is_refused_unless_that_is_allowed(secret: str) -> None:
     assert secret not in str(refused.value).replace("text", "")
     assert Settings({"JWT_SECRET": secret, "JWT_SECRET_WEAK": "allow"}).jwt_secret == secret
     assert Settings({"JWT_SECRET": secret + "x" * 31}).jwt_secret == secret + "x" * 31
+
+
+@pytest.mark.parametrize(
+    ("host", "admin_host", "same"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("::", "::1", True),
+        ("::,10.0.0.1", "[::]", True),
+        ("localhost", "::1", True),
+        ("LOCALHOST", "127.0.0.1", True),
+        ("chat.example", "0.0.0.0", True),
+        ("10.0.0.1", "127.0.0.1", False),
+        ("0.0.0.0", "::1", False),
+        ("::", "127.0.0.1", False),
+        ("chat.example", "127.0.0.1", False),
+    ],
+)
+def test_two_ports_of_one_address_are_different_ones(host: str, admin_host: str, same: bool) -> None:
+    for one, other in ((host, admin_host), (admin_host, host)):
+        given = {"HOST": one, "ADMIN_HOST": other, "PORT": "9100", "ADMIN_PORT": "9100"}
+        if same:
+            with pytest.raises(SettingError, match=r"^ADMIN_PORT takes another port than PORT"):
+                Settings(given)
+        else:
+            assert Settings(given).admin_port == 9100
+        assert Settings({**given, "PORT": "9101"}).port == 9101
+        assert Settings({**given, "PORT": "0", "ADMIN_PORT": "0"}).port == 0
+
+
+def test_a_wrong_value_is_not_said_to_be_wrong_beside_others_too() -> None:
+    with pytest.raises(SettingError) as refused:
+        Settings({"SLOW_BYTES_LOW": "2000000", "SLOW_BYTES_HIGH": "x", "JWT_SECRET": "x", "JWT_SECRET_WEAK": "maybe"})
+    takes = [problem.partition(" takes")[0] for problem in refused.value.problems]
+    assert takes == ["JWT_SECRET_WEAK", "SLOW_BYTES_HIGH"]
 
 
 # --- other values while the server runs ------------------------------------------------------------------------------

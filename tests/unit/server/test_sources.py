@@ -84,8 +84,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     long.write_text("x" * (FILE_BYTES + 1))
     zero.write_bytes(b"x\0y")
     for path, said in (
-        (missing, f"JWT_SECRET_FILE takes the path of a file, and {missing} is none"),
-        (tmp_path, f"JWT_SECRET_FILE takes the path of a file, and {tmp_path} is none"),
+        (missing, f"JWT_SECRET_FILE: no such file: {missing}"),
+        (tmp_path, f"JWT_SECRET_FILE: {tmp_path} is not a file"),
         (tmp_path / ("x" * 300), "JWT_SECRET_FILE"),
         (empty, f"JWT_SECRET_FILE: {empty} is empty"),
         (long, f"JWT_SECRET_FILE: {long} holds more than 65536 bytes"),
@@ -97,13 +97,44 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         assert "\n" not in str(refused.value)
 
 
-def test_what_is_wrong_with_a_secret_of_a_file_is_not_repeated(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("JWT_SECRET", "hunter2", "takes a text of 32 characters or more"),
+        ("DATABASE_URL", "hunter2", "takes postgresql://"),
+        ("DATABASE_URL", "postgresql://u:hunter2@h/d?x=1", "has a parameter that"),
+    ],
+)
+def test_a_wrong_secret_of_a_file_names_the_file_s_setting_and_is_not_repeated(
+    tmp_path: Path, name: str, text: str, problem: str
+) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("hunter2")
-    for name in ("JWT_SECRET", "DATABASE_URL"):
-        with pytest.raises(SettingError, match=f"^{name} takes") as refused:
-            read_settings({f"{name}_FILE": str(secret)})
-        assert "hunter2" not in str(refused.value)
+    secret.write_text(text)
+    with pytest.raises(SettingError) as refused:
+        read_settings({f"{name}_FILE": str(secret)})
+    assert str(refused.value).startswith(f"{name} (from {name}_FILE) {problem}")
+    assert "hunter2" not in str(refused.value)
+    with pytest.raises(SettingError) as refused:
+        read_settings({name: text})
+    assert str(refused.value).startswith(f"{name} {problem}")
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    """In the files of secrets, in single values and in those beside each other; a value that is right is not named."""
+    secret, dotenv = tmp_path / "secret", tmp_path / ".env"
+    secret.write_text("short")
+    dotenv.write_text("WORKERS=none\nPORT=80\nADMIN_PORT=80\nSLOW_BYTES_LOW=2000\nSLOW_BYTES_HIGH=x\n")
+    given = {"JWT_SECRET_FILE": str(secret), "DB_PASS_FILE": "none", "DATABASE_URL": "mysql://h", "EVENT_LOOP": "trio"}
+    with pytest.raises(SettingError) as refused:
+        read_settings(given, dotenv)
+    named = [problem.partition(" ")[0] for problem in refused.value.problems]
+    expected = ["DB_PASS_FILE:", "DATABASE_URL", "SLOW_BYTES_HIGH", "WORKERS", "EVENT_LOOP", "JWT_SECRET", "ADMIN_PORT"]
+    assert named == expected
+
+
+def test_a_folder_is_no_env_file(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"is a folder: it takes a file$"):
+        read_settings({}, tmp_path)
 
 
 # --- names that nobody knows -----------------------------------------------------------------------------------------
@@ -113,10 +144,10 @@ def test_a_misspelt_name_is_remarked_on(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("PROT=9000\nRETENTION_DAY=5\njwt_secret=x\nDB_PASSFILE=/x\nLOG_LEVEL=info\nJWT_SECRET_FILE=\n")
     assert read_settings({}, dotenv).remarks == (
-        "PROT in .env is no setting: do you mean PORT?",
-        "RETENTION_DAY in .env is no setting: do you mean RETENTION_DAYS?",
-        "jwt_secret in .env is no setting: do you mean JWT_SECRET?",
-        "DB_PASSFILE in .env is no setting: do you mean DB_PASS_FILE?",
+        "PROT in .env is not a setting: do you mean PORT?",
+        "RETENTION_DAY in .env is not a setting: do you mean RETENTION_DAYS?",
+        "jwt_secret in .env is not a setting: do you mean JWT_SECRET?",
+        "DB_PASSFILE in .env is not a setting: do you mean DB_PASS_FILE?",
     )
 
 
@@ -124,9 +155,9 @@ def test_names_of_other_programs_are_only_counted(tmp_path: Path) -> None:
     """A line of a secret that lacks its quotes is read as a name."""
     dotenv = tmp_path / ".env"
     dotenv.write_text("POSTGRES_DB=chat\nhunter2\n")
-    assert read_settings({}, dotenv).remarks == (".env has 2 other names that no setting has",)
+    assert read_settings({}, dotenv).remarks == (".env has 2 other names that are not settings",)
     dotenv.write_text("hunter2\n")
-    assert read_settings({}, dotenv).remarks == (".env has 1 other name that no setting has",)
+    assert read_settings({}, dotenv).remarks == (".env has 1 other name that is not a setting",)
 
 
 def test_the_environment_is_everybodys() -> None:

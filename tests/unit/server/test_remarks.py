@@ -1,0 +1,57 @@
+"""What is said about settings that can be used and do less than they seem to."""
+
+import resource
+
+import pytest
+
+from server.capacity import room_for
+from server.remarks import remarks_on
+from server.settings import Settings
+
+SECRET = "a secret of at least thirty-two characters"
+LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+ROOM = room_for(LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("given", "remarks"),
+    [
+        ({"JWT_SECRET": SECRET}, []),
+        ({"JWT_SECRET": SECRET, "GUESTS": "off"}, []),
+        ({}, ["JWT_SECRET is not set: guests are strangers after a restart, and no account gets in"]),
+        ({"GUESTS": "off"}, ["GUESTS is off and JWT_SECRET is not set: nobody gets in"]),
+        (
+            {"JWT_SECRET": "x", "JWT_SECRET_WEAK": "allow"},
+            ["JWT_SECRET has fewer than 32 characters: tokens can be forged by trying"],
+        ),
+    ],
+)
+def test_who_gets_in(given: dict[str, str], remarks: list[str]) -> None:
+    assert remarks_on(Settings(given)) == remarks
+
+
+@pytest.mark.parametrize(
+    ("most", "of_address", "remarks"),
+    [
+        ("10", "10", []),
+        ("10", "11", ["MAX_CONNECTIONS_PER_ADDRESS is 11, but there are at most 10 connections in all"]),
+        (str(ROOM), "", []),
+        (
+            str(ROOM + 1),
+            "",
+            [f"MAX_CONNECTIONS is {ROOM + 1}, but the limit of open files, {LIMIT}, leaves room for {ROOM}"],
+        ),
+        (
+            "",
+            str(ROOM + 1),
+            [f"MAX_CONNECTIONS_PER_ADDRESS is {ROOM + 1}, but there are at most {ROOM} connections in all"],
+        ),
+    ],
+)
+def test_how_many_connections_there_can_be(most: str, of_address: str, remarks: list[str]) -> None:
+    given = {"MAX_CONNECTIONS": most, "MAX_CONNECTIONS_PER_ADDRESS": of_address, "JWT_SECRET": SECRET}
+    assert remarks_on(Settings(given)) == remarks
+
+
+def test_what_is_odd_about_the_sources_comes_first() -> None:
+    assert remarks_on(Settings({"JWT_SECRET": SECRET}, ["odd"])) == ["odd"]

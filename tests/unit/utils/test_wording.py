@@ -1,0 +1,11 @@
+"""Sentences for logs."""
+
+from utils.wording import counted
+
+
+def test_one_is_counted_in_the_singular() -> None:
+    assert [counted(number, "write was", "writes were") for number in (0, 1, 2)] == [
+        "0 writes were",
+        "1 write was",
+        "2 writes were",
+    ]
