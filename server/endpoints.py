@@ -238,8 +238,8 @@ def _refused(error: msgspec.ValidationError) -> ParleyError:
     wrong = wrong_field(str(error))
     if wrong is None:
         return _no_object()
-    field, what = wrong
-    return ParleyError("bad_field", f"{field}: {what}", field=field)
+    field, what = HEADERS.get(wrong[0], wrong[0]), wrong[1]
+    return ParleyError("bad_field", f"{field} {what}", field=field)
 
 
 def _late() -> web.HTTPRequestTimeout:

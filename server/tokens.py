@@ -22,7 +22,7 @@ from model.limits import GUEST_SECONDS
 from model.principals import ACCOUNT, principal_id
 from model.room import User
 from model.text import check_user_name
-from server.decoding import wrong_field
+from server.decoding import MISSING, wrong_field
 from server.settings import CHAT_ROLES
 from utils.clock import Clock
 
@@ -190,7 +190,7 @@ def _wrong_claim(problem: str) -> str:
     claim, what = wrong_field(problem) or ("", "")
     if claim not in _TAKES:
         return "the token's claims are not a JSON object that can be read"
-    if what.startswith("Object missing"):
+    if what == MISSING:
         return f"the token has no claim {claim}, which takes {_TAKES[claim]}"
     return f"the token's claim {claim} takes {_TAKES[claim]}"
 

@@ -17,6 +17,10 @@ from hypothesis import settings as hypothesis_settings
 from playwright.async_api import Browser
 
 import dev
+from chat.chat import Chat
+from chat.session import Session
+from model.commands import AnyCommand, Claim
+from model.errors import ParleyError
 from tests.support import contract
 from tests.support.browser import Pages, launched_chromium
 from tests.support.chromium import ChromiumMissingError, ensure, find_chromium
@@ -137,6 +141,23 @@ async def _no_tasks_left_in_session_loop() -> AsyncIterator[None]:
 
 
 # --- the contract ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _wrong_fields_are_the_command_s(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which a command was refused for a field that it does not have."""
+    refused, wrong = Chat._refused, []
+
+    def look(chat: Chat, session: Session, command: AnyCommand | Claim, error: ParleyError) -> None:
+        inner = command.then if isinstance(command, Claim) else command
+        if error.field is not None and error.field not in inner.__struct_fields__:
+            wrong.append(f"{type(inner).__name__} has no field {error.field}: {error}")
+        refused(chat, session, command, error)
+
+    monkeypatch.setattr(Chat, "_refused", look)
+    yield
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
 
 
 @pytest.fixture(autouse=True)

@@ -57,20 +57,23 @@ def pin(chat: Context, session: Session, command: Pin) -> Awaitable[None] | None
 
 
 def with_message(
-    chat: Context, session: Session, name: str, seq: int, action: Action, use: Change
+    chat: Context, session: Session, name: str, seq: int, action: Action, use: Change, field: str = "seq"
 ) -> Awaitable[None] | None:
-    """Use a message in its newest state: at once when the room has it, or when storage has been asked for it."""
+    """Use a message in its newest state: at once when the room has it, or when storage has been asked for it.
+
+    ``field`` is the command's that names it.
+    """
     room = joined_room(chat, session, name, action)
     state = room.tail.state(seq)
     if state is not None:
         use(room, state)
         return None
     if seq > room.head:
-        raise ParleyError("no_such_message", field="seq")
-    return _load(chat, session, room, seq, action, use)
+        raise ParleyError("no_such_message", field=field)
+    return _load(chat, session, room, seq, action, use, field)
 
 
-async def _load(chat: Context, session: Session, room: Room, seq: int, action: Action, use: Change) -> None:
+async def _load(chat: Context, session: Session, room: Room, seq: int, action: Action, use: Change, field: str) -> None:
     chat.require_storage()
     while True:
         head = room.head
@@ -82,7 +85,7 @@ async def _load(chat: Context, session: Session, room: Room, seq: int, action: A
             break  # else it may have been changed since, and the room has let go of that already
     state = room.tail.state(seq) or stored
     if state is None:
-        raise ParleyError("no_such_message", field="seq")
+        raise ParleyError("no_such_message", field=field)
     use(room, state)
 
 

@@ -51,7 +51,13 @@ def _post(chat: Context, session: Session, room: Room, content: str, command: Po
         _say(chat, session, room, content, command.id, None)
         return None
     return with_message(
-        chat, session, room.name, command.reply_to, Action.POST, partial(_reply, chat, session, content, command.id)
+        chat,
+        session,
+        room.name,
+        command.reply_to,
+        Action.POST,
+        partial(_reply, chat, session, content, command.id),
+        field="reply_to",
     )
 
 

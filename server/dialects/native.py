@@ -44,7 +44,7 @@ class NativeDialect:
         except (msgspec.DecodeError, RecursionError) as error:  # nesting too deep is the latter
             raise unreadable(text) from error
         if command.id is not None and not command.id.isprintable():
-            raise ParleyError("bad_field", "id: holds a character that cannot be printed", field="id")
+            raise ParleyError("bad_field", "id holds a character that cannot be printed", field="id")
         return command
 
     def frame(self, event: AnyEvent) -> bytes | None:

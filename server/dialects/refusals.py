@@ -6,7 +6,7 @@ import json
 
 from model.errors import ParleyError
 from model.limits import ID_CHARS
-from server.decoding import wrong_field
+from server.decoding import UNKNOWN, wrong_field
 
 
 def invalid(problem: str, *, tag: str = "type", inside: str = "", id: str | None = None) -> ParleyError:
@@ -22,9 +22,9 @@ def invalid(problem: str, *, tag: str = "type", inside: str = "", id: str | None
     if wrong is None:
         return ParleyError("bad_json", id=id)  # an array, a number, ...
     field, what = wrong[0].removeprefix(inside), wrong[1]
-    if field == tag and what.startswith("Invalid value"):
+    if field == tag and what == UNKNOWN:
         return ParleyError("unknown_type", field=tag, id=id)
-    return ParleyError("bad_field", f"{field}: {what}", field=field, id=id)
+    return ParleyError("bad_field", f"{field} {what}", field=field, id=id)
 
 
 def unreadable(text: str) -> ParleyError:

@@ -236,7 +236,7 @@ class Messages:
         new = asked.body
         given, field = (new.id, "id") if new.id is not None else (asked.idempotency_key, "Idempotency-Key")
         if given is not None and not given.isprintable():
-            raise ParleyError("bad_field", f"{field}: holds a character that cannot be printed", field=field)
+            raise ParleyError("bad_field", f"{field} holds a character that cannot be printed", field=field)
         command = PostMessage(
             id=given or new_id(),
             room=asked.room,

@@ -39,8 +39,8 @@ async def test_nothing_is_said_before_the_client_asks(port: int) -> None:
     [
         (text("hello"), "bad_json", "the frame is not a JSON object"),
         (text('{"type":"shout","payload":{}}'), "unknown_type", "there is no command of this type"),
-        (text('{"type":"join"}'), "bad_field", "payload: Object missing required field `payload`"),
-        (ask("join", room_id="den", user_id=7, user_name="ann"), "bad_field", "user_id: Expected `str`, got `int`"),
+        (text('{"type":"join"}'), "bad_field", "payload is missing"),
+        (ask("join", room_id="den", user_id=7, user_name="ann"), "bad_field", "user_id takes a string"),
         (ask("join", room_id="den", user_id="7", user_name="SYSTEM"), "reserved_name", "the name 'SYSTEM' is reserved"),
         (ask("message", room_id="den", message="hi"), "not_joined", "join the room first"),
         (ask("leave", room_id="den"), "not_joined", "join the room first"),

@@ -86,7 +86,7 @@ async def test_a_wrong_key_is_named(ann: Web, key: str) -> None:
         ({"content": "x", "id": ""}, 400, "bad_field", "id"),
         ({"content": "x", "id": "a\nb"}, 400, "bad_field", "id"),
         ({"content": "x", "reply_to": -1}, 400, "bad_field", "reply_to"),
-        ({"content": "x", "reply_to": 1}, 404, "no_such_message", "seq"),
+        ({"content": "x", "reply_to": 1}, 404, "no_such_message", "reply_to"),
         ([], 400, "bad_json", None),
         (b"{", 400, "bad_json", None),
         (b"", 400, "bad_json", None),

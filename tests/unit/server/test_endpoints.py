@@ -198,7 +198,7 @@ async def test_a_field_may_be_a_header() -> None:
     assert (await add(Idempotency_Key="k-1"))[0].idempotency_key == "k-1"
     with pytest.raises(ParleyError) as refused:
         await add(Idempotency_Key="k-1234")
-    assert (refused.value.code, refused.value.field) == ("bad_field", "idempotency_key")
+    assert (refused.value.code, refused.value.field) == ("bad_field", "Idempotency-Key")
 
 
 @pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx"])

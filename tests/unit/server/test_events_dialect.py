@@ -90,7 +90,7 @@ def test_a_wrong_or_missing_field_is_named(event: str, field: str) -> None:
     ):
         error = refusal(json.dumps(frame))
         assert (error.code, error.field) == ("bad_field", field), frame
-        assert error.message.startswith(f"{field}: ")
+        assert error.message.startswith(f"{field} ")
 
 
 @pytest.mark.parametrize("event", ["", "Message", "join", "leave", "error", "announcement", "x` - at `$.id`"])

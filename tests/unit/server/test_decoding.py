@@ -1,0 +1,60 @@
+"""Every way in which a field can be wrong is said in Parley's own words, and not in those of its decoder."""
+
+from typing import Annotated, Literal
+
+import msgspec
+import pytest
+from msgspec import Meta, Struct
+
+from server.decoding import wrong_field
+
+Code = Annotated[str, Meta(min_length=2, max_length=4)]
+Some = Annotated[str, Meta(min_length=1)]
+Count = Annotated[int, Meta(ge=1, le=500)]
+Below = Annotated[float, Meta(gt=-1, lt=2.5)]
+
+
+class Frame(Struct):
+    word: str = ""
+    code: Code = "ab"
+    some: Some = "a"
+    count: Count = 1
+    below: Below = 0.0
+    on: bool = False
+    maybe: int | None = None
+    many: list[int] = []
+    inner: "Inner | None" = None
+    role: Literal["a", "b"] = "a"
+
+
+class Inner(Struct):
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("sent", "field", "said"),
+    [
+        ('{"word":1}', "word", "takes a string"),
+        ('{"code":"a"}', "code", "has fewer than 2 characters"),
+        ('{"code":"abcde"}', "code", "has more than 4 characters"),
+        ('{"some":""}', "some", "is empty"),
+        ('{"count":0}', "count", "takes a number that is at least 1"),
+        ('{"count":501}', "count", "takes a number that is at most 500"),
+        ('{"count":1.5}', "count", "takes a whole number"),
+        ('{"below":-1}', "below", "takes a number that is above -1"),
+        ('{"below":2.5}', "below", "takes a number that is below 2.5"),
+        ('{"below":"x"}', "below", "takes a number"),
+        ('{"on":1}', "on", "takes true or false"),
+        ('{"maybe":"x"}', "maybe", "takes a whole number or null"),
+        ('{"many":{}}', "many", "takes an array"),
+        ('{"inner":7}', "inner", "takes an object or null"),
+        ('{"inner":{}}', "name", "is missing"),
+        ('{"inner":{"name":null}}', "inner.name", "takes a string"),
+        ('{"role":"Expected `str`"}', "role", "has an unknown value"),
+        ("7", "", ""),
+    ],
+)
+def test_what_is_wrong_is_said_in_our_words(sent: str, field: str, said: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as refused:
+        msgspec.json.decode(sent, type=Frame)
+    assert (wrong_field(str(refused.value)) or ("", "")) == (field, said)
