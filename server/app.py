@@ -166,7 +166,8 @@ class Server:
         """Apply what may change while the server runs; the log says what did, and what needs a restart."""
         settings, changed, waiting = self._settings.renewed(new)
         self._settings = settings
-        logging.getLogger().setLevel(settings.log_level.upper())
+        if "LOG_LEVEL" in changed:
+            logging.getLogger().setLevel(settings.log_level.upper())
         self._tokens.let_in(settings.chat_roles)
         self.chat.renew(_chat_options(settings))
         self.shared.renew(settings)

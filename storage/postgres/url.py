@@ -19,6 +19,12 @@ _LISTS = frozenset({"host", "hostaddr", "port"})
 # A name that is this plain is one that somebody meant as a parameter, and no part of a password with digits in it.
 _PLAIN = re.compile(r"[A-Za-z_]{1,40}")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# How psycopg and libpq begin, and how psycopg lists what became of each address, after the last one's text.
+_FAILED = re.compile(
+    r'^(?:connection (?:failed|is bad): )?(?:connection to server (?:at|on socket) "[^"]*".*? failed: )?', re.ASCII
+)
+_SEVERAL = "Multiple connection attempts failed. All failures were:\n"
+_ATTEMPT = re.compile(r"^- host: '?(.*?)'?, port: '?(.*?)'?, hostaddr: \S+: ", re.MULTILINE)
 # The longest text of libpq's that is passed on.
 _SAID_CHARS = 300
 
@@ -67,9 +73,34 @@ _KNOWN = _known()
 
 
 def without_url(said: str, parts: Mapping[str, str]) -> str:
-    """What libpq says of a connection, on one line of bounded length, with ``<host>`` and the like for what ``parts``
-    of the URL it repeats."""
-    lines = [" ".join(line.split()) for line in said.splitlines()]
+    """What libpq says of a connection, on one line of bounded length: not that it failed, which the caller says, and
+    with ``<host>`` and the like for what ``parts`` of the URL it repeats. Of several hosts, each has its number.
+    """
+    _, several, attempts = said.partition(_SEVERAL)
+    if several:
+        texts = _ATTEMPT.split(attempts)[1:]
+        told = [
+            _number(host, port, parts) + _hidden(text.strip().partition("\n")[0], parts)
+            for host, port, text in zip(texts[::3], texts[1::3], texts[2::3], strict=True)
+        ]
+        said = "; ".join(dict.fromkeys(told))
+    else:
+        said = _hidden(said, parts)
+    return said if len(said) <= _SAID_CHARS else said[:_SAID_CHARS] + "..."
+
+
+def _number(host: str, port: str, parts: Mapping[str, str]) -> str:
+    """Which host of the URL it is, where there are several; they are told apart by their place, not by name."""
+    hosts, ports = parts.get("host", "").split(","), parts.get("port", "").split(",")
+    if len(hosts) > 1:
+        for at, one in enumerate(hosts):
+            if one == host and ports[min(at, len(ports) - 1)] in ("", port):
+                return f"host {at + 1} of {len(hosts)}: "
+    return ""
+
+
+def _hidden(said: str, parts: Mapping[str, str]) -> str:
+    lines = [" ".join(_FAILED.sub("", line).split()) for line in said.splitlines()]
     said = " ".join(dict.fromkeys(line for line in lines if line))
     for name, value in sorted(parts.items(), key=lambda part: -len(part[1])):
         for one in value.split(",") if name in _LISTS else [value]:
@@ -77,4 +108,4 @@ def without_url(said: str, parts: Mapping[str, str]) -> str:
                 said = re.sub(rf"(?<!\w){re.escape(one)}(?!\w)", f"<{name}>", said)
             elif one:
                 said = re.sub(rf"(?<=[\"']){re.escape(one)}(?=[\"'])", f"<{name}>", said)
-    return said if len(said) <= _SAID_CHARS else said[:_SAID_CHARS] + "..."
+    return said

@@ -1,6 +1,7 @@
 """Signals and standard streams, as shells, supervisors and log rotation treat a server; settings that SIGHUP renews."""
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -205,11 +206,12 @@ async def test_trusted_proxies_are_renewed(serve: Serve) -> None:
     def client() -> str:
         return server.shared.addresses.client("127.0.0.1", lambda name: headers.get(name, [])).address
 
-    seen = [client()]
+    seen, level = [client()], logging.getLogger().level
     for trusted in ("127.0.0.0/8", ""):
         server.renew(Settings({"TRUSTED_PROXIES": trusted}))
         seen.append(client())
     assert seen == ["127.0.0.1", "192.0.2.7", "127.0.0.1"]
+    assert logging.getLogger().level == level  # LOG_LEVEL has no other value
 
 
 async def test_sighup_while_the_server_stops_does_no_harm(server: ServerProcess) -> None:

@@ -26,10 +26,12 @@ class Log:
 @pytest.fixture
 def log() -> Iterator[Log]:
     log, logger = Log(), logging.getLogger("aa")
+    level = logger.level
     logger.setLevel(logging.WARNING)  # whatever a test before has set for all of them
     logger.addHandler(log.handler)
     yield log
     logger.removeHandler(log.handler)
+    logger.setLevel(level)
 
 
 def fail(deep: int) -> None:
@@ -135,7 +137,8 @@ def test_objects_in_further_lines_do_not_make_another_cause(log: Log) -> None:
 
 def test_every_logger_goes_through_it(capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, library = root.handlers[:], root.level, logging.getLogger("websockets")
+    library_level = library.level
     root.handlers.clear()
     try:
         fold = set_up_logging("INFO")
@@ -146,4 +149,5 @@ def test_every_logger_goes_through_it(capsys: pytest.CaptureFixture[str]) -> Non
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+        library.setLevel(library_level)
     assert 5 * 90 <= len(capsys.readouterr().err.splitlines()) <= 5 * 99

@@ -89,7 +89,20 @@ PARTS = {"user": "app", "password": "hunter2", "host": "db1.example,10.0.0.5", "
         ("failed to resolve host 'db1.example': no", "failed to resolve host '<host>': no"),
         (
             'connection to server at "10.0.0.5", port 6432 failed: Connection refused\n\tIs it running?',
-            'connection to server at "<host>", port <port> failed: Connection refused Is it running?',
+            "Connection refused Is it running?",
+        ),
+        (
+            'connection failed: connection to server at "db1.example" (10.0.0.4), port 5432 failed: FATAL:  no',
+            "FATAL: no",
+        ),
+        ('connection is bad: connection to server on socket "/x/.s.PGSQL.5432" failed: No such file', "No such file"),
+        (
+            "connection failed: refused\nMultiple connection attempts failed. All failures were:\n"
+            "- host: 'db1.example', port: '5432', hostaddr: '10.0.0.4': connection failed: no\n\tIs it running?\n"
+            "- host: 'db1.example', port: '5432', hostaddr: '10.0.0.6': connection failed: no\n\tIs it running?\n"
+            "- host: '10.0.0.5', port: '6432', hostaddr: '10.0.0.5': connection to server at \"10.0.0.5\", port 6432"
+            " failed: refused for hunter2",
+            "host 1 of 2: no; host 2 of 2: refused for <password>",
         ),
         ("- host: '10.0.0.5', port: '5432'\n- host: '10.0.0.5', port: '5432'", "- host: '<host>', port: '<port>'"),
         (
