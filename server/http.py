@@ -48,6 +48,7 @@ from server.rest import rest_endpoints
 from server.sending import File, deliver
 from server.shared import Shared
 from server.websocket import WebSocketConnection
+from utils.tracebacks import forget_frames
 
 log = logging.getLogger(__name__)
 
@@ -406,14 +407,17 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         _check_head(request)
         _check_coding(request)
         return await handler(request)
-    except ParleyError as error:
-        return _refused(error)
     except web.HTTPException:
         raise
-    except ConnectionError:
+    except ParleyError as error:
+        forget_frames(error)
+        return _refused(error)
+    except ConnectionError as error:
+        forget_frames(error)  # the future that the body was read from keeps it
         return web.Response(status=400)  # whoever asked has gone; aiohttp would log it as a fault of ours
-    except Exception:
+    except Exception as error:
         log.exception("%s %s failed", request.method, request.rel_url.raw_path[:PATH_CHARS])
+        forget_frames(error)
         return _refused(ParleyError("internal"))
 
 

@@ -60,6 +60,7 @@ class Port(asyncio.Protocol):
         """Gone before it said what it wants."""
         self._shared.heads.discard(self)
         self._transport = None
+        self._head = _DONE  # the deadline keeps us for a while, but not what has been read
         self._place.release()
 
     def data_received(self, data: bytes) -> None:
@@ -118,7 +119,7 @@ class Port(asyncio.Protocol):
     def _hand_over(self, protocol: asyncio.Protocol) -> None:
         transport, self._transport = self._transport, None
         assert transport is not None
-        self._head = _DONE  # the deadline keeps us for a while, but not what has been read
+        self._head = _DONE
         self._shared.heads.discard(self)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
@@ -133,6 +134,7 @@ class Port(asyncio.Protocol):
     def _refuse(self, status: bytes, text: bytes) -> None:
         transport, self._transport = self._transport, None
         assert transport is not None  # the callers looked
+        self._head = _DONE
         self._shared.heads.discard(self)
         transport.write(plain_response(status, text))
         if transport.can_write_eof():

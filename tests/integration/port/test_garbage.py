@@ -6,6 +6,8 @@ Each case runs with the collector off, and then asks it what it would have had t
 import asyncio
 import gc
 import json
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Iterable
 from types import FrameType, TracebackType
 from typing import Any
@@ -17,6 +19,7 @@ from chat.room import Room
 from chat.session import Session
 from model.errors import ParleyError
 from model.message import Message
+from server import endpoints, sending
 from server.app import Server
 from server.websocket import WebSocketConnection
 from tests.contract.records import until
@@ -38,6 +41,20 @@ TELLING = (
     Room,
     Message,
 )
+# Endpoints that read a body, one that reads none, and paths that there are not.
+WITH_BODY = [
+    ("POST", "/api/rooms"),
+    ("PATCH", "/api/rooms/large"),
+    ("POST", "/api/rooms/large/messages"),
+    ("PUT", "/api/rooms/large/members/ann"),
+    ("POST", "/api/announcements"),
+    ("GET", "/health"),
+    ("HEAD", "/history?r=large"),
+    ("GET", "/api/rooms/large/export"),
+    ("POST", "/nothing"),
+]
+# How a body of 65,000 bytes is announced, and begins.
+BODIES = {("Content-Length", "65000"): b"", ("Transfer-Encoding", "chunked"): b"fde8\r\n"}
 # aiohttp keeps the refusal of a path in the route that it made for this request, without frames and request.
 HARMLESS = (web.HTTPNotFound,)
 
@@ -111,6 +128,39 @@ async def refused_bodies(target: Target) -> None:
                 headers = [*target.token, ("Content-Length", str(len(body)))]
                 client.send(request(path, headers, method="POST") + body)
                 assert (await client.reply()).status in (400, 404, 413)
+
+
+def bodies_that_break_off(end: Callable[[RawClient], None]) -> Attack:
+    """Of requests that are waited for, and of refused ones, which are read on for a while."""
+
+    async def attack(target: Target) -> None:
+        runner = target.server._runner.server
+        assert runner is not None
+        for method, path in WITH_BODY:
+            for headers in (target.token, []):
+                for sent in (0, 1, LONG):
+                    for length, start in BODIES.items():
+                        async with await RawClient.connect(target.port) as client:
+                            begun = start + b"x" * sent if sent else b""
+                            client.send(request(path, [*headers, length], method=method) + begun)
+                            await until(lambda: any(one._current_request for one in runner.connections))
+                            end(client)
+                            await client.rest()
+                        await until(lambda: not runner.connections)
+
+    return attack
+
+
+def reset(client: RawClient) -> None:
+    client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.writer.transport.abort()
+
+
+async def bodies_that_take_too_long(target: Target) -> None:
+    for method, path in WITH_BODY:
+        async with await RawClient.connect(target.port) as client:
+            client.send(request(path, [*target.token, ("Content-Length", "65000")], method=method) + b"x" * LONG)
+            await client.rest()
 
 
 async def refused_tokens(target: Target) -> None:
@@ -207,6 +257,9 @@ CASES: dict[str, Attack] = {
     "pages and files": pages_and_files,
     "malformed requests": malformed_requests,
     "refused bodies": refused_bodies,
+    "bodies that break off": bodies_that_break_off(RawClient.send_eof),
+    "bodies that are reset": bodies_that_break_off(reset),
+    "bodies that take too long": bodies_that_take_too_long,
     "refused tokens": refused_tokens,
     "native frames": refused_frames("/chat?r=x", NATIVE),
     "plain frames": refused_frames("/chat?r=x"),
@@ -219,7 +272,9 @@ CASES: dict[str, Attack] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_the_collector_finds_nothing(target: Target, case: str) -> None:
+async def test_the_collector_finds_nothing(target: Target, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "BODY_SECONDS", 0.1)
+    monkeypatch.setattr(sending, "DROP_SECONDS", 0.1)
     server = target.server
     gc.collect()
     gc.disable()
@@ -249,6 +304,23 @@ async def test_a_forgotten_room_is_freed(target: Target) -> None:
         assert not [thing for thing in gc.get_objects() if isinstance(thing, Room) and id(thing) not in before]
     finally:
         gc.enable()
+
+
+async def test_a_head_that_came_to_nothing_is_freed(serve: Serve) -> None:
+    """Its deadline is still to come, and must not keep it until then."""
+    server = await serve(HEAD_SECONDS="60")
+    for head in (b"GET / HTTP/1.1\r\nX: " + b"x" * 8000, b"GET / HTTP/1.1\n\n", request("/", [("X", "x" * 100_000)])):
+        for is_read in (True, False):
+            async with await RawClient.connect(server.port) as client:
+                await until(lambda: bool(server.shared.heads))
+                client.send(head)
+                if is_read:
+                    client.send_eof()
+                    await client.rest()
+            await until(lambda: not server.shared.heads)
+    ports = [callback.__self__ for _, callback in server.shared.head_deadlines._queue]  # type: ignore[attr-defined]
+    assert len(ports) == 6
+    assert not any(port._head for port in ports)
 
 
 def collected() -> list[Any]:
