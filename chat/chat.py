@@ -51,6 +51,9 @@ to; or the server stops."""
 SAID: frozenset[type] = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
 TOLD_TO_ALL = SAID | {UpdateRoom, DeleteRoom, Invite, Kick, Ban, Unban, Mute, Unmute, SetRole}
 
+# Commands that a `hello` counts for: its signature costs as much.
+HELLO_COMMANDS = 10.0
+
 # Spread of `reconnect_after`: a server's clients come back over this many seconds, not at once.
 RECONNECT_SECONDS = 5.0
 
@@ -196,7 +199,7 @@ class Chat(Context):
         elif kind in SAID and session.identity is not None:
             wait = 0.0
         else:
-            wait = self.take_command(session)
+            wait = self.take_command(session, HELLO_COMMANDS if kind is Hello else 1.0)
         if wait:
             raise self.too_fast(session, wait)
         if session.identity is None and type(command) is not Hello:

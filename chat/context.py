@@ -247,11 +247,11 @@ class Context:
             server=self.options.server,
         )
 
-    def take_command(self, session: Session) -> float:
-        """Count a command or control frame; returns 0.0, or the seconds until it may be asked again."""
+    def take_command(self, session: Session, count: float = 1.0) -> float:
+        """Count a command or control frame, or ``count`` of them; returns 0.0, or the seconds until that is allowed."""
         if session.commands is None:
             session.commands = TokenBucket(COMMANDS_PER_SECOND, COMMANDS_BURST, self.clock.monotonic())
-        return session.commands.take(self.clock.monotonic())
+        return session.commands.take(self.clock.monotonic(), count)
 
     def too_fast(self, session: Session, wait: float, id: str | None = None) -> ParleyError:
         """The refusal of what may be asked again in ``wait`` seconds; whoever needs too many of them is closed."""

@@ -40,15 +40,15 @@ class TokenBucket:
         self._tokens = burst
         self._at = now
 
-    def take(self, now: float) -> float:
-        """Take one token. Returns 0.0 when there was one, else the seconds until there will be (and takes none)."""
+    def take(self, now: float, count: float = 1.0) -> float:
+        """Take tokens. Returns 0.0 when there were enough, else the seconds until there will be (and takes none)."""
         tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
-        if tokens >= 1.0:
-            self._tokens = tokens - 1.0
+        if tokens >= count:
+            self._tokens = tokens - count
             return 0.0
         self._tokens = tokens
-        return (1.0 - tokens) / self._rate
+        return (count - tokens) / self._rate
 
     def wait(self, now: float) -> float:
         """Seconds until there will be a token; 0.0 when there is one. Takes none."""

@@ -63,6 +63,7 @@ class Session:
         "connection",
         "dialect",
         "ended",
+        "greeted",
         "held",
         "home",
         "id",
@@ -102,6 +103,7 @@ class Session:
         self.identity: Identity | None = None
         self.user: User  # set with the identity; no handler but hello's runs before
         self.provisional = False
+        self.greeted = False  # it has said hello
         self.rooms: dict[str, Room] = {}
         # Made when first needed.
         self.bucket: TokenBucket | None = None  # messages, shared by all sessions of the principal

@@ -33,6 +33,11 @@ class Place:
         self.peer = peer
         self.over = over
 
+    @property
+    def network(self) -> str:
+        """What the peer counts as by address."""
+        return self._network
+
     def move(self, network: str) -> None:
         """It is known for whom the connection is: it counts for that address."""
         if self._capacity is not None and network != self._network:

@@ -165,6 +165,7 @@ class HttpEndpoints:
         peer = "" if place is None else place.peer
         request[SENDER] = self._shared.addresses.client(peer, lambda name: request.headers.getall(name, ()))
         request[CROWDED] = place is not None and (place.over or place.crowded)
+        await self._shared.admission.enter(request[SENDER].network)
         return await handler(request)
 
     async def _open(self, request: web.Request, response: web.StreamResponse) -> None:

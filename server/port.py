@@ -94,7 +94,7 @@ class Port(asyncio.Protocol):
         else:
             if len(head) > end and _LAST.search(head, 0, end) and not _BODY.search(head, 0, end):
                 del head[end:]  # behind a last request, for which aiohttp would not answer that one either
-            http = HttpConnection(self._http(), self._place, shared.settings.head_bytes)
+            http = HttpConnection(self._http(), self._place, shared)
             self._hand_over(http)
             http.data_received(bytes(head))
 
@@ -151,19 +151,22 @@ class Port(asyncio.Protocol):
 class HttpConnection(asyncio.Protocol):
     """aiohttp's protocol, and whose connection it is.
 
-    aiohttp bounds each line of a head and their number, but not their sum: that is bounded here.
+    aiohttp bounds each line of a head and their number, but not their sum: that is bounded here. So is how much of
+    what arrives at the same time on many connections is looked at in one turn of the event loop (`server.admission`).
 
     Args:
         http: aiohttp's own.
         place: what the socket takes up.
-        head_bytes: most bytes of a head.
+        shared: what all connections share.
     """
 
-    __slots__ = ("_begun", "_http", "_most", "_tail", "_transport", "place")
+    __slots__ = ("_admission", "_begun", "_held", "_http", "_most", "_tail", "_transport", "place")
 
-    def __init__(self, http: asyncio.Protocol, place: Place, head_bytes: int) -> None:
+    def __init__(self, http: asyncio.Protocol, place: Place, shared: Shared) -> None:
         self._http = http
-        self._most = head_bytes
+        self._most = shared.settings.head_bytes
+        self._admission = shared.admission
+        self._held = b""
         self._begun: int | None = 0  # bytes of a head that is not all there; None from its end to that of the answer
         self._tail = b""
         self._transport: asyncio.Transport | None = None
@@ -186,7 +189,20 @@ class HttpConnection(asyncio.Protocol):
         self._http.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """For aiohttp, unless it is a head without end."""
+        """For aiohttp, when it is its turn."""
+        if self._begun is None or self._admission.admit(self.place.network, self._admitted):
+            self._take(data)
+        elif self._transport is not None:
+            self._held = data
+            self._transport.pause_reading()
+
+    def _admitted(self) -> None:
+        held, self._held = self._held, b""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._take(held)
+
+    def _take(self, data: bytes) -> None:
         if self._begun is not None:
             self._begun += len(data)
             seen = self._tail + data

@@ -14,6 +14,7 @@ from chat.context import allowances, rate_limited
 from chat.ports import Identity
 from chat.visit import Visits
 from server.addresses import Addresses, Client
+from server.admission import Admission
 from server.authentication import authenticate
 from server.capacity import Capacity, Place
 from server.deadlines import Deadlines, Expiries
@@ -71,6 +72,7 @@ class Shared:
         self.connections: set[Connected] = set()
         self._gone: asyncio.Future[None] | None = None
         self.heads: set[Waiting] = set()
+        self.admission = Admission()
         self.now = time.monotonic
         self.head_deadlines = Deadlines(settings.head_seconds)
         self.hello_deadlines = Deadlines(settings.hello_seconds)

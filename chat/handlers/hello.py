@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,23 @@ if TYPE_CHECKING:
 
 
 def hello(chat: Context, session: Session, command: Hello) -> Awaitable[None] | None:
-    """Take the principal of a token, once; later only renew it. A guest keeps the name the address asked for."""
+    """Take the principal of a token, once; later only renew it. A guest keeps the name the address asked for.
+
+    The first is answered at once, each further one in a turn of its own: many at the same time delay nobody else.
+    """
+    if session.greeted:
+        return _hello_later(chat, session, command)
+    session.greeted = True
+    return _hello(chat, session, command)
+
+
+async def _hello_later(chat: Context, session: Session, command: Hello) -> None:
+    await asyncio.sleep(0)
+    if not session.ended and (waits := _hello(chat, session, command)) is not None:
+        await waits
+
+
+def _hello(chat: Context, session: Session, command: Hello) -> Awaitable[None] | None:
     identity = chat.tokens.verify(command.token)
     before = session.identity
     if before is not None and not session.provisional and before.user.id != identity.user.id:

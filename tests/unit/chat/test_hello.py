@@ -43,8 +43,10 @@ async def test_a_principal_that_was_named_stays(chat: Chat) -> None:
     ann, ben = Person(chat, "ann"), Person(chat, "ben")
     back = Person(chat, token=ann.token)
     back.send("hello", id="other", token=ben.token)
+    await passes(2)
     assert back.errors() == {"other": "principal_fixed"}
     back.send("hello", id="renewed", token=back.token)
+    await passes(2)
     assert back.last("welcome")["id"] == "renewed"
     assert back.session.user.id == ann.session.user.id
 
@@ -72,10 +74,27 @@ async def test_a_bad_token_leaves_the_guest_as_it_was(chat: Chat) -> None:
     stranger = JwtTokens("another secret", chat.clock).mint(ben.session.identity)  # type: ignore[arg-type]
     for number, token in enumerate(("", "nonsense", stranger, ben.token[:-3])):
         ann.send("hello", id=f"{number}", token=token)
+    await passes(10)
     assert set(ann.errors().values()) == {"unauthorized"}
     assert ann.session.user == mine
     ann.send("hello", id="good", token=ben.token)  # it is still nobody's connection
+    await passes(2)
     assert ann.session.user.id == ben.session.user.id
+
+
+async def test_many_hellos_have_a_turn_each_and_a_rate(chat: Chat) -> None:
+    """A signature costs as much as ten commands; whatever comes at the same time, others are answered in between."""
+    ann = Person(chat, "ann")
+    for number in range(100):
+        ann.send("hello", id=f"{number}", token=ann.token)
+    told = []
+    while "99" not in ann.errors():
+        before = len(ann.of("welcome"))
+        await passes()
+        told.append(len(ann.of("welcome")) - before)
+    assert max(told) <= 2
+    assert len(ann.of("welcome")) == 51, "one for the connection, and 50 of 100"
+    assert set(ann.errors().values()) == {"rate_limited"}
 
 
 async def test_a_token_expires(repository: FaultyRepository) -> None:

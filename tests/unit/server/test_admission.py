@@ -1,0 +1,47 @@
+"""What begins in one turn of the event loop: a bounded number, and of each network in turn."""
+
+import asyncio
+from functools import partial
+
+from server.admission import A_TURN, Admission
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)  # a turn of the loop
+
+
+async def test_so_many_begin_in_a_turn_and_the_others_in_the_next_ones() -> None:
+    admission, begun = Admission(), list[int]()
+    at_once = [number for number in range(200) if admission.admit("a", partial(begun.append, number))]
+    assert at_once == [*range(A_TURN)]
+    seen = []
+    while len(begun) < 200 - A_TURN:
+        before = len(begun)
+        await turns(1)
+        seen.append(len(begun) - before)
+    assert max(seen) == A_TURN
+    assert begun == [*range(A_TURN, 200)], "in the order in which they came"
+    await turns(3)
+    assert admission.admit("a", lambda: None), "all is as it was"
+
+
+async def test_a_network_waits_for_no_other_ones_queue() -> None:
+    admission, begun = Admission(), list[str]()
+    for _ in range(A_TURN + 10_000):
+        admission.admit("crowd", lambda: begun.append("crowd"))
+    admission.admit("one", lambda: begun.append("one"))
+    await turns(2)
+    assert "one" in begun
+    assert len(begun) <= 2 * A_TURN
+
+
+async def test_work_that_is_given_up_while_it_waits_keeps_no_place() -> None:
+    admission = Admission()
+    for _ in range(A_TURN):
+        assert admission.admit("a", lambda: None)
+    waiting = [asyncio.create_task(admission.enter("a")) for _ in range(3)]
+    await turns(0)
+    waiting[1].cancel()
+    assert await asyncio.gather(*waiting, return_exceptions=True) is not None
+    assert [task.cancelled() for task in waiting] == [False, True, False]
