@@ -33,7 +33,7 @@ def keep_visible_signs(text: str) -> str:
     """``text`` without the joiners and selectors (U+200C, U+200D, U+FE0E, U+FE0F) that change nothing of its look."""
     if _ANY_SIGN.search(text) is None:
         return text
-    text = _SIGNS.sub(lambda match: match[1] or match[2] or "", _REPEATED.sub(r"\1", text))
+    text = _SIGNS.sub(r"\1\2", _REPEATED.sub(r"\1", text))
     return _IDLE.sub("", text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import regex
 
+from model.limits import NAME_CHARS
 from utils.confusables import prototypes
 from utils.unicode import casefold, normalize
 
@@ -13,7 +14,18 @@ _BOXED = {start + i: chr(0x61 + i) for start in (0x1F150, 0x1F170, 0x1F1E6) for 
 _SMALL_CAPITALS = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz")
 _ALSO = _BOXED | _SMALL_CAPITALS
 
+# The characters of a name that are looked at for what it looks like: NFKC makes 18 of one (U+FDFA).
+_LOOKED_AT = NAME_CHARS + NAME_CHARS // 2
 _NO_LETTERS = regex.compile(r"[^\p{L}\p{N}]+")
+# Letters that look like signs alone, such as U+02BC.
+_SIGN_LIKE = "".join(
+    chr(code) for code, looks in prototypes().items() if chr(code).isalnum() and not _NO_LETTERS.sub("", looks)
+)
+_SHOWS_NO_LETTER = regex.compile(rf"[^\p{{L}}\p{{N}}{''.join(map(chr, _BOXED))}]+|[{_SIGN_LIKE}]+")
+# Each letter looks like one at least, so that no reserved word comes of so many.
+_MOST_LETTERS = 12
+_LETTER = rf"[\p{{L}}--[{_SIGN_LIKE}]]"
+_TOO_MANY_LETTERS = regex.compile(rf"(?V1)(?:[^{_LETTER}]*+{_LETTER}){{{_MOST_LETTERS + 1}}}")
 _NUMBER = regex.compile(r"\p{N}+$")
 _DIGITS = str.maketrans("3457", "east")
 _SIGNS = str.maketrans("$@!|", "sall")
@@ -30,7 +42,7 @@ def skeleton(name: str) -> str:
 
     It is the skeleton of UTS 39 of the name without case and width, in which also i, I, l, 1 and | are one.
     """
-    text = _UNSEEN.sub("", normalize("NFKC", name))
+    text = _UNSEEN.sub("", normalize("NFKC", name))[:_LOOKED_AT]
     return _looks(casefold(_looks(text))).replace("i", "l")
 
 
@@ -49,20 +61,23 @@ def is_reserved(name: str) -> bool:
             letters.translate(None, _NO_ASCII_LETTERS).rstrip(b"0123456789").translate(_LOOKS) in _ASCII_RESERVED
             for letters in (lower, lower.translate(_LOOK_SIGNS))
         )
-    return any(_letters(case(name)) in _RESERVED for case in _CASES)
+    text = normalize("NFKC", name)
+    if _TOO_MANY_LETTERS.match(text):
+        return False
+    letters = _letters(text)
+    # Some letters look like one of a reserved word in one case alone: a Greek upsilon is a Y, or a u.
+    tries = {letters, letters.lower(), letters.upper(), _letters(text.translate(_SIGNS))}
+    return any(len(each) <= _MOST_LETTERS and _look(each) in _RESERVED for each in tries)
 
 
-def _signs_as_letters(name: str) -> str:
-    return name.translate(_SIGNS)
+def _letters(text: str) -> str:
+    """What shows a letter in text in NFKC, without the number behind it."""
+    return _NUMBER.sub("", _SHOWS_NO_LETTER.sub("", text))
 
 
-def _letters(name: str) -> str:
-    """How its letters look, without the number behind them."""
-    letters = normalize("NFC", normalize("NFKC", name).translate(_ALSO))
-    letters = _NUMBER.sub("", _NO_LETTERS.sub("", letters))
-    return _NO_LETTERS.sub("", normalize("NFC", skeleton(letters).translate(_DIGITS)))
+def _look(letters: str) -> str:
+    looks = skeleton(_NUMBER.sub("", normalize("NFC", letters.translate(_ALSO))))
+    return _NO_LETTERS.sub("", normalize("NFC", looks.translate(_DIGITS)))
 
 
-# Some letters look like one of a reserved word in one case alone: a Greek upsilon is a Y, or a u.
-_CASES = (str, str.lower, str.upper, _signs_as_letters)
-_RESERVED = frozenset(map(_letters, ("system", "server", "parley")))
+_RESERVED = frozenset(map(_look, ("system", "server", "parley")))

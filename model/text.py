@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Iterable
 
 import regex
 
@@ -47,15 +48,15 @@ _FORMS = 4
 # second half of an address such as ann@example.org. Letters and digits with their marks, and what may join them.
 _LONG = _FORMS * NAME_CHARS
 _PART = rf"[\p{{L}}\p{{N}}\p{{M}}_\u200c\u200d]{{1,{_LONG}}}+"
-_MENTION = regex.compile(
-    rf"@(?:\[((?:[^\]\n\\]|\\[\]\\]|\\(?![\]\\])){{1,{_LONG}}}+)\]"
-    rf"|(?=[\p{{L}}\p{{N}}_])({_PART}(?:[.-]{{1,{NAME_CHARS}}}+{_PART}){{0,{NAME_CHARS}}}+))"
-)
-_ESCAPED = re.compile(r"\\([\]\\])")
+_PLAIN_MENTION = regex.compile(rf"@(?=[\p{{L}}\p{{N}}_])({_PART}(?:[.-]{{1,{NAME_CHARS}}}+{_PART}){{0,{NAME_CHARS}}}+)")
+# Stand for ``\\`` and ``\]`` while mentions are looked for: no message holds them.
+_BACKSLASH, _BRACKET = "\x00", "\x01"
 _IN_ADDRESS = frozenset(string.ascii_letters + string.digits + "._%+-")
 # Signs that are looked at in one text, and those of them that may begin a mention: a text may be of nothing else.
 _SIGNS = 1000
 _TRIES = 4 * MENTIONS
+# More than as many names of usual letters hold; folding makes 18 characters of one (U+FDFA).
+_FOLDED_CHARS = 4096
 # Direct rooms have names that nobody can ask for.
 DIRECT_PREFIX = "@"
 _DOTS = frozenset({".", ".."})
@@ -139,8 +140,9 @@ def _tidy(name: str, field: str, most: int) -> str:
     """As :func:`check_name`, but perhaps empty."""
     _check_length(name, field, most)
     _check_marks(name, field)
-    clean = keep_visible_signs(_SPACES.sub(" ", normalize("NFC", name)).strip(" "))
-    clean = _RUN.sub(" ", clean).strip(" ")
+    clean = _RUN.sub(" ", _SPACES.sub(" ", normalize("NFC", name))).strip(" ")
+    if len(clean) <= 2 * most:  # a sign for each character, which may show nothing
+        clean = _RUN.sub(" ", keep_visible_signs(clean)).strip(" ")
     if len(clean) > most:
         raise ParleyError("bad_field", f"{field} has more than {most} characters", field=field)
     if (wrong := _NOT_IN_NAMES.search(clean)) is not None:
@@ -235,10 +237,12 @@ def fold_name(name: str) -> str:
 
 
 def find_mentions(content: str) -> tuple[str, ...]:
-    """The names that a text mentions, folded, each once and in order, at most `model.limits.MENTIONS`."""
+    """The names that a checked text mentions, folded, each once and in order, at most `model.limits.MENTIONS`."""
     if "@" not in content:
         return ()
-    names: dict[str, None] = {}
+    if "\\" in content:
+        content = content.replace("\\\\", _BACKSLASH).replace("\\]", _BRACKET)
+    found: dict[str, None] = {}
     at, tries = -1, _TRIES
     for _ in range(_SIGNS):
         at = content.find("@", at + 1)
@@ -247,11 +251,33 @@ def find_mentions(content: str) -> tuple[str, ...]:
         if at and content[at - 1] in _IN_ADDRESS:
             continue
         tries -= 1
-        if (match := _MENTION.match(content, at)) is not None:
-            quoted, plain = match.groups()
-            name = normalize("NFC", plain if quoted is None else _ESCAPED.sub(r"\1", quoted)).strip()
-            if 0 < len(name) <= NAME_CHARS:
-                names[fold_name(name)] = None
-            at = match.end() - 1
-    names.pop("", None)
-    return tuple(names)[:MENTIONS]
+        name, end = _mention(content, at)
+        if name:
+            found[name] = None
+            at = end - 1
+    return _folded(found)
+
+
+def _folded(found: Iterable[str]) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    chars = 0
+    for name in found:
+        name = normalize("NFC", name).strip()
+        if 0 < len(name) <= NAME_CHARS and (folded := fold_name(name)):
+            names[folded] = None
+            chars += len(folded)
+            if len(names) == MENTIONS or chars > _FOLDED_CHARS:
+                break
+    return tuple(names)
+
+
+def _mention(content: str, at: int) -> tuple[str, int]:
+    """The name behind the ``@`` at an index, and the index behind it; "" for none."""
+    if content.startswith("[", at + 1):
+        start = at + 2
+        end = content.find("]", start, start + _LONG + 1)
+        if end < 0 or content.find("\n", start, end) >= 0:
+            return "", at
+        return content[start:end].replace(_BRACKET, "]").replace(_BACKSLASH, "\\"), end + 1
+    match = _PLAIN_MENTION.match(content, at)
+    return (match[1], match.end()) if match else ("", at)

@@ -6,7 +6,6 @@ python/cpython issue 149079). Properties come from `regex`. Both are pinned: wha
 
 from __future__ import annotations
 
-import re
 from typing import Final, Literal
 
 import regex
@@ -36,7 +35,7 @@ _NEW_CAPITALS: dict[int, int] = {
     **{code: code + 0x20 for code in range(0x10D50, 0x10D66)},  # Garay
     **{code: code + 0x1B for code in range(0x16EA0, 0x16EB9)},  # Beria Erfe
 }
-_NEW_CAPITAL = re.compile(f"[{''.join(map(chr, _NEW_CAPITALS))}]")
+_NEW_CAPITAL = frozenset(map(chr, _NEW_CAPITALS))
 
 
 def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
@@ -54,7 +53,7 @@ def category(char: str) -> str:
 def casefold(text: str) -> str:
     """As `str.casefold`, the same under every Python."""
     folded = text.casefold()
-    return folded.translate(_NEW_CAPITALS) if _NEW_CAPITAL.search(folded) else folded
+    return folded if _NEW_CAPITAL.isdisjoint(folded) else folded.translate(_NEW_CAPITALS)
 
 
 def is_stream_safe(text: str) -> bool:
