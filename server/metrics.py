@@ -63,7 +63,7 @@ class _ChatCollector(Collector):
         for worker in chat.pool.workers:
             depth.add_metric([worker.name], len(worker))
         yield depth
-        yield _gauge("words_to_cut", "stored messages still to be re-indexed for search", counters.words_left)
+        yield _gauge("messages_to_reindex", "stored messages still to be re-indexed for search", counters.words_left)
         yield _gauge("reads_waiting", "reads that wait for their turn at storage", chat.repository.waiting_reads())
         yield _histogram(
             "broadcast_latency_seconds", "from the first frame queued to the last write", counters.broadcast_latency

@@ -184,4 +184,4 @@ async def test_a_server_that_is_killed_goes_on_where_it_was(
         rows = await (await admin.execute("SELECT content, words FROM messages")).fetchall()
         assert len(rows) == size
         assert all(set(words) == set(cut_words(content)) for content, words in rows)
-        assert "parley_words_to_cut" in (await Web(second.port).get("/metrics")).body.decode()
+        assert "parley_messages_to_reindex" in (await Web(second.port).get("/metrics")).body.decode()
