@@ -25,7 +25,7 @@ from utils.fairness import Party
 
 READER: ContextVar[Party] = ContextVar("reader", default=Party(""))  # noqa: B039  # a NamedTuple
 """For whom this task reads: an account, or a guest among those of an address. Those who read at the same time share
-storage fairly (`utils.fairness`), however many reads each of them asks for. Memory answers at once, and does not look.
+storage fairly (`utils.fairness`), however many reads each of them asks for.
 """
 DAY_US = 86_400_000_000
 """A day in microseconds, the unit of seqs and times."""
@@ -52,7 +52,7 @@ class TooManyReads(StorageUnavailable):
 
     def __init__(self, *, own: bool) -> None:
         self.own = own
-        super().__init__("too many reads are waiting for Postgres")
+        super().__init__("too many reads are waiting")
 
 
 class BatchRefused(StorageError):

@@ -205,11 +205,10 @@ class Log:
         quoted = self.states.get(seq)
         return Quote(seq) if quoted is None else quote(quoted)
 
-    def between(self, after: int | None, before: int | None) -> list[int]:
-        """The seqs above ``after`` and below ``before``."""
+    def between(self, after: int | None, before: int | None) -> range:
+        """The places in ``seqs`` of those above ``after`` and below ``before``."""
         first = 0 if after is None else bisect_right(self.seqs, after)
-        last = len(self.seqs) if before is None else bisect_left(self.seqs, before)
-        return self.seqs[first:last]
+        return range(first, len(self.seqs) if before is None else max(first, bisect_left(self.seqs, before)))
 
     def changed(self, after: int, until: int) -> list[Message]:
         """States with a version above ``after`` of messages up to ``until``, in order of version."""

@@ -138,6 +138,10 @@ class People:
         roster = self._rosters.get(room_id)
         return None if roster is None else roster.rows.get(user_id)
 
+    def rooms_of(self, user_id: str) -> tuple[int, ...]:
+        """The ids of the rooms where a person has a row, the one stored last at the end."""
+        return tuple(self._rooms.get(user_id, ()))
+
     def rows_of(self, user_id: str) -> list[tuple[int, Member]]:
         """A person's rows with their rooms' ids, the one stored last at the end."""
         return [(room_id, self._rosters[room_id].rows[user_id]) for room_id in self._rooms.get(user_id, ())]

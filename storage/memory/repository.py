@@ -7,7 +7,8 @@ Everything happens in one step of the event loop, so a batch is atomic by itself
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
@@ -21,6 +22,7 @@ from storage.memory.rooms import Rooms
 from storage.repository import (
     DAY_US,
     NO_ROOM,
+    READER,
     STORED,
     ChangeMessage,
     CutWords,
@@ -37,12 +39,14 @@ from storage.repository import (
     RemoveMember,
     SetMember,
     StorageUnavailable,
+    TooManyReads,
     Unread,
     UpdateRoom,
     WordsCut,
     Write,
 )
-from utils.turns import Turns
+from utils.fairness import FairQueue, FairQueueFullError
+from utils.turns import SharedTurns, Slices
 from utils.words import holds_words
 
 # Rows of members kept for each room: about 5 MB at most.
@@ -51,6 +55,13 @@ _MEMORY_MEMBERS = 10_000
 _MEMBERS_SHARE = 4
 # What is forgotten beyond what must be, as a part of memory_bytes: to find the largest rooms looks at each of them.
 _SLACK_SHARE = 100
+# Reads that look at much: how many are under way, one of a reader at a time, and how many of one principal may wait.
+# They wait as in `storage.postgres.repository`: lists are many when a client comes back, searches are few and long.
+_READS_AT_ONCE = 4
+_WAITING_LISTS = 100
+_WAITING_SEARCHES = 16
+# Messages that an ordinary page looks at, deleted ones too, before it waits for its turn.
+_GLANCE = 1000
 
 
 class MemoryRepository:
@@ -82,6 +93,9 @@ class MemoryRepository:
         self._keep_bytes = memory_bytes
         self._rooms = Rooms(memory_rooms)
         self._people = People(memory_members, memory_bytes // _MEMBERS_SHARE)
+        self._lists = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_LISTS)
+        self._searches = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_SEARCHES)
+        self._turns = SharedTurns()
         self._closed = False
 
     async def start(self) -> None:
@@ -112,7 +126,7 @@ class MemoryRepository:
 
     def waiting_reads(self) -> int:
         """See `storage.repository.Repository.waiting_reads`."""
-        return 0
+        return self._lists.waiting + self._searches.waiting
 
     def writer(self) -> MemoryWriter:
         return MemoryWriter(self)
@@ -131,29 +145,40 @@ class MemoryRepository:
     async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
         self._check_open()
         part = fold_name(contains)
-        logs = self._rooms.named_above(after)
-        found = (log.record for log in logs if any(part in text for text in log.folded) and _is_listed(log))
-        return list(islice(found, max(limit, 0)))
+        found: list[RoomRecord] = []
+        async with self._turn(self._searches) as slices:
+            for log in self._rooms.named_above(after):
+                if len(found) >= limit:
+                    break
+                if (part in log.folded[0] or part in log.folded[1]) and _is_listed(log):
+                    found.append(log.record)
+                if slices.over():
+                    await self._pause(slices)
+        return found
 
     async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
         self._check_open()
-        rows = [
-            (log.record, member)
-            for room_id, member in self._people.rows_of(user_id)
-            if member.belongs and (log := self._rooms.get(room_id)) is not None
-        ]
-        return sorted(rows, key=lambda row: (-row[1].used, row[0].name))[: max(limit, 0)]
+        rows: list[tuple[RoomRecord, Member]] = []
+        async with self._turn(self._lists) as slices:
+            for room_id in self._people.rooms_of(user_id):
+                member, log = self._people.find(room_id, user_id), self._rooms.get(room_id)
+                if member is not None and member.belongs and log is not None:
+                    rows.append((log.record, member))
+                if slices.over():
+                    await self._pause(slices)
+            return sorted(rows, key=lambda row: (-row[1].used, row[0].name))[: max(limit, 0)]
 
     async def invitations(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
         self._check_open()
-        found = [
-            (-row.invitation.at, log.record.name, log.record, row)
-            for room_id, row in self._people.rows_of(user_id)
-            if row.invitation is not None
-            and row.invitation.at > after
-            and (log := self._rooms.get(room_id)) is not None
-        ]
-        return [(record, row) for _, _, record, row in sorted(found, key=itemgetter(0, 1))[: max(limit, 0)]]
+        found: list[tuple[int, str, RoomRecord, Member]] = []
+        async with self._turn(self._lists) as slices:
+            for room_id in self._people.rooms_of(user_id):
+                row, log = self._people.find(room_id, user_id), self._rooms.get(room_id)
+                if row is not None and row.invitation is not None and row.invitation.at > after and log is not None:
+                    found.append((-row.invitation.at, log.record.name, log.record, row))
+                if slices.over():
+                    await self._pause(slices)
+            return [(record, row) for _, _, record, row in sorted(found, key=itemgetter(0, 1))[: max(limit, 0)]]
 
     async def standings(self, room_id: int) -> list[Member]:
         self._check_open()
@@ -175,8 +200,9 @@ class MemoryRepository:
     async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
         self._check_open()
         self._rooms.use(room_id)
-        with_role = (member for member in self._people.rows(room_id, after) if member.role is not None)
-        return list(islice(with_role, max(limit, 0)))
+        async with self._turn(self._lists):
+            with_role = (member for member in self._people.rows(room_id, after) if member.role is not None)
+            return list(islice(with_role, max(limit, 0)))
 
     async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
         self._check_open()
@@ -210,9 +236,12 @@ class MemoryRepository:
     async def unread(self, user: User, cursors: Sequence[tuple[int, int]], *, limit: int) -> dict[int, Unread]:
         self._check_open()
         found: dict[int, Unread] = {}
-        for room_id, seq in cursors:
-            log = self._rooms.get(room_id)
-            found[room_id] = Unread(0, 0) if log is None else log.unread(user, seq, max(limit, 0))
+        async with self._turn(self._lists) as slices:
+            for room_id, seq in cursors:
+                log = self._rooms.get(room_id)
+                found[room_id] = Unread(0, 0) if log is None else log.unread(user, seq, max(limit, 0))
+                if slices.over():
+                    await self._pause(slices)
         return found
 
     # --- messages --------------------------------------------------------------------------------------------------
@@ -258,24 +287,38 @@ class MemoryRepository:
             after = since - 1 if after is None else max(after, since - 1)
         if until is not None:
             before = until if before is None else min(before, until)
-        seqs = log.between(after, before)
-        if sender is None and not words and not pinned and (include_deleted or not log.changed_seqs):
-            page = [log.states[seq] for seq in (seqs[:limit] if oldest_first else seqs[-limit:])]
-        else:
-            states = (log.states[seq] for seq in (seqs if oldest_first else reversed(seqs)))
-            matching = (
-                state
-                for state in states
-                if (include_deleted or state.deleted_at is None)
-                and (sender is None or state.sender == sender)
-                and (state.pinned_at is not None or not pinned)
-            )
-            # A search for words pauses: the states are taken before, so the page is of one moment.
-            taken = ((0, state) for state in (list(matching) if words else matching))
-            page = [state for _, state in await self._holding(words, taken, limit)]
-            if not oldest_first:
-                page.reverse()
-        return [log.told(message, room.name, whole=include_deleted) for message in page]
+        places = log.between(after, before)
+
+        def page_of(states: Iterable[Message]) -> list[Message]:
+            page = [log.told(state, room.name, whole=include_deleted) for state in states]
+            return page if oldest_first else page[::-1]
+
+        if sender is None and not words and not pinned:
+            glance = limit if include_deleted or not log.changed_seqs else max(limit, _GLANCE)
+            near = places[:glance] if oldest_first else places[-glance:]
+            states = [log.states[seq] for seq in log.seqs[near.start : near.stop]]
+            shown = [state for state in states if include_deleted or state.deleted_at is None]
+            if len(shown) >= limit or len(near) == len(places):
+                return page_of(shown[:limit] if oldest_first else shown[: -limit - 1 : -1])
+        wanted = frozenset(words)
+        found: list[Message] = []
+        async with self._turn(self._searches) as slices:
+            # The states are taken before, so that the page is of one moment.
+            places = log.between(after, before)
+            states = [log.states[seq] for seq in log.seqs[places.start : places.stop]]
+            for state in states if oldest_first else reversed(states):
+                if (
+                    (include_deleted or state.deleted_at is None)
+                    and (sender is None or state.sender == sender)
+                    and (state.pinned_at is not None or not pinned)
+                    and (not wanted or holds_words(state.content, wanted))
+                ):
+                    found.append(state)
+                    if len(found) == limit:
+                        break
+                if slices.over():
+                    await self._pause(slices)
+            return page_of(found)
 
     async def search(
         self,
@@ -288,37 +331,37 @@ class MemoryRepository:
     ) -> list[tuple[int, Message]]:
         self._check_open()
         names = {room.room_id: room.name for room in rooms}
-        logs = {room_id: log for room_id in names if (log := self._rooms.get(room_id)) is not None}
-        # The places are taken before, the states are looked up on the way: some may be gone by then.
-        places = merge(*[_newest_first(room_id, log.seqs, before) for room_id, log in logs.items()], reverse=True)
-        candidates = (
-            (room_id, state)
-            for seq, room_id in places
-            if (state := logs[room_id].states.get(seq)) is not None and state.deleted_at is None
-        )
-        page = await self._holding(words, candidates, limit)
-        return [(room_id, logs[room_id].told(state, names[room_id])) for room_id, state in page]
-
-    async def _holding(
-        self, words: Sequence[str], candidates: Iterable[tuple[int, Message]], limit: int
-    ) -> list[tuple[int, Message]]:
-        """The first ``limit`` of them that hold all the words.
-
-        Words are cut anew: keeping those of every message costs more memory than the messages.
-        """
         wanted = frozenset(words)
         page: list[tuple[int, Message]] = []
-        turns = Turns()
-        for candidate in candidates if limit > 0 else ():
-            if wanted:
-                if await turns.give():
-                    self._check_open()
-                if not holds_words(candidate[1].content, wanted):
-                    continue
-            page.append(candidate)
-            if len(page) == limit:
-                break
+        async with self._turn(self._searches) as slices:
+            logs = {room_id: log for room_id in names if (log := self._rooms.get(room_id)) is not None}
+            candidates = merge(*[_newest_first(room_id, log, before) for room_id, log in logs.items()], reverse=True)
+            # Words are cut anew: keeping those of every message costs more memory than the messages.
+            for seq, room_id in candidates if limit > 0 else ():
+                log = logs[room_id]
+                state = log.states.get(seq)  # it may be gone since its place was looked up
+                if state is not None and state.deleted_at is None and holds_words(state.content, wanted):
+                    page.append((room_id, log.told(state, names[room_id])))
+                    if len(page) == limit:
+                        break
+                if slices.over():
+                    await self._pause(slices)
         return page
+
+    @asynccontextmanager
+    async def _turn(self, queue: FairQueue) -> AsyncIterator[Slices]:
+        """The turn of a read that looks at much, which pauses when its slice is over."""
+        try:
+            async with queue.turn(READER.get()), self._turns.work() as slices:
+                self._check_open()
+                yield slices
+        except FairQueueFullError as full:
+            raise TooManyReads(own=full.own) from full
+
+    async def _pause(self, slices: Slices) -> None:
+        """Let others run, in the middle of such a read."""
+        await slices.pause()
+        self._check_open()
 
     async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
         self._check_open()
@@ -450,11 +493,17 @@ def _is_listed(log: Log) -> bool:
     return kind == "public" or (kind == "ephemeral" and log.is_alive())
 
 
-def _newest_first(room_id: int, seqs: list[int], before: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
-    """The places of a log that are below ``before`` in the order of (seq, room_id), the largest first."""
-    if before is not None:
-        end = bisect_right(seqs, before[0]) if room_id < before[1] else bisect_left(seqs, before[0])
-        seqs = seqs[:end]
+def _newest_first(room_id: int, log: Log, before: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
+    """The places of a log that are below ``before`` in the order of (seq, room_id), the largest first.
+
+    Each is looked up when it is asked for: messages may come and go meanwhile.
+    """
+    seqs = log.seqs
+    if before is None:
+        place = len(seqs)
     else:
-        seqs = seqs.copy()
-    return ((seq, room_id) for seq in reversed(seqs))
+        place = bisect_right(seqs, before[0]) if room_id < before[1] else bisect_left(seqs, before[0])
+    while place:
+        seq = seqs[place - 1]
+        yield seq, room_id
+        place = bisect_left(seqs, seq)

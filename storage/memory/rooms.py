@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterator
 from operator import attrgetter
@@ -33,6 +34,7 @@ class Rooms:
         self._keep = keep
         self._logs: dict[int, Log] = {}
         self._names: dict[str, int] = {}  # of rooms that are not deleted
+        self._sorted: list[str] = []  # the same names, in order
         self._folded: dict[str, set[str]] = {}  # the same names, as they are compared
         self._passing: OrderedDict[int, None] = OrderedDict()
         self._lasting: OrderedDict[int, None] = OrderedDict()
@@ -43,7 +45,7 @@ class Rooms:
 
     def clear(self) -> None:
         """Forget all."""
-        for each in (self._logs, self._names, self._folded, self._passing, self._lasting):
+        for each in (self._logs, self._names, self._sorted, self._folded, self._passing, self._lasting):
             each.clear()
         self.bytes = 0
 
@@ -64,8 +66,10 @@ class Rooms:
         return None if room_id is None else self.use(room_id)
 
     def named_above(self, name: str) -> Iterator[Log]:
-        """Rooms that are not deleted, in the order of their names."""
-        return (self._logs[self._names[above]] for above in sorted(each for each in self._names if each > name))
+        """Rooms that are not deleted, in the order of their names; they may come and go meanwhile."""
+        while (place := bisect_right(self._sorted, name)) < len(self._sorted):
+            name = self._sorted[place]
+            yield self._logs[self._names[name]]
 
     def kept_like(self, name: str) -> bool:
         """See `storage.repository.Repository.kept_like`."""
@@ -85,6 +89,7 @@ class Rooms:
         log = self._logs[room.room_id] = Log(room)
         self.weigh(log)
         self._names[room.name] = room.room_id
+        insort(self._sorted, room.name)
         self._folded.setdefault(fold_name(room.name), set()).add(room.name)
         self._place(room)
         return STORED
@@ -153,6 +158,7 @@ class Rooms:
     def _free_name(self, room: RoomRecord) -> None:
         if self._names.get(room.name) == room.room_id:  # another room may have it already
             del self._names[room.name]
+            del self._sorted[bisect_left(self._sorted, room.name)]
             folded = fold_name(room.name)
             self._folded[folded].discard(room.name)
             if not self._folded[folded]:

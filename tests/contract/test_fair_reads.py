@@ -1,7 +1,8 @@
-"""Reads from Postgres have a fair share: a reader who asks for many delays others by what is under way."""
+"""Reads have a fair share: a reader who asks for many delays others by what is under way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import copy_context
 
 import psycopg
@@ -9,8 +10,10 @@ import pytest
 
 from model.room import RoomRecord
 from storage import READER, StorageUnavailable, TooManyReads
+from storage.memory import MemoryRepository
 from storage.postgres.repository import PostgresRepository
-from tests.contract.records import filled, message, open_postgres, room, until
+from tests.contract.records import delete, filled, inserts, member, message, open_postgres, room, sets, until
+from tests.support.steps import longest_step
 from utils.fairness import Party
 
 MALLORY, ANN, HOME = Party("u_mallory"), Party("u_ann"), Party("192.0.2.7")
@@ -156,3 +159,139 @@ async def test_reads_that_wait_end_when_storage_is_closed(
     ended = await asyncio.gather(*readers.tasks.values(), return_exceptions=True)
     assert {str(error) for error in ended} == {"the storage is closed"}
     assert repository.waiting_reads() == 0
+
+
+# --- memory: the event loop itself is what all share ----------------------------------------------------------------
+
+
+@pytest.fixture
+async def memory() -> AsyncIterator[MemoryRepository]:
+    opened = MemoryRepository()
+    await opened.start()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def long_room(memory: MemoryRepository) -> RoomRecord:
+    """One whose messages take about ten slices to look through."""
+    where = room()
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 2000)))
+    await filled(memory, where, *(message(where, n, text) for n in range(1, 61)))
+    return where
+
+
+def looks_for(memory: MemoryRepository, where: RoomRecord, way: str) -> Awaitable[object]:
+    if way == "search":
+        return memory.search([where], words=["nothing"], before=None, limit=5)
+    return memory.history(where, limit=5, words=["nothing"])
+
+
+@pytest.mark.parametrize("way", ["history", "search"])
+async def test_searches_in_memory_delay_nobody(memory: MemoryRepository, long_room: RoomRecord, way: str) -> None:
+    """As with Postgres; and what is no search is answered at once."""
+    readers = Readers()
+    for n in range(60):
+        readers.ask(f"mallory {n}", MALLORY, looks_for(memory, long_room, way))
+    for n in range(3):
+        readers.ask(f"home {n}", HOME, looks_for(memory, long_room, way))
+    readers.ask("ann", ANN, looks_for(memory, long_room, way))
+    await asyncio.sleep(0)
+    assert memory.waiting_reads() == 16 + 2
+    assert len(readers.full()) == 43
+    # None of these lets go of the loop even once.
+    for n in range(200):
+        readers.ask(f"join {n}", MALLORY, memory.find_room(long_room.name))
+        readers.ask(f"page {n}", MALLORY, memory.history(long_room, limit=5))
+    await asyncio.sleep(0)
+    assert len([name for name in readers.answered if name.startswith(("join", "page"))]) == 400
+    await asyncio.gather(*readers.tasks.values(), return_exceptions=True)
+    searches = [name for name in readers.answered if not name.startswith(("join", "page"))]
+    assert len(searches) == 17 + 4
+    assert searches.index("ann") <= 2, searches
+    assert searches.index("home 2") <= 6, searches
+    assert memory.waiting_reads() == 0
+
+
+async def test_searches_that_wait_end_when_memory_is_closed(memory: MemoryRepository, long_room: RoomRecord) -> None:
+    readers = Readers()
+    for n in range(10):
+        readers.ask(f"{n}", MALLORY, memory.history(long_room, limit=5, words=["nothing"]))
+    await asyncio.sleep(0)
+    await memory.close()
+    ended = await asyncio.gather(*readers.tasks.values(), return_exceptions=True)
+    assert {str(error) for error in ended} == {"the storage is closed"}
+    assert memory.waiting_reads() == 0
+
+
+@pytest.fixture
+async def many_rooms(memory: MemoryRepository) -> list[RoomRecord]:
+    """Ann is a member of them all."""
+    rooms = [room(f"room {n}") for n in range(2000)]
+    writer = memory.writer()
+    for each in rooms:
+        await writer.write([*inserts(each, message(each, 1)), *sets(each, member("u_ann"))])
+    await writer.close()
+    return rooms
+
+
+@pytest.mark.parametrize("way", ["listed", "mine", "unread", "sender", "search"])
+async def test_all_that_look_at_much_share_one_slice(
+    memory: MemoryRepository, many_rooms: list[RoomRecord], way: str
+) -> None:
+    """A hundred readers at once: no turn of the loop has more than a slice of their work."""
+    where = room("long")
+    await filled(memory, where, *(message(where, n) for n in range(1, 2001)))
+    bob = member("u_bob").user
+    cursors = [(each.room_id, 0) for each in many_rooms[:500]]
+    reads: dict[str, Callable[[], Awaitable[object]]] = {
+        "listed": lambda: memory.listed_rooms(after="", contains="nothing", limit=9),
+        "mine": lambda: memory.rooms_of("u_ann", limit=9),
+        "unread": lambda: memory.unread(bob, cursors, limit=9),
+        "sender": lambda: memory.history(where, limit=9, sender="nobody"),
+        "search": lambda: memory.search(many_rooms[:500], words=["nothing"], before=None, limit=9),
+    }
+    readers = Readers()
+
+    async def ask() -> None:
+        for n in range(100):
+            readers.ask(f"{n}", Party(f"u_{n}"), reads[way]())
+        await asyncio.gather(*readers.tasks.values())
+
+    gc.collect()
+    gc.disable()  # a collection is a step by itself
+    try:
+        assert await longest_step(ask()) < 0.03
+    finally:
+        gc.enable()
+    assert len(readers.answered) == 100
+
+
+async def test_rooms_that_come_and_go_while_they_are_listed(
+    memory: MemoryRepository, many_rooms: list[RoomRecord]
+) -> None:
+    reading = asyncio.create_task(memory.listed_rooms(after="", contains="last", limit=9))
+    await asyncio.sleep(0)
+    assert not reading.done()
+    names = [room("room 0 last"), room("zz last")]
+    writer = memory.writer()
+    for each in names:
+        await writer.write(inserts(each, message(each, 1)))
+    await writer.write([delete(each, 1, 2) for each in many_rooms])
+    await writer.close()
+    assert (await reading)[-1] == names[1]
+
+
+async def test_a_page_behind_many_deleted_messages(memory: MemoryRepository) -> None:
+    """It is looked for in slices, when they are many."""
+    where = room()
+    await filled(memory, where, *(message(where, n) for n in range(1, 3001)))
+    writer = memory.writer()
+    await writer.write([delete(where, n, 3000 + n) for n in range(11, 2991)])
+    await writer.close()
+    newest = await memory.history(where, limit=20)
+    assert [each.seq for each in newest] == [*range(1, 11), *range(2991, 3001)]
+    oldest = await memory.history(where, limit=15, after=0)
+    assert [each.seq for each in oldest] == [*range(1, 11), *range(2991, 2996)]
+    assert [each.seq for each in await memory.history(where, limit=10)] == [*range(2991, 3001)]
+    assert [each.seq for each in await memory.history(where, limit=5, after=5)] == [*range(6, 11)]

@@ -1,0 +1,105 @@
+"""Long work in slices: everybody has a turn between them, and those who work share one slice."""
+
+import asyncio
+from time import perf_counter
+
+import pytest
+
+from utils.turns import SHARED_SECONDS, SharedTurns, Slices
+
+
+def work() -> None:
+    """As long as a slice."""
+    until = perf_counter() + SHARED_SECONDS
+    while perf_counter() < until:
+        pass
+
+
+class Workers:
+    """In which turn of the loop each step of each worker was made."""
+
+    def __init__(self) -> None:
+        self.turns = SharedTurns()
+        self.steps: list[str] = []
+        self.in_turn: list[int] = []
+        self._now = 0
+
+    async def run(self, name: str, steps: int) -> None:
+        async with self.turns.work() as slices:
+            for _ in range(steps):
+                if slices.over():
+                    await slices.pause()
+                self._step(name)
+
+    def _step(self, name: str) -> None:
+        work()
+        self.steps.append(name)
+        self.in_turn.append(self._now)
+
+    async def count_turns(self) -> None:
+        while True:
+            await asyncio.sleep(0)
+            self._now += 1
+
+
+async def test_all_together_take_one_slice_of_a_turn_and_take_it_in_turn() -> None:
+    workers = Workers()
+    counting = asyncio.create_task(workers.count_turns())
+    await asyncio.gather(workers.run("a", 4), workers.run("b", 4), workers.run("c", 1))
+    counting.cancel()
+    assert len(set(workers.in_turn)) == len(workers.in_turn)  # no turn has two steps
+    # "b" and "c" came when "a" had paused already.
+    assert "".join(workers.steps) == "aabcababb"
+
+
+async def test_who_comes_later_does_not_pass_those_who_wait() -> None:
+    workers = Workers()
+    first = [asyncio.create_task(workers.run(name, 2)) for name in "ab"]
+    await asyncio.sleep(0)
+    late = [asyncio.create_task(workers.run("late", 1)) for _ in range(3)]
+    await asyncio.gather(*first, *late)
+    assert workers.steps.index("b") < workers.steps.index("late")
+
+
+async def test_short_work_begins_at_once() -> None:
+    turns = SharedTurns()
+    done: list[int] = []
+
+    async def short(number: int) -> None:
+        async with turns.work():
+            done.append(number)
+
+    tasks = [asyncio.create_task(short(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    assert done == [0, 1, 2, 3, 4]
+    await asyncio.gather(*tasks)
+
+
+async def test_what_is_counted_ahead_delays_the_next() -> None:
+    turns = SharedTurns()
+    entered: list[Slices] = []
+
+    async def enter() -> None:
+        async with turns.work() as slices:
+            entered.append(slices)
+
+    task = asyncio.create_task(enter())
+    asyncio.get_running_loop().call_soon(turns.spend, 1.0)
+    second = asyncio.create_task(enter())
+    await asyncio.sleep(0)
+    assert len(entered) == 1
+    await asyncio.gather(task, second)
+    assert len(entered) == 2
+
+
+async def test_one_who_gives_up_leaves_nothing_behind() -> None:
+    workers = Workers()
+    first = asyncio.create_task(workers.run("a", 1))
+    gone = asyncio.create_task(workers.run("gone", 1))
+    await asyncio.sleep(0)
+    await first
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    await workers.run("b", 1)
+    assert workers.steps == ["a", "b"]
