@@ -19,6 +19,7 @@ from server.authentication import authenticate
 from server.capacity import Capacity, Place
 from server.deadlines import Deadlines, Expiries
 from server.frames import plain_response
+from server.memory import Memory
 from server.origins import Origins
 from server.settings import Settings
 
@@ -74,6 +75,7 @@ class Shared:
         self.heads: set[Waiting] = set()
         self.admission = Admission()
         self.now = time.monotonic
+        self._memory = Memory(self.now())
         self.head_deadlines = Deadlines(settings.head_seconds)
         self.hello_deadlines = Deadlines(settings.hello_seconds)
         self.close_deadlines = Deadlines(settings.close_seconds)
@@ -151,7 +153,7 @@ class Shared:
         await self._gone
 
     async def sweep(self) -> None:
-        """Run deadlines, and beat a slice of the connections at a time; for ever."""
+        """Run deadlines, beat a slice of the connections at a time, and give memory back; for ever."""
         settings = self.settings
         pause = min(settings.heartbeat / SLICES, *(queue.delay / 4 for queue in self._deadlines))
         while True:
@@ -176,3 +178,4 @@ class Shared:
         for connection in due:
             if connection in self.connections:
                 connection.beat(self._idle_beats)
+        self._memory.give_back(now)

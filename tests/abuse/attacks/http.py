@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import zlib
 from collections.abc import Callable
 
 from tests.abuse.attacks.table import attack
-from tests.abuse.peers import Peer, dawdle, dial, get
+from tests.abuse.peers import Peer, bearer, dawdle, dial, get
 from tests.support.rawws import request
 
 BOMB_MB = 400
@@ -65,6 +66,20 @@ async def compressed_bodies(port: int, ready: Callable[[], None]) -> None:
 
     pairs = [("gzip", "/health"), ("gzip", "/api/rooms"), ("deflate", "/history"), ("gzip, gzip", "/api/announcements")]
     await asyncio.gather(*(send(*pair) for pair in pairs))
+
+
+@attack()
+async def bodies_that_break_off(port: int, ready: Callable[[], None]) -> None:
+    """Bodies of an account and of nobody, nearly all of them sent; a hundred at a time, and then all are gone."""
+    ready()
+    body = b"a" * 60_000
+    for number in itertools.count():
+        headers = [("Content-Length", "65000"), *([bearer("mallory")] if number % 2 else ())]
+        held = [await dial(port) for _ in range(100)]
+        for raw in held:
+            await asyncio.get_running_loop().sock_sendall(raw, request("/api/rooms", headers, method="POST") + body)
+        for raw in held:
+            raw.close()
 
 
 @attack()
