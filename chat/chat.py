@@ -11,7 +11,7 @@ from chat.context import ChatOptions, Context, rate_limited, reads_for
 from chat.handlers import HANDLERS
 from chat.members import look_for_restrictions
 from chat.ports import Connection, Dialect, Identity, Tokens
-from chat.session import PAUSED_BY_COMMAND, Session
+from chat.session import Session
 from model.commands import (
     AnyCommand,
     Ban,
@@ -220,7 +220,7 @@ class Chat(Context):
         while session.held and not session.busy:
             self.receive(session, session.held.popleft())
         if not session.busy:
-            session.resume(PAUSED_BY_COMMAND)
+            session.nothing_held()
 
     def refuse_frame(self, session: Session, error: ParleyError) -> None:
         """Answer a frame that is no command. It counts as one, so that a flood of them is named as what it is."""

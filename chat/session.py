@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,12 @@ PAUSED_BY_QUEUE = 2
 # Commands that may wait behind one that needs storage before reading is paused. What the last read brought
 # (at most one socket buffer) still comes in after that.
 HELD_COMMANDS = 32
+# The same in bytes of memory, which a few commands may be.
+HELD_BYTES = 64 << 10
+# A client that reads nothing for so long is gone; one that reads more slowly than this for longer, too: otherwise a few
+# bytes now and then would hold a page for as long as the client likes. Over HTTP as well (`server.sending`).
+STALL_SECONDS = 30.0
+LEAST_BYTES_A_SECOND = 16 << 10
 
 
 class Session:
@@ -48,6 +55,7 @@ class Session:
     __slots__ = (
         "_drained",
         "_held_bytes",
+        "_held_input",
         "_hub",
         "_page_bytes",
         "_paused",
@@ -118,6 +126,7 @@ class Session:
         self.acks_of: Audience | None = None
         self._drained: asyncio.Future[None] | None = None
         self._held_bytes = 0
+        self._held_input = 0
         self._page_bytes = 0
         self._paused = 0
 
@@ -227,16 +236,31 @@ class Session:
 
     def _check_high_mark(self) -> None:
         waiting = self.connection.buffered() + self._held_bytes - self._page_bytes
-        if not self.ended and waiting > self._hub.slow_high:
+        if waiting > self._hub.slow_high:
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        if not self.ended:
             self._hub.counters.slow_members += 1
             self.close(SLOW_CONSUMER)
 
     async def drained(self) -> None:
-        """Wait until the client has read enough, or is gone."""
-        if self.congested and not self.ended:
+        """Wait until the client has read enough, or is gone. One that does not read is cut off."""
+        left = self.connection.buffered()
+        for _ in range(2 + int(left / (STALL_SECONDS * LEAST_BYTES_A_SECOND))):
+            if not self.congested or self.ended:
+                return
             if self._drained is None:
                 self._drained = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._drained)
+            try:
+                async with asyncio.timeout(STALL_SECONDS):
+                    await asyncio.shield(self._drained)
+                return
+            except TimeoutError:
+                before, left = left, self.connection.buffered()
+                if left >= before:
+                    break
+        self._cut_off()
 
     def _wake_drained(self) -> None:
         if self._drained is not None:
@@ -269,8 +293,14 @@ class Session:
         if self.held is None:
             self.held = deque()
         self.held.append(text)
-        if len(self.held) == HELD_COMMANDS:
+        self._held_input += sys.getsizeof(text)
+        if len(self.held) >= HELD_COMMANDS or self._held_input >= HELD_BYTES:
             self.pause(PAUSED_BY_COMMAND)
+
+    def nothing_held(self) -> None:
+        """All commands that were kept back have been carried out."""
+        self._held_input = 0
+        self.resume(PAUSED_BY_COMMAND)
 
     # The end.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
+from chat.session import LEAST_BYTES_A_SECOND, STALL_SECONDS
 from utils.tracebacks import forget_frames
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ log = logging.getLogger(__name__)
 
 # What is written at once.
 CHUNK_BYTES = 64 << 10
-# A client that reads nothing for so long is gone; one that reads more slowly than this for longer, too: otherwise a few
-# bytes now and then would hold a page, or an export, for as long as the client likes.
-STALL_SECONDS = 30.0
-LEAST_BYTES_A_SECOND = 16 << 10
 # What is read of a body that nobody wants, so that a client that sends it all first gets to the answer, and for how
 # long. Then the connection is closed.
 DROPPED_BYTES = 1 << 20

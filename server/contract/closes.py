@@ -15,7 +15,7 @@ WHEN: dict[int, str] = {
     1013: "there is no place for this client now, or that of its address cannot be read; the reason came before",
     4001: "nothing was sent for `IDLE_TIMEOUT` seconds, where the operator set it",
     4002: "what was broadcast may have been lost: another server wrote to the same storage meanwhile",
-    4008: "too much was waiting to be read",
+    4008: "too much was waiting to be read, or a page for too long",
     4101: "guests are off and no `hello` came",
     4102: "the name or room in the address is not valid; the reason came before (dialects that name a room there)",
     4103: "more control frames or fragments than any client needs, or 1000 `rate_limited` at once",

@@ -2,13 +2,15 @@
 
 import gc
 import json
+import math
+import sys
 
 import pytest
 
 from chat.chat import Chat
 from chat.context import COMMANDS_BURST, COMMANDS_PER_SECOND
 from chat.handlers import HANDLERS
-from chat.session import HELD_COMMANDS
+from chat.session import HELD_BYTES, HELD_COMMANDS
 from model.commands import Ping
 from tests.support.chatting import Person, chatting, limits
 from tests.support.faulty import FaultyRepository
@@ -76,6 +78,26 @@ async def test_held_commands_are_bounded_by_not_reading(chat: Chat, repository: 
     await passes()
     assert [frame["id"] for frame in ann.of("pong")] == [f"{number}" for number in range(HELD_COMMANDS + 10)]
     assert ann.is_read()
+
+
+@pytest.mark.parametrize("letter", ["a", "\xe9", "\U0001f4a3"])
+async def test_held_commands_are_bounded_in_bytes_of_memory(
+    chat: Chat, repository: FaultyRepository, letter: str
+) -> None:
+    """And again when those have been carried out: what was held does not count for ever."""
+    ann = Person(chat, "ann", "general")
+    await passes()
+    text = '{"type":"ping","x":"' + letter * 10_000 + '"}'
+    for _ in range(3):
+        repository.hold("history")
+        ann.send("history", room="general")
+        for _ in range(math.ceil(HELD_BYTES / sys.getsizeof(text))):
+            assert ann.is_read()
+            chat.receive(ann.session, text)
+        assert not ann.is_read()
+        repository.go("history")
+        await passes()
+        assert ann.is_read()
 
 
 async def test_reading_goes_on_only_when_nothing_is_held(chat: Chat, repository: FaultyRepository) -> None:

@@ -7,7 +7,9 @@ import pytest
 from chat.chat import Chat
 from chat.context import READ_SECONDS
 from chat.history import read_history
+from chat.session import STALL_SECONDS
 from model.commands import ReadHistory
+from model.errors import SLOW_CONSUMER
 from tests.support.chatting import Frame, Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -232,3 +234,50 @@ async def test_a_reader_of_history_is_waited_for(repository: FaultyRepository) -
         await passes()
         assert [frame["id"] for frame in ann.of("history")] == [*map(str, range(20))]
         assert ann.connection.closed is None
+
+
+async def unread_page(chat: Chat) -> tuple[Person, Person]:
+    """Ann, who has read nothing of a page yet, in a room with Ben."""
+    ann, ben = Person(chat, "ann", "general", low=8000), Person(chat, "ben", "general")
+    await passes(2)
+    for number in range(20):
+        ben.say(f"{number} ".ljust(4000, "x"))
+    await passes()
+    ann.connection.stalled = True
+    ann.send("history", id="1", room="general")
+    ann.send("ping", id="2")
+    await passes()
+    return ann, ben
+
+
+async def test_a_client_that_does_not_read_its_page_is_cut_off(chat: Chat) -> None:
+    """As over HTTP; its other commands are not carried out any more."""
+    ann, ben = await unread_page(chat)
+    await passes(STALL_SECONDS - 1)
+    assert chat.counters.slow_members == 0
+    await passes(2)
+    assert ann.connection.closed == SLOW_CONSUMER
+    assert not ann.of("pong")
+    assert chat.counters.slow_members == 1
+    assert ben.connection.closed is None
+
+
+async def test_a_client_that_reads_its_page_in_time_is_not(chat: Chat) -> None:
+    ann, _ = await unread_page(chat)
+    await passes(STALL_SECONDS - 1)
+    ann.connection.drain()
+    await passes(3 * STALL_SECONDS)
+    assert ann.connection.closed is None
+    assert ann.last("pong")["id"] == "2"
+
+
+async def test_a_client_that_reads_a_few_bytes_now_and_then_is_cut_off_later(chat: Chat) -> None:
+    ann, _ = await unread_page(chat)
+    seconds = 0
+    while ann.connection.closed is None:
+        ann.connection._waiting -= 1
+        await passes(1)
+        seconds += 1
+        assert seconds < 3 * STALL_SECONDS
+    assert seconds > 1.5 * STALL_SECONDS
+    assert ann.connection.closed == SLOW_CONSUMER
