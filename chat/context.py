@@ -17,7 +17,7 @@ from chat.counters import Counters
 from chat.gate import is_row_known, standing_of
 from chat.hub import Hub
 from chat.naming import Names
-from chat.paging import PAGE_BYTES
+from chat.paging import PAGE_BYTES, PageTurns, too_many_reads
 from chat.passwords import Passwords
 from chat.ports import Identity, Tokens
 from chat.ratelimit import UNLIMITED, Allowances, Rate, TokenBucket
@@ -134,6 +134,7 @@ class Context:
         self.tasks = TaskRegistry()
         self.reads = Reads(self)
         self.passwords = Passwords()
+        self.pages = PageTurns()
         self.pool = WorkerPool(repository, options.pool, self.counters, partial(settle, self.hub))
         self.draining = False
         self._reached = False
@@ -346,11 +347,7 @@ class Context:
             async with asyncio.timeout(READ_SECONDS):
                 return await read
         except TooManyReads as error:
-            if error.own:
-                raise ParleyError(
-                    "rate_limited", "too many of your reads are waiting", retry_after=RETRY_AFTER
-                ) from error
-            raise ParleyError("overloaded", "too many reads are waiting", retry_after=RETRY_AFTER) from error
+            raise too_many_reads(own=error.own) from error
         except (StorageUnavailable, TimeoutError) as error:
             raise ParleyError("unavailable", retry_after=RETRY_AFTER) from error
         finally:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from chat.context import RETRY_AFTER, Context
 from chat.gate import TRIES, View, read_as
-from chat.paging import FIRST_READ, PAGE_BYTES, Find, next_read, read_fitting, size_of
+from chat.paging import FIRST_READ, PAGE_BYTES, Find, PageTurns, next_read, read_fitting, size_of
 from chat.ports import Identity
 from model.commands import ReadHistory
 from model.errors import ParleyError
@@ -82,7 +82,7 @@ async def find_history(
 
     async def read(seen: View) -> Page:
         find = partial(_find, chat, seen.record, asked, words, first, last, bare)
-        page = await _unforgotten(chat, name, lambda: _read_page(find, asked, max_bytes))
+        page = await _unforgotten(chat, name, lambda: _read_page(chat.pages, find, asked, max_bytes))
         return replace(page, messages=as_of_now(chat, name, page.messages, include_deleted=asked.include_deleted))
 
     return await read_as(chat, name, identity, read, action)
@@ -135,11 +135,11 @@ async def _find(
     return [replace(message, reactions=None) for message in found] if bare else found
 
 
-async def _read_page(find: Find, asked: ReadHistory, max_bytes: int) -> Page:
+async def _read_page(pages: PageTurns, find: Find, asked: ReadHistory, max_bytes: int) -> Page:
     before, after = asked.before, asked.after
     if asked.around is not None:
-        return await _around(find, asked.around, asked.limit, max_bytes)
-    messages, more = await read_fitting(find, asked.limit, before=before, after=after, max_bytes=max_bytes)
+        return await _around(pages, find, asked.around, asked.limit, max_bytes)
+    messages, more = await read_fitting(pages, find, asked.limit, before=before, after=after, max_bytes=max_bytes)
     if after is None:
         older, newer = more, before is not None and bool(await find(1, None, before - 1))
     else:
@@ -183,7 +183,7 @@ async def export(chat: Context, name: str, identity: Identity | None) -> AsyncGe
 
     limit = min(FIRST_READ, EXPORT_PAGE)
 
-    async def read(seen: View) -> tuple[int, list[Message]]:
+    async def read(seen: View) -> tuple[int, list[Message], int]:
         nonlocal until
         record = seen.record
         if not until:
@@ -192,25 +192,28 @@ async def export(chat: Context, name: str, identity: Identity | None) -> AsyncGe
         messages = await chat.ask(
             chat.repository.history(record, limit=limit, after=after, before=until, include_deleted=True)
         )
-        return record.room_id, messages
+        async with chat.pages.turn() as slices:
+            size = sum(map(size_of, messages))
+            chat.pages.spend(2 * slices.ran())
+        return record.room_id, messages, size
 
     while True:
         found = await read_as(chat, name, identity, read, Action.EXPORT)
         if found is None or room_id not in (0, found[0]):
             raise ParleyError("no_such_room", field="room")
-        room_id, messages = found
+        room_id, messages, size = found
         yield as_of_now(chat, name, messages, include_deleted=True)
         if len(messages) < limit:
             return
         after = messages[-1].seq
-        limit = next_read(EXPORT_PAGE, len(messages), sum(map(size_of, messages)))
+        limit = next_read(EXPORT_PAGE, len(messages), size)
 
 
-async def _around(find: Find, seq: int, limit: int, max_bytes: int) -> Page:
+async def _around(pages: PageTurns, find: Find, seq: int, limit: int, max_bytes: int) -> Page:
     """With the message at ``seq``, if it is there, and as much on each side of it."""
-    older, has_older = await read_fitting(find, (limit + 1) // 2, before=seq + 1, max_bytes=max_bytes // 2)
+    older, has_older = await read_fitting(pages, find, (limit + 1) // 2, before=seq + 1, max_bytes=max_bytes // 2)
     left = max_bytes - sum(map(size_of, older))
-    newer, has_newer = await read_fitting(find, limit - len(older), after=seq, max_bytes=left, least=0)
+    newer, has_newer = await read_fitting(pages, find, limit - len(older), after=seq, max_bytes=left, least=0)
     return Page(older + newer, has_older, has_newer)
 
 

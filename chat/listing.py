@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from heapq import nsmallest
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 
 Inside = Callable[[], "Collection[Room]"]
 
-# Open rooms that are looked at in one turn of the event loop.
-ROOMS_A_TURN = 1000
+# What a line of a list costs when it is made and sent, about.
+ROW_SECONDS = 5e-6
 # Rooms of one person that a list or a search looks at: those that they used last, so nobody else can push theirs out.
 MINE_LIMIT = 1000
 _NOTHING = Unread(0, 0)
@@ -56,19 +55,10 @@ async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms,
         raise ParleyError("unauthorized", "a token is needed for one's own rooms: Authorization: Bearer <token>")
     for _ in range(TRIES):
         with chat.watches.of(identity.user.id) as watch:
-            entries = await _mine(chat, identity, inside, watch)
-            invited = await invitations.list_open(chat, identity.user.id, watch)
+            listed = await _mine(chat, identity, asked, inside, watch)
         if not watch.rows:
-            break  # else they are something else in a room since storage was asked, and were told so
-    else:
-        raise ParleyError("unavailable", retry_after=RETRY_AFTER)
-    wanted = fold_name(asked.q or "")
-    entries = [entry for entry in entries if wanted in fold_name(f"{entry.room}\n{entry.title}")]
-    entries = [entry for entry in entries if entry.room > (asked.cursor or "")]
-    page = entries[: asked.limit]
-    page = page[: fitting(page, chat.page_bytes)]
-    more = page[-1].room if len(entries) > len(page) else None
-    return Rooms(id=asked.id, rooms=page, cursor=more, invitations=invited)
+            return listed  # else they are something else in a room since storage was asked, and were told so
+    raise ParleyError("unavailable", retry_after=RETRY_AFTER)
 
 
 async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
@@ -79,20 +69,22 @@ async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
         for record in await chat.ask(chat.repository.listed_rooms(after=after, contains=contains, limit=limit))
     }
     last = max(found, default="") if len(found) == limit else None
-    for place, (name, room) in enumerate(tuple(chat.hub.rooms.items())):
-        # Those that storage does not list, because nothing that was said there is left.
-        if (
-            room.record.kind == "ephemeral"
-            and name > after
-            and (last is None or name < last)
-            and name not in found
-            and room.presence.sessions
-            and (not contains or contains in fold_name(f"{name}\n{room.record.title}"))
-        ):
-            found[name] = room.record
-        if place % ROOMS_A_TURN == ROOMS_A_TURN - 1:
-            await asyncio.sleep(0)
-    names = sorted(found)
+    async with chat.pages.turn() as slices:
+        for name, room in tuple(chat.hub.rooms.items()):
+            # Those that storage does not list, because nothing that was said there is left.
+            if (
+                room.record.kind == "ephemeral"
+                and name > after
+                and (last is None or name < last)
+                and name not in found
+                and room.presence.sessions
+                and (not contains or contains in fold_name(f"{name}\n{room.record.title}"))
+            ):
+                found[name] = room.record
+            if slices.over():
+                await slices.pause()
+        names = sorted(found)
+        chat.pages.spend(ROW_SECONDS * len(names))
     page = [found[name] for name in names[: asked.limit]]
     counts = await _count_members(chat, page)
     told = [_entry(chat, record, counts) for record in page]
@@ -102,7 +94,7 @@ async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
     return Rooms(id=asked.id, rooms=entries, cursor=page[-1].name if len(names) > len(page) else None)
 
 
-async def _mine(chat: Context, identity: Identity, inside: Inside, watch: Watch) -> list[RoomEntry]:
+async def _mine(chat: Context, identity: Identity, asked: ListRooms, inside: Inside, watch: Watch) -> Rooms:
     user = identity.user
     await chat.rows_written()
     rows = {
@@ -111,35 +103,54 @@ async def _mine(chat: Context, identity: Identity, inside: Inside, watch: Watch)
     }
     for room in inside():
         rows.setdefault(room.name, (room.record, Member(user)))
+    wanted, after = fold_name(asked.q or ""), asked.cursor or ""
     mine: list[tuple[RoomRecord, Member]] = []
-    for name, (record, stored) in rows.items():
-        room_here = chat.hub.rooms.get(name)
-        member = stored
-        if room_here is not None:
-            record, member = room_here.record, room_here.members.get(user.id, stored)
-        if (member.belongs or room_here in inside()) and record.deleted_at is None:
-            mine.append((record, member))
-    mine.sort(key=lambda row: row[0].name)
-    unread = await _unread(chat, user, mine)
-    counts = await _count_members(chat, [record for record, _ in mine])
-    directs = [record.room_id for record, _ in mine if record.kind == "direct"]
+    async with chat.pages.turn() as slices:
+        for name, (record, stored) in rows.items():
+            if slices.over():
+                await slices.pause()
+            room_here = chat.hub.rooms.get(name)
+            member = stored
+            if room_here is not None:
+                record, member = room_here.record, room_here.members.get(user.id, stored)
+            if (
+                name > after
+                and record.deleted_at is None
+                and (member.belongs or room_here in inside())
+                and (not wanted or wanted in fold_name(f"{name}\n{record.title}"))
+                and may(_standing(chat, identity, record, member), Action.SEE)
+            ):
+                mine.append((record, member))
+        mine.sort(key=lambda row: row[0].name)
+    page = mine[: asked.limit]
+    unread = await _unread(chat, user, page)
+    counts = await _count_members(chat, [record for record, _ in page])
+    directs = [record.room_id for record, _ in page if record.kind == "direct"]
     peers = await chat.ask(chat.repository.peers(user.id, directs)) if directs else {}
+    async with chat.pages.turn():
+        chat.pages.spend(ROW_SECONDS * len(page))
+    invited = await invitations.list_open(chat, user.id, watch)
     entries = []
-    for record, member in mine:
+    for record, member in page:
         if record.room_id in watch.gone or not (member.belongs or chat.hub.rooms.get(record.name) in inside()):
             continue  # they were told so meanwhile
-        standing = standing_in(
-            record,
-            member,
-            account_role=identity.role,
-            inside=default_role(chat, identity),
-            now_us=chat.clock.now_us(),
-        )
-        if may(standing, Action.SEE):
-            missed = unread.get(record.room_id, _NOTHING)
-            base = _entry(chat, record, counts)
-            entries.append(_own(base, standing, member, missed, peers.get(record.room_id)))
-    return entries
+        base, standing = _entry(chat, record, counts), _standing(chat, identity, record, member)
+        missed = unread.get(record.room_id, _NOTHING)
+        entries.append(_own(base, standing, member, missed, peers.get(record.room_id)))
+    fit = fitting(entries, chat.page_bytes)
+    more = fit < len(entries) or len(page) < len(mine)
+    last = entries[fit - 1].room if fit < len(entries) else page[-1][0].name if page else None
+    return Rooms(id=asked.id, rooms=entries[:fit], cursor=last if more else None, invitations=invited)
+
+
+def _standing(chat: Context, identity: Identity, record: RoomRecord, member: Member) -> Standing:
+    return standing_in(
+        record,
+        member,
+        account_role=identity.role,
+        inside=default_role(chat, identity),
+        now_us=chat.clock.now_us(),
+    )
 
 
 async def describe_room(chat: Context, name: str, identity: Identity | None) -> RoomEntry | None:
@@ -190,17 +201,23 @@ async def _count_members(chat: Context, records: list[RoomRecord]) -> dict[int, 
 async def _unread(chat: Context, user: User, mine: list[tuple[RoomRecord, Member]]) -> dict[int, Unread]:
     """What is unread where somebody has a cursor or is a member: from the tails that reach back far enough."""
     found: dict[int, Unread] = {}
-    cursors: list[tuple[int, int]] = []
-    for record, member in mine:
-        if member.role is None and not member.read_seq:
-            continue
+    below: list[tuple[RoomRecord, Member]] = []
+    async with chat.pages.turn() as slices:
+        for record, member in mine:
+            if slices.over():
+                await slices.pause()
+            if member.role is None and not member.read_seq:
+                continue
+            room = chat.hub.rooms.get(record.name)
+            if room is not None and member.read_seq >= room.tail.floor:
+                found[record.room_id] = unread_in_tail(room, user, member.read_seq)
+            else:
+                below.append((record, member))
+    for record, _ in below:
         room = chat.hub.rooms.get(record.name)
-        if room is not None and member.read_seq >= room.tail.floor:
-            found[record.room_id] = unread_in_tail(room, user, member.read_seq)
-        else:
-            if room is not None:
-                await chat.ask(room.written())
-            cursors.append((record.room_id, member.read_seq))
+        if room is not None and room.unsettled:
+            await chat.ask(room.written())
+    cursors = [(record.room_id, member.read_seq) for record, member in below]
     if cursors:
         found |= await chat.ask(chat.repository.unread(user, cursors, limit=UNREAD_LIMIT))
     return found
@@ -239,6 +256,8 @@ async def list_members(chat: Context, record: RoomRecord, asked: ListMembers, vi
         if not ephemeral:
             found = await chat.ask(chat.repository.members(record.room_id, after=after, limit=asked.limit + 1))
             counted = await chat.ask(chat.repository.count_members([record.room_id]))
+        async with chat.pages.turn():
+            chat.pages.spend(ROW_SECONDS * (len(found) + (0 if room is None else len(room.presence.people))))
         if room is None or room.membership == seen:
             break  # else somebody is something else than storage had it, and everybody was told
     else:

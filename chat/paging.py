@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import msgspec
 
+from model.errors import ParleyError
 from model.message import Message
+from storage.repository import READER
+from utils.fairness import FairQueue, FairQueueFullError
+from utils.turns import SharedTurns, Slices
 
 # Bytes of one page as sent. Over WebSocket it is at most half of what may wait for the client (SLOW_BYTES_HIGH).
 PAGE_BYTES = 512 << 10
 # Messages of the first read for a page: one may have 20 reactions of 1000 people. How many more fit is known then.
 FIRST_READ = 25
+
+# Pages that are made at a time, one of a reader, and how many of one principal may wait: more than the connections that
+# it may have, each of which asks for one at a time.
+_MADE_AT_ONCE = 4
+_WAITING = 1000
+# When to ask again after too many waited.
+_RETRY_AFTER = 2.0
 
 T = TypeVar("T")
 
@@ -20,6 +32,40 @@ _encode = msgspec.json.Encoder().encode
 
 Find = Callable[[int, int | None, int | None], Awaitable[list[Message]]]
 """Reads at most so many messages, oldest first: those right before a seq, right after another, or the newest."""
+
+
+class PageTurns:
+    """Making pages of what storage found: readers take turns, and all of them share a slice of each turn of the loop.
+
+    A page that is ready and not sent must not become older than what is told meanwhile. So it is measured in a turn,
+    and sent in the step of the loop in which the turn ends; :meth:`spend` counts that ahead.
+    """
+
+    def __init__(self) -> None:
+        self._queue = FairQueue(_MADE_AT_ONCE, each=1, waiting=_WAITING)
+        self._turns = SharedTurns()
+        self.spend = self._turns.spend
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Slices]:
+        """See `utils.turns.SharedTurns.work`.
+
+        Raises:
+            ParleyError: ``rate_limited`` when too many pages of this `READER` wait already, ``overloaded`` when too
+                many of everybody's do.
+        """
+        try:
+            async with self._queue.turn(READER.get()), self._turns.work() as slices:
+                yield slices
+        except FairQueueFullError as full:
+            raise too_many_reads(own=full.own) from full
+
+
+def too_many_reads(*, own: bool) -> ParleyError:
+    """The refusal of a read that may not even wait."""
+    if own:
+        return ParleyError("rate_limited", "too many of your reads are waiting", retry_after=_RETRY_AFTER)
+    return ParleyError("overloaded", "too many reads are waiting", retry_after=_RETRY_AFTER)
 
 
 def size_of(record: object) -> int:
@@ -47,6 +93,7 @@ def next_read(limit: int, count: int, size: int, max_bytes: int = PAGE_BYTES) ->
 
 
 async def read_fitting(
+    pages: PageTurns,
     find: Find,
     limit: int,
     *,
@@ -66,13 +113,17 @@ async def read_fitting(
     while True:
         wanted = next_read(limit + 1 - len(found), len(found), size, max_bytes)
         part = await find(wanted, before, after)
-        for message in part if forward else reversed(part):
-            size += size_of(message)
-            if len(found) >= limit or (size > max_bytes and len(found) >= least):
-                return (found if forward else found[::-1]), True
-            found.append(message)
-        if len(part) < wanted:
-            return (found if forward else found[::-1]), False
+        async with pages.turn() as slices:
+            full = False
+            for message in part if forward else reversed(part):
+                size += size_of(message)
+                full = len(found) >= limit or (size > max_bytes and len(found) >= least)
+                if full:
+                    break
+                found.append(message)
+            pages.spend(2 * slices.ran())  # they will be encoded once more, and sent
+        if full or len(part) < wanted:
+            return (found if forward else found[::-1]), full
         if forward:
             after = part[-1].seq
         else:

@@ -54,7 +54,8 @@ async def find(
             here = [room for record in rooms if (room := chat.hub.rooms.get(record.name)) is not None]
             heads = [room.head for room in here]
             for room in here:
-                await chat.ask(room.written())
+                if room.unsettled:
+                    await chat.ask(room.written())
             found, more = await _read_fitting(chat, rooms, asked.q, before, asked.limit, max_bytes)
         told_all = all(room.tail.forgotten <= head for room, head in zip(here, heads, strict=True))
         lost = any(watch.has_lost(record.room_id) for record in rooms)
@@ -75,13 +76,17 @@ async def _read_fitting(
         part = await chat.ask(
             chat.repository.search(rooms, words=words, old_words=old_words, before=before, limit=wanted)
         )
-        for room_id, message in part:
-            size += size_of(message)
-            if found and (len(found) == limit or size > max_bytes):
-                return found, True
-            found.append((room_id, message))
-        if len(part) < wanted:
-            return found, False
+        async with chat.pages.turn() as slices:
+            full = False
+            for room_id, message in part:
+                size += size_of(message)
+                full = bool(found) and (len(found) == limit or size > max_bytes)
+                if full:
+                    break
+                found.append((room_id, message))
+            chat.pages.spend(2 * slices.ran())  # they will be encoded once more, and sent
+        if full or len(part) < wanted:
+            return found, full
         before = (part[-1][1].seq, part[-1][0])
 
 
@@ -102,20 +107,23 @@ async def _rooms_of(chat: Context, identity: Identity, inside: Inside) -> list[R
     rows = await chat.ask(chat.repository.rooms_of(identity.user.id, limit=MINE_LIMIT))
     now_us = chat.clock.now_us()
     found: dict[int, RoomRecord] = {}
-    for record, stored in rows:
-        room = chat.hub.rooms.get(record.name)
-        member = stored if room is None else room.members.get(identity.user.id, stored)
-        if not member.belongs:
-            continue  # kept out or silenced, once
-        standing = standing_in(
-            record if room is None else room.record,
-            member,
-            account_role=identity.role,
-            inside=default_role(chat, identity) if member.read_seq else None,
-            now_us=now_us,
-        )
-        if may(standing, Action.SEE):
-            found[record.room_id] = record
+    async with chat.pages.turn() as slices:
+        for record, stored in rows:
+            room = chat.hub.rooms.get(record.name)
+            member = stored if room is None else room.members.get(identity.user.id, stored)
+            if not member.belongs:
+                continue  # kept out or silenced, once
+            standing = standing_in(
+                record if room is None else room.record,
+                member,
+                account_role=identity.role,
+                inside=default_role(chat, identity) if member.read_seq else None,
+                now_us=now_us,
+            )
+            if may(standing, Action.SEE):
+                found[record.room_id] = record
+            if slices.over():
+                await slices.pause()
     for room in inside():
         if may(standing_of(chat, room, identity), Action.SEE):
             found[room.record.room_id] = room.record

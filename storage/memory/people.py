@@ -159,6 +159,11 @@ class People:
         first = 0 if after is None else bisect_right(roster.ids, after)
         return (roster.rows[user_id] for user_id in islice(roster.ids, first, None))
 
+    def size(self, room_id: int) -> int:
+        """How many rows a room has."""
+        roster = self._rosters.get(room_id)
+        return 0 if roster is None else len(roster.rows)
+
     def count(self, room_id: int) -> int:
         """How many rows of a room have a role."""
         roster = self._rosters.get(room_id)

@@ -62,6 +62,8 @@ _WAITING_LISTS = 100
 _WAITING_SEARCHES = 16
 # Messages that an ordinary page looks at, deleted ones too, before it waits for its turn.
 _GLANCE = 1000
+# Rows of a room that are looked through at once.
+_FEW_MEMBERS = 100
 
 
 class MemoryRepository:
@@ -200,9 +202,14 @@ class MemoryRepository:
     async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
         self._check_open()
         self._rooms.use(room_id)
+        if self._people.size(room_id) <= _FEW_MEMBERS:
+            return self._with_role(room_id, after, limit)
         async with self._turn(self._lists):
-            with_role = (member for member in self._people.rows(room_id, after) if member.role is not None)
-            return list(islice(with_role, max(limit, 0)))
+            return self._with_role(room_id, after, limit)
+
+    def _with_role(self, room_id: int, after: str, limit: int) -> list[Member]:
+        with_role = (member for member in self._people.rows(room_id, after) if member.role is not None)
+        return list(islice(with_role, max(limit, 0)))
 
     async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
         self._check_open()
@@ -236,13 +243,18 @@ class MemoryRepository:
     async def unread(self, user: User, cursors: Sequence[tuple[int, int]], *, limit: int) -> dict[int, Unread]:
         self._check_open()
         found: dict[int, Unread] = {}
+        if len(cursors) == 1:  # what each member is told who reads
+            return {cursors[0][0]: self._unread_in(user, *cursors[0], limit)}
         async with self._turn(self._lists) as slices:
             for room_id, seq in cursors:
-                log = self._rooms.get(room_id)
-                found[room_id] = Unread(0, 0) if log is None else log.unread(user, seq, max(limit, 0))
+                found[room_id] = self._unread_in(user, room_id, seq, limit)
                 if slices.over():
                     await self._pause(slices)
         return found
+
+    def _unread_in(self, user: User, room_id: int, seq: int, limit: int) -> Unread:
+        log = self._rooms.get(room_id)
+        return Unread(0, 0) if log is None else log.unread(user, seq, max(limit, 0))
 
     # --- messages --------------------------------------------------------------------------------------------------
 
