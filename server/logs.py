@@ -1,12 +1,17 @@
-"""Where the server's log lines go, and how many of them one cause may write."""
+"""Where the server's log lines go, how many of them one cause may write, and that no client forges one.
+
+A client chooses paths, names, header values and much of what exceptions say. So control characters in the arguments of
+a message, and in the texts of exceptions, are escaped here, for every logger.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 
 # Lines that one cause may write within a minute. With the two that say what was left out it stays below 100.
@@ -19,6 +24,8 @@ FIRST_LINES, LAST_LINES = 8, 36
 # Causes that are told apart at a time; of more, all those of one logger count as the same.
 CAUSES = 500
 
+# Control characters but for tabs; separators of lines; overrides and isolates of the direction of writing.
+_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _Cause = tuple[str, ...]
 _FORMATTER = logging.Formatter()
 
@@ -54,10 +61,10 @@ class FoldRepeats(logging.Filter):
         self._windows: dict[_Cause, _Window] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is written; it is cut to size first."""
+        """Whether the record is written; what a client chose is escaped, and it is cut to size, first."""
         if getattr(record, "folded", False):
             return True
-        template = str(record.msg).partition("\n")[0][:LINE_CHARS]
+        template = _escape(str(record.msg).partition("\n")[0])[:LINE_CHARS]
         lines = _cut(record)
         with self._lock:
             ended = self._end_windows()
@@ -119,22 +126,71 @@ def _say(window: _Window, text: str) -> None:
     logging.getLogger(window.logger).log(window.level, "%s", text, extra={"folded": True})
 
 
+class _OneLine:
+    """An argument of a message, as text without control characters."""
+
+    def __init__(self, argument: object) -> None:
+        self._argument = argument
+
+    def __str__(self) -> str:
+        return _escape(str(self._argument))
+
+    def __repr__(self) -> str:
+        return _escape(repr(self._argument))
+
+
+def _escape(text: str) -> str:
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def _in_one_line(argument: object) -> object:
+    return argument if isinstance(argument, int | float) else _OneLine(argument)
+
+
 def _cut(record: logging.LogRecord) -> int:
-    """Bound the lines of a record in length and number. Returns how many there are."""
-    lines = record.getMessage().split("\n")
-    text = _shorten(lines)
-    if text != "\n".join(lines):
-        record.msg, record.args = text, ()
+    """Escape what its arguments hold, and bound its lines in length and number. Returns how many there are.
+
+    The template keeps its lines, as asyncio's has several, and so does a traceback.
+    """
+    if isinstance(record.args, Mapping):
+        record.args = {name: _in_one_line(argument) for name, argument in record.args.items()}
+    elif record.args:
+        record.args = tuple(map(_in_one_line, record.args))
+    text = _shorten(record.getMessage().split("\n"))
+    record.msg, record.args = text, ()
     if record.exc_info and record.exc_info[0] is not None:
         # Formatters take `exc_text` where it is set.
-        record.exc_text = _shorten((record.exc_text or _FORMATTER.formatException(record.exc_info)).split("\n"))
+        record.exc_text = _shorten(_traceback(record).split("\n"))
         text = f"{text}\n{record.exc_text}"
     return text.count("\n") + 1
+
+
+def _traceback(record: logging.LogRecord) -> str:
+    assert record.exc_info
+    text = record.exc_text or _FORMATTER.formatException(record.exc_info)
+    for error in _chain(record.exc_info[1]):
+        said = str(error)
+        if "\n" in said:
+            text = text.replace(said, _escape(said))
+    return text
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception, and those that a traceback shows before it."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        error = waiting.pop()
+        if error is not None and id(error) not in seen:
+            seen.add(id(error))
+            yield error
+            waiting += (error.__cause__, error.__context__)
 
 
 def _shorten(lines: list[str]) -> str:
     if len(lines) > FIRST_LINES + LAST_LINES:
         lines = [*lines[:FIRST_LINES], f"... {len(lines) - FIRST_LINES - LAST_LINES} lines ...", *lines[-LAST_LINES:]]
+    lines = [_escape(line) for line in lines]
     return "\n".join(line if len(line) <= LINE_CHARS else f"{line[:LINE_CHARS]}..." for line in lines)
 
 

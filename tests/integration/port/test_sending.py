@@ -1,6 +1,8 @@
 """What a client that does not read an answer can make the server hold: a part of it, for a while."""
 
 import asyncio
+import io
+import logging
 import socket
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from server import sending
 from server.app import Server
 from server.listener import SEND_BUFFER
+from server.logs import FoldRepeats
 from tests.contract.records import until
 from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, command, request
@@ -114,6 +117,27 @@ async def test_requests_whose_answers_are_not_read_do_not_pile_up(
         assert sum(held(server)) <= sending.CHUNK_BYTES + 1024
         await asyncio.sleep(0)
     await client.close()
+
+
+async def test_a_path_forges_no_line_of_the_log(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(sending, "STALL_SECONDS", PATIENCE)
+    stream, logger = io.StringIO(), logging.getLogger("server.sending")
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(FoldRepeats())
+    logger.addHandler(handler)
+    try:
+        client = await RawClient.connect(server.port)
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.send(request("/nothing%0A%0D2030-01-01%20INFO%1B[31m%C2%9B%E2%80%AE") * 1000)
+        await until(lambda: "too slowly" in stream.getvalue())
+        await client.close()
+    finally:
+        logger.removeHandler(handler)
+    (line,) = stream.getvalue().splitlines()
+    assert "/nothing\\n\\r2030-01-01 INFO\\x1b[31m\\x9b\\u202e reads too slowly" in line
 
 
 async def test_the_kernel_takes_little(serve: Serve) -> None:

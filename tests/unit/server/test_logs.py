@@ -77,7 +77,44 @@ def test_long_messages_are_cut_in_length_and_lines(log: Log) -> None:
     logging.getLogger("aa").error("%s failed\n%s", "x%d" * 9000, "line\n" * 900)
     lines = log.lines()
     assert len(lines) <= 99
-    assert sum(map(len, lines)) < 2 * LINE_CHARS
+    assert sum(map(len, lines)) <= 2 * (LINE_CHARS + len("..."))
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("a\nb", "a\\nb"),
+        ("a\r\nb", "a\\r\\nb"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\x9b31m\x85", "\\x9b31m\\x85"),
+        ("\u2028\u202ecba", "\\u2028\\u202ecba"),
+        ("tab\there", "tab\there"),
+        ("Zoë", "Zoë"),
+    ],
+    ids=ascii,
+)
+def test_nothing_that_a_client_chose_begins_a_line(log: Log, said: str, written: str) -> None:
+    logger = logging.getLogger("aa")
+    logger.error("%s and %d", said, 7)
+    logger.error("%.100s", ValueError(said))
+    logger.error("%(name)s", {"name": said})
+    try:
+        try:
+            raise KeyError(said)
+        except KeyError:
+            raise ValueError(f"no {said}") from OSError(said)
+    except ValueError:
+        logger.exception("failed: %s", said)
+    lines = log.lines()
+    assert lines[:4] == [f"{written} and 7", written, written, f"failed: {written}"]
+    assert lines[4:6] == [f"OSError: {written}", ""]
+    assert lines[-1] == f"ValueError: no {written}"
+    assert any(line.startswith('  File "') for line in lines)
+
+
+def test_a_template_keeps_its_lines(log: Log) -> None:
+    logging.getLogger("aa").error("task failed\ntask: \x1b%s", "a\nb")
+    assert log.lines() == ["task failed", "task: \\x1ba\\nb"]
 
 
 def test_causes_are_told_apart(log: Log) -> None:
