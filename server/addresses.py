@@ -26,7 +26,7 @@ Headers = Callable[[str], Sequence[str]]
 
 _LINE = r"\r?\n%s[ \t]*:[ \t]*([^\r\n]*)"
 _PORT = re.compile(r"(\[[^\]]*\]|[0-9.]+):[0-9]{1,5}")
-_PARAMETER = re.compile(r'[ \t]*([A-Za-z]+)[ \t]*=[ \t]*("[^"]*"|[^;," \t]*)[ \t]*')
+_PARAMETER = re.compile(r'(?<![A-Za-z])([A-Za-z]++)[ \t]*+=[ \t]*+("[^"]*+"|[^;," \t]*+)')
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
 

@@ -1,5 +1,6 @@
 """Where a client comes from: what trusted proxies say, what anybody may have written, and how it is counted."""
 
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -190,3 +191,37 @@ def test_plain_addresses() -> None:
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a", " ", "a ", "a=", 'a="', "=", '"', "a =", "for=[", "for=1.", "for=1:", "aA;", "\t;", "for"],
+    ids=ascii,
+)
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP"])
+def test_what_clients_write_is_read_in_linear_time(header: str, unit: str) -> None:
+    addresses = Addresses(PROXIES, header, forwarded_host=True)
+    text = unit * (16_000 // len(unit))
+    said = headers(**{header.replace("-", "_"): text, "X_Forwarded_Proto": text, "X_Forwarded_Host": text})
+
+    def once() -> float:
+        start = time.process_time()
+        addresses.client("10.0.0.1", said)
+        return time.process_time() - start
+
+    assert min(once() for _ in range(3)) < 0.005
+
+
+@pytest.mark.parametrize(
+    ("entry", "client"),
+    [
+        ("for=192.0.2.1;proto=https;by=10.0.0.1", ("192.0.2.1", "https")),
+        ("proto=https ; For = 192.0.2.1", ("192.0.2.1", "https")),
+        ('FOR="[2001:db8::1]:4711" ;\tproto="http"', ("2001:db8::1", "http")),
+        ("xfor=192.0.2.1", ("10.0.0.1", None)),
+        ("by=10.0.0.1 for=192.0.2.1", ("192.0.2.1", None)),
+    ],
+)
+def test_parameters_of_forwarded(entry: str, client: tuple[str, str | None]) -> None:
+    found = Addresses(PROXIES, "Forwarded").client("10.0.0.1", headers(Forwarded=entry))
+    assert (found.address, found.scheme) == client
