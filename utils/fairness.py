@@ -89,10 +89,11 @@ class FairQueue:
         try:
             await granted
         except asyncio.CancelledError:
-            if granted.done() and not granted.cancelled():
-                self._give_back(party.group)
-            else:
+            waits = group.queues.get(party.member)
+            if waits is not None and granted in waits:
                 self._withdraw(party, group, granted)
+            else:
+                self._give_back(party.group)  # the turn came in the same step of the loop as the end
             raise
 
     def _give_back(self, name: str) -> None:
@@ -115,7 +116,8 @@ class FairQueue:
         group.under_way += 1
         self._waiting -= 1
         self._under_way += 1
-        granted.set_result(None)
+        if not granted.cancelled():  # else its task, which does not know yet, gives the turn back
+            granted.set_result(None)
         if group.waiting and group.under_way < self._each:
             self._ring[name] = group
 

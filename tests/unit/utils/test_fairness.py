@@ -129,3 +129,21 @@ async def test_a_turn_that_was_granted_and_not_begun_is_passed_on() -> None:
     assert play.served == ["a 0", "c 0"]
     await play.end_all()
     assert turns.waiting == 0
+
+
+async def test_who_gives_up_in_the_step_in_which_the_turn_comes_passes_it_on() -> None:
+    """Many time out together when something is slow: the turn is granted to one that does not know of its end yet."""
+    turns = FairQueue(1, each=1, waiting=5)
+    play = Play(turns)
+    await play.ask("a 0", "b 0", "b 1", "c 0")
+    play._ends["a 0"].set()
+    play.tasks["b 0"].cancel()
+    play.tasks["b 1"].cancel()
+    await settled()
+    assert play.served == ["a 0", "c 0"]
+    assert turns.waiting == 0
+    await play.end_all()
+    assert all(task.cancelled() or task.exception() is None for task in play.tasks.values())
+    await play.ask("d 0")
+    assert play.served[-1] == "d 0"
+    await play.end_all()
