@@ -126,6 +126,38 @@ async def searches_that_are_not_read(port: int, ready: Callable[[], None]) -> No
     await asyncio.Event().wait()
 
 
+@attack(stored=80, RATE_LIMIT_MESSAGES="0")
+async def lists_and_words_in_memory(port: int, ready: Callable[[], None]) -> None:
+    """One address asks for lists among thousands of rooms, and for words in a room of long texts without spaces."""
+    for number in range(20):
+        async with await Peer.open(port, f"/chat?u=r{number}", source=f"127.0.1.{number + 1}") as peer:
+            for place in range(100):
+                peer.send(type="join", room=f"room {number} {place}")
+                answer = await peer.ask(type="message", room=f"room {number} {place}", content="x")
+                assert answer["type"] == "ack", answer
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 2000)))
+    async with await Peer.open(port, "/chat?u=w&r=words", source="127.0.1.99") as peer:
+        for _ in range(1000):
+            answer = await peer.ask(type="message", room="words", content=text)
+            assert answer["type"] == "ack", answer
+    ready()
+
+    async def ask(target: str) -> None:
+        while True:
+            try:
+                await get(port, target)
+            except ConnectionError:
+                await asyncio.sleep(0.01)
+
+    async def list_all(number: int) -> None:
+        peer = await Peer.open(port, f"/chat?u=l{number}")
+        while True:
+            await peer.ask(type="rooms", q="zzzz")
+
+    targets = ["/api/rooms?q=zzzz", "/history?r=words&q=zzzz", "/history?r=words&sender=zzz"]
+    await asyncio.gather(*(ask(target) for target in targets * 20), *(list_all(number) for number in range(60)))
+
+
 @attack()
 async def heads_on_used_connections(port: int, ready: Callable[[], None]) -> None:
     """Connections that were answered once, and then send headers without end."""
