@@ -70,9 +70,14 @@ class Chat(Context):
         limits_before, self.limits = self.limits, options.limits
         before, self.options = self.options, options
         self._messages_are_limited = self.limits.messages_per_second > 0
-        rates_before = (limits_before, before.guest_messages, before.new_guests)
-        if (self.limits, options.guest_messages, options.new_guests) != rates_before:
-            self.forget_rates()
+        if (
+            self.limits.messages_per_second != limits_before.messages_per_second
+            or self.limits.messages_burst != limits_before.messages_burst
+            or options.guest_messages != before.guest_messages
+        ):
+            self.forget_message_rates()
+        if options.new_guests != before.new_guests:
+            self.forget_newcomers()
         if options.address_rooms != before.address_rooms:
             self.forget_makers()
         for room in self.hub.rooms.values():

@@ -140,7 +140,8 @@ class Context:
         self._reached = False
         self.watches = Watches()
         self.forget_makers()
-        self.forget_rates()
+        self.forget_message_rates()
+        self.forget_newcomers()
         self._guesses = Allowances(GUESSES_PER_SECOND, GUESSES_BURST)
         self._network_guesses = Allowances(NETWORK_GUESSES * GUESSES_PER_SECOND, NETWORK_GUESSES * GUESSES_BURST)
         self._inviters = Allowances(INVITES_PER_SECOND, INVITES_BURST)
@@ -184,14 +185,17 @@ class Context:
         if len(self.hub.devices(user_id)) >= self.options.principal_connections:
             raise ParleyError("too_many_connections", retry_after=RETRY_AFTER)
 
-    def forget_rates(self) -> None:
-        """Everybody has a whole allowance again, at the rates that the options have now."""
-        options, limits = self.options, self.limits
+    def forget_message_rates(self) -> None:
+        """Everybody may send a whole burst again, at the rates that the options have now."""
+        limits = self.limits
         self._speakers = allowances(Rate(limits.messages_per_second, limits.messages_burst))
-        self._speaking_guests = allowances(options.guest_messages)
-        self._newcomers = allowances(options.new_guests)
+        self._speaking_guests = allowances(self.options.guest_messages)
         for session in self.hub.sessions:
             session.bucket = session.address_bucket = None
+
+    def forget_newcomers(self) -> None:
+        """Every address may bring a whole burst of guests again."""
+        self._newcomers = allowances(self.options.new_guests)
 
     def forget_makers(self) -> None:
         """Every address has a whole allowance of rooms to make again."""

@@ -69,6 +69,8 @@ class Shared:
             settings.max_connections or 0, settings.max_connections_per_address or 0, chat.counters
         )
         self._take(settings)
+        self._upgrades = allowances(settings.rate_limit_upgrades)
+        self._requests = allowances(settings.rate_limit_requests)
         self.websockets_log = logging.getLogger("websockets.server")
         self.connections: set[Connected] = set()
         self._gone: asyncio.Future[None] | None = None
@@ -88,14 +90,17 @@ class Shared:
         self._deadlines = (self.head_deadlines, self.hello_deadlines, self.close_deadlines)
 
     def renew(self, settings: Settings) -> None:
-        """The live ones among the settings have other values."""
+        """The live ones among the settings have other values; who used up a rate that stays has used it up."""
+        before = self.settings
         self._take(settings)
+        if settings.rate_limit_upgrades != before.rate_limit_upgrades:
+            self._upgrades = allowances(settings.rate_limit_upgrades)
+        if settings.rate_limit_requests != before.rate_limit_requests:
+            self._requests = allowances(settings.rate_limit_requests)
 
     def _take(self, settings: Settings) -> None:
         self.settings = settings
         self.origins = Origins(settings.allowed_origins)
-        self._upgrades = allowances(settings.rate_limit_upgrades)
-        self._requests = allowances(settings.rate_limit_requests)
         self.addresses = Addresses(
             settings.trusted_proxies, settings.forwarded_header, forwarded_host=settings.forwarded_host
         )

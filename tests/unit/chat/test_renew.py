@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from chat.chat import Chat
+from chat.ratelimit import Rate
 from chat.retention import expire_once
 from chat.visit import Visits
 from model.commands import PostMessage
@@ -50,6 +51,23 @@ async def test_rates_are_the_new_ones_for_those_who_are_here(chat: Chat) -> None
     await passes()
     assert ann.errors() == {"0.1 1": "rate_limited"}
     assert said == ["", "", "", "rate_limited", "", "", "", ""]
+
+
+async def test_rates_that_stay_give_nobody_another_burst(chat: Chat) -> None:
+    chat.renew(replace(chat.options, limits=replace_limits(0.1, 1)))
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    ann.say("x", "1", room="lobby")
+    await passes()
+    for number, options in (
+        ("2", replace(chat.options, limits=Limits(messages_per_second=0.1, messages_burst=1, max_rooms=77))),
+        ("3", replace(chat.options, retention_days=7)),
+        ("4", replace(chat.options, new_guests=Rate(3.0, 3))),
+    ):
+        chat.renew(options)
+        ann.say("x", number, room="lobby")
+        await passes()
+    assert ann.errors() == dict.fromkeys(("2", "3", "4"), "rate_limited")
 
 
 def replace_limits(rate: float, burst: int) -> Limits:
