@@ -210,6 +210,8 @@ async def _read_text(request: web.Request) -> str:
         raise ParleyError("unsupported", f"the body must be {JSON}")
     if (request.content_length or 0) > request.client_max_size:
         raise ParleyError("too_large")
+    if request.transport is None and not request.content.is_eof():
+        raise ConnectionResetError  # gone before its turn; aiohttp would call it a RuntimeError
     if request.version >= HttpVersion11 and request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # aiohttp's own count of the answer

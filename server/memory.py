@@ -15,8 +15,8 @@ from pathlib import Path
 # How often it is looked at, and how many bytes above those at the start are worth it.
 EVERY_SECONDS = 5.0
 SPARE_BYTES = 32 << 20
-# The largest share of the time that may go into it: a look at a heap of many pieces takes some milliseconds.
-SHARE = 0.002
+# The largest share of the time that may go into it: a gigabyte takes some 50 ms.
+SHARE = 0.01
 
 _STATM = Path("/proc/self/statm")
 _PAGE = resource.getpagesize()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import socket
 import zlib
 from collections.abc import Callable
 
@@ -70,16 +70,24 @@ async def compressed_bodies(port: int, ready: Callable[[], None]) -> None:
 
 @attack()
 async def bodies_that_break_off(port: int, ready: Callable[[], None]) -> None:
-    """Bodies of an account and of nobody, nearly all of them sent; a hundred at a time, and then all are gone."""
+    """Bodies of an account and of nobody, nearly all of them sent; a hundred at a time."""
     ready()
-    body = b"a" * 60_000
-    for number in itertools.count():
-        headers = [("Content-Length", "65000"), *([bearer("mallory")] if number % 2 else ())]
-        held = [await dial(port) for _ in range(100)]
-        for raw in held:
-            await asyncio.get_running_loop().sock_sendall(raw, request("/api/rooms", headers, method="POST") + body)
-        for raw in held:
+    loop = asyncio.get_running_loop()
+
+    async def send(headers: list[tuple[str, str]]) -> None:
+        data = request("/api/rooms", [("Content-Length", "65000"), *headers], method="POST") + b"a" * 60_000
+        while True:
+            raw = await dial(port)
+            try:
+                await loop.sock_sendall(raw, data)
+                raw.shutdown(socket.SHUT_WR)
+                while await loop.sock_recv(raw, 1000):
+                    pass
+            except ConnectionError:
+                pass  # the server was first
             raw.close()
+
+    await asyncio.gather(*(send([bearer("mallory")] if number % 2 else []) for number in range(100)))
 
 
 @attack()

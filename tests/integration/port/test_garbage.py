@@ -156,6 +156,23 @@ def reset(client: RawClient) -> None:
     client.writer.transport.abort()
 
 
+async def bodies_without_a_turn(target: Target) -> None:
+    """Their connections are lost between their beginning and the turn of their request."""
+    runner = target.server._runner.server
+    assert runner is not None
+    for headers in (target.token, []):
+        async with await RawClient.connect(target.port) as client:
+            client.send(request("/health"))
+            await client.reply()
+            (http,) = runner.connections
+            data = request("/api/rooms", [*headers, ("Content-Length", "65000")], method="POST") + b"x" * LONG
+            transport: Any = http.transport
+            transport.get_protocol().data_received(data)
+            transport.abort()
+            await client.rest()
+        await until(lambda: not runner.connections)
+
+
 async def bodies_that_take_too_long(target: Target) -> None:
     for method, path in WITH_BODY:
         async with await RawClient.connect(target.port) as client:
@@ -259,6 +276,7 @@ CASES: dict[str, Attack] = {
     "refused bodies": refused_bodies,
     "bodies that break off": bodies_that_break_off(RawClient.send_eof),
     "bodies that are reset": bodies_that_break_off(reset),
+    "bodies without a turn": bodies_without_a_turn,
     "bodies that take too long": bodies_that_take_too_long,
     "refused tokens": refused_tokens,
     "native frames": refused_frames("/chat?r=x", NATIVE),
