@@ -21,6 +21,7 @@ from chat.chat import Chat, Trouble
 from chat.context import reads_for
 from chat.ports import Identity
 from model.errors import ParleyError
+from server.admission import METRICS
 from server.bodies import Health, NotReady, Ready, StaticFile
 from server.contract import DIALECTS, asyncapi, openapi
 from server.dialects import ACCOUNTS_ONLY, BY_PATH
@@ -296,6 +297,7 @@ class HttpEndpoints:
         """Prometheus' text format."""
         assert self._metrics is not None  # else there is no such row
         self._shared.count_request(request[SENDER])
+        await self._shared.admission.enter(request[SENDER].network, METRICS)
         return exposition(self._metrics)
 
     async def openapi(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
