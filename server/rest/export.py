@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 
 from aiohttp import hdrs, web
 
@@ -13,7 +14,7 @@ from model.errors import ParleyError
 from model.message import Message
 from model.text import check_name
 from server.dialects.native import as_json
-from server.endpoints import IDENTITY, NDJSON, Answer, Endpoint
+from server.endpoints import IDENTITY, NDJSON, SENDER, Answer, Endpoint
 from server.rest.asking import Asking
 from server.rest.room_bodies import RoomAsked
 from server.sending import Sender, break_off
@@ -21,8 +22,10 @@ from utils.tracebacks import forget_frames
 
 log = logging.getLogger(__name__)
 
-# Exports at a time, of one principal and of all: each holds a part of half a megabyte until it is read.
+# Exports at a time, of one principal, of the guests of one address, and of all: each holds a part of half a megabyte
+# until it is read. Another guest costs nothing, so all those of an address together leave room for others.
 EXPORTS_EACH = 2
+GUEST_EXPORTS = 4
 EXPORTS = 16
 RETRY = 10.0
 _TEXT = (
@@ -38,6 +41,7 @@ class Export:
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
         self._running: Counter[str] = Counter()  # by principal
+        self._of_guests: Counter[str] = Counter()  # by address
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The row."""
@@ -61,16 +65,17 @@ class Export:
         Raises:
             ParleyError: ``overloaded`` when there are as many at a time as there may be, besides those of the room.
         """
-        user_id = request[IDENTITY].user.id
-        if self._running[user_id] >= EXPORTS_EACH or self._running.total() >= EXPORTS:
+        identity = request[IDENTITY]
+        user_id = identity.user.id
+        network = request[SENDER].network if identity.guest else ""
+        if (
+            self._running[user_id] >= EXPORTS_EACH
+            or self._running.total() >= EXPORTS
+            or (network and self._of_guests[network] >= GUEST_EXPORTS)
+        ):
             raise ParleyError("overloaded", "there are as many exports at a time as there may be", retry_after=RETRY)
-        self._running[user_id] += 1
-        try:
+        with _counted(self._running, user_id), _counted(self._of_guests, network):
             return await self._export(request, check_name(asked.room, "room"))
-        finally:
-            self._running[user_id] -= 1
-            if not self._running[user_id]:
-                del self._running[user_id]
 
     async def _export(self, request: web.Request, name: str) -> web.StreamResponse:
         async with aclosing(export(self._asking.chat, name, request[IDENTITY])) as pages:
@@ -99,6 +104,17 @@ class Export:
                 break_off(transport)
                 raise
             return response
+
+
+@contextmanager
+def _counted(running: Counter[str], key: str) -> Iterator[None]:
+    running[key] += 1
+    try:
+        yield
+    finally:
+        running[key] -= 1
+        if not running[key]:
+            del running[key]
 
 
 def _lines(messages: list[Message]) -> bytes:

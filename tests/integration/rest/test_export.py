@@ -222,6 +222,30 @@ async def test_there_are_not_many_at_a_time(server: Server, monkeypatch: pytest.
         pass
 
 
+async def test_the_guests_of_one_address_leave_room_for_others(storage: dict[str, str], serve: Serve) -> None:
+    """Another guest costs nothing, and each may have two exports at a time."""
+    server = await serve(MEMORY_MESSAGES="100000", GUEST_ROLE="moderator", **storage)
+    ann = Web(server.port, "ann")
+    await ann.create("plans")
+    await talk(ann, 1000, size=4000)
+    tokens = []
+    for number in range(3):
+        async with Client(f"ws://127.0.0.1:{server.port}", f"guest {number}", "plans") as guest:
+            tokens.append(guest.token)
+    send_little(server)
+    clients, statuses = [], []
+    for token in tokens:
+        for _ in range(export.EXPORTS_EACH):
+            client = await RawClient.connect(server.port)
+            client.send(request(EXPORT, [("Authorization", f"Bearer {token}")]))
+            statuses.append((await client.reply(head_only=True)).status)
+            clients.append(client)
+    assert statuses == [200] * export.GUEST_EXPORTS + [503] * 2
+    assert (await ann.get(EXPORT)).status == 200
+    for client in clients:
+        await client.close()
+
+
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
 async def test_a_server_that_stops_breaks_it_off(serve: Serve, version: str) -> None:
     server = await serve()
