@@ -13,7 +13,7 @@ from model.message import Message, Quote, body_hash, quote
 from model.room import RoomRecord, User
 from model.text import fold_name
 from storage.memory.weights import weigh_message, weigh_room
-from storage.repository import STORED, ChangeMessage, Duplicate, Outcome, Refused, Unread
+from storage.repository import STORED, ChangeMessage, Duplicate, Forgotten, Outcome, Refused, Unread
 
 
 class Log:
@@ -218,6 +218,31 @@ class Log:
         seqs = {*new, *(seq for seq in self.changed_seqs if seq <= until)}
         states = [self.states[seq] for seq in seqs]
         return sorted((state for state in states if state.version > after), key=attrgetter("version"))
+
+    def newest_first(self, before: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
+        """The places (seq, room_id) below ``before`` in this order, the largest first.
+
+        Each is looked up when it is asked for: messages may come and go meanwhile.
+        """
+        seqs, room_id = self.seqs, self.record.room_id
+        if before is None:
+            place = len(seqs)
+        else:
+            place = bisect_right(seqs, before[0]) if room_id < before[1] else bisect_left(seqs, before[0])
+        while place:
+            seq = seqs[place - 1]
+            yield seq, room_id
+            place = bisect_left(seqs, seq)
+
+    def check_complete(self, after: int) -> None:
+        """Make sure that no message above ``after`` was evicted. Raises Forgotten."""
+        if self.evicted > after:
+            raise Forgotten
+
+    def is_listed(self) -> bool:
+        """Whether anybody may find the room in a list."""
+        kind = self.record.kind
+        return kind == "public" or (kind == "ephemeral" and self.is_alive())
 
     def is_alive(self) -> bool:
         """Whether there is a message that is not deleted."""

@@ -6,8 +6,8 @@ Everything happens in one step of the event loop, so a batch is atomic by itself
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from heapq import merge
 from itertools import islice
@@ -16,7 +16,6 @@ from operator import itemgetter
 from model.message import Message
 from model.room import Member, RoomRecord, User
 from model.text import fold_name
-from storage.memory.log import Log
 from storage.memory.people import People
 from storage.memory.rooms import Rooms
 from storage.repository import (
@@ -29,7 +28,6 @@ from storage.repository import (
     ExpireGuests,
     ExpireInvitations,
     ExpireMessages,
-    Forgotten,
     InsertMessage,
     InsertRoom,
     Outcome,
@@ -152,7 +150,7 @@ class MemoryRepository:
             for log in self._rooms.named_above(after):
                 if len(found) >= limit:
                     break
-                if (part in log.folded[0] or part in log.folded[1]) and _is_listed(log):
+                if (part in log.folded[0] or part in log.folded[1]) and log.is_listed():
                     found.append(log.record)
                 if slices.over():
                     await self._pause(slices)
@@ -347,7 +345,7 @@ class MemoryRepository:
         page: list[tuple[int, Message]] = []
         async with self._turn(self._searches) as slices:
             logs = {room_id: log for room_id in names if (log := self._rooms.get(room_id)) is not None}
-            candidates = merge(*[_newest_first(room_id, log, before) for room_id, log in logs.items()], reverse=True)
+            candidates = merge(*[log.newest_first(before) for log in logs.values()], reverse=True)
             # Words are cut anew: keeping those of every message costs more memory than the messages.
             for seq, room_id in candidates if limit > 0 else ():
                 log = logs[room_id]
@@ -380,7 +378,7 @@ class MemoryRepository:
         log = self._rooms.use(room.room_id)
         if log is None:
             return []
-        _check_complete(log, after)
+        log.check_complete(after)
         return [log.told(state, room.name) for state in log.changed(after, until)[: max(limit, 0)]]
 
     async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
@@ -388,7 +386,7 @@ class MemoryRepository:
         log = self._rooms.use(room_id)
         if log is None:
             return 0
-        _check_complete(log, after)
+        log.check_complete(after)
         found = sum(state.version <= until for state in log.changed(after, until))
         return min(found, max(limit, 0))
 
@@ -493,29 +491,3 @@ class MemoryWriter:
 
     async def close(self) -> None:
         self._closed = True
-
-
-def _check_complete(log: Log, after: int) -> None:
-    if log.evicted > after:
-        raise Forgotten
-
-
-def _is_listed(log: Log) -> bool:
-    kind = log.record.kind
-    return kind == "public" or (kind == "ephemeral" and log.is_alive())
-
-
-def _newest_first(room_id: int, log: Log, before: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
-    """The places of a log that are below ``before`` in the order of (seq, room_id), the largest first.
-
-    Each is looked up when it is asked for: messages may come and go meanwhile.
-    """
-    seqs = log.seqs
-    if before is None:
-        place = len(seqs)
-    else:
-        place = bisect_right(seqs, before[0]) if room_id < before[1] else bisect_left(seqs, before[0])
-    while place:
-        seq = seqs[place - 1]
-        yield seq, room_id
-        place = bisect_left(seqs, seq)

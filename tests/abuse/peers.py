@@ -143,6 +143,15 @@ async def get(port: int, target: str, headers: Iterable[tuple[str, str]] = ()) -
         writer.close()
 
 
+async def keep_asking(port: int, target: str) -> None:
+    """GET again and again, for ever, whatever the answer."""
+    while True:
+        try:
+            await get(port, target)
+        except ConnectionError:
+            await asyncio.sleep(0.01)  # it takes no more for now
+
+
 async def dawdle(port: int, target: str, headers: Iterable[tuple[str, str]] = ()) -> socket.socket:
     """GET, with a small receive buffer, and read nothing of the answer."""
     raw = await dial(port, receive_buffer=2048)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 
 from tests.abuse.attacks.table import attack
-from tests.abuse.peers import Peer, bearer, dawdle, dial, get
+from tests.abuse.peers import Peer, bearer, dawdle, dial, get, keep_asking
 from tests.support.rawws import request
 
 BOMB_MB = 400
@@ -104,19 +104,12 @@ async def searches_without_a_token(port: int, ready: Callable[[], None]) -> None
     await fill(port, "big", messages=250)
     ready()
 
-    async def ask(target: str) -> None:
-        while True:
-            try:
-                await get(port, target)
-            except ConnectionError:
-                await asyncio.sleep(0.01)
-
     targets = [
         "/history?r=big&q=%F0%9F%92%A3+nothing&limit=500",
         "/api/rooms?q=zzzz",
         "/history?r=big&limit=500&sender=f1",
     ]
-    await asyncio.gather(*(ask(target) for target in targets * 21))
+    await asyncio.gather(*(keep_asking(port, target) for target in targets * 21))
 
 
 @attack(databases=("memory", "postgres"), RATE_LIMIT_MESSAGES="0")
@@ -150,20 +143,15 @@ async def lists_and_words_in_memory(port: int, ready: Callable[[], None]) -> Non
             assert answer["type"] == "ack", answer
     ready()
 
-    async def ask(target: str) -> None:
-        while True:
-            try:
-                await get(port, target)
-            except ConnectionError:
-                await asyncio.sleep(0.01)
-
     async def list_all(number: int) -> None:
         peer = await Peer.open(port, f"/chat?u=l{number}")
         while True:
             await peer.ask(type="rooms", q="zzzz")
 
     targets = ["/api/rooms?q=zzzz", "/history?r=words&q=zzzz", "/history?r=words&sender=zzz"]
-    await asyncio.gather(*(ask(target) for target in targets * 20), *(list_all(number) for number in range(60)))
+    await asyncio.gather(
+        *(keep_asking(port, target) for target in targets * 20), *(list_all(number) for number in range(60))
+    )
 
 
 @attack()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.abuse.attacks.table import attack
-from tests.abuse.peers import Peer, get
+from tests.abuse.peers import Peer, keep_asking
 
 # Normalizing sorts the marks behind a letter: two classes of them, in the wrong order, are the worst case.
 MARKS = "\u0345", "\u0334"
@@ -51,14 +51,9 @@ async def marks_in_addresses(port: int, ready: Callable[[], None]) -> None:
     encoded = "a" + "%CD%85%CC%B4" * 1300
     ready()
 
-    async def ask(target: str) -> None:
-        while True:
-            try:
-                await get(port, target)
-            except ConnectionError:
-                await asyncio.sleep(0.01)
-
-    await asyncio.gather(*(ask(f"/{path}={encoded}") for path in ("history?r", "api/rooms?q", "history?q") * 3))
+    await asyncio.gather(
+        *(keep_asking(port, f"/{path}={encoded}") for path in ("history?r", "api/rooms?q", "history?q") * 3)
+    )
 
 
 @attack(databases=("memory", "postgres"))
@@ -93,11 +88,5 @@ async def searches_of_what_must_be_cut(port: int, ready: Callable[[], None]) -> 
         await asyncio.sleep(1 / 19)
     ready()
 
-    async def look() -> None:
-        while True:
-            try:
-                await get(port, "/history?r=big&q=needle+%EF%B7%BA&limit=500")
-            except ConnectionError:
-                await asyncio.sleep(0.01)
-
-    await asyncio.gather(*(look() for _ in range(8)))
+    target = "/history?r=big&q=needle+%EF%B7%BA&limit=500"
+    await asyncio.gather(*(keep_asking(port, target) for _ in range(8)))
