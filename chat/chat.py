@@ -7,11 +7,11 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Literal
 
-from chat.context import ChatOptions, Context, rate_limited, reads_for
+from chat.delivery.session import Session
 from chat.handlers import HANDLERS
-from chat.members import look_for_restrictions
 from chat.ports import Connection, Dialect, Identity, Tokens
-from chat.session import Session
+from chat.rooms.context import ChatOptions, Context, rate_limited, reads_for
+from chat.rooms.members import look_for_restrictions
 from model.commands import (
     AnyCommand,
     Ban,

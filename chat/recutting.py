@@ -10,7 +10,7 @@ from storage.repository import FIRST, BatchRefused, CutWords, StorageUnavailable
 from utils.wording import counted
 
 if TYPE_CHECKING:
-    from chat.context import Context
+    from chat.rooms.context import Context
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from chat.invitations import oldest_open
+from chat.rooms.invitations import oldest_open
 from model.limits import GUEST_SECONDS
 from model.principals import GUEST
 from storage.repository import (
@@ -22,7 +22,7 @@ from storage.repository import (
 from utils.wording import counted
 
 if TYPE_CHECKING:
-    from chat.context import Context
+    from chat.rooms.context import Context
 
 log = logging.getLogger(__name__)
 

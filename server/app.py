@@ -14,22 +14,22 @@ from typing import Any, cast
 from aiohttp import web
 
 from chat.chat import Chat
-from chat.context import ChatOptions
 from chat.recutting import cut_words_again
 from chat.retention import expire_messages
-from chat.workers import PoolLimits
+from chat.rooms.context import ChatOptions
+from chat.writes.workers import PoolLimits
 from model.limits import Limits
-from server.addresses import plain_address
-from server.admin import admin_application
-from server.capacity import Place
-from server.http import HttpEndpoints, HttpProtocol
-from server.listener import Listener
+from server.access.addresses import plain_address
+from server.access.capacity import Place
+from server.auth.tokens import JwtTokens
 from server.metrics import Metrics
-from server.port import Port
-from server.remarks import remarks_on
-from server.settings import SettingError, Settings
-from server.shared import Shared, most_headers
-from server.tokens import JwtTokens
+from server.settings.remarks import remarks_on
+from server.settings.table import SettingError, Settings
+from server.web.admin import admin_application
+from server.web.app import HttpEndpoints, HttpProtocol
+from server.wire.connections import Shared, most_headers
+from server.wire.listener import Listener
+from server.wire.switch import Port
 from storage import open_repository
 from storage.repository import Repository
 from utils.clock import Clock, SystemClock
@@ -57,7 +57,7 @@ class Server:
     """A server that listens: :meth:`start`, then :meth:`stop` once.
 
     Args:
-        settings: see `server.settings`.
+        settings: see `server.settings.table`.
         clock: the wall clock of the chat; another one for tests.
     """
 
@@ -81,7 +81,7 @@ class Server:
             "max_line_size": settings.head_bytes,
             "max_field_size": settings.head_bytes,
             "max_headers": most_headers(settings.head_bytes),
-            "lingering_time": 0,  # see `server.sending`
+            "lingering_time": 0,  # see `server.http.sending`
             # It would inflate what comes before anybody asks for it, a gigabyte from a megabyte.
             "auto_decompress": False,
         }

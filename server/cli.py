@@ -20,11 +20,11 @@ from model.errors import ParleyError
 from model.principals import ACCOUNT, principal_id
 from model.text import check_user_name
 from server.app import ListenError, serve, server_name
+from server.auth.tokens import sign_account
 from server.logs import set_up_logging
-from server.remarks import remarks_on
-from server.settings import SettingError, Settings, settings_help
-from server.sources import read_settings
-from server.tokens import sign_account
+from server.settings.remarks import remarks_on
+from server.settings.sources import read_settings
+from server.settings.table import SettingError, Settings, settings_help
 
 DOTENV = Path(".env")  # in the working folder
 DAY_SECONDS = 24 * 3600

@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from chat.chat import Chat
-from chat.counters import Histogram
+from chat.delivery.counters import Histogram
 
 # Rooms with a line of their own. All of them would be a label per room: unbounded (Prometheus, "Metric naming").
 LARGEST_ROOMS = 10

@@ -18,12 +18,12 @@ from chat.handlers.claim import claim
 from chat.handlers.hello import hello
 from chat.handlers.history import history
 from chat.handlers.invite import decline, invite
+from chat.handlers.join import join, leave
 from chat.handlers.lists import members, rooms
 from chat.handlers.manage import create_room, delete_room, open_direct, update_room
 from chat.handlers.message import post_message
 from chat.handlers.moderate import ban, kick, mute, set_role, unban, unmute
 from chat.handlers.ping import ping
-from chat.handlers.rooms import join, leave
 from chat.handlers.search import search
 from model import commands
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat import members
-from chat.gate import joined_room
+from chat.rooms import members
+from chat.rooms.access import joined_room
 from model.commands import MarkRead, Typing
 from model.errors import ParleyError
 from model.events import Typing as TypingEvent
@@ -16,9 +16,9 @@ from model.permissions import Action
 from model.room import Member
 
 if TYPE_CHECKING:
-    from chat.context import Context
-    from chat.room import Room
-    from chat.session import Session
+    from chat.delivery.session import Session
+    from chat.rooms.context import Context
+    from chat.rooms.room import Room
 
 # How long a client shows it, and how often somebody's is passed on at most.
 TYPING_SECONDS = 5.0

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat.context import Context
-from chat.gate import joined_room, standing_of, still_joined
-from chat.workers import ChangeJob
+from chat.rooms.access import joined_room, standing_of, still_joined
+from chat.rooms.context import Context
+from chat.writes.workers import ChangeJob
 from model.commands import DeleteMessage, EditMessage, Pin, React
 from model.errors import ParleyError
 from model.events import Deleted, Edited, Pinned, Reaction
@@ -22,8 +22,8 @@ from storage.repository import ChangeMessage, PinState
 from utils.clock import microseconds, rfc3339
 
 if TYPE_CHECKING:
-    from chat.room import Room
-    from chat.session import Session
+    from chat.delivery.session import Session
+    from chat.rooms.room import Room
 
 Change = Callable[["Room", Message], None]
 AnyChange = EditMessage | DeleteMessage | React | Pin

@@ -11,8 +11,8 @@ from model.errors import ParleyError
 from model.principals import ACCOUNT, CLAIMED, CLAIMED_ROLE
 
 if TYPE_CHECKING:
-    from chat.context import Context
-    from chat.session import Session
+    from chat.delivery.session import Session
+    from chat.rooms.context import Context
 
 
 def claim(

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from chat.handlers.rooms import join
+from chat.handlers.join import join
 from chat.ports import Identity
 from model.commands import Hello, Join
 from model.errors import ParleyError
 from model.room import User
 
 if TYPE_CHECKING:
-    from chat.context import Context
-    from chat.session import Session
+    from chat.delivery.session import Session
+    from chat.rooms.context import Context
 
 
 def hello(chat: Context, session: Session, command: Hello) -> Awaitable[None] | None:

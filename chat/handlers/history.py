@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from chat.gate import joined_room, still_joined
-from chat.history import read_history
+from chat.queries.history import read_history
+from chat.rooms.access import joined_room, still_joined
 from model.commands import ReadHistory
 from model.events import HistoryPage
 from model.permissions import Action
 
 if TYPE_CHECKING:
-    from chat.context import Context
-    from chat.room import Room
-    from chat.session import Session
+    from chat.delivery.session import Session
+    from chat.rooms.context import Context
+    from chat.rooms.room import Room
 
 
 def history(chat: Context, session: Session, command: ReadHistory) -> Awaitable[None]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat import invitations, members, notices
-from chat.gate import check_provable, joined_room, standing_of, still_joined
+from chat.rooms import invitations, members, notices
+from chat.rooms.access import check_provable, joined_room, standing_of, still_joined
 from model.commands import Decline, Invite
 from model.errors import ParleyError
 from model.events import RoomState
@@ -17,8 +17,8 @@ from model.room import Invitation
 from model.text import check_name
 
 if TYPE_CHECKING:
-    from chat.context import Context
-    from chat.session import Session
+    from chat.delivery.session import Session
+    from chat.rooms.context import Context
 
 
 async def invite(chat: Context, session: Session, command: Invite) -> None:

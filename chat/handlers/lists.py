@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chat.gate import joined_room, still_joined
-from chat.listing import find_members, list_rooms, which_members
+from chat.queries.listing import find_members, list_rooms, which_members
+from chat.rooms.access import joined_room, still_joined
 from model.commands import ListMembers, ListRooms
 
 if TYPE_CHECKING:
-    from chat.context import Context
-    from chat.session import Session
+    from chat.delivery.session import Session
+    from chat.rooms.context import Context
 
 
 async def rooms(chat: Context, session: Session, command: ListRooms) -> None:

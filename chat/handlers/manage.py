@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from chat import invitations, members
-from chat.context import asker_of
-from chat.gate import check_provable, default_role, joined_room, require, standing_of
-from chat.handlers.rooms import check_space, enter, peer_of
-from chat.space import opener_of
+from chat.handlers.join import check_space, enter, peer_of
+from chat.rooms import invitations, members
+from chat.rooms.access import check_provable, default_role, joined_room, require, standing_of
+from chat.rooms.context import asker_of
+from chat.rooms.space import opener_of
 from model.commands import CreateRoom, DeleteRoom, Join, OpenDirect, UpdateRoom
 from model.errors import ParleyError
 from model.events import Left, RoomState
@@ -27,9 +27,9 @@ from storage.repository import UpdateRoom as StoreRoom
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:
-    from chat.context import Context
-    from chat.room import Room
-    from chat.session import Session
+    from chat.delivery.session import Session
+    from chat.rooms.context import Context
+    from chat.rooms.room import Room
 
 
 async def create_room(chat: Context, session: Session, command: CreateRoom) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat.context import Context
-from chat.gate import joined_room, require, standing_of
 from chat.handlers.change import with_message
-from chat.workers import Job
+from chat.rooms.access import joined_room, require, standing_of
+from chat.rooms.context import Context
+from chat.writes.workers import Job
 from model.commands import PostMessage
 from model.errors import ParleyError
 from model.events import AckItem
@@ -23,8 +23,8 @@ from storage.repository import InsertMessage
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:
-    from chat.room import Room
-    from chat.session import Session
+    from chat.delivery.session import Session
+    from chat.rooms.room import Room
 
 # Speakers in slow mode that a room remembers: of more, those who spoke first may speak again early.
 SPEAKERS = 10_000

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chat import impostors, invitations, members, notices
-from chat.gate import check_provable, joined_room, require, still_joined
-from chat.handlers.rooms import count_owners
+from chat.handlers.join import count_owners
+from chat.rooms import impostors, invitations, members, notices
+from chat.rooms.access import check_provable, joined_room, require, still_joined
 from model.commands import Ban, Kick, Mute, SetRole, Unban, Unmute
 from model.errors import ParleyError
 from model.events import Left
@@ -22,9 +22,9 @@ from model.room import FOREVER, STAFF, Member
 from model.text import check_text
 
 if TYPE_CHECKING:
-    from chat.context import Context
-    from chat.room import Room
-    from chat.session import Session
+    from chat.delivery.session import Session
+    from chat.rooms.context import Context
+    from chat.rooms.room import Room
 
 AboutSomebody = Kick | Ban | Unban | Mute | Unmute | SetRole
 Decision = Callable[["Room", Standing, Member], Member]

@@ -9,8 +9,8 @@ from model.events import Pong
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:
-    from chat.context import Context
-    from chat.session import Session
+    from chat.delivery.session import Session
+    from chat.rooms.context import Context
 
 
 def ping(chat: Context, session: Session, command: Ping) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chat.context import RETRY_AFTER
-from chat.gate import TRIES, default_role, standing_of
-from chat.history import as_of_now
-from chat.listing import MINE_LIMIT, Inside
-from chat.paging import PAGE_BYTES, next_read, size_of
+from chat.delivery.paging import PAGE_BYTES, next_read, size_of
 from chat.ports import Identity
+from chat.queries.history import as_of_now
+from chat.queries.listing import MINE_LIMIT, Inside
+from chat.rooms.access import TRIES, default_role, standing_of
+from chat.rooms.context import RETRY_AFTER
 from model.commands import Search
 from model.errors import ParleyError
 from model.events import SearchPage
@@ -19,8 +19,8 @@ from model.room import RoomRecord
 from utils.words import cut_words, cut_words_v1
 
 if TYPE_CHECKING:
-    from chat.context import Context
-    from chat.session import Session
+    from chat.delivery.session import Session
+    from chat.rooms.context import Context
 
 Place = tuple[int, int]
 # Hits of the first read for a page: looking for them costs more than reading a page of the default size.

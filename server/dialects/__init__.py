@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from chat.ports import Dialect
-from server.dialects.events import EventsDialect
+from server.dialects.api_chat import EventsDialect
 from server.dialects.native import NativeDialect
 from server.dialects.plain import PlainDialect
-from server.dialects.rooms import RoomsDialect
+from server.dialects.ws import RoomsDialect
 
 SUBPROTOCOL = "parley.v1"
 

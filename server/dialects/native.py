@@ -10,8 +10,8 @@ import msgspec
 from model.commands import AnyCommand, Id
 from model.errors import ParleyError
 from model.events import AnyEvent, Entered, Exited
+from server.codec.frames import text_frame
 from server.dialects.refusals import invalid, unreadable
-from server.frames import text_frame
 
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[str], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode

@@ -10,8 +10,8 @@ from model.commands import AnyCommand, PostMessage
 from model.events import Announcement, AnyEvent, Deleted, Edited, Entered, Error, Exited, Left, Retracted
 from model.message import Message
 from model.room import User
+from server.codec.frames import text_frame
 from server.dialects.sentences import farewell, now, quoted
-from server.frames import text_frame
 
 _encode = msgspec.json.Encoder().encode
 

@@ -6,7 +6,7 @@ import json
 
 from model.errors import ParleyError
 from model.limits import ID_CHARS
-from server.decoding import UNKNOWN, wrong_field
+from server.codec.decoding import UNKNOWN, wrong_field
 
 
 def invalid(problem: str, *, tag: str = "type", inside: str = "", id: str | None = None) -> ParleyError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from chat.chat import Chat
-from chat.visit import Visits
-from server.endpoints import Endpoint
+from chat.one_shot import Visits
+from server.http.endpoints import Endpoint
 from server.rest.asking import Asking
 from server.rest.export import Export
 from server.rest.members import Members

@@ -8,15 +8,15 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from chat.chat import Chat
-from chat.listing import Inside
+from chat.one_shot import Visits
 from chat.ports import Identity
-from chat.room import Room
-from chat.visit import Visits
+from chat.queries.listing import Inside
+from chat.rooms.room import Room
 from model.commands import AnyCommand
 from model.errors import ParleyError
 from model.events import Ack, Event
 from server.dialects.native import as_json
-from server.endpoints import IDENTITY, JSON, SENDER, Answer
+from server.http.endpoints import IDENTITY, JSON, SENDER, Answer
 from utils.ids import new_token
 
 E = TypeVar("E", bound=Event)
@@ -39,7 +39,7 @@ class Asking:
         self._visits = visits
 
     async def do(self, request: web.Request, command: AnyCommand, until: type[E]) -> E:
-        """Carry a command out for whoever asks; see `chat.visit.Visits.carry_out`."""
+        """Carry a command out for whoever asks; see `chat.one_shot.Visits.carry_out`."""
         client = request[SENDER]
         return await self._visits.carry_out(
             request[IDENTITY], command, until, address=client.address, network=client.network

@@ -9,15 +9,15 @@ from contextlib import aclosing, contextmanager
 
 from aiohttp import hdrs, web
 
-from chat.history import export
+from chat.queries.history import export
 from model.errors import ParleyError
 from model.message import Message
 from model.text import check_name
 from server.dialects.native import as_json
-from server.endpoints import IDENTITY, NDJSON, SENDER, Answer, Endpoint
+from server.http.endpoints import IDENTITY, NDJSON, SENDER, Answer, Endpoint
+from server.http.sending import Sender, break_off
 from server.rest.asking import Asking
 from server.rest.room_bodies import RoomAsked
-from server.sending import Sender, break_off
 from utils.tracebacks import forget_frames
 
 log = logging.getLogger(__name__)

@@ -6,12 +6,12 @@ from typing import Any
 
 from aiohttp import web
 
-from chat.listing import find_members
+from chat.queries.listing import find_members
 from model.commands import Announce, Ban, Decline, Invite, Kick, Leave, ListMembers, Mute, SetRole, Unban, Unmute
 from model.events import Ack, Announcement, Left
 from model.events import Members as MembersTold
 from model.text import check_name
-from server.endpoints import IDENTITY, Answer, Endpoint
+from server.http.endpoints import IDENTITY, Answer, Endpoint
 from server.rest.asking import DONE, IN_ROOM, NEXT, ORIGIN, STORES, Asking, asker, new_id, next_page, no_such_room, told
 from server.rest.people_bodies import (
     AnnounceAsked,

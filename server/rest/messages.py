@@ -7,14 +7,14 @@ from typing import Any
 from aiohttp import web
 
 from chat.handlers.search import find
-from chat.history import Page, find_history, find_message, read_history
+from chat.queries.history import Page, find_history, find_message, read_history
 from model.commands import DeleteMessage, EditMessage, Pin, PostMessage, React, ReadHistory, Search
 from model.errors import ParleyError
 from model.events import Ack, AckItem, HistoryPage, SearchPage
 from model.message import Message
 from model.text import check_name
-from server.bodies import HistoryQuery
-from server.endpoints import IDENTITY, Answer, Endpoint
+from server.http.bodies import HistoryQuery
+from server.http.endpoints import IDENTITY, Answer, Endpoint
 from server.rest.asking import (
     DONE,
     IN_ROOM,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from chat.history import read_history
-from chat.online import Online, list_online
-from chat.paging import fitting
+from chat.delivery.paging import fitting
+from chat.queries.history import read_history
+from chat.queries.online import Online, list_online
 from model.commands import ReadHistory
 from model.limits import HISTORY_DEFAULT
 from model.principals import ACCOUNT, shown_id
 from model.text import check_name
-from server.contract.events import MessageTold
-from server.endpoints import IDENTITY, Answer, Endpoint
+from server.http.endpoints import IDENTITY, Answer, Endpoint
 from server.rest.asking import NEXT, Asking, link, told
 from server.rest.people_bodies import ChatAsked, ChatUsersAsked, OnlineUser, UsersAsked
+from server.spec.api_chat import MessageTold
 from utils.clock import rfc3339
 
 MESSAGES_BYTES = 2 << 20

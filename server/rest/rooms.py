@@ -7,13 +7,13 @@ from urllib.parse import quote
 from aiohttp import web
 from msgspec.structs import replace
 
-from chat.listing import describe_room, list_rooms
+from chat.queries.listing import describe_room, list_rooms
 from model.commands import CreateRoom, DeleteRoom, ListRooms, OpenDirect, UpdateRoom
 from model.errors import ParleyError
 from model.events import Ack, RoomEntry, RoomState
 from model.events import Rooms as RoomsTold
 from model.text import check_name
-from server.endpoints import Answer, Endpoint
+from server.http.endpoints import Answer, Endpoint
 from server.rest.asking import (
     DONE,
     IN_ROOM,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, Self
 
-from server.tokens import sign_account
+from server.auth.tokens import sign_account
 from tests.abuse.victim import SECRET
 from tests.support.rawws import NATIVE, PATIENCE, frame, request, upgrade
 

@@ -5,7 +5,7 @@ import time
 import pytest
 from playwright.async_api import expect
 
-from server.tokens import sign_account
+from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, SERVER_AWAY, ChatPage, Enter, Wire, link
 from tests.browser.peer import peer
 from tests.support.browser import Pages

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
-from server.tokens import sign_account
+from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, ChatPage, Enter, Frame, Wire, answer, link, pass_on, refusal
 from tests.browser.peer import peer
 from tests.support.browser import Pages

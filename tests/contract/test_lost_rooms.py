@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from chat.chat import Chat
-from chat.context import ChatOptions
-from server.tokens import JwtTokens
+from chat.rooms.context import ChatOptions
+from server.auth.tokens import JwtTokens
 from storage import InsertRoom, Repository, open_repository
 from tests.contract.records import open_postgres, room, until
 from tests.support.chatting import VirtualClock, limits

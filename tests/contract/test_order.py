@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chat.chat import Chat
-from chat.context import ChatOptions
-from chat.workers import PoolLimits
-from server.tokens import JwtTokens
+from chat.rooms.context import ChatOptions
+from chat.writes.workers import PoolLimits
+from server.auth.tokens import JwtTokens
 from storage import Repository
 from tests.contract.records import until
 from tests.support.chatting import Person, VirtualClock, limits

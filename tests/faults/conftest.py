@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 
 from server.app import Server
-from server.settings import Settings
+from server.settings.table import Settings
 from storage.postgres.lease import Pace
 from storage.postgres.repository import PostgresRepository
 from tests.contract.records import PACE, until
@@ -70,7 +70,7 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
     They try again sooner than they do by default, so that a case takes seconds.
     """
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("chat.workers.RETRY_CAP", 0.3)
+    monkeypatch.setattr("chat.writes.workers.RETRY_CAP", 0.3)
     servers: list[Server] = []
 
     async def start(*, clock: Clock | None = None, pace: Pace = QUICK, wait: bool = True, **environment: str) -> Server:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from chat.session import Session
+from chat.delivery.session import Session
 from server.app import Server
 from tests.faults.conftest import Serve, Settle
 from tests.faults.watching import Operator
@@ -240,7 +240,7 @@ async def test_a_resume_larger_than_the_slow_mark(
     serve: Serve, url: str, settle: Settle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twice what may wait for a client, for one with a small buffer: it is paced, and finishes while people talk."""
-    monkeypatch.setattr("chat.resume.PAGE", 50)  # several pages
+    monkeypatch.setattr("chat.queries.resume.PAGE", 50)  # several pages
     server = await serve(DATABASE_URL=url, ROOM_TAIL="20", **MARKS)
     async with talking(server.port, choose=long_post) as load:
         async with Client(ws_url(server), "traveller", ROOM) as traveller:

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from chat.chat import Chat
-from chat.context import ChatOptions
-from chat.workers import PoolLimits
-from server.tokens import JwtTokens
+from chat.rooms.context import ChatOptions
+from chat.writes.workers import PoolLimits
+from server.auth.tokens import JwtTokens
 from storage import InsertMessage, Write
 from tests.support import chatting
 from tests.support.chatting import VirtualClock, limits, unframe
@@ -85,7 +85,7 @@ class PromisesHold(RuleBasedStateMachine):
     def begin(self, room_tail: int, slow_high: int) -> None:
         self.runner = asyncio.Runner(loop_factory=VirtualLoop)
         # Room ids choose the worker: not by chance, so that an example that fails fails again.
-        self.room_ids = patch("chat.context.new_room_id", itertools.count(1).__next__)
+        self.room_ids = patch("chat.rooms.context.new_room_id", itertools.count(1).__next__)
         self.room_ids.start()
         self.options: dict[str, Any] = {"room_tail": room_tail, "slow_high": slow_high, "pool": POOL}
         self.clock = VirtualClock()

@@ -4,7 +4,7 @@ from typing import Any
 
 from chat.chat import Chat
 from chat.ports import Identity
-from chat.room import Room
+from chat.rooms.room import Room
 from model.room import User
 from tests.support.chatting import Person
 from tests.support.copies import Frame

@@ -12,16 +12,16 @@ from typing import Any
 import msgspec
 
 from chat.chat import Chat
-from chat.context import ChatOptions
+from chat.delivery.session import Session
 from chat.ports import Dialect, Identity
-from chat.session import Session
-from chat.workers import PoolLimits
+from chat.rooms.context import ChatOptions
+from chat.writes.workers import PoolLimits
 from model.commands import AnyCommand, Claim
 from model.errors import CloseCode
 from model.events import AnyEvent
 from model.limits import Limits
+from server.auth.tokens import JwtTokens
 from server.dialects import NATIVE
-from server.tokens import JwtTokens
 from storage import Repository
 from tests.support import contract
 from tests.support.faulty import FaultyRepository

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chat.listing import MINE_LIMIT
-from chat.room import Room
+from chat.queries.listing import MINE_LIMIT
+from chat.rooms.room import Room
 from model.limits import INVITATION_DAYS, INVITATIONS, UNREAD_LIMIT
 from model.permissions import standing_in
 from model.room import Member, RoomRecord

@@ -18,9 +18,9 @@ from msgspec import to_builtins
 
 from model.errors import ERRORS
 from model.limits import Limits
-from server.contract import DIALECTS, asyncapi, openapi
 from server.dialects import BY_PATH, NATIVE
-from server.http import HttpEndpoints
+from server.spec import DIALECTS, asyncapi, openapi
+from server.web.app import HttpEndpoints
 
 BROKEN: list[str] = []
 """What was heard by the running test and does not fit."""

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from hypothesis import strategies as st
 
-from chat.workers import PoolLimits
+from chat.writes.workers import PoolLimits
 from tests.support.chatting import VirtualClock
 from tests.support.faulty import FaultyRepository
 from tests.support.races import ACTIONS, Races
@@ -38,7 +38,7 @@ class Play(NamedTuple):
         if self.late:
             repository.early |= set(READS)
         # Room ids choose the worker: not by chance, so that an example that fails fails again.
-        with patch("chat.context.new_room_id", itertools.count(ROOM_IDS * number + 1).__next__):
+        with patch("chat.rooms.context.new_room_id", itertools.count(ROOM_IDS * number + 1).__next__):
             world = World(
                 repository,
                 VirtualClock(),

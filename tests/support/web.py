@@ -5,7 +5,7 @@ import time
 from typing import Any
 from urllib.parse import quote
 
-from server.tokens import sign_account
+from server.auth.tokens import sign_account
 from tests.support.rawws import Reply, fetch
 
 SECRET = "s" * 32

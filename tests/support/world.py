@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chat.chat import Chat
-from chat.context import ChatOptions
 from chat.handlers.manage import direct_name
-from chat.passwords import Passwords
-from chat.workers import PoolLimits
+from chat.rooms.context import ChatOptions
+from chat.rooms.passwords import Passwords
+from chat.writes.workers import PoolLimits
 from model.permissions import Action, may, standing_in
 from model.room import Member, Role, RoomRecord
-from server.tokens import JwtTokens
+from server.auth.tokens import JwtTokens
 from storage import InsertMessage, InsertRoom, Write
 from tests.support.chatting import limits
 from tests.support.checks import Checks

@@ -11,19 +11,19 @@ from jsonschema_rs import validator_for
 from prometheus_client.parser import text_string_to_metric_families
 
 from chat.chat import Chat
-from chat.context import ChatOptions
+from chat.rooms.context import ChatOptions
 from model.errors import CLOSE_CODES, ERRORS
 from model.permissions import LEAST, RANK
-from server.contract import openapi
-from server.contract.closes import close_codes
+from server.auth.tokens import JwtTokens
 from server.dialects import BY_PATH
-from server.dialects.events import EventsDialect
-from server.dialects.rooms import RoomsDialect
-from server.endpoints import JSON
-from server.http import HttpEndpoints
+from server.dialects.api_chat import EventsDialect
+from server.dialects.ws import RoomsDialect
+from server.http.endpoints import JSON
 from server.metrics import Metrics
-from server.settings import SETTINGS, show
-from server.tokens import JwtTokens
+from server.settings.table import SETTINGS, show
+from server.spec import openapi
+from server.spec.closes import close_codes
+from server.web.app import HttpEndpoints
 from storage import open_repository
 from tests.support import contract
 from tests.support.contract import json_frames

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from chat.session import Session
+from chat.delivery.session import Session
 from server.app import Server
-from server.settings import Settings
-from server.websocket import WebSocketConnection
+from server.settings.table import Settings
+from server.wire.websocket import WebSocketConnection
 from tests.contract.records import until
 from tests.support.client import Client
 

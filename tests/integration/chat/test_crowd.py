@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from chat.presence import CROWD
+from chat.rooms.presence import CROWD
 from storage import InsertRoom
 from tests.contract.records import member, open_postgres, room, sets
 from tests.support.crowd import Crowd, Frame, Seat, many_files

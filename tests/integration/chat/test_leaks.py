@@ -7,10 +7,10 @@ import random
 
 import pytest
 
-from chat.room import Room
-from chat.session import Session
+from chat.delivery.session import Session
+from chat.rooms.room import Room
 from server.app import Server
-from server.websocket import WebSocketConnection
+from server.wire.websocket import WebSocketConnection
 from tests.contract.records import until
 from tests.integration.chat.conftest import Serve
 from tests.support import rawws

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import psycopg
 import pytest
 
-from chat.context import GUESSES_BURST, GUESSES_PER_SECOND
+from chat.rooms.context import GUESSES_BURST, GUESSES_PER_SECOND
 from model.errors import ERRORS
 from tests.support.client import Client, Frame
 from tests.support.process import poll_until

@@ -15,7 +15,7 @@ from psycopg import sql
 from model.message import Message
 from model.room import Member, RoomRecord, User
 from server.app import Server
-from server.settings import Settings
+from server.settings.table import Settings
 from storage import InsertMessage, InsertRoom, SetMember, Write
 from storage.repository import DAY_US
 from tests.contract.records import open_postgres, until

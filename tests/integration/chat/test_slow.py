@@ -1,6 +1,6 @@
 """A client that does not read: others do not notice, memory stays bounded, and it loses nothing by coming back."""
 
-from server.listener import SEND_BUFFER
+from server.wire.listener import SEND_BUFFER
 from tests.contract.records import until
 from tests.integration.chat.conftest import Serve, send_little, session_of, url
 from tests.support.client import Client

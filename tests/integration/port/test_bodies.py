@@ -4,8 +4,8 @@ import zlib
 
 import pytest
 
-from server import sending
 from server.app import Server
+from server.http import sending
 from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, fetch, request, upgrade
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from server.access.capacity import SPARE
 from server.app import Server
-from server.capacity import SPARE
 from tests.contract.records import until
 from tests.integration.port.conftest import Serve
 from tests.support.process import ROOT

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from server.app import Server
-from server.tokens import sign_account
+from server.auth.tokens import sign_account
 from tests.integration.port.conftest import Serve
 from tests.support.rawws import NATIVE, RawClient, command
 

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chat.room import Room
-from chat.session import Session
+from chat.delivery.session import Session
+from chat.rooms.room import Room
 from model.errors import ParleyError
 from model.message import Message
-from server import endpoints, sending
 from server.app import Server
-from server.websocket import WebSocketConnection
+from server.http import endpoints, sending
+from server.wire.websocket import WebSocketConnection
 from tests.contract.records import until
 from tests.integration.port.conftest import Serve
 from tests.support.rawws import BINARY, NATIVE, TEXT, RawClient, command, frame, request, upgrade

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from server.http import CLIENT, STATIC
+from server.web.app import CLIENT, STATIC
 from tests.contract.records import until
 from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, command, fetch, links, request
@@ -165,7 +165,7 @@ async def test_a_seq_at_its_bound_is_taken(port: int) -> None:
 
 @pytest.mark.slow
 async def test_history_is_503_while_storage_is_away(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.context.READ_SECONDS", 0.5)
+    monkeypatch.setattr("chat.rooms.context.READ_SECONDS", 0.5)
     server = await serve(DATABASE_URL=NOBODY)
     reply = await fetch(server.port, "/history")
     assert reply.status == 503
@@ -269,7 +269,7 @@ async def test_a_file_that_did_not_change_is_not_sent_again(port: int) -> None:
         "/../main.py",
         "/main.py",
         "/.env",
-        "/server/http.py",
+        "/server/web/app.py",
         "/static",
         "/static/",
         "/static/view",

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from server.websocket import most_fragments
+from server.wire.websocket import most_fragments
 from tests.integration.port.conftest import Serve
 from tests.support.rawws import (
     BINARY,

@@ -7,10 +7,10 @@ import socket
 
 import pytest
 
-from server import sending
 from server.app import Server
-from server.listener import SEND_BUFFER
+from server.http import sending
 from server.logs import FoldRepeats
+from server.wire.listener import SEND_BUFFER
 from tests.contract.records import until
 from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, command, request
@@ -124,7 +124,7 @@ async def test_a_path_forges_no_line_of_the_log(
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(sending, "STALL_SECONDS", PATIENCE)
-    stream, logger = io.StringIO(), logging.getLogger("server.sending")
+    stream, logger = io.StringIO(), logging.getLogger("server.http.sending")
     handler = logging.StreamHandler(stream)
     handler.addFilter(FoldRepeats())
     logger.addHandler(handler)

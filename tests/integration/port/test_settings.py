@@ -10,7 +10,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from server.settings import SETTINGS
+from server.settings.table import SETTINGS
 from tests.integration.port.conftest import Serve
 from tests.support.process import ROOT, free_port, poll_until
 from tests.support.rawws import NATIVE, RawClient, command, fetch, frame

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from server import sending
 from server.app import Server
+from server.http import sending
 from server.rest import export
 from storage.repository import StorageUnavailable
 from tests.contract.records import until
@@ -90,7 +90,7 @@ async def test_head_tells_what_would_come(server: Server) -> None:
 
 async def test_a_reader_that_pauses_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for it is bounded by the sockets' buffers, not by the room."""
-    monkeypatch.setattr("chat.history.EXPORT_PAGE", 50)
+    monkeypatch.setattr("chat.queries.history.EXPORT_PAGE", 50)
     ann = Web(server.port, "ann")
     contents = await talk(ann, 2000, size=2000)
     send_little(server)

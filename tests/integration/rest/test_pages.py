@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chat.paging import FIRST_READ, PAGE_BYTES
+from chat.delivery.paging import FIRST_READ, PAGE_BYTES
 from model.limits import REACTIONS, REACTORS
 from model.message import Message
 from server.app import Server

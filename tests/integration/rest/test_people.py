@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from server.dialects.events import EventsDialect
+from server.dialects.api_chat import EventsDialect
 from tests.integration.rest.conftest import Serve
 from tests.support.chatting import unframe
 from tests.support.client import Client

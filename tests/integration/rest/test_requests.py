@@ -46,7 +46,7 @@ async def test_a_body_in_pieces_that_are_none(server: Server, chunks: bytes, cap
 async def test_a_body_that_does_not_come(
     server: Server, more: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("server.endpoints.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("server.http.endpoints.BODY_SECONDS", 0.2)
     async with await RawClient.connect(server.port) as client:
         client.send(request(PLANS, [TOKEN, JSON, ("Transfer-Encoding", "chunked")], method="POST") + b"2\r\n{}\r\n")
         await Web(server.port).get("/health")  # by now the server waits for the rest
@@ -150,7 +150,7 @@ async def test_rooms_of_one_address_are_bounded(serve: Serve) -> None:
 
 async def test_an_answer_that_does_not_come(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Storage takes nothing for longer than anybody waits: told by name, and the same id later is the same message."""
-    monkeypatch.setattr("chat.visit.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("chat.one_shot.ANSWER_SECONDS", 0.2)
     server = await serve()
     ann = Web(server.port, "ann")
     await ann.create("plans")
@@ -164,7 +164,7 @@ async def test_an_answer_that_does_not_come(serve: Serve, monkeypatch: pytest.Mo
         assert (reply.status, code(reply)) == (503, "unavailable")
         assert int(reply.headers["retry-after"]) >= 1
     monkeypatch.setattr(worker._writer, "write", write)
-    monkeypatch.setattr("chat.visit.ANSWER_SECONDS", 10.0)
+    monkeypatch.setattr("chat.one_shot.ANSWER_SECONDS", 10.0)
     await until(lambda: worker.trouble is None)
     again = await ann.post(PLANS, {"content": "hello", "id": "m"})
     assert again.status == 201

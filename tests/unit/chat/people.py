@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from chat.chat import Chat
-from chat.gate import View, read_as
 from chat.ports import Identity
+from chat.rooms.access import View, read_as
 from model.permissions import Action
 from model.room import User
 from server.dialects import BY_PATH

@@ -3,7 +3,7 @@
 import pytest
 
 from chat.chat import Chat
-from chat.members import READERS
+from chat.rooms.members import READERS
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -28,7 +28,7 @@ async def test_typing_is_for_those_who_may_talk(chat: Chat) -> None:
 
 
 async def test_nobody_types_in_a_crowd(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.presence.CROWD", 3)
+    monkeypatch.setattr("chat.rooms.presence.CROWD", 3)
     people = [Person(chat, f"p{number}", "general") for number in range(4)]
     await passes()
     await ask(people[0], "typing", room="general")

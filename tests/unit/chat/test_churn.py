@@ -9,7 +9,7 @@ import pytest
 
 from chat.chat import Chat
 from chat.ports import Identity
-from chat.presence import CROWD
+from chat.rooms.presence import CROWD
 from model.limits import Limits
 from model.room import User
 from server.dialects import BY_PATH

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from chat.chat import Chat
-from chat.context import COMMANDS_BURST, COMMANDS_PER_SECOND
+from chat.delivery.session import HELD_BYTES, HELD_COMMANDS
 from chat.handlers import HANDLERS
-from chat.session import HELD_BYTES, HELD_COMMANDS
+from chat.rooms.context import COMMANDS_BURST, COMMANDS_PER_SECOND
 from model.commands import Ping
 from tests.support.chatting import Person, chatting, limits
 from tests.support.faulty import FaultyRepository

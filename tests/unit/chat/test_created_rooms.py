@@ -3,7 +3,7 @@
 import pytest
 
 from chat.chat import Chat
-from chat.workers import PoolLimits
+from chat.writes.workers import PoolLimits
 from server.dialects import BY_PATH
 from storage import open_repository
 from tests.support.chatting import Person, chatting

@@ -4,7 +4,7 @@ import pytest
 
 from chat.chat import Chat
 from chat.handlers.manage import direct_name
-from chat.history import read_history
+from chat.queries.history import read_history
 from model.commands import ReadHistory
 from model.room import Member, Role, RoomKind, RoomRecord, User
 from storage import InsertRoom, SetMember, StorageUnavailable

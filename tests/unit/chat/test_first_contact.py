@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from chat.chat import Chat
-from chat.context import FIRST_SECONDS
-from chat.listing import list_rooms
-from chat.visit import Visits
+from chat.one_shot import Visits
+from chat.queries.listing import list_rooms
+from chat.rooms.context import FIRST_SECONDS
 from model.commands import CreateRoom, ListRooms
 from model.errors import ParleyError
 from model.events import RoomState

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from chat.chat import Chat
-from chat.history import export, find_message
-from chat.listing import describe_room
 from chat.ports import Identity
+from chat.queries.history import export, find_message
+from chat.queries.listing import describe_room
 from model.errors import ParleyError
 from model.permissions import Action
 from model.room import User
@@ -96,7 +96,7 @@ async def test_a_message_is_found_as_it_is_now(chat: Chat, repository: FaultyRep
 
 
 async def test_an_export_ends_where_the_room_was_when_it_began(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.history.EXPORT_PAGE", 3)
+    monkeypatch.setattr("chat.queries.history.EXPORT_PAGE", 3)
     ann = account(chat, "ann")
     await created(chat, ann)
     for number in range(7):
@@ -110,7 +110,7 @@ async def test_an_export_ends_where_the_room_was_when_it_began(chat: Chat, monke
 
 async def test_an_export_ends_with_its_room(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another room of the same name is another room."""
-    monkeypatch.setattr("chat.history.EXPORT_PAGE", 3)
+    monkeypatch.setattr("chat.queries.history.EXPORT_PAGE", 3)
     ann = account(chat, "ann")
     await created(chat, ann)
     for number in range(7):

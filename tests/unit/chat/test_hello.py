@@ -8,8 +8,8 @@ from chat.chat import Chat
 from chat.ports import Identity
 from model.limits import GUEST_SECONDS
 from model.room import User
+from server.auth.tokens import JwtTokens, sign_account
 from server.dialects import BY_PATH
-from server.tokens import JwtTokens, sign_account
 from tests.support.chatting import Person, VirtualClock, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes

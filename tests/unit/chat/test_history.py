@@ -5,9 +5,9 @@ import json
 import pytest
 
 from chat.chat import Chat
-from chat.context import READ_SECONDS
-from chat.history import read_history
-from chat.session import STALL_SECONDS
+from chat.delivery.session import STALL_SECONDS
+from chat.queries.history import read_history
+from chat.rooms.context import READ_SECONDS
 from model.commands import ReadHistory
 from model.errors import SLOW_CONSUMER
 from tests.support.chatting import Frame, Person, chatting

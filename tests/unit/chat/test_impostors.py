@@ -5,8 +5,8 @@ import json
 import pytest
 
 from chat.chat import Chat
+from chat.one_shot import Visits
 from chat.ports import Identity
-from chat.visit import Visits
 from model.commands import PostMessage
 from model.errors import ParleyError
 from model.events import Ack

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat.chat import Chat
-from chat.workers import PoolLimits
+from chat.writes.workers import PoolLimits
 from storage import InsertMessage, Write
 from tests.support.chatting import Frame, Person, chatting
 from tests.support.examples import examples
@@ -261,7 +261,7 @@ async def play(steps: list[tuple[str, int, int, float | None]], room_tail: int, 
     repository = FaultyRepository()
     repository.refused = refused
     # Room ids choose the worker: not by chance, so that an example that fails fails again.
-    with patch("chat.context.new_room_id", itertools.count(1).__next__):
+    with patch("chat.rooms.context.new_room_id", itertools.count(1).__next__):
         await _play(repository, steps, room_tail, batch)
 
 

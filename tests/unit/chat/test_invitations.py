@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
-from chat.context import INVITES_BURST
 from chat.retention import expire_once
+from chat.rooms.context import INVITES_BURST
 from model.limits import INVITATION_DAYS, INVITATIONS
 from model.room import Invitation, Member, RoomRecord, User
 from storage import InsertRoom, SetMember

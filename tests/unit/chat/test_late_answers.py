@@ -8,10 +8,10 @@ import pytest
 
 from chat.chat import Chat
 from chat.handlers.search import find
-from chat.history import export, find_message, read_history
-from chat.listing import Inside, describe_room, find_members, list_rooms
-from chat.online import list_online
 from chat.ports import Identity
+from chat.queries.history import export, find_message, read_history
+from chat.queries.listing import Inside, describe_room, find_members, list_rooms
+from chat.queries.online import list_online
 from model.commands import ListMembers, ListRooms, ReadHistory, Search
 from model.errors import ParleyError
 from model.room import User

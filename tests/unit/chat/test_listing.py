@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
-from chat.listing import MINE_LIMIT, find_members
 from chat.ports import Identity
+from chat.queries.listing import MINE_LIMIT, find_members
 from model.commands import ListMembers
 from model.room import FOREVER, Member, RoomKind, RoomRecord, User
 from storage import InsertRoom, SetMember

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
-from chat.history import read_history
 from chat.ports import Dialect, Identity
+from chat.queries.history import read_history
 from model.commands import ReadHistory
 from model.permissions import LEAST, RANK, Action, Standing
 from model.room import User

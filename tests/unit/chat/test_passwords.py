@@ -10,10 +10,10 @@ import pytest
 from argon2 import PasswordHasher
 
 from chat.chat import Chat
-from chat.context import GUESSES_BURST, NETWORK_GUESSES
 from chat.handlers.manage import direct_name
-from chat.passwords import WAITING, Passwords
-from chat.space import Makers
+from chat.rooms.context import GUESSES_BURST, NETWORK_GUESSES
+from chat.rooms.passwords import WAITING, Passwords
+from chat.rooms.space import Makers
 from model.errors import ParleyError
 from tests.support.chatting import Person
 from tests.support.virtual import VirtualLoop, passes
@@ -43,7 +43,7 @@ class SlowHasher:
 @pytest.fixture
 def hasher(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowHasher]:
     slow = SlowHasher()
-    monkeypatch.setattr("chat.passwords._HASHER", slow)
+    monkeypatch.setattr("chat.rooms.passwords._HASHER", slow)
     yield slow
     slow.may.set()
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chat.chat import Chat
-from chat.presence import CROWD
+from chat.rooms.presence import CROWD
 from tests.support.chatting import Frame, Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -110,8 +110,8 @@ async def test_a_crowd_is_told_its_number_and_thins_out_without_ghosts(chat: Cha
 
 
 async def test_the_larger_the_crowd_the_less_often_it_is_told(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.presence.CROWD", 5)
-    monkeypatch.setattr("chat.presence.CROWD_FRAMES", 10)
+    monkeypatch.setattr("chat.rooms.presence.CROWD", 5)
+    monkeypatch.setattr("chat.rooms.presence.CROWD_FRAMES", 10)
     ann = Person(chat, "ann", "general")
     crowd = [Person(chat, f"{number}", "general") for number in range(29)]
     await passes(20)
@@ -130,8 +130,8 @@ async def test_the_larger_the_crowd_the_less_often_it_is_told(chat: Chat, monkey
 async def test_a_crowd_leaves_no_ghosts_however_many_came_and_went(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, noted: int
 ) -> None:
-    monkeypatch.setattr("chat.presence.CROWD", 20)
-    monkeypatch.setattr("chat.presence.NOTED", noted)
+    monkeypatch.setattr("chat.rooms.presence.CROWD", 20)
+    monkeypatch.setattr("chat.rooms.presence.NOTED", noted)
     people = [Person(chat, f"{number}", "general") for number in range(20)]
     await passes(2)
     ann, before = people[0], {person.session.user.id for person in people}

@@ -11,7 +11,7 @@ import pytest
 
 from chat.chat import Chat
 from chat.ports import Identity
-from chat.workers import PoolLimits
+from chat.writes.workers import PoolLimits
 from model.room import User
 from server.dialects import BY_PATH
 from tests.support.chatting import Frame, Person, chatting

@@ -3,8 +3,8 @@
 from typing import Any
 
 from chat.chat import Chat
-from chat.visit import Visits
-from chat.workers import PoolLimits
+from chat.one_shot import Visits
+from chat.writes.workers import PoolLimits
 from model import commands
 from model.events import Ack
 from tests.support.chatting import Person, chatting

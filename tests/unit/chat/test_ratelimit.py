@@ -2,9 +2,9 @@
 
 import pytest
 
+from chat.delivery.ratelimit import Allowances, Rate
+from chat.one_shot import Visits
 from chat.ports import Identity
-from chat.ratelimit import Allowances, Rate
-from chat.visit import Visits
 from model import commands
 from model.errors import ParleyError
 from model.events import Ack

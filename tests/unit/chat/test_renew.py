@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from chat.chat import Chat
-from chat.ratelimit import Rate
+from chat.delivery.ratelimit import Rate
+from chat.one_shot import Visits
 from chat.retention import expire_once
-from chat.visit import Visits
 from model.commands import PostMessage
 from model.errors import ParleyError
 from model.events import Ack

@@ -3,7 +3,7 @@
 import pytest
 
 from chat.chat import Chat
-from chat.resume import PAGE
+from chat.queries.resume import PAGE
 from model.errors import EPOCH_CHANGED
 from storage import Forgotten
 from tests.support.chatting import Frame, Person, chatting, limits

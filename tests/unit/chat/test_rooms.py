@@ -6,7 +6,7 @@ import weakref
 import pytest
 
 from chat.chat import Chat
-from chat.context import READ_SECONDS
+from chat.rooms.context import READ_SECONDS
 from model.room import RoomRecord
 from storage import InsertRoom
 from tests.support.chatting import Person, VirtualClock, chatting, limits

@@ -149,7 +149,7 @@ async def test_a_room_that_could_not_be_opened_counts_no_more(repository: Faulty
 
 async def test_to_look_for_an_empty_room_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that were looked at come last the next time, so each has its turn."""
-    monkeypatch.setattr("chat.hub.EMPTY_LOOKS", 2)
+    monkeypatch.setattr("chat.rooms.hub.EMPTY_LOOKS", 2)
     async with chatting(address_rooms=4) as chat:
         ann, ben = guest(chat, "ann"), guest(chat, "ben", THERE)
         assert await joined(ann, "a", "b", "c") == [""] * 3

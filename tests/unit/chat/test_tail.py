@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from chat.chat import Chat
-from chat.tail import TAIL_BYTES, Tail, TailBudget, kept_bytes
+from chat.rooms.tail import TAIL_BYTES, Tail, TailBudget, kept_bytes
 from model.message import Message
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository

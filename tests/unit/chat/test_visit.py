@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
+from chat.delivery.ratelimit import Paces
 from chat.handlers.manage import direct_name
+from chat.one_shot import ANSWER_SECONDS, Visits
 from chat.ports import Identity
-from chat.ratelimit import Paces
-from chat.visit import ANSWER_SECONDS, Visits
 from model import commands
 from model.errors import ParleyError
 from model.events import Ack, Announcement, Left, RoomState

@@ -10,10 +10,10 @@ import random
 import pytest
 
 from chat.chat import Chat
-from chat.history import read_history
-from chat.listing import describe_room
+from chat.one_shot import Visits
 from chat.ports import Identity
-from chat.visit import Visits
+from chat.queries.history import read_history
+from chat.queries.listing import describe_room
 from model import commands
 from model.errors import ParleyError
 from model.events import Ack, Event, Left, RoomState

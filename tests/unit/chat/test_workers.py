@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
-from chat.workers import PAUSE_SECONDS, RETRY_CAP, STALL_SECONDS, PoolLimits
+from chat.writes.workers import PAUSE_SECONDS, RETRY_CAP, STALL_SECONDS, PoolLimits
 from storage import InsertMessage, InsertRoom, Write
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
@@ -270,7 +270,7 @@ async def test_storage_away_keeps_the_batch_and_says_why(
     assert chat.trouble() is None
     assert list(ann.acked()) == [*map(str, range(10))]
     assert await repository.stored() == [*map(str, range(10))]
-    told = [record.message for record in caplog.records if record.name == "chat.workers"]
+    told = [record.message for record in caplog.records if record.name == "chat.writes.workers"]
     assert len(told) == 2  # once that it is away, once that it is back
     assert "the disk is full" in told[0]
 

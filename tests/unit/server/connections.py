@@ -4,12 +4,12 @@ import logging
 from types import SimpleNamespace
 from typing import Any
 
-from chat.counters import Counters
+from chat.delivery.counters import Counters
 from model.errors import ParleyError
-from server.addresses import Addresses
-from server.capacity import Capacity, Place
-from server.origins import Origins
-from server.websocket import WebSocketConnection
+from server.access.addresses import Addresses
+from server.access.capacity import Capacity, Place
+from server.access.origins import Origins
+from server.wire.websocket import WebSocketConnection
 from tests.support.rawws import KEY, NATIVE, request
 
 LIMIT = 300
@@ -44,7 +44,7 @@ class Outcome:
 
 
 class Session:
-    """As much of `chat.session.Session` as a connection uses."""
+    """As much of `chat.delivery.session.Session` as a connection uses."""
 
     def __init__(self, connection: WebSocketConnection, outcome: Outcome) -> None:
         self.connection, self.outcome = connection, outcome
@@ -96,7 +96,7 @@ class Transport:
 
 
 class World:
-    """As much of `server.shared.Shared` and of the chat as a connection uses."""
+    """As much of `server.wire.connections.Shared` and of the chat as a connection uses."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome

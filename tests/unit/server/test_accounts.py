@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from chat.ports import Identity
 from model.errors import ParleyError
 from model.room import User
-from server.tokens import JwtTokens, sign_account
+from server.auth.tokens import JwtTokens, sign_account
 from tests.unit.server.test_tokens import StoppedClock
 
 SECRET = "a secret of at least thirty-two characters"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from server.addresses import Addresses, Client, Headers, network_of, plain_address, trusted_networks, values_in
+from server.access.addresses import Addresses, Client, Headers, network_of, plain_address, trusted_networks, values_in
 
 PROXIES = trusted_networks("10.0.0.0/8, 2001:db8:f::/48,127.0.0.1")
 

@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from server.admission import A_TURN, Admission
+from server.wire.admission import A_TURN, Admission
 
 
 async def turns(count: int) -> None:

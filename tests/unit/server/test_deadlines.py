@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.deadlines import Deadlines, Expiries
+from server.wire.deadlines import Deadlines, Expiries
 
 
 @given(st.lists(st.floats(0, 10), max_size=20).map(sorted), st.floats(0, 5), st.floats(0, 20))

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from server.decoding import wrong_field
+from server.codec.decoding import wrong_field
 
 Code = Annotated[str, Meta(min_length=2, max_length=4)]
 Some = Annotated[str, Meta(min_length=1)]

@@ -1,8 +1,8 @@
 """Bytes in, cut anywhere: a connection does and answers what the `websockets` library alone would.
 
-The fast path (server/fastpath.py) and the way of whole frames to the library are held to `ServerProtocol`, fed a byte
-at a time. What the library leaves to its users is done here as plainly as can be: joining fragments, checking UTF-8,
-refusing binary messages.
+The fast path (server/codec/fastpath.py) and the way of whole frames to the library are compared with `ServerProtocol`,
+fed a byte at a time. What the library leaves to its users is done here as plainly as can be: joining fragments,
+checking UTF-8, refusing binary messages.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from server.websocket import WebSocketConnection
+from server.wire.websocket import WebSocketConnection
 from tests.support.examples import examples
 from tests.support.rawws import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
 from tests.unit.server.connections import END, LIMIT, LOG, PLACE, UPGRADE, Outcome, Transport, World

@@ -12,8 +12,8 @@ from msgspec import Meta, Struct
 from chat.ports import Identity
 from model.errors import ParleyError
 from model.room import User
-from server.contract import openapi
-from server.endpoints import IDENTITY, Answer, Asker, Endpoint, add_routes
+from server.http.endpoints import IDENTITY, Answer, Asker, Endpoint, add_routes
+from server.spec import openapi
 
 
 class NewThing(Struct, frozen=True):

@@ -38,7 +38,7 @@ from model.events import (
 from model.limits import Limits
 from model.message import Message
 from model.room import User
-from server.dialects.events import MAX_SEQ, EventsDialect
+from server.dialects.api_chat import MAX_SEQ, EventsDialect
 from tests.support.chatting import unframe
 from utils.clock import microseconds
 

@@ -4,8 +4,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from server.fastpath import common_frames, frame_end
-from server.frames import PING, plain_response, text_frame
+from server.codec.fastpath import common_frames, frame_end
+from server.codec.frames import PING, plain_response, text_frame
 from tests.support.rawws import CONT, TEXT, frame
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from chat.ports import Identity
 from model.errors import ParleyError
 from model.room import User
-from server import handshake
-from server.authentication import authenticate
+from server.access.origins import Origins
+from server.auth.authentication import authenticate
 from server.dialects import BY_PATH
-from server.handshake import Handshake, shake_hands
-from server.origins import Origins
+from server.wire import handshake
+from server.wire.handshake import Handshake, shake_hands
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HEADERS = {

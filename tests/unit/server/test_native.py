@@ -21,8 +21,8 @@ from model.errors import ParleyError
 from model.events import Ack, AckItem, Entered, Error, Exited, Pong, Presence
 from model.message import Message
 from model.room import User
+from server.codec.frames import text_frame
 from server.dialects.native import NativeDialect, as_json
-from server.frames import text_frame
 
 DIALECT = NativeDialect()
 

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from server.proxy_protocol import V2_BYTES, ProxyHeader, read_proxy_header
+from server.access.proxy_protocol import V2_BYTES, ProxyHeader, read_proxy_header
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 

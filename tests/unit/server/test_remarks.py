@@ -4,9 +4,9 @@ import resource
 
 import pytest
 
-from server.capacity import room_for
-from server.remarks import remarks_on
-from server.settings import Settings
+from server.access.capacity import room_for
+from server.settings.remarks import remarks_on
+from server.settings.table import Settings
 
 SECRET = "a secret of at least thirty-two characters"
 LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -40,7 +40,7 @@ from model.events import (
 from model.limits import Limits
 from model.message import Message
 from model.room import User
-from server.dialects.rooms import RoomsDialect
+from server.dialects.ws import RoomsDialect
 from tests.support.chatting import unframe
 
 DIALECT = RoomsDialect()

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.ratelimit import Rate
-from server.settings import SETTINGS, SettingError, Settings, settings_help, show
-from server.sources import read_settings
+from chat.delivery.ratelimit import Rate
+from server.settings.sources import read_settings
+from server.settings.table import SETTINGS, SettingError, Settings, settings_help, show
 
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 

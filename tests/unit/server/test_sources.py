@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import SettingError
-from server.sources import FILE_BYTES, read_settings
+from server.settings.sources import FILE_BYTES, read_settings
+from server.settings.table import SettingError
 
 SECRET = "a secret of at least thirty-two characters"
 

@@ -15,7 +15,7 @@ from chat.ports import Identity
 from model.errors import ParleyError
 from model.limits import GUEST_SECONDS
 from model.room import User
-from server.tokens import JwtTokens
+from server.auth.tokens import JwtTokens
 from utils.clock import SystemClock
 
 SECRET = "a secret of at least thirty-two characters"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from model.errors import FLOOD
-from server.websocket import CLOSE_BYTES, CLOSE_BYTES_MOST, FRAMES_PER_TURN, WebSocketConnection
+from server.wire.websocket import CLOSE_BYTES, CLOSE_BYTES_MOST, FRAMES_PER_TURN, WebSocketConnection
 from tests.support.rawws import CLOSE, PONG, TEXT, frame
 from tests.unit.server.connections import END, PLACE, UPGRADE, Outcome, Transport, World
 

@@ -11,9 +11,9 @@ from model.commands import AnyCommand
 from model.errors import CLOSE_CODES, ERRORS
 from model.events import NativeEvent
 from model.limits import Limits
-from server.contract import DIALECTS, asyncapi
-from server.contract.native import command_name, event_name, tag_of
 from server.dialects import BY_PATH, NATIVE
+from server.spec import DIALECTS, asyncapi
+from server.spec.native import command_name, event_name, tag_of
 from tests.support import contract
 from tests.support.asyncapi import SCHEMA
 

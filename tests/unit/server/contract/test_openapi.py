@@ -8,8 +8,8 @@ from aiohttp import web
 from openapi_spec_validator import validate
 
 from model.errors import ERRORS
-from server.contract import openapi
-from server.http import HttpEndpoints
+from server.spec import openapi
+from server.web.app import HttpEndpoints
 
 HTTP = HttpEndpoints(Mock(), Mock(), Mock())
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(openapi(HTTP.endpoints(), version="1.2.3")))

@@ -1,0 +1,1 @@
+"""Delivering frames: sessions, audiences, and what limits one connection."""

@@ -1,0 +1,323 @@
+"""One connection of one principal, in any number of rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from typing import TYPE_CHECKING
+
+from chat.delivery.ratelimit import TokenBucket
+from chat.ports import Connection, Dialect, Identity
+from model.errors import SLOW_CONSUMER, CloseCode, ParleyError
+from model.events import Ack, AckItem, AnyEvent, Error
+from model.room import User
+
+if TYPE_CHECKING:
+    from chat.delivery.audience import Audience
+    from chat.rooms.hub import Hub
+    from chat.rooms.room import Room
+
+# Why reading from a session is paused; it goes on when no reason is left.
+PAUSED_BY_COMMAND = 1
+PAUSED_BY_QUEUE = 2
+# Commands that may wait behind one that needs storage before reading is paused. What the last read brought
+# (at most one socket buffer) still comes in after that.
+HELD_COMMANDS = 32
+# The same in bytes of memory, which a few commands may be.
+HELD_BYTES = 64 << 10
+# A client that reads nothing for so long is gone; one that reads more slowly than this for longer, too: otherwise a few
+# bytes now and then would hold a page for as long as the client likes. Over HTTP as well (`server.http.sending`).
+STALL_SECONDS = 30.0
+LEAST_BYTES_A_SECOND = 16 << 10
+
+
+class Session:
+    """State of one connection. Synchronous, apart from :meth:`drained`; owned by the event loop's thread.
+
+    Attributes:
+        identity: who it speaks for, with `user` in it; None until ``hello`` where guests are off.
+        provisional: a guest that the server made up and nothing has claimed yet, so ``hello`` may still name another.
+        home: the room named in the address, "" for none.
+        asked_name: the guest name asked for in the address.
+        address: where the connection comes from, as text; "" when that is not known.
+        network: what that counts as where something counts by address; "" for what does not count.
+        rooms: where it is, by name.
+        ended: nothing more may be written; the connection is on its way down.
+        since: when it began, in Unix microseconds.
+        unseen: nobody is told of it, and it hears of nothing but the answers to its own commands (`chat.one_shot`).
+        congested: more than the low mark is waiting to be read by the client.
+        acks: what waits to be told to the author, None for nothing.
+        acks_of: the audience of the one room that all of them are about: with its frames they cannot come before a
+            message. None when there are none, or of several rooms.
+    """
+
+    __slots__ = (
+        "_drained",
+        "_held_bytes",
+        "_held_input",
+        "_hub",
+        "_page_bytes",
+        "_paused",
+        "acks",
+        "acks_of",
+        "address",
+        "address_bucket",
+        "asked_name",
+        "bucket",
+        "busy",
+        "commands",
+        "congested",
+        "connection",
+        "dialect",
+        "ended",
+        "greeted",
+        "held",
+        "home",
+        "id",
+        "identity",
+        "network",
+        "provisional",
+        "refusals",
+        "rooms",
+        "since",
+        "unseen",
+        "user",
+    )
+
+    def __init__(
+        self,
+        hub: Hub,
+        connection: Connection,
+        dialect: Dialect,
+        id: str,
+        home: str,
+        address: str = "",
+        network: str = "",
+        *,
+        since: int = 0,
+        unseen: bool = False,
+    ) -> None:
+        self._hub = hub
+        self.connection = connection
+        self.dialect = dialect
+        self.id = id
+        self.home = home
+        self.address = address
+        self.network = network
+        self.since = since
+        self.unseen = unseen
+        self.asked_name: str | None = None
+        self.identity: Identity | None = None
+        self.user: User  # set with the identity; no handler but hello's runs before
+        self.provisional = False
+        self.greeted = False  # it has said hello
+        self.rooms: dict[str, Room] = {}
+        # Made when first needed.
+        self.bucket: TokenBucket | None = None  # messages, shared by all sessions of the principal
+        self.address_bucket: TokenBucket | None = None  # messages of all guests of its address; None for an account
+        self.commands: TokenBucket | None = None  # all else that this connection asks for
+        self.refusals: TokenBucket | None = None  # of what came too fast
+        self.busy = False  # a command waits for storage; later ones wait in `held`
+        self.held: deque[str] | None = None
+        self.congested = False
+        self.ended = False
+        self.acks: list[AckItem] | None = None
+        self.acks_of: Audience | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._held_bytes = 0
+        self._held_input = 0
+        self._page_bytes = 0
+        self._paused = 0
+
+    # Writing.
+
+    def write(self, frame: bytes) -> None:
+        """Queue framed bytes. A congested session that goes above the high mark is cut off."""
+        if self.ended:
+            return
+        self.connection.write(frame)
+        if self.congested:
+            self._check_high_mark()
+
+    def reply(self, event: AnyEvent) -> None:
+        """Answer this session alone, after everything that its rooms have already been told."""
+        for room in self.rooms.values():
+            if room.audience.dirty:
+                room.audience.flush()
+        self.send(event)
+
+    def send(self, event: AnyEvent) -> None:
+        """As :meth:`reply`, for one who knows that nothing is queued which must come before it."""
+        frame = self.dialect.frame(event)
+        if frame is not None:
+            self.write(frame)
+
+    async def send_page(self, event: AnyEvent) -> None:
+        """As :meth:`reply`, with much at once; see :meth:`write_page`."""
+        for room in self.rooms.values():
+            if room.audience.dirty:
+                room.audience.flush()
+        frame = self.dialect.frame(event)
+        if frame is not None:
+            await self.write_page(frame)
+
+    async def write_page(self, data: bytes) -> None:
+        """Queue much at once, and wait until the client has read enough of it.
+
+        It does not cut its reader off by itself, whatever its size: there is never more than one on its way.
+        """
+        self._page_bytes = len(data)
+        try:
+            self.write(data)
+            await self.drained()
+        finally:
+            self._page_bytes = 0
+
+    def refuse(self, error: ParleyError, id: str | None = None, room: str | None = None) -> None:
+        """Answer with an error by name; ``id`` and ``room`` are those of the command."""
+        self._hub.counters.refused(error.code)
+        self.reply(
+            Error(
+                id=id,
+                code=error.code,
+                message=error.message,
+                retryable=error.kind.retryable,
+                field=error.field,
+                room=self.home if self.dialect.bound_to_address else room,
+                retry_after=error.retry_after,
+            )
+        )
+
+    def ack(self, item: AckItem, audience: Audience) -> None:
+        """Tell the author that a message is stored: soon, with other acks, perhaps with the room's next frames."""
+        if self.ended:
+            return
+        if self.acks is None:
+            self.acks = [item]
+            self.acks_of = audience
+            audience.acking += 1
+            self._hub.ack_soon(self)
+        else:
+            self.acks.append(item)
+            if self.acks_of is not audience:
+                self.acks_of = None
+
+    def take_acks(self) -> bytes:
+        """The frame of the acks that were collected, for whoever writes it now; empty when there are none."""
+        acks, self.acks, self.acks_of = self.acks, None, None
+        return self.dialect.frame(Ack(ids=acks)) or b"" if acks else b""
+
+    # A slow reader never slows the others, is never skipped in silence, and is cut off in the end.
+
+    def on_congested(self) -> None:
+        """The connection holds more than the low mark."""
+        self.congested = True
+        self._check_high_mark()
+        if not self.ended:
+            for room in self.rooms.values():
+                room.audience.set_congested(self, True)
+
+    def on_drained(self) -> None:
+        """What the connection held has been read."""
+        self.congested = False
+        for room in self.rooms.values():
+            room.audience.set_congested(self, False)
+        self._wake_drained()
+
+    def held_back(self, size: int) -> None:
+        """``size`` more bytes wait for a resume of this session to finish; they count like queued ones."""
+        self._held_bytes += size
+        self._check_high_mark()
+
+    def released(self) -> None:
+        """A resume has finished: what was held back is about to be written."""
+        self._held_bytes = 0
+
+    def _check_high_mark(self) -> None:
+        waiting = self.connection.buffered() + self._held_bytes - self._page_bytes
+        if waiting > self._hub.slow_high:
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        if not self.ended:
+            self._hub.counters.slow_members += 1
+            self.close(SLOW_CONSUMER)
+
+    async def drained(self) -> None:
+        """Wait until the client has read enough, or is gone. One that does not read is cut off."""
+        left = self.connection.buffered()
+        for _ in range(2 + int(left / (STALL_SECONDS * LEAST_BYTES_A_SECOND))):
+            if not self.congested or self.ended:
+                return
+            if self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+            try:
+                async with asyncio.timeout(STALL_SECONDS):
+                    await asyncio.shield(self._drained)
+                return
+            except TimeoutError:
+                before, left = left, self.connection.buffered()
+                if left >= before:
+                    break
+        self._cut_off()
+
+    def _wake_drained(self) -> None:
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+
+    # Reading.
+
+    @property
+    def paused(self) -> bool:
+        """Nothing is read from the client for now, so its silence means nothing."""
+        return self._paused != 0
+
+    def pause(self, reason: int) -> None:
+        """Take nothing more from the client until every reason is gone."""
+        if not self._paused and not self.ended:
+            self.connection.pause_reading()
+        self._paused |= reason
+
+    def resume(self, reason: int) -> None:
+        """A reason to pause is gone."""
+        if self._paused:
+            self._paused &= ~reason
+            if not self._paused and not self.ended:
+                self.connection.resume_reading()
+
+    def hold(self, text: str) -> None:
+        """Keep a command back until the one before it is done."""
+        if self.held is None:
+            self.held = deque()
+        self.held.append(text)
+        self._held_input += sys.getsizeof(text)
+        if len(self.held) >= HELD_COMMANDS or self._held_input >= HELD_BYTES:
+            self.pause(PAUSED_BY_COMMAND)
+
+    def nothing_held(self) -> None:
+        """All commands that were kept back have been carried out."""
+        self._held_input = 0
+        self.resume(PAUSED_BY_COMMAND)
+
+    # The end.
+
+    def close(self, close: CloseCode) -> None:
+        """Close the connection with a code: nothing more is queued behind the Close frame."""
+        if not self.ended:
+            self.end()
+            self.connection.close(close)
+
+    def end(self) -> None:
+        """Write nothing more. The session leaves its rooms when the connection is lost (`Chat.disconnect`)."""
+        self.ended = True
+        self.acks = self.acks_of = None
+        self.held = None
+        if self._paused:  # the closing handshake must be read
+            self._paused = 0
+            self.connection.resume_reading()
+        for room in self.rooms.values():
+            room.audience.discard(self)
+        self._wake_drained()

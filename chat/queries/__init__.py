@@ -1,0 +1,1 @@
+"""Reading: history, lists, search, and replay for a client that comes back."""

@@ -1,0 +1,331 @@
+"""Which rooms there are, and who is in one: for every dialect and for HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+from heapq import nsmallest
+from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict, replace
+
+from chat.delivery.paging import fitting
+from chat.ports import Identity
+from chat.rooms import invitations, members
+from chat.rooms.access import TRIES, View, default_role, read_as
+from chat.rooms.changes import Watch
+from chat.rooms.context import RETRY_AFTER
+from chat.rooms.cursors import unread_in_tail
+from chat.rooms.members import READERS, Viewer
+from chat.rooms.room import info_of
+from model.commands import ListMembers, ListRooms
+from model.errors import ParleyError
+from model.events import Members, RoomEntry, Rooms
+from model.limits import UNREAD_LIMIT
+from model.permissions import Action, Standing, may, standing_in
+from model.room import Member, RoomRecord, User
+from model.text import fold_name
+from storage.repository import Unread
+
+if TYPE_CHECKING:
+    from chat.rooms.context import Context
+    from chat.rooms.room import Room
+
+Inside = Callable[[], "Collection[Room]"]
+
+# What a line of a list costs when it is made and sent, about.
+ROW_SECONDS = 5e-6
+# Rooms of one person that a list or a search looks at: those that they used last, so nobody else can push theirs out.
+MINE_LIMIT = 1000
+_NOTHING = Unread(0, 0)
+
+
+async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms, inside: Inside) -> Rooms:
+    """The rooms that everybody may find, or one's own.
+
+    ``inside`` tells those that the session who asks is in, as they are when it is called.
+
+    Raises:
+        ParleyError: ``unavailable``; ``unauthorized`` for a nobody's own.
+    """
+    if not asked.mine:
+        with chat.watches.of(None) as watch:
+            return await _public(chat, asked, watch)
+    if identity is None:
+        raise ParleyError("unauthorized", "a token is needed for one's own rooms: Authorization: Bearer <token>")
+    for _ in range(TRIES):
+        with chat.watches.of(identity.user.id) as watch:
+            listed = await _mine(chat, identity, asked, inside, watch)
+        if not watch.rows:
+            return listed  # else they are something else in a room since storage was asked, and were told so
+    raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+
+
+async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
+    await chat.rows_written()
+    after, contains, limit = asked.cursor or "", fold_name(asked.q or ""), asked.limit + 1
+    found = {
+        record.name: record
+        for record in await chat.ask(chat.repository.listed_rooms(after=after, contains=contains, limit=limit))
+    }
+    last = max(found, default="") if len(found) == limit else None
+    async with chat.pages.turn() as slices:
+        for name, room in tuple(chat.hub.rooms.items()):
+            # Those that storage does not list, because nothing that was said there is left.
+            if (
+                room.record.kind == "ephemeral"
+                and name > after
+                and (last is None or name < last)
+                and name not in found
+                and room.presence.sessions
+                and (not contains or contains in fold_name(f"{name}\n{room.record.title}"))
+            ):
+                found[name] = room.record
+            if slices.over():
+                await slices.pause()
+        names = sorted(found)
+        chat.pages.spend(ROW_SECONDS * len(names))
+    page = [found[name] for name in names[: asked.limit]]
+    counts = await _count_members(chat, page)
+    told = [_entry(chat, record, counts) for record in page]
+    page = page[: fitting(told, chat.page_bytes)]
+    # Without what is not everybody's any more.
+    entries = [entry for entry, record in zip(told, page, strict=False) if record.room_id not in watch.gone]
+    return Rooms(id=asked.id, rooms=entries, cursor=page[-1].name if len(names) > len(page) else None)
+
+
+async def _mine(chat: Context, identity: Identity, asked: ListRooms, inside: Inside, watch: Watch) -> Rooms:
+    user = identity.user
+    await chat.rows_written()
+    rows = {
+        record.name: (record, member)
+        for record, member in await chat.ask(chat.repository.rooms_of(user.id, limit=MINE_LIMIT))
+    }
+    for room in inside():
+        rows.setdefault(room.name, (room.record, Member(user)))
+    wanted, after = fold_name(asked.q or ""), asked.cursor or ""
+    mine: list[tuple[RoomRecord, Member]] = []
+    async with chat.pages.turn() as slices:
+        for name, (record, stored) in rows.items():
+            if slices.over():
+                await slices.pause()
+            room_here = chat.hub.rooms.get(name)
+            member = stored
+            if room_here is not None:
+                record, member = room_here.record, room_here.members.get(user.id, stored)
+            if (
+                name > after
+                and record.deleted_at is None
+                and (member.belongs or room_here in inside())
+                and (not wanted or wanted in fold_name(f"{name}\n{record.title}"))
+                and may(_standing(chat, identity, record, member), Action.SEE)
+            ):
+                mine.append((record, member))
+        mine.sort(key=lambda row: row[0].name)
+    page = mine[: asked.limit]
+    unread = await _unread(chat, user, page)
+    counts = await _count_members(chat, [record for record, _ in page])
+    directs = [record.room_id for record, _ in page if record.kind == "direct"]
+    peers = await chat.ask(chat.repository.peers(user.id, directs)) if directs else {}
+    async with chat.pages.turn():
+        chat.pages.spend(ROW_SECONDS * len(page))
+    invited = await invitations.list_open(chat, user.id, watch)
+    entries = []
+    for record, member in page:
+        if record.room_id in watch.gone or not (member.belongs or chat.hub.rooms.get(record.name) in inside()):
+            continue  # they were told so meanwhile
+        base, standing = _entry(chat, record, counts), _standing(chat, identity, record, member)
+        missed = unread.get(record.room_id, _NOTHING)
+        entries.append(_own(base, standing, member, missed, peers.get(record.room_id)))
+    fit = fitting(entries, chat.page_bytes)
+    more = fit < len(entries) or len(page) < len(mine)
+    last = entries[fit - 1].room if fit < len(entries) else page[-1][0].name if page else None
+    return Rooms(id=asked.id, rooms=entries[:fit], cursor=last if more else None, invitations=invited)
+
+
+def _standing(chat: Context, identity: Identity, record: RoomRecord, member: Member) -> Standing:
+    return standing_in(
+        record,
+        member,
+        account_role=identity.role,
+        inside=default_role(chat, identity),
+        now_us=chat.clock.now_us(),
+    )
+
+
+async def describe_room(chat: Context, name: str, identity: Identity | None) -> RoomEntry | None:
+    """The room of this name, as its line in a list; None when there is none that ``identity`` may see.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    return await read_as(chat, name, identity, partial(_describe, chat, identity))
+
+
+async def _describe(chat: Context, identity: Identity | None, seen: View) -> RoomEntry:
+    record, standing, member = seen
+    room = chat.hub.rooms.get(record.name)
+    if room is not None:
+        await chat.ask(room.written())
+    entry = _entry(chat, record, await _count_members(chat, [record]))
+    if identity is None:
+        return entry
+    member = member or Member(identity.user)
+    unread = await _unread(chat, identity.user, [(record, member)])
+    peers = await chat.ask(chat.repository.peers(identity.user.id, [record.room_id])) if record.kind == "direct" else {}
+    return _own(entry, standing, member, unread.get(record.room_id, _NOTHING), peers.get(record.room_id))
+
+
+def _own(entry: RoomEntry, standing: Standing, member: Member, missed: Unread, peer: User | None) -> RoomEntry:
+    return replace(
+        entry, role=standing, read=member.read_seq, unread=missed.messages, mentions=missed.mentions, peer=peer
+    )
+
+
+def _entry(chat: Context, record: RoomRecord, counts: dict[int, int]) -> RoomEntry:
+    room = chat.hub.rooms.get(record.name)
+    online = len(room.presence.people) if room is not None else 0
+    return RoomEntry(
+        **asdict(info_of(record if room is None else room.record)),
+        room=record.name,
+        members=counts.get(record.room_id, online if record.kind == "ephemeral" else 0),
+        online=online,
+    )
+
+
+async def _count_members(chat: Context, records: list[RoomRecord]) -> dict[int, int]:
+    ids = [record.room_id for record in records if record.kind != "ephemeral"]
+    return await chat.ask(chat.repository.count_members(ids)) if ids else {}
+
+
+async def _unread(chat: Context, user: User, mine: list[tuple[RoomRecord, Member]]) -> dict[int, Unread]:
+    """What is unread where somebody has a cursor or is a member: from the tails that reach back far enough."""
+    found: dict[int, Unread] = {}
+    below: list[tuple[RoomRecord, Member]] = []
+    async with chat.pages.turn() as slices:
+        for record, member in mine:
+            if slices.over():
+                await slices.pause()
+            if member.role is None and not member.read_seq:
+                continue
+            room = chat.hub.rooms.get(record.name)
+            if room is not None and member.read_seq >= room.tail.floor:
+                found[record.room_id] = unread_in_tail(room, user, member.read_seq)
+            else:
+                below.append((record, member))
+    for record, _ in below:
+        room = chat.hub.rooms.get(record.name)
+        if room is not None and room.unsettled:
+            await chat.ask(room.written())
+    cursors = [(record.room_id, member.read_seq) for record, member in below]
+    if cursors:
+        found |= await chat.ask(chat.repository.unread(user, cursors, limit=UNREAD_LIMIT))
+    return found
+
+
+async def find_members(chat: Context, name: str, asked: ListMembers, identity: Identity | None) -> Members | None:
+    """A page of the people of a room, or of those who are banned or invited, as whoever asks may see them.
+
+    None when there is no such room, or ``identity`` may not see it.
+
+    Raises:
+        ParleyError: ``forbidden`` for lists that are for moderators; ``bad_field``; ``unavailable``.
+    """
+    action, find = which_members(asked)
+
+    async def read(seen: View) -> Members:
+        return await find(chat, seen.record, asked, Viewer("" if identity is None else identity.user.id, seen.standing))
+
+    return await read_as(chat, name, identity, read, action)
+
+
+async def list_members(chat: Context, record: RoomRecord, asked: ListMembers, viewer: Viewer) -> Members:
+    """The people of a room whom somebody may see, by id: its members, and whoever else is in it.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    room = chat.hub.rooms.get(record.name)
+    after, ephemeral = asked.cursor or "", record.kind == "ephemeral"
+    found: list[Member] = []
+    counted: dict[int, int] = {}
+    for _ in range(TRIES):
+        seen = 0 if room is None else room.membership
+        if room is not None:
+            await chat.ask(room.written())
+        if not ephemeral:
+            found = await chat.ask(chat.repository.members(record.room_id, after=after, limit=asked.limit + 1))
+            counted = await chat.ask(chat.repository.count_members([record.room_id]))
+        async with chat.pages.turn():
+            chat.pages.spend(ROW_SECONDS * (len(found) + (0 if room is None else len(room.presence.people))))
+        if room is None or room.membership == seen:
+            break  # else somebody is something else than storage had it, and everybody was told
+    else:
+        raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+    rows = {row.user.id: row for row in found}
+    count = counted.get(record.room_id, 0)
+    if room is not None:
+        here = room.presence.people
+        rows |= {
+            user_id: Member(user) for user_id, (user, _) in here.items() if user_id > after and user_id not in rows
+        }
+        rows |= {user_id: room.members[user_id] for user_id in rows.keys() & room.members.keys()}
+        count = len(here) if ephemeral else count
+    return _page_of(chat, room, record, asked, viewer, rows, count, with_read=count <= READERS)
+
+
+Listing = Callable[["Context", RoomRecord, ListMembers, Viewer], Awaitable[Members]]
+
+
+def which_members(asked: ListMembers) -> tuple[Action, Listing]:
+    """What one must be allowed to do to see these people, and the function that lists them.
+
+    Raises:
+        ParleyError: ``bad_field`` for two lists at once.
+    """
+    if asked.banned and asked.invited:
+        raise ParleyError("bad_field", "invited: not together with banned", field="invited")
+    if asked.banned:
+        return Action.BAN, partial(_list_standing, lambda chat, row: row.banned_until > chat.clock.now_us())
+    if asked.invited:
+        return Action.INVITE, partial(_list_standing, invitations.is_open)
+    return Action.SEE, list_members
+
+
+async def _list_standing(
+    wanted: Callable[[Context, Member], bool],
+    chat: Context,
+    record: RoomRecord,
+    asked: ListMembers,
+    viewer: Viewer,
+) -> Members:
+    """Those who are kept out of a room now, or invited, by id.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    room = chat.hub.rooms.get(record.name)
+    # A room that is ready knows them all.
+    rows = await chat.ask(chat.repository.standings(record.room_id)) if room is None else room.members.values()
+    found = {row.user.id: row for row in rows if wanted(chat, row)}
+    after = {user_id: row for user_id, row in found.items() if user_id > (asked.cursor or "")}
+    return _page_of(chat, room, record, asked, viewer, after, len(found), with_read=False)
+
+
+def _page_of(
+    chat: Context,
+    room: Room | None,
+    record: RoomRecord,
+    asked: ListMembers,
+    viewer: Viewer,
+    rows: dict[str, Member],
+    count: int,
+    *,
+    with_read: bool,
+) -> Members:
+    ids = nsmallest(asked.limit + 1, rows)
+    page = ids[: asked.limit]
+    told = [members.describe(chat, room, rows[user_id], viewer, with_read=with_read) for user_id in page]
+    told = told[: fitting(told, chat.page_bytes)]
+    more = page[len(told) - 1] if len(ids) > len(told) else None
+    return Members(id=asked.id, room=record.name, members=told, count=count, cursor=more)

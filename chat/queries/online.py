@@ -1,0 +1,92 @@
+"""Who is connected, and where: as far as whoever asks may know."""
+
+from __future__ import annotations
+
+from heapq import nsmallest
+from typing import TYPE_CHECKING, NamedTuple
+
+from chat.ports import Identity
+from chat.queries.listing import MINE_LIMIT
+from chat.rooms.access import TRIES, default_role, read_as
+from chat.rooms.context import RETRY_AFTER
+from model.errors import ParleyError
+from model.permissions import Action, may, standing_in
+from model.room import Member, User
+
+if TYPE_CHECKING:
+    from chat.rooms.context import Context
+    from chat.rooms.room import Room
+
+
+class Online(NamedTuple):
+    """Somebody who is connected.
+
+    Attributes:
+        rooms: where they are, of the rooms that whoever asks may see, by name.
+        devices: how many connections they have.
+        since: when the oldest of those began, in Unix microseconds.
+    """
+
+    user: User
+    rooms: list[str]
+    devices: int
+    since: int
+
+
+async def list_online(
+    chat: Context, identity: Identity, name: str | None, *, after: str, limit: int
+) -> list[Online] | None:
+    """At most ``limit`` people by id, above ``after``: those in a room, or with None all of them.
+
+    None when there is no such room, or ``identity`` may not see it.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+
+    async def read(_: object) -> dict[int, Member]:
+        rows = await chat.ask(chat.repository.rooms_of(identity.user.id, limit=MINE_LIMIT))
+        return {record.room_id: member for record, member in rows}
+
+    for _ in range(TRIES):
+        with chat.watches.of(identity.user.id) as watch:
+            rows = await read(None) if name is None else await read_as(chat, name, identity, read)
+        if rows is None:
+            return None
+        if not watch.rows:
+            return _page(chat, identity, rows, _here(chat, name), after, limit)
+    raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+
+
+def _page(
+    chat: Context, identity: Identity, rows: dict[int, Member], here: list[str], after: str, limit: int
+) -> list[Online]:
+    seen: dict[Room, bool] = {}
+
+    def may_see(room: Room) -> bool:
+        if room not in seen:
+            user_id = identity.user.id
+            standing = standing_in(
+                room.record,
+                room.members.get(user_id, rows.get(room.record.room_id)),
+                account_role=identity.role,
+                inside=default_role(chat, identity) if user_id in room.presence.people else None,
+                now_us=chat.clock.now_us(),
+            )
+            seen[room] = may(standing, Action.SEE)
+        return seen[room]
+
+    found: list[Online] = []
+    for user_id in nsmallest(limit, (user_id for user_id in here if user_id > after)):
+        devices = chat.hub.devices(user_id)
+        rooms = {room.name for device in devices for room in device.rooms.values() if may_see(room)}
+        since = min(device.since for device in devices)
+        found.append(Online(chat.hub.named[user_id], sorted(rooms), len(devices), since))
+    return found
+
+
+def _here(chat: Context, name: str | None) -> list[str]:
+    if name is None:
+        return list(chat.hub.people)
+    room = chat.hub.rooms.get(name)
+    return [] if room is None else list({user.id: None for user in room.presence.sessions.values()})

@@ -1,0 +1,192 @@
+"""The gate: the only way to a room, whoever asks: a session in it, a session outside, an HTTP request.
+
+What somebody may not see answers like what is not there. The rules are `model.permissions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from chat.ports import Identity
+from chat.rooms import members
+from model.errors import ParleyError
+from model.permissions import LEAST, RANK, TALK, Action, Standing, may, standing_in
+from model.principals import CLAIMED
+from model.room import Member, Role, RoomRecord
+from model.text import check_name
+
+if TYPE_CHECKING:
+    from chat.delivery.session import Session
+    from chat.rooms.context import Context
+    from chat.rooms.room import Room
+
+T = TypeVar("T")
+
+# How often something is read again, because it is not as new any more as what its reader was told before the answer.
+TRIES = 5
+# Seconds after which a client may ask again for what was changed too often meanwhile.
+_RETRY_AFTER = 2.0
+# What everybody in an unrestricted room may do.
+_FREE = frozenset(action for action, least in LEAST.items() if RANK[least] <= RANK["member"])
+
+
+def default_role(chat: Context, identity: Identity) -> Role:
+    """What somebody is in a room without ever having been made anything there."""
+    return chat.options.guest_role if identity.guest else "member"
+
+
+def standing_of(chat: Context, room: Room, identity: Identity) -> Standing:
+    """What somebody who is in a room is to it."""
+    return _standing(chat, room.record, room.members.get(identity.user.id), identity, inside=True)
+
+
+def check_provable(user_id: str) -> None:
+    """Refuse to give rights in a room to an id that anybody may claim.
+
+    Raises:
+        ParleyError: ``forbidden``.
+    """
+    if user_id.startswith(CLAIMED):
+        raise ParleyError("forbidden", "anybody may claim this id, so it gets no rights of its own", field="user")
+
+
+def is_row_known(chat: Context, room: Room, identity: Identity) -> bool:
+    """Whether what somebody is to a room can be told without asking storage.
+
+    Of an ephemeral room that is ready every row is known that says more than "member" and how far somebody has read.
+    """
+    ephemeral = room.record.kind == "ephemeral" and default_role(chat, identity) == "member"
+    return ephemeral or not room.stored or identity.user.id in room.members
+
+
+def joined_room(chat: Context, session: Session, name: str, action: Action) -> Room:
+    """The room of this name that the session is in, when it may do this there.
+
+    Raises:
+        ParleyError: ``not_joined``, ``forbidden``, ``muted``; ``bad_field`` when it is no name at all.
+    """
+    room = session.rooms.get(name)
+    if room is None:  # perhaps written in another way (NFC, white space around it)
+        room = session.rooms.get(check_name(name, "room"))
+        if room is None:
+            raise ParleyError("not_joined", field="room")
+    if not (room.unrestricted and action in _FREE):
+        if room.muted_until <= chat.clock.now_us():
+            members.lift(chat, room)
+        require(chat, room, session, action)
+    return room
+
+
+def still_joined(chat: Context, session: Session, room: Room, action: Action) -> None:
+    """As `joined_room`, after storage was asked: whoever may have been sent out meanwhile, or be less than before.
+
+    Raises:
+        ParleyError: ``not_joined``, ``forbidden``, ``muted``.
+    """
+    if session.rooms.get(room.name) is not room:
+        raise ParleyError("not_joined", field="room")
+    require(chat, room, session, action)
+
+
+def require(chat: Context, room: Room, session: Session, action: Action) -> Standing:
+    """What the session is to a room it is in, when it may do this there.
+
+    Raises:
+        ParleyError: ``forbidden``, ``muted``, ``no_such_room``.
+    """
+    assert session.identity is not None
+    standing = standing_of(chat, room, session.identity)
+    if not may(standing, action):
+        raise ParleyError("forbidden" if may(standing, Action.SEE) else "no_such_room", field="room")
+    if action in TALK and standing != "admin":
+        member = room.members.get(session.user.id)
+        if member is not None and member.muted_until > (now := chat.clock.now_us()):
+            left = (member.muted_until - now) / 1_000_000
+            raise ParleyError("muted", retry_after=left if left < 1e8 else None)
+    return standing
+
+
+def check_entry(chat: Context, record: RoomRecord, member: Member | None, identity: Identity) -> Standing:
+    """What somebody will be in a room that they are about to enter.
+
+    Raises:
+        ParleyError: ``no_such_room``; ``banned`` where everybody may know that there is one.
+    """
+    standing = _standing(chat, record, member, identity, inside=True)
+    if not may(standing, Action.SEE):
+        kept_out = member is not None and member.banned_until > chat.clock.now_us()
+        raise ParleyError("banned" if kept_out and record.kind != "private" else "no_such_room", field="room")
+    return standing
+
+
+class View(NamedTuple):
+    """A room as somebody sees it who need not be in it; ``member`` is their row, if they have one."""
+
+    record: RoomRecord
+    standing: Standing
+    member: Member | None
+
+
+async def read_as(
+    chat: Context,
+    name: str,
+    identity: Identity | None,
+    read: Callable[[View], Awaitable[T]],
+    action: Action = Action.SEE,
+) -> T | None:
+    """What ``read`` finds in the room of this name, for somebody who may do ``action`` there without being in it.
+
+    None when there is no room of this name that they may see. They may do it still when ``read`` returns: it is
+    called again, after the gate, when meanwhile they became something else there or the room was hidden or deleted.
+
+    Raises:
+        ParleyError: ``forbidden`` for a room that they may see and not do this to; ``unavailable``.
+    """
+    for _ in range(TRIES):
+        user_id = None if identity is None else identity.user.id
+        with chat.watches.of(user_id) as theirs, chat.watches.of(None) as everybodys:
+            view = await _look_at(chat, name, identity)
+            if view is None:
+                return None
+            if not may(view.standing, action):
+                raise ParleyError("forbidden", field="room")
+            found = await read(view)
+            room_id = view.record.room_id
+            if not (theirs.has_changed(room_id) or everybodys.has_changed(room_id)):
+                return found
+    raise ParleyError("unavailable", retry_after=_RETRY_AFTER)
+
+
+async def _look_at(chat: Context, name: str, identity: Identity | None) -> View | None:
+    if (ending := chat.hub.ending.get(name)) is not None:
+        await chat.ask(ending.written())  # it was deleted, which storage does not know yet
+    room = chat.hub.rooms.get(name)
+    if room is not None and not room.stored and not room.presence.people:
+        return None  # nobody made it: somebody asks for it, as we do
+    record = room.record if room is not None else await chat.ask(chat.repository.find_room(name))
+    if record is None:
+        return None
+    member = None
+    if identity is not None and (room is None or not is_row_known(chat, room, identity)):
+        if room is not None:
+            await chat.ask(room.written())
+        member = await chat.ask(chat.repository.find_member(record.room_id, identity.user.id))
+    inside = room is not None and identity is not None and identity.user.id in room.presence.people
+    if room is not None:
+        record = room.record  # as it is now
+        member = room.members.get(identity.user.id, member) if identity is not None else None
+    standing = _standing(chat, record, member, identity, inside=inside)
+    return View(record, standing, member) if may(standing, Action.SEE) else None
+
+
+def _standing(
+    chat: Context, record: RoomRecord, member: Member | None, identity: Identity | None, *, inside: bool
+) -> Standing:
+    return standing_in(
+        record,
+        member,
+        account_role="guest" if identity is None else identity.role,
+        inside=default_role(chat, identity) if inside and identity is not None else None,
+        now_us=chat.clock.now_us(),
+    )

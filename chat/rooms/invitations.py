@@ -1,0 +1,98 @@
+"""Invitations: offers that a user accepts with ``join`` or refuses with ``decline``.
+
+An offer is part of the user's row in the room (`model.room.Member`), so whatever ends the row (a ban, the deletion of
+the room) ends the offer. A room that is ready knows all of its offers (`Repository.standings`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chat.rooms.changes import Watch
+from chat.rooms.room import info_of
+from model.events import InvitationInfo, InvitationState
+from model.limits import INVITATION_DAYS, INVITATIONS
+from model.room import Member
+from storage.repository import DAY_US
+from utils.clock import rfc3339
+
+if TYPE_CHECKING:
+    from chat.delivery.session import Session
+    from chat.rooms.context import Context
+    from chat.rooms.room import Room
+
+
+def oldest_open(chat: Context) -> int:
+    """When an invitation was made that is just not open any more, in Unix microseconds."""
+    return chat.clock.now_us() - INVITATION_DAYS * DAY_US
+
+
+def is_open(chat: Context, member: Member) -> bool:
+    """Whether this row is an invitation that can be accepted now."""
+    return member.role is None and member.invitation is not None and member.invitation.at > oldest_open(chat)
+
+
+def tell(chat: Context, room: Room, after: Member, author: Session | None, id: str | None) -> None:
+    """Tell every session of a user whose row is about to be ``after`` what became of their invitation.
+
+    ``id`` is that of the command, for its ``author``, who is told too if it is the user's own session.
+    """
+    user_id = after.user.id
+    before = room.members.get(user_id)
+    was = before.invitation if before is not None and is_open(chat, before) else None
+    now = after.invitation if is_open(chat, after) else None
+    if was == now:
+        return
+    devices = set(chat.hub.devices(user_id))
+    if author is not None and author.user.id == user_id:
+        devices.add(author)  # asks without a connection of its own
+    for device in devices:
+        answer = id if device is author else None
+        if now is None:
+            device.reply(InvitationState(id=answer, room=room.name, open=False))
+        else:
+            device.reply(
+                InvitationState(id=answer, room=room.name, open=True, info=room.info, by=now.by, at=rfc3339(now.at))
+            )
+
+
+def tell_deleted(chat: Context, room: Room) -> None:
+    """The room is deleted: tell everybody who was invited."""
+    for user_id, member in room.members.items():
+        if is_open(chat, member):
+            chat.tell(user_id, InvitationState(room=room.name, open=False))
+
+
+async def open_elsewhere(chat: Context, room: Room, user_id: str, watch: Watch) -> int:
+    """How many open invitations a user has into other rooms than this one, counted a little further than `INVITATIONS`.
+
+    ``watch`` has been on the user since before: so what is decided while storage is asked counts.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    await chat.rows_written()
+    found = await chat.ask(chat.repository.invitations(user_id, after=oldest_open(chat), limit=INVITATIONS + 1))
+    open_ids = {record.room_id for record, _ in found}
+    for room_id, member in watch.rows.items():
+        (open_ids.add if is_open(chat, member) else open_ids.discard)(room_id)
+    return len(open_ids - watch.gone - {room.record.room_id})
+
+
+async def list_open(chat: Context, user_id: str, watch: Watch) -> list[InvitationInfo]:
+    """The open invitations of a user, the newest first.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    found = await chat.ask(chat.repository.invitations(user_id, after=oldest_open(chat), limit=INVITATIONS))
+    listed = []
+    for record, stored in found:
+        room = chat.hub.rooms.get(record.name)
+        member = stored
+        if room is not None:
+            record, member = room.record, room.members.get(user_id, stored)
+        if is_open(chat, member) and record.room_id not in watch.gone and member.invitation is not None:
+            made = member.invitation
+            listed.append(InvitationInfo(record.name, info_of(record), made.by, rfc3339(made.at)))
+    return listed

@@ -1,0 +1,224 @@
+"""Who is in a room, and telling it: at most once a second and room, and to a crowd only how many they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from model.events import Entered, Exited
+from model.events import Presence as PresenceEvent
+from model.room import User
+
+if TYPE_CHECKING:
+    from chat.delivery.session import Session
+
+# Above this many people, comings and goings are noise to each of them and a flood to the server.
+CROWD = 200
+# Seconds between two diffs of a room. A large crowd waits longer: it costs this many frames a second, or a little more.
+PAUSE = 1.0
+LONGEST_PAUSE = 5.0
+CROWD_FRAMES = 1000
+# People whose comings and goings a crowd remembers until it is none any more; of more, it tells who is here.
+NOTED = 10 * CROWD
+
+
+class _Change(NamedTuple):
+    """What became of one person since the last notice.
+
+    Attributes:
+        before: as the room was last told of them, None when they were not here.
+        user: as they are or were called now.
+        here: whether they are here now.
+    """
+
+    before: User | None
+    user: User
+    here: bool
+
+
+def _ignore(*_: object, **__: object) -> None:
+    """Nobody is there to be told."""
+
+
+class Presence:
+    """The sessions in one room, counted by principal: three tabs of one person are one arrival.
+
+    Changes are collected and told at most once in `PAUSE` seconds, in every dialect: as one ``presence``, and as
+    ``Entered`` and ``Exited`` for the dialects that have a frame for each person. A person whose last connection was
+    lost stays here for a while longer: most come back at once, and must not flicker in the list.
+
+    A person has the name of the session that entered last, or was renamed last; the end of a session that has another
+    name does not bring that name back.
+
+    Args:
+        room: its name.
+        broadcast: as `chat.rooms.room.Room.broadcast`.
+        lingered: called with the id of somebody who did not come back in time.
+    """
+
+    __slots__ = (
+        "_broadcast",
+        "_changed",
+        "_forgot",
+        "_linger_timer",
+        "_lingered",
+        "_lingering",
+        "_room",
+        "_timer",
+        "_typed",
+        "_untold",
+        "people",
+        "sessions",
+    )
+
+    def __init__(self, room: str, broadcast: Callable[..., None], lingered: Callable[[str], None]) -> None:
+        self._room = room
+        self._broadcast = broadcast
+        self._lingered = lingered
+        self.sessions: dict[Session, User] = {}
+        self.people: dict[str, tuple[User, int]] = {}
+        self._changed: dict[str, _Change] = {}
+        self._forgot = self._untold = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._lingering: dict[
+            str, float
+        ] = {}  # until when, by the loop's clock; those are in `people`, with 0 sessions
+        self._linger_timer: asyncio.TimerHandle | None = None
+        self._typed: dict[str, float] = {}
+
+    def enter(self, session: Session, user: User) -> None:
+        """Count a session of ``user``."""
+        self.sessions[session] = user
+        before, count = self.people.get(user.id, (None, 0))
+        self.people[user.id] = (user, count + 1)
+        if not count:
+            self._lingering.pop(user.id, None)
+        if before != user:
+            self._tell(before, user, True)
+
+    def rename(self, session: Session, user: User) -> None:
+        """The person of a session that is counted is called otherwise from now on."""
+        self.sessions[session] = user
+        before, count = self.people[user.id]
+        self.people[user.id] = (user, count)
+        if before != user:
+            self._tell(before, user, True)
+
+    def exit(self, session: Session, grace: float = 0.0) -> None:
+        """Count a session no more. If a person's last one may be back within ``grace`` seconds, that is told later."""
+        user_id = self.sessions.pop(session).id
+        user, count = self.people[user_id]
+        if count > 1:
+            self.people[user_id] = (user, count - 1)
+        elif grace and self.sessions:
+            self.people[user.id] = (user, 0)
+            loop = asyncio.get_running_loop()
+            self._lingering[user.id] = loop.time() + grace
+            if self._linger_timer is None:
+                self._linger_timer = loop.call_later(grace, self._end_lingering)
+        else:
+            self._gone(user)
+
+    def _end_lingering(self) -> None:
+        """One timer for all: they leave in the order in which they were lost, as all have the same grace."""
+        self._linger_timer = None
+        loop = asyncio.get_running_loop()
+        for user_id, until in tuple(self._lingering.items()):
+            if until > loop.time():
+                self._linger_timer = loop.call_later(until - loop.time(), self._end_lingering)
+                break
+            del self._lingering[user_id]
+            self._gone(self.people[user_id][0])
+            self._lingered(user_id)
+
+    def expel(self, user_id: str) -> None:
+        """Somebody who was sent out, and has no session here any more, does not linger."""
+        if self._lingering.pop(user_id, None) is not None:
+            self._gone(self.people[user_id][0])
+
+    def _gone(self, user: User) -> None:
+        self._typed.pop(user.id, None)
+        del self.people[user.id]
+        self._tell(user, user, False)
+
+    def has_sessions(self, user_id: str) -> bool:
+        """Whether somebody is connected here: who lingers is not."""
+        known = self.people.get(user_id)
+        return known is not None and known[1] > 0
+
+    def may_type(self, user_id: str, now: float, pause: float) -> bool:
+        """Whether somebody's typing is passed on: not in a crowd, and once in ``pause`` seconds."""
+        if len(self.people) > CROWD or now - self._typed.get(user_id, -pause) < pause:
+            return False
+        self._typed[user_id] = now
+        return True
+
+    def members(self) -> list[User]:
+        """At most `CROWD` people, those who have been here longest first."""
+        if len(self.people) <= CROWD:
+            return [user for user, _ in self.people.values()]
+        return [user for (user, _), _ in zip(self.people.values(), range(CROWD), strict=False)]
+
+    def _tell(self, before: User | None, user: User, here: bool) -> None:
+        # Noted in a crowd too, and told when it is none any more, so that no list keeps ghosts. Coming and going again
+        # do not cancel out: a client that got a snapshot in between must hear of the second.
+        known = self._changed.get(user.id)
+        self._changed[user.id] = _Change(before if known is None else known.before, user, here)
+        if len(self._changed) > NOTED:
+            self._changed.clear()
+            self._forgot = True
+        self._untold = True
+        if self._timer is None:
+            self._send_diff()
+
+    def _send_diff(self) -> None:
+        self._timer = None
+        if not self._untold:
+            return
+        self._untold = False
+        count = len(self.people)
+        if count > CROWD:
+            told = PresenceEvent(room=self._room, count=count)
+        else:
+            told = self._diff(count)
+            changed, self._changed = self._changed.values(), {}
+            self._forgot = False
+            for change in changed:
+                self._tell_one_by_one(change, brief=len(changed) > CROWD)
+        self._broadcast(told, ephemeral=True)
+        if self.sessions:
+            pause = min(max(PAUSE, count / CROWD_FRAMES), LONGEST_PAUSE)
+            self._timer = asyncio.get_running_loop().call_later(pause, self._send_diff)
+
+    def _tell_one_by_one(self, change: _Change, *, brief: bool) -> None:
+        """At most two events about one person; with ``brief`` only what they are now.
+
+        A person who came and went, or went and came, in between is told as both, in that order: the words stay
+        balanced, and a client whose snapshot was taken in the middle ends up with the right list. So does one that has
+        the former name of a person.
+        """
+        before, user, here = change
+        if here:
+            if before is not None and not brief:
+                self._broadcast(Exited(self._room, before), ephemeral=True)
+            self._broadcast(Entered(self._room, user), ephemeral=True)
+        else:
+            if before is None and not brief:
+                self._broadcast(Entered(self._room, user), ephemeral=True)
+            self._broadcast(Exited(self._room, user if before is None else before), ephemeral=True)
+
+    def _diff(self, count: int) -> PresenceEvent:
+        if self._forgot:
+            return PresenceEvent(room=self._room, count=count, joined=self.members(), all=True)
+        joined = [change.user for change in self._changed.values() if change.here]
+        left = [change.user for change in self._changed.values() if not change.here]
+        return PresenceEvent(room=self._room, count=count, joined=joined, left=left)
+
+    def close(self) -> None:
+        """The room is forgotten: no timer stays behind."""
+        for timer in (self._timer, self._linger_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._linger_timer = None
+        self._broadcast = self._lingered = _ignore  # the room's own methods: it is freed with its last user

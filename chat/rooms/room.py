@@ -1,0 +1,219 @@
+"""A room: who is in it, where its log stands, and what was said of late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from chat.delivery.audience import Audience
+from chat.delivery.counters import Counters
+from chat.rooms.presence import Presence
+from chat.rooms.tail import Tail, TailBudget
+from model.events import AnyEvent, RoomInfo
+from model.room import FOREVER, Member, RoomRecord, User
+
+if TYPE_CHECKING:
+    from chat.delivery.session import Session
+    from chat.writes.workers import Job, Worker
+
+
+class _Waiter:
+    """Those who wait for the same write: ``left`` answers from storage after what the ones before them wait for."""
+
+    __slots__ = ("done", "left")
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+def info_of(record: RoomRecord) -> RoomInfo:
+    """What everybody who may see a room may know of it."""
+    return RoomInfo(
+        kind=record.kind,
+        title=record.title,
+        topic=record.topic,
+        password=record.password is not None,
+        slow_mode=record.slow_mode,
+        retention_days=record.retention_days,
+    )
+
+
+def is_plain(member: Member) -> bool:
+    """Whether the row says no more than that somebody is a member: then it is needed only while they are here."""
+    return (
+        member.role in ("member", None)
+        and not member.banned_until
+        and not member.muted_until
+        and member.invitation is None
+    )
+
+
+class Room:
+    """One room of this server, ready for talk: its head has come from storage.
+
+    Attributes:
+        record: what storage knows, or is about to know, of the room itself.
+        name: the record's, which never changes.
+        members: rows of members that are known here: of all who are more or less than plain members, of the others
+            while they are in the room, and of the two people of a direct room. Others may be in storage.
+        membership: counts their changes: who read many rows from storage can see that they are not the newest.
+        unrestricted: whoever is in the room may talk in it; the cheap answer for the hot path.
+        looks: how the names of its owners and moderators look (`model.text.skeleton`); None until somebody asks.
+        muted_until: when the first mute here ends, in Unix microseconds; the room may be unrestricted again then.
+        spoke: when each person last said something, by a monotonic clock, the latest last; kept in slow mode alone.
+        visitors: who looks at it without being in it, and how often; neither it nor their rows are forgotten meanwhile.
+        opener: the account, or address of a guest, for which it was made ready; "" for none.
+        maker: the address of the guest who has made it; "" for an account, and when that is not known any more.
+        worker: who stores what is said here.
+        stored: storage has (or has been told to have) the room itself; it is told with the first message.
+        head: the largest seq or version so far, 0 when nothing was ever said.
+        unsettled: writes submitted and not yet answered by storage.
+        pending: those of them that are messages with an id, by seq: a re-send waits for the same answer.
+        queued_bytes: their size, for the bound on one room's share of a queue.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_awaited",
+        "_mark_dirty",
+        "_waiters",
+        "audience",
+        "head",
+        "looks",
+        "maker",
+        "members",
+        "membership",
+        "muted_until",
+        "name",
+        "opener",
+        "pending",
+        "presence",
+        "queued_bytes",
+        "record",
+        "spoke",
+        "stored",
+        "tail",
+        "unrestricted",
+        "unsettled",
+        "visitors",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        record: RoomRecord,
+        worker: Worker,
+        *,
+        stored: bool,
+        head: int,
+        tail_limit: int,
+        tails: TailBudget,
+        counters: Counters,
+        mark_dirty: Callable[[Room], None],
+        opener: str,
+    ) -> None:
+        self.record = record
+        self.name = record.name
+        self.worker = worker
+        self.stored = stored
+        self.head = head
+        self.audience = Audience(counters)
+        self.presence = Presence(record.name, self.broadcast, self.forget)
+        self.members: dict[str, Member] = {}
+        self.membership = 0
+        self.unrestricted = True
+        self.muted_until = FOREVER
+        self.looks: set[str] | None = None
+        self.spoke: OrderedDict[str, float] = OrderedDict()
+        self.visitors: dict[str, int] = {}
+        self.opener = opener
+        self.maker = ""
+        self.tail = Tail(tail_limit, head, tails)
+        self.unsettled = 0
+        self.pending: dict[int, Job] = {}
+        self.queued_bytes = 0
+        self._waiters: deque[_Waiter] = deque()
+        self._awaited = 0
+        self._mark_dirty = mark_dirty
+
+    @property
+    def idle(self) -> bool:
+        """Nobody is in it or looks at it, and nothing of it waits for storage: it may be forgotten."""
+        return not self.presence.sessions and not self.unsettled and not self.visitors
+
+    @property
+    def info(self) -> RoomInfo:
+        """What everybody in it may know of it."""
+        return info_of(self.record)
+
+    def next_seq(self, now_us: int) -> int:
+        """The next place in the log: the clock, raised where it stands still or steps back."""
+        self.head = seq = now_us if now_us > self.head else self.head + 1
+        return seq
+
+    def broadcast(self, event: AnyEvent, *, ephemeral: bool = False) -> None:
+        """Queue an event for everybody in the room; it is written at the end of this turn of the event loop."""
+        if self.audience.broadcast(event, ephemeral):
+            self._mark_dirty(self)
+
+    # Membership. The room is flushed first, so that nobody gets what was said before they came. An unseen session is in
+    # the room for the handlers alone: it hears nothing, and nobody is told of it.
+
+    def enter(self, session: Session, *, syncing: bool = False) -> None:
+        """Add a session; people are told when it is its principal's first one here."""
+        session.rooms[self.name] = self
+        if session.unseen:
+            return
+        self.audience.flush()
+        self.audience.add(session, syncing=syncing)
+        self.presence.enter(session, session.user)
+
+    def exit(self, session: Session, *, grace: float = 0.0) -> None:
+        """Remove a session; people are told when it was its principal's last one here, and stays so for ``grace``."""
+        if session.unseen:
+            del session.rooms[self.name]
+            return
+        self.audience.flush()
+        self.audience.discard(session)
+        del session.rooms[self.name]
+        self.presence.exit(session, grace)
+
+    def rebind(self, session: Session, user: User) -> None:
+        """The session speaks for another principal from now on, or for the same one under another name."""
+        if self.presence.sessions[session].id == user.id:
+            self.presence.rename(session, user)
+            return
+        self.presence.exit(session)
+        self.presence.enter(session, user)
+
+    def forget(self, user_id: str) -> None:
+        """Drop a row that is needed only while its person is here, lingers, or looks in from outside."""
+        member = self.members.get(user_id)
+        needed = self.record.kind == "direct" or user_id in self.visitors or user_id in self.presence.people
+        if member is not None and not needed and is_plain(member):
+            del self.members[user_id]
+
+    # What waits for storage.
+
+    def settled(self, size: int) -> None:
+        """Storage has answered for the room's oldest write."""
+        self.unsettled -= 1
+        self.queued_bytes -= size
+        if self._waiters:
+            first = self._waiters[0]
+            first.left -= 1
+            self._awaited -= 1
+            if not first.left:
+                self._waiters.popleft().done.set_result(None)
+
+    async def written(self) -> None:
+        """Wait until storage has answered for every write submitted by now. Unbounded: give it a time-out."""
+        if self.unsettled:
+            # Shared by all who wait for the same write: while storage is away they come and time out without end.
+            if self._awaited < self.unsettled:
+                self._waiters.append(_Waiter(self.unsettled - self._awaited))
+                self._awaited = self.unsettled
+            await asyncio.shield(self._waiters[-1].done)

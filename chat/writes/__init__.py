@@ -1,0 +1,1 @@
+"""Writing to storage: jobs, and the workers that batch them."""

@@ -1,0 +1,373 @@
+"""The way to storage: writes fan out to workers by room, go in batches, and fan in as answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from chat.delivery.counters import Counters
+from chat.delivery.session import PAUSED_BY_QUEUE, Session
+from chat.rooms.room import Room
+from model.errors import ParleyError
+from model.room import RoomRecord
+from storage.repository import (
+    NO_ROOM,
+    BatchRefused,
+    ChangeMessage,
+    InsertMessage,
+    InsertRoom,
+    Outcome,
+    Refused,
+    Repository,
+    SetMember,
+    StorageUnavailable,
+    Write,
+    Writer,
+)
+from utils.backoff import Backoff
+from utils.tasks import TaskRegistry
+from utils.wording import counted
+
+log = logging.getLogger(__name__)
+
+# What a queued write weighs beside its text: the records, their strings and the queue's own slot.
+JOB_BYTES = 512
+# A session that feeds a queue more than half full is not read from until it falls, and at most this many seconds.
+PAUSE_SECONDS = 1.0
+# Longest pause before a write is tried again; it costs little, as without a connection it fails at once.
+RETRY_CAP = 1.0
+# A write that storage has not answered for so long is trouble, though it may still succeed (a locked table).
+STALL_SECONDS = 5.0
+# When to try again, told with `overloaded`.
+RETRY_AFTER = 2.0
+
+
+class Job:
+    """One write on its way, and who waits for the answer.
+
+    Attributes:
+        size: bytes it counts for in the bounds.
+        since: `time.perf_counter` when it was accepted.
+        authors: sessions to be told; more than one when the same message was sent twice.
+    """
+
+    __slots__ = ("authors", "room", "since", "size", "write")
+
+    def __init__(self, room: Room, write: Write, size: int, author: Session | None) -> None:
+        self.room = room
+        self.write = write
+        self.size = size + JOB_BYTES
+        self.since = time.perf_counter()
+        self.authors = [author] if author is not None else []
+
+
+class ChangeJob(Job):
+    """A change of a message on its way; ``id`` is that of the command, None when nobody is to be told."""
+
+    __slots__ = ("id",)
+
+    write: ChangeMessage
+
+    def __init__(self, room: Room, write: ChangeMessage, size: int, author: Session, id: str | None) -> None:
+        super().__init__(room, write, size, author)
+        self.id = id
+
+
+class RoomJob(Job):
+    """A change of a room or of a member on its way; ``id`` as in `ChangeJob`.
+
+    A command may need several: it is acked with the ``last``, and refused with any.
+    """
+
+    __slots__ = ("id", "last")
+
+    def __init__(
+        self,
+        room: Room,
+        write: Write,
+        author: Session | None = None,
+        id: str | None = None,
+        *,
+        last: bool = True,
+    ) -> None:
+        super().__init__(room, write, 0, author)
+        self.id = id
+        self.last = last
+
+
+Settle = Callable[[Job, Outcome], None]
+
+
+class PoolLimits(NamedTuple):
+    """Bounds of the pool: see the settings WORKERS, BATCH, QUEUE_MESSAGES and QUEUE_BYTES."""
+
+    workers: int = 4
+    batch: int = 500
+    queue_messages: int = 20_000
+    queue_bytes: int = 64 << 20
+
+
+class Worker:
+    """One queue and the one task that empties it, with a writer of its own. Bounded; survives any failing write."""
+
+    def __init__(self, name: str, writer: Writer, limits: PoolLimits, counters: Counters, settle: Settle) -> None:
+        self.name = name
+        self.trouble: str | None = None
+        self._writer = writer
+        self._limits = limits
+        self._half_messages = limits.queue_messages / 2
+        self._half_bytes = limits.queue_bytes / 2
+        self._counters = counters
+        self._settle = settle
+        self._queue: deque[Job] = deque()
+        self._batch: list[Job] = []
+        self._unsettled = 0  # queued, or in the batch under way
+        self._bytes = 0
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._paused: set[Session] = set()
+        self._resume_timer: asyncio.TimerHandle | None = None
+        self._writing_since: float | None = None  # by the loop's clock
+        self._stall_timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """Writes that storage has not answered for."""
+        return self._unsettled
+
+    def admit(self, room: Room, size: int) -> None:
+        """Make sure that one more write of ``size`` bytes fits.
+
+        Raises:
+            ParleyError: ``overloaded``: the queue is full, or half of it waits for this one room.
+        """
+        size += JOB_BYTES
+        limits = self._limits
+        if (
+            room.unsettled >= self._half_messages
+            or room.queued_bytes + size > self._half_bytes
+            or self._unsettled >= limits.queue_messages
+            or self._bytes + size > limits.queue_bytes
+        ):
+            raise ParleyError("overloaded", retry_after=RETRY_AFTER)
+
+    def submit(self, job: Job) -> None:
+        """Queue a write that was admitted in the same step."""
+        if not self._queue:
+            self._wake.set()
+            self._idle.clear()
+        self._queue.append(job)
+        room, size = job.room, job.size
+        room.unsettled += 1
+        room.queued_bytes += size
+        self._unsettled = unsettled = self._unsettled + 1
+        self._bytes = queued = self._bytes + size
+        if unsettled > self._half_messages or queued > self._half_bytes:
+            self._hold_back(job.authors)
+
+    def _hold_back(self, authors: Sequence[Session]) -> None:
+        for session in authors:
+            self._paused.add(session)
+            session.pause(PAUSED_BY_QUEUE)
+        if self._resume_timer is None:
+            self._resume_timer = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        if self._resume_timer is not None:
+            self._resume_timer.cancel()
+            self._resume_timer = None
+        paused, self._paused = self._paused, set()
+        for session in paused:
+            session.resume(PAUSED_BY_QUEUE)
+
+    async def run(self) -> None:
+        """Store what comes, for ever."""
+        queue = self._queue
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while queue:
+                if len(queue) <= self._limits.batch:
+                    self._batch = list(queue)
+                    queue.clear()
+                else:
+                    self._batch = [queue.popleft() for _ in range(self._limits.batch)]
+                await self._store(self._batch)
+                self._batch = []
+
+    async def _store(self, batch: list[Job]) -> None:
+        """Store a batch, however long storage is away. Rows that it refuses are found by halving."""
+        self._counters.batch_size.observe(len(batch))
+        backoff = Backoff(cap=RETRY_CAP)
+        while True:
+            started = time.perf_counter()
+            try:
+                writes = [job.write for job in batch]
+                outcomes = await self._write(writes)
+                if NO_ROOM in outcomes and (lost := _lost_rooms(batch, outcomes)):
+                    self._counters.lost_rooms += 1
+                    outcomes = (await self._write([*lost, *writes]))[len(lost) :]
+                if len(outcomes) != len(batch):
+                    raise RuntimeError(f"{len(outcomes)} answers for {len(batch)} writes")
+            except BatchRefused as error:
+                if len(batch) == 1:
+                    log.error("storage refuses a write of room %r: %s", batch[0].room.name, error)
+                    self._counters.refused_rows += 1
+                    outcomes = [Refused(str(error))]
+                else:
+                    half = len(batch) // 2
+                    await self._store(batch[:half])
+                    await self._store(batch[half:])
+                    return
+            except StorageUnavailable as error:
+                await self._wait(str(error), backoff)
+                continue
+            except Exception:
+                # A fault of ours must not lose what was accepted: it stays queued, /ready and the log say so.
+                log.exception("%s: writing failed in an unforeseen way", self.name)
+                await self._wait("a fault in writing to storage, see the log", backoff)
+                continue
+            if self.trouble is not None:
+                log.info("%s: storage takes writes again", self.name)
+                self.trouble = None
+            self._counters.store_latency.observe(time.perf_counter() - started)
+            self._fan_in(batch, outcomes)
+            return
+
+    async def _write(self, batch: list[Write]) -> list[Outcome]:
+        loop = asyncio.get_running_loop()
+        self._writing_since = loop.time()
+        if self._stall_timer is None:
+            self._stall_timer = loop.call_later(STALL_SECONDS, self._look_for_stall)
+        try:
+            return await self._writer.write(batch)
+        finally:
+            self._writing_since = None
+
+    async def _wait(self, trouble: str, backoff: Backoff) -> None:
+        self._counters.store_retries += 1
+        self._in_trouble(trouble)
+        await asyncio.sleep(backoff.next())
+
+    def _in_trouble(self, trouble: str) -> None:
+        if self.trouble != trouble:
+            waiting = counted(self._unsettled, "write waits", "writes wait")
+            log.warning("%s: %s for storage: %s", self.name, waiting, trouble)
+            self.trouble = trouble
+
+    def _look_for_stall(self) -> None:
+        """One timer for all writes of these seconds: most are over in a thousandth of them."""
+        self._stall_timer = None
+        if self._writing_since is not None:
+            loop = asyncio.get_running_loop()
+            left = self._writing_since + STALL_SECONDS - loop.time()
+            if left <= 0:
+                self._in_trouble(f"storage has not answered for {STALL_SECONDS:g} s")
+            else:
+                self._stall_timer = loop.call_later(left, self._look_for_stall)
+
+    def _fan_in(self, batch: list[Job], outcomes: list[Outcome]) -> None:
+        self._counters.ack_lag.observe(time.perf_counter() - batch[0].since)
+        self._unsettled -= len(batch)
+        self._bytes -= sum([job.size for job in batch])
+        for job, outcome in zip(batch, outcomes, strict=True):
+            job.room.settled(job.size)
+            try:
+                self._settle(job, outcome)
+            except Exception:  # it must not end the worker: its other rooms would never be stored again
+                log.exception("%s: telling what became of a write of room %r failed", self.name, job.room.name)
+        if self._paused and self._unsettled <= self._half_messages and self._bytes <= self._half_bytes:
+            self._resume()
+        if not self._unsettled:
+            self._idle.set()
+
+    async def drained(self) -> None:
+        """Wait until storage has answered for everything. Unbounded: give it a time-out."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """Give up what is left: the queue, the writer and its connection."""
+        self._resume()
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+        await self._writer.close()
+
+
+def _lost_rooms(batch: list[Job], outcomes: list[Outcome]) -> list[Write]:
+    """Rooms with messages to store that storage does not have any more, and what is known of their members."""
+    rooms: dict[int, Room] = {}
+    for job, outcome in zip(batch, outcomes, strict=False):
+        if outcome == NO_ROOM and isinstance(job.write, InsertMessage):
+            rooms[job.write.room_id] = job.room
+    writes: list[Write] = []
+    for room_id, room in rooms.items():
+        log.warning("storage has lost room %r, which is in use: it is stored again as it is known here", room.name)
+        writes.append(InsertRoom(replace(room.record, deleted_at=None)))  # which another write says, if it is so
+        writes += [SetMember(room_id, member) for member in room.members.values()]
+    return writes
+
+
+class WorkerPool:
+    """The workers of one server. A room always has the same one, so its writes keep their order."""
+
+    def __init__(self, repository: Repository, limits: PoolLimits, counters: Counters, settle: Settle) -> None:
+        self._tasks = TaskRegistry()
+        self._drain_limit: asyncio.Timeout | None = None
+        self.workers = [
+            Worker(f"worker-{number}", repository.writer(), limits, counters, settle)
+            for number in range(limits.workers)
+        ]
+
+    def start(self) -> None:
+        """Begin to store."""
+        for worker in self.workers:
+            self._tasks.spawn(worker.run(), name=worker.name)
+
+    def of(self, room: RoomRecord) -> Worker:
+        """The worker of a room: by its id, which is random, so the rooms spread evenly and stay where they are."""
+        return self.workers[room.room_id % len(self.workers)]
+
+    def __len__(self) -> int:
+        """Writes that storage has not answered for."""
+        return sum(len(worker) for worker in self.workers)
+
+    def trouble(self) -> str | None:
+        """Why writes wait, in words for an operator; None when they do not."""
+        return next((worker.trouble for worker in self.workers if worker.trouble), None)
+
+    async def drain(self, deadline: float) -> int:
+        """Wait until everything is stored, at most ``deadline`` seconds. Returns how many writes were not.
+
+        Each of them was shown to people, or decided for them: a message, a change of one, of a room or of a member.
+        """
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout(deadline) as self._drain_limit:
+                for worker in self.workers:
+                    await worker.drained()
+        except TimeoutError:
+            waited = loop.time() - started
+            unstored = counted(len(self), "write was", "writes were")
+            log.error("%s not stored within %.1f s: %s", unstored, waited, self.trouble())
+        finally:
+            self._drain_limit = None
+        return len(self)
+
+    def hurry(self) -> None:
+        """End a drain now, stored or not."""
+        if self._drain_limit is not None:
+            self._drain_limit.reschedule(asyncio.get_running_loop().time())
+
+    async def close(self, deadline: float) -> list[str]:
+        """Stop the workers; a write that is stuck is abandoned. Returns the names of tasks that did not stop."""
+        stuck = await self._tasks.close(deadline)
+        for worker in self.workers:
+            await worker.close()
+        return stuck

@@ -1,0 +1,1 @@
+"""Which clients may connect: their addresses, their origins, and how many connections each may have."""

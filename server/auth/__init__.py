@@ -1,0 +1,1 @@
+"""Tokens, and the principal that a request's token names."""

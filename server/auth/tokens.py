@@ -1,0 +1,217 @@
+"""Tokens that prove who somebody is: JSON Web Tokens (RFC 7519), HS256, verified by PyJWT.
+
+Guests' tokens are minted here; those of accounts are signed by whoever knows ``JWT_SECRET``, which is the application
+that Parley is a part of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+import jwt
+import msgspec
+
+from chat.ports import Identity
+from model.errors import ParleyError
+from model.limits import GUEST_SECONDS
+from model.principals import ACCOUNT, principal_id
+from model.room import User
+from model.text import check_user_name
+from server.codec.decoding import MISSING, wrong_field
+from server.settings.table import CHAT_ROLES
+from utils.clock import Clock
+
+EXPIRED = "the token has expired"
+# How far the clock of an application may be ahead of ours (RFC 7519 section 4.1.5): libraries set `nbf` to their now.
+# There is none for `exp`, which the application chooses.
+LEEWAY_US = 60_000_000
+_NEVER = 1e11  # Unix seconds; what expires after that may be too large for a number of ours
+# What a claim takes, in words.
+_TAKES = {
+    "exp": "Unix seconds, as a number",
+    "nbf": "Unix seconds, as a number",
+    "userid": "a text or a whole number",
+    "username": "a text",
+    "role": "a text",
+}
+NO_SECRET = "JWT_SECRET is not set, so no account's token can be verified"  # noqa: S105 - says that there is none
+_BLOCK_BYTES = 64  # of SHA-256
+
+
+def _base64url(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")
+
+
+_HEADER = _base64url(b'{"alg":"HS256","typ":"JWT"}') + b"."
+
+
+class _Claims(msgspec.Struct, gc=False, kw_only=True):
+    """Others, such as ``iat`` and ``jti``, are between the application and its other parts."""
+
+    exp: int | float
+    nbf: int | float | None = None
+
+
+class _GuestClaims(_Claims, gc=False):
+    sub: str
+    name: str
+
+
+class _AccountClaims(_Claims, gc=False):
+    userid: str | int
+    username: str
+    role: str
+    aud: Any = None
+    iss: Any = None
+
+
+_SomeClaims = TypeVar("_SomeClaims", bound=_Claims)
+
+
+class JwtTokens:
+    """Mints guests' tokens, verifies theirs and accounts'.
+
+    Guests' are signed with a key that is derived from the secret for this one purpose, so no token that anybody else
+    signs with the secret passes for a guest's, nor the other way round.
+
+    Args:
+        secret: any text; empty makes one for this process: no guest's token survives its end, and no account's is
+            ever valid.
+        clock: for ``iat``, ``exp`` and ``nbf``.
+        roles: of the accounts that are let in.
+        audience: what ``aud`` of an account's token must have (RFC 7519 section 4.1.3), "" for anything or nothing.
+        issuer: what ``iss`` must be, "" for anything or nothing.
+    """
+
+    def __init__(
+        self,
+        secret: str,
+        clock: Clock,
+        roles: Collection[str] = CHAT_ROLES,
+        audience: str = "",
+        issuer: str = "",
+    ) -> None:
+        root = _bytes(secret) if secret else secrets.token_bytes(32)
+        self._guest_key = hmac.digest(root, b"parley guest token v1", hashlib.sha256)
+        self._account_key = _hmac_key(root) if secret else None
+        self._clock = clock
+        self._roles = frozenset(roles)
+        self._audience = audience
+        self._issuer = issuer
+        self._jws = jwt.PyJWS(algorithms=["HS256"])
+
+    def let_in(self, roles: Collection[str]) -> None:
+        """From now on let accounts with these roles in."""
+        self._roles = frozenset(roles)
+
+    def mint(self, identity: Identity) -> str:
+        """See `chat.ports.Tokens.mint`."""
+        if not identity.guest:
+            return ""
+        now = self._clock.now_us() // 1_000_000
+        claims = {"sub": identity.user.id, "name": identity.user.name, "iat": now, "exp": now + GUEST_SECONDS}
+        # Every connection of a guest gets one: jwt.encode takes 45 us, a third of what a connection costs.
+        return _sign(claims, self._guest_key)
+
+    def verify(self, token: str) -> Identity:
+        """See `chat.ports.Tokens.verify`."""
+        payload = self._signed(token, self._guest_key)
+        if payload is not None:
+            guest = self._valid(payload, _GuestClaims)
+            return Identity(User(guest.sub, guest.name), guest=True)
+        if self._account_key is None:
+            raise _refused(NO_SECRET)
+        payload = self._signed(token, self._account_key)
+        if payload is None:
+            raise _refused("the token is signed with another secret")
+        return self._account(self._valid(payload, _AccountClaims))
+
+    def _signed(self, token: str, key: bytes) -> bytes | None:
+        """What was signed; None when it was with another key."""
+        try:
+            if token.isascii():  # else it may hold what cannot be encoded
+                payload: bytes = self._jws.decode(token, key, algorithms=["HS256"])
+                return payload
+        except jwt.InvalidSignatureError:
+            return None
+        except jwt.PyJWTError as error:
+            raise self._no_token() from error
+        raise self._no_token()
+
+    def _no_token(self) -> ParleyError:
+        return _refused(NO_SECRET if self._account_key is None else "this is no JSON Web Token signed with HS256")
+
+    def _valid(self, payload: bytes, claims_type: type[_SomeClaims]) -> _SomeClaims:
+        """The claims, when it is their time."""
+        try:
+            claims = msgspec.json.decode(payload, type=claims_type)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise _refused(_wrong_claim(str(error))) from error
+        now = self._clock.now_us()
+        if claims.exp * 1_000_000 <= now:
+            raise _refused(EXPIRED)
+        if claims.nbf is not None and claims.nbf * 1_000_000 > now + LEEWAY_US:
+            raise _refused("the token is not valid yet")
+        return claims
+
+    def _account(self, claims: _AccountClaims) -> Identity:
+        if self._audience and self._audience not in (claims.aud if isinstance(claims.aud, list) else [claims.aud]):
+            raise _refused("the token is for another audience: its claim aud does not have JWT_AUDIENCE")
+        if self._issuer and self._issuer != claims.iss:
+            raise _refused("the token is of another issuer: its claim iss is not JWT_ISSUER")
+        try:
+            user = User(
+                principal_id(ACCOUNT, str(claims.userid), "userid"),
+                check_user_name(claims.username, "username"),
+            )
+        except ParleyError as error:
+            raise _refused(f"the token's claims: {error.message}") from error
+        if claims.role not in self._roles:
+            raise ParleyError("forbidden", "the role of this account is not let in here", field="token")
+        expires = int(min(claims.exp, _NEVER) * 1_000_000)
+        return Identity(user, guest=False, role=claims.role, expires=expires)
+
+
+def sign_account(secret: str, *, userid: str, username: str, role: str, expires: float, **more: str) -> str:
+    """The token of an account; ``expires`` in Unix seconds, ``more`` claims such as ``aud``.
+
+    What an application would do with any JWT library.
+    """
+    return _sign({"userid": userid, "username": username, "role": role, "exp": expires, **more}, _bytes(secret))
+
+
+def _wrong_claim(problem: str) -> str:
+    """What is wrong with claims that msgspec refuses, in our words."""
+    claim, what = wrong_field(problem) or ("", "")
+    if claim not in _TAKES:
+        return "the token's claims are not a JSON object that can be read"
+    if what == MISSING:
+        return f"the token has no claim {claim}, which takes {_TAKES[claim]}"
+    return f"the token's claim {claim} takes {_TAKES[claim]}"
+
+
+def _refused(reason: str) -> ParleyError:
+    return ParleyError("unauthorized", reason, field="token")
+
+
+def _sign(claims: dict[str, Any], key: bytes) -> str:
+    signed = _HEADER + _base64url(msgspec.json.encode(claims))
+    return (signed + b"." + _base64url(hmac.digest(key, signed, hashlib.sha256))).decode()
+
+
+def _bytes(secret: str) -> bytes:
+    return secret.encode(errors="surrogateescape")  # as the operating system gave it
+
+
+def _hmac_key(key: bytes) -> bytes:
+    """The key that HMAC makes of a key (RFC 2104 section 2), which gives the same signatures.
+
+    PyJWT refuses a key that looks like a certificate and warns, at each token, of one that is short; the server does
+    at its start.
+    """
+    return (hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else key).ljust(_BLOCK_BYTES, b"\0")

@@ -1,0 +1,1 @@
+"""Bytes and JSON: WebSocket frames, response headers, decoding with named errors."""

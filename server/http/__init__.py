@@ -1,0 +1,1 @@
+"""What HTTP endpoints are made of: rows of a table, bodies, and bounded answers."""

@@ -1,0 +1,148 @@
+"""What one HTTP exchange may hold: an answer is sent in parts, as fast as it is read; a body is not read for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from aiohttp import hdrs, web
+
+from chat.delivery.session import LEAST_BYTES_A_SECOND, STALL_SECONDS
+from utils.tracebacks import forget_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.web_request import BaseRequest
+
+log = logging.getLogger(__name__)
+
+# What is written at once.
+CHUNK_BYTES = 64 << 10
+# What is read of a body that nobody wants, so that a client that sends it all first gets to the answer, and for how
+# long. Then the connection is closed.
+DROPPED_BYTES = 1 << 20
+DROP_SECONDS = 2.0
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
+
+
+class Sender:
+    """Writes one answer. Nothing but the part that is being written is held here or in the transport.
+
+    Args:
+        writer: of a prepared response, on a transport whose write buffer has no high-water mark but 0.
+    """
+
+    def __init__(self, writer: AbstractStreamWriter) -> None:
+        self._writer = writer
+        self._patience = STALL_SECONDS
+
+    async def write(self, body: bytes | bytearray) -> None:
+        """Send ``body``, and wait until the kernel has taken it.
+
+        Raises:
+            ConnectionError: the client is gone.
+            TimeoutError: it does not read, or too slowly.
+        """
+        for start in range(0, len(body), CHUNK_BYTES):
+            await self._wait(self._write(body[start : start + CHUNK_BYTES]))
+            self._patience = min(STALL_SECONDS, self._patience + CHUNK_BYTES / LEAST_BYTES_A_SECOND)
+
+    async def finish(self) -> None:
+        """End the answer; the rest as :meth:`write`."""
+        await self._wait(self._end())
+
+    async def _write(self, chunk: bytes | bytearray) -> None:
+        await self._writer.write(chunk)
+        await self._writer.drain()
+
+    async def _end(self) -> None:
+        await self._writer.write_eof()
+        await self._writer.drain()
+
+    async def _wait(self, step: Awaitable[None]) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async with asyncio.timeout(self._patience):
+            await step
+        self._patience -= loop.time() - began
+
+
+class File(web.FileResponse):
+    """A file, which is sent as it is prepared: within a time, and once."""
+
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        """See `Sender.write` for what is raised."""
+        if self.prepared:
+            return None
+        async with asyncio.timeout(STALL_SECONDS):
+            return await super().prepare(request)
+
+
+@web.middleware
+async def deliver(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Send what the handler answers, here and not behind it, where aiohttp would hold all of it for ever."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:  # aiohttp's own: a path that is not there, a method
+        response = web.Response(status=error.status, reason=error.reason, body=error.body, headers=error.headers)
+        if error.keep_alive is False:
+            response.force_close()
+        forget_frames(error)  # the route that raised it keeps it
+    transport = request.transport
+    if transport is None:
+        return response  # upgraded, or gone
+    try:
+        await _send(request, response)
+        await _drop_body(request)
+    except (ConnectionError, TimeoutError) as error:
+        if isinstance(error, TimeoutError):
+            log.info("a client of %s reads too slowly, its connection is closed", request.path[:200])
+        forget_frames(error)
+        break_off(transport)
+    return response
+
+
+async def _send(request: web.Request, response: web.StreamResponse) -> None:
+    body = response.body if isinstance(response, web.Response) else None
+    writer = await response.prepare(request)
+    if isinstance(response, web.Response) and writer is not None:
+        response.body = None  # from here on it is held by nobody but the loop that sends it
+        sender = Sender(writer)
+        if isinstance(body, bytes | bytearray) and request.method != hdrs.METH_HEAD:
+            await sender.write(body)
+        await sender.finish()
+
+
+async def _drop_body(request: web.Request) -> None:
+    """Read on a little when the handler has not read the body: closing at once would reset the connection."""
+    content, left = request.content, DROPPED_BYTES
+    if content.at_eof():
+        return
+    try:
+        async with asyncio.timeout(DROP_SECONDS):
+            while left > 0 and not content.at_eof():
+                left -= len(await content.readany())
+    except TimeoutError:
+        pass  # aiohttp closes the connection of a body that has not ended
+
+
+def break_off(transport: asyncio.Transport | None) -> None:
+    """End the connection so that nobody takes what came for the whole.
+
+    A chunked body lacks its end then; one of HTTP/1.0, which a proxy may speak, has no other end than the connection's,
+    so that is reset.
+    """
+    if transport is None:
+        return
+    try:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    except (OSError, ValueError):
+        pass  # it is closed already; uvloop says ValueError
+    transport.abort()

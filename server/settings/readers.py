@@ -1,0 +1,125 @@
+"""How the text of a setting becomes its value: a function of the text for each kind, which raises ValueError."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Callable
+from importlib.util import find_spec
+
+from chat.delivery.ratelimit import UNLIMITED, Rate
+from server.codec.decoding import ReadError
+from storage import check_url
+
+MANY = 10**9
+ROLE_CHARS = 64
+_LOCAL = {"localhost": ("127.0.0.1", "::1")}
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Whole numbers from ``low`` to ``high``."""
+
+    def read(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return read
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """Finite numbers from ``low`` to ``high``."""
+
+    def read(text: str) -> float:
+        value = float(text)
+        if not math.isfinite(value) or not low <= value <= high:
+            raise ValueError
+        return value
+
+    return read
+
+
+def rate(text: str) -> Rate:
+    """How much a second and how much at once: ``10/100``, or 0 for no limit."""
+    rate, slash, burst = text.partition("/")
+    if not slash:
+        if float(rate):
+            raise ValueError  # how many at once cannot be guessed from it
+        return UNLIMITED
+    return Rate(number(0, 10**6)(rate), number(1, MANY)(burst))
+
+
+def flag(text: str) -> bool:
+    """On or off; KeyError for anything else."""
+    return {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}[
+        text.lower()
+    ]
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """One of these words, in any case."""
+
+    def read(text: str) -> str:
+        return words[words.index(text.lower())]
+
+    return read
+
+
+def hosts(text: str) -> str:
+    """Names and addresses to listen on, separated by commas; IPv6 ones with or without brackets."""
+    hosts = [part.strip() for part in text.split(",")]
+    for at, host in enumerate(hosts):
+        if host.startswith("[") or ":" in host:
+            hosts[at] = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+            ipaddress.IPv6Address(hosts[at])
+        elif not host.encode("idna"):  # as the resolver will: UnicodeError for what cannot be a name
+            raise ValueError
+    return ",".join(hosts)
+
+
+def same_address(one: str, other: str) -> bool:
+    """Whether two values of `hosts` have an address in common, as far as that is known without looking names up."""
+    here, there = (
+        {address for host in text.split(",") for address in _LOCAL.get(host.lower(), (host,))} for text in (one, other)
+    )
+    return not here.isdisjoint(there) or _covers(here, there) or _covers(there, here)
+
+
+def _covers(wide: set[str], hosts: set[str]) -> bool:
+    """Whether one of ``wide`` is every address of a family, and one of ``hosts`` may be of that."""
+    return any(("::" if ":" in host else "0.0.0.0") in wide for host in hosts)  # names are IPv4, too
+
+
+def event_loop(text: str) -> str:
+    """What runs the server, if it is installed."""
+    name = one_of("auto", "asyncio", "uvloop")(text)
+    if name == "uvloop" and find_spec("uvloop") is None:
+        raise ReadError("takes auto or asyncio, as uvloop is not installed")
+    return name
+
+
+def database(text: str) -> str:
+    """The URL of a database, as libpq takes it."""
+    text = text.strip()
+    try:
+        check_url(text)
+    except ValueError as error:
+        raise ReadError(str(error)) from None
+    return text
+
+
+def database_host(text: str) -> str:
+    """A host, an address, or the folder of a socket."""
+    text = text.removeprefix("[").removesuffix("]")
+    if ":" in text:
+        ipaddress.IPv6Address(text)
+    return text
+
+
+def roles(text: str) -> tuple[str, ...]:
+    """Roles of accounts, each once."""
+    roles = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    if not roles or not all(role.isprintable() and len(role) <= ROLE_CHARS for role in roles):
+        raise ValueError
+    return roles

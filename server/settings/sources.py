@@ -1,0 +1,99 @@
+"""Where settings come from: the environment, under it a ``.env`` file, and the files that ``*_FILE`` name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from server.settings.table import SETTINGS, SettingError, Settings
+from utils.wording import counted
+
+# What such a file may hold, in bytes: any secret, and no log or device that was named by mistake.
+FILE_BYTES = 64 << 10
+
+_SECRETS = tuple(setting.name for setting in SETTINGS if setting.secret)
+_KNOWN = (*(setting.name for setting in SETTINGS), *(f"{name}_FILE" for name in _SECRETS))
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{2,40}")
+
+
+def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **options: str | None) -> Settings:
+    """The settings of this process.
+
+    Args:
+        environment: usually ``os.environ``; wins over the file.
+        dotenv: a ``.env`` file; a missing one is as good as an empty one, a folder is not.
+        options: of the command line, by setting in lower case; they win over both, None leaves them out.
+
+    Raises:
+        SettingError: see `Settings`; or a secret is given twice, or its file cannot be read. It names all that is
+            wrong, but for an unreadable ``.env``, which is named alone.
+    """
+    try:
+        if dotenv is not None and dotenv.is_dir():  # which python-dotenv takes for a missing file
+            raise SettingError(f"{dotenv} is a folder: it takes a file")
+        file = dotenv_values(dotenv, interpolate=False) if dotenv is not None else {}
+    except UnicodeDecodeError:
+        raise SettingError(f"{dotenv} takes text in UTF-8") from None
+    except OSError as error:
+        raise SettingError(f"{dotenv} cannot be read: {error.strerror}") from None
+    given = {name: text for name, text in file.items() if text is not None} | dict(environment)
+    given |= {name.upper(): text for name, text in options.items() if text is not None}
+    problems: list[str] = []
+    from_file = set()
+    for name in _SECRETS:
+        if path := given.get(f"{name}_FILE", "").strip():
+            try:
+                if given.get(name):
+                    raise SettingError(f"{name} and {name}_FILE are both set: keep one of them")
+                given[name] = _secret_in(f"{name}_FILE", Path(path))
+                from_file.add(name)
+            except SettingError as error:
+                problems += error.problems
+                given[name] = ""
+    return Settings(given, unknown_names(file), problems, from_file)
+
+
+def _secret_in(name: str, path: Path) -> str:
+    """What a file holds, without the one line end that editors and `echo` put behind it.
+
+    Raises:
+        SettingError: it names the setting, and not what the file holds.
+    """
+    try:
+        if not path.is_file():  # a pipe can be read once, but SIGHUP reads again
+            raise SettingError(f"{name}: {path} is not a file" if path.exists() else f"{name}: no such file: {path}")
+        with path.open("rb") as file:
+            held = file.read(FILE_BYTES + 1)
+    except OSError as error:
+        raise SettingError(f"{name}: {path} cannot be read: {error.strerror}") from None
+    if len(held) > FILE_BYTES:
+        raise SettingError(f"{name}: {path} holds more than {FILE_BYTES} bytes")
+    text = held.removesuffix(b"\n").removesuffix(b"\r").decode(errors="surrogateescape")
+    if not text or "\0" in text:
+        raise SettingError(f"{name}: {path} {'holds a zero byte' if text else 'is empty'}")
+    return text
+
+
+def unknown_names(file: Mapping[str, str | None]) -> tuple[str, ...]:
+    """A sentence about each name in a ``.env`` file that looks like a setting's and is none, and one about the others.
+
+    The others are only counted, as a secret of several lines without quotes is read as a name, too. The environment is
+    not looked at: it belongs to everybody.
+    """
+    said, others = [], 0
+    for name in file:
+        if name in _KNOWN:
+            continue
+        like = get_close_matches(name.upper(), _KNOWN, n=1, cutoff=0.7) if _NAME.fullmatch(name) else []
+        if like:
+            said.append(f"{name} in .env is not a setting: do you mean {like[0]}?")
+        else:
+            others += 1
+    if others:
+        unknown = counted(others, "other name that is not a setting", "other names that are not settings")
+        said.append(f".env has {unknown}")
+    return tuple(said)

@@ -1,0 +1,134 @@
+"""``/asyncapi.json``: the WebSocket side as an AsyncAPI 3.0 document, made from the records that it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from model.errors import ERRORS
+from model.limits import Limits
+from server.spec.closes import close_codes
+from server.spec.described import Description, Frame
+from server.spec.schemas import Schema, components, summary_of, text_of
+
+_TEXT = (
+    "Rooms over WebSocket. People of all dialects meet in the same rooms. Errors are in `x-errors`, what ends a "
+    "connection in `x-close-codes`, what this server takes in `x-limits`. The HTTP side is in `/openapi.json`."
+)
+
+
+def asyncapi(dialects: Iterable[Description], *, version: str, host: str, limits: Limits) -> dict[str, Any]:
+    """The document.
+
+    Args:
+        dialects: what is spoken.
+        version: the server's.
+        host: where it listens, as ``host:port``; behind a proxy it is another one, so it is only a default.
+        limits: those in force.
+    """
+    spoken = list(dialects)
+    frames = [frame for dialect in spoken for frame in (*dialect.client, *dialect.server)]
+    queries = [dialect.query for dialect in spoken]
+    payloads = [frame.payload for frame in frames]
+    names = {frame.payload: frame.name for frame in frames if _is_record(frame.payload)}
+    found, schemas = components([*payloads, *queries], names)
+    payload_of = dict(zip((frame.name for frame in frames), found, strict=False))
+    addresses = [schemas.pop(schema["$ref"].rpartition("/")[2]) for schema in found[len(payloads) :]]
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Parley", "version": version, "description": _TEXT, "license": {"name": "MIT"}},
+        "defaultContentType": "application/json",
+        "servers": {
+            "parley": {
+                "host": "{host}",
+                "protocol": "ws",
+                "description": "As it is reached; `wss` behind a proxy with TLS.",
+                "variables": {"host": {"default": host}},
+            }
+        },
+        "channels": {
+            dialect.dialect: _channel(dialect, address) for dialect, address in zip(spoken, addresses, strict=True)
+        },
+        "operations": {name: operation for dialect in spoken for name, operation in _operations(dialect)},
+        "components": {
+            "messages": {frame.name: _message(frame, payload_of[frame.name]) for frame in frames},
+            "schemas": schemas,
+        },
+        "x-errors": [{"code": code, **kind._asdict()} for code, kind in ERRORS.items()],
+        "x-close-codes": close_codes(),
+        "x-limits": msgspec.to_builtins(limits),
+    }
+
+
+def _is_record(payload: Any) -> bool:
+    return isinstance(payload, type) and issubclass(payload, Struct)
+
+
+def _channel(dialect: Description, address: Schema) -> dict[str, Any]:
+    binding: dict[str, Any] = {"method": "GET", "query": address, "bindingVersion": "0.1.0"}
+    if dialect.headers:
+        binding["headers"] = {
+            "type": "object",
+            "properties": {name.rstrip("?"): schema for name, schema in dialect.headers.items()},
+            "required": [name for name in dialect.headers if not name.endswith("?")],
+        }
+    return {
+        "address": dialect.path,
+        "title": dialect.title,
+        "description": dialect.text,
+        "servers": [{"$ref": "#/servers/parley"}],
+        "messages": {
+            frame.name: {"$ref": f"#/components/messages/{frame.name}"} for frame in (*dialect.client, *dialect.server)
+        },
+        "bindings": {"ws": binding},
+    }
+
+
+def _operations(dialect: Description) -> Iterable[tuple[str, dict[str, Any]]]:
+    """The server's point of view, as AsyncAPI wants it: it receives what clients send."""
+    channel = {"$ref": f"#/channels/{dialect.dialect}"}
+
+    def messages(names: Iterable[str]) -> list[dict[str, str]]:
+        return [{"$ref": f"#/channels/{dialect.dialect}/messages/{name}"} for name in names]
+
+    for frame in dialect.client:
+        operation: dict[str, Any] = {
+            "action": "receive",
+            "channel": channel,
+            "summary": _summary(frame),
+            "messages": messages([frame.name]),
+        }
+        if frame.answers:
+            operation["reply"] = {"channel": channel, "messages": messages(frame.answers)}
+        yield f"{dialect.dialect}.receive.{frame.name}", operation
+    yield (
+        f"{dialect.dialect}.send",
+        {
+            "action": "send",
+            "channel": channel,
+            "summary": "What the server says.",
+            "messages": messages(frame.name for frame in dialect.server),
+        },
+    )
+
+
+def _message(frame: Frame, payload: Schema) -> dict[str, Any]:
+    message: dict[str, Any] = {"name": frame.name, "summary": _summary(frame), "payload": payload}
+    if _is_record(frame.payload):
+        message["description"] = text_of(frame.payload)
+        message["contentType"] = "application/json"
+    elif frame.payload is str:
+        message["contentType"] = "text/plain"
+    # AsyncAPI 3.0 has objects for payloads of examples, so a text's stands with its schema.
+    if frame.payload is str:
+        message["payload"] = {**payload, "examples": [frame.example]}
+    else:
+        message["examples"] = [{"payload": msgspec.to_builtins(frame.example)}]
+    return message
+
+
+def _summary(frame: Frame) -> str:
+    return frame.summary or summary_of(frame.payload)

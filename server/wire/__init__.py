@@ -1,0 +1,1 @@
+"""From sockets to sessions: the port, the opening handshake, WebSocket connections."""

@@ -1,0 +1,186 @@
+"""What all connections of one server share: settings, deadlines, and the one sweep over them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from chat.chat import Chat
+from chat.one_shot import Visits
+from chat.ports import Identity
+from chat.rooms.context import allowances, rate_limited
+from server.access.addresses import Addresses, Client
+from server.access.capacity import Capacity, Place
+from server.access.origins import Origins
+from server.auth.authentication import authenticate
+from server.codec.frames import plain_response
+from server.memory import Memory
+from server.settings.table import Settings
+from server.wire.admission import Admission
+from server.wire.deadlines import Deadlines, Expiries
+
+log = logging.getLogger(__name__)
+
+# Connections are pinged in turn, this many groups per heartbeat, so that a thousand pongs do not come at once.
+SLICES = 20
+# When to try again after there was no place.
+FULL_SECONDS = 5.0
+
+
+def most_headers(head_bytes: int) -> int:
+    """How many headers a request has at most, where its head has ``head_bytes``: they cost more than their bytes."""
+    return max(128, head_bytes // 128)
+
+
+class Waiting(Protocol):
+    """A connection that has not said yet what it wants."""
+
+    def close(self) -> None:
+        """The server stops."""
+
+
+class Connected(Protocol):
+    """A WebSocket connection."""
+
+    def beat(self, idle_beats: int) -> None:
+        """A heartbeat is due; ``idle_beats`` without a command are too many, 0 for never."""
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+
+    def expire(self) -> None:
+        """The token of the account that it speaks for has expired."""
+
+
+class Shared:
+    """What all connections of one server share, and the one sweep over them."""
+
+    def __init__(self, settings: Settings, chat: Chat) -> None:
+        self.max_frame: int = settings.max_frame_bytes
+        self.max_lines: int = most_headers(settings.head_bytes) + 2  # of a head: the request line and the empty one
+        self.chat = chat
+        self.visits = Visits(chat)
+        self.proxy_protocol: bool = settings.proxy_protocol
+        self.capacity = Capacity(
+            settings.max_connections or 0, settings.max_connections_per_address or 0, chat.counters
+        )
+        self._take(settings)
+        self._upgrades = allowances(settings.rate_limit_upgrades)
+        self._requests = allowances(settings.rate_limit_requests)
+        self.websockets_log = logging.getLogger("websockets.server")
+        self.connections: set[Connected] = set()
+        self._gone: asyncio.Future[None] | None = None
+        self.heads: set[Waiting] = set()
+        self.admission = Admission()
+        self.now = time.monotonic
+        self._memory = Memory(self.now())
+        self.head_deadlines = Deadlines(settings.head_seconds)
+        self.hello_deadlines = Deadlines(settings.hello_seconds)
+        self.close_deadlines = Deadlines(settings.close_seconds)
+        self.expiries = Expiries()
+        beats = settings.idle_timeout / settings.heartbeat
+        self._idle_beats = max(1, round(beats)) if beats else 0
+        self._due: list[Connected] = []
+        self._slice = 1
+        self._next_round = self.now() + settings.heartbeat
+        self._deadlines = (self.head_deadlines, self.hello_deadlines, self.close_deadlines)
+
+    def renew(self, settings: Settings) -> None:
+        """The live ones among the settings have other values; who used up a rate that stays has used it up."""
+        before = self.settings
+        self._take(settings)
+        if settings.rate_limit_upgrades != before.rate_limit_upgrades:
+            self._upgrades = allowances(settings.rate_limit_upgrades)
+        if settings.rate_limit_requests != before.rate_limit_requests:
+            self._requests = allowances(settings.rate_limit_requests)
+
+    def _take(self, settings: Settings) -> None:
+        self.settings = settings
+        self.origins = Origins(settings.allowed_origins)
+        self.addresses = Addresses(
+            settings.trusted_proxies, settings.forwarded_header, forwarded_host=settings.forwarded_host
+        )
+
+    def authenticate(self, values: Sequence[str], accounts_only: bool) -> Identity | None:
+        """See `server.auth.authentication.authenticate`."""
+        chat = self.chat
+        return authenticate(values, chat.tokens, guests=chat.options.guests, accounts_only=accounts_only)
+
+    def refuse_upgrade(self, place: Place, client: Client) -> bytes:
+        """Count an upgrade, and its socket for the client. Returns the answer to one that is refused, else nothing."""
+        place.move(client.network)
+        if place.over or place.crowded:
+            self.chat.counters.refused_connections += 1
+            if place.over:
+                log.warning("a connection of %s is refused: there are as many as MAX_CONNECTIONS", client.address)
+                text = b"There are as many connections to this server as there may be.\n"
+                return plain_response(b"503 Service Unavailable", text, retry_after=FULL_SECONDS)
+            log.warning(
+                "a connection of %s is refused: "
+                "its address already has as many connections as MAX_CONNECTIONS_PER_ADDRESS allows",
+                client.address,
+            )
+            text = b"There are as many connections of your address as there may be.\n"
+            return plain_response(b"429 Too Many Requests", text, retry_after=FULL_SECONDS)
+        if self._upgrades is None or not client.network:
+            return b""
+        wait = self._upgrades.take(client.network, self.now())
+        if not wait:
+            return b""
+        text = b"There are too many connections of your address at once.\n"
+        return plain_response(b"429 Too Many Requests", text, retry_after=wait)
+
+    def count_request(self, client: Client) -> None:
+        """Count a request of HTTP that needs no account.
+
+        Raises:
+            ParleyError: ``rate_limited``.
+        """
+        if self._requests is not None and client.network:
+            wait = self._requests.take(client.network, self.now())
+            if wait:
+                raise rate_limited(wait)
+
+    def lost(self, connection: Connected) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        self.expiries.set(connection, 0)
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+    async def connection_gone(self) -> None:
+        """Wait until the next connection is gone."""
+        self._gone = asyncio.get_running_loop().create_future()
+        await self._gone
+
+    async def sweep(self) -> None:
+        """Run deadlines, beat a slice of the connections at a time, and give memory back; for ever."""
+        settings = self.settings
+        pause = min(settings.heartbeat / SLICES, *(queue.delay / 4 for queue in self._deadlines))
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                self._sweep(pause / settings.heartbeat)
+            except Exception:
+                # One connection's fault must not stop everybody's heartbeat.
+                log.exception("the sweep failed")
+
+    def _sweep(self, share: float) -> None:
+        now = self.now()
+        for queue in self._deadlines:
+            queue.run(now)
+        self.expiries.run(self.chat.clock.now_us())
+        if now >= self._next_round:
+            self._next_round = now + self.settings.heartbeat
+            self._due += self.connections  # what a late sweep has left over comes first: it is taken from the end
+            self._slice = max(1, math.ceil(len(self._due) * share))
+        due = self._due[-self._slice :]
+        del self._due[-self._slice :]
+        for connection in due:
+            if connection in self.connections:
+                connection.beat(self._idle_beats)
+        self._memory.give_back(now)

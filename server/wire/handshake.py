@@ -1,0 +1,250 @@
+"""The opening handshake (RFC 6455 section 4.2): a request head in, a response out. The `websockets` library judges."""
+
+from __future__ import annotations
+
+import http
+import re
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from hashlib import sha1
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHeader
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from chat.ports import Dialect, Identity
+from model.errors import ParleyError
+from server.access.origins import Origins, own_origin
+from server.codec.frames import plain_response
+from server.codec.headers import EVERY, UPGRADE
+from server.dialects import ACCOUNTS_ONLY, BY_PATH, NATIVE, SUBPROTOCOL
+from utils.tracebacks import forget_frames
+
+# The head that browsers and programs really send: printable ASCII, CRLF, no folding. Longer ones are the library's.
+COMMON_BYTES = 4096
+_COMMON_HEAD = re.compile(
+    rb"GET (/[A-Za-z0-9/_.-]*)(?:\?([!-\"$-~]*))? HTTP/1\.1\r\n((?:[A-Za-z0-9-]{1,64}:[\t\x20-\x7e]*\r\n){1,64})\r\n"
+)
+_HEADER = re.compile(rb"([^:\r\n]+):([^\r\n]*)\r\n")
+# What the library has the word on.
+_ODD = frozenset({b"authorization", b"content-length", b"transfer-encoding"})
+# RFC 9112 sections 3 and 5: any head, as long as it is one.
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_TARGET = re.compile(rb"[^ \r\n]+ ([^ ?#\r\n]*)")
+_REQUEST_LINE = re.compile(rb"(%b) ([!-~]+) (HTTP/\d\.\d)\r\n" % _TOKEN)
+_FIELD = re.compile(rb"(%b):([\t\x20-\x7e\x80-\xff]*)\r\n" % _TOKEN)
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::\d*)?")
+_UPGRADES = frozenset({b"upgrade", b"keep-alive, upgrade"})
+_KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")  # 16 bytes in canonical base64
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+_SUBPROTOCOL = SUBPROTOCOL.encode()
+_SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+_WITH_SUBPROTOCOL = b"\r\nSec-WebSocket-Protocol: " + _SUBPROTOCOL + b"\r\n\r\n"
+
+
+# Who the values of ``Authorization`` are for (`server.auth.authentication`), told whether it must be an account.
+Authenticate = Callable[[Sequence[str], bool], Identity | None]
+
+
+class Handshake(NamedTuple):
+    """What to answer; ``dialect`` is None when that is a refusal. Otherwise ``path`` and ``query`` are the address's,
+    and ``identity`` is who the request is from, None when it does not say.
+    """
+
+    response: bytes
+    dialect: Dialect | None = None
+    path: str = ""
+    query: str = ""
+    identity: Identity | None = None
+
+
+def names_websocket(head: bytearray) -> bool:
+    """Whether a request is for a path with a WebSocket. Elsewhere `Upgrade` is ignored (RFC 9110 section 7.8)."""
+    match = _TARGET.match(head)
+    target = match[1].decode("latin-1") if match else ""
+    if not target.startswith("/"):  # the absolute form, as to a proxy
+        try:
+            target = urlsplit(target).path
+        except ValueError:  # such as http://[
+            return False
+    return target in BY_PATH
+
+
+def shake_hands(
+    head: bytes,
+    *,
+    origins: Origins,
+    draining: bool,
+    authenticate: Authenticate,
+    scheme: str | None = None,
+    host: str | None = None,
+) -> Handshake:
+    """Answer a request to upgrade.
+
+    Refusals: 404 for a path without WebSocket, 405 for a method other than GET, 400 for what is malformed (the key, a
+    missing header, no or two `Host`, a body), 403 for an origin that is not allowed, 426 for another version (with
+    ours, RFC 6455 section 4.4), 431 for too many headers, 503 while the server is about to stop; of those that would
+    be accepted, 401 for a token that is not valid, or none where one is needed, and 403 for a role that is not let in.
+
+    Args:
+        head: the whole request head, with its empty line, within ``HEAD_BYTES``.
+        origins: what ``Origin`` may be, beside the server's own and none.
+        authenticate: raises ParleyError for who is not let in.
+        scheme, host: what the client asked for as a trusted proxy says, else ``http`` and that of ``Host``.
+    """
+    if not draining and (accepted := _accept_common(head, origins)) is not None:
+        return accepted
+    protocol = ServerProtocol(select_subprotocol=_select_subprotocol)
+
+    def refused(request: Request) -> bool:
+        origin = request.headers.get("Origin")
+        return origin is not None and not origins.allows(
+            origin, own_origin(scheme or "http", host or request.headers["Host"])
+        )
+
+    try:
+        return _answer(protocol, head, draining, authenticate, refused)
+    finally:
+        let_go(protocol)
+
+
+def let_go(protocol: ServerProtocol) -> None:
+    """Undo the cycles that the library makes: a parser that runs in its own object, a method of it kept there,
+    exceptions with its frames.
+    """
+    protocol.parser.close()
+    vars(protocol).pop("select_subprotocol", None)
+    forget_frames(protocol.parser_exc)
+    forget_frames(protocol.handshake_exc)
+
+
+def _answer(
+    protocol: ServerProtocol,
+    head: bytes,
+    draining: bool,
+    authenticate: Authenticate,
+    refused: Callable[[Request], bool],
+) -> Handshake:
+    try:
+        request = _read(head)
+        address = urlsplit(request.path)
+    except ValueError as error:  # the address may be such as //[
+        return Handshake(plain_response(b"400 Bad Request", f"{error}.\n".encode()))
+    dialect = BY_PATH.get(address.path)
+    if dialect is None:
+        response = protocol.reject(http.HTTPStatus.NOT_FOUND, "There is no WebSocket at this path.\n")
+    elif draining:
+        response = protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, "The server is about to stop.\n")
+        response.headers["Retry-After"] = "2"
+    else:
+        response = protocol.accept(request)
+        _name_the_version(response, protocol.handshake_exc)
+        if response.status_code == 101 and refused(request):
+            response = protocol.reject(http.HTTPStatus.FORBIDDEN, "Pages of this origin may not connect.\n")
+    identity = None
+    if response.status_code == 101:
+        try:
+            identity = authenticate(request.headers.get_all("Authorization"), address.path in ACCOUNTS_ONLY)
+        except ParleyError as error:
+            response = protocol.reject(http.HTTPStatus(error.kind.status), f"{error.message}\n")
+            if response.status_code == 401:
+                response.headers["WWW-Authenticate"] = "Bearer"
+    if response.status_code != 101 or dialect is None:
+        response.headers.update(EVERY)
+        if response.status_code == 426:
+            for name, value in UPGRADE.items():
+                _set(response.headers, name, value)
+        return Handshake(response.serialize())
+    chosen = NATIVE if protocol.subprotocol else dialect
+    return Handshake(response.serialize(), chosen, address.path, address.query, identity)
+
+
+def _read(head: bytes) -> Request:
+    """The request of a head. Not read by the library, which takes its limits from its environment alone.
+
+    Raises:
+        ValueError: it is malformed, has a body or not one `Host`; a sentence without its end.
+    """
+    line = _REQUEST_LINE.match(head)
+    if line is None:
+        raise ValueError("This is no request line of HTTP/1.1")
+    fields: list[tuple[str, str]] = []
+    end = line.end()
+    while field := _FIELD.match(head, end):
+        fields.append((field[1].decode(), field[2].decode("latin-1").strip(" \t")))
+        end = field.end()
+    if head[end:] != b"\r\n":
+        raise ValueError("A header line is malformed")
+    headers = Headers(fields)
+    hosts = headers.get_all("Host")
+    if len(hosts) != 1 or not is_host(hosts[0]):
+        raise ValueError("A request has one Host")
+    if "Transfer-Encoding" in headers or not set(headers.get_all("Content-Length")) <= {"0"}:
+        raise ValueError("A request to upgrade has no body")
+    wanted = [one.strip().lower() for value in headers.get_all("Upgrade") for one in value.split(",")]
+    if "websocket" in wanted:  # one of a list may be chosen; the library wants it to be the only one
+        _set(headers, "Upgrade", "websocket")
+    if headers.get_all("Sec-WebSocket-Protocol") == [""]:
+        del headers["Sec-WebSocket-Protocol"]  # an empty list, which the library refuses
+    return Request(line[2].decode(), headers, line[1].decode(), line[3].decode())
+
+
+def _set(headers: Headers, name: str, value: str) -> None:
+    """In place of what is there: the library's way to set a header adds one."""
+    if name in headers:
+        del headers[name]
+    headers[name] = value
+
+
+def is_host(value: str) -> bool:
+    """Whether `Host` may say so (RFC 9112 section 3.2, RFC 3986 section 3.2.2). An empty one may."""
+    return _HOST.fullmatch(value) is not None
+
+
+def _accept_common(head: bytes, origins: Origins) -> Handshake | None:
+    """What the library would answer, in a fifth of the time, where nothing is to be refused and each header comes once.
+
+    None for anything out of the ordinary: the library has the word on that.
+    """
+    match = _COMMON_HEAD.fullmatch(head) if len(head) <= COMMON_BYTES else None
+    if match is None:
+        return None
+    lines = _HEADER.findall(match[3])
+    headers = {name.lower(): value.strip() for name, value in lines}
+    key = headers.get(b"sec-websocket-key", b"")
+    origin = headers.get(b"origin")
+    path = match[1].decode()
+    dialect = BY_PATH.get(path)
+    if (
+        dialect is None
+        or len(headers) != len(lines)
+        or not _ODD.isdisjoint(headers)
+        or path in ACCOUNTS_ONLY
+        or headers.get(b"upgrade", b"").lower() != b"websocket"
+        or headers.get(b"connection", b"").lower() not in _UPGRADES
+        or headers.get(b"sec-websocket-version") != b"13"
+        or _KEY.fullmatch(key) is None
+        or not (origin is None or origins.allows(origin.decode(), ""))  # the server's own is seen to elsewhere
+        or not is_host(headers.get(b"host", b" ").decode())
+    ):
+        return None
+    offered = headers.get(b"sec-websocket-protocol")
+    if offered not in (None, _SUBPROTOCOL):
+        return None
+    accept = b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
+    response = b"".join((_SWITCHING, accept, b"\r\n\r\n" if offered is None else _WITH_SUBPROTOCOL))
+    return Handshake(response, dialect if offered is None else NATIVE, path, (match[2] or b"").decode())
+
+
+def _select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
+
+
+def _name_the_version(response: Response, error: Exception | None) -> None:
+    if isinstance(error, InvalidHeader) and error.name == "Sec-WebSocket-Version" and error.value:
+        response.status_code, response.reason_phrase = 426, "Upgrade Required"
+        response.headers["Sec-WebSocket-Version"] = "13"

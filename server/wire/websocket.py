@@ -1,0 +1,462 @@
+"""One WebSocket connection: bytes to text frames and back.
+
+A callback protocol without a task: 1.9 times the deliveries and a tenth of the memory of a task per connection
+(measured). `server.codec.fastpath` reads common frames; RFC 6455 itself is the `websockets` library's Sans-I/O part,
+made for a connection when it first needs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+from urllib.parse import parse_qs
+
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+from websockets.typing import BytesLike
+
+from chat.delivery.session import Session
+from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, TOKEN_EXPIRED, TRY_AGAIN, CloseCode, ParleyError
+from server.access.addresses import values_in
+from server.access.capacity import Place
+from server.auth.tokens import EXPIRED
+from server.codec.fastpath import common_frames, ends_with_close, frame_end
+from server.codec.frames import PING
+from server.dialects import ROOM_PARAMETER
+from server.wire.connections import Shared
+from server.wire.handshake import let_go, shake_hands
+
+# A message in fragments counts as a command, like any other, and as one more for each so many bytes of it (or a 16th of
+# MAX_FRAME_BYTES, where that is more). A fragment counts as so many bytes more than it has: small ones cost time too.
+COMMAND_BYTES = 4096
+FRAGMENT_BYTES = 64
+# Frames of one connection that are handled before the others have their turn: who sends without pause would keep them
+# waiting for as long as it sends. uvloop hands over up to 256 KiB at once, and reads on while there is more.
+FRAMES_PER_TURN = 64
+# Bytes that are read frame by frame for the client's Close after ours; of more than that only the end is looked at, and
+# of more than the second nothing is read at all.
+CLOSE_BYTES = 16 << 10
+CLOSE_BYTES_MOST = 1 << 20
+# A client is dead when it was silent for this many heartbeats.
+DEAD_AFTER = 3
+# Bytes of one read from the kernel. asyncio asks for 256 KiB, which glibc gives by mmap (above 128 KiB): three more
+# system calls for each read, a fifth of the server's time (measured).
+READ_BYTES = 32 << 10
+
+
+def most_fragments(max_frame: int) -> int:
+    """How many fragments a message may have; more are an attack: the largest message would be 64 bytes a piece."""
+    return max(256, max_frame // FRAGMENT_BYTES)
+
+
+class Fragments:
+    """A message of which the end has not come yet.
+
+    Args:
+        text: where it is put together; None for a binary message, which was refused already.
+    """
+
+    __slots__ = ("cost", "count", "text")
+
+    def __init__(self, text: bytearray | None) -> None:
+        self.text = text
+        self.count = 0
+        self.cost = 0
+
+
+class WebSocketConnection(asyncio.Protocol):
+    """Speaks WebSocket on a transport, beginning with :meth:`start`; the chat's `chat.ports.Connection`.
+
+    Args:
+        shared: what all connections of the server share.
+        place: what the socket takes up.
+        on_lost: called once when the connection is gone, for whoever handed the transport over.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_close_bytes",
+        "_closing",
+        "_fragments",
+        "_going_on",
+        "_heard",
+        "_idle_beats",
+        "_library",
+        "_on_lost",
+        "_place",
+        "_rest",
+        "_session",
+        "_shared",
+        "_silent_beats",
+        "_transport",
+        "_wanted",
+        "write",
+    )
+
+    def __init__(self, shared: Shared, place: Place, on_lost: Callable[[], None] | None = None) -> None:
+        self._shared = shared
+        self._place = place
+        self._on_lost = on_lost
+        self._session: Session | None = None
+        self._library: ServerProtocol | None = None
+        self._rest: bytearray | None = None  # of a frame that is not all there yet
+        self._wanted = 0  # its size, as far as that is known
+        self._fragments: Fragments | None = None
+        self._backlog: bytes | bytearray | None = None  # came in a turn that was over; nothing is read meanwhile
+        self._going_on = False
+        self._closing = False
+        self._close_bytes = 0
+        self._heard = True  # something came since the last heartbeat
+        self._silent_beats = 0
+        self._idle_beats = 0
+
+    def start(self, head: bytes) -> None:
+        """Answer the request to upgrade, whose head is all there. `connection_made` was called before."""
+        shared = self._shared
+        client = shared.addresses.client(self._place.peer, values_in(head))
+        if refusal := shared.refuse_upgrade(self._place, client):
+            self.write(refusal)
+            self._half_close()
+            return
+        handshake = shake_hands(
+            head,
+            origins=shared.origins,
+            draining=shared.chat.draining,
+            authenticate=shared.authenticate,
+            scheme=client.scheme,
+            host=client.host,
+        )
+        self.write(handshake.response)
+        if handshake.dialect is None:
+            self._half_close()
+            return
+        parameters = parse_qs(handshake.query, errors="replace")
+        # `connect` may write, congest and even close: all of that finds the session through us.
+        shared.chat.connect(
+            self,
+            handshake.dialect,
+            name=parameters.get("u", [None])[0],
+            room=parameters.get(ROOM_PARAMETER[handshake.path], [None])[0],
+            identity=handshake.identity,
+            address=client.address,
+            network=client.network,
+            opened=self._opened,
+        )
+        if self._session is not None and self._session.identity is None:
+            shared.hello_deadlines.add(shared.now(), self._hello_due)
+
+    def _opened(self, session: Session) -> None:
+        self._session = session
+
+    def _hello_due(self) -> None:
+        if self._session is not None and self._session.identity is None:
+            # Where guests are let in, this is one too many of its address for now.
+            self.close(TRY_AGAIN if self._shared.chat.options.guests else HELLO_TIMEOUT)
+
+    # asyncio's callbacks.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport is ours from now on."""
+        self._transport = cast(asyncio.Transport, transport)
+        self.write = self._transport.write
+        self._transport.set_write_buffer_limits(high=self._shared.settings.slow_bytes_low)
+        if hasattr(transport, "max_size"):  # asyncio's own transport; uvloop reads into a buffer that it keeps
+            transport.max_size = READ_BYTES
+        self._shared.connections.add(self)
+
+    def data_received(self, data: bytes | bytearray) -> None:
+        """Bytes from the client."""
+        self._heard = True
+        if self._closing:
+            self._await_close(data)
+            return
+        if self._backlog is not None:
+            self._backlog += data  # what the event loop had read already when it was told to stop
+            return
+        if self._rest is not None:
+            self._rest += data
+            if len(self._rest) < self._wanted:
+                return
+            data, self._rest = self._rest, None
+        position, left = 0, FRAMES_PER_TURN
+        if self._library is None or self._library.current_size is None:
+            payloads, position = common_frames(data, 0, self._shared.max_frame, left)
+            for payload in payloads:
+                self._text(payload)
+            left -= len(payloads)
+        if position < len(data):
+            self._uncommon(data, position, left)
+
+    def eof_received(self) -> bool:
+        """The client sends nothing more. It gets what is queued, then the transport closes (RFC 6455 section 7.1.1)."""
+        if self._session is not None:
+            self._session.end()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, for whatever reason."""
+        self._shared.lost(self)
+        self._place.release()
+        # What knows each other here is let go of at once: the session and we, the library's parser and its frames.
+        session, self._session = self._session, None
+        library, self._library = self._library, None
+        self._rest = self._fragments = self._backlog = None
+        if session is not None:
+            self._shared.chat.disconnect(session)
+        if library is not None:
+            let_go(library)
+        if self._on_lost is not None:
+            self._on_lost()
+
+    def pause_writing(self) -> None:
+        """More than the low mark waits for the client."""
+        if self._session is not None:
+            self._session.on_congested()
+
+    def resume_writing(self) -> None:
+        """What waited has been taken."""
+        if self._session is not None:
+            self._session.on_drained()
+
+    def _later(self, data: bytes | bytearray) -> None:
+        """Enough for this turn: go on with ``data`` when the others had theirs."""
+        self._backlog = data
+        self.pause_reading()
+        self._go_on_soon()
+
+    def _go_on_soon(self) -> None:
+        if not self._going_on:
+            self._going_on = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._going_on = False
+        if self._backlog is None or self._is_paused():
+            return  # `resume_reading` comes back here
+        data, self._backlog = self._backlog, None
+        if not self._transport.is_closing():
+            self.data_received(data)
+        if not self._is_paused():
+            self.resume_reading()
+
+    def _is_paused(self) -> bool:
+        return self._session is not None and self._session.paused
+
+    # chat.ports.Connection.
+
+    def buffered(self) -> int:
+        """See `chat.ports.Connection`."""
+        return self._transport.get_write_buffer_size()
+
+    def pause_reading(self) -> None:
+        """See `chat.ports.Connection`."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See `chat.ports.Connection`."""
+        if self._backlog is not None:
+            self._go_on_soon()
+        elif not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def close(self, close: CloseCode) -> None:
+        """See `chat.ports.Connection`."""
+        if self._session is not None:
+            self._session.end()
+        library = self._get_library()
+        if library.state is OPEN:
+            library.send_close(close.code, close.reason)
+        self._send_from(library)
+        self._expect_end()
+
+    def end_at(self, when: int) -> None:
+        """See `chat.ports.Connection`."""
+        self._shared.expiries.set(self, when)
+
+    def expire(self) -> None:
+        """The token of the account has expired, and no `hello` has brought another one."""
+        if self._session is not None and not self._session.ended:
+            self._session.refuse(ParleyError("unauthorized", EXPIRED))
+            self.close(TOKEN_EXPIRED)
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self._transport.abort()
+
+    # Frames.
+
+    def _text(self, payload: BytesLike) -> None:
+        self._idle_beats = 0
+        session = self._session
+        if session is None or session.ended:
+            return
+        try:
+            text = str(payload, "utf-8")
+        except UnicodeDecodeError as error:
+            library = self._get_library()
+            library.fail(1007, f"{error.reason} at position {error.start}")
+            self._fail(library)
+            return
+        self._shared.chat.receive(session, text)
+
+    def _uncommon(self, data: bytes | bytearray, position: int, left: int) -> None:
+        """Whatever begins at ``position``: the library gets it frame by frame, ``left`` of them in this turn."""
+        limit = self._shared.max_frame
+        library = self._get_library()
+        while position < len(data):
+            if self._closing:
+                self._await_close(data[position:])
+                return
+            if left <= 0:
+                self._later(data[position:])
+                return
+            end = frame_end(data, position, limit)
+            if end is None or end > len(data):
+                self._rest = bytearray(data[position:])
+                self._wanted = 0 if end is None else end - position
+                return
+            library.receive_data(data[position:end])
+            for event in library.events_received():
+                if isinstance(event, Frame):
+                    self._frame(event)
+            if library.parser_exc is not None and not self._closing:
+                self._refused(library, library.parser_exc)
+            self._send_from(library)
+            position = end
+            left -= 1
+            if library.current_size is None and not self._closing:
+                payloads, position = common_frames(data, position, limit, left)
+                for payload in payloads:
+                    self._text(payload)
+                left -= len(payloads)
+
+    def _frame(self, frame: Frame) -> None:
+        session, opcode = self._session, frame.opcode
+        if session is None or session.ended:
+            return
+        if opcode is Opcode.CLOSE:
+            session.end()
+            self._expect_end()
+        elif opcode is Opcode.TEXT and frame.fin:
+            self._text(frame.data)
+        elif opcode is Opcode.BINARY:
+            self._shared.chat.refuse_frame(session, ParleyError("unsupported"))
+            if not frame.fin:
+                self._fragments = Fragments(None)
+        elif opcode is Opcode.TEXT:
+            self._fragments = Fragments(bytearray())
+            self._continue(session, self._fragments, frame)
+        elif opcode is Opcode.CONT and self._fragments is not None:
+            self._continue(session, self._fragments, frame)
+        elif self._shared.chat.take_command(session):
+            self.close(FLOOD)  # more pings or pongs than any client needs
+
+    def _continue(self, session: Session, fragments: Fragments, frame: Frame) -> None:
+        """A fragment: no command by itself, as clients and proxies may cut as they like (RFC 6455 section 5.4)."""
+        if fragments.text is not None:
+            fragments.text += frame.data
+        if frame.fin:
+            self._fragments = None
+            if fragments.text is not None:
+                self._text(fragments.text)
+            return
+        limit = self._shared.max_frame
+        fragments.count += 1
+        fragments.cost += FRAGMENT_BYTES + len(frame.data)
+        commands, fragments.cost = divmod(fragments.cost, max(COMMAND_BYTES, limit >> 4))
+        too_many = fragments.count > most_fragments(limit)
+        if too_many or any(self._shared.chat.take_command(session) for _ in range(commands)):
+            self._fragments = None
+            self.close(FLOOD)
+
+    def _refused(self, library: ServerProtocol, error: Exception) -> None:
+        """The library has refused a frame and has its Close frame ready."""
+        session = self._session
+        if isinstance(error, PayloadTooBig) and session is not None and not session.ended:
+            # Before the Close, as browsers show no more than its code to the page.
+            message = f"a frame has at most {self._shared.max_frame} bytes"
+            session.refuse(ParleyError("too_large", message))
+        self._fail(library)
+
+    def _fail(self, library: ServerProtocol) -> None:
+        if self._session is not None:
+            self._session.end()
+        self._send_from(library)
+        self._expect_end()
+
+    def _get_library(self) -> ServerProtocol:
+        if self._library is None:
+            shared = self._shared
+            self._library = ServerProtocol(state=OPEN, max_size=shared.max_frame, logger=shared.websockets_log)
+        return self._library
+
+    # The end.
+
+    def _send_from(self, library: ServerProtocol) -> None:
+        """Send what the library has to say: pongs, Close frames, the end of the stream."""
+        for data in library.data_to_send():
+            if not data:
+                self._half_close()
+            elif not self._transport.is_closing():
+                if self._session is not None and not self._session.ended:
+                    self._session.write(data)  # pongs count for a client that does not read them
+                else:
+                    self.write(data)
+
+    def _half_close(self) -> None:
+        """Say nothing more, but read on: closing with unread input would reset the connection, and the client would
+        lose what it was told last (RFC 6455 section 7.1.1)."""
+        if not self._transport.is_closing():
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+                self._expect_end()
+            else:
+                self._transport.close()
+
+    def _expect_end(self) -> None:
+        """The client has some seconds to end the connection."""
+        if not self._closing:
+            self._closing = True
+            self._shared.close_deadlines.add(self._shared.now(), self._transport.abort)
+            if self._rest is not None:
+                rest, self._rest = self._rest, None
+                self._await_close(rest)
+
+    def _await_close(self, data: bytes | bytearray) -> None:
+        """All that counts now is the client's Close: with both sent, the server ends the connection (RFC 6455, 7.1.1).
+
+        Nothing else is answered: the pongs of a flood would have no bound. Nor is all of a flood read through.
+        """
+        library = self._library
+        if library is None or library.eof_sent:
+            return
+        self._close_bytes += len(data)
+        if self._close_bytes <= CLOSE_BYTES:
+            library.receive_data(data)
+            library.events_received()
+            if b"" in library.data_to_send():
+                self._half_close()
+        elif ends_with_close(data):
+            self._half_close()
+        elif self._close_bytes > CLOSE_BYTES_MOST:
+            self.pause_reading()
+
+    # The shared heartbeat (`server.wire.connections.Shared`) calls this every HEARTBEAT seconds.
+
+    def beat(self, idle_beats: int) -> None:
+        """Ping the client; give it up when it was silent too long. ``idle_beats`` without a command are too many."""
+        if self._closing:
+            return
+        self._silent_beats = 0 if self._heard or self._is_paused() else self._silent_beats + 1
+        self._heard = False
+        self._idle_beats += 1
+        if self._silent_beats >= DEAD_AFTER:
+            self._transport.abort()
+        elif idle_beats and self._idle_beats > idle_beats:
+            self.close(IDLE)
+        elif self._session is not None:
+            self._session.write(PING)
