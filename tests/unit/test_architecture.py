@@ -33,11 +33,6 @@ def test_the_top_level_folders_are_the_agreed_ones() -> None:
     assert found <= FOLDERS, f"new top-level folders: {found - FOLDERS}"
 
 
-def test_every_folder_with_code_is_a_package() -> None:
-    """A folder without ``__init__.py`` would be missing in wheels."""
-    assert not {path.parent for path in SOURCES} - {path.parent for path in SOURCES if path.name == "__init__.py"}
-
-
 def test_every_folder_of_a_package_has_its_init_file() -> None:
     """Otherwise mypy and import-linter overlook it."""
     without = {path.parent for path in SOURCES if not (path.parent / "__init__.py").exists()}
