@@ -105,6 +105,7 @@ class RecordError(Exception):
 
 def write_record(record: Record, path: Path) -> None:
     """Write the file whole or not at all: a measurement that is interrupted keeps what it has."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
     draft.replace(path)

@@ -11,9 +11,9 @@ from tests.unit.load.records import record, result, series
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     run = Run("parley", result(lost=1, ack_us=Percentiles(p50=1, max=2)), disturbed=True)
     one = record(series(run), series(curve="members", x=10))
-    write_record(one, tmp_path / "a.json")
-    assert read_record(tmp_path / "a.json") == one
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    write_record(one, tmp_path / "new" / "a.json")
+    assert read_record(tmp_path / "new" / "a.json") == one
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.json"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1, "machine": "here"}'])
