@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
@@ -346,8 +346,10 @@ class HttpEndpoints:
         transport.set_protocol(connection)
         connection.connection_made(transport)
         connection.start(head)
-        if tail := getattr(protocol, "_message_tail", b""):  # frames of a client that did not wait for the answer
-            connection.data_received(tail)
+        early = _EarlyFrames()
+        protocol.set_parser(cast(Any, early))
+        if early.data:
+            connection.data_received(early.data)
         try:
             await lost.wait()
         finally:
@@ -381,10 +383,28 @@ class HttpProtocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """See aiohttp."""
+        """Refuse a request that aiohttp could not parse or that failed."""
         response = super().handle_error(request, status, exc, message)
+        forget_frames(exc)  # one of them is aiohttp's own, which keeps the exception and what the client sent
         response.headers.update(EVERY)
         return response
+
+
+class _EarlyFrames:
+    """Take from aiohttp what a client sent after its handshake without waiting for the answer.
+
+    For aiohttp it is a parser of the new protocol, as its own of WebSocket frames.
+    """
+
+    data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Keep what aiohttp has read; there may be more."""
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """The connection is closed."""
 
 
 def _not_the_clients_fault(record: logging.LogRecord) -> bool:

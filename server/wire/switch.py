@@ -18,7 +18,6 @@ from server.codec.frames import plain_response
 from server.wire.connections import Shared
 from server.wire.handshake import names_websocket
 from server.wire.websocket import WebSocketConnection
-from utils.tracebacks import forget_frames
 
 _DONE = bytearray()
 _END = b"\r\n\r\n"
@@ -213,9 +212,6 @@ class HttpConnection(asyncio.Protocol):
                 return
             self._tail = seen[-3:]
         self._http.data_received(data)
-        # aiohttp has noted why a request is malformed, and the frame that did so is one of that exception's.
-        for message, _ in getattr(self._http, "_messages", ()):
-            forget_frames(getattr(message, "exc", None))
 
     def eof_received(self) -> bool | None:
         """For aiohttp."""

@@ -4,6 +4,7 @@ import ast
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,30 @@ def imports_of(source: Path) -> set[str]:
     found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     found |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0}
     return {name.split(".")[0] for name in found}
+
+
+def names_used(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield each attribute, name in quotes for an attribute, and imported name, with its line."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr=name):
+                yield name, node.lineno
+            case ast.Call(
+                func=ast.Name(id="getattr" | "setattr" | "hasattr" | "delattr"), args=[_, ast.Constant(str(name)), *_]
+            ):
+                yield name, node.lineno
+            case ast.ImportFrom():
+                yield from ((each.name, node.lineno) for each in node.names)
+
+
+def names_defined(tree: ast.AST) -> Iterator[str]:
+    """Yield each attribute of ``self`` or ``cls``, function and method."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name("self" | "cls"), attr=name):
+                yield name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
 
 
 def test_the_top_level_folders_are_the_agreed_ones() -> None:
@@ -59,6 +84,21 @@ def test_no_exception_is_kept_by_the_frame_that_raises_it() -> None:
             if node.exc.id.islower() and node.exc.id not in caught
         ]
     assert not kept
+
+
+def test_nothing_private_of_another_module_is_used() -> None:
+    """Least of all a library's: a name with one underscore may be gone in its next release."""
+    documented = {"_asdict", "_replace"}  # of named tuples: the underscore keeps them apart from fields
+    used: list[str] = []
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        allowed = documented.union(names_defined(tree))
+        used += [
+            f"{path.relative_to(ROOT)}:{line}: {name}"
+            for name, line in names_used(tree)
+            if name.startswith("_") and not name.startswith("__") and name not in allowed
+        ]
+    assert not used
 
 
 def test_the_environment_is_read_in_one_place() -> None:

@@ -115,6 +115,20 @@ async def test_a_later_upgrade_is_a_full_member(serve: Serve) -> None:
         assert await late.rest() == b""
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["pipelined", "after the answer"])
+async def test_frames_that_came_with_a_later_upgrade_are_read(port: int, at_once: bool) -> None:
+    early = upgrade("/chat?u=ann", NATIVE) + command(type="ping", id="p") + command(type="join", id="j", room="early")
+    async with await RawClient.connect(port) as client:
+        client.send(HEALTH + early if at_once else HEALTH)
+        assert (await client.reply()).status == 200
+        if not at_once:
+            client.send(early)
+        assert (await client.reply()).status == 101
+        await client.expect("welcome")
+        assert (await client.expect("pong"))["id"] == "p"
+        assert (await client.expect("joined"))["room"] == "early"
+
+
 async def test_a_later_upgrade_is_closed_with_1009_too(serve: Serve) -> None:
     server = await serve(MAX_FRAME_BYTES="2048")
     async with await kept_alive(server.port) as client:
