@@ -37,7 +37,7 @@ from model.errors import EPOCH_CHANGED, GOING_AWAY, INTERNAL, REFUSED, TRY_AGAIN
 from model.events import Goodbye
 from model.room import User
 from model.text import check_user_name
-from storage.repository import Repository
+from storage.ports.storage import Storage
 from utils.clock import Clock
 from utils.ids import new_token
 
@@ -61,7 +61,7 @@ RECONNECT_SECONDS = 5.0
 class Chat(Context):
     """One chat: sessions come, ask and go. :meth:`start` and :meth:`close` frame its life."""
 
-    def __init__(self, repository: Repository, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
+    def __init__(self, repository: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
         super().__init__(repository, clock, tokens, options)
         self._messages_are_limited = self.limits.messages_per_second > 0
 

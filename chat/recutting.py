@@ -6,7 +6,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from storage.repository import FIRST, BatchRefused, CutWords, StorageUnavailable, WordsCut, Writer
+from storage.ports.errors import BatchRefused, StorageUnavailable
+from storage.ports.messages import FIRST, CutWords
+from storage.ports.outcomes import WordsCut
+from storage.ports.storage import Writer
 from utils.wording import counted
 
 if TYPE_CHECKING:

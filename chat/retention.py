@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 from chat.rooms.invitations import oldest_open
 from model.limits import GUEST_SECONDS
 from model.principals import GUEST
-from storage.repository import (
-    DAY_US,
-    BatchRefused,
-    ExpireGuests,
-    ExpireInvitations,
-    ExpireMessages,
-    Removed,
-    StorageUnavailable,
-    Writer,
-)
+from storage.ports.errors import BatchRefused, StorageUnavailable
+from storage.ports.messages import ExpireMessages
+from storage.ports.outcomes import Removed
+from storage.ports.rooms import ExpireGuests, ExpireInvitations
+from storage.ports.storage import Writer
+from utils.clock import DAY_US
 from utils.wording import counted
 
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ from server.web.app import HttpEndpoints, HttpProtocol
 from server.wire.connections import Shared, most_headers
 from server.wire.listener import Listener
 from server.wire.switch import Port
-from storage import open_repository
-from storage.repository import Repository
+from storage.factory import open_storage
+from storage.ports.storage import Storage
 from utils.clock import Clock, SystemClock
 from utils.tasks import TaskRegistry
 from utils.wording import counted
@@ -224,9 +224,9 @@ class Server:
         return unwritten
 
 
-def repository_for(settings: Settings) -> Repository:
+def repository_for(settings: Settings) -> Storage:
     """The storage that the settings ask for; nothing is connected yet."""
-    return open_repository(
+    return open_storage(
         settings.database_url or None,
         memory_messages=settings.memory_messages,
         memory_rooms=settings.memory_rooms,

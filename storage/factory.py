@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from storage.repository import Repository
+from storage.ports.storage import Storage
 
 
 def check_url(url: str) -> None:
-    """Look at a URL for `open_repository`, without the database.
+    """Look at a URL for `open_storage`, without the database.
 
     Raises:
         ValueError: completes "DATABASE_URL ...": it is of another kind, or has a slip. The text repeats nothing of it.
     """
-    from storage.postgres.url import read_url
+    from storage.postgres.connection.url import read_url
 
     read_url(url)
 
 
-def open_repository(
+def open_storage(
     url: str | None,
     *,
     memory_messages: int = 10_000,
@@ -27,7 +27,7 @@ def open_repository(
     read_seconds: float = 5.0,
     write_seconds: float = 30.0,
     close_seconds: float = 5.0,
-) -> Repository:
+) -> Storage:
     """The repository behind ``url``; nothing is connected before its ``start``.
 
     Args:
@@ -45,12 +45,12 @@ def open_repository(
         ValueError: the URL is of another kind, or has a slip; the text repeats nothing of it, as it holds a password.
     """
     if not url:
-        from storage.memory import MemoryRepository
+        from storage.memory.storage import MemoryStorage
 
-        return MemoryRepository(memory_messages=memory_messages, memory_rooms=memory_rooms, memory_bytes=memory_bytes)
-    from storage.postgres.repository import PostgresRepository
+        return MemoryStorage(memory_messages=memory_messages, memory_rooms=memory_rooms, memory_bytes=memory_bytes)
+    from storage.postgres.storage import PostgresStorage
 
-    return PostgresRepository(
+    return PostgresStorage(
         url,
         read_connections=read_connections,
         connect_seconds=connect_seconds,

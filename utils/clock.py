@@ -6,6 +6,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+DAY_US = 86_400_000_000
+"""A day in microseconds, the unit of seqs and times."""
+
 
 class Clock(Protocol):
     """Where time comes from, so that tests can turn it."""

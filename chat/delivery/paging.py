@@ -10,7 +10,7 @@ import msgspec
 
 from model.errors import ParleyError
 from model.message import Message
-from storage.repository import READER
+from storage.ports.storage import READER
 from utils.fairness import FairQueue, FairQueueFullError
 from utils.turns import SharedTurns, Slices
 

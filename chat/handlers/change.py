@@ -18,7 +18,7 @@ from model.limits import REACTIONS, REACTORS
 from model.message import Message, body_hash, tombstone
 from model.permissions import Action, may
 from model.text import check_content, check_emoji, find_mentions
-from storage.repository import ChangeMessage, PinState
+from storage.ports.messages import ChangeMessage, PinState
 from utils.clock import microseconds, rfc3339
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from model.events import Joined, Left
 from model.permissions import RANK, Action, Standing
 from model.room import FOREVER, Member, User
 from model.text import check_name, may_be_made
-from storage.repository import Forgotten
+from storage.ports.errors import Forgotten
 
 if TYPE_CHECKING:
     from chat.delivery.session import Session

@@ -22,8 +22,8 @@ from model.permissions import Action
 from model.principals import CLAIMED_ROLE
 from model.room import Member, RoomRecord
 from model.text import DIRECT_PREFIX, check_room_name, check_text, check_title
-from storage.repository import InsertRoom
-from storage.repository import UpdateRoom as StoreRoom
+from storage.ports.rooms import InsertRoom
+from storage.ports.rooms import UpdateRoom as StoreRoom
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from model.events import AckItem
 from model.message import Message, Quote, body_hash, quote
 from model.permissions import Action, may
 from model.text import check_content, find_mentions
-from storage.repository import InsertMessage
+from storage.ports.messages import InsertMessage
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:

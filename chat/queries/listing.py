@@ -25,7 +25,7 @@ from model.limits import UNREAD_LIMIT
 from model.permissions import Action, Standing, may, standing_in
 from model.room import Member, RoomRecord, User
 from model.text import fold_name
-from storage.repository import Unread
+from storage.ports.messages import Unread
 
 if TYPE_CHECKING:
     from chat.rooms.context import Context

@@ -12,7 +12,7 @@ from chat.delivery.paging import FIRST_READ, next_read, size_of
 from model.errors import EPOCH_CHANGED, ParleyError
 from model.events import Synced
 from model.message import Message
-from storage.repository import Forgotten
+from storage.ports.errors import Forgotten
 from utils.backoff import Backoff
 
 if TYPE_CHECKING:

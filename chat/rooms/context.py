@@ -33,7 +33,9 @@ from model.events import AnyEvent, Left, Welcome
 from model.limits import Limits
 from model.permissions import Action, may
 from model.room import Role, RoomRecord
-from storage.repository import READER, InsertRoom, Repository, StorageUnavailable, TooManyReads, Write
+from storage.ports.errors import StorageUnavailable, TooManyReads
+from storage.ports.rooms import InsertRoom
+from storage.ports.storage import READER, Storage, Write
 from utils.clock import Clock, rfc3339
 from utils.fairness import Party
 from utils.ids import new_room_id
@@ -117,7 +119,7 @@ class ChatOptions:
 class Context:
     """The parts of one chat. Lives in one event loop."""
 
-    def __init__(self, repository: Repository, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
+    def __init__(self, repository: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
         self.repository = repository
         self.clock = clock
         self.tokens = tokens

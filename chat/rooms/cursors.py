@@ -11,7 +11,8 @@ from model.events import Read
 from model.limits import UNREAD_LIMIT
 from model.room import Member, User
 from model.text import fold_name
-from storage.repository import SetMember, Unread
+from storage.ports.messages import Unread
+from storage.ports.rooms import SetMember
 
 if TYPE_CHECKING:
     from chat.rooms.context import Context

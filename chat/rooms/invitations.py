@@ -1,7 +1,7 @@
 """Invitations: offers that a user accepts with ``join`` or refuses with ``decline``.
 
 An offer is part of the user's row in the room (`model.room.Member`), so whatever ends the row (a ban, the deletion of
-the room) ends the offer. A room that is ready knows all of its offers (`Repository.standings`).
+the room) ends the offer. A room that is ready knows all of its offers (`Storage.standings`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from chat.rooms.room import info_of
 from model.events import InvitationInfo, InvitationState
 from model.limits import INVITATION_DAYS, INVITATIONS
 from model.room import Member
-from storage.repository import DAY_US
-from utils.clock import rfc3339
+from utils.clock import DAY_US, rfc3339
 
 if TYPE_CHECKING:
     from chat.delivery.session import Session

@@ -15,7 +15,7 @@ from model.events import Left, MemberInfo
 from model.permissions import RANK, Standing
 from model.principals import ACCOUNT
 from model.room import FOREVER, RANKING, STAFF, Member, User
-from storage.repository import RemoveMember, SetMember
+from storage.ports.rooms import RemoveMember, SetMember
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:

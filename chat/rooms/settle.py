@@ -9,7 +9,8 @@ from chat.writes.workers import ChangeJob, RoomJob
 from model.errors import EPOCH_CHANGED, ParleyError
 from model.events import AckItem, Retracted
 from model.message import Message
-from storage.repository import Duplicate, InsertMessage, Outcome, Stored
+from storage.ports.messages import InsertMessage
+from storage.ports.outcomes import Duplicate, Outcome, Stored
 
 if TYPE_CHECKING:
     from chat.rooms.hub import Hub

@@ -16,20 +16,11 @@ from chat.delivery.session import PAUSED_BY_QUEUE, Session
 from chat.rooms.room import Room
 from model.errors import ParleyError
 from model.room import RoomRecord
-from storage.repository import (
-    NO_ROOM,
-    BatchRefused,
-    ChangeMessage,
-    InsertMessage,
-    InsertRoom,
-    Outcome,
-    Refused,
-    Repository,
-    SetMember,
-    StorageUnavailable,
-    Write,
-    Writer,
-)
+from storage.ports.errors import BatchRefused, StorageUnavailable
+from storage.ports.messages import ChangeMessage, InsertMessage
+from storage.ports.outcomes import NO_ROOM, Outcome, Refused
+from storage.ports.rooms import InsertRoom, SetMember
+from storage.ports.storage import Storage, Write, Writer
 from utils.backoff import Backoff
 from utils.tasks import TaskRegistry
 from utils.wording import counted
@@ -316,7 +307,7 @@ def _lost_rooms(batch: list[Job], outcomes: list[Outcome]) -> list[Write]:
 class WorkerPool:
     """The workers of one server. A room always has the same one, so its writes keep their order."""
 
-    def __init__(self, repository: Repository, limits: PoolLimits, counters: Counters, settle: Settle) -> None:
+    def __init__(self, repository: Storage, limits: PoolLimits, counters: Counters, settle: Settle) -> None:
         self._tasks = TaskRegistry()
         self._drain_limit: asyncio.Timeout | None = None
         self.workers = [

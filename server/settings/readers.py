@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from chat.delivery.ratelimit import UNLIMITED, Rate
 from server.codec.decoding import ReadError
-from storage import check_url
+from storage.factory import check_url
 
 MANY = 10**9
 ROLE_CHARS = 64

@@ -1,5 +1,1 @@
-"""The repository in memory. Only `storage.factory` imports it."""
-
-from storage.memory.repository import MemoryRepository
-
-__all__ = ["MemoryRepository"]
+"""Storage in memory. Only `storage.factory` imports it."""

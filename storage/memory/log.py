@@ -13,7 +13,9 @@ from model.message import Message, Quote, body_hash, quote
 from model.room import RoomRecord, User
 from model.text import fold_name
 from storage.memory.weights import weigh_message, weigh_room
-from storage.repository import STORED, ChangeMessage, Duplicate, Forgotten, Outcome, Refused, Unread
+from storage.ports.errors import Forgotten
+from storage.ports.messages import ChangeMessage, Unread
+from storage.ports.outcomes import STORED, Duplicate, Outcome, Refused
 
 
 class Log:
@@ -21,7 +23,7 @@ class Log:
 
     Attributes:
         bytes: what the messages weigh (`storage.memory.weights`).
-        counted: what messages and room weighed when they were last counted (`storage.memory.rooms.Rooms.weigh`).
+        counted: what messages and room weighed when they were last counted (`storage.memory.logs.Logs.weigh`).
         frame: what the room weighs by itself.
         evicted: the largest seq that was forgotten for lack of space, 0 when none was.
     """
@@ -63,13 +65,13 @@ class Log:
 
     @property
     def head(self) -> int:
-        """See `storage.repository.Repository.head`."""
+        """See `storage.ports.storage.Storage.head`."""
         return max(self.seqs[-1] if self.seqs else 0, self.newest_change)
 
     # --- writes ----------------------------------------------------------------------------------------------------
 
     def insert(self, message: Message) -> Outcome:
-        """See `storage.repository.InsertMessage`."""
+        """See `storage.ports.messages.InsertMessage`."""
         seq, key = message.seq, (message.sender_id, message.id or "")
         there = self.states.get(seq)
         if there is not None and self._same(there, message):
@@ -102,7 +104,7 @@ class Log:
         return content == self.states[seq].content if kept is None else body_hash(content) == kept
 
     def change(self, change: ChangeMessage) -> Outcome:
-        """See `storage.repository.ChangeMessage`."""
+        """See `storage.ports.messages.ChangeMessage`."""
         seq = change.seq
         there = self.states.get(seq)
         if there is None:
@@ -249,7 +251,7 @@ class Log:
         return any(self.states[seq].deleted_at is None for seq in reversed(self.seqs))
 
     def unread(self, user: User, seq: int, limit: int) -> Unread:
-        """See `storage.repository.Repository.unread`."""
+        """See `storage.ports.storage.Storage.unread`."""
         mine, states = user.id, self.states
 
         def count(seqs: list[int]) -> int:

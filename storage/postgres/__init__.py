@@ -1,1 +1,1 @@
-"""The repository in PostgreSQL 15 or newer. Only `storage.factory` imports it."""
+"""Storage in PostgreSQL 15 or newer. Only `storage.factory` imports it."""

@@ -4,16 +4,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from storage import Repository, Writer, open_repository
+from storage.factory import open_storage
+from storage.ports.storage import Storage, Writer
 from tests.contract.records import open_postgres
 
 
 @pytest.fixture(params=["memory", "postgres"])
-async def repository(request: pytest.FixtureRequest) -> AsyncIterator[Repository]:
+async def repository(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
     """A repository that can write. Rooms of other tests may be in it: make your own."""
-    opened: Repository
+    opened: Storage
     if request.param == "memory":
-        opened = open_repository(None)
+        opened = open_storage(None)
         await opened.start()
     else:
         opened = await open_postgres(request.getfixturevalue("module_database_url"))
@@ -22,7 +23,7 @@ async def repository(request: pytest.FixtureRequest) -> AsyncIterator[Repository
 
 
 @pytest.fixture
-async def writer(repository: Repository) -> AsyncIterator[Writer]:
+async def writer(repository: Storage) -> AsyncIterator[Writer]:
     """A writer of that repository."""
     opened = repository.writer()
     yield opened

@@ -6,9 +6,11 @@ from typing import Any
 
 from model.message import Message, body_hash
 from model.room import Member, Role, RoomRecord, User
-from storage import ChangeMessage, InsertMessage, InsertRoom, Repository, SetMember, Write, Writer
-from storage.postgres.lease import Pace
-from storage.postgres.repository import PostgresRepository
+from storage.ports.messages import ChangeMessage, InsertMessage
+from storage.ports.rooms import InsertRoom, SetMember
+from storage.ports.storage import Storage, Write, Writer
+from storage.postgres.connection.lease import Pace
+from storage.postgres.storage import PostgresStorage
 from utils.clock import rfc3339
 from utils.ids import new_room_id
 
@@ -82,20 +84,20 @@ async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
             await asyncio.sleep(0.005)
 
 
-async def ready(repository: Repository) -> None:
+async def ready(repository: Storage) -> None:
     """Wait until the repository can write."""
     await until(lambda: repository.trouble() is None)
 
 
-async def open_postgres(url: str, **options: float) -> PostgresRepository:
+async def open_postgres(url: str, **options: float) -> PostgresStorage:
     """A started Postgres repository that holds the lease."""
-    repository = PostgresRepository(url, pace=PACE, **options)  # type: ignore[arg-type]  # seconds, all of them
+    repository = PostgresStorage(url, pace=PACE, **options)  # type: ignore[arg-type]  # seconds, all of them
     await repository.start()
     await ready(repository)
     return repository
 
 
-async def filled(repository: Repository, where: RoomRecord, *messages: Message) -> Writer:
+async def filled(repository: Storage, where: RoomRecord, *messages: Message) -> Writer:
     """A writer that has stored the room and these messages."""
     writer = repository.writer()
     await writer.write(inserts(where, *messages))

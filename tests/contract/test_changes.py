@@ -5,15 +5,17 @@ from msgspec.structs import replace
 
 from model.message import Message, body_hash
 from model.room import RoomRecord
-from storage import STORED, Duplicate, Posted, Refused, Repository, Write, Writer
+from storage.ports.messages import Posted
+from storage.ports.outcomes import STORED, Duplicate, Refused
+from storage.ports.storage import Storage, Write, Writer
 from tests.contract.records import at, delete, edit, filled, inserts, inserts_more, message, room
 
 
-async def page(repository: Repository, where: RoomRecord) -> list[Message]:
+async def page(repository: Storage, where: RoomRecord) -> list[Message]:
     return await repository.history(where, limit=100)
 
 
-async def test_an_edited_message(repository: Repository, writer: Writer) -> None:
+async def test_an_edited_message(repository: Storage, writer: Writer) -> None:
     where = room()
     first, second = message(where, 1, "red fish", id="a"), message(where, 2, "blue fish")
     await writer.write(inserts(where, first, second))
@@ -26,7 +28,7 @@ async def test_an_edited_message(repository: Repository, writer: Writer) -> None
     assert await repository.history(where, limit=9, words=["red"]) == []
 
 
-async def test_a_deleted_message(repository: Repository, writer: Writer) -> None:
+async def test_a_deleted_message(repository: Storage, writer: Writer) -> None:
     """It is told without its content, and only to those who may still show it."""
     where = room()
     first, second = message(where, 1, "red fish"), message(where, 2, "blue fish")
@@ -41,7 +43,7 @@ async def test_a_deleted_message(repository: Repository, writer: Writer) -> None
     assert await repository.changed(where, after=2, until=2, limit=9) == [gone]
 
 
-async def test_nothing_at_this_place(repository: Repository, writer: Writer) -> None:
+async def test_nothing_at_this_place(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1)))
     assert await repository.find_message(where, 2) is None
@@ -51,7 +53,7 @@ async def test_nothing_at_this_place(repository: Repository, writer: Writer) -> 
     assert await page(repository, where) == []
 
 
-async def test_the_newer_change_stays(repository: Repository, writer: Writer) -> None:
+async def test_the_newer_change_stays(repository: Storage, writer: Writer) -> None:
     """A batch whose commit was answered by silence is sent again, perhaps behind what came after it."""
     where = room()
     first = message(where, 1, "one")
@@ -64,7 +66,7 @@ async def test_the_newer_change_stays(repository: Repository, writer: Writer) ->
 
 
 @pytest.mark.parametrize("split", [False, True], ids=["one batch", "a batch each"])
-async def test_changes_in_a_row(repository: Repository, writer: Writer, split: bool) -> None:
+async def test_changes_in_a_row(repository: Storage, writer: Writer, split: bool) -> None:
     """In the order in which they were decided, right behind the insert, each message by itself."""
     where = room()
     first, second = message(where, 1, "one", id="a"), message(where, 2, "one", id="b")
@@ -86,7 +88,7 @@ async def test_changes_in_a_row(repository: Repository, writer: Writer, split: b
     assert [each.version for each in await repository.changed(where, after=0, until=6, limit=9)] == [6, 7, 8]
 
 
-async def test_a_resend_is_compared_with_what_was_first_said(repository: Repository, writer: Writer) -> None:
+async def test_a_resend_is_compared_with_what_was_first_said(repository: Storage, writer: Writer) -> None:
     where = room()
     first = message(where, 1, "one", id="a")
     await filled(repository, where, first)
@@ -100,7 +102,7 @@ async def test_a_resend_is_compared_with_what_was_first_said(repository: Reposit
     assert await writer.write(inserts_more(where, first)) == [STORED]
 
 
-async def test_what_changed_since(repository: Repository, writer: Writer) -> None:
+async def test_what_changed_since(repository: Storage, writer: Writer) -> None:
     """New messages and changed ones in the order of version; a page that is full is gone on with."""
     where = room()
     log = [message(where, seq, f"text {seq}") for seq in range(1, 7)]

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from model.room import User
-from storage import Repository, StorageUnavailable, Writer, open_repository
+from storage.factory import open_storage
+from storage.ports.errors import StorageUnavailable
+from storage.ports.storage import Storage, Writer
 from tests.contract.records import inserts, message, open_postgres, room
 
-READS: dict[str, Callable[[Repository], Awaitable[object]]] = {
+READS: dict[str, Callable[[Storage], Awaitable[object]]] = {
     "start": lambda repository: repository.start(),
     "find_room": lambda repository: repository.find_room("general"),
     "head": lambda repository: repository.head(1),
@@ -36,14 +38,14 @@ READS: dict[str, Callable[[Repository], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("name", READS)
-async def test_a_closed_repository_cannot_be_read(repository: Repository, name: str) -> None:
+async def test_a_closed_repository_cannot_be_read(repository: Storage, name: str) -> None:
     await repository.close()
     await repository.close()
     with pytest.raises(StorageUnavailable, match="closed"):
         await READS[name](repository)
 
 
-async def test_a_closed_repository_cannot_be_written(repository: Repository, writer: Writer) -> None:
+async def test_a_closed_repository_cannot_be_written(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where))
     await repository.close()
@@ -54,7 +56,7 @@ async def test_a_closed_repository_cannot_be_written(repository: Repository, wri
         await each.close()
 
 
-async def test_a_closed_writer(repository: Repository, writer: Writer) -> None:
+async def test_a_closed_writer(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where))
     await writer.close()
@@ -65,7 +67,7 @@ async def test_a_closed_writer(repository: Repository, writer: Writer) -> None:
     assert await repository.history(where, limit=1) == []
 
 
-async def test_a_writer_goes_on_after_being_cancelled(repository: Repository, writer: Writer) -> None:
+async def test_a_writer_goes_on_after_being_cancelled(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where))
     batch = inserts(where, *(message(where, n) for n in range(1, 400)))
@@ -79,13 +81,13 @@ async def test_a_writer_goes_on_after_being_cancelled(repository: Repository, wr
 
 
 def test_open_repository_chooses() -> None:
-    assert type(open_repository(None)).__name__ == "MemoryRepository"
-    assert type(open_repository("")).__name__ == "MemoryRepository"
-    assert type(open_repository("postgresql://localhost/x")).__name__ == "PostgresRepository"
-    assert type(open_repository("postgres://localhost/x")).__name__ == "PostgresRepository"
+    assert type(open_storage(None)).__name__ == "MemoryStorage"
+    assert type(open_storage("")).__name__ == "MemoryStorage"
+    assert type(open_storage("postgresql://localhost/x")).__name__ == "PostgresStorage"
+    assert type(open_storage("postgres://localhost/x")).__name__ == "PostgresStorage"
     for wrong in ("mysql://root:secret@localhost/x", "parley.db", "postgresql://a:secret@[::1/x"):
         with pytest.raises(ValueError) as raised:
-            open_repository(wrong)
+            open_storage(wrong)
         assert "secret" not in str(raised.value)
 
 

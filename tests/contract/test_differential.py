@@ -12,27 +12,13 @@ from msgspec.structs import replace
 
 from model.message import Message, Quote, body_hash
 from model.room import FOREVER, Invitation, Member, Role, RoomKind, RoomRecord, User
-from storage import (
-    ChangeMessage,
-    Duplicate,
-    ExpireInvitations,
-    ExpireMessages,
-    InsertMessage,
-    InsertRoom,
-    Outcome,
-    PinState,
-    Refused,
-    RemoveMember,
-    Repository,
-    SetMember,
-    UpdateRoom,
-    Write,
-    Writer,
-)
-from storage.memory import MemoryRepository
-from storage.repository import DAY_US
+from storage.memory.storage import MemoryStorage
+from storage.ports.messages import ChangeMessage, ExpireMessages, InsertMessage, PinState
+from storage.ports.outcomes import Duplicate, Outcome, Refused
+from storage.ports.rooms import ExpireInvitations, InsertRoom, RemoveMember, SetMember, UpdateRoom
+from storage.ports.storage import Storage, Write, Writer
 from tests.contract.records import EPOCH_US, inserts, open_postgres, room
-from utils.clock import rfc3339
+from utils.clock import DAY_US, rfc3339
 from utils.words import cut_words
 
 # Small worlds, so that everything collides: rooms, names, seqs, ids and authors.
@@ -273,7 +259,7 @@ class World:
                 return replace(change, reactions=reactions)
 
 
-async def answer(repository: Repository, world: World, read: Read) -> object:
+async def answer(repository: Storage, world: World, read: Read) -> object:
     """A place is one of now; below all places are those of before."""
     where = world.record(read.room)
     low, high = (None if place is None else world.seq(place) for place in (read.low, read.high))
@@ -353,15 +339,15 @@ def comparable(writes: list[Write], outcomes: list[Outcome]) -> list[object]:
 
 class Pair(NamedTuple):
     run: Callable[[Coroutine[Any, Any, None]], None]
-    repositories: list[Repository]
+    repositories: list[Storage]
     writers: list[Writer]
 
 
 @pytest.fixture(scope="module")
 def pair(module_database_url: str) -> Iterator[Pair]:
-    async def opened() -> tuple[list[Repository], list[Writer]]:
-        memory = MemoryRepository(memory_rooms=10**6)
-        repositories: list[Repository] = [memory, await open_postgres(module_database_url)]
+    async def opened() -> tuple[list[Storage], list[Writer]]:
+        memory = MemoryStorage(memory_rooms=10**6)
+        repositories: list[Storage] = [memory, await open_postgres(module_database_url)]
         writers = [repository.writer() for repository in repositories]
         for repository, writer in zip(repositories, writers, strict=True):
             await writer.write(inserts(room()))  # the connections are made here, not in the test

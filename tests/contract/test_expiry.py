@@ -7,31 +7,22 @@ from msgspec.structs import replace
 
 from model.message import Message, Quote
 from model.room import RoomRecord, User
-from storage import (
-    STORED,
-    ChangeMessage,
-    ExpireMessages,
-    InsertRoom,
-    Outcome,
-    PinState,
-    Removed,
-    Repository,
-    Unread,
-    UpdateRoom,
-    Writer,
-    open_repository,
-)
-from storage.repository import DAY_US
+from storage.factory import open_storage
+from storage.ports.messages import ChangeMessage, ExpireMessages, PinState, Unread
+from storage.ports.outcomes import STORED, Outcome, Removed
+from storage.ports.rooms import InsertRoom, UpdateRoom
+from storage.ports.storage import Storage, Writer
 from tests.contract.records import EPOCH_US, at, edit, inserts, inserts_more, message, open_postgres, room
+from utils.clock import DAY_US
 
 NOW = EPOCH_US + 1000 * DAY_US
 
 
 @pytest.fixture(params=["memory", "postgres"])
-async def repository(request: pytest.FixtureRequest) -> AsyncIterator[Repository]:
+async def repository(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
     """One that no other test has rooms in."""
     if request.param == "memory":
-        opened: Repository = open_repository(None)
+        opened: Storage = open_storage(None)
         await opened.start()
     else:
         opened = await open_postgres(request.getfixturevalue("database_url"))
@@ -49,11 +40,11 @@ async def expire(writer: Writer, days: int = 0, limit: int = 1000, now_us: int =
     return outcome
 
 
-async def left(repository: Repository, where: RoomRecord) -> list[str]:
+async def left(repository: Storage, where: RoomRecord) -> list[str]:
     return [each.content for each in await repository.history(where, limit=500, include_deleted=True)]
 
 
-async def test_each_room_by_its_own_rule_and_the_others_by_the_server_s(repository: Repository, writer: Writer) -> None:
+async def test_each_room_by_its_own_rule_and_the_others_by_the_server_s(repository: Storage, writer: Writer) -> None:
     plain, short, long, deleted = room(), room(retention_days=2), room(retention_days=90), room(retention_days=2)
     for where in (plain, short, long, deleted):
         await writer.write(inserts(where, *aged(where, 100, 20, 3, 1)))
@@ -68,7 +59,7 @@ async def test_each_room_by_its_own_rule_and_the_others_by_the_server_s(reposito
     assert await expire(writer, days=10) == Removed(0)
 
 
-async def test_to_the_microsecond(repository: Repository, writer: Writer) -> None:
+async def test_to_the_microsecond(repository: Storage, writer: Writer) -> None:
     """What is exactly as old as the rule says is kept."""
     where = room(retention_days=7)
     (due,) = aged(where, 7)
@@ -78,7 +69,7 @@ async def test_to_the_microsecond(repository: Repository, writer: Writer) -> Non
     assert await expire(writer, now_us=NOW + 1) == Removed(1)
 
 
-async def test_no_more_than_the_limit_at_once(repository: Repository, writer: Writer) -> None:
+async def test_no_more_than_the_limit_at_once(repository: Storage, writer: Writer) -> None:
     rooms = [room(retention_days=n % 3) for n in range(5)]
     for where in rooms:
         await writer.write(inserts(where, *aged(where, 9, 8, 7, 6), *aged(where, 0)))
@@ -91,7 +82,7 @@ async def test_no_more_than_the_limit_at_once(repository: Repository, writer: Wr
     assert await expire(writer, days=5, limit=0) == Removed(0)
 
 
-async def test_a_rule_that_changes(repository: Repository, writer: Writer) -> None:
+async def test_a_rule_that_changes(repository: Storage, writer: Writer) -> None:
     """It counts from then on, for what is there already."""
     where = room()
     await writer.write(inserts(where, *aged(where, 100, 3, 1)))
@@ -106,7 +97,7 @@ async def test_a_rule_that_changes(repository: Repository, writer: Writer) -> No
     assert await left(repository, where) == ["1 days old"]
 
 
-async def test_time_goes_on(repository: Repository, writer: Writer) -> None:
+async def test_time_goes_on(repository: Storage, writer: Writer) -> None:
     """A room that was looked at, emptied and written to again is due again."""
     where, other = room(), room(retention_days=1)
     for day in range(1, 6):
@@ -120,7 +111,7 @@ async def test_time_goes_on(repository: Repository, writer: Writer) -> None:
     assert await expire(writer, days=2, now_us=NOW + 93 * DAY_US) == Removed(1)
 
 
-async def test_nothing_of_them_is_left(repository: Repository, writer: Writer) -> None:
+async def test_nothing_of_them_is_left(repository: Storage, writer: Writer) -> None:
     """Neither their ids, nor whom they mentioned, nor what they are quoted by, nor their changes."""
     where = room(retention_days=2)
     old = replace(aged(where, 9)[0], id="a", mentions=("ann",))
@@ -146,7 +137,7 @@ async def test_nothing_of_them_is_left(repository: Repository, writer: Writer) -
     assert await writer.write(inserts_more(where, again)) == [STORED]
 
 
-async def test_more_rooms_than_are_looked_at_in_one_go(repository: Repository, writer: Writer) -> None:
+async def test_more_rooms_than_are_looked_at_in_one_go(repository: Storage, writer: Writer) -> None:
     rooms = [room() for _ in range(2300)]
     await writer.write([InsertRoom(where) for where in rooms])
     await writer.write([write for where in rooms for write in inserts_more(where, *aged(where, 5, 1))])

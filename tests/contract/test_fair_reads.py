@@ -9,9 +9,10 @@ import psycopg
 import pytest
 
 from model.room import RoomRecord
-from storage import READER, StorageUnavailable, TooManyReads
-from storage.memory import MemoryRepository
-from storage.postgres.repository import PostgresRepository
+from storage.memory.storage import MemoryStorage
+from storage.ports.errors import StorageUnavailable, TooManyReads
+from storage.ports.storage import READER
+from storage.postgres.storage import PostgresStorage
 from tests.contract.records import delete, filled, inserts, member, message, open_postgres, room, sets, until
 from tests.support.steps import longest_step
 from utils.fairness import Party
@@ -20,14 +21,14 @@ MALLORY, ANN, HOME = Party("u_mallory"), Party("u_ann"), Party("192.0.2.7")
 
 
 @pytest.fixture
-async def repository(database_url: str) -> AsyncIterator[PostgresRepository]:
+async def repository(database_url: str) -> AsyncIterator[PostgresStorage]:
     opened = await open_postgres(database_url, read_seconds=60.0)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def lock(database_url: str, repository: PostgresRepository) -> AsyncIterator[psycopg.AsyncConnection]:
+async def lock(database_url: str, repository: PostgresStorage) -> AsyncIterator[psycopg.AsyncConnection]:
     """No message can be read until this connection's transaction ends."""
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         await connection.execute("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
@@ -56,14 +57,14 @@ class Readers:
 
 
 @pytest.fixture
-async def where(repository: PostgresRepository) -> RoomRecord:
+async def where(repository: PostgresStorage) -> RoomRecord:
     where = room()
     await filled(repository, where, *(message(where, n, "even odd") for n in range(1, 20)))
     return where
 
 
 async def test_searches_of_one_reader_delay_nobody(
-    repository: PostgresRepository, where: RoomRecord, lock: psycopg.AsyncConnection
+    repository: PostgresStorage, where: RoomRecord, lock: psycopg.AsyncConnection
 ) -> None:
     """Sixty of them: one runs, sixteen wait, the rest are refused; what others ask for comes right behind."""
     readers = Readers()
@@ -97,7 +98,7 @@ async def test_searches_of_one_reader_delay_nobody(
 
 
 async def test_pages_of_one_reader_delay_nobody(
-    repository: PostgresRepository, where: RoomRecord, lock: psycopg.AsyncConnection
+    repository: PostgresStorage, where: RoomRecord, lock: psycopg.AsyncConnection
 ) -> None:
     """Ordinary pages too: no reader has more than half of the connections."""
     readers = Readers()
@@ -118,7 +119,7 @@ async def test_pages_of_one_reader_delay_nobody(
 
 
 async def test_too_many_of_all_together(
-    repository: PostgresRepository, where: RoomRecord, lock: psycopg.AsyncConnection
+    repository: PostgresStorage, where: RoomRecord, lock: psycopg.AsyncConnection
 ) -> None:
     readers = Readers()
     for n in range(643):
@@ -149,7 +150,7 @@ async def test_postgres_ends_a_read_before_those_behind_it_are_too_late(database
 
 
 async def test_reads_that_wait_end_when_storage_is_closed(
-    repository: PostgresRepository, where: RoomRecord, lock: psycopg.AsyncConnection
+    repository: PostgresStorage, where: RoomRecord, lock: psycopg.AsyncConnection
 ) -> None:
     readers = Readers()
     for n in range(10):
@@ -165,15 +166,15 @@ async def test_reads_that_wait_end_when_storage_is_closed(
 
 
 @pytest.fixture
-async def memory() -> AsyncIterator[MemoryRepository]:
-    opened = MemoryRepository()
+async def memory() -> AsyncIterator[MemoryStorage]:
+    opened = MemoryStorage()
     await opened.start()
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def long_room(memory: MemoryRepository) -> RoomRecord:
+async def long_room(memory: MemoryStorage) -> RoomRecord:
     """One whose messages take about ten slices to look through."""
     where = room()
     text = "".join(map(chr, range(0x4E00, 0x4E00 + 2000)))
@@ -181,14 +182,14 @@ async def long_room(memory: MemoryRepository) -> RoomRecord:
     return where
 
 
-def looks_for(memory: MemoryRepository, where: RoomRecord, way: str) -> Awaitable[object]:
+def looks_for(memory: MemoryStorage, where: RoomRecord, way: str) -> Awaitable[object]:
     if way == "search":
         return memory.search([where], words=["nothing"], before=None, limit=5)
     return memory.history(where, limit=5, words=["nothing"])
 
 
 @pytest.mark.parametrize("way", ["history", "search"])
-async def test_searches_in_memory_delay_nobody(memory: MemoryRepository, long_room: RoomRecord, way: str) -> None:
+async def test_searches_in_memory_delay_nobody(memory: MemoryStorage, long_room: RoomRecord, way: str) -> None:
     """As with Postgres; and what is no search is answered at once."""
     readers = Readers()
     for n in range(60):
@@ -213,7 +214,7 @@ async def test_searches_in_memory_delay_nobody(memory: MemoryRepository, long_ro
     assert memory.waiting_reads() == 0
 
 
-async def test_searches_that_wait_end_when_memory_is_closed(memory: MemoryRepository, long_room: RoomRecord) -> None:
+async def test_searches_that_wait_end_when_memory_is_closed(memory: MemoryStorage, long_room: RoomRecord) -> None:
     readers = Readers()
     for n in range(10):
         readers.ask(f"{n}", MALLORY, memory.history(long_room, limit=5, words=["nothing"]))
@@ -225,7 +226,7 @@ async def test_searches_that_wait_end_when_memory_is_closed(memory: MemoryReposi
 
 
 @pytest.fixture
-async def many_rooms(memory: MemoryRepository) -> list[RoomRecord]:
+async def many_rooms(memory: MemoryStorage) -> list[RoomRecord]:
     """Ann is a member of them all."""
     rooms = [room(f"room {n}") for n in range(2000)]
     writer = memory.writer()
@@ -237,7 +238,7 @@ async def many_rooms(memory: MemoryRepository) -> list[RoomRecord]:
 
 @pytest.mark.parametrize("way", ["listed", "mine", "unread", "sender", "search"])
 async def test_all_that_look_at_much_share_one_slice(
-    memory: MemoryRepository, many_rooms: list[RoomRecord], way: str
+    memory: MemoryStorage, many_rooms: list[RoomRecord], way: str
 ) -> None:
     """A hundred readers at once: no turn of the loop has more than a slice of their work."""
     where = room("long")
@@ -268,7 +269,7 @@ async def test_all_that_look_at_much_share_one_slice(
 
 
 async def test_rooms_that_come_and_go_while_they_are_listed(
-    memory: MemoryRepository, many_rooms: list[RoomRecord]
+    memory: MemoryStorage, many_rooms: list[RoomRecord]
 ) -> None:
     reading = asyncio.create_task(memory.listed_rooms(after="", contains="last", limit=9))
     await asyncio.sleep(0)
@@ -282,7 +283,7 @@ async def test_rooms_that_come_and_go_while_they_are_listed(
     assert (await reading)[-1] == names[1]
 
 
-async def test_a_page_behind_many_deleted_messages(memory: MemoryRepository) -> None:
+async def test_a_page_behind_many_deleted_messages(memory: MemoryStorage) -> None:
     """It is looked for in slices, when they are many."""
     where = room()
     await filled(memory, where, *(message(where, n) for n in range(1, 3001)))

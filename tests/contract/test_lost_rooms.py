@@ -8,7 +8,9 @@ import pytest
 from chat.chat import Chat
 from chat.rooms.context import ChatOptions
 from server.auth.tokens import JwtTokens
-from storage import InsertRoom, Repository, open_repository
+from storage.factory import open_storage
+from storage.ports.rooms import InsertRoom
+from storage.ports.storage import Storage
 from tests.contract.records import open_postgres, room, until
 from tests.support.chatting import VirtualClock, limits
 from tests.support.faulty import FaultyRepository
@@ -17,7 +19,7 @@ from tests.unit.chat.people import account, id_of
 Lose = Callable[[], Awaitable[None]]
 
 
-async def lose_in_memory(repository: Repository) -> None:
+async def lose_in_memory(repository: Storage) -> None:
     """More rooms that stay than memory holds; it asks nobody to make them."""
     await repository.writer().write([InsertRoom(room(kind="public")) for _ in range(3)])
 
@@ -36,7 +38,7 @@ async def lose_in_postgres(url: str) -> None:
 @pytest.mark.parametrize("adapter", ["memory", "postgres"])
 async def test_a_private_room_stays_private(adapter: str, request: pytest.FixtureRequest) -> None:
     url = request.getfixturevalue("database_url") if adapter == "postgres" else None
-    inner: Repository = await open_postgres(url) if url else open_repository(None, memory_rooms=3)
+    inner: Storage = await open_postgres(url) if url else open_storage(None, memory_rooms=3)
     if not url:
         await inner.start()
     repository, clock = FaultyRepository(inner), VirtualClock()

@@ -6,24 +6,15 @@ import pytest
 from msgspec.structs import replace
 
 from model.room import FOREVER, Invitation, Member, RoomKind, User
-from storage import (
-    NO_ROOM,
-    STORED,
-    ExpireGuests,
-    ExpireInvitations,
-    InsertRoom,
-    Removed,
-    RemoveMember,
-    Repository,
-    UpdateRoom,
-    Writer,
-)
+from storage.ports.outcomes import NO_ROOM, STORED, Removed
+from storage.ports.rooms import ExpireGuests, ExpireInvitations, InsertRoom, RemoveMember, UpdateRoom
+from storage.ports.storage import Storage, Writer
 from tests.contract.records import member, room, sets
 
 FULL = Member(User("u_cy", "cy 'q\" %s"), "moderator", 1, 2, 3, FOREVER, 5, "spam,\n{NULL} 日本", account_role="admin")
 
 
-async def test_a_member_comes_back(repository: Repository, writer: Writer) -> None:
+async def test_a_member_comes_back(repository: Storage, writer: Writer) -> None:
     where = room()
     follower = Member(User("u_bob", "bob"), read_seq=2**53 - 1)
     assert await writer.write([InsertRoom(where), *sets(where, FULL, follower)]) == [STORED] * 3
@@ -33,7 +24,7 @@ async def test_a_member_comes_back(repository: Repository, writer: Writer) -> No
     assert await repository.find_member(room().room_id, "u_cy") is None
 
 
-async def test_the_later_row_stays(repository: Repository, writer: Writer) -> None:
+async def test_the_later_row_stays(repository: Storage, writer: Writer) -> None:
     """Also within a batch, and all of it: a role that is gone, a ban that is over."""
     where = room()
     after = Member(User("u_cy", "Cy"), read_seq=9)
@@ -43,7 +34,7 @@ async def test_the_later_row_stays(repository: Repository, writer: Writer) -> No
     assert await repository.find_member(where.room_id, "u_cy") == FULL
 
 
-async def test_a_removed_member(repository: Repository, writer: Writer) -> None:
+async def test_a_removed_member(repository: Storage, writer: Writer) -> None:
     where, other = room(), room()
     await writer.write([InsertRoom(where), InsertRoom(other), *sets(where, FULL, member()), *sets(other, FULL)])
     gone = RemoveMember(where.room_id, "u_cy")
@@ -59,7 +50,7 @@ async def test_a_removed_member(repository: Repository, writer: Writer) -> None:
     assert await repository.find_member(where.room_id, "u_cy") == replace(FULL, read_seq=77)
 
 
-async def test_nobody_is_in_a_room_that_is_not_there(repository: Repository, writer: Writer) -> None:
+async def test_nobody_is_in_a_room_that_is_not_there(repository: Storage, writer: Writer) -> None:
     where, unknown = room(), room()
     outcomes = await writer.write([InsertRoom(where), *sets(unknown, member()), *sets(where, member())])
     assert outcomes == [STORED, NO_ROOM, STORED]
@@ -67,7 +58,7 @@ async def test_nobody_is_in_a_room_that_is_not_there(repository: Repository, wri
     assert await repository.find_member(where.room_id, "u_ann") == member()
 
 
-async def test_the_rooms_of_a_person(repository: Repository, writer: Writer) -> None:
+async def test_the_rooms_of_a_person(repository: Storage, writer: Writer) -> None:
     """Those that they used last, whatever their kind: without those where they are only kept out, or were once."""
     me = f"u_{room().room_id}"
     kinds: tuple[RoomKind, ...] = ("direct", "private", "ephemeral", "public", "public", "public", "direct")
@@ -104,7 +95,7 @@ PEOPLE = [
 ]
 
 
-async def test_who_has_a_standing(repository: Repository, writer: Writer) -> None:
+async def test_who_has_a_standing(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write([InsertRoom(where), *sets(where, *reversed(PEOPLE))])
     assert await repository.standings(where.room_id) == [PEOPLE[n] for n in (1, 3, 4, 5, 6)]
@@ -113,7 +104,7 @@ async def test_who_has_a_standing(repository: Repository, writer: Writer) -> Non
     assert [each.user.id for each in await repository.standings(where.room_id)] == ["u1", "u4", "u6", "u7"]
 
 
-async def test_who_is_a_member(repository: Repository, writer: Writer) -> None:
+async def test_who_is_a_member(repository: Storage, writer: Writer) -> None:
     """Whoever has a role, by id, in pages."""
     where, other = room(), room()
     batch = [InsertRoom(where), InsertRoom(other), *sets(where, *PEOPLE), *sets(other, member("u4"))]
@@ -128,7 +119,7 @@ async def test_who_is_a_member(repository: Repository, writer: Writer) -> None:
     assert await repository.members(room().room_id, after="", limit=9) == []
 
 
-async def test_how_many_members_rooms_have(repository: Repository, writer: Writer) -> None:
+async def test_how_many_members_rooms_have(repository: Storage, writer: Writer) -> None:
     where, other, empty, unknown = (room() for _ in range(4))
     await writer.write([*map(InsertRoom, (where, other, empty)), *sets(where, *PEOPLE), *sets(other, member("u4"))])
     await writer.write(sets(empty, member("u1", None)))
@@ -142,7 +133,7 @@ async def test_how_many_members_rooms_have(repository: Repository, writer: Write
 
 @pytest.mark.parametrize("together", [True, False], ids=["one batch", "a batch each"])
 async def test_a_person_is_found_under_the_name_that_was_stored_last(
-    repository: Repository, writer: Writer, together: bool
+    repository: Storage, writer: Writer, together: bool
 ) -> None:
     """In whichever room that was."""
     me = f"u_{room().room_id}"
@@ -164,7 +155,7 @@ async def test_a_person_is_found_under_the_name_that_was_stored_last(
     assert await repository.find_user(me) is None
 
 
-async def test_whether_two_people_share_a_room(repository: Repository, writer: Writer) -> None:
+async def test_whether_two_people_share_a_room(repository: Storage, writer: Writer) -> None:
     """Where each has a role or a read cursor: not where one of them is only kept out, silenced or was there once."""
     me, other, third = (f"u_{room().room_id}" for _ in range(3))
     where, elsewhere = room(kind="private"), room()
@@ -190,7 +181,7 @@ def offer(user_id: str, made_at: int, **fields: Any) -> Member:
     return member(user_id, None, invitation=Invitation(User("u_boss", "b'o\"ss 日本"), made_at), **fields)
 
 
-async def test_the_invitations_of_a_person(repository: Repository, writer: Writer) -> None:
+async def test_the_invitations_of_a_person(repository: Storage, writer: Writer) -> None:
     """The newest first; rows of members and of those whose invitation has ended are none."""
     me = f"u_{room().room_id}"
     rooms = [room(f"{me} {number}") for number in range(6)]
@@ -211,7 +202,7 @@ async def test_the_invitations_of_a_person(repository: Repository, writer: Write
     assert await repository.invitations(me, after=2, limit=9) == [(rooms[2], rows[2])]
 
 
-async def test_old_invitations_are_forgotten(repository: Repository, writer: Writer) -> None:
+async def test_old_invitations_are_forgotten(repository: Storage, writer: Writer) -> None:
     """Some at a time; a row that says more stays as it is."""
     me, where = f"u_{room().room_id}", [room() for _ in range(7)]
     stay = [
@@ -232,7 +223,7 @@ async def test_old_invitations_are_forgotten(repository: Repository, writer: Wri
     assert await writer.write([ExpireInvitations(4, 0), ExpireInvitations(0, 9)]) == [Removed(0)] * 2
 
 
-async def test_guests_who_were_not_there_for_long_are_forgotten(repository: Repository, writer: Writer) -> None:
+async def test_guests_who_were_not_there_for_long_are_forgotten(repository: Storage, writer: Writer) -> None:
     """In public and ephemeral rooms, some at a time; what a moderator decided stays until it is over."""
     public, ephemeral, private = room(kind="public"), room(), room(kind="private")
 

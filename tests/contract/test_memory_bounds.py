@@ -6,24 +6,17 @@ import pytest
 from msgspec.structs import replace
 
 from model.message import Quote
-from storage import (
-    NO_ROOM,
-    STORED,
-    ChangeMessage,
-    ExpireMessages,
-    Forgotten,
-    InsertRoom,
-    Refused,
-    RemoveMember,
-    UpdateRoom,
-)
-from storage.memory import MemoryRepository
+from storage.memory.storage import MemoryStorage
 from storage.memory.weights import weigh_member, weigh_message, weigh_room
+from storage.ports.errors import Forgotten
+from storage.ports.messages import ChangeMessage, ExpireMessages
+from storage.ports.outcomes import NO_ROOM, STORED, Refused
+from storage.ports.rooms import InsertRoom, RemoveMember, UpdateRoom
 from tests.contract.records import EPOCH_US, at, delete, edit, inserts, inserts_more, member, message, room, sets
 
 
 async def test_the_oldest_messages_go_first_and_their_ids_with_them() -> None:
-    repository = MemoryRepository(memory_messages=3)
+    repository = MemoryStorage(memory_messages=3)
     writer = repository.writer()
     where = room()
     await writer.write(inserts(where, *(message(where, n, id=f"id {n}") for n in range(1, 6))))
@@ -37,7 +30,7 @@ async def test_the_oldest_messages_go_first_and_their_ids_with_them() -> None:
 
 
 async def test_the_room_not_used_for_longest_is_forgotten_whole() -> None:
-    repository = MemoryRepository(memory_rooms=2)
+    repository = MemoryStorage(memory_rooms=2)
     writer = repository.writer()
     old, used, new = room(), room(), room()
     await writer.write(inserts(used, message(used, 1)))
@@ -52,7 +45,7 @@ async def test_the_room_not_used_for_longest_is_forgotten_whole() -> None:
 
 async def test_rooms_that_come_and_go_are_forgotten_before_those_that_somebody_made() -> None:
     """Else whoever enters many rooms could make a server forget who may enter a private one."""
-    repository = MemoryRepository(memory_rooms=10)
+    repository = MemoryStorage(memory_rooms=10)
     writer = repository.writer()
     private = [room(kind="private") for _ in range(3)]
     await writer.write([InsertRoom(each) for each in private])
@@ -71,7 +64,7 @@ async def test_rooms_that_come_and_go_are_forgotten_before_those_that_somebody_m
 
 
 async def test_memory_is_full_when_rooms_that_somebody_made_leave_a_tenth_to_the_others() -> None:
-    repository = MemoryRepository(memory_rooms=10)
+    repository = MemoryStorage(memory_rooms=10)
     writer = repository.writer()
     made = [room(kind="public") for _ in range(9)]
     for each in made:
@@ -85,7 +78,7 @@ async def test_memory_is_full_when_rooms_that_somebody_made_leave_a_tenth_to_the
 
 
 async def test_a_room_that_was_forgotten_can_come_back() -> None:
-    repository = MemoryRepository(memory_rooms=1)
+    repository = MemoryStorage(memory_rooms=1)
     writer = repository.writer()
     first, second = room(), room()
     await writer.write(inserts(first, message(first, 1)))
@@ -98,7 +91,7 @@ async def test_a_room_that_was_forgotten_can_come_back() -> None:
 
 
 async def test_not_when_its_name_was_given_away() -> None:
-    repository = MemoryRepository(memory_rooms=1)
+    repository = MemoryStorage(memory_rooms=1)
     writer = repository.writer()
     first = room()
     await writer.write(inserts(first))
@@ -110,7 +103,7 @@ async def test_not_when_its_name_was_given_away() -> None:
 
 
 async def test_a_batch_larger_than_everything() -> None:
-    repository = MemoryRepository(memory_messages=10, memory_rooms=2)
+    repository = MemoryStorage(memory_messages=10, memory_rooms=2)
     rooms = [room() for _ in range(5)]
     batch = [write for each in rooms for write in inserts(each, *(message(each, n) for n in range(1, 101)))]
     assert await repository.writer().write(batch) == [STORED] * len(batch)
@@ -120,14 +113,14 @@ async def test_a_batch_larger_than_everything() -> None:
 
 async def test_evicted_messages_leave_nothing_behind() -> None:
     """Neither whom they mention, nor what they are quoted by, nor that they were changed."""
-    repository = MemoryRepository(memory_messages=2)
+    repository = MemoryStorage(memory_messages=2)
     writer = repository.writer()
     where = room()
     old = message(where, 1, "old", mentions=("ann", "bob"))
     await writer.write(inserts(where, old, message(where, 2, reply_to=Quote(1))))
     await writer.write([edit(where, old, 3, "edited", mentions=("ann", "cy"))])
     await writer.write(inserts_more(where, message(where, 4, mentions=("ann",))))
-    log = repository._rooms.get(where.room_id)
+    log = repository._logs.get(where.room_id)
     assert log is not None
     assert log.mentioned == {"ann": [4]}
     assert (log.changed_seqs, log.first_bodies, log.newest_change) == (set(), {}, 0)
@@ -137,7 +130,7 @@ async def test_evicted_messages_leave_nothing_behind() -> None:
 
 
 async def test_a_forgotten_room_has_no_members() -> None:
-    repository = MemoryRepository(memory_rooms=1)
+    repository = MemoryStorage(memory_rooms=1)
     writer = repository.writer()
     first = room()
     await writer.write([InsertRoom(first), *sets(first, member())])
@@ -147,12 +140,12 @@ async def test_a_forgotten_room_has_no_members() -> None:
     assert await writer.write(sets(first, member())) == [NO_ROOM]
     await writer.write(inserts(first, message(first, 1)))
     assert await repository.members(first.room_id, after="", limit=9) == []
-    assert (repository._people._rooms, repository._people._rosters) == ({}, {})
+    assert (repository._members._rooms, repository._members._rosters) == ({}, {})
 
 
 async def test_members_whom_a_room_can_spare_go_first() -> None:
     """Plain ones, and of those whoever was not there for longest."""
-    repository = MemoryRepository(memory_members=4)
+    repository = MemoryStorage(memory_members=4)
     writer = repository.writer()
     where = room()
     people = [
@@ -183,7 +176,7 @@ async def test_members_whom_a_room_can_spare_go_first() -> None:
 
 async def test_members_beyond_the_bound_go_in_small_heaps() -> None:
     """So that each of many who come costs little."""
-    repository = MemoryRepository(memory_members=1000)
+    repository = MemoryStorage(memory_members=1000)
     writer = repository.writer()
     where = room()
     await writer.write([InsertRoom(where), *sets(where, *(member(f"u{n:04}", seen_at=n) for n in range(1001)))])
@@ -195,7 +188,7 @@ async def test_members_beyond_the_bound_go_in_small_heaps() -> None:
 def test_bounds_of_nothing_are_refused() -> None:
     for wrong in ({"memory_messages": 0}, {"memory_rooms": 0}, {"memory_bytes": 0}, {"memory_members": 0}):
         with pytest.raises(ValueError):
-            MemoryRepository(**wrong)
+            MemoryStorage(**wrong)
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------------
@@ -203,17 +196,17 @@ def test_bounds_of_nothing_are_refused() -> None:
 MB = 1 << 20
 
 
-def weight(repository: MemoryRepository) -> int:
+def weight(repository: MemoryStorage) -> int:
     """What everything weighs, counted anew."""
     logs = sum(
-        weigh_room(log.record) + sum(weigh_message(state) for state in log.states.values()) for log in repository._rooms
+        weigh_room(log.record) + sum(weigh_message(state) for state in log.states.values()) for log in repository._logs
     )
-    return logs + sum(weigh_member(row) for each in repository._people._rosters.values() for row in each.rows.values())
+    return logs + sum(weigh_member(row) for each in repository._members._rosters.values() for row in each.rows.values())
 
 
 async def test_the_largest_rooms_forget_their_oldest_messages_first() -> None:
     """However much is said in some rooms, the others keep what they have."""
-    repository = MemoryRepository(memory_bytes=MB)
+    repository = MemoryStorage(memory_bytes=MB)
     writer = repository.writer()
     quiet, loud, louder = room(), room(), room()
     await writer.write(inserts(quiet, *(message(quiet, n, "x" * 1000) for n in range(1, 51))))
@@ -230,7 +223,7 @@ async def test_the_largest_rooms_forget_their_oldest_messages_first() -> None:
 
 
 async def test_one_message_heavier_than_everything_empties_only_its_own_room() -> None:
-    repository = MemoryRepository(memory_bytes=100_000)
+    repository = MemoryStorage(memory_bytes=100_000)
     writer = repository.writer()
     small, large = room(), room()
     await writer.write(inserts(small, message(small, 1)))
@@ -240,7 +233,7 @@ async def test_one_message_heavier_than_everything_empties_only_its_own_room() -
 
 
 async def test_members_take_a_quarter_at_most_and_large_rooms_spare_theirs_first() -> None:
-    repository = MemoryRepository(memory_bytes=MB)
+    repository = MemoryStorage(memory_bytes=MB)
     writer = repository.writer()
     small, large = room(), room()
     await writer.write([InsertRoom(small), InsertRoom(large), *sets(small, member("u1"), member("owner", "owner"))])
@@ -248,8 +241,8 @@ async def test_members_take_a_quarter_at_most_and_large_rooms_spare_theirs_first
     await writer.write(sets(large, member("boss", "owner")))
     for n in range(1000):
         await writer.write(sets(large, member(f"u{n:04}", seen_at=n)))
-        assert repository._people.bytes <= MB // 4
-    assert weight(repository) == repository._people.bytes + repository._rooms.bytes
+        assert repository._members.bytes <= MB // 4
+    assert weight(repository) == repository._members.bytes + repository._logs.bytes
     assert [each.user.id for each in await repository.members(small.room_id, after="", limit=9)] == ["owner", "u1"]
     found = [each.user.id for each in await repository.members(large.room_id, after="", limit=999)]
     assert found[0] == "boss"
@@ -259,7 +252,7 @@ async def test_members_take_a_quarter_at_most_and_large_rooms_spare_theirs_first
 
 
 async def test_what_was_evicted_is_missed_by_a_resume_and_what_expired_is_not() -> None:
-    repository = MemoryRepository(memory_bytes=100_000)
+    repository = MemoryStorage(memory_bytes=100_000)
     writer = repository.writer()
     where = room()
     await writer.write(inserts(where, *(message(where, n) for n in range(1, 11))))
@@ -280,7 +273,7 @@ async def test_what_was_evicted_is_missed_by_a_resume_and_what_expired_is_not() 
 async def test_what_is_counted_is_what_is_there() -> None:
     """Through inserts, edits, reactions, deletions, expiry, members who come and go, and rooms that are forgotten."""
     chance = random.Random(7)
-    repository = MemoryRepository(memory_messages=20, memory_rooms=5, memory_bytes=60_000, memory_members=10)
+    repository = MemoryStorage(memory_messages=20, memory_rooms=5, memory_bytes=60_000, memory_members=10)
     writer = repository.writer()
     rooms = [room() for _ in range(8)]
     for version in range(1, 3000):
@@ -302,7 +295,7 @@ async def test_what_is_counted_is_what_is_there() -> None:
                 ]
             )
         )
-        assert weight(repository) == repository._people.bytes + repository._rooms.bytes
+        assert weight(repository) == repository._members.bytes + repository._logs.bytes
         assert weight(repository) <= 60_000 + 4 * 1000  # members and rooms are not given up for messages
     await repository.close()
-    assert (repository._people.bytes, repository._rooms.bytes) == (0, 0)
+    assert (repository._members.bytes, repository._logs.bytes) == (0, 0)

@@ -13,7 +13,7 @@ from chat.chat import Chat
 from chat.rooms.context import ChatOptions
 from chat.writes.workers import PoolLimits
 from server.auth.tokens import JwtTokens
-from storage import Repository
+from storage.ports.storage import Storage
 from tests.contract.records import until
 from tests.support.chatting import Person, VirtualClock, limits
 from tests.support.faulty import FaultyRepository
@@ -42,7 +42,7 @@ def heard(person: Person, content: str) -> int:
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 500])
 @pytest.mark.parametrize("fault", ["none", "lost answers", "a refused row"])
-async def test_what_was_decided_is_stored_in_that_order(repository: Repository, batch: int, fault: str) -> None:
+async def test_what_was_decided_is_stored_in_that_order(repository: Storage, batch: int, fault: str) -> None:
     faulty = FaultyRepository(repository)
     faulty.refused = refused
     room = new_token("r", 9)

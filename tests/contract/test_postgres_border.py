@@ -7,23 +7,13 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from storage import (
-    NO_ROOM,
-    STORED,
-    BatchRefused,
-    ChangeMessage,
-    ExpireMessages,
-    InsertRoom,
-    PinState,
-    RemoveMember,
-    SetMember,
-    StorageUnavailable,
-    UpdateRoom,
-    Write,
-    Writer,
-)
-from storage.postgres.repository import PostgresRepository
-from storage.postgres.store import _runs
+from storage.ports.errors import BatchRefused, StorageUnavailable
+from storage.ports.messages import ChangeMessage, ExpireMessages, PinState
+from storage.ports.outcomes import NO_ROOM, STORED
+from storage.ports.rooms import InsertRoom, RemoveMember, SetMember, UpdateRoom
+from storage.ports.storage import Write, Writer
+from storage.postgres.storage import PostgresStorage
+from storage.postgres.write.store import _runs
 from tests.contract.records import (
     filled,
     inserts,
@@ -39,7 +29,7 @@ from tests.contract.records import (
 
 
 @pytest.fixture
-async def repository(database_url: str) -> AsyncIterator[PostgresRepository]:
+async def repository(database_url: str) -> AsyncIterator[PostgresStorage]:
     opened = await open_postgres(database_url)
     yield opened
     await opened.close()
@@ -65,7 +55,7 @@ async def run(url: str, statement: bytes) -> None:
     ids=["content", "sender", "id", "time", "no such day", "seq", "too long for an index"],
 )
 async def test_one_poisoned_row_refuses_the_batch(
-    repository: PostgresRepository, poison: dict[str, object], caplog: pytest.LogCaptureFixture
+    repository: PostgresStorage, poison: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing of it is stored, the rest can be, and no text of a message gets into an error."""
     where = room()
@@ -113,7 +103,7 @@ async def test_one_poisoned_row_refuses_the_batch(
         "too late a now",
     ],
 )
-async def test_one_poisoned_write_of_any_kind(repository: PostgresRepository, poison: Write) -> None:
+async def test_one_poisoned_write_of_any_kind(repository: PostgresStorage, poison: Write) -> None:
     """Nothing of its batch is stored, and the rest can be."""
     where = room()
     writer = await filled(repository, where, message(where, 1))
@@ -131,7 +121,7 @@ async def test_one_poisoned_write_of_any_kind(repository: PostgresRepository, po
     assert repository.trouble() is None
 
 
-async def test_a_refused_room_is_not_taken_for_known(repository: PostgresRepository) -> None:
+async def test_a_refused_room_is_not_taken_for_known(repository: PostgresStorage) -> None:
     """The room went with its batch; a message alone must not find its way into a log without a room."""
     where = room()
     writer = repository.writer()
@@ -166,7 +156,7 @@ async def fails(writer: Writer, batch: list[Write], words: str) -> None:
         await writer.write(batch)
 
 
-async def test_a_missing_table(repository: PostgresRepository, database_url: str) -> None:
+async def test_a_missing_table(repository: PostgresStorage, database_url: str) -> None:
     where = room()
     writer = await filled(repository, where)
     await run(database_url, b"ALTER TABLE messages RENAME TO messages_away")
@@ -179,7 +169,7 @@ async def test_a_missing_table(repository: PostgresRepository, database_url: str
     assert repository.trouble() is None
 
 
-async def test_a_read_only_database(repository: PostgresRepository, database_url: str) -> None:
+async def test_a_read_only_database(repository: PostgresStorage, database_url: str) -> None:
     where = room()
     writer = await filled(repository, where, message(where, 1))
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
@@ -226,7 +216,7 @@ async def test_closing_ends_what_waits_for_a_lock(database_url: str) -> None:
                     await task
 
 
-async def ready_again(repository: PostgresRepository, writer: Writer, batch: list[Write]) -> None:
+async def ready_again(repository: PostgresStorage, writer: Writer, batch: list[Write]) -> None:
     """Write as a worker does: the same batch until it is stored."""
     async with asyncio.timeout(20):
         while True:
@@ -239,7 +229,7 @@ async def ready_again(repository: PostgresRepository, writer: Writer, batch: lis
     assert repository.trouble() is None
 
 
-async def test_a_killed_connection_is_replaced(repository: PostgresRepository, database_url: str) -> None:
+async def test_a_killed_connection_is_replaced(repository: PostgresStorage, database_url: str) -> None:
     """All connections at once: those of the writers, the readers and the lease."""
     where = room()
     writer = await filled(repository, where)
@@ -260,7 +250,7 @@ async def test_a_killed_connection_is_replaced(repository: PostgresRepository, d
 
 async def test_the_password_is_never_shown(database_url: str) -> None:
     """Neither in the trouble of a failed login nor in an error."""
-    repository = PostgresRepository(database_url.replace("postgres:", "nobody:hunter2-", 1))
+    repository = PostgresStorage(database_url.replace("postgres:", "nobody:hunter2-", 1))
     await repository.start()
     await until(lambda: "connecting" not in str(repository.trouble()))
     assert "hunter2" not in str(repository.trouble())

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from storage import STORED, StorageUnavailable
-from storage.postgres.repository import PostgresRepository
+from storage.ports.errors import StorageUnavailable
+from storage.ports.outcomes import STORED
+from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts, inserts_more, message, ready, room, until
 from tests.support.proxy import Network
 
@@ -22,10 +23,10 @@ async def network(database_url: str) -> AsyncIterator[Network]:
 
 
 @pytest.fixture
-async def repository(network: Network) -> AsyncIterator[PostgresRepository]:
+async def repository(network: Network) -> AsyncIterator[PostgresStorage]:
     """Short patience for reads, and more than the test has for writes."""
     pace = PACE._replace(check=0.2, answer=0.5)
-    opened = PostgresRepository(
+    opened = PostgresStorage(
         network.url, pace=pace, connect_seconds=0.5, read_seconds=0.5, write_seconds=60.0, close_seconds=2.0
     )
     await opened.start()
@@ -42,7 +43,7 @@ async def hangs(network: Network, call: Coroutine[Any, Any, Any]) -> asyncio.Tas
     return task
 
 
-async def test_a_read_ends_in_its_time(network: Network, repository: PostgresRepository) -> None:
+async def test_a_read_ends_in_its_time(network: Network, repository: PostgresStorage) -> None:
     where = room()
     await filled(repository, where, message(where, 1))
     await repository.history(where, limit=1)
@@ -56,7 +57,7 @@ async def test_a_read_ends_in_its_time(network: Network, repository: PostgresRep
     await until_read(repository, where)
 
 
-async def until_read(repository: PostgresRepository, where: Any) -> None:
+async def until_read(repository: PostgresStorage, where: Any) -> None:
     async with asyncio.timeout(20):
         while True:
             try:
@@ -66,7 +67,7 @@ async def until_read(repository: PostgresRepository, where: Any) -> None:
             return
 
 
-async def test_a_cancelled_read_ends_at_once(network: Network, repository: PostgresRepository) -> None:
+async def test_a_cancelled_read_ends_at_once(network: Network, repository: PostgresStorage) -> None:
     where = room()
     await filled(repository, where, message(where, 1))
     await repository.history(where, limit=1)
@@ -80,7 +81,7 @@ async def test_a_cancelled_read_ends_at_once(network: Network, repository: Postg
     await until_read(repository, where)
 
 
-async def test_a_write_ends_when_the_lease_is_lost(network: Network, repository: PostgresRepository) -> None:
+async def test_a_write_ends_when_the_lease_is_lost(network: Network, repository: PostgresStorage) -> None:
     """Long before its own time is over: the lease's session is looked at, and found frozen."""
     where = room()
     writer = await filled(repository, where)
@@ -98,7 +99,7 @@ async def test_a_write_ends_when_the_lease_is_lost(network: Network, repository:
     await until_read(repository, where)
 
 
-async def test_a_cancelled_write_ends_at_once(network: Network, repository: PostgresRepository) -> None:
+async def test_a_cancelled_write_ends_at_once(network: Network, repository: PostgresStorage) -> None:
     where = room()
     writer = await filled(repository, where)
     network.freeze()
@@ -115,7 +116,7 @@ async def test_a_cancelled_write_ends_at_once(network: Network, repository: Post
 async def test_closing_does_not_wait_for_the_network(network: Network) -> None:
     """Nor for calls that have a minute left: they end as `StorageUnavailable`."""
     pace = PACE._replace(check=60.0, answer=60.0)
-    repository = PostgresRepository(network.url, pace=pace, read_seconds=60.0, write_seconds=60.0, close_seconds=2.0)
+    repository = PostgresStorage(network.url, pace=pace, read_seconds=60.0, write_seconds=60.0, close_seconds=2.0)
     await repository.start()
     await ready(repository)
     where = room()
@@ -136,7 +137,7 @@ async def test_closing_does_not_wait_for_the_network(network: Network) -> None:
 async def test_connecting_to_a_frozen_postgres(network: Network) -> None:
     """It says so, a write is refused at once, and closing does not wait."""
     network.freeze()
-    repository = PostgresRepository(network.url, pace=PACE, connect_seconds=0.3, read_seconds=0.3, close_seconds=2.0)
+    repository = PostgresStorage(network.url, pace=PACE, connect_seconds=0.3, read_seconds=0.3, close_seconds=2.0)
     async with asyncio.timeout(PROMPT):
         await repository.start()
         with pytest.raises(StorageUnavailable):

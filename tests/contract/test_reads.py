@@ -6,8 +6,9 @@ from itertools import product
 import pytest
 
 from model.message import Message
-from storage import InsertRoom, Repository, Writer
-from storage.repository import ChangeMessage
+from storage.ports.messages import ChangeMessage
+from storage.ports.rooms import InsertRoom
+from storage.ports.storage import Storage, Writer
 from tests.contract.records import inserts, message, open_postgres, room
 from tests.support.steps import longest_step
 from utils.words import cut_words
@@ -24,7 +25,7 @@ def log_of(where: object, count: int = 60) -> list[Message]:
     ]
 
 
-async def test_nothing_there(repository: Repository, writer: Writer) -> None:
+async def test_nothing_there(repository: Storage, writer: Writer) -> None:
     where = room()
     assert await repository.find_room(where.name) is None
     for _ in ("an unknown room", "an empty one"):
@@ -41,7 +42,7 @@ async def test_nothing_there(repository: Repository, writer: Writer) -> None:
 @pytest.mark.parametrize("words", [(), ("fish",), ("red", "fish"), ("nothing",)], ids=" ".join)
 @pytest.mark.parametrize("sender", [None, "ann", "bob", "eve"])
 async def test_every_kind_of_page(
-    repository: Repository, writer: Writer, words: tuple[str, ...], sender: str | None
+    repository: Storage, writer: Writer, words: tuple[str, ...], sender: str | None
 ) -> None:
     where = room()
     log = log_of(where)
@@ -61,7 +62,7 @@ async def test_every_kind_of_page(
 
 
 @pytest.mark.parametrize("backwards", [True, False])
-async def test_paging_meets_each_message_once(repository: Repository, writer: Writer, backwards: bool) -> None:
+async def test_paging_meets_each_message_once(repository: Storage, writer: Writer, backwards: bool) -> None:
     where = room()
     log = log_of(where)
     await writer.write(inserts(where, *log))
@@ -78,7 +79,7 @@ async def test_paging_meets_each_message_once(repository: Repository, writer: Wr
     assert met == log
 
 
-async def test_pages_carry_the_name_the_reader_knows(repository: Repository, writer: Writer) -> None:
+async def test_pages_carry_the_name_the_reader_knows(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1)))
     renamed = type(where)(where.room_id, "another name", where.created_at)
@@ -86,7 +87,7 @@ async def test_pages_carry_the_name_the_reader_knows(repository: Repository, wri
     assert [each.room for each in await repository.changed(renamed, after=0, until=9, limit=1)] == ["another name"]
 
 
-async def test_equal_display_names_are_told_apart_by_id(repository: Repository, writer: Writer) -> None:
+async def test_equal_display_names_are_told_apart_by_id(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1, sender_id="u1"), message(where, 2, sender_id="u2")))
     assert [each.sender_id for each in await repository.history(where, limit=9, sender="ann")] == ["u1", "u2"]
@@ -115,7 +116,7 @@ async def test_equal_display_names_are_told_apart_by_id(repository: Repository, 
         ("_", []),
     ],
 )
-async def test_search(repository: Repository, writer: Writer, query: str, found: list[str]) -> None:
+async def test_search(repository: Storage, writer: Writer, query: str, found: list[str]) -> None:
     """Whole words, any case and width, all of them; scripts without spaces by pairs of characters."""
     where = room()
     texts = [
@@ -137,7 +138,7 @@ async def test_search(repository: Repository, writer: Writer, query: str, found:
     assert [each.content for each in await repository.history(where, limit=50, words=words)] == expected
 
 
-async def test_words_of_a_batch_are_cut_in_turns(repository: Repository, writer: Writer) -> None:
+async def test_words_of_a_batch_are_cut_in_turns(repository: Storage, writer: Writer) -> None:
     """Also those of the heaviest text, of which each character becomes 18: 300 of them are half a second of work."""
     where = room()
     heavy = inserts(where, *(message(where, n, "\ufdfa" * 4000) for n in range(1, 301)))
@@ -146,7 +147,7 @@ async def test_words_of_a_batch_are_cut_in_turns(repository: Repository, writer:
     assert await longest_step(found) < 0.06
 
 
-async def test_searching_a_long_log(repository: Repository, writer: Writer) -> None:
+async def test_searching_a_long_log(repository: Storage, writer: Writer) -> None:
     """More messages than memory cuts in one go."""
     where = room()
     log = [message(where, n, "rare one" if n % 400 == 7 else f"common {n}") for n in range(1, 1201)]
@@ -156,7 +157,7 @@ async def test_searching_a_long_log(repository: Repository, writer: Writer) -> N
     assert [each.seq for each in await repository.history(where, limit=2, words=["rare"], after=0)] == [7, 407]
 
 
-async def test_changed_and_its_count(repository: Repository, writer: Writer) -> None:
+async def test_changed_and_its_count(repository: Storage, writer: Writer) -> None:
     where = room()
     log = log_of(where)
     await writer.write(inserts(where, *log))
@@ -167,7 +168,7 @@ async def test_changed_and_its_count(repository: Repository, writer: Writer) -> 
         assert await repository.count_changed(where.room_id, after=after, until=until, limit=limit) == len(expected)
 
 
-async def test_a_limit_of_nothing(repository: Repository, writer: Writer) -> None:
+async def test_a_limit_of_nothing(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1)))
     assert await repository.history(where, limit=0) == []
@@ -175,7 +176,7 @@ async def test_a_limit_of_nothing(repository: Repository, writer: Writer) -> Non
     assert await repository.count_changed(where.room_id, after=0, until=9, limit=0) == 0
 
 
-async def test_a_text_that_cannot_be_stored_is_not_found(repository: Repository, writer: Writer) -> None:
+async def test_a_text_that_cannot_be_stored_is_not_found(repository: Storage, writer: Writer) -> None:
     """Postgres cannot hold NUL, and lone surrogates have no UTF-8: asking for them is no failure."""
     where = room()
     await writer.write(inserts(where, message(where, 1)))

@@ -7,7 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from model.room import RoomRecord
-from storage import NO_ROOM, STORED, InsertRoom, RemoveMember, Repository, UpdateRoom, Writer
+from storage.ports.outcomes import NO_ROOM, STORED
+from storage.ports.rooms import InsertRoom, RemoveMember, UpdateRoom
+from storage.ports.storage import Storage, Writer
 from tests.contract.records import at, delete, inserts, inserts_more, member, message, room, sets
 from utils.ids import new_room_id
 
@@ -25,14 +27,14 @@ def names(rooms: Iterable[RoomRecord]) -> list[str]:
     return [each.name for each in rooms]
 
 
-async def test_all_of_a_room_comes_back(repository: Repository, writer: Writer) -> None:
+async def test_all_of_a_room_comes_back(repository: Storage, writer: Writer) -> None:
     where, plain = room(**FULL), room()
     assert await writer.write([InsertRoom(where), InsertRoom(plain)]) == [STORED] * 2
     assert await repository.find_room(where.name) == where
     assert await repository.find_room(plain.name) == plain
 
 
-async def test_a_room_takes_another_state(repository: Repository, writer: Writer) -> None:
+async def test_a_room_takes_another_state(repository: Storage, writer: Writer) -> None:
     """But for its id, its name and its age; of two states in a batch the later one stays."""
     where, other = room(), room(title="other")
     changed = replace(where, **FULL)
@@ -49,7 +51,7 @@ async def test_a_room_takes_another_state(repository: Repository, writer: Writer
     assert await repository.find_room(where.name) == replace(changed, password=None, title="")
 
 
-async def test_a_room_that_is_not_there_cannot_be_changed(repository: Repository, writer: Writer) -> None:
+async def test_a_room_that_is_not_there_cannot_be_changed(repository: Storage, writer: Writer) -> None:
     where, unknown = room(), room()
     await writer.write([InsertRoom(where)])
     outcomes = await writer.write([UpdateRoom(unknown), UpdateRoom(replace(where, title="x"))])
@@ -57,7 +59,7 @@ async def test_a_room_that_is_not_there_cannot_be_changed(repository: Repository
     assert await repository.find_room(unknown.name) is None
 
 
-async def test_a_deleted_room(repository: Repository, writer: Writer) -> None:
+async def test_a_deleted_room(repository: Storage, writer: Writer) -> None:
     """Nobody finds it, nobody is in it, its name is free, and its log is still there under its id."""
     where, other = room(kind="public"), room()
     said = message(where, 1)
@@ -79,7 +81,7 @@ async def test_a_deleted_room(repository: Repository, writer: Writer) -> None:
     assert await repository.history(where, limit=9) == [said]
 
 
-async def test_a_deleted_room_stays_deleted(repository: Repository, writer: Writer) -> None:
+async def test_a_deleted_room_stays_deleted(repository: Storage, writer: Writer) -> None:
     """Whatever is written again or comes late: everything of it is done already."""
     where, me = room(), f"u_{room().room_id}"
     gone = replace(where, deleted_at=at(5))
@@ -98,7 +100,7 @@ async def test_a_deleted_room_stays_deleted(repository: Repository, writer: Writ
     assert await repository.find_room(where.name) == successor
 
 
-async def test_which_rooms_are_listed(repository: Repository, writer: Writer) -> None:
+async def test_which_rooms_are_listed(repository: Storage, writer: Writer) -> None:
     """Public ones, and ephemeral ones in which something is to be read."""
     tag = room().name
     kinds = [room(f"{tag} {kind}", kind=kind) for kind in ("ephemeral", "public", "private", "direct")]
@@ -127,7 +129,7 @@ async def test_which_rooms_are_listed(repository: Repository, writer: Writer) ->
     assert names(await repository.listed_rooms(after="", contains=tag, limit=9)) == names([kinds[0], kinds[2]])
 
 
-async def test_a_list_of_rooms_in_pages(repository: Repository, writer: Writer) -> None:
+async def test_a_list_of_rooms_in_pages(repository: Storage, writer: Writer) -> None:
     """By name, letter by letter."""
     tag = room().name
     rooms = [room(f"{tag} {name}", kind="public") for name in ("b", "ä", "a", "Z", "日本", "a b", "\U0001f469")]
@@ -160,7 +162,7 @@ async def test_a_list_of_rooms_in_pages(repository: Repository, writer: Writer) 
     ],
 )
 async def test_a_part_of_a_name_or_a_title(
-    repository: Repository, writer: Writer, contains: str, found: str | None
+    repository: Storage, writer: Writer, contains: str, found: str | None
 ) -> None:
     """In any case and width, and every sign for itself."""
     tag = f"{room().room_id:x}"
@@ -171,7 +173,7 @@ async def test_a_part_of_a_name_or_a_title(
     assert [each.name.removeprefix(tag) for each in listed if each.name.startswith(tag)] == ([found] if found else [])
 
 
-async def test_a_new_title_is_found_and_the_old_one_is_not(repository: Repository, writer: Writer) -> None:
+async def test_a_new_title_is_found_and_the_old_one_is_not(repository: Storage, writer: Writer) -> None:
     where = room(kind="public", title=f"one {room().room_id}")
     title = f"TWO {room().room_id}"
     await writer.write([InsertRoom(where), UpdateRoom(replace(where, title=title))])
@@ -180,7 +182,7 @@ async def test_a_new_title_is_found_and_the_old_one_is_not(repository: Repositor
     assert names(await repository.listed_rooms(after="", contains=where.name, limit=9)) == [where.name]
 
 
-async def test_a_name_like_that_of_a_room_that_stays(repository: Repository, writer: Writer) -> None:
+async def test_a_name_like_that_of_a_room_that_stays(repository: Storage, writer: Writer) -> None:
     number = new_room_id()
     like = [f"Plän{number}", f"PLÄN{number}", f"plän{number}", f"ｐｌän{number}"]
     assert not await repository.kept_like(like[0])

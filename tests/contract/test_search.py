@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from model.message import Message
-from storage import Repository, Writer
-from storage.postgres import reads
+from storage.ports.storage import Storage, Writer
+from storage.postgres.read import queries
 from tests.contract.records import delete, edit, inserts, message, room
 from utils.words import cut_words
 
@@ -19,10 +19,10 @@ BODIES = ["red fish", "blue fish", "Red bird", "green"]
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Postgres has two ways to search, and small rooms would only see one of them."""
     if request.param == "common words":
-        monkeypatch.setattr(reads, "RARE_HITS", 0)
+        monkeypatch.setattr(queries, "RARE_HITS", 0)
 
 
-async def test_the_newest_of_all_rooms_come_first(repository: Repository, writer: Writer) -> None:
+async def test_the_newest_of_all_rooms_come_first(repository: Storage, writer: Writer) -> None:
     """By seq, and by the room's id where those are equal; every page goes on where the one before it ended."""
     rooms = sorted((room() for _ in range(4)), key=lambda each: each.room_id)
     logs = [[message(where, seq, BODIES[seq % 4]) for seq in range(1, 40, n + 1)] for n, where in enumerate(rooms)]
@@ -46,7 +46,7 @@ async def test_the_newest_of_all_rooms_come_first(repository: Repository, writer
         assert found == expected, (words, before, limit)
 
 
-async def pages(repository: Repository, rooms: list[Any], limit: int) -> list[tuple[int, int]]:
+async def pages(repository: Storage, rooms: list[Any], limit: int) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     while page := await repository.search(rooms, words=["fish"], before=found[-1] if found else None, limit=limit):
         found += [(each.seq, room_id) for room_id, each in page]
@@ -55,7 +55,7 @@ async def pages(repository: Repository, rooms: list[Any], limit: int) -> list[tu
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100])
-async def test_page_after_page_is_everything_once(repository: Repository, writer: Writer, limit: int) -> None:
+async def test_page_after_page_is_everything_once(repository: Storage, writer: Writer, limit: int) -> None:
     rooms = [room() for _ in range(3)]
     for where in rooms:
         await writer.write(inserts(where, *(message(where, seq, "red fish") for seq in range(10))))
@@ -63,7 +63,7 @@ async def test_page_after_page_is_everything_once(repository: Repository, writer
     assert await pages(repository, rooms, limit) == everything
 
 
-async def test_what_a_search_does_not_find(repository: Repository, writer: Writer) -> None:
+async def test_what_a_search_does_not_find(repository: Storage, writer: Writer) -> None:
     where, other, unknown = room(), room(), room()
     first = message(where, 1, "red fish")
     await writer.write(
@@ -82,7 +82,7 @@ async def test_what_a_search_does_not_find(repository: Repository, writer: Write
     assert await repository.search([], words=["fish"], before=None, limit=9) == []
 
 
-async def test_a_long_search(repository: Repository, writer: Writer) -> None:
+async def test_a_long_search(repository: Storage, writer: Writer) -> None:
     """More messages than memory cuts in one go."""
     rooms = [room() for _ in range(3)]
     for where in rooms:

@@ -1,13 +1,15 @@
 """What somebody has not read, in many rooms at once."""
 
 from model.room import User
-from storage import InsertRoom, RemoveMember, Repository, Unread, Writer
+from storage.ports.messages import Unread
+from storage.ports.rooms import InsertRoom, RemoveMember
+from storage.ports.storage import Storage, Writer
 from tests.contract.records import delete, edit, inserts, inserts_more, message, room
 
 ANN, BOB = User("u_ann", "Ann"), User("u_bob", "bob")
 
 
-async def test_what_is_above_the_cursor_and_not_my_own(repository: Repository, writer: Writer) -> None:
+async def test_what_is_above_the_cursor_and_not_my_own(repository: Storage, writer: Writer) -> None:
     where = room()
     log = [message(where, n, sender_id="u_ann" if n % 3 == 0 else "u_bob") for n in range(10, 20)]
     await writer.write(inserts(where, *log))
@@ -28,7 +30,7 @@ async def test_what_is_above_the_cursor_and_not_my_own(repository: Repository, w
     assert await unread(BOB, 0) == 2
 
 
-async def test_each_room_for_itself(repository: Repository, writer: Writer) -> None:
+async def test_each_room_for_itself(repository: Storage, writer: Writer) -> None:
     """Also those with nothing in them, and those that nobody knows."""
     rooms = [room() for _ in range(100)]
     unknown = room()
@@ -54,7 +56,7 @@ async def test_each_room_for_itself(repository: Repository, writer: Writer) -> N
     assert set((await repository.unread(ANN, cursors, limit=0)).values()) == {Unread(0, 0)}
 
 
-async def test_mentions_are_of_a_folded_name(repository: Repository, writer: Writer) -> None:
+async def test_mentions_are_of_a_folded_name(repository: Storage, writer: Writer) -> None:
     """Each message once, the first unread ones and the last."""
     where, other = room(), room()
     mentions = [("ann",), (), ("bob", "ann"), ("bob",), ("ann", "ann"), ("anna",), ("ANN",)]
@@ -74,7 +76,7 @@ async def test_mentions_are_of_a_folded_name(repository: Repository, writer: Wri
     assert await unread(User("u_x", "\uff21\uff2e\uff2e"), 0) == Unread(8, 4)  # full width
 
 
-async def test_mentions_follow_edits_and_deletions(repository: Repository, writer: Writer) -> None:
+async def test_mentions_follow_edits_and_deletions(repository: Storage, writer: Writer) -> None:
     where = room()
     log = [message(where, n, sender_id="u_cy", mentions=("ann",)) for n in range(1, 5)]
     log.append(message(where, 5, sender_id="u_cy"))
@@ -97,7 +99,7 @@ async def test_mentions_follow_edits_and_deletions(repository: Repository, write
     assert await mentions(BOB) == Unread(3, 1)
 
 
-async def test_a_row_is_not_needed(repository: Repository, writer: Writer) -> None:
+async def test_a_row_is_not_needed(repository: Storage, writer: Writer) -> None:
     """Where somebody has read up to is the caller's to say."""
     where = room()
     await writer.write([*inserts(where, message(where, 1, sender_id="u_bob")), RemoveMember(where.room_id, "u_ann")])

@@ -9,9 +9,12 @@ import pytest
 from chat.recutting import BATCH
 from model.message import Message
 from model.room import RoomRecord
-from storage import FIRST, CutWords, Repository, WordsCut, Writer, open_repository
-from storage.postgres import reads
-from storage.postgres.repository import PostgresRepository
+from storage.factory import open_storage
+from storage.ports.messages import FIRST, CutWords
+from storage.ports.outcomes import WordsCut
+from storage.ports.storage import Storage, Writer
+from storage.postgres.read import queries
+from storage.postgres.storage import PostgresStorage
 from tests.contract.records import delete, edit, filled, inserts_more, message, open_postgres, room, until
 from tests.support.server import ServerProcess
 from tests.support.web import Web
@@ -23,14 +26,14 @@ ONLY_NEW, ONLY_OLD = "हिन्दी", "ह न"
 
 
 @pytest.fixture
-async def repository(database_url: str) -> AsyncIterator[PostgresRepository]:
+async def repository(database_url: str) -> AsyncIterator[PostgresStorage]:
     opened = await open_postgres(database_url)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def admin(database_url: str, repository: PostgresRepository) -> AsyncIterator[psycopg.AsyncConnection]:
+async def admin(database_url: str, repository: PostgresStorage) -> AsyncIterator[psycopg.AsyncConnection]:
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         yield connection
 
@@ -50,7 +53,7 @@ async def versions(admin: psycopg.AsyncConnection) -> list[int]:
     return [version for (version,) in rows]
 
 
-async def found(repository: Repository, where: RoomRecord, q: str) -> list[int]:
+async def found(repository: Storage, where: RoomRecord, q: str) -> list[int]:
     """By a page of history and by a search, which must agree."""
     words, old_words = cut_words(q), cut_words_v1(q)
     page = await repository.history(where, limit=50, words=words, old_words=old_words)
@@ -59,14 +62,14 @@ async def found(repository: Repository, where: RoomRecord, q: str) -> list[int]:
     return [each.seq for each in page]
 
 
-@pytest.mark.parametrize("rare_hits", [reads.RARE_HITS, 0])
+@pytest.mark.parametrize("rare_hits", [queries.RARE_HITS, 0])
 async def test_messages_of_either_version_are_found_by_their_own_cut(
-    repository: PostgresRepository,
+    repository: PostgresStorage,
     admin: psycopg.AsyncConnection,
     monkeypatch: pytest.MonkeyPatch,
     rare_hits: int,
 ) -> None:
-    monkeypatch.setattr(reads, "RARE_HITS", rare_hits)
+    monkeypatch.setattr(queries, "RARE_HITS", rare_hits)
     where = room()
     writer = await filled(repository, where, message(where, 1, HINDI), message(where, 2, "plain words"))
     await make_old(admin)
@@ -87,7 +90,7 @@ async def test_messages_of_either_version_are_found_by_their_own_cut(
     assert await found(repository, where, "plain") == [2, 4]
 
 
-async def test_what_is_changed_meanwhile_wins(repository: PostgresRepository, admin: psycopg.AsyncConnection) -> None:
+async def test_what_is_changed_meanwhile_wins(repository: PostgresStorage, admin: psycopg.AsyncConnection) -> None:
     """An edit, a deletion and a reaction that come between reading a text and storing its words."""
     where = room()
     log = [message(where, seq, HINDI) for seq in range(1, 5)]
@@ -123,7 +126,7 @@ async def until_waiting(admin: psycopg.AsyncConnection) -> None:
 
 
 async def test_a_change_that_came_between_is_left_for_the_next_time(
-    repository: PostgresRepository, admin: psycopg.AsyncConnection
+    repository: PostgresStorage, admin: psycopg.AsyncConnection
 ) -> None:
     """The guard by itself: words of a text that is not the message's any more are never stored."""
     where = room()
@@ -144,12 +147,12 @@ async def test_a_change_that_came_between_is_left_for_the_next_time(
 
 
 async def test_memory_has_nothing_to_cut() -> None:
-    repository = open_repository(None)
+    repository = open_storage(None)
     assert await repository.writer().write([CutWords(FIRST, 9)]) == [WordsCut(None, 0)]
 
 
-async def test_only_the_server_that_writes_cuts(repository: PostgresRepository, database_url: str) -> None:
-    second = PostgresRepository(database_url)
+async def test_only_the_server_that_writes_cuts(repository: PostgresStorage, database_url: str) -> None:
+    second = PostgresStorage(database_url)
     await second.start()
     await until(lambda: "another server" in str(second.trouble()))
     with pytest.raises(Exception, match="another server is writing"):

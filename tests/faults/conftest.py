@@ -8,8 +8,8 @@ import pytest
 
 from server.app import Server
 from server.settings.table import Settings
-from storage.postgres.lease import Pace
-from storage.postgres.repository import PostgresRepository
+from storage.postgres.connection.lease import Pace
+from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, until
 from tests.faults.database import Onlooker, administrator
 from tests.faults.watching import ADMIN_PORTS
@@ -86,7 +86,7 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
             "DRAIN_SECONDS": "5",  # a case that failed with writes waiting is over soon
         }
         server = Server(Settings({**defaults, **environment}), clock)
-        if isinstance(server._repository, PostgresRepository):
+        if isinstance(server._repository, PostgresStorage):
             server._repository._lease._pace = pace
         servers.append(server)
         await server.start()

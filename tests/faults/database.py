@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from storage.postgres.reads import PostgresReads
+from storage.postgres.read.queries import PostgresReads
 from tests.support.operations import Frame
 from tests.support.postgres import PostgresCluster
 from tests.support.postgres_binaries import unprivileged_user

@@ -25,7 +25,8 @@ from chat.chat import Chat
 from chat.rooms.context import ChatOptions
 from chat.writes.workers import PoolLimits
 from server.auth.tokens import JwtTokens
-from storage import InsertMessage, Write
+from storage.ports.messages import InsertMessage
+from storage.ports.storage import Write
 from tests.support import chatting
 from tests.support.chatting import VirtualClock, limits, unframe
 from tests.support.counts import count

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.postgres import errors
+from storage.postgres.connection import errors
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from storage.postgres.repository import PostgresRepository
+from storage.postgres.storage import PostgresStorage
 from tests.contract.records import until
 from tests.faults.conftest import SECRET, Serve, Settle
 from tests.faults.database import administrator
@@ -159,7 +159,7 @@ async def test_a_server_that_lost_the_database_to_another_one(
     async with talking(first.port) as load:
         second = await serve(DATABASE_URL=url, wait=False)
         repository = first._repository
-        assert isinstance(repository, PostgresRepository)
+        assert isinstance(repository, PostgresStorage)
         async with Client(f"ws://127.0.0.1:{first.port}") as newcomer, administrator(url) as admin:
             # As when its machine had hung until Postgres gave it up: it comes to itself, and the other one writes.
             lease = repository._lease

@@ -6,20 +6,20 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from storage.postgres.repository import PostgresRepository
-from storage.postgres.url import read_url
+from storage.postgres.connection.url import read_url
+from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, ready, room, until
 from tests.support.process import free_port
 
-Opened = Callable[[str], Awaitable[PostgresRepository]]
+Opened = Callable[[str], Awaitable[PostgresStorage]]
 
 
 @pytest.fixture
 async def opened() -> AsyncIterator[Opened]:
-    repositories: list[PostgresRepository] = []
+    repositories: list[PostgresStorage] = []
 
-    async def start(url: str) -> PostgresRepository:
-        repositories.append(PostgresRepository(url, pace=PACE, connect_seconds=3.0, close_seconds=2.0))
+    async def start(url: str) -> PostgresStorage:
+        repositories.append(PostgresStorage(url, pace=PACE, connect_seconds=3.0, close_seconds=2.0))
         await repositories[-1].start()
         return repositories[-1]
 

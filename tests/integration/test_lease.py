@@ -9,24 +9,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import psycopg
 import pytest
 
-from storage import STORED, StorageUnavailable, Writer
-from storage.postgres import sql_lease as sql
-from storage.postgres.lease import Pace
-from storage.postgres.migrate import load_migrations
-from storage.postgres.repository import PostgresRepository
+from storage.ports.errors import StorageUnavailable
+from storage.ports.outcomes import STORED
+from storage.ports.storage import Writer
+from storage.postgres.connection.lease import Pace
+from storage.postgres.connection.migrate import load_migrations
+from storage.postgres.sql import lease as sql
+from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts, inserts_more, message, ready, room, until
 from tests.support.postgres import PostgresCluster
 
-Servers = Callable[..., Awaitable[PostgresRepository]]
+Servers = Callable[..., Awaitable[PostgresStorage]]
 
 
 @pytest.fixture
 async def server(database_url: str) -> AsyncIterator[Servers]:
     """Start the storage of one more server on the database."""
-    started: list[PostgresRepository] = []
+    started: list[PostgresStorage] = []
 
-    async def start(url: str = database_url, pace: Pace = PACE) -> PostgresRepository:
-        started.append(PostgresRepository(url, pace=pace, read_seconds=1.0))
+    async def start(url: str = database_url, pace: Pace = PACE) -> PostgresStorage:
+        started.append(PostgresStorage(url, pace=pace, read_seconds=1.0))
         await started[-1].start()
         return started[-1]
 
@@ -40,12 +42,12 @@ async def execute(url: str, statement: bytes, **values: object) -> list[tuple[ob
         return await (await connection.execute(statement, values)).fetchall()
 
 
-async def end_lease_session(url: str, repository: PostgresRepository) -> None:
+async def end_lease_session(url: str, repository: PostgresStorage) -> None:
     assert repository.tenure is not None
     await execute(url, b"SELECT pg_terminate_backend(%(pid)s)", pid=repository.tenure.pid)
 
 
-async def stores(writer: Writer, repository: PostgresRepository, where: object, seq: int) -> None:
+async def stores(writer: Writer, repository: PostgresStorage, where: object, seq: int) -> None:
     """As a worker does: the same batch again until it is stored."""
     batch = inserts_more(where, message(where, seq))  # type: ignore[arg-type]
     async with asyncio.timeout(30):

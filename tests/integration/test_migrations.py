@@ -9,10 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from model.room import RoomRecord
-from storage import STORED, ExpireMessages, Removed, UpdateRoom
-from storage.postgres import sql, sql_expiry, sql_lease, sql_rooms
-from storage.postgres.lease import Lease
-from storage.postgres.migrate import (
+from storage.ports.messages import ExpireMessages
+from storage.ports.outcomes import STORED, Removed
+from storage.ports.rooms import UpdateRoom
+from storage.postgres.connection.lease import Lease
+from storage.postgres.connection.migrate import (
     FOLDER,
     Migration,
     MigrationError,
@@ -21,10 +22,14 @@ from storage.postgres.migrate import (
     migrate,
     pending,
 )
-from storage.postgres.repository import PostgresRepository
-from storage.postgres.session import Connection
-from storage.repository import DAY_US
+from storage.postgres.connection.session import Connection
+from storage.postgres.sql import expiry as sql_expiry
+from storage.postgres.sql import lease as sql_lease
+from storage.postgres.sql import messages as sql
+from storage.postgres.sql import rooms as sql_rooms
+from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, open_postgres, ready, until
+from utils.clock import DAY_US
 from utils.query import placeholders
 
 # One line for each column, index and constraint: a change of the schema is a change here, seen in review.
@@ -348,7 +353,7 @@ async def test_a_refused_migration_is_a_trouble_until_it_is_mended(database_url:
     """It does not stop the process, is not silent, and does not keep a server that fits from writing."""
     await migrate(connection)
     await connection.execute(sql_lease.RECORD_MIGRATION, {"version": 99, "name": "future", "checksum": ""})
-    repository = PostgresRepository(database_url, pace=PACE)
+    repository = PostgresStorage(database_url, pace=PACE)
     await repository.start()
     await until(lambda: "0099_future.sql, which is unknown here" in str(repository.trouble()))
     assert repository.tenure is None
@@ -412,12 +417,12 @@ async def test_a_database_of_another_program_is_refused_and_left_alone(
         MigrationError, match=f"the table {table} is another program's: give Parley a schema of its own"
     ):
         await pending(connection, load_migrations())
-    repository = PostgresRepository(database_url, pace=PACE)
+    repository = PostgresStorage(database_url, pace=PACE)
     await repository.start()
     await until(lambda: f"the table {table} is another program's" in str(repository.trouble()))
     assert await schema(connection) == before
     await repository.close()
-    own = PostgresRepository(f"{database_url}?options=-csearch_path%3Dparley", pace=PACE)
+    own = PostgresStorage(f"{database_url}?options=-csearch_path%3Dparley", pace=PACE)
     await own.start()
     await until(lambda: "names no schema that is there" in str(own.trouble()))
     await connection.execute(b"CREATE SCHEMA parley")

@@ -6,9 +6,10 @@ from functools import partial
 import psycopg
 import pytest
 
-from storage import STORED, StorageUnavailable
-from storage.postgres import session
-from storage.postgres.repository import PostgresRepository
+from storage.ports.errors import StorageUnavailable
+from storage.ports.outcomes import STORED
+from storage.postgres.connection import session
+from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts, message, open_postgres, ready, room, until
 from tests.support.pgbouncer import PgBouncer, PoolMode
 from utils.tasks import TaskRegistry
@@ -24,8 +25,8 @@ def pooler(request: pytest.FixtureRequest, database_url: str) -> Iterator[PgBoun
 
 
 @pytest.fixture
-async def repository(pooler: PgBouncer) -> AsyncIterator[PostgresRepository]:
-    opened = PostgresRepository(pooler.url, pace=PACE)
+async def repository(pooler: PgBouncer) -> AsyncIterator[PostgresStorage]:
+    opened = PostgresStorage(pooler.url, pace=PACE)
     await opened.start()
     yield opened
     await opened.close()
@@ -36,7 +37,7 @@ def pooled(*modes: tuple[PoolMode, str]) -> pytest.MarkDecorator:
 
 
 @pooled(("session", ""), ("session", "server_round_robin = 1"), ("session", "default_pool_size = 7"))
-async def test_session_mode_works(pooler: PgBouncer, repository: PostgresRepository, database_url: str) -> None:
+async def test_session_mode_works(pooler: PgBouncer, repository: PostgresStorage, database_url: str) -> None:
     await ready(repository)
     where = room()
     await filled(repository, where, message(where, 1))
@@ -59,7 +60,7 @@ async def test_session_mode_works(pooler: PgBouncer, repository: PostgresReposit
         admin.execute("SELECT pg_terminate_backend(%s)", (tenure.pid,))
     await until(lambda: repository.tenure not in (None, tenure))
     assert not superseded
-    second = PostgresRepository(database_url, pace=PACE)
+    second = PostgresStorage(database_url, pace=PACE)
     await second.start()
     await until(lambda: "another server is writing to this database" in str(second.trouble()))
     await repository.close()
@@ -83,7 +84,7 @@ REFUSED: list[tuple[PoolMode, str]] = [
 
 @pooled(*REFUSED)
 async def test_other_modes_are_refused_by_name(
-    pooler: PgBouncer, repository: PostgresRepository, database_url: str, caplog: pytest.LogCaptureFixture
+    pooler: PgBouncer, repository: PostgresStorage, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With one idle connection of the pooler as with many; and nobody else who uses it gets our settings."""
     await until(lambda: POOLED in str(repository.trouble()))
@@ -111,7 +112,7 @@ async def test_it_is_refused_while_others_use_the_pooler(pooler: PgBouncer) -> N
 
     for number, connection in enumerate(loops):
         tasks.spawn(talk(connection), name=f"talk {number}")
-    repository = PostgresRepository(pooler.url, pace=PACE)
+    repository = PostgresStorage(pooler.url, pace=PACE)
     await repository.start()
     await until(lambda: POOLED in str(repository.trouble()))
     await repository.close()
@@ -125,7 +126,7 @@ async def test_a_pooled_server_does_not_disturb_the_one_that_writes(pooler: PgBo
     writes = await open_postgres(database_url)
     where = room()
     writer = await filled(writes, where)
-    pooled = PostgresRepository(pooler.url, pace=PACE)
+    pooled = PostgresStorage(pooler.url, pace=PACE)
     await pooled.start()
     await until(lambda: POOLED in str(pooled.trouble()))
     assert await writer.write(inserts(where, message(where, 1))) == [STORED] * 2
@@ -140,7 +141,7 @@ async def test_a_session_that_turns_out_to_be_shared_is_given_up(
     """In case the comparison at the start found nothing: the holder looks at each of its looks."""
     monkeypatch.setattr(session, "_ROUNDS", 0)
     with PgBouncer(database_url, "transaction") as pooler:
-        repository = PostgresRepository(pooler.url, pace=PACE)
+        repository = PostgresStorage(pooler.url, pace=PACE)
         await repository.start()
         await ready(repository)
         assert repository.tenure is not None
@@ -160,7 +161,7 @@ def _holds(url: str, pid: int, others: list[psycopg.Connection]) -> bool:
 
 async def test_an_old_postgres_is_refused_by_its_version(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "_OLDEST", 99_00_00)
-    repository = PostgresRepository(database_url, pace=PACE)
+    repository = PostgresStorage(database_url, pace=PACE)
     await repository.start()
     await until(lambda: "this is PostgreSQL" in str(repository.trouble()))
     with psycopg.connect(database_url) as connection:

@@ -9,10 +9,13 @@ import psycopg
 import pytest
 from psycopg.types.json import Json
 
-from storage.postgres import sql, sql_expiry, sql_lease, sql_rooms
-from storage.postgres.migrate import migrate
-from storage.postgres.reads import RARE_HITS
-from storage.postgres.session import session_settings
+from storage.postgres.connection.migrate import migrate
+from storage.postgres.connection.session import session_settings
+from storage.postgres.read.queries import RARE_HITS
+from storage.postgres.sql import expiry as sql_expiry
+from storage.postgres.sql import lease as sql_lease
+from storage.postgres.sql import messages as sql
+from storage.postgres.sql import rooms as sql_rooms
 
 # 100 messages in each of 199 rooms, and 60,000 in room 1; 50 senders of which "rare" wrote 3; changes here and there.
 # 20,000 rooms: direct ones, public ones, and some that keep messages for 30 days only; all messages are of today.
@@ -210,7 +213,7 @@ PROBE = RARE_HITS + 1
 
 
 def search_values(rooms: Sequence[int], words: list[str], *, limit: int, **before: int) -> dict[str, Any]:
-    """As `storage.postgres.reads` asks."""
+    """As `storage.postgres.read` asks."""
     first = {"before": 2**63 - 1, "before_room": 2**63 - 1} | before
     page = {"limit": limit, "share": -(-limit // len(rooms)), "last": limit - 1}
     return {"rooms": list(rooms), "words": words, "probe": PROBE, **first, **page}

@@ -6,8 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from storage.postgres import sql
-from storage.postgres.migrate import migrate
+from storage.postgres.connection.migrate import migrate
+from storage.postgres.sql import messages as sql
 from tests.integration.test_plans import nodes, planned, search_values
 
 # 300,000 messages, from 200 rooms in turn, so that the messages of one room are as far apart on disk as they are in

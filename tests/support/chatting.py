@@ -22,7 +22,7 @@ from model.events import AnyEvent
 from model.limits import Limits
 from server.auth.tokens import JwtTokens
 from server.dialects import NATIVE
-from storage import Repository
+from storage.ports.storage import Storage
 from tests.support import contract
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -227,7 +227,7 @@ def unframe(data: bytes) -> list[Frame]:
 
 @asynccontextmanager
 async def chatting(
-    repository: Repository | None = None, clock: Clock | None = None, **options: Any
+    repository: Storage | None = None, clock: Clock | None = None, **options: Any
 ) -> AsyncIterator[Chat]:
     """A started chat in a virtual loop: `ChatOptions`, but no rate limit and one worker if nothing else is said.
 

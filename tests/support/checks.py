@@ -13,13 +13,12 @@ from model.limits import INVITATION_DAYS, INVITATIONS, UNREAD_LIMIT
 from model.permissions import standing_in
 from model.room import Member, RoomRecord
 from model.text import fold_name
-from storage import Repository
-from storage.repository import DAY_US
+from storage.ports.storage import Storage
 from tests.support.copies import Copy, Frame
 from tests.support.devices import Device
 from tests.support.ledger import Principal
 from tests.support.views import UNKNOWN
-from utils.clock import rfc3339
+from utils.clock import DAY_US, rfc3339
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -65,7 +64,7 @@ class Checks:
             for ours, theirs in zip(stored, mirrored, strict=True):
                 assert ours == theirs, f"stored is {ours}, and should be {theirs}"
 
-    async def _everything(self, storage: Repository) -> list[object]:
+    async def _everything(self, storage: Storage) -> list[object]:
         found: list[object] = []
         for room in self._world.made.values():
             found += [

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Self, TypeVar, cast
 
-from storage import Outcome, Repository, Write, Writer
+from storage.ports.outcomes import Outcome
+from storage.ports.storage import Storage, Write, Writer
 from tests.support.virtual import VirtualLoop
 
 T = TypeVar("T")
@@ -26,16 +27,16 @@ class Elsewhere:
         repository: what a chat in a `VirtualLoop` may ask.
     """
 
-    def __init__(self, opening: Coroutine[Any, Any, Repository]) -> None:
+    def __init__(self, opening: Coroutine[Any, Any, Storage]) -> None:
         self._opening = opening
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="storage elsewhere")
-        self.repository: Repository
+        self.repository: Storage
 
     def __enter__(self) -> Self:
         self._thread.start()
         self._inner = self.wait(self._opening)
-        self.repository = cast(Repository, _Asked(self, self._inner))
+        self.repository = cast(Storage, _Asked(self, self._inner))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,7 +66,7 @@ class Elsewhere:
 class _Asked:
     """The repository, as it is seen from the other side; its reads are asked for by name."""
 
-    def __init__(self, elsewhere: Elsewhere, inner: Repository) -> None:
+    def __init__(self, elsewhere: Elsewhere, inner: Storage) -> None:
         self._elsewhere = elsewhere
         self._inner = inner
         self.trouble = inner.trouble

@@ -7,8 +7,11 @@ from typing import Any, TypeVar
 
 from model.message import Message
 from model.room import Member, RoomRecord, User
-from storage import BatchRefused, Outcome, Posted, Repository, StorageUnavailable, Write, Writer, open_repository
-from storage.repository import READER, Unread
+from storage.factory import open_storage
+from storage.ports.errors import BatchRefused, StorageUnavailable
+from storage.ports.messages import Posted, Unread
+from storage.ports.outcomes import Outcome
+from storage.ports.storage import READER, Storage, Write, Writer
 from utils.fairness import Party
 
 T = TypeVar("T")
@@ -33,10 +36,10 @@ class FaultyRepository:
     """
 
     def __init__(
-        self, inner: Repository | None = None, *, mirror: Repository | None = None, memory_messages: int = 10_000
+        self, inner: Storage | None = None, *, mirror: Storage | None = None, memory_messages: int = 10_000
     ) -> None:
         self.mirror = mirror
-        self.inner = inner or open_repository(None, memory_messages=memory_messages)
+        self.inner = inner or open_storage(None, memory_messages=memory_messages)
         self.on_takeover: Callable[[], None] | None = None
         self.on_superseded: Callable[[], None] | None = None
         self.on_clean_start: Callable[[str], None] | None = None

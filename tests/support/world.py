@@ -16,7 +16,9 @@ from chat.writes.workers import PoolLimits
 from model.permissions import Action, may, standing_in
 from model.room import Member, Role, RoomRecord
 from server.auth.tokens import JwtTokens
-from storage import InsertMessage, InsertRoom, Write
+from storage.ports.messages import InsertMessage
+from storage.ports.rooms import InsertRoom
+from storage.ports.storage import Write
 from tests.support.chatting import limits
 from tests.support.checks import Checks
 from tests.support.devices import PASSWORD, Device, read

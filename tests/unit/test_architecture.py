@@ -145,10 +145,9 @@ def lint(folder: Path) -> "subprocess.CompletedProcess[str]":
 ALLOWED = {
     "server/wire/switch.py": "import aiohttp, websockets, chat.rooms.hub, storage, model, utils",
     "chat/rooms/hub.py": "import model, utils, storage.factory",
-    "storage/__init__.py": "import storage.memory, storage.postgres, storage.postgres.store",
-    "storage/factory.py": "import storage.memory, storage.postgres.store",
-    "storage/postgres/store.py": "import psycopg, psycopg_pool, pypika, utils.query, storage.postgres.rows",
-    "storage/postgres/rows.py": "import model",
+    "storage/factory.py": "import storage.memory, storage.postgres.write.store",
+    "storage/postgres/write/store.py": "import psycopg, psycopg_pool, pypika, utils.query, storage.postgres.sql.rooms",
+    "storage/postgres/sql/rooms.py": "import model, storage.ports.rooms",
     "utils/query.py": "import pypika",
 }
 
@@ -167,8 +166,10 @@ PLANTED = [
     ("chat/rooms/hub.py", "def late():\n    import aiohttp", "aiohttp and websockets only in server"),
     ("storage/memory/__init__.py", "import aiohttp", "aiohttp and websockets only in server"),
     ("chat/rooms/hub.py", "import storage.memory", "Only the factory imports the storage backends"),
-    ("server/wire/switch.py", "import storage.postgres.store", "Only the factory imports the storage backends"),
-    ("storage/repository.py", "import storage.memory", "Only the factory imports the storage backends"),
+    ("server/wire/switch.py", "import storage.postgres.write.store", "Only the factory imports the storage backends"),
+    ("storage/ports/rooms.py", "import storage.memory", "Only the factory imports the storage backends"),
+    ("storage/ports/rooms.py", "import storage.factory", "Imports inside storage point one way"),
+    ("storage/postgres/sql/rooms.py", "import storage.postgres.read", "Imports inside storage.postgres point one way"),
 ]
 
 

@@ -24,7 +24,7 @@ from server.settings.table import SETTINGS, show
 from server.spec import openapi
 from server.spec.closes import close_codes
 from server.web.app import HttpEndpoints
-from storage import open_repository
+from storage.factory import open_storage
 from tests.support import contract
 from tests.support.contract import json_frames
 from tests.unit.server import test_events_dialect, test_rooms_dialect
@@ -103,7 +103,7 @@ async def test_readme_has_exactly_the_metrics() -> None:
     table = README.split("\n## Metrics")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(parley_\w+)` \| (\w+) \| (.+) \|$", table, re.MULTILINE)
     clock = SystemClock()
-    text, _ = Metrics(Chat(open_repository(None), clock, JwtTokens("secret", clock), ChatOptions())).render()
+    text, _ = Metrics(Chat(open_storage(None), clock, JwtTokens("secret", clock), ChatOptions())).render()
     families = [family for family in text_string_to_metric_families(text.decode()) if family.name.startswith("parley_")]
     ends = {"counter": "_total"}
     assert rows == [(f"{one.name}{ends.get(one.type, '')}", one.type, one.documentation) for one in families]

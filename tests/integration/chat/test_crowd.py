@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 import pytest
 
 from chat.rooms.presence import CROWD
-from storage import InsertRoom
+from storage.ports.rooms import InsertRoom
 from tests.contract.records import member, open_postgres, room, sets
 from tests.support.crowd import Crowd, Frame, Seat, many_files
 from tests.support.process import poll_until

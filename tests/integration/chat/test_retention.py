@@ -16,15 +16,16 @@ from model.message import Message
 from model.room import Member, RoomRecord, User
 from server.app import Server
 from server.settings.table import Settings
-from storage import InsertMessage, InsertRoom, SetMember, Write
-from storage.repository import DAY_US
+from storage.ports.messages import InsertMessage
+from storage.ports.rooms import InsertRoom, SetMember
+from storage.ports.storage import Write
 from tests.contract.records import open_postgres, until
 from tests.integration.chat.conftest import url
 from tests.support.client import Client
 from tests.support.process import ROOT, poll_until
 from tests.support.server import ServerProcess
 from tests.support.web import SECRET, Web, path, token_of
-from utils.clock import SystemClock, rfc3339
+from utils.clock import DAY_US, SystemClock, rfc3339
 from utils.ids import new_room_id
 
 # main.py, in a hurry: what takes a minute there begins at once.

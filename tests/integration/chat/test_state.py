@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from storage import open_repository
+from storage.factory import open_storage
 from tests.contract.records import open_postgres
 from tests.support.elsewhere import Elsewhere
 from tests.support.examples import examples
@@ -27,5 +27,5 @@ def postgres_elsewhere(database_url: str) -> Iterator[Elsewhere]:
 @settings(max_examples=examples(9), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(play=plays())
 def test_what_everybody_knows_is_what_a_newcomer_learns(postgres_elsewhere: Elsewhere, play: Play) -> None:
-    repository = FaultyRepository(postgres_elsewhere.repository, mirror=open_repository(None))
+    repository = FaultyRepository(postgres_elsewhere.repository, mirror=open_storage(None))
     run_virtually(play.perform(repository, next(_numbers)))

@@ -10,7 +10,7 @@ import pytest
 from server.app import Server
 from server.http import sending
 from server.rest import export
-from storage.repository import StorageUnavailable
+from storage.ports.errors import StorageUnavailable
 from tests.contract.records import until
 from tests.integration.rest.conftest import Serve
 from tests.support.client import Client

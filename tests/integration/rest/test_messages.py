@@ -7,7 +7,7 @@ from urllib.parse import quote, urljoin
 
 import pytest
 
-from storage.repository import StorageUnavailable
+from storage.ports.errors import StorageUnavailable
 from tests.integration.rest.conftest import Serve
 from tests.support.client import Client
 from tests.support.rawws import links

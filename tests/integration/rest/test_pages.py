@@ -10,7 +10,8 @@ from chat.delivery.paging import FIRST_READ, PAGE_BYTES
 from model.limits import REACTIONS, REACTORS
 from model.message import Message
 from server.app import Server
-from storage.repository import ChangeMessage, InsertMessage, Stored
+from storage.ports.messages import ChangeMessage, InsertMessage
+from storage.ports.outcomes import Stored
 from tests.contract.records import until
 from tests.integration.rest.conftest import Serve
 from tests.support.rawws import NATIVE, RawClient, command, links

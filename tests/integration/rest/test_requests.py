@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from server.app import Server
-from storage.repository import StorageUnavailable
+from storage.ports.errors import StorageUnavailable
 from tests.contract.records import until
 from tests.integration.rest.conftest import Serve
 from tests.support.rawws import RawClient, request

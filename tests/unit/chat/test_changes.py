@@ -7,7 +7,7 @@ import pytest
 from chat.chat import Chat
 from model.errors import EPOCH_CHANGED
 from server.dialects.plain import PlainDialect
-from storage import ChangeMessage
+from storage.ports.messages import ChangeMessage
 from tests.support.chatting import Person, VirtualClock, chatting, limits
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes

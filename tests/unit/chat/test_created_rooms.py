@@ -5,7 +5,7 @@ import pytest
 from chat.chat import Chat
 from chat.writes.workers import PoolLimits
 from server.dialects import BY_PATH
-from storage import open_repository
+from storage.factory import open_storage
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -305,7 +305,7 @@ async def test_who_is_sent_out_of_a_deleted_room_hears_nothing_of_the_others_goi
 
 
 async def test_memory_that_is_full_of_rooms_takes_no_more_and_forgets_none() -> None:
-    async with chatting(FaultyRepository(open_repository(None, memory_rooms=10))) as chat:
+    async with chatting(FaultyRepository(open_storage(None, memory_rooms=10))) as chat:
         ann = account(chat, "ann")
         codes = [await code_of(ann, "create_room", room=f"r{number}") for number in range(10)]
         assert codes == [""] * 9 + ["too_many_rooms"]

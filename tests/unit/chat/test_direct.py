@@ -7,7 +7,8 @@ from chat.handlers.manage import direct_name
 from chat.queries.history import read_history
 from model.commands import ReadHistory
 from model.room import Member, Role, RoomKind, RoomRecord, User
-from storage import InsertRoom, SetMember, StorageUnavailable
+from storage.ports.errors import StorageUnavailable
+from storage.ports.rooms import InsertRoom, SetMember
 from tests.support.chatting import Person
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes

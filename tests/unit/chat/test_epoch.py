@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from chat.chat import Chat
-from storage import InsertMessage
+from storage.ports.messages import InsertMessage
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -51,7 +51,7 @@ async def another_server_wrote(chat: Chat, repository: FaultyRepository) -> None
 async def storage_lost_a_room(chat: Chat, repository: FaultyRepository) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
-    repository.inner._rooms.clear()  # type: ignore[attr-defined]
+    repository.inner._logs.clear()  # type: ignore[attr-defined]
     await said(ann)
 
 

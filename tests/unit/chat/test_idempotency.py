@@ -3,7 +3,8 @@
 import pytest
 
 from chat.chat import Chat
-from storage import InsertMessage, Write
+from storage.ports.messages import InsertMessage
+from storage.ports.storage import Write
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes

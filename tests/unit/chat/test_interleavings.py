@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from chat.chat import Chat
 from chat.writes.workers import PoolLimits
-from storage import InsertMessage, Write
+from storage.ports.messages import InsertMessage
+from storage.ports.storage import Write
 from tests.support.chatting import Frame, Person, chatting
 from tests.support.examples import examples
 from tests.support.faulty import FaultyRepository

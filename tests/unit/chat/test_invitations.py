@@ -9,12 +9,12 @@ from chat.retention import expire_once
 from chat.rooms.context import INVITES_BURST
 from model.limits import INVITATION_DAYS, INVITATIONS
 from model.room import Invitation, Member, RoomRecord, User
-from storage import InsertRoom, SetMember
-from storage.repository import DAY_US
+from storage.ports.rooms import InsertRoom, SetMember
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of, mine, staffed
+from utils.clock import DAY_US
 
 
 async def invited(person: Person) -> list[str]:

@@ -9,7 +9,7 @@ from chat.ports import Identity
 from chat.queries.listing import MINE_LIMIT, find_members
 from model.commands import ListMembers
 from model.room import FOREVER, Member, RoomKind, RoomRecord, User
-from storage import InsertRoom, SetMember
+from storage.ports.rooms import InsertRoom, SetMember
 from tests.support.chatting import Person
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes

@@ -10,11 +10,11 @@ from model.commands import PostMessage
 from model.errors import ParleyError
 from model.events import Ack
 from model.limits import Limits
-from storage.repository import DAY_US
 from tests.support.chatting import Person, VirtualClock, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created
+from utils.clock import DAY_US
 
 
 async def test_guests_talk_as_their_role_says_now(chat: Chat) -> None:

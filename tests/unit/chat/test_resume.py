@@ -5,7 +5,7 @@ import pytest
 from chat.chat import Chat
 from chat.queries.resume import PAGE
 from model.errors import EPOCH_CHANGED
-from storage import Forgotten
+from storage.ports.errors import Forgotten
 from tests.support.chatting import Frame, Person, chatting, limits
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes

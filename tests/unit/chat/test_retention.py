@@ -5,11 +5,12 @@ import pytest
 from chat.chat import Chat
 from chat.retention import BATCH, expire_messages, expire_once
 from model.limits import GUEST_SECONDS
-from storage.repository import DAY_US, StorageUnavailable
+from storage.ports.errors import StorageUnavailable
 from tests.support.chatting import Person, VirtualClock, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, created, id_of
+from utils.clock import DAY_US
 
 
 async def test_a_room_keeps_its_messages_as_long_as_it_says(repository: FaultyRepository) -> None:

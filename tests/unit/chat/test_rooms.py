@@ -8,7 +8,7 @@ import pytest
 from chat.chat import Chat
 from chat.rooms.context import READ_SECONDS
 from model.room import RoomRecord
-from storage import InsertRoom
+from storage.ports.rooms import InsertRoom
 from tests.support.chatting import Person, VirtualClock, chatting, limits
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes

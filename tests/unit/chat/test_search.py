@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
-from storage import TooManyReads
+from storage.ports.errors import TooManyReads
 from tests.support.chatting import Person
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes

@@ -16,7 +16,7 @@ from model.errors import ParleyError
 from model.events import Ack, Announcement, Left, RoomState
 from model.limits import Limits
 from model.room import User
-from storage import StorageUnavailable
+from storage.ports.errors import StorageUnavailable
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes

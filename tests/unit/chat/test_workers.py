@@ -7,7 +7,9 @@ import pytest
 
 from chat.chat import Chat
 from chat.writes.workers import PAUSE_SECONDS, RETRY_CAP, STALL_SECONDS, PoolLimits
-from storage import InsertMessage, InsertRoom, Write
+from storage.ports.messages import InsertMessage
+from storage.ports.rooms import InsertRoom
+from storage.ports.storage import Write
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.postgres.url import read_url, without_url
+from storage.postgres.connection.url import read_url, without_url
 
 SECRET = "hunter2"
 

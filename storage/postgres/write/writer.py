@@ -8,11 +8,13 @@ from typing import Any, Protocol
 
 import psycopg
 
-from storage.postgres.errors import FAILURES, REFUSALS, translated
-from storage.postgres.lease import Tenure
-from storage.postgres.session import Connection, T, abort, bounded
-from storage.postgres.store import Store
-from storage.repository import Outcome, StorageUnavailable, Write
+from storage.ports.errors import StorageUnavailable
+from storage.ports.outcomes import Outcome
+from storage.ports.storage import Write
+from storage.postgres.connection.errors import FAILURES, REFUSALS, translated
+from storage.postgres.connection.lease import Tenure
+from storage.postgres.connection.session import Connection, T, abort, bounded
+from storage.postgres.write.store import Store
 
 
 class Owner(Protocol):
@@ -39,7 +41,7 @@ class Owner(Protocol):
 
 
 class PostgresWriter:
-    """See `storage.repository.Writer`.
+    """See `storage.ports.storage.Writer`.
 
     Args:
         owner: the repository.
@@ -54,7 +56,7 @@ class PostgresWriter:
         self._closed = False
 
     async def write(self, batch: Sequence[Write]) -> list[Outcome]:
-        """See `storage.repository.Writer.write`."""
+        """See `storage.ports.storage.Writer.write`."""
         if self._closed:
             raise StorageUnavailable("the writer is closed")
         if not batch:
@@ -80,7 +82,7 @@ class PostgresWriter:
         return outcomes
 
     async def close(self) -> None:
-        """See `storage.repository.Writer.close`."""
+        """See `storage.ports.storage.Writer.close`."""
         self._closed = True
         self.drop()
         self._owner.closed(self)

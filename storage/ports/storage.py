@@ -3,12 +3,6 @@
 One process writes; many tasks read at the same time. Ids and times come from the caller, so that
 every backend stores the same. One contract suite runs over every adapter, and a differential test holds them against
 each other.
-
-    StorageError
-    |-- StorageUnavailable   nothing was decided: keep the work and try again later
-    |   |-- TooManyReads     so many reads wait already that one more may not
-    |-- Forgotten            storage let go, for lack of space, of what is asked for
-    |-- BatchRefused         storage refuses a row of the batch for itself: halve the batch to find it
 """
 
 from __future__ import annotations
@@ -17,177 +11,17 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Protocol
 
-from msgspec import Struct
-
 from model.message import Message
 from model.room import Member, RoomRecord, User
+from storage.ports.messages import ChangeMessage, CutWords, ExpireMessages, InsertMessage, Posted, Unread
+from storage.ports.outcomes import Outcome
+from storage.ports.rooms import ExpireGuests, ExpireInvitations, InsertRoom, RemoveMember, SetMember, UpdateRoom
 from utils.fairness import Party
 
 READER: ContextVar[Party] = ContextVar("reader", default=Party(""))  # noqa: B039  # a NamedTuple
 """For whom this task reads: an account, or a guest among those of an address. Those who read at the same time share
 storage fairly (`utils.fairness`), however many reads each of them asks for.
 """
-DAY_US = 86_400_000_000
-"""A day in microseconds, the unit of seqs and times."""
-
-
-class StorageError(Exception):
-    """Anything storage raises."""
-
-
-class StorageUnavailable(StorageError):
-    """Storage cannot answer now (away, starting, out of space, read-only, not this server's turn to write).
-
-    The text says why, in words for an operator. Whether a write took place is not known: retry it as it is, writes are
-    idempotent.
-    """
-
-
-class Forgotten(StorageError):
-    """Messages that the answer should have were evicted for lack of space; only memory ever does that."""
-
-
-class TooManyReads(StorageUnavailable):
-    """A read that was not even queued; ``own`` when its `READER` has too many of them waiting."""
-
-    def __init__(self, *, own: bool) -> None:
-        self.own = own
-        super().__init__("too many reads are waiting")
-
-
-class BatchRefused(StorageError):
-    """A row of the batch can never be stored as it is (SQLSTATE classes 22 and 23). Nothing of the batch was stored."""
-
-
-class InsertRoom(Struct, frozen=True, gc=False):
-    """Store a room that is not deleted: before its first message, through the same writer.
-
-    Repeating it changes nothing, whatever became of the room meanwhile.
-    """
-
-    room: RoomRecord
-
-
-class UpdateRoom(Struct, frozen=True, gc=False):
-    """Give a stored room the state it has in this record; its id, name and ``created_at`` stay what they are.
-
-    With ``deleted_at`` its name is free, its members are gone, and no read finds it any more by name, in a list or by
-    a member; its log stays readable under its id. What is deleted stays deleted, since the first time. `NoRoom` for a
-    room that is not stored.
-    """
-
-    room: RoomRecord
-
-
-class SetMember(Struct, frozen=True, gc=False):
-    """Store what somebody is in a room, in place of what was there.
-
-    `NoRoom` for a room that is not stored. A deleted room has no members: that is `Stored`, and nothing is kept.
-    """
-
-    room_id: int
-    member: Member
-
-
-class RemoveMember(Struct, frozen=True, gc=False):
-    """Forget what somebody is in a room. It is `Stored` when there was nothing, too."""
-
-    room_id: int
-    user_id: str
-
-
-class ExpireMessages(Struct, frozen=True, gc=False):
-    """Remove at most ``limit`` messages for good whose room keeps none that old, the room's own rule before ``days``.
-
-    A message is as old as its seq; its room may be deleted. The outcome is `Removed`. Messages come to a log in the
-    order of their seq: one that came behind a larger one may stay until that one is due.
-
-    Attributes:
-        now_us: Unix microseconds.
-        days: how long rooms without a rule of their own keep messages; 0 for ever.
-    """
-
-    now_us: int
-    days: int
-    limit: int
-
-
-class ExpireInvitations(Struct, frozen=True, gc=False):
-    """Remove at most ``limit`` rows that say nothing but an invitation not made after ``until``; `Removed`."""
-
-    until: int
-    limit: int
-
-
-class ExpireGuests(Struct, frozen=True, gc=False):
-    """Remove at most ``limit`` rows of guests in public and ephemeral rooms, not there since ``until``; `Removed`.
-
-    A row stays as long as it says more: a role above or below member, a ban or mute that is not over at ``now_us``, an
-    invitation. So do those of the ids in ``present``.
-    """
-
-    until: int
-    now_us: int
-    present: tuple[str, ...]
-    limit: int
-
-
-class InsertMessage(Struct, frozen=True, gc=False):
-    """Store a message as it was posted (``version == seq``) in the log of ``room_id``. Repeating it changes nothing.
-
-    Of ``reply_to`` only the seq is stored. A room that storage has lost or forgotten comes back with it, under the name
-    that the message knows; of what the room was besides, nothing is known, so it is an ephemeral one.
-    """
-
-    room_id: int
-    message: Message
-
-
-class PinState(Struct, frozen=True, gc=False):
-    """Since when a message is pinned (RFC 3339) and by which principal; None and None when it is not."""
-
-    at: str | None = None
-    by: str | None = None
-
-
-class ChangeMessage(Struct, frozen=True, gc=False):
-    """Give a stored message the state it has as of ``version``. Of two changes the newer one stays, whatever the order.
-
-    Attributes:
-        content: the new content; None leaves it as it is.
-        first_body: `body_hash` of the content that the message had before; kept if it was the first one.
-        edited_at: RFC 3339; None leaves it as it is.
-        deleted_at: the same. What a deleted message held is told to nobody but who asks with ``include_deleted``.
-        mentions: come with a new content.
-        reactions: all of them, as in `model.message.Message`, None leaves them as they are, {} takes all away.
-        pin: None leaves it as it is.
-    """
-
-    room_id: int
-    seq: int
-    version: int
-    content: str | None = None
-    first_body: int | None = None
-    edited_at: str | None = None
-    deleted_at: str | None = None
-    mentions: tuple[str, ...] = ()
-    reactions: dict[str, list[str]] | None = None
-    pin: PinState | None = None
-
-
-FIRST = (-1, -1)
-"""In front of the first message of all."""
-
-
-class CutWords(Struct, frozen=True, gc=False):
-    """Cut the words of at most ``limit`` messages again whose stored ones are of an older `utils.words.WORDS_VERSION`.
-
-    Those behind the (room_id, seq) of ``after``, in that order. One that is changed meanwhile is left out. The outcome
-    is `WordsCut`.
-    """
-
-    after: tuple[int, int]
-    limit: int
 
 
 Write = (
@@ -202,73 +36,6 @@ Write = (
     | ExpireGuests
     | CutWords
 )
-
-
-class Stored(Struct, frozen=True, gc=False):
-    """Durable at its own seq; also the outcome of repeating a write that had succeeded."""
-
-
-class Duplicate(Struct, frozen=True, gc=False):
-    """Not stored: (room_id, sender_id, id) is at ``seq`` already. ``same_body`` tells a re-send from a conflict."""
-
-    seq: int
-    same_body: bool
-
-
-class Refused(Struct, frozen=True, gc=False):
-    """Not stored, and never will be (see ``reason``): another message holds this seq, another room this name, or there
-    is no message to change.
-    """
-
-    reason: str
-
-
-class WordsCut(Struct, frozen=True, gc=False):
-    """What became of a `CutWords`.
-
-    Attributes:
-        after: behind which message it goes on; None when there was none left.
-        left: how many messages of an older cut there were; counted only when it began with the first of all.
-    """
-
-    after: tuple[int, int] | None
-    left: int | None = None
-
-
-class NoRoom(Struct, frozen=True, gc=False):
-    """Not stored: its room is not, or not any more (memory forgot it, the database lost it with a crash).
-
-    Whoever still has the room stores it again, and repeats the batch. Not said of a `ChangeMessage`, whose message is
-    gone with the room.
-    """
-
-
-class Removed(Struct, frozen=True, gc=False):
-    """How many messages are gone; fewer than the limit when no more of them are due.
-
-    Also when storage has looked into many rooms that nobody had looked into before: it goes on the next time.
-    """
-
-    count: int
-
-
-Outcome = Stored | Duplicate | Refused | NoRoom | Removed | WordsCut
-STORED = Stored()
-NO_ROOM = NoRoom()
-
-
-class Unread(Struct, frozen=True, gc=False):
-    """What somebody has not read in a room, and how many of those mention them: each counted up to a limit."""
-
-    messages: int
-    mentions: int
-
-
-class Posted(Struct, frozen=True, gc=False):
-    """Where a message with a certain id is: its ``seq``, and :func:`model.message.body_hash` of its first body."""
-
-    seq: int
-    body_hash: int
 
 
 class Writer(Protocol):
@@ -292,7 +59,7 @@ class Writer(Protocol):
         """Give the connection back. Idempotent; waits for nothing on the network."""
 
 
-class Repository(Protocol):
+class Storage(Protocol):
     """Rooms and their messages. Every read raises `StorageUnavailable` when storage cannot answer in time.
 
     Attributes:

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from storage.repository import BatchRefused, StorageError, StorageUnavailable
+from storage.ports.errors import BatchRefused, StorageError, StorageUnavailable
 
 
 class UnsuitableError(Exception):

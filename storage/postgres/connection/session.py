@@ -7,15 +7,18 @@ import socket
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
+import msgspec
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg.types.json import Json
 
-from storage.postgres import sql_lease as sql
-from storage.postgres.errors import UnsuitableError
-from storage.postgres.url import without_url
+from storage.postgres.connection.errors import UnsuitableError
+from storage.postgres.connection.url import without_url
+from storage.postgres.sql import lease as sql
+
+_encode = msgspec.json.Encoder().encode
 
 T = TypeVar("T")
 Connection = AsyncConnection[TupleRow]
@@ -100,7 +103,7 @@ class Sessions:
                     await self._compare(connection, pid)
                     self._proven = True
         rows = [{"name": name, "value": text} for name, text in settings.items()]
-        await connection.execute(sql.SET_SETTINGS, {"rows": Json(rows)})
+        await connection.execute(sql.SET_SETTINGS, {"rows": as_json(rows)})
 
     async def _compare(self, connection: Connection, pid: int) -> None:
         try:
@@ -120,7 +123,7 @@ class Sessions:
 
 
 def conninfo(parts: Mapping[str, str], *, connect_seconds: float) -> str:
-    """What `storage.postgres.url.read_url` made of a URL, with the bounds that every connection of Parley has.
+    """Build the connection string: what `read_url` made of a URL, with the bounds that every connection has.
 
     What the URL itself says wins. Dead peers are noticed on our side within about 25 s, by libpq's keepalives and
     ``tcp_user_timeout``.
@@ -175,6 +178,11 @@ async def value(connection: Connection, text: bytes, **values: object) -> Any:
     """The first column of the first row, None when there is no row."""
     row = await (await connection.execute(text, values)).fetchone()
     return None if row is None else row[0]
+
+
+def as_json(of: object) -> Json:
+    """One parameter, encoded in C."""
+    return Json(of, dumps=_encode)
 
 
 def abort(connection: Connection) -> None:

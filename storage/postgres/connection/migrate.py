@@ -10,10 +10,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.postgres import sql_lease as sql
-from storage.postgres.session import Connection, value
+from storage.postgres.connection.session import Connection, value
+from storage.postgres.sql import lease as sql
 
-FOLDER = Path(__file__).with_name("migrations")
+FOLDER = Path(__file__).parents[1] / "migrations"
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 # Made by the runner itself: it must be there before the first file can be recorded.

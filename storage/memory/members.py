@@ -9,7 +9,7 @@ from itertools import islice
 
 from model.room import Member
 from storage.memory.weights import weigh_member
-from storage.repository import ExpireGuests
+from storage.ports.rooms import ExpireGuests
 
 
 class _Roster:
@@ -42,7 +42,7 @@ class _Roster:
         return True
 
 
-class People:
+class Members:
     """The rows of all rooms.
 
     Attributes:
@@ -104,14 +104,14 @@ class People:
                 self._leave(room_id, user_id)
 
     def forget_invitations(self, until: int, limit: int) -> int:
-        """See `storage.repository.ExpireInvitations`. Returns how many are gone."""
+        """See `storage.ports.rooms.ExpireInvitations`. Returns how many are gone."""
         due = list(islice((key for key, at in self._invitations.items() if at <= until), max(limit, 0)))
         for room_id, user_id in due:
             self.drop(room_id, user_id)
         return len(due)
 
     def forget_guests(self, room_id: int, write: ExpireGuests, limit: int) -> int:
-        """See `storage.repository.ExpireGuests`. Returns how many are gone of this room."""
+        """See `storage.ports.rooms.ExpireGuests`. Returns how many are gone of this room."""
         roster = self._rosters.get(room_id)
         rows = () if roster is None else roster.rows.values()
         due = [member.user.id for member in rows if _is_old_guest(member, write)][: max(limit, 0)]

@@ -14,6 +14,7 @@ from pypika.functions import Count, Max
 from pypika.terms import Function, Star, Tuple
 
 from model.limits import QUOTE_CHARS
+from model.message import body_hash
 from utils.query import (
     Lateral,
     Query,
@@ -194,6 +195,12 @@ def _found(*on: str) -> Any:
 FIND_BY_SEQ = sql_text(_found("seq"))
 FIND_BY_ID = sql_text(_found("sender_id", "client_id"))
 
+
+def first_body(content: str, kept: int | None) -> int:
+    """See ``body_hash`` in migrations/0001_messages.sql: kept only when ``content`` is no longer the first body."""
+    return body_hash(content) if kept is None else kept
+
+
 # --- reads ---------------------------------------------------------------------------------------------------------
 
 
@@ -219,7 +226,7 @@ def _held(column: Any) -> Any:
     return Case().when(_not_deleted, column)
 
 
-# As `storage.postgres.rows.message_of` takes them; what a message held comes last.
+# As `storage.postgres.write.rows.message_of` takes them; what a message held comes last.
 _head = (
     _messages.seq,
     _messages.version,

@@ -10,9 +10,11 @@ from typing import Any
 from model.message import Message
 from model.room import Member, RoomRecord, User
 from model.text import fold_name
-from storage.postgres import sql, sql_rooms
-from storage.postgres.rows import as_json, first_body, member_of, message_of, room_and_member_of
-from storage.repository import Posted, Unread
+from storage.ports.messages import Posted, Unread
+from storage.postgres.connection.session import as_json
+from storage.postgres.read.rows import member_of, message_of, room_and_member_of
+from storage.postgres.sql import messages as sql
+from storage.postgres.sql import rooms as sql_rooms
 
 _ENDLESS = 2**63 - 1
 
@@ -22,7 +24,7 @@ RARE_HITS = 20_000
 
 
 class PostgresReads(ABC):
-    """The reads of `storage.repository.Repository`, through :meth:`_read`."""
+    """The reads of `storage.ports.storage.Storage`, through :meth:`_read`."""
 
     _words_are_new = False  # no message has words of an older cut; for good, unless another database takes its place
 
@@ -37,68 +39,68 @@ class PostgresReads(ABC):
     # --- rooms and people ------------------------------------------------------------------------------------------
 
     async def find_room(self, name: str) -> RoomRecord | None:
-        """See `storage.repository.Repository.find_room`."""
+        """See `storage.ports.storage.Storage.find_room`."""
         rows = await self._read(sql_rooms.FIND_ROOM, {"name": name})
         return RoomRecord(*rows[0]) if rows else None
 
     async def kept_like(self, name: str) -> bool:
-        """See `storage.repository.Repository.kept_like`."""
+        """See `storage.ports.storage.Storage.kept_like`."""
         return bool(await self._read(sql_rooms.KEPT_LIKE, {"folded": fold_name(name), "name": name}))
 
     async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
-        """See `storage.repository.Repository.listed_rooms`."""
+        """See `storage.ports.storage.Storage.listed_rooms`."""
         values = {"after": after, "part": fold_name(contains), "limit": max(limit, 0)}
         return [RoomRecord(*row) for row in await self._read(sql_rooms.LISTED_ROOMS, values, search=True)]
 
     async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
-        """See `storage.repository.Repository.rooms_of`."""
+        """See `storage.ports.storage.Storage.rooms_of`."""
         rows = await self._read(sql_rooms.ROOMS_OF, {"user_id": user_id, "limit": max(limit, 0)})
         return list(map(room_and_member_of, rows))
 
     async def invitations(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
-        """See `storage.repository.Repository.invitations`."""
+        """See `storage.ports.storage.Storage.invitations`."""
         values = {"user_id": user_id, "after": after, "limit": max(limit, 0)}
         return list(map(room_and_member_of, await self._read(sql_rooms.INVITATIONS, values)))
 
     async def standings(self, room_id: int) -> list[Member]:
-        """See `storage.repository.Repository.standings`."""
+        """See `storage.ports.storage.Storage.standings`."""
         return list(map(member_of, await self._read(sql_rooms.STANDINGS, {"room_id": room_id})))
 
     async def find_member(self, room_id: int, user_id: str) -> Member | None:
-        """See `storage.repository.Repository.find_member`."""
+        """See `storage.ports.storage.Storage.find_member`."""
         rows = await self._read(sql_rooms.FIND_MEMBER, {"room_id": room_id, "user_id": user_id})
         return member_of(rows[0]) if rows else None
 
     async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
-        """See `storage.repository.Repository.members`."""
+        """See `storage.ports.storage.Storage.members`."""
         values = {"room_id": room_id, "after": after, "limit": max(limit, 0)}
         return list(map(member_of, await self._read(sql_rooms.MEMBERS, values)))
 
     async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
-        """See `storage.repository.Repository.count_members`."""
+        """See `storage.ports.storage.Storage.count_members`."""
         return dict(await self._read(sql_rooms.COUNT_MEMBERS, {"rooms": list(room_ids)}))
 
     async def find_user(self, user_id: str) -> User | None:
-        """See `storage.repository.Repository.find_user`."""
+        """See `storage.ports.storage.Storage.find_user`."""
         rows = await self._read(sql_rooms.FIND_USER, {"user_id": user_id})
         return User(*rows[0]) if rows else None
 
     async def account_role(self, user_id: str) -> str:
-        """See `storage.repository.Repository.account_role`."""
+        """See `storage.ports.storage.Storage.account_role`."""
         rows = await self._read(sql_rooms.ACCOUNT_ROLE, {"user_id": user_id})
         return str(rows[0][0]) if rows else ""
 
     async def share_a_room(self, one: str, other: str) -> bool:
-        """See `storage.repository.Repository.share_a_room`."""
+        """See `storage.ports.storage.Storage.share_a_room`."""
         return bool(await self._read(sql_rooms.SHARED_ROOM, {"user_id": one, "other_id": other}))
 
     async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
-        """See `storage.repository.Repository.peers`."""
+        """See `storage.ports.storage.Storage.peers`."""
         rows = await self._read(sql_rooms.PEERS, {"user_id": user_id, "rooms": list(room_ids)})
         return {room_id: User(other_id, name) for room_id, other_id, name in rows}
 
     async def unread(self, user: User, cursors: Sequence[tuple[int, int]], *, limit: int) -> dict[int, Unread]:
-        """See `storage.repository.Repository.unread`."""
+        """See `storage.ports.storage.Storage.unread`."""
         values = {
             "cursors": as_json([{"room_id": room_id, "seq": seq} for room_id, seq in cursors]),
             "user_id": user.id,
@@ -110,20 +112,20 @@ class PostgresReads(ABC):
     # --- messages --------------------------------------------------------------------------------------------------
 
     async def head(self, room_id: int) -> int:
-        """See `storage.repository.Repository.head`."""
+        """See `storage.ports.storage.Storage.head`."""
         rows = await self._read(sql.HEAD, {"room_id": room_id})
         return int(rows[0][0]) if rows else 0
 
     async def find_posted(self, room_id: int, sender_id: str, id: str) -> Posted | None:
-        """See `storage.repository.Repository.find_posted`."""
+        """See `storage.ports.storage.Storage.find_posted`."""
         rows = await self._read(sql.FIND_POSTED, {"room_id": room_id, "sender_id": sender_id, "id": id})
         if not rows:
             return None
         seq, content, kept = rows[0]
-        return Posted(seq, first_body(content, kept))
+        return Posted(seq, sql.first_body(content, kept))
 
     async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
-        """See `storage.repository.Repository.find_message`."""
+        """See `storage.ports.storage.Storage.find_message`."""
         rows = await self._read(sql.FIND_MESSAGE, {"room_id": room.room_id, "seq": seq})
         return message_of(room.name, rows[0]) if rows else None
 
@@ -142,7 +144,7 @@ class PostgresReads(ABC):
         include_deleted: bool = False,
         old_words: Sequence[str] = (),
     ) -> list[Message]:
-        """See `storage.repository.Repository.history`."""
+        """See `storage.ports.storage.Storage.history`."""
         kind = sql.HistoryKind(
             oldest_first=after is not None,
             sender=sender is not None,
@@ -177,7 +179,7 @@ class PostgresReads(ABC):
         limit: int,
         old_words: Sequence[str] = (),
     ) -> list[tuple[int, Message]]:
-        """See `storage.repository.Repository.search`."""
+        """See `storage.ports.storage.Storage.search`."""
         names = {room.room_id: room.name for room in rooms}
         if not names or limit <= 0:
             return []
@@ -205,12 +207,12 @@ class PostgresReads(ABC):
         return not self._words_are_new
 
     async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
-        """See `storage.repository.Repository.changed`."""
+        """See `storage.ports.storage.Storage.changed`."""
         values = {"room_id": room.room_id, "after": after, "until": until, "limit": max(limit, 0)}
         return list(map(partial(message_of, room.name), await self._read(sql.CHANGED, values)))
 
     async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
-        """See `storage.repository.Repository.count_changed`."""
+        """See `storage.ports.storage.Storage.count_changed`."""
         values = {"room_id": room_id, "after": after, "until": until, "limit": max(limit, 0)}
         rows = await self._read(sql.COUNT_CHANGED, values)
         return int(rows[0][0]) if rows else 0

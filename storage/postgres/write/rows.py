@@ -1,35 +1,22 @@
-"""Records of the port as rows of the tables, and back."""
+"""Records of the port as rows of the tables: elements of ``%(rows)s``, named as the statements name them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec import Struct
-from psycopg.types.json import Json
 
-from model.emoji import qualify
-from model.message import Message, Quote, body_hash
-from model.room import Invitation, Member, Role, RoomRecord, User
+from model.room import Role, RoomRecord
 from model.text import fold_name
-from storage.postgres.sql_rooms import RECORD_COLUMNS
-from storage.repository import ChangeMessage, InsertMessage, SetMember
+from storage.ports.messages import ChangeMessage, InsertMessage
+from storage.ports.rooms import SetMember
+from storage.postgres.connection.session import as_json
 from utils.words import cut_words
-
-_encode = msgspec.json.Encoder().encode
 
 
 def rows(of: list[Any]) -> dict[str, Any]:
     """The one parameter that takes all rows of a statement."""
-    return {"rows": Json(of, dumps=_encode)}
-
-
-def as_json(of: object) -> Json:
-    """One parameter, encoded in C."""
-    return Json(of, dumps=_encode)
-
-
-# --- in: elements of ``%(rows)s``, named as the statements name them -----------------------------------------------
+    return {"rows": as_json(of)}
 
 
 class MessageRow(Struct, omit_defaults=True, gc=False):
@@ -199,67 +186,3 @@ def member_row(place: int, write: SetMember) -> MemberRow:
         member.account_role,
         *(() if invitation is None else (invitation.at, invitation.by.id, invitation.by.name)),
     )
-
-
-# --- out: columns in the order in which the statements select them -------------------------------------------------
-
-
-def message_of(room: str, row: tuple[Any, ...]) -> Message:
-    """A message from the columns that every page selects."""
-    seq, version, sender, sender_id, at, client_id, edited_at, deleted_at, content = row[:9]
-    reply_to, quote, mentions, reactions, pinned_at, pinned_by = row[9:]
-    return Message(
-        room,
-        seq,
-        version,
-        sender,
-        sender_id,
-        content,
-        at,
-        client_id,
-        edited_at,
-        deleted_at,
-        None if reply_to is None else Quote(reply_to, *(quote or ())),
-        () if mentions is None else tuple(mentions),
-        reactions and _as_they_look(reactions),
-        pinned_at,
-        pinned_by,
-    )
-
-
-def _as_they_look(reactions: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Reactions under the emoji that they would be stored under today: what looks the same is the same."""
-    if all(emoji == qualify(emoji) for emoji in reactions):
-        return reactions
-    found: dict[str, dict[str, None]] = {}
-    for emoji, people in reactions.items():
-        found.setdefault(qualify(emoji) or emoji, {}).update(dict.fromkeys(people))
-    return {emoji: list(people) for emoji, people in found.items()}
-
-
-def member_of(row: tuple[Any, ...]) -> Member:
-    """A member from the columns that every statement about members selects."""
-    user_id, name, role, joined_at, seen_at, read_seq, banned_until, muted_until, reason = row[:9]
-    invited_at, inviter_id, inviter, account_role = row[9:]
-    return Member(
-        User(user_id, name),
-        role,
-        joined_at,
-        seen_at,
-        read_seq,
-        banned_until,
-        muted_until,
-        reason,
-        Invitation(User(inviter_id, inviter), invited_at) if invited_at else None,
-        account_role,
-    )
-
-
-def room_and_member_of(row: tuple[Any, ...]) -> tuple[RoomRecord, Member]:
-    """A row of `sql_rooms.ROOMS_OF` or `sql_rooms.INVITATIONS`."""
-    return RoomRecord(*row[:RECORD_COLUMNS]), member_of(row[RECORD_COLUMNS:])
-
-
-def first_body(content: str, kept: int | None) -> int:
-    """See ``body_hash`` in migrations/0001_messages.sql: kept only when ``content`` is no longer the first body."""
-    return body_hash(content) if kept is None else kept

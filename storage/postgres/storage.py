@@ -10,13 +10,22 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from storage.postgres.errors import FAILURES, REFUSALS, unavailable, words_for
-from storage.postgres.lease import Lease, Pace, Tenure
-from storage.postgres.reads import PostgresReads
-from storage.postgres.session import Connection, ParleyConnection, Sessions, abort, bounded, conninfo, session_settings
-from storage.postgres.url import read_url
-from storage.postgres.writer import PostgresWriter
-from storage.repository import READER, StorageUnavailable, TooManyReads
+from storage.ports.errors import StorageUnavailable, TooManyReads
+from storage.ports.storage import READER
+from storage.postgres.connection.errors import FAILURES, REFUSALS, unavailable, words_for
+from storage.postgres.connection.lease import Lease, Pace, Tenure
+from storage.postgres.connection.session import (
+    Connection,
+    ParleyConnection,
+    Sessions,
+    abort,
+    bounded,
+    conninfo,
+    session_settings,
+)
+from storage.postgres.connection.url import read_url
+from storage.postgres.read.queries import PostgresReads
+from storage.postgres.write.writer import PostgresWriter
 from utils.fairness import FairQueue, FairQueueFullError
 from utils.tasks import TaskRegistry
 
@@ -31,8 +40,8 @@ _WAITING_LOOKUPS = 100
 _WAITING_SEARCHES = 16
 
 
-class PostgresRepository(PostgresReads):
-    """Rooms and their messages in PostgreSQL 15 or newer. See `storage.repository.Repository`.
+class PostgresStorage(PostgresReads):
+    """Rooms and their messages in PostgreSQL 15 or newer. See `storage.ports.storage.Storage`.
 
     Args:
         url: a libpq URL; what it says about time-outs and the application's name wins over ours.
@@ -44,7 +53,7 @@ class PostgresRepository(PostgresReads):
         pace: how often the lease is looked at.
 
     Raises:
-        ValueError: see `storage.postgres.url.read_url`.
+        ValueError: see `storage.postgres.connection.url.read_url`.
     """
 
     def __init__(
@@ -110,7 +119,7 @@ class PostgresRepository(PostgresReads):
     # --- life ------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """See `storage.repository.Repository.start`."""
+        """See `storage.ports.storage.Storage.start`."""
         self._check_open()
         # They report each failed attempt, with hosts and users; the lease's log says the same once, and without.
         for logger in ("psycopg", "psycopg.pool"):
@@ -119,7 +128,7 @@ class PostgresRepository(PostgresReads):
         self._tasks.spawn(self._lease.run(), name="parley-postgres-lease")
 
     async def close(self) -> None:
-        """See `storage.repository.Repository.close`."""
+        """See `storage.ports.storage.Storage.close`."""
         if self._closed:
             return
         self._closed = True
@@ -136,7 +145,7 @@ class PostgresRepository(PostgresReads):
         await self._pool.close(timeout=max(0.1, deadline - asyncio.get_running_loop().time()))
 
     async def keep_epoch(self, epoch: str) -> None:
-        """See `storage.repository.Repository.keep_epoch`."""
+        """See `storage.ports.storage.Storage.keep_epoch`."""
         if not self._closed:
             try:
                 await self._lease.keep_epoch(epoch)
@@ -144,35 +153,35 @@ class PostgresRepository(PostgresReads):
                 log.warning("the epoch is not kept: %s", words_for(error))
 
     async def reached(self) -> None:
-        """See `storage.repository.Repository.reached`."""
+        """See `storage.ports.storage.Storage.reached`."""
         await self._lease.reached.wait()
 
     def trouble(self) -> str | None:
-        """See `storage.repository.Repository.trouble`."""
+        """See `storage.ports.storage.Storage.trouble`."""
         if self._closed:
             return "the storage is closed"
         return self._lease.trouble or next(iter(self._write_troubles.values()), None)
 
     def was_ready(self) -> bool:
-        """See `storage.repository.Repository.was_ready`."""
+        """See `storage.ports.storage.Storage.was_ready`."""
         return self._lease.was_held
 
     def another_writes(self) -> bool:
-        """See `storage.repository.Repository.another_writes`."""
+        """See `storage.ports.storage.Storage.another_writes`."""
         return self._lease.standby
 
     def is_full(self) -> bool:
-        """See `storage.repository.Repository.is_full`."""
+        """See `storage.ports.storage.Storage.is_full`."""
         return False
 
     def waiting_reads(self) -> int:
-        """See `storage.repository.Repository.waiting_reads`."""
+        """See `storage.ports.storage.Storage.waiting_reads`."""
         return self._lookups.waiting + self._searches.waiting
 
-    # --- writes: see storage.postgres.writer.Owner -----------------------------------------------------------------
+    # --- writes: see storage.postgres.write.writer.Owner -----------------------------------------------------------
 
     def writer(self) -> PostgresWriter:
-        """See `storage.repository.Repository.writer`."""
+        """See `storage.ports.storage.Storage.writer`."""
         writer = PostgresWriter(self, self._write_seconds)
         self._writers.add(writer)
         return writer
@@ -183,7 +192,7 @@ class PostgresRepository(PostgresReads):
         return None if self._closed else self._lease.tenure
 
     async def connect(self) -> Connection:
-        """A connection for the lease or a writer. Raises `storage.postgres.errors.FAILURES`."""
+        """A connection for the lease or a writer. Raises `storage.postgres.connection.errors.FAILURES`."""
         return await ParleyConnection.connect(
             self._conninfo,
             seconds=self._connect_seconds,
@@ -230,7 +239,7 @@ class PostgresRepository(PostgresReads):
         if self.on_superseded is not None:
             self.on_superseded()
 
-    # --- reads: see storage.postgres.reads -------------------------------------------------------------------------
+    # --- reads: see storage.postgres.read.queries ------------------------------------------------------------------
 
     async def _read(self, text: bytes, values: dict[str, Any], *, search: bool = False) -> list[tuple[Any, ...]]:
         """See `PostgresReads._read`."""

@@ -27,11 +27,18 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from storage.postgres import sql_lease as sql
-from storage.postgres.errors import FAILURES, UnsuitableError, words_for
-from storage.postgres.migrate import Migration, MigrationError, MigrationsBusyError, load_migrations, migrate, pending
-from storage.postgres.session import POOLED, Connection, T, bounded, served_by, value
-from storage.repository import StorageUnavailable
+from storage.ports.errors import StorageUnavailable
+from storage.postgres.connection.errors import FAILURES, UnsuitableError, words_for
+from storage.postgres.connection.migrate import (
+    Migration,
+    MigrationError,
+    MigrationsBusyError,
+    load_migrations,
+    migrate,
+    pending,
+)
+from storage.postgres.connection.session import POOLED, Connection, T, bounded, served_by, value
+from storage.postgres.sql import lease as sql
 from utils.backoff import Backoff
 from utils.ids import new_token
 

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from model.room import RoomRecord
 from model.text import fold_name
 from storage.memory.log import Log
-from storage.repository import STORED, Outcome, Refused
+from storage.ports.outcomes import STORED, Outcome, Refused
 
 _weight = attrgetter("bytes")
 
 
-class Rooms:
+class Logs:
     """Logs with their records.
 
     Attributes:
@@ -72,12 +72,12 @@ class Rooms:
             yield self._logs[self._names[name]]
 
     def kept_like(self, name: str) -> bool:
-        """See `storage.repository.Repository.kept_like`."""
+        """See `storage.ports.storage.Storage.kept_like`."""
         others = (self._logs[self._names[each]].record for each in self._folded.get(fold_name(name), ()))
         return any(other.name != name and other.kind in ("public", "private") for other in others)
 
     def insert(self, room: RoomRecord) -> Outcome:
-        """See `storage.repository.InsertRoom`."""
+        """See `storage.ports.rooms.InsertRoom`."""
         there = self.use(room.room_id)
         if there is not None:
             if there.record.name == room.name:
@@ -95,7 +95,7 @@ class Rooms:
         return STORED
 
     def update(self, room: RoomRecord) -> RoomRecord | None:
-        """The record of a room as it is after a `storage.repository.UpdateRoom`, None when there is no such room."""
+        """The record of a room as it is after a `storage.ports.rooms.UpdateRoom`, None when there is no such room."""
         log = self._logs.get(room.room_id)
         if log is None:
             return None

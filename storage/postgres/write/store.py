@@ -9,31 +9,16 @@ from typing import Any
 
 from model.message import Message, body_hash
 from model.room import RoomRecord
-from storage.postgres import sql, sql_expiry, sql_rooms
-from storage.postgres.rows import Key, change_row, first_body, member_row, message_row, room_row, rows, words_row
-from storage.postgres.session import Connection
-from storage.repository import (
-    DAY_US,
-    FIRST,
-    NO_ROOM,
-    STORED,
-    ChangeMessage,
-    CutWords,
-    Duplicate,
-    ExpireGuests,
-    ExpireInvitations,
-    ExpireMessages,
-    InsertMessage,
-    InsertRoom,
-    Outcome,
-    Refused,
-    Removed,
-    RemoveMember,
-    SetMember,
-    UpdateRoom,
-    WordsCut,
-    Write,
-)
+from storage.ports.messages import FIRST, ChangeMessage, CutWords, ExpireMessages, InsertMessage
+from storage.ports.outcomes import NO_ROOM, STORED, Duplicate, Outcome, Refused, Removed, WordsCut
+from storage.ports.rooms import ExpireGuests, ExpireInvitations, InsertRoom, RemoveMember, SetMember, UpdateRoom
+from storage.ports.storage import Write
+from storage.postgres.connection.session import Connection
+from storage.postgres.sql import expiry as sql_expiry
+from storage.postgres.sql import messages as sql
+from storage.postgres.sql import rooms as sql_rooms
+from storage.postgres.write.rows import Key, change_row, member_row, message_row, room_row, rows, words_row
+from utils.clock import DAY_US
 from utils.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -72,7 +57,7 @@ class Store:
         self._known_rooms.clear()
 
     async def write(self, connection: Connection, batch: Sequence[Write]) -> list[Outcome]:
-        """See `storage.repository.Writer.write`. Raises what psycopg raises."""
+        """See `storage.ports.storage.Writer.write`. Raises what psycopg raises."""
         runs = _runs(batch)
         if len(runs) == 1:
             # A statement is a transaction by itself; BEGIN and COMMIT would be two more round trips. What a look-up
@@ -235,10 +220,10 @@ async def _look_up(connection: Connection, run: list[InsertMessage]) -> tuple[_B
     keys = [Key(write.room_id, write.message.seq, write.message.sender_id, write.message.id) for write in run]
     by_seq: _BySeq = {}
     for room_id, seq, sender_id, client_id, content, kept in await _all(connection, sql.FIND_BY_SEQ, rows(keys)):
-        by_seq[room_id, seq] = (sender_id, client_id, first_body(content, kept))
+        by_seq[room_id, seq] = (sender_id, client_id, sql.first_body(content, kept))
     by_id: _ById = {}
     for room_id, seq, sender_id, client_id, content, kept in await _all(connection, sql.FIND_BY_ID, rows(keys)):
-        by_id[room_id, sender_id, client_id] = (seq, first_body(content, kept))
+        by_id[room_id, sender_id, client_id] = (seq, sql.first_body(content, kept))
     return by_seq, by_id
 
 

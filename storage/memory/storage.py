@@ -16,33 +16,14 @@ from operator import itemgetter
 from model.message import Message
 from model.room import Member, RoomRecord, User
 from model.text import fold_name
-from storage.memory.people import People
-from storage.memory.rooms import Rooms
-from storage.repository import (
-    DAY_US,
-    NO_ROOM,
-    READER,
-    STORED,
-    ChangeMessage,
-    CutWords,
-    ExpireGuests,
-    ExpireInvitations,
-    ExpireMessages,
-    InsertMessage,
-    InsertRoom,
-    Outcome,
-    Posted,
-    Refused,
-    Removed,
-    RemoveMember,
-    SetMember,
-    StorageUnavailable,
-    TooManyReads,
-    Unread,
-    UpdateRoom,
-    WordsCut,
-    Write,
-)
+from storage.memory.logs import Logs
+from storage.memory.members import Members
+from storage.ports.errors import StorageUnavailable, TooManyReads
+from storage.ports.messages import ChangeMessage, CutWords, ExpireMessages, InsertMessage, Posted, Unread
+from storage.ports.outcomes import NO_ROOM, STORED, Outcome, Refused, Removed, WordsCut
+from storage.ports.rooms import ExpireGuests, ExpireInvitations, InsertRoom, RemoveMember, SetMember, UpdateRoom
+from storage.ports.storage import READER, Write
+from utils.clock import DAY_US
 from utils.fairness import FairQueue, FairQueueFullError
 from utils.turns import SharedTurns, Slices
 from utils.words import holds_words
@@ -54,7 +35,7 @@ _MEMBERS_SHARE = 4
 # What is forgotten beyond what must be, as a part of memory_bytes: to find the largest rooms looks at each of them.
 _SLACK_SHARE = 100
 # Reads that look at much: how many are under way, one of a reader at a time, and how many of one principal may wait.
-# They wait as in `storage.postgres.repository`: lists are many when a client comes back, searches are few and long.
+# They wait as in `storage.postgres.storage`: lists are many when a client comes back, searches are few and long.
 _READS_AT_ONCE = 4
 _WAITING_LISTS = 100
 _WAITING_SEARCHES = 16
@@ -64,16 +45,16 @@ _GLANCE = 1000
 _FEW_MEMBERS = 100
 
 
-class MemoryRepository:
-    """Rooms, their messages and their members for as long as the process lives. See `storage.repository.Repository`.
+class MemoryStorage:
+    """Logs, their messages and their members for as long as the process lives. See `storage.ports.storage.Storage`.
 
     Args:
         memory_messages: messages kept for each room; the oldest go first, and their ids with them.
         memory_rooms: rooms kept; the one that was neither written nor read for longest goes whole, see
-            `storage.memory.rooms.Rooms`.
+            `storage.memory.logs.Logs`.
         memory_bytes: bytes of rooms, messages and members together, as `storage.memory.weights` counts them. Beyond it
             the rooms that hold most forget their oldest messages, so that nobody's flood costs other rooms theirs.
-        memory_members: members kept for each room, see `storage.memory.people.People`.
+        memory_members: members kept for each room, see `storage.memory.members.Members`.
     """
 
     def __init__(
@@ -91,8 +72,8 @@ class MemoryRepository:
         self.on_clean_start: Callable[[str], None] | None = None  # nor this: nothing is there of a server before
         self._keep_messages = memory_messages
         self._keep_bytes = memory_bytes
-        self._rooms = Rooms(memory_rooms)
-        self._people = People(memory_members, memory_bytes // _MEMBERS_SHARE)
+        self._logs = Logs(memory_rooms)
+        self._members = Members(memory_members, memory_bytes // _MEMBERS_SHARE)
         self._lists = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_LISTS)
         self._searches = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_SEARCHES)
         self._turns = SharedTurns()
@@ -103,14 +84,14 @@ class MemoryRepository:
 
     async def close(self) -> None:
         self._closed = True
-        self._rooms.clear()
-        self._people.clear()
+        self._logs.clear()
+        self._members.clear()
 
     async def keep_epoch(self, epoch: str) -> None:
-        """See `storage.repository.Repository.keep_epoch`."""
+        """See `storage.ports.storage.Storage.keep_epoch`."""
 
     async def reached(self) -> None:
-        """See `storage.repository.Repository.reached`."""
+        """See `storage.ports.storage.Storage.reached`."""
 
     def trouble(self) -> str | None:
         return "the storage is closed" if self._closed else None
@@ -122,10 +103,10 @@ class MemoryRepository:
         return False
 
     def is_full(self) -> bool:
-        return self._rooms.are_full()
+        return self._logs.are_full()
 
     def waiting_reads(self) -> int:
-        """See `storage.repository.Repository.waiting_reads`."""
+        """See `storage.ports.storage.Storage.waiting_reads`."""
         return self._lists.waiting + self._searches.waiting
 
     def writer(self) -> MemoryWriter:
@@ -135,19 +116,19 @@ class MemoryRepository:
 
     async def find_room(self, name: str) -> RoomRecord | None:
         self._check_open()
-        log = self._rooms.find(name)
+        log = self._logs.find(name)
         return None if log is None else log.record
 
     async def kept_like(self, name: str) -> bool:
         self._check_open()
-        return self._rooms.kept_like(name)
+        return self._logs.kept_like(name)
 
     async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
         self._check_open()
         part = fold_name(contains)
         found: list[RoomRecord] = []
         async with self._turn(self._searches) as slices:
-            for log in self._rooms.named_above(after):
+            for log in self._logs.named_above(after):
                 if len(found) >= limit:
                     break
                 if (part in log.folded[0] or part in log.folded[1]) and log.is_listed():
@@ -160,8 +141,8 @@ class MemoryRepository:
         self._check_open()
         rows: list[tuple[RoomRecord, Member]] = []
         async with self._turn(self._lists) as slices:
-            for room_id in self._people.rooms_of(user_id):
-                member, log = self._people.find(room_id, user_id), self._rooms.get(room_id)
+            for room_id in self._members.rooms_of(user_id):
+                member, log = self._members.find(room_id, user_id), self._logs.get(room_id)
                 if member is not None and member.belongs and log is not None:
                     rows.append((log.record, member))
                 if slices.over():
@@ -172,8 +153,8 @@ class MemoryRepository:
         self._check_open()
         found: list[tuple[int, str, RoomRecord, Member]] = []
         async with self._turn(self._lists) as slices:
-            for room_id in self._people.rooms_of(user_id):
-                row, log = self._people.find(room_id, user_id), self._rooms.get(room_id)
+            for room_id in self._members.rooms_of(user_id):
+                row, log = self._members.find(room_id, user_id), self._logs.get(room_id)
                 if row is not None and row.invitation is not None and row.invitation.at > after and log is not None:
                     found.append((-row.invitation.at, log.record.name, log.record, row))
                 if slices.over():
@@ -182,10 +163,10 @@ class MemoryRepository:
 
     async def standings(self, room_id: int) -> list[Member]:
         self._check_open()
-        self._rooms.use(room_id)
+        self._logs.use(room_id)
         return [
             member
-            for member in self._people.rows(room_id)
+            for member in self._members.rows(room_id)
             if member.role not in (None, "member")
             or member.banned_until != 0
             or member.muted_until != 0
@@ -194,46 +175,46 @@ class MemoryRepository:
 
     async def find_member(self, room_id: int, user_id: str) -> Member | None:
         self._check_open()
-        self._rooms.use(room_id)
-        return self._people.find(room_id, user_id)
+        self._logs.use(room_id)
+        return self._members.find(room_id, user_id)
 
     async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
         self._check_open()
-        self._rooms.use(room_id)
-        if self._people.size(room_id) <= _FEW_MEMBERS:
+        self._logs.use(room_id)
+        if self._members.size(room_id) <= _FEW_MEMBERS:
             return self._with_role(room_id, after, limit)
         async with self._turn(self._lists):
             return self._with_role(room_id, after, limit)
 
     def _with_role(self, room_id: int, after: str, limit: int) -> list[Member]:
-        with_role = (member for member in self._people.rows(room_id, after) if member.role is not None)
+        with_role = (member for member in self._members.rows(room_id, after) if member.role is not None)
         return list(islice(with_role, max(limit, 0)))
 
     async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
         self._check_open()
-        counts = {room_id: self._people.count(room_id) for room_id in room_ids}
+        counts = {room_id: self._members.count(room_id) for room_id in room_ids}
         return {room_id: count for room_id, count in counts.items() if count}
 
     async def find_user(self, user_id: str) -> User | None:
         self._check_open()
-        row = self._people.newest(user_id)
+        row = self._members.newest(user_id)
         return None if row is None else row.user
 
     async def account_role(self, user_id: str) -> str:
         self._check_open()
-        row = self._people.newest(user_id)
+        row = self._members.newest(user_id)
         return "" if row is None else row.account_role
 
     async def share_a_room(self, one: str, other: str) -> bool:
         self._check_open()
-        others = {room_id for room_id, row in self._people.rows_of(other) if row.belongs}
-        return any(row.belongs and room_id in others for room_id, row in self._people.rows_of(one))
+        others = {room_id for room_id, row in self._members.rows_of(other) if row.belongs}
+        return any(row.belongs and room_id in others for room_id, row in self._members.rows_of(one))
 
     async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
         self._check_open()
         found: dict[int, User] = {}
         for room_id in room_ids:
-            other = next((row.user for row in self._people.rows(room_id) if row.user.id != user_id), None)
+            other = next((row.user for row in self._members.rows(room_id) if row.user.id != user_id), None)
             if other is not None:
                 found[room_id] = other
         return found
@@ -251,25 +232,25 @@ class MemoryRepository:
         return found
 
     def _unread_in(self, user: User, room_id: int, seq: int, limit: int) -> Unread:
-        log = self._rooms.get(room_id)
+        log = self._logs.get(room_id)
         return Unread(0, 0) if log is None else log.unread(user, seq, max(limit, 0))
 
     # --- messages --------------------------------------------------------------------------------------------------
 
     async def head(self, room_id: int) -> int:
         self._check_open()
-        log = self._rooms.use(room_id)
+        log = self._logs.use(room_id)
         return 0 if log is None else log.head
 
     async def find_posted(self, room_id: int, sender_id: str, id: str) -> Posted | None:
         self._check_open()
-        log = self._rooms.use(room_id)
+        log = self._logs.use(room_id)
         found = None if log is None else log.posted.get((sender_id, id))
         return None if log is None or found is None else Posted(found, log.first_body(found))
 
     async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
         self._check_open()
-        log = self._rooms.use(room.room_id)
+        log = self._logs.use(room.room_id)
         found = None if log is None else log.states.get(seq)
         return None if log is None or found is None else log.told(found, room.name)
 
@@ -289,7 +270,7 @@ class MemoryRepository:
         old_words: Sequence[str] = (),
     ) -> list[Message]:
         self._check_open()
-        log = self._rooms.use(room.room_id)
+        log = self._logs.use(room.room_id)
         if log is None or limit < 1:
             return []
         oldest_first = after is not None
@@ -344,7 +325,7 @@ class MemoryRepository:
         wanted = frozenset(words)
         page: list[tuple[int, Message]] = []
         async with self._turn(self._searches) as slices:
-            logs = {room_id: log for room_id in names if (log := self._rooms.get(room_id)) is not None}
+            logs = {room_id: log for room_id in names if (log := self._logs.get(room_id)) is not None}
             candidates = merge(*[log.newest_first(before) for log in logs.values()], reverse=True)
             # Words are cut anew: keeping those of every message costs more memory than the messages.
             for seq, room_id in candidates if limit > 0 else ():
@@ -375,7 +356,7 @@ class MemoryRepository:
 
     async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
         self._check_open()
-        log = self._rooms.use(room.room_id)
+        log = self._logs.use(room.room_id)
         if log is None:
             return []
         log.check_complete(after)
@@ -383,7 +364,7 @@ class MemoryRepository:
 
     async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
         self._check_open()
-        log = self._rooms.use(room_id)
+        log = self._logs.use(room_id)
         if log is None:
             return 0
         log.check_complete(after)
@@ -396,16 +377,16 @@ class MemoryRepository:
         self._check_open()
         outcomes = [self._write_one(write) for write in batch]
         for room_id in {write.room_id for write in batch if isinstance(write, (InsertMessage, ChangeMessage))}:
-            log = self._rooms.get(room_id)
+            log = self._logs.get(room_id)
             if log is not None:
                 if len(log.seqs) > self._keep_messages:
                     log.evict(len(log.seqs) - self._keep_messages)
-                self._rooms.weigh(log)
-        for room_id in self._rooms.forget_excess():
-            self._people.forget_room(room_id)
-        weight = self._people.bytes + self._rooms.bytes
+                self._logs.weigh(log)
+        for room_id in self._logs.forget_excess():
+            self._members.forget_room(room_id)
+        weight = self._members.bytes + self._logs.bytes
         if weight > self._keep_bytes:
-            self._rooms.evict(weight - self._keep_bytes + self._keep_bytes // _SLACK_SHARE)
+            self._logs.evict(weight - self._keep_bytes + self._keep_bytes // _SLACK_SHARE)
         return outcomes
 
     def _write_one(self, write: Write) -> Outcome:
@@ -413,16 +394,16 @@ class MemoryRepository:
             case InsertMessage():
                 return self._insert_message(write)
             case ChangeMessage():
-                log = self._rooms.use(write.room_id)
+                log = self._logs.use(write.room_id)
                 return Refused(f"there is no room {write.room_id}") if log is None else log.change(write)
             case InsertRoom():
-                return self._rooms.insert(write.room)
+                return self._logs.insert(write.room)
             case UpdateRoom():
                 return self._update_room(write.room)
             case SetMember():
                 return self._set_member(write)
             case RemoveMember():
-                self._people.drop(write.room_id, write.user_id)
+                self._members.drop(write.room_id, write.user_id)
                 return STORED
             case ExpireMessages():
                 return self._expire(write)
@@ -431,45 +412,45 @@ class MemoryRepository:
             case CutWords():
                 return WordsCut(None, 0)  # words are cut when they are looked for
             case ExpireInvitations():
-                return Removed(self._people.forget_invitations(write.until, write.limit))
+                return Removed(self._members.forget_invitations(write.until, write.limit))
 
     def _update_room(self, room: RoomRecord) -> Outcome:
-        record = self._rooms.update(room)
+        record = self._logs.update(room)
         if record is None:
             return NO_ROOM
         if record.deleted_at is not None:
-            self._people.forget_room(room.room_id)
+            self._members.forget_room(room.room_id)
         return STORED
 
     def _set_member(self, write: SetMember) -> Outcome:
-        log = self._rooms.use(write.room_id)
+        log = self._logs.use(write.room_id)
         if log is None:
             return NO_ROOM
         if log.record.deleted_at is None:
-            self._people.put(write.room_id, write.member)
+            self._members.put(write.room_id, write.member)
         return STORED
 
     def _insert_message(self, write: InsertMessage) -> Outcome:
-        log = self._rooms.use(write.room_id)
+        log = self._logs.use(write.room_id)
         return NO_ROOM if log is None else log.insert(write.message)
 
     def _expire(self, write: ExpireMessages) -> Removed:
         removed = 0
-        for log in self._rooms:
+        for log in self._logs:
             days = log.record.retention_days or write.days
             if days > 0 and log.seqs:
                 due = bisect_left(log.seqs, write.now_us - days * DAY_US)
                 due = min(due, write.limit - removed)
                 log.forget_oldest(due)
-                self._rooms.weigh(log)
+                self._logs.weigh(log)
                 removed += due
         return Removed(removed)
 
     def _expire_guests(self, write: ExpireGuests) -> Removed:
         removed = 0
-        for log in self._rooms:
+        for log in self._logs:
             if log.record.kind in ("ephemeral", "public"):
-                removed += self._people.forget_guests(log.record.room_id, write, write.limit - removed)
+                removed += self._members.forget_guests(log.record.room_id, write, write.limit - removed)
         return Removed(removed)
 
     def _check_open(self) -> None:
@@ -478,9 +459,9 @@ class MemoryRepository:
 
 
 class MemoryWriter:
-    """A writer into a :class:`MemoryRepository`."""
+    """A writer into a :class:`MemoryStorage`."""
 
-    def __init__(self, repository: MemoryRepository) -> None:
+    def __init__(self, repository: MemoryStorage) -> None:
         self._repository = repository
         self._closed = False
 

@@ -12,7 +12,7 @@ from pypika import Case, Table
 from pypika.functions import Min
 from pypika.terms import Function
 
-from storage.repository import DAY_US
+from utils.clock import DAY_US
 from utils.query import Lateral, Query, array_from, equals_any, param, sql_text
 
 _rooms = Table("rooms")

@@ -8,7 +8,7 @@ from pypika import Order, Table
 from pypika.functions import Count
 from pypika.terms import Function, Not, Star
 
-from storage.postgres.sql import rfc3339
+from storage.postgres.sql.messages import rfc3339
 from utils.query import Query, Recordset, array_from, equals_any, param, sql_text, value_of
 
 _rooms = Table("rooms")
