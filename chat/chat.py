@@ -129,7 +129,6 @@ class Chat(Context):
             if session.asked_name:
                 identity = identity._replace(user=User(identity.user.id, session.asked_name))
             self.identify(session, identity)
-            session.send(self.welcome(session))
         elif self.options.guests and (wait := self.take_guest(network)):
             wrong = rate_limited(wait)  # who says hello with a token may still come in
         elif self.options.guests:
@@ -138,9 +137,10 @@ class Chat(Context):
             )
             self.identify(session, Identity(user, guest=True))
             session.provisional = True
-            session.send(self.welcome(session))
         elif dialect.bound_to_address:
             wrong = ParleyError("unauthorized", "guests are not let in here")
+        if dialect.welcomes and session.identity is not None:
+            session.send(self.welcome(session))
         if wrong is not None:
             session.refuse(wrong)
             if dialect.bound_to_address:

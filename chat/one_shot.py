@@ -38,6 +38,7 @@ class _Ear:
     default_name: str | None = None
     default_room: str | None = None
     bound_to_address = False
+    welcomes = False
 
     def __init__(self) -> None:
         self.events: list[AnyEvent] = []

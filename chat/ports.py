@@ -57,6 +57,10 @@ class Dialect(Protocol):
     def bound_to_address(self) -> bool:
         """Whether a wrong name or room in the address leaves nothing to do but close."""
 
+    @property
+    def welcomes(self) -> bool:
+        """Whether a connection begins with a ``welcome``, whose token is signed for it."""
+
     def command(self, text: str, home: str) -> AnyCommand | Claim:
         """The command in a text frame. ``home`` is the room named in the address.
 

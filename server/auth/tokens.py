@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection
 from typing import Any, TypeVar
 
@@ -73,6 +73,40 @@ class _AccountClaims(_Claims, gc=False):
 _SomeClaims = TypeVar("_SomeClaims", bound=_Claims)
 
 
+class _Key:
+    """A key of HS256, which signs as JSON Web Signature says (RFC 7515), and reads what it would have signed itself.
+
+    That is every guest's token, and an account's whose header says HS256 in the usual spelling. PyJWT decides on any
+    other token: it takes 40 us for a signature, this takes 7 (measured), and every connect signs or reads one.
+    """
+
+    __slots__ = ("_hmac", "secret")
+
+    def __init__(self, secret: bytes) -> None:
+        self.secret = secret
+        self._hmac = hmac.new(secret, digestmod=hashlib.sha256)  # with the key scheduled: a copy costs half of it
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        signed = _HEADER + _base64url(msgspec.json.encode(claims))
+        return (signed + b"." + self._signature(signed)).decode()
+
+    def read(self, token: str) -> bytes | None:
+        """The payload; None for a token that is not as `sign` makes them."""
+        signed, _, signature = token.encode().rpartition(b".")
+        if not signed.startswith(_HEADER) or not hmac.compare_digest(signature, self._signature(signed)):
+            return None
+        payload = signed[len(_HEADER) :]
+        try:
+            return urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
+        except ValueError:
+            return None
+
+    def _signature(self, signed: bytes) -> bytes:
+        mac = self._hmac.copy()
+        mac.update(signed)
+        return _base64url(mac.digest())
+
+
 class JwtTokens:
     """Mints guests' tokens, verifies theirs and accounts'.
 
@@ -97,8 +131,8 @@ class JwtTokens:
         issuer: str = "",
     ) -> None:
         root = _bytes(secret) if secret else secrets.token_bytes(32)
-        self._guest_key = hmac.digest(root, b"parley guest token v1", hashlib.sha256)
-        self._account_key = _hmac_key(root) if secret else None
+        self._guest_key = _Key(hmac.digest(root, b"parley guest token v1", hashlib.sha256))
+        self._account_key = _Key(_hmac_key(root)) if secret else None
         self._clock = clock
         self._roles = frozenset(roles)
         self._audience = audience
@@ -115,33 +149,34 @@ class JwtTokens:
             return ""
         now = self._clock.now_us() // 1_000_000
         claims = {"sub": identity.user.id, "name": identity.user.name, "iat": now, "exp": now + GUEST_SECONDS}
-        # Every connection of a guest gets one: jwt.encode takes 45 us, a third of what a connection costs.
-        return _sign(claims, self._guest_key)
+        return self._guest_key.sign(claims)
 
     def verify(self, token: str) -> Identity:
         """See `chat.ports.Tokens.verify`."""
-        payload = self._signed(token, self._guest_key)
-        if payload is not None:
-            guest = self._valid(payload, _GuestClaims)
-            return Identity(User(guest.sub, guest.name), guest=True)
-        if self._account_key is None:
+        if not token.isascii():  # it may hold what cannot be encoded
+            raise self._no_token()
+        guests, accounts = self._guest_key, self._account_key
+        if (payload := guests.read(token)) is not None:
+            return self._guest(payload)
+        if accounts is not None and (payload := accounts.read(token)) is not None:
+            return self._account(payload)
+        if (payload := self._signed(token, guests)) is not None:
+            return self._guest(payload)
+        if accounts is None:
             raise _refused(NO_SECRET)
-        payload = self._signed(token, self._account_key)
-        if payload is None:
-            raise _refused("the token is signed with another secret")
-        return self._account(self._valid(payload, _AccountClaims))
+        if (payload := self._signed(token, accounts)) is not None:
+            return self._account(payload)
+        raise _refused("the token is signed with another secret")
 
-    def _signed(self, token: str, key: bytes) -> bytes | None:
-        """What was signed; None when it was with another key."""
+    def _signed(self, token: str, key: _Key) -> bytes | None:
+        """What was signed, as PyJWT finds; None when it was with another key."""
         try:
-            if token.isascii():  # else it may hold what cannot be encoded
-                payload: bytes = self._jws.decode(token, key, algorithms=["HS256"])
-                return payload
+            payload: bytes = self._jws.decode(token, key.secret, algorithms=["HS256"])
         except jwt.InvalidSignatureError:
             return None
         except jwt.PyJWTError as error:
             raise self._no_token() from error
-        raise self._no_token()
+        return payload
 
     def _no_token(self) -> ParleyError:
         return _refused(NO_SECRET if self._account_key is None else "this is no JSON Web Token signed with HS256")
@@ -159,7 +194,12 @@ class JwtTokens:
             raise _refused("the token is not valid yet")
         return claims
 
-    def _account(self, claims: _AccountClaims) -> Identity:
+    def _guest(self, payload: bytes) -> Identity:
+        claims = self._valid(payload, _GuestClaims)
+        return Identity(User(claims.sub, claims.name), guest=True)
+
+    def _account(self, payload: bytes) -> Identity:
+        claims = self._valid(payload, _AccountClaims)
         if self._audience and self._audience not in (claims.aud if isinstance(claims.aud, list) else [claims.aud]):
             raise _refused("the token is for another audience: its claim aud does not have JWT_AUDIENCE")
         if self._issuer and self._issuer != claims.iss:
@@ -182,7 +222,8 @@ def sign_account(secret: str, *, userid: str, username: str, role: str, expires:
 
     What an application would do with any JWT library.
     """
-    return _sign({"userid": userid, "username": username, "role": role, "exp": expires, **more}, _bytes(secret))
+    claims = {"userid": userid, "username": username, "role": role, "exp": expires, **more}
+    return _Key(_bytes(secret)).sign(claims)
 
 
 def _wrong_claim(problem: str) -> str:
@@ -197,11 +238,6 @@ def _wrong_claim(problem: str) -> str:
 
 def _refused(reason: str) -> ParleyError:
     return ParleyError("unauthorized", reason, field="token")
-
-
-def _sign(claims: dict[str, Any], key: bytes) -> str:
-    signed = _HEADER + _base64url(msgspec.json.encode(claims))
-    return (signed + b"." + _base64url(hmac.digest(key, signed, hashlib.sha256))).decode()
 
 
 def _bytes(secret: str) -> bytes:

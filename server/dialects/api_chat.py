@@ -77,6 +77,7 @@ class EventsDialect:
     default_name: str | None = None
     default_room: str | None = "general"
     bound_to_address = True
+    welcomes = False
 
     def command(self, text: str, home: str) -> AnyCommand:
         """See `chat.ports.Dialect.command`. Errors: ``bad_json``, ``bad_field`` with the field, ``unknown_type``."""

@@ -34,6 +34,7 @@ class NativeDialect:
     default_name: str | None = None
     default_room: str | None = None
     bound_to_address = False
+    welcomes = True
 
     def command(self, text: str, home: str) -> AnyCommand:
         """See `chat.ports.Dialect.command`. Errors: ``bad_json``, ``bad_field`` with the field, ``unknown_type``."""

@@ -43,6 +43,7 @@ class PlainDialect:
     default_name: str | None = "Anonymous"
     default_room: str | None = "general"
     bound_to_address = True
+    welcomes = False
 
     def command(self, text: str, home: str) -> AnyCommand:
         """See `chat.ports.Dialect.command`. Never refuses: what the text may hold is the handler's to say."""

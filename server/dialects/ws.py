@@ -110,6 +110,7 @@ class RoomsDialect:
     default_name: str | None = None
     default_room: str | None = None
     bound_to_address = False
+    welcomes = False
 
     def command(self, text: str, home: str) -> AnyCommand | Claim:
         """See `chat.ports.Dialect.command`. Errors: ``bad_json``, ``bad_field`` with the payload's, ``unknown_type``;

@@ -53,6 +53,7 @@ class CountingDialect:
     default_name = NATIVE.default_name
     default_room = NATIVE.default_room
     bound_to_address = NATIVE.bound_to_address
+    welcomes = NATIVE.welcomes
 
     def __init__(self) -> None:
         self.encoded: list[AnyEvent] = []
