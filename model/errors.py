@@ -84,25 +84,55 @@ class ParleyError(Exception):
 
 
 class CloseCode(NamedTuple):
-    """A WebSocket close code and its reason (at most 123 bytes, RFC 6455 section 5.5)."""
+    """A WebSocket close code.
+
+    Attributes:
+        code: 4000 to 4099: the client should reconnect and resume; 4100 to 4199: it should not, it would be closed
+            again for the same reason.
+        reason: of the Close frame, at most 123 bytes (RFC 6455 section 5.5); empty where the WebSocket library chooses
+            it.
+        when: when a connection is closed with it.
+    """
 
     code: int
     reason: str
+    when: str
 
 
-# 4000 to 4099: the client should reconnect and resume. 4100 to 4199: it should not, the same would happen again.
-GOING_AWAY = CloseCode(1001, "going away")
-INTERNAL = CloseCode(1011, "internal")
-TRY_AGAIN = CloseCode(1013, "try again later")
-IDLE = CloseCode(4001, "idle")
-EPOCH_CHANGED = CloseCode(4002, "epoch_changed")
-SLOW_CONSUMER = CloseCode(4008, "slow_consumer")
-HELLO_TIMEOUT = CloseCode(4101, "hello_timeout")
-REFUSED = CloseCode(4102, "refused")
-FLOOD = CloseCode(4103, "flood")
-TOKEN_EXPIRED = CloseCode(4104, "token_expired")
+GOING_AWAY = CloseCode(1001, "going away", "the server is stopping; `goodbye` came before")
+PROTOCOL_ERROR = CloseCode(1002, "", "a frame that violates RFC 6455")
+NOT_UTF8 = CloseCode(1007, "", "a text frame that is not UTF-8")
+OVERSIZE = CloseCode(1009, "", "an oversize frame; `too_large` came before")
+INTERNAL = CloseCode(1011, "internal", "an internal error during a resume: resume again")
+TRY_AGAIN = CloseCode(
+    1013,
+    "try again later",
+    "the server has no room for this client right now, or cannot read the room in the address; the reason came before",
+)
+IDLE = CloseCode(4001, "idle", "the client sent nothing for `IDLE_TIMEOUT` seconds, if the operator set it")
+EPOCH_CHANGED = CloseCode(
+    4002, "epoch_changed", "broadcasts may have been lost: another server wrote to the same storage in the meantime"
+)
+SLOW_CONSUMER = CloseCode(4008, "slow_consumer", "too much data was queued for the client, or a page for too long")
+HELLO_TIMEOUT = CloseCode(4101, "hello_timeout", "guest access is disabled and no `hello` arrived in time")
+REFUSED = CloseCode(
+    4102,
+    "refused",
+    "the name or room in the address is invalid; the reason came before (only dialects whose address names a room)",
+)
+FLOOD = CloseCode(
+    4103, "flood", "more control frames or fragments than any client needs, or 1000 `rate_limited` errors at once"
+)
+TOKEN_EXPIRED = CloseCode(
+    4104,
+    "token_expired",
+    "the account's token has expired; `unauthorized` came before. Connect with a new token, or send one before that",
+)
 CLOSE_CODES = (
     GOING_AWAY,
+    PROTOCOL_ERROR,
+    NOT_UTF8,
+    OVERSIZE,
     INTERNAL,
     TRY_AGAIN,
     IDLE,

@@ -16,6 +16,8 @@ STAFF: frozenset[Role | None] = frozenset({"owner", "moderator"})
 RANKING = frozenset({"admin", "organizer"})
 """Roles of accounts that mean something in rooms where they were made nothing: see `model.permissions.standing_in`."""
 
+DEFAULT_ROOM = "general"
+"""The room of a request or connection that names none."""
 FOREVER = 2**53 - 1
 """The end of a ban or mute that has none, in Unix microseconds."""
 

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-import msgspec
-
 from model.errors import ParleyError
 from model.message import Message
 from storage.ports.storage import READER
+from utils.encoding import to_json
 from utils.fairness import FairQueue, FairQueueFullError
 from utils.turns import SharedTurns, Slices
 
@@ -27,8 +26,6 @@ _WAITING = 1000
 _RETRY_AFTER = 2.0
 
 T = TypeVar("T")
-
-_encode = msgspec.json.Encoder().encode
 
 Find = Callable[[int, int | None, int | None], Awaitable[list[Message]]]
 """Reads at most so many messages, oldest first: those right before a seq, right after another, or the newest."""
@@ -70,7 +67,7 @@ def too_many_reads(*, own: bool) -> ParleyError:
 
 def size_of(record: object) -> int:
     """The bytes of a record as sent."""
-    return len(_encode(record))
+    return len(to_json(record))
 
 
 def fitting(records: Sequence[T], max_bytes: int = PAGE_BYTES) -> int:

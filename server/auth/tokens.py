@@ -25,6 +25,7 @@ from model.text import check_user_name
 from server.codec.decoding import MISSING, wrong_field
 from server.settings.table import CHAT_ROLES
 from utils.clock import Clock
+from utils.encoding import to_json
 
 EXPIRED = "the token has expired"
 # How far the clock of an application may be ahead of ours (RFC 7519 section 4.1.5): libraries set `nbf` to their now.
@@ -87,7 +88,7 @@ class _Key:
         self._hmac = hmac.new(secret, digestmod=hashlib.sha256)  # with the key scheduled: a copy costs half of it
 
     def sign(self, claims: dict[str, Any]) -> str:
-        signed = _HEADER + _base64url(msgspec.json.encode(claims))
+        signed = _HEADER + _base64url(to_json(claims))
         return (signed + b"." + self._signature(signed)).decode()
 
     def read(self, token: str) -> bytes | None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from chat.ports import Dialect
-from server.dialects.api_chat import EventsDialect
+from server.dialects.api_chat import ApiChatDialect
 from server.dialects.native import NativeDialect
 from server.dialects.plain import PlainDialect
-from server.dialects.ws import RoomsDialect
+from server.dialects.ws import WsDialect
 
 SUBPROTOCOL = "parley.v1"
 
 NATIVE: Dialect = NativeDialect()
-BY_PATH: dict[str, Dialect] = {"/chat": PlainDialect(), "/ws": RoomsDialect(), "/api/chat": EventsDialect()}
+BY_PATH: dict[str, Dialect] = {"/chat": PlainDialect(), "/ws": WsDialect(), "/api/chat": ApiChatDialect()}
 """The dialect of each WebSocket path for clients that do not offer `SUBPROTOCOL`."""
 ACCOUNTS_ONLY = frozenset({"/api/chat"})
 """Paths that let nobody in without an account's token, whatever is spoken there."""

@@ -1,6 +1,6 @@
-"""The events dialect of ``/api/chat``: ``{"event", ...}`` both ways, for people of an application with accounts.
+"""The dialect of ``/api/chat``: ``{"event", ...}`` in both directions, for applications whose users have accounts.
 
-A connection is in one room, that of its address, so frames name none. A message's ``id`` is its seq.
+A connection is in one room, the one in its address, so frames name no room. A message's ``id`` is its seq.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from model import commands
 from model.commands import AnyCommand, DeleteMessage, EditMessage, PostMessage, Seq
@@ -27,119 +28,185 @@ from model.events import (
 )
 from model.message import Message
 from model.principals import ACCOUNT, shown_id
-from model.room import User
+from model.room import DEFAULT_ROOM, User
 from server.codec.frames import text_frame
 from server.dialects.refusals import invalid, unreadable
 from server.dialects.sentences import farewell, now
-
-_encode = msgspec.json.Encoder().encode
+from utils.encoding import to_json
 
 MAX_SEQ = 2**53 - 1
-# A page may have kept it as a text, say as an attribute of an element.
+# A page may have kept the id as a string, for example in an attribute of an element.
 _MessageId = Seq | str
 
 
-class _Frame(msgspec.Struct, gc=False, tag_field="event"):
+# Requests.
+
+
+class _Request(Struct, gc=False, tag_field="event"):
     pass
 
 
-class MessageFrame(_Frame, gc=False, tag="message"):
-    """Say something."""
+class MessageRequest(_Request, gc=False, tag="message"):
+    """Post a message."""
 
     content: str
 
 
-class TypingFrame(_Frame, gc=False, tag="typing"):
-    """Say that something is being written."""
+class TypingRequest(_Request, gc=False, tag="typing"):
+    """Show others that the user is typing."""
 
 
-class DeleteFrame(_Frame, gc=False, tag="delete"):
-    """Delete a message of one's own."""
+class EditRequest(_Request, gc=False, tag="edit"):
+    """Edit one of your own messages, within the edit window."""
 
     id: _MessageId
+    content: str
+
+
+class DeleteRequest(_Request, gc=False, tag="delete"):
+    """Delete one of your own messages."""
+
+    id: _MessageId
+
+
+_AnyRequest = MessageRequest | TypingRequest | EditRequest | DeleteRequest
+_decode: Callable[[str], _AnyRequest] = msgspec.json.Decoder(_AnyRequest).decode
+
+
+# Frames.
+
+
+class _Frame(Struct, gc=False, tag_field="event"):
+    pass
+
+
+class _PersonFrame(_Frame, gc=False):
+    userid: str
+    username: str
+
+
+class MessageFrame(_Frame, gc=False, tag="message"):
+    """A user, perhaps you, posted a message. ``edit`` and ``delete`` refer to it by its ``id``."""
+
+    id: int
+    room: str
+    userid: str
+    username: str
+    content: str
+    timestamp: str
+
+
+class JoinFrame(_PersonFrame, gc=False, tag="join"):
+    """A user, perhaps you, came online in the room. Sent at most once a second, and not in rooms of more than 200."""
+
+
+class LeaveFrame(_PersonFrame, gc=False, tag="leave"):
+    """A user's last connection left the room."""
+
+
+class TypingFrame(_PersonFrame, gc=False, tag="typing"):
+    """A user is typing; stop showing it after a few seconds, or when a message from them arrives."""
 
 
 class EditFrame(_Frame, gc=False, tag="edit"):
-    """Change a message of one's own, for a while after it was sent."""
+    """A message was edited."""
 
-    id: _MessageId
+    id: int
+    content: str
+    edited_at: str
+
+
+class DeleteFrame(_Frame, gc=False, tag="delete"):
+    """A message was deleted, or could not be stored and was retracted."""
+
+    id: int
+    deleted_at: str
+
+
+class AnnouncementFrame(_Frame, gc=False, tag="announcement"):
+    """An admin made an announcement to all users."""
+
+    content: str
+    username: str
+    timestamp: str
+
+
+class ErrorFrame(_Frame, gc=False, tag="error"):
+    """A request was refused, or you were removed from the room, or the room was deleted: a sentence that says why."""
+
     content: str
 
 
-_AnyFrame = MessageFrame | TypingFrame | EditFrame | DeleteFrame
-_decode: Callable[[str], _AnyFrame] = msgspec.json.Decoder(_AnyFrame).decode
-
-
-class EventsDialect:
-    """Events of the one room of the address; what the server has to say is an ``error`` event."""
+class ApiChatDialect:
+    """Events of the room in the address. The server's own notices are ``error`` events."""
 
     name = "events"
     default_name: str | None = None
-    default_room: str | None = "general"
+    default_room: str | None = DEFAULT_ROOM
     bound_to_address = True
     welcomes = False
 
     def command(self, text: str, home: str) -> AnyCommand:
         """See `chat.ports.Dialect.command`. Errors: ``bad_json``, ``bad_field`` with the field, ``unknown_type``."""
         try:
-            frame = _decode(text)
+            request = _decode(text)
         except msgspec.ValidationError as error:
             raise invalid(str(error), tag="event") from error
         except (msgspec.DecodeError, RecursionError) as error:
             raise unreadable(text) from error
-        match frame:
-            case MessageFrame(content=content):
+        match request:
+            case MessageRequest(content=content):
                 return PostMessage(room=home, content=content)
-            case TypingFrame():
+            case TypingRequest():
                 return commands.Typing(room=home)
-            case EditFrame(id=id, content=content):
+            case EditRequest(id=id, content=content):
                 return EditMessage(room=home, seq=_seq(id), content=content)
-            case DeleteFrame(id=id):
+            case DeleteRequest(id=id):
                 return DeleteMessage(room=home, seq=_seq(id))
 
     def frame(self, event: AnyEvent) -> bytes | None:
         """See `chat.ports.Dialect.frame`."""
+        record: Any
         match event:
             case Message():
-                return _told(
-                    "message",
-                    id=event.seq,
-                    room=event.room,
-                    userid=shown_id(event.sender_id, ACCOUNT),
-                    username=event.sender,
-                    content=event.content,
-                    timestamp=event.timestamp,
-                )
+                record = message_frame(event)
             case Entered():
-                return _told("join", **_person(event.user))
+                record = JoinFrame(*_person(event.user))
             case Exited():
-                return _told("leave", **_person(event.user))
+                record = LeaveFrame(*_person(event.user))
             case Typing():
-                return _told("typing", **_person(event.user))
+                record = TypingFrame(*_person(event.user))
             case Edited():
-                return _told("edit", id=event.seq, content=event.content, edited_at=event.edited_at)
+                record = EditFrame(event.seq, event.content, event.edited_at)
             case Deleted():
-                return _told("delete", id=event.seq, deleted_at=event.deleted_at)
+                record = DeleteFrame(event.seq, event.deleted_at)
             case Retracted():
-                return _told("delete", id=event.seq, deleted_at=now())
+                record = DeleteFrame(event.seq, now())
             case Error():
-                return _told("error", content=event.message)
+                record = ErrorFrame(event.message)
             case Left() if event.reason:
-                return _told("error", content=farewell(event))
+                record = ErrorFrame(farewell(event))
             case Announcement():
-                return _told(
-                    "announcement", content=event.content, username=event.sender.name, timestamp=event.timestamp
-                )
+                record = AnnouncementFrame(event.content, event.sender.name, event.timestamp)
             case _:
                 return None
+        return text_frame(to_json(record))
 
 
-def _told(event: str, **fields: Any) -> bytes:
-    return text_frame(_encode({"event": event, **fields}))
+def message_frame(message: Message) -> MessageFrame:
+    """Return the frame of a message; the history that is read over HTTP consists of these frames too."""
+    return MessageFrame(
+        message.seq,
+        message.room,
+        shown_id(message.sender_id, ACCOUNT),
+        message.sender,
+        message.content,
+        message.timestamp,
+    )
 
 
-def _person(user: User) -> dict[str, str]:
-    return {"userid": shown_id(user.id, ACCOUNT), "username": user.name}
+def _person(user: User) -> tuple[str, str]:
+    return shown_id(user.id, ACCOUNT), user.name
 
 
 def _seq(id: int | str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -12,8 +11,8 @@ from model.errors import ParleyError
 from model.events import AnyEvent, Entered, Exited
 from server.codec.frames import text_frame
 from server.dialects.refusals import invalid, unreadable
+from utils.encoding import to_json
 
-_encode = msgspec.json.Encoder().encode
 _decode: Callable[[str], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode
 
 
@@ -52,7 +51,7 @@ class NativeDialect:
         """See `chat.ports.Dialect.frame`."""
         if type(event) in _UNSPOKEN:
             return None
-        return text_frame(_encode(event))
+        return text_frame(to_json(event))
 
 
 def _id_of(text: str) -> str | None:
@@ -60,8 +59,3 @@ def _id_of(text: str) -> str | None:
         return _decode_id(text).id
     except (msgspec.DecodeError, RecursionError):
         return None
-
-
-def as_json(value: Any) -> bytes:
-    """Records as JSON, the same bytes that a frame would hold."""
-    return _encode(value)

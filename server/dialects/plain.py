@@ -9,14 +9,14 @@ import msgspec
 from model.commands import AnyCommand, PostMessage
 from model.events import Announcement, AnyEvent, Deleted, Edited, Entered, Error, Exited, Left, Retracted
 from model.message import Message
-from model.room import User
+from model.room import DEFAULT_ROOM, User
 from server.codec.frames import text_frame
 from server.dialects.sentences import farewell, now, quoted
-
-_encode = msgspec.json.Encoder().encode
+from utils.encoding import to_json
 
 # Who speaks when the server does; `model.text` keeps people from taking the name.
 SYSTEM = "SYSTEM"
+DEFAULT_NAME = "Anonymous"
 
 
 class PlainMessage(msgspec.Struct, gc=False):
@@ -40,8 +40,8 @@ class PlainDialect:
     """Every text frame is a message to the room of the address; what the server has to say is a ``SYSTEM`` message."""
 
     name = "plain"
-    default_name: str | None = "Anonymous"
-    default_room: str | None = "general"
+    default_name: str | None = DEFAULT_NAME
+    default_room: str | None = DEFAULT_ROOM
     bound_to_address = True
     welcomes = False
 
@@ -73,7 +73,7 @@ class PlainDialect:
                 record = PlainMessage(SYSTEM, "", told, event.timestamp)
             case _:
                 return None
-        return text_frame(_encode(record))
+        return text_frame(to_json(record))
 
 
 def _called(user: User) -> str:

@@ -1,7 +1,7 @@
-"""The rooms dialect of ``/ws``: ``{"type","payload"}`` both ways, for clients that name rooms and themselves by ids.
+"""The dialect of ``/ws``: ``{"type","payload"}`` in both directions, for clients with their own ids of rooms and users.
 
-Such a client says who it is in each ``create_room`` and ``join``, and cannot prove it: the first one binds the
-connection (`model.commands.Claim`). Its ``room_id`` is the room's name here, its ``room_name`` the title.
+Such a client states its user in each ``create_room`` and ``join`` and cannot prove it: the first one binds the
+connection (`model.commands.Claim`). Its ``room_id`` is the room's name in Parley, its ``room_name`` the title.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from model.commands import AnyCommand, Claim, CreateRoom, Join, Leave, Name, Ping, PostMessage, Title, UserId
+from model.commands import AnyCommand, Claim, CreateRoom, Join, Leave, Ping, PostMessage
 from model.events import (
     Announcement,
     AnyEvent,
@@ -33,78 +33,47 @@ from model.room import User
 from model.text import check_user_name
 from server.codec.frames import text_frame
 from server.dialects.refusals import invalid, unreadable
+from server.dialects.ws_frames import (
+    AnnouncementFrame,
+    AnnouncementPayload,
+    AnyRequest,
+    CreateRoomRequest,
+    EditedPayload,
+    ErrorFrame,
+    ErrorPayload,
+    JoinedFrame,
+    JoinedPayload,
+    JoinPayload,
+    JoinRequest,
+    LeaveRequest,
+    LeftFrame,
+    LeftPayload,
+    MessageDeletedFrame,
+    MessageEditedFrame,
+    MessageFrame,
+    MessagePayload,
+    MessageRef,
+    MessageRequest,
+    Person,
+    PersonPayload,
+    PingRequest,
+    PongFrame,
+    PongPayload,
+    RoomCreatedFrame,
+    RoomPayload,
+    UserJoinedFrame,
+    UserLeftFrame,
+)
+from utils.encoding import to_json
 
-_encode = msgspec.json.Encoder().encode
+_decode: Callable[[str], AnyRequest] = msgspec.json.Decoder(AnyRequest).decode
 
-
-class JoinPayload(msgspec.Struct, gc=False):
-    """Which room, and who one says one is: texts of 1 to 64 characters."""
-
-    room_id: Name
-    user_id: UserId
-    user_name: Name
-
-
-class CreatePayload(JoinPayload, gc=False):
-    """As for ``join``, and what the room is to be called; ``room_name`` may be empty."""
-
-    room_name: Title
-
-
-class MessagePayload(msgspec.Struct, gc=False):
-    """What to say, and where."""
-
-    room_id: Name
-    message: str
-
-
-class LeavePayload(msgspec.Struct, gc=False):
-    """Which room."""
-
-    room_id: Name
-
-
-class _Frame(msgspec.Struct, gc=False, tag_field="type"):
-    pass
-
-
-class CreateFrame(_Frame, gc=False, tag="create_room"):
-    """Make a room that stays, as its owner, and enter it."""
-
-    payload: CreatePayload
-
-
-class JoinFrame(_Frame, gc=False, tag="join"):
-    """Enter a room that is there."""
-
-    payload: JoinPayload
-
-
-class MessageFrame(_Frame, gc=False, tag="message"):
-    """Say something in a room that one is in."""
-
-    payload: MessagePayload
-
-
-class LeaveFrame(_Frame, gc=False, tag="leave"):
-    """Leave a room."""
-
-    payload: LeavePayload
-
-
-class PingFrame(_Frame, gc=False, tag="ping"):
-    """Ask for a ``pong``. The payload is null, or left out; whatever it is, nothing depends on it."""
-
-
-_AnyFrame = CreateFrame | JoinFrame | MessageFrame | LeaveFrame | PingFrame
-_decode: Callable[[str], _AnyFrame] = msgspec.json.Decoder(_AnyFrame).decode
-
-# Refusals of the chat begin with the name of a field where they are about its value.
+# Errors of the chat begin with the name of the field whose value is wrong.
 _FIELDS = {"room": "room_id", "title": "room_name", "content": "message"}
 
 
-class RoomsDialect:
-    """Frames of a type and a payload; rooms and people have ids of the client's own."""
+class WsDialect:
+    """Frames with a type and a payload; rooms and users have the client's own ids."""
 
     name = "rooms"
     default_name: str | None = None
@@ -117,65 +86,62 @@ class RoomsDialect:
         ``reserved_name`` for a ``user_name`` like the server's own.
         """
         try:
-            frame = _decode(text)
+            request = _decode(text)
         except msgspec.ValidationError as error:
             raise invalid(str(error), inside="payload.") from error
         except (msgspec.DecodeError, RecursionError) as error:
             raise unreadable(text) from error
-        match frame:
-            case MessageFrame(payload=said):
-                return PostMessage(room=said.room_id, content=said.message)
-            case JoinFrame(payload=asked):
-                return Claim(user=_claimed(asked), then=Join(room=asked.room_id, create=False))
-            case CreateFrame(payload=wanted):
-                return Claim(user=_claimed(wanted), then=CreateRoom(room=wanted.room_id, title=wanted.room_name))
-            case LeaveFrame(payload=left):
-                return Leave(room=left.room_id)
-            case PingFrame():
+        match request:
+            case MessageRequest(payload=post):
+                return PostMessage(room=post.room_id, content=post.message)
+            case JoinRequest(payload=join):
+                return Claim(user=_claimed(join), then=Join(room=join.room_id, create=False))
+            case CreateRoomRequest(payload=room):
+                return Claim(user=_claimed(room), then=CreateRoom(room=room.room_id, title=room.room_name))
+            case LeaveRequest(payload=leave):
+                return Leave(room=leave.room_id)
+            case PingRequest():
                 return Ping()
 
     def frame(self, event: AnyEvent) -> bytes | None:
         """See `chat.ports.Dialect.frame`."""
+        record: Any
         match event:
             case Message():
-                return _told(
-                    "message",
-                    room_id=event.room,
-                    user_id=shown_id(event.sender_id, CLAIMED),
-                    user_name=event.sender,
-                    message=event.content,
-                    seq=event.seq,
-                    timestamp=event.timestamp,
+                record = MessageFrame(
+                    MessagePayload(
+                        event.room,
+                        shown_id(event.sender_id, CLAIMED),
+                        event.sender,
+                        event.content,
+                        event.seq,
+                        event.timestamp,
+                    )
                 )
             case Entered():
-                return _told("user_joined", room_id=event.room, **_person(event.user))
+                record = UserJoinedFrame(PersonPayload(event.room, *_person(event.user)))
             case Exited():
-                return _told("user_left", room_id=event.room, **_person(event.user))
+                record = UserLeftFrame(PersonPayload(event.room, *_person(event.user)))
             case Edited():
-                return _told("message_edited", room_id=event.room, seq=event.seq, message=event.content)
+                record = MessageEditedFrame(EditedPayload(event.room, event.seq, event.content))
             case Deleted() | Retracted():
-                return _told("message_deleted", room_id=event.room, seq=event.seq)
+                record = MessageDeletedFrame(MessageRef(event.room, event.seq))
             case RoomState(action="create_room"):
-                return _told("room_created", room_id=event.room, room_name=_name(event.room, event.info))
+                record = RoomCreatedFrame(RoomPayload(event.room, _title(event.room, event.info)))
             case Joined():
-                users = [_person(user) for user in event.members]
-                return _told("joined", room_id=event.room, room_name=_name(event.room, event.info), users=users)
+                users = [Person(*_person(user)) for user in event.members]
+                record = JoinedFrame(JoinedPayload(event.room, _title(event.room, event.info), users))
             case Left():
-                return _told("left", room_id=event.room, **({"reason": event.reason} if event.reason else {}))
+                record = LeftFrame(LeftPayload(event.room, event.reason))
             case Error():
-                return _told("error", code=event.code, message=_in_its_words(event))
+                record = ErrorFrame(ErrorPayload(event.code, _in_its_words(event)))
             case Pong():
-                return _told("pong", timestamp=event.timestamp)
+                record = PongFrame(PongPayload(event.timestamp))
             case Announcement():
-                return _told(
-                    "announcement", message=event.content, user_name=event.sender.name, timestamp=event.timestamp
-                )
+                record = AnnouncementFrame(AnnouncementPayload(event.content, event.sender.name, event.timestamp))
             case _:
                 return None
-
-
-def _told(type: str, **payload: Any) -> bytes:
-    return text_frame(_encode({"type": type, "payload": payload}))
+        return text_frame(to_json(record))
 
 
 def _claimed(payload: JoinPayload) -> User:
@@ -185,16 +151,16 @@ def _claimed(payload: JoinPayload) -> User:
     )
 
 
-def _person(user: User) -> dict[str, str]:
-    return {"user_id": shown_id(user.id, CLAIMED), "user_name": user.name}
+def _person(user: User) -> tuple[str, str]:
+    return shown_id(user.id, CLAIMED), user.name
 
 
-def _name(room: str, info: RoomInfo) -> str:
+def _title(room: str, info: RoomInfo) -> str:
     return info.title or room
 
 
 def _in_its_words(error: Error) -> str:
-    """The sentence, with the field called as the client calls it."""
+    """Return the message of the error with the client's name for the field."""
     field, message = error.field or "", error.message
     known = _FIELDS.get(field)
     if known is not None and message.startswith((f"{field} ", f"{field}:")):

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from chat.chat import Trouble
 from model.commands import Name, Page, Query, Seq
 from model.limits import HISTORY_DEFAULT
+from model.room import DEFAULT_ROOM
 
 
 class HistoryQuery(Struct, frozen=True):
@@ -23,7 +24,7 @@ class HistoryQuery(Struct, frozen=True):
         q: only messages that hold all these words.
     """
 
-    r: Name = "general"
+    r: Name = DEFAULT_ROOM
     limit: Page = HISTORY_DEFAULT
     before: Seq | None = None
     after: Seq | None = None

@@ -15,8 +15,8 @@ from chat.rooms.room import Room
 from model.commands import AnyCommand
 from model.errors import ParleyError
 from model.events import Ack, Event
-from server.dialects.native import as_json
 from server.http.endpoints import IDENTITY, JSON, SENDER, Answer
+from utils.encoding import to_json
 from utils.ids import new_token
 
 E = TypeVar("E", bound=Event)
@@ -81,7 +81,7 @@ def told(value: Any, *, status: int = 200, links: tuple[str, ...] = (), **header
     if links:
         headers["Link"] = ", ".join(links)
         headers["Access-Control-Expose-Headers"] = "Link"
-    return web.Response(body=as_json(value), status=status, content_type=JSON, headers=headers)
+    return web.Response(body=to_json(value), status=status, content_type=JSON, headers=headers)
 
 
 def link(request: web.Request, rel: str, **cursor: object) -> str:

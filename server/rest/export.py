@@ -13,11 +13,11 @@ from chat.queries.history import export
 from model.errors import ParleyError
 from model.message import Message
 from model.text import check_name
-from server.dialects.native import as_json
 from server.http.endpoints import IDENTITY, NDJSON, SENDER, Answer, Endpoint
 from server.http.sending import Sender, break_off
 from server.rest.asking import Asking
 from server.rest.room_bodies import RoomAsked
+from utils.encoding import to_json
 from utils.tracebacks import forget_frames
 
 log = logging.getLogger(__name__)
@@ -118,4 +118,4 @@ def _counted(running: Counter[str], key: str) -> Iterator[None]:
 
 
 def _lines(messages: list[Message]) -> bytes:
-    return b"".join(as_json(message) + b"\n" for message in messages)
+    return b"".join(to_json(message) + b"\n" for message in messages)

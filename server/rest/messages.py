@@ -12,6 +12,7 @@ from model.commands import DeleteMessage, EditMessage, Pin, PostMessage, React, 
 from model.errors import ParleyError
 from model.events import Ack, AckItem, HistoryPage, SearchPage
 from model.message import Message
+from model.room import DEFAULT_ROOM
 from model.text import check_name
 from server.http.bodies import HistoryQuery
 from server.http.endpoints import IDENTITY, Answer, Endpoint
@@ -38,7 +39,6 @@ from server.rest.message_bodies import (
     SearchAsked,
 )
 
-DEFAULT_ROOM = "general"
 LINKS = {"Link?": 'the pages on either side, where there are any: `rel="prev"` is older, `rel="next"` is newer'}
 _CHANGE = ("no_such_message", *IN_ROOM)
 _HISTORY = (

@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from model.errors import ERRORS
+from model.errors import CLOSE_CODES, ERRORS
 from model.limits import Limits
-from server.spec.closes import close_codes
 from server.spec.described import Description, Frame
 from server.spec.schemas import Schema, components, summary_of, text_of
 
@@ -132,3 +131,14 @@ def _message(frame: Frame, payload: Schema) -> dict[str, Any]:
 
 def _summary(frame: Frame) -> str:
     return frame.summary or summary_of(frame.payload)
+
+
+def close_codes() -> list[dict[str, Any]]:
+    """Return every close code, with ``reconnect``: after 4100 to 4199 the same would happen again."""
+    codes: list[dict[str, Any]] = []
+    for close in CLOSE_CODES:
+        row: dict[str, Any] = {"code": close.code, "description": close.when}
+        if close.reason:  # the others are faults in a frame of the client: whether to reconnect depends on the fault
+            row |= {"reason": close.reason, "reconnect": not 4100 <= close.code < 4200}
+        codes.append(row)
+    return codes

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import to_builtins
@@ -24,7 +23,6 @@ from model.errors import ParleyError
 from server.access.origins import own_origin
 from server.codec.headers import EVERY, UPGRADE
 from server.dialects import ACCOUNTS_ONLY, BY_PATH
-from server.dialects.native import as_json
 from server.http.bodies import Health, NotReady, Ready, StaticFile
 from server.http.endpoints import (
     ASKER,
@@ -49,6 +47,7 @@ from server.wire.connections import Shared
 from server.wire.handshake import is_host
 from server.wire.switch import connection_of
 from server.wire.websocket import WebSocketConnection
+from utils.encoding import to_json
 from utils.tracebacks import forget_frames
 
 log = logging.getLogger(__name__)
@@ -320,7 +319,7 @@ class HttpEndpoints:
     async def _document(self, request: web.Request, name: str, make: Callable[[], object]) -> web.StreamResponse:
         self._shared.count_request(request[SENDER])
         if name not in self._documents:  # made in some 50 ms, for which nobody else has to wait
-            self._documents[name] = await asyncio.to_thread(lambda: msgspec.json.encode(make()))
+            self._documents[name] = await asyncio.to_thread(lambda: to_json(make()))
         request[OPEN] = True
         return web.Response(body=self._documents[name], content_type=JSON, headers=FRESH)
 
@@ -475,7 +474,7 @@ def _refused(error: ParleyError) -> web.Response:
     if error.field == "Content-Encoding":
         headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
     refusal = Refusal(error.code, error.message, error.field, error.retry_after)
-    return web.Response(body=as_json(ErrorBody(refusal)), status=error.kind.status, content_type=JSON, headers=headers)
+    return web.Response(body=to_json(ErrorBody(refusal)), status=error.kind.status, content_type=JSON, headers=headers)
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

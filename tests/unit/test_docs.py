@@ -12,22 +12,22 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from chat.chat import Chat
 from chat.rooms.context import ChatOptions
-from model.errors import CLOSE_CODES, ERRORS
+from model.errors import ERRORS
 from model.permissions import LEAST, RANK
 from server.auth.tokens import JwtTokens
 from server.dialects import BY_PATH
-from server.dialects.api_chat import EventsDialect
-from server.dialects.ws import RoomsDialect
+from server.dialects.api_chat import ApiChatDialect
+from server.dialects.ws import WsDialect
 from server.http.endpoints import JSON
 from server.metrics import Metrics
 from server.settings.table import SETTINGS, show
 from server.spec import openapi
-from server.spec.closes import close_codes
+from server.spec.asyncapi import close_codes
 from server.web.app import HttpEndpoints
 from storage.factory import open_storage
 from tests.support import contract
 from tests.support.contract import json_frames
-from tests.unit.server import test_events_dialect, test_rooms_dialect
+from tests.unit.server import test_api_chat, test_ws
 from utils.clock import SystemClock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,11 +60,6 @@ def test_env_example_names_every_setting_once() -> None:
 def test_protocol_has_exactly_the_error_table() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (yes|no) \|", PROTOCOL, re.MULTILINE)
     assert rows == [(code, str(kind.status), "yes" if kind.retryable else "no") for code, kind in ERRORS.items()]
-
-
-@pytest.mark.parametrize("close", CLOSE_CODES, ids=lambda close: close.reason)
-def test_protocol_names_every_close_code(close: Any) -> None:
-    assert re.search(rf"^\| {close.code} \| `?{close.reason}`? \|", PROTOCOL, re.MULTILINE)
 
 
 def test_close_codes_are_explained_alike() -> None:
@@ -172,8 +167,8 @@ def examples(text: str) -> list[list[str]]:
 
 
 DIALECTS: list[tuple[str, Any, list[tuple[Any, str]], str]] = [
-    ("Rooms", RoomsDialect(), test_rooms_dialect.TOLD, "type"),
-    ("Events", EventsDialect(), test_events_dialect.TOLD, "event"),
+    ("Rooms", WsDialect(), test_ws.TOLD, "type"),
+    ("Events", ApiChatDialect(), test_api_chat.TOLD, "event"),
 ]
 
 

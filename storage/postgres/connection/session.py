@@ -7,7 +7,6 @@ import socket
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
-import msgspec
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
@@ -17,8 +16,7 @@ from psycopg.types.json import Json
 from storage.postgres.connection.errors import UnsuitableError
 from storage.postgres.connection.url import without_url
 from storage.postgres.sql import lease as sql
-
-_encode = msgspec.json.Encoder().encode
+from utils.encoding import to_json
 
 T = TypeVar("T")
 Connection = AsyncConnection[TupleRow]
@@ -182,7 +180,7 @@ async def value(connection: Connection, text: bytes, **values: object) -> Any:
 
 def as_json(of: object) -> Json:
     """One parameter, encoded in C."""
-    return Json(of, dumps=_encode)
+    return Json(of, dumps=to_json)
 
 
 def abort(connection: Connection) -> None:

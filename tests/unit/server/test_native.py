@@ -22,7 +22,8 @@ from model.events import Ack, AckItem, Entered, Error, Exited, Pong, Presence
 from model.message import Message
 from model.room import User
 from server.codec.frames import text_frame
-from server.dialects.native import NativeDialect, as_json
+from server.dialects.native import NativeDialect
+from utils.encoding import to_json
 
 DIALECT = NativeDialect()
 
@@ -224,8 +225,8 @@ def test_the_client_s_words_do_not_change_what_is_named(id: str) -> None:
 def test_an_event_is_its_record_in_a_text_frame() -> None:
     message = Message("r", 5, 5, "ann", "g_1", "hé", "2026-01-01T00:00:00.000000Z")
     expected = {"type": "message", "room": "r", "seq": 5, "version": 5, "sender": "ann", "sender_id": "g_1"}
-    assert json.loads(as_json(message)) == {**expected, "content": "hé", "timestamp": "2026-01-01T00:00:00.000000Z"}
-    assert DIALECT.frame(message) == text_frame(as_json(message))
+    assert json.loads(to_json(message)) == {**expected, "content": "hé", "timestamp": "2026-01-01T00:00:00.000000Z"}
+    assert DIALECT.frame(message) == text_frame(to_json(message))
 
 
 @pytest.mark.parametrize(

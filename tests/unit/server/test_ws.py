@@ -40,10 +40,10 @@ from model.events import (
 from model.limits import Limits
 from model.message import Message
 from model.room import User
-from server.dialects.ws import RoomsDialect
+from server.dialects.ws import WsDialect
 from tests.support.chatting import unframe
 
-DIALECT = RoomsDialect()
+DIALECT = WsDialect()
 ANN = User("w_7", "ann")
 BEN = User("g_b", "ben")
 WHEN = "2026-01-01T00:00:00.000000Z"

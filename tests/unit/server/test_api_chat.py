@@ -38,11 +38,11 @@ from model.events import (
 from model.limits import Limits
 from model.message import Message
 from model.room import User
-from server.dialects.api_chat import MAX_SEQ, EventsDialect
+from server.dialects.api_chat import MAX_SEQ, ApiChatDialect
 from tests.support.chatting import unframe
 from utils.clock import microseconds
 
-DIALECT = EventsDialect()
+DIALECT = ApiChatDialect()
 ANN = User("u_7", "ann")
 BEN = User("g_b", "ben")
 WHEN = "2026-01-01T00:00:00.000000Z"
