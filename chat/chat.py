@@ -7,11 +7,12 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Literal
 
-from chat.delivery.session import Session
+from chat.delivery.session import Session as AnySession
 from chat.handlers import HANDLERS
 from chat.ports import Connection, Dialect, Identity, Tokens
 from chat.rooms.context import ChatOptions, Context, rate_limited, reads_for
 from chat.rooms.members import look_for_restrictions
+from chat.rooms.room import Session
 from model.commands import (
     AnyCommand,
     Ban,
@@ -109,7 +110,9 @@ class Chat(Context):
         """
         home = room or dialect.default_room or ""
         since = self.clock.now_us()
-        session = Session(self.hub, connection, dialect, new_token("s_", 9), home, address, network, since=since)
+        session: Session = AnySession(
+            self.hub, connection, dialect, new_token("s_", 9), home, address, network, since=since
+        )
         opened(session)
         self.hub.sessions.add(session)
         self.counters.connections_total += 1

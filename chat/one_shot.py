@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from chat.delivery.ratelimit import Allowances
-from chat.delivery.session import Session
+from chat.delivery.session import Session as AnySession
 from chat.ports import Identity
 from chat.rooms import impostors, members
 from chat.rooms.access import check_entry, is_row_known
 from chat.rooms.context import COMMANDS_BURST, COMMANDS_PER_SECOND, RETRY_AFTER, rate_limited
+from chat.rooms.room import Session
 from chat.rooms.space import opener_of
 from model.commands import Announce, AnyCommand, CreateRoom, Decline, Leave
 from model.errors import CloseCode, ParleyError
@@ -187,13 +188,13 @@ class Visits:
         if not isinstance(answer, Ack):  # it came when the command was carried out; what it wrote may be on its way
             room = self._chat.hub.rooms.get(getattr(answer, "room", ""))
             if room is not None:
-                await room.written()
+                await room.backlog.written()
             ear.check()
         return answer
 
     def _open(self, identity: Identity, address: str, network: str) -> Session:
         ear = _Ear()
-        session = Session(self._chat.hub, ear, ear, new_token("s_", 9), "", address, network, unseen=True)
+        session: Session = AnySession(self._chat.hub, ear, ear, new_token("s_", 9), "", address, network, unseen=True)
         session.identity, session.user = identity, identity.user  # unlike `identify`: they are not here
         session.commands = self._commands.of(identity.user.id, self._chat.clock.monotonic())
         return session

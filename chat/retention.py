@@ -65,7 +65,7 @@ async def expire_once(chat: Context, writer: Writer) -> int:
     for room in chat.hub.rooms.values():
         keep = room.record.retention_days or days
         if keep:
-            room.tail.forget(now - keep * DAY_US, room.unsettled)
+            room.tail.forget(now - keep * DAY_US, room.backlog.unconfirmed)
     forgotten = ExpireInvitations(oldest_open(chat), BATCH)
     present = tuple(user_id for user_id in chat.hub.people if user_id.startswith(GUEST))
     guests = ExpireGuests(now - GUEST_SECONDS * 1_000_000, now, present, BATCH)

@@ -18,7 +18,7 @@ from playwright.async_api import Browser
 
 import dev
 from chat.chat import Chat
-from chat.delivery.session import Session
+from chat.rooms.room import Session
 from model.commands import AnyCommand, Claim
 from model.errors import ParleyError
 from tests.support import contract

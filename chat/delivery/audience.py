@@ -7,14 +7,41 @@ dialect while the event loop handles what has arrived, joined once, and the same
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from chat.delivery.counters import Counters
-from chat.delivery.session import Session
-from chat.ports import Dialect
+from chat.ports import Connection, Dialect
 from model.events import AnyEvent
 
 # Members for each of whom a flush may look whether acks ride with its frames, for one whose acks do.
 MEMBERS_PER_ACK = 64
+
+
+class Subscriber(Protocol):
+    """A session, as far as an audience needs to know."""
+
+    acks_of: Audience | None
+
+    @property
+    def connection(self) -> Connection:
+        """Where frames are written."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """What encodes them."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether more than the low mark is queued and unread."""
+
+    def write(self, frame: bytes) -> None:
+        """Queue bytes, looking at how many are queued already."""
+
+    def take_acks(self) -> bytes:
+        """Return the frame of the acks that are due, to be written at once."""
+
+    def held_back(self, size: int) -> None:
+        """Count ``size`` bytes that are kept until a resume has finished."""
 
 
 class Group:
@@ -24,10 +51,10 @@ class Group:
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
-        self.healthy: dict[Session, None] = {}
-        self.congested: dict[Session, None] = {}
+        self.healthy: dict[Subscriber, None] = {}
+        self.congested: dict[Subscriber, None] = {}
         # A session that resumes gets what it missed first: live frames wait here (`chat.queries.resume`).
-        self.syncing: dict[Session, list[bytes]] = {}
+        self.syncing: dict[Subscriber, list[bytes]] = {}
         self.frames: list[bytes] = []
         # The same without what is ephemeral; None while that is the same list.
         self._lasting: list[bytes] | None = None
@@ -36,13 +63,13 @@ class Group:
     def __len__(self) -> int:
         return len(self.healthy) + len(self.congested) + len(self.syncing)
 
-    def discard(self, session: Session) -> None:
+    def discard(self, session: Subscriber) -> None:
         self._writes = None
         self.healthy.pop(session, None)
         self.congested.pop(session, None)
         self.syncing.pop(session, None)
 
-    def add_healthy(self, session: Session) -> None:
+    def add_healthy(self, session: Subscriber) -> None:
         self._writes = None
         self.healthy[session] = None
 
@@ -77,7 +104,7 @@ class Group:
             self._flush_others(congested, data, data if lasting is None else b"".join(lasting), len(frames), counters)
 
     def _flush_others(
-        self, congested: tuple[Session, ...], data: bytes, lasting: bytes, count: int, counters: Counters
+        self, congested: tuple[Subscriber, ...], data: bytes, lasting: bytes, count: int, counters: Counters
     ) -> None:
         counters.deliveries += count * (len(congested) + len(self.syncing))
         if lasting:
@@ -104,7 +131,7 @@ class Audience:
         self.acking = 0
         self.dirty = False
 
-    def add(self, session: Session, *, syncing: bool = False) -> None:
+    def add(self, session: Subscriber, *, syncing: bool = False) -> None:
         """Let a session have what is broadcast from now on; with ``syncing``, kept until :meth:`release`."""
         group = self._groups.get(session.dialect)
         if group is None:
@@ -116,7 +143,7 @@ class Audience:
         else:
             group.add_healthy(session)
 
-    def discard(self, session: Session) -> None:
+    def discard(self, session: Subscriber) -> None:
         """Give a session nothing more. Unknown sessions are fine."""
         group = self._groups.get(session.dialect)
         if group is not None:
@@ -124,7 +151,7 @@ class Audience:
             if not len(group) and not group.frames:
                 del self._groups[session.dialect]
 
-    def release(self, session: Session) -> list[bytes]:
+    def release(self, session: Subscriber) -> list[bytes]:
         """End a session's ``syncing``: returns the bytes that were kept for it, later ones go straight to it."""
         group = self._groups.get(session.dialect)
         if group is None or session not in group.syncing:
@@ -133,12 +160,12 @@ class Audience:
         self.add(session)
         return waiting
 
-    def is_syncing(self, session: Session) -> bool:
+    def is_syncing(self, session: Subscriber) -> bool:
         """Whether live frames are kept from a session until :meth:`release`."""
         group = self._groups.get(session.dialect)
         return group is not None and session in group.syncing
 
-    def set_congested(self, session: Session, congested: bool) -> None:
+    def set_congested(self, session: Subscriber, congested: bool) -> None:
         """Move a session out of, or back into, those that are written to without looking at their buffers."""
         group = self._groups.get(session.dialect)
         if group is None or session in group.syncing:
@@ -163,7 +190,7 @@ class Audience:
                 group.append(frame, ephemeral)
         return self.dirty and not was_dirty
 
-    def tell(self, session: Session, event: AnyEvent) -> None:
+    def tell(self, session: Subscriber, event: AnyEvent) -> None:
         """Give one member an event behind what was flushed: as its live frames, kept while it is ``syncing``."""
         frame = session.dialect.frame(event)
         group = self._groups.get(session.dialect)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import Any, Generic, Protocol, TypeVar
 
+from chat.delivery.audience import Audience
+from chat.delivery.counters import Counters
 from chat.delivery.ratelimit import TokenBucket
 from chat.ports import Connection, Dialect, Identity
 from model.errors import SLOW_CONSUMER, CloseCode, ParleyError
 from model.events import Ack, AckItem, AnyEvent, Error
 from model.room import User
-
-if TYPE_CHECKING:
-    from chat.delivery.audience import Audience
-    from chat.rooms.hub import Hub
-    from chat.rooms.room import Room
 
 # Why reading from a session is paused; it goes on when no reason is left.
 PAUSED_BY_COMMAND = 1
@@ -32,7 +29,33 @@ STALL_SECONDS = 30.0
 LEAST_BYTES_A_SECOND = 16 << 10
 
 
-class Session:
+class Feed(Protocol):
+    """A room, as far as a session needs to know: where its frames come from."""
+
+    @property
+    def audience(self) -> Audience:
+        """The sessions that receive its frames."""
+
+
+R = TypeVar("R", bound=Feed)
+
+
+class Delivery(Protocol):
+    """What all sessions of a server share: counters, the bound on unread bytes, and the flush that writes acks."""
+
+    @property
+    def counters(self) -> Counters:
+        """The counters of the server."""
+
+    @property
+    def slow_high(self) -> int:
+        """Bytes that may be queued for a client before it is disconnected."""
+
+    def ack_soon(self, session: Session[Any]) -> None:
+        """Write the acks of a session, at the end of this turn of the event loop or a little later."""
+
+
+class Session(Generic[R]):
     """State of one connection. Synchronous, apart from :meth:`drained`; owned by the event loop's thread.
 
     Attributes:
@@ -53,10 +76,10 @@ class Session:
     """
 
     __slots__ = (
+        "_delivery",
         "_drained",
         "_held_bytes",
         "_held_input",
-        "_hub",
         "_page_bytes",
         "_paused",
         "acks",
@@ -87,7 +110,7 @@ class Session:
 
     def __init__(
         self,
-        hub: Hub,
+        delivery: Delivery,
         connection: Connection,
         dialect: Dialect,
         id: str,
@@ -98,7 +121,7 @@ class Session:
         since: int = 0,
         unseen: bool = False,
     ) -> None:
-        self._hub = hub
+        self._delivery = delivery
         self.connection = connection
         self.dialect = dialect
         self.id = id
@@ -112,7 +135,7 @@ class Session:
         self.user: User  # set with the identity; no handler but hello's runs before
         self.provisional = False
         self.greeted = False  # it has said hello
-        self.rooms: dict[str, Room] = {}
+        self.rooms: dict[str, R] = {}
         # Made when first needed.
         self.bucket: TokenBucket | None = None  # messages, shared by all sessions of the principal
         self.address_bucket: TokenBucket | None = None  # messages of all guests of its address; None for an account
@@ -176,7 +199,7 @@ class Session:
 
     def refuse(self, error: ParleyError, id: str | None = None, room: str | None = None) -> None:
         """Answer with an error by name; ``id`` and ``room`` are those of the command."""
-        self._hub.counters.refused(error.code)
+        self._delivery.counters.refused(error.code)
         self.reply(
             Error(
                 id=id,
@@ -197,7 +220,7 @@ class Session:
             self.acks = [item]
             self.acks_of = audience
             audience.acking += 1
-            self._hub.ack_soon(self)
+            self._delivery.ack_soon(self)
         else:
             self.acks.append(item)
             if self.acks_of is not audience:
@@ -236,12 +259,12 @@ class Session:
 
     def _check_high_mark(self) -> None:
         waiting = self.connection.buffered() + self._held_bytes - self._page_bytes
-        if waiting > self._hub.slow_high:
+        if waiting > self._delivery.slow_high:
             self._cut_off()
 
     def _cut_off(self) -> None:
         if not self.ended:
-            self._hub.counters.slow_members += 1
+            self._delivery.counters.slow_members += 1
             self.close(SLOW_CONSUMER)
 
     async def drained(self) -> None:

@@ -15,8 +15,8 @@ from model.text import check_content
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
+    from chat.rooms.room import Session
 
 
 # Sessions that are told in one turn: the others' messages do not wait for a server full of people.

@@ -16,9 +16,8 @@ from model.permissions import Action
 from model.room import Member
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
-    from chat.rooms.room import Room
+    from chat.rooms.room import Room, Session
 
 # How long a client shows it, and how often somebody's is passed on at most.
 TYPING_SECONDS = 5.0

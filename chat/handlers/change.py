@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from chat.rooms.access import joined_room, standing_of, still_joined
 from chat.rooms.context import Context
-from chat.writes.workers import ChangeJob
+from chat.rooms.jobs import ChangeJob
 from model.commands import DeleteMessage, EditMessage, Pin, React
 from model.errors import ParleyError
 from model.events import Deleted, Edited, Pinned, Reaction
@@ -22,11 +22,9 @@ from storage.ports.messages import ChangeMessage, PinState
 from utils.clock import microseconds, rfc3339
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
-    from chat.rooms.room import Room
+    from chat.rooms.room import Room, Session
 
 Change = Callable[["Room", Message], None]
-AnyChange = EditMessage | DeleteMessage | React | Pin
 
 
 def edit_message(chat: Context, session: Session, command: EditMessage) -> Awaitable[None] | None:
@@ -116,7 +114,7 @@ def _edit(chat: Context, session: Session, content: str, id: str | None, room: R
     )
     after = replace(state, version=version, content=content, edited_at=edited_at, mentions=mentions)
     told = Edited(room.name, state.seq, version, state.sender, content, edited_at, mentions)
-    _carry_out(chat, ChangeJob(room, write, size, session, id), after, told)
+    _carry_out(chat, ChangeJob(chat.hub, room, write, size, session, id), after, told)
 
 
 def _delete(chat: Context, session: Session, id: str | None, room: Room, state: Message) -> None:
@@ -130,7 +128,7 @@ def _delete(chat: Context, session: Session, id: str | None, room: Room, state: 
     write = ChangeMessage(room.record.room_id, state.seq, version, deleted_at=deleted_at)
     after = tombstone(state, version, deleted_at)
     told = Deleted(room.name, state.seq, version, state.sender, deleted_at)
-    _carry_out(chat, ChangeJob(room, write, size, session, id), after, told)
+    _carry_out(chat, ChangeJob(chat.hub, room, write, size, session, id), after, told)
 
 
 def _react(chat: Context, session: Session, emoji: str, command: React, room: Room, state: Message) -> None:
@@ -151,7 +149,7 @@ def _react(chat: Context, session: Session, emoji: str, command: React, room: Ro
     write = ChangeMessage(room.record.room_id, state.seq, version, reactions=reactions)
     after = replace(state, version=version, reactions=reactions or None)
     told = Reaction(room.name, state.seq, version, user, emoji, command.on, len(people))
-    _carry_out(chat, ChangeJob(room, write, size, session, command.id), after, told)
+    _carry_out(chat, ChangeJob(chat.hub, room, write, size, session, command.id), after, told)
 
 
 def _pin(chat: Context, session: Session, command: Pin, room: Room, state: Message) -> None:
@@ -164,12 +162,12 @@ def _pin(chat: Context, session: Session, command: Pin, room: Room, state: Messa
     write = ChangeMessage(room.record.room_id, state.seq, version, pin=pinned)
     after = replace(state, version=version, pinned_at=pinned.at, pinned_by=pinned.by)
     told = Pinned(room.name, state.seq, version, command.on, user, pinned.at)
-    _carry_out(chat, ChangeJob(room, write, size, session, command.id), after, told)
+    _carry_out(chat, ChangeJob(chat.hub, room, write, size, session, command.id), after, told)
 
 
 def _carry_out(chat: Context, job: ChangeJob, after: Message, told: Edited | Deleted | Reaction | Pinned) -> None:
-    room = job.room
+    room = job.owner
     chat.counters.changes_in += 1
-    room.tail.change(after, room.unsettled)
+    room.tail.change(after, room.backlog.unconfirmed)
     room.worker.submit(job)  # before the broadcast, as a message is
     room.broadcast(told)

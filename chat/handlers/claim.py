@@ -11,8 +11,8 @@ from model.errors import ParleyError
 from model.principals import ACCOUNT, CLAIMED, CLAIMED_ROLE
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
+    from chat.rooms.room import Session
 
 
 def claim(

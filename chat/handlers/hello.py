@@ -13,8 +13,8 @@ from model.errors import ParleyError
 from model.room import User
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
+    from chat.rooms.room import Session
 
 
 def hello(chat: Context, session: Session, command: Hello) -> Awaitable[None] | None:

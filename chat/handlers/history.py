@@ -12,9 +12,8 @@ from model.events import HistoryPage
 from model.permissions import Action
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
-    from chat.rooms.room import Room
+    from chat.rooms.room import Room, Session
 
 
 def history(chat: Context, session: Session, command: ReadHistory) -> Awaitable[None]:

@@ -17,8 +17,8 @@ from model.room import Invitation
 from model.text import check_name
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
+    from chat.rooms.room import Session
 
 
 async def invite(chat: Context, session: Session, command: Invite) -> None:

@@ -21,8 +21,7 @@ from model.text import check_name, may_be_made
 from storage.ports.errors import Forgotten
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
-    from chat.rooms.room import Room
+    from chat.rooms.room import Room, Session
 
 # Rooms that people belong to: entering one makes a member.
 _JOINABLE = frozenset({"public", "private"})

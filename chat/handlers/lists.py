@@ -9,8 +9,8 @@ from chat.rooms.access import joined_room, still_joined
 from model.commands import ListMembers, ListRooms
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
+    from chat.rooms.room import Session
 
 
 async def rooms(chat: Context, session: Session, command: ListRooms) -> None:

@@ -27,9 +27,8 @@ from storage.ports.rooms import UpdateRoom as StoreRoom
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
-    from chat.rooms.room import Room
+    from chat.rooms.room import Room, Session
 
 
 async def create_room(chat: Context, session: Session, command: CreateRoom) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from chat.handlers.change import with_message
 from chat.rooms.access import joined_room, require, standing_of
 from chat.rooms.context import Context
-from chat.writes.workers import Job
+from chat.rooms.jobs import MessageJob
 from model.commands import PostMessage
 from model.errors import ParleyError
 from model.events import AckItem
@@ -23,8 +23,7 @@ from storage.ports.messages import InsertMessage
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
-    from chat.rooms.room import Room
+    from chat.rooms.room import Room, Session
 
 # Speakers in slow mode that a room remembers: of more, those who spoke first may speak again early.
 SPEAKERS = 10_000
@@ -81,10 +80,10 @@ def _say(chat: Context, session: Session, room: Room, content: str, id: str | No
     if reply_to is not None or "@" in content:
         message = replace(message, reply_to=reply_to, mentions=find_mentions(content))
     chat.counters.messages_in += 1
-    room.tail.append(message, room.unsettled)
-    job = Job(room, InsertMessage(room.record.room_id, message), size, session)
+    room.tail.append(message, room.backlog.unconfirmed)
+    job = MessageJob(chat.hub, room, InsertMessage(room.record.room_id, message), size, session, id)
     if id is not None:
-        room.pending[seq] = job
+        room.pending_posts[seq] = job
     # Before the broadcast: memory has stored it by the time its frames go out, and its ack goes with them.
     worker.submit(job)
     room.broadcast(message)
@@ -94,7 +93,7 @@ def _answer_again(session: Session, room: Room, before: Message, content: str, i
     """The same principal used this id here before, and the tail still has the message."""
     if before.content != content:
         raise ParleyError("conflict")
-    job = room.pending.get(before.seq)
+    job = room.pending_posts.get(before.seq)
     if job is None:
         session.ack(AckItem(id, room.name, before.seq), room.audience)
     elif session not in job.authors:

@@ -22,9 +22,8 @@ from model.room import FOREVER, STAFF, Member
 from model.text import check_text
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
-    from chat.rooms.room import Room
+    from chat.rooms.room import Room, Session
 
 AboutSomebody = Kick | Ban | Unban | Mute | Unmute | SetRole
 Decision = Callable[["Room", Standing, Member], Member]

@@ -9,8 +9,8 @@ from model.events import Pong
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
+    from chat.rooms.room import Session
 
 
 def ping(chat: Context, session: Session, command: Ping) -> None:

@@ -19,8 +19,8 @@ from model.room import RoomRecord
 from utils.words import cut_words, cut_words_v1
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
+    from chat.rooms.room import Session
 
 Place = tuple[int, int]
 # Hits of the first read for a page: looking for them costs more than reading a page of the default size.
@@ -54,8 +54,8 @@ async def find(
             here = [room for record in rooms if (room := chat.hub.rooms.get(record.name)) is not None]
             heads = [room.head for room in here]
             for room in here:
-                if room.unsettled:
-                    await chat.ask(room.written())
+                if room.backlog.unconfirmed:
+                    await chat.ask(room.backlog.written())
             found, more = await _read_fitting(chat, rooms, asked.q, before, asked.limit, max_bytes)
         told_all = all(room.tail.forgotten <= head for room, head in zip(here, heads, strict=True))
         lost = any(watch.has_lost(record.room_id) for record in rooms)

@@ -248,6 +248,6 @@ def as_of_now(chat: Context, name: str, messages: list[Message], *, include_dele
 
 async def _wait_for_writes(chat: Context, room: Room | None) -> None:
     if room is not None:
-        if room.unsettled and room.worker.trouble is not None:
+        if room.backlog.unconfirmed and room.worker.trouble is not None:
             raise ParleyError("unavailable", retry_after=RETRY_AFTER)  # it would only wait for its time-out
-        await chat.ask(room.written())
+        await chat.ask(room.backlog.written())

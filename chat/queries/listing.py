@@ -166,7 +166,7 @@ async def _describe(chat: Context, identity: Identity | None, seen: View) -> Roo
     record, standing, member = seen
     room = chat.hub.rooms.get(record.name)
     if room is not None:
-        await chat.ask(room.written())
+        await chat.ask(room.backlog.written())
     entry = _entry(chat, record, await _count_members(chat, [record]))
     if identity is None:
         return entry
@@ -215,8 +215,8 @@ async def _unread(chat: Context, user: User, mine: list[tuple[RoomRecord, Member
                 below.append((record, member))
     for record, _ in below:
         room = chat.hub.rooms.get(record.name)
-        if room is not None and room.unsettled:
-            await chat.ask(room.written())
+        if room is not None and room.backlog.unconfirmed:
+            await chat.ask(room.backlog.written())
     cursors = [(record.room_id, member.read_seq) for record, member in below]
     if cursors:
         found |= await chat.ask(chat.repository.unread(user, cursors, limit=UNREAD_LIMIT))
@@ -252,7 +252,7 @@ async def list_members(chat: Context, record: RoomRecord, asked: ListMembers, vi
     for _ in range(TRIES):
         seen = 0 if room is None else room.membership
         if room is not None:
-            await chat.ask(room.written())
+            await chat.ask(room.backlog.written())
         if not ephemeral:
             found = await chat.ask(chat.repository.members(record.room_id, after=after, limit=asked.limit + 1))
             counted = await chat.ask(chat.repository.count_members([record.room_id]))

@@ -16,9 +16,8 @@ from storage.ports.errors import Forgotten
 from utils.backoff import Backoff
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
-    from chat.rooms.room import Room
+    from chat.rooms.room import Room, Session
 
 # Messages of one read at most, and the part of what may wait (SLOW_BYTES_HIGH) that one write fills.
 PAGE = 200

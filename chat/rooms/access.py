@@ -17,9 +17,8 @@ from model.room import Member, Role, RoomRecord
 from model.text import check_name
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
-    from chat.rooms.room import Room
+    from chat.rooms.room import Room, Session
 
 T = TypeVar("T")
 
@@ -160,7 +159,7 @@ async def read_as(
 
 async def _look_at(chat: Context, name: str, identity: Identity | None) -> View | None:
     if (ending := chat.hub.ending.get(name)) is not None:
-        await chat.ask(ending.written())  # it was deleted, which storage does not know yet
+        await chat.ask(ending.backlog.written())  # it was deleted, which storage does not know yet
     room = chat.hub.rooms.get(name)
     if room is not None and not room.stored and not room.presence.people:
         return None  # nobody made it: somebody asks for it, as we do
@@ -170,7 +169,7 @@ async def _look_at(chat: Context, name: str, identity: Identity | None) -> View 
     member = None
     if identity is not None and (room is None or not is_row_known(chat, room, identity)):
         if room is not None:
-            await chat.ask(room.written())
+            await chat.ask(room.backlog.written())
         member = await chat.ask(chat.repository.find_member(record.room_id, identity.user.id))
     inside = room is not None and identity is not None and identity.user.id in room.presence.people
     if room is not None:

@@ -8,26 +8,24 @@ import math
 from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeVar
 from weakref import WeakSet
 
 from chat.delivery.counters import Counters
 from chat.delivery.paging import PAGE_BYTES, PageTurns, too_many_reads
 from chat.delivery.ratelimit import UNLIMITED, Allowances, Rate, TokenBucket
-from chat.delivery.session import Session
 from chat.ports import Identity, Tokens
 from chat.rooms import impostors, members
 from chat.rooms.access import is_row_known, standing_of
 from chat.rooms.changes import Watches
 from chat.rooms.cursors import Reads
 from chat.rooms.hub import Hub
+from chat.rooms.jobs import RecordJob
 from chat.rooms.naming import Names
 from chat.rooms.passwords import Passwords
-from chat.rooms.room import Room
-from chat.rooms.settle import settle
+from chat.rooms.room import Room, Session
 from chat.rooms.space import Makers, make_space
-from chat.writes.workers import PoolLimits, RoomJob, WorkerPool
+from chat.writes.workers import PoolLimits, WorkerPool
 from model.errors import FLOOD, ParleyError
 from model.events import AnyEvent, Left, Welcome
 from model.limits import Limits
@@ -137,7 +135,7 @@ class Context:
         self.reads = Reads(self)
         self.passwords = Passwords()
         self.pages = PageTurns()
-        self.pool = WorkerPool(repository, options.pool, self.counters, partial(settle, self.hub))
+        self.pool = WorkerPool(repository, options.pool, self.counters)
         self.draining = False
         self._reached = False
         self.watches = Watches()
@@ -283,7 +281,7 @@ class Context:
         if self.draining:
             raise ParleyError("shutting_down", retry_after=1.0)
         size = len(content) if content.isascii() else 4 * len(content)
-        room.worker.admit(room, size)
+        room.worker.admit(room.backlog, size)
         return size
 
     def store(
@@ -291,7 +289,7 @@ class Context:
     ) -> None:
         """Queue a change of a room or of a member, behind the room itself; ``id`` is the command's, for its ack."""
         self.ensure_stored(room)
-        room.worker.submit(RoomJob(room, write, author, id, last=last))
+        room.worker.submit(RecordJob(self.hub, room, write, author, id, last=last))
         self._storing.add(room)
 
     async def rows_written(self) -> None:
@@ -301,15 +299,15 @@ class Context:
             ParleyError: ``unavailable``.
         """
         for room in tuple(self._storing):
-            await self.ask(room.written())
-            if not room.unsettled:
+            await self.ask(room.backlog.written())
+            if not room.backlog.unconfirmed:
                 self._storing.discard(room)
 
     def ensure_stored(self, room: Room) -> None:
         """Queue the room itself, if that was not done yet."""
         if not room.stored:
             room.stored = True
-            room.worker.submit(RoomJob(room, InsertRoom(room.record)))
+            room.worker.submit(RecordJob(self.hub, room, InsertRoom(room.record)))
 
     def leave(self, room: Room, session: Session, *, grace: float = 0.0) -> None:
         """Take a session out of a room; its person counts as there for ``grace`` seconds more."""
@@ -445,12 +443,12 @@ class Context:
         await self.reach_storage()
         self.require_storage()
         if (ending := self.hub.ending.get(name)) is not None:
-            await self.ask(ending.written())  # its name is not free in storage before
+            await self.ask(ending.backlog.written())  # its name is not free in storage before
         record = await self.ask(self.repository.find_room(name))
         if record is None:
             now = rfc3339(self.clock.now_us())
             record = RoomRecord(new_room_id(), name, now)
-            room = self.hub.open(record, self.pool.of(record), stored=False, head=0, opener=opener)
+            room = self.hub.open(record, self.pool.of(record.room_id), stored=False, head=0, opener=opener)
         else:
             head = await self.ask(self.repository.head(record.room_id))
             self._compare_clock(head)
@@ -458,7 +456,7 @@ class Context:
                 rows = await self.ask(self.repository.members(record.room_id, after="", limit=2))
             else:
                 rows = await self.ask(self.repository.standings(record.room_id))
-            room = self.hub.open(record, self.pool.of(record), stored=True, head=head, opener=opener)
+            room = self.hub.open(record, self.pool.of(record.room_id), stored=True, head=head, opener=opener)
             room.members = {member.user.id: member for member in rows}
         members.lift(self, room)
         return room

@@ -98,7 +98,7 @@ async def _count_and_tell(chat: Context, room: Room, member: Member) -> None:
     room_id, user = room.record.room_id, member.user
     with chat.watches.of(user.id) as watch:
         try:
-            await chat.ask(room.written())
+            await chat.ask(room.backlog.written())
             found = await chat.ask(chat.repository.unread(user, [(room_id, member.read_seq)], limit=UNREAD_LIMIT))
         except ParleyError:
             return  # storage is away; `rooms` tells the counts when it is back

@@ -20,7 +20,7 @@ from model.room import RANKING, RoomRecord, User
 from utils.ids import new_token
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
+    from chat.rooms.room import Session
     from chat.writes.workers import Worker
 
 # Rooms whose epoch differs from the server's are remembered up to this many; then the server's own epoch changes.
@@ -124,7 +124,7 @@ class Hub:
             if room.stored:
                 continue
             rooms[name] = room  # behind the others, should it stay
-            if len(room.presence.people) <= 1 and not room.visitors and not room.unsettled:
+            if len(room.presence.people) <= 1 and not room.visitors and not room.backlog.unconfirmed:
                 return room
         return None
 
@@ -144,7 +144,7 @@ class Hub:
         """A room was deleted, and everybody sent out: its name is free when storage knows of it."""
         self._forget(room)
         self.new_epoch_of(room)  # nothing of it can be resumed in a new room of this name
-        if room.unsettled:
+        if room.backlog.unconfirmed:
             self.ending[room.name] = room
 
     def _forget(self, room: Room) -> None:
@@ -164,12 +164,7 @@ class Hub:
         """Let the rooms that keep most let go of their oldest messages: no room keeps more than its share then."""
         self._tails.share = self._tails.limit * 7 // 8 // max(1, len(self.rooms))
         for room in self.rooms.values():
-            room.tail.trim(room.unsettled + 1)  # one more: the newest may be about to be written
-
-    def leave(self, room: Room, session: Session, *, grace: float = 0.0) -> None:
-        """Take a session out of a room."""
-        room.exit(session, grace=grace)
-        self.free(room)
+            room.tail.trim(room.backlog.unconfirmed + 1)  # one more: the newest may be about to be written
 
     # People.
 

@@ -16,9 +16,8 @@ from model.room import Member
 from utils.clock import DAY_US, rfc3339
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
-    from chat.rooms.room import Room
+    from chat.rooms.room import Room, Session
 
 
 def oldest_open(chat: Context) -> int:

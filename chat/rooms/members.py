@@ -19,9 +19,8 @@ from storage.ports.rooms import RemoveMember, SetMember
 from utils.clock import rfc3339
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
-    from chat.rooms.room import Room
+    from chat.rooms.room import Room, Session
 
 _NO_END = "9999-12-31T23:59:59.999999Z"
 # Rows of which a ban or mute is over that are stored anew in one step.
@@ -182,7 +181,7 @@ async def fetch(chat: Context, room: Room, user_id: str) -> Member | None:
     if user_id in room.members or not room.stored:
         return room.members.get(user_id)
     with visiting(chat, room, user_id):
-        await chat.ask(room.written())  # it may be on its way
+        await chat.ask(room.backlog.written())  # it may be on its way
         found = await chat.ask(chat.repository.find_member(room.record.room_id, user_id))
         return room.members.get(user_id, found)
 

@@ -35,7 +35,7 @@ class Names:
         async with lock:
             for ending in tuple(chat.hub.ending.values()):
                 if fold_name(ending.name) == folded:
-                    await chat.ask(ending.written())  # it was deleted, which storage does not know yet
+                    await chat.ask(ending.backlog.written())  # it was deleted, which storage does not know yet
             other = self._kept.get(folded)
             # Of a room that is not here any more storage knows all.
             taken = other is not None and other is not room and chat.hub.rooms.get(other.name) is other

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Hashable
+from typing import Generic, NamedTuple, TypeVar
 
 from model.events import Entered, Exited
 from model.events import Presence as PresenceEvent
 from model.room import User
 
-if TYPE_CHECKING:
-    from chat.delivery.session import Session
+S = TypeVar("S", bound=Hashable)
 
 # Above this many people, comings and goings are noise to each of them and a flood to the server.
 CROWD = 200
@@ -41,7 +40,7 @@ def _ignore(*_: object, **__: object) -> None:
     """Nobody is there to be told."""
 
 
-class Presence:
+class Presence(Generic[S]):
     """The sessions in one room, counted by principal: three tabs of one person are one arrival.
 
     Changes are collected and told at most once in `PAUSE` seconds, in every dialect: as one ``presence``, and as
@@ -76,7 +75,7 @@ class Presence:
         self._room = room
         self._broadcast = broadcast
         self._lingered = lingered
-        self.sessions: dict[Session, User] = {}
+        self.sessions: dict[S, User] = {}
         self.people: dict[str, tuple[User, int]] = {}
         self._changed: dict[str, _Change] = {}
         self._forgot = self._untold = False
@@ -87,7 +86,7 @@ class Presence:
         self._linger_timer: asyncio.TimerHandle | None = None
         self._typed: dict[str, float] = {}
 
-    def enter(self, session: Session, user: User) -> None:
+    def enter(self, session: S, user: User) -> None:
         """Count a session of ``user``."""
         self.sessions[session] = user
         before, count = self.people.get(user.id, (None, 0))
@@ -97,7 +96,7 @@ class Presence:
         if before != user:
             self._tell(before, user, True)
 
-    def rename(self, session: Session, user: User) -> None:
+    def rename(self, session: S, user: User) -> None:
         """The person of a session that is counted is called otherwise from now on."""
         self.sessions[session] = user
         before, count = self.people[user.id]
@@ -105,7 +104,7 @@ class Presence:
         if before != user:
             self._tell(before, user, True)
 
-    def exit(self, session: Session, grace: float = 0.0) -> None:
+    def exit(self, session: S, grace: float = 0.0) -> None:
         """Count a session no more. If a person's last one may be back within ``grace`` seconds, that is told later."""
         user_id = self.sessions.pop(session).id
         user, count = self.people[user_id]

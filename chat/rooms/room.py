@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from chat.delivery.audience import Audience
 from chat.delivery.counters import Counters
+from chat.delivery.session import Session as AnySession
 from chat.rooms.presence import Presence
 from chat.rooms.tail import Tail, TailBudget
+from chat.writes.backlog import Backlog
+from chat.writes.jobs import Job
+from chat.writes.workers import Worker
 from model.events import AnyEvent, RoomInfo
 from model.room import FOREVER, Member, RoomRecord, User
-
-if TYPE_CHECKING:
-    from chat.delivery.session import Session
-    from chat.writes.workers import Job, Worker
-
-
-class _Waiter:
-    """Those who wait for the same write: ``left`` answers from storage after what the ones before them wait for."""
-
-    __slots__ = ("done", "left")
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+from storage.ports.rooms import InsertRoom, SetMember
+from storage.ports.storage import Write
 
 
 def info_of(record: RoomRecord) -> RoomInfo:
@@ -70,17 +63,15 @@ class Room:
         worker: who stores what is said here.
         stored: storage has (or has been told to have) the room itself; it is told with the first message.
         head: the largest seq or version so far, 0 when nothing was ever said.
-        unsettled: writes submitted and not yet answered by storage.
-        pending: those of them that are messages with an id, by seq: a re-send waits for the same answer.
-        queued_bytes: their size, for the bound on one room's share of a queue.
+        backlog: its writes that storage has not answered for.
+        pending_posts: those of them that are messages with an id, by seq: a resend waits for the same answer.
     """
 
     __slots__ = (
         "__weakref__",
-        "_awaited",
         "_mark_dirty",
-        "_waiters",
         "audience",
+        "backlog",
         "head",
         "looks",
         "maker",
@@ -89,15 +80,13 @@ class Room:
         "muted_until",
         "name",
         "opener",
-        "pending",
+        "pending_posts",
         "presence",
-        "queued_bytes",
         "record",
         "spoke",
         "stored",
         "tail",
         "unrestricted",
-        "unsettled",
         "visitors",
         "worker",
     )
@@ -121,7 +110,7 @@ class Room:
         self.stored = stored
         self.head = head
         self.audience = Audience(counters)
-        self.presence = Presence(record.name, self.broadcast, self.forget)
+        self.presence: Presence[Session] = Presence(record.name, self.broadcast, self.forget)
         self.members: dict[str, Member] = {}
         self.membership = 0
         self.unrestricted = True
@@ -132,17 +121,14 @@ class Room:
         self.opener = opener
         self.maker = ""
         self.tail = Tail(tail_limit, head, tails)
-        self.unsettled = 0
-        self.pending: dict[int, Job] = {}
-        self.queued_bytes = 0
-        self._waiters: deque[_Waiter] = deque()
-        self._awaited = 0
+        self.backlog = Backlog()
+        self.pending_posts: dict[int, Job] = {}
         self._mark_dirty = mark_dirty
 
     @property
     def idle(self) -> bool:
         """Nobody is in it or looks at it, and nothing of it waits for storage: it may be forgotten."""
-        return not self.presence.sessions and not self.unsettled and not self.visitors
+        return not self.presence.sessions and not self.backlog.unconfirmed and not self.visitors
 
     @property
     def info(self) -> RoomInfo:
@@ -196,24 +182,12 @@ class Room:
         if member is not None and not needed and is_plain(member):
             del self.members[user_id]
 
-    # What waits for storage.
+    def as_writes(self) -> list[Write]:
+        """The room and the rows of its members as they are known here."""
+        room_id = self.record.room_id
+        record = replace(self.record, deleted_at=None)  # if it was deleted, another write says so
+        return [InsertRoom(record), *(SetMember(room_id, member) for member in self.members.values())]
 
-    def settled(self, size: int) -> None:
-        """Storage has answered for the room's oldest write."""
-        self.unsettled -= 1
-        self.queued_bytes -= size
-        if self._waiters:
-            first = self._waiters[0]
-            first.left -= 1
-            self._awaited -= 1
-            if not first.left:
-                self._waiters.popleft().done.set_result(None)
 
-    async def written(self) -> None:
-        """Wait until storage has answered for every write submitted by now. Unbounded: give it a time-out."""
-        if self.unsettled:
-            # Shared by all who wait for the same write: while storage is away they come and time out without end.
-            if self._awaited < self.unsettled:
-                self._waiters.append(_Waiter(self.unsettled - self._awaited))
-                self._awaited = self.unsettled
-            await asyncio.shield(self._waiters[-1].done)
+Session: TypeAlias = AnySession[Room]
+"""A session, as everything that knows rooms sees it."""

@@ -12,9 +12,8 @@ from model.errors import ParleyError
 from model.events import Left
 
 if TYPE_CHECKING:
-    from chat.delivery.session import Session
     from chat.rooms.context import Context
-    from chat.rooms.room import Room
+    from chat.rooms.room import Room, Session
 
 # The time within which no more rooms that stay are made by one than may be open for it (ADDRESS_ROOMS).
 DAY_SECONDS = 86_400.0

@@ -1,4 +1,4 @@
-"""The way to storage: writes fan out to workers by room, go in batches, and fan in as answers."""
+"""Workers: jobs fan out to them by room, are stored in batches, and fan in as outcomes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
-
-from msgspec.structs import replace
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from chat.delivery.counters import Counters
 from chat.delivery.session import PAUSED_BY_QUEUE, Session
-from chat.rooms.room import Room
+from chat.writes.backlog import Backlog
+from chat.writes.jobs import JOB_BYTES, Job
 from model.errors import ParleyError
-from model.room import RoomRecord
 from storage.ports.errors import BatchRefused, StorageUnavailable
-from storage.ports.messages import ChangeMessage, InsertMessage
+from storage.ports.messages import InsertMessage
 from storage.ports.outcomes import NO_ROOM, Outcome, Refused
-from storage.ports.rooms import InsertRoom, SetMember
 from storage.ports.storage import Storage, Write, Writer
 from utils.backoff import Backoff
 from utils.tasks import TaskRegistry
@@ -27,8 +24,6 @@ from utils.wording import counted
 
 log = logging.getLogger(__name__)
 
-# What a queued write weighs beside its text: the records, their strings and the queue's own slot.
-JOB_BYTES = 512
 # A session that feeds a queue more than half full is not read from until it falls, and at most this many seconds.
 PAUSE_SECONDS = 1.0
 # Longest pause before a write is tried again; it costs little, as without a connection it fails at once.
@@ -37,62 +32,6 @@ RETRY_CAP = 1.0
 STALL_SECONDS = 5.0
 # When to try again, told with `overloaded`.
 RETRY_AFTER = 2.0
-
-
-class Job:
-    """One write on its way, and who waits for the answer.
-
-    Attributes:
-        size: bytes it counts for in the bounds.
-        since: `time.perf_counter` when it was accepted.
-        authors: sessions to be told; more than one when the same message was sent twice.
-    """
-
-    __slots__ = ("authors", "room", "since", "size", "write")
-
-    def __init__(self, room: Room, write: Write, size: int, author: Session | None) -> None:
-        self.room = room
-        self.write = write
-        self.size = size + JOB_BYTES
-        self.since = time.perf_counter()
-        self.authors = [author] if author is not None else []
-
-
-class ChangeJob(Job):
-    """A change of a message on its way; ``id`` is that of the command, None when nobody is to be told."""
-
-    __slots__ = ("id",)
-
-    write: ChangeMessage
-
-    def __init__(self, room: Room, write: ChangeMessage, size: int, author: Session, id: str | None) -> None:
-        super().__init__(room, write, size, author)
-        self.id = id
-
-
-class RoomJob(Job):
-    """A change of a room or of a member on its way; ``id`` as in `ChangeJob`.
-
-    A command may need several: it is acked with the ``last``, and refused with any.
-    """
-
-    __slots__ = ("id", "last")
-
-    def __init__(
-        self,
-        room: Room,
-        write: Write,
-        author: Session | None = None,
-        id: str | None = None,
-        *,
-        last: bool = True,
-    ) -> None:
-        super().__init__(room, write, 0, author)
-        self.id = id
-        self.last = last
-
-
-Settle = Callable[[Job, Outcome], None]
 
 
 class PoolLimits(NamedTuple):
@@ -107,7 +46,7 @@ class PoolLimits(NamedTuple):
 class Worker:
     """One queue and the one task that empties it, with a writer of its own. Bounded; survives any failing write."""
 
-    def __init__(self, name: str, writer: Writer, limits: PoolLimits, counters: Counters, settle: Settle) -> None:
+    def __init__(self, name: str, writer: Writer, limits: PoolLimits, counters: Counters) -> None:
         self.name = name
         self.trouble: str | None = None
         self._writer = writer
@@ -115,54 +54,53 @@ class Worker:
         self._half_messages = limits.queue_messages / 2
         self._half_bytes = limits.queue_bytes / 2
         self._counters = counters
-        self._settle = settle
         self._queue: deque[Job] = deque()
         self._batch: list[Job] = []
-        self._unsettled = 0  # queued, or in the batch under way
+        self._unconfirmed = 0  # queued, or in the batch under way
         self._bytes = 0
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._paused: set[Session] = set()
+        self._paused: set[Session[Any]] = set()
         self._resume_timer: asyncio.TimerHandle | None = None
         self._writing_since: float | None = None  # by the loop's clock
         self._stall_timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         """Writes that storage has not answered for."""
-        return self._unsettled
+        return self._unconfirmed
 
-    def admit(self, room: Room, size: int) -> None:
+    def admit(self, backlog: Backlog, size: int) -> None:
         """Make sure that one more write of ``size`` bytes fits.
 
         Raises:
-            ParleyError: ``overloaded``: the queue is full, or half of it waits for this one room.
+            ParleyError: ``overloaded``: the queue is full, or half of it belongs to this one owner.
         """
         size += JOB_BYTES
         limits = self._limits
         if (
-            room.unsettled >= self._half_messages
-            or room.queued_bytes + size > self._half_bytes
-            or self._unsettled >= limits.queue_messages
+            backlog.unconfirmed >= self._half_messages
+            or backlog.size + size > self._half_bytes
+            or self._unconfirmed >= limits.queue_messages
             or self._bytes + size > limits.queue_bytes
         ):
             raise ParleyError("overloaded", retry_after=RETRY_AFTER)
 
     def submit(self, job: Job) -> None:
-        """Queue a write that was admitted in the same step."""
+        """Queue a write that was admitted in the same turn of the event loop."""
         if not self._queue:
             self._wake.set()
             self._idle.clear()
         self._queue.append(job)
-        room, size = job.room, job.size
-        room.unsettled += 1
-        room.queued_bytes += size
-        self._unsettled = unsettled = self._unsettled + 1
+        backlog, size = job.owner.backlog, job.size
+        backlog.unconfirmed += 1
+        backlog.size += size
+        self._unconfirmed = unconfirmed = self._unconfirmed + 1
         self._bytes = queued = self._bytes + size
-        if unsettled > self._half_messages or queued > self._half_bytes:
+        if unconfirmed > self._half_messages or queued > self._half_bytes:
             self._hold_back(job.authors)
 
-    def _hold_back(self, authors: Sequence[Session]) -> None:
+    def _hold_back(self, authors: Sequence[Session[Any]]) -> None:
         for session in authors:
             self._paused.add(session)
             session.pause(PAUSED_BY_QUEUE)
@@ -201,14 +139,14 @@ class Worker:
             try:
                 writes = [job.write for job in batch]
                 outcomes = await self._write(writes)
-                if NO_ROOM in outcomes and (lost := _lost_rooms(batch, outcomes)):
+                if NO_ROOM in outcomes and (lost := _lost_owners(batch, outcomes)):
                     self._counters.lost_rooms += 1
                     outcomes = (await self._write([*lost, *writes]))[len(lost) :]
                 if len(outcomes) != len(batch):
                     raise RuntimeError(f"{len(outcomes)} answers for {len(batch)} writes")
             except BatchRefused as error:
                 if len(batch) == 1:
-                    log.error("storage refuses a write of room %r: %s", batch[0].room.name, error)
+                    log.error("storage refuses a write of room %r: %s", batch[0].owner.name, error)
                     self._counters.refused_rows += 1
                     outcomes = [Refused(str(error))]
                 else:
@@ -248,7 +186,7 @@ class Worker:
 
     def _in_trouble(self, trouble: str) -> None:
         if self.trouble != trouble:
-            waiting = counted(self._unsettled, "write waits", "writes wait")
+            waiting = counted(self._unconfirmed, "write waits", "writes wait")
             log.warning("%s: %s for storage: %s", self.name, waiting, trouble)
             self.trouble = trouble
 
@@ -265,17 +203,17 @@ class Worker:
 
     def _fan_in(self, batch: list[Job], outcomes: list[Outcome]) -> None:
         self._counters.ack_lag.observe(time.perf_counter() - batch[0].since)
-        self._unsettled -= len(batch)
+        self._unconfirmed -= len(batch)
         self._bytes -= sum([job.size for job in batch])
         for job, outcome in zip(batch, outcomes, strict=True):
-            job.room.settled(job.size)
+            job.owner.backlog.confirmed(job.size)
             try:
-                self._settle(job, outcome)
+                job.on_outcome(outcome)
             except Exception:  # it must not end the worker: its other rooms would never be stored again
-                log.exception("%s: telling what became of a write of room %r failed", self.name, job.room.name)
-        if self._paused and self._unsettled <= self._half_messages and self._bytes <= self._half_bytes:
+                log.exception("%s: telling what became of a write of room %r failed", self.name, job.owner.name)
+        if self._paused and self._unconfirmed <= self._half_messages and self._bytes <= self._half_bytes:
             self._resume()
-        if not self._unsettled:
+        if not self._unconfirmed:
             self._idle.set()
 
     async def drained(self) -> None:
@@ -290,29 +228,26 @@ class Worker:
         await self._writer.close()
 
 
-def _lost_rooms(batch: list[Job], outcomes: list[Outcome]) -> list[Write]:
-    """Rooms with messages to store that storage does not have any more, and what is known of their members."""
-    rooms: dict[int, Room] = {}
-    for job, outcome in zip(batch, outcomes, strict=False):
-        if outcome == NO_ROOM and isinstance(job.write, InsertMessage):
-            rooms[job.write.room_id] = job.room
-    writes: list[Write] = []
-    for room_id, room in rooms.items():
-        log.warning("storage has lost room %r, which is in use: it is stored again as it is known here", room.name)
-        writes.append(InsertRoom(replace(room.record, deleted_at=None)))  # which another write says, if it is so
-        writes += [SetMember(room_id, member) for member in room.members.values()]
-    return writes
+def _lost_owners(batch: list[Job], outcomes: list[Outcome]) -> list[Write]:
+    """Find the owners of messages that storage no longer has, as writes that store them again."""
+    lost = {
+        job.write.room_id: job.owner
+        for job, outcome in zip(batch, outcomes, strict=False)
+        if outcome == NO_ROOM and isinstance(job.write, InsertMessage)
+    }
+    for owner in lost.values():
+        log.warning("storage has lost room %r, which is in use: it is stored again as it is known here", owner.name)
+    return [write for owner in lost.values() for write in owner.as_writes()]
 
 
 class WorkerPool:
     """The workers of one server. A room always has the same one, so its writes keep their order."""
 
-    def __init__(self, repository: Storage, limits: PoolLimits, counters: Counters, settle: Settle) -> None:
+    def __init__(self, storage: Storage, limits: PoolLimits, counters: Counters) -> None:
         self._tasks = TaskRegistry()
         self._drain_limit: asyncio.Timeout | None = None
         self.workers = [
-            Worker(f"worker-{number}", repository.writer(), limits, counters, settle)
-            for number in range(limits.workers)
+            Worker(f"worker-{number}", storage.writer(), limits, counters) for number in range(limits.workers)
         ]
 
     def start(self) -> None:
@@ -320,9 +255,9 @@ class WorkerPool:
         for worker in self.workers:
             self._tasks.spawn(worker.run(), name=worker.name)
 
-    def of(self, room: RoomRecord) -> Worker:
-        """The worker of a room: by its id, which is random, so the rooms spread evenly and stay where they are."""
-        return self.workers[room.room_id % len(self.workers)]
+    def of(self, room_id: int) -> Worker:
+        """Return the worker of a room. Ids are random, so the rooms spread evenly and stay where they are."""
+        return self.workers[room_id % len(self.workers)]
 
     def __len__(self) -> int:
         """Writes that storage has not answered for."""

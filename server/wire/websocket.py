@@ -18,7 +18,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import BytesLike
 
-from chat.delivery.session import Session
+from chat.rooms.room import Session
 from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, TOKEN_EXPIRED, TRY_AGAIN, CloseCode, ParleyError
 from server.access.addresses import values_in
 from server.access.capacity import Place

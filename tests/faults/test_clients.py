@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from chat.delivery.session import Session
+from chat.rooms.room import Session
 from server.app import Server
 from tests.faults.conftest import Serve, Settle
 from tests.faults.watching import Operator

@@ -385,7 +385,9 @@ class PromisesHold(RuleBasedStateMachine):
         for worker in self.chat.pool.workers:
             assert len(worker) <= POOL.queue_messages, "more waits for storage than may"
         for room in self.chat.hub.rooms.values():
-            assert room.unsettled <= POOL.queue_messages // 2 + 1, "more of one room waits than may"  # and the room
+            assert room.backlog.unconfirmed <= POOL.queue_messages // 2 + 1, (
+                "more of one room waits than may"
+            )  # and the room
 
     # The end.
 

@@ -60,8 +60,8 @@ def bounded_by(server: Server, limit: int) -> bool:
         assert len(worker) <= limit
         assert worker._bytes <= worker._limits.queue_bytes
     for room in server.chat.hub.rooms.values():
-        assert room.unsettled <= limit // 2
-        assert len(room.tail) >= len(room.pending), "who comes back can be brought what waits from here alone"
+        assert room.backlog.unconfirmed <= limit // 2
+        assert len(room.tail) >= len(room.pending_posts), "who comes back can be brought what waits from here alone"
         assert len(room.tail) <= server.chat.options.room_tail + limit // 2
     return True
 

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from chat.chat import Chat
-from chat.delivery.session import Session
 from chat.ports import Dialect, Identity
 from chat.rooms.context import ChatOptions
+from chat.rooms.room import Session
 from chat.writes.workers import PoolLimits
 from model.commands import AnyCommand, Claim
 from model.errors import CloseCode

@@ -101,7 +101,7 @@ class World:
         """End the server without a word: what is queued is gone."""
         self.read()
         for room in self.chat.hub.rooms.values():
-            if not room.unsettled:
+            if not room.backlog.unconfirmed:
                 await self._checks.check_stored(room)
         self.ledger.went.clear()  # perhaps it was not stored
         self.ledger.read.clear()

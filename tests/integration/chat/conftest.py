@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from chat.delivery.session import Session
+from chat.rooms.room import Session
 from server.app import Server
 from server.settings.table import Settings
 from server.wire.websocket import WebSocketConnection

@@ -388,11 +388,11 @@ async def test_a_full_queue(serve: Serve) -> None:
     ann = Web(server.port, "ann")
     await ann.create("plans")
     worker = server.chat.pool.workers[0]
-    worker._unsettled += 2
+    worker._unconfirmed += 2
     try:
         reply = await ann.post(PLANS, {"content": "hello"})
     finally:
-        worker._unsettled -= 2
+        worker._unconfirmed -= 2
     assert (reply.status, code(reply)) == (503, "overloaded")
     assert "retry-after" in reply.headers
 

@@ -156,7 +156,7 @@ async def test_an_answer_that_does_not_come(serve: Serve, monkeypatch: pytest.Mo
     await ann.create("plans")
     record = await server.chat.repository.find_room("plans")
     assert record is not None
-    worker = server.chat.pool.of(record)
+    worker = server.chat.pool.of(record.room_id)
     write = worker._writer.write
     monkeypatch.setattr(worker._writer, "write", _away)
     for content in ("hello", "refused at once, as it is known by now that nothing is stored"):

@@ -169,10 +169,10 @@ async def test_those_who_gave_up_waiting_cost_nothing(chat: Chat, repository: Fa
     await passes(READ_SECONDS + 0.1)
     assert not len(chat.tasks)
     room = chat.hub.rooms["general"]
-    assert len(room._waiters) == 1
+    assert len(room.backlog._waiters) == 1
     repository.go("write")
     await passes()
-    assert not room._waiters
+    assert not room.backlog._waiters
     page = await read_history(chat, "general", ReadHistory(room="general"), None)
     assert [message.content for message in page.messages] == ["stuck"]
 

@@ -71,7 +71,7 @@ async def test_rooms_spread_over_workers_which_do_not_wait_for_each_other(reposi
         assert repository.most_writing == 4
         rooms = chat.hub.rooms.values()
         assert {room.worker.name for room in rooms} == {f"worker-{number}" for number in range(4)}
-        assert all(room.worker is chat.pool.of(room.record) for room in rooms)
+        assert all(room.worker is chat.pool.of(room.record.room_id) for room in rooms)
         repository.go("write")
         await passes()
         assert len(ann.acked()) == 40
