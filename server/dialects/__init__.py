@@ -1,4 +1,4 @@
-"""How each kind of client speaks: pure functions, chosen at the handshake. The hub knows none of them."""
+"""The dialects: how each kind of client speaks. The handshake selects one, and the chat knows only the port."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from server.dialects.api_chat import ApiChatDialect
 from server.dialects.native import NativeDialect
 from server.dialects.plain import PlainDialect
 from server.dialects.ws import WsDialect
+from utils.clock import Clock
 
 SUBPROTOCOL = "parley.v1"
 
 NATIVE: Dialect = NativeDialect()
-BY_PATH: dict[str, Dialect] = {"/chat": PlainDialect(), "/ws": WsDialect(), "/api/chat": ApiChatDialect()}
-"""The dialect of each WebSocket path for clients that do not offer `SUBPROTOCOL`."""
+PATHS = ("/chat", "/ws", "/api/chat")
+"""The paths of WebSockets."""
 ACCOUNTS_ONLY = frozenset({"/api/chat"})
-"""Paths that let nobody in without an account's token, whatever is spoken there."""
+"""Paths that require the token of an account, in every dialect."""
 ROOM_PARAMETER = {"/chat": "r", "/ws": "r", "/api/chat": "room"}
-"""What the room is called in the query of each path."""
+"""The query parameter that names the room, by path."""
+
+
+def dialects_by_path(clock: Clock) -> dict[str, Dialect]:
+    """Return the dialect of each of `PATHS`, for clients that do not offer `SUBPROTOCOL`."""
+    return dict(zip(PATHS, (PlainDialect(clock), WsDialect(), ApiChatDialect(clock)), strict=True))

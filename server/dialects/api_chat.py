@@ -31,7 +31,8 @@ from model.principals import ACCOUNT, shown_id
 from model.room import DEFAULT_ROOM, User
 from server.codec.frames import text_frame
 from server.dialects.refusals import invalid, unreadable
-from server.dialects.sentences import farewell, now
+from server.dialects.sentences import farewell
+from utils.clock import Clock, rfc3339
 from utils.encoding import to_json
 
 MAX_SEQ = 2**53 - 1
@@ -146,6 +147,9 @@ class ApiChatDialect:
     bound_to_address = True
     welcomes = False
 
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
     def command(self, text: str, home: str) -> AnyCommand:
         """See `chat.ports.Dialect.command`. Errors: ``bad_json``, ``bad_field`` with the field, ``unknown_type``."""
         try:
@@ -181,7 +185,7 @@ class ApiChatDialect:
             case Deleted():
                 record = DeleteFrame(event.seq, event.deleted_at)
             case Retracted():
-                record = DeleteFrame(event.seq, now())
+                record = DeleteFrame(event.seq, rfc3339(self._clock.now_us()))
             case Error():
                 record = ErrorFrame(event.message)
             case Left() if event.reason:

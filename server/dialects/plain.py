@@ -11,7 +11,8 @@ from model.events import Announcement, AnyEvent, Deleted, Edited, Entered, Error
 from model.message import Message
 from model.room import DEFAULT_ROOM, User
 from server.codec.frames import text_frame
-from server.dialects.sentences import farewell, now, quoted
+from server.dialects.sentences import farewell, quoted
+from utils.clock import Clock, rfc3339
 from utils.encoding import to_json
 
 # Who speaks when the server does; `model.text` keeps people from taking the name.
@@ -45,6 +46,9 @@ class PlainDialect:
     bound_to_address = True
     welcomes = False
 
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
     def command(self, text: str, home: str) -> AnyCommand:
         """See `chat.ports.Dialect.command`. Never refuses: what the text may hold is the handler's to say."""
         return PostMessage(room=home, content=text)
@@ -56,18 +60,18 @@ class PlainDialect:
             case Message():
                 record = PlainMessage(event.sender, event.room, event.content, event.timestamp)
             case Entered():
-                record = _notice(event.room, f"User {_called(event.user)} entered the chat")
+                record = self._notice(event.room, f"User {_called(event.user)} entered the chat")
             case Exited():
-                record = _notice(event.room, f"User {_called(event.user)} left the chat")
+                record = self._notice(event.room, f"User {_called(event.user)} left the chat")
             case Edited():
                 # From its author: what people write is never signed as what the server says.
                 record = PlainMessage(event.sender, event.room, f"edited: {event.content}", event.edited_at)
             case Retracted() | Deleted():
-                record = _notice(event.room, f"a message by {quoted(event.sender)} was removed")
+                record = self._notice(event.room, f"a message by {quoted(event.sender)} was removed")
             case Error():
-                record = _notice(event.room or "", event.message)
+                record = self._notice(event.room or "", event.message)
             case Left() if event.reason:
-                record = _notice(event.room, farewell(event))
+                record = self._notice(event.room, farewell(event))
             case Announcement():
                 told = f"{quoted(event.sender.name)} announces: {event.content}"
                 record = PlainMessage(SYSTEM, "", told, event.timestamp)
@@ -75,12 +79,11 @@ class PlainDialect:
                 return None
         return text_frame(to_json(record))
 
+    def _notice(self, room: str, content: str) -> PlainMessage:
+        # Notices are not stored and have no timestamp of their own.
+        return PlainMessage(SYSTEM, room, content, rfc3339(self._clock.now_us()))
+
 
 def _called(user: User) -> str:
     """A name of one word as it is, as pages expect it; one of several might read as a sentence of the server's."""
     return quoted(user.name) if " " in user.name else user.name
-
-
-def _notice(room: str, content: str) -> PlainMessage:
-    # Notices are not stored and have no time of their own.
-    return PlainMessage(SYSTEM, room, content, now())

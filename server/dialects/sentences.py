@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 
 from model.events import Left
-from utils.clock import rfc3339
 
 
 def quoted(words: str) -> str:
@@ -36,8 +34,3 @@ def farewell(left: Left) -> str:
             return f"you left {room} on another connection"
         case _:
             return f"you are not in {room} any more: {left.reason}"
-
-
-def now() -> str:
-    """The time of what has none of its own, as it is told."""
-    return rfc3339(time.time_ns() // 1000)

@@ -22,7 +22,7 @@ from chat.rooms.context import reads_for
 from model.errors import ParleyError
 from server.access.origins import own_origin
 from server.codec.headers import EVERY, UPGRADE
-from server.dialects import ACCOUNTS_ONLY, BY_PATH
+from server.dialects import ACCOUNTS_ONLY, PATHS
 from server.http.bodies import Health, NotReady, Ready, StaticFile
 from server.http.endpoints import (
     ASKER,
@@ -243,7 +243,7 @@ class HttpEndpoints:
                     text=_SEE,
                     handshake="account" if path in ACCOUNTS_ONLY else "anybody",
                 )
-                for path in BY_PATH
+                for path in PATHS
             ),
         )
 

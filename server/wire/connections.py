@@ -18,6 +18,7 @@ from server.access.capacity import Capacity, Place
 from server.access.origins import Origins
 from server.auth.authentication import authenticate
 from server.codec.frames import plain_response
+from server.dialects import dialects_by_path
 from server.memory import Memory
 from server.settings.table import Settings
 from server.wire.admission import Admission
@@ -64,6 +65,7 @@ class Shared:
         self.max_lines: int = most_headers(settings.head_bytes) + 2  # of a head: the request line and the empty one
         self.chat = chat
         self.visits = Visits(chat)
+        self.dialects = dialects_by_path(chat.clock)
         self.proxy_protocol: bool = settings.proxy_protocol
         self.capacity = Capacity(
             settings.max_connections or 0, settings.max_connections_per_address or 0, chat.counters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http
 import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha1
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from model.errors import ParleyError
 from server.access.origins import Origins, own_origin
 from server.codec.frames import plain_response
 from server.codec.headers import EVERY, UPGRADE
-from server.dialects import ACCOUNTS_ONLY, BY_PATH, NATIVE, SUBPROTOCOL
+from server.dialects import ACCOUNTS_ONLY, NATIVE, PATHS, SUBPROTOCOL
 from utils.tracebacks import forget_frames
 
 # The head that browsers and programs really send: printable ASCII, CRLF, no folding. Longer ones are the library's.
@@ -71,12 +71,13 @@ def names_websocket(head: bytearray) -> bool:
             target = urlsplit(target).path
         except ValueError:  # such as http://[
             return False
-    return target in BY_PATH
+    return target in PATHS
 
 
 def shake_hands(
     head: bytes,
     *,
+    dialects: Mapping[str, Dialect],
     origins: Origins,
     draining: bool,
     authenticate: Authenticate,
@@ -92,11 +93,12 @@ def shake_hands(
 
     Args:
         head: the whole request head, with its empty line, within ``HEAD_BYTES``.
+        dialects: those of each path, for clients that do not offer the subprotocol.
         origins: what ``Origin`` may be, beside the server's own and none.
         authenticate: raises ParleyError for who is not let in.
         scheme, host: what the client asked for as a trusted proxy says, else ``http`` and that of ``Host``.
     """
-    if not draining and (accepted := _accept_common(head, origins)) is not None:
+    if not draining and (accepted := _accept_common(head, dialects, origins)) is not None:
         return accepted
     protocol = ServerProtocol(select_subprotocol=_select_subprotocol)
 
@@ -107,7 +109,7 @@ def shake_hands(
         )
 
     try:
-        return _answer(protocol, head, draining, authenticate, refused)
+        return _answer(protocol, head, dialects, draining, authenticate, refused)
     finally:
         let_go(protocol)
 
@@ -125,6 +127,7 @@ def let_go(protocol: ServerProtocol) -> None:
 def _answer(
     protocol: ServerProtocol,
     head: bytes,
+    dialects: Mapping[str, Dialect],
     draining: bool,
     authenticate: Authenticate,
     refused: Callable[[Request], bool],
@@ -134,7 +137,7 @@ def _answer(
         address = urlsplit(request.path)
     except ValueError as error:  # the address may be such as //[
         return Handshake(plain_response(b"400 Bad Request", f"{error}.\n".encode()))
-    dialect = BY_PATH.get(address.path)
+    dialect = dialects.get(address.path)
     if dialect is None:
         response = protocol.reject(http.HTTPStatus.NOT_FOUND, "There is no WebSocket at this path.\n")
     elif draining:
@@ -205,7 +208,7 @@ def is_host(value: str) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def _accept_common(head: bytes, origins: Origins) -> Handshake | None:
+def _accept_common(head: bytes, dialects: Mapping[str, Dialect], origins: Origins) -> Handshake | None:
     """What the library would answer, in a fifth of the time, where nothing is to be refused and each header comes once.
 
     None for anything out of the ordinary: the library has the word on that.
@@ -218,7 +221,7 @@ def _accept_common(head: bytes, origins: Origins) -> Handshake | None:
     key = headers.get(b"sec-websocket-key", b"")
     origin = headers.get(b"origin")
     path = match[1].decode()
-    dialect = BY_PATH.get(path)
+    dialect = dialects.get(path)
     if (
         dialect is None
         or len(headers) != len(lines)

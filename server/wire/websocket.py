@@ -123,6 +123,7 @@ class WebSocketConnection(asyncio.Protocol):
             return
         handshake = shake_hands(
             head,
+            dialects=shared.dialects,
             origins=shared.origins,
             draining=shared.chat.draining,
             authenticate=shared.authenticate,

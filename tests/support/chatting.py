@@ -21,15 +21,16 @@ from model.errors import CloseCode
 from model.events import AnyEvent
 from model.limits import Limits
 from server.auth.tokens import JwtTokens
-from server.dialects import NATIVE
+from server.dialects import NATIVE, dialects_by_path
 from storage.ports.storage import Storage
 from tests.support import contract
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
-from utils.clock import Clock
+from utils.clock import Clock, SystemClock
 
 Frame = dict[str, Any]
 START_US = 1_700_000_000_000_000
+BY_PATH = dialects_by_path(SystemClock())
 _writes = itertools.count()
 
 

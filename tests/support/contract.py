@@ -18,7 +18,7 @@ from msgspec import to_builtins
 
 from model.errors import ERRORS
 from model.limits import Limits
-from server.dialects import BY_PATH, NATIVE
+from server.dialects import NATIVE
 from server.spec import DIALECTS, asyncapi, openapi
 from server.web.app import HttpEndpoints
 
@@ -57,7 +57,11 @@ def hold_reply(method: str, target: str, status: int, media: str, body: Any) -> 
 
 def dialect_of(target: str, subprotocol: bool) -> str:
     """The name of the dialect that is spoken at an address."""
-    return NATIVE.name if subprotocol else BY_PATH[urlsplit(target).path].name
+    return (
+        NATIVE.name
+        if subprotocol
+        else {described.path: described.dialect for described in DIALECTS}[urlsplit(target).path]
+    )
 
 
 @cache

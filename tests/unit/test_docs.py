@@ -15,7 +15,7 @@ from chat.rooms.context import ChatOptions
 from model.errors import ERRORS
 from model.permissions import LEAST, RANK
 from server.auth.tokens import JwtTokens
-from server.dialects import BY_PATH
+from server.dialects import PATHS
 from server.dialects.api_chat import ApiChatDialect
 from server.dialects.ws import WsDialect
 from server.http.endpoints import JSON
@@ -118,7 +118,7 @@ def test_protocol_has_a_row_for_every_request_about_rooms() -> None:
         (method.upper(), path)
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
-        if operation.get("security") and path not in BY_PATH
+        if operation.get("security") and path not in PATHS
     }
     rows = re.findall(r"^\| `([A-Z]+) (/[^`]*)` \|", section("HTTP"), re.MULTILINE)
     assert set(rows) == served
@@ -168,7 +168,7 @@ def examples(text: str) -> list[list[str]]:
 
 DIALECTS: list[tuple[str, Any, list[tuple[Any, str]], str]] = [
     ("Rooms", WsDialect(), test_ws.TOLD, "type"),
-    ("Events", ApiChatDialect(), test_api_chat.TOLD, "event"),
+    ("Events", ApiChatDialect(SystemClock()), test_api_chat.TOLD, "event"),
 ]
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from server.dialects.api_chat import ApiChatDialect
 from tests.integration.rest.conftest import Serve
 from tests.support.chatting import unframe
 from tests.support.client import Client
@@ -41,7 +40,7 @@ async def test_they_are_the_events_that_the_socket_tells(serve: Serve) -> None:
         record = await server.chat.repository.find_room("plans")
         assert record is not None
         (message,) = await server.chat.repository.history(record, limit=1)
-    frame = ApiChatDialect().frame(message)
+    frame = server.shared.dialects["/api/chat"].frame(message)
     assert frame is not None
     assert await ann.json("/api/chat/messages?room=plans") == unframe(frame)
 

@@ -8,8 +8,7 @@ from chat.ports import Identity
 from chat.rooms.access import View, read_as
 from model.permissions import Action
 from model.room import User
-from server.dialects import BY_PATH
-from tests.support.chatting import Frame, Person
+from tests.support.chatting import BY_PATH, Frame, Person
 from tests.support.virtual import passes
 
 

@@ -3,8 +3,7 @@
 from chat.chat import Chat
 from model.errors import SLOW_CONSUMER
 from model.message import Message
-from server.dialects import BY_PATH
-from tests.support.chatting import CountingDialect, Person, chatting
+from tests.support.chatting import BY_PATH, CountingDialect, Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 

@@ -6,9 +6,8 @@ import pytest
 
 from chat.chat import Chat
 from model.errors import EPOCH_CHANGED
-from server.dialects.plain import PlainDialect
 from storage.ports.messages import ChangeMessage
-from tests.support.chatting import Person, VirtualClock, chatting, limits
+from tests.support.chatting import BY_PATH, Person, VirtualClock, chatting, limits
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
@@ -384,7 +383,7 @@ async def test_a_server_that_stops_takes_no_changes(chat: Chat) -> None:
 
 async def test_the_plain_dialect_says_it_in_words(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
-    old = Person(chat, "old", "general", dialect=PlainDialect())
+    old = Person(chat, "old", "general", dialect=BY_PATH["/chat"])
     await passes(2)
     one, two = await said(ann, "one", "two")
     ann.send("edit", room="general", seq=one, content="eins")

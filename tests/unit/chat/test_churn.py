@@ -12,8 +12,7 @@ from chat.ports import Identity
 from chat.rooms.presence import CROWD
 from model.limits import Limits
 from model.room import User
-from server.dialects import BY_PATH
-from tests.support.chatting import Frame, Person, chatting, unframe
+from tests.support.chatting import BY_PATH, Frame, Person, chatting, unframe
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, created, id_of, said

@@ -6,8 +6,7 @@ from chat.chat import Chat
 from chat.ports import Identity
 from model.commands import Claim, Join
 from model.room import User
-from server.dialects import BY_PATH
-from tests.support.chatting import Person, chatting
+from tests.support.chatting import BY_PATH, Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import RoomsPerson

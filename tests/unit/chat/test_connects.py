@@ -5,8 +5,8 @@ import pytest
 from chat.chat import Chat
 from chat.ports import Identity
 from model.room import User
-from server.dialects import BY_PATH, NATIVE
-from tests.support.chatting import Person
+from server.dialects import NATIVE
+from tests.support.chatting import BY_PATH, Person
 from tests.support.virtual import passes
 
 BEN = Identity(User("u_1", "ben"), guest=False, role="user")

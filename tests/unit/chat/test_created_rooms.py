@@ -4,9 +4,8 @@ import pytest
 
 from chat.chat import Chat
 from chat.writes.workers import PoolLimits
-from server.dialects import BY_PATH
 from storage.factory import open_storage
-from tests.support.chatting import Person, chatting
+from tests.support.chatting import BY_PATH, Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.support.world import Plainly

@@ -9,8 +9,7 @@ from chat.ports import Identity
 from model.limits import GUEST_SECONDS
 from model.room import User
 from server.auth.tokens import JwtTokens, sign_account
-from server.dialects import BY_PATH
-from tests.support.chatting import Person, VirtualClock, chatting
+from tests.support.chatting import BY_PATH, Person, VirtualClock, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of

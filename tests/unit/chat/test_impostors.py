@@ -11,8 +11,7 @@ from model.commands import PostMessage
 from model.errors import ParleyError
 from model.events import Ack
 from model.room import User
-from server.dialects import BY_PATH
-from tests.support.chatting import Person
+from tests.support.chatting import BY_PATH, Person
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of, staffed
 

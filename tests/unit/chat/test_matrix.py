@@ -13,8 +13,8 @@ from chat.queries.history import read_history
 from model.commands import ReadHistory
 from model.permissions import LEAST, RANK, Action, Standing
 from model.room import User
-from server.dialects import BY_PATH, NATIVE
-from tests.support.chatting import Frame, Person
+from server.dialects import NATIVE
+from tests.support.chatting import BY_PATH, Frame, Person
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of

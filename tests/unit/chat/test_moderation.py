@@ -425,7 +425,7 @@ async def test_slow_mode_is_for_those_who_do_not_moderate(chat: Chat) -> None:
 
 
 async def test_a_plain_client_that_is_sent_out_is_closed() -> None:
-    from server.dialects import BY_PATH
+    from tests.support.chatting import BY_PATH
 
     async with chatting() as chat:
         organizer = account(chat, "organizer", "organizer")

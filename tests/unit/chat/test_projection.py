@@ -13,8 +13,7 @@ from chat.chat import Chat
 from chat.ports import Identity
 from chat.writes.workers import PoolLimits
 from model.room import User
-from server.dialects import BY_PATH
-from tests.support.chatting import Frame, Person, chatting
+from tests.support.chatting import BY_PATH, Frame, Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, code_of, created

@@ -9,8 +9,7 @@ from model import commands
 from model.errors import ParleyError
 from model.events import Ack
 from model.room import User
-from server.dialects import BY_PATH
-from tests.support.chatting import Person, chatting, limits
+from tests.support.chatting import BY_PATH, Person, chatting, limits
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, code_of
 

@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from chat.chat import Chat
-from server.dialects import BY_PATH
-from tests.support.chatting import Person, chatting
+from tests.support.chatting import BY_PATH, Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of

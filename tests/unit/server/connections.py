@@ -9,8 +9,10 @@ from model.errors import ParleyError
 from server.access.addresses import Addresses
 from server.access.capacity import Capacity, Place
 from server.access.origins import Origins
+from server.dialects import dialects_by_path
 from server.wire.websocket import WebSocketConnection
 from tests.support.rawws import KEY, NATIVE, request
+from utils.clock import SystemClock
 
 LIMIT = 300
 PLACE = Place(Capacity(0, 0, Counters()), "", "", over=False)
@@ -102,6 +104,7 @@ class World:
         self.outcome = outcome
         self.settings = SimpleNamespace(slow_bytes_low=1 << 16)
         self.max_frame = LIMIT
+        self.dialects = dialects_by_path(SystemClock())
         self.origins = Origins()
         self.websockets_log = LOG
         self.connections: set[object] = set()

@@ -15,9 +15,10 @@ from model.errors import ParleyError
 from model.room import User
 from server.access.origins import Origins
 from server.auth.authentication import authenticate
-from server.dialects import BY_PATH
+from server.dialects import dialects_by_path
 from server.wire import handshake
 from server.wire.handshake import Handshake, shake_hands
+from utils.clock import SystemClock
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HEADERS = {
@@ -56,12 +57,14 @@ class Tokens:
 def shake(head: bytes, *, origins: Iterable[str] = ("*",), draining: bool = False, guests: bool = True) -> Handshake:
     return shake_hands(
         head,
+        dialects=BY_PATH,
         origins=Origins(origins),
         draining=draining,
         authenticate=lambda values, accounts: authenticate(values, Tokens(), guests=guests, accounts_only=accounts),
     )
 
 
+BY_PATH = dialects_by_path(SystemClock())
 ORDINARY = {"Host", "Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version"}
 
 
@@ -90,7 +93,7 @@ def without_date(response: bytes) -> list[bytes]:
 
 @given(heads(), st.sampled_from([["*"], ["https://good.example"], []]))
 def test_the_short_way_answers_as_the_library_does(head: bytes, origins: list[str]) -> None:
-    short = handshake._accept_common(head, Origins(origins))
+    short = handshake._accept_common(head, BY_PATH, Origins(origins))
     if short is not None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(handshake, "_accept_common", lambda *_: None)
@@ -109,7 +112,7 @@ def test_the_ordinary_request_goes_the_short_way(protocol: str) -> None:
         f"Accept-Language: en-US\r\nSec-WebSocket-Key: {KEY}\r\n"
         f"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n{protocol}\r\n"
     )
-    accepted = handshake._accept_common(head.encode(), Origins())
+    accepted = handshake._accept_common(head.encode(), BY_PATH, Origins())
     assert accepted is not None
     assert re.search(rb"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n", accepted.response)
     assert (accepted.path, accepted.query, accepted.identity) == ("/chat", "u=ann", None)

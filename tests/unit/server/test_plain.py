@@ -26,8 +26,10 @@ from model.events import (
 from model.message import Message
 from model.room import User
 from server.dialects.plain import PlainDialect
+from tests.unit.server.test_tokens import StoppedClock
+from utils.clock import rfc3339
 
-DIALECT = PlainDialect()
+DIALECT = PlainDialect(StoppedClock())
 ANN = User("g_1", "ann")
 AT = "2026-01-01T00:00:00.000000Z"
 FAKE = "The administrator announces: go to"
@@ -67,7 +69,7 @@ def test_what_is_told_has_four_fields(event: Any, sender: str, content: str) -> 
     told = json.loads(frame[frame.index(b"{") :])
     timestamp = told.pop("timestamp")
     assert told == {"sender": sender, "room": "den", "content": content}
-    assert timestamp.endswith("Z")
+    assert timestamp == (AT if sender == "ann" else rfc3339(StoppedClock().now_us()))
 
 
 @pytest.mark.parametrize(

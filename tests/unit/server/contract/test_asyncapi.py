@@ -11,11 +11,12 @@ from model.commands import AnyCommand
 from model.errors import CLOSE_CODES, ERRORS
 from model.events import NativeEvent
 from model.limits import Limits
-from server.dialects import BY_PATH, NATIVE
+from server.dialects import NATIVE, dialects_by_path
 from server.spec import DIALECTS, asyncapi
 from server.spec.native import PARLEY_V1
 from tests.support import contract
 from tests.support.asyncapi import SCHEMA
+from utils.clock import SystemClock
 
 DOCUMENT: dict[str, Any] = json.loads(
     json.dumps(asyncapi(DIALECTS, version="1.2.3", host="localhost:8080", limits=Limits(max_content_chars=7)))
@@ -55,7 +56,7 @@ def test_every_schema_is_a_json_schema_that_is_used() -> None:
 
 
 def test_every_dialect_is_a_channel_at_its_path() -> None:
-    paths = {NATIVE.name: "/chat", **{dialect.name: path for path, dialect in BY_PATH.items()}}
+    paths = {NATIVE.name: "/chat", **{dialect.name: path for path, dialect in dialects_by_path(SystemClock()).items()}}
     assert {name: channel["address"] for name, channel in DOCUMENT["channels"].items()} == paths
 
 
