@@ -1,4 +1,4 @@
-"""How many connections there may be, in all and of one address; every socket of the port counts, whatever it speaks."""
+"""Limits on connections, in total and per address. Every socket of the port counts, whatever its protocol."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import resource
 
 from chat.delivery.counters import Counters
 
-# Descriptors for all else: storage, files, the listener, and connections that are only told that there is no room.
+# Descriptors for everything else: storage, files, the listener, and connections that only get a refusal.
 RESERVED = 128
-# Connections beyond the bound that are let in to be told so; more of them are closed at once.
+# Connections above the limit that are accepted, to answer with a refusal; any more are closed at once.
 SPARE = 48
 
 
 def room_for(limit: int) -> int:
-    """How many sockets there may be with this limit of descriptors."""
+    """Return the largest number of sockets for a limit of file descriptors."""
     return max(limit - RESERVED, limit // 2)
 
 
 class Place:
-    """What one socket takes up, from :meth:`Capacity.admit` to :meth:`release`.
+    """The place of one socket, from :meth:`Capacity.admit` to :meth:`release`.
 
     Attributes:
-        peer: the address at the other end, "" when it is not known.
-        over: there are more sockets than there may be: answer, and close.
+        peer: the address of the peer, "" if it is unknown.
+        over: whether the server has too many sockets: refuse this one, and close it.
     """
 
     __slots__ = ("_capacity", "_network", "over", "peer")
@@ -35,11 +35,11 @@ class Place:
 
     @property
     def network(self) -> str:
-        """What the peer counts as by address."""
+        """The network that the socket counts for."""
         return self._network
 
     def move(self, network: str) -> None:
-        """It is known for whom the connection is: it counts for that address."""
+        """Count the socket for another network, once the client behind a proxy is known."""
         if self._capacity is not None and network != self._network:
             self._capacity.count(self._network, -1)
             self._network = network
@@ -47,11 +47,11 @@ class Place:
 
     @property
     def crowded(self) -> bool:
-        """Whether its address has more connections than it may have."""
+        """Whether the network has too many sockets."""
         return self._capacity is not None and self._capacity.is_crowded(self._network)
 
     def release(self) -> None:
-        """The socket is closed. Idempotent."""
+        """Give the place back when the socket has closed. Idempotent."""
         capacity, self._capacity = self._capacity, None
         if capacity is not None:
             capacity.counters.sockets -= 1
@@ -59,13 +59,12 @@ class Place:
 
 
 class Capacity:
-    """The places there are.
+    """Counts sockets and refuses those above the limits.
 
     Args:
-        most: sockets in all; 0 for the limit of descriptors less what is reserved.
-        of_address: sockets of one address; 0 for three quarters of ``most``.
-
-        counters: where sockets, refusals and pauses are counted.
+        most: the limit in total; 0 for the limit of file descriptors without the reserved ones.
+        of_address: the limit for one network; 0 for three quarters of ``most``.
+        counters: count the sockets and refusals.
     """
 
     def __init__(self, most: int, of_address: int, counters: Counters) -> None:
@@ -76,7 +75,7 @@ class Capacity:
         self._by_network: dict[str, int] = {}
 
     def admit(self, peer: str, network: str) -> Place | None:
-        """A place for a socket of this peer, which counts for this address ("" for none); None to close it at once."""
+        """Return a place for a socket that counts for ``network``, "" for none; None if it must be closed at once."""
         mine = self._by_network.get(network, 0) if network else 0
         if self.counters.sockets >= self.most + SPARE or mine >= self.of_address + SPARE:
             self.counters.refused_connections += 1
@@ -86,11 +85,11 @@ class Capacity:
         return Place(self, peer, network, over=self.counters.sockets > self.most)
 
     def is_crowded(self, network: str) -> bool:
-        """Whether an address has more sockets than it may have."""
+        """Return whether a network has too many sockets."""
         return self._by_network.get(network, 0) > self.of_address
 
     def count(self, network: str, more: int) -> None:
-        """Count sockets of an address; "" does not count."""
+        """Add to the sockets of a network; "" is not counted."""
         if network:
             self._by_network[network] = count = self._by_network.get(network, 0) + more
             if not count:

@@ -1,7 +1,7 @@
-"""Which web pages may talk to the server: `ALLOWED_ORIGINS`, for HTTP and WebSocket alike.
+"""The web pages that may use the server: `ALLOWED_ORIGINS`, for HTTP and WebSocket alike.
 
-A browser names the page's origin in ``Origin`` (RFC 6454): scheme and host in lower case, the host in ASCII, no default
-port, no slash at the end. Programs send none, and may always ask.
+A browser sends the origin of a page in ``Origin`` (RFC 6454): scheme and host in lower case, the host in ASCII, no
+default port, no trailing slash. Programs send no origin, and are always allowed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 class Origins:
-    """Those that are allowed beside the server's own. Immutable.
+    """The origins that are allowed in addition to the server's own. Immutable.
 
     Args:
         allowed: as `read_origins` reads them.
@@ -33,12 +33,12 @@ class Origins:
         self.any = ANY in self._allowed
 
     def allows(self, origin: str, own: str) -> bool:
-        """Whether a page of this origin may talk to the server; ``own`` is that of the server's own pages."""
+        """Return whether pages of an origin may use the server; ``own`` is the origin of the server's own pages."""
         return self.any or origin in self._allowed or origin == own
 
 
 def own_origin(scheme: str, host: str) -> str:
-    """The origin of a page that was asked for at ``host``, which may have a port."""
+    """Return the origin of a page that was requested from ``host``, which may include a port."""
     name, colon, port = host.lower().rpartition(":")
     if colon and port == str(_DEFAULT_PORTS.get(scheme)):
         return f"{scheme}://{name}"
@@ -46,14 +46,14 @@ def own_origin(scheme: str, host: str) -> str:
 
 
 def read_origins(text: str) -> tuple[str, ...]:
-    """Origins, separated by commas, each as a browser sends it.
+    """Parse origins that are separated by commas, into the form that browsers send.
 
     Raises:
-        ReadError: ``*`` is not alone.
-        ValueError: no browser can ever send one of them, say one with a path or a wildcard.
+        ReadError: ``*`` and other origins.
+        ValueError: an origin that no browser can send, for example with a path or a wildcard.
     """
     origins = tuple(dict.fromkeys(_as_sent(part.strip()) for part in text.split(",") if part.strip()))
-    if ANY in origins and len(origins) > 1:  # a list that keeps nobody out, though it looks as if it did
+    if ANY in origins and len(origins) > 1:  # the list would allow all origins, though it looks restrictive
         raise ReadError("takes either * or origins: * lets every page in, whatever else is there")
     return origins
 
@@ -70,7 +70,7 @@ def _as_sent(text: str) -> str:
     if ":" in host:
         host = f"[{IPv6Address(host)}]"
     elif _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]):
-        IPv4Address(host)  # browsers take whatever ends with a number for one, and write it so
+        IPv4Address(host)  # browsers parse any host that ends with a number as IPv4, and normalize it
     elif not _HOST.fullmatch(host):
         raise ValueError
     port = url.explicit_port

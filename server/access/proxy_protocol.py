@@ -1,6 +1,6 @@
-"""The PROXY protocol, versions 1 and 2: a header before the first byte of HTTP that says who the client is.
+"""The PROXY protocol, versions 1 and 2: a header before the first byte of HTTP that contains the client's address.
 
-As haproxy's document says: https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt
+Specification: https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from server.access.addresses import plain_address
 
-# Of version 1, with its end of line; and of version 2 what we read at most: 16 bytes, two Unix paths, and its TLVs.
+# The largest header: of version 1, with its line end; and of version 2, with room for two Unix paths and TLVs.
 V1_BYTES = 107
 V2_BYTES = 4096
 
@@ -22,11 +22,11 @@ _FAMILIES = {1: (socket.AF_INET, 4), 2: (socket.AF_INET6, 16)}
 
 
 class ProxyHeader(NamedTuple):
-    """What a header said.
+    """A PROXY header.
 
     Attributes:
-        size: its bytes; what follows them is the client's.
-        source: the client's address; None for a connection of the proxy's own, or of a kind that has no address.
+        size: its size in bytes; the client's bytes follow.
+        source: the client's address; None for a connection that the proxy made for itself, or one without addresses.
     """
 
     size: int
@@ -34,10 +34,10 @@ class ProxyHeader(NamedTuple):
 
 
 def read_proxy_header(data: bytes | bytearray) -> ProxyHeader | None:
-    """The header that ``data`` begins with; None while it is not all there.
+    """Parse the header at the beginning of ``data``; None while it is incomplete.
 
     Raises:
-        ValueError: it begins with something else, or with more than there may be.
+        ValueError: ``data`` does not begin with a header, or with one that is malformed or too long.
     """
     if data[:12] == _SIGNATURE[: len(data)]:
         return _read_v2(data) if len(data) >= _V2.size else None
@@ -60,7 +60,7 @@ def _read_v1(data: bytes | bytearray) -> ProxyHeader | None:
     _, family, source, destination, *ports = words
     version = IPv4Address if family == "TCP4" else IPv6Address
     for address in (source, destination):
-        version(address)  # ValueError for what is none
+        version(address)  # raises ValueError
     if not all(port.isdecimal() and len(port) <= 5 and int(port) < 1 << 16 for port in ports):
         raise ValueError("the PROXY header is malformed")
     return ProxyHeader(end + 2, plain_address(source))

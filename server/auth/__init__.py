@@ -1,1 +1,1 @@
-"""Tokens, and the principal that a request's token names."""
+"""Tokens, and the identities that they prove."""

@@ -1,4 +1,4 @@
-"""Who a request is from: the ``Authorization`` header with a token (RFC 6750), of an account or of a guest."""
+"""Authenticate requests by the token of an account or a guest in ``Authorization`` (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from model.errors import ParleyError
 
 
 def authenticate(values: Sequence[str], tokens: Tokens, *, guests: bool, accounts_only: bool) -> Identity | None:
-    """Who the request is from; None when it does not say.
+    """Return the identity that a request's token proves; None without a token.
 
     Args:
-        values: of its ``Authorization`` headers. One of another scheme than Bearer is a proxy's business, and says
-            nothing to us.
-        tokens: who verifies them.
-        guests: whether guests are let in at all.
-        accounts_only: whether the request must be an account's.
+        values: the values of ``Authorization``. Schemes other than Bearer are meant for a proxy, and are ignored.
+        tokens: verifies the token.
+        guests: whether guests are allowed.
+        accounts_only: whether the token must be an account's.
 
     Raises:
-        ParleyError: ``unauthorized`` with the reason, ``forbidden`` for a role that is not let in.
+        ParleyError: ``unauthorized`` with the reason, ``forbidden`` for a role that is not allowed.
     """
     given = [value.partition(" ")[2].strip() for value in values if value.partition(" ")[0].lower() == "bearer"]
     if len(given) > 1:

@@ -1,7 +1,7 @@
-"""Tokens that prove who somebody is: JSON Web Tokens (RFC 7519), HS256, verified by PyJWT.
+"""Tokens that prove an identity: JSON Web Tokens (RFC 7519), signed with HS256.
 
-Guests' tokens are minted here; those of accounts are signed by whoever knows ``JWT_SECRET``, which is the application
-that Parley is a part of.
+The server signs tokens of guests. The application that Parley is a part of signs tokens of its accounts with
+``JWT_SECRET``.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from utils.clock import Clock
 from utils.encoding import to_json
 
 EXPIRED = "the token has expired"
-# How far the clock of an application may be ahead of ours (RFC 7519 section 4.1.5): libraries set `nbf` to their now.
-# There is none for `exp`, which the application chooses.
+# How far the application's clock may be ahead (RFC 7519 section 4.1.5): libraries set `nbf` to their current time.
+# `exp` has no leeway: the application chooses it.
 LEEWAY_US = 60_000_000
-_NEVER = 1e11  # Unix seconds; what expires after that may be too large for a number of ours
-# What a claim takes, in words.
+_NEVER = 1e11  # Unix seconds; later times may not fit into 53 bits of microseconds
+# The values of claims, for error messages.
 _TAKES = {
     "exp": "Unix seconds, as a number",
     "nbf": "Unix seconds, as a number",
@@ -52,7 +52,7 @@ _HEADER = _base64url(b'{"alg":"HS256","typ":"JWT"}') + b"."
 
 
 class _Claims(msgspec.Struct, gc=False, kw_only=True):
-    """Others, such as ``iat`` and ``jti``, are between the application and its other parts."""
+    """The claims that matter here; others, such as ``iat`` and ``jti``, are ignored."""
 
     exp: int | float
     nbf: int | float | None = None
@@ -75,24 +75,24 @@ _SomeClaims = TypeVar("_SomeClaims", bound=_Claims)
 
 
 class _Key:
-    """A key of HS256, which signs as JSON Web Signature says (RFC 7515), and reads what it would have signed itself.
+    """An HS256 key. It signs tokens (JSON Web Signature, RFC 7515), and verifies tokens in the form that it signs.
 
-    That is every guest's token, and an account's whose header says HS256 in the usual spelling. PyJWT decides on any
-    other token: it takes 40 us for a signature, this takes 7 (measured), and every connect signs or reads one.
+    These are the tokens of guests, and the tokens of accounts with the usual header. PyJWT verifies all other tokens:
+    it takes 40 us for a signature, this class 7 (measured), and every connect signs or verifies one.
     """
 
     __slots__ = ("_hmac", "secret")
 
     def __init__(self, secret: bytes) -> None:
         self.secret = secret
-        self._hmac = hmac.new(secret, digestmod=hashlib.sha256)  # with the key scheduled: a copy costs half of it
+        self._hmac = hmac.new(secret, digestmod=hashlib.sha256)  # a copy, with the key already scheduled, costs half
 
     def sign(self, claims: dict[str, Any]) -> str:
         signed = _HEADER + _base64url(to_json(claims))
         return (signed + b"." + self._signature(signed)).decode()
 
     def read(self, token: str) -> bytes | None:
-        """The payload; None for a token that is not as `sign` makes them."""
+        """Return the payload; None for a token that this key did not sign, or in another form than `sign`."""
         signed, _, signature = token.encode().rpartition(b".")
         if not signed.startswith(_HEADER) or not hmac.compare_digest(signature, self._signature(signed)):
             return None
@@ -109,18 +109,18 @@ class _Key:
 
 
 class JwtTokens:
-    """Mints guests' tokens, verifies theirs and accounts'.
+    """Signs tokens of guests, and verifies tokens of guests and accounts.
 
-    Guests' are signed with a key that is derived from the secret for this one purpose, so no token that anybody else
-    signs with the secret passes for a guest's, nor the other way round.
+    Tokens of guests are signed with a key that is derived from the secret for this purpose alone, so a token that the
+    application signs is never valid as a guest's, and the reverse.
 
     Args:
-        secret: any text; empty makes one for this process: no guest's token survives its end, and no account's is
-            ever valid.
+        secret: any text; if empty, a random secret is used: tokens of guests are invalid after a restart, and tokens
+            of accounts always.
         clock: for ``iat``, ``exp`` and ``nbf``.
-        roles: of the accounts that are let in.
-        audience: what ``aud`` of an account's token must have (RFC 7519 section 4.1.3), "" for anything or nothing.
-        issuer: what ``iss`` must be, "" for anything or nothing.
+        roles: the roles of accounts that are allowed.
+        audience: required in ``aud`` of an account's token (RFC 7519 section 4.1.3); "" to ignore ``aud``.
+        issuer: the required ``iss``; "" to ignore it.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class JwtTokens:
         self._jws = jwt.PyJWS(algorithms=["HS256"])
 
     def let_in(self, roles: Collection[str]) -> None:
-        """From now on let accounts with these roles in."""
+        """Allow accounts with these roles from now on."""
         self._roles = frozenset(roles)
 
     def mint(self, identity: Identity) -> str:
@@ -154,7 +154,7 @@ class JwtTokens:
 
     def verify(self, token: str) -> Identity:
         """See `chat.ports.Tokens.verify`."""
-        if not token.isascii():  # it may hold what cannot be encoded
+        if not token.isascii():  # it may contain lone surrogates, which cannot be encoded
             raise self._no_token()
         guests, accounts = self._guest_key, self._account_key
         if (payload := guests.read(token)) is not None:
@@ -170,7 +170,7 @@ class JwtTokens:
         raise _refused("the token is signed with another secret")
 
     def _signed(self, token: str, key: _Key) -> bytes | None:
-        """What was signed, as PyJWT finds; None when it was with another key."""
+        """Return the payload of a token that PyJWT verifies; None if it was signed with another key."""
         try:
             payload: bytes = self._jws.decode(token, key.secret, algorithms=["HS256"])
         except jwt.InvalidSignatureError:
@@ -183,7 +183,7 @@ class JwtTokens:
         return _refused(NO_SECRET if self._account_key is None else "this is no JSON Web Token signed with HS256")
 
     def _valid(self, payload: bytes, claims_type: type[_SomeClaims]) -> _SomeClaims:
-        """The claims, when it is their time."""
+        """Return the claims of a token that is valid now."""
         try:
             claims = msgspec.json.decode(payload, type=claims_type)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
@@ -219,16 +219,16 @@ class JwtTokens:
 
 
 def sign_account(secret: str, *, userid: str, username: str, role: str, expires: float, **more: str) -> str:
-    """The token of an account; ``expires`` in Unix seconds, ``more`` claims such as ``aud``.
+    """Sign the token of an account, as an application would with any JWT library.
 
-    What an application would do with any JWT library.
+    ``expires`` is in Unix seconds; ``more`` are other claims, such as ``aud``.
     """
     claims = {"userid": userid, "username": username, "role": role, "exp": expires, **more}
     return _Key(_bytes(secret)).sign(claims)
 
 
 def _wrong_claim(problem: str) -> str:
-    """What is wrong with claims that msgspec refuses, in our words."""
+    """Describe the claims that msgspec refused."""
     claim, what = wrong_field(problem) or ("", "")
     if claim not in _TAKES:
         return "the token's claims are not a JSON object that can be read"
@@ -242,13 +242,13 @@ def _refused(reason: str) -> ParleyError:
 
 
 def _bytes(secret: str) -> bytes:
-    return secret.encode(errors="surrogateescape")  # as the operating system gave it
+    return secret.encode(errors="surrogateescape")  # the bytes of the environment variable
 
 
 def _hmac_key(key: bytes) -> bytes:
-    """The key that HMAC makes of a key (RFC 2104 section 2), which gives the same signatures.
+    """Return the padded key that HMAC derives from a key (RFC 2104 section 2); its signatures are the same.
 
-    PyJWT refuses a key that looks like a certificate and warns, at each token, of one that is short; the server does
-    at its start.
+    With the original key PyJWT would refuse one that looks like a certificate, and would warn about a short one at each
+    token; the server warns once, at its start.
     """
     return (hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else key).ljust(_BLOCK_BYTES, b"\0")

@@ -1,4 +1,4 @@
-"""Refusing texts and JSON with the name of the field or setting that is wrong and a sentence of Parley's own."""
+"""Error messages for invalid texts and JSON: the name of the wrong field, and what is wrong in Parley's own words."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 
 
 class ReadError(ValueError):
-    """What is wrong with a text, in words that complete "NAME ..." and do not repeat it."""
+    """What is wrong with a text: words that complete the sentence "NAME ..." and do not repeat it."""
 
 
 MISSING = "is missing"
 UNKNOWN = "has an unknown value"
 
-# msgspec says where: "... - at `$.room`", "... missing required field `room`", possibly both. What stands before is the
-# first words of the sentence, in which nothing of the input may be taken for ours.
+# msgspec's messages end with the place, "... - at `$.room`", or name it, "... missing required field `room`", or both.
+# Patterns for the words before it are anchored at the start, so that no part of the input is mistaken for them.
 _AT = re.compile(r" - at `\$\.?([^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _LENGTH = re.compile(r"Expected `[^`]*` of length ([<>]=) (\d+)")
@@ -32,8 +32,11 @@ _TYPES = {
 
 
 def wrong_field(problem: str) -> tuple[str, str] | None:
-    """The field that the text of a `msgspec.ValidationError` is about and what is wrong with it, in words that complete
-    the name of the field; None when it is about no field.
+    """Return the field that a `msgspec.ValidationError` is about, and what is wrong with it in words that follow the
+    name of the field. None if the error is not about a field.
+
+    Args:
+        problem: the text of the error.
     """
     missing = _MISSING.match(problem)
     if missing is not None:

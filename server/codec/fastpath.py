@@ -1,7 +1,8 @@
-"""The one kind of frame that a chat is made of, read without the library, in a tenth of the time.
+"""Parse common frames without the library, in a tenth of its time.
 
-A common frame is a whole, final, masked text frame without RSV bits and of legal size. Anything else (fragments,
-control frames, violations) goes to the library a whole frame at a time, so it always stands between two frames.
+A common frame is a complete, final, masked text frame without RSV bits, within the size limit. All other frames
+(fragments, control frames, violations) go to the library, one complete frame at a time, so that the library is always
+between two frames.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ EXTENDED = MASKED | 126  # two bytes of length follow
 
 
 def common_frames(data: bytes | bytearray, start: int, limit: int, most: int) -> tuple[list[bytes], int]:
-    """The payloads, unmasked, of the common frames that follow each other from ``start``, and where they end.
+    """Return the unmasked payloads of the consecutive common frames from ``start`` on, and the position after them.
 
     Args:
-        data: bytes as they came, from the beginning of a frame at ``start``.
-        limit: bytes that a payload may have.
-        most: how many frames to read.
+        data: bytes as received; a frame begins at ``start``.
+        limit: the largest payload in bytes.
+        most: the largest number of frames to read.
     """
     payloads: list[bytes] = []
     size = len(data)
@@ -46,10 +47,11 @@ def common_frames(data: bytes | bytearray, start: int, limit: int, most: int) ->
 
 
 def frame_end(data: bytes | bytearray, start: int, limit: int) -> int | None:
-    """Where the frame that begins at ``start`` ends, which may be behind ``data``; None when its head is not there yet.
+    """Return the end of the frame that begins at ``start``, perhaps past the end of ``data``; None if its header is
+    incomplete.
 
-    A frame that says it is longer than ``limit`` ends, for this purpose, with ``data``: the library refuses it by its
-    head, and reads nothing after that.
+    For a frame whose header announces more than ``limit`` bytes, return the end of ``data``: the library refuses it by
+    its header and reads nothing more.
     """
     size = len(data) - start
     if size < 2:
@@ -68,6 +70,6 @@ def frame_end(data: bytes | bytearray, start: int, limit: int) -> int | None:
 
 
 def ends_with_close(data: bytes | bytearray) -> bool:
-    """Whether the last bytes look like a Close frame from a client, without reading what is before them."""
+    """Return whether the data ends with bytes that look like a client's Close frame, without parsing the rest."""
     ends = range(len(data) - 6, max(-1, len(data) - 6 - 126), -1)
     return any(data[at] == CLOSE and data[at + 1] == MASKED | (len(data) - 6 - at) for at in ends)

@@ -1,4 +1,4 @@
-"""Bytes that go out: WebSocket frames (RFC 6455 section 5.2), unmasked and whole, and answers before any of that."""
+"""Outgoing bytes: complete, unmasked WebSocket frames (RFC 6455 section 5.2), and HTTP responses before a handshake."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PING = b"\x89\x00"
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A final text frame of ``payload``, which is UTF-8.
+    """Return a final text frame of ``payload``, which must be UTF-8.
 
     Packed by hand: 77 ns against 703 ns for ``websockets.frames.Frame.serialize`` (measured), once per broadcast.
     """
@@ -30,9 +30,9 @@ def text_frame(payload: bytes) -> bytes:
 
 
 def plain_response(status: bytes, text: bytes, *, retry_after: float = 0.0) -> bytes:
-    """A whole HTTP response, such as ``408 Request Timeout``, for a connection that has no protocol yet.
+    """Return a complete HTTP response, such as ``408 Request Timeout``, for a connection without a protocol yet.
 
-    ``retry_after`` is in seconds, 0 for none.
+    ``retry_after`` is in seconds; 0 omits the header.
     """
     retry = b"Retry-After: %d\r\n" % math.ceil(retry_after) if retry_after else b""
     return (

@@ -1,14 +1,14 @@
-"""Headers of every response, also of those that are written before a request has a handler, or instead of one."""
+"""Headers of every response, including those that are sent before, or instead of, calling a request handler."""
 
 from __future__ import annotations
 
 EVERY = {
     "Server": "parley",
     "X-Content-Type-Options": "nosniff",
-    # Nothing but the page is one (OWASP ASVS 3.4.3, 3.4.6).
+    # Only the browser client is a page; it has a policy of its own (OWASP ASVS 3.4.3, 3.4.6).
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    # A cache with rules of its own must not answer for `/ready`, nor keep a refusal.
+    # No cache may answer for `/ready`, or keep an error.
     "Cache-Control": "no-store",
 }
 UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade, close"}
-"""Of every 426 that ends the connection (RFC 9110 sections 7.8 and 15.5.22)."""
+"""Headers of each 426 response that ends the connection (RFC 9110 sections 7.8 and 15.5.22)."""

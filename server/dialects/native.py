@@ -1,4 +1,4 @@
-"""``parley.v1``: JSON objects that are the records of model/, field for field (docs/protocol.md)."""
+"""``parley.v1``: frames are the records of model/ as JSON objects, field for field (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _decode: Callable[[str], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode
 
 
 class _Id(msgspec.Struct):
-    """What can be saved of a frame that is no command: its id, for the error's reply."""
+    """The id of an invalid frame, for the error in reply."""
 
     id: Id | None = None
 
 
 _decode_id = msgspec.json.Decoder(_Id).decode
-_UNSPOKEN = frozenset({Entered, Exited})  # `presence` says them
+_UNSPOKEN = frozenset({Entered, Exited})  # clients get `presence` instead
 
 
 class NativeDialect:
-    """Typed decoding is the validation; encoding is the records as they are."""
+    """Decoding into typed records is the validation; records are encoded as they are."""
 
     name = "parley.v1"
     default_name: str | None = None
@@ -41,7 +41,7 @@ class NativeDialect:
             command = _decode(text)
         except msgspec.ValidationError as error:
             raise invalid(str(error), id=_id_of(text)) from error
-        except (msgspec.DecodeError, RecursionError) as error:  # nesting too deep is the latter
+        except (msgspec.DecodeError, RecursionError) as error:  # RecursionError: nested too deeply
             raise unreadable(text) from error
         if command.id is not None and not command.id.isprintable():
             raise ParleyError("bad_field", "id holds a character that cannot be printed", field="id")

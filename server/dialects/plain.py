@@ -1,4 +1,4 @@
-"""The plain dialect: raw text in, ``{"sender","room","content","timestamp"}`` out, for pages that exist already."""
+"""The plain dialect: raw text in, ``{"sender","room","content","timestamp"}`` out, for existing pages."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from server.dialects.sentences import farewell, quoted
 from utils.clock import Clock, rfc3339
 from utils.encoding import to_json
 
-# Who speaks when the server does; `model.text` keeps people from taking the name.
+# The sender of the server's notices. `model.text` reserves the name.
 SYSTEM = "SYSTEM"
 DEFAULT_NAME = "Anonymous"
 
 
 class PlainMessage(msgspec.Struct, gc=False):
-    """A message; or, from the sender ``SYSTEM``, what the server has to say, with what people chose to be called, or
-    wrote, in quotation marks. An edit comes from its author, as ``edited: `` and what the message says now.
+    """A message; or, from the sender ``SYSTEM``, a notice of the server, in which names and texts of users are in
+    quotation marks. An edit comes from its author, as ``edited: `` and the new text of the message.
 
     Attributes:
         sender: display name of the author.
@@ -38,7 +38,7 @@ class PlainMessage(msgspec.Struct, gc=False):
 
 
 class PlainDialect:
-    """Every text frame is a message to the room of the address; what the server has to say is a ``SYSTEM`` message."""
+    """Every text frame is a message to the room in the address; notices of the server are ``SYSTEM`` messages."""
 
     name = "plain"
     default_name: str | None = DEFAULT_NAME
@@ -50,7 +50,7 @@ class PlainDialect:
         self._clock = clock
 
     def command(self, text: str, home: str) -> AnyCommand:
-        """See `chat.ports.Dialect.command`. Never refuses: what the text may hold is the handler's to say."""
+        """See `chat.ports.Dialect.command`. Accepts any text: the handler validates it."""
         return PostMessage(room=home, content=text)
 
     def frame(self, event: AnyEvent) -> bytes | None:
@@ -64,7 +64,7 @@ class PlainDialect:
             case Exited():
                 record = self._notice(event.room, f"User {_called(event.user)} left the chat")
             case Edited():
-                # From its author: what people write is never signed as what the server says.
+                # Sent as the author: text of a user is never sent in the server's name.
                 record = PlainMessage(event.sender, event.room, f"edited: {event.content}", event.edited_at)
             case Retracted() | Deleted():
                 record = self._notice(event.room, f"a message by {quoted(event.sender)} was removed")
@@ -85,5 +85,5 @@ class PlainDialect:
 
 
 def _called(user: User) -> str:
-    """A name of one word as it is, as pages expect it; one of several might read as a sentence of the server's."""
+    """Return a one-word name as it is, as pages expect it, and quote a longer one: it might read as a sentence."""
     return quoted(user.name) if " " in user.name else user.name

@@ -1,4 +1,4 @@
-"""Why a frame is no command, by name: read from what `msgspec` says of it."""
+"""Errors for frames that are not valid commands, derived from the messages of `msgspec`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from server.codec.decoding import UNKNOWN, wrong_field
 
 
 def invalid(problem: str, *, tag: str = "type", inside: str = "", id: str | None = None) -> ParleyError:
-    """The refusal of JSON that is no command: ``bad_json``, ``unknown_type``, or ``bad_field`` naming the field.
+    """Return the error for JSON that is not a command: ``bad_json``, ``unknown_type``, or ``bad_field`` with the field.
 
     Args:
         problem: the text of a `msgspec.ValidationError`.
-        tag: the field that says what a frame is.
-        inside: what stands before the name of a field, and is left out: ``payload.``.
-        id: the frame's own, where it could be read.
+        tag: the field that holds the type of a frame.
+        inside: a prefix of field names that is removed: ``payload.``.
+        id: the id of the frame, if it could be read.
     """
     wrong = wrong_field(problem)
     if wrong is None:
@@ -28,10 +28,10 @@ def invalid(problem: str, *, tag: str = "type", inside: str = "", id: str | None
 
 
 def unreadable(text: str) -> ParleyError:
-    """The refusal of what is no JSON; of an object with a lone surrogate, which JSON can name and UTF-8 cannot hold
-    (RFC 8259, 8.2), with the ``id`` of the command.
+    """Return the error for text that is not JSON.
 
-    Browsers write one for half an emoji. Python's decoder takes it, so the author can be told which command it was.
+    An object with a lone surrogate (valid JSON, but impossible in UTF-8: RFC 8259 section 8.2) gets the ``id`` of its
+    command. Browsers send one for half an emoji. Python's decoder accepts it, so the id can be read.
     """
     if "\\u" not in text:
         return ParleyError("bad_json")

@@ -1,4 +1,4 @@
-"""What happened, as a sentence, for clients that have no other word for it."""
+"""Events as English sentences, for dialects that have no frame for them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from model.events import Left
 
 
 def quoted(words: str) -> str:
-    """What people chose or wrote, so that it cannot be taken for the server's own words: quotation marks in it are
-    escaped.
-    """
+    """Quote text that a user chose, and escape quotation marks in it, so that it cannot pass for the server's words."""
     return json.dumps(words, ensure_ascii=False)
 
 
 def farewell(left: Left) -> str:
-    """Why somebody is in a room no more, to themselves; ``left.reason`` is not empty."""
+    """Tell a user why they are no longer in a room; ``left.reason`` must not be empty."""
     room = quoted(left.room)
     by = f" by {quoted(left.by.name)}" if left.by is not None else ""
     why = f": {quoted(left.text)}" if left.text else ""

@@ -1,4 +1,4 @@
-"""The published contract: ``/asyncapi.json`` and ``/openapi.json``, made from what the server itself runs on."""
+"""The API documents ``/asyncapi.json`` and ``/openapi.json``, generated from the records that the server uses."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ from server.spec.ws import ROOMS
 __all__ = ["DIALECTS", "asyncapi", "openapi"]
 
 DIALECTS = (PARLEY_V1, PLAIN, ROOMS, EVENTS)
-"""Every dialect that is spoken, for `asyncapi`."""
+"""All dialects, for `asyncapi`."""

@@ -1,4 +1,4 @@
-"""``/asyncapi.json``: the WebSocket side as an AsyncAPI 3.0 document, made from the records that it is made of."""
+"""``/asyncapi.json``: the WebSocket API as an AsyncAPI 3.0 document, generated from its records."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _TEXT = (
 
 
 def asyncapi(dialects: Iterable[Description], *, version: str, host: str, limits: Limits) -> dict[str, Any]:
-    """The document.
+    """Return the document.
 
     Args:
-        dialects: what is spoken.
-        version: the server's.
-        host: where it listens, as ``host:port``; behind a proxy it is another one, so it is only a default.
-        limits: those in force.
+        dialects: the dialects that the server speaks.
+        version: the version of the server.
+        host: the ``host:port`` it listens on; clients behind a proxy use another one, so it is only a default.
+        limits: the limits in force.
     """
     spoken = list(dialects)
     frames = [frame for dialect in spoken for frame in (*dialect.client, *dialect.server)]
@@ -87,7 +87,7 @@ def _channel(dialect: Description, address: Schema) -> dict[str, Any]:
 
 
 def _operations(dialect: Description) -> Iterable[tuple[str, dict[str, Any]]]:
-    """The server's point of view, as AsyncAPI wants it: it receives what clients send."""
+    """Yield operations from the server's point of view, as AsyncAPI requires: it receives what clients send."""
     channel = {"$ref": f"#/channels/{dialect.dialect}"}
 
     def messages(names: Iterable[str]) -> list[dict[str, str]]:
@@ -121,7 +121,7 @@ def _message(frame: Frame, payload: Schema) -> dict[str, Any]:
         message["contentType"] = "application/json"
     elif frame.payload is str:
         message["contentType"] = "text/plain"
-    # AsyncAPI 3.0 has objects for payloads of examples, so a text's stands with its schema.
+    # In AsyncAPI 3.0 the payload of an example is an object, so the example of a text is part of its schema.
     if frame.payload is str:
         message["payload"] = {**payload, "examples": [frame.example]}
     else:

@@ -1,4 +1,4 @@
-"""How many HTTP requests begin in one turn of the event loop, and whose."""
+"""Limit the HTTP requests that begin in one turn of the event loop, with a fair turn for each network."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-# What a text of all metrics counts for: it takes about a millisecond.
+# The weight of a response with all metrics: it takes about a millisecond.
 METRICS = 20
-# Pieces of work in one turn: a read of a connection between two requests, or a request. A short one takes about
-# 0.05 ms, so WebSocket clients wait 2 to 3 ms for all of them, however many connections have asked at the same time.
+# Units of work in one turn: a read from a connection between two requests, or a request. A short one takes about
+# 0.05 ms, so they delay WebSocket clients by 2 to 3 ms, however many connections send requests at the same time.
 A_TURN = 48
 
 
 class Admission:
-    """Lets `A_TURN` pieces of work begin in a turn of the event loop; the others wait, and their networks come in turn.
+    """Admits `A_TURN` units of work per turn of the event loop; queues the others, and serves their networks in turn.
 
-    Bounded by its callers: each connection waits for one piece at a time.
+    Its callers bound the queue: each connection waits for one unit at a time.
     """
 
     __slots__ = ("_counting", "_left", "_waiting")
@@ -27,10 +27,10 @@ class Admission:
         self._waiting: OrderedDict[str, deque[Callable[[], None]]] = OrderedDict()
 
     def admit(self, network: str, resume: Callable[[], None]) -> bool:
-        """Whether the work may begin now; else ``resume`` is called when it may.
+        """Return whether the work may begin now; otherwise call ``resume`` when it may.
 
         Args:
-            network: what the client's address counts as, "" when that is not known.
+            network: the client's network, "" if it is unknown.
             resume: must not raise.
         """
         if not self._counting:
@@ -43,7 +43,7 @@ class Admission:
         return False
 
     async def enter(self, network: str, pieces: int = 1) -> None:
-        """Wait until the work may begin, which counts for so many."""
+        """Wait until work of this weight may begin."""
         for _ in range(pieces):
             await self._enter(network)
 
@@ -51,7 +51,7 @@ class Admission:
         admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def resume() -> None:
-            if not admitted.done():  # else it was cancelled
+            if not admitted.done():  # otherwise it was cancelled
                 admitted.set_result(None)
 
         if not self.admit(network, resume):

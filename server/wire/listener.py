@@ -1,7 +1,7 @@
-"""Accepting connections, on any event loop, also when there are no descriptors for them.
+"""Accept connections, on any event loop, and pause when the process has no file descriptors left.
 
-The loops do it in their own ways: asyncio's logs a traceback for each of `BACKLOG` attempts, and again a second later;
-uvloop closes what it cannot take, without a word. This one pauses, says so once, and counts.
+The event loops handle this differently: asyncio logs a traceback for each of `BACKLOG` attempts, and again a second
+later; uvloop silently closes connections that it cannot accept. This listener pauses, logs that once, and counts it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from chat.delivery.counters import Counters
 
 log = logging.getLogger(__name__)
 
-# Connections that may wait to be accepted: a reconnect storm should find room (the kernel caps it at somaxconn).
+# Connections waiting to be accepted: a reconnect storm must fit (the kernel caps it at somaxconn).
 BACKLOG = 4096
-# What the kernel holds of a connection that is not read, before the first byte counts for SLOW_BYTES_HIGH. It doubles
-# this for its own use; left to itself it would take 4 MB.
+# Bytes that the kernel buffers for a client that does not read, before the first byte counts for SLOW_BYTES_HIGH. The
+# kernel doubles this for its own use; by default it buffers 4 MB.
 SEND_BUFFER = 128 << 10
-# Connections that are accepted before others have their turn.
+# Connections accepted in one turn of the event loop.
 ACCEPTS = 64
 PAUSE_SECONDS = 1.0
-# Seconds between two lines about the same.
+# Seconds between two log lines about a pause.
 SAY_SECONDS = 60.0
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -36,11 +36,11 @@ class Listener:
     """Listens on every address of some hosts, from :meth:`start` to :meth:`close`.
 
     Args:
-        accepted: called with each new socket and its peer's address; it may take neither long nor fail.
-        counters: where pauses are counted.
+        accepted: called with each new socket and the address of its peer; must not block or raise.
+        counters: count the pauses.
 
     Attributes:
-        sockets: those that listen.
+        sockets: the listening sockets.
     """
 
     def __init__(self, accepted: Accepted, counters: Counters) -> None:
@@ -59,7 +59,7 @@ class Listener:
         """Bind and listen.
 
         Raises:
-            OSError: an address cannot be listened on.
+            OSError: the server cannot listen on an address.
         """
         look_up = asyncio.get_running_loop().getaddrinfo
         found = [await look_up(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE) for host in hosts]
@@ -80,7 +80,7 @@ class Listener:
         self._resume()
 
     def close(self) -> None:
-        """Listen no more. Idempotent."""
+        """Stop listening. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -101,7 +101,7 @@ class Listener:
             try:
                 connected, peer = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return  # nobody, or nobody any more
+                return  # no client is waiting, or it has gone
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
