@@ -1,4 +1,4 @@
-"""Commands: what a client asks for, as typed records. Decoding into them is the validation of their shape."""
+"""Commands: what clients ask for, as typed records. Decoding a frame into one validates its shape."""
 
 from __future__ import annotations
 
@@ -27,119 +27,158 @@ from model.limits import (
 )
 from model.room import Role, User
 
+# The descriptions are those of fields of these types in the published documents; a docstring's own comes first.
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARS)]
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-Page = Annotated[int, Meta(ge=1, le=HISTORY_LIMIT)]
-Listed = Annotated[int, Meta(ge=1, le=LIST_LIMIT)]
+MessageSeq = Annotated[Seq, Meta(description="the message's place in the room, which never changes")]
+Page = Annotated[int, Meta(ge=1, le=HISTORY_LIMIT, description="maximum number of messages in the page")]
+Listed = Annotated[int, Meta(ge=1, le=LIST_LIMIT, description="maximum number of entries in the page")]
 Password = Annotated[str, Meta(max_length=PASSWORD_CHARS)]
 Name = Annotated[str, Meta(max_length=SENT_NAME_CHARS)]
-Title = Annotated[str, Meta(max_length=4 * TITLE_CHARS)]
-Topic = Annotated[str, Meta(max_length=4 * TOPIC_CHARS)]
-Emoji = Annotated[str, Meta(max_length=4 * EMOJI_CHARS)]
-UserId = Annotated[str, Meta(max_length=CURSOR_CHARS)]
-Cursor = Annotated[str, Meta(max_length=CURSOR_CHARS)]
+RoomName = Annotated[str, Meta(max_length=SENT_NAME_CHARS, description="the room's name")]
+Title = Annotated[str, Meta(max_length=4 * TITLE_CHARS, description=f"display title, at most {TITLE_CHARS} characters")]
+Topic = Annotated[str, Meta(max_length=4 * TOPIC_CHARS, description=f"at most {TOPIC_CHARS} characters")]
+Content = Annotated[str, Meta(description="the text")]
+Emoji = Annotated[
+    str,
+    Meta(
+        max_length=4 * EMOJI_CHARS,
+        description=f"1 to {EMOJI_CHARS} visible characters, such as an emoji or `:name:`",
+    ),
+]
+UserId = Annotated[str, Meta(max_length=CURSOR_CHARS, description="the user's id, as in `sender_id`")]
+Cursor = Annotated[str, Meta(max_length=CURSOR_CHARS, description="the `cursor` of the previous page")]
 Token = Annotated[str, Meta(max_length=TOKEN_CHARS)]
 Query = Annotated[str, Meta(max_length=QUERY_CHARS)]
-Reason = Annotated[str, Meta(max_length=REASON_CHARS)]
-Duration = Annotated[float, Meta(gt=0, le=DURATION_LIMIT)]
-SlowMode = Annotated[int, Meta(ge=0, le=SLOW_MODE_LIMIT)]
-RetentionDays = Annotated[int, Meta(ge=0, le=RETENTION_LIMIT)]
+Reason = Annotated[str, Meta(max_length=REASON_CHARS, description="shown to the user")]
+Duration = Annotated[float, Meta(gt=0, le=DURATION_LIMIT, description="duration; if omitted, there is no end")]
+SlowMode = Annotated[
+    int, Meta(ge=0, le=SLOW_MODE_LIMIT, description="seconds between two messages of one user, 0 for none")
+]
+RetentionDays = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=RETENTION_LIMIT,
+        description="days that messages are kept, 0 for the server's default; for owners",
+    ),
+]
 
 
 class Command(Struct, frozen=True, gc=False, tag_field="type", kw_only=True):
-    """Any command. ``id`` is the client's own, echoed in every reply and error to it."""
+    """Any command. ``id`` is chosen by the client and echoed in every reply and error."""
 
     id: Id | None = None
 
 
+class RoomCommand(Command, frozen=True, gc=False):
+    """Any command about a room."""
+
+    room: RoomName
+
+
+class MessageCommand(RoomCommand, frozen=True, gc=False):
+    """Any command about one message of a room."""
+
+    seq: MessageSeq
+
+
+class UserCommand(RoomCommand, frozen=True, gc=False):
+    """Any command about a user in a room."""
+
+    user: UserId
+
+
+class Sanction(UserCommand, frozen=True, gc=False):
+    """A ban or a mute."""
+
+    seconds: Duration | None = None
+    reason: Reason = ""
+
+
 class Hello(Command, frozen=True, gc=False, tag="hello"):
-    """Say who you are: a token from an earlier ``welcome``, or an account's."""
+    """Identify yourself with a token: a guest's from an earlier ``welcome``, or an account's."""
 
     token: Token
 
 
-class Join(Command, frozen=True, gc=False, tag="join"):
-    """Enter a room. With ``since`` and ``epoch`` of an earlier visit, what was missed comes first.
+class Join(RoomCommand, frozen=True, gc=False, tag="join"):
+    """Enter a room. With ``since`` and ``epoch`` of an earlier visit, missed messages are replayed first.
 
-    A room that is not there is made, as an ephemeral one, unless ``create`` is false. ``password`` opens a private one.
+    A room that does not exist is created as an ephemeral one, unless ``create`` is false. ``password`` admits the user
+    to a private room.
     """
 
-    room: Name
     since: Seq | None = None
     epoch: str | None = None
     password: Password | None = None
     create: bool = True
 
 
-class Leave(Command, frozen=True, gc=False, tag="leave"):
-    """Leave a room with this session; with ``quit``, stop being its member too."""
+class Leave(RoomCommand, frozen=True, gc=False, tag="leave"):
+    """Leave a room with this session; with ``quit``, also give up the membership."""
 
-    room: Name
     quit: bool = False
 
 
-class PostMessage(Command, frozen=True, gc=False, tag="message"):
-    """Say something in a room. ``resend`` when it may have been sent before: it is then looked up first."""
+class PostMessage(RoomCommand, frozen=True, gc=False, tag="message"):
+    """Post a message to a room. ``resend`` marks one that may have been sent before, to be looked up first.
 
-    room: Name
-    content: str
+    Attributes:
+        reply_to: the `seq` of the message it replies to.
+    """
+
+    content: Content
     reply_to: Seq | None = None
     resend: bool = False
 
 
-class EditMessage(Command, frozen=True, gc=False, tag="edit"):
-    """Change the content of one's own message, for a while after it was sent."""
+class EditMessage(MessageCommand, frozen=True, gc=False, tag="edit"):
+    """Change the content of your own message, within the edit window."""
 
-    room: Name
-    seq: Seq
-    content: str
+    content: Content
 
 
-class DeleteMessage(Command, frozen=True, gc=False, tag="delete"):
-    """Delete a message, one's own or as a moderator: it keeps its place, without its content."""
-
-    room: Name
-    seq: Seq
+class DeleteMessage(MessageCommand, frozen=True, gc=False, tag="delete"):
+    """Delete your own message, or any as a moderator. It keeps its place, without its content."""
 
 
-class React(Command, frozen=True, gc=False, tag="react"):
-    """Put an emoji to a message, or take one's own away again."""
+class React(MessageCommand, frozen=True, gc=False, tag="react"):
+    """React to a message with an emoji, or remove your reaction."""
 
-    room: Name
-    seq: Seq
     emoji: Emoji
     on: bool = True
 
 
-class Pin(Command, frozen=True, gc=False, tag="pin"):
-    """Pin a message to the room, or take the pin away."""
+class Pin(MessageCommand, frozen=True, gc=False, tag="pin"):
+    """Pin a message to the room, or unpin it."""
 
-    room: Name
-    seq: Seq
     on: bool = True
 
 
-class Typing(Command, frozen=True, gc=False, tag="typing"):
-    """Say that something is being written; it is shown for a few seconds."""
-
-    room: Name
+class Typing(RoomCommand, frozen=True, gc=False, tag="typing"):
+    """Notify the room that you are typing; the notice is shown for a few seconds."""
 
 
-class MarkRead(Command, frozen=True, gc=False, tag="read"):
-    """Everything up to ``seq`` has been read. It never goes back."""
-
-    room: Name
-    seq: Seq
+class MarkRead(MessageCommand, frozen=True, gc=False, tag="read"):
+    """Mark everything up to ``seq`` as read. The cursor never moves back."""
 
 
-class ReadHistory(Command, frozen=True, gc=False, tag="history"):
+class ReadHistory(RoomCommand, frozen=True, gc=False, tag="history"):
     """Read a page of a room's messages, oldest first: the newest ones, or those next to a seq.
 
-    ``around`` is a page with that seq in the middle. ``start`` (inclusive) and ``end`` (exclusive) are times in
-    RFC 3339. ``include_deleted`` is for moderators.
+    Attributes:
+        before: a `seq`; the page just before it.
+        after: a `seq`; the page just after it; with `before`, the messages between them.
+        around: a `seq`; the page with it in the middle.
+        start: a time in RFC 3339; only messages from then on.
+        end: a time in RFC 3339; only messages before it.
+        sender: only messages with this display name.
+        q: only messages that contain all these words.
+        pinned: only pinned messages.
+        include_deleted: also deleted messages, with their content; for moderators.
     """
 
-    room: Name
     limit: Page = HISTORY_DEFAULT
     before: Seq | None = None
     after: Seq | None = None
@@ -153,27 +192,40 @@ class ReadHistory(Command, frozen=True, gc=False, tag="history"):
 
 
 class Search(Command, frozen=True, gc=False, tag="search"):
-    """Look for words in all rooms of one's own, newest first; ``cursor`` goes on where a page ended."""
+    """Search the messages of all your rooms, newest first.
+
+    Attributes:
+        q: words that a message must all contain.
+    """
 
     q: Query
     limit: Page = HISTORY_DEFAULT
     cursor: Cursor | None = None
 
 
-class CreateRoom(Command, frozen=True, gc=False, tag="create_room"):
-    """Make a room that stays, and enter it as its owner. With a password it is private."""
+class CreateRoom(RoomCommand, frozen=True, gc=False, tag="create_room"):
+    """Create a persistent room and enter it as its owner. With a password it is private.
 
-    room: Name
+    Attributes:
+        room: 1 to 64 characters.
+        private: whether only members may enter.
+        password: makes the room private; a user who gives it becomes a member.
+    """
+
     title: Title = ""
     topic: Topic = ""
     private: bool = False
     password: Password | None = None
 
 
-class UpdateRoom(Command, frozen=True, gc=False, tag="update_room"):
-    """Change what is given of a room; an empty ``password`` takes it away, 0 switches the numbers off."""
+class UpdateRoom(RoomCommand, frozen=True, gc=False, tag="update_room"):
+    """Change the given fields of a room; the others stay as they are.
 
-    room: Name
+    Attributes:
+        private: whether only members may enter; for owners.
+        password: an empty one removes the password, another one makes the room private; for owners.
+    """
+
     title: Title | None = None
     topic: Topic | None = None
     private: bool | None = None
@@ -182,27 +234,25 @@ class UpdateRoom(Command, frozen=True, gc=False, tag="update_room"):
     retention_days: RetentionDays | None = None
 
 
-class DeleteRoom(Command, frozen=True, gc=False, tag="delete_room"):
-    """Delete a room: its name is free again, its messages are served to nobody."""
-
-    room: Name
+class DeleteRoom(RoomCommand, frozen=True, gc=False, tag="delete_room"):
+    """Delete a room: its name becomes free, and its messages are no longer served."""
 
 
-class Invite(Command, frozen=True, gc=False, tag="invite"):
-    """Offer somebody to become a member of a room, which they do with ``join``. An admin makes them one at once."""
-
-    room: Name
-    user: UserId
+class Invite(UserCommand, frozen=True, gc=False, tag="invite"):
+    """Invite a user to become a member of a room, which they do with ``join``. An admin adds them directly."""
 
 
-class Decline(Command, frozen=True, gc=False, tag="decline"):
-    """Refuse an invitation of one's own."""
-
-    room: Name
+class Decline(RoomCommand, frozen=True, gc=False, tag="decline"):
+    """Decline an invitation."""
 
 
 class ListRooms(Command, frozen=True, gc=False, tag="rooms"):
-    """List rooms: the public ones by name, or with ``mine`` one's own with what is unread there, and invitations."""
+    """List the public rooms by name, or your own.
+
+    Attributes:
+        mine: list your own rooms with their unread counts, and your invitations, instead of the public rooms.
+        q: only rooms whose name or title contains this.
+    """
 
     mine: bool = False
     q: Query | None = None
@@ -210,13 +260,14 @@ class ListRooms(Command, frozen=True, gc=False, tag="rooms"):
     limit: Listed = LIST_DEFAULT
 
 
-class ListMembers(Command, frozen=True, gc=False, tag="members"):
-    """List the people of a room by id, page after page.
+class ListMembers(RoomCommand, frozen=True, gc=False, tag="members"):
+    """List the people of a room by id, in pages.
 
-    For moderators also those who are ``banned``, or those who are ``invited``.
+    Attributes:
+        banned: list the banned users instead; for moderators.
+        invited: list the users with an open invitation instead; for moderators.
     """
 
-    room: Name
     banned: bool = False
     invited: bool = False
     cursor: Cursor | None = None
@@ -224,70 +275,50 @@ class ListMembers(Command, frozen=True, gc=False, tag="members"):
 
 
 class OpenDirect(Command, frozen=True, gc=False, tag="direct"):
-    """Enter the one room that one shares with another person."""
+    """Enter the direct room with another user."""
 
     user: UserId
 
 
-class Kick(Command, frozen=True, gc=False, tag="kick"):
-    """Send somebody out of a room."""
+class Kick(UserCommand, frozen=True, gc=False, tag="kick"):
+    """Remove a user from a room."""
 
-    room: Name
-    user: UserId
     reason: Reason = ""
 
 
-class Ban(Command, frozen=True, gc=False, tag="ban"):
-    """Send somebody out of a room and keep them out, for ``seconds`` or for good."""
-
-    room: Name
-    user: UserId
-    seconds: Duration | None = None
-    reason: Reason = ""
+class Ban(Sanction, frozen=True, gc=False, tag="ban"):
+    """Remove a user from a room and ban them, for ``seconds`` or permanently."""
 
 
-class Unban(Command, frozen=True, gc=False, tag="unban"):
-    """Let somebody in again."""
-
-    room: Name
-    user: UserId
+class Unban(UserCommand, frozen=True, gc=False, tag="unban"):
+    """Lift a ban."""
 
 
-class Mute(Command, frozen=True, gc=False, tag="mute"):
-    """Let somebody read but not talk, for ``seconds`` or for good."""
-
-    room: Name
-    user: UserId
-    seconds: Duration | None = None
-    reason: Reason = ""
+class Mute(Sanction, frozen=True, gc=False, tag="mute"):
+    """Let a user read but not write, for ``seconds`` or permanently."""
 
 
-class Unmute(Command, frozen=True, gc=False, tag="unmute"):
-    """Let somebody talk again."""
-
-    room: Name
-    user: UserId
+class Unmute(UserCommand, frozen=True, gc=False, tag="unmute"):
+    """Lift a mute."""
 
 
-class SetRole(Command, frozen=True, gc=False, tag="set_role"):
-    """Give somebody another role in a room."""
+class SetRole(UserCommand, frozen=True, gc=False, tag="set_role"):
+    """Change a user's role in a room."""
 
-    room: Name
-    user: UserId
     role: Role
 
 
 class Announce(Command, frozen=True, gc=False, tag="announce"):
-    """Tell every session of the server something; for admins."""
+    """Send an announcement to every session on the server; for admins."""
 
-    content: str
+    content: Content
 
 
 class Claim(Command, frozen=True, gc=False):
-    """Carry a command out for somebody who says who they are and cannot prove it.
+    """Run a command for a user whose identity is claimed and not proven.
 
-    Never decoded from a frame as it is: the dialect of clients that name themselves in ``join`` and ``create_room``
-    makes it. The first one binds the connection.
+    Never decoded from a frame: it is built by the dialect whose clients name themselves in ``join`` and
+    ``create_room``. The first one binds the connection to that identity.
     """
 
     user: User

@@ -15,13 +15,15 @@ from model.room import DEFAULT_ROOM
 from model.text import check_name
 from server.dialects.api_chat import MessageFrame, message_frame
 from server.http.endpoints import IDENTITY, Answer, Endpoint
-from server.rest.asking import NEXT, Asking, link, told
+from server.rest.context import NEXT, RestContext, Routes, json_response, link
 from utils.clock import rfc3339
+
+ROUTES = Routes()
 
 MESSAGES_BYTES = 2 << 20
 
 
-class ChatAsked(Struct, frozen=True):
+class ChatParams(Struct, frozen=True):
     """The room to read.
 
     Attributes:
@@ -31,11 +33,11 @@ class ChatAsked(Struct, frozen=True):
     room: Name = DEFAULT_ROOM
 
 
-class UsersAsked(Struct, frozen=True):
+class UsersParams(Struct, frozen=True):
     """A page of users.
 
     Attributes:
-        limit: users in the page, at most.
+        limit: maximum number of users in the page.
         cursor: the `id` of the last user of the previous page.
     """
 
@@ -43,18 +45,16 @@ class UsersAsked(Struct, frozen=True):
     cursor: Cursor = ""
 
 
-class ChatUsersAsked(Struct, frozen=True):
+class ChatUsersParams(UsersParams, frozen=True):
     """A page of the users who are online in a room.
 
     Attributes:
         room: its name; empty for the default.
-        limit: users in the page, at most.
+        limit: maximum number of users in the page.
         cursor: the `id` of the last user of the previous page.
     """
 
     room: Name = DEFAULT_ROOM
-    limit: Listed = LIST_DEFAULT
-    cursor: Cursor = ""
 
 
 class OnlineUser(Struct, frozen=True):
@@ -77,83 +77,71 @@ class OnlineUser(Struct, frozen=True):
     since: str
 
 
-_MESSAGES = Answer(200, "the messages, as events of `/api/chat`", list[MessageFrame])
 _USERS = Answer(200, "the users, by id", list[OnlineUser], headers=NEXT)
 _HIDDEN = "The array is empty if there is no such room, or you may not see it."
+_NEWEST = Endpoint(
+    "GET",
+    "/api/chat/messages",
+    f"The {HISTORY_DEFAULT} newest messages of a room, oldest first",
+    params=ChatParams,
+    answers=(Answer(200, "the messages, as events of `/api/chat`", list[MessageFrame]),),
+    refusals=("unavailable",),
+    text=_HIDDEN,
+    auth="account",
+)
 
 
-class ApiChat:
-    """What clients of ``/api/chat`` read over HTTP."""
+@ROUTES.add(_NEWEST)
+@ROUTES.add(_NEWEST._replace(path="/api/chat/list", text=f"Another name of `/api/chat/messages`. {_HIDDEN}"))
+async def messages(rest: RestContext, params: ChatParams) -> web.StreamResponse:
+    """Answer with the newest page of a room."""
+    name = check_name(params.room or DEFAULT_ROOM, "room")
+    # These clients cannot ask for a second page, so no message of this one is left out to save bytes.
+    page = await read_history(
+        rest.chat, name, ReadHistory(room=name), rest.request[IDENTITY], max_bytes=MESSAGES_BYTES, bare=True
+    )
+    return json_response([message_frame(message) for message in page.messages])
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
 
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        """The rows."""
-        return (
-            *(
-                Endpoint(
-                    "GET",
-                    path,
-                    f"The {HISTORY_DEFAULT} newest messages of a room, oldest first",
-                    self.messages,
-                    ChatAsked,
-                    (_MESSAGES,),
-                    ("unavailable",),
-                    text,
-                    "account",
-                )
-                for path, text in (
-                    ("/api/chat/messages", _HIDDEN),
-                    ("/api/chat/list", f"Another name of `/api/chat/messages`. {_HIDDEN}"),
-                )
-            ),
-            Endpoint(
-                "GET",
-                "/api/chat/users",
-                "List the users who are online in a room",
-                self.users_of,
-                ChatUsersAsked,
-                (_USERS,),
-                ("unavailable",),
-                _HIDDEN,
-                "account",
-            ),
-            Endpoint(
-                "GET",
-                "/api/users",
-                "List the users who are online",
-                self.users,
-                UsersAsked,
-                (_USERS,),
-                ("unavailable",),
-                asker="account",
-            ),
-        )
+@ROUTES.add(
+    Endpoint(
+        "GET",
+        "/api/chat/users",
+        "List the users who are online in a room",
+        params=ChatUsersParams,
+        answers=(_USERS,),
+        refusals=("unavailable",),
+        text=_HIDDEN,
+        auth="account",
+    )
+)
+async def users_of(rest: RestContext, params: ChatUsersParams) -> web.StreamResponse:
+    """Answer with a page of the users who are online in one room."""
+    return await _users(rest, check_name(params.room or DEFAULT_ROOM, "room"), params)
 
-    async def messages(self, request: web.Request, asked: ChatAsked) -> web.StreamResponse:
-        """Answer with the newest page of a room."""
-        name = check_name(asked.room or DEFAULT_ROOM, "room")
-        # These clients cannot ask for a second page, so no message of this one is left out to save bytes.
-        page = await read_history(
-            self._asking.chat, name, ReadHistory(room=name), request[IDENTITY], max_bytes=MESSAGES_BYTES, bare=True
-        )
-        return told([message_frame(message) for message in page.messages])
 
-    async def users_of(self, request: web.Request, asked: ChatUsersAsked) -> web.StreamResponse:
-        """Answer with a page of the users who are online in one room."""
-        return await self._users(request, check_name(asked.room or DEFAULT_ROOM, "room"), asked.cursor, asked.limit)
+@ROUTES.add(
+    Endpoint(
+        "GET",
+        "/api/users",
+        "List the users who are online",
+        params=UsersParams,
+        answers=(_USERS,),
+        refusals=("unavailable",),
+        auth="account",
+    )
+)
+async def users(rest: RestContext, params: UsersParams) -> web.StreamResponse:
+    """Answer with a page of all users who are online."""
+    return await _users(rest, None, params)
 
-    async def users(self, request: web.Request, asked: UsersAsked) -> web.StreamResponse:
-        """Answer with a page of all users who are online."""
-        return await self._users(request, None, asked.cursor, asked.limit)
 
-    async def _users(self, request: web.Request, room: str | None, after: str, limit: int) -> web.StreamResponse:
-        found = await list_online(self._asking.chat, request[IDENTITY], room, after=after, limit=limit + 1)
-        page = [_online(person) for person in (found or [])[:limit]]
-        page = page[: fitting(page)]
-        links = (link(request, "next", cursor=page[-1].id),) if found and len(found) > len(page) else ()
-        return told(page, links=links)
+async def _users(rest: RestContext, room: str | None, params: UsersParams) -> web.StreamResponse:
+    found = await list_online(rest.chat, rest.request[IDENTITY], room, after=params.cursor, limit=params.limit + 1)
+    page = [_online(person) for person in (found or [])[: params.limit]]
+    page = page[: fitting(page)]
+    links = (link(rest.request, "next", cursor=page[-1].id),) if found and len(found) > len(page) else ()
+    return json_response(page, links=links)
 
 
 def _online(person: Online) -> OnlineUser:

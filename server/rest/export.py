@@ -9,14 +9,14 @@ from contextlib import aclosing, contextmanager
 
 from aiohttp import hdrs, web
 
+from chat.chat import Chat
 from chat.queries.history import export
 from model.errors import ParleyError
 from model.message import Message
 from model.text import check_name
 from server.http.endpoints import IDENTITY, NDJSON, SENDER, Answer, Endpoint
 from server.http.sending import Sender, break_off
-from server.rest.asking import Asking
-from server.rest.room_bodies import RoomAsked
+from server.rest.rooms import RoomParams
 from utils.encoding import to_json
 from utils.tracebacks import forget_frames
 
@@ -38,8 +38,8 @@ _TEXT = (
 class Export:
     """A room as JSON Lines."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
         self._running: Counter[str] = Counter()  # by principal
         self._of_guests: Counter[str] = Counter()  # by address
 
@@ -51,15 +51,15 @@ class Export:
                 "/api/rooms/{room}/export",
                 "Every message of a room",
                 self.export,
-                RoomAsked,
+                RoomParams,
                 (Answer(200, "the messages", str, (NDJSON,), {"Content-Disposition": "`attachment`"}),),
                 ("no_such_room", "overloaded", "unavailable"),
                 _TEXT,
-                "somebody",
+                "token",
             ),
         )
 
-    async def export(self, request: web.Request, asked: RoomAsked) -> web.StreamResponse:
+    async def export(self, request: web.Request, params: RoomParams) -> web.StreamResponse:
         """Page by page, as fast as it is read.
 
         Raises:
@@ -75,10 +75,10 @@ class Export:
         ):
             raise ParleyError("overloaded", "there are as many exports at a time as there may be", retry_after=RETRY)
         with _counted(self._running, user_id), _counted(self._of_guests, network):
-            return await self._export(request, check_name(asked.room, "room"))
+            return await self._export(request, check_name(params.room, "room"))
 
     async def _export(self, request: web.Request, name: str) -> web.StreamResponse:
-        async with aclosing(export(self._asking.chat, name, request[IDENTITY])) as pages:
+        async with aclosing(export(self._chat, name, request[IDENTITY])) as pages:
             first = await anext(pages)  # whoever may not is told so, with a status
             headers = {hdrs.CONTENT_TYPE: NDJSON, hdrs.CONTENT_DISPOSITION: 'attachment; filename="messages.jsonl"'}
             response = web.StreamResponse(headers=headers)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
-
 from model.errors import ERRORS
-from server.http.endpoints import BODY, FILE, HEADERS, JSON, Answer, Endpoint, ErrorBody, Nothing
+from server.http.endpoints import FILE, Answer, Endpoint, ErrorBody, Nothing
+from server.http.parameters import JSON, Parameters
 from server.spec.schemas import Schema, components
 
 _BEARER = "bearer"
@@ -16,15 +15,15 @@ _TOKEN = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
-    "description": "The token of an account, or a guest's, of `welcome`.",
+    "description": "An account token, or a guest token from `welcome`.",
 }
-_ASKERS: dict[str, list[dict[str, list[str]]]] = {"anybody": [{_BEARER: []}, {}]}
-"""What a row says of who may ask, where that is not just a token."""
+_SECURITY: dict[str, list[dict[str, list[str]]]] = {"optional": [{_BEARER: []}, {}]}
+"""For the ``auth`` of a row, where that is not just a token."""
 _TEXT = (
-    "Rooms, messages, people, health and the page. HEAD is answered as GET is, without the body; another method is 405 "
-    "with `Allow`, another path 404, both in plain text. Refusals by name are JSON with a `code` from the table of "
-    "errors. A request that is no HTTP is 400, a head larger than `HEAD_BYTES` 431, one that takes longer than "
-    "`HEAD_SECONDS` 408, as is one whose body does. The WebSocket side is in `/asyncapi.json`."
+    "Rooms, messages, people, health and the page. HEAD is answered like GET, without the body. Other methods get 405 "
+    "with `Allow`, other paths 404, both in plain text. Errors are JSON with a `code` from the table of errors. "
+    "A request that is not valid HTTP gets 400, a head larger than `HEAD_BYTES` 431, and a head that takes longer than "
+    "`HEAD_SECONDS`, or a body that takes too long, 408. `/asyncapi.json` describes the WebSocket side."
 )
 
 
@@ -35,20 +34,20 @@ def openapi(endpoints: Iterable[Endpoint], *, version: str) -> dict[str, Any]:
         endpoints: what is served.
         version: the server's.
     """
-    rows = list(endpoints)
-    asked = list(dict.fromkeys(row.asks for row in rows))
-    told = [answer.body for row in rows for answer in row.answers if _is_json(answer)]
-    bodies = [field.type for kind in asked for field in msgspec.structs.fields(kind) if field.name == BODY]
-    types = list(dict.fromkeys([ErrorBody, *told]))
-    found, schemas = components([*types, *asked], sent=bodies)
+    rows = [(row, row.parameters()) for row in endpoints]
+    records = list(dict.fromkeys(row.params for row, _ in rows))
+    bodies = [parameters.body for _, parameters in rows if parameters.body is not None]
+    answers = [answer.body for row, _ in rows for answer in row.answers if _is_json(answer)]
+    types = list(dict.fromkeys([ErrorBody, *answers, *bodies]))
+    found, schemas = components([*types, *records], sent=bodies)
     schema_of = dict(zip(types, found, strict=False))
-    parameters_of = {
-        kind: schemas.pop(schema["$ref"].rpartition("/")[2])
-        for kind, schema in zip(asked, found[len(types) :], strict=True)
+    fields_of = {
+        record: schemas.pop(schema["$ref"].rpartition("/")[2])
+        for record, schema in zip(records, found[len(types) :], strict=True)
     }
     paths: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        operation = _operation(row, parameters_of[row.asks], schema_of)
+    for row, parameters in rows:
+        operation = _operation(row, parameters, fields_of[row.params], schema_of)
         paths.setdefault(row.path, {})[row.method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -60,7 +59,9 @@ def openapi(endpoints: Iterable[Endpoint], *, version: str) -> dict[str, Any]:
     }
 
 
-def _operation(row: Endpoint, asks: Schema, schema_of: Mapping[Any, Schema]) -> dict[str, Any]:
+def _operation(
+    row: Endpoint, parameters: Parameters, fields: Schema, schema_of: Mapping[Any, Schema]
+) -> dict[str, Any]:
     words = [part.strip("{}").replace(".", "_") for part in row.path.split("/") if part]
     operation: dict[str, Any] = {
         "operationId": "_".join([row.method.lower(), *(words or ["root"])]),
@@ -68,26 +69,21 @@ def _operation(row: Endpoint, asks: Schema, schema_of: Mapping[Any, Schema]) -> 
     }
     if row.text:
         operation["description"] = row.text
-    if asker := row.asker or row.handshake:
-        operation["security"] = _ASKERS.get(asker, [{_BEARER: []}])
-    needed = asks.get("required", ())
-    fields = dict(asks["properties"])
-    body = fields.pop(BODY, None)
-    if fields:
-        in_path = row.in_path()
-        operation["parameters"] = [
-            _parameter(
-                HEADERS.get(name, name),
-                schema,
-                "path" if name in in_path else "header" if name in HEADERS else "query",
-                name in needed,
-            )
-            for name, schema in fields.items()
-        ]
-    if body is not None:
-        operation["requestBody"] = {"required": BODY in needed, "content": {JSON: {"schema": body}}}
+    if auth := row.auth or row.handshake:
+        operation["security"] = _SECURITY.get(auth, [{_BEARER: []}])
+    needed = fields.get("required", ())
+    listed = [
+        _parameter(parameters.name_of(field), fields["properties"][field], place, field in needed)
+        for field, place in parameters.places.items()
+        if place != "body"
+    ]
+    if listed:
+        operation["parameters"] = listed
+    if parameters.body is not None:
+        content = {JSON: {"schema": schema_of[parameters.body]}}
+        operation["requestBody"] = {"required": parameters.body_required, "content": content}
     operation["responses"] = {str(answer.status): _answer(answer, schema_of) for answer in row.answers}
-    for status, codes in _refusals(row).items():
+    for status, codes in _refusals(row, parameters).items():
         assert str(status) not in operation["responses"], f"{row.path} has two kinds of {status}"
         operation["responses"][str(status)] = _refusal(codes, schema_of[ErrorBody], row)
     return operation
@@ -121,14 +117,14 @@ def _header(name: str, text: str) -> dict[str, Any]:
     return {"description": text, "required": not name.endswith("?"), "schema": {"type": "string"}}
 
 
-def _refusals(row: Endpoint) -> dict[int, list[str]]:
+def _refusals(row: Endpoint, parameters: Parameters) -> dict[int, list[str]]:
     codes = dict.fromkeys(row.refusals)
-    if row.asks is not Nothing and FILE not in row.path:
+    if row.params is not Nothing and FILE not in row.path:
         codes.setdefault("bad_field")
-        if BODY in row.asks.__struct_fields__:
-            codes |= dict.fromkeys(("bad_json", "too_large"))
+    if parameters.body is not None:
+        codes |= dict.fromkeys(("bad_json", "too_large"))
     codes.setdefault("unsupported")  # a body in a coding, whether one is wanted or not
-    if row.asker:
+    if row.auth:
         codes |= dict.fromkeys(("unauthorized", "forbidden", "rate_limited", "overloaded", "internal"))
     by_status: dict[int, list[str]] = {}
     for code in codes:
@@ -138,14 +134,14 @@ def _refusals(row: Endpoint) -> dict[int, list[str]]:
 
 def _refusal(codes: list[str], body: Schema, row: Endpoint) -> dict[str, Any]:
     headers = {}
-    if row.asker == "anybody" and row.method == "GET":
-        headers["Access-Control-Allow-Origin"] = _header("?", "what `ALLOWED_ORIGINS` says, unless a token was used")
+    if row.auth == "optional" and row.method == "GET":
+        headers["Access-Control-Allow-Origin"] = _header("?", "set as `ALLOWED_ORIGINS` says, unless a token was used")
     if "unauthorized" in codes:
         headers["WWW-Authenticate"] = _header("", "`Bearer`")
     if "unsupported" in codes:
-        headers["Accept-Encoding"] = _header("?", "`identity`, where a body came with a `Content-Encoding`")
+        headers["Accept-Encoding"] = _header("?", "`identity`, if the body had a `Content-Encoding`")
     if any(ERRORS[code].retryable for code in codes):
-        headers["Retry-After"] = _header("?", "seconds after which the same request may pass")
+        headers["Retry-After"] = _header("?", "seconds to wait before retrying")
     return {
         "description": "; ".join(f"`{code}`: {ERRORS[code].message}" for code in codes),
         "headers": headers,

@@ -35,8 +35,8 @@ def components(
         sent: those of the types that come from clients, who may send null for an absent field.
     """
     wanted = list(types)
-    null = {kind.__name__ for kind in sent}
     found, parts = msgspec.json.schema_components(wanted, ref_template=REF + "{name}")
+    null = {found[wanted.index(kind)]["$ref"].removeprefix(REF) for kind in sent}
     renamed = {
         schema["$ref"].removeprefix(REF): names[kind]
         for kind, schema in zip(wanted, found, strict=True)
@@ -90,7 +90,7 @@ def _described(schema: Schema, text: str | None) -> Schema:
         return schema
     if "$ref" in schema:  # some readers ignore the siblings of a `$ref`
         schema = {"allOf": [{"$ref": schema.pop("$ref")}], **schema}
-    return {"description": text, **schema}
+    return {**schema, "description": text}
 
 
 def _split(docstring: str) -> tuple[str, dict[str, str]]:

@@ -10,11 +10,11 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
-from msgspec import to_builtins
+from msgspec import Meta, Struct, to_builtins
 
 from chat.chat import Chat, Trouble
 from chat.ports import Identity
@@ -23,21 +23,20 @@ from model.errors import ParleyError
 from server.access.origins import own_origin
 from server.codec.headers import EVERY, UPGRADE
 from server.dialects import ACCOUNTS_ONLY, PATHS
-from server.http.bodies import Health, NotReady, Ready, StaticFile
 from server.http.endpoints import (
-    ASKER,
+    AUTH,
     CROWDED,
-    JSON,
     SENDER,
     TEXT,
     Answer,
-    Asker,
+    Auth,
     Endpoint,
     ErrorBody,
     Nothing,
     Refusal,
     add_routes,
 )
+from server.http.parameters import JSON
 from server.http.sending import File, deliver
 from server.metrics import Metrics
 from server.rest import rest_endpoints
@@ -75,9 +74,46 @@ OCTETS = "application/octet-stream"  # what aiohttp calls the empty body of a fi
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
-# Set for what any page that is allowed may read, beside what `Endpoint.asker` says.
+# Set for what any page that is allowed may read, beside what `Endpoint.auth` says.
 OPEN = web.RequestKey("open", bool)
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
+
+
+class StaticFile(Struct, frozen=True):
+    """A file.
+
+    Attributes:
+        file: its path below ``/static/``, which may have several segments.
+    """
+
+    file: Annotated[str, Meta(examples=["main.js"])]
+
+
+class Health(Struct, frozen=True):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(Struct, frozen=True):
+    """Messages are accepted and stored."""
+
+    status: Literal["ready"]
+
+
+class NotReady(Struct, frozen=True, omit_defaults=True):
+    """Messages are not accepted, or not stored.
+
+    Attributes:
+        reason: the kind of trouble: storage was not reached yet, cannot be used, another server writes to it, or this
+            server stops.
+        detail: why, for an operator: at `ADMIN_PORT` alone.
+    """
+
+    status: Literal["not ready"]
+    reason: Trouble
+    detail: str | None = None
+
 
 # What the rows of the table have in common.
 _OPEN = {"Access-Control-Allow-Origin?": "`*`, or an origin of `ALLOWED_ORIGINS`"}
@@ -170,7 +206,7 @@ class HttpEndpoints:
 
     async def _open(self, request: web.Request, response: web.StreamResponse) -> None:
         """Pages that are allowed may read what a nobody may read, but not with what a token shows."""
-        if request.method not in _READS or not (request.get(ASKER) == "anybody" or OPEN in request):
+        if request.method not in _READS or not (request.get(AUTH) == "optional" or OPEN in request):
             return
         origins, headers = self._shared.origins, response.headers
         if not origins.any:
@@ -241,17 +277,17 @@ class HttpEndpoints:
                     self.upgrade,
                     answers=_HANDSHAKE,
                     text=_SEE,
-                    handshake="account" if path in ACCOUNTS_ONLY else "anybody",
+                    handshake="account" if path in ACCOUNTS_ONLY else "optional",
                 )
                 for path in PATHS
             ),
         )
 
-    def _authenticate(self, request: web.Request, asker: Asker) -> Identity | None:
+    def _authenticate(self, request: web.Request, auth: Auth) -> Identity | None:
         """Who asks, counted as a command where no command will be; storage is read for them from here on."""
         values = request.headers.getall(hdrs.AUTHORIZATION, ())
         try:
-            identity = self._shared.authenticate(values, asker == "account")
+            identity = self._shared.authenticate(values, auth == "account")
         except ParleyError:
             self._shared.count_request(request[SENDER])
             raise
@@ -261,7 +297,7 @@ class HttpEndpoints:
         if identity is not None:
             if request.method in _READS:
                 self._shared.visits.count(identity)
-        elif asker != "anybody":
+        elif auth != "optional":
             raise ParleyError("unauthorized", "a token is needed: Authorization: Bearer <token>")
         elif not self._chat.options.guests:
             raise ParleyError("unauthorized", "guests are not let in here")

@@ -18,7 +18,7 @@ from server.auth.tokens import JwtTokens
 from server.dialects import PATHS
 from server.dialects.api_chat import ApiChatDialect
 from server.dialects.ws import WsDialect
-from server.http.endpoints import JSON
+from server.http.parameters import JSON
 from server.metrics import Metrics
 from server.settings.table import SETTINGS, show
 from server.spec import openapi

@@ -46,7 +46,7 @@ async def test_a_body_in_pieces_that_are_none(server: Server, chunks: bytes, cap
 async def test_a_body_that_does_not_come(
     server: Server, more: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("server.http.endpoints.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("server.http.parameters.BODY_SECONDS", 0.2)
     async with await RawClient.connect(server.port) as client:
         client.send(request(PLANS, [TOKEN, JSON, ("Transfer-Encoding", "chunked")], method="POST") + b"2\r\n{}\r\n")
         await Web(server.port).get("/health")  # by now the server waits for the rest

@@ -1,6 +1,7 @@
 """A row of the table of endpoints: what is decoded, what is refused, and what the document says of it."""
 
 import json
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 import pytest
@@ -10,21 +11,11 @@ from aiohttp.typedefs import Handler
 from msgspec import Meta, Struct
 
 from chat.ports import Identity
+from model.commands import CreateRoom, Pin
 from model.errors import ParleyError
 from model.room import User
-from server.http.endpoints import IDENTITY, Answer, Asker, Endpoint, add_routes
+from server.http.endpoints import IDENTITY, Answer, Auth, Endpoint, add_routes
 from server.spec import openapi
-
-
-class NewThing(Struct, frozen=True):
-    """A thing.
-
-    Attributes:
-        name: what it is called.
-    """
-
-    name: Annotated[str, Meta(max_length=5)]
-    parts: list[int] = []
 
 
 class MakeThing(Struct, frozen=True):
@@ -32,48 +23,87 @@ class MakeThing(Struct, frozen=True):
 
     Attributes:
         room: where.
-        dry: only say what would be.
-        times: how often.
+        name: what it is called.
     """
 
     room: str
-    body: NewThing
+    name: Annotated[str, Meta(max_length=5)]
+    parts: list[int] = []
+
+
+class FindThings(Struct, frozen=True):
+    """Which things to find.
+
+    Attributes:
+        room: where.
+        dry: only say what would be found.
+        times: how often.
+        sender: whose.
+    """
+
+    room: str
     dry: bool = False
-    times: Annotated[int, Meta(ge=1, le=9)] | None = None
+    times: Annotated[int, Meta(ge=1, le=9, description="a number")] | None = None
     sender: str | None = None
 
 
-async def ask(body: bytes = b'{"name":"x"}', question: str = "", room: str = "den") -> Any:
-    """What the handler is given."""
+MAKE = Endpoint("POST", "/rooms/{room}/things", "Make a thing", params=MakeThing)
+FIND = Endpoint("GET", "/rooms/{room}/things", "Find things", params=FindThings)
+
+
+async def ask(row: Endpoint, body: bytes = b"", query: str = "", room: str = "den", **headers: str) -> Any:
+    """Return what the handler of a row receives, and who calls it."""
     given: list[Any] = []
 
-    async def handler(request: web.Request, asked: MakeThing) -> web.StreamResponse:
-        given.append(asked)
+    async def handler(request: web.Request, params: Any) -> web.StreamResponse:
+        given.extend((params, request.get(IDENTITY)))
         return web.Response()
 
     app = web.Application()
-    add_routes(app, [Endpoint("POST", "/rooms/{room}/things", "Make a thing", handler, MakeThing)])
-    (route,) = app.router.routes()
-    called: Handler = route.handler
-    request = make_mocked_request("POST", f"/rooms/x/things{question}", match_info={"room": room})
+    add_routes(app, [row._replace(handler=handler)], someone)
+    called: Handler = next(iter(app.router.routes())).handler
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = make_mocked_request(row.method, f"/rooms/x/things{query}", headers=named, match_info={"room": room})
     request._read_bytes = body
     await called(request)
-    return given[0]
+    return given
 
 
-async def refusal(**asked: Any) -> tuple[str, str | None]:
+def someone(request: web.Request, auth: Auth) -> Identity | None:
+    """The caller is the one whose name a header has."""
+    if "X-Name" in request.headers:
+        return Identity(User("u_1", request.headers["X-Name"]), guest=False)
+    if auth == "token":
+        raise ParleyError("unauthorized")
+    return None
+
+
+async def make(body: bytes = b'{"name":"x"}', room: str = "den") -> Any:
+    return (await ask(MAKE, body, room=room))[0]
+
+
+async def find(query: str) -> Any:
+    return (await ask(FIND, query=query))[0]
+
+
+async def refusal(asked: Awaitable[Any]) -> tuple[str, str | None]:
     with pytest.raises(ParleyError) as refused:
-        await ask(**asked)
+        await asked
     return refused.value.code, refused.value.field
 
 
-async def test_path_query_and_body_make_one_record() -> None:
-    asked = await ask(b'{"name":"x","parts":[1]}', "?dry=true&times=3&sender=null&unknown=1", "a b")
-    assert asked == MakeThing("a b", NewThing("x", [1]), True, 3, "null")
+async def test_path_and_body_make_one_record() -> None:
+    assert await make(b'{"name":"x","parts":[1],"unknown":1}', "a b") == MakeThing("a b", "x", [1])
+
+
+async def test_path_and_query_make_one_record() -> None:
+    found = await find("?dry=true&times=3&sender=null&unknown=1")
+    assert found == FindThings("den", True, 3, "null")
 
 
 async def test_what_is_left_out_has_its_default() -> None:
-    assert await ask() == MakeThing("den", NewThing("x"))
+    assert await make() == MakeThing("den", "x")
+    assert await find("") == FindThings("den")
 
 
 @pytest.mark.parametrize(
@@ -81,12 +111,12 @@ async def test_what_is_left_out_has_its_default() -> None:
 )
 async def test_a_wrong_number_is_bad_field(value: str) -> None:
     """Also what msgspec and Python would take for a number."""
-    assert await refusal(question=f"?times={value}") == ("bad_field", "times")
+    assert await refusal(find(f"?times={value}")) == ("bad_field", "times")
 
 
 @pytest.mark.parametrize("value", ["1", "yes", "True", ""])
 async def test_a_wrong_flag_is_bad_field(value: str) -> None:
-    assert await refusal(question=f"?dry={value}") == ("bad_field", "dry")
+    assert await refusal(find(f"?dry={value}")) == ("bad_field", "dry")
 
 
 @pytest.mark.parametrize(
@@ -104,47 +134,48 @@ async def test_a_wrong_flag_is_bad_field(value: str) -> None:
     ],
 )
 async def test_a_wrong_body_is_refused_by_name(body: bytes, code: str, field: str | None) -> None:
-    assert await refusal(body=body) == (code, field)
+    assert await refusal(make(body)) == (code, field)
+
+
+async def nothing(request: web.Request, params: Any) -> web.StreamResponse:
+    return web.Response()
 
 
 def test_the_document_knows_where_everything_goes() -> None:
-    async def handler(request: web.Request, asked: MakeThing) -> web.StreamResponse:
-        return web.Response()
-
-    row = Endpoint(
-        "POST",
-        "/rooms/{room}/things",
-        "Make a thing",
-        handler,
-        MakeThing,
-        (Answer(201, "it is made", NewThing, headers={"Location": "where", "Link?": "more"}),),
-        ("no_such_room", "overloaded"),
+    row = MAKE._replace(
+        handler=nothing,
+        answers=(Answer(201, "it is made", FindThings, headers={"Location": "where", "Link?": "more"}),),
+        refusals=("no_such_room", "overloaded"),
     )
-    document = json.loads(json.dumps(openapi([row], version="1")))
-    operation = document["paths"]["/rooms/{room}/things"]["post"]
-    places = [(one["name"], one["in"], one["required"]) for one in operation["parameters"]]
-    assert places == [
-        ("room", "path", True), ("dry", "query", False), ("times", "query", False), ("sender", "query", False),
+    document = json.loads(json.dumps(openapi([row, FIND._replace(handler=nothing)], version="1")))
+    operations = document["paths"]["/rooms/{room}/things"]
+    places = {
+        method: [(one["name"], one["in"], one["required"]) for one in operation["parameters"]]
+        for method, operation in operations.items()
+    }
+    assert places == {
+        "post": [("room", "path", True)],
+        "get": [
+            ("room", "path", True), ("dry", "query", False), ("times", "query", False), ("sender", "query", False),
+        ],
+    }  # fmt: skip
+    assert [one["description"] for one in operations["get"]["parameters"]][1:3] == [
+        "only say what would be found.", "how often.",
     ]  # fmt: skip
-    body = operation["requestBody"]
+    assert "requestBody" not in operations["get"]
+    body = operations["post"]["requestBody"]
     assert body["required"]
-    assert body["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/NewThing"}
-    assert list(operation["responses"]) == ["201", "400", "404", "413", "415", "503"]
-    assert operation["responses"]["400"]["x-codes"] == ["bad_field", "bad_json"]
-    headers = operation["responses"]["201"]["headers"]
+    assert body["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/MakeThingBody"}
+    schema = document["components"]["schemas"]["MakeThingBody"]
+    assert (list(schema["properties"]), schema["required"]) == (["name", "parts"], ["name"])
+    assert schema["properties"]["name"]["description"] == "what it is called."
+    responses = operations["post"]["responses"]
+    assert list(responses) == ["201", "400", "404", "413", "415", "503"]
+    assert responses["400"]["x-codes"] == ["bad_field", "bad_json"]
+    headers = responses["201"]["headers"]
     assert (headers["Location"]["required"], headers["Link"]["required"]) == (True, False)
-    assert "Retry-After" in operation["responses"]["503"]["headers"]
-    assert "Retry-After" not in operation["responses"]["404"]["headers"]
-
-
-class MoreParts(Struct, frozen=True):
-    """What may be left out.
-
-    Attributes:
-        times: how often.
-    """
-
-    times: int | None = None
+    assert "Retry-After" in responses["503"]["headers"]
+    assert "Retry-After" not in responses["404"]["headers"]
 
 
 class AddParts(Struct, frozen=True):
@@ -152,87 +183,90 @@ class AddParts(Struct, frozen=True):
 
     Attributes:
         room: where.
+        times: how often.
         idempotency_key: for sending it again.
     """
 
     room: str
-    body: MoreParts = MoreParts()
+    times: int | None = None
     idempotency_key: Annotated[str, Meta(max_length=5)] | None = None
 
 
-def someone(request: web.Request, asker: Asker) -> Identity | None:
-    """Whoever says a name."""
-    if "X-Name" in request.headers:
-        return Identity(User("u_1", request.headers["X-Name"]), guest=False)
-    if asker == "somebody":
-        raise ParleyError("unauthorized")
-    return None
+ADD = Endpoint("PUT", "/rooms/{room}/parts", "Add parts", params=AddParts)
 
 
-async def add(body: bytes = b"", asker: Asker = "", **headers: str) -> tuple[Any, Any]:
-    """What the handler is given, and who asks."""
-    given: list[tuple[Any, Any]] = []
-
-    async def handler(request: web.Request, asked: AddParts) -> web.StreamResponse:
-        given.append((asked, request.get(IDENTITY)))
-        return web.Response()
-
-    app = web.Application()
-    add_routes(app, [Endpoint("PUT", "/rooms/{room}/parts", "Add parts", handler, AddParts, asker=asker)], someone)
-    (route,) = app.router.routes()
-    called: Handler = route.handler
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = make_mocked_request("PUT", "/rooms/x/parts", headers=named, match_info={"room": "den"})
-    request._read_bytes = body
-    await called(request)
-    return given[0]
+async def test_a_body_all_of_which_has_a_default_may_be_left_out() -> None:
+    assert (await ask(ADD))[0] == AddParts("den")
+    assert (await ask(ADD, b'{"times":3}'))[0] == AddParts("den", 3)
+    assert (await ask(ADD, b'{"times":null}'))[0] == AddParts("den")
 
 
-async def test_a_body_with_a_default_may_be_left_out() -> None:
-    assert (await add())[0] == AddParts("den")
-    assert (await add(b'{"times":3}'))[0] == AddParts("den", MoreParts(3))
-    assert (await add(b'{"times":null}'))[0] == AddParts("den")
+async def test_a_change_has_a_body() -> None:
+    assert await refusal(ask(ADD._replace(method="PATCH"))) == ("bad_json", None)
 
 
 async def test_a_field_may_be_a_header() -> None:
-    assert (await add(Idempotency_Key="k-1"))[0].idempotency_key == "k-1"
-    with pytest.raises(ParleyError) as refused:
-        await add(Idempotency_Key="k-1234")
-    assert (refused.value.code, refused.value.field) == ("bad_field", "Idempotency-Key")
+    assert (await ask(ADD, Idempotency_Key="k-1"))[0].idempotency_key == "k-1"
+    assert await refusal(ask(ADD, Idempotency_Key="k-1234")) == ("bad_field", "Idempotency-Key")
+
+
+async def test_the_id_of_a_command_and_what_a_row_decides_are_no_parameters() -> None:
+    row = Endpoint("PUT", "/rooms/{room}/things", "Pin", params=Pin, fixed={"on": False})
+    assert row.parameters().places == {"room": "path", "seq": "body"}
+    pin = (await ask(row, b'{"seq":7,"on":true,"id":"x"}'))[0]
+    assert pin == Pin(room="den", seq=7, on=False)
+
+
+async def test_a_field_may_have_another_name_in_the_request() -> None:
+    """In what is read, in every refusal, and in the document."""
+    row = Endpoint("POST", "/things", "Make a room", params=CreateRoom, names={"room": "name"})
+    assert (await ask(row, b'{"name":"den"}'))[0] == CreateRoom(room="den")
+    assert await refusal(ask(row, b'{"room":"den"}')) == ("bad_field", "name")
+    assert await refusal(ask(row, b'{"name":7}')) == ("bad_field", "name")
+
+    async def refuse(request: web.Request, params: CreateRoom) -> web.StreamResponse:
+        raise ParleyError("bad_field", "room is empty", field="room")
+
+    app = web.Application()
+    add_routes(app, [row._replace(handler=refuse)])
+    request = make_mocked_request("POST", "/things")
+    request._read_bytes = b'{"name":""}'
+    with pytest.raises(ParleyError, match="bad_field: room is empty") as refused:
+        await next(iter(app.router.routes())).handler(request)
+    assert (refused.value.field, refused.value.message) == ("name", "name is empty")
+    document = openapi([row._replace(handler=nothing)], version="1")
+    schema = document["components"]["schemas"]["CreateRoomBody"]
+    assert schema["properties"]["name"]["description"] == "1 to 64 characters."
+    assert schema["required"] == ["name"]
 
 
 @pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
 async def test_a_body_that_says_that_it_is_no_json_is_unsupported(media: str) -> None:
-    with pytest.raises(ParleyError, match="unsupported"):
-        await add(b"{}", Content_Type=media)
+    assert await refusal(ask(ADD, b"{}", Content_Type=media)) == ("unsupported", None)
 
 
-async def test_who_asks_is_told_to_the_handler_before_anything_is_read() -> None:
-    assert (await add(X_Name="ann"))[1] is None  # a row that does not look
-    assert (await add(asker="anybody"))[1] is None
-    assert (await add(asker="somebody", X_Name="ann"))[1].user.name == "ann"
-    with pytest.raises(ParleyError, match="unauthorized"):
-        await add(b"{", asker="somebody")
+async def test_the_caller_is_known_before_anything_is_read() -> None:
+    assert (await ask(ADD, X_Name="ann"))[1] is None  # a row that does not authenticate
+    assert (await ask(ADD._replace(auth="optional")))[1] is None
+    assert (await ask(ADD._replace(auth="token"), X_Name="ann"))[1].user.name == "ann"
+    assert (await refusal(ask(ADD._replace(auth="token"), b"{")))[0] == "unauthorized"
 
 
-def test_the_document_says_who_may_ask_and_what_may_be_null() -> None:
-    async def handler(request: web.Request, asked: AddParts) -> web.StreamResponse:
-        return web.Response()
-
-    askers: list[Asker] = ["", "anybody", "somebody", "account"]
-    rows = [Endpoint("PUT", f"/{asker or 'x'}/{{room}}", "", handler, AddParts, asker=asker) for asker in askers]
+def test_the_document_says_who_may_call_and_what_may_be_null() -> None:
+    auths: list[Auth] = ["", "optional", "token", "account"]
+    rows = [Endpoint("PUT", f"/{auth or 'x'}/{{room}}", "", nothing, AddParts, auth=auth) for auth in auths]
     document = json.loads(json.dumps(openapi(rows, version="1")))
     operations = {path.split("/")[1]: methods["put"] for path, methods in document["paths"].items()}
     assert "security" not in operations["x"]
-    assert operations["anybody"]["security"] == [{"bearer": []}, {}]
-    assert operations["somebody"]["security"] == operations["account"]["security"] == [{"bearer": []}]
+    assert operations["optional"]["security"] == [{"bearer": []}, {}]
+    assert operations["token"]["security"] == operations["account"]["security"] == [{"bearer": []}]
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
-    for asker in askers[1:]:
-        responses = operations[asker]["responses"]
+    for auth in auths[1:]:
+        responses = operations[auth]["responses"]
         assert "WWW-Authenticate" in responses["401"]["headers"]
         assert responses["403"]["x-codes"] == ["forbidden"]
     (key,) = [one for one in operations["x"]["parameters"] if one["in"] == "header"]
     assert (key["name"], key["required"]) == ("Idempotency-Key", False)
     assert not operations["x"]["requestBody"]["required"]
-    times = document["components"]["schemas"]["MoreParts"]["properties"]["times"]
-    assert {"type": "null"} in times["anyOf"]
+    name = operations["x"]["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    assert {"type": "null"} in document["components"]["schemas"][name]["properties"]["times"]["anyOf"]

@@ -1,0 +1,138 @@
+"""What the endpoints of rooms share: their table, running a command, and how an answer looks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from aiohttp import web
+from msgspec.structs import replace
+
+from chat.chat import Chat
+from chat.one_shot import Visits
+from chat.ports import Identity
+from chat.rooms.room import Room
+from model.commands import AnyCommand
+from model.errors import ParleyError
+from model.events import Ack, Event
+from server.http.endpoints import IDENTITY, SENDER, Answer, Endpoint
+from server.http.parameters import JSON
+from utils.encoding import to_json
+from utils.ids import new_token
+
+E = TypeVar("E", bound=Event)
+
+ORIGIN = {"Access-Control-Allow-Origin?": "set as `ALLOWED_ORIGINS` says, unless a token was used"}
+NEXT = {"Link?": 'the next page, if any, as `rel="next"`'}
+WHERE = {"Location": "its address, relative to this one"}
+DONE = Answer(204, "done and stored")
+STORES = ("overloaded", "unavailable", "shutting_down", "not_stored")
+"""The refusals of a command that writes to storage."""
+IN_ROOM = ("no_such_room", "banned", "too_many_rooms", *STORES)
+"""The refusals of a command that writes in a room."""
+
+
+class RestContext:
+    """What a handler works with: the chat, and the request that it answers."""
+
+    def __init__(self, chat: Chat, visits: Visits, request: web.Request) -> None:
+        self.chat = chat
+        self.request = request
+        self._visits = visits
+
+    async def run(self, command: AnyCommand, until: type[E]) -> E:
+        """Run a command for the caller; see `chat.one_shot.Visits.carry_out`. One without an id gets one."""
+        client = self.request[SENDER]
+        return await self._visits.carry_out(
+            self.request[IDENTITY],
+            command if command.id is not None else replace(command, id=new_id()),
+            until,
+            address=client.address,
+            network=client.network,
+        )
+
+    def inside(self) -> list[Room]:
+        """The rooms that the caller is in now, on any device."""
+        identity = identity_of(self.request)
+        devices = () if identity is None else self.chat.hub.devices(identity.user.id)
+        return list({room: None for device in devices for room in device.rooms.values()})
+
+
+RestHandler = Callable[[RestContext, Any], Awaitable[web.StreamResponse]]
+H = TypeVar("H", bound=RestHandler)
+
+
+class Routes:
+    """A table of endpoints whose handlers take a :class:`RestContext`, and which are each next to their handler."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Endpoint, RestHandler]] = []
+
+    def add(self, row: Endpoint) -> Callable[[H], H]:
+        """Decorate the handler of a row."""
+
+        def added(handler: H) -> H:
+            self._rows.append((row, handler))
+            return handler
+
+        return added
+
+    def run(self, row: Endpoint) -> None:
+        """Add a row that only runs a command, its ``params``, for a caller with a token, and is answered with 204."""
+        self.add(row._replace(answers=(DONE,), auth="token"))(run)
+
+    def endpoints(self, chat: Chat, visits: Visits) -> tuple[Endpoint, ...]:
+        """The rows, with handlers that know the chat."""
+
+        def bound(handler: RestHandler) -> Callable[[web.Request, Any], Awaitable[web.StreamResponse]]:
+            return lambda request, params: handler(RestContext(chat, visits, request), params)
+
+        return tuple(row._replace(handler=bound(handler)) for row, handler in self._rows)
+
+
+async def run(rest: RestContext, command: AnyCommand) -> web.StreamResponse:
+    """Run a command that is answered by an acknowledgement alone."""
+    await rest.run(command, Ack)
+    return web.Response(status=204)
+
+
+def new_id() -> str:
+    """The id of a command whose client chose none."""
+    return new_token("h_", 9)
+
+
+def identity_of(request: web.Request) -> Identity | None:
+    """The caller; None for an anonymous one."""
+    return request.get(IDENTITY)
+
+
+def no_such_room() -> ParleyError:
+    """The refusal of a room that does not exist and of one that the caller may not see: the same in each byte."""
+    return ParleyError("no_such_room", field="room")
+
+
+def json_response(value: Any, *, status: int = 200, links: tuple[str, ...] = (), **headers: str) -> web.Response:
+    """A record as an answer."""
+    if links:
+        headers["Link"] = ", ".join(links)
+        headers["Access-Control-Expose-Headers"] = "Link"
+    return web.Response(body=to_json(value), status=status, content_type=JSON, headers=headers)
+
+
+def link(request: web.Request, rel: str, **cursor: object) -> str:
+    """The address of another page of the same query, relative to the request's (RFC 8288 section 3.1).
+
+    So it holds below a prefix that a proxy takes off the path. The query alone: yarl, which aiohttp's clients resolve
+    links with, decodes the path when a reference has a segment, and so loses the slash in a room's name.
+    """
+    query = {name: value for name, value in request.query.items() if name not in _CURSORS}
+    return f'<?{urlencode({**query, **cursor})}>; rel="{rel}"'
+
+
+_CURSORS = frozenset({"before", "after", "around", "cursor"})
+
+
+def next_page(request: web.Request, cursor: str | None) -> tuple[str, ...]:
+    """The link to the next page, if there is one."""
+    return () if cursor is None else (link(request, "next", cursor=cursor),)
