@@ -5,8 +5,10 @@ Usage: python3 dev.py COMMAND
 
   run [ARGUMENTS]    start the server, installing what it needs first; the arguments are those of main.py
                      (run token --user ID prints a token for an account of yours)
-  test [ARGUMENTS]   run the tests, with a real PostgreSQL and a real Chromium, two files at a time; the arguments are
-                     those of pytest (-n 0 runs them one by one); --all adds the tests that measure seconds, one by one
+  test [ARGUMENTS]   run the tests that take no longer than a few seconds each, in two processes, with a real PostgreSQL
+                     and a real Chromium. The arguments are those of pytest (-n 0 uses one process, -m slow runs only
+                     the slow tests). With --all, run every test: first the slow ones with the others, then those
+                     that measure time, one after another
   bench [OPTIONS]    measure Parley on this machine, beside the obvious ways to write such a server; --help tells more
   setup [run]        install everything that run and test need (with `run`: what run needs), and start nothing
 
@@ -51,6 +53,8 @@ EXTRAS = {"run": "speed", "test": "speed,test"}
 # Two files of tests at a time: half of the suite waits, for a browser, a kill, an outage. More than two processes would
 # want more cores than a small CI machine has: each has a PostgreSQL and a Chromium of its own.
 PARALLEL = ("--numprocesses=2", "--dist=loadfile")
+# What pytest exits with when no test was selected.
+NO_TESTS = 5
 
 # How apt, pip and npm say that they reach nothing: no name server, no route, no answer, a proxy that is not there.
 UNREACHABLE = re.compile(
@@ -402,18 +406,21 @@ def command_run(arguments: list[str]) -> None:
 def command_test(arguments: list[str]) -> None:
     """Become pytest, in the repository's folder, so that its configuration and paths like tests/unit hold.
 
-    With --all the tests marked `alone` follow, in a run of their own. The exit status is the first that is not 0.
+    Pytest's own configuration leaves out the tests marked `slow` or `alone`. With --all the slow ones run with the
+    others, and those marked `alone` follow in one process. The exit status is then that of the first phase that failed.
     """
     ensure("test")
     os.chdir(ROOT)
     os.environ["PARLEY_GET_CHROMIUM"] = "1"  # tests/conftest.py does, when a selected test needs one
     pytest = [str(PYTHON), "-m", "pytest"]
-    if "--all" in arguments:
-        arguments = [argument for argument in arguments if argument != "--all"]
-        first = subprocess.run([*pytest, *PARALLEL, *arguments], check=False).returncode
-        alone = subprocess.run([*pytest, "--alone", "-rP", *arguments], check=False).returncode
-        sys.exit(first or alone)
-    become([*pytest, *PARALLEL, *arguments])
+    if "--all" not in arguments:
+        become([*pytest, *PARALLEL, *arguments])
+        return
+    arguments = [argument for argument in arguments if argument != "--all"]
+    phases = [[*PARALLEL, *arguments, "-m", "not alone"], ["-rP", *arguments, "-m", "alone"]]
+    statuses = [subprocess.run([*pytest, *phase], check=False).returncode for phase in phases]
+    failed = [status for status in statuses if status not in (0, NO_TESTS)]
+    sys.exit(failed[0] if failed else min(statuses))
 
 
 def command_bench(arguments: list[str]) -> None:

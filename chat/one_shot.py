@@ -165,9 +165,9 @@ class Visits:
         chat, user = self._chat, session.user
         assert session.identity is not None
         room = await chat.load(name, opener_of(session))
-        if room.worker.trouble is not None:  # nothing is shown that would not be answered
-            raise ParleyError("unavailable", retry_after=RETRY_AFTER)
         with members.visiting(chat, room, user.id):
+            if room.worker.trouble is not None:  # nothing is shown that would not be answered
+                raise ParleyError("unavailable", retry_after=RETRY_AFTER)
             row = None if is_row_known(chat, room, session.identity) else await members.fetch(chat, room, user.id)
             if not room.stored and not room.presence.people:
                 raise ParleyError("no_such_room", field="room")

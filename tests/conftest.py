@@ -45,22 +45,8 @@ def pytest_unconfigure() -> None:
     remove_own_temp_folders()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--alone",
-        action="store_true",
-        help="run the tests marked `alone`, which measure seconds, instead of the others",
-    )
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep what this run is for, and give tests that use the browser the event loop that the browser lives in."""
-    alone = config.getoption("--alone")
-    kept = [item for item in items if (item.get_closest_marker("alone") is not None) == alone]
-    if len(kept) < len(items):
-        chosen = set(kept)
-        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-        items[:] = kept
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests that use the browser the event loop that the browser lives in."""
     for item in items:
         if {"browser", "new_page"} & set(getattr(item, "fixturenames", ())):
             # In front of the mark that asyncio_mode=auto has put there: the closest one counts.

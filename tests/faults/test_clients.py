@@ -183,7 +183,6 @@ async def test_half_open_connections(serve: Serve, url: str, settle: Settle) -> 
             await client.closed()
 
 
-@pytest.mark.slow
 async def test_one_that_asks_without_reading_the_answers(serve: Serve, url: str, settle: Settle) -> None:
     """Pongs count for who does not read them; pages of history wait, and so does whoever asks for more."""
     server = await serve(DATABASE_URL=url, CLOSE_SECONDS="0.5", **MARKS)

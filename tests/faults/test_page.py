@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-import pytest
 from playwright.async_api import expect
 
 from tests.browser.chat_page import ChatPage, link, new_room
@@ -18,7 +17,6 @@ Start = Callable[[Mapping[str, str]], ServerProcess]
 PATIENCE = 30_000
 
 
-@pytest.mark.slow
 async def test_an_outage_of_the_database(
     new_page: Pages, start_server: Start, cluster: PostgresCluster, url: str
 ) -> None:

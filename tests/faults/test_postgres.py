@@ -73,7 +73,6 @@ def say_or_react_to_the_last(person: Person, number: int) -> Operation:
     return Reaction(post.id, post.room, max(states), "+1", number % 10 != 7) if states and number % 5 == 2 else post
 
 
-@pytest.mark.slow
 async def test_a_crash_of_postgres_twice(
     serve: Serve, cluster: PostgresCluster, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -97,7 +96,6 @@ async def test_a_crash_of_postgres_twice(
     assert "this server writes to the database now" in caplog.text
 
 
-@pytest.mark.slow
 async def test_an_outage_longer_than_the_queues_hold(
     serve: Serve, cluster: PostgresCluster, url: str, settle: Settle
 ) -> None:

@@ -1,5 +1,6 @@
-"""docs/reliability.md names tests that exist, every fault case is named there, and its words are the code's."""
+"""docs/reliability.md names tests that exist, each promise has one in the default run, and its words are the code's."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -9,15 +10,35 @@ from storage.postgres.connection import errors
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
-NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
+NAMES = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+NAMED = sorted(set(NAMES.findall(PAGE)))
+PROMISES = [line for line in PAGE.splitlines() if line.startswith("|") and NAMES.search(line)]
 
 
-@pytest.mark.parametrize(("file", "name"), NAMED, ids=lambda part: part.rpartition("/")[2])
+@pytest.mark.parametrize(("file", "name"), NAMED, ids=lambda part: part.removeprefix("tests/"))
 def test_a_test_that_is_named_exists(file: str, name: str) -> None:
     path = ROOT / file
     assert path.is_file(), f"docs/reliability.md names {file}, which is not there"
     found = re.search(rf"^(async def|def|class) {name}\b|^{name} = ", path.read_text(encoding="utf-8"), re.MULTILINE)
     assert found, f"docs/reliability.md names {name}, which is not in {file}"
+
+
+def left_out(file: str, name: str) -> bool:
+    """Whether the default run leaves a whole test out: a mark on one of its parameters leaves the others in."""
+    module = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    marks: list[ast.expr] = []
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
+            marks += node.decorator_list
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark":
+            marks += node.value.elts if isinstance(node.value, ast.List) else [node.value]
+    return any(ast.unparse(mark) in ("pytest.mark.slow", "pytest.mark.alone") for mark in marks)
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda line: line.split("|")[1].strip()[:40])
+def test_each_promise_has_a_test_in_the_default_run(promise: str) -> None:
+    named = NAMES.findall(promise)
+    assert not all(left_out(file, name) for file, name in named), f"only `dev.py test --all` runs any of {named}"
 
 
 def test_every_fault_case_is_named() -> None:

@@ -20,7 +20,6 @@ from tests.support.server import ServerProcess
 from utils.clock import SystemClock
 
 Start = Callable[[Mapping[str, str]], ServerProcess]
-KILLS = 20
 HOUR_US = 3600 * 1_000_000
 
 
@@ -43,19 +42,19 @@ async def ready(server: ServerProcess) -> None:
     await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=30, what="/ready is 200")
 
 
-@pytest.mark.slow
-async def test_killed_twenty_times(start_server: Start, url: str, settle: Settle) -> None:
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+async def test_killed_again_and_again(start_server: Start, url: str, settle: Settle, kills: int) -> None:
     """At a random moment, and started again on the same database: people come back, resume, and send again."""
     server = await started(start_server, url)
     async with talking(server.port) as load:
-        for _ in range(KILLS):
+        for _ in range(kills):
             await load.more(random.randint(1, 80))
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(server.spawn)
         await load.more()
-        await settle(load, f"{KILLS} kills")
+        await settle(load, f"{kills} kills")
         assert all(len(person.closes) >= 1 for person in load.people)
-    assert server.log_text().count("this server writes to the database now") > KILLS // 2  # one may die before that
+    assert server.log_text().count("this server writes to the database now") > kills // 2  # one may die before that
     assert "Traceback" not in server.log_text()
 
 

@@ -1,5 +1,6 @@
 """What a client program of a person asks: its connection, and which of its commands are still to be answered."""
 
+from collections.abc import Callable
 from typing import Any
 
 from chat.chat import Chat
@@ -13,6 +14,8 @@ from tests.support.views import View
 from utils.clock import Clock
 
 _SILENT = frozenset(("typing", "read", "hello"))
+_LOW = 1000
+"""Bytes that may wait for a device before it is congested."""
 
 
 class Asked:
@@ -45,6 +48,7 @@ class Asker:
         self._clock = clock
         self._page = page
         self.near: Person | None = None
+        self.over_http: Callable[[Principal, str, str, Frame], None] | None = None  # asks in place of the connection
         self.views: dict[str, View] = {}
         self.wants: set[str] = set()
         self.asked: dict[str, Asked] = {}
@@ -89,10 +93,10 @@ class Asker:
         """Come, or come back, to all the rooms it was in."""
         principal = self.principal
         if principal.role == "guest":
-            self.near = Person(chat, principal.name, token=principal.token)
+            self.near = Person(chat, principal.name, token=principal.token, low=_LOW)
         else:
             identity = Identity(User(principal.id, principal.name), guest=False, role=principal.role)
-            self.near = Person(chat, identity=identity)
+            self.near = Person(chat, identity=identity, low=_LOW)
         self._taken = 0
         self.invited = None
         principal.id = self.near.session.user.id
@@ -122,14 +126,33 @@ class Asker:
             self.near.disconnect()
             self.lost()
 
+    def stall(self) -> None:
+        """Stop reading, or read what is waiting and nothing more."""
+        if self.near is not None:
+            self.near.connection.drain()
+            self.near.connection.stalled = True
+
+    def go_on(self, chat: Chat) -> None:
+        """Read again. A device that was congested reconnects: it missed changes of presence and read cursors."""
+        if self.near is not None and self.near.connection.stalled:
+            congested = self.near.connection.was_congested
+            self.near.connection.stalled = False
+            self.near.connection.drain()
+            if congested:
+                self.disconnect()
+                self.connect(chat)
+
     # Asking.
 
     def ask(self, kind: str, *, loads: int = 0, id: str | None = None, **fields: Any) -> None:
         """Send a command; nothing happens while it is not connected."""
         self._made += 1
+        key = id or f"{self.name}-{self._made}"
+        if self.over_http is not None:
+            self.over_http(self.principal, kind, key, fields)
+            return
         if self.near is None or self.ended:
             return
-        key = id or f"{self.name}-{self._made}"
         self._ledger.on_ask(kind, fields)
         if kind not in _SILENT:
             self.asked[key] = Asked(kind, fields, loads=loads)
@@ -141,6 +164,8 @@ class Asker:
         if self.near is None or self.ended or view is None or not view.inside:
             return False
         session = self.near.session
+        if self.near.connection.was_congested:
+            return False
         return session.rooms.get(room.name) is room and not room.audience.is_syncing(session)
 
     def join(self, room: str, *, resume: bool = True, **fields: Any) -> None:
@@ -156,12 +181,15 @@ class Asker:
         """Say something, under an id that nobody else uses."""
         key = f"{self.name}-m{self._made}"
         self._ledger.posts[self.id, key] = Post(key, room, {"content": content, **fields})
+        self._ledger.texts[self.id, key].add(content)
         self.ask("message", id=key, room=room, content=content, **fields)
 
-    def repeat(self, post: Post) -> None:
+    def repeat(self, post: Post, **changed: Any) -> None:
         """Send something again that one said before, perhaps on another device."""
         if post.id not in self.asked:
-            self.ask("message", id=post.id, room=post.room, resend=True, **post.fields)
+            fields = post.fields | changed
+            self._ledger.texts[self.id, post.id].add(fields["content"])
+            self.ask("message", id=post.id, room=post.room, resend=True, **fields)
 
     def retry(self) -> None:
         """Ask again what could not be answered."""

@@ -34,6 +34,11 @@ BY_PATH = dialects_by_path(SystemClock())
 _writes = itertools.count()
 
 
+def next_write() -> int:
+    """Return a place after everything that was written to any connection so far."""
+    return next(_writes)
+
+
 class VirtualClock:
     """Tells the loop's own time, which is virtual; `offset_us` makes the wall clock step."""
 
@@ -72,6 +77,7 @@ class RecordingConnection:
 
     Attributes:
         order: when each of `writes` was written, among those of all connections.
+        was_congested: more than the low mark was waiting once, so some ephemeral events were left out.
     """
 
     def __init__(self, low: int = 256 << 10, dialect: str = NATIVE.name) -> None:
@@ -81,7 +87,7 @@ class RecordingConnection:
         self.order: list[int] = []
         self.reading = True
         self.closed: CloseCode | None = None
-        self.stalled = False
+        self.stalled = self.was_congested = False
         self.ends = 0
         self._low = low
         self._waiting = 0
@@ -91,10 +97,11 @@ class RecordingConnection:
         for frame in unframe(data):
             contract.hold(self._dialect, frame)
         self.writes.append(data)
-        self.order.append(next(_writes))
+        self.order.append(next_write())
         if self.stalled:
             before, self._waiting = self._waiting, self._waiting + len(data)
             if before <= self._low < self._waiting and self.session is not None:
+                self.was_congested = True
                 self.session.on_congested()
 
     def buffered(self) -> int:

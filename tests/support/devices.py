@@ -314,6 +314,7 @@ class Device(Asker):
         if asked is None:
             return  # what is not answered otherwise
         self.late.add(frame["id"])
+        assert code != "overloaded" or asked.version is None, f"refused, but shown: {frame}"
         if frame["retryable"] and (asked.loads or asked.kind == "join"):
             self.again.append(asked)
         elif asked.kind == "join" and not (view is not None and view.inside):

@@ -9,6 +9,11 @@ from tests.support.world import POINTS, World
 EMOJI = ("+1", "\u2764\ufe0f", ":wave:")
 CLOCK_STEPS_US = (0, 0, -3_600_000_000, 3_600_000_000)
 JUDGES = ("moderator", "owner")
+VISITED = (
+    "say", "say", "say", "reply", "say_poison", "repeat", "edit", "delete", "react", "pin", "quit",
+    "create_room", "update_room", "delete_room", "direct",
+    "invite", "decline", "kick", "ban", "unban", "mute", "unmute", "set_role",
+)  # fmt: skip
 ROLES = ("readonly", "member", "member", "moderator", "moderator", "owner")
 WORDS = ("red fish", "blue fish", "@olga look", "@Mo and @gus", "a long one ".ljust(300, "x"))
 
@@ -74,7 +79,8 @@ class Doings:
     def do_repeat(self, device: Device, what: int) -> None:
         posts = [post for (sender, _), post in self.world.ledger.posts.items() if sender == device.id]
         if posts:
-            device.repeat(posts[-1 - what % min(len(posts), 6)])
+            changed = {"content": self._content(what)} if what % 7 == 0 else {}  # which is a conflict
+            device.repeat(posts[-1 - what % min(len(posts), 6)], **changed)
 
     def do_edit(self, device: Device, what: int) -> None:
         room = self._room(device, what)
@@ -134,6 +140,29 @@ class Doings:
         """Renew the token; nothing else changes by that."""
         if device.near is not None:
             device.ask("hello", token=device.near.token)
+
+    def do_stall(self, device: Device, what: int) -> None:
+        device.stall()
+
+    def do_go_on(self, device: Device, what: int) -> None:
+        device.go_on(self.world.chat)
+
+    # Asking over HTTP, in place of the connections.
+
+    def do_visit(self, device: Device, what: int) -> None:
+        for other in self.world.devices:
+            other.over_http = self.world.visitors.ask
+        try:
+            getattr(self, f"do_{VISITED[what % len(VISITED)]}")(device, what // 3)
+        finally:
+            for other in self.world.devices:
+                other.over_http = None
+
+    def do_look(self, device: Device, what: int) -> None:
+        self.world.visitors.look(device.principal if what % 3 else None, self._room(device, what))
+
+    def do_hang_up(self, device: Device, what: int) -> None:
+        self.world.visitors.hang_up(what)
 
     # Rooms and their people.
 
@@ -241,6 +270,9 @@ class Doings:
     def do_lose_answers(self, device: Device, what: int) -> None:
         self.world.repository.lost_answers += 1 + what % 2
 
+    def do_shorten_answers(self, device: Device, what: int) -> None:
+        self.world.repository.short_answers += 1
+
     def do_fault(self, device: Device, what: int) -> None:
         self.world.repository.faults["write"].append(ZeroDivisionError("a bug"))
 
@@ -251,7 +283,9 @@ class Doings:
 
     def do_takeover(self, device: Device, what: int) -> None:
         self.world.read()
+        before = self.world.chat.hub.epoch
         self.world.chat.taken_over()
+        assert self.world.chat.hub.epoch != before, "a copy is trusted that may lack what the other server wrote"
 
     async def do_check(self, device: Device, what: int) -> None:
         await self.world.check()

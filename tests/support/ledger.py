@@ -29,6 +29,7 @@ class Ledger:
 
     Attributes:
         posts: every message that was sent, by principal and id.
+        texts: every text that each of them was sent with.
         acked: where each of them was acked to be.
         changed: the versions of acked changes, by the author and id of the message.
         told: how many frames came to anybody, by type.
@@ -42,6 +43,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.posts: dict[tuple[str, str], Post] = {}
+        self.texts: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self.acked: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
         self.changed: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.told: defaultdict[str, int] = defaultdict(int)
@@ -60,10 +62,14 @@ class Ledger:
         if kind in ("create_room", "delete_room") or (kind == "update_room" and fields.get("private") is False):
             self.remade.add(fields["room"])
 
+    def forget_reads(self, user_id: str | None, room: str) -> None:
+        """Nothing is certain of read cursors in a room any more: of one user, or of all."""
+        for key in [key for key in self.read if key[1] == room and user_id in (None, key[0])]:
+            del self.read[key]
+
     def on_out(self, user_id: str, room: str, at: int, reason: str) -> None:
         """Somebody was sent out of a room, or quit, or it was deleted."""
-        for key in [key for key in self.read if key == (user_id, room) or (reason == "deleted" and key[1] == room)]:
-            del self.read[key]
+        self.forget_reads(None if reason == "deleted" else user_id, room)
         if reason != "deleted":
             self.went[user_id, room] = at
 

@@ -25,6 +25,8 @@ class Play(NamedTuple):
         steps: an action, the device, everything else about it, and how long it is until the next one; None for not
             even a turn of the loop.
         late: what storage answers is old whenever the answer is late.
+        queue: how many writes may wait for each worker.
+        slow_high: bytes that may wait for a client before it is disconnected.
     """
 
     steps: list[tuple[str, int, int, float | None]]
@@ -32,6 +34,8 @@ class Play(NamedTuple):
     batch: int
     grace: float
     late: bool
+    queue: int
+    slow_high: int
 
     async def perform(self, repository: FaultyRepository, number: int = 0) -> None:
         """Play it, in virtual time. Plays in the same storage have numbers, so that they have nothing in common."""
@@ -46,7 +50,8 @@ class Play(NamedTuple):
                 suffix=f" {number}" if number else "",
                 room_tail=self.room_tail,
                 presence_grace=self.grace,
-                pool=PoolLimits(workers=2, batch=self.batch),
+                pool=PoolLimits(workers=2, batch=self.batch, queue_messages=self.queue),
+                slow_high=self.slow_high,
             )
             races = Races(world)
             await world.start()
@@ -76,4 +81,6 @@ def plays() -> st.SearchStrategy[Play]:
         batch=st.sampled_from((1, 3, 500)),
         grace=st.sampled_from((0.0, 2.0)),
         late=st.booleans(),
+        queue=st.sampled_from((12, 20_000)),
+        slow_high=st.sampled_from((3000, 1 << 20)),
     )

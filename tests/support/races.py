@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.support.devices import PASSWORD, Device
-from tests.support.doings import EMOJI, Doings
+from tests.support.doings import EMOJI, WORDS, Doings
 
 # How often each is done, beside the others.
 WEIGHTS = {
@@ -13,9 +13,12 @@ WEIGHTS = {
     "create_room": 1, "update_room": 2, "delete_room": 1, "direct": 2,
     "invite": 4, "decline": 2, "kick": 2, "ban": 2, "unban": 2, "mute": 2, "unmute": 1, "set_role": 3,
     "history": 1, "members": 1, "rooms": 2, "search": 1, "announce": 1, "ping": 1, "hello": 1,
-    "reconnect": 3, "drop": 2, "wait": 1, "wait_long": 1,
+    "reconnect": 3, "drop": 2, "wait": 1, "wait_long": 1, "stall": 2, "go_on": 2,
+    "visit": 12, "look": 3, "hang_up": 1,
     "race": 20, "race_a_resume": 12, "race_a_page": 4, "knock": 2, "thread": 5, "out_and_back": 4, "hurry": 3, "gag": 2,
-    "hold": 4, "go": 3, "away": 1, "back": 2, "lose_answers": 1, "fault": 1,
+    "fill_the_queue": 1, "bury": 1, "desert": 3,
+    "lose_what_was_shown": 2, "take_back_what_was_shown": 2, "come_back_while_it_waits": 2,
+    "hold": 4, "go": 3, "away": 1, "back": 2, "lose_answers": 1, "shorten_answers": 1, "fault": 1,
     "restart": 4, "takeover": 1, "check": 1,
 }  # fmt: skip
 ACTIONS = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
@@ -65,12 +68,86 @@ class Races(Doings):
         world.repository.hold("changed")
         device.connect(world.chat)
         await world.pause(0.01)
+        if rooms:
+            self._other(device, what).say(rooms[what % len(rooms)], self._content(what))
         for number in range(1 + what % 3):
             await self._meanwhile(device, what + 7 * number, rooms)
             await world.pause(0.001 * (what % 2))
         world.repository.go("changed")
         await world.pause(0.001)
         world.read()
+
+    async def do_lose_what_was_shown(self, device: Device, what: int) -> None:
+        """Somebody sees a message and goes; the server dies before it is stored; others go on before they return."""
+        room, other = self._room(device, what), self._other(device, what)
+        self.world.repository.away = "unplugged"
+        device.say(room, self._content(what))
+        await self._told()
+        other.disconnect()
+        await self.world.die()
+        self.world.repository.away = None
+        await self.world.start(without=other)
+        device.say(room, self._content(what))
+        await self._told()
+        other.connect(self.world.chat)
+
+    async def do_take_back_what_was_shown(self, device: Device, what: int) -> None:
+        """Somebody sees a message, goes, and does not hear that storage refused it."""
+        self.world.repository.hold("write")
+        self.do_say_poison(device, what)
+        await self._told()
+        self._other(device, what).disconnect()
+        self.world.repository.go("write")
+        await self._told()
+
+    async def do_come_back_while_it_waits(self, device: Device, what: int) -> None:
+        """Somebody's message waits for storage, and the ack is due on another connection than the one it came on."""
+        self.world.repository.hold("write")
+        device.say(self._room(device, what), self._content(what))
+        sent = list(self.world.ledger.posts.values())[-1]
+        await self._told()
+        self.do_reconnect(device, what)
+        await self._told()
+        device.repeat(sent)
+        await self._told()
+        self.world.repository.go("write")
+
+    async def do_fill_the_queue(self, device: Device, what: int) -> None:
+        """Somebody says more than may wait for storage."""
+        room = self._room(device, what)
+        self.world.repository.away = "unplugged"
+        for number in range(9):
+            device.say(room, self._content(what + number))
+        await self._told()
+        self.world.repository.away = None
+
+    async def do_bury(self, device: Device, what: int) -> None:
+        """Somebody stops reading, and is told more than may wait for a client."""
+        room, other = self._room(device, what), self._other(device, what)
+        device.stall()
+        for _ in range(4):
+            await self._told()
+            for _ in range(3):
+                other.say(room, self._content(len(WORDS) - 1))  # a long one
+        await self._told()
+        if what % 2:
+            device.go_on(self.world.chat)
+
+    async def do_desert(self, device: Device, what: int) -> None:
+        """Everybody goes, and some ask over HTTP: a room may be loaded, and let go of, for one request."""
+        world = self.world
+        for one in world.devices:
+            one.disconnect()
+        for number in range(4):
+            self.do_visit(self._other(device, what + number), what * 5 + number)
+            if (what + number) % 3 == 0:
+                await self._told()
+        for one in world.devices:
+            one.connect(world.chat)
+
+    def _other(self, device: Device, what: int) -> Device:
+        others = [other for other in self.world.devices if other is not device]
+        return others[what % len(others)]
 
     async def do_thread(self, device: Device, what: int) -> None:
         """A message becomes another, when it was answered and has reactions; and so does the answer."""
@@ -161,9 +238,9 @@ class Races(Doings):
 
     async def _meanwhile(self, device: Device, what: int, rooms: Sequence[str] = ()) -> None:
         """Another device does something, or another one of the same person."""
-        others = [other for other in self.world.devices if other is not device]
         self._aim = (device, rooms or device.rooms())
         try:
-            await self.do(MEANWHILE[what % len(MEANWHILE)], self.world.devices.index(others[what % len(others)]), what)
+            other = self.world.devices.index(self._other(device, what))
+            await self.do(MEANWHILE[what % len(MEANWHILE)], other, what)
         finally:
             self._aim = None

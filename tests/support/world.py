@@ -24,6 +24,7 @@ from tests.support.checks import Checks
 from tests.support.devices import PASSWORD, Device, read
 from tests.support.faulty import FaultyRepository
 from tests.support.ledger import Ledger, Principal
+from tests.support.visitors import Visitors
 from utils.fairness import Party
 
 PEOPLE = (("olga", "user", 1), ("mo", "user", 2), ("gus", "guest", 2), ("ada", "admin", 1), ("orla", "organizer", 1))
@@ -72,6 +73,7 @@ class World:
         self.suffix = suffix
         self.rooms = [f"{name}{suffix}" for name in ("red", "blue", "den")]
         self._options = {"limits": limits(edit_window=0.0), "pool": PoolLimits(workers=2), **options}
+        self._queue: int = self._options["pool"].queue_messages
         self.accounts: dict[str, str] = {}
         self.ledger = Ledger()
         self.people = [Principal(name, role, suffix) for name, role, _ in PEOPLE]
@@ -81,6 +83,7 @@ class World:
             for number in range(count)
         ]
         self.chat: Chat
+        self.visitors = Visitors(self)
         self.made: dict[int, RoomRecord] = {}
         self.probes = itertools.count(10)
         self._checks = Checks(self)
@@ -88,18 +91,21 @@ class World:
 
     # The server.
 
-    async def start(self) -> None:
-        """Start a server; everybody who was connected comes back."""
+    async def start(self, *, without: Device | None = None) -> None:
+        """Start a server; everybody connects to it, but for one device."""
         self.chat = Chat(self.repository, self.clock, JwtTokens("secret", self.clock), ChatOptions(**self._options))
         self.chat.passwords = Plainly()
         self.chat.start()
+        self.visitors.start(self.chat)
         for device in self.devices:
-            device.connect(self.chat)
+            if device is not without:
+                device.connect(self.chat)
         await self.pause(0.001)
 
     async def die(self) -> None:
         """End the server without a word: what is queued is gone."""
         self.read()
+        await self.visitors.end()
         for room in self.chat.hub.rooms.values():
             if not room.backlog.unconfirmed:
                 await self._checks.check_stored(room)
@@ -114,7 +120,9 @@ class World:
         for device in self.devices:
             device.disconnect()
         await self.pause(0.01)
-        assert not self.chat.hub.rooms, "a room stays behind"
+        hub = self.chat.hub
+        left = [hub.rooms, hub.ending, hub.people, hub.sessions, len(self.chat.tasks)]
+        assert left == [{}, {}, {}, set(), 0], f"something stays behind: {left}"
         await self.die()
 
     async def founded(self) -> None:
@@ -143,6 +151,10 @@ class World:
     def read(self) -> None:
         """Everybody takes what has come."""
         read(self.devices)
+        for worker in self.chat.pool.workers:
+            pending = [len(room.pending_posts) for room in self.chat.hub.rooms.values() if room.worker is worker]
+            assert sum(pending) <= self._queue, "more messages wait for storage than may"
+            assert max(pending, default=0) <= self._queue // 2, "more messages of one room wait than may"
         for name, room in self.chat.hub.rooms.items():
             if not room.presence._changed and not room.audience.dirty:  # nothing of it is still to be told
                 here = set(room.presence.people)
@@ -179,12 +191,14 @@ class World:
             for device in waiting:
                 if device.ended:
                     device.disconnect()
+                device.go_on(self.chat)
                 if device.near is None:
                     device.connect(self.chat)
                 device.retry()
             await self.pause(0.05)
             self.read()
-            if all(device.settled and not device.ended for device in waiting) and not len(self.chat.pool):
+            done = all(device.settled and not device.ended for device in waiting)
+            if done and not len(self.chat.pool) and await self.visitors.are_done():
                 return
         raise AssertionError(f"silence: {[device.waits_for for device in waiting if not device.settled]}")
 

@@ -478,7 +478,9 @@ def test_root_installs_by_apt_only_where_it_may(monkeypatch: pytest.MonkeyPatch)
     assert dev.may_use_apt() is False
 
 
-@pytest.mark.parametrize(("statuses", "status"), [((0, 0), 0), ((1, 0), 1), ((0, 3), 3), ((2, 3), 2)])
+@pytest.mark.parametrize(
+    ("statuses", "status"), [((0, 0), 0), ((1, 0), 1), ((0, 3), 3), ((2, 3), 2), ((0, 5), 0), ((5, 1), 1), ((5, 5), 5)]
+)
 def test_all_runs_the_tests_that_need_the_machine_for_themselves_after_the_others(
     monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, int], status: int
 ) -> None:
@@ -495,4 +497,4 @@ def test_all_runs_the_tests_that_need_the_machine_for_themselves_after_the_other
     with pytest.raises(SystemExit) as ended:
         dev.command_test(["--all", "tests/abuse"])
     assert ended.value.code == status
-    assert runs == [[*dev.PARALLEL, "tests/abuse"], ["--alone", "-rP", "tests/abuse"]]
+    assert runs == [[*dev.PARALLEL, "tests/abuse", "-m", "not alone"], ["-rP", "tests/abuse", "-m", "alone"]]

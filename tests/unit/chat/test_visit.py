@@ -349,6 +349,18 @@ async def test_nothing_is_shown_where_writes_are_known_to_wait(
     assert ann.heard() == ["waits", "hello"]
 
 
+async def test_a_room_that_was_opened_for_a_refused_request_is_closed(
+    chat: Chat, repository: FaultyRepository, visits: Visits
+) -> None:
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    repository.faults["write"] = [StorageUnavailable("unplugged")]
+    ann.say("waits", "1", "lobby")
+    await passes()
+    assert await refused(visits, identity("ben"), post("hello", room="another")) == "unavailable"
+    assert set(chat.hub.rooms) == {"lobby"}
+
+
 async def test_an_answer_that_does_not_come_is_unavailable(
     chat: Chat, repository: FaultyRepository, visits: Visits
 ) -> None:
