@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from chat.delivery.ratelimit import Allowances
 from chat.delivery.session import Session as AnySession
-from chat.ports import Identity
+from chat.ports import Dialect, Identity
 from chat.rooms import impostors, members
 from chat.rooms.access import check_entry, is_row_known
 from chat.rooms.context import COMMANDS_BURST, COMMANDS_PER_SECOND, RETRY_AFTER, rate_limited
@@ -32,14 +32,10 @@ E = TypeVar("E", bound=Event)
 ANSWER_SECONDS = 10.0
 
 
-class _Ear:
+class _Ear(Dialect):
     """The connection and the dialect of a visit at once: keeps every event, sends nothing."""
 
     name = "visit"
-    default_name: str | None = None
-    default_room: str | None = None
-    bound_to_address = False
-    welcomes = False
 
     def __init__(self) -> None:
         self.events: list[AnyEvent] = []

@@ -39,37 +39,32 @@ class Connection(Protocol):
 
 
 class Dialect(Protocol):
-    """How one kind of client speaks: pure functions between frames and the records of model/."""
+    """How one kind of client speaks: pure functions between frames and the records of model/.
 
-    @property
-    def name(self) -> str:
-        """For metrics and logs."""
+    Attributes:
+        name: for the API documents.
+        default_name: the name of a guest who asked for none; None to generate one.
+        default_room: the room of an address that names none; None to join none.
+        bound_to_address: whether a connection is in the room of its address alone, so that an invalid name or room in
+            the address closes it.
+        welcomes: whether a connection begins with a ``welcome``, whose token is signed for it.
+    """
 
-    @property
-    def default_name(self) -> str | None:
-        """The name of a guest who asked for none; None to make one up."""
-
-    @property
-    def default_room(self) -> str | None:
-        """The room of an address that names none; None to join none."""
-
-    @property
-    def bound_to_address(self) -> bool:
-        """Whether a wrong name or room in the address leaves nothing to do but close."""
-
-    @property
-    def welcomes(self) -> bool:
-        """Whether a connection begins with a ``welcome``, whose token is signed for it."""
+    name: str
+    default_name: str | None = None
+    default_room: str | None = None
+    bound_to_address: bool = False
+    welcomes: bool = False
 
     def command(self, text: str, home: str) -> AnyCommand | Claim:
-        """The command in a text frame. ``home`` is the room named in the address.
+        """Return the command in a text frame; ``home`` is the room in the address.
 
         Raises:
-            ParleyError: the frame is no command; its ``id`` is the frame's, where it could be read.
+            ParleyError: the frame is not a valid command; its ``id`` is the frame's, if it could be read.
         """
 
     def frame(self, event: AnyEvent) -> bytes | None:
-        """The event as a framed WebSocket message, None when this dialect has no word for it."""
+        """Return the event as a framed WebSocket message, or None if this dialect has no frame for it."""
 
 
 class Identity(NamedTuple):

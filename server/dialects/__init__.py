@@ -11,7 +11,7 @@ from utils.clock import Clock
 
 SUBPROTOCOL = "parley.v1"
 
-NATIVE: Dialect = NativeDialect()
+NATIVE = NativeDialect()
 PATHS = ("/chat", "/ws", "/api/chat")
 """The paths of WebSockets."""
 ACCOUNTS_ONLY = frozenset({"/api/chat"})

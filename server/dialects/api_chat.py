@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from chat.ports import Dialect
 from model import commands
 from model.commands import AnyCommand, DeleteMessage, EditMessage, PostMessage, Seq
 from model.errors import ParleyError
@@ -138,14 +139,12 @@ class ErrorFrame(_Frame, gc=False, tag="error"):
     content: str
 
 
-class ApiChatDialect:
+class ApiChatDialect(Dialect):
     """Events of the room in the address. The server's own notices are ``error`` events."""
 
     name = "events"
-    default_name: str | None = None
-    default_room: str | None = DEFAULT_ROOM
+    default_room = DEFAULT_ROOM
     bound_to_address = True
-    welcomes = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

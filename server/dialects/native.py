@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from chat.ports import Dialect
 from model.commands import AnyCommand, Id
 from model.errors import ParleyError
 from model.events import AnyEvent, Entered, Exited
@@ -26,13 +27,10 @@ _decode_id = msgspec.json.Decoder(_Id).decode
 _UNSPOKEN = frozenset({Entered, Exited})  # clients get `presence` instead
 
 
-class NativeDialect:
+class NativeDialect(Dialect):
     """Decoding into typed records is the validation; records are encoded as they are."""
 
     name = "parley.v1"
-    default_name: str | None = None
-    default_room: str | None = None
-    bound_to_address = False
     welcomes = True
 
     def command(self, text: str, home: str) -> AnyCommand:

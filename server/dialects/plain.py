@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from chat.ports import Dialect
 from model.commands import AnyCommand, PostMessage
 from model.events import Announcement, AnyEvent, Deleted, Edited, Entered, Error, Exited, Left, Retracted
 from model.message import Message
@@ -37,14 +38,13 @@ class PlainMessage(msgspec.Struct, gc=False):
     timestamp: str
 
 
-class PlainDialect:
+class PlainDialect(Dialect):
     """Every text frame is a message to the room in the address; notices of the server are ``SYSTEM`` messages."""
 
     name = "plain"
-    default_name: str | None = DEFAULT_NAME
-    default_room: str | None = DEFAULT_ROOM
+    default_name = DEFAULT_NAME
+    default_room = DEFAULT_ROOM
     bound_to_address = True
-    welcomes = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from chat.ports import Dialect
 from model.commands import AnyCommand, Claim, CreateRoom, Join, Leave, Ping, PostMessage
 from model.events import (
     Announcement,
@@ -72,14 +73,10 @@ _decode: Callable[[str], AnyRequest] = msgspec.json.Decoder(AnyRequest).decode
 _FIELDS = {"room": "room_id", "title": "room_name", "content": "message"}
 
 
-class WsDialect:
+class WsDialect(Dialect):
     """Frames with a type and a payload; rooms and users have the client's own ids."""
 
     name = "rooms"
-    default_name: str | None = None
-    default_room: str | None = None
-    bound_to_address = False
-    welcomes = False
 
     def command(self, text: str, home: str) -> AnyCommand | Claim:
         """See `chat.ports.Dialect.command`. Errors: ``bad_json``, ``bad_field`` with the payload's, ``unknown_type``;

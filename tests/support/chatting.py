@@ -52,13 +52,10 @@ class VirtualClock:
         return asyncio.get_running_loop().time()
 
 
-class CountingDialect:
+class CountingDialect(Dialect):
     """The native dialect, counting how often it encodes."""
 
     name = NATIVE.name
-    default_name = NATIVE.default_name
-    default_room = NATIVE.default_room
-    bound_to_address = NATIVE.bound_to_address
     welcomes = NATIVE.welcomes
 
     def __init__(self) -> None:
