@@ -20,7 +20,7 @@ from chat.rooms.room import Room
 from model.errors import ParleyError
 from model.message import Message
 from server.app import Server
-from server.http import endpoints, sending
+from server.http import parameters, sending
 from server.wire.websocket import WebSocketConnection
 from tests.contract.records import until
 from tests.integration.port.conftest import Serve
@@ -291,7 +291,7 @@ CASES: dict[str, Attack] = {
 
 @pytest.mark.parametrize("case", CASES)
 async def test_the_collector_finds_nothing(target: Target, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoints, "BODY_SECONDS", 0.1)
+    monkeypatch.setattr(parameters, "BODY_SECONDS", 0.1)
     monkeypatch.setattr(sending, "DROP_SECONDS", 0.1)
     server = target.server
     gc.collect()
