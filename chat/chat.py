@@ -141,7 +141,7 @@ class Chat(Context):
             self.identify(session, Identity(user, guest=True))
             session.provisional = True
         elif dialect.bound_to_address:
-            wrong = ParleyError("unauthorized", "guests are not let in here")
+            wrong = ParleyError("unauthorized", "guest access is disabled")
         if dialect.welcomes and session.identity is not None:
             session.send(self.welcome(session))
         if wrong is not None:
@@ -211,7 +211,7 @@ class Chat(Context):
         if wait:
             raise self.too_fast(session, wait)
         if session.identity is None and type(command) is not Hello:
-            raise ParleyError("unauthorized", "say hello with a token first")
+            raise ParleyError("unauthorized", "send hello with a token first")
 
     async def _finish(self, session: Session, command: AnyCommand | Claim, waits: Awaitable[None]) -> None:
         reads_for(session.identity, session.network)
@@ -245,7 +245,7 @@ class Chat(Context):
     def trouble(self) -> str | None:
         """Why this server is not ready, in words for an operator; None when it is."""
         if self.draining:
-            return "the server is about to stop"
+            return "the server is shutting down"
         return self.repository.trouble() or self.pool.trouble()
 
     def kind_of_trouble(self) -> Trouble | None:
@@ -262,12 +262,12 @@ class Chat(Context):
 
     def taken_over(self) -> None:
         """Another server wrote to the same storage meanwhile: nobody's copy of a room can be trusted any more."""
-        log.warning("another server wrote to this database meanwhile: every client is told to start afresh")
+        log.warning("another server wrote to this database in between: disconnecting every client, to reload")
         self._send_away()
 
     def superseded(self) -> None:
         """Another server writes to the same storage now: what people said here would never be stored."""
-        log.warning("another server writes to this database now: every client is sent away")
+        log.warning("another server is writing to this database now: disconnecting every client")
         self._send_away()
 
     def _send_away(self) -> None:

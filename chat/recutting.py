@@ -35,7 +35,7 @@ async def cut_words_again(chat: Context, writer: Writer) -> None:
         except StorageUnavailable:  # which is logged where people wait for it
             pause = BEFORE_THE_NEXT_TRY
         except BatchRefused as error:
-            log.error("stored words stay as they are: %s", error)
+            log.error("messages are not re-indexed for search: %s", error)
             pause = BETWEEN_ROUNDS
         await asyncio.sleep(pause)
 

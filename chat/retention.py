@@ -48,11 +48,11 @@ async def expire_all(chat: Context, writer: Writer) -> None:
             if removed == BATCH:
                 await asyncio.sleep(BETWEEN_BATCHES)
     except (StorageUnavailable, BatchRefused) as error:
-        log.warning("old messages stay for now: %s", error)
+        log.warning("expired messages could not be removed yet: %s", error)
     finally:
         if total:
             removed_messages = counted(total, "message was", "messages were")
-            log.info("%s removed: their rooms do not keep them that long", removed_messages)
+            log.info("%s removed: older than their rooms keep them", removed_messages)
 
 
 async def expire_once(chat: Context, writer: Writer) -> int:
@@ -71,5 +71,5 @@ async def expire_once(chat: Context, writer: Writer) -> int:
     guests = ExpireGuests(now - GUEST_SECONDS * 1_000_000, now, present, BATCH)
     _, _, outcome = await writer.write([forgotten, guests, ExpireMessages(now, days, BATCH)])
     removed = outcome.count if isinstance(outcome, Removed) else 0
-    log.debug("one transaction has removed %d messages", removed)
+    log.debug("removed %d messages in one transaction", removed)
     return removed

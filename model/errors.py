@@ -19,38 +19,38 @@ class ErrorKind(NamedTuple):
 
 ERRORS: dict[str, ErrorKind] = {
     "bad_json": ErrorKind(400, False, "the frame is not a JSON object"),
-    "bad_field": ErrorKind(400, False, "a field is missing or has a wrong value"),
-    "unknown_type": ErrorKind(400, False, "there is no command of this type"),
-    "unsupported": ErrorKind(415, False, "binary frames are not supported, send text"),
-    "too_large": ErrorKind(413, False, "larger than the server takes"),
-    "empty": ErrorKind(400, False, "a message needs at least one visible character"),
+    "bad_field": ErrorKind(400, False, "a field is missing or not valid"),
+    "unknown_type": ErrorKind(400, False, "unknown command type"),
+    "unsupported": ErrorKind(415, False, "binary frames are not supported; send text"),
+    "too_large": ErrorKind(413, False, "larger than the server accepts"),
+    "empty": ErrorKind(400, False, "a message must contain at least one visible character"),
     "reserved_name": ErrorKind(403, False, "this name is reserved"),
-    "unauthorized": ErrorKind(401, False, "the token is not valid here"),
-    "principal_fixed": ErrorKind(409, False, "a connection cannot change who it speaks for"),
+    "unauthorized": ErrorKind(401, False, "the token is missing or not valid"),
+    "principal_fixed": ErrorKind(409, False, "a connection cannot switch to another user"),
     "forbidden": ErrorKind(403, False, "your role does not allow this"),
-    "no_such_room": ErrorKind(404, False, "there is no such room, or you may not enter it"),
-    "room_exists": ErrorKind(409, False, "there is a room of this name already"),
-    "banned": ErrorKind(403, False, "you are kept out of this room"),
-    "muted": ErrorKind(403, False, "you may not talk in this room for now"),
-    "slow_mode": ErrorKind(429, True, "this room is in slow mode, wait a moment"),
-    "no_such_user": ErrorKind(404, False, "there is no such user here"),
-    "too_many_invitations": ErrorKind(409, False, "this user has as many open invitations as they may have"),
-    "no_such_invitation": ErrorKind(404, False, "you have no open invitation to a room of this name"),
-    "last_owner": ErrorKind(409, False, "a room needs an owner: make somebody else one first"),
+    "no_such_room": ErrorKind(404, False, "this room does not exist, or you may not enter it"),
+    "room_exists": ErrorKind(409, False, "a room with this name already exists"),
+    "banned": ErrorKind(403, False, "you are banned from this room"),
+    "muted": ErrorKind(403, False, "you are muted in this room"),
+    "slow_mode": ErrorKind(429, True, "this room is in slow mode; wait a moment"),
+    "no_such_user": ErrorKind(404, False, "no user with this id is known here"),
+    "too_many_invitations": ErrorKind(409, False, "this user has too many open invitations"),
+    "no_such_invitation": ErrorKind(404, False, "you have no open invitation to this room"),
+    "last_owner": ErrorKind(409, False, "a room needs an owner; give another member this role first"),
     "not_joined": ErrorKind(409, False, "join the room first"),
-    "no_such_message": ErrorKind(404, False, "there is no such message here"),
-    "not_author": ErrorKind(403, False, "only its author can do this"),
-    "too_late": ErrorKind(403, False, "the message is too old to be edited"),
-    "too_many_reactions": ErrorKind(409, False, "this message has as many reactions as it may have"),
-    "conflict": ErrorKind(409, False, "this id was used for another message"),
-    "too_many_rooms": ErrorKind(429, True, "there are as many rooms as there may be, for you or for everybody"),
-    "too_many_connections": ErrorKind(429, True, "you have as many connections as you may have, close another one"),
-    "rate_limited": ErrorKind(429, True, "too many at once, slow down"),
-    "overloaded": ErrorKind(503, True, "the server cannot take more messages right now"),
-    "unavailable": ErrorKind(503, True, "the server cannot reach its storage right now"),
-    "shutting_down": ErrorKind(503, True, "the server is about to stop"),
-    "not_stored": ErrorKind(500, False, "the message could not be stored"),
-    "internal": ErrorKind(500, True, "the server made a mistake; it is in its log"),
+    "no_such_message": ErrorKind(404, False, "this message does not exist or was deleted"),
+    "not_author": ErrorKind(403, False, "only the author of a message can do this"),
+    "too_late": ErrorKind(403, False, "this message is too old to edit"),
+    "too_many_reactions": ErrorKind(409, False, "this message has too many reactions"),
+    "conflict": ErrorKind(409, False, "this id was already used for a different message"),
+    "too_many_rooms": ErrorKind(429, True, "the limit on rooms is reached"),
+    "too_many_connections": ErrorKind(429, True, "you have too many connections; close another one first"),
+    "rate_limited": ErrorKind(429, True, "too many requests; slow down"),
+    "overloaded": ErrorKind(503, True, "the server is overloaded"),
+    "unavailable": ErrorKind(503, True, "the server cannot reach its storage"),
+    "shutting_down": ErrorKind(503, True, "the server is shutting down"),
+    "not_stored": ErrorKind(500, False, "this could not be stored"),
+    "internal": ErrorKind(500, True, "internal error (logged on the server)"),
 }
 
 
@@ -99,34 +99,34 @@ class CloseCode(NamedTuple):
     when: str
 
 
-GOING_AWAY = CloseCode(1001, "going away", "the server is stopping; `goodbye` came before")
+GOING_AWAY = CloseCode(1001, "going away", "the server is shutting down; `goodbye` was sent first")
 PROTOCOL_ERROR = CloseCode(1002, "", "a frame that violates RFC 6455")
 NOT_UTF8 = CloseCode(1007, "", "a text frame that is not UTF-8")
-OVERSIZE = CloseCode(1009, "", "an oversize frame; `too_large` came before")
-INTERNAL = CloseCode(1011, "internal", "an internal error during a resume: resume again")
+OVERSIZE = CloseCode(1009, "", "a frame that is too large; `too_large` was sent first")
+INTERNAL = CloseCode(1011, "internal", "an internal error during a resume; resume again")
 TRY_AGAIN = CloseCode(
     1013,
     "try again later",
-    "the server has no room for this client right now, or cannot read the room in the address; the reason came before",
+    "too many guests or connections, or the room in the address cannot be loaded; an error was sent first",
 )
 IDLE = CloseCode(4001, "idle", "the client sent nothing for `IDLE_TIMEOUT` seconds, if the operator set it")
 EPOCH_CHANGED = CloseCode(
-    4002, "epoch_changed", "broadcasts may have been lost: another server wrote to the same storage in the meantime"
+    4002,
+    "epoch_changed",
+    "broadcasts may have been lost or retracted, for example as another server wrote to the storage",
 )
-SLOW_CONSUMER = CloseCode(4008, "slow_consumer", "too much data was queued for the client, or a page for too long")
-HELLO_TIMEOUT = CloseCode(4101, "hello_timeout", "guest access is disabled and no `hello` arrived in time")
+SLOW_CONSUMER = CloseCode(4008, "slow_consumer", "the client had too much unread data, or did not read a page in time")
+HELLO_TIMEOUT = CloseCode(4101, "hello_timeout", "guest access is disabled and no `hello` was received in time")
 REFUSED = CloseCode(
     4102,
     "refused",
-    "the name or room in the address is invalid; the reason came before (only dialects whose address names a room)",
+    "the name or room in the address was refused, or the user was removed from that room; an error was sent first",
 )
-FLOOD = CloseCode(
-    4103, "flood", "more control frames or fragments than any client needs, or 1000 `rate_limited` errors at once"
-)
+FLOOD = CloseCode(4103, "flood", "too many control frames or fragments, or 1000 `rate_limited` errors in a burst")
 TOKEN_EXPIRED = CloseCode(
     4104,
     "token_expired",
-    "the account's token has expired; `unauthorized` came before. Connect with a new token, or send one before that",
+    "the account token has expired; `unauthorized` was sent first. Connect with a new token, or send one in time",
 )
 CLOSE_CODES = (
     GOING_AWAY,

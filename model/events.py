@@ -1,4 +1,4 @@
-"""Events: what the server says. Each is the native protocol's frame, field for field, and every dialect's source."""
+"""Events: what the server sends. Each is a native frame, field for field; the other dialects are derived from it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from model.room import Role, RoomKind, User
 
 
 class Event(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type"):
-    """Any event. Fields that are None are left out of the frame."""
+    """Any event. Fields that are None are omitted from the frame."""
 
 
 class Answer(Event, frozen=True, gc=False, kw_only=True):
-    """An event that may answer a command: ``id`` is the command's own."""
+    """An event that may answer a command; ``id`` is the id of that command."""
 
     id: str | None = None
 
 
 class RoomInfo(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What everybody in a room may know of it. ``slow_mode`` in seconds; ``retention_days`` 0 for the server's rule."""
+    """The public description of a room. ``slow_mode`` in seconds; ``retention_days`` 0 for the server's default."""
 
     kind: RoomKind
     title: str = ""
@@ -32,10 +32,10 @@ class RoomInfo(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class RoomEntry(RoomInfo, frozen=True, omit_defaults=True, gc=False, kw_only=True):
-    """A line of a list of rooms. ``members`` counts all who belong to it, ``online`` those who are in it now.
+    """An entry of a list of rooms. ``members`` counts its members, ``online`` the users who are in it now.
 
-    Of one's own rooms also ``role``, ``read`` (the seq up to which one has read), ``unread`` and ``mentions`` (exact up
-    to 99; 100 stands for more), and in a direct room ``peer``, the other person.
+    For the caller's own rooms also ``role``, ``read`` (the seq up to which they have read), ``unread`` and ``mentions``
+    (exact up to 99; 100 means more), and in a direct room ``peer``, the other user.
     """
 
     room: str
@@ -49,12 +49,12 @@ class RoomEntry(RoomInfo, frozen=True, omit_defaults=True, gc=False, kw_only=Tru
 
 
 class MemberInfo(Struct, frozen=True, omit_defaults=True, gc=False):
-    """A person in a room. ``online`` in it now, with however many devices; ``seen_at`` when they last were.
+    """A user in a room. ``online`` is whether they are in it now, on any device; ``seen_at`` when they last were.
 
-    ``read`` is the last message they have read, in rooms of at most 50 members. It and ``seen_at`` are told to those
-    who belong to the room, ``reason`` to its moderators and the one it is about. A mute or ban without an end
-    (``muted_until``, ``banned_until``) has the year 9999. ``invited_at``
-    and ``invited_by`` are those of an invitation that is open.
+    ``read`` is the last message they have read, in rooms of at most 50 members. ``read`` and ``seen_at`` are shown to
+    members of the room, ``reason`` to moderators and to the user it is about. A mute or ban without an end
+    (``muted_until``, ``banned_until``) has the year 9999. ``invited_at`` and ``invited_by`` describe an open
+    invitation.
     """
 
     id: str
@@ -71,7 +71,7 @@ class MemberInfo(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class InvitationInfo(Struct, frozen=True, omit_defaults=True, gc=False):
-    """An open invitation of one's own: to which room, by whom, and when it was made."""
+    """An open invitation of the caller: the room, who made it, and when."""
 
     room: str
     info: RoomInfo
@@ -80,10 +80,10 @@ class InvitationInfo(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Welcome(Answer, frozen=True, gc=False, tag="welcome"):
-    """First on every connection, and the answer to ``hello``.
+    """The first frame on every connection, and the answer to ``hello``.
 
-    ``token`` makes the same principal again when presented in ``hello`` (on any later connection); ``epoch`` changes
-    when what was broadcast may have been lost; ``heartbeat`` is the seconds between the server's pings.
+    ``token``, sent in ``hello`` on a later connection, restores the same principal. ``epoch`` changes when broadcast
+    messages may have been lost. ``heartbeat`` is the number of seconds between the server's pings.
     """
 
     session: str
@@ -100,8 +100,8 @@ class Joined(Answer, frozen=True, gc=False, tag="joined"):
     """The answer to ``join``: a full snapshot. ``head`` is the largest seq or version of the room, 0 in an empty one.
 
     ``recovered`` says whether everything since ``since`` follows (then ``synced``); if not, load ``history``.
-    ``members`` holds at most 200 of the people who are here, ``count`` is all of them. ``role`` is what one is here,
-    ``read`` the last message that one has read, where that is known.
+    ``members`` lists at most 200 of the users present, ``count`` counts all of them. ``role`` is your role here,
+    ``read`` the last message that you have read, if known.
     """
 
     room: str
@@ -117,13 +117,13 @@ class Joined(Answer, frozen=True, gc=False, tag="joined"):
 
 
 class Left(Answer, frozen=True, gc=False, tag="left"):
-    """The session is in this room no more: the answer to ``leave``, or for a ``reason``.
+    """The session is no longer in this room: the answer to ``leave``, or for a ``reason``.
 
-    ``kicked``, ``banned``, ``deleted``, ``quit`` (on another device), ``identity`` (it speaks for somebody else now,
-    who has to join), ``closed`` (nothing was ever said there and nobody else came, and others needed the space),
-    ``name`` (a guest, when somebody came who has a role here and a name like theirs).
+    ``kicked``, ``banned``, ``deleted``, ``quit`` (on another device), ``identity`` (the session now acts for another
+    principal, who has to join), ``closed`` (an empty room without messages, closed to make space), ``name`` (a guest
+    whose name looks like that of a user who has a role here and has just entered).
 
-    ``by`` is who did it, ``text`` what they said of it.
+    ``by`` is the user who did it, ``text`` the reason they gave.
     """
 
     room: str
@@ -133,14 +133,14 @@ class Left(Answer, frozen=True, gc=False, tag="left"):
 
 
 class Synced(Event, frozen=True, gc=False, tag="synced"):
-    """After a resume: every message state missed has been sent, what follows is live. ``head`` as in ``joined``."""
+    """The end of a resume: every missed message has been sent, and live events follow. ``head`` as in ``joined``."""
 
     room: str
     head: int
 
 
 class Retracted(Event, frozen=True, gc=False, tag="retracted"):
-    """A message that was shown could not be stored (or was a duplicate): take it away. ``sender`` is its author."""
+    """A broadcast message could not be stored, or was a duplicate: remove it. ``sender`` is its author."""
 
     room: str
     seq: int
@@ -148,7 +148,7 @@ class Retracted(Event, frozen=True, gc=False, tag="retracted"):
 
 
 class Edited(Event, frozen=True, gc=False, tag="edited"):
-    """A message has other content now. Ignore it if a version at least as new is known. ``sender`` is the author."""
+    """A message was edited. Ignore the event if you have the same or a newer version. ``sender`` is the author."""
 
     room: str
     seq: int
@@ -160,7 +160,7 @@ class Edited(Event, frozen=True, gc=False, tag="edited"):
 
 
 class Deleted(Event, frozen=True, gc=False, tag="deleted"):
-    """A message was deleted: it keeps its place, and nothing that it held. ``sender`` is the author."""
+    """A message was deleted: it keeps its place, without its content. ``sender`` is the author."""
 
     room: str
     seq: int
@@ -170,7 +170,7 @@ class Deleted(Event, frozen=True, gc=False, tag="deleted"):
 
 
 class Reaction(Event, frozen=True, gc=False, tag="reaction"):
-    """Somebody put an emoji to a message (``on``), or took theirs away; ``count`` people have it there now."""
+    """A user added an emoji to a message (``on``) or removed it; ``count`` users now have it there."""
 
     room: str
     seq: int
@@ -182,7 +182,7 @@ class Reaction(Event, frozen=True, gc=False, tag="reaction"):
 
 
 class Pinned(Event, frozen=True, gc=False, tag="pinned"):
-    """A message was pinned (``on``), or is not any more. ``pinned_at`` only when it is."""
+    """A message was pinned (``on``) or unpinned. ``pinned_at`` only if it is pinned."""
 
     room: str
     seq: int
@@ -193,7 +193,7 @@ class Pinned(Event, frozen=True, gc=False, tag="pinned"):
 
 
 class Typing(Event, frozen=True, gc=False, tag="typing"):
-    """Somebody is writing; forget it after ``expires`` seconds, or when a message of theirs comes."""
+    """A user is typing; forget it after ``expires`` seconds, or when a message of theirs arrives."""
 
     room: str
     user: User
@@ -201,9 +201,9 @@ class Typing(Event, frozen=True, gc=False, tag="typing"):
 
 
 class Read(Event, frozen=True, gc=False, tag="read"):
-    """Somebody has read up to ``seq``: told in rooms of at most 50 members, and to one's own other devices everywhere.
+    """A user has read up to ``seq``. Sent in rooms of at most 50 members, and to the user's own devices everywhere.
 
-    Those are also told what is left ``unread``, and how many ``mentions`` are among it.
+    The user's own devices also receive the remaining ``unread`` count and the ``mentions`` in it.
     """
 
     room: str
@@ -214,12 +214,12 @@ class Read(Event, frozen=True, gc=False, tag="read"):
 
 
 class RoomState(Answer, frozen=True, gc=False, tag="room"):
-    """What a room is now. ``action`` is the command that made it so.
+    """The current description of a room. ``action`` is the command that changed it.
 
-    ``create_room`` and ``direct`` are answered with it; ``update_room`` is told to all who are in the room, ``direct``
-    to the other person, and an admin's ``invite``, which needs no consent, to the new member.
+    It answers ``create_room`` and ``direct``. For ``update_room`` it is sent to everyone in the room, for ``direct`` to
+    the other user, and for an admin's ``invite``, which needs no consent, to the new member.
 
-    ``role`` is the receiver's, where only they are told; ``by`` who gave the command, where others are told.
+    ``role`` is the receiver's role, if only they receive it; ``by`` is the user who sent the command, if others do.
     """
 
     room: str
@@ -231,9 +231,9 @@ class RoomState(Answer, frozen=True, gc=False, tag="room"):
 
 
 class InvitationState(Answer, frozen=True, gc=False, tag="invitation"):
-    """An invitation of one's own was made (``open``), or is not there any more: told to every session of the user.
+    """You were invited to a room (``open``), or an invitation is gone; sent to every session of the user.
 
-    ``info``, ``by`` and ``at`` as in `InvitationInfo`, of an open one. ``decline`` is answered with it.
+    ``info``, ``by`` and ``at`` as in `InvitationInfo`, if it is open. Also the answer to ``decline``.
     """
 
     room: str
@@ -244,7 +244,7 @@ class InvitationState(Answer, frozen=True, gc=False, tag="invitation"):
 
 
 class Rooms(Answer, frozen=True, gc=False, tag="rooms"):
-    """The answer to ``rooms``; ``cursor`` is what to give for more. Of one's own also the open ``invitations``."""
+    """The answer to ``rooms``; ``cursor`` asks for the next page. With ``mine`` also your open ``invitations``."""
 
     rooms: list[RoomEntry]
     cursor: str | None = None
@@ -252,7 +252,7 @@ class Rooms(Answer, frozen=True, gc=False, tag="rooms"):
 
 
 class Members(Answer, frozen=True, gc=False, tag="members"):
-    """The answer to ``members``: ``count`` in all; ``cursor`` is what to give for more."""
+    """The answer to ``members``; ``count`` is the total; ``cursor`` asks for the next page."""
 
     room: str
     members: list[MemberInfo]
@@ -261,9 +261,9 @@ class Members(Answer, frozen=True, gc=False, tag="members"):
 
 
 class MemberChanged(Answer, frozen=True, gc=False, tag="member"):
-    """What somebody is in a room has changed: ``action`` is the command that did it, ``by`` who gave it.
+    """A user's role or status in a room has changed: ``action`` is the command that did it, ``by`` who sent it.
 
-    Told to everybody there without ``reason``; then, where there is one, to moderators and the one it is about with it.
+    Sent to everyone there without ``reason``; then, if there is one, to moderators and the user it is about with it.
     """
 
     room: str
@@ -273,7 +273,7 @@ class MemberChanged(Answer, frozen=True, gc=False, tag="member"):
 
 
 class SearchPage(Answer, frozen=True, gc=False, tag="search"):
-    """The answer to ``search``: messages newest first; ``cursor`` is what to give for older ones."""
+    """The answer to ``search``: messages newest first; ``cursor`` asks for older ones."""
 
     messages: list[Message]
     has_older: bool
@@ -281,7 +281,7 @@ class SearchPage(Answer, frozen=True, gc=False, tag="search"):
 
 
 class Announcement(Answer, frozen=True, gc=False, tag="announcement"):
-    """An admin tells everybody something. It is not stored."""
+    """An admin's announcement to every session. It is not stored."""
 
     content: str
     sender: User
@@ -289,9 +289,9 @@ class Announcement(Answer, frozen=True, gc=False, tag="announcement"):
 
 
 class AckItem(Struct, frozen=True, gc=False):
-    """One stored message, or change, of the receiver: its ``id``, its room, the seq the message has for good.
+    """A stored message or change of the receiver: its ``id``, its room, and the permanent ``seq`` of the message.
 
-    For a change of the room or of a member, ``seq`` is where the room's log stood.
+    For a change to the room or to a member, ``seq`` is the head of the room's log.
     """
 
     id: str
@@ -300,13 +300,13 @@ class AckItem(Struct, frozen=True, gc=False):
 
 
 class Ack(Event, frozen=True, gc=False, tag="ack"):
-    """The author's messages and changes that are now durable in the configured storage."""
+    """The receiver's messages and changes that are now stored durably."""
 
     ids: list[AckItem]
 
 
 class HistoryPage(Answer, frozen=True, gc=False, tag="history"):
-    """The answer to ``history``: messages oldest first, and whether there are more on either side."""
+    """The answer to ``history``: messages oldest first, and whether more exist on either side."""
 
     room: str
     messages: list[Message]
@@ -315,9 +315,9 @@ class HistoryPage(Answer, frozen=True, gc=False, tag="history"):
 
 
 class Presence(Event, frozen=True, gc=False, tag="presence"):
-    """Who came and went since the last one; at most one a second and room, in rooms of more than 200 people the count.
+    """Users who joined and left since the last one; at most one per second and room. Above 200 users only the count.
 
-    With ``all`` those in ``joined`` are all who are here: there was too much coming and going to be told.
+    With ``all``, ``joined`` lists everyone present: too many users came and went to list each.
     """
 
     room: str
@@ -334,7 +334,7 @@ class Pong(Answer, frozen=True, gc=False, tag="pong"):
 
 
 class Error(Answer, frozen=True, gc=False, tag="error"):
-    """A refusal: ``code`` and whether it is ``retryable`` from the table of errors, ``retry_after`` in seconds."""
+    """A refusal: ``code`` and ``retryable`` from the table of errors, ``retry_after`` in seconds."""
 
     code: str
     message: str
@@ -345,14 +345,14 @@ class Error(Answer, frozen=True, gc=False, tag="error"):
 
 
 class Goodbye(Event, frozen=True, gc=False, tag="goodbye"):
-    """The server is about to close: reconnect after ``reconnect_after`` seconds (each client is told another value)."""
+    """The server is shutting down: reconnect after ``reconnect_after`` seconds (each client receives another value)."""
 
     reason: str
     reconnect_after: float
 
 
 class Entered(Struct, frozen=True, gc=False):
-    """A principal's first session came into a room. Not a native frame (that is ``presence``); dialects render it."""
+    """A principal's first session entered a room. Not a native frame (that is ``presence``); dialects render it."""
 
     room: str
     user: User

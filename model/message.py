@@ -1,4 +1,4 @@
-"""A message as it is broadcast, kept in a room's tail, stored and read back: one record everywhere."""
+"""A message: the same record is broadcast, kept in a room's tail, stored and read back."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from model.limits import QUOTE_CHARS
 
 
 class Quote(Struct, frozen=True, omit_defaults=True, gc=False):
-    """The head of the message that a reply is about, as it is when it is told: edited, or gone.
+    """The beginning of the message that a reply refers to, in its current state: edited or deleted.
 
     Attributes:
-        seq: the message's.
-        sender: display name of its author; empty when there is no such message any more.
-        content: its first `model.limits.QUOTE_CHARS` characters; empty when it was deleted.
+        seq: the message's seq.
+        sender: display name of its author; empty if the message no longer exists.
+        content: its first `model.limits.QUOTE_CHARS` characters; empty if it was deleted.
     """
 
     seq: int
@@ -24,25 +24,25 @@ class Quote(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Message(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type", tag="message"):
-    """The state of one message. Also the ``message`` event of the native protocol, field for field.
+    """The current state of a message. Also the ``message`` event of the native protocol, field for field.
 
     Attributes:
         room: name of the room.
-        seq: place in the room's log and identity of the message: Unix microseconds, raised where needed, 53 bits.
-        version: the seq of the last change to the message; equal to ``seq`` when unchanged.
+        seq: place in the room's log and identity of the message: Unix microseconds, raised where needed; 53 bits.
+        version: the seq of the last change to the message; equal to ``seq`` if unchanged.
         sender: display name of the author when it was written.
-        sender_id: id of the author's principal; rights hang on it, never on the name.
+        sender_id: id of the author's principal; permissions depend on it, never on the name.
         content: text, as the author sent it.
-        timestamp: RFC 3339, UTC, six decimals, ``Z``: the server's clock when the message was taken.
-        id: the author's own id for it, the idempotency key of (room, sender_id, id); None when none was given.
-        edited_at: when the author last changed it, as ``timestamp``; None when the content is the first one.
-        deleted_at: when it was deleted, as ``timestamp``; what it held is empty then, but for moderators who ask for
-            it.
-        reply_to: the message that this one answers.
+        timestamp: when the server accepted the message: RFC 3339, UTC, six decimals, ``Z``.
+        id: the id that the author gave it, the idempotency key of (room, sender_id, id); None if none was given.
+        edited_at: when the author last edited it, like ``timestamp``; None if it was never edited.
+        deleted_at: when it was deleted, like ``timestamp``; its content is then empty, except for moderators who ask
+            for it.
+        reply_to: the message that this one replies to.
         mentions: the names that ``content`` mentions, folded (`model.text.fold_name`), each once.
-        reactions: emoji to the ids of the principals who reacted with it, in the order in which they did.
-        pinned_at: when it was pinned, as ``timestamp``.
-        pinned_by: the id of the principal who did.
+        reactions: emoji to the ids of the principals who reacted with it, in order.
+        pinned_at: when it was pinned, like ``timestamp``.
+        pinned_by: the id of the principal who pinned it.
     """
 
     room: str
@@ -63,14 +63,14 @@ class Message(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type
 
 
 def quote(message: Message) -> Quote:
-    """The quote of a message, for replies to it."""
+    """Return the quote of a message, for replies to it."""
     if message.deleted_at is not None:
         return Quote(message.seq, message.sender)
     return Quote(message.seq, message.sender, message.content[:QUOTE_CHARS])
 
 
 def tombstone(message: Message, version: int, deleted_at: str) -> Message:
-    """What is left of a deleted message for everybody: its place, its author, and when it was deleted."""
+    """Return what everyone may see of a deleted message: its place, its author, and when it was deleted."""
     return Message(
         message.room,
         message.seq,
@@ -86,7 +86,7 @@ def tombstone(message: Message, version: int, deleted_at: str) -> Message:
 
 
 def body_hash(content: str) -> int:
-    """A signed 64-bit fingerprint of a message's first body, kept with it to tell a re-send from a ``conflict``.
+    """Return a signed 64-bit fingerprint of a message's first body, to tell a resend from a ``conflict``.
 
     BLAKE2b, so no two bodies collide by chance or design within one author's own ids; signed, as SQL ``bigint`` is.
     """

@@ -27,9 +27,9 @@ def principal_id(prefix: str, outer_id: str, field: str) -> str:
             `model.text.check_name` refuses, drops or takes for another space.
     """
     if not (0 < len(outer_id) <= ID_CHARS and outer_id.isprintable()):
-        raise ParleyError("bad_field", f"{field} takes 1 to {ID_CHARS} printable characters", field=field)
+        raise ParleyError("bad_field", f"{field} must have 1 to {ID_CHARS} printable characters", field=field)
     if check_name(outer_id, field) != normalize("NFC", outer_id):
-        raise ParleyError("bad_field", f"{field} has spaces or joiners that cannot be seen", field=field)
+        raise ParleyError("bad_field", f"{field} has invisible spaces or joiners", field=field)
     return prefix + outer_id
 
 

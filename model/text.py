@@ -38,9 +38,9 @@ _IGNORED = regex.compile(r"\p{Default_Ignorable_Code_Point}+")
 _RUN = re.compile("  +")
 _WHY = {
     "Cc": "a control character",
-    "Cs": "half a character",
-    "Co": "a character for private use, which looks different everywhere",
-    "Cn": "a code point that is no character",
+    "Cs": "an unpaired surrogate",
+    "Co": "a private-use character",
+    "Cn": "an unassigned code point",
 }
 # A character in NFC may come as four in another form; what is longer is too long in any form.
 _FORMS = 4
@@ -70,14 +70,14 @@ def check_content(content: str, max_chars: int) -> str:
             ``bad_field`` for a control character other than newline and tab, and for too many combining marks in a row.
     """
     if len(content) > max_chars:
-        raise ParleyError("too_large", f"a message has at most {max_chars} characters", field="content")
+        raise ParleyError("too_large", f"content has more than {max_chars} characters", field="content")
     if content.isprintable():  # the common case in one fast pass; white space other than " " is not printable
         if content.strip(" "):
             return content if content.isascii() else _seen(content)
     else:
         content = _unix_lines(content)
         if _FORBIDDEN.search(content):
-            raise ParleyError("bad_field", "content holds a control character", field="content")
+            raise ParleyError("bad_field", "content contains a control character", field="content")
         if not content.isspace():
             return content if content.isascii() else _seen(content)
     raise ParleyError("empty", field="content")
@@ -147,9 +147,9 @@ def _tidy(name: str, field: str, most: int) -> str:
         raise ParleyError("bad_field", f"{field} has more than {most} characters", field=field)
     if (wrong := _NOT_IN_NAMES.search(clean)) is not None:
         why = _WHY.get(category(wrong[0]), "an invisible character")
-        raise ParleyError("bad_field", f"{field} holds U+{ord(wrong[0]):04X}, {why}", field=field)
+        raise ParleyError("bad_field", f"{field} contains U+{ord(wrong[0]):04X}, {why}", field=field)
     if clean and _SEEN.search(clean) is None:
-        raise ParleyError("bad_field", f"{field} has nothing that can be seen", field=field)
+        raise ParleyError("bad_field", f"{field} has no visible character", field=field)
     return clean
 
 
@@ -175,7 +175,7 @@ def check_room_name(name: str, field: str) -> str:
     """
     clean = check_name(name, field)
     if not may_be_made(clean):
-        raise ParleyError("reserved_name", f"no name begins with {DIRECT_PREFIX}, or is . or ..", field=field)
+        raise ParleyError("reserved_name", f"a room name cannot begin with {DIRECT_PREFIX}, or be . or ..", field=field)
     return clean
 
 
@@ -206,7 +206,7 @@ def check_text(text: str, field: str, max_chars: int) -> str:
     if len(clean) > max_chars:
         raise ParleyError("bad_field", f"{field} has more than {max_chars} characters", field=field)
     if _FORBIDDEN.search(clean) or _TURNING.search(clean):
-        raise ParleyError("bad_field", f"{field} holds a control character", field=field)
+        raise ParleyError("bad_field", f"{field} contains a control character", field=field)
     return clean
 
 
@@ -223,7 +223,9 @@ def check_emoji(emoji: str) -> str:
     clean = qualify(normalize("NFC", emoji))
     wrong = any(char.isspace() for char in clean) or _FORBIDDEN.search(clean) or _TURNING.search(emoji)
     if wrong or len(clean) > EMOJI_CHARS or _SEEN.search(clean) is None:
-        raise ParleyError("bad_field", f"emoji: 1 to {EMOJI_CHARS} visible characters, no spaces", field="emoji")
+        raise ParleyError(
+            "bad_field", f"emoji must be 1 to {EMOJI_CHARS} visible characters without spaces", field="emoji"
+        )
     return clean
 
 

@@ -124,7 +124,7 @@ class Server:
                     await web.TCPSite(self._admin, host, settings.admin_port).start()
             except OSError as error:
                 raise ListenError("ADMIN_", settings.admin_host, settings.admin_port, error) from error
-            log.info("/metrics and /ready in full are on %s", urls_of(self._admin.addresses))
+            log.info("serving /metrics and the full /ready on %s", urls_of(self._admin.addresses))
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(expire_messages(self.chat, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat, self._cutter), name="words")
@@ -174,9 +174,9 @@ class Server:
         self._http.forget_documents()
         for remark in remarks_on(settings):
             log.warning("%s", remark)
-        log.info("settings were read again; changed: %s", ", ".join(changed) or "nothing")
+        log.info("settings were reloaded; changed: %s", ", ".join(changed) or "nothing")
         if waiting:
-            log.warning("these settings have other values now and need a restart: %s", ", ".join(waiting))
+            log.warning("these settings changed and need a restart to take effect: %s", ", ".join(waiting))
 
     async def stop(self) -> int:
         """Stop in order, each step with a deadline. Returns how many accepted writes were not stored.
@@ -217,7 +217,7 @@ class Server:
         await self._expirer.close()
         await self._cutter.close()
         if stuck:
-            log.error("these did not stop: %s", ", ".join(stuck))
+            log.error("these tasks did not stop: %s", ", ".join(stuck))
         elif not unwritten:
             await self.chat.leave_epoch()
         await self._repository.close()
@@ -296,7 +296,7 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
 
     def on_signal() -> None:
         if stop.is_set():
-            log.warning("stopping at once")
+            log.warning("stopping immediately")
             server.chat.pool.hurry()
         stop.set()
 
@@ -305,7 +305,7 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
             server.renew(read_again())
         except SettingError as error:
             for problem in error.problems:
-                log.error("settings were read again and stay as they were: %s", problem)
+                log.error("settings were not reloaded, all keep their values: %s", problem)
 
     for signum, handler in ((signal.SIGTERM, on_signal), (signal.SIGINT, on_signal), (signal.SIGHUP, on_hangup)):
         if signal.getsignal(signum) is not signal.SIG_IGN:

@@ -51,7 +51,7 @@ def _do(options: argparse.Namespace) -> int:
             print(_token(settings, options))
             return 0
         if options.command == "check":
-            print("\n".join((*remarks_on(settings), "The settings can be used.")))
+            print("\n".join((*remarks_on(settings), "The settings are valid.")))
             return 0
         return _run(settings, read.again)
     except SettingError as error:
@@ -79,7 +79,7 @@ class _Reader:
             if DOTENV.is_fifo():
                 raise SettingError(f"{DOTENV} is a pipe, which cannot be read again")
             if self._had_file and not DOTENV.exists():
-                raise SettingError(f"{DOTENV} was there and does not exist any more")
+                raise SettingError(f"{DOTENV} no longer exists")
             return self.first()
         except OSError as error:
             raise SettingError(f"{DOTENV} cannot be read: {error.strerror}") from None
@@ -104,23 +104,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=server_name())
     _add_where(parser, None)
-    title = "in place of running a server"
+    title = "instead of running a server"
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=title, prog=_program())
     token = commands.add_parser(
         "token",
-        help="print the token of an account, signed with JWT_SECRET; token --help tells more",
-        description="Print a token, signed with JWT_SECRET, that lets somebody in as an account of your application.",
+        help="print an account token, signed with JWT_SECRET; see token --help",
+        description="Print a token for an account of your application, signed with JWT_SECRET.",
     )
     check = commands.add_parser(
         "check",
-        help="say whether the settings can be used",
-        description="Read the settings as a start would, and say what is wrong or odd. Nothing is connected to.",
+        help="check the settings",
+        description="Check the settings as the server does at startup. No connection is made.",
     )
     _add_where(check, argparse.SUPPRESS)  # None would take back what stands before `check`
-    token.add_argument("--user", required=True, metavar="ID", help="your id of the account")
-    token.add_argument("--name", help="what others see; the id by default")
-    token.add_argument("--role", help="one of CHAT_ROLES; by default user, or the first one")
-    token.add_argument("--days", default="30", metavar="N", help="how long it is good for; 30 by default")
+    token.add_argument("--user", required=True, metavar="ID", help="id of the account in your application")
+    token.add_argument("--name", help="display name (default: the id)")
+    token.add_argument("--role", help="one of CHAT_ROLES (default: user, or else the first)")
+    token.add_argument("--days", default="30", metavar="N", help="days until the token expires (default: 30)")
     return parser
 
 
@@ -131,11 +131,11 @@ def _add_where(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 def _token(settings: Settings, options: argparse.Namespace) -> str:
     if not settings.jwt_secret:
-        raise SettingError("JWT_SECRET is not set: a token must be signed with the same one that the server has")
+        raise SettingError("JWT_SECRET is not set; a token must be signed with the secret that the server uses")
     roles = settings.chat_roles
     role = options.role or ("user" if "user" in roles else roles[0])
     if role not in roles:
-        raise SettingError(f"--role takes one of CHAT_ROLES: {', '.join(roles)}")
+        raise SettingError(f"--role must be one of CHAT_ROLES: {', '.join(roles)}")
     try:
         principal_id(ACCOUNT, options.user, "--user")
         name = check_user_name(options.user if options.name is None else options.name, "--name")
@@ -146,7 +146,7 @@ def _token(settings: Settings, options: argparse.Namespace) -> str:
     except ValueError:
         days = 0.0
     if not 0 < days <= DAYS:
-        raise SettingError(f"--days takes a number above 0, up to {DAYS}")
+        raise SettingError(f"--days must be a number above 0, up to {DAYS}")
     expires = int(time.time() + days * DAY_SECONDS)
     given = {"aud": settings.jwt_audience, "iss": settings.jwt_issuer}
     more = {claim: value for claim, value in given.items() if value}
@@ -207,4 +207,6 @@ def _raise_file_limit() -> None:
     with contextlib.suppress(ValueError, OSError):  # not allowed here: the limit stays as it is
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard < 4096:
-        logging.getLogger(__name__).warning("only %d open files are allowed (was %d): connections are few", hard, soft)
+        logging.getLogger(__name__).warning(
+            "only %d open files are allowed (was %d), which limits the number of connections", hard, soft
+        )

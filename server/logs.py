@@ -77,7 +77,7 @@ class FoldRepeats(logging.Filter):
             first_out = window.left_out == 1
         self._tell(ended)
         if not passes and first_out:
-            _say(window, f"more like this are left out for a minute: {template}")
+            _say(window, f"further lines like this are left out for a minute: {template}")
         return passes
 
     def flush(self) -> None:

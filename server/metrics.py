@@ -27,7 +27,7 @@ class _ChatCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         chat, counters = self._chat, self._chat.counters
         yield _gauge("connections", "WebSocket connections", len(chat.hub.sessions))
-        yield _gauge("rooms", "rooms somebody is in or that wait for storage", len(chat.hub.rooms))
+        yield _gauge("rooms", "rooms that have users or pending writes", len(chat.hub.rooms))
         largest = GaugeMetricFamily("parley_room_connections", "connections of the largest rooms", labels=["room"])
         named = [room for room in chat.hub.rooms.values() if self._full or room.record.kind in LISTED]
         for room in nlargest(LARGEST_ROOMS, named, key=lambda room: len(room.presence.sessions)):
@@ -37,20 +37,18 @@ class _ChatCollector(Collector):
         yield _gauge("sockets", "open connections of any kind", counters.sockets)
         yield _counter(
             "connections_refused",
-            "connections closed or refused because there are too many",
+            "connections closed or refused by a limit on connections",
             counters.refused_connections,
         )
-        yield _counter(
-            "accept_pauses", "pauses of the listener, which found no file descriptor", counters.accept_pauses
-        )
+        yield _counter("accept_pauses", "pauses of the listener for lack of file descriptors", counters.accept_pauses)
         yield _counter("messages_in", "messages accepted", counters.messages_in)
-        yield _counter("changes_in", "changes of messages accepted", counters.changes_in)
+        yield _counter("changes_in", "changes to messages accepted", counters.changes_in)
         yield _counter("deliveries", "frames written to members of rooms", counters.deliveries)
         yield _counter("acks", "messages and changes acked", counters.acks)
-        yield _counter("retractions", "messages taken back", counters.retractions)
-        yield _counter("slow_members", "connections cut off because they did not read", counters.slow_members)
-        yield _counter("refused_rows", "writes that storage refused for themselves", counters.refused_rows)
-        yield _counter("store_retries", "batches tried again", counters.store_retries)
+        yield _counter("retractions", "messages retracted", counters.retractions)
+        yield _counter("slow_members", "clients disconnected because they read too slowly", counters.slow_members)
+        yield _counter("refused_rows", "writes that storage refused", counters.refused_rows)
+        yield _counter("store_retries", "batches retried", counters.store_retries)
         errors = CounterMetricFamily("parley_errors", "refusals by code", labels=["code"])
         for code, count in counters.errors.items():
             errors.add_metric([code], count)
@@ -59,21 +57,23 @@ class _ChatCollector(Collector):
         for recovered, count in counters.resumes.items():
             resumes.add_metric([str(recovered).lower()], count)
         yield resumes
-        depth = GaugeMetricFamily("parley_queue_depth", "writes that wait for storage", labels=["worker"])
+        depth = GaugeMetricFamily("parley_queue_depth", "writes pending at a worker", labels=["worker"])
         for worker in chat.pool.workers:
             depth.add_metric([worker.name], len(worker))
         yield depth
         yield _gauge("messages_to_reindex", "stored messages still to be re-indexed for search", counters.words_left)
-        yield _gauge("reads_waiting", "reads that wait for their turn at storage", chat.repository.waiting_reads())
+        yield _gauge("reads_waiting", "reads queued for storage", chat.repository.waiting_reads())
         yield _histogram(
-            "broadcast_latency_seconds", "from the first frame queued to the last write", counters.broadcast_latency
+            "broadcast_latency_seconds",
+            "from the first queued frame to the last write of a broadcast",
+            counters.broadcast_latency,
         )
         yield _histogram("batch_size", "writes in a batch", counters.batch_size)
-        yield _histogram("store_latency_seconds", "one transaction", counters.store_latency)
+        yield _histogram("store_latency_seconds", "duration of one transaction", counters.store_latency)
         yield _histogram(
-            "ack_lag_seconds", "from taking a message to its ack, the oldest of each batch", counters.ack_lag
+            "ack_lag_seconds", "from accepting a message to its ack, for the oldest of each batch", counters.ack_lag
         )
-        yield _gauge("ready", "1 when messages are taken and stored", float(chat.trouble() is None))
+        yield _gauge("ready", "1 when messages are accepted and stored", float(chat.trouble() is None))
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -61,8 +61,8 @@ class PageTurns:
 def too_many_reads(*, own: bool) -> ParleyError:
     """The refusal of a read that may not even wait."""
     if own:
-        return ParleyError("rate_limited", "too many of your reads are waiting", retry_after=_RETRY_AFTER)
-    return ParleyError("overloaded", "too many reads are waiting", retry_after=_RETRY_AFTER)
+        return ParleyError("rate_limited", "too many of your reads are queued", retry_after=_RETRY_AFTER)
+    return ParleyError("overloaded", "too many reads are queued", retry_after=_RETRY_AFTER)
 
 
 def size_of(record: object) -> int:

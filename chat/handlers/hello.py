@@ -41,7 +41,7 @@ def _hello(chat: Context, session: Session, command: Hello) -> Awaitable[None] |
         raise ParleyError("principal_fixed")
     if identity.guest:
         if not chat.options.guests:
-            raise ParleyError("unauthorized", "guests are not let in here")
+            raise ParleyError("unauthorized", "guest access is disabled")
         identity = Identity(User(identity.user.id, session.asked_name or identity.user.name), guest=True)
     if before is not None and identity == before._replace(expires=identity.expires):
         session.identity = identity

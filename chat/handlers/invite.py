@@ -38,7 +38,7 @@ async def invite(chat: Context, session: Session, command: Invite) -> None:
         row = before = room.members.get(command.user, row)
         now = chat.clock.now_us()
         if row.banned_until > now:
-            raise ParleyError("banned", "lift the ban first", field="user")
+            raise ParleyError("banned", "this user is banned; lift the ban first", field="user")
         if row.role is None and not offers:
             row = replace(row, role="member", joined_at=now)
         elif row.role is None and not invitations.is_open(chat, row):

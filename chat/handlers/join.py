@@ -48,7 +48,7 @@ def check_space(chat: Context, session: Session, name: str) -> None:
         ParleyError: ``too_many_rooms``, ``unavailable``.
     """
     if name not in session.rooms and len(session.rooms) >= chat.limits.max_rooms:
-        raise ParleyError("too_many_rooms", "this connection is in as many rooms as it may be")
+        raise ParleyError("too_many_rooms", "this connection is in too many rooms; leave one first")
     if chat.repository.another_writes():  # also into a room that still waits to be stored here
         raise ParleyError("unavailable", retry_after=RETRY_AFTER)
 
@@ -219,7 +219,7 @@ def _quit(chat: Context, session: Session, room: Room, command: Leave, stored: M
     if member is not None and member.role == "owner" and count_owners(room) == 1:
         raise ParleyError("last_owner")
     if room.record.kind == "direct":
-        raise ParleyError("forbidden", "a direct room belongs to its two people", field="room")
+        raise ParleyError("forbidden", "a direct room cannot be left permanently", field="room")
     user = session.user
     with members.visiting(chat, room):
         if member is not None:

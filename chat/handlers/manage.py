@@ -91,7 +91,7 @@ def _takes_over(room: Room, command: UpdateRoom) -> bool:
 
 def _room_to_update(chat: Context, session: Session, command: UpdateRoom) -> Room:
     if command.password and command.private is False:
-        raise ParleyError("bad_field", "password: a public room has none", field="password")
+        raise ParleyError("bad_field", "password: a public room cannot have one", field="password")
     room = joined_room(chat, session, command.room, Action.DESCRIBE)
     if not (command.private is None and command.password is None and command.retention_days is None):
         require(chat, room, session, Action.SECURE)
@@ -206,7 +206,7 @@ async def open_direct(chat: Context, session: Session, command: OpenDirect) -> N
     """Enter the room that two people share; made when they first need it, and told to the other at once."""
     user = session.user
     if command.user == user.id:
-        raise ParleyError("bad_field", "user: somebody else than oneself", field="user")
+        raise ParleyError("bad_field", "user must not be yourself", field="user")
     check_provable(command.user)
     assert session.identity is not None
     if session.identity.guest and not await _meet(chat, user.id, command.user):

@@ -55,7 +55,7 @@ def ban(chat: Context, session: Session, command: Ban) -> Awaitable[None] | None
 
 
 def unban(chat: Context, session: Session, command: Unban) -> Awaitable[None] | None:
-    """Let somebody in again."""
+    """Lift a ban."""
 
     def decide(room: Room, standing: Standing, row: Member) -> Member:
         return replace(row, banned_until=0, reason="" if not row.muted_until else row.reason)
@@ -74,7 +74,7 @@ def mute(chat: Context, session: Session, command: Mute) -> Awaitable[None] | No
 
 
 def unmute(chat: Context, session: Session, command: Unmute) -> Awaitable[None] | None:
-    """Let somebody talk again."""
+    """Lift a mute."""
 
     def decide(room: Room, standing: Standing, row: Member) -> Member:
         return replace(row, muted_until=0, reason="" if not row.banned_until else row.reason)
@@ -87,7 +87,7 @@ def set_role(chat: Context, session: Session, command: SetRole) -> Awaitable[Non
 
     def decide(room: Room, standing: Standing, row: Member) -> Member:
         if row.banned_until > chat.clock.now_us():
-            raise ParleyError("banned", "lift the ban first", field="user")
+            raise ParleyError("banned", "this user is banned; lift the ban first", field="user")
         if RANK[command.role] > RANK[standing]:
             raise ParleyError("forbidden", field="role")
         if RANK[command.role] > RANK["member"]:
@@ -166,11 +166,11 @@ def _check_rank(
 ) -> None:
     if row.user.id == session.user.id:
         if out:
-            raise ParleyError("bad_field", "user: somebody else than oneself", field="user")
+            raise ParleyError("bad_field", "user must not be yourself", field="user")
         return
     theirs = standing_in(room.record, row, account_role=account_role, inside="member", now_us=chat.clock.now_us())
     if not outranks(standing, theirs):
-        raise ParleyError("forbidden", "they stand as high as you here", field="user")
+        raise ParleyError("forbidden", "you cannot moderate someone with the same or a higher role", field="user")
 
 
 def _until(chat: Context, seconds: float | None) -> int:

@@ -46,7 +46,7 @@ async def find(
         ParleyError: ``bad_field`` for a ``q`` without a word or a cursor of somewhere else; ``unavailable``.
     """
     if not cut_words(asked.q):
-        raise ParleyError("bad_field", "q holds no word to look for", field="q")
+        raise ParleyError("bad_field", "q contains no word to search for", field="q")
     before = _read_cursor(asked.cursor)
     for _ in range(TRIES):
         with chat.watches.of(identity.user.id) as watch:
@@ -135,5 +135,5 @@ def _read_cursor(text: str | None) -> tuple[int, int] | None:
         return None
     seq, dot, room_id = text.partition(".")
     if not (dot and seq.isascii() and seq.isdigit() and room_id.isascii() and room_id.isdigit() and len(text) <= 40):
-        raise ParleyError("bad_field", "cursor is not one of ours", field="cursor")
+        raise ParleyError("bad_field", "cursor is not valid", field="cursor")
     return min(int(seq), 2**53), min(int(room_id), 2**63 - 1)

@@ -74,9 +74,9 @@ async def find_history(
     """
     words: list[str] = []
     if asked.q is not None and not (words := cut_words(asked.q)):
-        raise ParleyError("bad_field", "q holds no word to look for", field="q")
+        raise ParleyError("bad_field", "q contains no word to search for", field="q")
     if asked.around is not None and not (asked.before is None and asked.after is None):
-        raise ParleyError("bad_field", "around stands alone, without before and after", field="around")
+        raise ParleyError("bad_field", "around cannot be combined with before or after", field="around")
     first, last = _time(asked.start, "start"), _time(asked.end, "end")
     action = Action.SEE_DELETED if asked.include_deleted else Action.SEE
 
@@ -227,7 +227,7 @@ def _time(text: str | None, field: str) -> int | None:
             raise ValueError
         return max(0, microseconds(text))
     except (ValueError, OverflowError):
-        raise ParleyError("bad_field", f"{field} takes a time such as 2026-11-21T08:31:11Z", field=field) from None
+        raise ParleyError("bad_field", f"{field} must be a time such as 2026-11-21T08:31:11Z", field=field) from None
 
 
 def as_of_now(chat: Context, name: str, messages: list[Message], *, include_deleted: bool = False) -> list[Message]:

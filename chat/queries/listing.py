@@ -52,7 +52,7 @@ async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms,
         with chat.watches.of(None) as watch:
             return await _public(chat, asked, watch)
     if identity is None:
-        raise ParleyError("unauthorized", "a token is needed for one's own rooms: Authorization: Bearer <token>")
+        raise ParleyError("unauthorized", "a token is required to list your rooms: Authorization: Bearer <token>")
     for _ in range(TRIES):
         with chat.watches.of(identity.user.id) as watch:
             listed = await _mine(chat, identity, asked, inside, watch)
@@ -284,7 +284,7 @@ def which_members(asked: ListMembers) -> tuple[Action, Listing]:
         ParleyError: ``bad_field`` for two lists at once.
     """
     if asked.banned and asked.invited:
-        raise ParleyError("bad_field", "invited: not together with banned", field="invited")
+        raise ParleyError("bad_field", "invited cannot be combined with banned", field="invited")
     if asked.banned:
         return Action.BAN, partial(_list_standing, lambda chat, row: row.banned_until > chat.clock.now_us())
     if asked.invited:

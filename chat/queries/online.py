@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Online(NamedTuple):
-    """Somebody who is connected.
+    """A connected user.
 
     Attributes:
         rooms: where they are, of the rooms that whoever asks may see, by name.
-        devices: how many connections they have.
+        devices: number of their connections.
         since: when the oldest of those began, in Unix microseconds.
     """
 

@@ -47,7 +47,7 @@ def check_provable(user_id: str) -> None:
         ParleyError: ``forbidden``.
     """
     if user_id.startswith(CLAIMED):
-        raise ParleyError("forbidden", "anybody may claim this id, so it gets no rights of its own", field="user")
+        raise ParleyError("forbidden", "anyone can claim this id, so it cannot be given rights", field="user")
 
 
 def is_row_known(chat: Context, room: Room, identity: Identity) -> bool:

@@ -264,7 +264,7 @@ class Context:
             session.refusals = TokenBucket(REFUSALS_PER_SECOND, REFUSALS_BURST, self.clock.monotonic())
         if session.refusals.take(self.clock.monotonic()):
             of = session.address or "an unknown address"
-            log.warning("session %s of %s is closed: it sends without pause", session.id, of)
+            log.warning("closing session %s of %s: it floods the server", session.id, of)
             session.close(FLOOD)
         return rate_limited(wait, id)
 
@@ -381,7 +381,7 @@ class Context:
             ParleyError: ``too_many_rooms``.
         """
         if self.repository.is_full():
-            raise ParleyError("too_many_rooms", "there are as many rooms on this server as it can hold")
+            raise ParleyError("too_many_rooms", "the server cannot store any more rooms")
         self.makers.admit(session, self.clock.monotonic(), take=take)
 
     def admit_invitation(self, session: Session) -> None:
@@ -429,8 +429,8 @@ class Context:
         if ahead > CLOCK_SECONDS and not self._clock_differs:
             self._clock_differs = True
             log.warning(
-                "a room has messages of %.0f seconds from now: this clock is behind, or an earlier one was ahead; until"
-                " then start and end do not find what is new there, and retention counts from then",
+                "a room has messages dated %.0f seconds in the future: this clock is slow, or an earlier one was fast; "
+                "until then start and end do not find new messages there, and their retention counts from that time",
                 ahead,
             )
 

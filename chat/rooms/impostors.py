@@ -43,7 +43,7 @@ def refuse(chat: Context, room: Room, identity: Identity) -> None:
         ParleyError: ``reserved_name``.
     """
     if is_impostor(chat, room, identity):
-        raise ParleyError("reserved_name", "somebody who has a role in this room has a name like yours")
+        raise ParleyError("reserved_name", "your name looks like that of a moderator of this room; choose another one")
 
 
 def send_out(chat: Context, room: Room, name: str) -> None:

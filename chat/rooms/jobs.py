@@ -87,7 +87,7 @@ class MessageJob(RoomJob):
         room, message = self.owner, self.write.message
         if self.id is not None:
             del room.pending_posts[message.seq]
-        log.info("room %r: message %d is retracted", room.name, message.seq)
+        log.info("room %r: message %d was retracted", room.name, message.seq)
         self.hub.counters.retractions += 1
         room.tail.remove(message)
         self.hub.new_epoch_of(room)
@@ -117,7 +117,7 @@ class ChangeJob(RoomJob):
         self.hub.faithful = False
         self.refuse("not_stored")
         if room.tail.undo(write.version):
-            log.error("room %r: a change of message %d cannot be stored: %s", room.name, write.seq, outcome)
+            log.error("room %r: a change to message %d could not be stored: %s", room.name, write.seq, outcome)
             self.start_afresh()
 
 
@@ -150,6 +150,8 @@ class RecordJob(RoomJob):
         """Have everybody in the room load it again, as storage has it."""
         # One server writes, so it takes a change by hand in the database, such as another room of this name.
         name = self.owner.name
-        log.error("room %r: what it is cannot be stored: %s; its clients are told to come again", name, outcome)
+        log.error(
+            "room %r: a change to the room could not be stored: %s; disconnecting its clients, to reload", name, outcome
+        )
         self.refuse("not_stored")
         self.start_afresh()

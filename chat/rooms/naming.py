@@ -40,6 +40,8 @@ class Names:
             # Of a room that is not here any more storage knows all.
             taken = other is not None and other is not room and chat.hub.rooms.get(other.name) is other
             if taken or await chat.ask(chat.repository.kept_like(room.name)):
-                raise ParleyError("room_exists", "there is a room of this name already, but for case", field="room")
+                raise ParleyError(
+                    "room_exists", "a room whose name differs only in case or width already exists", field="room"
+                )
             yield
             self._kept[folded] = room

@@ -42,11 +42,11 @@ def make_space(chat: Context, opener: str) -> None:
     hub, options = chat.hub, chat.options
     while opener and hub.opened_by(opener) >= options.address_rooms:
         if not _close_one(chat, opener):
-            text = "there are as many rooms for you, or for the guests of your address, as there may be"
+            text = "you, or the guests of your address, have too many rooms open"
             raise ParleyError("too_many_rooms", text, retry_after=FULL_SECONDS)
     while len(hub.rooms) + hub.opening >= options.server_rooms:
         if not _close_one(chat, ""):
-            text = "there are as many rooms on this server as there may be"
+            text = "too many rooms are open on this server"
             raise ParleyError("too_many_rooms", text, retry_after=FULL_SECONDS)
 
 
@@ -89,7 +89,7 @@ class Makers:
             buckets.append(self._share.of(session.user.id, now))
         wait = max((bucket.wait(now) for bucket in buckets), default=0.0)
         if wait:
-            text = "as many rooms as may be in a day were made by you, or by the guests of your address"
+            text = "you, or the guests of your address, have created too many rooms today"
             raise ParleyError("too_many_rooms", text, retry_after=wait)
         if take:
             for bucket in buckets:

@@ -146,7 +146,7 @@ class Worker:
                     raise RuntimeError(f"{len(outcomes)} answers for {len(batch)} writes")
             except BatchRefused as error:
                 if len(batch) == 1:
-                    log.error("storage refuses a write of room %r: %s", batch[0].owner.name, error)
+                    log.error("storage refused a write of room %r: %s", batch[0].owner.name, error)
                     self._counters.refused_rows += 1
                     outcomes = [Refused(str(error))]
                 else:
@@ -159,11 +159,11 @@ class Worker:
                 continue
             except Exception:
                 # A fault of ours must not lose what was accepted: it stays queued, /ready and the log say so.
-                log.exception("%s: writing failed in an unforeseen way", self.name)
-                await self._wait("a fault in writing to storage, see the log", backoff)
+                log.exception("%s: writing failed unexpectedly", self.name)
+                await self._wait("unexpected error while writing; see the log", backoff)
                 continue
             if self.trouble is not None:
-                log.info("%s: storage takes writes again", self.name)
+                log.info("%s: storage accepts writes again", self.name)
                 self.trouble = None
             self._counters.store_latency.observe(time.perf_counter() - started)
             self._fan_in(batch, outcomes)
@@ -210,7 +210,7 @@ class Worker:
             try:
                 job.on_outcome(outcome)
             except Exception:  # it must not end the worker: its other rooms would never be stored again
-                log.exception("%s: telling what became of a write of room %r failed", self.name, job.owner.name)
+                log.exception("%s: reporting the outcome of a write of room %r failed", self.name, job.owner.name)
         if self._paused and self._unconfirmed <= self._half_messages and self._bytes <= self._half_bytes:
             self._resume()
         if not self._unconfirmed:
@@ -236,7 +236,7 @@ def _lost_owners(batch: list[Job], outcomes: list[Outcome]) -> list[Write]:
         if outcome == NO_ROOM and isinstance(job.write, InsertMessage)
     }
     for owner in lost.values():
-        log.warning("storage has lost room %r, which is in use: it is stored again as it is known here", owner.name)
+        log.warning("storage has lost room %r, which is in use: storing it again from memory", owner.name)
     return [write for owner in lost.values() for write in owner.as_writes()]
 
 

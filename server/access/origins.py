@@ -54,7 +54,7 @@ def read_origins(text: str) -> tuple[str, ...]:
     """
     origins = tuple(dict.fromkeys(_as_sent(part.strip()) for part in text.split(",") if part.strip()))
     if ANY in origins and len(origins) > 1:  # the list would allow all origins, though it looks restrictive
-        raise ReadError("takes either * or origins: * lets every page in, whatever else is there")
+        raise ReadError("must be either * or origins: * allows every page")
     return origins
 
 

@@ -43,7 +43,7 @@ def read_proxy_header(data: bytes | bytearray) -> ProxyHeader | None:
         return _read_v2(data) if len(data) >= _V2.size else None
     if data[:6] == b"PROXY "[: len(data)]:
         return _read_v1(data)
-    raise ValueError("there is no PROXY header")
+    raise ValueError("the PROXY header is missing")
 
 
 def _read_v1(data: bytes | bytearray) -> ProxyHeader | None:

@@ -22,14 +22,14 @@ def authenticate(values: Sequence[str], tokens: Tokens, *, guests: bool, account
     """
     given = [value.partition(" ")[2].strip() for value in values if value.partition(" ")[0].lower() == "bearer"]
     if len(given) > 1:
-        raise ParleyError("unauthorized", "there is more than one token in Authorization")
+        raise ParleyError("unauthorized", "Authorization contains more than one token")
     if not given:
         if accounts_only:
-            raise ParleyError("unauthorized", "an account's token is needed: Authorization: Bearer <token>")
+            raise ParleyError("unauthorized", "an account token is required: Authorization: Bearer <token>")
         return None
     identity = tokens.verify(given[0])
     if identity.guest and accounts_only:
-        raise ParleyError("unauthorized", "an account's token is needed, this is a guest's")
+        raise ParleyError("unauthorized", "an account token is required; this is a guest token")
     if identity.guest and not guests:
-        raise ParleyError("unauthorized", "guests are not let in here")
+        raise ParleyError("unauthorized", "guest access is disabled")
     return identity

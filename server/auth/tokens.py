@@ -36,11 +36,11 @@ _NEVER = 1e11  # Unix seconds; later times may not fit into 53 bits of microseco
 _TAKES = {
     "exp": "Unix seconds, as a number",
     "nbf": "Unix seconds, as a number",
-    "userid": "a text or a whole number",
-    "username": "a text",
-    "role": "a text",
+    "userid": "a string or a whole number",
+    "username": "a string",
+    "role": "a string",
 }
-NO_SECRET = "JWT_SECRET is not set, so no account's token can be verified"  # noqa: S105 - says that there is none
+NO_SECRET = "JWT_SECRET is not set, so account tokens cannot be verified"  # noqa: S105 - says that there is none
 _BLOCK_BYTES = 64  # of SHA-256
 
 
@@ -180,7 +180,7 @@ class JwtTokens:
         return payload
 
     def _no_token(self) -> ParleyError:
-        return _refused(NO_SECRET if self._account_key is None else "this is no JSON Web Token signed with HS256")
+        return _refused(NO_SECRET if self._account_key is None else "this is not a JSON Web Token signed with HS256")
 
     def _valid(self, payload: bytes, claims_type: type[_SomeClaims]) -> _SomeClaims:
         """Return the claims of a token that is valid now."""
@@ -204,7 +204,7 @@ class JwtTokens:
         if self._audience and self._audience not in (claims.aud if isinstance(claims.aud, list) else [claims.aud]):
             raise _refused("the token is for another audience: its claim aud does not have JWT_AUDIENCE")
         if self._issuer and self._issuer != claims.iss:
-            raise _refused("the token is of another issuer: its claim iss is not JWT_ISSUER")
+            raise _refused("the token is from another issuer: its claim iss is not JWT_ISSUER")
         try:
             user = User(
                 principal_id(ACCOUNT, str(claims.userid), "userid"),
@@ -213,7 +213,7 @@ class JwtTokens:
         except ParleyError as error:
             raise _refused(f"the token's claims: {error.message}") from error
         if claims.role not in self._roles:
-            raise ParleyError("forbidden", "the role of this account is not let in here", field="token")
+            raise ParleyError("forbidden", "accounts with this role are not admitted", field="token")
         expires = int(min(claims.exp, _NEVER) * 1_000_000)
         return Identity(user, guest=False, role=claims.role, expires=expires)
 
@@ -231,10 +231,10 @@ def _wrong_claim(problem: str) -> str:
     """Describe the claims that msgspec refused."""
     claim, what = wrong_field(problem) or ("", "")
     if claim not in _TAKES:
-        return "the token's claims are not a JSON object that can be read"
+        return "the token's claims are not a valid JSON object"
     if what == MISSING:
-        return f"the token has no claim {claim}, which takes {_TAKES[claim]}"
-    return f"the token's claim {claim} takes {_TAKES[claim]}"
+        return f"the token has no claim {claim}, which must be {_TAKES[claim]}"
+    return f"the token's claim {claim} must be {_TAKES[claim]}"
 
 
 def _refused(reason: str) -> ParleyError:

@@ -53,7 +53,7 @@ def _in_our_words(problem: str) -> str:
             return f"has more than {length[2]} characters"
         return "is empty" if length[2] == "1" else f"has fewer than {length[2]} characters"
     if bound := _BOUND.match(problem):
-        return f"takes a number that is {_BOUNDS[bound[1]]} {bound[2]}"
+        return f"must be {_BOUNDS[bound[1]]} {bound[2]}"
     if kind := _TYPE.match(problem):
-        return f"takes {' or '.join(_TYPES.get(one, one) for one in kind[1].split(' | '))}"
-    return "has a wrong value"
+        return f"must be {' or '.join(_TYPES.get(one, one) for one in kind[1].split(' | '))}"
+    return "is not valid"

@@ -216,5 +216,5 @@ def _seq(id: int | str) -> int:
     if isinstance(id, int):
         return id
     if not (id.isascii() and id.isdigit() and len(id) <= len(str(MAX_SEQ)) and int(id) <= MAX_SEQ):
-        raise ParleyError("bad_field", "id takes the id of a message", field="id")
+        raise ParleyError("bad_field", "id must be the id of a message", field="id")
     return int(id)

@@ -42,7 +42,7 @@ class NativeDialect(Dialect):
         except (msgspec.DecodeError, RecursionError) as error:  # RecursionError: nested too deeply
             raise unreadable(text) from error
         if command.id is not None and not command.id.isprintable():
-            raise ParleyError("bad_field", "id holds a character that cannot be printed", field="id")
+            raise ParleyError("bad_field", "id contains an unprintable character", field="id")
         return command
 
     def frame(self, event: AnyEvent) -> bytes | None:

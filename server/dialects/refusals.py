@@ -41,4 +41,4 @@ def unreadable(text: str) -> ParleyError:
         return ParleyError("bad_json")
     named = found.get("id") if isinstance(found, dict) else None
     readable = isinstance(named, str) and named.isprintable() and 0 < len(named) <= ID_CHARS
-    return ParleyError("bad_json", "a \\u escape is half of a pair", id=named if readable else None)
+    return ParleyError("bad_json", "a \\u escape is an unpaired surrogate", id=named if readable else None)

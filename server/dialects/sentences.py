@@ -19,16 +19,16 @@ def farewell(left: Left) -> str:
     why = f": {quoted(left.text)}" if left.text else ""
     match left.reason:
         case "kicked":
-            return f"you were sent out of {room}{by}{why}"
+            return f"you were removed from {room}{by}{why}"
         case "banned":
-            return f"you are kept out of {room}{by}{why}"
+            return f"you were banned from {room}{by}{why}"
         case "deleted":
             return f"{room} was deleted{by}{why}"
         case "name":
-            return f"somebody who has a role in {room} has a name like yours"
+            return f"your name looks like that of a moderator of {room}"
         case "closed":
-            return f"{room} was empty and is closed: others needed the space"
+            return f"{room} was empty and was closed to make space"
         case "quit":
             return f"you left {room} on another connection"
         case _:
-            return f"you are not in {room} any more: {left.reason}"
+            return f"you are no longer in {room}: {left.reason}"

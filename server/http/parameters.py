@@ -153,11 +153,11 @@ def _read(name: str, text: str, kind: inspect.Type) -> Any:
         digits = text.isascii() and text.isdigit() and len(text) <= _DIGITS
         if not digits or int(text) < low or (high is not None and int(text) > high):
             bounds = f"from {low}" if high is None else f"from {low} to {high}"
-            raise ParleyError("bad_field", f"{name} takes a whole number {bounds}", field=name)
+            raise ParleyError("bad_field", f"{name} must be a whole number {bounds}", field=name)
         return int(text)
     if isinstance(kind, inspect.BoolType):
         if text not in _FLAGS:
-            raise ParleyError("bad_field", f"{name} takes true or false", field=name)
+            raise ParleyError("bad_field", f"{name} must be true or false", field=name)
         return _FLAGS[text]
     return text
 

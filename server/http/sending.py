@@ -103,7 +103,7 @@ async def deliver(
         await _drop_body(request)
     except (ConnectionError, TimeoutError) as error:
         if isinstance(error, TimeoutError):
-            log.info("a client of %s reads too slowly, its connection is closed", request.path[:200])
+            log.info("closing the connection of a client of %s: it reads too slowly", request.path[:200])
         forget_frames(error)
         break_off(transport)
     return response

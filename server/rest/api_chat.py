@@ -63,7 +63,7 @@ class OnlineUser(Struct, frozen=True):
     Attributes:
         id: as in `sender_id`.
         userid: the application's own id of the user.
-        username: for display.
+        username: the display name.
         rooms: the rooms that the user is in, of those that you may see.
         devices: the number of connections.
         since: when the oldest of these connections began.

@@ -29,9 +29,9 @@ GUEST_EXPORTS = 4
 EXPORTS = 16
 RETRY = 10.0
 _TEXT = (
-    "For moderators. JSON Lines: a message in each line, oldest first, deleted ones with what they held; what was said "
-    "before the request, read page by page as fast as it is taken. When storage fails, or one is a moderator no more, "
-    "the connection breaks: what has an end is whole."
+    "For moderators. JSON Lines: one message per line, oldest first, including deleted ones with their content. Covers "
+    "what was sent before the request, and is read page by page as fast as the client reads. If storage fails, or the "
+    "caller stops being a moderator, the connection is cut: a body that ends properly is complete."
 )
 
 
@@ -49,7 +49,7 @@ class Export:
             Endpoint(
                 "GET",
                 "/api/rooms/{room}/export",
-                "Every message of a room",
+                "Export every message of a room",
                 self.export,
                 RoomParams,
                 (Answer(200, "the messages", str, (NDJSON,), {"Content-Disposition": "`attachment`"}),),
@@ -73,7 +73,7 @@ class Export:
             or self._running.total() >= EXPORTS
             or (network and self._of_guests[network] >= GUEST_EXPORTS)
         ):
-            raise ParleyError("overloaded", "there are as many exports at a time as there may be", retry_after=RETRY)
+            raise ParleyError("overloaded", "too many exports are running", retry_after=RETRY)
         with _counted(self._running, user_id), _counted(self._of_guests, network):
             return await self._export(request, check_name(params.room, "room"))
 
@@ -96,8 +96,8 @@ class Export:
                 forget_frames(error)
                 break_off(transport)  # whoever asked has gone, or the server stops
             except (ParleyError, TimeoutError) as error:
-                why = "its reader does not read" if isinstance(error, TimeoutError) else error
-                log.warning("an export of room %r is cut short: %s", name, why)
+                why = "its reader stopped reading" if isinstance(error, TimeoutError) else error
+                log.warning("an export of room %r was cut off: %s", name, why)
                 forget_frames(error)
                 break_off(transport)
             except BaseException:  # the same, or a fault of ours

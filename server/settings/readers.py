@@ -95,7 +95,7 @@ def event_loop(text: str) -> str:
     """What runs the server, if it is installed."""
     name = one_of("auto", "asyncio", "uvloop")(text)
     if name == "uvloop" and find_spec("uvloop") is None:
-        raise ReadError("takes auto or asyncio, as uvloop is not installed")
+        raise ReadError("must be auto or asyncio: uvloop is not installed")
     return name
 
 

@@ -17,11 +17,11 @@ def remarks_on(settings: Settings) -> list[str]:
 def _secret(settings: Settings) -> Iterator[str]:
     if settings.jwt_secret:
         if len(settings.jwt_secret) < SECRET_CHARS:
-            yield f"JWT_SECRET has fewer than {SECRET_CHARS} characters: tokens can be forged by trying"
+            yield f"JWT_SECRET has fewer than {SECRET_CHARS} characters: tokens can be forged by brute force"
     elif settings.guests:
-        yield "JWT_SECRET is not set: guests are strangers after a restart, and no account gets in"
+        yield "JWT_SECRET is not set: guests are not recognized after a restart, and accounts are refused"
     else:
-        yield "GUESTS is off and JWT_SECRET is not set: nobody gets in"
+        yield "GUESTS is off and JWT_SECRET is not set: every client is refused"
 
 
 def _connections(settings: Settings) -> Iterator[str]:
@@ -32,4 +32,4 @@ def _connections(settings: Settings) -> Iterator[str]:
         yield f"MAX_CONNECTIONS is {most}, but the limit of open files, {limit}, leaves room for {allowed}"
     bound = most if most is not None else allowed
     if of_address is not None and bound is not None and of_address > bound:
-        yield f"MAX_CONNECTIONS_PER_ADDRESS is {of_address}, but there are at most {bound} connections in all"
+        yield f"MAX_CONNECTIONS_PER_ADDRESS is {of_address}, but only {bound} connections are possible in all"

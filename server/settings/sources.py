@@ -34,10 +34,10 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
     """
     try:
         if dotenv is not None and dotenv.is_dir():  # which python-dotenv takes for a missing file
-            raise SettingError(f"{dotenv} is a folder: it takes a file")
+            raise SettingError(f"{dotenv} is a folder; it must be a file")
         file = dotenv_values(dotenv, interpolate=False) if dotenv is not None else {}
     except UnicodeDecodeError:
-        raise SettingError(f"{dotenv} takes text in UTF-8") from None
+        raise SettingError(f"{dotenv} must be UTF-8 text") from None
     except OSError as error:
         raise SettingError(f"{dotenv} cannot be read: {error.strerror}") from None
     given = {name: text for name, text in file.items() if text is not None} | dict(environment)
@@ -48,7 +48,7 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
         if path := given.get(f"{name}_FILE", "").strip():
             try:
                 if given.get(name):
-                    raise SettingError(f"{name} and {name}_FILE are both set: keep one of them")
+                    raise SettingError(f"{name} and {name}_FILE are both set; unset one of them")
                 given[name] = _secret_in(f"{name}_FILE", Path(path))
                 from_file.add(name)
             except SettingError as error:
@@ -71,10 +71,10 @@ def _secret_in(name: str, path: Path) -> str:
     except OSError as error:
         raise SettingError(f"{name}: {path} cannot be read: {error.strerror}") from None
     if len(held) > FILE_BYTES:
-        raise SettingError(f"{name}: {path} holds more than {FILE_BYTES} bytes")
+        raise SettingError(f"{name}: {path} contains more than {FILE_BYTES} bytes")
     text = held.removesuffix(b"\n").removesuffix(b"\r").decode(errors="surrogateescape")
     if not text or "\0" in text:
-        raise SettingError(f"{name}: {path} {'holds a zero byte' if text else 'is empty'}")
+        raise SettingError(f"{name}: {path} {'contains a zero byte' if text else 'is empty'}")
     return text
 
 
@@ -90,7 +90,7 @@ def unknown_names(file: Mapping[str, str | None]) -> tuple[str, ...]:
             continue
         like = get_close_matches(name.upper(), _KNOWN, n=1, cutoff=0.7) if _NAME.fullmatch(name) else []
         if like:
-            said.append(f"{name} in .env is not a setting: do you mean {like[0]}?")
+            said.append(f"{name} in .env is not a setting; did you mean {like[0]}?")
         else:
             others += 1
     if others:

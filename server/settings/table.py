@@ -59,57 +59,55 @@ class Setting(NamedTuple):
 # RFC 7518 section 3.2: a key of HS256 has at least 256 bits, as 32 characters of one byte have at most.
 SECRET_CHARS = 32
 CHAT_ROLES = ("player", "participant", "user", "organizer", "admin")
-RATE = "a number a second and a number at once, such as 10/100; 0 for no limit"
+RATE = "a rate per second and a burst, such as 10/100; 0 for no limit"
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "HOST",
-        "addresses, separated by commas",
+        "comma-separated addresses",
         "127.0.0.1",
-        "addresses to listen on; 0.0.0.0 for every one of IPv4, :: for every one of IPv6, 0.0.0.0,:: for both",
+        "addresses to listen on; 0.0.0.0 for all of IPv4, :: for all of IPv6, 0.0.0.0,:: for both",
         hosts,
     ),
-    Setting("PORT", "a whole number from 0 to 65535", 8080, "port to listen on; 0 takes a free one", whole(0, 65535)),
+    Setting("PORT", "a whole number from 0 to 65535", 8080, "port to listen on; 0 picks a free one", whole(0, 65535)),
     Setting(
         "ADMIN_PORT",
         "a whole number from 0 to 65535",
         None,
-        "port for /metrics and /ready in full detail; /metrics then leaves the public port; 0 takes a free one",
+        "port for /metrics and the full /ready; /metrics is then removed from the public port; 0 picks a free one",
         whole(0, 65535),
     ),
-    Setting(
-        "ADMIN_HOST", "addresses, separated by commas", "127.0.0.1", "with ADMIN_PORT, addresses to listen on", hosts
-    ),
+    Setting("ADMIN_HOST", "comma-separated addresses", "127.0.0.1", "addresses to listen on for ADMIN_PORT", hosts),
     Setting(
         "DATABASE_URL",
         "postgresql://user:password@host:port/database",
         "",
-        "where messages are kept; unset: in memory, unless DB_NAME is set",
+        "database for messages; unset: they are kept in memory, unless DB_NAME is set",
         database,
         secret=True,
     ),
     Setting(
         "DB_HOST",
-        "a host name, an address without a port, or the folder of a socket",
+        "a host name, an address without a port, or the directory of a socket",
         "localhost",
-        "with DB_NAME, in place of DATABASE_URL",
+        "used with DB_NAME, instead of DATABASE_URL",
         database_host,
     ),
-    Setting("DB_PORT", "a whole number from 1 to 65535", 5432, "with DB_NAME", whole(1, 65535)),
-    Setting("DB_USER", "a user name", "postgres", "with DB_NAME", str),
-    Setting("DB_PASS", "a password", "", "with DB_NAME", str, secret=True),
-    Setting("DB_NAME", "a database name", "", "the database, where DATABASE_URL is unset", str),
+    Setting("DB_PORT", "a whole number from 1 to 65535", 5432, "used with DB_NAME", whole(1, 65535)),
+    Setting("DB_USER", "a user name", "postgres", "used with DB_NAME", str),
+    Setting("DB_PASS", "a password", "", "used with DB_NAME", str, secret=True),
+    Setting("DB_NAME", "a database name", "", "name of the database, if DATABASE_URL is unset", str),
     Setting(
         "ALLOWED_ORIGINS",
-        "* or origins such as https://example.com, separated by commas",
+        "* or comma-separated origins, such as https://example.com",
         ("*",),
-        "web pages, beside the server's own, that may connect and ask; programs that send no Origin always may",
+        "web pages, besides the server's own, that may use the server; clients that send no Origin always may",
         read_origins,
         live=True,
     ),
     Setting(
         "TRUSTED_PROXIES",
-        "addresses and networks such as 10.0.0.0/8, separated by commas",
+        "comma-separated addresses and networks, such as 10.0.0.0/8",
         (),
         "reverse proxies trusted to report the client's address",
         trusted_networks,
@@ -119,7 +117,7 @@ SETTINGS: tuple[Setting, ...] = (
         "FORWARDED_HEADER",
         "X-Forwarded-For, Forwarded or X-Real-IP",
         "X-Forwarded-For",
-        "the header in which trusted proxies send the client's address",
+        "header in which trusted proxies send the client's address",
         lambda text: FORWARDED_HEADERS[text.lower()],
         live=True,
     ),
@@ -135,14 +133,14 @@ SETTINGS: tuple[Setting, ...] = (
         "PROXY_PROTOCOL",
         "on or off",
         False,
-        "whether every connection begins with a PROXY header (version 1 or 2); of TRUSTED_PROXIES, if that is set",
+        "whether every connection begins with a PROXY header (version 1 or 2), from TRUSTED_PROXIES if that is set",
         flag,
     ),
     Setting(
         "GUESTS",
         "on or off",
         True,
-        "let people in without an account",
+        "whether users without an account may connect",
         flag,
         live=True,
     ),
@@ -150,15 +148,15 @@ SETTINGS: tuple[Setting, ...] = (
         "GUEST_ROLE",
         "member, readonly or moderator",
         "member",
-        "what a guest is in rooms where nobody made them anything",
+        "role of a guest in rooms where they were given none",
         one_of("member", "readonly", "moderator"),
         live=True,
     ),
     Setting(
         "JWT_SECRET",
-        "a text of 32 characters or more",
+        "at least 32 characters",
         "",
-        "signs the tokens of accounts, and guests' by a key made of it; unset: no account gets in",
+        "secret that signs account tokens and, by a key derived from it, guest tokens; unset: accounts are refused",
         str,
         secret=True,
     ),
@@ -169,13 +167,13 @@ SETTINGS: tuple[Setting, ...] = (
         "whether to accept a shorter JWT_SECRET, which can be brute-forced",
         one_of("refuse", "allow"),
     ),
-    Setting("JWT_AUDIENCE", "a text", "", "required value of aud in an account's token; unset: aud is ignored", str),
-    Setting("JWT_ISSUER", "a text", "", "required value of iss in an account's token; unset: iss is ignored", str),
+    Setting("JWT_AUDIENCE", "text", "", "required value of aud in an account token; unset: aud is ignored", str),
+    Setting("JWT_ISSUER", "text", "", "required value of iss in an account token; unset: iss is ignored", str),
     Setting(
         "CHAT_ROLES",
-        "roles, separated by spaces or commas",
+        "roles separated by spaces or commas",
         CHAT_ROLES,
-        "the roles of accounts that are let in, as their tokens say them",
+        "account roles that are admitted, as named in the tokens",
         roles,
         live=True,
     ),
@@ -198,7 +196,7 @@ SETTINGS: tuple[Setting, ...] = (
         "RATE_LIMIT_MESSAGES",
         "a number, 0 for no limit",
         20.0,
-        "messages a second of one principal; three times that at once",
+        "messages per second of one user; bursts of three times that",
         number(0, 10**6),
         live=True,
     ),
@@ -206,21 +204,21 @@ SETTINGS: tuple[Setting, ...] = (
         "MAX_CONNECTIONS",
         "a whole number from 1",
         None,
-        "connections of any kind at the same time; unset: the limit of open files less 128",
+        "concurrent connections of any kind; unset: the limit on open files minus 128",
         whole(1, MANY),
     ),
     Setting(
         "MAX_CONNECTIONS_PER_ADDRESS",
         "a whole number from 1",
         None,
-        "those of one address; unset: three quarters of MAX_CONNECTIONS",
+        "concurrent connections of one address; unset: three quarters of MAX_CONNECTIONS",
         whole(1, MANY),
     ),
     Setting(
         "MAX_CONNECTIONS_PER_PRINCIPAL",
         "a whole number from 1",
         200,
-        "WebSocket connections of one account, or one guest",
+        "concurrent WebSocket connections of one account or guest",
         whole(1, MANY),
         live=True,
     ),
@@ -228,7 +226,7 @@ SETTINGS: tuple[Setting, ...] = (
         "RATE_LIMIT_GUEST_MESSAGES",
         RATE,
         Rate(200.0, 1000.0),
-        "messages of all guests of one address together; off with RATE_LIMIT_MESSAGES",
+        "messages of all guests of one address together; no limit if RATE_LIMIT_MESSAGES is 0",
         rate,
         live=True,
     ),
@@ -240,13 +238,13 @@ SETTINGS: tuple[Setting, ...] = (
         "RATE_LIMIT_REQUESTS",
         RATE,
         Rate(50.0, 2000.0),
-        "HTTP requests per address, not counting those with an account's token or for the page and its files",
+        "HTTP requests of one address, except those with an account token or for the page and its files",
         rate,
         live=True,
     ),
     Setting(
         "EDIT_WINDOW",
-        "a number of seconds, 0 for no end",
+        "a number of seconds, 0 for no limit",
         60.0,
         "how long an author may edit a message",
         number(0, 10**9),
@@ -254,9 +252,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "RETENTION_DAYS",
-        "a whole number of days, 0 for ever",
+        "a whole number of days, 0 for no limit",
         0,
-        "how long rooms without a rule of their own keep messages",
+        "how long messages are kept in rooms without their own retention",
         whole(0, 36_500),
         live=True,
     ),
@@ -264,7 +262,7 @@ SETTINGS: tuple[Setting, ...] = (
         "SESSION_ROOMS",
         "a whole number from 1 to 10000",
         100,
-        "rooms that one connection may be in",
+        "rooms that one connection may join",
         whole(1, 10_000),
         live=True,
     ),
@@ -272,7 +270,7 @@ SETTINGS: tuple[Setting, ...] = (
         "ADDRESS_ROOMS",
         "a whole number from 1",
         1000,
-        "rooms that one account, or all guests of one address, may hold open or make in a day",
+        "rooms that one account, or all guests of one address, may keep open or create per day",
         whole(1, MANY),
         live=True,
     ),
@@ -280,15 +278,15 @@ SETTINGS: tuple[Setting, ...] = (
         "SERVER_ROOMS",
         "a whole number from 1",
         100_000,
-        "rooms that may be open at the same time",
+        "rooms that may be open at once",
         whole(1, MANY),
         live=True,
     ),
     Setting(
         "PRESENCE_GRACE",
-        "seconds, 0 for none",
+        "a number of seconds, 0 for none",
         5.0,
-        "how long somebody who lost the connection still counts as there",
+        "how long a user who lost the connection is still shown as present",
         number(0, 3600),
         live=True,
     ),
@@ -296,14 +294,14 @@ SETTINGS: tuple[Setting, ...] = (
         "ROOM_TAIL",
         "a whole number from 0 to 100000",
         500,
-        "messages a room keeps at hand for resume",
+        "recent messages a room keeps in memory for resume",
         whole(0, 100_000),
     ),
     Setting(
         "TAILS_BYTES",
         "a whole number from 1048576",
         128 << 20,
-        "bytes of messages that all rooms together keep at hand",
+        "bytes of recent messages that all rooms together keep in memory",
         whole(1 << 20, 1 << 50),
     ),
     Setting(
@@ -318,75 +316,103 @@ SETTINGS: tuple[Setting, ...] = (
         "SLOW_BYTES_LOW",
         "a whole number from 1024",
         256 << 10,
-        "unread bytes above which a client gets no presence",
+        "unread bytes above which a client receives no presence",
         whole(1024, MANY),
     ),
     Setting(
         "SLOW_BYTES_HIGH",
         "a whole number from 1024",
         1 << 20,
-        "unread bytes above which a client is cut off",
+        "unread bytes above which a client is disconnected",
         whole(1024, MANY),
     ),
     Setting(
         "HEARTBEAT",
-        "seconds, above 0",
+        "a number of seconds above 0",
         20.0,
-        "pause between pings; a client silent for three is dead",
+        "seconds between pings; a client that is silent for three of them is disconnected",
         number(0.01, 3600),
     ),
-    Setting("IDLE_TIMEOUT", "seconds, 0 for never", 0.0, "close who asked for nothing for so long", number(0, 10**7)),
+    Setting(
+        "IDLE_TIMEOUT",
+        "a number of seconds, 0 for never",
+        0.0,
+        "disconnect clients that sent no command for this long",
+        number(0, 10**7),
+    ),
     Setting(
         "HEAD_BYTES",
         "a whole number from 1024 to 1048576",
         16 << 10,
-        "largest request head, in bytes, of up to 128 headers or one for each 128 bytes",
+        "largest request head, in bytes; it may have 128 headers, or one per 128 bytes if that is more",
         whole(1024, 1 << 20),
     ),
-    Setting("HEAD_SECONDS", "seconds, above 0", 10.0, "time for a client to send its request head", number(0.01, 3600)),
-    Setting("HELLO_SECONDS", "seconds, above 0", 10.0, "time to say hello where guests are off", number(0.01, 3600)),
     Setting(
-        "CLOSE_SECONDS",
-        "seconds, above 0",
-        5.0,
-        "time for a client to end a connection that was closed",
+        "HEAD_SECONDS",
+        "a number of seconds above 0",
+        10.0,
+        "time limit for a client to send its request head",
         number(0.01, 3600),
     ),
-    Setting("WORKERS", "a whole number from 1 to 64", 4, "writers to storage", whole(1, 64)),
-    Setting("BATCH", "a whole number from 1 to 10000", 500, "most messages in one transaction", whole(1, 10_000)),
-    Setting("QUEUE_MESSAGES", "a whole number from 2", 20_000, "most messages that wait at one worker", whole(2, MANY)),
+    Setting(
+        "HELLO_SECONDS",
+        "a number of seconds above 0",
+        10.0,
+        "time limit to send hello if guests are off",
+        number(0.01, 3600),
+    ),
+    Setting(
+        "CLOSE_SECONDS",
+        "a number of seconds above 0",
+        5.0,
+        "time limit for a client to complete the closing of a connection",
+        number(0.01, 3600),
+    ),
+    Setting("WORKERS", "a whole number from 1 to 64", 4, "concurrent writers to storage", whole(1, 64)),
+    Setting("BATCH", "a whole number from 1 to 10000", 500, "most writes in one transaction", whole(1, 10_000)),
+    Setting("QUEUE_MESSAGES", "a whole number from 2", 20_000, "most writes queued at one worker", whole(2, MANY)),
     Setting(
         "QUEUE_BYTES",
         "a whole number from 65536",
         64 << 20,
-        "most bytes that wait at one worker",
+        "most bytes queued at one worker",
         whole(65536, 1 << 40),
     ),
-    Setting("MEMORY_MESSAGES", "a whole number from 1", 10_000, "messages kept per room, in memory", whole(1, MANY)),
-    Setting("MEMORY_ROOMS", "a whole number from 1", 10_000, "rooms kept, in memory", whole(1, MANY)),
+    Setting(
+        "MEMORY_MESSAGES",
+        "a whole number from 1",
+        10_000,
+        "with memory storage, messages kept per room",
+        whole(1, MANY),
+    ),
+    Setting("MEMORY_ROOMS", "a whole number from 1", 10_000, "with memory storage, rooms kept", whole(1, MANY)),
     Setting(
         "MEMORY_BYTES",
         "a whole number from 1048576",
         256 << 20,
-        "bytes that memory storage may take, counted as used (about twice the text of messages); the largest rooms "
-        "forget their oldest messages first",
+        "with memory storage, bytes it may use (about twice the text of messages); the largest rooms "
+        "drop their oldest messages first",
         whole(1 << 20, 1 << 50),
     ),
     Setting(
-        "DRAIN_SECONDS", "seconds, above 0", 20.0, "time to store what is queued when stopping", number(0.01, 3600)
+        "DRAIN_SECONDS",
+        "a number of seconds above 0",
+        20.0,
+        "time limit to store pending writes when stopping",
+        number(0.01, 3600),
     ),
     Setting(
         "EVENT_LOOP",
         "auto, asyncio or uvloop",
         "auto",
-        "what runs the server; auto is uvloop where it is installed",
+        "event loop to run on; auto is uvloop if it is installed",
         event_loop,
     ),
     Setting(
         "LOG_LEVEL",
         "debug, info, warning or error",
         "info",
-        "how much the log says",
+        "lowest level of messages that are logged",
         one_of("debug", "info", "warning", "error"),
         live=True,
     ),
@@ -427,7 +453,7 @@ class Settings:
                 except ReadError as error:
                     wrong[setting.name] = str(error)
                 except (ValueError, KeyError):
-                    wrong[setting.name] = f"takes {setting.kind}"
+                    wrong[setting.name] = f"must be {setting.kind}"
             self._values[setting.name.lower()] = value
         self._given = dict(self._values)
         if not self.database_url and self.db_name:
@@ -448,13 +474,13 @@ class Settings:
     def _beside_each_other(self) -> Iterator[tuple[tuple[str, ...], str, str]]:
         """What is wrong with values that are right by themselves: which settings, the one to name, and the problem."""
         if self.slow_bytes_high < self.slow_bytes_low:
-            problem = "takes a whole number that is not below SLOW_BYTES_LOW"
+            problem = "must not be below SLOW_BYTES_LOW"
             yield ("SLOW_BYTES_HIGH", "SLOW_BYTES_LOW"), "SLOW_BYTES_HIGH", problem
         if 0 < len(self.jwt_secret) < SECRET_CHARS and self.jwt_secret_weak == "refuse":  # noqa: S105 - what to do
-            problem = f"takes a text of {SECRET_CHARS} characters or more, unless JWT_SECRET_WEAK is allow"
+            problem = f"must have {SECRET_CHARS} characters or more, unless JWT_SECRET_WEAK is allow"
             yield ("JWT_SECRET", "JWT_SECRET_WEAK"), "JWT_SECRET", problem
         if self.admin_port and self.admin_port == self.port and same_address(self.host, self.admin_host):
-            problem = "takes another port than PORT, as HOST and ADMIN_HOST have an address in common"
+            problem = "must differ from PORT, as HOST and ADMIN_HOST have an address in common"
             yield ("PORT", "ADMIN_PORT", "HOST", "ADMIN_HOST"), "ADMIN_PORT", problem
 
     def renewed(self, new: Settings) -> tuple[Settings, list[str], list[str]]:
@@ -489,4 +515,4 @@ def show(value: object) -> str:
 def settings_help() -> str:
     """The table of settings for ``--help``."""
     width = max(len(setting.name) for setting in SETTINGS)
-    return "\n".join(f"  {s.name:<{width}}  {s.help} (takes {s.kind}; default {show(s.default)})" for s in SETTINGS)
+    return "\n".join(f"  {s.name:<{width}}  {s.help} ({s.kind}; default {show(s.default)})" for s in SETTINGS)

@@ -27,7 +27,7 @@ EVENTS = Description(
     path="/api/chat",
     title="Events: for applications whose users have accounts",
     text="One JSON object with an `event` in each text frame. A connection is in the room of its address until it "
-    "ends; without an account's token the upgrade is refused with 401 or 403.",
+    "ends; without an account token the upgrade is refused with 401 or 403.",
     query=EventsAddress,
     headers={"Authorization": TOKEN},
     client=_NAMES.requests(
@@ -47,7 +47,7 @@ EVENTS = Description(
             api_chat.EditFrame(SEQ, "hello, all", "2026-11-21T08:31:15.000002Z"),
             api_chat.DeleteFrame(SEQ, "2026-11-21T08:31:19.000003Z"),
             api_chat.AnnouncementFrame("closing soon", "root", AT),
-            api_chat.ErrorFrame("too many at once, slow down"),
+            api_chat.ErrorFrame("too many requests; slow down"),
         )
     ),
 )

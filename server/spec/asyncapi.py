@@ -14,8 +14,8 @@ from server.spec.described import Description, Frame
 from server.spec.schemas import Schema, components, summary_of, text_of
 
 _TEXT = (
-    "Rooms over WebSocket. People of all dialects meet in the same rooms. Errors are in `x-errors`, what ends a "
-    "connection in `x-close-codes`, what this server takes in `x-limits`. The HTTP side is in `/openapi.json`."
+    "Rooms over WebSocket. Clients of all dialects share the same rooms. `x-errors` lists the errors, `x-close-codes` "
+    "the close codes, and `x-limits` the limits of this server. `/openapi.json` describes the HTTP side."
 )
 
 
@@ -44,7 +44,7 @@ def asyncapi(dialects: Iterable[Description], *, version: str, host: str, limits
             "parley": {
                 "host": "{host}",
                 "protocol": "ws",
-                "description": "As it is reached; `wss` behind a proxy with TLS.",
+                "description": "As clients reach it; `wss` behind a proxy with TLS.",
                 "variables": {"host": {"default": host}},
             }
         },
@@ -108,7 +108,7 @@ def _operations(dialect: Description) -> Iterable[tuple[str, dict[str, Any]]]:
         {
             "action": "send",
             "channel": channel,
-            "summary": "What the server says.",
+            "summary": "Frames that the server sends.",
             "messages": messages(frame.name for frame in dialect.server),
         },
     )

@@ -83,7 +83,7 @@ _EVENTS: tuple[NativeEvent, ...] = (
     events.MemberChanged("plans", "set_role", events.MemberInfo(_BOB.id, "bob", "moderator"), _ANN, id="k6"),
     events.Announcement("a new version in five minutes", User("u_1", "root"), AT, id="a1"),
     events.Pong("2026-11-21T08:31:12.000001Z", id="p1"),
-    events.Error("rate_limited", "too many at once, slow down", True, retry_after=0.05, id="m-17"),
+    events.Error("rate_limited", "too many requests; slow down", True, retry_after=0.05, id="m-17"),
     events.Goodbye("shutting_down", 1.74),
 )  # fmt: skip
 

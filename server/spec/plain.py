@@ -25,7 +25,7 @@ PLAIN = Description(
     dialect=PlainDialect.name,
     path="/chat",
     title="Plain: raw text in, small JSON out",
-    text="Every text frame is a message to the room of the address. For clients that offer no subprotocol.",
+    text="Every text frame is a message to the room in the address. For clients that offer no subprotocol.",
     query=PlainAddress,
     headers={"Authorization?": TOKEN},
     client=(Frame("PlainText", str, "hello", "Post a message to the room of the address.", answers=("PlainMessage",)),),

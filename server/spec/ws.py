@@ -19,7 +19,7 @@ class RoomsAddress(Struct):
 ROOMS = Description(
     dialect=WsDialect.name,
     path="/ws",
-    title="Rooms: `type` and `payload`, with ids of the client's own",
+    title="Rooms: `type` and `payload`, with ids chosen by the client",
     text="One JSON object with a `type` and a `payload` in each text frame. The server sends nothing before the client "
     "does. The first `user_id` binds the connection.",
     query=RoomsAddress,

@@ -115,7 +115,7 @@ export class Delivery {
     const frame = { type: "message", id: entry.id, room: entry.room, content: entry.content };
     // The server closes the connection on a longer frame, and it would do so again and again.
     if (new TextEncoder().encode(JSON.stringify(frame)).length + 20 > this.maxFrameBytes) {
-      this.outbox.fail(entry, "This message is longer than the server takes.");
+      this.outbox.fail(entry, "This message is too long for the server.");
       return this.onChange();
     }
     if (!this.send(entry.tried ? { ...frame, resend: true } : frame)) return;

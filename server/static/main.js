@@ -133,7 +133,7 @@ function render() {
   if (!chatting) return setText(title, "Parley");
   lastRoom = room.name;
   setText(byId("room-title"), room.name);
-  const late = session.delivery.late ? "The server cannot store messages right now. What you wrote is kept, and stored when it can." : "";
+  const late = session.delivery.late ? "The server cannot store messages right now. Your messages are kept and will be stored later." : "";
   const trouble = room.trouble || late;
   status.render(transport.state, session.identity.known, session.outbox.entries.length, trouble);
   sidebar.render(session.rooms, room, session.identity.me, session.identity.name);
@@ -195,7 +195,7 @@ function begin() {
   const saved = store.get("rooms");
   const name = clean(asked.get("u")) || session.identity.name;
   const room = clean(asked.get("r")) || saved?.active || "";
-  if (copied) session.alert("This tab is a copy of another one, so you are somebody new in it.");
+  if (copied) session.alert("This tab is a copy of another one, so you are a new guest in it.");
   if (!name || !room || (!asked.get("u") && !saved?.active)) return open(name || rememberedName(), room || "general");
   start(name, saved?.names ?? [], room, saved?.staying);
   history.replaceState(null, "", link(room));

@@ -40,10 +40,10 @@ export function mayReconnect(code) {
 
 /** @param {number} code @param {string} reason @returns {string} a sentence for people */
 export function closeSentence(code, reason) {
-  if (code === 4101) return "This server only lets people in who have an account, and this page has no way to sign in.";
+  if (code === 4101) return "This server requires an account, and this page has no way to sign in.";
   if (code === 4102) return "The server refused this name.";
-  if (code === 4103) return "The server closed the connection because too much came from this page.";
-  return `The server closed the connection for good${reason ? ` (${reason})` : ""}.`;
+  if (code === 4103) return "The server closed the connection because this page sent too much.";
+  return `The server closed the connection permanently${reason ? ` (${reason})` : ""}.`;
 }
 
 /** Why one is in a room no more, without having asked. @param {{reason: string, by?: User, text?: string}} left */
@@ -53,9 +53,9 @@ export function leftSentence({ reason, by, text }) {
   if (reason === "kicked") return `You were removed${who}${why}`;
   if (reason === "banned") return `You were banned${who}${why}`;
   if (reason === "deleted") return `The room was deleted${who}${why}`;
-  if (reason === "closed") return "The room was empty and is closed: others needed the space";
-  if (reason === "name") return "Somebody who has a role here has a name like yours: enter under another one";
-  if (reason === "identity") return "Enter the room again, as who you are now";
+  if (reason === "closed") return "The room was empty and was closed to make space";
+  if (reason === "name") return "Your name looks like that of a moderator here: choose another one";
+  if (reason === "identity") return "Your identity has changed: enter the room again";
   return `You left the room on another device${why}`;
 }
 

@@ -109,7 +109,7 @@ export class Session {
     this.#remove(room);
     if (this.outbox.of(room.name).length) {
       this.outbox.onDisconnect(room.name);
-      this.alert(`What you wrote in ${room.name} and was not sent yet is sent when you enter it again.`);
+      this.alert(`Unsent messages to ${room.name} will be sent when you enter it again.`);
     }
     if (status === "joined" || status === "joining") this.#ask("leave", room, { type: "leave", room: room.name });
     this.onChange();
@@ -129,7 +129,7 @@ export class Session {
     const room = this.active;
     if (!room || room.status === "closed") return false;
     if (this.outbox.full) {
-      this.alert(`${OUTBOX_LIMIT} messages are waiting to be sent; this one would be too many.`);
+      this.alert(`${OUTBOX_LIMIT} messages are already waiting to be sent. Try again later.`);
       return false;
     }
     const { me, name } = this.identity;
@@ -288,8 +288,8 @@ export class Session {
   /** @param {boolean} stranger */
   #onKnown(stranger) {
     if (stranger) {
-      const waiting = this.outbox.entries.length > 0 ? " What you had not sent yet goes out as the new one." : "";
-      this.alert(`The server did not recognise you any more, so you are a new guest here.${waiting}`);
+      const waiting = this.outbox.entries.length > 0 ? " Unsent messages will be sent under the new identity." : "";
+      this.alert(`The server no longer recognises you, so you are a new guest here.${waiting}`);
     }
     for (const room of this.rooms.values()) if (room.status !== "closed") this.entrance.join(room);
   }
@@ -397,7 +397,7 @@ export class Session {
   }
 
   #cannotRemember() {
-    this.alert("This browser does not let the page remember anything. Reloading it would lose what is not sent yet.");
+    this.alert("This browser does not allow the page to store anything. Reloading the page loses unsent messages.");
     return false;
   }
 }

@@ -28,7 +28,7 @@ def admin_application(chat: Chat) -> web.Application:
     app.on_response_prepare.append(add_headers)
     rows = (
         Endpoint("GET", "/health", "Whether the process answers", health),
-        Endpoint("GET", "/ready", "Whether messages are taken and stored", ready),
+        Endpoint("GET", "/ready", "Whether messages are accepted and stored", ready),
         Endpoint("GET", "/metrics", "Counters for Prometheus", counters),
     )
     add_routes(app, rows)

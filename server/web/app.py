@@ -83,7 +83,7 @@ class StaticFile(Struct, frozen=True):
     """A file.
 
     Attributes:
-        file: its path below ``/static/``, which may have several segments.
+        file: path below ``/static/``; may have several segments.
     """
 
     file: Annotated[str, Meta(examples=["main.js"])]
@@ -107,7 +107,7 @@ class NotReady(Struct, frozen=True, omit_defaults=True):
     Attributes:
         reason: the kind of trouble: storage was not reached yet, cannot be used, another server writes to it, or this
             server stops.
-        detail: why, for an operator: at `ADMIN_PORT` alone.
+        detail: explanation for an operator; only at `ADMIN_PORT`.
     """
 
     status: Literal["not ready"]
@@ -116,54 +116,58 @@ class NotReady(Struct, frozen=True, omit_defaults=True):
 
 
 # What the rows of the table have in common.
-_OPEN = {"Access-Control-Allow-Origin?": "`*`, or an origin of `ALLOWED_ORIGINS`"}
-_SEE = "What is said there is in `/asyncapi.json`."
+_OPEN = {"Access-Control-Allow-Origin?": "`*`, or an origin from `ALLOWED_ORIGINS`"}
+_SEE = "`/asyncapi.json` describes the frames."
 
 
 def _file(*media: str) -> tuple[Answer, ...]:
-    tag = {"ETag": "of this version of the file"}
+    tag = {"ETag": "version of the file"}
     return (
         Answer(200, "the file", bytes, media, tag),
-        Answer(206, "the part of it that `Range` asked for", bytes, media, tag),
-        Answer(304, "it is the one that `If-None-Match` names", headers=tag),
-        Answer(412, "it is not the one that `If-Match` names", str, (OCTETS,)),
-        Answer(416, "it has no such part as `Range` asked for", str, (OCTETS,)),
+        Answer(206, "the part that `Range` asks for", bytes, media, tag),
+        Answer(304, "not modified: it matches `If-None-Match`", headers=tag),
+        Answer(412, "it does not match `If-Match`", str, (OCTETS,)),
+        Answer(416, "it has no such part as `Range` asks for", str, (OCTETS,)),
     )
 
 
 def _document(kind: str) -> Answer:
-    return Answer(200, f"a document of {kind}", dict[str, Any], headers=_OPEN)
+    return Answer(200, f"an {kind} document", dict[str, Any], headers=_OPEN)
 
 
-_LEADS = Answer(302, "where the page is", str, (TEXT,), {"Location": "`client.html`, with the question"})
+_LEADS = Answer(302, "redirect to the page", str, (TEXT,), {"Location": "`client.html`, with the query string"})
 _STATIC = (
     # Which of the first two it is, the table of the system says.
     *_file("text/javascript", "application/javascript", "text/css", "image/svg+xml"),
     Answer(404, "no such file", str, (TEXT,)),
 )
 _READY = (
-    Answer(200, "they are", Ready),
-    Answer(503, "they are not, and what kind of trouble it is", NotReady, headers={"Retry-After": "seconds"}),
+    Answer(200, "messages are accepted and stored", Ready),
+    Answer(503, "they are not, with the reason", NotReady, headers={"Retry-After": "seconds"}),
 )
-_METRICS = Answer(200, "its text format", str, (TEXT,))
+_METRICS = Answer(200, "Prometheus text format", str, (TEXT,))
 _HANDSHAKE = (
-    Answer(101, "the connection is a WebSocket from here on"),
-    Answer(400, "a malformed handshake, with the reason", str, (TEXT,)),
+    Answer(101, "the connection is now a WebSocket"),
+    Answer(400, "malformed handshake, with the reason", str, (TEXT,)),
     Answer(
-        401, "a token that is not valid, or none where one is needed", str, (TEXT,), {"WWW-Authenticate": "`Bearer`"}
+        401,
+        "a token that is not valid, or no token where one is required",
+        str,
+        (TEXT,),
+        {"WWW-Authenticate": "`Bearer`"},
     ),
-    Answer(403, "an `Origin` that `ALLOWED_ORIGINS` does not have, or a role that `CHAT_ROLES` does not", str, (TEXT,)),
-    Answer(426, "not a WebSocket handshake, or one of another version", str, (TEXT,), {"Upgrade": "`websocket`"}),
+    Answer(403, "an `Origin` that is not in `ALLOWED_ORIGINS`, or a role that is not in `CHAT_ROLES`", str, (TEXT,)),
+    Answer(426, "not a WebSocket handshake, or an unsupported version", str, (TEXT,), {"Upgrade": "`websocket`"}),
     Answer(
         429,
-        "too many at once from this address, or as many connections as it may have",
+        "too many new connections, or too many open ones, from this address",
         str,
         (TEXT,),
         {"Retry-After": "seconds"},
     ),
     Answer(
         503,
-        "the server is about to stop, or has as many connections as it may have",
+        "the server is shutting down, or has too many connections",
         str,
         (TEXT,),
         {"Retry-After": "seconds"},
@@ -226,19 +230,19 @@ class HttpEndpoints:
         """A page of another site may change nothing, whoever its visitor is here (OWASP ASVS 3.5.1)."""
         origin = ", ".join(request.headers.getall(hdrs.ORIGIN, ()))
         if origin and request.method not in _READS and not self._shared.origins.allows(origin, self._own(request)):
-            raise ParleyError("forbidden", "pages of this origin may not ask for that")
+            raise ParleyError("forbidden", "pages of this origin may not send this request")
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The table of everything that is served: `server.http.endpoints` says what a row is."""
         return (
-            Endpoint("GET", "/", "Lead to the page, with the question kept", self.index, answers=(_LEADS,)),
+            Endpoint("GET", "/", "Redirect to the page, keeping the query string", self.index, answers=(_LEADS,)),
             Endpoint("GET", "/client.html", "The browser client", self.client, answers=_file("text/html")),
             Endpoint("GET", "/static/{file}", "A file of the browser client", self.static, StaticFile, _STATIC),
             *rest_endpoints(self._chat, self._shared.visits),
             Endpoint(
                 "GET", "/health", "Whether the process answers", self.health, answers=(Answer(200, "yes", Health),)
             ),
-            Endpoint("GET", "/ready", "Whether messages are taken and stored", self.ready, answers=_READY),
+            Endpoint("GET", "/ready", "Whether messages are accepted and stored", self.ready, answers=_READY),
             *(
                 (
                     Endpoint(
@@ -264,7 +268,7 @@ class HttpEndpoints:
             Endpoint(
                 "GET",
                 "/asyncapi.json",
-                "The WebSocket side",
+                "The WebSocket side, as AsyncAPI",
                 self.asyncapi,
                 answers=(_document("AsyncAPI 3"),),
                 refusals=("rate_limited",),
@@ -298,9 +302,9 @@ class HttpEndpoints:
             if request.method in _READS:
                 self._shared.visits.count(identity)
         elif auth != "optional":
-            raise ParleyError("unauthorized", "a token is needed: Authorization: Bearer <token>")
+            raise ParleyError("unauthorized", "a token is required: Authorization: Bearer <token>")
         elif not self._chat.options.guests:
-            raise ParleyError("unauthorized", "guests are not let in here")
+            raise ParleyError("unauthorized", "guest access is disabled")
         reads_for(identity, request[SENDER].network)
         return identity
 
@@ -362,7 +366,7 @@ class HttpEndpoints:
     async def upgrade(self, request: web.Request, asked: Nothing) -> web.StreamResponse:
         """An upgrade on a connection that served HTTP before, as of a proxy: hand the transport over."""
         if "websocket" not in ",".join(request.headers.getall(hdrs.UPGRADE, ())).lower():
-            raise ParleyError("bad_field", "this address speaks WebSocket only", field="Upgrade")
+            raise ParleyError("bad_field", "this address accepts WebSocket connections only", field="Upgrade")
         transport = request.transport
         http = connection_of(transport)
         if transport is None or http is None:
@@ -484,7 +488,7 @@ def _check_head(request: web.Request) -> None:
     if request.version not in _VERSIONS:
         raise web.HTTPBadRequest(text="This server speaks HTTP/1.1.\n")
     if not is_host(request.headers.get(hdrs.HOST, "")):  # that there is one, aiohttp sees to
-        raise web.HTTPBadRequest(text="This is no Host.\n")
+        raise web.HTTPBadRequest(text="This is not a valid Host.\n")
 
 
 def _check_coding(request: web.Request) -> None:
@@ -496,7 +500,7 @@ def _check_coding(request: web.Request) -> None:
             coding.strip().lower() for value in request.headers.getall(header, ()) for coding in value.split(",")
         }
         if codings - {plain, ""}:
-            raise ParleyError("unsupported", f"a body is taken as it is, without {header}", field=header)
+            raise ParleyError("unsupported", f"this {header} is not supported", field=header)
 
 
 def _refused(error: ParleyError) -> web.Response:

@@ -118,22 +118,20 @@ class Shared:
         if place.over or place.crowded:
             self.chat.counters.refused_connections += 1
             if place.over:
-                log.warning("a connection of %s is refused: there are as many as MAX_CONNECTIONS", client.address)
-                text = b"There are as many connections to this server as there may be.\n"
+                log.warning("refusing a connection of %s: MAX_CONNECTIONS is reached", client.address)
+                text = b"This server has reached its limit on connections.\n"
                 return plain_response(b"503 Service Unavailable", text, retry_after=FULL_SECONDS)
             log.warning(
-                "a connection of %s is refused: "
-                "its address already has as many connections as MAX_CONNECTIONS_PER_ADDRESS allows",
-                client.address,
+                "refusing a connection of %s: its address has reached MAX_CONNECTIONS_PER_ADDRESS", client.address
             )
-            text = b"There are as many connections of your address as there may be.\n"
+            text = b"Your address has reached its limit on connections.\n"
             return plain_response(b"429 Too Many Requests", text, retry_after=FULL_SECONDS)
         if self._upgrades is None or not client.network:
             return b""
         wait = self._upgrades.take(client.network, self.now())
         if not wait:
             return b""
-        text = b"There are too many connections of your address at once.\n"
+        text = b"Too many new connections from your address.\n"
         return plain_response(b"429 Too Many Requests", text, retry_after=wait)
 
     def count_request(self, client: Client) -> None:

@@ -88,7 +88,7 @@ def shake_hands(
 
     Refusals: 404 for a path without WebSocket, 405 for a method other than GET, 400 for what is malformed (the key, a
     missing header, no or two `Host`, a body), 403 for an origin that is not allowed, 426 for another version (with
-    ours, RFC 6455 section 4.4), 431 for too many headers, 503 while the server is about to stop; of those that would
+    ours, RFC 6455 section 4.4), 431 for too many headers, 503 while the server is shutting down; of those that would
     be accepted, 401 for a token that is not valid, or none where one is needed, and 403 for a role that is not let in.
 
     Args:
@@ -141,7 +141,7 @@ def _answer(
     if dialect is None:
         response = protocol.reject(http.HTTPStatus.NOT_FOUND, "There is no WebSocket at this path.\n")
     elif draining:
-        response = protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, "The server is about to stop.\n")
+        response = protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, "The server is shutting down.\n")
         response.headers["Retry-After"] = "2"
     else:
         response = protocol.accept(request)
@@ -174,7 +174,7 @@ def _read(head: bytes) -> Request:
     """
     line = _REQUEST_LINE.match(head)
     if line is None:
-        raise ValueError("This is no request line of HTTP/1.1")
+        raise ValueError("This is not an HTTP/1.1 request line")
     fields: list[tuple[str, str]] = []
     end = line.end()
     while field := _FIELD.match(head, end):
@@ -185,9 +185,9 @@ def _read(head: bytes) -> Request:
     headers = Headers(fields)
     hosts = headers.get_all("Host")
     if len(hosts) != 1 or not is_host(hosts[0]):
-        raise ValueError("A request has one Host")
+        raise ValueError("A request must have exactly one Host")
     if "Transfer-Encoding" in headers or not set(headers.get_all("Content-Length")) <= {"0"}:
-        raise ValueError("A request to upgrade has no body")
+        raise ValueError("An upgrade request cannot have a body")
     wanted = [one.strip().lower() for value in headers.get_all("Upgrade") for one in value.split(",")]
     if "websocket" in wanted:  # one of a list may be chosen; the library wants it to be the only one
         _set(headers, "Upgrade", "websocket")

@@ -119,7 +119,7 @@ class Listener:
         if loop.time() - self._said >= SAY_SECONDS:
             self._said = loop.time()
             log.warning(
-                "no new connection is accepted for %g s, and again as long as this lasts: %s (%d connections)",
+                "accepting no new connections for %g s at a time: %s (%d connections)",
                 PAUSE_SECONDS,
                 error.strerror,
                 self._counters.sockets,

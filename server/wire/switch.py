@@ -27,7 +27,7 @@ _BARE_END = re.compile(rb"\n\r?\n")
 _LAST = re.compile(rb"\r\nconnection:[^\r\n]*\bclose\b", re.IGNORECASE)
 _BODY = re.compile(rb"\r\n(?:content-length|transfer-encoding):", re.IGNORECASE)
 _TOO_LARGE = (b"431 Request Header Fields Too Large", b"The request head is too large.\n")
-_BARE_LF = (b"400 Bad Request", b"A line ends with CR LF, not with LF alone.\n")
+_BARE_LF = (b"400 Bad Request", b"Lines must end with CR LF, not with LF alone.\n")
 
 
 class Port(asyncio.Protocol):
@@ -101,7 +101,7 @@ class Port(asyncio.Protocol):
         """Take the PROXY header off what has come. Returns False when it is not all there, or refused."""
         try:
             if not self._shared.addresses.may_forward(self._place.peer):
-                raise ValueError("your address is none of TRUSTED_PROXIES")
+                raise ValueError("your address is not in TRUSTED_PROXIES")
             header = read_proxy_header(self._head)
         except ValueError as error:
             self._refuse(b"400 Bad Request", f"PROXY_PROTOCOL is on: {error}.\n".encode())

@@ -379,7 +379,7 @@ class WebSocketConnection(asyncio.Protocol):
         session = self._session
         if isinstance(error, PayloadTooBig) and session is not None and not session.ended:
             # Before the Close, as browsers show no more than its code to the page.
-            message = f"a frame has at most {self._shared.max_frame} bytes"
+            message = f"a frame can have at most {self._shared.max_frame} bytes"
             session.refuse(ParleyError("too_large", message))
         self._fail(library)
 

@@ -31,7 +31,7 @@ class TooManyReads(StorageUnavailable):
 
     def __init__(self, *, own: bool) -> None:
         self.own = own
-        super().__init__("too many reads are waiting")
+        super().__init__("too many reads are queued")
 
 
 class BatchRefused(StorageError):

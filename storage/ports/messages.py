@@ -73,7 +73,7 @@ class ExpireMessages(Struct, frozen=True, gc=False):
 
     Attributes:
         now_us: Unix microseconds.
-        days: how long rooms without a rule of their own keep messages; 0 for ever.
+        days: how long messages are kept in rooms without their own retention; 0 for ever.
     """
 
     now_us: int

@@ -150,7 +150,7 @@ class PostgresStorage(PostgresReads):
             try:
                 await self._lease.keep_epoch(epoch)
             except FAILURES as error:
-                log.warning("the epoch is not kept: %s", words_for(error))
+                log.warning("the epoch could not be saved: %s", words_for(error))
 
     async def reached(self) -> None:
         """See `storage.ports.storage.Storage.reached`."""
@@ -209,7 +209,7 @@ class PostgresStorage(PostgresReads):
         """Keep what `trouble` says about this writer; a failure is a reason to look at the lease."""
         if trouble is None:
             if self._write_troubles.pop(writer, None) is not None:
-                log.info("a writer stores again")
+                log.info("a writer can store again")
             return
         if self._lease.tenure is not None:
             if writer not in self._write_troubles:

@@ -103,7 +103,7 @@ async def test_a_refused_message_stays_with_its_reason(enter: Enter, wire: Wire)
     def refuse(frame: Frame, route: WebSocketRoute) -> Frame | None:
         if frame["type"] != "message" or frame["content"] != "bad":
             return frame
-        answer(route, refusal(frame["id"], "bad_field", "content holds a control character"))
+        answer(route, refusal(frame["id"], "bad_field", "content contains a control character"))
         return None
 
     wire.to_server = refuse
@@ -128,7 +128,7 @@ async def test_overloaded_is_tried_again_and_given_up_in_sight(enter: Enter, wir
         if frame["type"] != "message":
             return frame
         tries.put_nowait(None)
-        overloaded = "the server cannot take more messages right now"
+        overloaded = "the server is overloaded"
         answer(route, refusal(frame["id"], "overloaded", overloaded, retry_after=0.01))
         return None
 
@@ -190,7 +190,7 @@ async def test_history_that_does_not_load_can_be_asked_for_again(
     def refuse(frame: Frame, route: WebSocketRoute) -> Frame | None:
         if frame["type"] != "history" or "before" not in frame:
             return frame
-        away = "the server cannot reach its storage right now"
+        away = "the server cannot reach its storage"
         answer(route, refusal(frame["id"], "unavailable", away, retry_after=1))
         return None
 

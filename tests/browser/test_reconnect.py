@@ -34,7 +34,7 @@ async def test_the_outbox_waits_for_the_server(enter: Enter, own_server: ServerP
     bob = await enter("bob", server=own_server)
     await asyncio.to_thread(own_server.kill)
     await expect(ann.status).to_have_text("Reconnecting")
-    await expect(ann.page.get_by_text("The connection is lost.")).to_be_visible()
+    await expect(ann.page.get_by_text("The connection was lost.")).to_be_visible()
 
     await ann.say("one", "two", "three")
     await expect(ann.message("two").get_by_role("img", name="Waiting to be sent")).to_be_visible()
@@ -234,7 +234,7 @@ async def test_what_was_taken_back_disappears(enter: Enter, wire: Wire) -> None:
         if frame["type"] == "ack" and len(seqs) == 1:
             (message_id, seq), room = next(iter(seqs.items())), frame["ids"][0]["room"]
             answer(route, {"type": "retracted", "room": room, "seq": seq, "sender": "ann"})
-            answer(route, refusal(message_id, "not_stored", "the message could not be stored"))
+            answer(route, refusal(message_id, "not_stored", "this could not be stored"))
             return None
         return frame
 

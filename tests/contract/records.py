@@ -26,7 +26,7 @@ def room(name: str | None = None, **fields: Any) -> RoomRecord:
 
 
 def member(user_id: str = "u_ann", role: Role | None = "member", *, name: str = "ann", **fields: Any) -> Member:
-    """Somebody in a room."""
+    """A user in a room."""
     return Member(User(user_id, name), role, **fields)
 
 

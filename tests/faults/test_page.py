@@ -44,7 +44,7 @@ async def test_an_outage_of_the_database(
     await expect(bob.message("three")).to_have_count(0)
     banner = ann.page.locator("#banner-text")
     await expect(banner).to_have_text(
-        "The server cannot store messages right now. What you wrote is kept, and stored when it can.", timeout=PATIENCE
+        "The server cannot store messages right now. Your messages are kept and will be stored later.", timeout=PATIENCE
     )
     await expect(banner).to_be_visible()
     late = await new_page(link(server, new_room(), "cat"))

@@ -92,8 +92,8 @@ async def test_a_crash_of_postgres_twice(
         await settle(load)
         assert not load.refusals
     assert "writes wait for storage: the connection to Postgres" in caplog.text
-    assert "storage takes writes again" in caplog.text
-    assert "this server writes to the database now" in caplog.text
+    assert "storage accepts writes again" in caplog.text
+    assert "this server is now the writer of the database" in caplog.text
 
 
 async def test_an_outage_longer_than_the_queues_hold(
@@ -325,5 +325,5 @@ async def test_a_poison_row_in_a_batch_of_500(
         assert load.refusals == {"not_stored": 3}, "others than these were refused"
     bounds = dict(server.chat.counters.batch_size.buckets())
     assert bounds["500"] > bounds["250"], "no batch was of 500"
-    assert "storage refuses a write of room" in caplog.text
+    assert "storage refused a write of room" in caplog.text
     assert "poison" not in caplog.text, "the log is not for what people say"

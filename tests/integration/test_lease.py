@@ -189,7 +189,7 @@ async def test_each_change_is_logged_once(server: Servers, database_url: str, ca
         await execute(database_url, b"SELECT 1")
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("storage")]
     migrations = [f"applied migration {migration.file}" for migration in load_migrations()]
-    assert lines[:-1] == [*migrations, "this server writes to the database now"]
+    assert lines[:-1] == [*migrations, "this server is now the writer of the database"]
     assert lines[-1].startswith("cannot write: another server is writing to this database: parley at")
 
 
@@ -260,7 +260,7 @@ async def test_a_server_knows_its_own_sessions_again(server: Servers, cluster: P
     assert tenure is not None
     os.kill(tenure.pid, signal.SIGSTOP)
     try:
-        await until(lambda: "an earlier connection of this server has not ended yet" in str(repository.trouble()))
+        await until(lambda: "an earlier connection of this server is still open" in str(repository.trouble()))
         assert f"parley at 127.0.0.1 (PostgreSQL process {tenure.pid})" in str(repository.trouble())
         assert not repository.another_writes()
     finally:

@@ -140,9 +140,9 @@ def test_a_server_can_be_drained_killed_and_started_again_on_its_port(stand_in: 
 
 def test_a_server_that_ends_while_starting_shows_its_log(tmp_path: Path) -> None:
     main = tmp_path / "main.py"
-    main.write_text("import sys\nprint('PORT takes a number')\nsys.exit(2)")
+    main.write_text("import sys\nprint('PORT must be a number')\nsys.exit(2)")
     server = ServerProcess(main=main)
-    with pytest.raises(NotReadyError, match=r"(?s)ended with status 2.*PORT takes a number"):
+    with pytest.raises(NotReadyError, match=r"(?s)ended with status 2.*PORT must be a number"):
         server.start()
     server.remove()
 

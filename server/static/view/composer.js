@@ -72,7 +72,7 @@ export class Composer {
     const over = countChars(content) - this.#max;
     if (!content.trim()) return this.focus();
     if (over > 0) {
-      setText(this.#error, `This message is ${over} character${over === 1 ? "" : "s"} too long; ${this.#max} are the most.`);
+      setText(this.#error, `This message is ${over} character${over === 1 ? "" : "s"} too long; the limit is ${this.#max}.`);
       return this.focus();
     }
     if (this.actions.post(content)) {

@@ -161,7 +161,7 @@ function updateNotice(element, { notice, at }) {
   const [text, time] = /** @type {any} */ (element.children);
   text.replaceChildren();
   if (notice.text !== undefined) text.append(notice.text);
-  if (notice.came.size) text.append(...names([...notice.came.values()]), " came in");
+  if (notice.came.size) text.append(...names([...notice.came.values()]), " joined");
   if (notice.came.size && notice.went.size) text.append(" · ");
   if (notice.went.size) text.append(...names([...notice.went.values()]), " left");
   setText(time, timeText(at));

@@ -176,6 +176,6 @@ function beginning(room, empty) {
   if (!empty) return [el("span", {}, "This is the beginning of ", name, ".")];
   return [
     el("strong", {}, "It is quiet in ", name),
-    el("span", {}, "Say the first word, or send somebody the link to this room."),
+    el("span", {}, "Send the first message, or share the link to this room."),
   ];
 }

@@ -35,7 +35,7 @@ export class StatusView {
     this.#banner.hidden = name === "connecting" || (name === "online" && !trouble);
     this.#button.hidden = name === "online";
     if (state.name === "waiting" && !this.#tick) this.#code = state.code ?? 0; // why it broke, not why it stays so
-    const kept = waiting ? ` ${waiting === 1 ? "One message waits" : `${waiting} messages wait`} to be sent.` : "";
+    const kept = waiting ? ` ${waiting === 1 ? "One message is waiting" : `${waiting} messages are waiting`} to be sent.` : "";
     if (name === "online") setText(this.#why, trouble);
     if (name === "lost") setText(this.#why, `${this.#reason()}${kept}`);
     if (name === "stopped") setText(this.#why, "You are not connected.");
@@ -52,7 +52,7 @@ export class StatusView {
   #reason() {
     if (!navigator.onLine) return "This device is offline.";
     if (this.#code === 1001) return "The server is restarting.";
-    return "The connection is lost.";
+    return "The connection was lost.";
   }
 
   /** Hidden from screen readers, which would read every second out. */

@@ -28,21 +28,21 @@ _WORDS = {
     "08": "the connection to Postgres failed",
     "23": "Postgres refused a row",
     "25006": "the database is read-only",
-    "28": "Postgres does not let this user in",
+    "28": "Postgres rejected this user or password",
     "3D000": "the database does not exist",
     "40": "Postgres rolled the transaction back",
-    "42501": "the database user lacks a right",
-    "42P01": "a table is missing, the database was changed behind Parley's back",
-    "42703": "a column is missing, the database was changed behind Parley's back",
+    "42501": "the database user lacks a privilege",
+    "42P01": "a table is missing: the database was changed outside of Parley",
+    "42703": "a column is missing: the database was changed outside of Parley",
     "53100": "the database server's disk is full",
     "53200": "the database server is out of memory",
-    "53300": "Postgres has no connection left",
-    "55P03": "a lock was not free in time",
-    "57014": "Postgres did not finish in time",
+    "53300": "Postgres has no free connection slots",
+    "55P03": "timed out waiting for a lock",
+    "57014": "Postgres cancelled a statement",
     "57P01": "Postgres is shutting down, or ended this connection",
     "57P02": "Postgres crashed and is recovering",
     "57P03": "Postgres is starting up",
-    "58": "the database server's own files failed",
+    "58": "the database server cannot use its own files",
 }
 
 
@@ -52,7 +52,7 @@ def words_for(error: BaseException) -> str:
     if isinstance(error, UnsuitableError):
         return said
     if isinstance(error, PoolTimeout):
-        return "no connection to Postgres was free in time"
+        return "timed out waiting for a free connection to Postgres"
     if isinstance(error, PoolClosed):
         return "the storage is closed"
     if isinstance(error, TimeoutError):

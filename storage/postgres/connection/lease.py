@@ -181,7 +181,7 @@ class Lease:
             if held is not None and tenure == self._tenure:
                 return
         self.look_now()
-        raise StorageUnavailable(self._trouble or "the right to write to this database was lost a moment ago")
+        raise StorageUnavailable(self._trouble or "this server has just lost the right to write to the database")
 
     async def run(self) -> None:
         """Until cancelled: connect, check the schema, wait for the turn, migrate, hold. Logs each change once."""
@@ -248,14 +248,14 @@ class Lease:
         """Wait for the writer lock, then for the end of every connection admitted under another lease."""
         for key, words in (
             (sql.WRITER_LOCK, "another server is writing to this database"),
-            (sql.FENCE_LOCK, "a connection that was writing to this database has not ended yet"),
+            (sql.FENCE_LOCK, "a connection that was writing to this database is still open"),
         ):
             while not await self._ask(connection, value(connection, sql.TRY_LOCK, key=key)):
                 holders = await self._ask(connection, self._holders(connection, key))
                 if any(holder.pid not in self._own for holder in holders):
                     self._see_another(key)
                 elif holders:  # a session that was cut off, and that Postgres has not noticed yet
-                    words = "an earlier connection of this server has not ended yet"
+                    words = "an earlier connection of this server is still open"
                 if holders:
                     self._set_trouble(f"{words}: {', '.join(map(str, holders))}")
                 await asyncio.sleep(self._pace.poll / 10 if self._incumbent else self._pace.poll)
@@ -318,7 +318,7 @@ class Lease:
     def _set_trouble(self, trouble: str | None) -> None:
         if trouble != self._trouble:
             if trouble is None:
-                log.info("this server writes to the database now")
+                log.info("this server is now the writer of the database")
             else:
                 log.warning("cannot write: %s", trouble)
         self._trouble = trouble

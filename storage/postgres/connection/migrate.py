@@ -31,10 +31,10 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 _OURS = ("rooms", "messages", "members", "mentions", "lease")
 _COLUMNS = {"version": "integer", "name": "text", "checksum": "text"}
 _OTHERS = (
-    "the table {} is another program's: give Parley a schema of its own, with CREATE SCHEMA parley and"
-    " ?options=-csearch_path%3Dparley behind DATABASE_URL"
+    "the table {} belongs to another program: give Parley its own schema, with CREATE SCHEMA parley and"
+    " ?options=-csearch_path%3Dparley at the end of DATABASE_URL"
 )
-_NO_SCHEMA = "the search_path names no schema that is there and that this user may use: make it with CREATE SCHEMA"
+_NO_SCHEMA = "the search_path names no existing schema that this user may use: create one with CREATE SCHEMA"
 
 
 class MigrationError(Exception):
@@ -73,7 +73,7 @@ def load_migrations(folder: Path = FOLDER) -> list[Migration]:
         found.append(Migration(int(match[1]), match[2], text, sha256(text.encode()).hexdigest()))
     for expected, migration in enumerate(found, start=1):
         if migration.version < expected:
-            raise MigrationError(f"migration {migration.file} has the number of {found[expected - 2].file}")
+            raise MigrationError(f"migration {migration.file} has the same number as {found[expected - 2].file}")
         if migration.version > expected:
             raise MigrationError(f"migration {migration.file} comes after a gap: there is no {expected:04d}")
     return found
@@ -106,7 +106,9 @@ async def pending(connection: Connection, migrations: list[Migration]) -> list[M
         label = f"{version:04d}_{name}.sql"
         migration = known.get(version)
         if migration is None:
-            raise MigrationError(f"the database has migration {label}, which is unknown here: a newer Parley made it")
+            raise MigrationError(
+                f"the database has migration {label}, which this version does not know: a newer Parley applied it"
+            )
         if migration.name != name:
             raise MigrationError(f"migration {migration.file} was applied under the name {label}")
         if migration.checksum != checksum:

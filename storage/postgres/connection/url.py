@@ -37,27 +37,27 @@ def read_url(url: str) -> dict[str, str]:
     """
     scheme, separator, rest = url.partition("://")
     if scheme not in ("postgresql", "postgres") or not separator:
-        raise ValueError("takes postgresql://user:password@host:port/database")
+        raise ValueError("must be postgresql://user:password@host:port/database")
     base, _, query = rest.partition("?")
     if base.count("@") > 1:
-        raise ValueError("has more than one @ before the database: write %40 in place of an @ in the user or password")
+        raise ValueError("has more than one @ before the database: write %40 for @ in the user or password")
     if "@" in base.partition("/")[2]:
-        raise ValueError("has an @ behind a /: write %2F in place of a / in the user or password")
+        raise ValueError("has an @ after a /: write %2F for / in the user or password")
     unknown = [name for name in _names(query) if name not in _KNOWN]
     if unknown and "@" in query and "@" not in base:
-        raise ValueError("has an @ behind a ?: write %3F in place of a ? in the user or password")
+        raise ValueError("has an @ after a ?: write %3F for ? in the user or password")
     if _BAD_ESCAPE.search(rest):
-        raise ValueError("has a % that encodes nothing: write %25 in place of it")
+        raise ValueError("has a % that encodes nothing: write %25 for it")
     if unknown:
         named = f": {unknown[0]}" if _PLAIN.fullmatch(unknown[0]) else ""
-        raise ValueError(f"has a parameter that is none of PostgreSQL's{named}")
+        raise ValueError(f"has a parameter that PostgreSQL does not know{named}")
     try:
         parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
     except psycopg.ProgrammingError:
         raise ValueError("is not a valid postgresql:// URL") from None
     for port in parts.get("port", "").split(","):
         if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-            raise ValueError("has a port that is no whole number from 1 to 65535")
+            raise ValueError("has a port that is not a whole number from 1 to 65535")
     return parts
 
 

@@ -103,7 +103,7 @@ async def test_the_admin_port_tells_of_the_stop(serve: Serve) -> None:
     server = await serve(ADMIN_PORT="0")
     await server.chat.drain(1.0)
     told = (await fetch(server.admin_port, "/ready")).json()
-    assert (told["reason"], told["detail"]) == ("stopping", "the server is about to stop")
+    assert (told["reason"], told["detail"]) == ("stopping", "the server is shutting down")
 
 
 async def test_a_head_to_the_admin_port_is_held_to_the_same_rules(serve: Serve) -> None:

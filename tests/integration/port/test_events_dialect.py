@@ -79,7 +79,7 @@ async def test_a_message_is_edited_and_deleted_by_its_id(port: int) -> None:
             assert edited == {"event": "edit", "id": seq, "content": "two"}
             assert deleted == {"event": "delete", "id": seq}
         ben.send(say("delete", id=seq))
-        assert await ben.message() == {"event": "error", "content": "there is no such message here"}
+        assert await ben.message() == {"event": "error", "content": "this message does not exist or was deleted"}
         assert (await fetch(port, "/history?r=den")).json() == []
 
 
@@ -91,7 +91,7 @@ async def test_only_the_author_changes_a_message(port: int) -> None:
         await ann.message()
         for change in (say("edit", id=seq, content="yours"), say("delete", id=seq)):
             namesake.send(change)
-            assert await namesake.message() == {"event": "error", "content": "only its author can do this"}
+            assert await namesake.message() == {"event": "error", "content": "only the author of a message can do this"}
         async with await RawClient.open(port, "/api/chat?room=den", [bearer()]) as elsewhere:  # the author's other one
             elsewhere.send(say("edit", id=seq, content="still mine"))
             assert (await namesake.message())["content"] == "still mine"
@@ -163,13 +163,13 @@ async def test_whoever_is_sent_out_is_told_why(port: int) -> None:
     ("frame", "told"),
     [
         ("hello", "the frame is not a JSON object"),
-        ('{"event":"shout","content":"hi"}', "there is no command of this type"),
+        ('{"event":"shout","content":"hi"}', "unknown command type"),
         ('{"event":"message"}', "content is missing"),
-        ('{"event":"edit","id":"x","content":"hi"}', "id takes the id of a message"),
-        ('{"event":"delete","id":-1}', "id takes a number that is at least 0"),
-        ('{"event":"message","content":" "}', "a message needs at least one visible character"),
-        ('{"event":"message","content":"\\u0000"}', "content holds a control character"),
-        ('{"event":"delete","id":5}', "there is no such message here"),
+        ('{"event":"edit","id":"x","content":"hi"}', "id must be the id of a message"),
+        ('{"event":"delete","id":-1}', "id must be at least 0"),
+        ('{"event":"message","content":" "}', "a message must contain at least one visible character"),
+        ('{"event":"message","content":"\\u0000"}', "content contains a control character"),
+        ('{"event":"delete","id":5}', "this message does not exist or was deleted"),
     ],
 )
 async def test_a_refusal_is_an_event_to_its_author_alone(port: int, frame: str, told: str) -> None:
@@ -216,8 +216,8 @@ WRONG: dict[str, tuple[list[tuple[str, str]], str]] = {
         [("Authorization", "Bearer " + jwt.encode({"userid": "7"}, None, algorithm="none"))],
         "this is no JSON Web Token",
     ),
-    "no user": ([bearer(userid=...)], "the token has no claim userid, which takes a text or a whole number"),
-    "a fraction": ([bearer(userid=7.5)], "the token's claim userid takes a text or a whole number"),
+    "no user": ([bearer(userid=...)], "the token has no claim userid, which must be a string or a whole number"),
+    "a fraction": ([bearer(userid=7.5)], "the token's claim userid must be a string or a whole number"),
     "a reserved name": ([bearer(username="SYSTEM")], "the token's claims: the name 'SYSTEM' is reserved"),
 }
 
@@ -236,7 +236,7 @@ async def test_a_number_is_an_id(port: int) -> None:
 
 async def test_another_role_is_403(port: int) -> None:
     reply = await knock(port, bearer(role="spectator"))
-    assert (reply.status, reply.body) == (403, b"the role of this account is not let in here\n")
+    assert (reply.status, reply.body) == (403, b"accounts with this role are not admitted\n")
     assert "www-authenticate" not in reply.headers
 
 

@@ -94,11 +94,11 @@ async def test_both_dialects_meet(port: int) -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ("", "a message needs at least one visible character"),
-        (" \n\t ", "a message needs at least one visible character"),
+        ("", "a message must contain at least one visible character"),
+        (" \n\t ", "a message must contain at least one visible character"),
         ("x" * 4001, "a message has at most 4000 characters"),
-        ("a\x00b", "content holds a control character"),
-        ("\x1b[2J", "content holds a control character"),
+        ("a\x00b", "content contains a control character"),
+        ("\x1b[2J", "content contains a control character"),
     ],
     ids=["empty", "white", "long", "NUL", "escape"],
 )
@@ -123,7 +123,7 @@ async def test_too_many_at_once_is_a_notice(serve: Serve) -> None:
         ann.send(b"".join(text(str(number)) for number in range(4)))
         got = [await heard(ann) for _ in range(4)]
         assert sorted(got) == [
-            ("den", "SYSTEM", "too many at once, slow down"),
+            ("den", "SYSTEM", "too many requests; slow down"),
             *(("den", "ann", str(number)) for number in range(3)),
         ]
 
@@ -199,7 +199,7 @@ async def test_the_library_sees_the_refusal_of_binary_and_stays(port: int) -> No
     async with connect(f"ws://127.0.0.1:{port}/chat?r=lobby", proxy=None) as socket:
         await receive(socket)
         await socket.send(b"\x00\x01")
-        assert (await receive(socket))["content"] == "binary frames are not supported, send text"
+        assert (await receive(socket))["content"] == "binary frames are not supported; send text"
         await socket.send("text")
         assert (await receive(socket))["content"] == "text"
 

@@ -38,13 +38,13 @@ async def test_nothing_is_said_before_the_client_asks(port: int) -> None:
     ("data", "code", "message"),
     [
         (text("hello"), "bad_json", "the frame is not a JSON object"),
-        (text('{"type":"shout","payload":{}}'), "unknown_type", "there is no command of this type"),
+        (text('{"type":"shout","payload":{}}'), "unknown_type", "unknown command type"),
         (text('{"type":"join"}'), "bad_field", "payload is missing"),
-        (ask("join", room_id="den", user_id=7, user_name="ann"), "bad_field", "user_id takes a string"),
+        (ask("join", room_id="den", user_id=7, user_name="ann"), "bad_field", "user_id must be a string"),
         (ask("join", room_id="den", user_id="7", user_name="SYSTEM"), "reserved_name", "the name 'SYSTEM' is reserved"),
         (ask("message", room_id="den", message="hi"), "not_joined", "join the room first"),
         (ask("leave", room_id="den"), "not_joined", "join the room first"),
-        (frame(BINARY, b"x"), "unsupported", "binary frames are not supported, send text"),
+        (frame(BINARY, b"x"), "unsupported", "binary frames are not supported; send text"),
     ],
     ids=["text", "type", "no payload", "a number", "name", "message", "leave", "binary"],
 )
@@ -113,7 +113,7 @@ async def test_a_room_that_is_made_can_be_joined_by_its_id(port: int) -> None:
         ben.send(ask("create_room", room_id="den", room_name="Mine", user_id="8", user_name="ben"))
         while (answer := await ben.message())["type"] != "error":
             pass
-        assert answer["payload"] == {"code": "room_exists", "message": "there is a room of this name already"}
+        assert answer["payload"] == {"code": "room_exists", "message": "a room with this name already exists"}
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ async def test_a_connection_speaks_for_the_first_id_alone(port: int) -> None:
         ann.send(ask("join", room_id="den", user_id="7", user_name="ann"))
         await told(ann, "joined")
         ann.send(ask("join", room_id="den", user_id="8", user_name="eve"))
-        refusal = {"code": "principal_fixed", "message": "a connection cannot change who it speaks for"}
+        refusal = {"code": "principal_fixed", "message": "a connection cannot switch to another user"}
         assert await ann.message() == {"type": "error", "payload": refusal}
         ann.send(ask("message", room_id="den", message="still me"))
         assert (await told(ann, "message"))["user_id"] == "7"

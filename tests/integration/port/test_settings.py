@@ -46,23 +46,23 @@ def test_help_prints_every_setting_with_what_it_takes_and_its_default(tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "environment", "dotenv", "named"),
     [
-        ((), {"PORT": "65536"}, "", "PORT takes a whole number from 0 to 65535"),
-        (("--port", "http"), {}, "", "PORT takes"),
-        ((), {}, "WORKERS=none\n", "WORKERS takes a whole number from 1 to 64"),
-        ((), {"DATABASE_URL": "mysql://u:s3cr3t-w0rd@h/d"}, "", "DATABASE_URL takes postgresql://"),
+        ((), {"PORT": "65536"}, "", "PORT must be a whole number from 0 to 65535"),
+        (("--port", "http"), {}, "", "PORT must be"),
+        ((), {}, "WORKERS=none\n", "WORKERS must be a whole number from 1 to 64"),
+        ((), {"DATABASE_URL": "mysql://u:s3cr3t-w0rd@h/d"}, "", "DATABASE_URL must be postgresql://"),
         ((), {"DATABASE_URL": "postgresql://u:s3cr3t-w0rd@h/d?nonsense=1"}, "", "DATABASE_URL has a parameter that"),
         ((), {"DATABASE_URL": "postgresql://u:p@s3cr3t-w0rd@h/d"}, "", "DATABASE_URL has more than one @"),
-        ((), {"DB_NAME": "d", "DB_HOST": "s3cr3t-w0rd:5432"}, "", "DB_HOST takes a host name"),
-        ((), {"HOST": "a..b"}, "", "HOST takes addresses"),
-        ((), {}, "HOST=caf\xe9\n", ".env takes text in UTF-8"),
-        ((), {"SLOW_BYTES_HIGH": "2000", "SLOW_BYTES_LOW": "3000"}, "", "SLOW_BYTES_HIGH takes"),
-        ((), {"JWT_SECRET": "s3cr3t-w0rd"}, "", "JWT_SECRET takes a text of 32 characters or more, unless"),
+        ((), {"DB_NAME": "d", "DB_HOST": "s3cr3t-w0rd:5432"}, "", "DB_HOST must be a host name"),
+        ((), {"HOST": "a..b"}, "", "HOST must be comma-separated addresses"),
+        ((), {}, "HOST=caf\xe9\n", ".env must be UTF-8 text"),
+        ((), {"SLOW_BYTES_HIGH": "2000", "SLOW_BYTES_LOW": "3000"}, "", "SLOW_BYTES_HIGH must"),
+        ((), {"JWT_SECRET": "s3cr3t-w0rd"}, "", "JWT_SECRET must have 32 characters or more, unless"),
         ((), {}, "JWT_SECRET_FILE=.env\n", "JWT_SECRET and JWT_SECRET_FILE are both set"),
         ((), {"DATABASE_URL_FILE": "none"}, "", "DATABASE_URL_FILE: no such file: none"),
         (("check",), {"DATABASE_URL": "postgresql://u:s3cr3t-w0rd@h/d?x=1"}, "", "DATABASE_URL has a parameter that"),
-        (("check", "--port", "99999"), {}, "", "PORT takes a whole number from 0 to 65535"),
-        (("--port", "99999", "check"), {}, "", "PORT takes a whole number from 0 to 65535"),
-        ((), {"ADMIN_PORT": "9100", "PORT": "9100"}, "", "ADMIN_PORT takes another port than PORT"),
+        (("check", "--port", "99999"), {}, "", "PORT must be a whole number from 0 to 65535"),
+        (("--port", "99999", "check"), {}, "", "PORT must be a whole number from 0 to 65535"),
+        ((), {"ADMIN_PORT": "9100", "PORT": "9100"}, "", "ADMIN_PORT must differ from PORT"),
     ],
     ids=[
         *(
@@ -98,8 +98,8 @@ def test_a_check_says_that_the_settings_can_be_used_and_what_is_odd(tmp_path: Pa
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "PROT in .env is not a setting: do you mean PORT?",
-        "JWT_SECRET is not set: guests are strangers after a restart, and no account gets in",
-        "The settings can be used.",
+        "JWT_SECRET is not set: guests are not recognized after a restart, and accounts are refused",
+        "The settings are valid.",
     ]
 
 
@@ -116,7 +116,7 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path, arguments: tuple
     (tmp_path / ".env").mkdir()
     done = run(tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "main.py: .env is a folder: it takes a file\n"
+    assert done.stderr == "main.py: .env is a folder; it must be a file\n"
 
 
 def test_a_taken_admin_port_is_named_as_that(tmp_path: Path) -> None:
@@ -163,18 +163,18 @@ def test_a_token_is_what_its_arguments_say(tmp_path: Path) -> None:
     ("arguments", "environment", "said"),
     [
         (("--user", "ann"), {"JWT_SECRET": ""}, "JWT_SECRET is not set"),
-        (("--user", "ann"), {"PORT": "x"}, "PORT takes"),
-        (("--user", ""), {}, "--user takes 1 to 64 printable characters"),
-        (("--user", "x" * 65), {}, "--user takes 1 to 64 printable characters"),
+        (("--user", "ann"), {"PORT": "x"}, "PORT must be"),
+        (("--user", ""), {}, "--user must have 1 to 64 printable characters"),
+        (("--user", "x" * 65), {}, "--user must have 1 to 64 printable characters"),
         (("--user", "a", "--name", "a\u202eb"), {}, "--name holds U+202E"),
         (("--user", "a", "--name", ""), {}, "--name is empty"),
         (("--user", "a", "--name", "SYSTEM"), {}, "the name 'SYSTEM' is reserved"),
-        (("--user", "a", "--role", "root"), {}, "--role takes one of CHAT_ROLES: player, participant, user, "),
-        (("--user", "a", "--days", "0"), {}, "--days takes a number above 0"),
-        (("--user", "a", "--days", "-1"), {}, "--days takes a number above 0"),
-        (("--user", "a", "--days", "nan"), {}, "--days takes a number above 0"),
-        (("--user", "a", "--days", "inf"), {}, "--days takes a number above 0"),
-        (("--user", "a", "--days", "soon"), {}, "--days takes a number above 0"),
+        (("--user", "a", "--role", "root"), {}, "--role must be one of CHAT_ROLES: player, participant, user, "),
+        (("--user", "a", "--days", "0"), {}, "--days must be a number above 0"),
+        (("--user", "a", "--days", "-1"), {}, "--days must be a number above 0"),
+        (("--user", "a", "--days", "nan"), {}, "--days must be a number above 0"),
+        (("--user", "a", "--days", "inf"), {}, "--days must be a number above 0"),
+        (("--user", "a", "--days", "soon"), {}, "--days must be a number above 0"),
     ],
 )
 def test_what_is_wrong_with_a_token_is_one_line_and_status_2(

@@ -219,6 +219,6 @@ async def test_a_stranger_enters_by_no_dialect(chat: Chat, repository: FaultyRep
         await passes(0.2)
         assert not person.session.rooms
         told.append(person.frames)
-    assert "there is no such room, or you may not enter it" in str(told)
+    assert "this room does not exist, or you may not enter it" in str(told)
     assert SECRET not in str(told)
     assert id_of(scene.device) == "u_try"

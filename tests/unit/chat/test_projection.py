@@ -193,7 +193,9 @@ async def test_an_edit_from_the_events_dialect(meeting: Meeting) -> None:
     assert told["events"] == [{"event": "error", "content": "a message can be edited for 60 seconds"}]
     seq, _ = await meeting.said()
     meeting.events_send("edit", id=seq, content="mine")
-    assert (await meeting.told())["events"] == [{"event": "error", "content": "only its author can do this"}]
+    assert (await meeting.told())["events"] == [
+        {"event": "error", "content": "only the author of a message can do this"}
+    ]
 
 
 @pytest.mark.parametrize("who", ["native", "events", "moderator"])
@@ -261,7 +263,7 @@ async def test_a_refusal_is_for_the_one_who_asked(meeting: Meeting) -> None:
     meeting.plain_send(" ")
     meeting.rooms_send("message", room_id=ROOM, message=" ")
     meeting.events_send("message", content=" ")
-    sentence = "a message needs at least one visible character"
+    sentence = "a message must contain at least one visible character"
     assert await meeting.told() == {
         "native": [
             {"type": "error", "id": "e", "code": "empty", "message": sentence, "retryable": False, "field": "content",
@@ -281,7 +283,7 @@ async def test_a_limit_is_told_to_the_one_who_meets_it(meeting: Meeting) -> None
         meeting.rooms_send("message", room_id=ROOM, message=f"{number}")
         meeting.events_send("message", content=f"{number}")
     told = await meeting.told()
-    sentence = "this room is in slow mode, wait a moment"
+    sentence = "this room is in slow mode; wait a moment"
     assert [frame["content"] for frame in told["plain"]].count(sentence) == 1
     assert told["rooms"][-1] == {"type": "error", "payload": {"code": "slow_mode", "message": sentence}}
     assert {"event": "error", "content": sentence} in told["events"]
@@ -298,7 +300,7 @@ async def test_overloaded(repository: FaultyRepository) -> None:
         meeting.plain_send("x")
         meeting.rooms_send("message", room_id=ROOM, message="x")
         meeting.events_send("message", content="x")
-        sentence = "the server cannot take more messages right now"
+        sentence = "the server is overloaded"
         told = await meeting.told()
         assert told["plain"] == notice(sentence)
         assert told["rooms"] == [{"type": "error", "payload": {"code": "overloaded", "message": sentence}}]

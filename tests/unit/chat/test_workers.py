@@ -355,7 +355,7 @@ async def test_drain_waits_until_everything_is_stored_and_acked(chat: Chat, repo
         ann.say(f"{number}", f"{number}")
     assert await chat.drain(1.0) == 0
     assert len(ann.acked()) == 1200
-    assert chat.trouble() == "the server is about to stop"
+    assert chat.trouble() == "the server is shutting down"
     ann.say("too late", "late")
     ann.say("1199", "1199")
     await passes()

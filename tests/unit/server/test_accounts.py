@@ -151,7 +151,7 @@ def test_a_token_that_was_tampered_with_is_refused(at: int, change: int) -> None
     "token", ["", ".", "..", "a.b.c", "\x00", "é.é.é", "\udcff", "x" * 60_000, "." * 1000], ids=range(9)
 )
 def test_what_is_no_token_is_refused(token: str) -> None:
-    assert reason(token) == "this is no JSON Web Token signed with HS256"
+    assert reason(token) == "this is not a JSON Web Token signed with HS256"
 
 
 # --- the claims ------------------------------------------------------------------------------------------------------
@@ -175,11 +175,11 @@ def test_a_userid_may_be_a_whole_number(number: int, id: str) -> None:
 @pytest.mark.parametrize(
     ("claims", "said"),
     [
-        ({"userid": 7.5}, "the token's claim userid takes a text or a whole number"),
+        ({"userid": 7.5}, "the token's claim userid must be a string or a whole number"),
         ({"userid": 10**70}, "the token's claim"),
-        ({"username": 7}, "the token's claim username takes a text"),
-        ({"exp": "soon"}, "the token's claim exp takes Unix seconds, as a number"),
-        ({"nbf": "soon"}, "the token's claim nbf takes Unix seconds, as a number"),
+        ({"username": 7}, "the token's claim username must be a string"),
+        ({"exp": "soon"}, "the token's claim exp must be Unix seconds, as a number"),
+        ({"nbf": "soon"}, "the token's claim nbf must be Unix seconds, as a number"),
     ],
 )
 def test_a_wrong_claim_is_told_in_our_words(claims: dict[str, Any], said: str) -> None:
@@ -187,8 +187,8 @@ def test_a_wrong_claim_is_told_in_our_words(claims: dict[str, Any], said: str) -
 
 
 def test_a_missing_claim_is_told_in_our_words() -> None:
-    assert reason(signed(role=...)) == "the token has no claim role, which takes a text"
-    assert reason(sign_text("[]")) == "the token's claims are not a JSON object that can be read"
+    assert reason(signed(role=...)) == "the token has no claim role, which must be a string"
+    assert reason(sign_text("[]")) == "the token's claims are not a valid JSON object"
 
 
 @pytest.mark.parametrize("aud", ["chat", ["chat"], ["shop", "chat"]])
@@ -211,8 +211,8 @@ def test_an_audience_of_another_kind_is_another_one(aud: Any) -> None:
 def test_the_issuer_is_looked_at_where_one_is_asked_for() -> None:
     assert tokens(issuer="shop").verify(signed(iss="shop")) == ANN
     for issuer in (..., "Shop", "other"):
-        assert reason(signed(iss=issuer), issuer="shop").startswith("the token is of another issuer")
-    assert reason(by_hand({**CLAIMS, "iss": ["shop"]}), issuer="shop").startswith("the token is of another issuer")
+        assert reason(signed(iss=issuer), issuer="shop").startswith("the token is from another issuer")
+    assert reason(by_hand({**CLAIMS, "iss": ["shop"]}), issuer="shop").startswith("the token is from another issuer")
 
 
 @pytest.mark.parametrize(("claim", "wrong"), [("username", 7), ("role", 7), ("exp", str(NOW + 60))])
@@ -241,9 +241,9 @@ def test_a_signed_payload_that_holds_no_claims_is_refused(payload: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"userid": ""}, "userid takes 1 to 64"),
-        ({"userid": "x" * 65}, "userid takes 1 to 64"),
-        ({"userid": "a\nb"}, "userid takes 1 to 64"),
+        ({"userid": ""}, "userid must have 1 to 64"),
+        ({"userid": "x" * 65}, "userid must have 1 to 64"),
+        ({"userid": "a\nb"}, "userid must have 1 to 64"),
         *(
             ({"userid": f"7{unseen}"}, "userid ")
             for unseen in ("\ufe0f", "\u3164", " ", "\u200d", "  8", "\ufdd0", "\u0378")
@@ -306,7 +306,7 @@ def test_these_roles_are_let_in_by_default(role: str) -> None:
 
 @pytest.mark.parametrize("role", ["", "guest", "bot", "User", "user ", "root"])
 def test_another_role_is_forbidden(role: str) -> None:
-    assert reason(signed(role=role), code="forbidden") == "the role of this account is not let in here"
+    assert reason(signed(role=role), code="forbidden") == "accounts with this role are not admitted"
 
 
 def test_the_roles_are_the_operators_to_name() -> None:

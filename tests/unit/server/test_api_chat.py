@@ -170,8 +170,10 @@ TOLD: list[tuple[Any, str]] = [
     (Edited("den", 5, 9, "ann", "ho", WHEN), f'{{"event":"edit","id":5,"content":"ho","edited_at":"{WHEN}"}}'),
     (Deleted("den", 5, 9, "ann", WHEN), f'{{"event":"delete","id":5,"deleted_at":"{WHEN}"}}'),
     (
-        Error(id="x", code="not_author", message="only its author can do this", retryable=False, room="den"),
-        '{"event":"error","content":"only its author can do this"}',
+        Error(
+            id="x", code="not_author", message="only the author of a message can do this", retryable=False, room="den"
+        ),
+        '{"event":"error","content":"only the author of a message can do this"}',
     ),
     (
         Left(room="den", reason="kicked", by=BEN, text="spam"),

@@ -160,7 +160,7 @@ def test_a_token_is_taken_at_every_path(path: str, spelling: str, protocol: list
     [
         (["Authorization: Bearer bad"], "no such token"),
         (["Authorization: Bearer"], "no such token"),
-        (["Authorization: Bearer good", "Authorization: Bearer good"], "there is more than one token in Authorization"),
+        (["Authorization: Bearer good", "Authorization: Bearer good"], "Authorization contains more than one token"),
     ],
     ids=["wrong", "none", "two"],
 )
@@ -188,11 +188,11 @@ def test_a_role_that_is_not_let_in_is_403(path: str) -> None:
 @pytest.mark.parametrize(
     ("headers", "reason"),
     [
-        ([], "an account's token is needed: Authorization: Bearer <token>"),
-        (["Authorization: Basic YTpi"], "an account's token is needed: Authorization: Bearer <token>"),
-        (["Authorization: good"], "an account's token is needed: Authorization: Bearer <token>"),
-        (["Authorization: Bearer guest"], "an account's token is needed, this is a guest's"),
-        (["Sec-WebSocket-Protocol: parley.v1"], "an account's token is needed: Authorization: Bearer <token>"),
+        ([], "an account token is required: Authorization: Bearer <token>"),
+        (["Authorization: Basic YTpi"], "an account token is required: Authorization: Bearer <token>"),
+        (["Authorization: good"], "an account token is required: Authorization: Bearer <token>"),
+        (["Authorization: Bearer guest"], "an account token is required; this is a guest token"),
+        (["Sec-WebSocket-Protocol: parley.v1"], "an account token is required: Authorization: Bearer <token>"),
     ],
     ids=["nothing", "another scheme", "no scheme", "a guest's", "parley.v1"],
 )
@@ -214,7 +214,7 @@ def test_elsewhere_another_scheme_says_nothing(path: str) -> None:
 def test_a_guests_token_is_as_good_as_guests_are(path: str) -> None:
     assert shake(head_of(path, "Authorization: Bearer guest")).identity == BEN
     status, _, body = refusal_of(shake(head_of(path, "Authorization: Bearer guest"), guests=False).response)
-    assert (status, body) == ("HTTP/1.1 401 Unauthorized", "guests are not let in here\n")
+    assert (status, body) == ("HTTP/1.1 401 Unauthorized", "guest access is disabled\n")
     assert shake(head_of(path, "Authorization: Bearer good"), guests=False).identity == ANN
 
 

@@ -18,11 +18,11 @@ ROOM = room_for(LIMIT)
     [
         ({"JWT_SECRET": SECRET}, []),
         ({"JWT_SECRET": SECRET, "GUESTS": "off"}, []),
-        ({}, ["JWT_SECRET is not set: guests are strangers after a restart, and no account gets in"]),
-        ({"GUESTS": "off"}, ["GUESTS is off and JWT_SECRET is not set: nobody gets in"]),
+        ({}, ["JWT_SECRET is not set: guests are not recognized after a restart, and accounts are refused"]),
+        ({"GUESTS": "off"}, ["GUESTS is off and JWT_SECRET is not set: every client is refused"]),
         (
             {"JWT_SECRET": "x", "JWT_SECRET_WEAK": "allow"},
-            ["JWT_SECRET has fewer than 32 characters: tokens can be forged by trying"],
+            ["JWT_SECRET has fewer than 32 characters: tokens can be forged by brute force"],
         ),
     ],
 )

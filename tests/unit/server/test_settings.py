@@ -191,7 +191,7 @@ def test_a_wrong_value_is_named_and_not_repeated(name: str, text: str) -> None:
     with pytest.raises(SettingError) as refused:
         Settings({name: text, "SLOW_BYTES_LOW": "1024"} if name != "SLOW_BYTES_LOW" else {name: text})
     said = str(refused.value)
-    assert said.startswith(f"{name} takes ")
+    assert said.startswith(f"{name} must be ")
     assert "\n" not in said
     assert refused.value.__cause__ is refused.value.__context__ is None
     assert len(text) <= 4 or text not in said.replace("https://example.com", "")
@@ -210,13 +210,13 @@ def test_defaults_listen_on_this_machine_only_and_keep_messages_in_memory() -> N
 
 def test_the_two_slow_marks_may_be_equal_but_not_crossed() -> None:
     assert Settings({"SLOW_BYTES_LOW": "2000", "SLOW_BYTES_HIGH": "2000"}).slow_bytes_high == 2000
-    with pytest.raises(SettingError, match="SLOW_BYTES_HIGH takes"):
+    with pytest.raises(SettingError, match="SLOW_BYTES_HIGH must"):
         Settings({"SLOW_BYTES_LOW": "2001", "SLOW_BYTES_HIGH": "2000"})
 
 
 @pytest.mark.parametrize("secret", ["x", "x" * 31, "é" * 31])
 def test_a_short_secret_is_refused_unless_that_is_allowed(secret: str) -> None:
-    with pytest.raises(SettingError, match=r"^JWT_SECRET takes a text of 32 characters or more, unless") as refused:
+    with pytest.raises(SettingError, match=r"^JWT_SECRET must have 32 characters or more, unless") as refused:
         Settings({"JWT_SECRET": secret})
     assert secret not in str(refused.value).replace("text", "")
     assert Settings({"JWT_SECRET": secret, "JWT_SECRET_WEAK": "allow"}).jwt_secret == secret
@@ -243,7 +243,7 @@ def test_two_ports_of_one_address_are_different_ones(host: str, admin_host: str,
     for one, other in ((host, admin_host), (admin_host, host)):
         given = {"HOST": one, "ADMIN_HOST": other, "PORT": "9100", "ADMIN_PORT": "9100"}
         if same:
-            with pytest.raises(SettingError, match=r"^ADMIN_PORT takes another port than PORT"):
+            with pytest.raises(SettingError, match=r"^ADMIN_PORT must differ from PORT"):
                 Settings(given)
         else:
             assert Settings(given).admin_port == 9100
@@ -254,8 +254,8 @@ def test_two_ports_of_one_address_are_different_ones(host: str, admin_host: str,
 def test_a_wrong_value_is_not_said_to_be_wrong_beside_others_too() -> None:
     with pytest.raises(SettingError) as refused:
         Settings({"SLOW_BYTES_LOW": "2000000", "SLOW_BYTES_HIGH": "x", "JWT_SECRET": "x", "JWT_SECRET_WEAK": "maybe"})
-    takes = [problem.partition(" takes")[0] for problem in refused.value.problems]
-    assert takes == ["JWT_SECRET_WEAK", "SLOW_BYTES_HIGH"]
+    names = [problem.partition(" must")[0] for problem in refused.value.problems]
+    assert names == ["JWT_SECRET_WEAK", "SLOW_BYTES_HIGH"]
 
 
 # --- other values while the server runs ------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ def test_help_has_a_line_for_each_setting() -> None:
     assert [line.split()[0] for line in lines] == list(DEFAULTS)
     for line, setting in zip(lines, SETTINGS, strict=True):
         assert setting.help in line
-        assert f"(takes {setting.kind}; default {show(setting.default)})" in line
+        assert f"({setting.kind}; default {show(setting.default)})" in line
 
 
 @pytest.mark.parametrize(

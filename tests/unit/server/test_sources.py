@@ -73,7 +73,7 @@ def test_a_secret_and_a_file_of_it_are_one_too_many(tmp_path: Path, name: str) -
     secret, dotenv = tmp_path / "secret", tmp_path / ".env"
     secret.write_text(SECRET)
     dotenv.write_text(f"{name}_FILE={secret}\n")
-    with pytest.raises(SettingError, match=f"^{name} and {name}_FILE are both set: keep one of them$"):
+    with pytest.raises(SettingError, match=f"^{name} and {name}_FILE are both set; unset one of them$"):
         read_settings({name: SECRET}, dotenv)
     assert read_settings({"DB_PASS": "", "DB_PASS_FILE": str(secret)}).db_pass == SECRET
 
@@ -100,8 +100,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("JWT_SECRET", "hunter2", "takes a text of 32 characters or more"),
-        ("DATABASE_URL", "hunter2", "takes postgresql://"),
+        ("JWT_SECRET", "hunter2", "must have 32 characters or more"),
+        ("DATABASE_URL", "hunter2", "must be postgresql://"),
         ("DATABASE_URL", "postgresql://u:hunter2@h/d?x=1", "has a parameter that"),
     ],
 )
@@ -133,7 +133,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_env_file(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"is a folder: it takes a file$"):
+    with pytest.raises(SettingError, match=r"is a folder; it must be a file$"):
         read_settings({}, tmp_path)
 
 
