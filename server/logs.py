@@ -89,7 +89,7 @@ class FoldRepeats(logging.Filter):
     @staticmethod
     def _tell(ended: list[_Window]) -> None:
         for window in ended:
-            _say(window, f"{window.left_out} more like this were left out: {window.template}")
+            _say(window, f"{window.left_out} more like this left out: {window.template}")
 
     def _end_windows(self, *, all_of_them: bool = False) -> list[_Window]:
         now, ended = self._clock(), []

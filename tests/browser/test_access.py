@@ -145,7 +145,7 @@ async def test_what_a_screen_reader_is_told(enter: Enter) -> None:
           - status "Connection": Connected
           - log /Messages in room-/:
             - separator "Today"
-            - text: bob came in bob
+            - text: bob joined bob
             - time: /\\d+:\\d+/
             - text: hello there You
             - time: /\\d+:\\d+/

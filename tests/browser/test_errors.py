@@ -111,10 +111,10 @@ async def test_a_refused_message_stays_with_its_reason(enter: Enter, wire: Wire)
     await ann.say("bad", "good")
     await ann.delivered("good")
     bad = ann.message("bad")
-    await expect(bad.get_by_text("Not sent. Content holds a control character.")).to_be_visible()
+    await expect(bad.get_by_text("Not sent. Content contains a control character.")).to_be_visible()
     await expect(bad.get_by_role("img", name="Not sent")).to_be_visible()
     await ann.page.reload()
-    await expect(bad.get_by_text("Not sent. Content holds a control character.")).to_be_visible()
+    await expect(bad.get_by_text("Not sent. Content contains a control character.")).to_be_visible()
 
     wire.to_server = pass_on
     await bad.get_by_role("button", name="Retry").click()

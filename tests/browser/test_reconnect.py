@@ -38,7 +38,7 @@ async def test_the_outbox_waits_for_the_server(enter: Enter, own_server: ServerP
 
     await ann.say("one", "two", "three")
     await expect(ann.message("two").get_by_role("img", name="Waiting to be sent")).to_be_visible()
-    await expect(ann.page.get_by_text("3 messages wait to be sent.")).to_be_visible()
+    await expect(ann.page.get_by_text("3 messages are waiting to be sent.")).to_be_visible()
     assert [entry["content"] for entry in await ann.outbox()] == ["one", "two", "three"]
 
     await asyncio.to_thread(own_server.start)

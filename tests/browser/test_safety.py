@@ -20,7 +20,7 @@ async def test_markup_is_text_in_every_field(enter: Enter) -> None:
     room = f"{ROOM}{new_room()}"
     ann = await enter("ann", room=room)
     eve = await enter(NAME, room=room)
-    await expect(ann.notices).to_have_text([f"{NAME} came in"])
+    await expect(ann.notices).to_have_text([f"{NAME} joined"])
     await eve.say(MARKUP, "<b>bold?</b>", "javascript:window.hit=1", "`${window.hit=1}` {{1+1}}")
     await expect(ann.messages).to_have_count(4)
     for chat in (ann, eve):

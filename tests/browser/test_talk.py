@@ -105,19 +105,19 @@ async def test_people_come_and_leave(enter: Enter) -> None:
     bob = await enter("bob")
     await expect(ann.people).to_have_count(2)
     await expect(ann.page.get_by_text("2 people here")).to_be_visible()
-    await expect(ann.notices).to_have_text(["bob came in"])
+    await expect(ann.notices).to_have_text(["bob joined"])
     await ann.say("hello")
     await ann.delivered("hello")
     await bob.page.close()
     await expect(ann.people).to_have_count(1, timeout=15_000)
-    await expect(ann.notices).to_have_text(["bob came in", "bob left"])
+    await expect(ann.notices).to_have_text(["bob joined", "bob left"])
 
 
 async def test_who_came_and_left_unseen_is_not_told(enter: Enter, server: ServerProcess, room: str) -> None:
     """Comings and goings with nothing between them are one line, and those that cancel out are none."""
     ann = await enter("ann")
     async with peer(server, room, "bob"):
-        await expect(ann.notices).to_have_text(["bob came in"])
+        await expect(ann.notices).to_have_text(["bob joined"])
     await expect(ann.people).to_have_count(1, timeout=15_000)
     await expect(ann.notices).to_have_count(0)
 

@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     curves = "\n".join(f"  {one.name:<12} {one.title}" for one in CURVES.values())
     it = argparse.ArgumentParser(
         prog="dev.py bench",
-        description=f"Measure Parley on this machine, beside the obvious ways to write such a server.\n\n"
+        description=f"Measure Parley on this machine, next to the obvious ways to write such a server.\n\n"
         f"workloads, by default {' '.join(SHORT)} (about 2 minutes):\n{described}\n\ncurves:\n{curves}",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="what to measure")
     it.add_argument("-n", type=int, metavar="RUNS", help="counted runs of each server (2; 5 with --full; curves 1)")
     it.add_argument("--full", action="store_true", help=f"all of {' '.join(FULL)}, 5 runs each (about 12 minutes)")
-    it.add_argument("--postgres", action="store_true", help="Parley stores in a PostgreSQL that is made for this")
+    it.add_argument("--postgres", action="store_true", help="store messages in a temporary PostgreSQL")
     it.add_argument("--json", type=Path, metavar="FILE", help="record every run in FILE")
     it.add_argument(
         "--against",
@@ -46,13 +46,19 @@ def parser() -> argparse.ArgumentParser:
         metavar="CURVE",
         help="measure curves (without names all that apply); workloads then only if you name them (about 8 minutes)",
     )
-    it.add_argument("--no-baselines", action="store_true", help="Parley (and --against) alone")
-    it.add_argument("--limit", action="store_true", help="and the least that there can be: one send() each, in C")
+    it.add_argument("--no-baselines", action="store_true", help="measure only Parley (and --against)")
+    it.add_argument(
+        "--limit", action="store_true", help="also measure the least possible work: one send() per delivery, in C"
+    )
     it.add_argument("--generator", choices=("auto", "c", "python"), default="auto", help="auto: C where it compiles")
     it.add_argument(
-        "--draw", nargs="+", type=Path, metavar="FILE", help="measure nothing: draw records beside them, print tables"
+        "--draw",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="draw existing records (into their folders) and print tables, without measuring",
     )
-    it.add_argument("--no-repeats", action="store_true", help="count runs that others disturbed")
+    it.add_argument("--no-repeats", action="store_true", help="also count runs that other programs disturbed")
     return it
 
 
@@ -65,7 +71,7 @@ def options_of(arguments: Sequence[str]) -> Options:
     if unknown := [name for name in given.curves or () if name not in CURVES]:
         it.error(f"no such curve: {', '.join(unknown)} (there are {', '.join(CURVES)}; workloads come before --curves)")
     if given.n is not None and given.n < 1:
-        it.error("-n takes 1 or more")
+        it.error("-n must be 1 or more")
     curves: Sequence[str] = ()
     if given.curves is not None:
         curves = given.curves or [name for name, one in CURVES.items() if given.postgres or not one.needs_postgres]

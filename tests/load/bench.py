@@ -73,7 +73,7 @@ def bench(options: Options) -> tuple[Record, bool]:
     )
     jobs = [job for job in plan(options, who) if enough_files(job.workload, files)]
     if not jobs:
-        raise BenchError("nothing is left to measure")
+        raise BenchError("nothing left to measure")
     with contextlib.ExitStack() as stack:
         database: DatabaseServer | None = None
         if options.postgres:
@@ -96,7 +96,7 @@ def choose_generator(options: Options, python: Generator) -> Generator:
     except BuildError as error:
         if options.generator == "c":
             raise BenchError(str(error)) from error
-        print(f"the load comes from Python, which is slower than Parley: {error}", file=sys.stderr)
+        print(f"using the Python load generator, which is slower than Parley: {error}", file=sys.stderr)
         return python
 
 
@@ -105,7 +105,7 @@ def choose_subjects(options: Options) -> list[Subject]:
     who = [subjects.parley()]
     if options.against:
         if "{port}" not in options.against:
-            raise BenchError("--against takes a command with {port} in it")
+            raise BenchError("--against needs a command that contains {port}")
         who.append(subjects.against(options.against))
     if options.baselines:
         who += subjects.baselines()
@@ -138,8 +138,8 @@ def enough_files(workload: Workload, files: int) -> bool:
     if needed <= files:
         return True
     print(
-        f"left out {workload.name} ({workload.title}): it needs {needed:,} open files for each program, and no more "
-        f"than {files:,} are allowed here (`ulimit -Hn`)",
+        f"left out {workload.name} ({workload.title}): each program needs {needed:,} open files, and only "
+        f"{files:,} are allowed here (`ulimit -Hn`)",
         file=sys.stderr,
     )
     return False

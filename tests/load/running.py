@@ -109,7 +109,7 @@ def _server(subject: Subject, database_url: str, cores: Cores) -> Iterator[tuple
         try:
             poll_until(lambda: _is_ready(subject, port, server), timeout=30, what="it takes connections")
         except NotReadyError as error:
-            raise LoadError(f"{subject.title} does not start: {error}\n{_tail(log)}") from error
+            raise LoadError(f"{subject.title} did not start: {error}\n{_tail(log)}") from error
         yield port, server
         if server.poll() is not None:
             raise LoadError(f"{subject.title} ended with status {server.returncode}\n{_tail(log)}")

@@ -60,7 +60,7 @@ def test_help_is_no_error(word: str) -> None:
 @pytest.mark.parametrize("arguments", [("now",), ("run", "now"), ("test",)])
 def test_setup_takes_one_word(arguments: tuple[str, ...]) -> None:
     done = run_dev("setup", *arguments)
-    assert (done.returncode, done.stderr) == (1, "dev.py: setup takes no arguments but run\n")
+    assert (done.returncode, done.stderr) == (1, "dev.py: the only argument of setup is run\n")
 
 
 def test_an_old_python_gets_one_line() -> None:
@@ -206,7 +206,7 @@ def test_without_a_network_what_was_installed_before_still_runs(
         dev.ensure("test")
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert all(line.startswith("dev.py: going on with the packages of before") for line in lines)
+    assert all(line.startswith("dev.py: keeping the installed packages") for line in lines)
     assert NO_SERVER in lines[0]
     dev.ensure("run")  # with a network again
     assert steps == ["venv", "install test", "install test"]
@@ -219,7 +219,7 @@ def test_without_a_network_tests_are_not_run_with_the_packages_of_run(
     monkeypatch.setattr(dev, "install", without_network)
     assert dev.main(["test"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("dev.py: pip reaches no server; is there a network? It says: ERROR: ... Failed to establish")
+    assert line.startswith("dev.py: pip cannot reach a server (is there a network?): ERROR: ... Failed to establish")
 
 
 def test_a_folder_that_cannot_be_written_to_says_whose_venv_it_has(
@@ -227,11 +227,11 @@ def test_a_folder_that_cannot_be_written_to_says_whose_venv_it_has(
 ) -> None:
     """As on a read-only mount, where the folder has another name."""
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(dev.SetupError, match=f"{project} cannot be written to, and no .venv is there"):
+    with pytest.raises(dev.SetupError, match=f"{project} is not writable, and has no .venv"):
         dev.ensure("run")
     dev.STAMP.parent.mkdir(parents=True)
     dev.STAMP.write_text(json.dumps({"purpose": "run", "fingerprint": "-", "python": "cpython-311 /usr /elsewhere"}))
-    with pytest.raises(dev.SetupError, match=r"no \.venv fits: this one was made for cpython-311 /usr /elsewhere"):
+    with pytest.raises(dev.SetupError, match=r"its \.venv was made for cpython-311 /usr /elsewhere"):
         dev.ensure("run")
     assert dev.STAMP.exists()
     assert not steps
@@ -245,7 +245,7 @@ def test_a_second_call_waits_for_the_first(steps: list[str], project: Path) -> N
             [sys.executable, "-c", ask], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert child.stderr is not None
-        assert child.stderr.readline() == "dev.py: waiting for another set-up in this folder\n"
+        assert child.stderr.readline() == "dev.py: waiting for another installation in this folder\n"
         assert child.poll() is None
     out, err = child.communicate(timeout=30)
     assert (out, err, child.returncode) == ("mine\n", "", 0)
@@ -286,8 +286,8 @@ def test_without_any_way_to_a_venv_there_is_one_clear_line(
     monkeypatch.setenv("PARLEY_NO_APT", "1")
     assert dev.main(["run"]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "dev.py: making .venv"
-    assert re.fullmatch(r"dev\.py: this Python cannot make a virtual environment: .*python3\.\d+-venv.*", lines[1])
+    assert lines[0] == "dev.py: creating .venv"
+    assert re.fullmatch(r"dev\.py: this Python cannot create a virtual environment: .*python3\.\d+-venv.*", lines[1])
     assert len(lines) == 2
 
 
@@ -309,7 +309,7 @@ def test_a_program_that_fails_shows_its_output() -> None:
 )
 def test_a_missing_network_is_named_as_that(line: str) -> None:
     program = f"print({line!r}); print('E: Unable to locate package x'); raise SystemExit(100)"
-    with pytest.raises(dev.NetworkError, match="reaches no server; is there a network") as raised:
+    with pytest.raises(dev.NetworkError, match="cannot reach a server") as raised:
         dev.quietly([sys.executable, "-c", program])
     assert str(raised.value).count("\n") == 0
     assert line in str(raised.value)
@@ -328,7 +328,7 @@ def test_a_long_installation_says_how_far_it_is(
     monkeypatch.setattr(dev, "SILENCE", 0.0)
     pip = "print('Collecting numpy==2.4.6 (from parley)'); print('Installing collected packages: numpy')"
     dev.with_progress([sys.executable, "-c", pip])
-    assert "dev.py: ... 1 packages so far, unpacking them" in capsys.readouterr().err.splitlines()
+    assert "dev.py: ... 1 packages so far, unpacking" in capsys.readouterr().err.splitlines()
     with pytest.raises(dev.SetupError, match=r"(?s)no such.*failed with status 3"):
         dev.with_progress([sys.executable, "-c", "print('no such package'); raise SystemExit(3)"])
 

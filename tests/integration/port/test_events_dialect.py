@@ -153,7 +153,7 @@ async def test_whoever_is_sent_out_is_told_why(port: int) -> None:
         del announcement["timestamp"]
         assert announcement == {"event": "announcement", "content": "be kind", "username": "root"}
         root.send(command(type="kick", room="den", user="u_7", reason="spam"))
-        assert await ann.message() == {"event": "error", "content": 'you were sent out of "den" by "root": "spam"'}
+        assert await ann.message() == {"event": "error", "content": 'you were removed from "den" by "root": "spam"'}
 
 
 # --- refusals in the chat --------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_a_check_says_that_the_settings_can_be_used_and_what_is_odd(tmp_path: Pa
     done = run(tmp_path, "check")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "PROT in .env is not a setting: do you mean PORT?",
+        "PROT in .env is not a setting; did you mean PORT?",
         "JWT_SECRET is not set: guests are not recognized after a restart, and accounts are refused",
         "The settings are valid.",
     ]
@@ -166,7 +166,7 @@ def test_a_token_is_what_its_arguments_say(tmp_path: Path) -> None:
         (("--user", "ann"), {"PORT": "x"}, "PORT must be"),
         (("--user", ""), {}, "--user must have 1 to 64 printable characters"),
         (("--user", "x" * 65), {}, "--user must have 1 to 64 printable characters"),
-        (("--user", "a", "--name", "a\u202eb"), {}, "--name holds U+202E"),
+        (("--user", "a", "--name", "a\u202eb"), {}, "--name contains U+202E"),
         (("--user", "a", "--name", ""), {}, "--name is empty"),
         (("--user", "a", "--name", "SYSTEM"), {}, "the name 'SYSTEM' is reserved"),
         (("--user", "a", "--role", "root"), {}, "--role must be one of CHAT_ROLES: player, participant, user, "),

@@ -105,7 +105,7 @@ async def test_a_command_that_is_refused_binds_too(chat: Chat) -> None:
     ann.join("7", "ann", "\u202e")
     assert ann.codes() == ["bad_field"]
     assert ann.session.user == User("w_7", "ann")
-    assert ann.payloads("error")[0]["message"].startswith("room_id holds U+202E")
+    assert ann.payloads("error")[0]["message"].startswith("room_id contains U+202E")
 
 
 async def test_before_a_claim_there_is_nothing_to_talk_in(chat: Chat) -> None:

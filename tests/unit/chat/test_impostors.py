@@ -66,7 +66,7 @@ async def test_a_guest_who_is_there_is_sent_out_when_somebody_with_a_role_has_th
         assert "lobby" in impostor.session.rooms, "a member is not more than a guest"
         assert await code_of(owner, "set_role", room="lobby", user="u_Boss", role="owner") == ""
     assert impostor.last("left") == {"type": "left", "room": "lobby", "reason": "name"}
-    assert plain.frames[-1]["content"] == 'somebody who has a role in "lobby" has a name like yours'
+    assert plain.frames[-1]["content"] == 'your name looks like that of a moderator of "lobby"'
     assert plain.connection.closed is not None
     assert "lobby" in other.session.rooms
     await passes(2)

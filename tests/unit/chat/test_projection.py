@@ -328,7 +328,7 @@ async def test_whoever_is_sent_out_is_told_why(meeting: Meeting) -> None:
         meeting.owner.send("kick", room=ROOM, user=person.session.user.id, reason="late")
     told = await meeting.told()
     by = {"id": "u_owner", "name": "owner"}
-    sentence = 'you were sent out of "den" by "owner": "late"'
+    sentence = 'you were removed from "den" by "owner": "late"'
     assert told["native"][-1] == {"type": "left", "room": ROOM, "reason": "kicked", "by": by, "text": "late"}
     assert told["plain"][-1:] == notice(sentence)
     assert told["rooms"][-1] == {"type": "left", "payload": {"room_id": ROOM, "reason": "kicked"}}

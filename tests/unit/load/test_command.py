@@ -36,7 +36,7 @@ def test_curves_alone_are_measured_alone() -> None:
         (["W9"], "no such workload: W9"),
         (["--curves", "W1"], "no such curve: W1"),
         (["--curves", "acks"], "needs --postgres"),
-        (["-n", "0"], "-n takes 1 or more"),
+        (["-n", "0"], "-n must be 1 or more"),
     ],
 )
 def test_a_wrong_command_line_says_what_is_wrong(
@@ -81,7 +81,7 @@ def test_too_few_open_files_leave_a_workload_out_in_one_line(capsys: pytest.Capt
     assert not enough_files(WORKLOADS["W5"], 4096)
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "left out W5 (idle connections): it needs 10,128 open files" in said
+    assert "left out W5 (idle connections): each program needs 10,128 open files" in said
 
 
 def test_settings_of_the_person_who_measures_reach_no_server(monkeypatch: pytest.MonkeyPatch) -> None:

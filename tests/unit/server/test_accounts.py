@@ -250,7 +250,7 @@ def test_a_signed_payload_that_holds_no_claims_is_refused(payload: str) -> None:
         ),
         ({"username": ""}, "username is empty"),
         ({"username": "x" * 65}, "username has more than 64"),
-        ({"username": "a\u202eb"}, "username holds U+202E"),
+        ({"username": "a\u202eb"}, "username contains U+202E"),
         ({"username": "SYSTEM"}, "reserved"),
         ({"username": "s y s t e m"}, "reserved"),
     ],

@@ -177,12 +177,12 @@ TOLD: list[tuple[Any, str]] = [
     ),
     (
         Left(room="den", reason="kicked", by=BEN, text="spam"),
-        '{"event":"error","content":"you were sent out of \\"den\\" by \\"ben\\": \\"spam\\""}',
+        '{"event":"error","content":"you were removed from \\"den\\" by \\"ben\\": \\"spam\\""}',
     ),
-    (Left(room="den", reason="banned"), '{"event":"error","content":"you are kept out of \\"den\\""}'),
+    (Left(room="den", reason="banned"), '{"event":"error","content":"you were banned from \\"den\\""}'),
     (Left(room="den", reason="deleted", by=BEN), '{"event":"error","content":"\\"den\\" was deleted by \\"ben\\""}'),
     (Left(room="den", reason="quit", by=ANN), '{"event":"error","content":"you left \\"den\\" on another connection"}'),
-    (Left(room="den", reason="moved"), '{"event":"error","content":"you are not in \\"den\\" any more: moved"}'),
+    (Left(room="den", reason="moved"), '{"event":"error","content":"you are no longer in \\"den\\": moved"}'),
     (
         Announcement(content="closing soon", sender=User("u_1", "root"), timestamp=WHEN),
         f'{{"event":"announcement","content":"closing soon","username":"root","timestamp":"{WHEN}"}}',

@@ -58,7 +58,7 @@ def test_every_text_is_a_message_to_the_room_of_the_address(text: str, home: str
         (
             Left(room="den", reason="kicked", by=ANN, text="spam"),
             "SYSTEM",
-            'you were sent out of "den" by "ann": "spam"',
+            'you were removed from "den" by "ann": "spam"',
         ),
         (Error(code="empty", message="say something", retryable=False, room="den"), "SYSTEM", "say something"),
     ],

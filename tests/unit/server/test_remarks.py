@@ -34,7 +34,7 @@ def test_who_gets_in(given: dict[str, str], remarks: list[str]) -> None:
     ("most", "of_address", "remarks"),
     [
         ("10", "10", []),
-        ("10", "11", ["MAX_CONNECTIONS_PER_ADDRESS is 11, but there are at most 10 connections in all"]),
+        ("10", "11", ["MAX_CONNECTIONS_PER_ADDRESS is 11, but only 10 connections are possible in all"]),
         (str(ROOM), "", []),
         (
             str(ROOM + 1),
@@ -44,7 +44,7 @@ def test_who_gets_in(given: dict[str, str], remarks: list[str]) -> None:
         (
             "",
             str(ROOM + 1),
-            [f"MAX_CONNECTIONS_PER_ADDRESS is {ROOM + 1}, but there are at most {ROOM} connections in all"],
+            [f"MAX_CONNECTIONS_PER_ADDRESS is {ROOM + 1}, but only {ROOM} connections are possible in all"],
         ),
     ],
 )

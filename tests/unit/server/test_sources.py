@@ -88,8 +88,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         (tmp_path, f"JWT_SECRET_FILE: {tmp_path} is not a file"),
         (tmp_path / ("x" * 300), "JWT_SECRET_FILE"),
         (empty, f"JWT_SECRET_FILE: {empty} is empty"),
-        (long, f"JWT_SECRET_FILE: {long} holds more than 65536 bytes"),
-        (zero, f"JWT_SECRET_FILE: {zero} holds a zero byte"),
+        (long, f"JWT_SECRET_FILE: {long} contains more than 65536 bytes"),
+        (zero, f"JWT_SECRET_FILE: {zero} contains a zero byte"),
     ):
         with pytest.raises(SettingError) as refused:
             read_settings({"JWT_SECRET_FILE": str(path)})
@@ -144,10 +144,10 @@ def test_a_misspelt_name_is_remarked_on(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("PROT=9000\nRETENTION_DAY=5\njwt_secret=x\nDB_PASSFILE=/x\nLOG_LEVEL=info\nJWT_SECRET_FILE=\n")
     assert read_settings({}, dotenv).remarks == (
-        "PROT in .env is not a setting: do you mean PORT?",
-        "RETENTION_DAY in .env is not a setting: do you mean RETENTION_DAYS?",
-        "jwt_secret in .env is not a setting: do you mean JWT_SECRET?",
-        "DB_PASSFILE in .env is not a setting: do you mean DB_PASS_FILE?",
+        "PROT in .env is not a setting; did you mean PORT?",
+        "RETENTION_DAY in .env is not a setting; did you mean RETENTION_DAYS?",
+        "jwt_secret in .env is not a setting; did you mean JWT_SECRET?",
+        "DB_PASSFILE in .env is not a setting; did you mean DB_PASS_FILE?",
     )
 
 

@@ -278,7 +278,7 @@ def test_an_event_is_a_frame(event: Any, frame: str) -> None:
     ("field", "message", "told"),
     [
         ("room", "room has more than 64 characters", "room_id has more than 64 characters"),
-        ("content", "content contains a control character", "message holds a control character"),
+        ("content", "content contains a control character", "message contains a control character"),
         ("title", "title: too long", "room_name: too long"),
         ("room", "rooms are closed today", "rooms are closed today"),
         ("content", "a message has at most 4000 characters", "a message has at most 4000 characters"),

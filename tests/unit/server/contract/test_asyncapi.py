@@ -88,7 +88,7 @@ def test_the_example_of_a_command_is_one(name: str) -> None:
 
 def test_an_attribute_of_a_docstring_describes_its_property() -> None:
     message = SCHEMAS["MessageEvent"]
-    assert message["description"].startswith("The state of one message.")
+    assert message["description"].startswith("The current state of a message.")
     assert "Attributes" not in message["description"]
     assert message["properties"]["content"]["description"] == "text, as the author sent it."
     assert message["properties"]["reply_to"]["allOf"] == [{"$ref": "#/components/schemas/Quote"}]
