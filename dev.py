@@ -3,18 +3,18 @@
 
 Usage: python3 dev.py COMMAND
 
-  run [ARGUMENTS]    start the server, installing what it needs first; the arguments are those of main.py
-                     (run token --user ID prints a token for an account of yours)
+  run [ARGUMENTS]    start the server, installing what it needs first; takes the arguments of main.py
+                     (run token --user ID prints a token for an account of your application)
   test [ARGUMENTS]   run the tests that take no longer than a few seconds each, in two processes, with a real PostgreSQL
-                     and a real Chromium. The arguments are those of pytest (-n 0 uses one process, -m slow runs only
+                     and a real Chromium. Takes the arguments of pytest (-n 0 uses one process, -m slow runs only
                      the slow tests). With --all, run every test: first the slow ones with the others, then those
                      that measure time, one after another
-  bench [OPTIONS]    measure Parley on this machine, beside the obvious ways to write such a server; --help tells more
-  setup [run]        install everything that run and test need (with `run`: what run needs), and start nothing
+  bench [OPTIONS]    measure Parley on this machine, next to the obvious ways to write such a server; see --help
+  setup [run]        install what run and test need (or only what run needs) without starting anything
 
-All of it goes into the folder .venv beside this file. As root, missing system packages (python3-venv, Chromium) are
-installed by apt-get where there is one; PARLEY_NO_APT=1 forbids that. Package indexes and proxies are pip's business:
-whatever pip.conf and PIP_* say holds here too. Without a network, what was installed before still runs.
+Everything is installed into the folder .venv next to this file. As root, missing system packages (python3-venv,
+Chromium) are installed with apt-get if available; PARLEY_NO_APT=1 prevents that. pip's own settings (pip.conf, PIP_*)
+choose package indexes and proxies. Without a network, an earlier installation keeps working.
 """
 
 import sys
