@@ -70,7 +70,7 @@ def check_content(content: str, max_chars: int) -> str:
             ``bad_field`` for a control character other than newline and tab, and for too many combining marks in a row.
     """
     if len(content) > max_chars:
-        raise ParleyError("too_large", f"content has more than {max_chars} characters", field="content")
+        raise ParleyError("too_large", f"a message can have at most {max_chars} characters", field="content")
     if content.isprintable():  # the common case in one fast pass; white space other than " " is not printable
         if content.strip(" "):
             return content if content.isascii() else _seen(content)

@@ -138,7 +138,7 @@ async def test_overloaded_is_tried_again_and_given_up_in_sight(enter: Enter, wir
     await ann.page.clock.install()
     await ann.say("patience")
     await expect(ann.message("patience").get_by_text("Trying again…")).to_be_visible()
-    failed = ann.message("patience").get_by_text("Not sent. The server cannot take more messages right now.")
+    failed = ann.message("patience").get_by_text("Not sent. The server is overloaded.")
     for _ in range(10):
         await asyncio.wait_for(tries.get(), 10)
         await ann.page.clock.run_for(31_000)
@@ -158,7 +158,7 @@ async def test_storage_away_is_said_and_what_is_written_is_kept(
         {"JWT_SECRET": SECRET, "DATABASE_URL": f"postgresql://nobody:nothing@127.0.0.1:{free_port()}/none"}
     )
     ann = ChatPage(await new_page(link(server, room, "ann")))
-    await expect(ann.page.locator("#banner")).to_contain_text("cannot reach its storage right now. Trying again…")
+    await expect(ann.page.locator("#banner")).to_contain_text("cannot reach its storage. Trying again…")
     await ann.say("kept")
     await expect(ann.message("kept").get_by_role("img", name="Waiting to be sent")).to_be_visible()
     assert [entry["content"] for entry in await ann.outbox()] == ["kept"]
@@ -167,7 +167,7 @@ async def test_storage_away_is_said_and_what_is_written_is_kept(
 async def test_a_server_without_guests_says_so(start_server: Start, new_page: Pages, room: str) -> None:
     server = start_server({"JWT_SECRET": SECRET, "GUESTS": "off", "HELLO_SECONDS": "0.2"})
     ann = ChatPage(await new_page(link(server, room, "ann")))
-    await expect(ann.page.get_by_role("alert")).to_contain_text(["only lets people in who have an account"])
+    await expect(ann.page.get_by_role("alert")).to_contain_text(["requires an account"])
     await expect(ann.status).to_have_text("Not connected")
 
 
@@ -179,7 +179,7 @@ async def test_a_browser_that_remembers_nothing_is_told_of(enter: Enter) -> None
     )
     await ann.say("hello")
     await ann.delivered("hello")
-    await expect(ann.page.get_by_role("alert")).to_contain_text(["does not let the page remember anything"])
+    await expect(ann.page.get_by_role("alert")).to_contain_text(["does not allow the page to store anything"])
 
 
 async def test_history_that_does_not_load_can_be_asked_for_again(

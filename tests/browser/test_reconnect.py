@@ -179,9 +179,9 @@ async def test_a_server_that_forgot_me_gets_my_messages_all_the_same(
     await _try_now(ann)
     await ann.delivered("who am I?")
     assert await ann.identity() != before
-    await expect(ann.page.get_by_role("alert")).to_contain_text(["did not recognise you"])
+    await expect(ann.page.get_by_role("alert")).to_contain_text(["no longer recognises you"])
     await ann.page.get_by_role("button", name="Dismiss").click()
-    await expect(ann.page.get_by_text("did not recognise you")).to_have_count(0)
+    await expect(ann.page.get_by_text("no longer recognises you")).to_have_count(0)
 
 
 async def test_a_server_that_stops_says_when_to_come_back(
@@ -202,7 +202,7 @@ async def test_a_close_for_good_is_not_tried_again(enter: Enter, wire: Wire) -> 
     ann = await enter("ann", wire=wire)
     await wire.cut(4103, "flood")
     await expect(ann.status).to_have_text("Not connected")
-    await expect(ann.page.get_by_role("alert")).to_contain_text(["too much came from this page"])
+    await expect(ann.page.get_by_role("alert")).to_contain_text(["this page sent too much"])
     assert wire.connections == 1
     await ann.page.get_by_role("button", name="Connect").click()
     await ann.connected()
@@ -241,7 +241,7 @@ async def test_what_was_taken_back_disappears(enter: Enter, wire: Wire) -> None:
     wire.to_page = refuse_first
     await ann.say("try me")
     await expect(ann.message("try me")).to_have_count(1)
-    await expect(ann.message("try me").get_by_text("Not sent. The message could not be stored.")).to_be_visible()
+    await expect(ann.message("try me").get_by_text("Not sent. This could not be stored.")).to_be_visible()
     assert await ann.message("try me").get_attribute("data-state") == "failed"
     await ann.message("try me").get_by_role("button", name="Retry").click()
     await expect(ann.message("try me").last.get_by_role("img", name="Sent", exact=True)).to_be_visible()

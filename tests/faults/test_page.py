@@ -38,9 +38,7 @@ async def test_an_outage_of_the_database(
         await expect(bob.message(text)).to_have_count(1)
     waiting = ann.message("three")
     await expect(waiting.get_by_role("img", name="Waiting to be sent")).to_be_visible(timeout=PATIENCE)
-    await expect(waiting.locator(".reason")).to_have_text(
-        "The server cannot take more messages right now. Trying again…", timeout=PATIENCE
-    )
+    await expect(waiting.locator(".reason")).to_have_text("The server is overloaded. Trying again…", timeout=PATIENCE)
     await expect(bob.message("three")).to_have_count(0)
     banner = ann.page.locator("#banner-text")
     await expect(banner).to_have_text(
@@ -49,7 +47,7 @@ async def test_an_outage_of_the_database(
     await expect(banner).to_be_visible()
     late = await new_page(link(server, new_room(), "cat"))
     await expect(late.locator("#banner-text")).to_have_text(
-        "The server cannot reach its storage right now. Trying again…", timeout=PATIENCE
+        "The server cannot reach its storage. Trying again…", timeout=PATIENCE
     )
 
     await asyncio.to_thread(cluster.start)

@@ -316,7 +316,7 @@ async def test_a_failing_file_leaves_nothing_behind(connection: Connection, tmp_
     [
         ({"_0001_one": "", "_0003_three": ""}, "0003_three.sql comes after a gap: there is no 0002"),
         ({"_0002_two": ""}, "0002_two.sql comes after a gap: there is no 0001"),
-        ({"_0001_one": "", "_0001_other": ""}, "0001_other.sql has the number of 0001_one.sql"),
+        ({"_0001_one": "", "_0001_other": ""}, "0001_other.sql has the same number as 0001_one.sql"),
         ({"_0000_zero": "", "_0001_one": ""}, "0000_zero.sql"),
         ({"_1_one": ""}, "1_one.sql is not named NNNN_name.sql"),
         ({"_0001_One": ""}, "0001_One.sql is not named NNNN_name.sql"),
@@ -330,7 +330,9 @@ def test_wrong_files_are_refused_by_name(tmp_path: Path, files: dict[str, str], 
 async def test_a_database_that_does_not_fit_is_refused_by_name(connection: Connection, tmp_path: Path) -> None:
     migrations = write(tmp_path, _0001_one="CREATE TABLE one (x int)", _0002_two="CREATE TABLE two (x int)")
     await migrate(connection, migrations)
-    with pytest.raises(MigrationError, match=r"has migration 0002_two\.sql, which is unknown here: a newer Parley"):
+    with pytest.raises(
+        MigrationError, match=r"has migration 0002_two\.sql, which this version does not know: a newer Parley"
+    ):
         await pending(connection, migrations[:1])
     edited = write(tmp_path, _0001_one="CREATE TABLE one (x int, y int)")
     with pytest.raises(MigrationError, match=r"0001_one\.sql was edited after it was applied"):
@@ -355,7 +357,7 @@ async def test_a_refused_migration_is_a_trouble_until_it_is_mended(database_url:
     await connection.execute(sql_lease.RECORD_MIGRATION, {"version": 99, "name": "future", "checksum": ""})
     repository = PostgresStorage(database_url, pace=PACE)
     await repository.start()
-    await until(lambda: "0099_future.sql, which is unknown here" in str(repository.trouble()))
+    await until(lambda: "0099_future.sql, which this version does not know" in str(repository.trouble()))
     assert repository.tenure is None
     locks = b"SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
     assert await (await connection.execute(locks)).fetchall() == []
@@ -414,17 +416,17 @@ async def test_a_database_of_another_program_is_refused_and_left_alone(
     await connection.execute(FOREIGN[table])
     before = await schema(connection)
     with pytest.raises(
-        MigrationError, match=f"the table {table} is another program's: give Parley a schema of its own"
+        MigrationError, match=f"the table {table} belongs to another program: give Parley its own schema"
     ):
         await pending(connection, load_migrations())
     repository = PostgresStorage(database_url, pace=PACE)
     await repository.start()
-    await until(lambda: f"the table {table} is another program's" in str(repository.trouble()))
+    await until(lambda: f"the table {table} belongs to another program" in str(repository.trouble()))
     assert await schema(connection) == before
     await repository.close()
     own = PostgresStorage(f"{database_url}?options=-csearch_path%3Dparley", pace=PACE)
     await own.start()
-    await until(lambda: "names no schema that is there" in str(own.trouble()))
+    await until(lambda: "names no existing schema" in str(own.trouble()))
     await connection.execute(b"CREATE SCHEMA parley")
     await ready(own)
     assert await own.find_room("general") is None
@@ -434,5 +436,5 @@ async def test_a_database_of_another_program_is_refused_and_left_alone(
 
 async def test_columns_alone_do_not_make_it_ours(connection: Connection) -> None:
     await connection.execute(b"CREATE TABLE schema_migrations (version varchar, name text, checksum text)")
-    with pytest.raises(MigrationError, match="another program's"):
+    with pytest.raises(MigrationError, match="belongs to another program"):
         await migrate(connection)

@@ -38,7 +38,7 @@ retention.BATCH = 100
 retention.BEFORE_THE_FIRST, retention.BETWEEN_BATCHES, retention.BETWEEN_ROUNDS = 0.0, 0.01, 0.05
 sys.exit(main(sys.argv[1:]))
 """
-REMOVED = re.compile(r"one transaction has removed (\d+) messages")
+REMOVED = re.compile(r"removed (\d+) messages in one transaction")
 AGES = [400] * 2 + [100] * 3 + [10] * 220 + [3] * 4 + [0] * 5
 """Of the messages of a room, in days."""
 

@@ -30,7 +30,7 @@ def test_one_setting_listens_on_both_families(host: str, loop: str) -> None:
         first, second = host.replace(" ", "").split(",")
         second = second if second.startswith("[") else f"[{second}]"
         server.wait_for_log(rf"listening on http://{first}:{server.port} and http://\{second[:-1]}\]:{server.port},")
-        server.wait_for_log(rf"in full are on http://127.0.0.1:{admin} and http://\[::1\]:{admin}")
+        server.wait_for_log(rf"the full /ready on http://127.0.0.1:{admin} and http://\[::1\]:{admin}")
 
 
 async def test_an_ipv6_address_is_an_address_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:

@@ -204,17 +204,17 @@ async def knock(port: int, *headers: tuple[str, str], target: str = "/api/chat?r
 
 
 WRONG: dict[str, tuple[list[tuple[str, str]], str]] = {
-    "nothing": ([], "an account's token is needed"),
-    "no token": ([("Authorization", "Bearer")], "this is no JSON Web Token"),
-    "nonsense": ([("Authorization", "Bearer nonsense")], "this is no JSON Web Token"),
-    "another scheme": ([("Authorization", f"Basic {token()}")], "an account's token is needed"),
-    "no scheme": ([("Authorization", token())], "an account's token is needed"),
+    "nothing": ([], "an account token is required"),
+    "no token": ([("Authorization", "Bearer")], "this is not a JSON Web Token"),
+    "nonsense": ([("Authorization", "Bearer nonsense")], "this is not a JSON Web Token"),
+    "another scheme": ([("Authorization", f"Basic {token()}")], "an account token is required"),
+    "no scheme": ([("Authorization", token())], "an account token is required"),
     "expired": ([bearer(exp=int(time.time()) - 1)], "the token has expired"),
     "not yet": ([bearer(nbf=int(time.time()) + 3600)], "the token is not valid yet"),
     "another secret": ([bearer(secret="x" * 40)], "the token is signed with another secret"),
     "no signature": (
         [("Authorization", "Bearer " + jwt.encode({"userid": "7"}, None, algorithm="none"))],
-        "this is no JSON Web Token",
+        "this is not a JSON Web Token",
     ),
     "no user": ([bearer(userid=...)], "the token has no claim userid, which must be a string or a whole number"),
     "a fraction": ([bearer(userid=7.5)], "the token's claim userid must be a string or a whole number"),
@@ -273,7 +273,7 @@ async def test_the_library_s_client_gets_in_by_a_header(port: int) -> None:
         async with connect(address, proxy=None):
             pass
     assert refused.value.response.status_code == 401
-    assert b"token is needed" in bytes(refused.value.response.body)
+    assert b"token is required" in bytes(refused.value.response.body)
 
 
 # --- the same token at the other doors -------------------------------------------------------------------------------

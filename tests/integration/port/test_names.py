@@ -208,4 +208,4 @@ async def test_content_is_counted_in_characters(port: int) -> None:
         client.send(text("😀" * 4000) + text("😀" * 4001))
         got = [await client.message(), await client.message()]
     by_sender = {frame["sender"]: frame["content"] for frame in got}
-    assert by_sender == {"ann": "😀" * 4000, "SYSTEM": "a message has at most 4000 characters"}
+    assert by_sender == {"ann": "😀" * 4000, "SYSTEM": "a message can have at most 4000 characters"}

@@ -96,7 +96,7 @@ async def test_both_dialects_meet(port: int) -> None:
     [
         ("", "a message must contain at least one visible character"),
         (" \n\t ", "a message must contain at least one visible character"),
-        ("x" * 4001, "a message has at most 4000 characters"),
+        ("x" * 4001, "a message can have at most 4000 characters"),
         ("a\x00b", "content contains a control character"),
         ("\x1b[2J", "content contains a control character"),
     ],
@@ -208,7 +208,7 @@ async def test_the_library_sees_an_oversize_frame_refused(port: int) -> None:
     async with connect(f"ws://127.0.0.1:{port}/chat?r=lobby", proxy=None) as socket:
         await receive(socket)
         await socket.send("x" * 1_000_000)
-        assert (await receive(socket))["content"] == "a frame has at most 65536 bytes"
+        assert (await receive(socket))["content"] == "a frame can have at most 65536 bytes"
         with pytest.raises(ConnectionClosed) as closed:
             await socket.recv()
     assert closed.value.rcvd is not None

@@ -121,7 +121,7 @@ async def test_a_room_that_is_made_can_be_joined_by_its_id(port: int) -> None:
     [
         ({"room_id": "x" * 65}, "bad_field", "room_id has more than 64 characters"),
         ({"room_id": ""}, "bad_field", "room_id is empty"),
-        ({"room_id": "@ann"}, "reserved_name", "no name begins with @, or is . or .."),
+        ({"room_id": "@ann"}, "reserved_name", "a room name cannot begin with @, or be . or .."),
         ({"room_name": "x" * 65}, "bad_field", "room_name has more than 64 characters"),
     ],
 )

@@ -134,7 +134,7 @@ async def test_sighup_applies_what_can_change(server: ServerProcess, loop: str) 
         )
         changed = "ALLOWED_ORIGINS, CHAT_ROLES, MAX_CONTENT_CHARS, RATE_LIMIT_MESSAGES, EDIT_WINDOW, LOG_LEVEL"
         assert f"settings were reloaded; changed: {changed}\n" in said
-        await asyncio.to_thread(server.wait_for_log, "other values now and need a restart: JWT_SECRET, WORKERS\n")
+        await asyncio.to_thread(server.wait_for_log, "changed and need a restart to take effect: JWT_SECRET, WORKERS\n")
         assert OLD not in server.log_text()
         assert NEW not in server.log_text()
         # Those who are here, by the new limits.

@@ -186,7 +186,7 @@ async def test_a_reader_that_does_not_read_is_let_go(
     async with await RawClient.connect(server.port) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a Transport
         client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
-        await until(lambda: "does not read" in caplog.text)
+        await until(lambda: "stopped reading" in caplog.text)
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
 
 

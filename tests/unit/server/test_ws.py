@@ -281,7 +281,7 @@ def test_an_event_is_a_frame(event: Any, frame: str) -> None:
         ("content", "content contains a control character", "message contains a control character"),
         ("title", "title: too long", "room_name: too long"),
         ("room", "rooms are closed today", "rooms are closed today"),
-        ("content", "a message has at most 4000 characters", "a message has at most 4000 characters"),
+        ("content", "a message can have at most 4000 characters", "a message can have at most 4000 characters"),
         ("user_id", "user_id must be a string", "user_id must be a string"),
         (None, "room is what it is", "room is what it is"),
     ],
