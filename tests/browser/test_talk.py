@@ -229,7 +229,7 @@ async def test_what_waits_in_a_room_that_was_left_is_not_lost(enter: Enter, wire
     await expect(ann.messages).to_have_count(1)
     await ann.page.get_by_role("link", name=f"{room}-b").hover()
     await ann.page.get_by_role("button", name=f"Leave {room}-b").click()
-    await expect(ann.page.get_by_role("alert")).to_contain_text([f"What you wrote in {room}-b"])
+    await expect(ann.page.get_by_role("alert")).to_contain_text([f"Unsent messages to {room}-b"])
     await expect(ann.page.get_by_role("heading", level=1)).to_have_text(room)
     wire.to_server = pass_on
     await ann.page.get_by_label("Enter another room").fill(f"{room}-b")
