@@ -105,7 +105,7 @@ async def test_a_created_room_that_was_deleted_is_not_made_by_coming_back(
     await wire.cut()
     assert (await owner.delete(f"/api/rooms/{room}")).status == 204
     wire.refuse = False
-    await expect(ann.closed).to_contain_text("no such room")
+    await expect(ann.closed).to_contain_text("does not exist")
     await ann.page.reload()
     await expect(ann.page.get_by_role("heading", level=1)).to_have_text(f"{room}-secret")
     await ann.connected()
