@@ -76,7 +76,7 @@ def test_what_was_signed_is_read_as_the_library_does(payload: bytes, monkeypatch
     reason = assert_refused(tokens, token).message
     monkeypatch.setattr("server.auth.tokens._Key.read", lambda *_: None)
     assert (
-        assert_refused(tokens, token).message == reason == "the token's claims are not a JSON object that can be read"
+        assert_refused(tokens, token).message == reason == "the token's claims are not a valid JSON object"
     )
 
 
