@@ -75,9 +75,7 @@ def test_what_was_signed_is_read_as_the_library_does(payload: bytes, monkeypatch
     token = jwt.PyJWS().encode(payload, SECRET, algorithm="HS256", headers={"typ": "JWT"})
     reason = assert_refused(tokens, token).message
     monkeypatch.setattr("server.auth.tokens._Key.read", lambda *_: None)
-    assert (
-        assert_refused(tokens, token).message == reason == "the token's claims are not a valid JSON object"
-    )
+    assert assert_refused(tokens, token).message == reason == "the token's claims are not a valid JSON object"
 
 
 def test_a_token_is_worth_nothing_under_another_secret() -> None:
