@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from model.limits import Limits
@@ -109,7 +111,7 @@ class Joined(Answer, frozen=True, gc=False, tag="joined"):
     head: int
     recovered: bool
     role: Standing
-    members: list[User]
+    members: Sequence[User]
     count: int
     info: RoomInfo
     read: int = 0

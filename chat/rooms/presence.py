@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from model.events import Entered, Exited
 from model.events import Presence as PresenceEvent
 from model.room import User
+from utils.encoding import EncodedOnce
 
 S = TypeVar("S", bound=Hashable)
 
@@ -20,6 +22,7 @@ LONGEST_PAUSE = 5.0
 CROWD_FRAMES = 1000
 # People whose comings and goings a crowd remembers until it is none any more; of more, it tells who is here.
 NOTED = 10 * CROWD
+_NO_MEMBERS = EncodedOnce[User]()
 
 
 class _Change(NamedTuple):
@@ -63,6 +66,7 @@ class Presence(Generic[S]):
         "_linger_timer",
         "_lingered",
         "_lingering",
+        "_members",
         "_room",
         "_timer",
         "_typed",
@@ -77,6 +81,7 @@ class Presence(Generic[S]):
         self._lingered = lingered
         self.sessions: dict[S, User] = {}
         self.people: dict[str, tuple[User, int]] = {}
+        self._members = _NO_MEMBERS  # of `people`, from the first one on
         self._changed: dict[str, _Change] = {}
         self._forgot = self._untold = False
         self._timer: asyncio.TimerHandle | None = None
@@ -91,6 +96,8 @@ class Presence(Generic[S]):
         self.sessions[session] = user
         before, count = self.people.get(user.id, (None, 0))
         self.people[user.id] = (user, count + 1)
+        if before is not None and before != user:
+            self._members = _NO_MEMBERS
         if not count:
             self._lingering.pop(user.id, None)
         if before != user:
@@ -102,6 +109,7 @@ class Presence(Generic[S]):
         before, count = self.people[user.id]
         self.people[user.id] = (user, count)
         if before != user:
+            self._members = _NO_MEMBERS
             self._tell(before, user, True)
 
     def exit(self, session: S, grace: float = 0.0) -> None:
@@ -139,6 +147,7 @@ class Presence(Generic[S]):
     def _gone(self, user: User) -> None:
         self._typed.pop(user.id, None)
         del self.people[user.id]
+        self._members = _NO_MEMBERS
         self._tell(user, user, False)
 
     def has_sessions(self, user_id: str) -> bool:
@@ -153,11 +162,16 @@ class Presence(Generic[S]):
         self._typed[user_id] = now
         return True
 
-    def members(self) -> list[User]:
-        """At most `CROWD` people, those who have been here longest first."""
-        if len(self.people) <= CROWD:
-            return [user for user, _ in self.people.values()]
-        return [user for (user, _), _ in zip(self.people.values(), range(CROWD), strict=False)]
+    def members(self) -> Sequence[User]:
+        """At most `CROWD` people, those who have been here longest first.
+
+        Clients that join one after another get the same sequence, or one that goes on where it ended.
+        """
+        shown = len(self._members)
+        if shown < min(len(self.people), CROWD):
+            more = islice(self.people.values(), shown, CROWD)
+            self._members = self._members.followed_by(user for user, _ in more)
+        return self._members
 
     def _tell(self, before: User | None, user: User, here: bool) -> None:
         # Noted in a crowd too, and told when it is none any more, so that no list keeps ghosts. Coming and going again
@@ -209,7 +223,7 @@ class Presence(Generic[S]):
 
     def _diff(self, count: int) -> PresenceEvent:
         if self._forgot:
-            return PresenceEvent(room=self._room, count=count, joined=self.members(), all=True)
+            return PresenceEvent(room=self._room, count=count, joined=list(self.members()), all=True)
         joined = [change.user for change in self._changed.values() if change.here]
         left = [change.user for change in self._changed.values() if not change.here]
         return PresenceEvent(room=self._room, count=count, joined=joined, left=left)

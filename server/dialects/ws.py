@@ -65,7 +65,7 @@ from server.dialects.ws_frames import (
     UserJoinedFrame,
     UserLeftFrame,
 )
-from utils.encoding import to_json
+from utils.encoding import EncodedOnce, to_json
 
 _decode: Callable[[str], AnyRequest] = msgspec.json.Decoder(AnyRequest).decode
 
@@ -126,7 +126,7 @@ class WsDialect(Dialect):
             case RoomState(action="create_room"):
                 record = RoomCreatedFrame(RoomPayload(event.room, _title(event.room, event.info)))
             case Joined():
-                users = [Person(*_person(user)) for user in event.members]
+                users = EncodedOnce.of(event.members).mapped(_as_person)
                 record = JoinedFrame(JoinedPayload(event.room, _title(event.room, event.info), users))
             case Left():
                 record = LeftFrame(LeftPayload(event.room, event.reason))
@@ -150,6 +150,10 @@ def _claimed(payload: JoinPayload) -> User:
 
 def _person(user: User) -> tuple[str, str]:
     return shown_id(user.id, CLAIMED), user.name
+
+
+def _as_person(user: User) -> Person:
+    return Person(*_person(user))
 
 
 def _title(room: str, info: RoomInfo) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -95,7 +97,7 @@ class RoomPayload(Struct, gc=False):
 class JoinedPayload(RoomPayload, gc=False):
     """A room and at most 200 of the users who are online in it, including you."""
 
-    users: list[Person]
+    users: Sequence[Person]
 
 
 class PersonPayload(Struct, gc=False):
