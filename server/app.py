@@ -135,7 +135,8 @@ class Server:
 
     def _accepted(self, connected: socket.socket, peer: Any) -> None:
         shared = self.shared
-        address = plain_address(peer[0]) or ""
+        host = peer[0]
+        address = (plain_address(host) or "") if ":" in host else host  # the kernel has one spelling for IPv4
         # With the PROXY protocol this is a proxy, and whom the connection is for comes first thing.
         network = "" if shared.proxy_protocol else shared.addresses.peer(address).network
         place = shared.capacity.admit(address, network)
@@ -197,7 +198,7 @@ class Server:
     async def _stop(self) -> int:
         # 1. Nobody new; those who are here are refused new messages.
         self._listener.close()
-        for head in tuple(self.shared.heads):
+        for head in self.shared.heads:
             head.close()
         # 2. Store what was accepted, and tell its authors.
         unwritten = await self.chat.drain(self._settings.drain_seconds)

@@ -154,8 +154,7 @@ def network_of(address: str) -> str:
 
 def values_in(head: bytes) -> Headers:
     """The headers of a request whose head is all there."""
-    text = head.decode("latin-1")
-    return lambda name: re.findall(_LINE % re.escape(name), text, re.IGNORECASE)
+    return lambda name: re.findall(_LINE % re.escape(name), head.decode("latin-1"), re.IGNORECASE)
 
 
 def _entries(lines: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import call, methodcaller
 from typing import Protocol
 
 from chat.chat import Chat
@@ -43,6 +44,9 @@ class Waiting(Protocol):
     def close(self) -> None:
         """The server stops."""
 
+    def head_due(self) -> None:
+        """The head of its first request should be here by now."""
+
 
 class Connected(Protocol):
     """A WebSocket connection."""
@@ -76,20 +80,19 @@ class Shared:
         self.websockets_log = logging.getLogger("websockets.server")
         self.connections: set[Connected] = set()
         self._gone: asyncio.Future[None] | None = None
-        self.heads: set[Waiting] = set()
         self.admission = Admission()
         self.now = time.monotonic
         self._memory = Memory(self.now())
-        self.head_deadlines = Deadlines(settings.head_seconds)
-        self.hello_deadlines = Deadlines(settings.hello_seconds)
-        self.close_deadlines = Deadlines(settings.close_seconds)
+        self.heads = Deadlines[Waiting](settings.head_seconds, methodcaller("head_due"))
+        self.hello_deadlines = Deadlines[Callable[[], None]](settings.hello_seconds, call)
+        self.close_deadlines = Deadlines[Callable[[], None]](settings.close_seconds, call)
         self.expiries = Expiries()
         beats = settings.idle_timeout / settings.heartbeat
         self._idle_beats = max(1, round(beats)) if beats else 0
         self._due: list[Connected] = []
         self._slice = 1
         self._next_round = self.now() + settings.heartbeat
-        self._deadlines = (self.head_deadlines, self.hello_deadlines, self.close_deadlines)
+        self._deadlines = (self.heads, self.hello_deadlines, self.close_deadlines)
 
     def renew(self, settings: Settings) -> None:
         """The live ones among the settings have other values; who used up a rate that stays has used it up."""
@@ -102,6 +105,9 @@ class Shared:
 
     def _take(self, settings: Settings) -> None:
         self.settings = settings
+        # Read for each connection: Settings finds a value in a tenth of the speed of an attribute.
+        self.head_bytes: int = settings.head_bytes
+        self.slow_bytes_low: int = settings.slow_bytes_low
         self.origins = Origins(settings.allowed_origins)
         self.addresses = Addresses(
             settings.trusted_proxies, settings.forwarded_header, forwarded_host=settings.forwarded_host

@@ -4,31 +4,45 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import deque
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from itertools import takewhile
+from typing import Generic, Protocol, TypeVar
+
+T = TypeVar("T")
 
 
-class Deadlines:
-    """A queue of callbacks that are all due the same time after they were added: they end in the order they began.
+class Deadlines(Generic[T]):
+    """A queue of things that are all due the same time after they were added: they end in the order they began.
 
     Args:
         delay: seconds.
+        due: called with each thing when its time has come.
     """
 
-    def __init__(self, delay: float) -> None:
+    def __init__(self, delay: float, due: Callable[[T], None]) -> None:
         self.delay = delay
-        self._queue: deque[tuple[float, Callable[[], None]]] = deque()
+        self._due = due
+        self._queue: dict[T, float] = {}
 
-    def add(self, now: float, callback: Callable[[], None]) -> None:
-        """Call back ``delay`` seconds after ``now``. It cannot be taken back; the callback looks whether it is due."""
-        self._queue.append((now + self.delay, callback))
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(tuple(self._queue))
+
+    def add(self, now: float, what: T) -> None:
+        """Let ``what``, which is not in the queue, be due ``delay`` seconds after ``now``."""
+        self._queue[what] = now + self.delay
+
+    def discard(self, what: T) -> None:
+        """Let ``what`` never be due. Unknown things are fine."""
+        self._queue.pop(what, None)
 
     def run(self, now: float) -> None:
-        """Call what is due."""
-        queue = self._queue
-        while queue and queue[0][0] <= now:
-            queue.popleft()[1]()
+        """Call for what is due."""
+        for what in list(takewhile(lambda what: self._queue[what] <= now, self._queue)):
+            if self._queue.pop(what, None) is not None:  # the calls before may have discarded it
+                self._due(what)
 
 
 class Expiring(Protocol):

@@ -52,14 +52,13 @@ class Port(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the head, not for ever."""
         self._transport = cast(asyncio.Transport, transport)
-        self._shared.heads.add(self)
-        self._shared.head_deadlines.add(self._shared.now(), self._head_due)
+        self._shared.heads.add(self._shared.now(), self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone before it said what it wants."""
         self._shared.heads.discard(self)
         self._transport = None
-        self._head = _DONE  # the deadline keeps us for a while, but not what has been read
+        self._head = _DONE
         self._place.release()
 
     def data_received(self, data: bytes) -> None:
@@ -79,7 +78,7 @@ class Port(asyncio.Protocol):
         end = head.find(_END, scanned) + len(_END)
         found = end >= len(_END)
         shared = self._shared
-        if (end if found else len(head)) > shared.settings.head_bytes or head.count(b"\n", 0, end) > shared.max_lines:
+        if (end if found else len(head)) > shared.head_bytes or head.count(b"\n", 0, end) > shared.max_lines:
             self._refuse(*_TOO_LARGE)
         elif not found:
             if _BARE_END.search(head, scanned):
@@ -123,7 +122,8 @@ class Port(asyncio.Protocol):
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
 
-    def _head_due(self) -> None:
+    def head_due(self) -> None:
+        """The head has had its time."""
         if self._transport is not None:
             if self._head:
                 self._refuse(b"408 Request Timeout", b"The request head took too long.\n")
@@ -163,7 +163,7 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(self, http: asyncio.Protocol, place: Place, shared: Shared) -> None:
         self._http = http
-        self._most = shared.settings.head_bytes
+        self._most = shared.head_bytes
         self._admission = shared.admission
         self._held = b""
         self._begun: int | None = 0  # bytes of a head that is not all there; None from its end to that of the answer

@@ -163,7 +163,7 @@ class WebSocketConnection(asyncio.Protocol):
         """The transport is ours from now on."""
         self._transport = cast(asyncio.Transport, transport)
         self.write = self._transport.write
-        self._transport.set_write_buffer_limits(high=self._shared.settings.slow_bytes_low)
+        self._transport.set_write_buffer_limits(high=self._shared.slow_bytes_low)
         if hasattr(transport, "max_size"):  # asyncio's own transport; uvloop reads into a buffer that it keeps
             transport.max_size = READ_BYTES
         self._shared.connections.add(self)

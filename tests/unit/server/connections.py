@@ -102,7 +102,7 @@ class World:
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
-        self.settings = SimpleNamespace(slow_bytes_low=1 << 16)
+        self.slow_bytes_low = 1 << 16
         self.max_frame = LIMIT
         self.dialects = dialects_by_path(SystemClock())
         self.origins = Origins()

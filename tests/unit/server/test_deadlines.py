@@ -6,10 +6,10 @@ from server.wire.deadlines import Deadlines, Expiries
 
 @given(st.lists(st.floats(0, 10), max_size=20).map(sorted), st.floats(0, 5), st.floats(0, 20))
 def test_what_is_due_is_called_once_and_in_order(starts: list[float], delay: float, now: float) -> None:
-    deadlines = Deadlines(delay)
     called: list[int] = []
+    deadlines = Deadlines(delay, called.append)
     for number, start in enumerate(starts):
-        deadlines.add(start, lambda number=number: called.append(number))  # type: ignore[misc]
+        deadlines.add(start, number)
     deadlines.run(now)
     assert called == [number for number, start in enumerate(starts) if start + delay <= now]
     deadlines.run(1000.0)
@@ -19,18 +19,37 @@ def test_what_is_due_is_called_once_and_in_order(starts: list[float], delay: flo
 
 
 def test_a_callback_may_add_another_one() -> None:
-    deadlines = Deadlines(1.0)
     called: list[str] = []
 
-    def first() -> None:
-        called.append("first")
-        deadlines.add(5.0, lambda: called.append("second"))
+    def due(what: str) -> None:
+        called.append(what)
+        if what == "first":
+            deadlines.add(5.0, "second")
 
-    deadlines.add(0.0, first)
+    deadlines = Deadlines(1.0, due)
+    deadlines.add(0.0, "first")
     deadlines.run(5.0)
     assert called == ["first"]
     deadlines.run(6.0)
     assert called == ["first", "second"]
+
+
+def test_what_was_discarded_is_not_called_nor_kept() -> None:
+    called: list[str] = []
+
+    def due(what: str) -> None:
+        called.append(what)
+        deadlines.discard("third")
+
+    deadlines = Deadlines(1.0, due)
+    for what in ("first", "second", "third"):
+        deadlines.add(0.0, what)
+    deadlines.discard("first")
+    assert list(deadlines) == ["second", "third"]
+    deadlines.discard("unknown")
+    deadlines.run(1.0)
+    assert called == ["second"]
+    assert not len(deadlines)
 
 
 class End:
