@@ -7,11 +7,12 @@ import pytest
 from chat.chat import Chat
 from chat.ports import Identity
 from chat.rooms.presence import CROWD
+from model.events import Joined, RoomInfo
 from model.room import User
-from server.dialects import NATIVE
+from server.dialects import NATIVE, ws_frames
 from tests.support.chatting import BY_PATH, Person
 from tests.support.virtual import passes
-from utils.encoding import to_json
+from utils.encoding import EncodedOnce, to_json
 
 BEN = Identity(User("u_1", "ben"), guest=False, role="user")
 
@@ -103,3 +104,12 @@ async def test_a_snapshot_shows_what_has_changed_since_the_one_before(
     shown = [user["name"] for user in eve.last("joined")["members"]]
     assert shown == [*renamed, "ben", "cleo", "dan", "eve"]
     assert dan.last("joined")["members"] == eve.last("joined")["members"][:-1]
+
+
+def test_a_snapshot_in_words_of_another_dialect_is_made_once_too(encoded: list[Any]) -> None:
+    users = EncodedOnce([User("w_1", "ann"), User("g_2", "ben")])
+    joined = Joined("den", "e_1", 0, True, "member", users, 2, RoomInfo("public"))
+    first = BY_PATH["/ws"].frame(joined)
+    assert encoded == [ws_frames.Person("1", "ann"), ws_frames.Person("g_2", "ben")]
+    assert BY_PATH["/ws"].frame(joined) == first
+    assert len(encoded) == 2
