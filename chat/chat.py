@@ -62,8 +62,8 @@ RECONNECT_SECONDS = 5.0
 class Chat(Context):
     """One chat: sessions come, ask and go. :meth:`start` and :meth:`close` frame its life."""
 
-    def __init__(self, repository: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
-        super().__init__(repository, clock, tokens, options)
+    def __init__(self, storage: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
+        super().__init__(storage, clock, tokens, options)
         self._messages_are_limited = self.limits.messages_per_second > 0
 
     def renew(self, options: ChatOptions) -> None:
@@ -246,17 +246,17 @@ class Chat(Context):
         """Why this server is not ready, in words for an operator; None when it is."""
         if self.draining:
             return "the server is shutting down"
-        return self.repository.trouble() or self.pool.trouble()
+        return self.storage.problem() or self.pool.trouble()
 
     def kind_of_trouble(self) -> Trouble | None:
         """The same in a word, which anybody may read."""
         if self.draining:
             return "stopping"
-        if self.repository.another_writes():
+        if self.storage.another_writes():
             return "standby"
         if self.trouble() is None:
             return None
-        return "storage" if self.repository.was_ready() else "starting"
+        return "storage" if self.storage.was_ready() else "starting"
 
     # The end.
 
@@ -286,7 +286,7 @@ class Chat(Context):
     async def leave_epoch(self) -> None:
         """Let clients resume at the next server, if everything that they were shown is stored. After :meth:`close`."""
         if self.hub.faithful and not self.counters.lost_rooms and not len(self.pool):
-            await self.repository.keep_epoch(self.hub.epoch)
+            await self.storage.keep_epoch(self.hub.epoch)
 
     def say_goodbye(self) -> None:
         """Tell every client when to come back, each another time, and close its connection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -62,6 +63,14 @@ class Message(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type
     pinned_by: str | None = None
 
 
+class Body(Protocol):
+    """What an author posts, as a message or as the command for it."""
+
+    @property
+    def content(self) -> str:
+        """The text."""
+
+
 def quote(message: Message) -> Quote:
     """Return the quote of a message, for replies to it."""
     if message.deleted_at is not None:
@@ -70,24 +79,25 @@ def quote(message: Message) -> Quote:
 
 
 def tombstone(message: Message, version: int, deleted_at: str) -> Message:
-    """Return what everyone may see of a deleted message: its place, its author, and when it was deleted."""
+    """Return what everybody sees of a deleted message: its place, its author, and when it was deleted."""
     return Message(
-        message.room,
-        message.seq,
-        version,
-        message.sender,
-        message.sender_id,
-        "",
-        message.timestamp,
-        message.id,
-        message.edited_at,
-        deleted_at,
+        room=message.room,
+        seq=message.seq,
+        version=version,
+        sender=message.sender,
+        sender_id=message.sender_id,
+        content="",
+        timestamp=message.timestamp,
+        id=message.id,
+        edited_at=message.edited_at,
+        deleted_at=deleted_at,
     )
 
 
-def body_hash(content: str) -> int:
-    """Return a signed 64-bit fingerprint of a message's first body, to tell a resend from a ``conflict``.
+def body_hash(body: Body) -> int:
+    """Return a signed 64-bit fingerprint of a message's first body. It is stored, and tells a resend from a conflict.
 
-    BLAKE2b, so no two bodies collide by chance or design within one author's own ids; signed, as SQL ``bigint`` is.
+    BLAKE2b, so no two bodies of one author collide by chance or design; signed, like SQL ``bigint``. Anything that
+    authors will post besides text belongs in it, without changing the hash of a text alone.
     """
-    return int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(blake2b(body.content.encode(), digest_size=8).digest(), "big", signed=True)

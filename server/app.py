@@ -65,13 +65,13 @@ class Server:
         self._settings = settings
         self._tasks = TaskRegistry()
         self._clock = clock or SystemClock()
-        self._repository = repository_for(settings)
+        self._storage = storage_for(settings)
         self._tokens = JwtTokens(
             settings.jwt_secret, self._clock, settings.chat_roles, settings.jwt_audience, settings.jwt_issuer
         )
-        self.chat = Chat(self._repository, self._clock, self._tokens, _chat_options(settings))
-        self._expirer = self._repository.writer()
-        self._cutter = self._repository.writer()
+        self.chat = Chat(self._storage, self._clock, self._tokens, _chat_options(settings))
+        self._expirer = self._storage.writer()
+        self._cutter = self._storage.writer()
         self.shared = Shared(settings, self.chat)
         self._http = HttpEndpoints(self.chat, self.shared, Metrics(self.chat) if settings.admin_port is None else None)
         self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=STOP_SECONDS)
@@ -105,10 +105,10 @@ class Server:
         Raises:
             ListenError: an address cannot be listened on.
         """
-        self._repository.on_takeover = self.chat.taken_over
-        self._repository.on_superseded = self.chat.superseded
-        self._repository.on_clean_start = self.chat.hub.keep_epoch
-        await self._repository.start()
+        self._storage.lease_events.on_takeover = self.chat.taken_over
+        self._storage.lease_events.on_superseded = self.chat.superseded
+        self._storage.lease_events.on_clean_start = self.chat.hub.keep_epoch
+        await self._storage.start()
         self.chat.start()
         await self._runner.setup()
         settings = self._settings
@@ -221,11 +221,11 @@ class Server:
             log.error("these tasks did not stop: %s", ", ".join(stuck))
         elif not unwritten:
             await self.chat.leave_epoch()
-        await self._repository.close()
+        await self._storage.close()
         return unwritten
 
 
-def repository_for(settings: Settings) -> Storage:
+def storage_for(settings: Settings) -> Storage:
     """The storage that the settings ask for; nothing is connected yet."""
     return open_storage(
         settings.database_url or None,

@@ -62,7 +62,7 @@ class _ChatCollector(Collector):
             depth.add_metric([worker.name], len(worker))
         yield depth
         yield _gauge("messages_to_reindex", "stored messages still to be re-indexed for search", counters.words_left)
-        yield _gauge("reads_waiting", "reads queued for storage", chat.repository.waiting_reads())
+        yield _gauge("reads_waiting", "reads queued for storage", chat.storage.waiting_reads())
         yield _histogram(
             "broadcast_latency_seconds",
             "from the first queued frame to the last write of a broadcast",

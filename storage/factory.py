@@ -6,10 +6,10 @@ from storage.ports.storage import Storage
 
 
 def check_url(url: str) -> None:
-    """Look at a URL for `open_storage`, without the database.
+    """Check a URL for `open_storage`, without connecting.
 
     Raises:
-        ValueError: completes "DATABASE_URL ...": it is of another kind, or has a slip. The text repeats nothing of it.
+        ValueError: the URL is invalid. The text completes "DATABASE_URL ..." and repeats nothing of it.
     """
     from storage.postgres.connection.url import read_url
 
@@ -28,21 +28,21 @@ def open_storage(
     write_seconds: float = 30.0,
     close_seconds: float = 5.0,
 ) -> Storage:
-    """The repository behind ``url``; nothing is connected before its ``start``.
+    """Return the storage behind ``url``. It connects when it is started.
 
     Args:
         url: ``postgresql://user:password@host:port/database``, also with several hosts; None or empty for memory.
         memory_messages: messages kept per room (memory only).
         memory_rooms: rooms kept (memory only).
-        memory_bytes: bytes kept of everything together (memory only).
-        read_connections: connections for reads (Postgres only); each writer has one more of its own.
+        memory_bytes: bytes kept in all (memory only).
+        read_connections: connections for reads (Postgres only); each writer has one of its own.
         connect_seconds: how long an attempt to connect may take.
-        read_seconds: how long a read may take, waiting for a connection included.
+        read_seconds: how long a read may take, including its wait for a connection.
         write_seconds: how long a batch may take.
         close_seconds: how long ``close`` may take.
 
     Raises:
-        ValueError: the URL is of another kind, or has a slip; the text repeats nothing of it, as it holds a password.
+        ValueError: the URL is invalid. The text repeats nothing of it: it contains a password.
     """
     if not url:
         from storage.memory.storage import MemoryStorage

@@ -75,7 +75,7 @@ async def _load(chat: Context, session: Session, room: Room, seq: int, action: A
     chat.require_storage()
     while True:
         head = room.head
-        stored = await chat.ask(chat.repository.find_message(room.record, seq))
+        stored = await chat.ask(chat.storage.messages.find_message(room.record, seq))
         if session.ended:
             return
         still_joined(chat, session, room, action)
@@ -108,7 +108,7 @@ def _edit(chat: Context, session: Session, content: str, id: str | None, room: R
         state.seq,
         version,
         content,
-        body_hash(state.content),
+        body_hash(state),
         edited_at=edited_at,
         mentions=mentions,
     )

@@ -49,7 +49,7 @@ def check_space(chat: Context, session: Session, name: str) -> None:
     """
     if name not in session.rooms and len(session.rooms) >= chat.limits.max_rooms:
         raise ParleyError("too_many_rooms", "this connection is in too many rooms; leave one first")
-    if chat.repository.another_writes():  # also into a room that still waits to be stored here
+    if chat.storage.another_writes():  # also into a room that still waits to be stored here
         raise ParleyError("unavailable", retry_after=RETRY_AFTER)
 
 
@@ -104,7 +104,7 @@ async def _can_recover(chat: Context, room: Room, command: Join) -> bool:
             return missed <= limit
         try:
             missed += await chat.ask(
-                chat.repository.count_changed(room.record.room_id, after=since, until=floor, limit=limit + 1)
+                chat.storage.messages.count_changed(room.record.room_id, after=since, until=floor, limit=limit + 1)
             )
         except Forgotten:
             return False

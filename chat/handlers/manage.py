@@ -246,7 +246,7 @@ async def _meet(chat: Context, one: str, other: str) -> bool:
     if any(room in rooms for device in chat.hub.devices(other) for room in device.rooms.values()):
         return True
     await chat.rows_written()
-    return await chat.ask(chat.repository.share_a_room(one, other))
+    return await chat.ask(chat.storage.rooms.share_a_room(one, other))
 
 
 def direct_name(one: str, other: str) -> str:

@@ -125,7 +125,7 @@ async def _resend(chat: Context, session: Session, room: Room, content: str, com
     user_id = session.user.id
     assert command.id is not None
     chat.require_storage()
-    posted = await chat.ask(chat.repository.find_posted(room.record.room_id, user_id, command.id))
+    posted = await chat.ask(chat.storage.messages.find_posted(room.record.room_id, user_id, command.id))
     if session.ended:
         return  # it is gone, and will ask again when it is back
     if session.rooms.get(room.name) is not room:
@@ -138,7 +138,7 @@ async def _resend(chat: Context, session: Session, room: Room, content: str, com
         waits = _post(chat, session, room, content, command)
         if waits is not None:
             await waits
-    elif posted.body_hash == body_hash(content):
+    elif posted.body_hash == body_hash(replace(command, content=content)):
         session.ack(AckItem(command.id, room.name, posted.seq), room.audience)
     else:
         raise ParleyError("conflict")

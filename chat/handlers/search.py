@@ -74,7 +74,7 @@ async def _read_fitting(
     while True:
         wanted = next_read(limit + 1 - len(found), len(found), size, max_bytes) if found else min(limit, FIRST_HITS) + 1
         part = await chat.ask(
-            chat.repository.search(rooms, words=words, old_words=old_words, before=before, limit=wanted)
+            chat.storage.messages.search(rooms, words=words, old_words=old_words, before=before, limit=wanted)
         )
         async with chat.pages.turn() as slices:
             full = False
@@ -104,7 +104,7 @@ def _page(chat: Context, asked: Search, page: list[tuple[int, Message]], *, more
 
 async def _rooms_of(chat: Context, identity: Identity, inside: Inside) -> list[RoomRecord]:
     await chat.rows_written()
-    rows = await chat.ask(chat.repository.rooms_of(identity.user.id, limit=MINE_LIMIT))
+    rows = await chat.ask(chat.storage.rooms.rooms_of(identity.user.id, limit=MINE_LIMIT))
     now_us = chat.clock.now_us()
     found: dict[int, RoomRecord] = {}
     async with chat.pages.turn() as slices:

@@ -118,7 +118,7 @@ async def _find(
     after: int | None,
 ) -> list[Message]:
     found = await chat.ask(
-        chat.repository.history(
+        chat.storage.messages.history(
             record,
             limit=limit,
             before=before,
@@ -160,7 +160,7 @@ async def find_message(chat: Context, name: str, seq: int, identity: Identity | 
         if room is not None and (state := room.tail.state(seq)) is not None:
             return room.tail.with_quotes([state])
         # What the tail does not have is stored.
-        stored = await _unforgotten(chat, name, lambda: chat.ask(chat.repository.find_message(seen.record, seq)))
+        stored = await _unforgotten(chat, name, lambda: chat.ask(chat.storage.messages.find_message(seen.record, seq)))
         return [] if stored is None else as_of_now(chat, name, [stored])
 
     states = await read_as(chat, name, identity, read)
@@ -188,9 +188,9 @@ async def export(chat: Context, name: str, identity: Identity | None) -> AsyncGe
         record = seen.record
         if not until:
             await _wait_for_writes(chat, chat.hub.rooms.get(name))
-            until = await chat.ask(chat.repository.head(record.room_id)) + 1
+            until = await chat.ask(chat.storage.messages.head(record.room_id)) + 1
         messages = await chat.ask(
-            chat.repository.history(record, limit=limit, after=after, before=until, include_deleted=True)
+            chat.storage.messages.history(record, limit=limit, after=after, before=until, include_deleted=True)
         )
         async with chat.pages.turn() as slices:
             size = sum(map(size_of, messages))

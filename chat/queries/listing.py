@@ -66,7 +66,7 @@ async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
     after, contains, limit = asked.cursor or "", fold_name(asked.q or ""), asked.limit + 1
     found = {
         record.name: record
-        for record in await chat.ask(chat.repository.listed_rooms(after=after, contains=contains, limit=limit))
+        for record in await chat.ask(chat.storage.rooms.listed_rooms(after=after, contains=contains, limit=limit))
     }
     last = max(found, default="") if len(found) == limit else None
     async with chat.pages.turn() as slices:
@@ -99,7 +99,7 @@ async def _mine(chat: Context, identity: Identity, asked: ListRooms, inside: Ins
     await chat.rows_written()
     rows = {
         record.name: (record, member)
-        for record, member in await chat.ask(chat.repository.rooms_of(user.id, limit=MINE_LIMIT))
+        for record, member in await chat.ask(chat.storage.rooms.rooms_of(user.id, limit=MINE_LIMIT))
     }
     for room in inside():
         rows.setdefault(room.name, (room.record, Member(user)))
@@ -126,7 +126,7 @@ async def _mine(chat: Context, identity: Identity, asked: ListRooms, inside: Ins
     unread = await _unread(chat, user, page)
     counts = await _count_members(chat, [record for record, _ in page])
     directs = [record.room_id for record, _ in page if record.kind == "direct"]
-    peers = await chat.ask(chat.repository.peers(user.id, directs)) if directs else {}
+    peers = await chat.ask(chat.storage.rooms.peers(user.id, directs)) if directs else {}
     async with chat.pages.turn():
         chat.pages.spend(ROW_SECONDS * len(page))
     invited = await invitations.list_open(chat, user.id, watch)
@@ -172,7 +172,9 @@ async def _describe(chat: Context, identity: Identity | None, seen: View) -> Roo
         return entry
     member = member or Member(identity.user)
     unread = await _unread(chat, identity.user, [(record, member)])
-    peers = await chat.ask(chat.repository.peers(identity.user.id, [record.room_id])) if record.kind == "direct" else {}
+    peers = (
+        await chat.ask(chat.storage.rooms.peers(identity.user.id, [record.room_id])) if record.kind == "direct" else {}
+    )
     return _own(entry, standing, member, unread.get(record.room_id, _NOTHING), peers.get(record.room_id))
 
 
@@ -195,7 +197,7 @@ def _entry(chat: Context, record: RoomRecord, counts: dict[int, int]) -> RoomEnt
 
 async def _count_members(chat: Context, records: list[RoomRecord]) -> dict[int, int]:
     ids = [record.room_id for record in records if record.kind != "ephemeral"]
-    return await chat.ask(chat.repository.count_members(ids)) if ids else {}
+    return await chat.ask(chat.storage.rooms.count_members(ids)) if ids else {}
 
 
 async def _unread(chat: Context, user: User, mine: list[tuple[RoomRecord, Member]]) -> dict[int, Unread]:
@@ -219,7 +221,7 @@ async def _unread(chat: Context, user: User, mine: list[tuple[RoomRecord, Member
             await chat.ask(room.backlog.written())
     cursors = [(record.room_id, member.read_seq) for record, member in below]
     if cursors:
-        found |= await chat.ask(chat.repository.unread(user, cursors, limit=UNREAD_LIMIT))
+        found |= await chat.ask(chat.storage.messages.unread(user, cursors, limit=UNREAD_LIMIT))
     return found
 
 
@@ -254,8 +256,8 @@ async def list_members(chat: Context, record: RoomRecord, asked: ListMembers, vi
         if room is not None:
             await chat.ask(room.backlog.written())
         if not ephemeral:
-            found = await chat.ask(chat.repository.members(record.room_id, after=after, limit=asked.limit + 1))
-            counted = await chat.ask(chat.repository.count_members([record.room_id]))
+            found = await chat.ask(chat.storage.rooms.members(record.room_id, after=after, limit=asked.limit + 1))
+            counted = await chat.ask(chat.storage.rooms.count_members([record.room_id]))
         async with chat.pages.turn():
             chat.pages.spend(ROW_SECONDS * (len(found) + (0 if room is None else len(room.presence.people))))
         if room is None or room.membership == seen:
@@ -306,7 +308,7 @@ async def _list_standing(
     """
     room = chat.hub.rooms.get(record.name)
     # A room that is ready knows them all.
-    rows = await chat.ask(chat.repository.standings(record.room_id)) if room is None else room.members.values()
+    rows = await chat.ask(chat.storage.rooms.special_members(record.room_id)) if room is None else room.members.values()
     found = {row.user.id: row for row in rows if wanted(chat, row)}
     after = {user_id: row for user_id, row in found.items() if user_id > (asked.cursor or "")}
     return _page_of(chat, room, record, asked, viewer, after, len(found), with_read=False)

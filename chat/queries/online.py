@@ -45,7 +45,7 @@ async def list_online(
     """
 
     async def read(_: object) -> dict[int, Member]:
-        rows = await chat.ask(chat.repository.rooms_of(identity.user.id, limit=MINE_LIMIT))
+        rows = await chat.ask(chat.storage.rooms.rooms_of(identity.user.id, limit=MINE_LIMIT))
         return {record.room_id: member for record, member in rows}
 
     for _ in range(TRIES):

@@ -44,7 +44,7 @@ async def replay(chat: Context, session: Session, room: Room, since: int) -> Non
     after, more, limit = since, since < floor, FIRST_READ
     while more and room.audience.is_syncing(session):
         try:
-            page = await chat.ask(chat.repository.changed(room.record, after=after, until=floor, limit=limit))
+            page = await chat.ask(chat.storage.messages.changed(room.record, after=after, until=floor, limit=limit))
         except ParleyError:
             await asyncio.sleep(backoff.next())
             continue

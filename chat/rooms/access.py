@@ -163,14 +163,14 @@ async def _look_at(chat: Context, name: str, identity: Identity | None) -> View 
     room = chat.hub.rooms.get(name)
     if room is not None and not room.stored and not room.presence.people:
         return None  # nobody made it: somebody asks for it, as we do
-    record = room.record if room is not None else await chat.ask(chat.repository.find_room(name))
+    record = room.record if room is not None else await chat.ask(chat.storage.rooms.find_room(name))
     if record is None:
         return None
     member = None
     if identity is not None and (room is None or not is_row_known(chat, room, identity)):
         if room is not None:
             await chat.ask(room.backlog.written())
-        member = await chat.ask(chat.repository.find_member(record.room_id, identity.user.id))
+        member = await chat.ask(chat.storage.rooms.find_member(record.room_id, identity.user.id))
     inside = room is not None and identity is not None and identity.user.id in room.presence.people
     if room is not None:
         record = room.record  # as it is now

@@ -117,8 +117,8 @@ class ChatOptions:
 class Context:
     """The parts of one chat. Lives in one event loop."""
 
-    def __init__(self, repository: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
-        self.repository = repository
+    def __init__(self, storage: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
+        self.storage = storage
         self.clock = clock
         self.tokens = tokens
         self.options = options
@@ -135,7 +135,7 @@ class Context:
         self.reads = Reads(self)
         self.passwords = Passwords()
         self.pages = PageTurns()
-        self.pool = WorkerPool(repository, options.pool, self.counters)
+        self.pool = WorkerPool(storage, options.pool, self.counters)
         self.draining = False
         self._reached = False
         self.watches = Watches()
@@ -323,17 +323,17 @@ class Context:
 
     def require_storage(self) -> None:
         """Refuse, as ``unavailable``, what would only wait for its time-out, and later commands with it."""
-        if self.repository.trouble() is not None:
+        if self.storage.problem() is not None:
             raise ParleyError("unavailable", retry_after=RETRY_AFTER)
 
     async def reach_storage(self) -> None:
         """Wait, for at most `FIRST_SECONDS`, until storage was reached for the first time since the start."""
-        if not self._reached and self.repository.trouble() is None:
+        if not self._reached and self.storage.problem() is None:
             self._reached = True
         if not self._reached:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_SECONDS):
-                    await self.repository.reached()
+                    await self.storage.reached()
                     self._reached = True
 
     async def ask(self, read: Awaitable[T]) -> T:
@@ -380,7 +380,7 @@ class Context:
         Raises:
             ParleyError: ``too_many_rooms``.
         """
-        if self.repository.is_full():
+        if self.storage.is_full():
             raise ParleyError("too_many_rooms", "the server cannot store any more rooms")
         self.makers.admit(session, self.clock.monotonic(), take=take)
 
@@ -444,18 +444,18 @@ class Context:
         self.require_storage()
         if (ending := self.hub.ending.get(name)) is not None:
             await self.ask(ending.backlog.written())  # its name is not free in storage before
-        record = await self.ask(self.repository.find_room(name))
+        record = await self.ask(self.storage.rooms.find_room(name))
         if record is None:
             now = rfc3339(self.clock.now_us())
             record = RoomRecord(new_room_id(), name, now)
             room = self.hub.open(record, self.pool.of(record.room_id), stored=False, head=0, opener=opener)
         else:
-            head = await self.ask(self.repository.head(record.room_id))
+            head = await self.ask(self.storage.messages.head(record.room_id))
             self._compare_clock(head)
             if record.kind == "direct":
-                rows = await self.ask(self.repository.members(record.room_id, after="", limit=2))
+                rows = await self.ask(self.storage.rooms.members(record.room_id, after="", limit=2))
             else:
-                rows = await self.ask(self.repository.standings(record.room_id))
+                rows = await self.ask(self.storage.rooms.special_members(record.room_id))
             room = self.hub.open(record, self.pool.of(record.room_id), stored=True, head=head, opener=opener)
             room.members = {member.user.id: member for member in rows}
         members.lift(self, room)

@@ -99,7 +99,7 @@ async def _count_and_tell(chat: Context, room: Room, member: Member) -> None:
     with chat.watches.of(user.id) as watch:
         try:
             await chat.ask(room.backlog.written())
-            found = await chat.ask(chat.repository.unread(user, [(room_id, member.read_seq)], limit=UNREAD_LIMIT))
+            found = await chat.ask(chat.storage.messages.unread(user, [(room_id, member.read_seq)], limit=UNREAD_LIMIT))
         except ParleyError:
             return  # storage is away; `rooms` tells the counts when it is back
         if not watch.has_lost(room_id):

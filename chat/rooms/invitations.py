@@ -70,7 +70,7 @@ async def open_elsewhere(chat: Context, room: Room, user_id: str, watch: Watch) 
         ParleyError: ``unavailable``.
     """
     await chat.rows_written()
-    found = await chat.ask(chat.repository.invitations(user_id, after=oldest_open(chat), limit=INVITATIONS + 1))
+    found = await chat.ask(chat.storage.rooms.invitations(user_id, after=oldest_open(chat), limit=INVITATIONS + 1))
     open_ids = {record.room_id for record, _ in found}
     for room_id, member in watch.rows.items():
         (open_ids.add if is_open(chat, member) else open_ids.discard)(room_id)
@@ -83,7 +83,7 @@ async def list_open(chat: Context, user_id: str, watch: Watch) -> list[Invitatio
     Raises:
         ParleyError: ``unavailable``.
     """
-    found = await chat.ask(chat.repository.invitations(user_id, after=oldest_open(chat), limit=INVITATIONS))
+    found = await chat.ask(chat.storage.rooms.invitations(user_id, after=oldest_open(chat), limit=INVITATIONS))
     listed = []
     for record, stored in found:
         room = chat.hub.rooms.get(record.name)

@@ -97,7 +97,7 @@ async def account_role(chat: Context, member: Member) -> str:
     role = connected_role(chat, user_id)
     if role is not None or not user_id.startswith(ACCOUNT):
         return role or ""
-    return member.account_role or await chat.ask(chat.repository.account_role(user_id))
+    return member.account_role or await chat.ask(chat.storage.rooms.account_role(user_id))
 
 
 def as_known(chat: Context, member: Member, user: User) -> Member:
@@ -182,7 +182,7 @@ async def fetch(chat: Context, room: Room, user_id: str) -> Member | None:
         return room.members.get(user_id)
     with visiting(chat, room, user_id):
         await chat.ask(room.backlog.written())  # it may be on its way
-        found = await chat.ask(chat.repository.find_member(room.record.room_id, user_id))
+        found = await chat.ask(chat.storage.rooms.find_member(room.record.room_id, user_id))
         return room.members.get(user_id, found)
 
 
@@ -205,7 +205,7 @@ async def find_user(chat: Context, user_id: str) -> User:
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
     """
-    user = chat.hub.named.get(user_id) or await chat.ask(chat.repository.find_user(user_id))
+    user = chat.hub.named.get(user_id) or await chat.ask(chat.storage.rooms.find_user(user_id))
     if user is None:
         raise ParleyError("no_such_user", field="user")
     return user

@@ -39,7 +39,7 @@ class Names:
             other = self._kept.get(folded)
             # Of a room that is not here any more storage knows all.
             taken = other is not None and other is not room and chat.hub.rooms.get(other.name) is other
-            if taken or await chat.ask(chat.repository.kept_like(room.name)):
+            if taken or await chat.ask(chat.storage.rooms.kept_like(room.name)):
                 raise ParleyError(
                     "room_exists", "a room whose name differs only in case or width already exists", field="room"
                 )

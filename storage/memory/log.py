@@ -1,4 +1,4 @@
-"""One room in memory: its record and its messages, by seq, by their authors' ids, and by whom they mention."""
+"""One room in memory: its record, and its messages by seq, by their authors' ids, and by mentioned name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
-from model.message import Message, Quote, body_hash, quote
+from model.message import Message, Quote, body_hash, quote, tombstone
 from model.room import RoomRecord, User
 from model.text import fold_name
 from storage.memory.weights import weigh_message, weigh_room
@@ -19,20 +19,28 @@ from storage.ports.outcomes import STORED, Duplicate, Outcome, Refused
 
 
 class Log:
-    """A room and its messages; what was deleted is kept, and shown by :meth:`told` only to who may see it.
+    """A room and its messages. What deleted messages held is kept, and :meth:`shown` only to readers who may see it.
 
     Attributes:
-        bytes: what the messages weigh (`storage.memory.weights`).
-        counted: what messages and room weighed when they were last counted (`storage.memory.logs.Logs.weigh`).
-        frame: what the room weighs by itself.
-        evicted: the largest seq that was forgotten for lack of space, 0 when none was.
+        record: the room.
+        folded: its name and title as a search for rooms compares them.
+        states: the messages by seq.
+        seqs: their seqs, in order.
+        posted: the seqs by (sender_id, id).
+        changed_seqs: those of messages that changed.
+        newest_change: the largest version of those.
+        first_bodies: hashes of first bodies, of edited messages only: hashing takes longer than everything else here.
+        mentioned: the seqs, in order, by mentioned name.
+        bytes: weight of the messages (`storage.memory.weights`).
+        frame: weight of the room itself.
+        counted: weight of both when last counted (`storage.memory.logs.Logs.weigh`).
     """
 
     __slots__ = (
+        "_evicted",
         "bytes",
         "changed_seqs",
         "counted",
-        "evicted",
         "first_bodies",
         "folded",
         "frame",
@@ -50,44 +58,43 @@ class Log:
         self.seqs: list[int] = []
         self.posted: dict[tuple[str, str], int] = {}
         self.changed_seqs: set[int] = set()
-        # Hashes, of those whose content is another one now: hashing costs more than everything else here.
+        self.bytes = self.counted = 0
         self.first_bodies: dict[int, int] = {}
         self.newest_change = 0
         self.mentioned: dict[str, list[int]] = {}
-        self.bytes = self.counted = 0
-        self.evicted = 0
+        self._evicted = 0  # the largest seq that was evicted
 
     def describe(self, record: RoomRecord) -> None:
-        """Give the room this record, and the texts that a search for rooms looks into."""
+        """Replace the room's record."""
         self.record = record
         self.folded = (fold_name(record.name), fold_name(record.title))
         self.frame = weigh_room(record)
 
     @property
     def head(self) -> int:
-        """See `storage.ports.storage.Storage.head`."""
+        """The largest seq or version, 0 without messages."""
         return max(self.seqs[-1] if self.seqs else 0, self.newest_change)
 
     # --- writes ----------------------------------------------------------------------------------------------------
 
     def insert(self, message: Message) -> Outcome:
-        """See `storage.ports.messages.InsertMessage`."""
+        """Carry out an `InsertMessage`."""
         seq, key = message.seq, (message.sender_id, message.id or "")
         there = self.states.get(seq)
-        if there is not None and self._same(there, message):
+        same_author = there is not None and (there.sender_id, there.id) == (message.sender_id, message.id)
+        if same_author and self.first_body(seq) == body_hash(message):
             return STORED
         if message.id is not None:
             earlier = self.posted.get(key)
             if earlier is not None and earlier != seq:
-                return Duplicate(earlier, self._said_first(earlier, message.content))
+                return Duplicate(earlier, self.first_body(earlier) == body_hash(message))
         if there is not None:
             return Refused(f"another message is at seq {seq} of room {self.record.room_id}")
         if message.id is not None:
             self.posted[key] = seq
         self.states[seq] = message
         self.bytes += weigh_message(message)
-        if message.mentions:
-            self._index(message)
+        self._index(message)
         seqs = self.seqs
         if not seqs or seq > seqs[-1]:
             seqs.append(seq)
@@ -95,22 +102,14 @@ class Log:
             insort(seqs, seq)
         return STORED
 
-    def _same(self, there: Message, message: Message) -> bool:
-        author = (there.sender_id, there.id) == (message.sender_id, message.id)
-        return author and self._said_first(there.seq, message.content)
-
-    def _said_first(self, seq: int, content: str) -> bool:
-        kept = self.first_bodies.get(seq)
-        return content == self.states[seq].content if kept is None else body_hash(content) == kept
-
     def change(self, change: ChangeMessage) -> Outcome:
-        """See `storage.ports.messages.ChangeMessage`."""
+        """Carry out a `ChangeMessage`."""
         seq = change.seq
         there = self.states.get(seq)
         if there is None:
             return Refused(f"there is no message at seq {seq} of room {self.record.room_id}")
         if change.version <= there.version:
-            return STORED  # an older change, or this one, come once more
+            return STORED  # an older change, or a repeated one
         if change.first_body is not None:
             self.first_bodies.setdefault(seq, change.first_body)
         self._unindex(there)
@@ -134,7 +133,7 @@ class Log:
         return STORED
 
     def forget_oldest(self, count: int) -> None:
-        """Forget the oldest messages, and everything that led to them."""
+        """Forget the ``count`` oldest messages, and every index entry of theirs."""
         gone = self.seqs[:count]
         for seq in gone:
             message = self.states.pop(seq)
@@ -149,12 +148,12 @@ class Log:
             self.newest_change = max((self.states[seq].version for seq in self.changed_seqs), default=0)
 
     def evict(self, count: int) -> None:
-        """Forget at least one of the oldest messages for lack of space: somebody may still want them."""
-        self.evicted = self.seqs[count - 1]
+        """Forget ``count`` (one or more) of the oldest messages for lack of space, though a reader may want them."""
+        self._evicted = self.seqs[count - 1]
         self.forget_oldest(count)
 
     def evict_down_to(self, weight: int) -> None:
-        """Forget the oldest messages until the others weigh no more than this."""
+        """Evict the oldest messages until the others weigh no more than this."""
         left, count = self.bytes, 0
         while left > weight and count < len(self.seqs):
             left -= weigh_message(self.states[self.seqs[count]])
@@ -176,55 +175,50 @@ class Log:
     # --- reads -----------------------------------------------------------------------------------------------------
 
     def first_body(self, seq: int) -> int:
-        """The hash of what the message at ``seq`` said first."""
+        """Return the hash of the first body of the message at ``seq``."""
         kept = self.first_bodies.get(seq)
-        return body_hash(self.states[seq].content) if kept is None else kept
+        return body_hash(self.states[seq]) if kept is None else kept
 
-    def told(self, message: Message, room: str, *, whole: bool = False) -> Message:
-        """The message as it is read: under the room's present name, its quote filled in, blank when it was deleted.
+    def shown(self, message: Message, room: str, *, whole: bool = False) -> Message:
+        """Return a state of this log as it is read: with its quote, and blank when it was deleted.
 
         Args:
-            message: a state of this log.
-            room: messages keep the name that they were written under; the reader knows the room by this one.
-            whole: with what a deleted message held.
+            message: the state.
+            room: the room's present name; a stored message has the name that it was written under.
+            whole: include what a deleted message held.
         """
         if message.deleted_at is not None and not whole:
-            return replace(
-                message,
-                room=room,
-                content="",
-                reply_to=None,
-                mentions=(),
-                reactions=None,
-                pinned_at=None,
-                pinned_by=None,
-            )
+            return replace(tombstone(message, message.version, message.deleted_at), room=room)
         if message.reply_to is not None:
-            return replace(message, room=room, reply_to=self._quote(message.reply_to.seq))
+            quoted = self.states.get(message.reply_to.seq)
+            return replace(
+                message, room=room, reply_to=Quote(message.reply_to.seq) if quoted is None else quote(quoted)
+            )
         return message if message.room == room else replace(message, room=room)
 
-    def _quote(self, seq: int) -> Quote:
-        quoted = self.states.get(seq)
-        return Quote(seq) if quoted is None else quote(quoted)
-
-    def between(self, after: int | None, before: int | None) -> range:
-        """The places in ``seqs`` of those above ``after`` and below ``before``."""
-        first = 0 if after is None else bisect_right(self.seqs, after)
-        return range(first, len(self.seqs) if before is None else max(first, bisect_left(self.seqs, before)))
+    def between(self, above: int, below: int) -> range:
+        """Return the places in ``seqs`` of the seqs between two others."""
+        first = bisect_right(self.seqs, above)
+        return range(first, max(first, bisect_left(self.seqs, below)))
 
     def changed(self, after: int, until: int) -> list[Message]:
-        """States with a version above ``after`` of messages up to ``until``, in order of version."""
+        """Return states with a version above ``after`` of messages up to ``until``, by version.
+
+        Raises:
+            Forgotten: a message above ``after`` was evicted.
+        """
+        if self._evicted > after:
+            raise Forgotten
         new = self.seqs[bisect_right(self.seqs, after) : bisect_right(self.seqs, until)]
         if not self.changed_seqs:
             return [self.states[seq] for seq in new]
-        seqs = {*new, *(seq for seq in self.changed_seqs if seq <= until)}
-        states = [self.states[seq] for seq in seqs]
+        states = [self.states[seq] for seq in {*new, *(seq for seq in self.changed_seqs if seq <= until)}]
         return sorted((state for state in states if state.version > after), key=attrgetter("version"))
 
     def newest_first(self, before: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
-        """The places (seq, room_id) below ``before`` in this order, the largest first.
+        """Iterate over the (seq, room_id) below ``before``, the largest first.
 
-        Each is looked up when it is asked for: messages may come and go meanwhile.
+        Each place is looked up when it is asked for: messages may be added and removed in the meantime.
         """
         seqs, room_id = self.seqs, self.record.room_id
         if before is None:
@@ -236,27 +230,18 @@ class Log:
             yield seq, room_id
             place = bisect_left(seqs, seq)
 
-    def check_complete(self, after: int) -> None:
-        """Make sure that no message above ``after`` was evicted. Raises Forgotten."""
-        if self.evicted > after:
-            raise Forgotten
-
     def is_listed(self) -> bool:
-        """Whether anybody may find the room in a list."""
-        kind = self.record.kind
-        return kind == "public" or (kind == "ephemeral" and self.is_alive())
-
-    def is_alive(self) -> bool:
-        """Whether there is a message that is not deleted."""
-        return any(self.states[seq].deleted_at is None for seq in reversed(self.seqs))
+        """Whether the room is in the list of rooms: public, or ephemeral with a message that is not deleted."""
+        if self.record.kind == "ephemeral":
+            return any(self.states[seq].deleted_at is None for seq in reversed(self.seqs))
+        return self.record.kind == "public"
 
     def unread(self, user: User, seq: int, limit: int) -> Unread:
-        """See `storage.ports.storage.Storage.unread`."""
-        mine, states = user.id, self.states
+        """Count what the user has not read above ``seq``."""
 
         def count(seqs: list[int]) -> int:
-            above: Iterator[int] = islice(seqs, bisect_right(seqs, seq), None)
-            counting = (None for at in above if states[at].deleted_at is None and states[at].sender_id != mine)
-            return sum(1 for _ in islice(counting, limit))
+            above = map(self.states.__getitem__, islice(seqs, bisect_right(seqs, seq), None))
+            unread = (None for state in above if state.deleted_at is None and state.sender_id != user.id)
+            return sum(1 for _ in islice(unread, limit))
 
         return Unread(count(self.seqs), count(self.mentioned.get(fold_name(user.name), [])))

@@ -1,4 +1,4 @@
-"""The rooms in memory: by id and by name, bounded, in the order in which they were used."""
+"""The rooms in memory: by id and by name, bounded, in the order of their last use."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from model.text import fold_name
 from storage.memory.log import Log
 from storage.ports.outcomes import STORED, Outcome, Refused
 
-_weight = attrgetter("bytes")
+# What an unknown room is read as. Never written to.
+_EMPTY = Log(RoomRecord(room_id=0, name="", created_at=""))
 
 
 class Logs:
-    """Logs with their records.
+    """All rooms with their messages.
 
     Attributes:
         bytes: what they weigh together (`storage.memory.weights`).
 
     Args:
-        keep: how many. Beyond it the one goes that was used the longest time ago, and rooms that come and go by
-            themselves (ephemeral ones, deleted ones) before those that somebody made: else whoever enters many rooms
-            could make the server forget who may enter a private one. These leave a tenth to the others, as no more are
-            to be made when they `are_full`.
+        keep: the number of rooms kept. Beyond it the least recently used one is evicted: first a *passing* one
+            (ephemeral or deleted), then a *lasting* one. Otherwise a client that enters many rooms could make the
+            server forget who may enter a private one. Lasting rooms leave a tenth to the others, because no more of
+            them are created once they `are_full`.
     """
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._logs: dict[int, Log] = {}
         self._names: dict[str, int] = {}  # of rooms that are not deleted
-        self._sorted: list[str] = []  # the same names, in order
-        self._folded: dict[str, set[str]] = {}  # the same names, as they are compared
+        self._sorted: list[str] = []  # the same names, sorted
         self._passing: OrderedDict[int, None] = OrderedDict()
         self._lasting: OrderedDict[int, None] = OrderedDict()
         self.bytes = 0
@@ -44,40 +44,50 @@ class Logs:
         return iter(self._logs.values())
 
     def clear(self) -> None:
-        """Forget all."""
-        for each in (self._logs, self._names, self._sorted, self._folded, self._passing, self._lasting):
+        """Forget all rooms."""
+        for each in (self._logs, self._names, self._sorted, self._passing, self._lasting):
             each.clear()
         self.bytes = 0
 
     def get(self, room_id: int) -> Log | None:
-        """A room by its id; that does not count as using it."""
+        """Return the room without counting that as a use."""
         return self._logs.get(room_id)
 
+    def peek(self, room_id: int) -> Log:
+        """Return the room to read it, empty when it is unknown, without counting that as a use."""
+        return self._logs.get(room_id, _EMPTY)
+
     def use(self, room_id: int) -> Log | None:
-        """A room by its id, used just now."""
+        """Return the room, as the one that was used last."""
         log = self._logs.get(room_id)
         if log is not None:
             (self._passing if room_id in self._passing else self._lasting).move_to_end(room_id)
         return log
 
+    def read(self, room_id: int) -> Log:
+        """Return the room to read it, empty when it is unknown, as the one that was used last."""
+        return self.use(room_id) or _EMPTY
+
     def find(self, name: str) -> Log | None:
-        """A room that is not deleted by its name, used just now."""
+        """Return the room that is not deleted with this name, as the one that was used last."""
         room_id = self._names.get(name)
         return None if room_id is None else self.use(room_id)
 
     def named_above(self, name: str) -> Iterator[Log]:
-        """Rooms that are not deleted, in the order of their names; they may come and go meanwhile."""
+        """Iterate over rooms that are not deleted, by name. Rooms may be added and removed in the meantime."""
         while (place := bisect_right(self._sorted, name)) < len(self._sorted):
             name = self._sorted[place]
             yield self._logs[self._names[name]]
 
     def kept_like(self, name: str) -> bool:
-        """See `storage.ports.storage.Storage.kept_like`."""
-        others = (self._logs[self._names[each]].record for each in self._folded.get(fold_name(name), ()))
-        return any(other.name != name and other.kind in ("public", "private") for other in others)
+        """Whether a public or private room has another name with the same folded form."""
+        folded = fold_name(name)
+        logs = (self._logs[room_id] for room_id in self._names.values())
+        alike = (log.record for log in logs if log.folded[0] == folded)
+        return any(room.name != name and room.kind in ("public", "private") for room in alike)
 
     def insert(self, room: RoomRecord) -> Outcome:
-        """See `storage.ports.rooms.InsertRoom`."""
+        """Carry out an `InsertRoom`."""
         there = self.use(room.room_id)
         if there is not None:
             if there.record.name == room.name:
@@ -90,12 +100,11 @@ class Logs:
         self.weigh(log)
         self._names[room.name] = room.room_id
         insort(self._sorted, room.name)
-        self._folded.setdefault(fold_name(room.name), set()).add(room.name)
         self._place(room)
         return STORED
 
     def update(self, room: RoomRecord) -> RoomRecord | None:
-        """The record of a room as it is after a `storage.ports.rooms.UpdateRoom`, None when there is no such room."""
+        """Carry out an `UpdateRoom`. Returns the record afterwards, None when the room is unknown."""
         log = self._logs.get(room.room_id)
         if log is None:
             return None
@@ -109,18 +118,18 @@ class Logs:
         return log.record
 
     def weigh(self, log: Log) -> None:
-        """Count what a room weighs now."""
+        """Count the present weight of a room."""
         weight = log.frame + log.bytes
         self.bytes += weight - log.counted
         log.counted = weight
 
     def evict(self, weight: int) -> None:
-        """Forget messages that weigh so much together: the oldest of those rooms whose messages weigh most.
+        """Evict messages of this weight: the oldest of the rooms with the most.
 
-        Their weights come down to one level, below which nobody's messages are touched.
+        The weights of those rooms come down to one level; rooms below it lose nothing.
         """
-        logs = sorted(self._logs.values(), key=_weight, reverse=True)
-        above = 0  # what the first ``count`` rooms weigh together
+        logs = sorted(self._logs.values(), key=attrgetter("bytes"), reverse=True)
+        above = 0  # weight of the first ``count`` rooms together
         for count, log in enumerate(logs, 1):
             above += log.bytes
             lower = logs[count].bytes if count < len(logs) else 0
@@ -134,11 +143,11 @@ class Logs:
             self.weigh(log)
 
     def are_full(self) -> bool:
-        """Whether those that somebody made are all that there is place for."""
+        """Whether there is no space for another lasting room."""
         return len(self._lasting) >= self._keep - self._keep // 10
 
     def forget_excess(self) -> list[int]:
-        """Forget the rooms beyond the bound, and tell which those were."""
+        """Evict the rooms beyond the bound and return their ids."""
         forgotten = []
         while len(self._logs) > self._keep:
             room_id, _ = (self._passing or self._lasting).popitem(last=False)
@@ -159,7 +168,3 @@ class Logs:
         if self._names.get(room.name) == room.room_id:  # another room may have it already
             del self._names[room.name]
             del self._sorted[bisect_left(self._sorted, room.name)]
-            folded = fold_name(room.name)
-            self._folded[folded].discard(room.name)
-            if not self._folded[folded]:
-                del self._folded[folded]

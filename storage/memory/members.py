@@ -1,19 +1,19 @@
-"""Who is what in which room, in memory: rows by room and by person, bounded for each room."""
+"""Members' rows in memory, by room and by user, bounded for each room."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import nsmallest
 from itertools import islice
 
 from model.room import Member
 from storage.memory.weights import weigh_member
-from storage.ports.rooms import ExpireGuests
+from storage.ports.rooms import ExpireGuests, ExpireInvitations
 
 
 class _Roster:
-    """The rows of one room, and their users' ids in order."""
+    """The rows of one room, and the sorted ids of their users."""
 
     __slots__ = ("bytes", "ids", "rows", "with_role")
 
@@ -49,22 +49,20 @@ class Members:
         bytes: what they weigh together (`storage.memory.weights`).
 
     Args:
-        keep: rows kept for each room. Beyond it those go first that a room can spare (no role above member, neither
-            banned nor muted), and of them whoever was not there for longest, a hundredth of them at once.
-        keep_bytes: bytes kept for all rooms together. Beyond it the largest room spares some, in the same order.
+        keep: rows kept for each room. Beyond it a hundredth of them is evicted: first plain members who are neither
+            banned nor muted, the least recently active ones first.
+        keep_bytes: bytes kept for all rooms together. Beyond it the largest room loses some, in the same order.
     """
 
     def __init__(self, keep: int, keep_bytes: int) -> None:
         self._keep = keep
         self._keep_bytes = keep_bytes
         self._rosters: dict[int, _Roster] = {}
-        # Rows that are nothing but invitations, in the order in which they were stored.
-        self._invitations: dict[tuple[int, str], int] = {}
-        self._rooms: dict[str, dict[int, None]] = {}  # of each person; the room stored last is at the end
+        self._rooms: dict[str, dict[int, None]] = {}  # of each user, the one stored last at the end
         self.bytes = 0
 
     def put(self, room_id: int, member: Member) -> None:
-        """Store a row in place of what was there."""
+        """Store a row, replacing the earlier one."""
         roster = self._rosters.setdefault(room_id, _Roster())
         self.bytes -= roster.bytes
         roster.put(member)
@@ -72,21 +70,18 @@ class Members:
         rooms = self._rooms.setdefault(member.user.id, {})
         rooms.pop(room_id, None)
         rooms[room_id] = None
-        self._invitations.pop((room_id, member.user.id), None)
-        if _only_invites(member) and member.invitation is not None:
-            self._invitations[room_id, member.user.id] = member.invitation.at
         if len(roster.rows) > self._keep:
-            self._spare(room_id, len(roster.rows) - self._keep + self._keep // 100)
+            self._evict(room_id, len(roster.rows) - self._keep + self._keep // 100)
         while self.bytes > self._keep_bytes:
             largest = max(self._rosters, key=lambda each: self._rosters[each].bytes)
-            self._spare(largest, len(self._rosters[largest].rows) // 10 + 1)
+            self._evict(largest, len(self._rosters[largest].rows) // 10 + 1)
 
-    def _spare(self, room_id: int, count: int) -> None:
-        for spared in nsmallest(count, self._rosters[room_id].rows.values(), key=_worth):
-            self.drop(room_id, spared.user.id)
+    def _evict(self, room_id: int, count: int) -> None:
+        for evicted in nsmallest(count, self._rosters[room_id].rows.values(), key=_worth):
+            self.drop(room_id, evicted.user.id)
 
     def drop(self, room_id: int, user_id: str) -> None:
-        """Forget a row, if there is one."""
+        """Remove a row, if there is one."""
         roster = self._rosters.get(room_id)
         before = 0 if roster is None else roster.bytes
         if roster is not None and roster.drop(user_id):
@@ -96,63 +91,53 @@ class Members:
                 del self._rosters[room_id]
 
     def forget_room(self, room_id: int) -> None:
-        """Forget all rows of a room."""
+        """Remove all rows of a room."""
         roster = self._rosters.pop(room_id, None)
         if roster is not None:
             self.bytes -= roster.bytes
             for user_id in roster.ids:
                 self._leave(room_id, user_id)
 
-    def forget_invitations(self, until: int, limit: int) -> int:
-        """See `storage.ports.rooms.ExpireInvitations`. Returns how many are gone."""
-        due = list(islice((key for key, at in self._invitations.items() if at <= until), max(limit, 0)))
+    def expire(self, room_ids: Iterable[int], is_due: Callable[[Member], bool], limit: int) -> int:
+        """Remove up to ``limit`` rows of these rooms. Returns how many were removed."""
+        rows = ((room_id, row) for room_id in room_ids for row in self.rows(room_id))
+        due = list(islice(((room_id, row.user.id) for room_id, row in rows if is_due(row)), max(limit, 0)))
         for room_id, user_id in due:
             self.drop(room_id, user_id)
         return len(due)
 
-    def forget_guests(self, room_id: int, write: ExpireGuests, limit: int) -> int:
-        """See `storage.ports.rooms.ExpireGuests`. Returns how many are gone of this room."""
-        roster = self._rosters.get(room_id)
-        rows = () if roster is None else roster.rows.values()
-        due = [member.user.id for member in rows if _is_old_guest(member, write)][: max(limit, 0)]
-        for user_id in due:
-            self.drop(room_id, user_id)
-        return len(due)
-
     def _leave(self, room_id: int, user_id: str) -> None:
-        self._invitations.pop((room_id, user_id), None)
         rooms = self._rooms[user_id]
         del rooms[room_id]
         if not rooms:
             del self._rooms[user_id]
 
     def clear(self) -> None:
-        """Forget everybody."""
+        """Remove all rows."""
         self._rosters.clear()
-        self._invitations.clear()
         self._rooms.clear()
         self.bytes = 0
 
     def find(self, room_id: int, user_id: str) -> Member | None:
-        """A person's row in a room."""
+        """Find a user's row in a room."""
         roster = self._rosters.get(room_id)
         return None if roster is None else roster.rows.get(user_id)
 
     def rooms_of(self, user_id: str) -> tuple[int, ...]:
-        """The ids of the rooms where a person has a row, the one stored last at the end."""
+        """Return the ids of the rooms in which a user has a row, the one stored last at the end."""
         return tuple(self._rooms.get(user_id, ()))
 
     def rows_of(self, user_id: str) -> list[tuple[int, Member]]:
-        """A person's rows with their rooms' ids, the one stored last at the end."""
+        """Return a user's rows with their rooms' ids, the one stored last at the end."""
         return [(room_id, self._rosters[room_id].rows[user_id]) for room_id in self._rooms.get(user_id, ())]
 
     def newest(self, user_id: str) -> Member | None:
-        """The row of a person that was stored last."""
+        """Return the user's row that was stored last."""
         rooms = self._rooms.get(user_id)
         return None if rooms is None else self._rosters[next(reversed(rooms))].rows[user_id]
 
     def rows(self, room_id: int, after: str | None = None) -> Iterator[Member]:
-        """A room's rows in the order of their users' ids: those above ``after``, or all of them."""
+        """Iterate over a room's rows by user id: those above ``after``, or all of them."""
         roster = self._rosters.get(room_id)
         if roster is None:
             return iter(())
@@ -160,36 +145,38 @@ class Members:
         return (roster.rows[user_id] for user_id in islice(roster.ids, first, None))
 
     def size(self, room_id: int) -> int:
-        """How many rows a room has."""
+        """Count the rows of a room."""
         roster = self._rosters.get(room_id)
         return 0 if roster is None else len(roster.rows)
 
     def count(self, room_id: int) -> int:
-        """How many rows of a room have a role."""
+        """Count the rows of a room that have a role."""
         roster = self._rosters.get(room_id)
         return 0 if roster is None else roster.with_role
 
 
-def _only_invites(member: Member) -> bool:
-    """Whether a row says nothing but that its user is invited."""
-    return not (member.belongs or member.banned_until or member.muted_until)
+def is_old_invitation(member: Member, write: ExpireInvitations) -> bool:
+    """Whether an `ExpireInvitations` removes the row."""
+    other = member.belongs or member.banned_until or member.muted_until
+    return not other and member.invitation is not None and member.invitation.at <= write.until
+
+
+def is_old_guest(member: Member, write: ExpireGuests) -> bool:
+    """Whether an `ExpireGuests` removes the row, if the room is public or ephemeral."""
+    return (
+        member.user.id.startswith("g_")
+        and member.role in (None, "member")
+        and member.used < write.until
+        and max(member.banned_until, member.muted_until) <= write.now_us
+        and member.invitation is None
+        and member.user.id not in write.present
+    )
 
 
 def _worth(member: Member) -> tuple[int, int]:
-    """What a room would miss least comes first."""
+    """Sort key: the rows that a room would miss least come first."""
     if member.role in ("owner", "moderator"):
         rank = 2
     else:
         rank = int(member.role == "readonly" or member.banned_until > 0 or member.muted_until > 0)
     return rank, max(member.used, 0 if member.invitation is None else member.invitation.at)
-
-
-def _is_old_guest(member: Member, write: ExpireGuests) -> bool:
-    return (
-        member.user.id.startswith("g_")
-        and member.role in (None, "member")
-        and max(member.joined_at, member.seen_at, member.read_seq) < write.until
-        and max(member.banned_until, member.muted_until) <= write.now_us
-        and member.invitation is None
-        and member.user.id not in write.present
-    )

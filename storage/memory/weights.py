@@ -1,7 +1,7 @@
-"""What records weigh in memory, in bytes: their own texts, and for everything around them what was measured.
+"""The weight of records in memory, in bytes: their texts, plus a measured constant for everything around them.
 
 Measured as the growth of the resident memory of CPython 3.11 over 200,000 records: a short message takes 850 bytes with
-its id, its places in the indexes and its share of their growth; a room 1,280, a member 650, a mention 230.
+its id, its index entries and its share of the indexes' growth; a room 1,280, a member 650, a mention 230.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _INVITATION = 500
 
 
 def weigh_message(message: Message) -> int:
-    """The bytes that a log keeps for a message."""
+    """Weigh a message with its index entries."""
     weight = _MESSAGE + getsizeof(message.content)
     if message.mentions:
         weight += _MENTION * len(message.mentions)
@@ -33,11 +33,11 @@ def weigh_message(message: Message) -> int:
 
 
 def weigh_room(record: RoomRecord) -> int:
-    """The bytes that a room takes by itself; its title and topic are kept folded as well."""
+    """Weigh a room without its messages; its name and title are kept folded as well."""
     return ROOM + 2 * (getsizeof(record.name) + getsizeof(record.title)) + getsizeof(record.topic)
 
 
 def weigh_member(member: Member) -> int:
-    """The bytes that a row of a member takes."""
+    """Weigh a member's row."""
     offer = 0 if member.invitation is None else _INVITATION + getsizeof(member.invitation.by.name)
     return MEMBER + getsizeof(member.user.name) + getsizeof(member.reason) + offer

@@ -1,33 +1,33 @@
 """What storage raises.
 
 StorageError
-|-- StorageUnavailable   nothing was decided: keep the work and try again later
-|   |-- TooManyReads     so many reads wait already that one more may not
-|-- Forgotten            storage let go, for lack of space, of what is asked for
-|-- BatchRefused         storage refuses a row of the batch for itself: halve the batch to find it
+|-- StorageUnavailable   the outcome is unknown: keep the write and retry it later
+|   |-- TooManyReads     too many reads are queued already
+|-- Forgotten            storage evicted messages that the answer needs
+|-- BatchRefused         storage refuses a row of the batch: halve the batch to find it
 """
 
 from __future__ import annotations
 
 
 class StorageError(Exception):
-    """Anything storage raises."""
+    """Base class of everything that storage raises."""
 
 
 class StorageUnavailable(StorageError):
-    """Storage cannot answer now (away, starting, out of space, read-only, not this server's turn to write).
+    """Storage cannot answer now: unreachable, starting, out of space, read-only, or another server writes to it.
 
-    The text says why, in words for an operator. Whether a write took place is not known: retry it as it is, writes are
+    The text gives the reason, for an operator. A write may or may not have been stored: retry it as it is, writes are
     idempotent.
     """
 
 
 class Forgotten(StorageError):
-    """Messages that the answer should have were evicted for lack of space; only memory ever does that."""
+    """Messages that the answer needs were evicted for lack of space. Only memory evicts."""
 
 
 class TooManyReads(StorageUnavailable):
-    """A read that was not even queued; ``own`` when its `READER` has too many of them waiting."""
+    """The read was not queued. ``own``: its `storage.ports.storage.READER` has too many reads waiting."""
 
     def __init__(self, *, own: bool) -> None:
         self.own = own
@@ -35,4 +35,4 @@ class TooManyReads(StorageUnavailable):
 
 
 class BatchRefused(StorageError):
-    """A row of the batch can never be stored as it is (SQLSTATE classes 22 and 23). Nothing of the batch was stored."""
+    """A row of the batch can never be stored (SQLSTATE classes 22 and 23). Nothing of the batch was stored."""

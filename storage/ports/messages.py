@@ -1,17 +1,25 @@
-"""Messages: what is written of them, and what is read besides them."""
+"""The messages port: messages, how they are written and read."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
 from model.message import Message
+from model.room import RoomRecord, User
+
+ENDLESS = 2**63 - 1
+"""A seq above all others."""
+
+# --- writes --------------------------------------------------------------------------------------------------------
 
 
 class InsertMessage(Struct, frozen=True, gc=False):
     """Store a message as it was posted (``version == seq``) in the log of ``room_id``. Repeating it changes nothing.
 
-    Of ``reply_to`` only the seq is stored. A room that storage has lost or forgotten comes back with it, under the name
-    that the message knows; of what the room was besides, nothing is known, so it is an ephemeral one.
+    Of ``reply_to`` only the seq is stored.
     """
 
     room_id: int
@@ -19,23 +27,23 @@ class InsertMessage(Struct, frozen=True, gc=False):
 
 
 class PinState(Struct, frozen=True, gc=False):
-    """Since when a message is pinned (RFC 3339) and by which principal; None and None when it is not."""
+    """When a message was pinned (RFC 3339) and by which principal; None and None when it is not pinned."""
 
     at: str | None = None
     by: str | None = None
 
 
 class ChangeMessage(Struct, frozen=True, gc=False):
-    """Give a stored message the state it has as of ``version``. Of two changes the newer one stays, whatever the order.
+    """Give a stored message its state as of ``version``. The newer of two changes wins, in whatever order they arrive.
 
     Attributes:
-        content: the new content; None leaves it as it is.
-        first_body: `body_hash` of the content that the message had before; kept if it was the first one.
-        edited_at: RFC 3339; None leaves it as it is.
-        deleted_at: the same. What a deleted message held is told to nobody but who asks with ``include_deleted``.
-        mentions: come with a new content.
-        reactions: all of them, as in `model.message.Message`, None leaves them as they are, {} takes all away.
-        pin: None leaves it as it is.
+        content: the new content; None leaves it unchanged.
+        first_body: `model.message.body_hash` of the message before this change; kept if that was its first body.
+        edited_at: RFC 3339; None leaves it unchanged.
+        deleted_at: the same. Only a read with ``include_deleted`` returns what a deleted message held.
+        mentions: replaced together with the content.
+        reactions: all of them, as in `Message`; None leaves them unchanged, {} removes them.
+        pin: None leaves it unchanged.
     """
 
     room_id: int
@@ -50,30 +58,15 @@ class ChangeMessage(Struct, frozen=True, gc=False):
     pin: PinState | None = None
 
 
-FIRST = (-1, -1)
-"""In front of the first message of all."""
-
-
-class CutWords(Struct, frozen=True, gc=False):
-    """Cut the words of at most ``limit`` messages again whose stored ones are of an older `utils.words.WORDS_VERSION`.
-
-    Those behind the (room_id, seq) of ``after``, in that order. One that is changed meanwhile is left out. The outcome
-    is `WordsCut`.
-    """
-
-    after: tuple[int, int]
-    limit: int
-
-
 class ExpireMessages(Struct, frozen=True, gc=False):
-    """Remove at most ``limit`` messages for good whose room keeps none that old, the room's own rule before ``days``.
+    """Permanently remove up to ``limit`` messages that are older than their room keeps them. Outcome: `Removed`.
 
-    A message is as old as its seq; its room may be deleted. The outcome is `Removed`. Messages come to a log in the
-    order of their seq: one that came behind a larger one may stay until that one is due.
+    The age of a message is that of its seq. Deleted rooms count too. Messages reach a log in the order of their seq:
+    one that was stored after a larger one may stay until that one is due.
 
     Attributes:
         now_us: Unix microseconds.
-        days: how long messages are kept in rooms without their own retention; 0 for ever.
+        days: how long rooms without ``retention_days`` keep messages; 0 for ever.
     """
 
     now_us: int
@@ -81,15 +74,122 @@ class ExpireMessages(Struct, frozen=True, gc=False):
     limit: int
 
 
+FIRST = (-1, -1)
+"""The place before all messages."""
+
+
+class CutWords(Struct, frozen=True, gc=False):
+    """Cut the words of up to ``limit`` messages again that were cut by an older `utils.words.WORDS_VERSION`.
+
+    Takes the first ones above ``after``, a (room_id, seq), in this order, and skips a message that changes at the same
+    time. Outcome: `WordsCut`.
+    """
+
+    after: tuple[int, int]
+    limit: int
+
+
+# --- reads ---------------------------------------------------------------------------------------------------------
+
+
 class Unread(Struct, frozen=True, gc=False):
-    """What somebody has not read in a room, and how many of those mention them: each counted up to a limit."""
+    """How many messages of a room a user has not read, and how many of those mention the user, each up to a limit."""
 
     messages: int
     mentions: int
 
 
 class Posted(Struct, frozen=True, gc=False):
-    """Where a message with a certain id is: its ``seq``, and :func:`model.message.body_hash` of its first body."""
+    """Where a message with a given id is: its ``seq``, and `model.message.body_hash` of its first body."""
 
     seq: int
     body_hash: int
+
+
+class MessageRepository(Protocol):
+    """Reads of messages. Each raises `storage.ports.errors.StorageUnavailable` when storage does not answer.
+
+    The room may be unknown: then there are no messages. ``reply_to`` of a message quotes the other one as it is stored
+    now, or has only its seq if it is gone. A deleted message comes without what it held (content, mentions, reactions,
+    pin, ``reply_to``), unless the caller asks for that.
+    """
+
+    async def head(self, room_id: int) -> int:
+        """Return the largest seq or version in the log, 0 when it is empty."""
+
+    async def find_posted(self, room_id: int, sender_id: str, id: str) -> Posted | None:
+        """Find the message that this principal stored under this id."""
+
+    async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
+        """Find the message at ``seq``."""
+
+    async def history(
+        self,
+        room: RoomRecord,
+        *,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        sender: str | None = None,
+        words: Sequence[str] = (),
+        pinned: bool = False,
+        include_deleted: bool = False,
+        old_words: Sequence[str] = (),
+    ) -> list[Message]:
+        """Return up to ``limit`` messages, always oldest first. Deleted ones, and what they held, only on request.
+
+        ``before`` alone takes those right before that seq, ``after`` those right after it, both the oldest ones between
+        them (exclusive), neither the newest ones. ``since`` (inclusive) and ``until`` (exclusive) restrict all of that.
+        ``sender`` is an exact display name. A message must have all of ``words`` (from `utils.words.cut_words`); one
+        whose words were stored by an older version, all of ``old_words`` (from `utils.words.cut_words_v1`). ``pinned``
+        leaves out messages that are not pinned.
+        """
+
+    async def search(
+        self,
+        rooms: Sequence[RoomRecord],
+        *,
+        words: Sequence[str],
+        before: tuple[int, int] | None,
+        limit: int,
+        old_words: Sequence[str] = (),
+    ) -> list[tuple[int, Message]]:
+        """Return up to ``limit`` messages of these rooms with all the words, each with its room's id, newest first.
+
+        Sorted by (seq, room_id), descending, from the largest below ``before``. Deleted messages are not found. Without
+        words every message matches. ``old_words`` as in `history`.
+        """
+
+    async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
+        """Return up to ``limit`` messages with ``seq <= until`` and ``version > after``, by version.
+
+        Versions beyond ``until`` are included: otherwise a client that reads page after page would miss a message that
+        changes in the meantime.
+
+        Raises:
+            Forgotten: a message with ``seq > after`` was evicted.
+        """
+
+    async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
+        """Count the messages with ``after < version <= until``, up to ``limit``.
+
+        Raises:
+            Forgotten: a message with ``seq > after`` was evicted.
+        """
+
+    async def unread(self, user: User, cursors: Sequence[tuple[int, int]], *, limit: int) -> dict[int, Unread]:
+        """Count the messages above each (room_id, seq) that are neither deleted nor by ``user``, up to ``limit``.
+
+        Each room may be given once, and is in the answer even if it is unknown. A message mentions the user when
+        `model.text.fold_name` of their name is among its ``mentions``.
+        """
+
+
+def bounds(before: int | None, after: int | None, since: int | None, until: int | None) -> tuple[int, int]:
+    """Return the seqs between which, both exclusive, `MessageRepository.history` reads."""
+    return (
+        max(-1 if after is None else after, -1 if since is None else since - 1),
+        min(ENDLESS if before is None else before, ENDLESS if until is None else until),
+    )

@@ -1,4 +1,4 @@
-"""What becomes of a write."""
+"""The outcome of each write of a batch."""
 
 from __future__ import annotations
 
@@ -6,47 +6,46 @@ from msgspec import Struct
 
 
 class Stored(Struct, frozen=True, gc=False):
-    """Durable at its own seq; also the outcome of repeating a write that had succeeded."""
+    """The write is durable; also the outcome of repeating a write that had succeeded."""
 
 
 class Duplicate(Struct, frozen=True, gc=False):
-    """Not stored: (room_id, sender_id, id) is at ``seq`` already. ``same_body`` tells a re-send from a conflict."""
+    """Not stored: (room_id, sender_id, id) is already at ``seq``. ``same_body`` tells a resend from a conflict."""
 
     seq: int
     same_body: bool
 
 
 class Refused(Struct, frozen=True, gc=False):
-    """Not stored, and never will be (see ``reason``): another message holds this seq, another room this name, or there
-    is no message to change.
+    """Not stored, and a retry would not help: another message has this seq, another room has this name, or the message
+    to change does not exist. ``reason`` says which.
     """
 
     reason: str
 
 
 class NoRoom(Struct, frozen=True, gc=False):
-    """Not stored: its room is not, or not any more (memory forgot it, the database lost it with a crash).
+    """Not stored: the room does not exist, or no longer (memory evicted it, a database crash lost it).
 
-    Whoever still has the room stores it again, and repeats the batch. Not said of a `ChangeMessage`, whose message is
-    gone with the room.
+    A caller that still has the room stores it again and repeats the batch. Never the outcome of a `ChangeMessage`: the
+    message is lost with its room.
     """
 
 
 class Removed(Struct, frozen=True, gc=False):
-    """How many messages are gone; fewer than the limit when no more of them are due.
-
-    Also when storage has looked into many rooms that nobody had looked into before: it goes on the next time.
+    """How many rows were removed. Fewer than the limit: no more are due, or storage has examined enough rooms for one
+    write and continues with the next one.
     """
 
     count: int
 
 
 class WordsCut(Struct, frozen=True, gc=False):
-    """What became of a `CutWords`.
+    """The outcome of a `storage.ports.messages.CutWords`.
 
     Attributes:
-        after: behind which message it goes on; None when there was none left.
-        left: how many messages of an older cut there were; counted only when it began with the first of all.
+        after: where the next one continues; None when nothing is left.
+        left: how many messages have words of an older version; counted only for the first of them.
     """
 
     after: tuple[int, int] | None

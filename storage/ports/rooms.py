@@ -1,36 +1,40 @@
-"""Rooms and their members: what is written of them."""
+"""The rooms port: rooms and their members, how they are written and read."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from msgspec import Struct
 
-from model.room import Member, RoomRecord
+from model.room import Member, RoomRecord, User
+
+# --- writes --------------------------------------------------------------------------------------------------------
 
 
 class InsertRoom(Struct, frozen=True, gc=False):
-    """Store a room that is not deleted: before its first message, through the same writer.
+    """Store a room that is not deleted, before its first message and through the same writer.
 
-    Repeating it changes nothing, whatever became of the room meanwhile.
+    Repeating it changes nothing, even if the room was changed or deleted in between.
     """
 
     room: RoomRecord
 
 
 class UpdateRoom(Struct, frozen=True, gc=False):
-    """Give a stored room the state it has in this record; its id, name and ``created_at`` stay what they are.
+    """Replace the state of a stored room; its id, name and ``created_at`` never change. `NoRoom` if it is not stored.
 
-    With ``deleted_at`` its name is free, its members are gone, and no read finds it any more by name, in a list or by
-    a member; its log stays readable under its id. What is deleted stays deleted, since the first time. `NoRoom` for a
-    room that is not stored.
+    With ``deleted_at`` the name becomes free, the members are removed, and reads by name, of lists and by member no
+    longer find the room. Its log stays readable under its id. A deleted room stays deleted, as of the first time.
     """
 
     room: RoomRecord
 
 
 class SetMember(Struct, frozen=True, gc=False):
-    """Store what somebody is in a room, in place of what was there.
+    """Store a member's row, replacing the earlier one. `NoRoom` if the room is not stored.
 
-    `NoRoom` for a room that is not stored. A deleted room has no members: that is `Stored`, and nothing is kept.
+    A deleted room has no members: the outcome is `Stored`, and nothing is kept.
     """
 
     room_id: int
@@ -38,27 +42,91 @@ class SetMember(Struct, frozen=True, gc=False):
 
 
 class RemoveMember(Struct, frozen=True, gc=False):
-    """Forget what somebody is in a room. It is `Stored` when there was nothing, too."""
+    """Remove a member's row. Also `Stored` if there is none."""
 
     room_id: int
     user_id: str
 
 
 class ExpireInvitations(Struct, frozen=True, gc=False):
-    """Remove at most ``limit`` rows that say nothing but an invitation not made after ``until``; `Removed`."""
+    """Remove up to ``limit`` rows that hold nothing but an invitation from ``until`` or earlier. Outcome: `Removed`."""
 
     until: int
     limit: int
 
 
 class ExpireGuests(Struct, frozen=True, gc=False):
-    """Remove at most ``limit`` rows of guests in public and ephemeral rooms, not there since ``until``; `Removed`.
+    """Remove up to ``limit`` rows of guests in public and ephemeral rooms, unused since ``until``. Outcome: `Removed`.
 
-    A row stays as long as it says more: a role above or below member, a ban or mute that is not over at ``now_us``, an
-    invitation. So do those of the ids in ``present``.
+    A row with more in it stays: a role other than member, a ban or mute that lasts beyond ``now_us``, an invitation.
+    The rows of the users in ``present`` stay too.
     """
 
     until: int
     now_us: int
     present: tuple[str, ...]
     limit: int
+
+
+# --- reads ---------------------------------------------------------------------------------------------------------
+
+
+class RoomRepository(Protocol):
+    """Reads of rooms and members. Each raises `storage.ports.errors.StorageUnavailable` when storage does not answer.
+
+    A row *belongs* to its user when it has a role or a read cursor (`Member.belongs`).
+    """
+
+    async def find_room(self, name: str) -> RoomRecord | None:
+        """Find the room with exactly this name."""
+
+    async def kept_like(self, name: str) -> bool:
+        """Whether a public or private room has another name that differs only in case and width.
+
+        Compares `model.text.fold_name` of both.
+        """
+
+    async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
+        """List up to ``limit`` rooms that anybody may find, by name, from the first name above ``after``.
+
+        Those are public rooms, and ephemeral rooms with a message that is not deleted. ``contains`` must occur in the
+        name or the title, folded by `model.text.fold_name` like them; "" matches every room.
+        """
+
+    async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
+        """List up to ``limit`` rooms in which the user's row belongs to them, with that row.
+
+        The most recently used (`Member.used`) come first, equal ones by name.
+        """
+
+    async def invitations(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
+        """List up to ``limit`` rooms to which the user was invited after ``after``, with their row.
+
+        The newest invitation comes first, equal ones by name. ``after`` is in Unix microseconds.
+        """
+
+    async def special_members(self, room_id: int) -> list[Member]:
+        """List the rows that say more than "member", by user id: owners, moderators, readonly members, and users who
+        are or were banned, muted or invited.
+        """
+
+    async def find_member(self, room_id: int, user_id: str) -> Member | None:
+        """Find the user's row in a room."""
+
+    async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
+        """List up to ``limit`` rows with a role, by user id, from the first id above ``after``."""
+
+    async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
+        """Count the rows with a role in each room; rooms without any are missing."""
+
+    async def find_user(self, user_id: str) -> User | None:
+        """Find a user who has a row in any room, with the name that was stored last."""
+
+    async def account_role(self, user_id: str) -> str:
+        """Return `Member.account_role` of the user's row that was stored last, "" without one."""
+
+    async def share_a_room(self, one: str, other: str) -> bool:
+        """Whether both users have a row that belongs to them in the same room."""
+
+    async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
+        """Find the other user in each of these direct rooms."""

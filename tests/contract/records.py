@@ -44,6 +44,11 @@ def message(
     return Message(where.name, seq, seq, sender, sender_id, content, at(seq), id, **fields)
 
 
+def hash_of(content: str) -> int:
+    """The fingerprint of a message with this text."""
+    return body_hash(message(room(), 1, content))
+
+
 def at(seq: int) -> str:
     """The time of a message or a change."""
     return rfc3339(EPOCH_US + seq)
@@ -61,7 +66,7 @@ def inserts_more(where: RoomRecord, *messages: Message) -> list[Write]:
 
 def edit(where: RoomRecord, before: Message, version: int, content: str, **fields: Any) -> ChangeMessage:
     """Another content."""
-    first_body = body_hash(before.content)
+    first_body = body_hash(before)
     return ChangeMessage(
         where.room_id, before.seq, version, content, first_body=first_body, edited_at=at(version), **fields
     )
@@ -86,7 +91,7 @@ async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 async def ready(repository: Storage) -> None:
     """Wait until the repository can write."""
-    await until(lambda: repository.trouble() is None)
+    await until(lambda: repository.problem() is None)
 
 
 async def open_postgres(url: str, **options: float) -> PostgresStorage:

@@ -3,16 +3,16 @@
 import pytest
 from msgspec.structs import replace
 
-from model.message import Message, body_hash
+from model.message import Message
 from model.room import RoomRecord
 from storage.ports.messages import Posted
 from storage.ports.outcomes import STORED, Duplicate, Refused
 from storage.ports.storage import Storage, Write, Writer
-from tests.contract.records import at, delete, edit, filled, inserts, inserts_more, message, room
+from tests.contract.records import at, delete, edit, filled, hash_of, inserts, inserts_more, message, room
 
 
 async def page(repository: Storage, where: RoomRecord) -> list[Message]:
-    return await repository.history(where, limit=100)
+    return await repository.messages.history(where, limit=100)
 
 
 async def test_an_edited_message(repository: Storage, writer: Writer) -> None:
@@ -22,10 +22,10 @@ async def test_an_edited_message(repository: Storage, writer: Writer) -> None:
     assert await writer.write([edit(where, first, 3, "green fish")]) == [STORED]
     edited = replace(first, version=3, content="green fish", edited_at=at(3))
     assert await page(repository, where) == [edited, second]
-    assert await repository.find_message(where, 1) == edited
-    assert await repository.head(where.room_id) == 3
-    assert await repository.history(where, limit=9, words=["green"]) == [edited]
-    assert await repository.history(where, limit=9, words=["red"]) == []
+    assert await repository.messages.find_message(where, 1) == edited
+    assert await repository.messages.head(where.room_id) == 3
+    assert await repository.messages.history(where, limit=9, words=["green"]) == [edited]
+    assert await repository.messages.history(where, limit=9, words=["red"]) == []
 
 
 async def test_a_deleted_message(repository: Storage, writer: Writer) -> None:
@@ -36,18 +36,18 @@ async def test_a_deleted_message(repository: Storage, writer: Writer) -> None:
     assert await writer.write([delete(where, 1, 3)]) == [STORED]
     gone = replace(first, version=3, content="", deleted_at=at(3))
     assert await page(repository, where) == [second]
-    assert await repository.history(where, limit=1, after=0) == [second]
-    assert await repository.history(where, limit=9, words=["red"]) == []
-    assert await repository.history(where, limit=9, sender="ann") == [second]
-    assert await repository.find_message(where, 1) == gone
-    assert await repository.changed(where, after=2, until=2, limit=9) == [gone]
+    assert await repository.messages.history(where, limit=1, after=0) == [second]
+    assert await repository.messages.history(where, limit=9, words=["red"]) == []
+    assert await repository.messages.history(where, limit=9, sender="ann") == [second]
+    assert await repository.messages.find_message(where, 1) == gone
+    assert await repository.messages.changed(where, after=2, until=2, limit=9) == [gone]
 
 
 async def test_nothing_at_this_place(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1)))
-    assert await repository.find_message(where, 2) is None
-    assert await repository.find_message(room(), 1) is None
+    assert await repository.messages.find_message(where, 2) is None
+    assert await repository.messages.find_message(room(), 1) is None
     outcomes = await writer.write([delete(where, 2, 5), delete(where, 1, 6), delete(room(), 1, 7)])
     assert [type(outcome) for outcome in outcomes] == [Refused, type(STORED), Refused]
     assert await page(repository, where) == []
@@ -85,7 +85,7 @@ async def test_changes_in_a_row(repository: Storage, writer: Writer, split: bool
         (1, 7, "four"),
         (6, 6, "another"),
     ]
-    assert [each.version for each in await repository.changed(where, after=0, until=6, limit=9)] == [6, 7, 8]
+    assert [each.version for each in await repository.messages.changed(where, after=0, until=6, limit=9)] == [6, 7, 8]
 
 
 async def test_a_resend_is_compared_with_what_was_first_said(repository: Storage, writer: Writer) -> None:
@@ -93,12 +93,12 @@ async def test_a_resend_is_compared_with_what_was_first_said(repository: Storage
     first = message(where, 1, "one", id="a")
     await filled(repository, where, first)
     await writer.write([edit(where, first, 2, "two"), edit(where, replace(first, content="two"), 3, "three")])
-    assert await repository.find_posted(where.room_id, "u_ann", "a") == Posted(1, body_hash("one"))
+    assert await repository.messages.find_posted(where.room_id, "u_ann", "a") == Posted(1, hash_of("one"))
     again = [message(where, 9, body, id="a") for body in ("one", "three")]
     assert await writer.write(inserts_more(where, *again)) == [Duplicate(1, True), Duplicate(1, False)]
     assert await writer.write(inserts_more(where, first)) == [STORED]
     await writer.write([delete(where, 1, 4)])
-    assert await repository.find_posted(where.room_id, "u_ann", "a") == Posted(1, body_hash("one"))
+    assert await repository.messages.find_posted(where.room_id, "u_ann", "a") == Posted(1, hash_of("one"))
     assert await writer.write(inserts_more(where, first)) == [STORED]
 
 
@@ -108,12 +108,12 @@ async def test_what_changed_since(repository: Storage, writer: Writer) -> None:
     log = [message(where, seq, f"text {seq}") for seq in range(1, 7)]
     await writer.write(inserts(where, *log))
     await writer.write([edit(where, log[0], 7, "seven"), delete(where, 4, 8), edit(where, log[5], 9, "nine")])
-    found = await repository.changed(where, after=2, until=9, limit=9)
+    found = await repository.messages.changed(where, after=2, until=9, limit=9)
     assert [(each.seq, each.version) for each in found] == [(3, 3), (5, 5), (1, 7), (4, 8), (6, 9)]
-    assert await repository.changed(where, after=2, until=9, limit=2) == found[:2]
-    assert await repository.changed(where, after=5, until=9, limit=9) == found[2:]
-    assert await repository.count_changed(where.room_id, after=2, until=9, limit=9) == 5
+    assert await repository.messages.changed(where, after=2, until=9, limit=2) == found[:2]
+    assert await repository.messages.changed(where, after=5, until=9, limit=9) == found[2:]
+    assert await repository.messages.count_changed(where.room_id, after=2, until=9, limit=9) == 5
     # Up to 5, and what was changed since: message 6 is beyond, whenever it changed.
-    found = await repository.changed(where, after=2, until=5, limit=9)
+    found = await repository.messages.changed(where, after=2, until=5, limit=9)
     assert [(each.seq, each.version) for each in found] == [(3, 3), (5, 5), (1, 7), (4, 8)]
-    assert await repository.count_changed(where.room_id, after=2, until=7, limit=9) == 3
+    assert await repository.messages.count_changed(where.room_id, after=2, until=7, limit=9) == 3

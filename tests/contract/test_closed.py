@@ -13,27 +13,27 @@ from tests.contract.records import inserts, message, open_postgres, room
 
 READS: dict[str, Callable[[Storage], Awaitable[object]]] = {
     "start": lambda repository: repository.start(),
-    "find_room": lambda repository: repository.find_room("general"),
-    "head": lambda repository: repository.head(1),
-    "find_posted": lambda repository: repository.find_posted(1, "u", "a"),
-    "history": lambda repository: repository.history(room(), limit=1),
-    "search": lambda repository: repository.history(room(), limit=1, words=["a"]),
-    "listed_rooms": lambda repository: repository.listed_rooms(after="", contains="", limit=1),
-    "rooms_of": lambda repository: repository.rooms_of("u", limit=1),
-    "invitations": lambda repository: repository.invitations("u", after=0, limit=1),
-    "kept_like": lambda repository: repository.kept_like("x"),
-    "account_role": lambda repository: repository.account_role("u"),
-    "share_a_room": lambda repository: repository.share_a_room("u", "v"),
-    "standings": lambda repository: repository.standings(1),
-    "find_member": lambda repository: repository.find_member(1, "u"),
-    "members": lambda repository: repository.members(1, after="", limit=1),
-    "count_members": lambda repository: repository.count_members([1]),
-    "find_user": lambda repository: repository.find_user("u"),
-    "unread": lambda repository: repository.unread(User("u", "u"), [(1, 0)], limit=1),
-    "find_message": lambda repository: repository.find_message(room(), 1),
-    "search rooms": lambda repository: repository.search([room()], words=["a"], before=None, limit=1),
-    "changed": lambda repository: repository.changed(room(), after=0, until=1, limit=1),
-    "count_changed": lambda repository: repository.count_changed(1, after=0, until=1, limit=1),
+    "find_room": lambda repository: repository.rooms.find_room("general"),
+    "head": lambda repository: repository.messages.head(1),
+    "find_posted": lambda repository: repository.messages.find_posted(1, "u", "a"),
+    "history": lambda repository: repository.messages.history(room(), limit=1),
+    "search": lambda repository: repository.messages.history(room(), limit=1, words=["a"]),
+    "listed_rooms": lambda repository: repository.rooms.listed_rooms(after="", contains="", limit=1),
+    "rooms_of": lambda repository: repository.rooms.rooms_of("u", limit=1),
+    "invitations": lambda repository: repository.rooms.invitations("u", after=0, limit=1),
+    "kept_like": lambda repository: repository.rooms.kept_like("x"),
+    "account_role": lambda repository: repository.rooms.account_role("u"),
+    "share_a_room": lambda repository: repository.rooms.share_a_room("u", "v"),
+    "standings": lambda repository: repository.rooms.special_members(1),
+    "find_member": lambda repository: repository.rooms.find_member(1, "u"),
+    "members": lambda repository: repository.rooms.members(1, after="", limit=1),
+    "count_members": lambda repository: repository.rooms.count_members([1]),
+    "find_user": lambda repository: repository.rooms.find_user("u"),
+    "unread": lambda repository: repository.messages.unread(User("u", "u"), [(1, 0)], limit=1),
+    "find_message": lambda repository: repository.messages.find_message(room(), 1),
+    "search rooms": lambda repository: repository.messages.search([room()], words=["a"], before=None, limit=1),
+    "changed": lambda repository: repository.messages.changed(room(), after=0, until=1, limit=1),
+    "count_changed": lambda repository: repository.messages.count_changed(1, after=0, until=1, limit=1),
 }
 
 
@@ -49,7 +49,7 @@ async def test_a_closed_repository_cannot_be_written(repository: Storage, writer
     where = room()
     await writer.write(inserts(where))
     await repository.close()
-    assert repository.trouble() == "the storage is closed"
+    assert repository.problem() == "the storage is closed"
     for each in (writer, repository.writer()):
         with pytest.raises(StorageUnavailable, match="closed"):
             await each.write(inserts(where, message(where, 1)))
@@ -63,8 +63,8 @@ async def test_a_closed_writer(repository: Storage, writer: Writer) -> None:
     await writer.close()
     with pytest.raises(StorageUnavailable, match="closed"):
         await writer.write(inserts(where, message(where, 1)))
-    assert repository.trouble() is None
-    assert await repository.history(where, limit=1) == []
+    assert repository.problem() is None
+    assert await repository.messages.history(where, limit=1) == []
 
 
 async def test_a_writer_goes_on_after_being_cancelled(repository: Storage, writer: Writer) -> None:
@@ -77,7 +77,7 @@ async def test_a_writer_goes_on_after_being_cancelled(repository: Storage, write
     await asyncio.wait({task})
     outcomes = await writer.write(batch)
     assert {type(outcome).__name__ for outcome in outcomes} == {"Stored"}
-    assert len(await repository.history(where, limit=500)) == 399
+    assert len(await repository.messages.history(where, limit=500)) == 399
 
 
 def test_open_repository_chooses() -> None:
@@ -97,6 +97,6 @@ async def test_acked_messages_outlive_the_repository(database_url: str) -> None:
     await first.writer().write(inserts(where, message(where, 1)))
     await first.close()
     second = await open_postgres(database_url)
-    assert await second.find_room(where.name) == where
-    assert await second.history(where, limit=1) == [message(where, 1)]
+    assert await second.rooms.find_room(where.name) == where
+    assert await second.messages.history(where, limit=1) == [message(where, 1)]
     await second.close()

@@ -10,14 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from model.message import Message, Quote, body_hash
+from model.message import Message, Quote
 from model.room import FOREVER, Invitation, Member, Role, RoomKind, RoomRecord, User
 from storage.memory.storage import MemoryStorage
 from storage.ports.messages import ChangeMessage, ExpireMessages, InsertMessage, PinState
 from storage.ports.outcomes import Duplicate, Outcome, Refused
 from storage.ports.rooms import ExpireInvitations, InsertRoom, RemoveMember, SetMember, UpdateRoom
 from storage.ports.storage import Storage, Write, Writer
-from tests.contract.records import EPOCH_US, inserts, open_postgres, room
+from tests.contract.records import EPOCH_US, hash_of, inserts, open_postgres, room
 from utils.clock import DAY_US, rfc3339
 from utils.words import cut_words
 
@@ -248,7 +248,7 @@ class World:
         change = ChangeMessage(self.ids[asked.room], seq, version)
         match asked.what:
             case Edit(before, text, mentions):
-                return replace(change, content=text, first_body=body_hash(before), edited_at=when, mentions=mentions)
+                return replace(change, content=text, first_body=hash_of(before), edited_at=when, mentions=mentions)
             case "delete":
                 return replace(change, deleted_at=when)
             case "pin":
@@ -270,7 +270,7 @@ async def answer(repository: Storage, world: World, read: Read) -> object:
     room_ids = [each.room_id for each in records]
     match read.method:
         case "history":
-            return await repository.history(
+            return await repository.messages.history(
                 where,
                 limit=read.limit,
                 before=high,
@@ -281,45 +281,45 @@ async def answer(repository: Storage, world: World, read: Read) -> object:
                 include_deleted=read.include_deleted,
             )
         case "changed":
-            return await repository.changed(where, after=after, until=until, limit=read.limit)
+            return await repository.messages.changed(where, after=after, until=until, limit=read.limit)
         case "count_changed":
-            return await repository.count_changed(where.room_id, after=after, until=until, limit=read.limit)
+            return await repository.messages.count_changed(where.room_id, after=after, until=until, limit=read.limit)
         case "head":
-            return await repository.head(where.room_id)
+            return await repository.messages.head(where.room_id)
         case "find_message":
-            return await repository.find_message(where, after)
+            return await repository.messages.find_message(where, after)
         case "find_posted":
-            return await repository.find_posted(where.room_id, "u2", read.id or "")
+            return await repository.messages.find_posted(where.room_id, "u2", read.id or "")
         case "search":
             before = None if high is None else (high, where.room_id)
-            return await repository.search(records, words=words, before=before, limit=read.limit)
+            return await repository.messages.search(records, words=words, before=before, limit=read.limit)
         case "unread":
             cursors = [(room_id, after) for room_id in room_ids]
-            return await repository.unread(User("u2", read.sender or "bob"), cursors, limit=read.limit)
+            return await repository.messages.unread(User("u2", read.sender or "bob"), cursors, limit=read.limit)
         case "kept_like":
-            return await repository.kept_like(where.name.swapcase())
+            return await repository.rooms.kept_like(where.name.swapcase())
         case "listed_rooms":
-            return await repository.listed_rooms(after=f"{world.mark} ", contains=world.mark, limit=read.limit)
+            return await repository.rooms.listed_rooms(after=f"{world.mark} ", contains=world.mark, limit=read.limit)
         case "rooms_of":
-            return await repository.rooms_of(user, limit=read.limit)
+            return await repository.rooms.rooms_of(user, limit=read.limit)
         case "invitations":
-            return await repository.invitations(user, after=(read.high or 0) % 7, limit=read.limit)
+            return await repository.rooms.invitations(user, after=(read.high or 0) % 7, limit=read.limit)
         case "account_role":
-            return await repository.account_role(user)
+            return await repository.rooms.account_role(user)
         case "share_a_room":
-            return await repository.share_a_room(user, world.user_id((read.high or 0) % 4))
+            return await repository.rooms.share_a_room(user, world.user_id((read.high or 0) % 4))
         case "standings":
-            return await repository.standings(where.room_id)
+            return await repository.rooms.special_members(where.room_id)
         case "find_member":
-            return await repository.find_member(where.room_id, user)
+            return await repository.rooms.find_member(where.room_id, user)
         case "members":
-            return await repository.members(where.room_id, after=user if read.pinned else "", limit=read.limit)
+            return await repository.rooms.members(where.room_id, after=user if read.pinned else "", limit=read.limit)
         case "count_members":
-            return await repository.count_members(room_ids)
+            return await repository.rooms.count_members(room_ids)
         case "find_user":
-            return await repository.find_user(user)
+            return await repository.rooms.find_user(user)
     assert read.method == "find_room"
-    return await repository.find_room(where.name)
+    return await repository.rooms.find_room(where.name)
 
 
 def comparable(writes: list[Write], outcomes: list[Outcome]) -> list[object]:
@@ -351,7 +351,7 @@ def pair(module_database_url: str) -> Iterator[Pair]:
         writers = [repository.writer() for repository in repositories]
         for repository, writer in zip(repositories, writers, strict=True):
             await writer.write(inserts(room()))  # the connections are made here, not in the test
-            await repository.head(0)
+            await repository.messages.head(0)
         return repositories, writers
 
     async def closed(pair: Pair) -> None:

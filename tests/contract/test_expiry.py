@@ -41,7 +41,7 @@ async def expire(writer: Writer, days: int = 0, limit: int = 1000, now_us: int =
 
 
 async def left(repository: Storage, where: RoomRecord) -> list[str]:
-    return [each.content for each in await repository.history(where, limit=500, include_deleted=True)]
+    return [each.content for each in await repository.messages.history(where, limit=500, include_deleted=True)]
 
 
 async def test_each_room_by_its_own_rule_and_the_others_by_the_server_s(repository: Storage, writer: Writer) -> None:
@@ -119,18 +119,18 @@ async def test_nothing_of_them_is_left(repository: Storage, writer: Writer) -> N
     await writer.write(inserts(where, old, reply))
     pin = ChangeMessage(where.room_id, old.seq, NOW + 5, pin=PinState(at(1), "u1"))
     await writer.write([edit(where, old, NOW + 4, "edited", mentions=("bob",)), pin])
-    assert await repository.head(where.room_id) == NOW + 5
+    assert await repository.messages.head(where.room_id) == NOW + 5
     assert await expire(writer) == Removed(1)
-    assert await repository.find_message(where, old.seq) is None
-    assert await repository.find_posted(where.room_id, old.sender_id, "a") is None
-    assert await repository.history(where, limit=9, pinned=True) == []
-    assert await repository.changed(where, after=NOW, until=NOW + 9, limit=9) == []
-    assert await repository.head(where.room_id) == reply.seq
-    found = await repository.find_message(where, reply.seq)
+    assert await repository.messages.find_message(where, old.seq) is None
+    assert await repository.messages.find_posted(where.room_id, old.sender_id, "a") is None
+    assert await repository.messages.history(where, limit=9, pinned=True) == []
+    assert await repository.messages.changed(where, after=NOW, until=NOW + 9, limit=9) == []
+    assert await repository.messages.head(where.room_id) == reply.seq
+    found = await repository.messages.find_message(where, reply.seq)
     assert found is not None
     assert found.reply_to == Quote(old.seq)
     for name in ("ann", "bob"):
-        unread = await repository.unread(User("u_x", name), [(where.room_id, 0)], limit=9)
+        unread = await repository.messages.unread(User("u_x", name), [(where.room_id, 0)], limit=9)
         assert unread == {where.room_id: Unread(1, 0)}
     # So the same id is another message now.
     again = replace(message(where, NOW + 9, "another", id="a"), sender_id=old.sender_id)

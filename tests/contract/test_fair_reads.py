@@ -71,7 +71,7 @@ async def test_searches_of_one_reader_delay_nobody(
 
     def search(name: str, reader: Party) -> None:  # the same for all, so that none is quicker than another
         words = ["even", "odd"]
-        readers.ask(name, reader, repository.history(where, limit=5, words=words, old_words=words))
+        readers.ask(name, reader, repository.messages.history(where, limit=5, words=words, old_words=words))
 
     for n in range(60):
         search(f"mallory {n}", MALLORY)
@@ -83,8 +83,8 @@ async def test_searches_of_one_reader_delay_nobody(
     await until(lambda: repository.waiting_reads() == 16 + 3)
     # What a join asks, and the list of somebody's rooms, wait for none of these.
     for n in range(5):
-        readers.ask(f"join {n}", Party(f"u_{n}"), repository.find_room(where.name))
-        readers.ask(f"rooms {n}", MALLORY, repository.rooms_of("u_mallory", limit=9))
+        readers.ask(f"join {n}", Party(f"u_{n}"), repository.rooms.find_room(where.name))
+        readers.ask(f"rooms {n}", MALLORY, repository.rooms.rooms_of("u_mallory", limit=9))
     await asyncio.gather(*(task for name, task in readers.tasks.items() if name.startswith(("join", "rooms"))))
     assert len(readers.answered) == 10
     await lock.rollback()
@@ -103,15 +103,15 @@ async def test_pages_of_one_reader_delay_nobody(
     """Ordinary pages too: no reader has more than half of the connections."""
     readers = Readers()
     for n in range(103):
-        readers.ask(f"mallory {n}", MALLORY, repository.history(where, limit=5))
+        readers.ask(f"mallory {n}", MALLORY, repository.messages.history(where, limit=5))
     await until(lambda: len(readers.full()) == 1)
     for n in range(2):
         readers.ask(
             f"search {n}",
             Party(f"u_{n}"),
-            repository.search([where], words=["even"], old_words=["even"], before=None, limit=5),
+            repository.messages.search([where], words=["even"], old_words=["even"], before=None, limit=5),
         )
-    readers.ask("ann", ANN, repository.history(where, limit=5))
+    readers.ask("ann", ANN, repository.messages.history(where, limit=5))
     await lock.rollback()
     await asyncio.gather(*readers.tasks.values(), return_exceptions=True)
     assert len(readers.answered) == 102 + 3
@@ -123,7 +123,9 @@ async def test_too_many_of_all_together(
 ) -> None:
     readers = Readers()
     for n in range(643):
-        readers.ask(f"{n}", Party(f"u_{n}"), repository.history(where, limit=5, words=["even"], old_words=["even"]))
+        readers.ask(
+            f"{n}", Party(f"u_{n}"), repository.messages.history(where, limit=5, words=["even"], old_words=["even"])
+        )
     await until(lambda: len(readers.full()) == 1)
     refusal = readers.tasks[readers.full()[0]].exception()
     assert isinstance(refusal, TooManyReads)
@@ -142,9 +144,9 @@ async def test_postgres_ends_a_read_before_those_behind_it_are_too_late(database
         async with await psycopg.AsyncConnection.connect(database_url) as connection:
             await connection.execute("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
             with pytest.raises(StorageUnavailable, match="cancelled a statement"):
-                await repository.history(where, limit=5, words=["even"], old_words=["even"])
-            assert await repository.find_room(where.name) is not None
-        assert len(await repository.history(where, limit=5, words=["even"], old_words=["even"])) == 1
+                await repository.messages.history(where, limit=5, words=["even"], old_words=["even"])
+            assert await repository.rooms.find_room(where.name) is not None
+        assert len(await repository.messages.history(where, limit=5, words=["even"], old_words=["even"])) == 1
     finally:
         await repository.close()
 
@@ -154,7 +156,7 @@ async def test_reads_that_wait_end_when_storage_is_closed(
 ) -> None:
     readers = Readers()
     for n in range(10):
-        readers.ask(f"{n}", MALLORY, repository.history(where, limit=5, words=["even"], old_words=["even"]))
+        readers.ask(f"{n}", MALLORY, repository.messages.history(where, limit=5, words=["even"], old_words=["even"]))
     await until(lambda: repository.waiting_reads() == 9)
     await repository.close()
     ended = await asyncio.gather(*readers.tasks.values(), return_exceptions=True)
@@ -184,8 +186,8 @@ async def long_room(memory: MemoryStorage) -> RoomRecord:
 
 def looks_for(memory: MemoryStorage, where: RoomRecord, way: str) -> Awaitable[object]:
     if way == "search":
-        return memory.search([where], words=["nothing"], before=None, limit=5)
-    return memory.history(where, limit=5, words=["nothing"])
+        return memory.messages.search([where], words=["nothing"], before=None, limit=5)
+    return memory.messages.history(where, limit=5, words=["nothing"])
 
 
 @pytest.mark.parametrize("way", ["history", "search"])
@@ -202,8 +204,8 @@ async def test_searches_in_memory_delay_nobody(memory: MemoryStorage, long_room:
     assert len(readers.full()) == 43
     # None of these lets go of the loop even once.
     for n in range(200):
-        readers.ask(f"join {n}", MALLORY, memory.find_room(long_room.name))
-        readers.ask(f"page {n}", MALLORY, memory.history(long_room, limit=5))
+        readers.ask(f"join {n}", MALLORY, memory.rooms.find_room(long_room.name))
+        readers.ask(f"page {n}", MALLORY, memory.messages.history(long_room, limit=5))
     await asyncio.sleep(0)
     assert len([name for name in readers.answered if name.startswith(("join", "page"))]) == 400
     await asyncio.gather(*readers.tasks.values(), return_exceptions=True)
@@ -217,7 +219,7 @@ async def test_searches_in_memory_delay_nobody(memory: MemoryStorage, long_room:
 async def test_searches_that_wait_end_when_memory_is_closed(memory: MemoryStorage, long_room: RoomRecord) -> None:
     readers = Readers()
     for n in range(10):
-        readers.ask(f"{n}", MALLORY, memory.history(long_room, limit=5, words=["nothing"]))
+        readers.ask(f"{n}", MALLORY, memory.messages.history(long_room, limit=5, words=["nothing"]))
     await asyncio.sleep(0)
     await memory.close()
     ended = await asyncio.gather(*readers.tasks.values(), return_exceptions=True)
@@ -246,11 +248,11 @@ async def test_all_that_look_at_much_share_one_slice(
     bob = member("u_bob").user
     cursors = [(each.room_id, 0) for each in many_rooms[:500]]
     reads: dict[str, Callable[[], Awaitable[object]]] = {
-        "listed": lambda: memory.listed_rooms(after="", contains="nothing", limit=9),
-        "mine": lambda: memory.rooms_of("u_ann", limit=9),
-        "unread": lambda: memory.unread(bob, cursors, limit=9),
-        "sender": lambda: memory.history(where, limit=9, sender="nobody"),
-        "search": lambda: memory.search(many_rooms[:500], words=["nothing"], before=None, limit=9),
+        "listed": lambda: memory.rooms.listed_rooms(after="", contains="nothing", limit=9),
+        "mine": lambda: memory.rooms.rooms_of("u_ann", limit=9),
+        "unread": lambda: memory.messages.unread(bob, cursors, limit=9),
+        "sender": lambda: memory.messages.history(where, limit=9, sender="nobody"),
+        "search": lambda: memory.messages.search(many_rooms[:500], words=["nothing"], before=None, limit=9),
     }
     readers = Readers()
 
@@ -271,7 +273,7 @@ async def test_all_that_look_at_much_share_one_slice(
 async def test_rooms_that_come_and_go_while_they_are_listed(
     memory: MemoryStorage, many_rooms: list[RoomRecord]
 ) -> None:
-    reading = asyncio.create_task(memory.listed_rooms(after="", contains="last", limit=9))
+    reading = asyncio.create_task(memory.rooms.listed_rooms(after="", contains="last", limit=9))
     await asyncio.sleep(0)
     assert not reading.done()
     names = [room("room 0 last"), room("zz last")]
@@ -290,9 +292,9 @@ async def test_a_page_behind_many_deleted_messages(memory: MemoryStorage) -> Non
     writer = memory.writer()
     await writer.write([delete(where, n, 3000 + n) for n in range(11, 2991)])
     await writer.close()
-    newest = await memory.history(where, limit=20)
+    newest = await memory.messages.history(where, limit=20)
     assert [each.seq for each in newest] == [*range(1, 11), *range(2991, 3001)]
-    oldest = await memory.history(where, limit=15, after=0)
+    oldest = await memory.messages.history(where, limit=15, after=0)
     assert [each.seq for each in oldest] == [*range(1, 11), *range(2991, 2996)]
-    assert [each.seq for each in await memory.history(where, limit=10)] == [*range(2991, 3001)]
-    assert [each.seq for each in await memory.history(where, limit=5, after=5)] == [*range(6, 11)]
+    assert [each.seq for each in await memory.messages.history(where, limit=10)] == [*range(2991, 3001)]
+    assert [each.seq for each in await memory.messages.history(where, limit=5, after=5)] == [*range(6, 11)]

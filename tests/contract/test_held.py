@@ -20,11 +20,11 @@ async def test_all_of_a_message_comes_back(repository: Storage, writer: Writer) 
     assert await writer.write(inserts(where, first, second, message(where, 3))) == [STORED] * 4
     assert await writer.write(inserts(where, first, second)) == [STORED] * 3
     told = replace(second, reply_to=Quote(1, "ann", "hello @ann"))
-    assert await repository.history(where, limit=9) == [first, told, message(where, 3)]
-    assert await repository.find_message(where, 1) == first
-    assert await repository.find_message(where, 2) == told
-    assert await repository.changed(where, after=0, until=9, limit=9) == [first, told, message(where, 3)]
-    assert await repository.search([where], words=["yes"], before=None, limit=9) == [(where.room_id, told)]
+    assert await repository.messages.history(where, limit=9) == [first, told, message(where, 3)]
+    assert await repository.messages.find_message(where, 1) == first
+    assert await repository.messages.find_message(where, 2) == told
+    assert await repository.messages.changed(where, after=0, until=9, limit=9) == [first, told, message(where, 3)]
+    assert await repository.messages.search([where], words=["yes"], before=None, limit=9) == [(where.room_id, told)]
 
 
 async def test_a_quote_is_what_the_quoted_message_is_now(repository: Storage, writer: Writer) -> None:
@@ -35,8 +35,8 @@ async def test_a_quote_is_what_the_quoted_message_is_now(repository: Storage, wr
     reply = message(where, 2, "yes", reply_to=Quote(1, "eve", "something else"))
 
     async def quote() -> Quote | None:
-        (found,) = await repository.history(where, limit=9, after=1)
-        assert found == await repository.find_message(where, 2)
+        (found,) = await repository.messages.history(where, limit=9, after=1)
+        assert found == await repository.messages.find_message(where, 2)
         return found.reply_to
 
     await writer.write(inserts(where, quoted, reply))
@@ -52,7 +52,7 @@ async def test_a_quote_of_nothing(repository: Storage, writer: Writer) -> None:
     where, other = room(), room()
     reply = message(where, 2, "yes", reply_to=Quote(1, "eve", "made up"))
     await writer.write([*inserts(where, reply), *inserts(other, message(other, 1))])
-    assert await repository.find_message(where, 2) == replace(reply, reply_to=Quote(1))
+    assert await repository.messages.find_message(where, 2) == replace(reply, reply_to=Quote(1))
 
 
 async def test_an_edit_brings_its_mentions(repository: Storage, writer: Writer) -> None:
@@ -61,13 +61,13 @@ async def test_an_edit_brings_its_mentions(repository: Storage, writer: Writer) 
     await writer.write(inserts(where, first))
     await writer.write([edit(where, first, 2, "@cy", mentions=("cy",))])
     edited = replace(first, version=2, content="@cy", mentions=("cy",), edited_at=at(2))
-    assert await repository.find_message(where, 1) == edited
+    assert await repository.messages.find_message(where, 1) == edited
     # What changes nothing of the text leaves them.
     await writer.write([ChangeMessage(where.room_id, 1, 3, pin=PinState(at(3), "u1"))])
     pinned = replace(edited, version=3, pinned_at=at(3), pinned_by="u1")
-    assert await repository.find_message(where, 1) == pinned
+    assert await repository.messages.find_message(where, 1) == pinned
     await writer.write([edit(where, edited, 4, "nobody")])
-    assert await repository.find_message(where, 1) == replace(
+    assert await repository.messages.find_message(where, 1) == replace(
         pinned, version=4, content="nobody", mentions=(), edited_at=at(4)
     )
 
@@ -79,7 +79,7 @@ async def test_reactions(repository: Storage, writer: Writer) -> None:
 
     async def react(version: int, reactions: dict[str, list[str]] | None) -> dict[str, list[str]] | None:
         assert await writer.write([ChangeMessage(where.room_id, 1, version, reactions=reactions)]) == [STORED]
-        found = await repository.find_message(where, 1)
+        found = await repository.messages.find_message(where, 1)
         assert found is not None
         assert replace(found, reactions=None) == replace(first, version=version)
         return found.reactions
@@ -103,14 +103,14 @@ async def test_pins(repository: Storage, writer: Writer) -> None:
     pins = [ChangeMessage(where.room_id, n, 10 + n, pin=PinState(at(10 + n), "u_mod")) for n in (2, 3, 5, 6)]
     assert await writer.write(pins) == [STORED] * 4
     pinned = {n: replace(log[n - 1], version=10 + n, pinned_at=at(10 + n), pinned_by="u_mod") for n in (2, 3, 5, 6)}
-    assert await repository.history(where, limit=9, pinned=True) == [pinned[n] for n in (2, 3, 5, 6)]
-    assert await repository.history(where, limit=2, pinned=True) == [pinned[5], pinned[6]]
-    assert await repository.history(where, limit=2, pinned=True, after=2) == [pinned[3], pinned[5]]
-    assert await repository.history(where, limit=9, pinned=True, before=5, sender="ann") == [pinned[3]]
-    assert await repository.history(where, limit=9, pinned=True, words=["text", "6"]) == [pinned[6]]
+    assert await repository.messages.history(where, limit=9, pinned=True) == [pinned[n] for n in (2, 3, 5, 6)]
+    assert await repository.messages.history(where, limit=2, pinned=True) == [pinned[5], pinned[6]]
+    assert await repository.messages.history(where, limit=2, pinned=True, after=2) == [pinned[3], pinned[5]]
+    assert await repository.messages.history(where, limit=9, pinned=True, before=5, sender="ann") == [pinned[3]]
+    assert await repository.messages.history(where, limit=9, pinned=True, words=["text", "6"]) == [pinned[6]]
     await writer.write([ChangeMessage(where.room_id, 5, 20, pin=PinState()), delete(where, 3, 21)])
-    assert await repository.history(where, limit=9, pinned=True) == [pinned[2], pinned[6]]
-    assert await repository.find_message(where, 5) == replace(log[4], version=20)
+    assert await repository.messages.history(where, limit=9, pinned=True) == [pinned[2], pinned[6]]
+    assert await repository.messages.find_message(where, 5) == replace(log[4], version=20)
 
 
 def held(where: Any) -> Message:
@@ -136,20 +136,20 @@ async def test_a_deleted_message_is_told_without_what_it_held(repository: Storag
         pinned_by="u1",
     )
     third = message(where, 3, "after", reply_to=Quote(2, "ann"))
-    assert await repository.find_message(where, 2) == blank
-    assert await repository.changed(where, after=3, until=9, limit=9) == [blank]
-    assert await repository.history(where, limit=9) == [first, third]
-    assert await repository.history(where, limit=9, include_deleted=True) == [first, whole, third]
-    assert await repository.history(where, limit=2, after=0, include_deleted=True) == [first, whole]
+    assert await repository.messages.find_message(where, 2) == blank
+    assert await repository.messages.changed(where, after=3, until=9, limit=9) == [blank]
+    assert await repository.messages.history(where, limit=9) == [first, third]
+    assert await repository.messages.history(where, limit=9, include_deleted=True) == [first, whole, third]
+    assert await repository.messages.history(where, limit=2, after=0, include_deleted=True) == [first, whole]
     asked: list[dict[str, Any]] = [{"words": ["blue"]}, {"pinned": True}]
     for options in asked:
-        assert await repository.history(where, limit=9, **options) == []
-        assert await repository.history(where, limit=9, **options, include_deleted=True) == [whole]
-    assert await repository.history(where, limit=9, words=["red"], include_deleted=True) == []
-    assert await repository.search([where], words=["blue"], before=None, limit=9) == []
+        assert await repository.messages.history(where, limit=9, **options) == []
+        assert await repository.messages.history(where, limit=9, **options, include_deleted=True) == [whole]
+    assert await repository.messages.history(where, limit=9, words=["red"], include_deleted=True) == []
+    assert await repository.messages.search([where], words=["blue"], before=None, limit=9) == []
     # A quote in it is of now as well.
     await writer.write([delete(where, 1, 7)])
-    (_, found, _) = await repository.history(where, limit=9, include_deleted=True)
+    (_, found, _) = await repository.messages.history(where, limit=9, include_deleted=True)
     assert found == replace(whole, reply_to=Quote(1, "ann"))
 
 
@@ -161,4 +161,4 @@ async def test_a_duplicate_keeps_what_the_first_one_held(
     first = message(where, 1, id="a", mentions=("ann",))
     await writer.write(inserts(where, first))
     await writer.write(inserts_more(where, replace(first, mentions=("bob",), reply_to=reply)))
-    assert await repository.history(where, limit=9) == [first]
+    assert await repository.messages.history(where, limit=9) == [first]

@@ -54,16 +54,18 @@ async def test_a_private_room_stays_private(adapter: str, request: pytest.Fixtur
     await until(lambda: "m1" in ann.acked())
 
     await (lose_in_postgres(url) if url else lose_in_memory(inner))
-    assert await inner.find_room("den") is None if not url else True
+    assert await inner.rooms.find_room("den") is None if not url else True
     ann.say("another secret", "m2", "den")
     await until(lambda: "m2" in ann.acked())
 
-    record = await inner.find_room("den")
+    record = await inner.rooms.find_room("den")
     assert record is not None
     assert (record.kind, record.title) == ("private", "The den")
-    roles = {row.user.id: (row.role, row.banned_until > 0) for row in await inner.standings(record.room_id)}
+    roles = {row.user.id: (row.role, row.banned_until > 0) for row in await inner.rooms.special_members(record.room_id)}
     assert roles == {id_of(ann): ("owner", False), id_of(ben): (None, False), id_of(eve): (None, True)}
-    (offer,) = [row.invitation for row in await inner.standings(record.room_id) if row.user.id == id_of(ben)]
+    (offer,) = [
+        row.invitation for row in await inner.rooms.special_members(record.room_id) if row.user.id == id_of(ben)
+    ]
     assert offer is not None
     assert offer.by == ann.session.user
     ann.disconnect()

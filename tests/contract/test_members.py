@@ -18,10 +18,10 @@ async def test_a_member_comes_back(repository: Storage, writer: Writer) -> None:
     where = room()
     follower = Member(User("u_bob", "bob"), read_seq=2**53 - 1)
     assert await writer.write([InsertRoom(where), *sets(where, FULL, follower)]) == [STORED] * 3
-    assert await repository.find_member(where.room_id, "u_cy") == FULL
-    assert await repository.find_member(where.room_id, "u_bob") == follower
-    assert await repository.find_member(where.room_id, "u_dan") is None
-    assert await repository.find_member(room().room_id, "u_cy") is None
+    assert await repository.rooms.find_member(where.room_id, "u_cy") == FULL
+    assert await repository.rooms.find_member(where.room_id, "u_bob") == follower
+    assert await repository.rooms.find_member(where.room_id, "u_dan") is None
+    assert await repository.rooms.find_member(room().room_id, "u_cy") is None
 
 
 async def test_the_later_row_stays(repository: Storage, writer: Writer) -> None:
@@ -29,9 +29,9 @@ async def test_the_later_row_stays(repository: Storage, writer: Writer) -> None:
     where = room()
     after = Member(User("u_cy", "Cy"), read_seq=9)
     assert await writer.write([InsertRoom(where), *sets(where, FULL, member(), after)]) == [STORED] * 4
-    assert await repository.find_member(where.room_id, "u_cy") == after
+    assert await repository.rooms.find_member(where.room_id, "u_cy") == after
     assert await writer.write(sets(where, FULL)) == [STORED]
-    assert await repository.find_member(where.room_id, "u_cy") == FULL
+    assert await repository.rooms.find_member(where.room_id, "u_cy") == FULL
 
 
 async def test_a_removed_member(repository: Storage, writer: Writer) -> None:
@@ -43,19 +43,19 @@ async def test_a_removed_member(repository: Storage, writer: Writer) -> None:
             await writer.write([gone, RemoveMember(where.room_id, "u_eve"), RemoveMember(room().room_id, "u_cy")])
             == [STORED] * 3
         )
-        assert await repository.find_member(where.room_id, "u_cy") is None
-    assert await repository.find_member(where.room_id, "u_ann") == member()
-    assert await repository.find_member(other.room_id, "u_cy") == FULL
+        assert await repository.rooms.find_member(where.room_id, "u_cy") is None
+    assert await repository.rooms.find_member(where.room_id, "u_ann") == member()
+    assert await repository.rooms.find_member(other.room_id, "u_cy") == FULL
     assert await writer.write([*sets(where, FULL), gone, *sets(where, replace(FULL, read_seq=77))]) == [STORED] * 3
-    assert await repository.find_member(where.room_id, "u_cy") == replace(FULL, read_seq=77)
+    assert await repository.rooms.find_member(where.room_id, "u_cy") == replace(FULL, read_seq=77)
 
 
 async def test_nobody_is_in_a_room_that_is_not_there(repository: Storage, writer: Writer) -> None:
     where, unknown = room(), room()
     outcomes = await writer.write([InsertRoom(where), *sets(unknown, member()), *sets(where, member())])
     assert outcomes == [STORED, NO_ROOM, STORED]
-    assert await repository.find_member(unknown.room_id, "u_ann") is None
-    assert await repository.find_member(where.room_id, "u_ann") == member()
+    assert await repository.rooms.find_member(unknown.room_id, "u_ann") is None
+    assert await repository.rooms.find_member(where.room_id, "u_ann") == member()
 
 
 async def test_the_rooms_of_a_person(repository: Storage, writer: Writer) -> None:
@@ -76,10 +76,10 @@ async def test_the_rooms_of_a_person(repository: Storage, writer: Writer) -> Non
     await writer.write([each for where, row in zip(rooms, rows, strict=True) for each in sets(where, row)])
     await writer.write(sets(rooms[0], member("u_other")))
     expected = [(rooms[number], rows[number]) for number in (2, 5, 1, 0, 6)]
-    assert await repository.rooms_of(me, limit=9) == expected
-    assert await repository.rooms_of(me, limit=2) == expected[:2]
-    assert await repository.rooms_of(me, limit=0) == []
-    assert await repository.rooms_of(f"{me}x", limit=9) == []
+    assert await repository.rooms.rooms_of(me, limit=9) == expected
+    assert await repository.rooms.rooms_of(me, limit=2) == expected[:2]
+    assert await repository.rooms.rooms_of(me, limit=0) == []
+    assert await repository.rooms.rooms_of(f"{me}x", limit=9) == []
 
 
 PEOPLE = [
@@ -98,10 +98,10 @@ PEOPLE = [
 async def test_who_has_a_standing(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write([InsertRoom(where), *sets(where, *reversed(PEOPLE))])
-    assert await repository.standings(where.room_id) == [PEOPLE[n] for n in (1, 3, 4, 5, 6)]
-    assert await repository.standings(room().room_id) == []
+    assert await repository.rooms.special_members(where.room_id) == [PEOPLE[n] for n in (1, 3, 4, 5, 6)]
+    assert await repository.rooms.special_members(room().room_id) == []
     await writer.write(sets(where, member("u2"), member("u1", "moderator"), member("u5")))
-    assert [each.user.id for each in await repository.standings(where.room_id)] == ["u1", "u4", "u6", "u7"]
+    assert [each.user.id for each in await repository.rooms.special_members(where.room_id)] == ["u1", "u4", "u6", "u7"]
 
 
 async def test_who_is_a_member(repository: Storage, writer: Writer) -> None:
@@ -110,13 +110,13 @@ async def test_who_is_a_member(repository: Storage, writer: Writer) -> None:
     batch = [InsertRoom(where), InsertRoom(other), *sets(where, *PEOPLE), *sets(other, member("u4"))]
     await writer.write(batch)
     everybody = [PEOPLE[n] for n in (8, 0, 1, 3, 4, 6)]
-    assert await repository.members(where.room_id, after="", limit=99) == everybody
-    assert await repository.members(where.room_id, after="", limit=2) == everybody[:2]
-    assert await repository.members(where.room_id, after="u1", limit=2) == everybody[2:4]
-    assert await repository.members(where.room_id, after="u3", limit=9) == everybody[3:]
-    assert await repository.members(where.room_id, after="u7", limit=9) == []
-    assert await repository.members(where.room_id, after="", limit=0) == []
-    assert await repository.members(room().room_id, after="", limit=9) == []
+    assert await repository.rooms.members(where.room_id, after="", limit=99) == everybody
+    assert await repository.rooms.members(where.room_id, after="", limit=2) == everybody[:2]
+    assert await repository.rooms.members(where.room_id, after="u1", limit=2) == everybody[2:4]
+    assert await repository.rooms.members(where.room_id, after="u3", limit=9) == everybody[3:]
+    assert await repository.rooms.members(where.room_id, after="u7", limit=9) == []
+    assert await repository.rooms.members(where.room_id, after="", limit=0) == []
+    assert await repository.rooms.members(room().room_id, after="", limit=9) == []
 
 
 async def test_how_many_members_rooms_have(repository: Storage, writer: Writer) -> None:
@@ -124,11 +124,11 @@ async def test_how_many_members_rooms_have(repository: Storage, writer: Writer) 
     await writer.write([*map(InsertRoom, (where, other, empty)), *sets(where, *PEOPLE), *sets(other, member("u4"))])
     await writer.write(sets(empty, member("u1", None)))
     ids = [each.room_id for each in (where, other, empty, unknown)]
-    assert await repository.count_members(ids) == {where.room_id: 6, other.room_id: 1}
+    assert await repository.rooms.count_members(ids) == {where.room_id: 6, other.room_id: 1}
     await writer.write([*sets(where, member("u1", None), member("u7", None), member("u3"), member("u2", "readonly"))])
     await writer.write([RemoveMember(where.room_id, "u4"), RemoveMember(other.room_id, "u4")])
-    assert await repository.count_members(ids) == {where.room_id: 4}
-    assert await repository.count_members([]) == {}
+    assert await repository.rooms.count_members(ids) == {where.room_id: 4}
+    assert await repository.rooms.count_members([]) == {}
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["one batch", "a batch each"])
@@ -137,22 +137,22 @@ async def test_a_person_is_found_under_the_name_that_was_stored_last(
 ) -> None:
     """In whichever room that was."""
     me = f"u_{room().room_id}"
-    assert await repository.find_user(me) is None
+    assert await repository.rooms.find_user(me) is None
     rooms = [room() for _ in range(20)]
     await writer.write([InsertRoom(each) for each in rooms])
-    assert await repository.account_role(me) == ""
+    assert await repository.rooms.account_role(me) == ""
     batch = [each for n, where in enumerate(rooms) for each in sets(where, member(me, name=f"name {n}"))]
     for writes in [batch] if together else [[each] for each in batch]:
         await writer.write(writes)
-    assert await repository.find_user(me) == User(me, "name 19")
+    assert await repository.rooms.find_user(me) == User(me, "name 19")
     await writer.write(sets(rooms[3], member(me, name="another", account_role="organizer")))
-    assert await repository.find_user(me) == User(me, "another")
-    assert await repository.account_role(me) == "organizer"
+    assert await repository.rooms.find_user(me) == User(me, "another")
+    assert await repository.rooms.account_role(me) == "organizer"
     await writer.write([RemoveMember(rooms[3].room_id, me)])
-    assert await repository.find_user(me) == User(me, "name 19")
-    assert await repository.account_role(me) == ""
+    assert await repository.rooms.find_user(me) == User(me, "name 19")
+    assert await repository.rooms.account_role(me) == ""
     await writer.write([RemoveMember(each.room_id, me) for each in rooms])
-    assert await repository.find_user(me) is None
+    assert await repository.rooms.find_user(me) is None
 
 
 async def test_whether_two_people_share_a_room(repository: Storage, writer: Writer) -> None:
@@ -162,7 +162,7 @@ async def test_whether_two_people_share_a_room(repository: Storage, writer: Writ
     await writer.write(
         [InsertRoom(where), InsertRoom(elsewhere), *sets(where, member(me)), *sets(elsewhere, member(other))]
     )
-    assert not await repository.share_a_room(me, other)
+    assert not await repository.rooms.share_a_room(me, other)
     for row, shared in (
         (member(other, None, banned_until=FOREVER, muted_until=3, seen_at=9, joined_at=3), False),
         (member(other, None, read_seq=1), True),
@@ -170,10 +170,10 @@ async def test_whether_two_people_share_a_room(repository: Storage, writer: Writ
     ):
         await writer.write(sets(where, row))
         for one, two in ((me, other), (other, me)):
-            assert await repository.share_a_room(one, two) == shared, row
-    assert not await repository.share_a_room(me, third)
+            assert await repository.rooms.share_a_room(one, two) == shared, row
+    assert not await repository.rooms.share_a_room(me, third)
     await writer.write([UpdateRoom(replace(where, deleted_at=where.created_at))])
-    assert not await repository.share_a_room(me, other)
+    assert not await repository.rooms.share_a_room(me, other)
 
 
 def offer(user_id: str, made_at: int, **fields: Any) -> Member:
@@ -190,16 +190,16 @@ async def test_the_invitations_of_a_person(repository: Storage, writer: Writer) 
     await writer.write([each for where, row in zip(rooms, rows, strict=True) for each in sets(where, row)])
     await writer.write(sets(rooms[0], offer("u_other", 9)))
     expected = [(rooms[number], rows[number]) for number in (5, 1, 0, 2)]
-    assert await repository.invitations(me, after=2, limit=9) == expected
-    assert await repository.invitations(me, after=2, limit=3) == expected[:3]
-    assert await repository.invitations(me, after=FOREVER, limit=9) == []
-    assert await repository.invitations(f"{me}x", after=0, limit=9) == []
-    assert [record for record, _ in await repository.rooms_of(me, limit=9)] == [rooms[2], rooms[3]]
-    assert await repository.standings(rooms[1].room_id) == [rows[1]]
-    assert await repository.members(rooms[1].room_id, after="", limit=9) == []
+    assert await repository.rooms.invitations(me, after=2, limit=9) == expected
+    assert await repository.rooms.invitations(me, after=2, limit=3) == expected[:3]
+    assert await repository.rooms.invitations(me, after=FOREVER, limit=9) == []
+    assert await repository.rooms.invitations(f"{me}x", after=0, limit=9) == []
+    assert [record for record, _ in await repository.rooms.rooms_of(me, limit=9)] == [rooms[2], rooms[3]]
+    assert await repository.rooms.special_members(rooms[1].room_id) == [rows[1]]
+    assert await repository.rooms.members(rooms[1].room_id, after="", limit=9) == []
     await writer.write(sets(rooms[5], member(me, None)))
     await writer.write([UpdateRoom(replace(rooms[1], deleted_at=rooms[1].created_at)), *sets(rooms[0], member(me))])
-    assert await repository.invitations(me, after=2, limit=9) == [(rooms[2], rows[2])]
+    assert await repository.rooms.invitations(me, after=2, limit=9) == [(rooms[2], rows[2])]
 
 
 async def test_old_invitations_are_forgotten(repository: Storage, writer: Writer) -> None:
@@ -218,7 +218,7 @@ async def test_old_invitations_are_forgotten(repository: Storage, writer: Writer
     assert await writer.write([ExpireInvitations(4, 1)]) == [Removed(1)]
     await writer.write([ExpireInvitations(4, 100)])  # other tests have left some too
     assert await writer.write([ExpireInvitations(4, 1)]) == [Removed(0)]
-    found = [await repository.find_member(each.room_id, me) for each in where]
+    found = [await repository.rooms.find_member(each.room_id, me) for each in where]
     assert found == [*stay, None, None]
     assert await writer.write([ExpireInvitations(4, 0), ExpireInvitations(0, 9)]) == [Removed(0)] * 2
 
@@ -251,5 +251,5 @@ async def test_guests_who_were_not_there_for_long_are_forgotten(repository: Stor
     assert max(counts) == 3
     assert sum(counts) >= 8  # other tests have left some too
     for where, left in ((public, stay), (ephemeral, []), (private, gone)):
-        found = [await repository.find_member(where.room_id, each.user.id) for each in (*gone, *stay)]
+        found = [await repository.rooms.find_member(where.room_id, each.user.id) for each in (*gone, *stay)]
         assert [each.user.id for each in found if each is not None] == [each.user.id for each in left]

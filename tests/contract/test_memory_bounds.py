@@ -20,13 +20,13 @@ async def test_the_oldest_messages_go_first_and_their_ids_with_them() -> None:
     writer = repository.writer()
     where = room()
     await writer.write(inserts(where, *(message(where, n, id=f"id {n}") for n in range(1, 6))))
-    assert [each.seq for each in await repository.history(where, limit=9)] == [3, 4, 5]
-    assert [each.seq for each in await repository.changed(where, after=2, until=9, limit=9)] == [3, 4, 5]
-    assert await repository.find_posted(where.room_id, "u_ann", "id 2") is None
-    assert await repository.find_posted(where.room_id, "u_ann", "id 3") is not None
+    assert [each.seq for each in await repository.messages.history(where, limit=9)] == [3, 4, 5]
+    assert [each.seq for each in await repository.messages.changed(where, after=2, until=9, limit=9)] == [3, 4, 5]
+    assert await repository.messages.find_posted(where.room_id, "u_ann", "id 2") is None
+    assert await repository.messages.find_posted(where.room_id, "u_ann", "id 3") is not None
     assert await writer.write(inserts_more(where, message(where, 6, id="id 1"))) == [STORED]
-    assert [each.seq for each in await repository.history(where, limit=9)] == [4, 5, 6]
-    assert await repository.head(where.room_id) == 6
+    assert [each.seq for each in await repository.messages.history(where, limit=9)] == [4, 5, 6]
+    assert await repository.messages.head(where.room_id) == 6
 
 
 async def test_the_room_not_used_for_longest_is_forgotten_whole() -> None:
@@ -35,12 +35,12 @@ async def test_the_room_not_used_for_longest_is_forgotten_whole() -> None:
     old, used, new = room(), room(), room()
     await writer.write(inserts(used, message(used, 1)))
     await writer.write(inserts(old, message(old, 1)))
-    await repository.history(used, limit=1)  # reading is using
+    await repository.messages.history(used, limit=1)  # reading is using
     await writer.write(inserts(new))
-    assert await repository.find_room(old.name) is None
-    assert await repository.history(old, limit=1) == []
-    assert await repository.find_room(used.name) == used
-    assert await repository.find_room(new.name) == new
+    assert await repository.rooms.find_room(old.name) is None
+    assert await repository.messages.history(old, limit=1) == []
+    assert await repository.rooms.find_room(used.name) == used
+    assert await repository.rooms.find_room(new.name) == new
 
 
 async def test_rooms_that_come_and_go_are_forgotten_before_those_that_somebody_made() -> None:
@@ -56,11 +56,11 @@ async def test_rooms_that_come_and_go_are_forgotten_before_those_that_somebody_m
     for each in passing:
         await writer.write([InsertRoom(each)])
     for each in (private[0], private[2]):
-        assert await repository.find_room(each.name) == each
-    assert await repository.find_room(claimed.name) is not None
-    assert await repository.find_member(private[0].room_id, "u_ann") == member()
+        assert await repository.rooms.find_room(each.name) == each
+    assert await repository.rooms.find_room(claimed.name) is not None
+    assert await repository.rooms.find_member(private[0].room_id, "u_ann") == member()
     assert await writer.write([UpdateRoom(private[1])]) == [NO_ROOM]  # the deleted one is gone
-    assert [each for each in passing if await repository.find_room(each.name)] == passing[-7:]
+    assert [each for each in passing if await repository.rooms.find_room(each.name)] == passing[-7:]
 
 
 async def test_memory_is_full_when_rooms_that_somebody_made_leave_a_tenth_to_the_others() -> None:
@@ -72,7 +72,7 @@ async def test_memory_is_full_when_rooms_that_somebody_made_leave_a_tenth_to_the
         await writer.write([InsertRoom(each)])
         await writer.write([InsertRoom(room()) for _ in range(5)])
     assert repository.is_full()
-    assert [each for each in made if await repository.find_room(each.name)] == made
+    assert [each for each in made if await repository.rooms.find_room(each.name)] == made
     await writer.write([UpdateRoom(replace(made[0], deleted_at=at(1)))])
     assert not repository.is_full()
 
@@ -85,9 +85,9 @@ async def test_a_room_that_was_forgotten_can_come_back() -> None:
     await writer.write(inserts(second))
     assert await writer.write(inserts_more(first, message(first, 2))) == [NO_ROOM]
     assert await writer.write(inserts(first, message(first, 2))) == [STORED] * 2
-    assert await repository.find_room(first.name) == first
-    assert [each.seq for each in await repository.history(first, limit=9)] == [2]
-    assert await repository.find_room(second.name) is None
+    assert await repository.rooms.find_room(first.name) == first
+    assert [each.seq for each in await repository.messages.history(first, limit=9)] == [2]
+    assert await repository.rooms.find_room(second.name) is None
 
 
 async def test_not_when_its_name_was_given_away() -> None:
@@ -107,7 +107,7 @@ async def test_a_batch_larger_than_everything() -> None:
     rooms = [room() for _ in range(5)]
     batch = [write for each in rooms for write in inserts(each, *(message(each, n) for n in range(1, 101)))]
     assert await repository.writer().write(batch) == [STORED] * len(batch)
-    sizes = [len(await repository.history(each, limit=500)) for each in rooms]
+    sizes = [len(await repository.messages.history(each, limit=500)) for each in rooms]
     assert sizes == [0, 0, 0, 10, 10]
 
 
@@ -120,11 +120,11 @@ async def test_evicted_messages_leave_nothing_behind() -> None:
     await writer.write(inserts(where, old, message(where, 2, reply_to=Quote(1))))
     await writer.write([edit(where, old, 3, "edited", mentions=("ann", "cy"))])
     await writer.write(inserts_more(where, message(where, 4, mentions=("ann",))))
-    log = repository._logs.get(where.room_id)
+    log = repository.contents.logs.get(where.room_id)
     assert log is not None
     assert log.mentioned == {"ann": [4]}
     assert (log.changed_seqs, log.first_bodies, log.newest_change) == (set(), {}, 0)
-    found = await repository.find_message(where, 2)
+    found = await repository.messages.find_message(where, 2)
     assert found is not None
     assert found.reply_to == Quote(1)
 
@@ -135,12 +135,13 @@ async def test_a_forgotten_room_has_no_members() -> None:
     first = room()
     await writer.write([InsertRoom(first), *sets(first, member())])
     await writer.write([InsertRoom(room())])
-    assert await repository.rooms_of("u_ann", limit=9) == []
-    assert await repository.find_user("u_ann") is None
+    assert await repository.rooms.rooms_of("u_ann", limit=9) == []
+    assert await repository.rooms.find_user("u_ann") is None
     assert await writer.write(sets(first, member())) == [NO_ROOM]
     await writer.write(inserts(first, message(first, 1)))
-    assert await repository.members(first.room_id, after="", limit=9) == []
-    assert (repository._members._rooms, repository._members._rosters) == ({}, {})
+    assert await repository.rooms.members(first.room_id, after="", limit=9) == []
+    members = repository.contents.members
+    assert (members._rooms, members._rosters) == ({}, {})
 
 
 async def test_members_whom_a_room_can_spare_go_first() -> None:
@@ -159,7 +160,7 @@ async def test_members_whom_a_room_can_spare_go_first() -> None:
     ]
 
     async def left() -> set[str]:
-        found = [await repository.find_member(where.room_id, each.user.id) for each in people]
+        found = [await repository.rooms.find_member(where.room_id, each.user.id) for each in people]
         return {each.user.id for each in found if each is not None}
 
     await writer.write([InsertRoom(where), *sets(where, *people[4:], people[0])])
@@ -167,11 +168,11 @@ async def test_members_whom_a_room_can_spare_go_first() -> None:
         before = await left()
         await writer.write(sets(where, people[added]))
         assert await left() == before - {gone} | {people[added].user.id}
-        assert await repository.find_user(gone) is None
+        assert await repository.rooms.find_user(gone) is None
     # Of those it would miss, the owner last.
     await writer.write(sets(where, member("u1", "moderator")))
     assert len(await left() & {"banned", "muted", "readonly"}) == 2
-    assert await repository.find_member(where.room_id, "owner") == people[0]
+    assert await repository.rooms.find_member(where.room_id, "owner") == people[0]
 
 
 async def test_members_beyond_the_bound_go_in_small_heaps() -> None:
@@ -180,9 +181,9 @@ async def test_members_beyond_the_bound_go_in_small_heaps() -> None:
     writer = repository.writer()
     where = room()
     await writer.write([InsertRoom(where), *sets(where, *(member(f"u{n:04}", seen_at=n) for n in range(1001)))])
-    found = await repository.members(where.room_id, after="", limit=9999)
+    found = await repository.rooms.members(where.room_id, after="", limit=9999)
     assert [each.user.id for each in found] == [f"u{n:04}" for n in range(11, 1001)]
-    assert await repository.count_members([where.room_id]) == {where.room_id: 990}
+    assert await repository.rooms.count_members([where.room_id]) == {where.room_id: 990}
 
 
 def test_bounds_of_nothing_are_refused() -> None:
@@ -199,9 +200,12 @@ MB = 1 << 20
 def weight(repository: MemoryStorage) -> int:
     """What everything weighs, counted anew."""
     logs = sum(
-        weigh_room(log.record) + sum(weigh_message(state) for state in log.states.values()) for log in repository._logs
+        weigh_room(log.record) + sum(weigh_message(state) for state in log.states.values())
+        for log in repository.contents.logs
     )
-    return logs + sum(weigh_member(row) for each in repository._members._rosters.values() for row in each.rows.values())
+    return logs + sum(
+        weigh_member(row) for each in repository.contents.members._rosters.values() for row in each.rows.values()
+    )
 
 
 async def test_the_largest_rooms_forget_their_oldest_messages_first() -> None:
@@ -215,11 +219,11 @@ async def test_the_largest_rooms_forget_their_oldest_messages_first() -> None:
     for n in range(1, 1001):
         await writer.write(inserts_more(louder, message(louder, n, "\U0001f4a3" * 1000)))
         assert weight(repository) <= MB
-    assert [each.seq for each in await repository.history(quiet, limit=500)] == [*range(1, 51)]
-    kept = [each.seq for each in await repository.history(louder, limit=500)]
+    assert [each.seq for each in await repository.messages.history(quiet, limit=500)] == [*range(1, 51)]
+    kept = [each.seq for each in await repository.messages.history(louder, limit=500)]
     assert kept == [*range(kept[0], 1001)]
     assert len(kept) > 100
-    assert len(await repository.history(loud, limit=500)) == 200
+    assert len(await repository.messages.history(loud, limit=500)) == 200
 
 
 async def test_one_message_heavier_than_everything_empties_only_its_own_room() -> None:
@@ -228,8 +232,8 @@ async def test_one_message_heavier_than_everything_empties_only_its_own_room() -
     small, large = room(), room()
     await writer.write(inserts(small, message(small, 1)))
     assert await writer.write(inserts(large, message(large, 1, "x" * 200_000))) == [STORED] * 2
-    assert [each.seq for each in await repository.history(small, limit=9)] == [1]
-    assert await repository.history(large, limit=9) == []
+    assert [each.seq for each in await repository.messages.history(small, limit=9)] == [1]
+    assert await repository.messages.history(large, limit=9) == []
 
 
 async def test_members_take_a_quarter_at_most_and_large_rooms_spare_theirs_first() -> None:
@@ -241,14 +245,17 @@ async def test_members_take_a_quarter_at_most_and_large_rooms_spare_theirs_first
     await writer.write(sets(large, member("boss", "owner")))
     for n in range(1000):
         await writer.write(sets(large, member(f"u{n:04}", seen_at=n)))
-        assert repository._members.bytes <= MB // 4
-    assert weight(repository) == repository._members.bytes + repository._logs.bytes
-    assert [each.user.id for each in await repository.members(small.room_id, after="", limit=9)] == ["owner", "u1"]
-    found = [each.user.id for each in await repository.members(large.room_id, after="", limit=999)]
+        assert repository.contents.members.bytes <= MB // 4
+    assert weight(repository) == repository.contents.members.bytes + repository.contents.logs.bytes
+    assert [each.user.id for each in await repository.rooms.members(small.room_id, after="", limit=9)] == [
+        "owner",
+        "u1",
+    ]
+    found = [each.user.id for each in await repository.rooms.members(large.room_id, after="", limit=999)]
     assert found[0] == "boss"
     assert found[-1] == "u0999"
     assert len(found) > 200
-    assert len(await repository.history(small, limit=9)) == 1
+    assert len(await repository.messages.history(small, limit=9)) == 1
 
 
 async def test_what_was_evicted_is_missed_by_a_resume_and_what_expired_is_not() -> None:
@@ -257,17 +264,17 @@ async def test_what_was_evicted_is_missed_by_a_resume_and_what_expired_is_not() 
     where = room()
     await writer.write(inserts(where, *(message(where, n) for n in range(1, 11))))
     await writer.write([ExpireMessages(EPOCH_US, 1, 5)])
-    assert await repository.count_changed(where.room_id, after=0, until=99, limit=99) == 5
+    assert await repository.messages.count_changed(where.room_id, after=0, until=99, limit=99) == 5
     await writer.write(inserts_more(where, *(message(where, n, "x" * 5000) for n in range(11, 61))))
-    first = (await repository.history(where, limit=1, after=0))[0].seq
+    first = (await repository.messages.history(where, limit=1, after=0))[0].seq
     assert first > 11
     for ask in (
-        repository.changed(where, after=first - 2, until=99, limit=9),
-        repository.count_changed(where.room_id, after=first - 2, until=99, limit=9),
+        repository.messages.changed(where, after=first - 2, until=99, limit=9),
+        repository.messages.count_changed(where.room_id, after=first - 2, until=99, limit=9),
     ):
         with pytest.raises(Forgotten):
             await ask
-    assert (await repository.changed(where, after=first - 1, until=99, limit=1))[0].seq == first
+    assert (await repository.messages.changed(where, after=first - 1, until=99, limit=1))[0].seq == first
 
 
 async def test_what_is_counted_is_what_is_there() -> None:
@@ -295,7 +302,8 @@ async def test_what_is_counted_is_what_is_there() -> None:
                 ]
             )
         )
-        assert weight(repository) == repository._members.bytes + repository._logs.bytes
+        assert weight(repository) == repository.contents.members.bytes + repository.contents.logs.bytes
         assert weight(repository) <= 60_000 + 4 * 1000  # members and rooms are not given up for messages
+    members, logs = repository.contents.members, repository.contents.logs
     await repository.close()
-    assert (repository._members.bytes, repository._logs.bytes) == (0, 0)
+    assert (members.bytes, logs.bytes) == (0, 0)

@@ -88,10 +88,12 @@ async def test_what_was_decided_is_stored_in_that_order(repository: Storage, bat
         await until(lambda: not len(chat.pool) and wanted <= ann.acked().keys())
         assert not ann.of("error")
 
-        record = await repository.find_room(room)
+        record = await repository.rooms.find_room(room)
         assert record is not None
         assert (record.title, record.topic, record.kind) == ("Three", "talk", "private")
-        states = {state.seq: state for state in await repository.history(record, limit=100, include_deleted=True)}
+        states = {
+            state.seq: state for state in await repository.messages.history(record, limit=100, include_deleted=True)
+        }
         assert [state.content for state in states.values() if state.deleted_at is None] == [
             "first", "thrice", "reacted", "pinned", "answered", "left alone", "an answer",
         ]  # fmt: skip
@@ -100,10 +102,10 @@ async def test_what_was_decided_is_stored_in_that_order(repository: Storage, bat
         assert states[places["pinned"]].pinned_by == id_of(ann)
         versions = {frame["seq"]: frame["version"] for frame in ann.of("edited", "deleted", "reaction", "pinned")}
         assert {seq: states[seq].version for seq in versions} == versions
-        rows = {row.user.id: row for row in await repository.members(record.room_id, after="", limit=10)}
+        rows = {row.user.id: row for row in await repository.rooms.members(record.room_id, after="", limit=10)}
         assert {user_id: row.role for user_id, row in rows.items()} == {id_of(ann): "owner", id_of(ben): "readonly"}
         assert rows[id_of(ben)].read_seq == places["left alone"]
-        assert await repository.find_member(record.room_id, id_of(eve)) is None
+        assert await repository.rooms.find_member(record.room_id, id_of(eve)) is None
         for person in (ann, eve):
             person.disconnect()
         await until(lambda: not len(chat.pool))

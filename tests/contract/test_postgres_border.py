@@ -13,7 +13,7 @@ from storage.ports.outcomes import NO_ROOM, STORED
 from storage.ports.rooms import InsertRoom, RemoveMember, SetMember, UpdateRoom
 from storage.ports.storage import Write, Writer
 from storage.postgres.storage import PostgresStorage
-from storage.postgres.write.store import _runs
+from storage.postgres.write.store import split
 from tests.contract.records import (
     filled,
     inserts,
@@ -66,9 +66,9 @@ async def test_one_poisoned_row_refuses_the_batch(
         with pytest.raises(BatchRefused) as raised:
             await writer.write(batch)
         assert "secret" not in str(raised.value)
-    assert await repository.history(where, limit=50) == []
+    assert await repository.messages.history(where, limit=50) == []
     assert await writer.write(inserts_more(where, *good)) == [STORED] * 9
-    assert repository.trouble() is None
+    assert repository.problem() is None
     assert "secret" not in caplog.text
 
 
@@ -115,10 +115,10 @@ async def test_one_poisoned_write_of_any_kind(repository: PostgresStorage, poiso
     for batch in ([poison], [*good, poison]):
         with pytest.raises(BatchRefused):
             await writer.write(batch)
-    assert await repository.find_member(where.room_id, "u_ann") is None
+    assert await repository.rooms.find_member(where.room_id, "u_ann") is None
     assert await writer.write(good) == [STORED] * 2
-    assert await repository.history(where, limit=9) == [message(where, 1), message(where, 2)]
-    assert repository.trouble() is None
+    assert await repository.messages.history(where, limit=9) == [message(where, 1), message(where, 2)]
+    assert repository.problem() is None
 
 
 async def test_a_refused_room_is_not_taken_for_known(repository: PostgresStorage) -> None:
@@ -127,9 +127,9 @@ async def test_a_refused_room_is_not_taken_for_known(repository: PostgresStorage
     writer = repository.writer()
     with pytest.raises(BatchRefused):
         await writer.write(inserts(where, message(where, 1, "\x00")))
-    assert await repository.find_room(where.name) is None
+    assert await repository.rooms.find_room(where.name) is None
     assert await writer.write(inserts_more(where, message(where, 1))) == [NO_ROOM]
-    assert await repository.history(where, limit=5) == []
+    assert await repository.messages.history(where, limit=5) == []
 
 
 def test_nothing_is_changed_twice_in_a_statement() -> None:
@@ -146,7 +146,7 @@ def test_nothing_is_changed_twice_in_a_statement() -> None:
         RemoveMember(one.room_id, "a"),
         RemoveMember(one.room_id, "a"),
     ]
-    runs = _runs(batch)
+    runs = split(batch)
     assert [write for run in runs for write in run] == batch
     assert [len(run) for run in runs] == [2, 1, 2, 2, 2, 1, 2]
 
@@ -162,11 +162,11 @@ async def test_a_missing_table(repository: PostgresStorage, database_url: str) -
     await run(database_url, b"ALTER TABLE messages RENAME TO messages_away")
     await fails(writer, inserts_more(where, message(where, 1)), 'a table is missing.*"messages" does not exist')
     with pytest.raises(StorageUnavailable, match="a table is missing"):
-        await repository.history(where, limit=1)
-    assert "a table is missing" in str(repository.trouble())
+        await repository.messages.history(where, limit=1)
+    assert "a table is missing" in str(repository.problem())
     await run(database_url, b"ALTER TABLE messages_away RENAME TO messages")
     assert await writer.write(inserts_more(where, message(where, 1))) == [STORED]
-    assert repository.trouble() is None
+    assert repository.problem() is None
 
 
 async def test_a_read_only_database(repository: PostgresStorage, database_url: str) -> None:
@@ -177,12 +177,12 @@ async def test_a_read_only_database(repository: PostgresStorage, database_url: s
     await writer.close()
     writer = repository.writer()  # a session of its own keeps what it began with
     await fails(writer, inserts_more(where, message(where, 2)), "the database is read-only")
-    assert "read-only" in str(repository.trouble())
-    assert await repository.history(where, limit=5) == [message(where, 1)]
+    assert "read-only" in str(repository.problem())
+    assert await repository.messages.history(where, limit=5) == [message(where, 1)]
     writable = f"{database_url}?options=-c%20default_transaction_read_only%3Doff"
     await run(writable, f'ALTER DATABASE "{name}" RESET ALL'.encode())
     assert await writer.write(inserts_more(where, message(where, 2))) == [STORED]
-    assert repository.trouble() is None
+    assert repository.problem() is None
 
 
 async def test_a_lock_that_is_not_free_in_time(database_url: str) -> None:
@@ -203,7 +203,7 @@ async def test_closing_ends_what_waits_for_a_lock(database_url: str) -> None:
     writer = await filled(repository, where)
     async with await psycopg.AsyncConnection.connect(database_url) as blocker:
         await blocker.execute(b"LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
-        reading = asyncio.ensure_future(repository.history(where, limit=1))
+        reading = asyncio.ensure_future(repository.messages.history(where, limit=1))
         writing = asyncio.ensure_future(writer.write(inserts_more(where, message(where, 1))))
         waiting = b"SELECT count(*) FROM pg_locks WHERE NOT granted"
         async with asyncio.timeout(20):
@@ -223,10 +223,10 @@ async def ready_again(repository: PostgresStorage, writer: Writer, batch: list[W
             try:
                 assert await writer.write(batch) == [STORED] * len(batch)
             except StorageUnavailable:
-                await until(lambda: repository.tenure is not None)
+                await until(lambda: repository.lease.tenure is not None)
             else:
                 break
-    assert repository.trouble() is None
+    assert repository.problem() is None
 
 
 async def test_a_killed_connection_is_replaced(repository: PostgresStorage, database_url: str) -> None:
@@ -234,7 +234,7 @@ async def test_a_killed_connection_is_replaced(repository: PostgresStorage, data
     where = room()
     writer = await filled(repository, where)
     taken_over: list[bool] = []
-    repository.on_takeover = lambda: taken_over.append(True)
+    repository.lease_events.on_takeover = lambda: taken_over.append(True)
     await run(
         database_url,
         b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -242,9 +242,9 @@ async def test_a_killed_connection_is_replaced(repository: PostgresStorage, data
     )
     with pytest.raises(StorageUnavailable):
         await writer.write(inserts_more(where, message(where, 1)))
-    await until(lambda: repository.tenure is not None)
+    await until(lambda: repository.lease.tenure is not None)
     await ready_again(repository, writer, inserts_more(where, message(where, 1)))
-    assert await repository.history(where, limit=5) == [message(where, 1)]
+    assert await repository.messages.history(where, limit=5) == [message(where, 1)]
     assert taken_over == []
 
 
@@ -252,8 +252,8 @@ async def test_the_password_is_never_shown(database_url: str) -> None:
     """Neither in the trouble of a failed login nor in an error."""
     repository = PostgresStorage(database_url.replace("postgres:", "nobody:hunter2-", 1))
     await repository.start()
-    await until(lambda: "connecting" not in str(repository.trouble()))
-    assert "hunter2" not in str(repository.trouble())
+    await until(lambda: "connecting" not in str(repository.problem()))
+    assert "hunter2" not in str(repository.problem())
     with pytest.raises(StorageUnavailable) as raised:
         await repository.writer().write(inserts(room()))
     assert "hunter2" not in str(raised.value)

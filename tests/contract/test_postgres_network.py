@@ -46,12 +46,12 @@ async def hangs(network: Network, call: Coroutine[Any, Any, Any]) -> asyncio.Tas
 async def test_a_read_ends_in_its_time(network: Network, repository: PostgresStorage) -> None:
     where = room()
     await filled(repository, where, message(where, 1))
-    await repository.history(where, limit=1)
+    await repository.messages.history(where, limit=1)
     network.freeze()
     async with asyncio.timeout(PROMPT):
         for _ in range(2):  # the second finds no connection and cannot make one
             with pytest.raises(StorageUnavailable):
-                await repository.history(where, limit=1)
+                await repository.messages.history(where, limit=1)
     network.thaw()
     await ready(repository)
     await until_read(repository, where)
@@ -61,7 +61,7 @@ async def until_read(repository: PostgresStorage, where: Any) -> None:
     async with asyncio.timeout(20):
         while True:
             try:
-                assert await repository.history(where, limit=1) == [message(where, 1)]
+                assert await repository.messages.history(where, limit=1) == [message(where, 1)]
             except StorageUnavailable:
                 continue
             return
@@ -70,9 +70,9 @@ async def until_read(repository: PostgresStorage, where: Any) -> None:
 async def test_a_cancelled_read_ends_at_once(network: Network, repository: PostgresStorage) -> None:
     where = room()
     await filled(repository, where, message(where, 1))
-    await repository.history(where, limit=1)
+    await repository.messages.history(where, limit=1)
     network.freeze()
-    task = await hangs(network, repository.history(where, limit=1))
+    task = await hangs(network, repository.messages.history(where, limit=1))
     task.cancel()
     async with asyncio.timeout(PROMPT):
         await asyncio.wait({task})
@@ -89,7 +89,7 @@ async def test_a_write_ends_when_the_lease_is_lost(network: Network, repository:
     async with asyncio.timeout(PROMPT):
         with pytest.raises(StorageUnavailable):
             await writer.write(inserts_more(where, message(where, 1)))
-        await until(lambda: repository.tenure is None)
+        await until(lambda: repository.lease.tenure is None)
         with pytest.raises(StorageUnavailable, match="in time"):
             await writer.write(inserts_more(where, message(where, 1)))
     network.thaw()
@@ -109,7 +109,7 @@ async def test_a_cancelled_write_ends_at_once(network: Network, repository: Post
         await asyncio.wait({task})
     assert task.cancelled()
     network.thaw()
-    await until(lambda: repository.tenure is not None)
+    await until(lambda: repository.lease.tenure is not None)
     assert await writer.write(inserts_more(where, message(where, 1))) == [STORED]
 
 
@@ -121,9 +121,9 @@ async def test_closing_does_not_wait_for_the_network(network: Network) -> None:
     await ready(repository)
     where = room()
     writer = await filled(repository, where, message(where, 1))
-    await repository.history(where, limit=1)
+    await repository.messages.history(where, limit=1)
     network.freeze()
-    reading = await hangs(network, repository.history(where, limit=1))
+    reading = await hangs(network, repository.messages.history(where, limit=1))
     writing = await hangs(network, writer.write(inserts_more(where, message(where, 2))))
     async with asyncio.timeout(PROMPT):
         await writer.close()
@@ -142,7 +142,7 @@ async def test_connecting_to_a_frozen_postgres(network: Network) -> None:
         await repository.start()
         with pytest.raises(StorageUnavailable):
             await repository.writer().write(inserts(room()))
-        await until(lambda: "did not answer in time" in str(repository.trouble()))
+        await until(lambda: "did not answer in time" in str(repository.problem()))
         with pytest.raises(StorageUnavailable):
-            await repository.find_room("general")
+            await repository.rooms.find_room("general")
         await repository.close()

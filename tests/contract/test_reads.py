@@ -27,16 +27,16 @@ def log_of(where: object, count: int = 60) -> list[Message]:
 
 async def test_nothing_there(repository: Storage, writer: Writer) -> None:
     where = room()
-    assert await repository.find_room(where.name) is None
+    assert await repository.rooms.find_room(where.name) is None
     for _ in ("an unknown room", "an empty one"):
-        assert await repository.head(where.room_id) == 0
-        assert await repository.history(where, limit=50) == []
-        assert await repository.history(where, limit=50, before=5, after=1, sender="ann", words=["red"]) == []
-        assert await repository.changed(where, after=0, until=10**15, limit=50) == []
-        assert await repository.count_changed(where.room_id, after=0, until=10**15, limit=50) == 0
-        assert await repository.find_posted(where.room_id, "u_ann", "a") is None
+        assert await repository.messages.head(where.room_id) == 0
+        assert await repository.messages.history(where, limit=50) == []
+        assert await repository.messages.history(where, limit=50, before=5, after=1, sender="ann", words=["red"]) == []
+        assert await repository.messages.changed(where, after=0, until=10**15, limit=50) == []
+        assert await repository.messages.count_changed(where.room_id, after=0, until=10**15, limit=50) == 0
+        assert await repository.messages.find_posted(where.room_id, "u_ann", "a") is None
         await writer.write([InsertRoom(where)])
-    assert await repository.find_room(where.name) == where
+    assert await repository.rooms.find_room(where.name) == where
 
 
 @pytest.mark.parametrize("words", [(), ("fish",), ("red", "fish"), ("nothing",)], ids=" ".join)
@@ -57,7 +57,9 @@ async def test_every_kind_of_page(
             each for each in matching if (before is None or each.seq < before) and (after is None or each.seq > after)
         ]
         expected = inside[-limit:] if after is None else inside[:limit]
-        page = await repository.history(where, limit=limit, before=before, after=after, sender=sender, words=words)
+        page = await repository.messages.history(
+            where, limit=limit, before=before, after=after, sender=sender, words=words
+        )
         assert page == expected, (before, after, limit)
 
 
@@ -69,10 +71,10 @@ async def test_paging_meets_each_message_once(repository: Storage, writer: Write
     met: list[Message] = []
     while True:
         if backwards:
-            page = await repository.history(where, limit=7, before=met[0].seq if met else None)
+            page = await repository.messages.history(where, limit=7, before=met[0].seq if met else None)
             met = page + met
         else:
-            page = await repository.history(where, limit=7, after=met[-1].seq if met else 0)
+            page = await repository.messages.history(where, limit=7, after=met[-1].seq if met else 0)
             met += page
         if not page:
             break
@@ -83,15 +85,17 @@ async def test_pages_carry_the_name_the_reader_knows(repository: Storage, writer
     where = room()
     await writer.write(inserts(where, message(where, 1)))
     renamed = type(where)(where.room_id, "another name", where.created_at)
-    assert [each.room for each in await repository.history(renamed, limit=1)] == ["another name"]
-    assert [each.room for each in await repository.changed(renamed, after=0, until=9, limit=1)] == ["another name"]
+    assert [each.room for each in await repository.messages.history(renamed, limit=1)] == ["another name"]
+    assert [each.room for each in await repository.messages.changed(renamed, after=0, until=9, limit=1)] == [
+        "another name"
+    ]
 
 
 async def test_equal_display_names_are_told_apart_by_id(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1, sender_id="u1"), message(where, 2, sender_id="u2")))
-    assert [each.sender_id for each in await repository.history(where, limit=9, sender="ann")] == ["u1", "u2"]
-    assert await repository.history(where, limit=9, sender="Ann") == []
+    assert [each.sender_id for each in await repository.messages.history(where, limit=9, sender="ann")] == ["u1", "u2"]
+    assert await repository.messages.history(where, limit=9, sender="Ann") == []
 
 
 @pytest.mark.parametrize(
@@ -135,7 +139,7 @@ async def test_search(repository: Storage, writer: Writer, query: str, found: li
     await writer.write(inserts(where, *(message(where, n, text) for n, text in enumerate(texts, 1))))
     words = cut_words(query)
     expected = found if words else texts  # a query without a word filters nothing
-    assert [each.content for each in await repository.history(where, limit=50, words=words)] == expected
+    assert [each.content for each in await repository.messages.history(where, limit=50, words=words)] == expected
 
 
 async def test_words_of_a_batch_are_cut_in_turns(repository: Storage, writer: Writer) -> None:
@@ -143,7 +147,7 @@ async def test_words_of_a_batch_are_cut_in_turns(repository: Storage, writer: Wr
     where = room()
     heavy = inserts(where, *(message(where, n, "\ufdfa" * 4000) for n in range(1, 301)))
     assert await longest_step(writer.write(heavy)) < 0.12
-    found: Awaitable[object] = repository.history(where, limit=50, words=cut_words("\ufdfa and more"))
+    found: Awaitable[object] = repository.messages.history(where, limit=50, words=cut_words("\ufdfa and more"))
     assert await longest_step(found) < 0.06
 
 
@@ -152,28 +156,30 @@ async def test_searching_a_long_log(repository: Storage, writer: Writer) -> None
     where = room()
     log = [message(where, n, "rare one" if n % 400 == 7 else f"common {n}") for n in range(1, 1201)]
     await writer.write(inserts(where, *log))
-    assert [each.seq for each in await repository.history(where, limit=50, words=["rare"])] == [7, 407, 807]
-    assert [each.seq for each in await repository.history(where, limit=2, words=["rare"])] == [407, 807]
-    assert [each.seq for each in await repository.history(where, limit=2, words=["rare"], after=0)] == [7, 407]
+    assert [each.seq for each in await repository.messages.history(where, limit=50, words=["rare"])] == [7, 407, 807]
+    assert [each.seq for each in await repository.messages.history(where, limit=2, words=["rare"])] == [407, 807]
+    assert [each.seq for each in await repository.messages.history(where, limit=2, words=["rare"], after=0)] == [7, 407]
 
 
 async def test_changed_and_its_count(repository: Storage, writer: Writer) -> None:
     where = room()
     log = log_of(where)
     await writer.write(inserts(where, *log))
-    assert await repository.head(where.room_id) == 600
+    assert await repository.messages.head(where.room_id) == 600
     for after, until, limit in product((0, 10, 295, 600, 9999), (0, 10, 300, 600, 9999), (1, 7, 500)):
         expected = [each for each in log if after < each.version <= until][:limit]
-        assert await repository.changed(where, after=after, until=until, limit=limit) == expected
-        assert await repository.count_changed(where.room_id, after=after, until=until, limit=limit) == len(expected)
+        assert await repository.messages.changed(where, after=after, until=until, limit=limit) == expected
+        assert await repository.messages.count_changed(where.room_id, after=after, until=until, limit=limit) == len(
+            expected
+        )
 
 
 async def test_a_limit_of_nothing(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1)))
-    assert await repository.history(where, limit=0) == []
-    assert await repository.changed(where, after=0, until=9, limit=0) == []
-    assert await repository.count_changed(where.room_id, after=0, until=9, limit=0) == 0
+    assert await repository.messages.history(where, limit=0) == []
+    assert await repository.messages.changed(where, after=0, until=9, limit=0) == []
+    assert await repository.messages.count_changed(where.room_id, after=0, until=9, limit=0) == 0
 
 
 async def test_a_text_that_cannot_be_stored_is_not_found(repository: Storage, writer: Writer) -> None:
@@ -181,10 +187,10 @@ async def test_a_text_that_cannot_be_stored_is_not_found(repository: Storage, wr
     where = room()
     await writer.write(inserts(where, message(where, 1)))
     for odd in ("nul\x00", "lone \ud800"):
-        assert await repository.find_room(odd) is None
-        assert await repository.find_posted(where.room_id, odd, odd) is None
-        assert await repository.history(where, limit=1, sender=odd) == []
-    assert await repository.history(where, limit=9) == [message(where, 1)]
+        assert await repository.rooms.find_room(odd) is None
+        assert await repository.messages.find_posted(where.room_id, odd, odd) is None
+        assert await repository.messages.history(where, limit=1, sender=odd) == []
+    assert await repository.messages.history(where, limit=9) == [message(where, 1)]
 
 
 async def test_reactions_of_before_they_were_alike(module_database_url: str) -> None:
@@ -194,7 +200,7 @@ async def test_reactions_of_before_they_were_alike(module_database_url: str) -> 
     await writer.write(inserts(where, message(where, 1, "x")))
     before = {"❤": ["g_a", "g_b"], "ok": ["g_a"], "❤\ufe0f": ["g_b", "g_c"], "ok\u200b": ["g_d"]}
     await writer.write([ChangeMessage(where.room_id, 1, 2, reactions=before)])
-    [found] = await repository.history(where, limit=9)
+    [found] = await repository.messages.history(where, limit=9)
     assert found.reactions == {"❤\ufe0f": ["g_a", "g_b", "g_c"], "ok": ["g_a", "g_d"]}
     await writer.close()
     await repository.close()

@@ -30,8 +30,8 @@ def names(rooms: Iterable[RoomRecord]) -> list[str]:
 async def test_all_of_a_room_comes_back(repository: Storage, writer: Writer) -> None:
     where, plain = room(**FULL), room()
     assert await writer.write([InsertRoom(where), InsertRoom(plain)]) == [STORED] * 2
-    assert await repository.find_room(where.name) == where
-    assert await repository.find_room(plain.name) == plain
+    assert await repository.rooms.find_room(where.name) == where
+    assert await repository.rooms.find_room(plain.name) == plain
 
 
 async def test_a_room_takes_another_state(repository: Storage, writer: Writer) -> None:
@@ -40,15 +40,15 @@ async def test_a_room_takes_another_state(repository: Storage, writer: Writer) -
     changed = replace(where, **FULL)
     assert await writer.write([InsertRoom(where), InsertRoom(other)]) == [STORED] * 2
     assert await writer.write([UpdateRoom(replace(where, title="first")), UpdateRoom(changed)]) == [STORED] * 2
-    assert await repository.find_room(where.name) == changed
-    assert await repository.find_room(other.name) == other
+    assert await repository.rooms.find_room(where.name) == changed
+    assert await repository.rooms.find_room(other.name) == other
     renamed = replace(changed, name="another name", created_at=at(5), password=None, title="")
     assert await writer.write([UpdateRoom(renamed)]) == [STORED]
-    assert await repository.find_room(where.name) == replace(changed, password=None, title="")
-    assert await repository.find_room("another name") is None
+    assert await repository.rooms.find_room(where.name) == replace(changed, password=None, title="")
+    assert await repository.rooms.find_room("another name") is None
     # The retry of a batch that had made the room.
     assert await writer.write([InsertRoom(where)]) == [STORED]
-    assert await repository.find_room(where.name) == replace(changed, password=None, title="")
+    assert await repository.rooms.find_room(where.name) == replace(changed, password=None, title="")
 
 
 async def test_a_room_that_is_not_there_cannot_be_changed(repository: Storage, writer: Writer) -> None:
@@ -56,7 +56,7 @@ async def test_a_room_that_is_not_there_cannot_be_changed(repository: Storage, w
     await writer.write([InsertRoom(where)])
     outcomes = await writer.write([UpdateRoom(unknown), UpdateRoom(replace(where, title="x"))])
     assert outcomes == [NO_ROOM, STORED]
-    assert await repository.find_room(unknown.name) is None
+    assert await repository.rooms.find_room(unknown.name) is None
 
 
 async def test_a_deleted_room(repository: Storage, writer: Writer) -> None:
@@ -66,19 +66,19 @@ async def test_a_deleted_room(repository: Storage, writer: Writer) -> None:
     await writer.write([*inserts(where, said), *inserts(other), *sets(where, member()), *sets(other, member())])
     gone = replace(where, deleted_at=at(5))
     assert await writer.write([UpdateRoom(gone), UpdateRoom(replace(other, title="x"))]) == [STORED] * 2
-    assert await repository.find_room(where.name) is None
-    assert await repository.listed_rooms(after="", contains=where.name, limit=9) == []
-    assert [each.room_id for each, _ in await repository.rooms_of("u_ann", limit=99)].count(where.room_id) == 0
-    assert await repository.find_member(where.room_id, "u_ann") is None
-    assert await repository.find_member(other.room_id, "u_ann") == member()
-    assert await repository.members(where.room_id, after="", limit=9) == []
-    assert await repository.history(where, limit=9) == [said]
-    assert await repository.head(where.room_id) == 1
+    assert await repository.rooms.find_room(where.name) is None
+    assert await repository.rooms.listed_rooms(after="", contains=where.name, limit=9) == []
+    assert [each.room_id for each, _ in await repository.rooms.rooms_of("u_ann", limit=99)].count(where.room_id) == 0
+    assert await repository.rooms.find_member(where.room_id, "u_ann") is None
+    assert await repository.rooms.find_member(other.room_id, "u_ann") == member()
+    assert await repository.rooms.members(where.room_id, after="", limit=9) == []
+    assert await repository.messages.history(where, limit=9) == [said]
+    assert await repository.messages.head(where.room_id) == 1
     successor = room(where.name)
     assert await writer.write(inserts(successor, message(successor, 2))) == [STORED] * 2
-    assert await repository.find_room(where.name) == successor
-    assert await repository.history(successor, limit=9) == [message(successor, 2)]
-    assert await repository.history(where, limit=9) == [said]
+    assert await repository.rooms.find_room(where.name) == successor
+    assert await repository.messages.history(successor, limit=9) == [message(successor, 2)]
+    assert await repository.messages.history(where, limit=9) == [said]
 
 
 async def test_a_deleted_room_stays_deleted(repository: Storage, writer: Writer) -> None:
@@ -88,16 +88,16 @@ async def test_a_deleted_room_stays_deleted(repository: Storage, writer: Writer)
     batch = [InsertRoom(where), *sets(where, member(me)), UpdateRoom(replace(where, title="x")), UpdateRoom(gone)]
     for _ in range(2):
         assert await writer.write(batch) == [STORED] * 4
-        assert await repository.find_room(where.name) is None
-        assert await repository.find_member(where.room_id, me) is None
+        assert await repository.rooms.find_room(where.name) is None
+        assert await repository.rooms.find_member(where.room_id, me) is None
     successor = room(where.name)
     assert await writer.write([InsertRoom(successor)]) == [STORED]
     assert await writer.write(batch) == [STORED] * 4
     late = [*inserts_more(where, message(where, 7)), *sets(where, member(me)), RemoveMember(where.room_id, "u_bob")]
     assert await writer.write(late) == [STORED] * 3
-    assert await repository.find_member(where.room_id, me) is None
-    assert await repository.find_user(me) is None
-    assert await repository.find_room(where.name) == successor
+    assert await repository.rooms.find_member(where.room_id, me) is None
+    assert await repository.rooms.find_user(me) is None
+    assert await repository.rooms.find_room(where.name) == successor
 
 
 async def test_which_rooms_are_listed(repository: Storage, writer: Writer) -> None:
@@ -123,10 +123,10 @@ async def test_which_rooms_are_listed(repository: Storage, writer: Writer) -> No
             UpdateRoom(replace(deleted, deleted_at=at(5))),
         ]
     )
-    assert await repository.listed_rooms(after="", contains=tag, limit=9) == [kinds[0], kinds[1]]
+    assert await repository.rooms.listed_rooms(after="", contains=tag, limit=9) == [kinds[0], kinds[1]]
     # A private room may become a public one, and the other way round.
     await writer.write([UpdateRoom(replace(kinds[1], kind="private")), UpdateRoom(replace(kinds[2], kind="public"))])
-    assert names(await repository.listed_rooms(after="", contains=tag, limit=9)) == names([kinds[0], kinds[2]])
+    assert names(await repository.rooms.listed_rooms(after="", contains=tag, limit=9)) == names([kinds[0], kinds[2]])
 
 
 async def test_a_list_of_rooms_in_pages(repository: Storage, writer: Writer) -> None:
@@ -137,11 +137,11 @@ async def test_a_list_of_rooms_in_pages(repository: Storage, writer: Writer) -> 
     ordered = sorted(names(rooms))
     found: list[str] = []
     for _ in range(5):
-        page = names(await repository.listed_rooms(after=found[-1] if found else "", contains=tag, limit=2))
+        page = names(await repository.rooms.listed_rooms(after=found[-1] if found else "", contains=tag, limit=2))
         assert page == ordered[len(found) : len(found) + 2]
         found += page
     assert found == ordered
-    assert await repository.listed_rooms(after="", contains=tag, limit=0) == []
+    assert await repository.rooms.listed_rooms(after="", contains=tag, limit=0) == []
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ async def test_a_part_of_a_name_or_a_title(
     rooms = [room(f"{tag}{name}", kind="public") for name in ("Die Straße", "100% _sure_", "back\\slash")]
     rooms.append(room(f"{tag}titled", kind="public", title="Board Games"))
     await writer.write([InsertRoom(each) for each in rooms])
-    listed = await repository.listed_rooms(after="", contains=contains, limit=10_000)
+    listed = await repository.rooms.listed_rooms(after="", contains=contains, limit=10_000)
     assert [each.name.removeprefix(tag) for each in listed if each.name.startswith(tag)] == ([found] if found else [])
 
 
@@ -177,22 +177,24 @@ async def test_a_new_title_is_found_and_the_old_one_is_not(repository: Storage, 
     where = room(kind="public", title=f"one {room().room_id}")
     title = f"TWO {room().room_id}"
     await writer.write([InsertRoom(where), UpdateRoom(replace(where, title=title))])
-    assert await repository.listed_rooms(after="", contains=title.lower(), limit=9) == [replace(where, title=title)]
-    assert await repository.listed_rooms(after="", contains=where.title, limit=9) == []
-    assert names(await repository.listed_rooms(after="", contains=where.name, limit=9)) == [where.name]
+    assert await repository.rooms.listed_rooms(after="", contains=title.lower(), limit=9) == [
+        replace(where, title=title)
+    ]
+    assert await repository.rooms.listed_rooms(after="", contains=where.title, limit=9) == []
+    assert names(await repository.rooms.listed_rooms(after="", contains=where.name, limit=9)) == [where.name]
 
 
 async def test_a_name_like_that_of_a_room_that_stays(repository: Storage, writer: Writer) -> None:
     number = new_room_id()
     like = [f"Plän{number}", f"PLÄN{number}", f"plän{number}", f"ｐｌän{number}"]
-    assert not await repository.kept_like(like[0])
+    assert not await repository.rooms.kept_like(like[0])
     for kind, is_kept in (("ephemeral", False), ("public", True), ("private", True), ("direct", False)):
         where = room(like[0], kind=kind)
         await writer.write([InsertRoom(where)])
-        assert [await repository.kept_like(name) for name in like] == [False, *[is_kept] * 3], kind
-        assert not await repository.kept_like(f"Plan{number}")
+        assert [await repository.rooms.kept_like(name) for name in like] == [False, *[is_kept] * 3], kind
+        assert not await repository.rooms.kept_like(f"Plan{number}")
         await writer.write([UpdateRoom(replace(where, deleted_at=where.created_at))])
-        assert not any([await repository.kept_like(name) for name in like])
+        assert not any([await repository.rooms.kept_like(name) for name in like])
     where = room(like[0])
     await writer.write([InsertRoom(where), UpdateRoom(replace(where, kind="public"))])
-    assert await repository.kept_like(like[1])
+    assert await repository.rooms.kept_like(like[1])

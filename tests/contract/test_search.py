@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from model.message import Message
 from storage.ports.storage import Storage, Writer
-from storage.postgres.read import queries
+from storage.postgres.read import messages as reading
 from tests.contract.records import delete, edit, inserts, message, room
 from utils.words import cut_words
 
@@ -19,7 +19,7 @@ BODIES = ["red fish", "blue fish", "Red bird", "green"]
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Postgres has two ways to search, and small rooms would only see one of them."""
     if request.param == "common words":
-        monkeypatch.setattr(queries, "RARE_HITS", 0)
+        monkeypatch.setattr(reading, "RARE_HITS", 0)
 
 
 async def test_the_newest_of_all_rooms_come_first(repository: Storage, writer: Writer) -> None:
@@ -42,13 +42,15 @@ async def test_the_newest_of_all_rooms_come_first(repository: Storage, writer: W
             for seq, room_id, each in every
             if set(words) <= set(cut_words(each.content)) and (before is None or (seq, room_id) < before)
         ][:limit]
-        found = await repository.search(searched, words=words, before=before, limit=limit)
+        found = await repository.messages.search(searched, words=words, before=before, limit=limit)
         assert found == expected, (words, before, limit)
 
 
 async def pages(repository: Storage, rooms: list[Any], limit: int) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
-    while page := await repository.search(rooms, words=["fish"], before=found[-1] if found else None, limit=limit):
+    while page := await repository.messages.search(
+        rooms, words=["fish"], before=found[-1] if found else None, limit=limit
+    ):
         found += [(each.seq, room_id) for room_id, each in page]
         assert len(found) == len(set(found))
     return found
@@ -74,12 +76,12 @@ async def test_what_a_search_does_not_find(repository: Storage, writer: Writer) 
     async def found(words: list[str]) -> list[tuple[int, Message]]:
         # Named twice, unknown, and under the name that it has now.
         rooms = [replace(where, name="other"), unknown, replace(where, name="new")]
-        return await repository.search(rooms, words=words, before=None, limit=9)
+        return await repository.messages.search(rooms, words=words, before=None, limit=9)
 
     assert await found(["red"]) == []
     ((room_id, now),) = await found(["fish"])
     assert (room_id, now.content, now.room) == (where.room_id, "blue fish", "new")
-    assert await repository.search([], words=["fish"], before=None, limit=9) == []
+    assert await repository.messages.search([], words=["fish"], before=None, limit=9) == []
 
 
 async def test_a_long_search(repository: Storage, writer: Writer) -> None:
@@ -88,7 +90,7 @@ async def test_a_long_search(repository: Storage, writer: Writer) -> None:
     for where in rooms:
         log = [message(where, n, "rare one" if n % 400 == 7 else f"common {n}") for n in range(1, 501)]
         await writer.write(inserts(where, *log))
-    found = await repository.search(rooms, words=["rare"], before=None, limit=50)
+    found = await repository.messages.search(rooms, words=["rare"], before=None, limit=50)
     assert [each.seq for _, each in found] == [407] * 3 + [7] * 3
-    found = await repository.search(rooms, words=["common"], before=(300, 0), limit=50)
+    found = await repository.messages.search(rooms, words=["common"], before=(300, 0), limit=50)
     assert [each.seq for _, each in found] == [seq for seq in range(299, 282, -1) for _ in rooms][:50]

@@ -15,7 +15,7 @@ async def test_what_is_above_the_cursor_and_not_my_own(repository: Storage, writ
     await writer.write(inserts(where, *log))
 
     async def unread(user: User, seq: int, limit: int = 99) -> int:
-        (found,) = (await repository.unread(user, [(where.room_id, seq)], limit=limit)).values()
+        (found,) = (await repository.messages.unread(user, [(where.room_id, seq)], limit=limit)).values()
         assert found.mentions == 0
         return found.messages
 
@@ -46,14 +46,14 @@ async def test_each_room_for_itself(repository: Storage, writer: Writer) -> None
     ]
     await writer.write(batch)
     cursors = [(where.room_id, n % 4) for n, where in enumerate(rooms)]
-    found = await repository.unread(ANN, [*cursors, (unknown.room_id, 0)], limit=3)
+    found = await repository.messages.unread(ANN, [*cursors, (unknown.room_id, 0)], limit=3)
     expected = {unknown.room_id: Unread(0, 0)}
     for n, where in enumerate(rooms):
         above = [seq for seq in range(1, n % 9 + 1) if seq > n % 4]
         expected[where.room_id] = Unread(min(len(above), 3), min(sum(seq % 2 for seq in above), 3))
     assert found == expected
-    assert await repository.unread(ANN, [], limit=3) == {}
-    assert set((await repository.unread(ANN, cursors, limit=0)).values()) == {Unread(0, 0)}
+    assert await repository.messages.unread(ANN, [], limit=3) == {}
+    assert set((await repository.messages.unread(ANN, cursors, limit=0)).values()) == {Unread(0, 0)}
 
 
 async def test_mentions_are_of_a_folded_name(repository: Storage, writer: Writer) -> None:
@@ -66,7 +66,7 @@ async def test_mentions_are_of_a_folded_name(repository: Storage, writer: Writer
     await writer.write([*inserts(where, *log, mine), *inserts(other, elsewhere)])
 
     async def unread(user: User, seq: int, limit: int = 99) -> Unread:
-        return (await repository.unread(user, [(where.room_id, seq)], limit=limit))[where.room_id]
+        return (await repository.messages.unread(user, [(where.room_id, seq)], limit=limit))[where.room_id]
 
     assert await unread(ANN, 0) == Unread(7, 3)
     assert await unread(ANN, 1) == Unread(6, 2)
@@ -83,7 +83,7 @@ async def test_mentions_follow_edits_and_deletions(repository: Storage, writer: 
     await writer.write(inserts(where, *log))
 
     async def mentions(user: User) -> Unread:
-        return (await repository.unread(user, [(where.room_id, 0)], limit=9))[where.room_id]
+        return (await repository.messages.unread(user, [(where.room_id, 0)], limit=9))[where.room_id]
 
     assert await mentions(ANN) == Unread(5, 4)
     await writer.write([edit(where, log[0], 6, "x", mentions=("bob",)), edit(where, log[4], 7, "y", mentions=("ann",))])
@@ -103,4 +103,4 @@ async def test_a_row_is_not_needed(repository: Storage, writer: Writer) -> None:
     """Where somebody has read up to is the caller's to say."""
     where = room()
     await writer.write([*inserts(where, message(where, 1, sender_id="u_bob")), RemoveMember(where.room_id, "u_ann")])
-    assert await repository.unread(ANN, [(where.room_id, 0)], limit=9) == {where.room_id: Unread(1, 0)}
+    assert await repository.messages.unread(ANN, [(where.room_id, 0)], limit=9) == {where.room_id: Unread(1, 0)}

@@ -13,7 +13,7 @@ from storage.factory import open_storage
 from storage.ports.messages import FIRST, CutWords
 from storage.ports.outcomes import WordsCut
 from storage.ports.storage import Storage, Writer
-from storage.postgres.read import queries
+from storage.postgres.read import messages as reading
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import delete, edit, filled, inserts_more, message, open_postgres, room, until
 from tests.support.server import ServerProcess
@@ -56,20 +56,20 @@ async def versions(admin: psycopg.AsyncConnection) -> list[int]:
 async def found(repository: Storage, where: RoomRecord, q: str) -> list[int]:
     """By a page of history and by a search, which must agree."""
     words, old_words = cut_words(q), cut_words_v1(q)
-    page = await repository.history(where, limit=50, words=words, old_words=old_words)
-    hits = await repository.search([where], words=words, old_words=old_words, before=None, limit=50)
+    page = await repository.messages.history(where, limit=50, words=words, old_words=old_words)
+    hits = await repository.messages.search([where], words=words, old_words=old_words, before=None, limit=50)
     assert [each.seq for each in page] == [each.seq for _, each in reversed(hits)]
     return [each.seq for each in page]
 
 
-@pytest.mark.parametrize("rare_hits", [queries.RARE_HITS, 0])
+@pytest.mark.parametrize("rare_hits", [reading.RARE_HITS, 0])
 async def test_messages_of_either_version_are_found_by_their_own_cut(
     repository: PostgresStorage,
     admin: psycopg.AsyncConnection,
     monkeypatch: pytest.MonkeyPatch,
     rare_hits: int,
 ) -> None:
-    monkeypatch.setattr(queries, "RARE_HITS", rare_hits)
+    monkeypatch.setattr(reading, "RARE_HITS", rare_hits)
     where = room()
     writer = await filled(repository, where, message(where, 1, HINDI), message(where, 2, "plain words"))
     await make_old(admin)
@@ -79,7 +79,7 @@ async def test_messages_of_either_version_are_found_by_their_own_cut(
     assert await found(repository, where, ONLY_OLD) == [1]  # of new ones the letters alone are no words
     assert await found(repository, where, "plain") == [2, 4]
     # A query in which the old cut finds no word at all finds no message that is stored so.
-    assert await repository.history(where, limit=5, words=cut_words(ONLY_NEW), old_words=[]) == [
+    assert await repository.messages.history(where, limit=5, words=cut_words(ONLY_NEW), old_words=[]) == [
         message(where, 3, HINDI)
     ]
     assert await writer.write([CutWords(FIRST, 9)]) == [WordsCut((where.room_id, 2), 2)]
@@ -154,7 +154,7 @@ async def test_memory_has_nothing_to_cut() -> None:
 async def test_only_the_server_that_writes_cuts(repository: PostgresStorage, database_url: str) -> None:
     second = PostgresStorage(database_url)
     await second.start()
-    await until(lambda: "another server" in str(second.trouble()))
+    await until(lambda: "another server" in str(second.problem()))
     with pytest.raises(Exception, match="another server is writing"):
         await second.writer().write([CutWords(FIRST, 9)])
     await second.close()

@@ -2,12 +2,11 @@
 
 import pytest
 
-from model.message import body_hash
 from storage.ports.messages import InsertMessage, Posted
 from storage.ports.outcomes import NO_ROOM, STORED, Duplicate, NoRoom, Outcome, Refused
 from storage.ports.rooms import InsertRoom
 from storage.ports.storage import Storage, Writer
-from tests.contract.records import inserts, inserts_more, message, room
+from tests.contract.records import hash_of, inserts, inserts_more, message, room
 
 ODD = [
     "'; DROP TABLE messages; --",
@@ -34,8 +33,8 @@ def kinds(outcomes: list[Outcome]) -> list[type]:
 async def test_a_room_and_its_messages_in_one_batch(repository: Storage, writer: Writer) -> None:
     where = room()
     assert await writer.write(inserts(where, message(where, 1), message(where, 2))) == [STORED] * 3
-    assert await repository.find_room(where.name) == where
-    assert await repository.history(where, limit=10) == [message(where, 1), message(where, 2)]
+    assert await repository.rooms.find_room(where.name) == where
+    assert await repository.messages.history(where, limit=10) == [message(where, 1), message(where, 2)]
 
 
 async def test_an_empty_batch(writer: Writer) -> None:
@@ -52,7 +51,7 @@ async def test_writing_again_changes_nothing(repository: Storage, writer: Writer
     other = repository.writer()
     assert await other.write([*batch[2:], *inserts_more(where, message(where, 4))]) == [STORED] * 3
     await other.close()
-    assert [each.seq for each in await repository.history(where, limit=10)] == [1, 2, 3, 4]
+    assert [each.seq for each in await repository.messages.history(where, limit=10)] == [1, 2, 3, 4]
 
 
 async def test_twice_in_one_batch_is_a_repeat_too(writer: Writer) -> None:
@@ -65,7 +64,7 @@ async def test_duplicate_id_in_one_batch(repository: Storage, writer: Writer, bo
     where = room()
     outcomes = await writer.write(inserts(where, message(where, 1, id="a"), message(where, 2, body, id="a")))
     assert outcomes == [STORED, STORED, Duplicate(1, same)]
-    assert await repository.history(where, limit=10) == [message(where, 1, id="a")]
+    assert await repository.messages.history(where, limit=10) == [message(where, 1, id="a")]
 
 
 @pytest.mark.parametrize(("body", "same"), [("hello", True), ("other", False)])
@@ -74,8 +73,8 @@ async def test_duplicate_id_in_a_later_batch(repository: Storage, writer: Writer
     await writer.write(inserts(where, message(where, 1, id="a")))
     batch = inserts_more(where, message(where, 2), message(where, 3, body, id="a"), message(where, 4))
     assert await writer.write(batch) == [STORED, Duplicate(1, same), STORED]
-    assert [each.seq for each in await repository.history(where, limit=10)] == [1, 2, 4]
-    assert await repository.find_posted(where.room_id, "u_ann", "a") == Posted(1, body_hash("hello"))
+    assert [each.seq for each in await repository.messages.history(where, limit=10)] == [1, 2, 4]
+    assert await repository.messages.find_posted(where.room_id, "u_ann", "a") == Posted(1, hash_of("hello"))
 
 
 async def test_the_id_belongs_to_author_and_room(repository: Storage, writer: Writer) -> None:
@@ -86,9 +85,9 @@ async def test_the_id_belongs_to_author_and_room(repository: Storage, writer: Wr
         *inserts(elsewhere, message(elsewhere, 1, id="a")),
     ]
     assert await writer.write(batch) == [STORED] * 5
-    assert await repository.find_posted(where.room_id, "u_bob", "a") == Posted(2, body_hash("hello"))
-    assert await repository.find_posted(where.room_id, "u_bob", "b") is None
-    assert await repository.find_posted(room().room_id, "u_bob", "a") is None
+    assert await repository.messages.find_posted(where.room_id, "u_bob", "a") == Posted(2, hash_of("hello"))
+    assert await repository.messages.find_posted(where.room_id, "u_bob", "b") is None
+    assert await repository.messages.find_posted(room().room_id, "u_bob", "a") is None
 
 
 async def test_messages_without_id_are_never_duplicates(writer: Writer) -> None:
@@ -108,7 +107,7 @@ async def test_another_message_at_my_seq(repository: Storage, writer: Writer, ch
     second = message(where, 1, **{"id": "a", **change})
     outcomes = await writer.write(inserts_more(where, second, message(where, 2)))
     assert kinds(outcomes) == [Refused, type(STORED)]
-    assert await repository.history(where, limit=10) == [first, message(where, 2)]
+    assert await repository.messages.history(where, limit=10) == [first, message(where, 2)]
 
 
 async def test_my_seq_taken_and_my_id_elsewhere(writer: Writer) -> None:
@@ -131,7 +130,7 @@ async def test_the_same_seq_in_one_batch_goes_to_the_first_that_can_have_it(writ
 async def test_a_message_may_come_late(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 5), message(where, 3), message(where, 4)))
-    assert [each.seq for each in await repository.history(where, limit=10)] == [3, 4, 5]
+    assert [each.seq for each in await repository.messages.history(where, limit=10)] == [3, 4, 5]
 
 
 async def test_a_name_that_another_room_has(repository: Storage, writer: Writer) -> None:
@@ -142,8 +141,8 @@ async def test_a_name_that_another_room_has(repository: Storage, writer: Writer)
     outcomes = await writer.write(inserts(rival, message(rival, 1), message(rival, 2)))
     assert kinds(outcomes) == [Refused, NoRoom, NoRoom]
     assert await writer.write(inserts_more(rival, message(rival, 3))) == [NO_ROOM]
-    assert await repository.find_room(where.name) == where
-    assert await repository.history(rival, limit=10) == []
+    assert await repository.rooms.find_room(where.name) == where
+    assert await repository.messages.history(rival, limit=10) == []
     # And within one batch.
     one, two = room("twins"), room("twins")
     assert kinds(await writer.write([InsertRoom(one), InsertRoom(two)])) == [type(STORED), Refused]
@@ -155,11 +154,11 @@ async def test_messages_to_a_room_that_is_gone(repository: Storage, writer: Writ
     await writer.write([InsertRoom(known)])
     batch = inserts_more(where, message(where, 1), message(where, 2)) + inserts_more(known, message(known, 1))
     assert await writer.write(batch) == [NO_ROOM, NO_ROOM, STORED]
-    assert await repository.find_room(where.name) is None
-    assert await repository.history(where, limit=9) == []
+    assert await repository.rooms.find_room(where.name) is None
+    assert await repository.messages.history(where, limit=9) == []
     assert await writer.write([InsertRoom(where), *batch]) == [STORED] * 4
-    assert await repository.find_room(where.name) == where
-    assert await repository.history(where, limit=9) == [message(where, 1), message(where, 2)]
+    assert await repository.rooms.find_room(where.name) == where
+    assert await repository.messages.history(where, limit=9) == [message(where, 1), message(where, 2)]
 
 
 async def test_a_room_under_another_name(repository: Storage, writer: Writer) -> None:
@@ -168,7 +167,7 @@ async def test_a_room_under_another_name(repository: Storage, writer: Writer) ->
     renamed = room(f"{where.name} again")
     renamed = type(where)(where.room_id, renamed.name, where.created_at)
     assert kinds(await writer.write([InsertRoom(renamed)])) == [Refused]
-    assert await repository.find_room(renamed.name) is None
+    assert await repository.rooms.find_room(renamed.name) is None
 
 
 async def test_names_are_compared_letter_by_letter(repository: Storage, writer: Writer) -> None:
@@ -176,8 +175,8 @@ async def test_names_are_compared_letter_by_letter(repository: Storage, writer: 
     rooms = [room(name) for name in names]
     assert await writer.write([InsertRoom(each) for each in rooms]) == [STORED] * len(rooms)
     for each in rooms:
-        assert await repository.find_room(each.name) == each
-    assert await repository.find_room("strasse") is None
+        assert await repository.rooms.find_room(each.name) == each
+    assert await repository.rooms.find_room("strasse") is None
 
 
 async def test_a_big_batch_of_many_rooms(repository: Storage, writer: Writer) -> None:
@@ -186,7 +185,7 @@ async def test_a_big_batch_of_many_rooms(repository: Storage, writer: Writer) ->
     batch = [InsertMessage(rooms[n % 7].room_id, message(rooms[n % 7], n + 1, f"message {n}")) for n in range(1200)]
     assert await writer.write(batch) == [STORED] * 1200
     assert await writer.write(batch[:600] + inserts_more(rooms[0], message(rooms[0], 5000))) == [STORED] * 601
-    assert sum([len(await repository.history(each, limit=500)) for each in rooms]) == 1201
+    assert sum([len(await repository.messages.history(each, limit=500)) for each in rooms]) == 1201
 
 
 @pytest.mark.parametrize("content", ODD, ids=range(len(ODD)))
@@ -195,26 +194,28 @@ async def test_odd_texts_come_back_as_they_were(repository: Storage, writer: Wri
     # The body goes where a body may be long; the other fields are as long as a name may be.
     odd = message(where, 1, content, id=content[:64], sender=content[:64], sender_id=content[:64])
     assert await writer.write(inserts(where, odd)) == [STORED] * 2
-    assert await repository.history(where, limit=1) == [odd]
-    assert await repository.history(where, limit=1, sender=content[:64]) == [odd]
-    assert await repository.find_posted(where.room_id, content[:64], content[:64]) == Posted(1, body_hash(content))
+    assert await repository.messages.history(where, limit=1) == [odd]
+    assert await repository.messages.history(where, limit=1, sender=content[:64]) == [odd]
+    assert await repository.messages.find_posted(where.room_id, content[:64], content[:64]) == Posted(
+        1, hash_of(content)
+    )
 
 
 async def test_empty_texts(repository: Storage, writer: Writer) -> None:
     where = room()
     empty = message(where, 1, "", id="", sender="", sender_id="")
     assert await writer.write(inserts(where, empty)) == [STORED] * 2
-    assert await repository.history(where, limit=1) == [empty]
+    assert await repository.messages.history(where, limit=1) == [empty]
 
 
 async def test_numbers_at_their_limits(repository: Storage, writer: Writer) -> None:
     where = room()
     batch = inserts(where, message(where, 0), message(where, 2**53 - 1 - 1_700_000_000_000_000))
     assert await writer.write(batch) == [STORED] * 3
-    assert await repository.history(where, limit=9) == [
+    assert await repository.messages.history(where, limit=9) == [
         each.message for each in batch if isinstance(each, InsertMessage)
     ]
-    assert await repository.history(where, limit=9, after=2**63 - 1) == []
+    assert await repository.messages.history(where, limit=9, after=2**63 - 1) == []
 
 
 @pytest.mark.parametrize("us", [0, 1, 999_999, 1_700_000_000_000_000, 1_700_000_000_100_000, 4_102_444_800_000_001])
@@ -226,5 +227,5 @@ async def test_times_come_back_to_the_microsecond(repository: Storage, writer: W
     where = replace(room(), created_at=rfc3339(us))
     timed = replace(message(where, 1), timestamp=rfc3339(us))
     await writer.write(inserts(where, timed))
-    assert await repository.find_room(where.name) == where
-    assert await repository.history(where, limit=1) == [timed]
+    assert await repository.rooms.find_room(where.name) == where
+    assert await repository.messages.history(where, limit=1) == [timed]

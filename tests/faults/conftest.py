@@ -86,8 +86,8 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
             "DRAIN_SECONDS": "5",  # a case that failed with writes waiting is over soon
         }
         server = Server(Settings({**defaults, **environment}), clock)
-        if isinstance(server._repository, PostgresStorage):
-            server._repository._lease._pace = pace
+        if isinstance(server._storage, PostgresStorage):
+            server._storage.lease.pace = pace
         servers.append(server)
         await server.start()
         ADMIN_PORTS[server.port] = server.admin_port

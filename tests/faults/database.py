@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import psycopg
 
-from storage.postgres.read.queries import PostgresReads
+from storage.postgres.read.messages import PostgresMessageRepository
+from storage.postgres.read.rooms import PostgresRoomRepository
 from tests.support.operations import Frame
 from tests.support.postgres import PostgresCluster
 from tests.support.postgres_binaries import unprivileged_user
@@ -53,19 +54,21 @@ async def waits_for(admin: Admin, table: str) -> bool:
     return await found.fetchone() is not None
 
 
-class Onlooker(PostgresReads):
+class Onlooker:
     """What the database has, read past every server, each of which has the last of it at hand."""
 
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
+        self._rooms = PostgresRoomRepository(self._fetch)
+        self._messages = PostgresMessageRepository(self._fetch)
 
-    async def _read(self, text: bytes, values: dict[str, Any], *, search: bool = False) -> list[tuple[Any, ...]]:
+    async def _fetch(self, text: bytes, values: dict[str, Any], *, search: bool = False) -> list[tuple[Any, ...]]:
         return await (await self._admin.execute(text, values)).fetchall()
 
     async def log(self, room: str) -> dict[int, Frame]:
         """A room's messages by seq, as `/history` has to tell them."""
-        record = await self.find_room(room)
-        stored = [] if record is None else await self.history(record, limit=100_000)
+        record = await self._rooms.find_room(room)
+        stored = [] if record is None else await self._messages.history(record, limit=100_000)
         return {message.seq: msgspec.json.decode(msgspec.json.encode(message)) for message in stored}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from storage.postgres.connection.lease import LeaseState
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import until
 from tests.faults.conftest import SECRET, Serve, Settle
@@ -159,15 +160,15 @@ async def test_a_server_that_lost_the_database_to_another_one(
     first = await serve(DATABASE_URL=url)
     async with talking(first.port) as load:
         second = await serve(DATABASE_URL=url, wait=False)
-        repository = first._repository
+        repository = first._storage
         assert isinstance(repository, PostgresStorage)
         async with Client(f"ws://127.0.0.1:{first.port}") as newcomer, administrator(url) as admin:
             # As when its machine had hung until Postgres gave it up: it comes to itself, and the other one writes.
-            lease = repository._lease
-            lease._incumbent, lease._waited, lease._pace = False, True, lease._pace._replace(grace=1.0)
+            lease = repository.lease
+            lease.state, lease.pace = LeaseState.WAITING, lease.pace._replace(grace=1.0)
             load.port = second.port
-            assert repository.tenure is not None
-            await admin.execute("SELECT pg_terminate_backend(%s)", (repository.tenure.pid,))
+            assert repository.lease.tenure is not None
+            await admin.execute("SELECT pg_terminate_backend(%s)", (repository.lease.tenure.pid,))
             assert await newcomer.closed() == (4002, "epoch_changed")
         await load.until(lambda: all(4002 in person.closes for person in load.people), "everybody is sent away")
         async with Client(f"ws://127.0.0.1:{first.port}") as newcomer:

@@ -36,7 +36,7 @@ async def test_several_hosts_with_a_port_each(opened: Opened, database_url: str,
     url = f"postgresql://{login}@{away}:{free_port()},{server}{parts.path}?target_session_attrs=read-write"
     repository = await opened(url)
     await ready(repository)
-    assert await repository.find_room(room().name) is None
+    assert await repository.rooms.find_room(room().name) is None
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ async def test_nothing_of_the_url_is_said(
     login, _, server = urlsplit(database_url).netloc.rpartition("@")
     url = f"postgresql://{slip(login, server)}"
     repository = await opened(url)
-    await until(lambda: kind in str(repository.trouble()))
+    await until(lambda: kind in str(repository.problem()))
     with pytest.raises(Exception) as raised:
         async with asyncio.timeout(4):
-            await repository.find_room("general")
+            await repository.rooms.find_room("general")
     parts = read_url(url)
-    for said in (str(repository.trouble()), caplog.text, str(raised.value)):
+    for said in (str(repository.problem()), caplog.text, str(raised.value)):
         assert "s3cr3tw0rd" not in said
         assert parts.get("password", "-") not in said
         assert f'"{parts["user"]}"' not in said
         assert 'at "127.0.0.1"' not in said
-    assert len(str(repository.trouble())) < 500
+    assert len(str(repository.problem())) < 500

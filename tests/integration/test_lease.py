@@ -43,8 +43,8 @@ async def execute(url: str, statement: bytes, **values: object) -> list[tuple[ob
 
 
 async def end_lease_session(url: str, repository: PostgresStorage) -> None:
-    assert repository.tenure is not None
-    await execute(url, b"SELECT pg_terminate_backend(%(pid)s)", pid=repository.tenure.pid)
+    assert repository.lease.tenure is not None
+    await execute(url, b"SELECT pg_terminate_backend(%(pid)s)", pid=repository.lease.tenure.pid)
 
 
 async def stores(writer: Writer, repository: PostgresStorage, where: object, seq: int) -> None:
@@ -55,7 +55,7 @@ async def stores(writer: Writer, repository: PostgresStorage, where: object, seq
             try:
                 assert await writer.write(batch) == [STORED]
             except StorageUnavailable:
-                await until(lambda: repository.tenure is not None)
+                await until(lambda: repository.lease.tenure is not None)
             else:
                 return
 
@@ -66,15 +66,15 @@ async def test_a_second_server_waits_and_says_for_whom(server: Servers, database
     where = room()
     await (await filled(first, where, message(where, 1))).close()
     second = await server(f"{database_url}?application_name=chat-2")
-    await until(lambda: "another server" in str(second.trouble()))
-    assert first.tenure is not None
-    assert f"parley at 127.0.0.1 (PostgreSQL process {first.tenure.pid})" in str(second.trouble())
+    await until(lambda: "another server" in str(second.problem()))
+    assert first.lease.tenure is not None
+    assert f"parley at 127.0.0.1 (PostgreSQL process {first.lease.tenure.pid})" in str(second.problem())
     with pytest.raises(StorageUnavailable, match="another server is writing to this database"):
         await second.writer().write(inserts(where))
     # It may read, and take over when the first one is done: then what it has read is old.
-    assert await second.history(where, limit=5) == [message(where, 1)]
+    assert await second.messages.history(where, limit=5) == [message(where, 1)]
     taken_over: list[bool] = []
-    second.on_takeover = lambda: taken_over.append(True)
+    second.lease_events.on_takeover = lambda: taken_over.append(True)
     await first.close()
     await ready(second)
     assert taken_over == [True]
@@ -85,8 +85,8 @@ async def test_servers_that_start_at_once(server: Servers, database_url: str) ->
     """Exactly one writes, the schema is made once, and the others take over one after the other."""
     waiting = [await server() for _ in range(4)]
     for left in range(4, 0, -1):
-        await until(lambda: any(each.trouble() is None for each in waiting))
-        holders = [each for each in waiting if each.tenure is not None]
+        await until(lambda: any(each.problem() is None for each in waiting))
+        holders = [each for each in waiting if each.lease.tenure is not None]
         assert len(holders) == 1
         assert len(waiting) == left
         waiting.remove(holders[0])
@@ -104,18 +104,18 @@ async def test_an_old_writer_never_commits_after_a_new_one_took_over(server: Ser
     where = room()
     writer = await filled(old, where)
     new = await server()
-    await until(lambda: "another server" in str(new.trouble()))
+    await until(lambda: "another server" in str(new.problem()))
     await end_lease_session(database_url, old)
-    await until(lambda: "is still open" in str(new.trouble()))
-    assert new.tenure is None
-    assert old.tenure is not None
+    await until(lambda: "is still open" in str(new.problem()))
+    assert new.lease.tenure is None
+    assert old.lease.tenure is not None
     assert await writer.write(inserts_more(where, message(where, 1))) == [STORED]
     await writer.close()
     await ready(new)
     with pytest.raises(StorageUnavailable):
         await old.writer().write(inserts_more(where, message(where, 2)))
-    await until(lambda: "another server" in str(old.trouble()))
-    assert await new.history(where, limit=9) == [message(where, 1)]
+    await until(lambda: "another server" in str(old.problem()))
+    assert await new.messages.history(where, limit=9) == [message(where, 1)]
 
 
 async def test_no_connection_may_write_while_a_new_server_takes_over(server: Servers, database_url: str) -> None:
@@ -132,14 +132,14 @@ async def test_the_one_that_lost_its_session_is_back_before_the_standby(server: 
     first = await server()
     await ready(first)
     second = await server(pace=PACE._replace(poll=3600.0))
-    await until(lambda: "another server" in str(second.trouble()))
+    await until(lambda: "another server" in str(second.problem()))
     taken_over: list[bool] = []
-    first.on_takeover = lambda: taken_over.append(True)
+    first.lease_events.on_takeover = lambda: taken_over.append(True)
     where = room()
     writer = await filled(first, where)
-    before = first.tenure
+    before = first.lease.tenure
     await end_lease_session(database_url, first)
-    await until(lambda: first.tenure not in (before, None))
+    await until(lambda: first.lease.tenure not in (before, None))
     await stores(writer, first, where, 1)
     assert taken_over == []
 
@@ -150,8 +150,8 @@ async def test_whoever_comes_back_is_told_that_another_wrote(server: Servers, da
     await ready(repository)
     taken_over: list[bool] = []
     superseded: list[bool] = []
-    repository.on_takeover = lambda: taken_over.append(repository.tenure is None)
-    repository.on_superseded = lambda: superseded.append(repository.tenure is None)
+    repository.lease_events.on_takeover = lambda: taken_over.append(repository.lease.tenure is None)
+    repository.lease_events.on_superseded = lambda: superseded.append(repository.lease.tenure is None)
     where = room()
     writer = await filled(repository, where)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
@@ -159,7 +159,7 @@ async def test_whoever_comes_back_is_told_that_another_wrote(server: Servers, da
         await in_queue(database_url)
         await end_lease_session(database_url, repository)
         await waiting
-        await until(lambda: "another server is writing" in str(repository.trouble()))
+        await until(lambda: "another server is writing" in str(repository.problem()))
         with pytest.raises(StorageUnavailable, match="another server is writing"):
             await writer.write(inserts_more(where, message(where, 1)))
         assert repository.another_writes()
@@ -183,7 +183,7 @@ async def test_each_change_is_logged_once(server: Servers, database_url: str, ca
     first = await server()
     await ready(first)
     second = await server(pace=PACE._replace(poll=0.001))
-    await until(lambda: "another server" in str(second.trouble()))
+    await until(lambda: "another server" in str(second.problem()))
     # Many more looks of the second one happen while the first one's session is looked at.
     for _ in range(20):
         await execute(database_url, b"SELECT 1")
@@ -199,7 +199,7 @@ async def test_nothing_is_left_after_close(server: Servers, database_url: str) -
     where = room()
     for _ in range(3):
         await filled(repository, where)
-    await asyncio.gather(*(repository.head(where.room_id) for _ in range(20)))
+    await asyncio.gather(*(repository.messages.head(where.room_id) for _ in range(20)))
     await repository.close()
     left = b"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     async with asyncio.timeout(10):
@@ -227,24 +227,24 @@ async def test_a_restart_of_postgres_does_not_hand_the_database_over(
     first = await server(url, pace)
     await ready(first)
     second = await server(url, pace)
-    await until(lambda: "another server" in str(second.trouble()))
+    await until(lambda: "another server" in str(second.problem()))
     taken_over: list[str] = []
-    first.on_takeover = lambda: taken_over.append("first")
-    second.on_takeover = lambda: taken_over.append("second")
+    first.lease_events.on_takeover = lambda: taken_over.append("first")
+    second.lease_events.on_takeover = lambda: taken_over.append("second")
     where = room()
     writer = await filled(first, where)
-    assert await first.history(where, limit=1) == []
+    assert await first.messages.history(where, limit=1) == []
     await asyncio.to_thread(cluster.stop, "fast" if how == "fast" else "immediate")
     with pytest.raises(StorageUnavailable):
         await writer.write(inserts_more(where, message(where, 1)))
-    await until(lambda: first.tenure is None)
+    await until(lambda: first.lease.tenure is None)
     with pytest.raises(StorageUnavailable):
-        await first.history(where, limit=1)
+        await first.messages.history(where, limit=1)
     await asyncio.to_thread(cluster.start)
     await stores(writer, first, where, 1)
-    assert await first.history(where, limit=1) == [message(where, 1)]
-    await until(lambda: "another server" in str(second.trouble()))
-    assert second.tenure is None
+    assert await first.messages.history(where, limit=1) == [message(where, 1)]
+    await until(lambda: "another server" in str(second.problem()))
+    assert second.lease.tenure is None
     assert taken_over == []
 
 
@@ -255,13 +255,13 @@ async def test_a_server_knows_its_own_sessions_again(server: Servers, cluster: P
     repository = await server(url, pace=PACE._replace(answer=0.3))
     await ready(repository)
     superseded: list[bool] = []
-    repository.on_superseded = lambda: superseded.append(True)
-    tenure = repository.tenure
+    repository.lease_events.on_superseded = lambda: superseded.append(True)
+    tenure = repository.lease.tenure
     assert tenure is not None
     os.kill(tenure.pid, signal.SIGSTOP)
     try:
-        await until(lambda: "an earlier connection of this server is still open" in str(repository.trouble()))
-        assert f"parley at 127.0.0.1 (PostgreSQL process {tenure.pid})" in str(repository.trouble())
+        await until(lambda: "an earlier connection of this server is still open" in str(repository.problem()))
+        assert f"parley at 127.0.0.1 (PostgreSQL process {tenure.pid})" in str(repository.problem())
         assert not repository.another_writes()
     finally:
         os.kill(tenure.pid, signal.SIGCONT)
@@ -273,12 +273,12 @@ async def test_postgres_away_at_the_start(server: Servers, cluster: PostgresClus
     url = await asyncio.to_thread(cluster.create_database)
     await asyncio.to_thread(cluster.stop)
     repository = await server(url)
-    assert repository.trouble() is not None
-    await until(lambda: "the connection to Postgres failed" in str(repository.trouble()))
+    assert repository.problem() is not None
+    await until(lambda: "the connection to Postgres failed" in str(repository.problem()))
     with pytest.raises(StorageUnavailable):
         await repository.writer().write(inserts(room()))
     await asyncio.to_thread(cluster.start)
     await ready(repository)
     where = room()
     await filled(repository, where, message(where, 1))
-    assert await repository.history(where, limit=1) == [message(where, 1)]
+    assert await repository.messages.history(where, limit=1) == [message(where, 1)]

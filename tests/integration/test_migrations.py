@@ -12,6 +12,7 @@ from model.room import RoomRecord
 from storage.ports.messages import ExpireMessages
 from storage.ports.outcomes import STORED, Removed
 from storage.ports.rooms import UpdateRoom
+from storage.ports.storage import LeaseEvents
 from storage.postgres.connection.lease import Lease
 from storage.postgres.connection.migrate import (
     FOLDER,
@@ -26,6 +27,7 @@ from storage.postgres.connection.session import Connection
 from storage.postgres.sql import expiry as sql_expiry
 from storage.postgres.sql import lease as sql_lease
 from storage.postgres.sql import messages as sql
+from storage.postgres.sql import pages as sql_pages
 from storage.postgres.sql import rooms as sql_rooms
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, open_postgres, ready, until
@@ -195,18 +197,18 @@ async def test_what_was_there_before_rooms_had_kinds(database_url: str, connecti
         SELECT room, seq, seq, to_timestamp(0), 'u1', 'ann', 'c' || seq, 'hello', ARRAY['hello']
         FROM generate_series(1, 3) room, generate_series(7, 9) seq""")
     repository = await open_postgres(database_url)
-    rooms = await repository.listed_rooms(after="", contains="", limit=9)
+    rooms = await repository.rooms.listed_rooms(after="", contains="", limit=9)
     assert rooms == [
         RoomRecord(n, name, f"1970-01-01T00:00:0{n}.000000Z") for n, name in ((1, "Caf\xe9 ONE"), (2, "two"))
     ]
-    assert await repository.listed_rooms(after="", contains="caf\xe9 o", limit=9) == rooms[:1]
-    assert [(each.seq, each.content, each.mentions) for each in await repository.history(rooms[0], limit=9)] == [
-        (seq, "hello", ()) for seq in (7, 8, 9)
-    ]
+    assert await repository.rooms.listed_rooms(after="", contains="caf\xe9 o", limit=9) == rooms[:1]
+    assert [
+        (each.seq, each.content, each.mentions) for each in await repository.messages.history(rooms[0], limit=9)
+    ] == [(seq, "hello", ()) for seq in (7, 8, 9)]
     writer = repository.writer()
     assert await writer.write([UpdateRoom(replace(rooms[0], kind="private", title="Tea"))]) == [STORED]
     assert await writer.write([ExpireMessages(DAY_US + 9, 1, 99)]) == [Removed(6)]
-    assert [each.seq for each in await repository.history(rooms[1], limit=9)] == [9]
+    assert [each.seq for each in await repository.messages.history(rooms[1], limit=9)] == [9]
     await repository.close()
 
 
@@ -218,10 +220,10 @@ async def test_rooms_of_before_names_had_single_spaces(database_url: str, connec
         SELECT n, name, to_timestamp(n), 'public', lower(name), U&'a  \\2764\\FE0F', CASE WHEN n = 5 THEN now() END
         FROM unnest(ARRAY['Tea  Room', 'b  c', 'b c', 'x    y', 'b   c']) WITH ORDINALITY AS r(name, n)""")
     repository = await open_postgres(database_url)
-    rooms = await repository.listed_rooms(after="", contains="", limit=9)
+    rooms = await repository.rooms.listed_rooms(after="", contains="", limit=9)
     assert [(each.room_id, each.name) for each in rooms] == [(1, "Tea Room"), (2, "b  c"), (3, "b c"), (4, "x y")]
-    assert await repository.listed_rooms(after="", contains="TEA ROOM", limit=9) == rooms[:1]
-    assert await repository.listed_rooms(after="", contains="a ❤", limit=9) == rooms
+    assert await repository.rooms.listed_rooms(after="", contains="TEA ROOM", limit=9) == rooms[:1]
+    assert await repository.rooms.listed_rooms(after="", contains="a ❤", limit=9) == rooms
     await repository.close()
 
 
@@ -251,9 +253,9 @@ async def test_mentions_follow_whoever_changes_messages(connection: Connection) 
 
 def statements() -> list[tuple[str, bytes]]:
     """Every text of storage.postgres by its name."""
-    modules = (sql, sql_rooms, sql_expiry, sql_lease)
+    modules = (sql, sql_pages, sql_rooms, sql_expiry, sql_lease)
     texts = [(name, text) for module in modules for name, text in vars(module).items() if isinstance(text, bytes)]
-    return texts + [(f"HISTORY {kind}", text) for kind, text in sql.HISTORY.items()]
+    return texts + [(f"HISTORY {kind}", text) for kind, text in sql_pages.HISTORY.items()]
 
 
 async def test_every_statement_fits_the_schema(connection: Connection) -> None:
@@ -357,8 +359,8 @@ async def test_a_refused_migration_is_a_trouble_until_it_is_mended(database_url:
     await connection.execute(sql_lease.RECORD_MIGRATION, {"version": 99, "name": "future", "checksum": ""})
     repository = PostgresStorage(database_url, pace=PACE)
     await repository.start()
-    await until(lambda: "0099_future.sql, which this version does not know" in str(repository.trouble()))
-    assert repository.tenure is None
+    await until(lambda: "0099_future.sql, which this version does not know" in str(repository.problem()))
+    assert repository.lease.tenure is None
     locks = b"SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
     assert await (await connection.execute(locks)).fetchall() == []
     await connection.execute("DELETE FROM schema_migrations WHERE version = 99")
@@ -380,16 +382,14 @@ async def test_a_standby_does_not_change_the_schema(database_url: str, connectio
 
     lease = Lease(
         old.connect,
+        LeaseEvents(),
         on_lost=lambda: None,
         on_connected=nothing,
-        on_takeover=lambda: None,
-        on_superseded=lambda: None,
-        on_clean_start=lambda epoch: None,
         pace=PACE,
         migrations=lambda: newer,
     )
     running = asyncio.ensure_future(lease.run())
-    await until(lambda: "another server" in str(lease.trouble))
+    await until(lambda: "another server" in str(lease.problem))
     assert await (await connection.execute("SELECT to_regclass('next')")).fetchall() == [(None,)]
     await old.close()
     await until(lambda: lease.tenure is not None)
@@ -421,15 +421,15 @@ async def test_a_database_of_another_program_is_refused_and_left_alone(
         await pending(connection, load_migrations())
     repository = PostgresStorage(database_url, pace=PACE)
     await repository.start()
-    await until(lambda: f"the table {table} belongs to another program" in str(repository.trouble()))
+    await until(lambda: f"the table {table} belongs to another program" in str(repository.problem()))
     assert await schema(connection) == before
     await repository.close()
     own = PostgresStorage(f"{database_url}?options=-csearch_path%3Dparley", pace=PACE)
     await own.start()
-    await until(lambda: "names no existing schema" in str(own.trouble()))
+    await until(lambda: "names no existing schema" in str(own.problem()))
     await connection.execute(b"CREATE SCHEMA parley")
     await ready(own)
-    assert await own.find_room("general") is None
+    assert await own.rooms.find_room("general") is None
     assert await schema(connection) == before
     await own.close()
 

@@ -41,7 +41,7 @@ async def test_session_mode_works(pooler: PgBouncer, repository: PostgresStorage
     await ready(repository)
     where = room()
     await filled(repository, where, message(where, 1))
-    assert await repository.history(where, limit=5) == [message(where, 1)]
+    assert await repository.messages.history(where, limit=5) == [message(where, 1)]
     # The settings are those of a direct connection.
     connection = await repository.connect()
     await pooler_is_in_between(connection)
@@ -53,16 +53,16 @@ async def test_session_mode_works(pooler: PgBouncer, repository: PostgresStorage
     await connection.close()
     # It knows its own sessions when it lost one, and a second server waits, also a direct one.
     superseded: list[bool] = []
-    repository.on_superseded = lambda: superseded.append(True)
-    tenure = repository.tenure
+    repository.lease_events.on_superseded = lambda: superseded.append(True)
+    tenure = repository.lease.tenure
     assert tenure is not None
     with psycopg.connect(database_url, autocommit=True) as admin:
         admin.execute("SELECT pg_terminate_backend(%s)", (tenure.pid,))
-    await until(lambda: repository.tenure not in (None, tenure))
+    await until(lambda: repository.lease.tenure not in (None, tenure))
     assert not superseded
     second = PostgresStorage(database_url, pace=PACE)
     await second.start()
-    await until(lambda: "another server is writing to this database" in str(second.trouble()))
+    await until(lambda: "another server is writing to this database" in str(second.problem()))
     await repository.close()
     await ready(second)
     await second.close()
@@ -87,11 +87,11 @@ async def test_other_modes_are_refused_by_name(
     pooler: PgBouncer, repository: PostgresStorage, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With one idle connection of the pooler as with many; and nobody else who uses it gets our settings."""
-    await until(lambda: POOLED in str(repository.trouble()))
+    await until(lambda: POOLED in str(repository.problem()))
     with pytest.raises(StorageUnavailable, match=POOLED):
         await repository.writer().write(inserts(room()))
     with pytest.raises(StorageUnavailable):
-        await repository.find_room("general")
+        await repository.rooms.find_room("general")
     assert [POOLED in record.message for record in caplog.records].count(True) == 1
     with psycopg.connect(pooler.url, autocommit=True, prepare_threshold=None) as other:
         for name in ("statement_timeout", "client_connection_check_interval"):
@@ -114,7 +114,7 @@ async def test_it_is_refused_while_others_use_the_pooler(pooler: PgBouncer) -> N
         tasks.spawn(talk(connection), name=f"talk {number}")
     repository = PostgresStorage(pooler.url, pace=PACE)
     await repository.start()
-    await until(lambda: POOLED in str(repository.trouble()))
+    await until(lambda: POOLED in str(repository.problem()))
     await repository.close()
     await tasks.close(5)
     for connection in loops:
@@ -128,9 +128,9 @@ async def test_a_pooled_server_does_not_disturb_the_one_that_writes(pooler: PgBo
     writer = await filled(writes, where)
     pooled = PostgresStorage(pooler.url, pace=PACE)
     await pooled.start()
-    await until(lambda: POOLED in str(pooled.trouble()))
+    await until(lambda: POOLED in str(pooled.problem()))
     assert await writer.write(inserts(where, message(where, 1))) == [STORED] * 2
-    assert writes.trouble() is None
+    assert writes.problem() is None
     await pooled.close()
     await writes.close()
 
@@ -144,10 +144,10 @@ async def test_a_session_that_turns_out_to_be_shared_is_given_up(
         repository = PostgresStorage(pooler.url, pace=PACE)
         await repository.start()
         await ready(repository)
-        assert repository.tenure is not None
+        assert repository.lease.tenure is not None
         others: list[psycopg.Connection] = []
-        await until(partial(_holds, pooler.url, repository.tenure.pid, others))
-        await until(lambda: POOLED in str(repository.trouble()))
+        await until(partial(_holds, pooler.url, repository.lease.tenure.pid, others))
+        await until(lambda: POOLED in str(repository.problem()))
         for other in others:
             other.close()
         await repository.close()
@@ -163,8 +163,8 @@ async def test_an_old_postgres_is_refused_by_its_version(database_url: str, monk
     monkeypatch.setattr(session, "_OLDEST", 99_00_00)
     repository = PostgresStorage(database_url, pace=PACE)
     await repository.start()
-    await until(lambda: "this is PostgreSQL" in str(repository.trouble()))
+    await until(lambda: "this is PostgreSQL" in str(repository.problem()))
     with psycopg.connect(database_url) as connection:
         major, minor = divmod(connection.info.server_version, 10_000)
-    assert repository.trouble() == f"this is PostgreSQL {major}.{minor}, Parley needs 15 or newer"
+    assert repository.problem() == f"this is PostgreSQL {major}.{minor}, Parley needs 15 or newer"
     await repository.close()

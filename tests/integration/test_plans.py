@@ -11,11 +11,12 @@ from psycopg.types.json import Json
 
 from storage.postgres.connection.migrate import migrate
 from storage.postgres.connection.session import session_settings
-from storage.postgres.read.queries import RARE_HITS
+from storage.postgres.read.messages import RARE_HITS
 from storage.postgres.sql import expiry as sql_expiry
 from storage.postgres.sql import lease as sql_lease
 from storage.postgres.sql import messages as sql
 from storage.postgres.sql import rooms as sql_rooms
+from storage.postgres.sql.pages import HISTORY, SEARCH, HistoryKind
 
 # 100 messages in each of 199 rooms, and 60,000 in room 1; 50 senders of which "rare" wrote 3; changes here and there.
 # 20,000 rooms: direct ones, public ones, and some that keep messages for 30 days only; all messages are of today.
@@ -105,7 +106,7 @@ def rows_read(plan: list[dict[str, Any]]) -> Any:
 
 @pytest.mark.parametrize("oldest_first", [False, True])
 def test_a_page_of_a_room(connection: psycopg.Connection, oldest_first: bool) -> None:
-    plan = explain(connection, sql.HISTORY[sql.HistoryKind(oldest_first, sender=False, words=False)], PAGE)
+    plan = explain(connection, HISTORY[HistoryKind(oldest_first, sender=False, words=False)], PAGE)
     assert types(plan) == {"Limit", "Index Scan"}
     assert indexes(plan) == {"messages_pkey"}
     assert rows_read(plan) == 50
@@ -114,8 +115,8 @@ def test_a_page_of_a_room(connection: psycopg.Connection, oldest_first: bool) ->
 @pytest.mark.parametrize("oldest_first", [False, True])
 @pytest.mark.parametrize(("sender", "rows"), [("sender 7", 50), ("rare", 2), ("nobody", 0)])
 def test_a_page_of_a_sender(connection: psycopg.Connection, oldest_first: bool, sender: str, rows: int) -> None:
-    kind = sql.HistoryKind(oldest_first, sender=True, words=False)
-    plan = explain(connection, sql.HISTORY[kind], PAGE | {"sender": sender})
+    kind = HistoryKind(oldest_first, sender=True, words=False)
+    plan = explain(connection, HISTORY[kind], PAGE | {"sender": sender})
     assert types(plan) == {"Limit", "Index Scan"}
     assert indexes(plan) == {"messages_sender"}
     assert rows_read(plan) == rows
@@ -127,9 +128,9 @@ def test_a_search_for_common_words_walks_the_log(
     connection: psycopg.Connection, oldest_first: bool, sender: str | None
 ) -> None:
     """In order, and stops when the page is full: sorting every hit would cost the whole room."""
-    kind = sql.HistoryKind(oldest_first, sender=sender is not None, words=True)
+    kind = HistoryKind(oldest_first, sender=sender is not None, words=True)
     values = PAGE | {"words": ["the", "message"]} | ({"sender": sender} if sender else {})
-    plan = explain(connection, sql.HISTORY[kind], values)
+    plan = explain(connection, HISTORY[kind], values)
     assert types(plan) == {"Limit", "Index Scan"}
     assert indexes(plan) == {"messages_sender" if sender else "messages_pkey"}
     assert rows_read(plan) == 50
@@ -138,8 +139,8 @@ def test_a_search_for_common_words_walks_the_log(
 @pytest.mark.parametrize("oldest_first", [False, True])
 def test_a_search_for_a_rare_word_asks_the_index_of_words(connection: psycopg.Connection, oldest_first: bool) -> None:
     """The few hits are sorted, and nothing else is read."""
-    kind = sql.HistoryKind(oldest_first, sender=False, words=True)
-    plan = explain(connection, sql.HISTORY[kind], PAGE | {"words": ["the", "31234"]})
+    kind = HistoryKind(oldest_first, sender=False, words=True)
+    plan = explain(connection, HISTORY[kind], PAGE | {"words": ["the", "31234"]})
     assert "messages_words" in indexes(plan)
     assert "Seq Scan" not in types(plan)
     assert rows_read(plan) < 20
@@ -190,21 +191,21 @@ def test_looking_up_the_rows_of_a_batch(connection: psycopg.Connection, text: by
 def test_a_page_of_what_is_pinned(connection: psycopg.Connection) -> None:
     """Of an index of nothing else: a room has few."""
     for oldest_first in (False, True):
-        plan = explain(connection, sql.HISTORY[sql.HistoryKind(oldest_first, pinned=True)], PAGE)
+        plan = explain(connection, HISTORY[HistoryKind(oldest_first, pinned=True)], PAGE)
         assert indexes(plan) == {"messages_pinned"}
         assert rows_read(plan) == 6
 
 
 def test_a_page_with_replies(connection: psycopg.Connection) -> None:
     """One look into the index for each of them, and for no other message."""
-    plan = explain(connection, sql.HISTORY[sql.HistoryKind(False)], PAGE | {"before": 60000})
+    plan = explain(connection, HISTORY[HistoryKind(False)], PAGE | {"before": 60000})
     assert types(plan) == {"Limit", "Index Scan"}
     assert indexes(plan) == {"messages_pkey"}
     assert rows_read(plan) == 50 + 5
 
 
 def test_a_page_with_what_was_deleted(connection: psycopg.Connection) -> None:
-    plan = explain(connection, sql.HISTORY[sql.HistoryKind(False, include_deleted=True)], PAGE)
+    plan = explain(connection, HISTORY[HistoryKind(False, include_deleted=True)], PAGE)
     assert types(plan) == {"Limit", "Index Scan"}
     assert rows_read(plan) == 50
 
@@ -225,7 +226,7 @@ def test_a_search_in_several_rooms(connection: psycopg.Connection, rooms: int, c
     """A rare word: its hits. Common ones: a page of each room at most, once it is known that they are common."""
     words = ["the", "message"] if common else ["the", "31234"]
     values = search_values(range(1, rooms + 1), words, limit=20, before=50000, before_room=7)
-    plan = explain(connection, sql.SEARCH, values)
+    plan = explain(connection, SEARCH, values)
     assert indexes(plan) <= {"rooms_pkey", "messages_pkey", "messages_words"}
     (hits,) = [node for node in plan if node.get("Subplan Name") == "CTE hits"]
     assert hits["Actual Rows"] == (PROBE if common else 1)
@@ -294,10 +295,10 @@ def test_a_room_that_two_people_share(connection: psycopg.Connection) -> None:
 
 def test_the_people_of_a_room(connection: psycopg.Connection) -> None:
     """Ten thousand rows: those that say something are found without the others."""
-    plan = explain(connection, sql_rooms.STANDINGS, PAGE)
+    plan = explain(connection, sql_rooms.SPECIAL_MEMBERS, PAGE)
     assert indexes(plan) == {"members_standing"}
     assert rows_read(plan) <= 2 * 20
-    plan = explain(connection, sql_rooms.MEMBERS, {"room_id": 1, "after": "u5", "limit": 50})
+    plan = explain(connection, sql_rooms.MEMBERS_OF, {"room_id": 1, "after": "u5", "limit": 50})
     assert types(plan) == {"Limit", "Index Scan"}
     assert indexes(plan) == {"members_with_role"}
     assert rows_read(plan) == 50
@@ -308,7 +309,7 @@ def test_the_people_of_a_room(connection: psycopg.Connection) -> None:
     assert indexes(plan) <= {"members_with_role", "members_pkey"}
 
 
-EXPIRY = {"now": NOW + DAY_US, "cutoff": NOW - 9 * DAY_US, "rooms_at_once": 1000, "limit": 200, "rooms": [1]}
+EXPIRY = {"now_us": NOW + DAY_US, "cutoff": NOW - 9 * DAY_US, "rooms_at_once": 1000, "limit": 200, "rooms": [1]}
 
 
 def test_nothing_is_too_old(connection: psycopg.Connection) -> None:
@@ -322,7 +323,7 @@ def test_nothing_is_too_old(connection: psycopg.Connection) -> None:
 def test_the_rooms_in_which_something_is_too_old(connection: psycopg.Connection) -> None:
     """Some at a time, and no others are looked at."""
     for now, cutoff, due in ((31, -9, 200), (1, 1, 500), (31, 1, 700)):
-        values = EXPIRY | {"now": NOW + now * DAY_US, "cutoff": NOW + cutoff * DAY_US, "rooms_at_once": 500}
+        values = EXPIRY | {"now_us": NOW + now * DAY_US, "cutoff": NOW + cutoff * DAY_US, "rooms_at_once": 500}
         plan = explain(connection, sql_expiry.ROOMS_DUE, values)
         assert "Seq Scan" not in types(plan)
         assert indexes(plan) <= {"rooms_oldest", "rooms_due"}

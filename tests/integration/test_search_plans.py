@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from storage.postgres.connection.migrate import migrate
-from storage.postgres.sql import messages as sql
+from storage.postgres.sql.pages import SEARCH, SEARCH_OLD_WORDS
 from tests.integration.test_plans import nodes, planned, search_values
 
 # 300,000 messages, from 200 rooms in turn, so that the messages of one room are as far apart on disk as they are in
@@ -51,7 +51,7 @@ def searched(request: pytest.FixtureRequest, search_url: str) -> str:
     return search_url
 
 
-@pytest.mark.parametrize("text", [sql.SEARCH, sql.SEARCH_OLD_WORDS], ids=["new words", "old words too"])
+@pytest.mark.parametrize("text", [SEARCH, SEARCH_OLD_WORDS], ids=["new words", "old words too"])
 @pytest.mark.parametrize("limit", [21, 31, 51])
 @pytest.mark.parametrize(
     ("words", "blocks"),
@@ -74,9 +74,7 @@ def test_a_search_reads_little(searched: str, words: list[str], blocks: int, lim
         newest = connection.execute(
             "SELECT seq FROM messages WHERE words @> %s ORDER BY seq DESC LIMIT %s", (words, limit)
         ).fetchall()
-        row = connection.execute(
-            b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON, TIMING OFF) " + sql.SEARCH, values
-        ).fetchone()
+        row = connection.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON, TIMING OFF) " + SEARCH, values).fetchone()
     assert found == [seq for (seq,) in newest]
     assert row is not None
     plan: dict[str, Any] = row[0][0]["Plan"]

@@ -38,7 +38,7 @@ class Checks:
 
     async def _log(self, record: RoomRecord) -> list[Frame]:
         """A room's messages as storage has them, deleted ones with what they held."""
-        found = await self._world.repository.inner.history(record, limit=100_000, include_deleted=True)
+        found = await self._world.repository.inner.messages.history(record, limit=100_000, include_deleted=True)
         return [msgspec.to_builtins(message) for message in found]
 
     def _check_acks(self, logs: list[list[Frame]]) -> None:
@@ -68,17 +68,20 @@ class Checks:
         found: list[object] = []
         for room in self._world.made.values():
             found += [
-                await storage.find_room(room.name),
-                await storage.history(room, limit=100_000),
-                await storage.history(room, limit=100_000, include_deleted=True),
-                await storage.changed(room, after=0, until=2**53, limit=100_000),
-                await storage.members(room.room_id, after="", limit=1000),
-                await storage.standings(room.room_id),
-                await storage.head(room.room_id),
+                await storage.rooms.find_room(room.name),
+                await storage.messages.history(room, limit=100_000),
+                await storage.messages.history(room, limit=100_000, include_deleted=True),
+                await storage.messages.changed(room, after=0, until=2**53, limit=100_000),
+                await storage.rooms.members(room.room_id, after="", limit=1000),
+                await storage.rooms.special_members(room.room_id),
+                await storage.messages.head(room.room_id),
             ]
         for person in self._world.people:
-            found += [await storage.rooms_of(person.id, limit=MINE_LIMIT), await storage.find_user(person.id)]
-            found += [await storage.invitations(person.id, after=0, limit=1000)]
+            found += [
+                await storage.rooms.rooms_of(person.id, limit=MINE_LIMIT),
+                await storage.rooms.find_user(person.id),
+            ]
+            found += [await storage.rooms.invitations(person.id, after=0, limit=1000)]
         return found
 
     async def check_person(self, principal: Principal) -> None:
@@ -117,15 +120,15 @@ class Checks:
         view, inner = probe.views[name], self._world.repository.inner
         here = {device.id for device in self._world.devices if name in device.rooms()}
         assert (view.people, view.count) == (here, len(here))
-        record = await inner.find_room(name)
+        record = await inner.rooms.find_room(name)
         states = {}
         if record is not None:
             states = {
                 state["seq"]: {"type": "message"} | state
-                for state in map(msgspec.to_builtins, await inner.history(record, limit=100_000))
+                for state in map(msgspec.to_builtins, await inner.messages.history(record, limit=100_000))
             }
             assert view.info == _info(record)
-            rows = await inner.members(record.room_id, after="", limit=1000)
+            rows = await inner.rooms.members(record.room_id, after="", limit=1000)
             roles = {row.user.id: row.role for row in rows}
             told = {member["id"]: member["role"] for member in view.members.values() if member.get("role")}
             if record.kind != "ephemeral":  # there they are not listed when they are not here
@@ -153,8 +156,8 @@ class Checks:
 
     async def _check_reads(self, probe: Device, devices: list[Device], name: str) -> None:
         """Every device of somebody is told how far they have read somewhere, and what is left."""
-        record = await self._world.repository.inner.find_room(name)
-        row = None if record is None else await self._world.repository.inner.find_member(record.room_id, probe.id)
+        record = await self._world.repository.inner.rooms.find_room(name)
+        row = None if record is None else await self._world.repository.inner.rooms.find_member(record.room_id, probe.id)
         new = [seq for seq in sorted(probe.views[name].copy.states) if row is None or seq > row.read_seq]
         if record is None or not new:
             return
@@ -171,7 +174,7 @@ class Checks:
         """How much somebody who has read so far has not, and how much of it mentions them."""
         missed = [
             message
-            for message in await self._world.repository.inner.history(record, limit=100_000)
+            for message in await self._world.repository.inner.messages.history(record, limit=100_000)
             if message.seq > seq and message.sender_id != user.id
         ]
         mentions = sum(fold_name(user.name) in message.mentions for message in missed)
@@ -183,7 +186,7 @@ class Checks:
         wanted = [
             _listed({"type": "message"} | msgspec.to_builtins(message))
             for record in records
-            for message in await self._world.repository.inner.history(record, limit=100_000)
+            for message in await self._world.repository.inner.messages.history(record, limit=100_000)
             if "fish" in message.content
         ]
         assert sorted(found, key=_place) == sorted(wanted, key=_place), f"{probe.name} finds {found}, not {wanted}"
@@ -193,14 +196,14 @@ class Checks:
         listed = await self._pages(probe, "rooms", q=self._world.suffix.strip())
         wanted = []
         for name in sorted(self._world.rooms):
-            record = await self._world.repository.inner.find_room(name)
+            record = await self._world.repository.inner.rooms.find_room(name)
             room = self._world.chat.hub.rooms.get(name)
             if record is None:
                 if room is not None and room.presence.sessions:
                     wanted.append((name, _info(room.record)))
             elif record.kind == "public" or (
                 record.kind == "ephemeral"
-                and (room is not None or await self._world.repository.inner.history(record, limit=1))
+                and (room is not None or await self._world.repository.inner.messages.history(record, limit=1))
             ):
                 wanted.append((name, _info(record)))
         shown = [(entry["room"], {key: entry[key] for key in INFO if key in entry}) for entry in listed]
@@ -209,10 +212,10 @@ class Checks:
     async def _check_entry(self, probe: Device, inside: list[str]) -> None:
         """Nobody gets in where storage says that they may not, and who is out for good left nothing there."""
         for name in set(self._world.rooms) - set(inside):
-            record = await self._world.repository.inner.find_room(name)
+            record = await self._world.repository.inner.rooms.find_room(name)
             if record is None:
                 continue
-            row = await self._world.repository.inner.find_member(record.room_id, probe.id)
+            row = await self._world.repository.inner.rooms.find_member(record.room_id, probe.id)
             if row is not None and self._world.ledger.is_out(probe.id, name):
                 assert (row.role, row.read_seq) == (None, 0), f"{probe.name} is out of {name}, and yet: {row}"
             invited = row is not None and row.invitation is not None
@@ -227,7 +230,7 @@ class Checks:
         assert probe.near is not None
         rows = {
             record.name: (record, row)
-            for record, row in await inner.rooms_of(user.id, limit=MINE_LIMIT)
+            for record, row in await inner.rooms.rooms_of(user.id, limit=MINE_LIMIT)
             if row.role is not None or row.read_seq
         }
         for name in inside:
@@ -251,7 +254,7 @@ class Checks:
     async def _check_invitations(self, probe: Device, devices: list[Device]) -> None:
         """Every device knows the invitations that storage has."""
         since = self._world.clock.now_us() - INVITATION_DAYS * DAY_US
-        found = await self._world.repository.inner.invitations(probe.id, after=since, limit=INVITATIONS)
+        found = await self._world.repository.inner.rooms.invitations(probe.id, after=since, limit=INVITATIONS)
         stored = {record.name: rfc3339(row.invitation.at) for record, row in found if row.invitation is not None}
         for device in (probe, *devices):
             told = device.invited
@@ -261,7 +264,7 @@ class Checks:
     async def _entry(self, probe: Device, record: RoomRecord, row: Member) -> Frame:
         inner, user = self._world.repository.inner, probe.principal
         online = len({device.id for device in self._world.devices if record.name in device.rooms()})
-        members = await inner.members(record.room_id, after="", limit=1000)
+        members = await inner.rooms.members(record.room_id, after="", limit=1000)
         standing = standing_in(record, row, account_role=user.role, inside="member", now_us=self._world.clock.now_us())
         entry: Frame = {
             **_info(record),
@@ -281,7 +284,7 @@ class Checks:
     async def check_stored(self, room: Room) -> None:
         """Storage has what the room has decided."""
         inner = self._world.repository.inner
-        stored = await inner.find_room(room.name)
+        stored = await inner.rooms.find_room(room.name)
         if not room.stored:
             assert stored is None
             return
@@ -289,7 +292,9 @@ class Checks:
         waiting = self._world.chat.reads._raised.get(room, ())
         for user_id, row in room.members.items():
             if user_id not in waiting:
-                found = await inner.find_member(room.record.room_id, user_id)  # a row that says nothing is not stored
+                found = await inner.rooms.find_member(
+                    room.record.room_id, user_id
+                )  # a row that says nothing is not stored
                 assert (found or Member(row.user)) == row, f"decided was {row}"
 
 

@@ -64,26 +64,34 @@ class Elsewhere:
 
 
 class _Asked:
-    """The repository, as it is seen from the other side; its reads are asked for by name."""
+    """The repository, as it is seen from the other side; reads are asked for by name."""
 
     def __init__(self, elsewhere: Elsewhere, inner: Storage) -> None:
         self._elsewhere = elsewhere
         self._inner = inner
-        self.trouble = inner.trouble
+        self.problem = inner.problem
+        self.rooms = _AskedReads(elsewhere, inner.rooms)
+        self.messages = _AskedReads(elsewhere, inner.messages)
         self.was_ready = inner.was_ready
         self.another_writes = inner.another_writes
         self.is_full = inner.is_full
         self.waiting_reads = inner.waiting_reads
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        read = getattr(self._inner, name)
-        return lambda *args, **kwargs: self._elsewhere.ask(read(*args, **kwargs))
 
     def writer(self) -> Writer:
         return _AskedWriter(self._elsewhere, self._elsewhere.wait(self._make_writer()))
 
     async def _make_writer(self) -> Writer:
         return self._inner.writer()
+
+
+class _AskedReads:
+    def __init__(self, elsewhere: Elsewhere, inner: object) -> None:
+        self._elsewhere = elsewhere
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        read = getattr(self._inner, name)
+        return lambda *args, **kwargs: self._elsewhere.ask(read(*args, **kwargs))
 
 
 class _AskedWriter:

@@ -3,15 +3,14 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from model.message import Message
-from model.room import Member, RoomRecord, User
 from storage.factory import open_storage
 from storage.ports.errors import BatchRefused, StorageUnavailable
-from storage.ports.messages import Posted, Unread
+from storage.ports.messages import MessageRepository
 from storage.ports.outcomes import Outcome
-from storage.ports.storage import READER, Storage, Write, Writer
+from storage.ports.rooms import RoomRepository
+from storage.ports.storage import READER, LeaseEvents, Storage, Write, Writer
 from utils.fairness import Party
 
 T = TypeVar("T")
@@ -22,7 +21,7 @@ class FaultyRepository:
 
     Attributes:
         away: everything raises StorageUnavailable, with this text.
-        standby: what `trouble` says.
+        standby: what `problem` says.
         refused: writes that storage refuses for themselves (BatchRefused for the whole batch).
         faults: exceptions to raise instead of an answer, each once, by point.
         lost_answers: so many batches are stored, and then reported as StorageUnavailable.
@@ -40,9 +39,9 @@ class FaultyRepository:
     ) -> None:
         self.mirror = mirror
         self.inner = inner or open_storage(None, memory_messages=memory_messages)
-        self.on_takeover: Callable[[], None] | None = None
-        self.on_superseded: Callable[[], None] | None = None
-        self.on_clean_start: Callable[[str], None] | None = None
+        self.lease_events = LeaseEvents()
+        self.rooms = cast(RoomRepository, _FaultyReads(self, self.inner.rooms))
+        self.messages = cast(MessageRepository, _FaultyReads(self, self.inner.messages))
         self.kept_epoch: str | None = None
         self.away: str | None = None
         self.standby: str | None = None
@@ -110,8 +109,8 @@ class FaultyRepository:
     async def reached(self) -> None:
         await self._gates["reached"].wait()
 
-    def trouble(self) -> str | None:
-        return self.standby or self._connecting or self.inner.trouble()
+    def problem(self) -> str | None:
+        return self.standby or self._connecting or self.inner.problem()
 
     def was_ready(self) -> bool:
         return self.inner.was_ready()
@@ -128,7 +127,7 @@ class FaultyRepository:
     def writer(self) -> Writer:
         return FaultyWriter(self, self.inner.writer())
 
-    async def _read(self, point: str, ask: Callable[[], Awaitable[T]]) -> T:
+    async def read(self, point: str, ask: Callable[[], Awaitable[T]]) -> T:
         if point in self.early:
             answer = await ask()
             await self.reach(point)
@@ -136,92 +135,28 @@ class FaultyRepository:
         await self.reach(point)
         return await ask()
 
-    async def find_room(self, name: str) -> RoomRecord | None:
-        return await self._read("find_room", lambda: self.inner.find_room(name))
-
-    async def head(self, room_id: int) -> int:
-        return await self._read("head", lambda: self.inner.head(room_id))
-
-    async def kept_like(self, name: str) -> bool:
-        return await self._read("kept_like", lambda: self.inner.kept_like(name))
-
-    async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
-        return await self._read(
-            "listed_rooms", lambda: self.inner.listed_rooms(after=after, contains=contains, limit=limit)
-        )
-
-    async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
-        return await self._read("rooms_of", lambda: self.inner.rooms_of(user_id, limit=limit))
-
-    async def invitations(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
-        return await self._read("invitations", lambda: self.inner.invitations(user_id, after=after, limit=limit))
-
-    async def standings(self, room_id: int) -> list[Member]:
-        return await self._read("standings", lambda: self.inner.standings(room_id))
-
-    async def find_member(self, room_id: int, user_id: str) -> Member | None:
-        return await self._read("find_member", lambda: self.inner.find_member(room_id, user_id))
-
-    async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
-        return await self._read("members", lambda: self.inner.members(room_id, after=after, limit=limit))
-
-    async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
-        return await self._read("count_members", lambda: self.inner.count_members(room_ids))
-
-    async def find_user(self, user_id: str) -> User | None:
-        return await self._read("find_user", lambda: self.inner.find_user(user_id))
-
-    async def account_role(self, user_id: str) -> str:
-        return await self._read("account_role", lambda: self.inner.account_role(user_id))
-
-    async def share_a_room(self, one: str, other: str) -> bool:
-        return await self._read("share_a_room", lambda: self.inner.share_a_room(one, other))
-
-    async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
-        return await self._read("peers", lambda: self.inner.peers(user_id, room_ids))
-
-    async def unread(self, user: User, cursors: Sequence[tuple[int, int]], *, limit: int) -> dict[int, Unread]:
-        return await self._read("unread", lambda: self.inner.unread(user, cursors, limit=limit))
-
-    async def search(
-        self,
-        rooms: Sequence[RoomRecord],
-        *,
-        words: Sequence[str],
-        before: tuple[int, int] | None,
-        limit: int,
-        old_words: Sequence[str] = (),
-    ) -> list[tuple[int, Message]]:
-        asked: dict[str, Any] = {"words": words, "before": before, "limit": limit, "old_words": old_words}
-        return await self._read("search", lambda: self.inner.search(rooms, **asked))
-
-    async def find_posted(self, room_id: int, sender_id: str, id: str) -> Posted | None:
-        return await self._read("find_posted", lambda: self.inner.find_posted(room_id, sender_id, id))
-
-    async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
-        return await self._read("find_message", lambda: self.inner.find_message(room, seq))
-
-    async def history(self, room: RoomRecord, *, limit: int, **asked: Any) -> list[Message]:
-        return await self._read("history", lambda: self.inner.history(room, limit=limit, **asked))
-
-    async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
-        return await self._read("changed", lambda: self.inner.changed(room, after=after, until=until, limit=limit))
-
-    async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
-        return await self._read(
-            "count_changed", lambda: self.inner.count_changed(room_id, after=after, until=until, limit=limit)
-        )
-
     async def stored(self, room: str = "general") -> list[str]:
         """The contents of the room's log, as storage has it, past every gate."""
-        record = await self.inner.find_room(room)
-        return [] if record is None else [m.content for m in await self.inner.history(record, limit=100_000)]
+        record = await self.inner.rooms.find_room(room)
+        return [] if record is None else [m.content for m in await self.inner.messages.history(record, limit=100_000)]
 
 
 def _open_gate() -> asyncio.Event:
     gate = asyncio.Event()
     gate.set()
     return gate
+
+
+class _FaultyReads:
+    """The reads of one of the repositories, each of which is a point by its name."""
+
+    def __init__(self, faulty: FaultyRepository, inner: object) -> None:
+        self._faulty = faulty
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        ask = getattr(self._inner, name)
+        return lambda *args, **asked: self._faulty.read(name, lambda: ask(*args, **asked))
 
 
 class FaultyWriter:

@@ -1,7 +1,4 @@
-"""Bringing the schema up to date: numbered SQL files, each applied once, whoever starts first.
-
-MigrationError: the database and the files do not belong together; trying again does not help, an operator does
-"""
+"""Migrations of the schema: numbered SQL files, each applied once, by the server that starts first."""
 
 from __future__ import annotations
 
@@ -10,13 +7,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.postgres.connection.session import Connection, value
+from storage.postgres.connection.session import Connection, fetch_all, value
 from storage.postgres.sql import lease as sql
 
 FOLDER = Path(__file__).parents[1] / "migrations"
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
-# Made by the runner itself: it must be there before the first file can be recorded.
+# Created by the runner itself: it must exist before the first file can be recorded.
 _CREATE = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
     version    integer PRIMARY KEY,
@@ -27,7 +24,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 """
 
 
-# Tables by which another program's database is known, when it has them and no migrations of ours.
+# Tables that tell another program's database, when it has them and no migrations of ours.
 _OURS = ("rooms", "messages", "members", "mentions", "lease")
 _COLUMNS = {"version": "integer", "name": "text", "checksum": "text"}
 _OTHERS = (
@@ -38,15 +35,15 @@ _NO_SCHEMA = "the search_path names no existing schema that this user may use: c
 
 
 class MigrationError(Exception):
-    """The text names the file and says what is wrong with it, for an operator."""
+    """The database and the files do not fit, and a retry would not help. The text names the file, for an operator."""
 
 
 class MigrationsBusyError(Exception):
-    """Another server is applying migrations now: try again in a moment."""
+    """Another server is applying migrations: retry in a moment."""
 
 
 class Migration(NamedTuple):
-    """One file: ``NNNN_name.sql``, its SQL, and the SHA-256 of it with ``\\n`` line ends (git may change those)."""
+    """One file ``NNNN_name.sql``: its SQL, and the SHA-256 of that with ``\\n`` line ends (git may change those)."""
 
     version: int
     name: str
@@ -59,10 +56,10 @@ class Migration(NamedTuple):
 
 
 def load_migrations(folder: Path = FOLDER) -> list[Migration]:
-    """The files of ``folder`` in order.
+    """Return the files of ``folder`` in order.
 
     Raises:
-        MigrationError: a file that is not named ``NNNN_name.sql``, a number twice, a gap.
+        MigrationError: a file is not named ``NNNN_name.sql``, or a number is repeated or missing.
     """
     found: list[Migration] = []
     for path in sorted(folder.glob("*.sql")):
@@ -80,10 +77,10 @@ def load_migrations(folder: Path = FOLDER) -> list[Migration]:
 
 
 async def pending(connection: Connection, migrations: list[Migration]) -> list[Migration]:
-    """Those still to be applied; reads only.
+    """Return the migrations still to be applied. Reads only.
 
     Raises:
-        MigrationError: the database has one that is unknown here (a newer Parley made it), or one whose file was
+        MigrationError: the database has a migration that is unknown here (from a newer Parley), or one whose file was
             edited or renamed after it was applied; or it is not UTF-8, has no schema, or is another program's.
         psycopg.Error: as it comes.
     """
@@ -97,10 +94,10 @@ async def pending(connection: Connection, migrations: list[Migration]) -> list[M
             if await value(connection, sql.HAS_TABLE, table=table):
                 raise MigrationError(_OTHERS.format(table))
         return migrations
-    columns = await (await connection.execute(sql.COLUMNS, {"table": "schema_migrations"})).fetchall()
+    columns = await fetch_all(connection, sql.COLUMNS, {"table": "schema_migrations"})
     if not _COLUMNS.items() <= dict(columns).items():
         raise MigrationError(_OTHERS.format("schema_migrations"))
-    applied = await (await connection.execute(sql.APPLIED)).fetchall()
+    applied = await fetch_all(connection, sql.APPLIED, {})
     known = {migration.version: migration for migration in migrations}
     for expected, (version, name, checksum) in enumerate(applied, start=1):
         label = f"{version:04d}_{name}.sql"
@@ -121,11 +118,11 @@ async def pending(connection: Connection, migrations: list[Migration]) -> list[M
 async def migrate(connection: Connection, migrations: list[Migration] | None = None) -> list[str]:
     """Apply what is pending, each file in a transaction of its own, and return the names of the files applied.
 
-    Safe to run from several servers at once: an advisory lock lets one in at a time.
+    Safe to run from several servers at once: an advisory lock admits one at a time.
 
     Raises:
         MigrationError: as :func:`pending`.
-        MigrationsBusyError: another server is at it.
+        MigrationsBusyError: another server is applying them.
         psycopg.Error: a file failed, and left nothing behind; its name is added as a note.
     """
     migrations = load_migrations() if migrations is None else migrations
@@ -134,7 +131,7 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
     if not await value(connection, sql.TRY_LOCK, key=sql.MIGRATION_LOCK):
         raise MigrationsBusyError
     try:
-        todo = await pending(connection, migrations)  # again: they may have been applied before we had the lock
+        todo = await pending(connection, migrations)  # again: they may have been applied before we got the lock
         await connection.execute(_CREATE)
         for migration in todo:
             await _apply(connection, migration)

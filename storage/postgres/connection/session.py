@@ -21,72 +21,86 @@ from utils.encoding import to_json
 T = TypeVar("T")
 Connection = AsyncConnection[TupleRow]
 
-# After its socket is shut down a pending call ends in the next turns of the loop; this is in case it does not.
+# A pending call ends soon after its socket is shut down; this is in case it does not.
 _SETTLE_SECONDS = 1.0
 
-
-# In words for an operator, as what Postgres itself says is.
 POOLED = (
     "the connection to Postgres goes through a pooler in transaction or statement mode, and Parley needs sessions"
     " of its own: connect without the pooler, or set its pool_mode to session"
 )
 TOO_OLD = "this is PostgreSQL {}, Parley needs 15 or newer"
 _OLDEST = 15_00_00
-# How often two sessions are compared. A pooler that nobody else uses gives itself away in the first round.
+# How often two sessions are compared. A pooler without other users gives itself away in the first round.
 _ROUNDS = 5
 
 
 class ParleyConnection(AsyncConnection[TupleRow]):
-    """A connection whose ``connect`` takes a bound for all addresses, the login and the settings together.
+    """A connection whose ``connect`` takes one bound for all addresses, the login and the settings together.
 
-    libpq's ``connect_timeout`` counts whole seconds and counts them for each address again.
+    libpq's ``connect_timeout`` counts whole seconds, and counts them for each address again.
     """
 
     @classmethod
     async def connect(  # type: ignore[override]
-        cls, conninfo: str = "", *, seconds: float, sessions: Sessions, settings: Mapping[str, str], **kwargs: Any
+        cls, conninfo: str = "", *, seconds: float, connector: Connector, settings: Mapping[str, str], **kwargs: Any
     ) -> AsyncConnection[TupleRow]:
         """Connect within ``seconds``.
 
         Raises:
-            UnsuitableError: it is an old Postgres, or no session of one's own.
-            psycopg.Error: refused, or the login failed; in words that repeat nothing of the URL.
+            UnsuitableError: Postgres is too old, or the session is shared through a pooler.
+            psycopg.Error: refused, or the login failed; the text repeats nothing of the URL.
             TimeoutError: no answer in time.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         try:
             async with asyncio.timeout_at(deadline):
                 connection = await super().connect(conninfo, **kwargs)
-        except (psycopg.Error, UnicodeError) as error:  # the latter for what cannot be the name of a host
-            raise psycopg.OperationalError(without_url(str(error), sessions.parts)) from None
+        except (psycopg.Error, UnicodeError) as error:  # the latter for an impossible host name
+            raise psycopg.OperationalError(without_url(str(error), connector.parts)) from None
         try:
             left = max(0.001, deadline - asyncio.get_running_loop().time())
-            await bounded(connection, sessions.begin(connection, settings), left)
+            await bounded(connection, connector.begin(connection, settings), left)
         except BaseException:
             await connection.close()
             raise
         return connection
 
 
-class Sessions:
-    """How each session with one database begins: with a look at what it is, then with settings.
+class Connector:
+    """Opens sessions with one database: checks what each one is connected to, then applies settings.
 
-    Advisory locks, and so the one writer, need sessions of one's own. A pooler in transaction mode gives them to others
-    in between, and says nothing. What tells it is that its connections have another process id than they were told when
-    they began, as any pooler's have, and that two of them are served by the same process, or one by two.
+    Advisory locks, and so the single writer, need unshared sessions. A pooler in transaction mode lends a session to
+    other clients in between, silently. Two things give it away: its connections have another process id than they were
+    given at the start, as with any pooler, and two of them are served by the same process, or one by two.
+
+    Args:
+        parts: the parameters of the URL (`storage.postgres.connection.url.read_url`). They win over ours.
+        connect_seconds: how long an attempt to connect may take.
 
     Attributes:
-        parts: those of the URL, which nobody is told.
+        conninfo: for libpq. Its keepalives and ``tcp_user_timeout`` notice a dead peer within about 25 s.
     """
 
-    def __init__(self, conninfo: str, parts: Mapping[str, str]) -> None:
+    def __init__(self, parts: Mapping[str, str], connect_seconds: float) -> None:
         self.parts = parts
-        self._conninfo = conninfo
+        defaults: dict[str, Any] = {
+            "application_name": "parley",
+            "connect_timeout": max(2, round(connect_seconds)),
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+        }
+        self.conninfo = make_conninfo("", **{**defaults, **parts, "client_encoding": "UTF8"})
         self._one_at_a_time = asyncio.Lock()
         self._proven = False
 
+    def options(self, seconds: float, settings: Mapping[str, str]) -> dict[str, Any]:
+        """Return the keyword arguments of `ParleyConnection.connect`, after the conninfo."""
+        return {"seconds": seconds, "connector": self, "settings": settings, "autocommit": True}
+
     async def begin(self, connection: Connection, settings: Mapping[str, str]) -> None:
-        """Look at a new session, and give it these settings; not by the start-up packet, where poolers refuse them.
+        """Check a new session and apply the settings; not in the start-up packet, where poolers refuse them.
 
         Raises:
             UnsuitableError, psycopg.Error: see `ParleyConnection.connect`.
@@ -105,14 +119,14 @@ class Sessions:
 
     async def _compare(self, connection: Connection, pid: int) -> None:
         try:
-            other = await AsyncConnection.connect(self._conninfo, autocommit=True)
+            other = await AsyncConnection.connect(self.conninfo, autocommit=True)
         except psycopg.Error as error:
             raise psycopg.OperationalError(without_url(str(error), self.parts)) from None
         try:
             other_pid = await served_by(other)
             for _ in range(_ROUNDS):
-                # One of them twice in a row: a pooler that deals its connections out in turn may by chance give each of
-                # two that alternate the same one every time.
+                # One of them twice in a row: a pooler that assigns its connections in turn may by chance give each of
+                # two alternating sessions the same one every time.
                 mine = {await served_by(connection), await served_by(connection)}
                 if mine != {pid} or other_pid == pid or await served_by(other) != other_pid:
                     raise UnsuitableError(POOLED)
@@ -120,28 +134,11 @@ class Sessions:
             await other.close()
 
 
-def conninfo(parts: Mapping[str, str], *, connect_seconds: float) -> str:
-    """Build the connection string: what `read_url` made of a URL, with the bounds that every connection has.
-
-    What the URL itself says wins. Dead peers are noticed on our side within about 25 s, by libpq's keepalives and
-    ``tcp_user_timeout``.
-    """
-    defaults: dict[str, Any] = {
-        "application_name": "parley",
-        "connect_timeout": max(2, round(connect_seconds)),
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 15_000,
-    }
-    return make_conninfo("", **{**defaults, **parts, "client_encoding": "UTF8"})
-
-
 def session_settings(statement_seconds: float) -> dict[str, str]:
-    """The settings of a session, by name.
+    """Return the settings of a session, by name.
 
-    Dead peers are noticed on the server's side within about 25 s, so that a machine that vanished does not keep its
-    locks (the default would be two hours). A statement that nobody waits for any more ends on the server too.
+    The server notices a dead peer within about 25 s, so that a machine that vanished does not keep its locks (the
+    default is two hours). A statement whose client has given up ends on the server too.
     """
     milliseconds = max(1, round(statement_seconds * 1000))
     settings = {
@@ -153,41 +150,46 @@ def session_settings(statement_seconds: float) -> dict[str, str]:
         "tcp_keepalives_interval": 5,
         "tcp_keepalives_count": 3,
         "tcp_user_timeout": 25_000,
-        # Parameters differ too much (a rare word, a common one) for one plan to serve them all; planning takes 0.1 ms.
+        # Parameters differ too much (a rare word, a common one) for one plan to fit all; planning takes 0.1 ms.
         "plan_cache_mode": "force_custom_plan",
-        # Compiling a statement takes 0.3 s, which no statement here has to lose: what is costly by the planner's
-        # estimate stops at a page.
+        # Compiling a statement takes 0.3 s, too much for any statement here: those that look costly to the planner
+        # stop at a page.
         "jit": "off",
     }
     return {name: str(setting) for name, setting in settings.items()}
 
 
 async def served_by(connection: Connection) -> int:
-    """The process id that Postgres has for this session, which is not what a pooler says it is.
+    """Return Postgres' process id for this session, which may differ from what a pooler says.
 
-    Never as a prepared statement: where two sessions are one, the name of the second would be taken.
+    Never a prepared statement: if two sessions are one, the name of the second would exist already.
     """
     row = await (await connection.execute(sql.MY_PID, prepare=False)).fetchone()
     assert row is not None
     return int(row[0])
 
 
+async def fetch_all(connection: Connection, text: bytes, values: Mapping[str, Any]) -> list[TupleRow]:
+    """Return all rows of a statement."""
+    return await (await connection.execute(text, values)).fetchall()
+
+
 async def value(connection: Connection, text: bytes, **values: object) -> Any:
-    """The first column of the first row, None when there is no row."""
+    """Return the first column of the first row, None when there is no row."""
     row = await (await connection.execute(text, values)).fetchone()
     return None if row is None else row[0]
 
 
 def as_json(of: object) -> Json:
-    """One parameter, encoded in C."""
+    """Encode one parameter, in C."""
     return Json(of, dumps=to_json)
 
 
 def abort(connection: Connection) -> None:
-    """Shut the connection's socket down, so that whoever waits on it is told at once that it is lost.
+    """Shut the connection's socket down, so that a pending call on it fails at once.
 
-    psycopg would ask the server to cancel, over a new connection, and wait for the answer: 5 to 11 s when the network
-    is frozen. Closing the descriptor under a waiting coroutine is not safe, shutting the socket down is.
+    psycopg would ask the server to cancel, over a new connection, and wait for the answer: 5 to 11 s on a frozen
+    network. Closing the descriptor under a waiting coroutine is not safe, shutting the socket down is.
     """
     try:
         descriptor = connection.fileno()
@@ -197,20 +199,20 @@ def abort(connection: Connection) -> None:
     try:
         wire.shutdown(socket.SHUT_RDWR)
     except OSError:
-        pass  # the peer was faster
+        pass  # the peer has closed it
     finally:
         wire.detach()  # the descriptor belongs to libpq
 
 
 async def bounded(connection: Connection, work: Coroutine[Any, Any, T], seconds: float | None) -> T:
-    """The result of ``work``, which uses ``connection``; it ends within ``seconds``, frozen network or not.
+    """Return the result of ``work``, which uses ``connection``, within ``seconds`` even on a frozen network.
 
-    When the time is over or the caller is cancelled, the connection is aborted and must be thrown away: whether the
-    server did the work is not known then.
+    After a time-out or a cancellation the connection is aborted and must be discarded: whether the server did the work
+    is unknown.
 
     Raises:
         TimeoutError: not done in time.
-        Exception: whatever ``work`` raises.
+        Exception: what ``work`` raises.
     """
     task = asyncio.get_running_loop().create_task(work, name="parley-postgres-call")
     try:
@@ -225,7 +227,7 @@ async def bounded(connection: Connection, work: Coroutine[Any, Any, T], seconds:
 
 
 async def _end(connection: Connection, task: asyncio.Task[Any]) -> None:
-    # Whenever it ends, that the connection is lost is what we asked for, and no news.
+    # The lost connection is what we asked for: retrieve the exception, so that it is not logged.
     task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
     abort(connection)
     await asyncio.wait({task}, timeout=_SETTLE_SECONDS)

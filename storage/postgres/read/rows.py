@@ -1,40 +1,37 @@
-"""Rows of the tables as records: columns in the order in which the statements select them."""
+"""Rows of the tables as records of model/."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from model.emoji import qualify
 from model.message import Message, Quote
 from model.room import Invitation, Member, RoomRecord, User
-from storage.postgres.sql.rooms import RECORD_COLUMNS
+from storage.postgres.sql.messages import COLUMNS
+from storage.postgres.sql.rooms import MEMBER_COLUMNS, ROOM_COLUMNS
+
+Row = tuple[Any, ...]
 
 
-def message_of(room: str, row: tuple[Any, ...]) -> Message:
-    """A message from the columns that every page selects."""
-    seq, version, sender, sender_id, at, client_id, edited_at, deleted_at, content = row[:9]
-    reply_to, quote, mentions, reactions, pinned_at, pinned_by = row[9:]
-    return Message(
-        room,
-        seq,
-        version,
-        sender,
-        sender_id,
-        content,
-        at,
-        client_id,
-        edited_at,
-        deleted_at,
-        None if reply_to is None else Quote(reply_to, *(quote or ())),
-        () if mentions is None else tuple(mentions),
-        reactions and _as_they_look(reactions),
-        pinned_at,
-        pinned_by,
-    )
+Fetch = Callable[..., Awaitable[list[Row]]]
+"""`storage.postgres.read.pool.ReadPool.fetch`."""
 
 
-def _as_they_look(reactions: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Reactions under the emoji that they would be stored under today: what looks the same is the same."""
+def message_of(room: str, row: Row) -> Message:
+    """Make a message of `storage.postgres.sql.messages.COLUMNS`."""
+    fields = dict(zip(COLUMNS, row, strict=True))
+    quote, reply_to = fields.pop("quote"), fields["reply_to"]
+    if reply_to is not None:
+        fields["reply_to"] = Quote(reply_to, *(quote or ()))
+    fields["mentions"] = tuple(fields["mentions"] or ())
+    if fields["reactions"]:
+        fields["reactions"] = _qualified(fields["reactions"])
+    return Message(room=room, **fields)
+
+
+def _qualified(reactions: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return reactions under the emoji they would be stored under today: emoji that look the same are the same."""
     if all(emoji == qualify(emoji) for emoji in reactions):
         return reactions
     found: dict[str, dict[str, None]] = {}
@@ -43,24 +40,19 @@ def _as_they_look(reactions: dict[str, list[str]]) -> dict[str, list[str]]:
     return {emoji: list(people) for emoji, people in found.items()}
 
 
-def member_of(row: tuple[Any, ...]) -> Member:
-    """A member from the columns that every statement about members selects."""
-    user_id, name, role, joined_at, seen_at, read_seq, banned_until, muted_until, reason = row[:9]
-    invited_at, inviter_id, inviter, account_role = row[9:]
-    return Member(
-        User(user_id, name),
-        role,
-        joined_at,
-        seen_at,
-        read_seq,
-        banned_until,
-        muted_until,
-        reason,
-        Invitation(User(inviter_id, inviter), invited_at) if invited_at else None,
-        account_role,
-    )
+def room_of(row: Row) -> RoomRecord:
+    """Make a room of `storage.postgres.sql.rooms.ROOM_COLUMNS`."""
+    return RoomRecord(**dict(zip(ROOM_COLUMNS, row, strict=True)))
 
 
-def room_and_member_of(row: tuple[Any, ...]) -> tuple[RoomRecord, Member]:
-    """A row of `sql_rooms.ROOMS_OF` or `sql_rooms.INVITATIONS`."""
-    return RoomRecord(*row[:RECORD_COLUMNS]), member_of(row[RECORD_COLUMNS:])
+def member_of(row: Row) -> Member:
+    """Make a member of `storage.postgres.sql.rooms.MEMBER_COLUMNS`."""
+    fields = dict(zip(MEMBER_COLUMNS, row, strict=True))
+    user = User(id=fields.pop("user_id"), name=fields.pop("name"))
+    at, by = fields.pop("invited_at"), User(id=fields.pop("inviter_id"), name=fields.pop("inviter"))
+    return Member(user=user, invitation=Invitation(by=by, at=at) if at else None, **fields)
+
+
+def room_and_member_of(row: Row) -> tuple[RoomRecord, Member]:
+    """Make a room and a member of the columns of both."""
+    return room_of(row[: len(ROOM_COLUMNS)]), member_of(row[len(ROOM_COLUMNS) :])

@@ -1,77 +1,79 @@
-"""The statements that remove what nobody keeps any longer. See `storage.postgres.sql`.
+"""The statements that remove rows which are no longer kept.
 
-`rooms.oldest_seq` says which rooms to look at, so that nothing is read when nothing is due. It is noted here alone: new
-messages come behind the others.
+`rooms.oldest_seq` tells which rooms to examine, so that nothing is read when nothing is due. Only these statements
+update it: new messages are above the others.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from pypika import Case, Table
 from pypika.functions import Min
-from pypika.terms import Function
+from pypika.terms import Function, Not
 
+from storage.postgres.sql.tables import MEMBERS, MESSAGES, ROOMS, when
 from utils.clock import DAY_US
 from utils.query import Lateral, Query, array_from, equals_any, param, sql_text
 
-_rooms = Table("rooms")
-_messages = Table("messages")
-
-# Before which seq a room's messages are due; ``cutoff`` is for rooms without a rule of their own.
-_cutoff = (
-    Case()
-    .when(_rooms.retention_days > 0, param("now", "bigint") - _rooms.retention_days * DAY_US)
-    .else_(param("cutoff", "bigint"))
+# The seq below which a room's messages are due; ``cutoff`` is for rooms without a rule of their own.
+_cutoff = when(
+    ROOMS.retention_days > 0,
+    param("now_us", "bigint") - ROOMS.retention_days * DAY_US,
+    param("cutoff", "bigint"),
 )
 
 
 def _rooms_due(due: Any, seq: Any) -> Any:
-    """Some of them, those that are due for longest first: in order, so that the planner takes the index for it."""
-    return Query.from_(_rooms).select(_rooms.room_id).where(due).orderby(seq).limit(param("rooms_at_once"))
+    """Select some rooms, the longest due first: sorted, so that the planner uses the index for it."""
+    return Query.from_(ROOMS).select(ROOMS.room_id).where(due).orderby(seq).limit(param("rooms_at_once"))
 
 
-_own_rule = _rooms.oldest_seq + _rooms.retention_days * DAY_US
+def _removing(table: Any, rows: Any) -> bytes:
+    """Delete rows by their place on disk, found just before: an index look-up for each would cost as much again."""
+    return sql_text(Query.from_(table).delete().where(equals_any(table.ctid, array_from(rows.limit(param("limit"))))))
+
+
+_own_rule = ROOMS.oldest_seq + ROOMS.retention_days * DAY_US
 ROOMS_DUE = sql_text(
-    _rooms_due((_rooms.retention_days == 0) & (_rooms.oldest_seq < param("cutoff")), _rooms.oldest_seq).union_all(
-        _rooms_due((_rooms.retention_days > 0) & (_own_rule < param("now")), _own_rule)
+    _rooms_due((ROOMS.retention_days == 0) & (ROOMS.oldest_seq < param("cutoff")), ROOMS.oldest_seq).union_all(
+        _rooms_due((ROOMS.retention_days > 0) & (_own_rule < param("now_us")), _own_rule)
     )
 )
+_in_rooms = equals_any(ROOMS.room_id, param("rooms", "bigint[]"))
 _due = Lateral(
-    Query.from_(_messages)
-    .select(_messages.ctid)
-    .where((_messages.room_id == _rooms.room_id) & (_messages.seq < _cutoff))
-    .orderby(_messages.seq)
+    Query.from_(MESSAGES)
+    .select(MESSAGES.ctid)
+    .where((MESSAGES.room_id == ROOMS.room_id) & (MESSAGES.seq < _cutoff))
+    .orderby(MESSAGES.seq)
     .limit(param("limit")),
     "due",
 )
-# By their place on disk, found just before: another look into the index for each would cost as much again.
-REMOVE_DUE = sql_text(
-    Query.from_(_messages)
-    .delete()
-    .where(
-        equals_any(
-            _messages.ctid,
-            array_from(
-                Query.from_(_rooms)
-                .from_(_due)
-                .select(_due.ctid)
-                .where(equals_any(_rooms.room_id, param("rooms", "bigint[]")))
-                .limit(param("limit"))
-            ),
-        )
-    )
-)
-# An empty log begins with the next message, which is numbered by the clock.
+REMOVE_DUE = _removing(MESSAGES, Query.from_(ROOMS).from_(_due).select(_due.ctid).where(_in_rooms))
+# An empty log will begin with the next message, which is numbered by the clock.
+_oldest = Query.from_(MESSAGES).select(Min(MESSAGES.seq)).where(MESSAGES.room_id == ROOMS.room_id)
 NOTE_OLDEST = sql_text(
-    Query.update(_rooms)
-    .set(
-        _rooms.oldest_seq,
-        Function(
-            "COALESCE",
-            Query.from_(_messages).select(Min(_messages.seq)).where(_messages.room_id == _rooms.room_id),
-            param("now"),
-        ),
-    )
-    .where(equals_any(_rooms.room_id, param("rooms", "bigint[]")))
+    Query.update(ROOMS).set(ROOMS.oldest_seq, Function("COALESCE", _oldest, param("now_us"))).where(_in_rooms)
+)
+
+REMOVE_OLD_INVITATIONS = _removing(
+    MEMBERS,
+    Query.from_(MEMBERS)
+    .select(MEMBERS.ctid)
+    .where((MEMBERS.invited_at != 0) & (MEMBERS.invited_at <= param("until")))
+    .where(MEMBERS.role.isnull() & (MEMBERS.read_seq == 0))
+    .where((MEMBERS.banned_until == 0) & (MEMBERS.muted_until == 0)),
+)
+# The first two conditions are those of the index.
+REMOVE_OLD_GUESTS = _removing(
+    MEMBERS,
+    Query.from_(MEMBERS)
+    .join(ROOMS)
+    .on(ROOMS.room_id == MEMBERS.room_id)
+    .select(MEMBERS.ctid)
+    .where(Function("left", MEMBERS.user_id, 2) == "g_")
+    .where(MEMBERS.role.isnull() | (MEMBERS.role == "member"))
+    .where((MEMBERS.joined_at < param("until")) & (MEMBERS.seen_at < param("until")))
+    .where((MEMBERS.read_seq < param("until")) & (MEMBERS.invited_at == 0))
+    .where((MEMBERS.banned_until <= param("now_us")) & (MEMBERS.muted_until <= param("now_us")))
+    .where(ROOMS.kind.isin(["ephemeral", "public"]) & Not(equals_any(MEMBERS.user_id, param("present", "text[]")))),
 )

@@ -1,23 +1,23 @@
-"""The statements about rooms and their members. See `storage.postgres.sql`."""
+"""The statements about rooms and their members."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pypika import Order, Table
+from pypika import Order
 from pypika.functions import Count
-from pypika.terms import Function, Not, Star
+from pypika.terms import Function, Star
 
-from storage.postgres.sql.messages import rfc3339
-from utils.query import Query, Recordset, array_from, equals_any, param, sql_text, value_of
+from model.room import RoomRecord
+from storage.postgres.sql.tables import MEMBERS, MESSAGES, NOT_DELETED, ROOMS, rfc3339, rows_as
+from utils.query import Query, equals_any, param, sql_text, value_of
 
-_rooms = Table("rooms")
-_members = Table("members")
-_messages = Table("messages")
+_in_rooms = equals_any(ROOMS.room_id, param("rooms", "bigint[]"))
+_of_rooms = equals_any(MEMBERS.room_id, param("rooms", "bigint[]"))
 
-# --- rows in -------------------------------------------------------------------------------------------------------
+# --- writes --------------------------------------------------------------------------------------------------------
 
-# What a room is besides its id, its name and its age.
+# What may change in a room.
 _STATE = {
     "kind": "text",
     "title": "text",
@@ -28,10 +28,9 @@ _STATE = {
     "folded_title": "text",
 }
 _ROOM = {"room_id": "bigint", "name": "text", "created_at": "timestamptz", "folded_name": "text", **_STATE}
-_new_room = Recordset(param("rows", "json"), "new", _ROOM)
-
+_new_room = rows_as("new", _ROOM)
 INSERT_ROOMS = sql_text(
-    Query.into(_rooms)
+    Query.into(ROOMS)
     .columns(*_ROOM)
     .from_(_new_room)
     .select(*(_new_room[column] for column in _ROOM))
@@ -39,33 +38,26 @@ INSERT_ROOMS = sql_text(
     .do_nothing()
 )
 
-_changed_room = Recordset(param("rows", "json"), "change", {"room_id": "bigint", **_STATE, "deleted_at": "timestamptz"})
+_changed_room = rows_as("change", {"room_id": "bigint", **_STATE, "deleted_at": "timestamptz"})
 
 
 def _update_rooms() -> bytes:
-    query = Query.update(_rooms)
+    query = Query.update(ROOMS)
     for column in _STATE:
-        query = query.set(_rooms[column], _changed_room[column])
-    query = query.set(_rooms.deleted_at, Function("COALESCE", _rooms.deleted_at, _changed_room.deleted_at))
-    return sql_text(query.from_(_changed_room).where(_rooms.room_id == _changed_room.room_id))
+        query = query.set(ROOMS[column], _changed_room[column])
+    query = query.set(ROOMS.deleted_at, Function("COALESCE", ROOMS.deleted_at, _changed_room.deleted_at))
+    return sql_text(query.from_(_changed_room).where(ROOMS.room_id == _changed_room.room_id))
 
 
-# Every room once in a statement: of two rows for it, UPDATE takes any.
+# Each room once in a statement: of two rows for one room, UPDATE takes any.
 UPDATE_ROOMS = _update_rooms()
 
-# Its name and whether it is deleted, for what became of a write.
-FIND_ROOMS = sql_text(
-    Query.from_(_rooms)
-    .select(_rooms.room_id, _rooms.name)
-    .where(equals_any(_rooms.room_id, param("rooms", "bigint[]")))
-)
+# To find out why a row was not written.
+FIND_ROOMS = sql_text(Query.from_(ROOMS).select(ROOMS.room_id, ROOMS.name).where(_in_rooms))
 
-REMOVE_ALL_MEMBERS = sql_text(
-    Query.from_(_members).delete().where(equals_any(_members.room_id, param("rooms", "bigint[]")))
-)
+REMOVE_ALL_MEMBERS = sql_text(Query.from_(MEMBERS).delete().where(_of_rooms))
 
 _MEMBER = {
-    "room_id": "bigint",
     "user_id": "text",
     "name": "text",
     "role": "text",
@@ -80,207 +72,139 @@ _MEMBER = {
     "inviter": "text",
     "account_role": "text",
 }
-_new_member = Recordset(param("rows", "json"), "new", {"place": "integer", **_MEMBER})
+_NEW_MEMBER = {"room_id": "bigint", **_MEMBER}
+_new_member = rows_as("new", {"place": "integer", **_NEW_MEMBER})
 
 
 def _set_members() -> bytes:
     query = (
-        Query.into(_members)
-        .columns(*_MEMBER)
+        Query.into(MEMBERS)
+        .columns(*_NEW_MEMBER)
         .from_(_new_member)
-        .join(_rooms)
-        .on(_rooms.room_id == _new_member.room_id)
-        .select(*(_new_member[column] for column in _MEMBER))
-        .where(_rooms.deleted_at.isnull())
-        .orderby(_new_member.place)  # in which `stored` is numbered, whatever the join made of it
-        .on_conflict(_members.room_id, _members.user_id)
+        .join(ROOMS)
+        .on(ROOMS.room_id == _new_member.room_id)
+        .select(*(_new_member[column] for column in _NEW_MEMBER))
+        .where(ROOMS.deleted_at.isnull())
+        .orderby(_new_member.place)  # in which `stored` is numbered, whatever order the join returns
+        .on_conflict(MEMBERS.room_id, MEMBERS.user_id)
     )
     for column in (*_MEMBER, "stored"):
-        if column not in ("room_id", "user_id"):
+        if column != "user_id":
             query = query.do_update(column)
     return sql_text(query)
 
 
-# Every row once in a statement, else Postgres refuses it.
+# Each row once in a statement, otherwise Postgres refuses it.
 SET_MEMBERS = _set_members()
 
-_gone = Recordset(param("rows", "json"), "gone", {"room_id": "bigint", "user_id": "text"})
+_gone = rows_as("gone", {"room_id": "bigint", "user_id": "text"})
 REMOVE_MEMBERS = sql_text(
-    Query.from_(_members)
+    Query.from_(MEMBERS)
     .delete()
     .using(_gone)
-    .where((_members.room_id == _gone.room_id) & (_members.user_id == _gone.user_id))
+    .where((MEMBERS.room_id == _gone.room_id) & (MEMBERS.user_id == _gone.user_id))
 )
 
-# --- reads ---------------------------------------------------------------------------------------------------------
+# --- reads of rooms ------------------------------------------------------------------------------------------------
 
-# In the order of the fields of model.RoomRecord.
-_record = (
-    _rooms.room_id,
-    _rooms.name,
-    rfc3339(_rooms.created_at),
-    _rooms.kind,
-    _rooms.title,
-    _rooms.topic,
-    _rooms.password,
-    _rooms.slow_mode,
-    _rooms.retention_days,
-)
-FIND_ROOM = sql_text(
-    Query.from_(_rooms).select(*_record).where((_rooms.name == param("name")) & _rooms.deleted_at.isnull())
-)
+ROOM_COLUMNS = RoomRecord.__struct_fields__
+"""The columns of every read of rooms."""
+_record = [rfc3339(ROOMS[name]) if name.endswith("_at") else ROOMS[name] for name in ROOM_COLUMNS]
+_not_deleted = ROOMS.deleted_at.isnull()
+FIND_ROOM = sql_text(Query.from_(ROOMS).select(*_record).where((ROOMS.name == param("name")) & _not_deleted))
 KEPT_LIKE = sql_text(
-    Query.from_(_rooms)
-    .select(_rooms.room_id)
-    .where((_rooms.folded_name == param("folded")) & (_rooms.name != param("name")))
-    .where(_rooms.deleted_at.isnull() & _rooms.kind.isin(["public", "private"]))
+    Query.from_(ROOMS)
+    .select(ROOMS.room_id)
+    .where((ROOMS.folded_name == param("folded")) & (ROOMS.name != param("name")))
+    .where(_not_deleted & ROOMS.kind.isin(["public", "private"]))
     .limit(1)
 )
 
 
 def _holds(text: Any, part: Any) -> Any:
-    """Not LIKE: in that % and _ mean something."""
+    """Not LIKE, to which % and _ are special."""
     return Function("strpos", text, part) > 0
 
 
 # Not EXISTS: the planner may answer that by reading the whole table of messages once, for all rooms.
 _newest_message = (
-    Query.from_(_messages)
-    .select(_messages.seq)
-    .where((_messages.room_id == _rooms.room_id) & _messages.deleted_at.isnull())
-    .orderby(_messages.seq, order=Order.desc)
+    Query.from_(MESSAGES)
+    .select(MESSAGES.seq)
+    .where((MESSAGES.room_id == ROOMS.room_id) & NOT_DELETED)
+    .orderby(MESSAGES.seq, order=Order.desc)
     .limit(1)
 )
 LISTED_ROOMS = sql_text(
-    Query.from_(_rooms)
+    Query.from_(ROOMS)
     .select(*_record)
-    .where((_rooms.name > param("after")) & _rooms.deleted_at.isnull() & _rooms.kind.isin(["ephemeral", "public"]))
-    .where(_holds(_rooms.folded_name, param("part")) | _holds(_rooms.folded_title, param("part")))
-    .where((_rooms.kind == "public") | value_of(_newest_message).notnull())
-    .orderby(_rooms.name)
+    .where((ROOMS.name > param("after")) & _not_deleted & ROOMS.kind.isin(["ephemeral", "public"]))
+    .where(_holds(ROOMS.folded_name, param("part")) | _holds(ROOMS.folded_title, param("part")))
+    .where((ROOMS.kind == "public") | value_of(_newest_message).notnull())
+    .orderby(ROOMS.name)
     .limit(param("limit"))
 )
 
-# In the order of the fields of model.Member, the user's first.
-_row = (
-    _members.user_id,
-    _members.name,
-    _members.role,
-    _members.joined_at,
-    _members.seen_at,
-    _members.read_seq,
-    _members.banned_until,
-    _members.muted_until,
-    _members.reason,
-    _members.invited_at,
-    _members.inviter_id,
-    _members.inviter,
-    _members.account_role,
-)
+# --- reads of members ----------------------------------------------------------------------------------------------
+
+MEMBER_COLUMNS = tuple(_MEMBER)
+"""The columns of every read of members, after those of the room where a statement selects both."""
+_row = [MEMBERS[name] for name in MEMBER_COLUMNS]
 
 
 def _belongs(row: Any) -> Any:
-    """See `model.room.Member.belongs`."""
+    """`model.room.Member.belongs`."""
     return row.role.notnull() | (row.read_seq > 0)
 
 
-_of_user = (
-    Query.from_(_members)
-    .join(_rooms)
-    .on(_rooms.room_id == _members.room_id)
-    .select(*_record, *_row)
-    .where(_members.user_id == param("user_id"))
+def _newest_first(query: Any, time: Any) -> bytes:
+    return sql_text(query.orderby(time, order=Order.desc).orderby(ROOMS.name).limit(param("limit")))
+
+
+_of_user = Query.from_(MEMBERS).where(MEMBERS.user_id == param("user_id"))
+_with_rooms = _of_user.join(ROOMS).on(ROOMS.room_id == MEMBERS.room_id).select(*_record, *_row)
+ROOMS_OF = _newest_first(
+    _with_rooms.where(_belongs(MEMBERS)), Function("GREATEST", MEMBERS.joined_at, MEMBERS.seen_at, MEMBERS.read_seq)
 )
-ROOMS_OF = sql_text(
-    _of_user.where(_belongs(_members))
-    .orderby(Function("GREATEST", _members.joined_at, _members.seen_at, _members.read_seq), order=Order.desc)
-    .orderby(_rooms.name)
-    .limit(param("limit"))
-)
-RECORD_COLUMNS = len(_record)
-"""How many of the columns of `ROOMS_OF` are the room's."""
 # The condition on 0 is that of the index.
-INVITATIONS = sql_text(
-    _of_user.where((_members.invited_at != 0) & (_members.invited_at > param("after")))
-    .orderby(_members.invited_at, order=Order.desc)
-    .orderby(_rooms.name)
-    .limit(param("limit"))
-)
-_old_invitations = (
-    Query.from_(_members)
-    .select(_members.ctid)
-    .where((_members.invited_at != 0) & (_members.invited_at <= param("until")))
-    .where(_members.role.isnull() & (_members.read_seq == 0))
-    .where((_members.banned_until == 0) & (_members.muted_until == 0))
-    .limit(param("limit"))
-)
-REMOVE_OLD_INVITATIONS = sql_text(
-    Query.from_(_members).delete().where(equals_any(_members.ctid, array_from(_old_invitations)))
+INVITATIONS = _newest_first(
+    _with_rooms.where((MEMBERS.invited_at != 0) & (MEMBERS.invited_at > param("after"))), MEMBERS.invited_at
 )
 
-# The first two conditions are those of the index.
-_old_guests = (
-    Query.from_(_members)
-    .join(_rooms)
-    .on(_rooms.room_id == _members.room_id)
-    .select(_members.ctid)
-    .where(Function("left", _members.user_id, 2) == "g_")
-    .where(_members.role.isnull() | (_members.role == "member"))
-    .where((_members.joined_at < param("until")) & (_members.seen_at < param("until")))
-    .where((_members.read_seq < param("until")) & (_members.invited_at == 0))
-    .where((_members.banned_until <= param("now")) & (_members.muted_until <= param("now")))
-    .where(_rooms.kind.isin(["ephemeral", "public"]) & Not(equals_any(_members.user_id, param("present", "text[]"))))
-    .limit(param("limit"))
-)
-REMOVE_OLD_GUESTS = sql_text(Query.from_(_members).delete().where(equals_any(_members.ctid, array_from(_old_guests))))
-
-_of_room = Query.from_(_members).select(*_row).where(_members.room_id == param("room_id"))
-STANDINGS = sql_text(
+_of_room = Query.from_(MEMBERS).select(*_row).where(MEMBERS.room_id == param("room_id"))
+SPECIAL_MEMBERS = sql_text(
     _of_room.where(
-        (_members.role != "member")
-        | (_members.banned_until != 0)
-        | (_members.muted_until != 0)
-        | (_members.invited_at != 0)
-    ).orderby(_members.user_id)
+        (MEMBERS.role != "member")
+        | (MEMBERS.banned_until != 0)
+        | (MEMBERS.muted_until != 0)
+        | (MEMBERS.invited_at != 0)
+    ).orderby(MEMBERS.user_id)
 )
-FIND_MEMBER = sql_text(_of_room.where(_members.user_id == param("user_id")))
-MEMBERS = sql_text(
-    _of_room.where(_members.role.notnull() & (_members.user_id > param("after")))
-    .orderby(_members.user_id)
+FIND_MEMBER = sql_text(_of_room.where(MEMBERS.user_id == param("user_id")))
+MEMBERS_OF = sql_text(
+    _of_room.where(MEMBERS.role.notnull() & (MEMBERS.user_id > param("after")))
+    .orderby(MEMBERS.user_id)
     .limit(param("limit"))
 )
 COUNT_MEMBERS = sql_text(
-    Query.from_(_members)
-    .select(_members.room_id, Count(Star()))
-    .where(equals_any(_members.room_id, param("rooms", "bigint[]")) & _members.role.notnull())
-    .groupby(_members.room_id)
+    Query.from_(MEMBERS)
+    .select(MEMBERS.room_id, Count(Star()))
+    .where(_of_rooms & MEMBERS.role.notnull())
+    .groupby(MEMBERS.room_id)
 )
-ACCOUNT_ROLE = sql_text(
-    Query.from_(_members)
-    .select(_members.account_role)
-    .where(_members.user_id == param("user_id"))
-    .orderby(_members.stored, order=Order.desc)
-    .limit(1)
-)
-_theirs = _members.as_("theirs")
-# One walk through the rooms of the first, with a look at the key of the second in each; it ends at the first hit.
+_newest = _of_user.orderby(MEMBERS.stored, order=Order.desc).limit(1)
+ACCOUNT_ROLE = sql_text(_newest.select(MEMBERS.account_role))
+FIND_USER = sql_text(_newest.select(MEMBERS.user_id, MEMBERS.name))
+_theirs = MEMBERS.as_("theirs")
+# One walk through the rooms of the first user, with a key look-up for the second in each; it ends at the first hit.
 SHARED_ROOM = sql_text(
-    Query.from_(_members)
-    .join(_theirs)
-    .on((_theirs.room_id == _members.room_id) & (_theirs.user_id == param("other_id")))
-    .select(_members.room_id)
-    .where((_members.user_id == param("user_id")) & _belongs(_members) & _belongs(_theirs))
+    _of_user.join(_theirs)
+    .on((_theirs.room_id == MEMBERS.room_id) & (_theirs.user_id == param("other_id")))
+    .select(MEMBERS.room_id)
+    .where(_belongs(MEMBERS) & _belongs(_theirs))
     .limit(1)
 )
 PEERS = sql_text(
-    Query.from_(_members)
-    .select(_members.room_id, _members.user_id, _members.name)
-    .where(equals_any(_members.room_id, param("rooms", "bigint[]")) & (_members.user_id != param("user_id")))
-)
-FIND_USER = sql_text(
-    Query.from_(_members)
-    .select(_members.user_id, _members.name)
-    .where(_members.user_id == param("user_id"))
-    .orderby(_members.stored, order=Order.desc)
-    .limit(1)
+    Query.from_(MEMBERS)
+    .select(MEMBERS.room_id, MEMBERS.user_id, MEMBERS.name)
+    .where(_of_rooms & (MEMBERS.user_id != param("user_id")))
 )

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
-from model.message import Message, body_hash
+from msgspec.structs import asdict
+
+from model.message import body_hash
 from model.room import RoomRecord
 from storage.ports.messages import FIRST, ChangeMessage, CutWords, ExpireMessages, InsertMessage
 from storage.ports.outcomes import NO_ROOM, STORED, Duplicate, Outcome, Refused, Removed, WordsCut
 from storage.ports.rooms import ExpireGuests, ExpireInvitations, InsertRoom, RemoveMember, SetMember, UpdateRoom
 from storage.ports.storage import Write
-from storage.postgres.connection.session import Connection
-from storage.postgres.sql import expiry as sql_expiry
-from storage.postgres.sql import messages as sql
+from storage.postgres.connection.session import Connection, fetch_all
+from storage.postgres.sql import expiry, messages
 from storage.postgres.sql import rooms as sql_rooms
-from storage.postgres.write.rows import Key, change_row, member_row, message_row, room_row, rows, words_row
+from storage.postgres.sql.messages import PostedRow
+from storage.postgres.write.rows import (
+    Values,
+    change_row,
+    member_row,
+    message_row,
+    room_row,
+    rows,
+    words_row,
+)
 from utils.clock import DAY_US
 from utils.turns import Turns
 
@@ -25,190 +36,129 @@ log = logging.getLogger(__name__)
 
 # Rooms that a connection has seen in the table, so that it looks each one up once. Above this many it starts again.
 _KNOWN_ROOMS = 100_000
-# Rooms with messages that are due, looked at in one go, and how often in one write: nobody has looked at new rooms yet,
-# and when a rule is new there may be a million of them.
+# Rooms with messages that are due, examined at once, and how often in one write: when a rule is new there may be a
+# million of them.
 _DUE_ROOMS = 1000
 _DUE_ROUNDS = 20
 
-_BySeq = dict[tuple[int, int], tuple[str, str | None, int]]
-_ById = dict[tuple[int, str, str], tuple[int, int]]
+_Run = Callable[[Connection, list[Any]], Awaitable[list[Outcome]]]
 
 
 class Store:
-    """Writes batches through the connection it is given, and knows which rooms that connection has seen."""
+    """Writes batches through the given connection, and remembers which rooms that connection has seen."""
 
     def __init__(self) -> None:
         self._known_rooms: set[int] = set()
-        self._store: dict[type, Callable[[Connection, list[Any]], Awaitable[list[Outcome]]]] = {
+        self._runs: dict[type, _Run] = {
             InsertRoom: self._insert_rooms,
-            UpdateRoom: self._update_rooms,
-            SetMember: self._set_members,
-            RemoveMember: self._remove_members,
+            UpdateRoom: _update_rooms,
+            SetMember: _set_members,
+            RemoveMember: _remove_members,
             InsertMessage: self._insert_messages,
-            ChangeMessage: self._change_messages,
-            ExpireMessages: self._expire_messages,
-            ExpireInvitations: self._expire_invitations,
-            ExpireGuests: self._expire_guests,
-            CutWords: self._cut_words,
+            ChangeMessage: _change_messages,
+            ExpireMessages: partial(_one_by_one, _expire_messages),
+            ExpireInvitations: partial(_one_by_one, _expire_invitations),
+            ExpireGuests: partial(_one_by_one, _expire_guests),
+            CutWords: partial(_one_by_one, _cut_words),
         }
 
     def forget_rooms(self) -> None:
-        """Look every room up again: the connection is another one, or what it had seen was undone."""
+        """Look every room up again: the connection is another one, or what it had seen was rolled back."""
         self._known_rooms.clear()
 
     async def write(self, connection: Connection, batch: Sequence[Write]) -> list[Outcome]:
-        """See `storage.ports.storage.Writer.write`. Raises what psycopg raises."""
-        runs = _runs(batch)
+        """Carry out `storage.ports.storage.Writer.write`. Raises what psycopg raises."""
+        runs = split(batch)
         if len(runs) == 1:
             # A statement is a transaction by itself; BEGIN and COMMIT would be two more round trips. What a look-up
             # finds after it is durable too.
-            return await self._store[type(runs[0][0])](connection, runs[0])
+            return await self._runs[type(runs[0][0])](connection, runs[0])
         outcomes: list[Outcome] = []
         async with connection.transaction():
             for run in runs:
-                outcomes += await self._store[type(run[0])](connection, run)
+                outcomes += await self._runs[type(run[0])](connection, run)
         return outcomes
-
-    # --- rooms -----------------------------------------------------------------------------------------------------
 
     async def _insert_rooms(self, connection: Connection, run: list[InsertRoom]) -> list[Outcome]:
-        return await self._make_rooms(connection, [write.room for write in run])
+        await connection.execute(sql_rooms.INSERT_ROOMS, rows([room_row(write.room) for write in run]))
+        names = await _find_rooms(connection, [write.room.room_id for write in run])
+        return [self._inserted(write.room, names.get(write.room.room_id)) for write in run]
 
-    async def _make_rooms(self, connection: Connection, rooms: list[RoomRecord]) -> list[Outcome]:
-        await connection.execute(sql_rooms.INSERT_ROOMS, rows(list(map(room_row, rooms))))
-        there = await _find_rooms(connection, [room.room_id for room in rooms])
-        outcomes: list[Outcome] = []
-        for room in rooms:
-            name = there.get(room.room_id)
-            if name == room.name:
-                self._known_rooms.add(room.room_id)
-                outcomes.append(STORED)
-                continue
-            if name is None:
-                reason = f"the name {room.name!r} belongs to another room than {room.room_id}"
-            else:
-                reason = f"room {room.room_id} is named {name!r} already, not {room.name!r}"
-            outcomes.append(_refuse(reason))
-        return outcomes
-
-    async def _update_rooms(self, connection: Connection, run: list[UpdateRoom]) -> list[Outcome]:
-        new = rows([room_row(write.room) for write in run])
-        deleted = [write.room.room_id for write in run if write.room.deleted_at is not None]
-        if deleted:
-            async with connection.transaction():
-                cursor = await connection.execute(sql_rooms.UPDATE_ROOMS, new)
-                await connection.execute(sql_rooms.REMOVE_ALL_MEMBERS, {"rooms": deleted})
-        else:
-            cursor = await connection.execute(sql_rooms.UPDATE_ROOMS, new)
-        return await _of_rooms(connection, [write.room.room_id for write in run], cursor.rowcount)
-
-    # --- members ---------------------------------------------------------------------------------------------------
-
-    async def _set_members(self, connection: Connection, run: list[SetMember]) -> list[Outcome]:
-        new = [member_row(place, write) for place, write in enumerate(run)]
-        cursor = await connection.execute(sql_rooms.SET_MEMBERS, rows(new))
-        # What is missing belongs to a deleted room, or to none.
-        return await _of_rooms(connection, [write.room_id for write in run], cursor.rowcount)
-
-    async def _remove_members(self, connection: Connection, run: list[RemoveMember]) -> list[Outcome]:
-        await connection.execute(sql_rooms.REMOVE_MEMBERS, rows(run))
-        return [STORED] * len(run)
-
-    # --- messages --------------------------------------------------------------------------------------------------
+    def _inserted(self, room: RoomRecord, name: str | None) -> Outcome:
+        if name == room.name:
+            self._known_rooms.add(room.room_id)
+            return STORED
+        if name is None:
+            return _refuse(f"the name {room.name!r} belongs to another room than {room.room_id}")
+        return _refuse(f"room {room.room_id} is named {name!r} already, not {room.name!r}")
 
     async def _insert_messages(self, connection: Connection, run: list[InsertMessage]) -> list[Outcome]:
-        missing = await self._look_for_rooms(connection, {write.room_id for write in run} - self._known_rooms)
+        missing = await self._missing_rooms(connection, {write.room_id for write in run} - self._known_rooms)
         known = [write for write in run if write.room_id not in missing] if missing else run
         if not known:
             return [NO_ROOM] * len(run)
-        cursor = await connection.execute(sql.INSERT_MESSAGES, rows(await _in_turns(message_row, known)))
+        new = rows(await _in_turns(message_row, known))
+        cursor = await connection.execute(messages.INSERT_MESSAGES, new)
         if cursor.rowcount == len(run):
             return [STORED] * len(run)
-        # Not RETURNING: it could not tell which of two rows with the same seq was the one that went in.
-        found = await _look_up(connection, known)
-        return [
-            NO_ROOM if write.room_id in missing else _outcome(write.room_id, write.message, *found) for write in run
-        ]
+        # Not RETURNING: it could not tell which of two rows with the same seq was inserted.
+        by_seq = {row[:2]: PostedRow(*row) for row in await fetch_all(connection, messages.FIND_BY_SEQ, new)}
+        by_id = {(row[0], *row[2:4]): PostedRow(*row) for row in await fetch_all(connection, messages.FIND_BY_ID, new)}
+        return [NO_ROOM if write.room_id in missing else _outcome(write, by_seq, by_id) for write in run]
 
-    async def _look_for_rooms(self, connection: Connection, strangers: set[int]) -> set[int]:
-        """Look rooms up that this connection has not seen. Returns those that are not there."""
-        if not strangers:
-            return strangers
-        there = await _find_rooms(connection, list(strangers))
+    async def _missing_rooms(self, connection: Connection, unseen: set[int]) -> set[int]:
+        """Look up the rooms that this connection has not seen, and return those that do not exist."""
+        if not unseen:
+            return unseen
+        there = await _find_rooms(connection, unseen)
         if len(self._known_rooms) > _KNOWN_ROOMS:
             self._known_rooms.clear()
         self._known_rooms.update(there)
-        return strangers - there.keys()
-
-    async def _change_messages(self, connection: Connection, run: list[ChangeMessage]) -> list[Outcome]:
-        cursor = await connection.execute(sql.CHANGE_MESSAGES, rows(await _in_turns(change_row, run)))
-        if cursor.rowcount == len(run):
-            return [STORED] * len(run)
-        # What is missing was changed later, or by this very write that is repeated; or there is no such message.
-        keys = [Key(change.room_id, change.seq, "", None) for change in run]
-        found = await _all(connection, sql.FIND_BY_SEQ, rows(keys))
-        there = {(room_id, seq) for room_id, seq, *_ in found}
-        return [
-            STORED
-            if (change.room_id, change.seq) in there
-            else _refuse(f"there is no message at seq {change.seq} of room {change.room_id}")
-            for change in run
-        ]
-
-    async def _expire_messages(self, connection: Connection, run: list[ExpireMessages]) -> list[Outcome]:
-        return [Removed(await _expire(connection, write)) for write in run]
-
-    async def _expire_invitations(self, connection: Connection, run: list[ExpireInvitations]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        for write in run:
-            values = {"until": write.until, "limit": write.limit}
-            outcomes.append(Removed((await connection.execute(sql_rooms.REMOVE_OLD_INVITATIONS, values)).rowcount))
-        return outcomes
-
-    async def _expire_guests(self, connection: Connection, run: list[ExpireGuests]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        for write in run:
-            values = {"until": write.until, "now": write.now_us, "present": list(write.present), "limit": write.limit}
-            outcomes.append(Removed((await connection.execute(sql_rooms.REMOVE_OLD_GUESTS, values)).rowcount))
-        return outcomes
-
-    async def _cut_words(self, connection: Connection, run: list[CutWords]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        for write in run:
-            left = None
-            if write.after == FIRST:
-                ((left,),) = await _all(connection, sql.COUNT_OLD_WORDS, {})
-            room_id, seq = write.after
-            old = await _all(connection, sql.OLD_WORDS, {"room_id": room_id, "seq": seq, "limit": write.limit})
-            if old:
-                await connection.execute(sql.CUT_WORDS, rows(await _in_turns(words_row, old)))
-            outcomes.append(WordsCut(old[-1][:2] if old else None, left))
-        return outcomes
+        return unseen - there.keys()
 
 
-async def _expire(connection: Connection, write: ExpireMessages) -> int:
-    """Some rooms at a time, each of which is not due any more when all that was due in it is gone."""
-    removed = 0
-    values: dict[str, Any] = {
-        "now": write.now_us,
-        "cutoff": write.now_us - write.days * DAY_US if write.days > 0 else -1,
-    }
-    for _ in range(_DUE_ROUNDS):
-        values["rooms_at_once"] = min(_DUE_ROOMS, write.limit - removed)
-        values["rooms"] = [room_id for (room_id,) in await _all(connection, sql_expiry.ROOMS_DUE, values)]
-        if not values["rooms"]:
-            break
-        values["limit"] = write.limit - removed
-        removed += (await connection.execute(sql_expiry.REMOVE_DUE, values)).rowcount
-        await connection.execute(sql_expiry.NOTE_OLDEST, values)
-        if removed >= write.limit:
-            break
-    return removed
+# --- rooms and members ---------------------------------------------------------------------------------------------
 
 
-async def _in_turns(make: Callable[[Any], Any], writes: Sequence[Any]) -> list[Any]:
-    """Their rows. The words of a long message take a millisecond or two, and a batch may have hundreds of them."""
-    made: list[Any] = []
+async def _update_rooms(connection: Connection, run: list[UpdateRoom]) -> list[Outcome]:
+    deleted = [write.room.room_id for write in run if write.room.deleted_at is not None]
+    async with connection.transaction():
+        cursor = await connection.execute(sql_rooms.UPDATE_ROOMS, rows([room_row(write.room) for write in run]))
+        if deleted:
+            await connection.execute(sql_rooms.REMOVE_ALL_MEMBERS, {"rooms": deleted})
+    return await _of_rooms(connection, [write.room.room_id for write in run], cursor.rowcount)
+
+
+async def _set_members(connection: Connection, run: list[SetMember]) -> list[Outcome]:
+    new = [member_row(place, write) for place, write in enumerate(run)]
+    cursor = await connection.execute(sql_rooms.SET_MEMBERS, rows(new))
+    # The missing ones belong to a deleted room, or to none.
+    return await _of_rooms(connection, [write.room_id for write in run], cursor.rowcount)
+
+
+async def _remove_members(connection: Connection, run: list[RemoveMember]) -> list[Outcome]:
+    await connection.execute(sql_rooms.REMOVE_MEMBERS, rows(run))
+    return [STORED] * len(run)
+
+
+async def _of_rooms(connection: Connection, room_ids: list[int], written: int) -> list[Outcome]:
+    """Return the outcomes of writes that succeed if the room exists."""
+    if written == len(room_ids):
+        return [STORED] * written
+    there = await _find_rooms(connection, room_ids)
+    return [STORED if room_id in there else NO_ROOM for room_id in room_ids]
+
+
+async def _find_rooms(connection: Connection, room_ids: Iterable[int]) -> dict[int, str]:
+    return dict(await fetch_all(connection, sql_rooms.FIND_ROOMS, {"rooms": list(room_ids)}))
+
+
+# --- messages ------------------------------------------------------------------------------------------------------
+
+
+async def _in_turns(make: Callable[[Any], Values], writes: Sequence[Any]) -> list[Values]:
+    """Make their rows. The words of a long message take a millisecond or two, and a batch may have hundreds of them."""
+    made: list[Values] = []
     turns = Turns()
     for write in writes:
         made.append(make(write))
@@ -216,45 +166,40 @@ async def _in_turns(make: Callable[[Any], Any], writes: Sequence[Any]) -> list[A
     return made
 
 
-async def _look_up(connection: Connection, run: list[InsertMessage]) -> tuple[_BySeq, _ById]:
-    keys = [Key(write.room_id, write.message.seq, write.message.sender_id, write.message.id) for write in run]
-    by_seq: _BySeq = {}
-    for room_id, seq, sender_id, client_id, content, kept in await _all(connection, sql.FIND_BY_SEQ, rows(keys)):
-        by_seq[room_id, seq] = (sender_id, client_id, sql.first_body(content, kept))
-    by_id: _ById = {}
-    for room_id, seq, sender_id, client_id, content, kept in await _all(connection, sql.FIND_BY_ID, rows(keys)):
-        by_id[room_id, sender_id, client_id] = (seq, sql.first_body(content, kept))
-    return by_seq, by_id
-
-
-def _outcome(room_id: int, message: Message, by_seq: _BySeq, by_id: _ById) -> Outcome:
-    body = body_hash(message.content)
+def _outcome(
+    write: InsertMessage,
+    by_seq: dict[tuple[int, int], PostedRow],
+    by_id: dict[tuple[int, str, str | None], PostedRow],
+) -> Outcome:
+    room_id, message, body = write.room_id, write.message, body_hash(write.message)
     there = by_seq.get((room_id, message.seq))
-    if there == (message.sender_id, message.id, body):
+    if there is not None and (there.sender_id, there.client_id, there.first_body) == (
+        message.sender_id,
+        message.id,
+        body,
+    ):
         return STORED
-    if message.id is not None:
-        earlier = by_id.get((room_id, message.sender_id, message.id))
-        if earlier is not None and earlier[0] != message.seq:
-            return Duplicate(earlier[0], earlier[1] == body)
+    earlier = by_id.get((room_id, message.sender_id, message.id))
+    if earlier is not None and earlier.seq != message.seq:
+        return Duplicate(earlier.seq, earlier.first_body == body)
     if there is None:
         return _refuse(f"seq {message.seq} of room {room_id} was not stored, and nothing is in its place")
     return _refuse(f"another message is at seq {message.seq} of room {room_id}")
 
 
-async def _of_rooms(connection: Connection, room_ids: list[int], written: int) -> list[Outcome]:
-    """What became of writes that a room takes as long as it is there."""
-    if written == len(room_ids):
-        return [STORED] * written
-    there = await _find_rooms(connection, room_ids)
-    return [STORED if room_id in there else NO_ROOM for room_id in room_ids]
-
-
-async def _find_rooms(connection: Connection, room_ids: list[int]) -> dict[int, str]:
-    return dict(await _all(connection, sql_rooms.FIND_ROOMS, {"rooms": room_ids}))
-
-
-async def _all(connection: Connection, text: bytes, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-    return await (await connection.execute(text, values)).fetchall()
+async def _change_messages(connection: Connection, run: list[ChangeMessage]) -> list[Outcome]:
+    new = rows(await _in_turns(change_row, run))
+    cursor = await connection.execute(messages.CHANGE_MESSAGES, new)
+    if cursor.rowcount == len(run):
+        return [STORED] * len(run)
+    # The missing ones were changed later, or by this very write when it is repeated; or there is no such message.
+    there = {row[:2] for row in await fetch_all(connection, messages.FIND_BY_SEQ, new)}
+    return [
+        STORED
+        if (change.room_id, change.seq) in there
+        else _refuse(f"there is no message at seq {change.seq} of room {change.room_id}")
+        for change in run
+    ]
 
 
 def _refuse(reason: str) -> Refused:
@@ -262,9 +207,56 @@ def _refuse(reason: str) -> Refused:
     return Refused(reason)
 
 
+# --- maintenance ---------------------------------------------------------------------------------------------------
+
+
+async def _one_by_one(
+    step: Callable[[Connection, Any], Awaitable[Outcome]], connection: Connection, run: list[Any]
+) -> list[Outcome]:
+    return [await step(connection, write) for write in run]
+
+
+async def _expire_messages(connection: Connection, write: ExpireMessages) -> Removed:
+    """Examine some rooms at a time; each is no longer due once everything due in it is removed."""
+    removed = 0
+    cutoff = write.now_us - write.days * DAY_US if write.days > 0 else -1
+    values: Values = {"now_us": write.now_us, "cutoff": cutoff}
+    for _ in range(_DUE_ROUNDS):
+        values["rooms_at_once"] = min(_DUE_ROOMS, write.limit - removed)
+        values["rooms"] = [room_id for (room_id,) in await fetch_all(connection, expiry.ROOMS_DUE, values)]
+        if not values["rooms"]:
+            break
+        values["limit"] = write.limit - removed
+        removed += (await connection.execute(expiry.REMOVE_DUE, values)).rowcount
+        await connection.execute(expiry.NOTE_OLDEST, values)
+        if removed >= write.limit:
+            break
+    return Removed(removed)
+
+
+async def _expire_invitations(connection: Connection, write: ExpireInvitations) -> Removed:
+    return Removed((await connection.execute(expiry.REMOVE_OLD_INVITATIONS, asdict(write))).rowcount)
+
+
+async def _expire_guests(connection: Connection, write: ExpireGuests) -> Removed:
+    values = asdict(write) | {"present": list(write.present)}
+    return Removed((await connection.execute(expiry.REMOVE_OLD_GUESTS, values)).rowcount)
+
+
+async def _cut_words(connection: Connection, write: CutWords) -> WordsCut:
+    left = None
+    if write.after == FIRST:
+        ((left,),) = await fetch_all(connection, messages.COUNT_OLD_WORDS, {})
+    room_id, seq = write.after
+    old = await fetch_all(connection, messages.OLD_WORDS, {"room_id": room_id, "seq": seq, "limit": write.limit})
+    if old:
+        await connection.execute(messages.CUT_WORDS, rows(await _in_turns(words_row, old)))
+    return WordsCut(old[-1][:2] if old else None, left)
+
+
 # --- runs ----------------------------------------------------------------------------------------------------------
 
-# What a write puts in the place of something else, which may happen once in a statement.
+# What a write replaces, which may happen only once in a statement.
 _TARGETS: dict[type, Callable[[Any], Hashable]] = {
     UpdateRoom: lambda write: write.room.room_id,
     SetMember: lambda write: (write.room_id, write.member.user.id),
@@ -272,24 +264,19 @@ _TARGETS: dict[type, Callable[[Any], Hashable]] = {
 }
 
 
-def _runs(batch: Sequence[Write]) -> list[list[Any]]:
-    """Writes of one kind in a row, a statement each; nothing is changed twice in one of them."""
+def split(batch: Sequence[Write]) -> list[list[Any]]:
+    """Split a batch into runs of one kind, a statement each, in which nothing is replaced twice."""
     runs: list[list[Any]] = []
     for kind, group in groupby(batch, type):
-        run: list[Any] = list(group)
         target = _TARGETS.get(kind)
-        runs += [run] if target is None else _each_once(run, target)
-    return runs
-
-
-def _each_once(writes: list[Any], target: Callable[[Any], Hashable]) -> list[list[Any]]:
-    runs: list[list[Any]] = [[]]
-    seen: set[Hashable] = set()
-    for write in writes:
-        key = target(write)
-        if key in seen:
-            runs.append([])
-            seen.clear()
-        seen.add(key)
-        runs[-1].append(write)
+        if target is None:
+            runs.append(list(group))
+            continue
+        run: dict[Hashable, Any] = {}
+        for write in group:
+            if target(write) in run:
+                runs.append(list(run.values()))
+                run = {}
+            run[target(write)] = write
+        runs.append(list(run.values()))
     return runs

@@ -1,10 +1,11 @@
-"""A writer with a connection of its own, and what becomes of it when a batch fails."""
+"""A writer with a connection of its own, and what happens to it when a batch fails."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, Protocol
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 import psycopg
 
@@ -12,51 +13,43 @@ from storage.ports.errors import StorageUnavailable
 from storage.ports.outcomes import Outcome
 from storage.ports.storage import Write
 from storage.postgres.connection.errors import FAILURES, REFUSALS, translated
-from storage.postgres.connection.lease import Tenure
+from storage.postgres.connection.lease import Lease
 from storage.postgres.connection.session import Connection, T, abort, bounded
 from storage.postgres.write.store import Store
 
-
-class Owner(Protocol):
-    """What a writer asks of the repository it belongs to."""
-
-    @property
-    def tenure(self) -> Tenure | None:
-        """The lease as it is now."""
-
-    def trouble(self) -> str | None:
-        """Why nothing can be written now."""
-
-    async def connect(self) -> Connection:
-        """A new connection. Raises `FAILURES`."""
-
-    async def admit(self, connection: Connection, tenure: Tenure) -> None:
-        """Let the connection write. Raises `StorageUnavailable` and `FAILURES`."""
-
-    def wrote(self, writer: PostgresWriter, trouble: str | None) -> None:
-        """A batch was stored, or why it was not."""
-
-    def closed(self, writer: PostgresWriter) -> None:
-        """The writer is gone."""
+log = logging.getLogger(__name__)
 
 
 class PostgresWriter:
     """See `storage.ports.storage.Writer`.
 
     Args:
-        owner: the repository.
+        lease: what lets its connection write.
+        connect: opens a connection (raises `FAILURES`).
         seconds: how long a batch may take, connecting included.
+        on_close: called when it is closed.
+
+    Attributes:
+        problem: why the last batch failed, for an operator; None when it was stored.
     """
 
-    def __init__(self, owner: Owner, seconds: float) -> None:
-        self._owner = owner
+    def __init__(
+        self,
+        lease: Lease,
+        connect: Callable[[], Awaitable[Connection]],
+        seconds: float,
+        on_close: Callable[[PostgresWriter], None],
+    ) -> None:
+        self._lease = lease
+        self._new_connection = connect
         self._seconds = seconds
+        self._on_close = on_close
         self._connection: Connection | None = None
         self._store = Store()
         self._closed = False
+        self.problem: str | None = None
 
     async def write(self, batch: Sequence[Write]) -> list[Outcome]:
-        """See `storage.ports.storage.Writer.write`."""
         if self._closed:
             raise StorageUnavailable("the writer is closed")
         if not batch:
@@ -66,7 +59,7 @@ class PostgresWriter:
             connection = self._connection or await self._connect(deadline)
             outcomes = await self._use(connection, self._store.write(connection, batch), deadline)
         except REFUSALS as error:
-            # The statement was undone and the connection is as good as before.
+            # The statement was rolled back and the connection is as good as before.
             self._store.forget_rooms()
             raise translated(error) from error
         except StorageUnavailable as error:
@@ -76,36 +69,41 @@ class PostgresWriter:
             self._failed(str(translated(error)))
             raise translated(error) from error
         except BaseException:
-            self.drop()  # cancelled: whether it was committed is not known, nor what the connection is doing
+            self.drop()  # cancelled: whether it was committed is unknown, and what the connection is doing
             raise
-        self._owner.wrote(self, None)
+        if self.problem is not None:
+            log.info("a writer can store again")
+            self.problem = None
         return outcomes
 
     async def close(self) -> None:
-        """See `storage.ports.storage.Writer.close`."""
         self._closed = True
         self.drop()
-        self._owner.closed(self)
+        self._on_close(self)
 
     def drop(self) -> None:
-        """End the connection now. A batch under way ends as `StorageUnavailable`; the next one connects again."""
+        """End the connection now. The current batch ends as `StorageUnavailable`; the next one connects again."""
         connection, self._connection = self._connection, None
         self._store.forget_rooms()
         if connection is not None:
             abort(connection)
             _finish(connection)
 
-    def _failed(self, trouble: str) -> None:
+    def _failed(self, problem: str) -> None:
+        """A failure is a reason to check the lease; without the lease, that is the problem."""
         self.drop()
-        self._owner.wrote(self, trouble)
+        if self._lease.tenure is not None:
+            if self.problem is None:
+                log.warning("a writer cannot store: %s", problem)
+            self.problem = problem
+            self._lease.check_now()
 
     async def _connect(self, deadline: float) -> Connection:
-        tenure = self._owner.tenure
+        tenure = self._lease.tenure
         if tenure is None:
-            raise StorageUnavailable(self._owner.trouble() or "not connected to Postgres")
-        connection = await self._owner.connect()
-        self._connection = connection
-        await self._use(connection, self._owner.admit(connection, tenure), deadline)
+            raise StorageUnavailable(self._lease.problem or "not connected to Postgres")
+        connection = self._connection = await self._new_connection()
+        await self._use(connection, self._lease.admit(connection, tenure), deadline)
         return connection
 
     async def _use(self, connection: Connection, work: Coroutine[Any, Any, T], deadline: float) -> T:
@@ -113,10 +111,10 @@ class PostgresWriter:
             return await bounded(connection, work, deadline - asyncio.get_running_loop().time())
         finally:
             if connection is not self._connection:
-                _finish(connection)  # dropped meanwhile, and yet the answer may have come
+                _finish(connection)  # dropped in the meantime, though the answer may have arrived
 
 
 def _finish(connection: Connection) -> None:
-    """Close it, unless somebody waits on it: who does is told, and lets it go."""
+    """Close it, unless a call is pending on it: that call fails and releases it."""
     if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.ACTIVE:
         connection.pgconn.finish()

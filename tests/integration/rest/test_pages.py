@@ -29,11 +29,11 @@ async def fill(
     server: Server, name: str, count: int = COUNT, heavy: range = HEAVY, reactor: str = "g_{:012}"
 ) -> list[int]:
     """Store messages of 4,000 four-byte characters; their seqs."""
-    record = await server.chat.repository.find_room(name)
+    record = await server.chat.storage.rooms.find_room(name)
     assert record is not None
     first = server.chat.clock.now_us() - 1_000_000
     reactions = {f":{number}:": [reactor.format(who) for who in range(REACTORS)] for number in range(REACTIONS)}
-    writer = server.chat.repository.writer()
+    writer = server.chat.storage.writer()
     try:
         for number in range(COUNT):
             seq = first + number
@@ -176,7 +176,7 @@ async def test_no_more_is_read_than_is_sent(server: Server, monkeypatch: pytest.
     read = 0
 
     def count(method: str) -> None:
-        ask = getattr(server.chat.repository, method)
+        ask = getattr(server.chat.storage, method)
 
         async def counted(*args: Any, **named: Any) -> Any:
             nonlocal read
@@ -184,7 +184,7 @@ async def test_no_more_is_read_than_is_sent(server: Server, monkeypatch: pytest.
             read += len(found)
             return found
 
-        monkeypatch.setattr(server.chat.repository, method, counted)
+        monkeypatch.setattr(server.chat.storage, method, counted)
 
     count("history")
     count("search")

@@ -82,14 +82,14 @@ async def test_a_client_that_goes_before_the_answer_has_still_said_it(
     """And nothing is left of the visit."""
     before = server.chat.counters.acks
     asked, gone = asyncio.Event(), asyncio.Event()
-    find_room = server.chat.repository.find_room
+    find_room = server.chat.storage.rooms.find_room
 
     async def held(name: str) -> object:
         asked.set()
         await gone.wait()
         return await find_room(name)
 
-    monkeypatch.setattr(server.chat.repository, "find_room", held)
+    monkeypatch.setattr(server.chat.storage.rooms, "find_room", held)
     for number in range(20):
         asked.clear()
         gone.clear()
@@ -154,7 +154,7 @@ async def test_an_answer_that_does_not_come(serve: Serve, monkeypatch: pytest.Mo
     server = await serve()
     ann = Web(server.port, "ann")
     await ann.create("plans")
-    record = await server.chat.repository.find_room("plans")
+    record = await server.chat.storage.rooms.find_room("plans")
     assert record is not None
     worker = server.chat.pool.of(record.room_id)
     write = worker._writer.write

@@ -70,7 +70,7 @@ async def test_a_cursor_never_goes_back_and_not_beyond_the_last_message(
     assert await code_of(ann, "read", room="lobby", seq=seqs["m2"] + 1) == "no_such_message"
     await passes(2)
     record = chat.hub.rooms["lobby"].record
-    row = await repository.inner.find_member(record.room_id, "u_ann")
+    row = await repository.inner.rooms.find_member(record.room_id, "u_ann")
     assert row is not None
     assert row.read_seq == seqs["m1"]
     ann.disconnect()
@@ -184,7 +184,7 @@ async def test_cursors_are_stored_when_the_server_stops(repository: FaultyReposi
         ann.send("read", room="lobby", seq=ann.acked()["m"])
         room_id = chat.hub.rooms["lobby"].record.room_id
         assert await chat.drain(5) == 0
-        row = await repository.inner.find_member(room_id, "u_ann")
+        row = await repository.inner.rooms.find_member(room_id, "u_ann")
         assert row is not None
         assert row.read_seq == ann.acked()["m"]
 

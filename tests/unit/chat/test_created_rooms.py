@@ -28,10 +28,10 @@ async def test_whoever_makes_a_room_owns_it_and_is_in_it(chat: Chat, repository:
     }  # fmt: skip
     assert (joined["role"], joined["info"], joined["head"]) == ("owner", info, 0)
     assert ack["ids"] == [{"id": "c", "room": "lobby", "seq": 0}]
-    record = await repository.inner.find_room("lobby")
+    record = await repository.inner.rooms.find_room("lobby")
     assert record is not None
     assert (record.kind, record.title, record.topic) == ("public", "The lobby", "talk")
-    member = await repository.inner.find_member(record.room_id, id_of(ann))
+    member = await repository.inner.rooms.find_member(record.room_id, id_of(ann))
     assert member is not None
     assert member.role == "owner"
 
@@ -88,9 +88,9 @@ async def test_joining_makes_a_member_who_stays_one(chat: Chat, repository: Faul
     assert ben.last("joined")["role"] == "member"
     ben.disconnect()
     await passes()
-    record = await repository.inner.find_room("lobby")
+    record = await repository.inner.rooms.find_room("lobby")
     assert record is not None
-    member = await repository.inner.find_member(record.room_id, id_of(ben))
+    member = await repository.inner.rooms.find_member(record.room_id, id_of(ben))
     assert member is not None
     assert (member.role, member.seen_at > 0) == ("member", True)
     assert "u_ben" not in chat.hub.rooms["lobby"].members  # kept in storage, not here
@@ -131,7 +131,7 @@ async def test_a_password_opens_a_private_room_for_good(chat: Chat, repository: 
     assert await code_of(ben, "join", room="lobby", password="sesame") == ""
     await ask(ben, "leave", room="lobby")
     assert await code_of(ben, "join", room="lobby") == ""
-    record = await repository.inner.find_room("lobby")
+    record = await repository.inner.rooms.find_room("lobby")
     assert record is not None
     assert record.password == "hashed sesame"
 
@@ -219,7 +219,7 @@ async def test_a_public_room_has_no_password(chat: Chat, repository: FaultyRepos
     assert await code_of(ann, "update_room", room="lobby", private=False, password="x") == "bad_field"
     assert await code_of(ann, "update_room", room="lobby", private=True) == ""
     assert await code_of(account(chat, "cat"), "join", room="lobby", password="sesame") == "no_such_room"
-    record = await repository.inner.find_room("lobby")
+    record = await repository.inner.rooms.find_room("lobby")
     assert record is not None
     assert record.password is None
 
@@ -263,7 +263,7 @@ async def test_what_a_room_is_can_be_changed_and_is_told(chat: Chat, repository:
     assert ben.last("room")["info"] == {**info, "kind": "private", "password": True}
     await ask(ann, "update_room", room="lobby", password="", private=False, slow_mode=0, retention_days=0, title="")
     assert ben.last("room")["info"] == {"kind": "public", "topic": "old"}
-    record = await repository.inner.find_room("lobby")
+    record = await repository.inner.rooms.find_room("lobby")
     assert record is not None
     assert (record.kind, record.password, record.title, record.topic) == ("public", None, "", "old")
 
@@ -285,7 +285,7 @@ async def test_a_deleted_room_is_gone_for_everybody_and_its_name_is_free(
     assert ben.last("left") == left
     assert not ben.session.rooms
     assert await code_of(ben, "message", room="lobby", content="x") == "not_joined"
-    assert await repository.inner.find_room("lobby") is None
+    assert await repository.inner.rooms.find_room("lobby") is None
     assert await code_of(ben, "join", room="lobby", create=False) == "no_such_room"
     assert await code_of(ben, "create_room", room="lobby") == ""
     assert (await ask(ben, "history", room="lobby"))[-1]["messages"] == []

@@ -51,7 +51,7 @@ async def another_server_wrote(chat: Chat, repository: FaultyRepository) -> None
 async def storage_lost_a_room(chat: Chat, repository: FaultyRepository) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
-    repository.inner._logs.clear()  # type: ignore[attr-defined]
+    repository.inner.contents.logs.clear()  # type: ignore[attr-defined]
     await said(ann)
 
 

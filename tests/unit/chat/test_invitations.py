@@ -245,8 +245,8 @@ async def test_it_is_open_for_thirty_days(repository: FaultyRepository) -> None:
         assert await code_of(ben, "decline", room="old") == "no_such_invitation"
         assert await code_of(ben, "join", room="old") == "no_such_room"
         await expire_once(chat, repository.inner.writer())
-        rooms = [await repository.inner.find_room(name) for name in ("old", "new")]
-        rows = [await repository.inner.find_member(room.room_id, "u_ben") for room in rooms if room is not None]
+        rooms = [await repository.inner.rooms.find_room(name) for name in ("old", "new")]
+        rows = [await repository.inner.rooms.find_member(room.room_id, "u_ben") for room in rooms if room is not None]
         assert [row is not None for row in rows] == [False, True]
         assert await code_of(ann, "invite", room="old", user="u_ben") == ""
         assert await invited(ben) == ["old", "new"]

@@ -289,7 +289,7 @@ async def test_an_account_role_that_was_taken_or_given_counts_from_the_next_conn
     room_id = chat.hub.rooms["lobby"].record.room_id
 
     async def stored() -> str:
-        row = await repository.inner.find_member(room_id, "u_member")
+        row = await repository.inner.rooms.find_member(room_id, "u_member")
         assert row is not None
         return row.account_role
 
@@ -341,7 +341,7 @@ async def test_nothing_is_known_of_somebody_whose_mute_was_lifted_that_storage_d
     assert await code_of(organizer, "unmute", room="general", user="u_ben") == ""
     room = chat.hub.rooms["general"]
     assert "u_ben" not in room.members
-    assert await repository.inner.find_member(room.record.room_id, "u_ben") is None
+    assert await repository.inner.rooms.find_member(room.record.room_id, "u_ben") is None
 
 
 async def test_a_mute_that_is_over_is_off_the_books(chat: Chat, repository: FaultyRepository) -> None:
@@ -360,7 +360,7 @@ async def test_a_mute_that_is_over_is_off_the_books(chat: Chat, repository: Faul
     restricted.append(room.unrestricted)
     assert restricted == [False, False, True]
     for user_id in ("u_member", "u_moderator"):
-        row = await repository.inner.find_member(room.record.room_id, user_id)
+        row = await repository.inner.rooms.find_member(room.record.room_id, user_id)
         assert row is not None
         assert (row.muted_until, row.reason, row.role) == (0, "", user_id[2:])
         assert room.members[user_id].muted_until == 0
@@ -381,9 +381,9 @@ async def test_a_ban_that_is_over_is_off_the_books_when_the_room_is_read_again(
     assert await code_of(back, "join", room="lobby") == ""
     room = chat.hub.rooms["lobby"]
     assert set(room.members) == {"u_owner", "u_moderator", "u_readonly"}
-    rows = await repository.inner.standings(room.record.room_id)
+    rows = await repository.inner.rooms.special_members(room.record.room_id)
     assert {row.user.id for row in rows} == {"u_owner", "u_moderator", "u_readonly"}
-    assert await repository.inner.find_member(room.record.room_id, "u_member") is None
+    assert await repository.inner.rooms.find_member(room.record.room_id, "u_member") is None
     assert await code_of(account(chat, "readonly"), "join", room="lobby") == "banned"
     ben = account(chat, "member")
     assert await code_of(ben, "join", room="lobby") == ""

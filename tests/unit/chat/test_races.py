@@ -16,9 +16,9 @@ from utils.fairness import Party
 
 
 async def stored_row(repository: FaultyRepository, user_id: str, room: str = "lobby") -> dict[str, Any]:
-    record = await repository.inner.find_room(room)
+    record = await repository.inner.rooms.find_room(room)
     assert record is not None
-    row = await repository.inner.find_member(record.room_id, user_id)
+    row = await repository.inner.rooms.find_member(record.room_id, user_id)
     assert row is not None, f"storage has no row of {user_id} in {room}"
     return {"role": row.role, "read": row.read_seq, "muted": row.muted_until > 0}
 

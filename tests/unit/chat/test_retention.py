@@ -107,14 +107,16 @@ async def test_guests_who_do_not_come_back_are_forgotten(repository: FaultyRepos
         gone.disconnect()
         banned.disconnect()
         await passes(10)
-        record = await repository.inner.find_room("lobby")
+        record = await repository.inner.rooms.find_room("lobby")
         assert record is not None
         writer = repository.writer()
         left = {}
         for days in (29, 31, 33):
             clock.offset_us = days * DAY_US
             await expire_once(chat, writer)
-            found = [await repository.inner.find_member(record.room_id, id_of(each)) for each in (here, gone, banned)]
+            found = [
+                await repository.inner.rooms.find_member(record.room_id, id_of(each)) for each in (here, gone, banned)
+            ]
             left[days] = [row is not None for row in found]
         assert left == {29: [True, True, True], 31: [True, False, True], 33: [True, False, False]}
         await writer.close()

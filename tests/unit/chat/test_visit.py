@@ -125,9 +125,9 @@ async def test_changes_of_a_message(chat: Chat, visits: Visits) -> None:
 async def test_a_room_is_made_without_anybody_in_it(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
     made = await visits.carry_out(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
     assert (made.room, made.role, made.info.kind) == ("lobby", "owner", "public")
-    record = await repository.inner.find_room("lobby")
+    record = await repository.inner.rooms.find_room("lobby")
     assert record is not None
-    member = await repository.inner.find_member(record.room_id, "u_ann")
+    member = await repository.inner.rooms.find_member(record.room_id, "u_ann")
     assert member is not None
     assert (member.role, member.seen_at) == ("owner", 0)
     await passes()
@@ -164,7 +164,7 @@ async def test_who_quits_is_out_on_every_device(chat: Chat, repository: FaultyRe
     await visits.carry_out(identity("ben"), commands.Leave(id="q", room="lobby", quit=True), Left)
     assert ben.last("left")["reason"] == "quit"
     record = chat.hub.rooms["lobby"].record
-    assert await repository.inner.find_member(record.room_id, "u_ben") is None
+    assert await repository.inner.rooms.find_member(record.room_id, "u_ben") is None
     quit_again = commands.Leave(id="q", room="lobby", quit=True)
     assert await refused(visits, identity("ben"), quit_again, Left) == ""
     assert await refused(visits, identity("ann"), quit_again, Left) == "last_owner"
@@ -184,7 +184,7 @@ async def test_an_admin_makes_themself_a_member(chat: Chat, repository: FaultyRe
     await created(chat, account(chat, "ann"), private=True)
     root = identity("root", "admin")
     await visits.carry_out(root, commands.Invite(id="i", room="lobby", user="u_root"), Ack)
-    member = await repository.inner.find_member(chat.hub.rooms["lobby"].record.room_id, "u_root")
+    member = await repository.inner.rooms.find_member(chat.hub.rooms["lobby"].record.room_id, "u_root")
     assert member is not None
     assert member.role == "member"
 
@@ -211,7 +211,7 @@ async def test_who_speaks_in_a_public_room_becomes_no_member(
     await created(chat, account(chat, "ann"))
     await say(visits, identity("ben"), "hello")
     record = chat.hub.rooms["lobby"].record
-    assert await repository.inner.find_member(record.room_id, "u_ben") is None
+    assert await repository.inner.rooms.find_member(record.room_id, "u_ben") is None
 
 
 async def test_who_is_sent_out_during_a_visit(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:

@@ -1,0 +1,74 @@
+"""What memory holds, and the turns of reads that examine much of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from storage.memory.logs import Logs
+from storage.memory.members import Members
+from storage.ports.errors import StorageUnavailable, TooManyReads
+from storage.ports.storage import READER
+from utils.fairness import FairQueue, FairQueueFullError
+from utils.turns import SharedTurns, Slices
+
+# Reads that examine much: how many run at once, one of each reader, and how many of one reader may wait. They queue as
+# in `storage.postgres.read.pool`: lists come in bursts when a client returns, searches are few and long.
+_READS_AT_ONCE = 4
+_WAITING_LISTS = 100
+_WAITING_SEARCHES = 16
+
+
+class Contents:
+    """Rooms, messages and members, until they are closed.
+
+    Attributes:
+        lists, searches: the queues that :meth:`turn` takes.
+    """
+
+    def __init__(self, logs: Logs, members: Members) -> None:
+        self._logs = logs
+        self._members = members
+        self.lists = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_LISTS)
+        self.searches = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_SEARCHES)
+        self._turns = SharedTurns()
+        self.closed = False
+
+    @property
+    def logs(self) -> Logs:
+        """The rooms with their messages. Raises `StorageUnavailable` when closed."""
+        self.check_open()
+        return self._logs
+
+    @property
+    def members(self) -> Members:
+        """The members' rows. Raises `StorageUnavailable` when closed."""
+        self.check_open()
+        return self._members
+
+    @asynccontextmanager
+    async def turn(self, queue: FairQueue) -> AsyncIterator[Slices]:
+        """Take the turn of a read that examines much. It pauses whenever its slice is over.
+
+        Raises:
+            TooManyReads: the queue is full.
+            StorageUnavailable: closed, also while the read ran.
+        """
+        self.check_open()
+        try:
+            async with queue.turn(READER.get()), self._turns.work() as slices:
+                yield slices
+                self.check_open()
+        except FairQueueFullError as full:
+            raise TooManyReads(own=full.own) from full
+
+    def close(self) -> None:
+        """Forget everything, permanently."""
+        self.closed = True
+        self._logs.clear()
+        self._members.clear()
+
+    def check_open(self) -> None:
+        """Raise `StorageUnavailable` when closed."""
+        if self.closed:
+            raise StorageUnavailable("the storage is closed")

@@ -1,0 +1,65 @@
+"""The rooms port in Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from model.room import Member, RoomRecord, User
+from model.text import fold_name
+from storage.postgres.read.rows import Fetch, member_of, room_and_member_of, room_of
+from storage.postgres.sql import rooms as sql
+
+
+class PostgresRoomRepository:
+    """Reads of rooms and members in Postgres."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+
+    async def find_room(self, name: str) -> RoomRecord | None:
+        rows = await self._fetch(sql.FIND_ROOM, {"name": name})
+        return room_of(rows[0]) if rows else None
+
+    async def kept_like(self, name: str) -> bool:
+        return bool(await self._fetch(sql.KEPT_LIKE, {"folded": fold_name(name), "name": name}))
+
+    async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
+        values = {"after": after, "part": fold_name(contains), "limit": max(limit, 0)}
+        return list(map(room_of, await self._fetch(sql.LISTED_ROOMS, values, search=True)))
+
+    async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
+        rows = await self._fetch(sql.ROOMS_OF, {"user_id": user_id, "limit": max(limit, 0)})
+        return list(map(room_and_member_of, rows))
+
+    async def invitations(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
+        values = {"user_id": user_id, "after": after, "limit": max(limit, 0)}
+        return list(map(room_and_member_of, await self._fetch(sql.INVITATIONS, values)))
+
+    async def special_members(self, room_id: int) -> list[Member]:
+        return list(map(member_of, await self._fetch(sql.SPECIAL_MEMBERS, {"room_id": room_id})))
+
+    async def find_member(self, room_id: int, user_id: str) -> Member | None:
+        rows = await self._fetch(sql.FIND_MEMBER, {"room_id": room_id, "user_id": user_id})
+        return member_of(rows[0]) if rows else None
+
+    async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
+        values = {"room_id": room_id, "after": after, "limit": max(limit, 0)}
+        return list(map(member_of, await self._fetch(sql.MEMBERS_OF, values)))
+
+    async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
+        return dict(await self._fetch(sql.COUNT_MEMBERS, {"rooms": list(room_ids)}))
+
+    async def find_user(self, user_id: str) -> User | None:
+        rows = await self._fetch(sql.FIND_USER, {"user_id": user_id})
+        return User(*rows[0]) if rows else None
+
+    async def account_role(self, user_id: str) -> str:
+        rows = await self._fetch(sql.ACCOUNT_ROLE, {"user_id": user_id})
+        return str(rows[0][0]) if rows else ""
+
+    async def share_a_room(self, one: str, other: str) -> bool:
+        return bool(await self._fetch(sql.SHARED_ROOM, {"user_id": one, "other_id": other}))
+
+    async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
+        rows = await self._fetch(sql.PEERS, {"user_id": user_id, "rooms": list(room_ids)})
+        return {room_id: User(other_id, name) for room_id, other_id, name in rows}
