@@ -1,4 +1,4 @@
-"""``/openapi.json``: the HTTP side as an OpenAPI 3.1 document, made from the table of endpoints."""
+"""``/openapi.json``: the HTTP API as an OpenAPI 3.1 document, generated from the table of endpoints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TOKEN = {
     "description": "An account token, or a guest token from `welcome`.",
 }
 _SECURITY: dict[str, list[dict[str, list[str]]]] = {"optional": [{_BEARER: []}, {}]}
-"""For the ``auth`` of a row, where that is not just a token."""
+"""The security of a row by its ``auth``, if a token is not simply required."""
 _TEXT = (
     "Rooms, messages, people, health and the page. HEAD is answered like GET, without the body. Other methods get 405 "
     "with `Allow`, other paths 404, both in plain text. Errors are JSON with a `code` from the table of errors. "
@@ -28,11 +28,11 @@ _TEXT = (
 
 
 def openapi(endpoints: Iterable[Endpoint], *, version: str) -> dict[str, Any]:
-    """The document.
+    """Return the document.
 
     Args:
-        endpoints: what is served.
-        version: the server's.
+        endpoints: the endpoints that are served.
+        version: the version of the server.
     """
     rows = [(row, row.parameters()) for row in endpoints]
     records = list(dict.fromkeys(row.params for row, _ in rows))
@@ -106,7 +106,7 @@ def _answer(answer: Answer, schema_of: Mapping[Any, Schema]) -> dict[str, Any]:
     if answer.headers:
         response["headers"] = {name.rstrip("?"): _header(name, text) for name, text in answer.headers.items()}
     if answer.body is not None:
-        # A file has no schema: JSON Schema speaks of JSON, and its content type says all.
+        # A file has no schema: JSON Schema describes JSON, and the content type is enough.
         texts = {str: {"schema": {"type": "string"}}, bytes: {}}
         content = texts[answer.body] if answer.body in texts else {"schema": schema_of[answer.body]}
         response["content"] = dict.fromkeys(answer.media, content)
@@ -123,7 +123,7 @@ def _refusals(row: Endpoint, parameters: Parameters) -> dict[int, list[str]]:
         codes.setdefault("bad_field")
     if parameters.body is not None:
         codes |= dict.fromkeys(("bad_json", "too_large"))
-    codes.setdefault("unsupported")  # a body in a coding, whether one is wanted or not
+    codes.setdefault("unsupported")  # a body with a Content-Encoding, even if none is expected
     if row.auth:
         codes |= dict.fromkeys(("unauthorized", "forbidden", "rate_limited", "overloaded", "internal"))
     by_status: dict[int, list[str]] = {}
