@@ -1,7 +1,7 @@
-"""Where a client comes from: the peer of the connection, or what a trusted proxy says of it.
+"""The address of a client: the peer of the connection, or the address that a trusted proxy forwards.
 
-A forwarded address is what somebody wrote into a header, so only what trusted proxies have added counts: entries are
-read from the right, where each proxy appends the peer that it saw, up to the first that is not a trusted proxy itself.
+Anyone can write a forwarded address into a header, so only entries that trusted proxies added count: entries are read
+from the right, where each proxy appends its peer, up to the first address that is not a trusted proxy.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
-# Headers that FORWARDED_HEADER may name, by their names in lower case.
+# The allowed values of FORWARDED_HEADER, by their names in lower case.
 FORWARDED_HEADERS = {name.lower(): name for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP")}
-# Proxies in one chain, and characters of their headers, that are looked at: a client may have sent any number.
+# The longest chain of proxies, and the most characters of their headers, that are read: a client may send any number.
 MOST_PROXIES = 16
 MOST_CHARS = 4096
-# What one provider gives one customer at least (RFC 6177): an address of it costs a client nothing.
+# A provider assigns at least this prefix to a customer (RFC 6177): single addresses of it cost a client nothing.
 IPV6_PREFIX = 64
 
 Network = IPv4Network | IPv6Network
-# The values of a header of a request, by its name: one for each line.
+# The values of a header of a request by its name, one per line.
 Headers = Callable[[str], Sequence[str]]
 
 _LINE = r"\r?\n%s[ \t]*:[ \t]*([^\r\n]*)"
@@ -32,14 +32,15 @@ _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\
 
 
 class Client(NamedTuple):
-    """Who sent a request.
+    """The client that sent a request.
 
     Attributes:
-        address: as text, for people to read; "" when it is not known.
-        network: what it counts as where something counts by address: an IPv4 address, or an IPv6 /64. "" for what does
-            not count: a trusted proxy that says of nobody that it forwards them.
-        scheme: how the client reached the outermost proxy, ``http`` or ``https``; None when no trusted proxy says so.
-        host: the host that it asked the outermost proxy for; None unless a trusted proxy says so and that counts.
+        address: as text, for logs; "" if it is unknown.
+        network: the unit of limits by address: an IPv4 address, or an IPv6 /64. "" for a trusted proxy that forwards no
+            address: limits do not apply to it.
+        scheme: how the client reached the outermost proxy, ``http`` or ``https``; None unless a trusted proxy says so.
+        host: the host that the client requested from the outermost proxy; None unless a trusted proxy says so and
+            forwarded hosts are enabled.
     """
 
     address: str
@@ -49,12 +50,12 @@ class Client(NamedTuple):
 
 
 class Addresses:
-    """What is trusted in this server. Immutable: other settings make another one.
+    """Finds the addresses of clients, according to the settings. Immutable: new settings need a new object.
 
     Args:
-        trusted: networks of proxies, as `trusted_networks` reads them.
+        trusted: networks of trusted proxies, from `trusted_networks`.
         header: one of `FORWARDED_HEADERS`.
-        forwarded_host: whether a host that a trusted proxy forwards counts.
+        forwarded_host: whether to use the host that a trusted proxy forwards.
     """
 
     def __init__(
@@ -66,21 +67,21 @@ class Addresses:
         self._trusts = lru_cache(1024)(self._is_trusted)
 
     def trusts(self, address: str) -> bool:
-        """Whether a trusted proxy has this address."""
+        """Return whether an address is that of a trusted proxy."""
         return bool(self._networks) and self._trusts(address)
 
     def may_forward(self, peer: str) -> bool:
-        """Whether a connection of this peer may begin with a PROXY header: any peer may, unless some are trusted."""
+        """Return whether a peer may send a PROXY header: any peer, unless trusted proxies are set."""
         return not self._networks or self._trusts(peer)
 
     def peer(self, address: str) -> Client:
-        """Who is at the other end of a connection, whatever it will send."""
+        """Return the peer of a connection as a client, before any request."""
         return Client(address, "" if self.trusts(address) else network_of(address))
 
     def client(self, peer: str, headers: Headers) -> Client:
-        """Who sent a request with these headers on a connection of ``peer``.
+        """Return the client that sent a request with these headers on a connection from ``peer``.
 
-        What cannot be read, and what does not name anybody (``unknown``, ``_hidden``), ends the chain: the last address
+        An entry that cannot be parsed or hides the address (``unknown``, ``_hidden``) ends the chain: the address
         before it counts.
         """
         if not self.trusts(peer):
@@ -120,12 +121,12 @@ class Addresses:
 
 
 def trusted_networks(text: str) -> tuple[Network, ...]:
-    """Addresses and networks, separated by commas. Raises ValueError."""
+    """Parse addresses and networks, separated by commas. Raises ValueError."""
     return tuple(_unmapped(ip_network(part.strip(), strict=False)) for part in text.split(",") if part.strip())
 
 
 def _unmapped(network: Network) -> Network:
-    """An IPv4 network in the clothes of IPv6 (::ffff:10.0.0.0/104) as what it is."""
+    """Convert an IPv4-mapped network (::ffff:10.0.0.0/104) to IPv4."""
     if isinstance(network, IPv6Network) and network.prefixlen >= 96:
         mapped = network.network_address.ipv4_mapped
         if mapped is not None:
@@ -134,7 +135,7 @@ def _unmapped(network: Network) -> Network:
 
 
 def plain_address(text: str) -> str | None:
-    """An address in its one spelling: IPv4 in IPv6 is IPv4, and there is no zone. None for what is none."""
+    """Return the canonical form of an address: IPv4-mapped as IPv4, without a zone. None if it is invalid."""
     try:
         ip = ip_address(text.partition("%")[0])
     except ValueError:
@@ -145,7 +146,7 @@ def plain_address(text: str) -> str | None:
 
 @lru_cache(4096)
 def network_of(address: str) -> str:
-    """What an address counts as: itself, or its /64; "" for what is no address."""
+    """Return the network of an address: itself, or its /64; "" if it is invalid."""
     plain = plain_address(address)
     if plain is None or ":" not in plain:
         return plain or ""
@@ -153,14 +154,14 @@ def network_of(address: str) -> str:
 
 
 def values_in(head: bytes) -> Headers:
-    """The headers of a request whose head is all there."""
+    """Return the headers of a complete request head."""
     return lambda name: re.findall(_LINE % re.escape(name), head.decode("latin-1"), re.IGNORECASE)
 
 
 def _entries(lines: Sequence[str]) -> Iterator[str]:
-    """The entries of a list over several lines, from the right, split at commas outside of quotes.
+    """Yield the entries of a list over several lines from the right, split at commas outside of quotes.
 
-    From the right also inside: a quote that a client left open swallows nothing that a proxy has added behind it.
+    Quotes are matched from the right too, so a quote that a client left open hides no entry that a proxy added.
     """
     entry, seen = "", 0
     for part in reversed(",".join(lines)[-MOST_CHARS:].rsplit(",", 4 * MOST_PROXIES)):
@@ -173,7 +174,7 @@ def _entries(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _node(text: str) -> str | None:
-    """The address in an entry such as ``192.0.2.1``, ``192.0.2.1:80``, ``2001:db8::1`` or ``[2001:db8::1]:80``."""
+    """Return the address in an entry: ``192.0.2.1``, ``192.0.2.1:80``, ``2001:db8::1`` or ``[2001:db8::1]:80``."""
     text = text.strip('"')
     if match := _PORT.fullmatch(text):
         text = match[1]
@@ -181,6 +182,6 @@ def _node(text: str) -> str | None:
 
 
 def _of_the_client(lines: Sequence[str], hops: int) -> str | None:
-    """What the outermost trusted proxy has added to a list to which each of them may have added."""
+    """Return the value of the outermost trusted proxy in a list to which each proxy may have added one."""
     values = [value for value, _ in zip(_entries(lines), range(max(hops, 1)), strict=False)]
     return values[-1] if values else None

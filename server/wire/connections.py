@@ -1,4 +1,4 @@
-"""What all connections of one server share: settings, deadlines, and the one sweep over them."""
+"""The state that all connections of a server share: settings, deadlines, and the sweep over the connections."""
 
 from __future__ import annotations
 
@@ -27,46 +27,46 @@ from server.wire.deadlines import Deadlines, Expiries
 
 log = logging.getLogger(__name__)
 
-# Connections are pinged in turn, this many groups per heartbeat, so that a thousand pongs do not come at once.
+# Connections are pinged in this many groups per heartbeat, so that their pongs do not arrive all at once.
 SLICES = 20
-# When to try again after there was no place.
+# Retry-After, in seconds, when the server is full.
 FULL_SECONDS = 5.0
 
 
 def most_headers(head_bytes: int) -> int:
-    """How many headers a request has at most, where its head has ``head_bytes``: they cost more than their bytes."""
+    """Return the most headers of a request with ``head_bytes``: a header costs more than its bytes."""
     return max(128, head_bytes // 128)
 
 
 class Waiting(Protocol):
-    """A connection that has not said yet what it wants."""
+    """A connection whose first request head is incomplete."""
 
     def close(self) -> None:
-        """The server stops."""
+        """Close, because the server is stopping."""
 
     def head_due(self) -> None:
-        """The head of its first request should be here by now."""
+        """Refuse the connection if its head is still incomplete."""
 
 
 class Connected(Protocol):
     """A WebSocket connection."""
 
     def beat(self, idle_beats: int) -> None:
-        """A heartbeat is due; ``idle_beats`` without a command are too many, 0 for never."""
+        """Handle a heartbeat; after more than ``idle_beats`` without a command the connection is idle, 0 for never."""
 
     def abort(self) -> None:
         """Drop the connection at once."""
 
     def expire(self) -> None:
-        """The token of the account that it speaks for has expired."""
+        """Close, because the account's token has expired."""
 
 
 class Shared:
-    """What all connections of one server share, and the one sweep over them."""
+    """The state that all connections of a server share, and the sweep over them."""
 
     def __init__(self, settings: Settings, chat: Chat) -> None:
         self.max_frame: int = settings.max_frame_bytes
-        self.max_lines: int = most_headers(settings.head_bytes) + 2  # of a head: the request line and the empty one
+        self.max_lines: int = most_headers(settings.head_bytes) + 2  # with the request line and the empty line
         self.chat = chat
         self.visits = Visits(chat)
         self.dialects = dialects_by_path(chat.clock)
@@ -95,7 +95,7 @@ class Shared:
         self._deadlines = (self.heads, self.hello_deadlines, self.close_deadlines)
 
     def renew(self, settings: Settings) -> None:
-        """The live ones among the settings have other values; who used up a rate that stays has used it up."""
+        """Apply new values of live settings; used-up rates stay used up unless their setting changed."""
         before = self.settings
         self._take(settings)
         if settings.rate_limit_upgrades != before.rate_limit_upgrades:
@@ -105,7 +105,7 @@ class Shared:
 
     def _take(self, settings: Settings) -> None:
         self.settings = settings
-        # Read for each connection: Settings finds a value in a tenth of the speed of an attribute.
+        # Copied, because each connection reads them: a look-up in Settings takes ten times as long as an attribute.
         self.head_bytes: int = settings.head_bytes
         self.slow_bytes_low: int = settings.slow_bytes_low
         self.origins = Origins(settings.allowed_origins)
@@ -119,7 +119,7 @@ class Shared:
         return authenticate(values, chat.tokens, guests=chat.options.guests, accounts_only=accounts_only)
 
     def refuse_upgrade(self, place: Place, client: Client) -> bytes:
-        """Count an upgrade, and its socket for the client. Returns the answer to one that is refused, else nothing."""
+        """Count an upgrade, and its socket for the client. Return the response if it is refused, else an empty one."""
         place.move(client.network)
         if place.over or place.crowded:
             self.chat.counters.refused_connections += 1
@@ -141,7 +141,7 @@ class Shared:
         return plain_response(b"429 Too Many Requests", text, retry_after=wait)
 
     def count_request(self, client: Client) -> None:
-        """Count a request of HTTP that needs no account.
+        """Count an HTTP request that needs no account.
 
         Raises:
             ParleyError: ``rate_limited``.
@@ -152,19 +152,19 @@ class Shared:
                 raise rate_limited(wait)
 
     def lost(self, connection: Connected) -> None:
-        """A connection is gone."""
+        """Forget a lost connection."""
         self.connections.discard(connection)
         self.expiries.set(connection, 0)
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
 
     async def connection_gone(self) -> None:
-        """Wait until the next connection is gone."""
+        """Wait until the next connection is lost."""
         self._gone = asyncio.get_running_loop().create_future()
         await self._gone
 
     async def sweep(self) -> None:
-        """Run deadlines, beat a slice of the connections at a time, and give memory back; for ever."""
+        """Run deadlines, ping a slice of the connections at a time, and give memory back; forever."""
         settings = self.settings
         pause = min(settings.heartbeat / SLICES, *(queue.delay / 4 for queue in self._deadlines))
         while True:
@@ -172,7 +172,7 @@ class Shared:
             try:
                 self._sweep(pause / settings.heartbeat)
             except Exception:
-                # One connection's fault must not stop everybody's heartbeat.
+                # An error of one connection must not stop the heartbeat of the others.
                 log.exception("the sweep failed")
 
     def _sweep(self, share: float) -> None:
@@ -182,7 +182,7 @@ class Shared:
         self.expiries.run(self.chat.clock.now_us())
         if now >= self._next_round:
             self._next_round = now + self.settings.heartbeat
-            self._due += self.connections  # what a late sweep has left over comes first: it is taken from the end
+            self._due += self.connections  # those left over by a late sweep come first: slices are taken from the end
             self._slice = max(1, math.ceil(len(self._due) * share))
         due = self._due[-self._slice :]
         del self._due[-self._slice :]

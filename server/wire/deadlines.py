@@ -1,4 +1,4 @@
-"""Time-outs of many connections without a timer for each."""
+"""Timeouts for many connections without a timer for each."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 class Deadlines(Generic[T]):
-    """A queue of things that are all due the same time after they were added: they end in the order they began.
+    """A queue of objects that are all due the same time after they were added, so they are due in that order.
 
     Args:
-        delay: seconds.
-        due: called with each thing when its time has come.
+        delay: in seconds.
+        due: called with each object when it is due.
     """
 
     def __init__(self, delay: float, due: Callable[[T], None]) -> None:
@@ -31,31 +31,31 @@ class Deadlines(Generic[T]):
         return iter(tuple(self._queue))
 
     def add(self, now: float, what: T) -> None:
-        """Let ``what``, which is not in the queue, be due ``delay`` seconds after ``now``."""
+        """Add ``what``, which must not be in the queue; it is due ``delay`` seconds after ``now``."""
         self._queue[what] = now + self.delay
 
     def discard(self, what: T) -> None:
-        """Let ``what`` never be due. Unknown things are fine."""
+        """Remove ``what`` from the queue, if it is there."""
         self._queue.pop(what, None)
 
     def run(self, now: float) -> None:
-        """Call for what is due."""
+        """Remove the objects that are due, and call ``due`` for each."""
         for what in list(takewhile(lambda what: self._queue[what] <= now, self._queue)):
-            if self._queue.pop(what, None) is not None:  # the calls before may have discarded it
+            if self._queue.pop(what, None) is not None:  # an earlier call may have discarded it
                 self._due(what)
 
 
 class Expiring(Protocol):
-    """Something that ends at a time of its own."""
+    """An object that expires."""
 
     def expire(self) -> None:
-        """The time has come."""
+        """Handle the expiry."""
 
 
 class Expiries:
-    """Ends that each have a time of their own, and may be moved: a heap, with one entry that counts for each.
+    """Expiry times that differ and may change: a heap with one valid entry for each object.
 
-    Those that were moved or are gone stay in the heap for a while, but never as many as those that count, and a few.
+    Outdated entries stay in the heap for a while, but never many more than there are valid ones.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Expiries:
         return len(self._ends)
 
     def set(self, what: Expiring, when: int) -> None:
-        """Let ``what`` expire at a time, in whatever `run` is told; 0 for never. An earlier call counts no more."""
+        """Let ``what`` expire at a time in the unit of `run`, or never for 0. This replaces an earlier call."""
         if when:
             self._ends[what] = when
             heapq.heappush(self._heap, (when, next(self._number), what))
@@ -78,7 +78,7 @@ class Expiries:
             heapq.heapify(self._heap)
 
     def run(self, now: int) -> None:
-        """Call what is due."""
+        """Expire what is due."""
         while self._heap and self._heap[0][0] <= now:
             when, _, what = heapq.heappop(self._heap)
             if self._ends.get(what) == when:

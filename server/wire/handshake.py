@@ -1,4 +1,4 @@
-"""The opening handshake (RFC 6455 section 4.2): a request head in, a response out. The `websockets` library judges."""
+"""The opening handshake (RFC 6455 section 4.2): a request head in, a response out. The `websockets` library decides."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from server.codec.headers import EVERY, UPGRADE
 from server.dialects import ACCOUNTS_ONLY, NATIVE, PATHS, SUBPROTOCOL
 from utils.tracebacks import forget_frames
 
-# The head that browsers and programs really send: printable ASCII, CRLF, no folding. Longer ones are the library's.
+# The heads that browsers and programs send: printable ASCII, CRLF, no folding. The library parses longer ones.
 COMMON_BYTES = 4096
 _COMMON_HEAD = re.compile(
     rb"GET (/[A-Za-z0-9/_.-]*)(?:\?([!-\"$-~]*))? HTTP/1\.1\r\n((?:[A-Za-z0-9-]{1,64}:[\t\x20-\x7e]*\r\n){1,64})\r\n"
 )
-# What the library has the word on.
+# Headers that the library decides on.
 _ODD = frozenset({b"authorization", b"content-length", b"transfer-encoding"})
-# RFC 9112 sections 3 and 5: any head, as long as it is one.
+# Any valid head (RFC 9112 sections 3 and 5).
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _TARGET = re.compile(rb"[^ \r\n]+ ([^ ?#\r\n]*)")
 _REQUEST_LINE = re.compile(rb"(%b) ([!-~]+) (HTTP/\d\.\d)\r\n" % _TOKEN)
@@ -45,13 +45,17 @@ _SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnect
 _WITH_SUBPROTOCOL = b"\r\nSec-WebSocket-Protocol: " + _SUBPROTOCOL + b"\r\n\r\n"
 
 
-# Who the values of ``Authorization`` are for (`server.auth.authentication`), told whether it must be an account.
+# `server.auth.authentication.authenticate`, with the values of ``Authorization``, and whether an account is required.
 Authenticate = Callable[[Sequence[str], bool], Identity | None]
 
 
 class Handshake(NamedTuple):
-    """What to answer; ``dialect`` is None when that is a refusal. Otherwise ``path`` and ``query`` are the address's,
-    and ``identity`` is who the request is from, None when it does not say.
+    """The response to a handshake.
+
+    Attributes:
+        dialect: the dialect to speak, None if the request was refused.
+        path, query: of the address.
+        identity: the identity that the request's token proves, None without a token.
     """
 
     response: bytes
@@ -62,10 +66,10 @@ class Handshake(NamedTuple):
 
 
 def names_websocket(head: bytearray) -> bool:
-    """Whether a request is for a path with a WebSocket. Elsewhere `Upgrade` is ignored (RFC 9110 section 7.8)."""
+    """Return whether a request is for a path with a WebSocket; others ignore `Upgrade` (RFC 9110 section 7.8)."""
     match = _TARGET.match(head)
     target = match[1].decode("latin-1") if match else ""
-    if not target.startswith("/"):  # the absolute form, as to a proxy
+    if not target.startswith("/"):  # the absolute form, as in requests to a proxy
         try:
             target = urlsplit(target).path
         except ValueError:  # such as http://[
@@ -85,17 +89,17 @@ def shake_hands(
 ) -> Handshake:
     """Answer a request to upgrade.
 
-    Refusals: 404 for a path without WebSocket, 405 for a method other than GET, 400 for what is malformed (the key, a
-    missing header, no or two `Host`, a body), 403 for an origin that is not allowed, 426 for another version (with
-    ours, RFC 6455 section 4.4), 431 for too many headers, 503 while the server is shutting down; of those that would
-    be accepted, 401 for a token that is not valid, or none where one is needed, and 403 for a role that is not let in.
+    Refusals: 404 for a path without WebSocket, 405 for a method other than GET, 400 for a malformed request (the key,
+    a missing header, no or two `Host`, a body), 403 for an origin that is not allowed, 426 for another version (with
+    the supported one, RFC 6455 section 4.4), 431 for too many headers, 503 while the server is shutting down. After
+    these checks 401 for an invalid token, or a missing one if it is required, and 403 for a role that is not allowed.
 
     Args:
-        head: the whole request head, with its empty line, within ``HEAD_BYTES``.
-        dialects: those of each path, for clients that do not offer the subprotocol.
-        origins: what ``Origin`` may be, beside the server's own and none.
-        authenticate: raises ParleyError for who is not let in.
-        scheme, host: what the client asked for as a trusted proxy says, else ``http`` and that of ``Host``.
+        head: the complete request head, with its empty line, within ``HEAD_BYTES``.
+        dialects: the dialect of each path, for clients that do not offer the subprotocol.
+        origins: the allowed values of ``Origin``, in addition to the server's own and a missing one.
+        authenticate: raises ParleyError if the token does not allow the request.
+        scheme, host: those of the client's request, if a trusted proxy forwards them; ``http`` and ``Host`` otherwise.
     """
     if not draining and (accepted := _accept_common(head, dialects, origins)) is not None:
         return accepted
@@ -114,9 +118,7 @@ def shake_hands(
 
 
 def let_go(protocol: ServerProtocol) -> None:
-    """Undo the cycles that the library makes: a parser that runs in its own object, a method of it kept there,
-    exceptions with its frames.
-    """
+    """Break the library's reference cycles: its suspended parser, a bound method of it, and exceptions with frames."""
     protocol.parser.close()
     vars(protocol).pop("select_subprotocol", None)
     forget_frames(protocol.parser_exc)
@@ -134,7 +136,7 @@ def _answer(
     try:
         request = _read(head)
         address = urlsplit(request.path)
-    except ValueError as error:  # the address may be such as //[
+    except ValueError as error:  # for example for the address //[
         return Handshake(plain_response(b"400 Bad Request", f"{error}.\n".encode()))
     dialect = dialects.get(address.path)
     if dialect is None:
@@ -166,10 +168,10 @@ def _answer(
 
 
 def _read(head: bytes) -> Request:
-    """The request of a head. Not read by the library, which takes its limits from its environment alone.
+    """Parse a request head. The library's own parser takes its limits from environment variables alone.
 
     Raises:
-        ValueError: it is malformed, has a body or not one `Host`; a sentence without its end.
+        ValueError: it is malformed, has a body, or not exactly one `Host`; a sentence without a full stop.
     """
     line = _REQUEST_LINE.match(head)
     if line is None:
@@ -188,29 +190,29 @@ def _read(head: bytes) -> Request:
     if "Transfer-Encoding" in headers or not set(headers.get_all("Content-Length")) <= {"0"}:
         raise ValueError("An upgrade request cannot have a body")
     wanted = [one.strip().lower() for value in headers.get_all("Upgrade") for one in value.split(",")]
-    if "websocket" in wanted:  # one of a list may be chosen; the library wants it to be the only one
+    if "websocket" in wanted:  # the server may choose one of a list; the library expects only this one
         _set(headers, "Upgrade", "websocket")
     if headers.get_all("Sec-WebSocket-Protocol") == [""]:
-        del headers["Sec-WebSocket-Protocol"]  # an empty list, which the library refuses
+        del headers["Sec-WebSocket-Protocol"]  # the library refuses an empty list
     return Request(line[2].decode(), headers, line[1].decode(), line[3].decode())
 
 
 def _set(headers: Headers, name: str, value: str) -> None:
-    """In place of what is there: the library's way to set a header adds one."""
+    """Replace a header: assigning to the library's headers adds one."""
     if name in headers:
         del headers[name]
     headers[name] = value
 
 
 def is_host(value: str) -> bool:
-    """Whether `Host` may say so (RFC 9112 section 3.2, RFC 3986 section 3.2.2). An empty one may."""
+    """Return whether a value of `Host` is valid (RFC 9112 section 3.2, RFC 3986 section 3.2.2); it may be empty."""
     return _HOST.fullmatch(value) is not None
 
 
 def _accept_common(head: bytes, dialects: Mapping[str, Dialect], origins: Origins) -> Handshake | None:
-    """What the library would answer, in a fifth of the time, where nothing is to be refused and each header comes once.
+    """Accept an ordinary request with the library's own response, in a fifth of its time.
 
-    None for anything out of the ordinary: the library has the word on that.
+    Return None for a request that may have to be refused, repeats a header or is unusual: the library decides on it.
     """
     match = _COMMON_HEAD.fullmatch(head) if len(head) <= COMMON_BYTES else None
     if match is None:
@@ -233,7 +235,7 @@ def _accept_common(head: bytes, dialects: Mapping[str, Dialect], origins: Origin
         or headers.get(b"connection", b"").lower() not in _UPGRADES
         or headers.get(b"sec-websocket-version") != b"13"
         or _KEY.fullmatch(key) is None
-        or not (origin is None or origins.allows(origin.decode(), ""))  # the server's own is seen to elsewhere
+        or not (origin is None or origins.allows(origin.decode(), ""))  # the library's path checks the server's own
         or not is_host(headers.get(b"host", b" ").decode())
     ):
         return None

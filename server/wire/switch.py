@@ -1,8 +1,8 @@
-"""The one port: reads the first request head of a connection, then hands it to WebSocket or to HTTP.
+"""Read the first request head of a connection on the one port, then hand it over to WebSocket or HTTP.
 
-aiohttp owns HTTP, ``websockets`` owns WebSocket; a connection that starts with an upgrade never meets aiohttp, which is
-worth 1.9 times the deliveries and a tenth of the memory (measured). Heads are bounded in bytes and time here,
-as aiohttp does not bound the time.
+aiohttp handles HTTP, ``websockets`` handles WebSocket; a connection that begins with an upgrade never reaches aiohttp,
+for 1.9 times the deliveries and a tenth of the memory (measured). The size and time of heads are limited here, because
+aiohttp does not limit the time.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _BARE_LF = (b"400 Bad Request", b"Lines must end with CR LF, not with LF alone.\
 
 
 class Port(asyncio.Protocol):
-    """A connection that has not said yet what it wants.
+    """A connection whose first request head is incomplete.
 
     Args:
-        shared: what all connections share.
-        http: makes aiohttp's own protocol for a connection.
-        place: what the socket takes up.
+        shared: the state that all connections share.
+        http: makes aiohttp's protocol for a connection.
+        place: the place of the socket.
     """
 
     __slots__ = ("_head", "_http", "_place", "_shared", "_transport", "_unproxied")
@@ -46,25 +46,25 @@ class Port(asyncio.Protocol):
         self._http = http
         self._head = bytearray()
         self._place = place
-        self._unproxied = shared.proxy_protocol  # the PROXY header has not come yet
+        self._unproxied = shared.proxy_protocol  # the PROXY header has not arrived yet
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for the head, not for ever."""
+        """Begin to wait for the head, for a limited time."""
         self._transport = cast(asyncio.Transport, transport)
         self._shared.heads.add(self._shared.now(), self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Gone before it said what it wants."""
+        """Clean up after a connection that was lost before its head was complete."""
         self._shared.heads.discard(self)
         self._transport = None
         self._head = _DONE
         self._place.release()
 
     def data_received(self, data: bytes) -> None:
-        """A part of the head; with its end, the connection gets its real protocol."""
+        """Add to the head; once it is complete, hand the connection over to its protocol."""
         if self._transport is None:
-            return  # refused: what still comes is dropped
+            return  # refused: ignore further input
         head = self._head
         scanned = max(0, len(head) - 3)
         head += data
@@ -72,7 +72,7 @@ class Port(asyncio.Protocol):
             if not self._take_proxy_header():
                 return
             scanned = 0
-        if head[:1] in _EMPTY_LINE:  # before the request line: skipped (RFC 9112 section 2.2)
+        if head[:1] in _EMPTY_LINE:  # skip empty lines before the request line (RFC 9112 section 2.2)
             del head[: len(head) - len(head.lstrip(_EMPTY_LINE))]
             scanned = 0
         end = head.find(_END, scanned) + len(_END)
@@ -87,17 +87,17 @@ class Port(asyncio.Protocol):
             connection = WebSocketConnection(self._shared, self._place)
             self._hand_over(connection)
             connection.start(bytes(head[:end]))
-            if end < len(head):  # frames of a client that did not wait for the answer
+            if end < len(head):  # frames of a client that did not wait for the response
                 connection.data_received(head[end:])
         else:
             if len(head) > end and _LAST.search(head, 0, end) and not _BODY.search(head, 0, end):
-                del head[end:]  # behind a last request, for which aiohttp would not answer that one either
+                del head[end:]  # input after the last request: with it aiohttp would not answer that request either
             http = HttpConnection(self._http(), self._place, shared)
             self._hand_over(http)
             http.data_received(bytes(head))
 
     def _take_proxy_header(self) -> bool:
-        """Take the PROXY header off what has come. Returns False when it is not all there, or refused."""
+        """Remove the PROXY header from the input. Returns False if it is incomplete or was refused."""
         try:
             if not self._shared.addresses.may_forward(self._place.peer):
                 raise ValueError("your address is not in TRUSTED_PROXIES")
@@ -123,40 +123,40 @@ class Port(asyncio.Protocol):
         protocol.connection_made(transport)
 
     def head_due(self) -> None:
-        """The head has had its time."""
+        """Refuse the connection, because its head took too long."""
         if self._transport is not None:
             if self._head:
                 self._refuse(b"408 Request Timeout", b"The request head took too long.\n")
-            else:  # browsers open connections ahead of need: an answer would be taken for that to a later request
+            else:  # browsers open connections in advance, and would take a response for that to a later request
                 self._transport.close()
 
     def _refuse(self, status: bytes, text: bytes) -> None:
         transport, self._transport = self._transport, None
-        assert transport is not None  # the callers looked
+        assert transport is not None  # checked by the callers
         self._head = _DONE
         self._shared.heads.discard(self)
         transport.write(plain_response(status, text))
         if transport.can_write_eof():
             transport.write_eof()
-        # Half-close and read on: closing at once with input unread would reset the connection and lose the answer.
+        # Half-close and keep reading: closing with unread input would reset the connection and lose the response.
         self._shared.close_deadlines.add(self._shared.now(), transport.abort)
 
     def close(self) -> None:
-        """The server stops."""
+        """Close, because the server is stopping."""
         if self._transport is not None:
             self._transport.close()
 
 
 class HttpConnection(asyncio.Protocol):
-    """aiohttp's protocol, and whose connection it is.
+    """Wraps aiohttp's protocol, with the place of the connection.
 
-    aiohttp bounds each line of a head and their number, but not their sum: that is bounded here. So is how much of
-    what many connections send at the same time is looked at in one turn of the event loop (`server.wire.admission`).
+    aiohttp limits the lines of a head and their number, but not the total size: this class does. It also limits how
+    much input of many connections is handled in one turn of the event loop (`server.wire.admission`).
 
     Args:
-        http: aiohttp's own.
-        place: what the socket takes up.
-        shared: what all connections share.
+        http: aiohttp's protocol.
+        place: the place of the socket.
+        shared: the state that all connections share.
     """
 
     __slots__ = ("_admission", "_begun", "_held", "_http", "_most", "_tail", "_transport", "place")
@@ -166,29 +166,29 @@ class HttpConnection(asyncio.Protocol):
         self._most = shared.head_bytes
         self._admission = shared.admission
         self._held = b""
-        self._begun: int | None = 0  # bytes of a head that is not all there; None from its end to that of the answer
+        self._begun: int | None = 0  # bytes of an incomplete head; None from its end to the end of the response
         self._tail = b""
         self._transport: asyncio.Transport | None = None
         self.place = place
 
     def answered(self) -> None:
-        """What comes now is another head."""
+        """Expect another head."""
         self._begun, self._tail = 0, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The transport is aiohttp's from now on."""
+        """Pass the transport on to aiohttp."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=0)  # see `server.http.sending.Sender`
         self._http.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone. After an upgrade this is not called: the transport has another protocol."""
+        """Clean up. Not called after an upgrade, because the transport has another protocol then."""
         self._transport = None
         self.place.release()
         self._http.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """For aiohttp, when it is its turn."""
+        """Pass input on to aiohttp, in its turn."""
         if self._begun is None or self._admission.admit(self.place.network, self._admitted):
             self._take(data)
         elif self._transport is not None:
@@ -214,15 +214,15 @@ class HttpConnection(asyncio.Protocol):
         self._http.data_received(data)
 
     def eof_received(self) -> bool | None:
-        """For aiohttp."""
+        """See `asyncio.Protocol`."""
         return self._http.eof_received()
 
     def pause_writing(self) -> None:
-        """For aiohttp."""
+        """See `asyncio.Protocol`."""
         self._http.pause_writing()
 
     def resume_writing(self) -> None:
-        """For aiohttp."""
+        """See `asyncio.Protocol`."""
         self._http.resume_writing()
 
     def _refuse(self) -> None:
@@ -233,6 +233,6 @@ class HttpConnection(asyncio.Protocol):
 
 
 def connection_of(transport: asyncio.Transport | None) -> HttpConnection | None:
-    """The connection that a request came on; None when it is gone."""
+    """Return the connection of a request; None if it is lost."""
     protocol = None if transport is None else transport.get_protocol()
     return protocol if isinstance(protocol, HttpConnection) else None

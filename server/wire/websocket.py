@@ -1,8 +1,8 @@
 """One WebSocket connection: bytes to text frames and back.
 
 A callback protocol without a task: 1.9 times the deliveries and a tenth of the memory of a task per connection
-(measured). `server.codec.fastpath` reads common frames; RFC 6455 itself is the `websockets` library's Sans-I/O part,
-made for a connection when it first needs it.
+(measured). `server.codec.fastpath` parses common frames. The Sans-I/O part of the `websockets` library implements
+RFC 6455; a connection creates it when it first needs it.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ from server.dialects import ROOM_PARAMETER
 from server.wire.connections import Shared
 from server.wire.handshake import let_go, shake_hands
 
-# A message in fragments counts as a command, like any other, and as one more for each so many bytes of it (or a 16th of
-# MAX_FRAME_BYTES, where that is more). A fragment counts as so many bytes more than it has: small ones cost time too.
+# A fragmented message counts as one command, like any other, plus one for each COMMAND_BYTES of it (or 1/16 of
+# MAX_FRAME_BYTES, if that is more). A fragment counts FRAGMENT_BYTES more than its size: small ones cost time too.
 COMMAND_BYTES = 4096
 FRAGMENT_BYTES = 64
-# Frames of one connection that are handled before the others have their turn: who sends without pause would keep them
-# waiting for as long as it sends. uvloop hands over up to 256 KiB at once, and reads on while there is more.
+# Frames of one connection that are handled in one turn of the event loop, so that a flooding client does not delay the
+# others. uvloop passes up to 256 KiB at once, and goes on reading while there is more.
 FRAMES_PER_TURN = 64
-# Bytes that are read frame by frame for the client's Close after ours; of more than that only the end is looked at, and
-# of more than the second nothing is read at all.
+# After the server's Close frame, bytes that are parsed to find the client's. Beyond the first limit only the last bytes
+# of each read are checked for it; beyond the second the server stops reading.
 CLOSE_BYTES = 16 << 10
 CLOSE_BYTES_MOST = 1 << 20
-# A client is dead when it was silent for this many heartbeats.
+# A client that has been silent for this many heartbeats is dead.
 DEAD_AFTER = 3
-# Bytes of one read from the kernel. asyncio asks for 256 KiB, which glibc gives by mmap (above 128 KiB): three more
-# system calls for each read, a fifth of the server's time (measured).
+# Bytes of one read from the kernel. For asyncio's 256 KiB glibc would use mmap (as for all above 128 KiB): three more
+# system calls per read, a fifth of the server's time (measured).
 READ_BYTES = 32 << 10
 
 
 def most_fragments(max_frame: int) -> int:
-    """How many fragments a message may have; more are an attack: the largest message would be 64 bytes a piece."""
+    """Return the most fragments of a message: 64 bytes per fragment in the largest message. More is an attack."""
     return max(256, max_frame // FRAGMENT_BYTES)
 
 
 class Fragments:
-    """A message of which the end has not come yet.
+    """A fragmented message that is incomplete.
 
     Args:
-        text: where it is put together; None for a binary message, which was refused already.
+        text: collects the message; None for a binary message, which was already refused.
     """
 
     __slots__ = ("cost", "count", "text")
@@ -68,12 +68,12 @@ class Fragments:
 
 
 class WebSocketConnection(asyncio.Protocol):
-    """Speaks WebSocket on a transport, beginning with :meth:`start`; the chat's `chat.ports.Connection`.
+    """Speaks WebSocket on a transport from :meth:`start` on; implements `chat.ports.Connection`.
 
     Args:
-        shared: what all connections of the server share.
-        place: what the socket takes up.
-        on_lost: called once when the connection is gone, for whoever handed the transport over.
+        shared: the state that all connections of the server share.
+        place: the place of the socket.
+        on_lost: called once when the connection is lost; for a caller that handed over the transport.
     """
 
     __slots__ = (
@@ -102,19 +102,19 @@ class WebSocketConnection(asyncio.Protocol):
         self._on_lost = on_lost
         self._session: Session | None = None
         self._library: ServerProtocol | None = None
-        self._rest: bytearray | None = None  # of a frame that is not all there yet
-        self._wanted = 0  # its size, as far as that is known
+        self._rest: bytearray | None = None  # an incomplete frame
+        self._wanted = 0  # its size, 0 if it is still unknown
         self._fragments: Fragments | None = None
-        self._backlog: bytes | bytearray | None = None  # came in a turn that was over; nothing is read meanwhile
+        self._backlog: bytes | bytearray | None = None  # left for the next turn; reading is paused
         self._going_on = False
         self._closing = False
         self._close_bytes = 0
-        self._heard = True  # something came since the last heartbeat
+        self._heard = True  # bytes arrived since the last heartbeat
         self._silent_beats = 0
         self._idle_beats = 0
 
     def start(self, head: bytes) -> None:
-        """Answer the request to upgrade, whose head is all there. `connection_made` was called before."""
+        """Answer the request to upgrade, whose head is complete. Call `connection_made` first."""
         shared = self._shared
         client = shared.addresses.client(self._place.peer, values_in(head))
         if refusal := shared.refuse_upgrade(self._place, client):
@@ -135,7 +135,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._half_close()
             return
         parameters = parse_qs(handshake.query, errors="replace")
-        # `connect` may write, congest and even close: all of that finds the session through us.
+        # `connect` may write, congest and even close: the callbacks find the session through this connection.
         shared.chat.connect(
             self,
             handshake.dialect,
@@ -154,28 +154,28 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _hello_due(self) -> None:
         if self._session is not None and self._session.identity is None:
-            # Where guests are let in, this is one too many of its address for now.
+            # If guests are allowed, its address has too many of them right now.
             self.close(TRY_AGAIN if self._shared.chat.options.guests else HELLO_TIMEOUT)
 
     # asyncio's callbacks.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The transport is ours from now on."""
+        """Take over the transport."""
         self._transport = cast(asyncio.Transport, transport)
         self.write = self._transport.write
         self._transport.set_write_buffer_limits(high=self._shared.slow_bytes_low)
-        if hasattr(transport, "max_size"):  # asyncio's own transport; uvloop reads into a buffer that it keeps
+        if hasattr(transport, "max_size"):  # asyncio's transport; uvloop reuses its read buffer
             transport.max_size = READ_BYTES
         self._shared.connections.add(self)
 
     def data_received(self, data: bytes | bytearray) -> None:
-        """Bytes from the client."""
+        """Handle bytes from the client."""
         self._heard = True
         if self._closing:
             self._await_close(data)
             return
         if self._backlog is not None:
-            self._backlog += data  # what the event loop had read already when it was told to stop
+            self._backlog += data  # the event loop had read this before reading was paused
             return
         if self._rest is not None:
             self._rest += data
@@ -192,16 +192,16 @@ class WebSocketConnection(asyncio.Protocol):
             self._uncommon(data, position, left)
 
     def eof_received(self) -> bool:
-        """The client sends nothing more. It gets what is queued, then the transport closes (RFC 6455 section 7.1.1)."""
+        """The client has finished sending: flush what is queued, then close the transport (RFC 6455 section 7.1.1)."""
         if self._session is not None:
             self._session.end()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone, for whatever reason."""
+        """Clean up after a lost connection."""
         self._shared.lost(self)
         self._place.release()
-        # What knows each other here is let go of at once: the session and we, the library's parser and its frames.
+        # Break reference cycles at once: session and connection, the library's parser and its frames.
         session, self._session = self._session, None
         library, self._library = self._library, None
         self._rest = self._fragments = self._backlog = None
@@ -213,17 +213,17 @@ class WebSocketConnection(asyncio.Protocol):
             self._on_lost()
 
     def pause_writing(self) -> None:
-        """More than the low mark waits for the client."""
+        """More bytes than the low mark are queued for the client."""
         if self._session is not None:
             self._session.on_congested()
 
     def resume_writing(self) -> None:
-        """What waited has been taken."""
+        """The queued bytes have been sent."""
         if self._session is not None:
             self._session.on_drained()
 
     def _later(self, data: bytes | bytearray) -> None:
-        """Enough for this turn: go on with ``data`` when the others had theirs."""
+        """Handle ``data`` in the next turn of the event loop."""
         self._backlog = data
         self.pause_reading()
         self._go_on_soon()
@@ -236,7 +236,7 @@ class WebSocketConnection(asyncio.Protocol):
     def _go_on(self) -> None:
         self._going_on = False
         if self._backlog is None or self._is_paused():
-            return  # `resume_reading` comes back here
+            return  # `resume_reading` will call this again
         data, self._backlog = self._backlog, None
         if not self._transport.is_closing():
             self.data_received(data)
@@ -279,7 +279,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._shared.expiries.set(self, when)
 
     def expire(self) -> None:
-        """The token of the account has expired, and no `hello` has brought another one."""
+        """Close the connection, because the account's token has expired and no `hello` has replaced it."""
         if self._session is not None and not self._session.ended:
             self._session.refuse(ParleyError("unauthorized", EXPIRED))
             self.close(TOKEN_EXPIRED)
@@ -305,7 +305,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._shared.chat.receive(session, text)
 
     def _uncommon(self, data: bytes | bytearray, position: int, left: int) -> None:
-        """Whatever begins at ``position``: the library gets it frame by frame, ``left`` of them in this turn."""
+        """Pass frames from ``position`` on to the library one by one, at most ``left`` of them in this turn."""
         limit = self._shared.max_frame
         library = self._get_library()
         while position < len(data):
@@ -357,7 +357,7 @@ class WebSocketConnection(asyncio.Protocol):
             self.close(FLOOD)  # more pings or pongs than any client needs
 
     def _continue(self, session: Session, fragments: Fragments, frame: Frame) -> None:
-        """A fragment: no command by itself, as clients and proxies may cut as they like (RFC 6455 section 5.4)."""
+        """Add a fragment. It is not a command by itself: clients and proxies may fragment (RFC 6455 section 5.4)."""
         if fragments.text is not None:
             fragments.text += frame.data
         if frame.fin:
@@ -375,10 +375,10 @@ class WebSocketConnection(asyncio.Protocol):
             self.close(FLOOD)
 
     def _refused(self, library: ServerProtocol, error: Exception) -> None:
-        """The library has refused a frame and has its Close frame ready."""
+        """The library has refused a frame and prepared its Close frame."""
         session = self._session
         if isinstance(error, PayloadTooBig) and session is not None and not session.ended:
-            # Before the Close, as browsers show no more than its code to the page.
+            # Before the Close frame, of which browsers show only the code to the page.
             message = f"a frame can have at most {self._shared.max_frame} bytes"
             session.refuse(ParleyError("too_large", message))
         self._fail(library)
@@ -398,19 +398,19 @@ class WebSocketConnection(asyncio.Protocol):
     # The end.
 
     def _send_from(self, library: ServerProtocol) -> None:
-        """Send what the library has to say: pongs, Close frames, the end of the stream."""
+        """Send the library's output: pongs, Close frames, the end of the stream."""
         for data in library.data_to_send():
             if not data:
                 self._half_close()
             elif not self._transport.is_closing():
                 if self._session is not None and not self._session.ended:
-                    self._session.write(data)  # pongs count for a client that does not read them
+                    self._session.write(data)  # pongs that the client does not read count for its limit
                 else:
                     self.write(data)
 
     def _half_close(self) -> None:
-        """Say nothing more, but read on: closing with unread input would reset the connection, and the client would
-        lose what it was told last (RFC 6455 section 7.1.1)."""
+        """Stop sending, but keep reading: closing with unread input would reset the connection, and the client would
+        lose the last bytes (RFC 6455 section 7.1.1)."""
         if not self._transport.is_closing():
             if self._transport.can_write_eof():
                 self._transport.write_eof()
@@ -419,7 +419,7 @@ class WebSocketConnection(asyncio.Protocol):
                 self._transport.close()
 
     def _expect_end(self) -> None:
-        """The client has some seconds to end the connection."""
+        """Give the client some seconds to end the connection."""
         if not self._closing:
             self._closing = True
             self._shared.close_deadlines.add(self._shared.now(), self._transport.abort)
@@ -428,9 +428,9 @@ class WebSocketConnection(asyncio.Protocol):
                 self._await_close(rest)
 
     def _await_close(self, data: bytes | bytearray) -> None:
-        """All that counts now is the client's Close: with both sent, the server ends the connection (RFC 6455, 7.1.1).
+        """Wait for the client's Close frame: once both sides have sent one, the server closes (RFC 6455 section 7.1.1).
 
-        Nothing else is answered: the pongs of a flood would have no bound. Nor is all of a flood read through.
+        Nothing else is answered, because the pongs to a flood would be unbounded, and a flood is not parsed in full.
         """
         library = self._library
         if library is None or library.eof_sent:
@@ -449,7 +449,7 @@ class WebSocketConnection(asyncio.Protocol):
     # The shared heartbeat (`server.wire.connections.Shared`) calls this every HEARTBEAT seconds.
 
     def beat(self, idle_beats: int) -> None:
-        """Ping the client; give it up when it was silent too long. ``idle_beats`` without a command are too many."""
+        """Ping the client, or drop it if it was silent too long, or for more than ``idle_beats`` without a command."""
         if self._closing:
             return
         self._silent_beats = 0 if self._heard or self._is_paused() else self._silent_beats + 1
