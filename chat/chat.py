@@ -44,7 +44,7 @@ from utils.ids import new_token
 
 log = logging.getLogger(__name__)
 
-Trouble = Literal["starting", "storage", "standby", "stopping"]
+NotReadyReason = Literal["starting", "storage", "standby", "stopping"]
 """Why a server is not ready, in a word: storage was never reached, cannot be used now, or is another server's to write
 to; or the server stops."""
 
@@ -248,8 +248,8 @@ class Chat(Context):
             return "the server is shutting down"
         return self.storage.problem() or self.pool.trouble()
 
-    def kind_of_trouble(self) -> Trouble | None:
-        """The same in a word, which anybody may read."""
+    def not_ready_reason(self) -> NotReadyReason | None:
+        """The same in one word, which is safe to publish."""
         if self.draining:
             return "stopping"
         if self.storage.another_writes():

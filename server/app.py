@@ -26,7 +26,8 @@ from server.metrics import Metrics
 from server.settings.remarks import remarks_on
 from server.settings.table import SettingError, Settings
 from server.web.admin import admin_application
-from server.web.app import HttpEndpoints, HttpProtocol
+from server.web.app import HttpEndpoints
+from server.web.errors import HttpProtocol
 from server.wire.connections import Shared, most_headers
 from server.wire.listener import Listener
 from server.wire.switch import Port

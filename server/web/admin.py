@@ -8,20 +8,21 @@ from chat.chat import Chat
 from server.http.endpoints import Endpoint, Nothing, add_routes
 from server.http.sending import deliver
 from server.metrics import Metrics
-from server.web.app import add_headers, answer_errors, exposition, readiness
+from server.web.errors import add_headers, answer_errors
+from server.web.site import exposition, readiness
 
 
 def admin_application(chat: Chat) -> web.Application:
     """``/health``, ``/ready`` with the reason in words, and ``/metrics`` with the names of all rooms."""
     metrics = Metrics(chat, full=True)
 
-    async def health(request: web.Request, asked: Nothing) -> web.StreamResponse:
+    async def health(request: web.Request, params: Nothing) -> web.StreamResponse:
         return web.json_response({"status": "ok"})
 
-    async def ready(request: web.Request, asked: Nothing) -> web.StreamResponse:
-        return readiness(chat.kind_of_trouble(), chat.trouble())
+    async def ready(request: web.Request, params: Nothing) -> web.StreamResponse:
+        return readiness(chat.not_ready_reason(), chat.trouble())
 
-    async def counters(request: web.Request, asked: Nothing) -> web.StreamResponse:
+    async def counters(request: web.Request, params: Nothing) -> web.StreamResponse:
         return exposition(metrics)
 
     app = web.Application(middlewares=[deliver, answer_errors])

@@ -82,7 +82,7 @@ async def test_a_second_server_is_on_standby(serve: Serve, database_url: str) ->
     first = await serve(DATABASE_URL=database_url)
     await until(lambda: first.chat.trouble() is None)
     second = await serve(DATABASE_URL=database_url, ADMIN_PORT="0")
-    await until(lambda: second.chat.kind_of_trouble() == "standby")
+    await until(lambda: second.chat.not_ready_reason() == "standby")
     assert (await fetch(second.port, "/ready")).json() == {"status": "not ready", "reason": "standby"}
     assert "another server is writing" in (await fetch(second.admin_port, "/ready")).json()["detail"]
 

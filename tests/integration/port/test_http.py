@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from server.web.app import CLIENT, STATIC
+from server.web.site import CLIENT, STATIC
 from tests.contract.records import until
 from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, command, fetch, links, request
@@ -184,7 +184,7 @@ async def test_health_and_ready(port: int) -> None:
     assert (reply.status, reply.json()) == (200, {"status": "ready"})
 
 
-async def test_ready_says_what_kind_of_trouble_it_is(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+async def test_ready_says_the_reason(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     """To anybody, so no host, port or user. Healthy all the same: starting again would not bring the database back."""
     server = await serve(DATABASE_URL=NOBODY)
     await until(lambda: "failed" in str(server.chat.trouble()))  # it has tried once

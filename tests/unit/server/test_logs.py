@@ -179,7 +179,7 @@ def test_every_logger_goes_through_it(capsys: pytest.CaptureFixture[str]) -> Non
     root.handlers.clear()
     try:
         fold = set_up_logging("INFO")
-        for name in ("aiohttp.server", "asyncio", "websockets.server", "psycopg.pool", "server.web.app"):
+        for name in ("aiohttp.server", "asyncio", "websockets.server", "psycopg.pool", "server.web.errors"):
             for _ in range(200):
                 logging.getLogger(name).error("trouble")
         fold.flush()

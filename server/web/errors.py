@@ -1,0 +1,123 @@
+"""Responses to requests that are refused or fail, and the headers of every response."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable
+
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from model.errors import ParleyError
+from server.codec.headers import EVERY, UPGRADE
+from server.http.endpoints import (
+    CROWDED,
+    ErrorBody,
+    Refusal,
+)
+from server.http.parameters import JSON
+from server.wire.handshake import is_host
+from utils.encoding import to_json
+from utils.tracebacks import forget_frames
+
+log = logging.getLogger(__name__)
+
+# Characters of a path in a line of the log, at most.
+PATH_CHARS = 200
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_VERSIONS = frozenset({HttpVersion10, HttpVersion11})
+
+
+class HttpProtocol(web.RequestHandler):
+    """aiohttp's connection; its own refusals, of requests it cannot parse, get the headers of all others too."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Refuse a request that aiohttp could not parse or that failed."""
+        response = super().handle_error(request, status, exc, message)
+        forget_frames(exc)  # one of them is aiohttp's own, which keeps the exception and what the client sent
+        response.headers.update(EVERY)
+        return response
+
+
+def not_the_clients_fault(record: logging.LogRecord) -> bool:
+    """Drop what aiohttp logs of a malformed request: an error with a traceback, for what it answers with 400."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer errors with a code as JSON, with the status of the table."""
+    try:
+        _check_head(request)
+        _check_coding(request)
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except ParleyError as error:
+        forget_frames(error)
+        return _refused(error)
+    except ConnectionError as error:
+        forget_frames(error)  # the future that the body was read from keeps it
+        return web.Response(status=400)  # the client is gone; aiohttp would log a fault of the server
+    except Exception as error:
+        log.exception("%s %s failed", request.method, request.rel_url.raw_path[:PATH_CHARS])
+        forget_frames(error)
+        return _refused(ParleyError("internal"))
+
+
+def _check_head(request: web.Request) -> None:
+    """Refuse what aiohttp lets pass."""
+    if request.version not in _VERSIONS:
+        raise web.HTTPBadRequest(text="This server speaks HTTP/1.1.\n")
+    if not is_host(request.headers.get(hdrs.HOST, "")):  # aiohttp checks that there is one
+        raise web.HTTPBadRequest(text="This is not a valid Host.\n")
+
+
+def _check_coding(request: web.Request) -> None:
+    """Refuse an encoded body: decoded, it could be a thousand times as large."""
+    if not request.body_exists:
+        return
+    for header, plain in (("Content-Encoding", "identity"), ("Transfer-Encoding", "chunked")):
+        codings = {
+            coding.strip().lower() for value in request.headers.getall(header, ()) for coding in value.split(",")
+        }
+        if codings - {plain, ""}:
+            raise ParleyError("unsupported", f"this {header} is not supported", field=header)
+
+
+def _refused(error: ParleyError) -> web.Response:
+    if error.field == "Upgrade":
+        return web.Response(status=426, text=f"{error.message}\n", headers={"Upgrade": "websocket"})
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if error.code == "unauthorized":
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.field == "Content-Encoding":
+        headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
+    refusal = Refusal(error.code, error.message, error.field, error.retry_after)
+    return web.Response(body=to_json(ErrorBody(refusal)), status=error.kind.status, content_type=JSON, headers=headers)
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Set the headers of every response, including refusals and aiohttp's own."""
+    if request.get(CROWDED):
+        response.force_close()
+        response.headers[hdrs.CONNECTION] = "close"  # aiohttp has already read that
+    headers = response.headers
+    headers[hdrs.SERVER] = EVERY[hdrs.SERVER]  # aiohttp has set its own
+    if response.status >= 400:
+        headers.update(EVERY)
+        if response.status == 426:  # Upgrade is a hop-by-hop header (RFC 9110 section 7.8)
+            headers[hdrs.CONNECTION] = "Upgrade" if response.keep_alive else UPGRADE[hdrs.CONNECTION]
+    for name, value in EVERY.items():
+        headers.setdefault(name, value)

@@ -1,0 +1,275 @@
+"""The page and its files, health, readiness, counters, and upgrades to WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from aiohttp import hdrs, web
+from msgspec import Meta, Struct, to_builtins
+
+from chat.chat import Chat, NotReadyReason
+from model.errors import ParleyError
+from server.dialects import ACCOUNTS_ONLY, PATHS
+from server.http.endpoints import (
+    SENDER,
+    TEXT,
+    Answer,
+    Endpoint,
+    Nothing,
+)
+from server.http.sending import File
+from server.metrics import Metrics
+from server.wire.admission import METRICS
+from server.wire.connections import Shared
+from server.wire.switch import connection_of
+from server.wire.websocket import WebSocketConnection
+
+ROOT = Path(__file__).resolve().parent.parent
+STATIC = ROOT / "static"
+CLIENT = ROOT / "client.html"
+
+# Small files with ETags: revalidating costs little, an old module next to a new one costs a bug.
+FRESH = {"Cache-Control": "no-cache"}
+# The page runs only its own modules and talks only to its own server, so markup in a message can do nothing.
+PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    **FRESH,
+}
+OCTETS = "application/octet-stream"  # what aiohttp calls the empty body when it does not send the file
+
+
+class StaticFile(Struct, frozen=True):
+    """A file.
+
+    Attributes:
+        file: path below ``/static/``; may have several segments.
+    """
+
+    file: Annotated[str, Meta(examples=["main.js"])]
+
+
+class Health(Struct, frozen=True):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(Struct, frozen=True):
+    """Messages are accepted and stored."""
+
+    status: Literal["ready"]
+
+
+class NotReady(Struct, frozen=True, omit_defaults=True):
+    """Messages are not accepted, or not stored.
+
+    Attributes:
+        reason: storage was not reached yet (`starting`) or cannot be used (`storage`), another server writes to it
+            (`standby`), or this server is shutting down (`stopping`).
+        detail: explanation for an operator; only at `ADMIN_PORT`.
+    """
+
+    status: Literal["not ready"]
+    reason: NotReadyReason
+    detail: str | None = None
+
+
+def _file(*media: str) -> tuple[Answer, ...]:
+    tag = {"ETag": "version of the file"}
+    return (
+        Answer(200, "the file", bytes, media, tag),
+        Answer(206, "the part that `Range` asks for", bytes, media, tag),
+        Answer(304, "not modified: it matches `If-None-Match`", headers=tag),
+        Answer(412, "it does not match `If-Match`", str, (OCTETS,)),
+        Answer(416, "it has no such part as `Range` asks for", str, (OCTETS,)),
+    )
+
+
+_LEADS = Answer(302, "redirect to the page", str, (TEXT,), {"Location": "`client.html`, with the query string"})
+_STATIC = (
+    # The operating system's table decides between the first two.
+    *_file("text/javascript", "application/javascript", "text/css", "image/svg+xml"),
+    Answer(404, "no such file", str, (TEXT,)),
+)
+_READY = (
+    Answer(200, "messages are accepted and stored", Ready),
+    Answer(503, "they are not, with the reason", NotReady, headers={"Retry-After": "seconds"}),
+)
+_METRICS = Answer(200, "Prometheus text format", str, (TEXT,))
+_HANDSHAKE = (
+    Answer(101, "the connection is now a WebSocket"),
+    Answer(400, "malformed handshake, with the reason", str, (TEXT,)),
+    Answer(
+        401,
+        "a token that is not valid, or no token where one is required",
+        str,
+        (TEXT,),
+        {"WWW-Authenticate": "`Bearer`"},
+    ),
+    Answer(403, "an `Origin` that is not in `ALLOWED_ORIGINS`, or a role that is not in `CHAT_ROLES`", str, (TEXT,)),
+    Answer(426, "not a WebSocket handshake, or an unsupported version", str, (TEXT,), {"Upgrade": "`websocket`"}),
+    Answer(
+        429,
+        "too many new connections, or too many open ones, from this address",
+        str,
+        (TEXT,),
+        {"Retry-After": "seconds"},
+    ),
+    Answer(
+        503,
+        "the server is shutting down, or has too many connections",
+        str,
+        (TEXT,),
+        {"Retry-After": "seconds"},
+    ),
+)
+_SEE = "`/asyncapi.json` describes the frames."
+
+
+class Site:
+    """The endpoints other than the API of `server.rest` and the documents."""
+
+    def __init__(self, chat: Chat, shared: Shared, metrics: Metrics | None) -> None:
+        self._chat = chat
+        self._shared = shared
+        self._metrics = metrics
+        # Listed at the start: no name that a client sends reaches the file system.
+        self._files = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The rows."""
+        return (
+            Endpoint("GET", "/", "Redirect to the page, keeping the query string", self.index, answers=(_LEADS,)),
+            Endpoint("GET", "/client.html", "The browser client", self.client, answers=_file("text/html")),
+            Endpoint("GET", "/static/{file}", "A file of the browser client", self.static, StaticFile, _STATIC),
+            Endpoint(
+                "GET", "/health", "Whether the process answers", self.health, answers=(Answer(200, "alive", Health),)
+            ),
+            Endpoint("GET", "/ready", "Whether messages are accepted and stored", self.ready, answers=_READY),
+            *(
+                (
+                    Endpoint(
+                        "GET",
+                        "/metrics",
+                        "Counters for Prometheus",
+                        self.metrics,
+                        answers=(_METRICS,),
+                        refusals=("rate_limited",),
+                    ),
+                )
+                if self._metrics is not None
+                else ()
+            ),
+            *(
+                Endpoint(
+                    "GET",
+                    path,
+                    "Open a WebSocket",
+                    self.upgrade,
+                    answers=_HANDSHAKE,
+                    text=_SEE,
+                    handshake="account" if path in ACCOUNTS_ONLY else "optional",
+                )
+                for path in PATHS
+            ),
+        )
+
+    async def index(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+        """Redirect to the page with the query string, so that a link to a room may be short."""
+        query = request.rel_url.raw_query_string  # as sent: decoded, a %23 would cut the room's name off
+        raise web.HTTPFound(location=f"client.html{'?' if query else ''}{query}")
+
+    async def client(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+        """Send the browser client."""
+        return File(CLIENT, headers=PAGE_HEADERS)
+
+    async def static(self, request: web.Request, params: StaticFile) -> web.StreamResponse:
+        """Send a file of the browser client."""
+        path = self._files.get(params.file)
+        if path is None:
+            raise web.HTTPNotFound
+        return File(path, headers=FRESH)
+
+    async def health(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+        """Answer, which shows that the process does."""
+        return web.json_response(to_builtins(Health("ok")))
+
+    async def ready(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+        """Answer 200 when messages are accepted and stored, else 503 with the reason."""
+        return readiness(self._chat.not_ready_reason(), None)
+
+    async def metrics(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+        """Answer in Prometheus' text format."""
+        assert self._metrics is not None  # else there is no such row
+        self._shared.count_request(request[SENDER])
+        await self._shared.admission.enter(request[SENDER].network, METRICS)
+        return exposition(self._metrics)
+
+    async def upgrade(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+        """Hand the transport over for an upgrade on a connection that served HTTP before, as a proxy's may."""
+        if "websocket" not in ",".join(request.headers.getall(hdrs.UPGRADE, ())).lower():
+            raise ParleyError("bad_field", "this address accepts WebSocket connections only", field="Upgrade")
+        transport = request.transport
+        http = connection_of(transport)
+        if transport is None or http is None:
+            raise ConnectionResetError
+        protocol = request.protocol
+        lost = asyncio.Event()
+        connection = WebSocketConnection(self._shared, http.place, on_lost=lost.set)
+        version = request.version
+        head = b"".join(
+            (
+                f"{request.method} {request.raw_path} HTTP/{version.major}.{version.minor}\r\n".encode(),
+                *(name + b": " + value + b"\r\n" for name, value in request.raw_headers),
+                b"\r\n",
+            )
+        )
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        connection.start(head)
+        early = _EarlyFrames()
+        protocol.set_parser(cast(Any, early))
+        if early.data:
+            connection.data_received(early.data)
+        try:
+            await lost.wait()
+        finally:
+            protocol.connection_lost(None)  # aiohttp frees what it keeps of the connection
+        return web.Response()
+
+
+class _EarlyFrames:
+    """Take from aiohttp what a client sent after its handshake without waiting for the answer.
+
+    For aiohttp it is a parser of the new protocol, as its own of WebSocket frames.
+    """
+
+    data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Keep what aiohttp has read; there may be more."""
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """The connection is closed."""
+
+
+def readiness(reason: NotReadyReason | None, detail: str | None) -> web.Response:
+    """Make the answer of ``/ready``; ``reason`` is None when the server is ready."""
+    if reason is None:
+        return web.json_response(to_builtins(Ready("ready")))
+    answer = NotReady("not ready", reason, detail)
+    return web.json_response(to_builtins(answer), status=503, headers={"Retry-After": "2"})
+
+
+def exposition(metrics: Metrics) -> web.Response:
+    """Make the answer of ``/metrics``."""
+    body, content_type = metrics.render()
+    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
