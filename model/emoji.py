@@ -1,10 +1,10 @@
-"""Emoji, and the characters that show nothing by themselves: joiners, and selectors of how an emoji is shown."""
+"""Emoji, and the invisible characters used with them: joiners and variation selectors."""
 
 from __future__ import annotations
 
 import regex
 
-# Unicode TS 51, 1.4.9: an emoji, what may follow it, and further ones that are joined to it. Flags may be tags.
+# Unicode TS 51, 1.4.9: an emoji, its modifiers, and further emoji joined to it. Flags may be tag sequences.
 _SELECTED = r"(?:\p{Emoji_Modifier}|[\ufe0e\ufe0f]|[\U000e0020-\U000e007e]+\U000e007f)"
 _ELEMENT = rf"(?:\p{{RI}}\p{{RI}}|[\p{{Emoji}}--[0-9#*]]{_SELECTED}?)"
 _SEQUENCE = rf"{_ELEMENT}(?:\u200d{_ELEMENT})*|[0-9#*]\ufe0f?\u20e3"
@@ -16,7 +16,8 @@ _JOINS = (
 _SIGNS = regex.compile(rf"(?V1)({_SEQUENCE})|({_JOINS})|[\u200c\u200d\ufe0e\ufe0f]")
 _REPEATED = regex.compile(r"([\u200c\u200d\ufe0e\ufe0f])\1+")
 _ANY_SIGN = regex.compile(r"[\u200c\u200d\ufe0e\ufe0f]")
-# A selector has an effect where an emoji is text by default (an emoji's), or an emoji (a text's), but not a digit.
+# An emoji selector has an effect on a character that is text by default, a text selector on one that is an emoji by
+# default; not on digits.
 _IDLE = regex.compile(r"(?<!(?V1)[\p{Emoji}--[\p{Emoji_Presentation}0-9#*]])\ufe0f(?!\u20e3)|(?<=[0-9#*])\ufe0e")
 
 _IGNORED = regex.compile(r"(?V1)[\p{Default_Ignorable_Code_Point}--[\u200d\U000e0020-\U000e007f]]+")
@@ -30,7 +31,7 @@ _TEXT_BY_DEFAULT = regex.compile(
 
 
 def keep_visible_signs(text: str) -> str:
-    """``text`` without the joiners and selectors (U+200C, U+200D, U+FE0E, U+FE0F) that change nothing of its look."""
+    """Return ``text`` without joiners and selectors (U+200C, U+200D, U+FE0E, U+FE0F) that do not change its look."""
     if _ANY_SIGN.search(text) is None:
         return text
     text = _SIGNS.sub(r"\1\2", _REPEATED.sub(r"\1", text))
@@ -38,9 +39,9 @@ def keep_visible_signs(text: str) -> str:
 
 
 def qualify(text: str) -> str:
-    """``text`` with its emoji fully qualified (Unicode TS 51, ED-18), and nothing else that cannot be seen.
+    """Return ``text`` with fully qualified emoji (Unicode TS 51, ED-18) and without other invisible characters.
 
-    What looks the same becomes the same, however a keyboard wrote it.
+    Texts that look the same become the same, whichever keyboard produced them.
     """
     if text.isascii():
         return text

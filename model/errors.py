@@ -1,7 +1,7 @@
-"""Every refusal that Parley gives, in one table, and every close code.
+"""Every error code and close code of Parley, in one table each.
 
 ParleyError
-|-- (any code of ERRORS, raised by model/ and chat/, turned into frames and statuses by server/ alone)
+|-- (any code of ERRORS; raised by model/ and chat/; only server/ turns it into frames and statuses)
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class ErrorKind(NamedTuple):
-    """One row of the table: HTTP status, whether the same request may pass later, and a sentence for people."""
+    """One row of the table: HTTP status, whether the same request may succeed later, and a readable message."""
 
     status: int
     retryable: bool
@@ -55,14 +55,14 @@ ERRORS: dict[str, ErrorKind] = {
 
 
 class ParleyError(Exception):
-    """A command that is refused, by the name of a row of :data:`ERRORS`.
+    """A refused command, with the code of a row of :data:`ERRORS`.
 
     Args:
         code: a key of ``ERRORS``; anything else is a programming error (``KeyError``).
-        message: a sentence for people; the table's own by default.
-        field: the name of the field that is wrong, for ``bad_field``.
-        retry_after: seconds after which the same command may pass, for the retryable ones.
-        id: the command's own id, where only the raiser could read it (a frame that is no command).
+        message: a readable message; by default the one in the table.
+        field: the field that is wrong, for ``bad_field``.
+        retry_after: seconds to wait before retrying, for retryable codes.
+        id: the id of the command, if only the raiser could read it (the frame is not a valid command).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The limits that a client is told in ``welcome``, so it can keep them instead of running into them."""
+"""Limits of the protocol; ``welcome`` announces some of them, so that clients can stay within them."""
 
 from __future__ import annotations
 
@@ -11,57 +11,57 @@ NAME_CHARS = 64
 HISTORY_LIMIT = 500
 """Most messages in one page of history."""
 HISTORY_DEFAULT = 50
-"""Messages in a page of history when no limit was asked for."""
+"""Messages in a page of history if the client gives no limit."""
 LIST_LIMIT = 500
 """Most rooms or members in one answer."""
 LIST_DEFAULT = 100
-"""Rooms or members in an answer when no limit was asked for."""
+"""Rooms or members in an answer if the client gives no limit."""
 SENT_NAME_CHARS = 4 * NAME_CHARS
-"""Longest name of a room or a user as it is sent: in NFC it may have a fourth of the characters."""
+"""Longest name of a room or a user as sent; in NFC it may have a fourth of the characters."""
 CURSOR_CHARS = 256
-"""Longest cursor, epoch, time or id of a user, all of them the server's own."""
+"""Longest cursor, epoch, time or user id, all of which come from the server."""
 TOKEN_CHARS = 8192
 """Longest token of a ``hello``."""
 QUERY_CHARS = 256
-"""Longest question of a search, and of one for rooms."""
+"""Longest query of a search for messages or rooms."""
 TITLE_CHARS = 64
 """Longest title of a room."""
 TOPIC_CHARS = 500
 """Longest topic of a room."""
 REASON_CHARS = 500
-"""Longest reason of a moderator."""
+"""Longest reason that a moderator can give."""
 PASSWORD_CHARS = 128
 """Longest password of a room."""
 INVITATIONS = 100
-"""Most invitations that one user may have open."""
+"""Most open invitations of one user."""
 INVITATION_DAYS = 30
-"""Days that an invitation stays open; a guest's token ends as soon."""
+"""Days that an invitation stays open, which is also how long a guest token is valid."""
 DURATION_LIMIT = 10 * 365 * 86_400
-"""Longest ban or mute that has an end, in seconds."""
+"""Longest temporary ban or mute, in seconds."""
 SLOW_MODE_LIMIT = 86_400
-"""Longest pause between two messages of a person in slow mode, in seconds."""
+"""Longest pause between two messages of a user in slow mode, in seconds."""
 RETENTION_LIMIT = 36_500
-"""Most days that a room may be told to keep its messages."""
+"""Longest retention of a room, in days."""
 QUOTE_CHARS = 140
-"""Characters of a message that a reply to it carries."""
+"""Characters of a message that a reply to it quotes."""
 MENTIONS = 50
-"""Most people that one message mentions."""
+"""Most names that one message mentions."""
 EMOJI_CHARS = 32
 """Longest reaction, in code points (a family of four with skin tones has 11)."""
 REACTIONS = 20
-"""Different reactions to one message."""
+"""Most different reactions to one message."""
 REACTORS = 1000
-"""People who may react to one message with the same emoji."""
+"""Most users who can react to one message with the same emoji."""
 GUEST_SECONDS = 30 * 24 * 3600
-"""A guest that did not come back for a month is a new one."""
+"""A guest who was away for this long (30 days) becomes a new guest."""
 UNREAD_LIMIT = 100
-"""Unread messages are counted up to this number, which stands for itself and all above: 99+."""
+"""Unread messages are counted up to this number, which means 99+."""
 
 
 class Limits(Struct, frozen=True):
-    """Attributes are announced as they are: bytes of a frame, characters of a text, messages a second, counts.
+    """The limits announced in ``welcome``: bytes of a frame, characters of a text, messages per second, counts.
 
-    ``edit_window`` is the seconds after which a message cannot be edited any more; 0 for never.
+    ``edit_window`` is the number of seconds for which a message can be edited; 0 means no limit.
     """
 
     max_frame_bytes: int = 65536

@@ -9,27 +9,27 @@ from utils.confusables import prototypes
 from utils.unicode import casefold, normalize
 
 _UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}+")
-# What the table of TS 39 leaves out: letters in circles, in squares and of flags, and small capitals.
+# Missing in the table of TS 39: letters in circles and squares, regional indicators, and small capitals.
 _BOXED = {start + i: chr(0x61 + i) for start in (0x1F150, 0x1F170, 0x1F1E6) for i in range(26)}
 _SMALL_CAPITALS = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz")
 _ALSO = _BOXED | _SMALL_CAPITALS
 
-# The characters of a name that are looked at for what it looks like: NFKC makes 18 of one (U+FDFA).
+# Characters of a name that are compared: NFKC turns one into up to 18 (U+FDFA).
 _LOOKED_AT = NAME_CHARS + NAME_CHARS // 2
 _NO_LETTERS = regex.compile(r"[^\p{L}\p{N}]+")
-# Letters that look like signs alone, such as U+02BC.
+# Letters that look like punctuation, such as U+02BC.
 _SIGN_LIKE = "".join(
     chr(code) for code, looks in prototypes().items() if chr(code).isalnum() and not _NO_LETTERS.sub("", looks)
 )
 _SHOWS_NO_LETTER = regex.compile(rf"[^\p{{L}}\p{{N}}{''.join(map(chr, _BOXED))}]+|[{_SIGN_LIKE}]+")
-# Each letter looks like one at least, so that no reserved word comes of so many.
+# Each letter looks like at least one, so a longer name cannot look like a reserved word.
 _MOST_LETTERS = 12
 _LETTER = rf"[\p{{L}}--[{_SIGN_LIKE}]]"
 _TOO_MANY_LETTERS = regex.compile(rf"(?V1)(?:[^{_LETTER}]*+{_LETTER}){{{_MOST_LETTERS + 1}}}")
 _NUMBER = regex.compile(r"\p{N}+$")
 _DIGITS = str.maketrans("3457", "east")
 _SIGNS = str.maketrans("$@!|", "sall")
-# The same for ASCII, where nothing is to be looked up: in lower case; then with what looks like a letter as that.
+# The same for ASCII, without look-ups: lower case, then signs and digits replaced by the letters they look like.
 _ASCII = bytes(range(128)).lower().ljust(256)
 _NO_ASCII_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 _LOOKS = bytes.maketrans(b"013457i", b"oleastl")
@@ -38,9 +38,9 @@ _ASCII_RESERVED = frozenset({b"system", b"systern", b"server", b"parley"})
 
 
 def skeleton(name: str) -> str:
-    """The look-alike key: names that are hard to tell apart have the same one. Never shown to anybody.
+    """Return the look-alike key: names that are hard to tell apart have the same one. Never shown to users.
 
-    It is the skeleton of UTS 39 of the name without case and width, in which also i, I, l, 1 and | are one.
+    It is the UTS 39 skeleton of the name without case and width, in which i, I, l, 1 and | are also the same.
     """
     text = _UNSEEN.sub("", normalize("NFKC", name))[:_LOOKED_AT]
     return _looks(casefold(_looks(text))).replace("i", "l")
@@ -52,8 +52,8 @@ def _looks(text: str) -> str:
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a name looks like the server's own: in any script, case, width or punctuation, with digits in place of
-    letters, or with a number behind it.
+    """Return whether a name looks like the server's own: in any script, case, width or punctuation, with digits for
+    letters, or followed by a number.
     """
     if name.isascii():
         lower = name.encode().translate(_ASCII)
@@ -65,13 +65,13 @@ def is_reserved(name: str) -> bool:
     if _TOO_MANY_LETTERS.match(text):
         return False
     letters = _letters(text)
-    # Some letters look like one of a reserved word in one case alone: a Greek upsilon is a Y, or a u.
+    # Some letters look like one of a reserved word only in one case: a Greek upsilon is a Y, or a u.
     tries = {letters, letters.lower(), letters.upper(), _letters(text.translate(_SIGNS))}
     return any(len(each) <= _MOST_LETTERS and _look(each) in _RESERVED for each in tries)
 
 
 def _letters(text: str) -> str:
-    """What shows a letter in text in NFKC, without the number behind it."""
+    """Return the characters of NFKC text that show letters, without a number at the end."""
     return _NUMBER.sub("", _SHOWS_NO_LETTER.sub("", text))
 
 

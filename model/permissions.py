@@ -1,4 +1,4 @@
-"""Who may do what in a room: one table, and the pure functions that read it. Only chat/ asks them."""
+"""Permissions in a room: one table, and the pure functions that read it. Used only by chat/."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from model.principals import CLAIMED_ROLE
 from model.room import Member, Role, RoomRecord
 
 Standing = Literal["stranger", "outsider", "readonly", "member", "moderator", "owner", "admin"]
-"""What somebody is to a room. A stranger must not learn that it is there; an outsider may read a public room without
-being in it; an admin is one everywhere but in direct rooms of others."""
+"""A user's access level in a room. A stranger must not learn that the room exists; an outsider may read a public room
+without joining; an admin is one everywhere except in direct rooms of others."""
 
 RANK: dict[Standing, int] = {
     "stranger": 0,
@@ -24,7 +24,7 @@ RANK: dict[Standing, int] = {
 
 
 class Action(Enum):
-    """What can be done to a room."""
+    """An action on a room. The values are the rows of the table in docs/protocol.md."""
 
     SEE = "read messages, list members, enter the room"
     MARK_READ = "keep a read cursor"
@@ -68,34 +68,34 @@ LEAST: dict[Action, Standing] = {
     Action.SET_ROLE: "owner",
     Action.SECURE: "owner",
 }
-"""The table: the lowest standing that may do each thing. Whoever is above it may too."""
+"""The lowest standing that may perform each action. Higher ones may too."""
 
-# What is heard by others: a mute forbids it.
+# Actions that other users notice; forbidden by a mute.
 TALK = frozenset({Action.POST, Action.EDIT, Action.REACT, Action.TYPE})
 
 
 def may(standing: Standing, action: Action) -> bool:
-    """Whether somebody of this standing may do this."""
+    """Return whether this standing permits an action."""
     return RANK[standing] >= RANK[LEAST[action]]
 
 
 def outranks(actor: Standing, target: Standing) -> bool:
-    """Whether one may moderate the other: whoever is above them, and owners each other."""
+    """Return whether the actor may moderate the target: with a higher standing, or if both are owners."""
     return RANK[actor] > RANK[target] or actor == target == "owner"
 
 
 def standing_in(
     room: RoomRecord, member: Member | None, *, account_role: str, inside: Role | None, now_us: int
 ) -> Standing:
-    """What somebody is to a room.
+    """Return a user's standing in a room.
 
     Args:
         room: the room.
-        member: their row, None when there is none.
-        account_role: of their account: ``admin`` is one in every room; an ``organizer`` is at least a moderator in
-            every room that they may see. Neither reaches into a direct room of others. An id that anybody may claim
+        member: the user's row, or None.
+        account_role: the role of the account: an ``admin`` is one in every room, and an ``organizer`` is at least a
+            moderator in every room that they may see, except in direct rooms of others. An id that anyone may claim
             (``claimed``) is a stranger to every private and direct room, whatever its row says.
-        inside: what being in the room makes of somebody who is no member; None when they are not in it.
+        inside: the role of a user who is in the room without being a member; None if they are not in it.
         now_us: Unix microseconds, for bans that end.
     """
     if room.deleted_at is not None:

@@ -1,6 +1,6 @@
-"""Ids of principals: guests' are minted by the server, the others come from outside and get a prefix of their own.
+"""Ids of principals: the server mints those of guests; ids from outside get a prefix.
 
-So no account, and nobody who merely claims an id, can ever be taken for somebody of another kind.
+The prefix prevents an account, or a user who merely claims an id, from being mistaken for another kind of user.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ GUEST = "g_"
 ACCOUNT = "u_"
 CLAIMED = "w_"
 CLAIMED_ROLE = "claimed"
-"""The account role of a principal that a client only claims: it enters no private and no direct room."""
+"""The account role of a principal that a client only claims: it has no access to private and direct rooms."""
 
 
 def principal_id(prefix: str, outer_id: str, field: str) -> str:
-    """The principal behind an id of the application (`ACCOUNT`), or one that a client only claims (`CLAIMED`).
+    """Return the principal of an id from the application (`ACCOUNT`), or of one that a client only claims (`CLAIMED`).
 
-    An id is taken as it is or not at all: two ids must not differ by what cannot be seen.
+    An id is used unchanged or refused: two ids must not differ only in invisible characters.
 
     Raises:
         ParleyError: ``bad_field`` naming ``field``: not 1 to 64 printable characters, or one that
-            `model.text.check_name` refuses, drops or takes for another space.
+            `model.text.check_name` would refuse or change.
     """
     if not (0 < len(outer_id) <= ID_CHARS and outer_id.isprintable()):
         raise ParleyError("bad_field", f"{field} must have 1 to {ID_CHARS} printable characters", field=field)
@@ -34,9 +34,9 @@ def principal_id(prefix: str, outer_id: str, field: str) -> str:
 
 
 def shown_id(principal: str, kind: str) -> str:
-    """A principal's id where those of one ``kind`` are at home: theirs as they know it themselves, others in full.
+    """Return a principal's id as shown in a dialect of one ``kind``: ids of that kind without prefix, others in full.
 
-    Also one in full that would look like another kind's, so that no two principals ever look the same.
+    An id that would then look like one of another kind is shown in full too, so that no two principals look the same.
     """
     own = principal.removeprefix(kind)
     return principal if own.startswith((GUEST, ACCOUNT, CLAIMED)) else own

@@ -1,4 +1,4 @@
-"""What names and message texts may hold. Every dialect and every door checks them here, their length first."""
+"""Rules for names and message texts. Every dialect and endpoint checks them here, length first."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["skeleton"]
 
 # Control characters other than tab and newline, NUL among them, C1 controls and lone surrogates (not UTF-8).
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-# Overrides and isolates of the direction of writing, and separators of lines. Unicode TR 36, 3.2.
+# Direction overrides and isolates, and line separators. Unicode TR 36, 3.2.
 _TURNING = re.compile("[\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-# What shows nothing, or a blank: fillers, joiners, selectors, format characters, the blanks of some scripts (Braille,
-# musical and Egyptian signs, Khitan) and the place of an object that is not there. Unicode TR 36, 2.5. An unassigned
-# code point is seen: readers may have a newer Unicode, and others see a box.
+# Characters that show nothing, or a blank: fillers, joiners, selectors, format characters, the blanks of some scripts
+# (Braille, musical and Egyptian signs, Khitan) and the object replacement character. Unicode TR 36, 2.5. Unassigned
+# code points count as visible: readers may have a newer Unicode, and others see a box.
 _UNSEEN = (
     r"\p{White_Space}\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Z}\p{Default_Ignorable_Code_Point}"
     r"\ufdd0-\ufdef\u2800\ufffc\U0001d159\U00016fe4\U00013441\U00013442"
 )
 _SEEN = regex.compile(f"[^{_UNSEEN}]")
-# In a name: what is not to be seen but for spaces, joiners, selectors and the tags of a flag.
+# Refused in names: invisible characters except spaces, joiners, selectors and the tags of a flag.
 _NOT_IN_NAMES = regex.compile(
     rf"(?V1)(?:\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)(*SKIP)(*FAIL)"
     rf"|[\p{{Cn}}[{_UNSEEN}]--[\ \u200c\u200d\ufe0e\ufe0f]]"
@@ -42,31 +42,31 @@ _WHY = {
     "Co": "a private-use character",
     "Cn": "an unassigned code point",
 }
-# A character in NFC may come as four in another form; what is longer is too long in any form.
+# A character in NFC may be up to four in another form; a longer text is too long in any form.
 _FORMS = 4
 # ``@ann``, or ``@[ann lee]`` for names with spaces and signs, in which ``\\]`` is ``]`` and ``\\\\`` is ``\\``; not the
-# second half of an address such as ann@example.org. Letters and digits with their marks, and what may join them.
+# second half of an address such as ann@example.org. Letters and digits with their marks, and joining characters.
 _LONG = _FORMS * NAME_CHARS
 _PART = rf"[\p{{L}}\p{{N}}\p{{M}}_\u200c\u200d]{{1,{_LONG}}}+"
 _PLAIN_MENTION = regex.compile(rf"@(?=[\p{{L}}\p{{N}}_])({_PART}(?:[.-]{{1,{NAME_CHARS}}}+{_PART}){{0,{NAME_CHARS}}}+)")
-# Stand for ``\\`` and ``\]`` while mentions are looked for: no message holds them.
+# Placeholders for ``\\`` and ``\]`` while searching for mentions: no message contains them.
 _BACKSLASH, _BRACKET = "\x00", "\x01"
 _IN_ADDRESS = frozenset(string.ascii_letters + string.digits + "._%+-")
-# Signs that are looked at in one text, and those of them that may begin a mention: a text may be of nothing else.
+# Most @ signs examined in one text, and most of them that may begin a mention: a text may consist of @ signs only.
 _SIGNS = 1000
 _TRIES = 4 * MENTIONS
-# More than as many names of usual letters hold; folding makes 18 characters of one (U+FDFA).
+# More than 50 ordinary names have; folding turns one character into up to 18 (U+FDFA).
 _FOLDED_CHARS = 4096
-# Direct rooms have names that nobody can ask for.
+# Names of direct rooms begin with this and cannot be requested by clients.
 DIRECT_PREFIX = "@"
 _DOTS = frozenset({".", ".."})
 
 
 def check_content(content: str, max_chars: int) -> str:
-    """The text of a message, unchanged but for its line ends: CRLF and CR become newlines.
+    """Return the text of a message, unchanged except that CRLF and CR become newlines.
 
     Raises:
-        ParleyError: ``too_large`` above ``max_chars`` characters; ``empty`` when nothing of it can be seen;
+        ParleyError: ``too_large`` above ``max_chars`` characters; ``empty`` without a visible character;
             ``bad_field`` for a control character other than newline and tab, and for too many combining marks in a row.
     """
     if len(content) > max_chars:
@@ -88,7 +88,7 @@ def _unix_lines(text: str) -> str:
 
 
 def _seen(content: str) -> str:
-    """``content``, when at least one of its characters can be seen; most often that is the first.
+    """Return ``content`` if at least one of its characters is visible; most often that is the first.
 
     Raises:
         ParleyError: ``empty``; ``bad_field`` for too many marks.
@@ -100,7 +100,7 @@ def _seen(content: str) -> str:
 
 
 def _check_marks(text: str, field: str) -> None:
-    """Refuse text that is not stream-safe, before anything is done to it whose time depends on that.
+    """Refuse text that is not stream-safe, before any work whose time depends on that.
 
     Raises:
         ParleyError: ``bad_field``.
@@ -110,7 +110,7 @@ def _check_marks(text: str, field: str) -> None:
 
 
 def _check_length(text: str, field: str, most: int) -> None:
-    """Refuse what is too long in any form, before it is normalized.
+    """Refuse text that is too long in any normalization form, before normalizing it.
 
     Raises:
         ParleyError: ``bad_field``.
@@ -120,13 +120,13 @@ def _check_length(text: str, field: str, most: int) -> None:
 
 
 def check_name(name: str, field: str) -> str:
-    """A room's or a user's name, trimmed and in NFC, each run of spaces as one U+0020.
+    """Return a room's or user's name, trimmed and in NFC, with each run of spaces as one U+0020.
 
-    Joiners and selectors (U+200C, U+200D, U+FE0E, U+FE0F) stay where they change how it looks.
+    Joiners and selectors (U+200C, U+200D, U+FE0E, U+FE0F) are kept where they change how the name looks.
 
     Raises:
-        ParleyError: ``bad_field`` naming ``field``: not 1 to 64 characters, or one that is unassigned, for private use,
-            a control character, a bidi override or something else that cannot be seen; too many marks in a row.
+        ParleyError: ``bad_field`` naming ``field``: not 1 to 64 characters; an unassigned, private-use, control, bidi
+            override or other invisible character; too many marks in a row.
     """
     if name.isascii() and name.isprintable() and 0 < len(name) <= NAME_CHARS and name[0] != " " != name[-1]:
         return name if "  " not in name else _RUN.sub(" ", name)
@@ -137,11 +137,11 @@ def check_name(name: str, field: str) -> str:
 
 
 def _tidy(name: str, field: str, most: int) -> str:
-    """As :func:`check_name`, but perhaps empty."""
+    """Like :func:`check_name`, but may be empty."""
     _check_length(name, field, most)
     _check_marks(name, field)
     clean = _RUN.sub(" ", _SPACES.sub(" ", normalize("NFC", name))).strip(" ")
-    if len(clean) <= 2 * most:  # a sign for each character, which may show nothing
+    if len(clean) <= 2 * most:  # each character may have one sign without effect
         clean = _RUN.sub(" ", keep_visible_signs(clean)).strip(" ")
     if len(clean) > most:
         raise ParleyError("bad_field", f"{field} has more than {most} characters", field=field)
@@ -154,11 +154,11 @@ def _tidy(name: str, field: str, most: int) -> str:
 
 
 def check_user_name(name: str, field: str) -> str:
-    """As :func:`check_name`, and nobody may look like the server itself.
+    """Like :func:`check_name`, and refuse names that look like the server's own.
 
     Raises:
-        ParleyError: ``bad_field`` as in :func:`check_name`; ``reserved_name`` for SYSTEM and its like, in any script,
-            case, width or punctuation, with digits for letters or a number behind it.
+        ParleyError: ``bad_field`` as in :func:`check_name`; ``reserved_name`` for SYSTEM and similar names, in any
+            script, case, width or punctuation, with digits for letters or followed by a number.
     """
     clean = check_name(name, field)
     if is_reserved(clean):
@@ -167,11 +167,11 @@ def check_user_name(name: str, field: str) -> str:
 
 
 def check_room_name(name: str, field: str) -> str:
-    """As :func:`check_name`, for a room that is to be made or entered by its name.
+    """Like :func:`check_name`, for a room that is created or entered by its name.
 
     Raises:
         ParleyError: ``bad_field`` as in :func:`check_name`; ``reserved_name`` for the names of direct rooms, and for
-            those that no address can hold (RFC 3986, 5.2.4).
+            names that cannot be in an address (RFC 3986, 5.2.4).
     """
     clean = check_name(name, field)
     if not may_be_made(clean):
@@ -180,12 +180,12 @@ def check_room_name(name: str, field: str) -> str:
 
 
 def may_be_made(name: str) -> bool:
-    """Whether somebody may make a room of this name, by joining too."""
+    """Return whether a room with this name may be created, also by joining."""
     return not name.startswith(DIRECT_PREFIX) and name not in _DOTS
 
 
 def check_title(title: str, field: str, max_chars: int) -> str:
-    """A room's title: as :func:`check_name`, perhaps empty.
+    """Return a room's title: like :func:`check_name`, but may be empty.
 
     Raises:
         ParleyError: ``bad_field`` naming ``field``.
@@ -194,8 +194,9 @@ def check_title(title: str, field: str, max_chars: int) -> str:
 
 
 def check_text(text: str, field: str, max_chars: int) -> str:
-    """A topic or reason: trimmed, perhaps empty, at most ``max_chars`` characters, CRLF and CR as newlines, and nothing
-    in it that turns the direction of what is behind it or that is no text at all.
+    """Return a topic or reason: trimmed, possibly empty, at most ``max_chars`` characters, CRLF and CR as newlines.
+
+    Refuses direction overrides and control characters.
 
     Raises:
         ParleyError: ``bad_field`` naming ``field``.
@@ -211,9 +212,9 @@ def check_text(text: str, field: str, max_chars: int) -> str:
 
 
 def check_emoji(emoji: str) -> str:
-    """A reaction: one visible run of characters without white space, such as an emoji or ``:name:``.
+    """Return a reaction: one visible run of characters without white space, such as an emoji or ``:name:``.
 
-    What looks the same becomes the same: emoji are fully qualified, and nothing else in it is invisible.
+    Reactions that look the same become the same: emoji are fully qualified, other invisible characters removed.
 
     Raises:
         ParleyError: ``bad_field`` naming ``emoji``.
@@ -230,16 +231,16 @@ def check_emoji(emoji: str) -> str:
 
 
 def fold_name(name: str) -> str:
-    """The identity key: a name as names are compared, so that ``@ANN`` is about ann.
+    """Return the key by which names are compared, so that ``@ANN`` mentions ann.
 
-    NFKC and case folding, each run of spaces as one, without what shows nothing.
+    NFKC and case folding, with each run of spaces as one and without invisible characters.
     """
     folded = name.lower() if name.isascii() else casefold(normalize("NFKC", _IGNORED.sub("", name)))
     return _RUN.sub(" ", folded) if "  " in folded else folded
 
 
 def find_mentions(content: str) -> tuple[str, ...]:
-    """The names that a checked text mentions, folded, each once and in order, at most `model.limits.MENTIONS`."""
+    """Return the names that a checked text mentions, folded, each once, in order, at most `model.limits.MENTIONS`."""
     if "@" not in content:
         return ()
     if "\\" in content:
@@ -274,7 +275,7 @@ def _folded(found: Iterable[str]) -> tuple[str, ...]:
 
 
 def _mention(content: str, at: int) -> tuple[str, int]:
-    """The name behind the ``@`` at an index, and the index behind it; "" for none."""
+    """Return the name after the ``@`` at an index, and the index after the name; "" if there is none."""
     if content.startswith("[", at + 1):
         start = at + 2
         end = content.find("]", start, start + _LONG + 1)

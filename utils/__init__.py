@@ -1,1 +1,1 @@
-"""Ground floor: clock, ids, tasks, backoff, words, query text. No chat words and no I/O."""
+"""The lowest layer: clock, ids, tasks, backoff, words, query text. No chat concepts and no I/O."""

@@ -1,4 +1,4 @@
-"""Waiting longer after each failure, never longer than a cap, and never in step with others."""
+"""Pauses that grow with each failure up to a cap, with jitter, so that clients do not retry in step."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Backoff:
         self._next = first
 
     def next(self) -> float:
-        """Seconds to wait now: between half the bound and the bound, which then doubles up to the cap.
+        """Return the seconds to wait: between half the bound and the bound, which then doubles up to the cap.
 
-        Not less than half, so that a retry loop cannot spin by luck.
+        At least half, so that a retry loop never spins by chance.
         """
         bound = self._next
         self._next = min(bound * 2, self._cap)
         return random.uniform(bound / 2, bound)
 
     def reset(self) -> None:
-        """Begin again with the first pause: call it after a success."""
+        """Start again with the first pause; call it after a success."""
         self._next = self._first

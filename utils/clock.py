@@ -11,13 +11,13 @@ DAY_US = 86_400_000_000
 
 
 class Clock(Protocol):
-    """Where time comes from, so that tests can turn it."""
+    """A source of time, which tests can replace."""
 
     def now_us(self) -> int:
-        """Wall-clock microseconds since the Unix epoch. May step back (NTP, a new host)."""
+        """Return wall-clock microseconds since the Unix epoch. May step back (NTP, a new host)."""
 
     def monotonic(self) -> float:
-        """Seconds that never step back; only differences mean anything."""
+        """Return seconds that never step back; only differences are meaningful."""
 
 
 class SystemClock:
@@ -36,7 +36,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def microseconds(text: str) -> int:
-    """Microseconds since the epoch of what :func:`rfc3339` wrote.
+    """Parse the output of :func:`rfc3339` into microseconds since the epoch.
 
     >>> microseconds("2023-11-14T22:13:20.000007Z")
     1700000000000007
@@ -45,13 +45,13 @@ def microseconds(text: str) -> int:
 
 
 # Formatting the date costs 1 us, and a busy server formats thousands of times a second: the text of the last second is
-# kept, only the microseconds are new.
+# cached, and only the microseconds are formatted.
 _second_us = -1_000_000
 _prefix = ""
 
 
 def rfc3339(us: int) -> str:
-    """``us`` microseconds since the epoch as RFC 3339 in UTC, always with six decimals and ``Z``.
+    """Format ``us`` microseconds since the epoch as RFC 3339 in UTC, always with six decimals and ``Z``.
 
     >>> rfc3339(1_700_000_000_000_007)
     '2023-11-14T22:13:20.000007Z'

@@ -1,18 +1,18 @@
-"""What characters look like: the table of Unicode TS 39."""
+"""Characters that look alike: the table of Unicode TS 39."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
-_FILE = Path(__file__).with_name("confusables.txt")  # .ci/confusables.py makes it, and its head says what is in it
+_FILE = Path(__file__).with_name("confusables.txt")  # made by .ci/confusables.py; its header describes it
 
 
 @cache
 def prototypes() -> dict[int, str]:
-    """For `str.translate` of decomposed text: each character that looks like another one, as what it looks like.
+    """Return a table for `str.translate` of decomposed text, from each look-alike character to what it looks like.
 
-    Read when it is first needed, in some 2 ms.
+    Read on first use, in about 2 ms.
     """
     table: dict[int, str] = {}
     for line in _FILE.read_text(encoding="ascii").splitlines():

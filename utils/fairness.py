@@ -1,4 +1,4 @@
-"""Turns at something that only a few may use at once, dealt out so that nobody takes them away from others."""
+"""Fair turns at a resource that only a few may use at once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 
 class Party(NamedTuple):
-    """Who waits for a turn: a member of a group. Groups come in turn, and within a group its members do."""
+    """The owner of a turn: a member of a group. Groups take turns, and so do the members within a group."""
 
     group: str
     member: str = ""
 
 
 class FairQueueFullError(Exception):
-    """No more may wait: ``own`` when it is the party's own doing, else everybody together waits for too many."""
+    """The queue is full: ``own`` if this party has too many entries itself, else all parties together have."""
 
     def __init__(self, *, own: bool) -> None:
         self.own = own
@@ -25,15 +25,15 @@ class FairQueueFullError(Exception):
 
 
 class FairQueue:
-    """At most so many turns are under way, in all and for one group; the others wait in bounded queues.
+    """A limited number of concurrent turns, in all and per group; the others wait in bounded queues.
 
-    The next turn is that of the group that waited longest since its last one, whatever the length of its queue: a party
-    that asks for a thousand delays another one by the turns that are under way. Belongs to one event loop.
+    The next turn goes to the group that has waited longest since its last one, whatever the length of its queue: a
+    party that asks for a thousand turns delays another only by the turns that are running. Belongs to one event loop.
 
     Args:
-        at_once: turns under way.
-        each: of those, for one group.
-        waiting: how many may wait for one member; four times that for a group, and forty times for all of them.
+        at_once: most concurrent turns.
+        each: most concurrent turns of one group.
+        waiting: most queued turns of one member; four times that for a group, and forty times for all of them.
     """
 
     __slots__ = ("_at_once", "_each", "_groups", "_limit", "_ring", "_under_way", "_waiting")
@@ -45,19 +45,19 @@ class FairQueue:
         self._under_way = 0
         self._waiting = 0
         self._groups: dict[str, _Group] = {}
-        self._ring: OrderedDict[str, _Group] = OrderedDict()  # those that wait and may have a turn now, in order
+        self._ring: OrderedDict[str, _Group] = OrderedDict()  # groups that may take a turn now, in order
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of queued turns."""
         return self._waiting
 
     @asynccontextmanager
     async def turn(self, party: Party) -> AsyncIterator[None]:
-        """Wait for a turn, and have it.
+        """Wait for a turn and hold it.
 
         Raises:
-            FairQueueFullError: at once, instead of waiting.
+            FairQueueFullError: immediately, if the queue is full.
         """
         await self._take(party)
         try:
@@ -93,7 +93,7 @@ class FairQueue:
             if waits is not None and granted in waits:
                 self._withdraw(party, group, granted)
             else:
-                self._give_back(party.group)  # the turn came in the same step of the loop as the end
+                self._give_back(party.group)  # granted and cancelled in the same loop iteration
             raise
 
     def _give_back(self, name: str) -> None:
@@ -111,12 +111,12 @@ class FairQueue:
         member, queue = group.queues.popitem(last=False)
         granted = queue.popleft()
         if queue:
-            group.queues[member] = queue  # behind the other members
+            group.queues[member] = queue  # after the other members
         group.waiting -= 1
         group.under_way += 1
         self._waiting -= 1
         self._under_way += 1
-        if not granted.cancelled():  # else its task, which does not know yet, gives the turn back
+        if not granted.cancelled():  # else its cancelled task gives the turn back
             granted.set_result(None)
         if group.waiting and group.under_way < self._each:
             self._ring[name] = group

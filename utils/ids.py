@@ -1,4 +1,4 @@
-"""Identifiers. They come from the caller of storage, so every backend stores the same ones."""
+"""Identifiers. The caller of storage creates them, so every backend stores the same ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 
 
 def new_room_id() -> int:
-    """A positive 63-bit number for a room: random, so two servers never hand out the same one.
+    """Return a positive 63-bit number for a room: random, so that two servers do not choose the same one.
 
     A million rooms collide with a probability of 5e-8 (birthday bound, n^2 / 2^64).
     """
@@ -14,5 +14,5 @@ def new_room_id() -> int:
 
 
 def new_token(prefix: str, size: int = 12) -> str:
-    """``prefix`` and ``size`` random bytes as URL-safe text: guest ids, session ids, epochs."""
+    """Return ``prefix`` and ``size`` random bytes as URL-safe text: guest ids, session ids, epochs."""
     return prefix + secrets.token_urlsafe(size)

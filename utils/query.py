@@ -1,8 +1,8 @@
-"""What PyPika cannot say by itself, said once: the only place outside storage that may import it.
+"""SQL that PyPika does not support by itself. Only this module and storage may import PyPika.
 
-A query is built when its module is imported and its text is kept: building one takes PyPika 30 to 190 us, and values
-never pass through it (it would write a datetime, a list or bytes wrongly). Everything here becomes SQL text as it is:
-names and types are constants of the program, never input.
+A query is built when its module is imported, and its text is kept: building takes PyPika 30 to 190 us. Values never
+pass through PyPika, which would write a datetime, a list or bytes wrongly. Arguments become SQL text unchanged: names
+and types are constants of the program, never input.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from pypika.queries import Selectable
 from pypika.terms import Array, BasicCriterion, Criterion, Field, Function, Parameter, Term
 
 Query: Any = PostgreSQLQuery
-"""PyPika's own types are partly missing and partly wrong (``limit`` takes a parameter as well as a number)."""
+"""PyPika's type annotations are incomplete and partly wrong (``limit`` also accepts a parameter)."""
 
 _NAME = re.compile(r"[a-z_][a-z_0-9]*\Z")
 _PLACEHOLDER = re.compile(r"%\(([a-z_0-9]+)\)s")
 
 
 def cast_as(term: Term, sql_type: str) -> Term:
-    """``CAST(term AS sql_type)``."""
-    cast: Any = Cast  # without types in PyPika
+    """Return ``CAST(term AS sql_type)``."""
+    cast: Any = Cast  # not annotated in PyPika
     casted: Term = cast(term, sql_type)
     return casted
 
 
 def param(name: str, sql_type: str | None = None) -> Term:
-    """A value that psycopg sends beside the text: ``%(name)s``, cast when its type cannot be told from where it stands.
+    """Return a placeholder ``%(name)s`` for a value that psycopg sends separately, cast if its type is ambiguous.
 
     Raises:
         ValueError: the name is not a plain identifier.
@@ -48,7 +48,7 @@ class _ArrayOperator(Comparator):
 
 
 def contains_all(field: Field, values: Term) -> Criterion:
-    """``field @> values``: the array column holds every element of the other array (a GIN index serves it)."""
+    """Return ``field @> values``: the array column contains every element of the other array. A GIN index serves it."""
     return BasicCriterion(_ArrayOperator.contains, field, values)
 
 
@@ -66,7 +66,7 @@ class _IsTrue(Criterion):
 
 
 def is_true(condition: Criterion) -> Criterion:
-    """``(condition) IS TRUE``: says the same, is estimated the same, and is served by no index."""
+    """Return ``(condition) IS TRUE``: the same meaning and estimate, but no index serves it."""
     return _IsTrue(condition)
 
 
@@ -76,7 +76,7 @@ class _Any(Function):
 
 
 def equals_any(field: Field, values: Term) -> Criterion:
-    """``field = ANY(values)``: one text for any list, also the empty one, of which ``isin`` makes ``IN ()``."""
+    """Return ``field = ANY(values)``: one text for any list, even an empty one, for which ``isin`` writes ``IN ()``."""
     return field == _Any(values)
 
 
@@ -100,7 +100,7 @@ class Recordset(Selectable):
 
 
 class Lateral(Selectable):
-    """``LATERAL (query) AS alias``: run for each row of what stands before it in FROM, whose columns it may use."""
+    """``LATERAL (query) AS alias``: runs for each row of the preceding FROM items, whose columns it may use."""
 
     def __init__(self, query: Any, alias: str) -> None:
         super().__init__(alias)
@@ -113,25 +113,25 @@ class Lateral(Selectable):
 
 
 def array_of(*elements: Term) -> Term:
-    """``ARRAY[element,...]``."""
+    """Return ``ARRAY[element,...]``."""
     return Array(*elements)
 
 
 def array_from(query: Any) -> Term:
-    """``ARRAY(query)``: the one column of a query as an array; it runs once, before what it stands in."""
+    """Return ``ARRAY(query)``: the single column of a query as an array; it runs once, before the enclosing query."""
     return Function("ARRAY", query)
 
 
 def value_of(query: Any) -> Term:
-    """``COALESCE(query)``: the one value of a query as a term; Postgres leaves a COALESCE of one thing out."""
+    """Return ``COALESCE(query)``: the single value of a query as a term; Postgres optimizes such a COALESCE away."""
     return Function("COALESCE", query)
 
 
 def sql_text(query: Any) -> bytes:
-    """The finished text of a PyPika query, ready for psycopg (which takes a text that is no literal as bytes only).
+    """Return the text of a PyPika query for psycopg (as bytes: its types accept only literals as str).
 
     Raises:
-        ValueError: it holds a ``%`` that is no placeholder, which psycopg would refuse at each call.
+        ValueError: it contains a ``%`` that is not a placeholder, which psycopg would refuse at each call.
     """
     text = str(query.get_sql())
     if "%" in _PLACEHOLDER.sub("", text):
@@ -140,7 +140,7 @@ def sql_text(query: Any) -> bytes:
 
 
 def placeholders(text: bytes) -> set[str]:
-    """The names of the parameters in a text made by :func:`sql_text`."""
+    """Return the names of the parameters in a text made by :func:`sql_text`."""
     return set(_PLACEHOLDER.findall(text.decode()))
 
 

@@ -1,4 +1,4 @@
-"""Every background task has an owner, a name and an awaited end: no naked ``create_task``."""
+"""Background tasks with an owner, a name and an awaited end, instead of a bare ``create_task``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 class TaskRegistry:
     """The tasks of one owner. Belongs to one event loop.
 
-    A task that fails is logged with its name at once, not when somebody happens to await it.
+    A task that fails is logged with its name immediately, even if it is never awaited.
     """
 
     __slots__ = ("_closed", "_tasks")
@@ -29,7 +29,7 @@ class TaskRegistry:
         """Run ``coro`` in the background.
 
         Raises:
-            RuntimeError: the registry is closed; ``coro`` is closed too, so nothing is left un-awaited.
+            RuntimeError: the registry is closed; ``coro`` is closed too, so that it is not left un-awaited.
         """
         if self._closed:
             coro.close()
@@ -47,7 +47,7 @@ class TaskRegistry:
     async def close(self, deadline: float) -> list[str]:
         """Cancel every task and wait at most ``deadline`` seconds. Idempotent.
 
-        Returns the names of those that did not stop.
+        Returns the names of tasks that did not stop.
         """
         self._closed = True
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 def forget_frames(error: BaseException | None) -> None:
-    """Let an exception, and those that led to it, go of their frames.
+    """Drop the frames of an exception and of its causes.
 
-    Needed where somebody keeps the exception and can be reached from one of its frames (asyncio keeps it in the future
-    that a frame waits for): a cycle with everything those frames know, such as a page or a request. The collector may
-    find it much later, as bytes are nothing to it.
+    Needed if an object that keeps the exception is reachable from one of its frames (asyncio keeps it in the future
+    that a frame awaits). That is a reference cycle with everything in those frames, such as a page or a request, and
+    the garbage collector, which does not count bytes, may free it much later.
     """
     while error is not None:
         error.__traceback__ = None

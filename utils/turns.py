@@ -1,4 +1,4 @@
-"""Long work on the event loop, in slices: everybody else has a turn between them."""
+"""Long work on the event loop in slices, with other work in between."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from contextlib import asynccontextmanager
 from time import perf_counter
 
 SLICE_SECONDS = 0.002
-# Of each turn of the loop, for all the work of one kind together.
+# Of each loop iteration, for all work of one kind together.
 SHARED_SECONDS = 0.001
 
 
 class Turns:
-    """Told between two steps of a long work; a step by itself must be short."""
+    """Yields between the steps of long work; each step must be short."""
 
     def __init__(self) -> None:
         self._until = perf_counter() + SLICE_SECONDS
 
     async def give(self) -> bool:
-        """Let others run, if this slice is over. Returns whether they did."""
+        """Let other work run if this slice is over. Returns whether it did."""
         if perf_counter() < self._until:
             return False
         await asyncio.sleep(0)
@@ -28,22 +28,22 @@ class Turns:
 
 
 class SharedTurns:
-    """Work of many, of which all together take `SHARED_SECONDS` of each turn of the event loop, and one step more.
+    """Concurrent work that together takes `SHARED_SECONDS` of each loop iteration, plus at most one step.
 
-    What is begun while there is time left in this turn of the loop begins at once. Of what is under way the one goes on
-    that has not run for longest; how many that are is up to a `utils.fairness.FairQueue`. Belongs to one event loop.
+    Work that starts while there is time left in this iteration runs immediately. Of the paused work, the piece that has
+    not run for longest continues; a `utils.fairness.FairQueue` limits how many there are. Belongs to one event loop.
     """
 
     __slots__ = ("_paused", "_renewing", "_spent")
 
     def __init__(self) -> None:
-        self._paused: list[tuple[float, asyncio.Future[None]]] = []  # since when each of them has not run
+        self._paused: list[tuple[float, asyncio.Future[None]]] = []  # with the time when each last ran
         self._renewing = False
         self._spent = 0.0
 
     @asynccontextmanager
     async def work(self) -> AsyncIterator[Slices]:
-        """Work that is counted. Nothing is awaited in it but :meth:`Slices.pause`."""
+        """Count the work in this block, which may await only :meth:`Slices.pause`."""
         slices = Slices(self)
         if self._paused or self.over(0.0):
             await slices.pause()
@@ -53,16 +53,16 @@ class SharedTurns:
             self.spend(slices.ran())
 
     def over(self, seconds: float) -> bool:
-        """Whether this turn of the loop has had enough, when so much is not counted yet."""
+        """Return whether this loop iteration has used its share, including ``seconds`` that are not counted yet."""
         return self._spent + seconds >= SHARED_SECONDS
 
     def spend(self, seconds: float) -> None:
-        """Count work of this turn of the loop, also what is about to be done in it outside of :meth:`work`."""
+        """Count work of this loop iteration, including work that is about to be done outside of :meth:`work`."""
         self._spent += seconds
         self._renew_soon()
 
     async def next_slice(self) -> None:
-        """Wait until a later turn of the loop has time left, behind those that have not run for longer."""
+        """Wait until a later loop iteration has time left, after the work that has not run for longer."""
         since = perf_counter()
         while True:
             paused = since, asyncio.get_running_loop().create_future()
@@ -98,15 +98,15 @@ class Slices:
         self._began = perf_counter()
 
     def ran(self) -> float:
-        """Seconds since this slice began."""
+        """Return the seconds since this slice began."""
         return perf_counter() - self._began
 
     def over(self) -> bool:
-        """Whether this turn of the loop has had enough of such work: `pause` then."""
+        """Return whether this loop iteration has used its share, so that the work should `pause`."""
         return self._turns.over(self.ran())
 
     async def pause(self) -> None:
-        """Let others run."""
+        """Let other work run."""
         self._turns.spend(self.ran())
         try:
             await self._turns.next_slice()

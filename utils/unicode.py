@@ -1,7 +1,7 @@
-"""Unicode from one table of characters: Python 3.11 to 3.14 each have their own, and disagree on what is assigned.
+"""Unicode from one version of the character tables: Python 3.11 to 3.14 each have a different one.
 
 Normalization comes from `unicodedata2`, which is linear in runs of combining marks (CPython 3.11's is quadratic,
-python/cpython issue 149079). Properties come from `regex`. Both are pinned: what is stored depends on their answers.
+python/cpython issue 149079). Properties come from `regex`. Both are pinned, because stored data depends on them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MARKS: Final = 30
 
 _CLUSTER = regex.compile(r"\X")
 _MARKS = regex.compile(rf"\p{{M}}{{{MARKS + 1}}}")
-# Capitals of Unicode 15 to 18, which the `casefold` of Python 3.11 leaves as they are, and that of later ones does not.
+# Capitals of Unicode 15 to 18, which `casefold` of Python 3.11 does not fold and later versions do.
 _NEW_CAPITALS: dict[int, int] = {
     0x1C89: 0x1C8A,
     0xA7CB: 0x264,
@@ -39,29 +39,29 @@ _NEW_CAPITAL = frozenset(map(chr, _NEW_CAPITALS))
 
 
 def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
-    """``text`` in a normalization form."""
+    """Return ``text`` in a normalization form."""
     normal: str = unicodedata2.normalize(form, text)
     return normal
 
 
 def category(char: str) -> str:
-    """The general category of a character, such as ``Lu``."""
+    """Return the general category of a character, such as ``Lu``."""
     found: str = unicodedata2.category(char)
     return found
 
 
 def casefold(text: str) -> str:
-    """As `str.casefold`, the same under every Python."""
+    """Like `str.casefold`, with the same result under every Python version."""
     folded = text.casefold()
     return folded if _NEW_CAPITAL.isdisjoint(folded) else folded.translate(_NEW_CAPITALS)
 
 
 def is_stream_safe(text: str) -> bool:
-    """Whether no more than `MARKS` combining marks follow each other."""
+    """Return whether at most `MARKS` combining marks follow each other."""
     return text.isascii() or _MARKS.search(text) is None
 
 
 def clusters(text: str) -> list[str]:
-    """The grapheme clusters of ``text`` (UAX 29), which people see as its characters."""
+    """Return the grapheme clusters of ``text`` (UAX 29), which readers see as its characters."""
     found: list[str] = _CLUSTER.findall(text)
     return found

@@ -1,4 +1,4 @@
-"""Cutting text into the words that a search finds: in one place, so that every backend gives the same answers."""
+"""Splits text into the words that a search finds, in one place, so that every backend gives the same answers."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ import regex
 from utils.unicode import casefold, clusters, normalize
 
 WORDS_VERSION = 2
-"""Raised whenever `cut_words` gives other words for the same text: what is stored must then be cut again. So it must be
-with another version of the packages behind `utils.unicode`, unless their words are shown to be the same."""
+"""Increase it whenever `cut_words` returns different words for the same text, so that stored messages are re-indexed.
+This includes new versions of the packages used by `utils.unicode`, unless the words are shown to be the same."""
 
 WORD_CHARS = 64
 """Longest word. Longer runs are noise (base64, keys); a btree or GIN key has a size limit, so the cut keeps the index
 safe."""
 WORDS = 2000
-"""Most words of one text: more than 4,000 characters of a script with spaces can have, and a page of Chinese."""
+"""Most words of one text: more than 4,000 characters of a script with spaces can have, or a page of Chinese."""
 TEXT_CHARS = 8192
-"""Characters of a text, folded, in which words are looked for. Cutting so many takes 1 to 2 ms, for which everybody has
-to wait."""
+"""Characters of a folded text that are searched for words. Splitting that many blocks the event loop for 1 to 2 ms."""
 
-# Blocks of the scripts written without spaces, Thai to Ahom, then CJK and Yi: a run of them is cut into overlapping
-# pairs (bigrams), as Lucene's CJK analyser does. Blocks, since what is in one never changes; and `re`, which is three
-# times as fast with them as `regex`.
+# Blocks of the scripts written without spaces, Thai to Ahom, then CJK and Yi: a run of them is split into overlapping
+# pairs (bigrams), as Lucene's CJK analyser does. Blocks, because they never change; and `re`, which is three times as
+# fast with them as `regex`.
 _UNSPACED = (
     "\u0e00-\u109f\u1780-\u17ff\u1950-\u1aaf\u1b00-\u1b7f\ua980-\ua9ff\uaa60-\uaadf\U000116d0-\U0001174f"
     "\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u303c\u3040-\u31bf\u31f0-\u31ff\u3400-\u4dbf"
     "\u4e00-\ua4cf\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U0001aff0-\U0001b16f\U00020000-\U0003ffff"
 )
-# A zero-width space says where a line may be broken: between words, but few people type it in scripts without spaces.
+# A zero-width space marks a possible line break, between words, but few users type it in scripts without spaces.
 _BREAK = "\u200b"
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _ALL_UNSPACED = re.compile(f"[{_UNSPACED}{_BREAK}]*")
@@ -40,8 +39,8 @@ _WORDS = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}\p{Mn}\p{Mc}]*")
 _RUNS = regex.compile(rf"[\p{{L}}\p{{N}}][\p{{L}}\p{{N}}\p{{Mn}}\p{{Mc}}{_BREAK}]*")
 _PARTS = regex.compile(rf"[{_UNSPACED}][{_UNSPACED}\p{{M}}{_BREAK}]*|[^{_UNSPACED}{_BREAK}]+")
 _MARK = regex.compile(r"\p{M}")
-# What a word is the same without: what shows nothing (Default_Ignorable_Code_Point, but for the space above), and the
-# points that Hebrew and Arabic are mostly written without.
+# Ignored in words: invisible characters (Default_Ignorable_Code_Point, except the space above), and the points that
+# Hebrew and Arabic are mostly written without.
 _LEFT_OUT = re.compile(
     "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
@@ -50,14 +49,14 @@ _LEFT_OUT = re.compile(
     "\u0897-\u089f\u08ca-\u08e1\u08e3-\u08ff]+"
 )
 _STRETCH = 64
-# Text is normalized a piece at a time until there is enough of it: one character may become 18 (U+FDFA).
+# Text is normalized in pieces until there is enough: one character may become 18 (U+FDFA).
 _PIECE = 256
 # ASCII letters in lower case and digits as they are, everything else a blank: three times as fast as the expressions.
 _ASCII = bytes(ord(chr(c).lower()) if chr(c).isalnum() else 32 for c in range(128)).ljust(256)
 
 
 def fold_text(text: str) -> str:
-    """``text`` as words are compared: NFKC, case folding, without what shows nothing and without optional points.
+    """Return ``text`` as words are compared: NFKC, case folding, without invisible characters and optional points.
 
     At most `TEXT_CHARS` characters of it.
     """
@@ -77,18 +76,18 @@ def fold_text(text: str) -> str:
 
 
 def holds_words(text: str, words: frozenset[str]) -> bool:
-    """Whether ``cut_words(text)`` has all these words; told without cutting where one is no part of the text at all."""
+    """Return whether ``cut_words(text)`` has all these words, without splitting a text that does not contain one."""
     folded = fold_text(text)
     whole = folded if folded.isascii() else folded.replace(_BREAK, "")
     return all(word in whole for word in words) and words.issubset(_cut(folded))
 
 
 def cut_words(text: str) -> list[str]:
-    """The distinct words of ``text``, folded for comparison, in the order of the text; at most `WORDS` of them.
+    """Return the distinct words of ``text``, folded for comparison, in the order of the text; at most `WORDS` of them.
 
-    A search finds a message when it holds every word of the query, so ``cut_words(query)`` must be a subset of
-    ``cut_words(content)``. Runs of a script without spaces give their characters (grapheme clusters) and each two of
-    them that are neighbours.
+    A search finds a message that contains every word of the query, so ``cut_words(query)`` must be a subset of
+    ``cut_words(content)``. Runs of a script without spaces give their characters (grapheme clusters) and each pair of
+    neighbours.
     """
     return _cut(fold_text(text))
 
@@ -111,14 +110,14 @@ def _cut(folded: str) -> list[str]:
             units: Sequence[str] = part.replace(_BREAK, "") if with_breaks else part
             if with_marks:
                 units = [unit[: WORD_CHARS // 2] for unit in clusters("".join(units))]
-            for start in range(0, len(units), _STRETCH):  # so that the words at the end of a long run are the last
+            for start in range(0, len(units), _STRETCH):  # so that words are in the order of the text
                 stretch = units[start : start + _STRETCH + 1]
                 found += stretch
                 found += map(add, stretch, stretch[1:])
     return list(islice(dict.fromkeys(found), WORDS))
 
 
-# --- the cut before ------------------------------------------------------------------------------------------------
+# --- version 1 -----------------------------------------------------------------------------------------------------
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _RUNS_V1 = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
@@ -126,7 +125,7 @@ _IS_CJK = re.compile(f"[{_CJK}]")
 
 
 def cut_words_v1(text: str) -> list[str]:
-    """What `cut_words` gave when `WORDS_VERSION` was 1: what a query asks for where words are stored that way."""
+    """Return the words of `WORDS_VERSION` 1, to search messages that are still indexed that way."""
     words: set[str] = set()
     if text.isascii():
         return list({word[:WORD_CHARS] for word in text.encode().translate(_ASCII).decode().split()})
