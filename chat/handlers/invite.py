@@ -29,9 +29,9 @@ async def invite(chat: Context, session: Session, command: Invite) -> None:
     offers = standing_of(chat, room, session.identity) != "admin"
     if offers:
         chat.admit_invitation(session)
-    with members.visiting(chat, room, command.user), chat.watches.of(command.user) as watch:
+    with members.visiting(chat, room, command.user), chat.changes.during(command.user) as changes:
         row = await members.fetch_person(chat, room, command.user, session.user)
-        elsewhere = await invitations.open_elsewhere(chat, room, command.user, watch) if offers else 0
+        elsewhere = await invitations.open_elsewhere(chat, room, command.user, changes) if offers else 0
         if session.ended:
             return
         still_joined(chat, session, room, Action.INVITE)

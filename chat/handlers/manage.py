@@ -151,7 +151,7 @@ def _update(chat: Context, session: Session, room: Room, command: UpdateRoom, ha
     room.record = replace(before, **changes)
     chat.store(room, StoreRoom(room.record), session, command.id)
     if room.record.kind == "private":
-        chat.watches.hidden(room.record.room_id)
+        chat.changes.hidden(room.record.room_id)
     if not room.record.slow_mode:
         room.spoke.clear()
     members.look_for_restrictions(chat, room)
@@ -190,7 +190,7 @@ def delete_room(chat: Context, session: Session, command: DeleteRoom) -> None:
     members.look_for_restrictions(chat, room)  # also for who looks at it from outside
     chat.makers.deleted(room, chat.clock.monotonic())
     chat.reads.forget(room)
-    chat.watches.deleted(room.record.room_id)
+    chat.changes.deleted(room.record.room_id)
     invitations.tell_deleted(chat, room)
     room.audience.flush()
     devices = tuple(room.presence.sessions)
@@ -245,7 +245,6 @@ async def _meet(chat: Context, one: str, other: str) -> bool:
     rooms = {room for device in chat.hub.devices(one) for room in device.rooms.values()}
     if any(room in rooms for device in chat.hub.devices(other) for room in device.rooms.values()):
         return True
-    await chat.rows_written()
     return await chat.ask(chat.storage.rooms.share_a_room(one, other))
 
 

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 from chat.delivery.paging import PAGE_BYTES, next_read, size_of
 from chat.ports import Identity
 from chat.queries.history import as_of_now
-from chat.queries.listing import MINE_LIMIT, Inside
-from chat.rooms.access import TRIES, default_role, standing_of
-from chat.rooms.context import RETRY_AFTER
+from chat.queries.listing import Inside, own_room, rooms_of
 from model.commands import Search
 from model.errors import ParleyError
 from model.events import SearchPage
 from model.message import Message
-from model.permissions import Action, may, standing_in
 from model.room import RoomRecord
 from utils.words import cut_words, cut_words_v1
 
@@ -37,10 +34,10 @@ async def search(chat: Context, session: Session, command: Search) -> None:
 async def find(
     chat: Context, identity: Identity, asked: Search, inside: Inside, *, max_bytes: int = PAGE_BYTES
 ) -> SearchPage:
-    """Messages that hold all the words, newest first, of the rooms that somebody is in or a member of.
+    """Find messages that hold all the words, newest first, in the rooms that a user is in or belongs to.
 
-    It is as new as everything that they were told before it: of a room that they were sent out of while storage looked
-    nothing is found. ``inside`` tells the rooms that the session is in, as they are when it is called.
+    Nothing is found in a room that the user loses while storage searches. ``inside`` returns the rooms that the session
+    is in, at the time of the call.
 
     Raises:
         ParleyError: ``bad_field`` for a ``q`` without a word or a cursor of somewhere else; ``unavailable``.
@@ -48,20 +45,12 @@ async def find(
     if not cut_words(asked.q):
         raise ParleyError("bad_field", "q contains no word to search for", field="q")
     before = _read_cursor(asked.cursor)
-    for _ in range(TRIES):
-        with chat.watches.of(identity.user.id) as watch:
-            rooms = await _rooms_of(chat, identity, inside)
-            here = [room for record in rooms if (room := chat.hub.rooms.get(record.name)) is not None]
-            heads = [room.head for room in here]
-            for room in here:
-                if room.backlog.unconfirmed:
-                    await chat.ask(room.backlog.written())
-            found, more = await _read_fitting(chat, rooms, asked.q, before, asked.limit, max_bytes)
-        told_all = all(room.tail.forgotten <= head for room, head in zip(here, heads, strict=True))
-        lost = any(watch.has_lost(record.room_id) for record in rooms)
-        if told_all and not lost:
-            return _page(chat, asked, found, more=more)
-    raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+    with chat.changes.during(identity.user.id) as changes:
+        rooms = {record.room_id: (record, member) for record, member in await rooms_of(chat, identity, inside, changes)}
+        records = [record for record, _ in rooms.values()]
+        found, more = await _read_fitting(chat, records, asked.q, before, asked.limit, max_bytes)
+    kept = {room_id for room_id, row in rooms.items() if own_room(chat, identity, *row, inside, changes) is not None}
+    return _page(chat, asked, found, kept, more=more)
 
 
 async def _read_fitting(
@@ -90,9 +79,9 @@ async def _read_fitting(
         before = (part[-1][1].seq, part[-1][0])
 
 
-def _page(chat: Context, asked: Search, page: list[tuple[int, Message]], *, more: bool) -> SearchPage:
+def _page(chat: Context, asked: Search, page: list[tuple[int, Message]], kept: set[int], *, more: bool) -> SearchPage:
     cursor = f"{page[-1][1].seq}.{page[-1][0]}" if more else None
-    messages = [message for _, message in page]
+    messages = [message for room_id, message in page if room_id in kept]
     states: dict[tuple[str, int], Message] = {}
     for name in {message.room for message in messages}:
         of_room = [message for message in messages if message.room == name]
@@ -100,34 +89,6 @@ def _page(chat: Context, asked: Search, page: list[tuple[int, Message]], *, more
     places = [(message.room, message.seq) for message in messages]
     shown = [states[place] for place in places if place in states]  # without what was deleted meanwhile
     return SearchPage(id=asked.id, messages=shown, has_older=more, cursor=cursor)
-
-
-async def _rooms_of(chat: Context, identity: Identity, inside: Inside) -> list[RoomRecord]:
-    await chat.rows_written()
-    rows = await chat.ask(chat.storage.rooms.rooms_of(identity.user.id, limit=MINE_LIMIT))
-    now_us = chat.clock.now_us()
-    found: dict[int, RoomRecord] = {}
-    async with chat.pages.turn() as slices:
-        for record, stored in rows:
-            room = chat.hub.rooms.get(record.name)
-            member = stored if room is None else room.members.get(identity.user.id, stored)
-            if not member.belongs:
-                continue  # kept out or silenced, once
-            standing = standing_in(
-                record if room is None else room.record,
-                member,
-                account_role=identity.role,
-                inside=default_role(chat, identity) if member.read_seq else None,
-                now_us=now_us,
-            )
-            if may(standing, Action.SEE):
-                found[record.room_id] = record
-            if slices.over():
-                await slices.pause()
-    for room in inside():
-        if may(standing_of(chat, room, identity), Action.SEE):
-            found[room.record.room_id] = room.record
-    return list(found.values())
 
 
 def _read_cursor(text: str | None) -> tuple[int, int] | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chat.delivery.paging import FIRST_READ, PAGE_BYTES, Find, PageTurns, next_read, read_fitting, size_of
 from chat.ports import Identity
-from chat.rooms.access import TRIES, View, read_as
+from chat.rooms.access import View, read_as
 from chat.rooms.context import RETRY_AFTER, Context
 from model.commands import ReadHistory
 from model.errors import ParleyError
@@ -24,8 +24,6 @@ from utils.words import cut_words, cut_words_v1
 
 if TYPE_CHECKING:
     from chat.rooms.room import Room
-
-T = TypeVar("T")
 
 
 class Page(Struct, frozen=True):
@@ -82,27 +80,11 @@ async def find_history(
 
     async def read(seen: View) -> Page:
         find = partial(_find, chat, seen.record, asked, words, first, last, bare)
-        page = await _unforgotten(chat, name, lambda: _read_page(chat.pages, find, asked, max_bytes))
+        await _wait_for_writes(chat, chat.hub.rooms.get(name))
+        page = await _read_page(chat.pages, find, asked, max_bytes)
         return replace(page, messages=as_of_now(chat, name, page.messages, include_deleted=asked.include_deleted))
 
     return await read_as(chat, name, identity, read, action)
-
-
-async def _unforgotten(chat: Context, name: str, read: Callable[[], Awaitable[T]]) -> T:
-    """What ``read`` finds in storage, which has all that was broadcast before; again, when the room does not remember
-    every change that was made meanwhile.
-
-    Raises:
-        ParleyError: ``unavailable``.
-    """
-    room = chat.hub.rooms.get(name)
-    for _ in range(TRIES):
-        head = 0 if room is None else room.head
-        await _wait_for_writes(chat, room)
-        found = await read()
-        if room is None or room.tail.forgotten <= head:
-            return found
-    raise ParleyError("unavailable", retry_after=RETRY_AFTER)
 
 
 async def _find(
@@ -160,7 +142,7 @@ async def find_message(chat: Context, name: str, seq: int, identity: Identity | 
         if room is not None and (state := room.tail.state(seq)) is not None:
             return room.tail.with_quotes([state])
         # What the tail does not have is stored.
-        stored = await _unforgotten(chat, name, lambda: chat.ask(chat.storage.messages.find_message(seen.record, seq)))
+        stored = await chat.ask(chat.storage.messages.find_message(seen.record, seq))
         return [] if stored is None else as_of_now(chat, name, [stored])
 
     states = await read_as(chat, name, identity, read)
@@ -231,7 +213,7 @@ def _time(text: str | None, field: str) -> int | None:
 
 
 def as_of_now(chat: Context, name: str, messages: list[Message], *, include_deleted: bool = False) -> list[Message]:
-    """With what was changed while storage read: who asked was told of that before the page, and not again after it."""
+    """Return the messages with the changes that the room's tail still has; any of them may be newer than the read."""
     room = chat.hub.rooms.get(name)
     if room is None:
         return messages

@@ -12,9 +12,8 @@ from msgspec.structs import asdict, replace
 from chat.delivery.paging import fitting
 from chat.ports import Identity
 from chat.rooms import invitations, members
-from chat.rooms.access import TRIES, View, default_role, read_as
-from chat.rooms.changes import Watch
-from chat.rooms.context import RETRY_AFTER
+from chat.rooms.access import View, default_role, read_as
+from chat.rooms.changes import ConcurrentChanges
 from chat.rooms.cursors import unread_in_tail
 from chat.rooms.members import READERS, Viewer
 from chat.rooms.room import info_of
@@ -32,37 +31,34 @@ if TYPE_CHECKING:
     from chat.rooms.room import Room
 
 Inside = Callable[[], "Collection[Room]"]
+OwnRoom = tuple[RoomRecord, Member]
 
 # What a line of a list costs when it is made and sent, about.
 ROW_SECONDS = 5e-6
 # Rooms of one person that a list or a search looks at: those that they used last, so nobody else can push theirs out.
 MINE_LIMIT = 1000
 _NOTHING = Unread(0, 0)
+_PUBLIC = frozenset({"ephemeral", "public"})
 
 
 async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms, inside: Inside) -> Rooms:
-    """The rooms that everybody may find, or one's own.
+    """List the public rooms, or those of a user.
 
-    ``inside`` tells those that the session who asks is in, as they are when it is called.
+    ``inside`` returns the rooms that the session who asks is in, at the time of the call.
 
     Raises:
-        ParleyError: ``unavailable``; ``unauthorized`` for a nobody's own.
+        ParleyError: ``unavailable``; ``unauthorized`` for an anonymous caller's own.
     """
     if not asked.mine:
-        with chat.watches.of(None) as watch:
-            return await _public(chat, asked, watch)
+        with chat.changes.during(None) as changes:
+            return await _public(chat, asked, changes)
     if identity is None:
         raise ParleyError("unauthorized", "a token is required to list your rooms: Authorization: Bearer <token>")
-    for _ in range(TRIES):
-        with chat.watches.of(identity.user.id) as watch:
-            listed = await _mine(chat, identity, asked, inside, watch)
-        if not watch.rows:
-            return listed  # else they are something else in a room since storage was asked, and were told so
-    raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+    with chat.changes.during(identity.user.id) as changes:
+        return await _mine(chat, identity, asked, inside, changes)
 
 
-async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
-    await chat.rows_written()
+async def _public(chat: Context, asked: ListRooms, changes: ConcurrentChanges) -> Rooms:
     after, contains, limit = asked.cursor or "", fold_name(asked.q or ""), asked.limit + 1
     found = {
         record.name: record
@@ -71,9 +67,9 @@ async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
     last = max(found, default="") if len(found) == limit else None
     async with chat.pages.turn() as slices:
         for name, room in tuple(chat.hub.rooms.items()):
-            # Those that storage does not list, because nothing that was said there is left.
+            # Those that storage does not list: it has none of their messages, or does not know them yet.
             if (
-                room.record.kind == "ephemeral"
+                room.record.kind in _PUBLIC
                 and name > after
                 and (last is None or name < last)
                 and name not in found
@@ -89,39 +85,26 @@ async def _public(chat: Context, asked: ListRooms, watch: Watch) -> Rooms:
     counts = await _count_members(chat, page)
     told = [_entry(chat, record, counts) for record in page]
     page = page[: fitting(told, chat.page_bytes)]
-    # Without what is not everybody's any more.
-    entries = [entry for entry, record in zip(told, page, strict=False) if record.room_id not in watch.gone]
+    entries = [entry for entry, record in zip(told, page, strict=False) if _is_public(chat, record, changes)]
     return Rooms(id=asked.id, rooms=entries, cursor=page[-1].name if len(names) > len(page) else None)
 
 
-async def _mine(chat: Context, identity: Identity, asked: ListRooms, inside: Inside, watch: Watch) -> Rooms:
-    user = identity.user
-    await chat.rows_written()
-    rows = {
-        record.name: (record, member)
-        for record, member in await chat.ask(chat.storage.rooms.rooms_of(user.id, limit=MINE_LIMIT))
-    }
-    for room in inside():
-        rows.setdefault(room.name, (room.record, Member(user)))
-    wanted, after = fold_name(asked.q or ""), asked.cursor or ""
-    mine: list[tuple[RoomRecord, Member]] = []
-    async with chat.pages.turn() as slices:
-        for name, (record, stored) in rows.items():
-            if slices.over():
-                await slices.pause()
-            room_here = chat.hub.rooms.get(name)
-            member = stored
-            if room_here is not None:
-                record, member = room_here.record, room_here.members.get(user.id, stored)
-            if (
-                name > after
-                and record.deleted_at is None
-                and (member.belongs or room_here in inside())
-                and (not wanted or wanted in fold_name(f"{name}\n{record.title}"))
-                and may(_standing(chat, identity, record, member), Action.SEE)
-            ):
-                mine.append((record, member))
-        mine.sort(key=lambda row: row[0].name)
+def _is_public(chat: Context, record: RoomRecord, changes: ConcurrentChanges) -> bool:
+    room = chat.hub.room_of(record)
+    now = record if room is None else room.record
+    return now.kind in _PUBLIC and now.deleted_at is None and record.room_id not in changes.gone
+
+
+async def _mine(
+    chat: Context, identity: Identity, asked: ListRooms, inside: Inside, changes: ConcurrentChanges
+) -> Rooms:
+    user, wanted, after = identity.user, fold_name(asked.q or ""), asked.cursor or ""
+    mine = [
+        (record, member)
+        for record, member in await rooms_of(chat, identity, inside, changes)
+        if record.name > after and (not wanted or wanted in fold_name(f"{record.name}\n{record.title}"))
+    ]
+    mine.sort(key=lambda row: row[0].name)
     page = mine[: asked.limit]
     unread = await _unread(chat, user, page)
     counts = await _count_members(chat, [record for record, _ in page])
@@ -129,18 +112,59 @@ async def _mine(chat: Context, identity: Identity, asked: ListRooms, inside: Ins
     peers = await chat.ask(chat.storage.rooms.peers(user.id, directs)) if directs else {}
     async with chat.pages.turn():
         chat.pages.spend(ROW_SECONDS * len(page))
-    invited = await invitations.list_open(chat, user.id, watch)
+    invited = await invitations.list_open(chat, user.id, changes)
     entries = []
     for record, member in page:
-        if record.room_id in watch.gone or not (member.belongs or chat.hub.rooms.get(record.name) in inside()):
-            continue  # they were told so meanwhile
-        base, standing = _entry(chat, record, counts), _standing(chat, identity, record, member)
-        missed = unread.get(record.room_id, _NOTHING)
-        entries.append(_own(base, standing, member, missed, peers.get(record.room_id)))
+        if own_room(chat, identity, record, member, inside, changes) is not None:
+            base, standing = _entry(chat, record, counts), _standing(chat, identity, record, member)
+            missed = unread.get(record.room_id, _NOTHING)
+            entries.append(_own(base, standing, member, missed, peers.get(record.room_id)))
     fit = fitting(entries, chat.page_bytes)
     more = fit < len(entries) or len(page) < len(mine)
     last = entries[fit - 1].room if fit < len(entries) else page[-1][0].name if page else None
     return Rooms(id=asked.id, rooms=entries[:fit], cursor=last if more else None, invitations=invited)
+
+
+async def rooms_of(chat: Context, identity: Identity, inside: Inside, changes: ConcurrentChanges) -> list[OwnRoom]:
+    """Return the rooms that a user belongs to or is in, and may see, each with their row.
+
+    ``changes`` are those of the user since before.
+
+    Raises:
+        ParleyError: ``unavailable``.
+    """
+    rows = {
+        record.room_id: (record, member)
+        for record, member in await chat.ask(chat.storage.rooms.rooms_of(identity.user.id, limit=MINE_LIMIT))
+    }
+    for room in inside():
+        rows.setdefault(room.record.room_id, (room.record, Member(identity.user)))
+    found: list[OwnRoom] = []
+    async with chat.pages.turn() as slices:
+        for record, stored in rows.values():
+            row = own_room(chat, identity, record, stored, inside, changes)
+            if row is not None:
+                found.append(row)
+            if slices.over():
+                await slices.pause()
+    return found
+
+
+def own_room(
+    chat: Context, identity: Identity, record: RoomRecord, stored: Member, inside: Inside, changes: ConcurrentChanges
+) -> OwnRoom | None:
+    """Return a room and a user's row, as they are now; None when the user has lost the room.
+
+    What storage said of both may be older than what was decided here.
+    """
+    room = chat.hub.room_of(record)
+    member = changes.rows.get(record.room_id, stored)
+    if room is not None:
+        record, member = room.record, room.members.get(identity.user.id, member)
+    theirs = member.belongs or room in inside()
+    if record.room_id in changes.gone or not theirs or not may(_standing(chat, identity, record, member), Action.SEE):
+        return None
+    return record, member
 
 
 def _standing(chat: Context, identity: Identity, record: RoomRecord, member: Member) -> Standing:
@@ -164,9 +188,6 @@ async def describe_room(chat: Context, name: str, identity: Identity | None) -> 
 
 async def _describe(chat: Context, identity: Identity | None, seen: View) -> RoomEntry:
     record, standing, member = seen
-    room = chat.hub.rooms.get(record.name)
-    if room is not None:
-        await chat.ask(room.backlog.written())
     entry = _entry(chat, record, await _count_members(chat, [record]))
     if identity is None:
         return entry
@@ -250,28 +271,20 @@ async def list_members(chat: Context, record: RoomRecord, asked: ListMembers, vi
     room = chat.hub.rooms.get(record.name)
     after, ephemeral = asked.cursor or "", record.kind == "ephemeral"
     found: list[Member] = []
-    counted: dict[int, int] = {}
-    for _ in range(TRIES):
-        seen = 0 if room is None else room.membership
-        if room is not None:
-            await chat.ask(room.backlog.written())
-        if not ephemeral:
-            found = await chat.ask(chat.storage.rooms.members(record.room_id, after=after, limit=asked.limit + 1))
-            counted = await chat.ask(chat.storage.rooms.count_members([record.room_id]))
-        async with chat.pages.turn():
-            chat.pages.spend(ROW_SECONDS * (len(found) + (0 if room is None else len(room.presence.people))))
-        if room is None or room.membership == seen:
-            break  # else somebody is something else than storage had it, and everybody was told
-    else:
-        raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+    count = 0
+    if not ephemeral:
+        found = await chat.ask(chat.storage.rooms.members(record.room_id, after=after, limit=asked.limit + 1))
+        count = (await chat.ask(chat.storage.rooms.count_members([record.room_id]))).get(record.room_id, 0)
+    async with chat.pages.turn():
+        chat.pages.spend(ROW_SECONDS * (len(found) + (0 if room is None else len(room.presence.people))))
     rows = {row.user.id: row for row in found}
-    count = counted.get(record.room_id, 0)
     if room is not None:
         here = room.presence.people
         rows |= {
             user_id: Member(user) for user_id, (user, _) in here.items() if user_id > after and user_id not in rows
         }
-        rows |= {user_id: room.members[user_id] for user_id in rows.keys() & room.members.keys()}
+        rows |= {user_id: row for user_id, row in room.members.items() if user_id > after}
+        rows = {user_id: row for user_id, row in rows.items() if row.role is not None or user_id in here}
         count = len(here) if ephemeral else count
     return _page_of(chat, room, record, asked, viewer, rows, count, with_read=count <= READERS)
 

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chat.ports import Identity
 from chat.queries.listing import MINE_LIMIT
-from chat.rooms.access import TRIES, default_role, read_as
-from chat.rooms.context import RETRY_AFTER
-from model.errors import ParleyError
+from chat.rooms.access import default_role, read_as
 from model.permissions import Action, may, standing_in
 from model.room import Member, User
 
@@ -48,14 +46,9 @@ async def list_online(
         rows = await chat.ask(chat.storage.rooms.rooms_of(identity.user.id, limit=MINE_LIMIT))
         return {record.room_id: member for record, member in rows}
 
-    for _ in range(TRIES):
-        with chat.watches.of(identity.user.id) as watch:
-            rows = await read(None) if name is None else await read_as(chat, name, identity, read)
-        if rows is None:
-            return None
-        if not watch.rows:
-            return _page(chat, identity, rows, _here(chat, name), after, limit)
-    raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+    with chat.changes.during(identity.user.id) as changes:
+        rows = await read(None) if name is None else await read_as(chat, name, identity, read)
+    return None if rows is None else _page(chat, identity, rows | changes.rows, _here(chat, name), after, limit)
 
 
 def _page(

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How often something is read again, because it is not as new any more as what its reader was told before the answer.
+# How often a room is read again because what its reader may do there changed during the query.
 TRIES = 5
-# Seconds after which a client may ask again for what was changed too often meanwhile.
+# Seconds after which a client may ask again when that was not enough.
 _RETRY_AFTER = 2.0
 # What everybody in an unrestricted room may do.
 _FREE = frozenset(action for action, least in LEAST.items() if RANK[least] <= RANK["member"])
@@ -144,15 +144,14 @@ async def read_as(
     """
     for _ in range(TRIES):
         user_id = None if identity is None else identity.user.id
-        with chat.watches.of(user_id) as theirs, chat.watches.of(None) as everybodys:
+        with chat.changes.during(user_id) as own, chat.changes.during(None) as general:
             view = await _look_at(chat, name, identity)
             if view is None:
                 return None
             if not may(view.standing, action):
                 raise ParleyError("forbidden", field="room")
             found = await read(view)
-            room_id = view.record.room_id
-            if not (theirs.has_changed(room_id) or everybodys.has_changed(room_id)):
+            if not (own.affect(view.record.room_id) or general.affect(view.record.room_id)):
                 return found
     raise ParleyError("unavailable", retry_after=_RETRY_AFTER)
 

@@ -1,4 +1,4 @@
-"""What becomes of rooms and memberships while storage is asked about them, for whoever asks."""
+"""What is decided about rooms and rows while storage is asked about them, so that no user reads a room they lost."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from model.room import Member
 
 
-class Watch:
-    """What was decided since somebody began to ask.
+class ConcurrentChanges:
+    """What was decided since a query began.
 
     Attributes:
-        rows: the rows of the person it is about, as they were last told or stored, by room id.
-        gone: ids of rooms that were deleted, or, when it is about nobody, made private.
+        rows: new rows of the user whom the query is for, by room id.
+        gone: ids of rooms that were deleted, or, when the query is for everybody, made private.
     """
 
     __slots__ = ("gone", "rows")
@@ -22,47 +22,47 @@ class Watch:
         self.rows: dict[int, Member] = {}
         self.gone: set[int] = set()
 
-    def has_lost(self, room_id: int) -> bool:
-        """Whether the person is nothing in a room any more."""
+    def lost_access(self, room_id: int) -> bool:
+        """Whether the user no longer belongs to a room."""
         row = self.rows.get(room_id)
-        return room_id in self.gone or (row is not None and row.role is None and not row.read_seq)
+        return room_id in self.gone or (row is not None and not row.belongs)
 
-    def has_changed(self, room_id: int) -> bool:
-        """Whether the person may be something else in a room than before."""
+    def affect(self, room_id: int) -> bool:
+        """Whether the user may have another role in a room than before."""
         return room_id in self.gone or room_id in self.rows
 
 
-class Watches:
-    """Who asks storage about somebody's rooms, or with None about everybody's."""
+class ChangeTracker:
+    """The queries that are under way, by the user whom they are for, or None for those that are for everybody."""
 
     def __init__(self) -> None:
-        self._watches: dict[str | None, set[Watch]] = {}
+        self._queries: dict[str | None, set[ConcurrentChanges]] = {}
 
     @contextmanager
-    def of(self, user_id: str | None) -> Iterator[Watch]:
-        """A watch for as long as storage is asked."""
-        watch = Watch()
-        watches = self._watches.setdefault(user_id, set())
-        watches.add(watch)
+    def during(self, user_id: str | None) -> Iterator[ConcurrentChanges]:
+        """Collect what is decided while a query runs."""
+        changes = ConcurrentChanges()
+        queries = self._queries.setdefault(user_id, set())
+        queries.add(changes)
         try:
-            yield watch
+            yield changes
         finally:
-            watches.discard(watch)
-            if not watches and self._watches.get(user_id) is watches:
-                del self._watches[user_id]
+            queries.discard(changes)
+            if not queries and self._queries.get(user_id) is queries:
+                del self._queries[user_id]
 
     def row(self, room_id: int, member: Member) -> None:
-        """Somebody's row is this one now."""
-        for watch in self._watches.get(member.user.id, ()):
-            watch.rows[room_id] = member
+        """Note a user's new row."""
+        for changes in self._queries.get(member.user.id, ()):
+            changes.rows[room_id] = member
 
     def hidden(self, room_id: int) -> None:
-        """A room is not everybody's any more."""
-        for watch in self._watches.get(None, ()):
-            watch.gone.add(room_id)
+        """Note that a room is no longer public."""
+        for changes in self._queries.get(None, ()):
+            changes.gone.add(room_id)
 
     def deleted(self, room_id: int) -> None:
-        """A room is nobody's any more."""
-        for watches in self._watches.values():
-            for watch in watches:
-                watch.gone.add(room_id)
+        """Note that a room was deleted."""
+        for queries in self._queries.values():
+            for changes in queries:
+                changes.gone.add(room_id)

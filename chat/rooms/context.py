@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
-from weakref import WeakSet
 
 from chat.delivery.counters import Counters
 from chat.delivery.paging import PAGE_BYTES, PageTurns, too_many_reads
@@ -17,7 +16,7 @@ from chat.delivery.ratelimit import UNLIMITED, Allowances, Rate, TokenBucket
 from chat.ports import Identity, Tokens
 from chat.rooms import impostors, members
 from chat.rooms.access import is_row_known, standing_of
-from chat.rooms.changes import Watches
+from chat.rooms.changes import ChangeTracker
 from chat.rooms.cursors import Reads
 from chat.rooms.hub import Hub
 from chat.rooms.jobs import RecordJob
@@ -138,7 +137,7 @@ class Context:
         self.pool = WorkerPool(storage, options.pool, self.counters)
         self.draining = False
         self._reached = False
-        self.watches = Watches()
+        self.changes = ChangeTracker()
         self.forget_makers()
         self.forget_message_rates()
         self.forget_newcomers()
@@ -146,7 +145,6 @@ class Context:
         self._network_guesses = Allowances(NETWORK_GUESSES * GUESSES_PER_SECOND, NETWORK_GUESSES * GUESSES_BURST)
         self._inviters = Allowances(INVITES_PER_SECOND, INVITES_BURST)
         self.names = Names()
-        self._storing: WeakSet[Room] = WeakSet()  # rooms whose rows, or own row, may be on their way to storage
         self._clock_differs = False
         self._loading: dict[str, asyncio.Future[bool]] = {}
 
@@ -290,18 +288,6 @@ class Context:
         """Queue a change of a room or of a member, behind the room itself; ``id`` is the command's, for its ack."""
         self.ensure_stored(room)
         room.worker.submit(RecordJob(self.hub, room, write, author, id, last=last))
-        self._storing.add(room)
-
-    async def rows_written(self) -> None:
-        """Wait until storage has what was decided of rooms and members by now.
-
-        Raises:
-            ParleyError: ``unavailable``.
-        """
-        for room in tuple(self._storing):
-            await self.ask(room.backlog.written())
-            if not room.backlog.unconfirmed:
-                self._storing.discard(room)
 
     def ensure_stored(self, room: Room) -> None:
         """Queue the room itself, if that was not done yet."""

@@ -69,7 +69,6 @@ class Reads:
     def tell(self, room: Room, member: Member) -> None:
         """Tell a cursor to those who are told of it."""
         chat = self._chat
-        chat.watches.row(room.record.room_id, member)
         told = Read(room=room.name, user=member.user, seq=member.read_seq)
         if len(room.presence.people) <= READERS:
             room.broadcast(told, ephemeral=True)
@@ -96,13 +95,13 @@ def unread_in_tail(room: Room, user: User, seq: int) -> Unread:
 
 async def _count_and_tell(chat: Context, room: Room, member: Member) -> None:
     room_id, user = room.record.room_id, member.user
-    with chat.watches.of(user.id) as watch:
+    with chat.changes.during(user.id) as changes:
         try:
             await chat.ask(room.backlog.written())
             found = await chat.ask(chat.storage.messages.unread(user, [(room_id, member.read_seq)], limit=UNREAD_LIMIT))
         except ParleyError:
             return  # storage is away; `rooms` tells the counts when it is back
-        if not watch.has_lost(room_id):
+        if not changes.lost_access(room_id):
             _tell_devices(chat, room, member, found.get(room_id, Unread(0, 0)))
 
 

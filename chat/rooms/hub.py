@@ -128,6 +128,11 @@ class Hub:
                 return room
         return None
 
+    def room_of(self, record: RoomRecord) -> Room | None:
+        """Return the room that storage has as ``record``, if it is here: what was decided last is known there."""
+        here = (self.rooms.get(record.name), self.ending.get(record.name))
+        return next((room for room in here if room is not None and room.record.room_id == record.room_id), None)
+
     def opened_by(self, opener: str) -> int:
         """How many of the rooms were opened for this address."""
         return self._opened.get(opener, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chat.rooms.changes import Watch
+from chat.rooms.changes import ConcurrentChanges
 from chat.rooms.room import info_of
 from model.events import InvitationInfo, InvitationState
 from model.limits import INVITATION_DAYS, INVITATIONS
@@ -61,24 +61,23 @@ def tell_deleted(chat: Context, room: Room) -> None:
             chat.tell(user_id, InvitationState(room=room.name, open=False))
 
 
-async def open_elsewhere(chat: Context, room: Room, user_id: str, watch: Watch) -> int:
-    """How many open invitations a user has into other rooms than this one, counted a little further than `INVITATIONS`.
+async def open_elsewhere(chat: Context, room: Room, user_id: str, changes: ConcurrentChanges) -> int:
+    """Count a user's open invitations to other rooms than this one, to a little more than `INVITATIONS`.
 
-    ``watch`` has been on the user since before: so what is decided while storage is asked counts.
+    ``changes`` are those of the user since before, so that invitations made while storage is asked count.
 
     Raises:
         ParleyError: ``unavailable``.
     """
-    await chat.rows_written()
     found = await chat.ask(chat.storage.rooms.invitations(user_id, after=oldest_open(chat), limit=INVITATIONS + 1))
     open_ids = {record.room_id for record, _ in found}
-    for room_id, member in watch.rows.items():
+    for room_id, member in changes.rows.items():
         (open_ids.add if is_open(chat, member) else open_ids.discard)(room_id)
-    return len(open_ids - watch.gone - {room.record.room_id})
+    return len(open_ids - changes.gone - {room.record.room_id})
 
 
-async def list_open(chat: Context, user_id: str, watch: Watch) -> list[InvitationInfo]:
-    """The open invitations of a user, the newest first.
+async def list_open(chat: Context, user_id: str, changes: ConcurrentChanges) -> list[InvitationInfo]:
+    """List the open invitations of a user, the newest first.
 
     Raises:
         ParleyError: ``unavailable``.
@@ -86,11 +85,11 @@ async def list_open(chat: Context, user_id: str, watch: Watch) -> list[Invitatio
     found = await chat.ask(chat.storage.rooms.invitations(user_id, after=oldest_open(chat), limit=INVITATIONS))
     listed = []
     for record, stored in found:
-        room = chat.hub.rooms.get(record.name)
-        member = stored
+        room, member = chat.hub.room_of(record), changes.rows.get(record.room_id, stored)
         if room is not None:
-            record, member = room.record, room.members.get(user_id, stored)
-        if is_open(chat, member) and record.room_id not in watch.gone and member.invitation is not None:
+            record, member = room.record, room.members.get(user_id, member)
+        gone = record.deleted_at is not None or record.room_id in changes.gone
+        if is_open(chat, member) and not gone and member.invitation is not None:
             made = member.invitation
             listed.append(InvitationInfo(record.name, info_of(record), made.by, rfc3339(made.at)))
     return listed

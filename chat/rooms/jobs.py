@@ -11,6 +11,7 @@ from model.errors import EPOCH_CHANGED, ParleyError
 from model.events import AckItem, Retracted
 from storage.ports.messages import ChangeMessage, InsertMessage
 from storage.ports.outcomes import Duplicate, Outcome, Stored
+from storage.ports.rooms import RemoveMember
 from storage.ports.storage import Write
 
 log = logging.getLogger(__name__)
@@ -141,6 +142,12 @@ class RecordJob(RoomJob):
     ) -> None:
         super().__init__(hub, room, write, 0, author, id)
         self.last = last
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Let the room forget a row that storage has removed."""
+        if isinstance(self.write, RemoveMember):
+            self.owner.forget(self.write.user_id, removed=True)
+        super().on_outcome(outcome)
 
     def stored(self) -> None:
         if self.last:

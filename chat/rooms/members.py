@@ -65,16 +65,13 @@ def put(
     if member.role is not None and member.invitation is not None:
         member = replace(member, invitation=None)  # accepted, one way or another
     invitations.tell(chat, room, member, author, id)
-    room.membership += 1
     before = room.members.get(user_id)
     if member.role in STAFF or (before is not None and before.role in STAFF):
         room.looks = None
-    chat.watches.row(room.record.room_id, member)
+    chat.changes.row(room.record.room_id, member)
     room.members[user_id] = member
-    if is_plain(member) and member.role is None and not member.read_seq:
+    if is_plain(member) and not member.belongs:
         chat.store(room, RemoveMember(room.record.room_id, user_id), author, id, last=last)
-        if user_id not in room.visitors:  # who looks at it must not take it for unknown
-            del room.members[user_id]
     else:
         chat.store(room, SetMember(room.record.room_id, member), author, id, last=last)
     if not room.unrestricted or member.role == "readonly" or member.muted_until:
@@ -160,6 +157,8 @@ def left(chat: Context, room: Room, user: User) -> None:
     member = room.members.get(user.id)
     if member is None or room.presence.has_sessions(user.id):
         return
+    if is_plain(member) and not member.belongs:
+        return  # it is being removed
     raised = chat.reads.discard(room, user.id)  # which was admitted
     if raised:
         chat.reads.tell(room, member)

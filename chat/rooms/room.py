@@ -51,8 +51,8 @@ class Room:
         record: what storage knows, or is about to know, of the room itself.
         name: the record's, which never changes.
         members: rows of members that are known here: of all who are more or less than plain members, of the others
-            while they are in the room, and of the two people of a direct room. Others may be in storage.
-        membership: counts their changes: who read many rows from storage can see that they are not the newest.
+            while they are in the room, of the two people of a direct room, and, until storage has removed them, of
+            those who no longer belong to it. Others may be in storage.
         unrestricted: whoever is in the room may talk in it; the cheap answer for the hot path.
         looks: how the names of its owners and moderators look (`model.text.skeleton`); None until somebody asks.
         muted_until: when the first mute here ends, in Unix microseconds; the room may be unrestricted again then.
@@ -76,7 +76,6 @@ class Room:
         "looks",
         "maker",
         "members",
-        "membership",
         "muted_until",
         "name",
         "opener",
@@ -112,7 +111,6 @@ class Room:
         self.audience = Audience(counters)
         self.presence: Presence[Session] = Presence(record.name, self.broadcast, self.forget)
         self.members: dict[str, Member] = {}
-        self.membership = 0
         self.unrestricted = True
         self.muted_until = FOREVER
         self.looks: set[str] | None = None
@@ -175,18 +173,24 @@ class Room:
         self.presence.exit(session)
         self.presence.enter(session, user)
 
-    def forget(self, user_id: str) -> None:
-        """Drop a row that is needed only while its person is here, lingers, or looks in from outside."""
+    def forget(self, user_id: str, *, removed: bool = False) -> None:
+        """Drop a row that is needed only while its user is in the room or reads it, or until it is ``removed``."""
         member = self.members.get(user_id)
-        needed = self.record.kind == "direct" or user_id in self.visitors or user_id in self.presence.people
-        if member is not None and not needed and is_plain(member):
+        if member is None or not is_plain(member) or self.record.kind == "direct":
+            return
+        if member.belongs:
+            needed = user_id in self.presence.people
+        else:
+            needed = self.backlog.unconfirmed > 0 and not removed
+        if not needed and user_id not in self.visitors:
             del self.members[user_id]
 
     def as_writes(self) -> list[Write]:
         """The room and the rows of its members as they are known here."""
         room_id = self.record.room_id
         record = replace(self.record, deleted_at=None)  # if it was deleted, another write says so
-        return [InsertRoom(record), *(SetMember(room_id, member) for member in self.members.values())]
+        rows = [row for row in self.members.values() if row.belongs or not is_plain(row)]
+        return [InsertRoom(record), *(SetMember(room_id, row) for row in rows)]
 
 
 Session: TypeAlias = AnySession[Room]

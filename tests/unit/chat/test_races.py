@@ -245,23 +245,6 @@ async def test_a_change_builds_on_what_the_room_has_let_go_of_meanwhile() -> Non
         assert message["reactions"] == {"a": [id_of(ann)], "b": [id_of(ben)]}
 
 
-async def test_a_page_of_history_is_read_again_when_the_room_let_go_of_what_changed() -> None:
-    repository = FaultyRepository()
-    async with chatting(repository, room_tail=0) as chat:
-        ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
-        await passes()
-        seq, _ = await said(ann, "old", "general"), await said(ann, "later", "general")
-        repository.delay("history")
-        ben.send("history", room="general")
-        await passes()
-        await ask(ann, "edit", room="general", seq=seq, content="new")
-        await said(ann, "last", "general")
-        assert ben.last("edited")["content"] == "new"
-        repository.go("history")
-        await passes(0.1)
-        assert ben.last("history")["messages"][0]["content"] == "new"
-
-
 async def test_an_edited_reply_quotes_its_message_as_that_is_now(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
