@@ -30,7 +30,7 @@ from server.web.app import HttpEndpoints
 from server.web.errors import HttpProtocol
 from server.wire.connections import Shared, most_headers
 from server.wire.listener import Listener
-from server.wire.switch import Port
+from server.wire.switch import ProtocolSwitch
 from storage.factory import open_storage
 from storage.ports.storage import Storage
 from utils.clock import Clock, SystemClock
@@ -149,7 +149,7 @@ class Server:
     async def _open(self, connected: socket.socket, place: Place) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                partial(Port, self.shared, self._make_http, place), connected
+                partial(ProtocolSwitch, self.shared, self._make_http, place), connected
             )
         except OSError:  # it is gone already
             place.release()

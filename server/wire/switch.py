@@ -30,7 +30,7 @@ _TOO_LARGE = (b"431 Request Header Fields Too Large", b"The request head is too 
 _BARE_LF = (b"400 Bad Request", b"Lines must end with CR LF, not with LF alone.\n")
 
 
-class Port(asyncio.Protocol):
+class ProtocolSwitch(asyncio.Protocol):
     """A connection whose first request head is incomplete.
 
     Args:

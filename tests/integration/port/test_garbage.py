@@ -21,7 +21,7 @@ from model.errors import ParleyError
 from model.message import Message
 from server.app import Server
 from server.http import parameters, sending
-from server.wire.switch import Port
+from server.wire.switch import ProtocolSwitch
 from server.wire.websocket import WebSocketConnection
 from tests.contract.records import until
 from tests.integration.port.conftest import Serve
@@ -337,7 +337,7 @@ async def test_a_head_that_came_to_nothing_is_freed(serve: Serve) -> None:
                     client.send_eof()
                     await client.rest()
             await until(lambda: not server.shared.heads)
-    assert not any(thing._head for thing in gc.get_objects() if isinstance(thing, Port))
+    assert not any(thing._head for thing in gc.get_objects() if isinstance(thing, ProtocolSwitch))
 
 
 def collected() -> list[Any]:
