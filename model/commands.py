@@ -247,10 +247,10 @@ class Decline(RoomCommand, frozen=True, gc=False, tag="decline"):
 
 
 class ListRooms(Command, frozen=True, gc=False, tag="rooms"):
-    """List the public rooms by name, or your own.
+    """List the rooms that everyone can find, by name, or your own rooms.
 
     Attributes:
-        mine: list your own rooms with their unread counts, and your invitations, instead of the public rooms.
+        mine: list your own rooms with their unread counts, and your invitations, instead of those.
         q: only rooms whose name or title contains this.
     """
 

@@ -46,7 +46,7 @@ class RoomParams(Struct, frozen=True):
         params=ListRooms,
         answers=(Answer(200, "the rooms", Rooms, headers=ORIGIN | NEXT),),
         refusals=("unavailable",),
-        text="Public rooms, or with `mine` your own rooms and your invitations.",
+        text="The rooms that everyone can find, or with `mine` your own rooms and your invitations.",
         auth="optional",
     )
 )
