@@ -7,12 +7,18 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Literal
 
+from chat.delivery.ratelimit import allowances, rate_limited
 from chat.delivery.session import Session as AnySession
 from chat.handlers import HANDLERS
+from chat.handlers.hello import check_devices, identify, welcome
 from chat.ports import Connection, Dialect, Identity, Tokens
-from chat.rooms.context import ChatOptions, Context, rate_limited, reads_for
-from chat.rooms.members import look_for_restrictions
+from chat.rooms import members
+from chat.rooms.makers import Makers
+from chat.rooms.pacing import release_buckets, take_command, take_guest, take_message, too_fast
+from chat.rooms.parts import ChatOptions, Parts
+from chat.rooms.reading import flush_cursors
 from chat.rooms.room import Session
+from chat.rooms.storing import reads_for
 from model.commands import (
     AnyCommand,
     Ban,
@@ -59,34 +65,39 @@ HELLO_COMMANDS = 10.0
 RECONNECT_SECONDS = 5.0
 
 
-class Chat(Context):
-    """One chat: sessions come, ask and go. :meth:`start` and :meth:`close` frame its life."""
+class Chat:
+    """One chat: sessions come, ask and go. :meth:`start` and :meth:`close` frame its life.
+
+    Attributes:
+        parts: what its handlers and queries work with.
+    """
 
     def __init__(self, storage: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
-        super().__init__(storage, clock, tokens, options)
-        self._messages_are_limited = self.limits.messages_per_second > 0
+        self.parts = Parts(storage, clock, tokens, options)
+        self._messages_are_limited = options.messages.rate > 0
 
     def renew(self, options: ChatOptions) -> None:
-        """Go on with other options. Of those that were only read at the start, the old ones stay."""
-        limits_before, self.limits = self.limits, options.limits
-        before, self.options = self.options, options
-        self._messages_are_limited = self.limits.messages_per_second > 0
-        if (
-            self.limits.messages_per_second != limits_before.messages_per_second
-            or self.limits.messages_burst != limits_before.messages_burst
-            or options.guest_messages != before.guest_messages
-        ):
-            self.forget_message_rates()
+        """Go on with other options. Of those that are only read at the start, the old ones stay.
+
+        Where a rate has changed, everybody has a whole burst again.
+        """
+        parts, before = self.parts, self.parts.options
+        parts.options, parts.limits = options, options.limits
+        self._messages_are_limited = options.messages.rate > 0
+        if (options.messages, options.guest_messages) != (before.messages, before.guest_messages):
+            parts.speakers, parts.speaking_guests = allowances(options.messages), allowances(options.guest_messages)
+            for session in parts.hub.sessions:
+                session.bucket = session.address_bucket = None
         if options.new_guests != before.new_guests:
-            self.forget_newcomers()
+            parts.newcomers = allowances(options.new_guests)
         if options.address_rooms != before.address_rooms:
-            self.forget_makers()
-        for room in self.hub.rooms.values():
-            look_for_restrictions(self, room)
+            parts.makers = Makers(options.address_rooms)
+        for room in parts.hub.rooms.values():
+            members.look_for_restrictions(parts, room)
 
     def start(self) -> None:
         """Begin to write to storage."""
-        self.pool.start()
+        self.parts.pool.start()
 
     # Sessions.
 
@@ -109,13 +120,13 @@ class Chat(Context):
         ``network`` what it counts as by address; both "" when that is not known.
         """
         home = room or dialect.default_room or ""
-        since = self.clock.now_us()
+        since = self.parts.clock.now_us()
         session: Session = AnySession(
-            self.hub, connection, dialect, new_token("s_", 9), home, address, network, since=since
+            self.parts.hub, connection, dialect, new_token("s_", 9), home, address, network, since=since
         )
         opened(session)
-        self.hub.sessions.add(session)
-        self.counters.connections_total += 1
+        self.parts.hub.sessions.add(session)
+        self.parts.counters.connections_total += 1
         wrong: ParleyError | None = None
         try:
             if name and (identity is None or identity.guest):
@@ -124,26 +135,26 @@ class Chat(Context):
             wrong = error
         if identity is not None:
             try:
-                self.check_devices(identity.user.id)
+                check_devices(self.parts, identity.user.id)
             except ParleyError as error:
                 session.refuse(error)
                 session.close(TRY_AGAIN)
                 return
             if session.asked_name:
                 identity = identity._replace(user=User(identity.user.id, session.asked_name))
-            self.identify(session, identity)
-        elif self.options.guests and (wait := self.take_guest(network)):
+            identify(self.parts, session, identity)
+        elif self.parts.options.guests and (wait := take_guest(self.parts, network)):
             wrong = rate_limited(wait)  # who says hello with a token may still come in
-        elif self.options.guests:
+        elif self.parts.options.guests:
             user = User(
                 new_token("g_", 9), session.asked_name or dialect.default_name or f"guest-{random.randrange(10**5):05}"
             )
-            self.identify(session, Identity(user, guest=True))
+            identify(self.parts, session, Identity(user, guest=True))
             session.provisional = True
         elif dialect.bound_to_address:
             wrong = ParleyError("unauthorized", "guest access is disabled")
         if dialect.welcomes and session.identity is not None:
-            session.send(self.welcome(session))
+            session.send(welcome(self.parts, session))
         if wrong is not None:
             session.refuse(wrong)
             if dialect.bound_to_address:
@@ -154,14 +165,14 @@ class Chat(Context):
 
     def disconnect(self, session: Session) -> None:
         """The connection is gone: the session leaves its rooms. Idempotent."""
-        if session in self.hub.sessions:
-            self.hub.sessions.discard(session)
+        if session in self.parts.hub.sessions:
+            self.parts.hub.sessions.discard(session)
             session.end()
             for room in tuple(session.rooms.values()):
-                self.leave(room, session, grace=self.options.presence_grace)
+                members.leave(self.parts, room, session, grace=self.parts.options.presence_grace)
             if session.identity is not None:
-                self.leave_buckets(session)
-                self.hub.departed(session.user.id, session)
+                release_buckets(self.parts, session)
+                self.parts.hub.departed(session.user.id, session)
 
     # Commands.
 
@@ -184,7 +195,7 @@ class Chat(Context):
         try:
             if self._messages_are_limited or type(command) is not PostMessage or session.identity is None:
                 self._admit(session, command)
-            waits = HANDLERS[type(command)](self, session, command)
+            waits = HANDLERS[type(command)](self.parts, session, command)
         except ParleyError as error:
             self._refused(session, command, error)
         except Exception:
@@ -195,7 +206,7 @@ class Chat(Context):
             if waits is not None:
                 session.busy = True
                 name = f"{type(command).__name__} {session.id}"
-                task = self.tasks.spawn(self._finish(session, command, waits), name=name)
+                task = self.parts.tasks.spawn(self._finish(session, command, waits), name=name)
                 if isinstance(waits, Coroutine):  # a task that is cancelled before it began never awaits it
                     task.add_done_callback(lambda _: waits.close())
 
@@ -203,13 +214,13 @@ class Chat(Context):
         kind = type(command)
         told = kind in TOLD_TO_ALL or (isinstance(command, Leave) and command.quit)
         if told and self._messages_are_limited and session.identity is not None:
-            wait = self.take_message(session)
+            wait = take_message(self.parts, session)
         elif kind in SAID and session.identity is not None:
             wait = 0.0
         else:
-            wait = self.take_command(session, HELLO_COMMANDS if kind is Hello else 1.0)
+            wait = take_command(self.parts, session, HELLO_COMMANDS if kind is Hello else 1.0)
         if wait:
-            raise self.too_fast(session, wait)
+            raise too_fast(self.parts, session, wait)
         if session.identity is None and type(command) is not Hello:
             raise ParleyError("unauthorized", "send hello with a token first")
 
@@ -232,8 +243,8 @@ class Chat(Context):
 
     def refuse_frame(self, session: Session, error: ParleyError) -> None:
         """Answer a frame that is no command. It counts as one, so that a flood of them is named as what it is."""
-        if wait := self.take_command(session):
-            error = self.too_fast(session, wait, error.id)
+        if wait := take_command(self.parts, session):
+            error = too_fast(self.parts, session, wait, error.id)
         session.refuse(error, error.id)
 
     def _refused(self, session: Session, command: AnyCommand | Claim, error: ParleyError) -> None:
@@ -244,19 +255,19 @@ class Chat(Context):
 
     def trouble(self) -> str | None:
         """Why this server is not ready, in words for an operator; None when it is."""
-        if self.draining:
+        if self.parts.draining:
             return "the server is shutting down"
-        return self.storage.problem() or self.pool.trouble()
+        return self.parts.storage.problem() or self.parts.pool.trouble()
 
     def not_ready_reason(self) -> NotReadyReason | None:
         """The same in one word, which is safe to publish."""
-        if self.draining:
+        if self.parts.draining:
             return "stopping"
-        if self.storage.another_writes():
+        if self.parts.storage.another_writes():
             return "standby"
         if self.trouble() is None:
             return None
-        return "storage" if self.storage.was_ready() else "starting"
+        return "storage" if self.parts.storage.was_ready() else "starting"
 
     # The end.
 
@@ -271,35 +282,35 @@ class Chat(Context):
         self._send_away()
 
     def _send_away(self) -> None:
-        self.hub.new_epoch()
-        for session in tuple(self.hub.sessions):
+        self.parts.hub.new_epoch()
+        for session in tuple(self.parts.hub.sessions):
             session.close(EPOCH_CHANGED)
 
     async def drain(self, deadline: float) -> int:
         """Take nothing new and store what was accepted. Returns how many writes were not stored in time."""
-        self.reads.flush()
-        self.draining = True
-        left = await self.pool.drain(deadline)
-        self.hub.flush()
+        flush_cursors(self.parts)
+        self.parts.draining = True
+        left = await self.parts.pool.drain(deadline)
+        self.parts.hub.flush()
         return left
 
     async def leave_epoch(self) -> None:
         """Let clients resume at the next server, if everything that they were shown is stored. After :meth:`close`."""
-        if self.hub.faithful and not self.counters.lost_rooms and not len(self.pool):
-            await self.storage.keep_epoch(self.hub.epoch)
+        if self.parts.hub.faithful and not self.parts.counters.lost_rooms and not len(self.parts.pool):
+            await self.parts.storage.keep_epoch(self.parts.hub.epoch)
 
     def say_goodbye(self) -> None:
         """Tell every client when to come back, each another time, and close its connection."""
-        for session in tuple(self.hub.sessions):
+        for session in tuple(self.parts.hub.sessions):
             after = round(random.uniform(0.1, RECONNECT_SECONDS), 2)
             session.reply(Goodbye(reason="shutting_down", reconnect_after=after))
             session.close(GOING_AWAY)
 
     async def close(self, deadline: float) -> list[str]:
         """Stop everything that runs here. Returns the names of tasks that did not stop within ``deadline`` seconds."""
-        for session in tuple(self.hub.sessions):
+        for session in tuple(self.parts.hub.sessions):
             self.disconnect(session)
-        self.hub.close()
-        self.reads.close()
-        self.passwords.close()
-        return await self.tasks.close(deadline) + await self.pool.close(deadline)
+        self.parts.hub.close()
+        self.parts.cursors.close()
+        self.parts.passwords.close()
+        return await self.parts.tasks.close(deadline) + await self.parts.pool.close(deadline)

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from chat.delivery.ratelimit import Allowances
+from chat.chat import Chat
+from chat.delivery.ratelimit import Allowances, rate_limited
 from chat.delivery.session import Session as AnySession
 from chat.ports import Dialect, Identity
 from chat.rooms import impostors, members
 from chat.rooms.access import check_entry, is_row_known
-from chat.rooms.context import COMMANDS_BURST, COMMANDS_PER_SECOND, RETRY_AFTER, rate_limited
+from chat.rooms.loading import load
+from chat.rooms.makers import opener_of
+from chat.rooms.pacing import COMMANDS_BURST, COMMANDS_PER_SECOND
 from chat.rooms.room import Session
-from chat.rooms.space import opener_of
+from chat.rooms.storing import reach_storage, require_storage, unavailable
 from model.commands import Announce, AnyCommand, CreateRoom, Decline, Leave
 from model.errors import CloseCode, ParleyError
 from model.events import Ack, Answer, AnyEvent, Error, Event
 from model.text import check_name
 from utils.ids import new_token
-
-if TYPE_CHECKING:
-    from chat.chat import Chat
 
 E = TypeVar("E", bound=Event)
 
@@ -118,7 +118,7 @@ class Visits:
         Raises:
             ParleyError: ``rate_limited``.
         """
-        now = self._chat.clock.monotonic()
+        now = self._chat.parts.clock.monotonic()
         if wait := self._commands.take(identity.user.id, now):
             raise rate_limited(wait)
 
@@ -142,8 +142,8 @@ class Visits:
         """
         assert command.id is not None
         if not isinstance(command, Announce):  # which is not stored
-            await self._chat.reach_storage()
-            self._chat.require_storage()
+            await reach_storage(self._chat.parts)
+            require_storage(self._chat.parts)
         session = self._open(identity, address, network)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -152,27 +152,27 @@ class Visits:
                     return await self._ask(session, command, command.id, until)
                 return await self._ask_in(check_name(name, "room"), session, command, command.id, until)
         except TimeoutError as error:
-            raise ParleyError("unavailable", retry_after=RETRY_AFTER) from error
+            raise unavailable() from error
         finally:
             session.rooms.clear()
             session.end()
 
     async def _ask_in(self, name: str, session: Session, command: AnyCommand, id: str, until: type[E]) -> E:
-        chat, user = self._chat, session.user
+        parts, user = self._chat.parts, session.user
         assert session.identity is not None
-        room = await chat.load(name, opener_of(session))
-        with members.visiting(chat, room, user.id):
+        room = await load(parts, name, opener_of(session))
+        with members.visiting(parts, room, user.id):
             if room.worker.trouble is not None:  # nothing is shown that would not be answered
-                raise ParleyError("unavailable", retry_after=RETRY_AFTER)
-            row = None if is_row_known(chat, room, session.identity) else await members.fetch(chat, room, user.id)
+                raise unavailable()
+            row = None if is_row_known(parts, room, session.identity) else await members.fetch(parts, room, user.id)
             if not room.stored and not room.presence.people:
                 raise ParleyError("no_such_room", field="room")
             row = room.members.get(user.id, row)
-            check_entry(chat, room.record, row, session.identity)
+            check_entry(parts, room.record, row, session.identity)
             if not isinstance(command, Leave):
-                impostors.refuse(chat, room, session.identity)
+                impostors.refuse(parts, room, session.identity)
             if row is not None and user.id not in room.members:
-                members.keep(chat, room, row)
+                members.keep(parts, room, row)
             room.enter(session)
             return await self._ask(session, command, id, until)
 
@@ -182,7 +182,7 @@ class Visits:
         self._chat.run(session, command)
         answer = await ear.hear(until, id)
         if not isinstance(answer, Ack):  # it came when the command was carried out; what it wrote may be on its way
-            room = self._chat.hub.rooms.get(getattr(answer, "room", ""))
+            room = self._chat.parts.hub.rooms.get(getattr(answer, "room", ""))
             if room is not None:
                 await room.backlog.written()
             ear.check()
@@ -190,7 +190,9 @@ class Visits:
 
     def _open(self, identity: Identity, address: str, network: str) -> Session:
         ear = _Ear()
-        session: Session = AnySession(self._chat.hub, ear, ear, new_token("s_", 9), "", address, network, unseen=True)
+        session: Session = AnySession(
+            self._chat.parts.hub, ear, ear, new_token("s_", 9), "", address, network, unseen=True
+        )
         session.identity, session.user = identity, identity.user  # unlike `identify`: they are not here
-        session.commands = self._commands.of(identity.user.id, self._chat.clock.monotonic())
+        session.commands = self._commands.of(identity.user.id, self._chat.parts.clock.monotonic())
         return session

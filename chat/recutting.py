@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
+from chat.rooms.parts import Parts
 from storage.ports.errors import BatchRefused, StorageUnavailable
 from storage.ports.messages import FIRST, CutWords
 from storage.ports.outcomes import WordsCut
 from storage.ports.storage import Writer
 from utils.wording import counted
-
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +22,12 @@ BEFORE_THE_NEXT_TRY = 5.0
 BETWEEN_ROUNDS = 600.0
 
 
-async def cut_words_again(chat: Context, writer: Writer) -> None:
+async def cut_words_again(parts: Parts, writer: Writer) -> None:
     """Cut what is to be cut, for ever. What is done is stored with each message, so a restart goes on from there."""
     after = FIRST
     while True:
         try:
-            after, more = await cut_once(chat, writer, after)
+            after, more = await cut_once(parts, writer, after)
             pause = BETWEEN_BATCHES if more else BETWEEN_ROUNDS
         except StorageUnavailable:  # which is logged where people wait for it
             pause = BEFORE_THE_NEXT_TRY
@@ -40,7 +37,7 @@ async def cut_words_again(chat: Context, writer: Writer) -> None:
         await asyncio.sleep(pause)
 
 
-async def cut_once(chat: Context, writer: Writer, after: tuple[int, int]) -> tuple[tuple[int, int], bool]:
+async def cut_once(parts: Parts, writer: Writer, after: tuple[int, int]) -> tuple[tuple[int, int], bool]:
     """Cut one batch behind ``after``. Returns behind which message the next one begins, and whether there may be more.
 
     Raises:
@@ -48,7 +45,7 @@ async def cut_once(chat: Context, writer: Writer, after: tuple[int, int]) -> tup
     """
     (outcome,) = await writer.write([CutWords(after, BATCH)])
     assert isinstance(outcome, WordsCut)
-    counters = chat.counters
+    counters = parts.counters
     if outcome.left and not counters.words_left:
         left = counted(outcome.left, "stored message is", "stored messages are")
         log.info("%s re-indexed for search in the background", left)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 from chat.rooms.invitations import oldest_open
+from chat.rooms.parts import Parts
 from model.limits import GUEST_SECONDS
 from model.principals import GUEST
 from storage.ports.errors import BatchRefused, StorageUnavailable
@@ -16,9 +16,6 @@ from storage.ports.rooms import ExpireGuests, ExpireInvitations
 from storage.ports.storage import Writer
 from utils.clock import DAY_US
 from utils.wording import counted
-
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
 
 log = logging.getLogger(__name__)
 
@@ -30,20 +27,20 @@ BETWEEN_BATCHES = 1.0
 BETWEEN_ROUNDS = 600.0
 
 
-async def expire_messages(chat: Context, writer: Writer) -> None:
+async def expire_messages(parts: Parts, writer: Writer) -> None:
     """Remove what is too old, for ever; rounds that storage does not take are the next round's."""
     await asyncio.sleep(BEFORE_THE_FIRST)  # storage is still connecting
     while True:
-        await expire_all(chat, writer)
+        await expire_all(parts, writer)
         await asyncio.sleep(BETWEEN_ROUNDS)
 
 
-async def expire_all(chat: Context, writer: Writer) -> None:
+async def expire_all(parts: Parts, writer: Writer) -> None:
     """Remove what is too old now, batch by batch. The log has one line about all of them, also when it is cut short."""
     total, removed = 0, BATCH
     try:
         while removed == BATCH:
-            removed = await expire_once(chat, writer)
+            removed = await expire_once(parts, writer)
             total += removed
             if removed == BATCH:
                 await asyncio.sleep(BETWEEN_BATCHES)
@@ -55,19 +52,19 @@ async def expire_all(chat: Context, writer: Writer) -> None:
             log.info("%s removed: older than their rooms keep them", removed_messages)
 
 
-async def expire_once(chat: Context, writer: Writer) -> int:
+async def expire_once(parts: Parts, writer: Writer) -> int:
     """Remove one batch. Returns how many messages that were.
 
     Raises:
         StorageUnavailable: nothing was removed.
     """
-    now, days = chat.clock.now_us(), chat.options.retention_days
-    for room in chat.hub.rooms.values():
+    now, days = parts.clock.now_us(), parts.options.retention_days
+    for room in parts.hub.rooms.values():
         keep = room.record.retention_days or days
         if keep:
             room.tail.forget(now - keep * DAY_US, room.backlog.unconfirmed)
-    forgotten = ExpireInvitations(oldest_open(chat), BATCH)
-    present = tuple(user_id for user_id in chat.hub.people if user_id.startswith(GUEST))
+    forgotten = ExpireInvitations(oldest_open(parts), BATCH)
+    present = tuple(user_id for user_id in parts.hub.people if user_id.startswith(GUEST))
     guests = ExpireGuests(now - GUEST_SECONDS * 1_000_000, now, present, BATCH)
     _, _, outcome = await writer.write([forgotten, guests, ExpireMessages(now, days, BATCH)])
     removed = outcome.count if isinstance(outcome, Removed) else 0

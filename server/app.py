@@ -16,7 +16,7 @@ from aiohttp import web
 from chat.chat import Chat
 from chat.recutting import cut_words_again
 from chat.retention import expire_messages
-from chat.rooms.context import ChatOptions
+from chat.rooms.parts import ChatOptions
 from chat.writes.workers import PoolLimits
 from model.limits import Limits
 from server.access.addresses import plain_address
@@ -87,7 +87,7 @@ class Server:
             "auto_decompress": False,
         }
         self._admin = web.AppRunner(admin_application(self.chat), handle_signals=False, access_log=None)
-        self._listener = Listener(self._accepted, self.chat.counters)
+        self._listener = Listener(self._accepted, self.chat.parts.counters)
         self._stopped: asyncio.Future[int] | None = None
 
     @property
@@ -108,7 +108,7 @@ class Server:
         """
         self._storage.lease_events.on_takeover = self.chat.taken_over
         self._storage.lease_events.on_superseded = self.chat.superseded
-        self._storage.lease_events.on_clean_start = self.chat.hub.keep_epoch
+        self._storage.lease_events.on_clean_start = self.chat.parts.hub.keep_epoch
         await self._storage.start()
         self.chat.start()
         await self._runner.setup()
@@ -127,8 +127,8 @@ class Server:
                 raise ListenError("ADMIN_", settings.admin_host, settings.admin_port, error) from error
             log.info("serving /metrics and the full /ready on %s", urls_of(self._admin.addresses))
         self._tasks.spawn(self.shared.sweep(), name="sweep")
-        self._tasks.spawn(expire_messages(self.chat, self._expirer), name="retention")
-        self._tasks.spawn(cut_words_again(self.chat, self._cutter), name="words")
+        self._tasks.spawn(expire_messages(self.chat.parts, self._expirer), name="retention")
+        self._tasks.spawn(cut_words_again(self.chat.parts, self._cutter), name="words")
         kept = "in Postgres" if settings.database_url else "in memory, until the server stops"
         loop = type(running).__module__.partition(".")[0]  # asyncio or uvloop
         where = urls_of([listening.getsockname() for listening in self._listener.sockets])
@@ -299,7 +299,7 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     def on_signal() -> None:
         if stop.is_set():
             log.warning("stopping immediately")
-            server.chat.pool.hurry()
+            server.chat.parts.pool.hurry()
         stop.set()
 
     def on_hangup() -> None:

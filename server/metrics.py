@@ -25,11 +25,11 @@ class _ChatCollector(Collector):
         self._full = full
 
     def collect(self) -> Iterator[Metric]:
-        chat, counters = self._chat, self._chat.counters
-        yield _gauge("connections", "WebSocket connections", len(chat.hub.sessions))
-        yield _gauge("rooms", "rooms that have users or pending writes", len(chat.hub.rooms))
+        parts, counters = self._chat.parts, self._chat.parts.counters
+        yield _gauge("connections", "WebSocket connections", len(parts.hub.sessions))
+        yield _gauge("rooms", "rooms that have users or pending writes", len(parts.hub.rooms))
         largest = GaugeMetricFamily("parley_room_connections", "connections of the largest rooms", labels=["room"])
-        named = [room for room in chat.hub.rooms.values() if self._full or room.record.kind in LISTED]
+        named = [room for room in parts.hub.rooms.values() if self._full or room.record.kind in LISTED]
         for room in nlargest(LARGEST_ROOMS, named, key=lambda room: len(room.presence.sessions)):
             largest.add_metric([room.name], len(room.presence.sessions))
         yield largest
@@ -58,11 +58,11 @@ class _ChatCollector(Collector):
             resumes.add_metric([str(recovered).lower()], count)
         yield resumes
         depth = GaugeMetricFamily("parley_queue_depth", "writes pending at a worker", labels=["worker"])
-        for worker in chat.pool.workers:
+        for worker in parts.pool.workers:
             depth.add_metric([worker.name], len(worker))
         yield depth
         yield _gauge("messages_to_reindex", "stored messages still to be re-indexed for search", counters.words_left)
-        yield _gauge("reads_waiting", "reads queued for storage", chat.storage.waiting_reads())
+        yield _gauge("reads_waiting", "reads queued for storage", parts.storage.waiting_reads())
         yield _histogram(
             "broadcast_latency_seconds",
             "from the first queued frame to the last write of a broadcast",
@@ -73,7 +73,7 @@ class _ChatCollector(Collector):
         yield _histogram(
             "ack_lag_seconds", "from accepting a message to its ack, for the oldest of each batch", counters.ack_lag
         )
-        yield _gauge("ready", "1 when messages are accepted and stored", float(chat.trouble() is None))
+        yield _gauge("ready", "1 when messages are accepted and stored", float(self._chat.trouble() is None))
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

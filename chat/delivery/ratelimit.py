@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from typing import NamedTuple
 from weakref import WeakValueDictionary
+
+from model.errors import ParleyError
 
 PACES = 10_000
 ALLOWANCES = 100_000
@@ -88,6 +91,11 @@ class Paces:
         return spoke
 
 
+def rate_limited(wait: float, id: str | None = None) -> ParleyError:
+    """Make the refusal of what may be asked again in ``wait`` seconds."""
+    return ParleyError("rate_limited", retry_after=math.ceil(wait * 1000) / 1000, id=id)  # 0.0 would say "now"
+
+
 class Allowances:
     """A bucket for each who asks for something: by principal, by address.
 
@@ -134,3 +142,8 @@ class Allowances:
     def take(self, key: str, now: float) -> float:
         """Take one token of somebody's bucket; see `TokenBucket.take`."""
         return self.of(key, now).take(now)
+
+
+def allowances(limit: Rate) -> Allowances | None:
+    """Make the allowances of a rate; None for no limit."""
+    return Allowances(*limit) if limit.rate else None

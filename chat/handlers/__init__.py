@@ -1,8 +1,8 @@
 """A handler per command, and the table that finds it.
 
-A handler is a plain function of (chat, session, command). It does its work at once and returns None; or, when something
-must come from storage first, returns a coroutine, and the session's later commands wait for it. Refusals are raised as
-`model.errors.ParleyError`.
+A handler is a plain function of (parts, session, command). It does its work at once and returns None; or, when
+something must come from storage first, returns a coroutine, and the session's later commands wait for it. Refusals are
+raised as `model.errors.ParleyError`.
 """
 
 from __future__ import annotations

@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from chat.ports import Dialect
+from chat.rooms.parts import Parts
+from chat.rooms.room import Session
 from model.commands import Announce
 from model.errors import ParleyError
 from model.events import Announcement
 from model.text import check_content
 from utils.clock import rfc3339
 
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Session
-
-
 # Sessions that are told in one turn: the others' messages do not wait for a server full of people.
 SESSIONS_PER_TURN = 500
 
 
-async def announce(chat: Context, session: Session, command: Announce) -> None:
+async def announce(parts: Parts, session: Session, command: Announce) -> None:
     """Tell every session of the server something. It is not stored; whoever is not here does not hear it."""
     assert session.identity is not None
     if session.identity.role != "admin":
         raise ParleyError("forbidden")
-    content = check_content(command.content, chat.limits.max_content_chars)
-    told = Announcement(content=content, sender=session.user, timestamp=rfc3339(chat.clock.now_us()))
+    content = check_content(command.content, parts.limits.max_content_chars)
+    told = Announcement(content=content, sender=session.user, timestamp=rfc3339(parts.clock.now_us()))
     frames: dict[Dialect, bytes | None] = {}
-    for count, other in enumerate(tuple(chat.hub.sessions), 1):
+    for count, other in enumerate(tuple(parts.hub.sessions), 1):
         if count % SESSIONS_PER_TURN == 0:
             await asyncio.sleep(0)
         if other.dialect not in frames:

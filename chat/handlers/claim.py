@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from chat.handlers.hello import check_devices, identify
 from chat.ports import Identity
+from chat.rooms.parts import Parts
+from chat.rooms.room import Session
 from model.commands import Claim
 from model.errors import ParleyError
 from model.principals import ACCOUNT, CLAIMED, CLAIMED_ROLE
 
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Session
-
 
 def claim(
     handlers: Mapping[type[Any], Callable[..., Awaitable[None] | None]],
-    chat: Context,
+    parts: Parts,
     session: Session,
     command: Claim,
 ) -> Awaitable[None] | None:
@@ -27,11 +26,11 @@ def claim(
     count, nor one beside a proof.
     """
     if session.provisional:
-        chat.check_devices(command.user.id)
-        chat.identify(session, Identity(command.user, guest=True, role=CLAIMED_ROLE))
+        check_devices(parts, command.user.id)
+        identify(parts, session, Identity(command.user, guest=True, role=CLAIMED_ROLE))
         session.provisional = False
     elif session.user.id != command.user.id:
         said = command.user.id.removeprefix(CLAIMED)
         if session.user.id not in (said, ACCOUNT + said):
             raise ParleyError("principal_fixed")
-    return handlers[type(command.then)](chat, session, command.then)
+    return handlers[type(command.then)](parts, session, command.then)

@@ -4,43 +4,46 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
 
 from chat.handlers.join import join
 from chat.ports import Identity
+from chat.rooms import impostors, members
+from chat.rooms.access import is_row_known, standing_of
+from chat.rooms.pacing import give_guest_back, release_buckets
+from chat.rooms.parts import Parts
+from chat.rooms.room import Session
+from chat.rooms.storing import RETRY_AFTER
 from model.commands import Hello, Join
 from model.errors import ParleyError
+from model.events import Left, Welcome
+from model.permissions import Action, may
 from model.room import User
 
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Session
 
-
-def hello(chat: Context, session: Session, command: Hello) -> Awaitable[None] | None:
+def hello(parts: Parts, session: Session, command: Hello) -> Awaitable[None] | None:
     """Take the principal of a token, once; later only renew it. A guest keeps the name the address asked for.
 
     The first is answered at once, each further one in a turn of its own: many at the same time delay nobody else.
     """
     if session.greeted:
-        return _hello_later(chat, session, command)
+        return _hello_later(parts, session, command)
     session.greeted = True
-    return _hello(chat, session, command)
+    return _hello(parts, session, command)
 
 
-async def _hello_later(chat: Context, session: Session, command: Hello) -> None:
+async def _hello_later(parts: Parts, session: Session, command: Hello) -> None:
     await asyncio.sleep(0)
-    if not session.ended and (waits := _hello(chat, session, command)) is not None:
+    if not session.ended and (waits := _hello(parts, session, command)) is not None:
         await waits
 
 
-def _hello(chat: Context, session: Session, command: Hello) -> Awaitable[None] | None:
-    identity = chat.tokens.verify(command.token)
+def _hello(parts: Parts, session: Session, command: Hello) -> Awaitable[None] | None:
+    identity = parts.tokens.verify(command.token)
     before = session.identity
     if before is not None and not session.provisional and before.user.id != identity.user.id:
         raise ParleyError("principal_fixed")
     if identity.guest:
-        if not chat.options.guests:
+        if not parts.options.guests:
             raise ParleyError("unauthorized", "guest access is disabled")
         identity = Identity(User(identity.user.id, session.asked_name or identity.user.name), guest=True)
     if before is not None and identity == before._replace(expires=identity.expires):
@@ -48,12 +51,63 @@ def _hello(chat: Context, session: Session, command: Hello) -> Awaitable[None] |
         session.connection.end_at(identity.expires)
     else:
         if before is None or before.user.id != identity.user.id:
-            chat.check_devices(identity.user.id)
+            check_devices(parts, identity.user.id)
             if before is not None:  # a guest who was made up
-                chat.give_guest_back(session)
-        chat.identify(session, identity)
+                give_guest_back(parts, session)
+        identify(parts, session, identity)
     session.provisional = False
-    session.reply(chat.welcome(session, command.id))
+    session.reply(welcome(parts, session, command.id))
     if before is None and session.home:
-        return join(chat, session, Join(room=session.home))
+        return join(parts, session, Join(room=session.home))
     return None
+
+
+def check_devices(parts: Parts, user_id: str) -> None:
+    """Make sure that a principal may have one more connection.
+
+    Raises:
+        ParleyError: ``too_many_connections``.
+    """
+    if len(parts.hub.devices(user_id)) >= parts.options.principal_connections:
+        raise ParleyError("too_many_connections", retry_after=RETRY_AFTER)
+
+
+def identify(parts: Parts, session: Session, identity: Identity) -> None:
+    """Have the session speak for ``identity`` from now on, in its rooms too, except those that this one has to join."""
+    if session.identity is not None:
+        parts.hub.departed(session.user.id, session)
+        release_buckets(parts, session)
+    session.identity, session.user = identity, identity.user
+    session.connection.end_at(identity.expires)
+    parts.hub.arrived(identity.user, session)
+    for room in tuple(session.rooms.values()):
+        before = room.presence.sessions[session]
+        known = before.id == identity.user.id or (
+            room.record.kind == "ephemeral" and is_row_known(parts, room, identity)
+        )
+        known = known and may(standing_of(parts, room, identity), Action.SEE)
+        if known and (before == identity.user or not impostors.is_impostor(parts, room, identity)):
+            room.rebind(session, identity.user)
+            if before.id != identity.user.id:
+                members.left(parts, room, before)
+            else:
+                members.refresh(parts, room, identity.user)
+        else:
+            members.leave(parts, room, session)
+            session.reply(Left(room=room.name, reason="identity"))
+
+
+def welcome(parts: Parts, session: Session, id: str | None = None) -> Welcome:
+    """Make what a session receives first, and after ``hello``."""
+    assert session.identity is not None
+    return Welcome(
+        id=id,
+        session=session.id,
+        user=session.user,
+        guest=session.identity.guest,
+        token=parts.tokens.mint(session.identity),
+        epoch=parts.hub.epoch,
+        limits=parts.limits,
+        heartbeat=parts.options.heartbeat,
+        server=parts.options.server,
+    )

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
 
 from chat.queries.history import read_history
 from chat.rooms.access import joined_room, still_joined
+from chat.rooms.parts import Parts
+from chat.rooms.room import Room, Session
 from model.commands import ReadHistory
 from model.events import HistoryPage
 from model.permissions import Action
 
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Room, Session
 
-
-def history(chat: Context, session: Session, command: ReadHistory) -> Awaitable[None]:
+def history(parts: Parts, session: Session, command: ReadHistory) -> Awaitable[None]:
     """Send a page of messages. The session's later commands wait until it was read off the connection."""
     action = Action.SEE_DELETED if command.include_deleted else Action.SEE
-    room = joined_room(chat, session, command.room, action)
-    return _history(chat, session, room, command, action)
+    room = joined_room(parts, session, command.room, action)
+    return _history(parts, session, room, command, action)
 
 
-async def _history(chat: Context, session: Session, room: Room, command: ReadHistory, action: Action) -> None:
-    page = await read_history(chat, room.name, command, session.identity, max_bytes=chat.page_bytes)
-    still_joined(chat, session, room, action)
+async def _history(parts: Parts, session: Session, room: Room, command: ReadHistory, action: Action) -> None:
+    page = await read_history(parts, room.name, command, session.identity, max_bytes=parts.page_bytes)
+    still_joined(parts, session, room, action)
     await session.send_page(
         HistoryPage(
             id=command.id,

@@ -6,13 +6,15 @@ Decided in the room, told to it at once, and stored behind. Whoever does it stan
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from chat.handlers.join import count_owners
 from chat.rooms import impostors, invitations, members, notices
 from chat.rooms.access import check_provable, joined_room, require, still_joined
+from chat.rooms.parts import Parts
+from chat.rooms.room import Room, Session
+from chat.rooms.storing import admit
 from model.commands import Ban, Kick, Mute, SetRole, Unban, Unmute
 from model.errors import ParleyError
 from model.events import Left
@@ -21,72 +23,68 @@ from model.permissions import RANK, Action, Standing, outranks, standing_in
 from model.room import FOREVER, STAFF, Member
 from model.text import check_text
 
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Room, Session
-
 AboutSomebody = Kick | Ban | Unban | Mute | Unmute | SetRole
 Decision = Callable[["Room", Standing, Member], Member]
 
 
-def kick(chat: Context, session: Session, command: Kick) -> Awaitable[None] | None:
+def kick(parts: Parts, session: Session, command: Kick) -> Awaitable[None] | None:
     """Send somebody out, or withdraw their invitation. They may come back where everybody may, as who everybody is."""
     reason = check_text(command.reason, "reason", REASON_CHARS)
 
     def decide(room: Room, standing: Standing, row: Member) -> Member:
-        if row.role is None and row.user.id not in room.presence.people and not invitations.is_open(chat, row):
+        if row.role is None and row.user.id not in room.presence.people and not invitations.is_open(parts, row):
             raise ParleyError("no_such_user", field="user")
         _keep_an_owner(room, row)
         return replace(row, role=None, joined_at=0, read_seq=0, invitation=None)
 
-    return _about(chat, session, command, Action.KICK, decide, out="kicked", said=reason)
+    return _about(parts, session, command, Action.KICK, decide, out="kicked", said=reason)
 
 
-def ban(chat: Context, session: Session, command: Ban) -> Awaitable[None] | None:
+def ban(parts: Parts, session: Session, command: Ban) -> Awaitable[None] | None:
     """Send somebody out and keep them out."""
     reason = check_text(command.reason, "reason", REASON_CHARS)
 
     def decide(room: Room, standing: Standing, row: Member) -> Member:
         _keep_an_owner(room, row)
-        until = _until(chat, command.seconds)
+        until = _until(parts, command.seconds)
         return replace(row, role=None, joined_at=0, read_seq=0, banned_until=until, reason=reason, invitation=None)
 
-    return _about(chat, session, command, Action.BAN, decide, out="banned", said=reason)
+    return _about(parts, session, command, Action.BAN, decide, out="banned", said=reason)
 
 
-def unban(chat: Context, session: Session, command: Unban) -> Awaitable[None] | None:
+def unban(parts: Parts, session: Session, command: Unban) -> Awaitable[None] | None:
     """Lift a ban."""
 
     def decide(room: Room, standing: Standing, row: Member) -> Member:
         return replace(row, banned_until=0, reason="" if not row.muted_until else row.reason)
 
-    return _about(chat, session, command, Action.BAN, decide)
+    return _about(parts, session, command, Action.BAN, decide)
 
 
-def mute(chat: Context, session: Session, command: Mute) -> Awaitable[None] | None:
+def mute(parts: Parts, session: Session, command: Mute) -> Awaitable[None] | None:
     """Keep somebody from talking."""
     reason = check_text(command.reason, "reason", REASON_CHARS)
 
     def decide(room: Room, standing: Standing, row: Member) -> Member:
-        return replace(row, muted_until=_until(chat, command.seconds), reason=reason)
+        return replace(row, muted_until=_until(parts, command.seconds), reason=reason)
 
-    return _about(chat, session, command, Action.MUTE, decide)
+    return _about(parts, session, command, Action.MUTE, decide)
 
 
-def unmute(chat: Context, session: Session, command: Unmute) -> Awaitable[None] | None:
+def unmute(parts: Parts, session: Session, command: Unmute) -> Awaitable[None] | None:
     """Lift a mute."""
 
     def decide(room: Room, standing: Standing, row: Member) -> Member:
         return replace(row, muted_until=0, reason="" if not row.banned_until else row.reason)
 
-    return _about(chat, session, command, Action.MUTE, decide)
+    return _about(parts, session, command, Action.MUTE, decide)
 
 
-def set_role(chat: Context, session: Session, command: SetRole) -> Awaitable[None] | None:
+def set_role(parts: Parts, session: Session, command: SetRole) -> Awaitable[None] | None:
     """Give a member another role, at most one's own."""
 
     def decide(room: Room, standing: Standing, row: Member) -> Member:
-        if row.banned_until > chat.clock.now_us():
+        if row.banned_until > parts.clock.now_us():
             raise ParleyError("banned", "this user is banned; lift the ban first", field="user")
         if RANK[command.role] > RANK[standing]:
             raise ParleyError("forbidden", field="role")
@@ -96,13 +94,13 @@ def set_role(chat: Context, session: Session, command: SetRole) -> Awaitable[Non
             raise ParleyError("no_such_user", field="user")
         if command.role != "owner":
             _keep_an_owner(room, row)
-        return replace(row, role=command.role, joined_at=row.joined_at or chat.clock.now_us())
+        return replace(row, role=command.role, joined_at=row.joined_at or parts.clock.now_us())
 
-    return _about(chat, session, command, Action.SET_ROLE, decide)
+    return _about(parts, session, command, Action.SET_ROLE, decide)
 
 
 def _about(
-    chat: Context,
+    parts: Parts,
     session: Session,
     command: AboutSomebody,
     action: Action,
@@ -114,45 +112,45 @@ def _about(
     """Let ``decide`` say what becomes of somebody's row: at once, when it is known here. ``out`` sends them out."""
 
     def carry_out(room: Room, row: Member, account_role: str) -> None:
-        standing = require(chat, room, session, action)
-        _check_rank(chat, session, room, row, standing, account_role, out)
-        chat.admit(room, "")
+        standing = require(parts, room, session, action)
+        _check_rank(parts, session, room, row, standing, account_role, out)
+        admit(parts, room, "")
         after = decide(room, standing, row)
-        members.put(chat, room, after, session, command.id)
+        members.put(parts, room, after, session, command.id)
         kind = str(type(command).__struct_config__.tag)
-        notices.member_changed(chat, room, after, kind, session.user, command.id)
+        notices.member_changed(parts, room, after, kind, session.user, command.id)
         if after.role in STAFF:
-            impostors.send_out(chat, room, after.user.name)
+            impostors.send_out(parts, room, after.user.name)
         if out:
-            chat.reads.discard(room, row.user.id)
+            parts.cursors.discard(room, row.user.id)
             room.audience.flush()
-            members.expel(chat, room, row.user.id, Left(room=room.name, reason=out, by=session.user, text=said))
+            members.expel(parts, room, row.user.id, Left(room=room.name, reason=out, by=session.user, text=said))
         room.forget(after.user.id)
 
-    room = joined_room(chat, session, command.room, action)
+    room = joined_room(parts, session, command.room, action)
     row = room.members.get(command.user)
-    role = members.connected_role(chat, command.user)
+    role = members.connected_role(parts, command.user)
     if row is None or role is None:
-        return _fetch_and(chat, session, command, action, carry_out)
+        return _fetch_and(parts, session, command, action, carry_out)
     carry_out(room, row, role)
     return None
 
 
 async def _fetch_and(
-    chat: Context,
+    parts: Parts,
     session: Session,
     command: AboutSomebody,
     action: Action,
     carry_out: Callable[[Room, Member, str], None],
 ) -> None:
-    room = joined_room(chat, session, command.room, action)
-    with members.visiting(chat, room, command.user):
-        row = await members.fetch_person(chat, room, command.user, session.user)
-        role = await members.account_role(chat, row)
+    room = joined_room(parts, session, command.room, action)
+    with members.visiting(parts, room, command.user):
+        row = await members.fetch_person(parts, room, command.user, session.user)
+        role = await members.account_role(parts, row)
         row = room.members.get(command.user, row)
     if not session.ended:
-        still_joined(chat, session, room, action)  # whoever asked may be gone, or less than before
-        connected = members.connected_role(chat, command.user)
+        still_joined(parts, session, room, action)  # whoever asked may be gone, or less than before
+        connected = members.connected_role(parts, command.user)
         carry_out(room, row, role if connected is None else connected)
 
 
@@ -162,16 +160,16 @@ def _keep_an_owner(room: Room, row: Member) -> None:
 
 
 def _check_rank(
-    chat: Context, session: Session, room: Room, row: Member, standing: Standing, account_role: str, out: str
+    parts: Parts, session: Session, room: Room, row: Member, standing: Standing, account_role: str, out: str
 ) -> None:
     if row.user.id == session.user.id:
         if out:
             raise ParleyError("bad_field", "user must not be yourself", field="user")
         return
-    theirs = standing_in(room.record, row, account_role=account_role, inside="member", now_us=chat.clock.now_us())
+    theirs = standing_in(room.record, row, account_role=account_role, inside="member", now_us=parts.clock.now_us())
     if not outranks(standing, theirs):
         raise ParleyError("forbidden", "you cannot moderate someone with the same or a higher role", field="user")
 
 
-def _until(chat: Context, seconds: float | None) -> int:
-    return FOREVER if seconds is None else chat.clock.now_us() + round(seconds * 1_000_000)
+def _until(parts: Parts, seconds: float | None) -> int:
+    return FOREVER if seconds is None else parts.clock.now_us() + round(seconds * 1_000_000)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from chat.delivery.paging import PAGE_BYTES, next_read, size_of
 from chat.ports import Identity
 from chat.queries.history import as_of_now
 from chat.queries.listing import Inside, own_room, rooms_of
+from chat.rooms.parts import Parts
+from chat.rooms.room import Session
+from chat.rooms.storing import ask
 from model.commands import Search
 from model.errors import ParleyError
 from model.events import SearchPage
@@ -15,24 +16,20 @@ from model.message import Message
 from model.room import RoomRecord
 from utils.words import cut_words, cut_words_v1
 
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Session
-
 Place = tuple[int, int]
 # Hits of the first read for a page: looking for them costs more than reading a page of the default size.
 FIRST_HITS = 50
 
 
-async def search(chat: Context, session: Session, command: Search) -> None:
+async def search(parts: Parts, session: Session, command: Search) -> None:
     """Send a page of what was found. The session's later commands wait until it was read off the connection."""
     assert session.identity is not None
-    page = await find(chat, session.identity, command, session.rooms.values, max_bytes=chat.page_bytes)
+    page = await find(parts, session.identity, command, session.rooms.values, max_bytes=parts.page_bytes)
     await session.send_page(page)
 
 
 async def find(
-    chat: Context, identity: Identity, asked: Search, inside: Inside, *, max_bytes: int = PAGE_BYTES
+    parts: Parts, identity: Identity, asked: Search, inside: Inside, *, max_bytes: int = PAGE_BYTES
 ) -> SearchPage:
     """Find messages that hold all the words, newest first, in the rooms that a user is in or belongs to.
 
@@ -45,16 +42,18 @@ async def find(
     if not cut_words(asked.q):
         raise ParleyError("bad_field", "q contains no word to search for", field="q")
     before = _read_cursor(asked.cursor)
-    with chat.changes.during(identity.user.id) as changes:
-        rooms = {record.room_id: (record, member) for record, member in await rooms_of(chat, identity, inside, changes)}
+    with parts.changes.during(identity.user.id) as changes:
+        rooms = {
+            record.room_id: (record, member) for record, member in await rooms_of(parts, identity, inside, changes)
+        }
         records = [record for record, _ in rooms.values()]
-        found, more = await _read_fitting(chat, records, asked.q, before, asked.limit, max_bytes)
-    kept = {room_id for room_id, row in rooms.items() if own_room(chat, identity, *row, inside, changes) is not None}
-    return _page(chat, asked, found, kept, more=more)
+        found, more = await _read_fitting(parts, records, asked.q, before, asked.limit, max_bytes)
+    kept = {room_id for room_id, row in rooms.items() if own_room(parts, identity, *row, inside, changes) is not None}
+    return _page(parts, asked, found, kept, more=more)
 
 
 async def _read_fitting(
-    chat: Context, rooms: list[RoomRecord], q: str, before: Place | None, limit: int, max_bytes: int
+    parts: Parts, rooms: list[RoomRecord], q: str, before: Place | None, limit: int, max_bytes: int
 ) -> tuple[list[tuple[int, Message]], bool]:
     """As many hits as ``limit`` and ``max_bytes`` allow, at least one, and whether there are more."""
     words, old_words = cut_words(q), cut_words_v1(q)
@@ -62,10 +61,10 @@ async def _read_fitting(
     size = 0
     while True:
         wanted = next_read(limit + 1 - len(found), len(found), size, max_bytes) if found else min(limit, FIRST_HITS) + 1
-        part = await chat.ask(
-            chat.storage.messages.search(rooms, words=words, old_words=old_words, before=before, limit=wanted)
+        part = await ask(
+            parts, parts.storage.messages.search(rooms, words=words, old_words=old_words, before=before, limit=wanted)
         )
-        async with chat.pages.turn() as slices:
+        async with parts.pages.turn() as slices:
             full = False
             for room_id, message in part:
                 size += size_of(message)
@@ -73,19 +72,19 @@ async def _read_fitting(
                 if full:
                     break
                 found.append((room_id, message))
-            chat.pages.spend(2 * slices.ran())  # they will be encoded once more, and sent
+            parts.pages.spend(2 * slices.ran())  # they will be encoded once more, and sent
         if full or len(part) < wanted:
             return found, full
         before = (part[-1][1].seq, part[-1][0])
 
 
-def _page(chat: Context, asked: Search, page: list[tuple[int, Message]], kept: set[int], *, more: bool) -> SearchPage:
+def _page(parts: Parts, asked: Search, page: list[tuple[int, Message]], kept: set[int], *, more: bool) -> SearchPage:
     cursor = f"{page[-1][1].seq}.{page[-1][0]}" if more else None
     messages = [message for room_id, message in page if room_id in kept]
     states: dict[tuple[str, int], Message] = {}
     for name in {message.room for message in messages}:
         of_room = [message for message in messages if message.room == name]
-        states |= {(name, state.seq): state for state in as_of_now(chat, name, of_room)}
+        states |= {(name, state.seq): state for state in as_of_now(parts, name, of_room)}
     places = [(message.room, message.seq) for message in messages]
     shown = [states[place] for place in places if place in states]  # without what was deleted meanwhile
     return SearchPage(id=asked.id, messages=shown, has_older=more, cursor=cursor)

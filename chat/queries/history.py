@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,7 +12,9 @@ from msgspec.structs import replace
 from chat.delivery.paging import FIRST_READ, PAGE_BYTES, Find, PageTurns, next_read, read_fitting, size_of
 from chat.ports import Identity
 from chat.rooms.access import View, read_as
-from chat.rooms.context import RETRY_AFTER, Context
+from chat.rooms.parts import Parts
+from chat.rooms.room import Room
+from chat.rooms.storing import ask, unavailable
 from model.commands import ReadHistory
 from model.errors import ParleyError
 from model.message import Message
@@ -21,9 +22,6 @@ from model.permissions import Action
 from model.room import RoomRecord
 from utils.clock import microseconds
 from utils.words import cut_words, cut_words_v1
-
-if TYPE_CHECKING:
-    from chat.rooms.room import Room
 
 
 class Page(Struct, frozen=True):
@@ -40,7 +38,7 @@ EXPORT_PAGE = 500
 
 
 async def read_history(
-    chat: Context,
+    parts: Parts,
     name: str,
     asked: ReadHistory,
     identity: Identity | None,
@@ -49,11 +47,11 @@ async def read_history(
     bare: bool = False,
 ) -> Page:
     """As :func:`find_history`; of a room that ``identity`` may not see, or that there is not, an empty page."""
-    return await find_history(chat, name, asked, identity, max_bytes=max_bytes, bare=bare) or NOTHING
+    return await find_history(parts, name, asked, identity, max_bytes=max_bytes, bare=bare) or NOTHING
 
 
 async def find_history(
-    chat: Context,
+    parts: Parts,
     name: str,
     asked: ReadHistory,
     identity: Identity | None,
@@ -79,16 +77,16 @@ async def find_history(
     action = Action.SEE_DELETED if asked.include_deleted else Action.SEE
 
     async def read(seen: View) -> Page:
-        find = partial(_find, chat, seen.record, asked, words, first, last, bare)
-        await _wait_for_writes(chat, chat.hub.rooms.get(name))
-        page = await _read_page(chat.pages, find, asked, max_bytes)
-        return replace(page, messages=as_of_now(chat, name, page.messages, include_deleted=asked.include_deleted))
+        find = partial(_find, parts, seen.record, asked, words, first, last, bare)
+        await _wait_for_writes(parts, parts.hub.rooms.get(name))
+        page = await _read_page(parts.pages, find, asked, max_bytes)
+        return replace(page, messages=as_of_now(parts, name, page.messages, include_deleted=asked.include_deleted))
 
-    return await read_as(chat, name, identity, read, action)
+    return await read_as(parts, name, identity, read, action)
 
 
 async def _find(
-    chat: Context,
+    parts: Parts,
     record: RoomRecord,
     asked: ReadHistory,
     words: list[str],
@@ -99,8 +97,9 @@ async def _find(
     before: int | None,
     after: int | None,
 ) -> list[Message]:
-    found = await chat.ask(
-        chat.storage.messages.history(
+    found = await ask(
+        parts,
+        parts.storage.messages.history(
             record,
             limit=limit,
             before=before,
@@ -112,7 +111,7 @@ async def _find(
             old_words=cut_words_v1(asked.q or ""),
             pinned=asked.pinned,
             include_deleted=asked.include_deleted,
-        )
+        ),
     )
     return [replace(message, reactions=None) for message in found] if bare else found
 
@@ -130,7 +129,7 @@ async def _read_page(pages: PageTurns, find: Find, asked: ReadHistory, max_bytes
     return Page(messages, older, newer)
 
 
-async def find_message(chat: Context, name: str, seq: int, identity: Identity | None) -> Message:
+async def find_message(parts: Parts, name: str, seq: int, identity: Identity | None) -> Message:
     """The message at ``seq`` as it is now.
 
     Raises:
@@ -138,14 +137,14 @@ async def find_message(chat: Context, name: str, seq: int, identity: Identity | 
     """
 
     async def read(seen: View) -> list[Message]:
-        room = chat.hub.rooms.get(name)
+        room = parts.hub.rooms.get(name)
         if room is not None and (state := room.tail.state(seq)) is not None:
             return room.tail.with_quotes([state])
         # What the tail does not have is stored.
-        stored = await chat.ask(chat.storage.messages.find_message(seen.record, seq))
-        return [] if stored is None else as_of_now(chat, name, [stored])
+        stored = await ask(parts, parts.storage.messages.find_message(seen.record, seq))
+        return [] if stored is None else as_of_now(parts, name, [stored])
 
-    states = await read_as(chat, name, identity, read)
+    states = await read_as(parts, name, identity, read)
     if states is None:
         raise ParleyError("no_such_room", field="room")
     if not states or states[0].deleted_at is not None:
@@ -153,7 +152,7 @@ async def find_message(chat: Context, name: str, seq: int, identity: Identity | 
     return states[0]
 
 
-async def export(chat: Context, name: str, identity: Identity | None) -> AsyncGenerator[list[Message], None]:
+async def export(parts: Parts, name: str, identity: Identity | None) -> AsyncGenerator[list[Message], None]:
     """Everything that was said in a room before this was asked, oldest first, page after page.
 
     Deleted messages are there with what they held. Who asks must be a moderator for as long as it takes.
@@ -169,22 +168,22 @@ async def export(chat: Context, name: str, identity: Identity | None) -> AsyncGe
         nonlocal until
         record = seen.record
         if not until:
-            await _wait_for_writes(chat, chat.hub.rooms.get(name))
-            until = await chat.ask(chat.storage.messages.head(record.room_id)) + 1
-        messages = await chat.ask(
-            chat.storage.messages.history(record, limit=limit, after=after, before=until, include_deleted=True)
+            await _wait_for_writes(parts, parts.hub.rooms.get(name))
+            until = await ask(parts, parts.storage.messages.head(record.room_id)) + 1
+        messages = await ask(
+            parts, parts.storage.messages.history(record, limit=limit, after=after, before=until, include_deleted=True)
         )
-        async with chat.pages.turn() as slices:
+        async with parts.pages.turn() as slices:
             size = sum(map(size_of, messages))
-            chat.pages.spend(2 * slices.ran())
+            parts.pages.spend(2 * slices.ran())
         return record.room_id, messages, size
 
     while True:
-        found = await read_as(chat, name, identity, read, Action.EXPORT)
+        found = await read_as(parts, name, identity, read, Action.EXPORT)
         if found is None or room_id not in (0, found[0]):
             raise ParleyError("no_such_room", field="room")
         room_id, messages, size = found
-        yield as_of_now(chat, name, messages, include_deleted=True)
+        yield as_of_now(parts, name, messages, include_deleted=True)
         if len(messages) < limit:
             return
         after = messages[-1].seq
@@ -212,9 +211,9 @@ def _time(text: str | None, field: str) -> int | None:
         raise ParleyError("bad_field", f"{field} must be a time such as 2026-11-21T08:31:11Z", field=field) from None
 
 
-def as_of_now(chat: Context, name: str, messages: list[Message], *, include_deleted: bool = False) -> list[Message]:
+def as_of_now(parts: Parts, name: str, messages: list[Message], *, include_deleted: bool = False) -> list[Message]:
     """Return the messages with the changes that the room's tail still has; any of them may be newer than the read."""
-    room = chat.hub.rooms.get(name)
+    room = parts.hub.rooms.get(name)
     if room is None:
         return messages
     changes = room.tail.changes()
@@ -228,8 +227,8 @@ def as_of_now(chat: Context, name: str, messages: list[Message], *, include_dele
     return room.tail.with_quotes(states)
 
 
-async def _wait_for_writes(chat: Context, room: Room | None) -> None:
+async def _wait_for_writes(parts: Parts, room: Room | None) -> None:
     if room is not None:
         if room.backlog.unconfirmed and room.worker.trouble is not None:
-            raise ParleyError("unavailable", retry_after=RETRY_AFTER)  # it would only wait for its time-out
-        await chat.ask(room.backlog.written())
+            raise unavailable()  # it would only wait for its time-out
+        await ask(parts, room.backlog.written())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from heapq import nsmallest
-from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict, replace
 
@@ -14,9 +13,11 @@ from chat.ports import Identity
 from chat.rooms import invitations, members
 from chat.rooms.access import View, default_role, read_as
 from chat.rooms.changes import ConcurrentChanges
-from chat.rooms.cursors import unread_in_tail
-from chat.rooms.members import READERS, Viewer
-from chat.rooms.room import info_of
+from chat.rooms.members import Viewer
+from chat.rooms.parts import Parts
+from chat.rooms.reading import READERS, unread_in_tail
+from chat.rooms.room import Room, info_of
+from chat.rooms.storing import ask
 from model.commands import ListMembers, ListRooms
 from model.errors import ParleyError
 from model.events import Members, RoomEntry, Rooms
@@ -25,10 +26,6 @@ from model.permissions import Action, Standing, may, standing_in
 from model.room import Member, RoomRecord, User
 from model.text import fold_name
 from storage.ports.messages import Unread
-
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Room
 
 Inside = Callable[[], "Collection[Room]"]
 OwnRoom = tuple[RoomRecord, Member]
@@ -41,7 +38,7 @@ _NOTHING = Unread(0, 0)
 _PUBLIC = frozenset({"ephemeral", "public"})
 
 
-async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms, inside: Inside) -> Rooms:
+async def list_rooms(parts: Parts, identity: Identity | None, asked: ListRooms, inside: Inside) -> Rooms:
     """List the public rooms, or those of a user.
 
     ``inside`` returns the rooms that the session who asks is in, at the time of the call.
@@ -50,23 +47,23 @@ async def list_rooms(chat: Context, identity: Identity | None, asked: ListRooms,
         ParleyError: ``unavailable``; ``unauthorized`` for an anonymous caller's own.
     """
     if not asked.mine:
-        with chat.changes.during(None) as changes:
-            return await _public(chat, asked, changes)
+        with parts.changes.during(None) as changes:
+            return await _public(parts, asked, changes)
     if identity is None:
         raise ParleyError("unauthorized", "a token is required to list your rooms: Authorization: Bearer <token>")
-    with chat.changes.during(identity.user.id) as changes:
-        return await _mine(chat, identity, asked, inside, changes)
+    with parts.changes.during(identity.user.id) as changes:
+        return await _mine(parts, identity, asked, inside, changes)
 
 
-async def _public(chat: Context, asked: ListRooms, changes: ConcurrentChanges) -> Rooms:
+async def _public(parts: Parts, asked: ListRooms, changes: ConcurrentChanges) -> Rooms:
     after, contains, limit = asked.cursor or "", fold_name(asked.q or ""), asked.limit + 1
     found = {
         record.name: record
-        for record in await chat.ask(chat.storage.rooms.listed_rooms(after=after, contains=contains, limit=limit))
+        for record in await ask(parts, parts.storage.rooms.listed_rooms(after=after, contains=contains, limit=limit))
     }
     last = max(found, default="") if len(found) == limit else None
-    async with chat.pages.turn() as slices:
-        for name, room in tuple(chat.hub.rooms.items()):
+    async with parts.pages.turn() as slices:
+        for name, room in tuple(parts.hub.rooms.items()):
             # Those that storage does not list: it has none of their messages, or does not know them yet.
             if (
                 room.record.kind in _PUBLIC
@@ -80,52 +77,52 @@ async def _public(chat: Context, asked: ListRooms, changes: ConcurrentChanges) -
             if slices.over():
                 await slices.pause()
         names = sorted(found)
-        chat.pages.spend(ROW_SECONDS * len(names))
+        parts.pages.spend(ROW_SECONDS * len(names))
     page = [found[name] for name in names[: asked.limit]]
-    counts = await _count_members(chat, page)
-    told = [_entry(chat, record, counts) for record in page]
-    page = page[: fitting(told, chat.page_bytes)]
-    entries = [entry for entry, record in zip(told, page, strict=False) if _is_public(chat, record, changes)]
+    counts = await _count_members(parts, page)
+    told = [_entry(parts, record, counts) for record in page]
+    page = page[: fitting(told, parts.page_bytes)]
+    entries = [entry for entry, record in zip(told, page, strict=False) if _is_public(parts, record, changes)]
     return Rooms(id=asked.id, rooms=entries, cursor=page[-1].name if len(names) > len(page) else None)
 
 
-def _is_public(chat: Context, record: RoomRecord, changes: ConcurrentChanges) -> bool:
-    room = chat.hub.room_of(record)
+def _is_public(parts: Parts, record: RoomRecord, changes: ConcurrentChanges) -> bool:
+    room = parts.hub.room_of(record)
     now = record if room is None else room.record
     return now.kind in _PUBLIC and now.deleted_at is None and record.room_id not in changes.gone
 
 
 async def _mine(
-    chat: Context, identity: Identity, asked: ListRooms, inside: Inside, changes: ConcurrentChanges
+    parts: Parts, identity: Identity, asked: ListRooms, inside: Inside, changes: ConcurrentChanges
 ) -> Rooms:
     user, wanted, after = identity.user, fold_name(asked.q or ""), asked.cursor or ""
     mine = [
         (record, member)
-        for record, member in await rooms_of(chat, identity, inside, changes)
+        for record, member in await rooms_of(parts, identity, inside, changes)
         if record.name > after and (not wanted or wanted in fold_name(f"{record.name}\n{record.title}"))
     ]
     mine.sort(key=lambda row: row[0].name)
     page = mine[: asked.limit]
-    unread = await _unread(chat, user, page)
-    counts = await _count_members(chat, [record for record, _ in page])
+    unread = await _unread(parts, user, page)
+    counts = await _count_members(parts, [record for record, _ in page])
     directs = [record.room_id for record, _ in page if record.kind == "direct"]
-    peers = await chat.ask(chat.storage.rooms.peers(user.id, directs)) if directs else {}
-    async with chat.pages.turn():
-        chat.pages.spend(ROW_SECONDS * len(page))
-    invited = await invitations.list_open(chat, user.id, changes)
+    peers = await ask(parts, parts.storage.rooms.peers(user.id, directs)) if directs else {}
+    async with parts.pages.turn():
+        parts.pages.spend(ROW_SECONDS * len(page))
+    invited = await invitations.list_open(parts, user.id, changes)
     entries = []
     for record, member in page:
-        if own_room(chat, identity, record, member, inside, changes) is not None:
-            base, standing = _entry(chat, record, counts), _standing(chat, identity, record, member)
+        if own_room(parts, identity, record, member, inside, changes) is not None:
+            base, standing = _entry(parts, record, counts), _standing(parts, identity, record, member)
             missed = unread.get(record.room_id, _NOTHING)
             entries.append(_own(base, standing, member, missed, peers.get(record.room_id)))
-    fit = fitting(entries, chat.page_bytes)
+    fit = fitting(entries, parts.page_bytes)
     more = fit < len(entries) or len(page) < len(mine)
     last = entries[fit - 1].room if fit < len(entries) else page[-1][0].name if page else None
     return Rooms(id=asked.id, rooms=entries[:fit], cursor=last if more else None, invitations=invited)
 
 
-async def rooms_of(chat: Context, identity: Identity, inside: Inside, changes: ConcurrentChanges) -> list[OwnRoom]:
+async def rooms_of(parts: Parts, identity: Identity, inside: Inside, changes: ConcurrentChanges) -> list[OwnRoom]:
     """Return the rooms that a user belongs to or is in, and may see, each with their row.
 
     ``changes`` are those of the user since before.
@@ -135,14 +132,14 @@ async def rooms_of(chat: Context, identity: Identity, inside: Inside, changes: C
     """
     rows = {
         record.room_id: (record, member)
-        for record, member in await chat.ask(chat.storage.rooms.rooms_of(identity.user.id, limit=MINE_LIMIT))
+        for record, member in await ask(parts, parts.storage.rooms.rooms_of(identity.user.id, limit=MINE_LIMIT))
     }
     for room in inside():
         rows.setdefault(room.record.room_id, (room.record, Member(identity.user)))
     found: list[OwnRoom] = []
-    async with chat.pages.turn() as slices:
+    async with parts.pages.turn() as slices:
         for record, stored in rows.values():
-            row = own_room(chat, identity, record, stored, inside, changes)
+            row = own_room(parts, identity, record, stored, inside, changes)
             if row is not None:
                 found.append(row)
             if slices.over():
@@ -151,50 +148,52 @@ async def rooms_of(chat: Context, identity: Identity, inside: Inside, changes: C
 
 
 def own_room(
-    chat: Context, identity: Identity, record: RoomRecord, stored: Member, inside: Inside, changes: ConcurrentChanges
+    parts: Parts, identity: Identity, record: RoomRecord, stored: Member, inside: Inside, changes: ConcurrentChanges
 ) -> OwnRoom | None:
     """Return a room and a user's row, as they are now; None when the user has lost the room.
 
     What storage said of both may be older than what was decided here.
     """
-    room = chat.hub.room_of(record)
+    room = parts.hub.room_of(record)
     member = changes.rows.get(record.room_id, stored)
     if room is not None:
         record, member = room.record, room.members.get(identity.user.id, member)
     theirs = member.belongs or room in inside()
-    if record.room_id in changes.gone or not theirs or not may(_standing(chat, identity, record, member), Action.SEE):
+    if record.room_id in changes.gone or not theirs or not may(_standing(parts, identity, record, member), Action.SEE):
         return None
     return record, member
 
 
-def _standing(chat: Context, identity: Identity, record: RoomRecord, member: Member) -> Standing:
+def _standing(parts: Parts, identity: Identity, record: RoomRecord, member: Member) -> Standing:
     return standing_in(
         record,
         member,
         account_role=identity.role,
-        inside=default_role(chat, identity),
-        now_us=chat.clock.now_us(),
+        inside=default_role(parts, identity),
+        now_us=parts.clock.now_us(),
     )
 
 
-async def describe_room(chat: Context, name: str, identity: Identity | None) -> RoomEntry | None:
+async def describe_room(parts: Parts, name: str, identity: Identity | None) -> RoomEntry | None:
     """The room of this name, as its line in a list; None when there is none that ``identity`` may see.
 
     Raises:
         ParleyError: ``unavailable``.
     """
-    return await read_as(chat, name, identity, partial(_describe, chat, identity))
+    return await read_as(parts, name, identity, partial(_describe, parts, identity))
 
 
-async def _describe(chat: Context, identity: Identity | None, seen: View) -> RoomEntry:
+async def _describe(parts: Parts, identity: Identity | None, seen: View) -> RoomEntry:
     record, standing, member = seen
-    entry = _entry(chat, record, await _count_members(chat, [record]))
+    entry = _entry(parts, record, await _count_members(parts, [record]))
     if identity is None:
         return entry
     member = member or Member(identity.user)
-    unread = await _unread(chat, identity.user, [(record, member)])
+    unread = await _unread(parts, identity.user, [(record, member)])
     peers = (
-        await chat.ask(chat.storage.rooms.peers(identity.user.id, [record.room_id])) if record.kind == "direct" else {}
+        await ask(parts, parts.storage.rooms.peers(identity.user.id, [record.room_id]))
+        if record.kind == "direct"
+        else {}
     )
     return _own(entry, standing, member, unread.get(record.room_id, _NOTHING), peers.get(record.room_id))
 
@@ -205,8 +204,8 @@ def _own(entry: RoomEntry, standing: Standing, member: Member, missed: Unread, p
     )
 
 
-def _entry(chat: Context, record: RoomRecord, counts: dict[int, int]) -> RoomEntry:
-    room = chat.hub.rooms.get(record.name)
+def _entry(parts: Parts, record: RoomRecord, counts: dict[int, int]) -> RoomEntry:
+    room = parts.hub.rooms.get(record.name)
     online = len(room.presence.people) if room is not None else 0
     return RoomEntry(
         **asdict(info_of(record if room is None else room.record)),
@@ -216,37 +215,37 @@ def _entry(chat: Context, record: RoomRecord, counts: dict[int, int]) -> RoomEnt
     )
 
 
-async def _count_members(chat: Context, records: list[RoomRecord]) -> dict[int, int]:
+async def _count_members(parts: Parts, records: list[RoomRecord]) -> dict[int, int]:
     ids = [record.room_id for record in records if record.kind != "ephemeral"]
-    return await chat.ask(chat.storage.rooms.count_members(ids)) if ids else {}
+    return await ask(parts, parts.storage.rooms.count_members(ids)) if ids else {}
 
 
-async def _unread(chat: Context, user: User, mine: list[tuple[RoomRecord, Member]]) -> dict[int, Unread]:
+async def _unread(parts: Parts, user: User, mine: list[tuple[RoomRecord, Member]]) -> dict[int, Unread]:
     """What is unread where somebody has a cursor or is a member: from the tails that reach back far enough."""
     found: dict[int, Unread] = {}
     below: list[tuple[RoomRecord, Member]] = []
-    async with chat.pages.turn() as slices:
+    async with parts.pages.turn() as slices:
         for record, member in mine:
             if slices.over():
                 await slices.pause()
             if member.role is None and not member.read_seq:
                 continue
-            room = chat.hub.rooms.get(record.name)
+            room = parts.hub.rooms.get(record.name)
             if room is not None and member.read_seq >= room.tail.floor:
                 found[record.room_id] = unread_in_tail(room, user, member.read_seq)
             else:
                 below.append((record, member))
     for record, _ in below:
-        room = chat.hub.rooms.get(record.name)
+        room = parts.hub.rooms.get(record.name)
         if room is not None and room.backlog.unconfirmed:
-            await chat.ask(room.backlog.written())
+            await ask(parts, room.backlog.written())
     cursors = [(record.room_id, member.read_seq) for record, member in below]
     if cursors:
-        found |= await chat.ask(chat.storage.messages.unread(user, cursors, limit=UNREAD_LIMIT))
+        found |= await ask(parts, parts.storage.messages.unread(user, cursors, limit=UNREAD_LIMIT))
     return found
 
 
-async def find_members(chat: Context, name: str, asked: ListMembers, identity: Identity | None) -> Members | None:
+async def find_members(parts: Parts, name: str, asked: ListMembers, identity: Identity | None) -> Members | None:
     """A page of the people of a room, or of those who are banned or invited, as whoever asks may see them.
 
     None when there is no such room, or ``identity`` may not see it.
@@ -257,26 +256,28 @@ async def find_members(chat: Context, name: str, asked: ListMembers, identity: I
     action, find = which_members(asked)
 
     async def read(seen: View) -> Members:
-        return await find(chat, seen.record, asked, Viewer("" if identity is None else identity.user.id, seen.standing))
+        return await find(
+            parts, seen.record, asked, Viewer("" if identity is None else identity.user.id, seen.standing)
+        )
 
-    return await read_as(chat, name, identity, read, action)
+    return await read_as(parts, name, identity, read, action)
 
 
-async def list_members(chat: Context, record: RoomRecord, asked: ListMembers, viewer: Viewer) -> Members:
+async def list_members(parts: Parts, record: RoomRecord, asked: ListMembers, viewer: Viewer) -> Members:
     """The people of a room whom somebody may see, by id: its members, and whoever else is in it.
 
     Raises:
         ParleyError: ``unavailable``.
     """
-    room = chat.hub.rooms.get(record.name)
+    room = parts.hub.rooms.get(record.name)
     after, ephemeral = asked.cursor or "", record.kind == "ephemeral"
     found: list[Member] = []
     count = 0
     if not ephemeral:
-        found = await chat.ask(chat.storage.rooms.members(record.room_id, after=after, limit=asked.limit + 1))
-        count = (await chat.ask(chat.storage.rooms.count_members([record.room_id]))).get(record.room_id, 0)
-    async with chat.pages.turn():
-        chat.pages.spend(ROW_SECONDS * (len(found) + (0 if room is None else len(room.presence.people))))
+        found = await ask(parts, parts.storage.rooms.members(record.room_id, after=after, limit=asked.limit + 1))
+        count = (await ask(parts, parts.storage.rooms.count_members([record.room_id]))).get(record.room_id, 0)
+    async with parts.pages.turn():
+        parts.pages.spend(ROW_SECONDS * (len(found) + (0 if room is None else len(room.presence.people))))
     rows = {row.user.id: row for row in found}
     if room is not None:
         here = room.presence.people
@@ -286,10 +287,10 @@ async def list_members(chat: Context, record: RoomRecord, asked: ListMembers, vi
         rows |= {user_id: row for user_id, row in room.members.items() if user_id > after}
         rows = {user_id: row for user_id, row in rows.items() if row.role is not None or user_id in here}
         count = len(here) if ephemeral else count
-    return _page_of(chat, room, record, asked, viewer, rows, count, with_read=count <= READERS)
+    return _page_of(parts, room, record, asked, viewer, rows, count, with_read=count <= READERS)
 
 
-Listing = Callable[["Context", RoomRecord, ListMembers, Viewer], Awaitable[Members]]
+Listing = Callable[[Parts, RoomRecord, ListMembers, Viewer], Awaitable[Members]]
 
 
 def which_members(asked: ListMembers) -> tuple[Action, Listing]:
@@ -301,15 +302,15 @@ def which_members(asked: ListMembers) -> tuple[Action, Listing]:
     if asked.banned and asked.invited:
         raise ParleyError("bad_field", "invited cannot be combined with banned", field="invited")
     if asked.banned:
-        return Action.BAN, partial(_list_standing, lambda chat, row: row.banned_until > chat.clock.now_us())
+        return Action.BAN, partial(_list_standing, lambda parts, row: row.banned_until > parts.clock.now_us())
     if asked.invited:
         return Action.INVITE, partial(_list_standing, invitations.is_open)
     return Action.SEE, list_members
 
 
 async def _list_standing(
-    wanted: Callable[[Context, Member], bool],
-    chat: Context,
+    wanted: Callable[[Parts, Member], bool],
+    parts: Parts,
     record: RoomRecord,
     asked: ListMembers,
     viewer: Viewer,
@@ -319,16 +320,18 @@ async def _list_standing(
     Raises:
         ParleyError: ``unavailable``.
     """
-    room = chat.hub.rooms.get(record.name)
+    room = parts.hub.rooms.get(record.name)
     # A room that is ready knows them all.
-    rows = await chat.ask(chat.storage.rooms.special_members(record.room_id)) if room is None else room.members.values()
-    found = {row.user.id: row for row in rows if wanted(chat, row)}
+    rows = (
+        await ask(parts, parts.storage.rooms.special_members(record.room_id)) if room is None else room.members.values()
+    )
+    found = {row.user.id: row for row in rows if wanted(parts, row)}
     after = {user_id: row for user_id, row in found.items() if user_id > (asked.cursor or "")}
-    return _page_of(chat, room, record, asked, viewer, after, len(found), with_read=False)
+    return _page_of(parts, room, record, asked, viewer, after, len(found), with_read=False)
 
 
 def _page_of(
-    chat: Context,
+    parts: Parts,
     room: Room | None,
     record: RoomRecord,
     asked: ListMembers,
@@ -340,7 +343,7 @@ def _page_of(
 ) -> Members:
     ids = nsmallest(asked.limit + 1, rows)
     page = ids[: asked.limit]
-    told = [members.describe(chat, room, rows[user_id], viewer, with_read=with_read) for user_id in page]
-    told = told[: fitting(told, chat.page_bytes)]
+    told = [members.describe(parts, room, rows[user_id], viewer, with_read=with_read) for user_id in page]
+    told = told[: fitting(told, parts.page_bytes)]
     more = page[len(told) - 1] if len(ids) > len(told) else None
     return Members(id=asked.id, room=record.name, members=told, count=count, cursor=more)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from heapq import nsmallest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from chat.ports import Identity
 from chat.queries.listing import MINE_LIMIT
 from chat.rooms.access import default_role, read_as
+from chat.rooms.parts import Parts
+from chat.rooms.room import Room
+from chat.rooms.storing import ask
 from model.permissions import Action, may, standing_in
 from model.room import Member, User
-
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Room
 
 
 class Online(NamedTuple):
@@ -32,7 +31,7 @@ class Online(NamedTuple):
 
 
 async def list_online(
-    chat: Context, identity: Identity, name: str | None, *, after: str, limit: int
+    parts: Parts, identity: Identity, name: str | None, *, after: str, limit: int
 ) -> list[Online] | None:
     """At most ``limit`` people by id, above ``after``: those in a room, or with None all of them.
 
@@ -43,16 +42,16 @@ async def list_online(
     """
 
     async def read(_: object) -> dict[int, Member]:
-        rows = await chat.ask(chat.storage.rooms.rooms_of(identity.user.id, limit=MINE_LIMIT))
+        rows = await ask(parts, parts.storage.rooms.rooms_of(identity.user.id, limit=MINE_LIMIT))
         return {record.room_id: member for record, member in rows}
 
-    with chat.changes.during(identity.user.id) as changes:
-        rows = await read(None) if name is None else await read_as(chat, name, identity, read)
-    return None if rows is None else _page(chat, identity, rows | changes.rows, _here(chat, name), after, limit)
+    with parts.changes.during(identity.user.id) as changes:
+        rows = await read(None) if name is None else await read_as(parts, name, identity, read)
+    return None if rows is None else _page(parts, identity, rows | changes.rows, _here(parts, name), after, limit)
 
 
 def _page(
-    chat: Context, identity: Identity, rows: dict[int, Member], here: list[str], after: str, limit: int
+    parts: Parts, identity: Identity, rows: dict[int, Member], here: list[str], after: str, limit: int
 ) -> list[Online]:
     seen: dict[Room, bool] = {}
 
@@ -63,23 +62,23 @@ def _page(
                 room.record,
                 room.members.get(user_id, rows.get(room.record.room_id)),
                 account_role=identity.role,
-                inside=default_role(chat, identity) if user_id in room.presence.people else None,
-                now_us=chat.clock.now_us(),
+                inside=default_role(parts, identity) if user_id in room.presence.people else None,
+                now_us=parts.clock.now_us(),
             )
             seen[room] = may(standing, Action.SEE)
         return seen[room]
 
     found: list[Online] = []
     for user_id in nsmallest(limit, (user_id for user_id in here if user_id > after)):
-        devices = chat.hub.devices(user_id)
+        devices = parts.hub.devices(user_id)
         rooms = {room.name for device in devices for room in device.rooms.values() if may_see(room)}
         since = min(device.since for device in devices)
-        found.append(Online(chat.hub.named[user_id], sorted(rooms), len(devices), since))
+        found.append(Online(parts.hub.named[user_id], sorted(rooms), len(devices), since))
     return found
 
 
-def _here(chat: Context, name: str | None) -> list[str]:
+def _here(parts: Parts, name: str | None) -> list[str]:
     if name is None:
-        return list(chat.hub.people)
-    room = chat.hub.rooms.get(name)
+        return list(parts.hub.people)
+    room = parts.hub.rooms.get(name)
     return [] if room is None else list({user.id: None for user in room.presence.sessions.values()})

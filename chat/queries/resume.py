@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from chat.delivery.paging import FIRST_READ, next_read, size_of
+from chat.rooms.parts import Parts
+from chat.rooms.room import Room, Session
+from chat.rooms.storing import ask
 from model.errors import EPOCH_CHANGED, ParleyError
 from model.events import Synced
 from model.message import Message
 from storage.ports.errors import Forgotten
 from utils.backoff import Backoff
 
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Room, Session
-
 # Messages of one read at most, and the part of what may wait (SLOW_BYTES_HIGH) that one write fills.
 PAGE = 200
 CHUNK_SHARE = 16
 
 
-async def replay(chat: Context, session: Session, room: Room, since: int) -> None:
+async def replay(parts: Parts, session: Session, room: Room, since: int) -> None:
     """Send every state with ``version > since``, then ``synced``, then what was broadcast meanwhile.
 
     The session was added to the room's audience as ``syncing`` in the same step in which this begins to run: what the
@@ -44,7 +42,7 @@ async def replay(chat: Context, session: Session, room: Room, since: int) -> Non
     after, more, limit = since, since < floor, FIRST_READ
     while more and room.audience.is_syncing(session):
         try:
-            page = await chat.ask(chat.storage.messages.changed(room.record, after=after, until=floor, limit=limit))
+            page = await ask(parts, parts.storage.messages.changed(room.record, after=after, until=floor, limit=limit))
         except ParleyError:
             await asyncio.sleep(backoff.next())
             continue
@@ -54,14 +52,14 @@ async def replay(chat: Context, session: Session, room: Room, since: int) -> Non
         changed |= {state.seq: state for state in page if state.version > head}
         missed = [state for state in page if state.version <= head and state.seq not in told]
         told |= {state.seq for state in missed}
-        await _send(chat, session, room, missed)
+        await _send(parts, session, room, missed)
         more = len(page) == limit
         if more:
             after = page[-1].version
             limit = next_read(PAGE, len(page), sum(map(size_of, page)))
-    await _send(chat, session, room, tail)
+    await _send(parts, session, room, tail)
     left = [state for state in changed.values() if state.seq not in told and state.deleted_at is None]
-    await _send(chat, session, room, [replace(state, version=head) for state in left])
+    await _send(parts, session, room, [replace(state, version=head) for state in left])
     if not room.audience.is_syncing(session):
         return
     session.send(Synced(room=room.name, head=head))
@@ -71,13 +69,13 @@ async def replay(chat: Context, session: Session, room: Room, since: int) -> Non
         session.write(data)
 
 
-async def _send(chat: Context, session: Session, room: Room, messages: Sequence[Message]) -> None:
+async def _send(parts: Parts, session: Session, room: Room, messages: Sequence[Message]) -> None:
     chunk = bytearray()
     for message in messages:
         if not room.audience.is_syncing(session):
             return
         chunk += session.dialect.frame(message) or b""
-        if len(chunk) * CHUNK_SHARE >= chat.hub.slow_high:
+        if len(chunk) * CHUNK_SHARE >= parts.hub.slow_high:
             await session.write_page(bytes(chunk))
             chunk.clear()
             await asyncio.sleep(0)  # others have their turn

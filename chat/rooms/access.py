@@ -6,38 +6,35 @@ What somebody may not see answers like what is not there. The rules are `model.p
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from chat.ports import Identity
 from chat.rooms import members
+from chat.rooms.parts import Parts
+from chat.rooms.room import Room, Session
+from chat.rooms.storing import ask, unavailable
 from model.errors import ParleyError
 from model.permissions import LEAST, RANK, TALK, Action, Standing, may, standing_in
 from model.principals import CLAIMED
 from model.room import Member, Role, RoomRecord
 from model.text import check_name
 
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Room, Session
-
 T = TypeVar("T")
 
 # How often a room is read again because what its reader may do there changed during the query.
 TRIES = 5
-# Seconds after which a client may ask again when that was not enough.
-_RETRY_AFTER = 2.0
 # What everybody in an unrestricted room may do.
 _FREE = frozenset(action for action, least in LEAST.items() if RANK[least] <= RANK["member"])
 
 
-def default_role(chat: Context, identity: Identity) -> Role:
+def default_role(parts: Parts, identity: Identity) -> Role:
     """What somebody is in a room without ever having been made anything there."""
-    return chat.options.guest_role if identity.guest else "member"
+    return parts.options.guest_role if identity.guest else "member"
 
 
-def standing_of(chat: Context, room: Room, identity: Identity) -> Standing:
+def standing_of(parts: Parts, room: Room, identity: Identity) -> Standing:
     """What somebody who is in a room is to it."""
-    return _standing(chat, room.record, room.members.get(identity.user.id), identity, inside=True)
+    return _standing(parts, room.record, room.members.get(identity.user.id), identity, inside=True)
 
 
 def check_provable(user_id: str) -> None:
@@ -50,16 +47,16 @@ def check_provable(user_id: str) -> None:
         raise ParleyError("forbidden", "anyone can claim this id, so it cannot be given rights", field="user")
 
 
-def is_row_known(chat: Context, room: Room, identity: Identity) -> bool:
+def is_row_known(parts: Parts, room: Room, identity: Identity) -> bool:
     """Whether what somebody is to a room can be told without asking storage.
 
     Of an ephemeral room that is ready every row is known that says more than "member" and how far somebody has read.
     """
-    ephemeral = room.record.kind == "ephemeral" and default_role(chat, identity) == "member"
+    ephemeral = room.record.kind == "ephemeral" and default_role(parts, identity) == "member"
     return ephemeral or not room.stored or identity.user.id in room.members
 
 
-def joined_room(chat: Context, session: Session, name: str, action: Action) -> Room:
+def joined_room(parts: Parts, session: Session, name: str, action: Action) -> Room:
     """The room of this name that the session is in, when it may do this there.
 
     Raises:
@@ -71,13 +68,13 @@ def joined_room(chat: Context, session: Session, name: str, action: Action) -> R
         if room is None:
             raise ParleyError("not_joined", field="room")
     if not (room.unrestricted and action in _FREE):
-        if room.muted_until <= chat.clock.now_us():
-            members.lift(chat, room)
-        require(chat, room, session, action)
+        if room.muted_until <= parts.clock.now_us():
+            members.lift(parts, room)
+        require(parts, room, session, action)
     return room
 
 
-def still_joined(chat: Context, session: Session, room: Room, action: Action) -> None:
+def still_joined(parts: Parts, session: Session, room: Room, action: Action) -> None:
     """As `joined_room`, after storage was asked: whoever may have been sent out meanwhile, or be less than before.
 
     Raises:
@@ -85,36 +82,36 @@ def still_joined(chat: Context, session: Session, room: Room, action: Action) ->
     """
     if session.rooms.get(room.name) is not room:
         raise ParleyError("not_joined", field="room")
-    require(chat, room, session, action)
+    require(parts, room, session, action)
 
 
-def require(chat: Context, room: Room, session: Session, action: Action) -> Standing:
+def require(parts: Parts, room: Room, session: Session, action: Action) -> Standing:
     """What the session is to a room it is in, when it may do this there.
 
     Raises:
         ParleyError: ``forbidden``, ``muted``, ``no_such_room``.
     """
     assert session.identity is not None
-    standing = standing_of(chat, room, session.identity)
+    standing = standing_of(parts, room, session.identity)
     if not may(standing, action):
         raise ParleyError("forbidden" if may(standing, Action.SEE) else "no_such_room", field="room")
     if action in TALK and standing != "admin":
         member = room.members.get(session.user.id)
-        if member is not None and member.muted_until > (now := chat.clock.now_us()):
+        if member is not None and member.muted_until > (now := parts.clock.now_us()):
             left = (member.muted_until - now) / 1_000_000
             raise ParleyError("muted", retry_after=left if left < 1e8 else None)
     return standing
 
 
-def check_entry(chat: Context, record: RoomRecord, member: Member | None, identity: Identity) -> Standing:
+def check_entry(parts: Parts, record: RoomRecord, member: Member | None, identity: Identity) -> Standing:
     """What somebody will be in a room that they are about to enter.
 
     Raises:
         ParleyError: ``no_such_room``; ``banned`` where everybody may know that there is one.
     """
-    standing = _standing(chat, record, member, identity, inside=True)
+    standing = _standing(parts, record, member, identity, inside=True)
     if not may(standing, Action.SEE):
-        kept_out = member is not None and member.banned_until > chat.clock.now_us()
+        kept_out = member is not None and member.banned_until > parts.clock.now_us()
         raise ParleyError("banned" if kept_out and record.kind != "private" else "no_such_room", field="room")
     return standing
 
@@ -128,7 +125,7 @@ class View(NamedTuple):
 
 
 async def read_as(
-    chat: Context,
+    parts: Parts,
     name: str,
     identity: Identity | None,
     read: Callable[[View], Awaitable[T]],
@@ -144,8 +141,8 @@ async def read_as(
     """
     for _ in range(TRIES):
         user_id = None if identity is None else identity.user.id
-        with chat.changes.during(user_id) as own, chat.changes.during(None) as general:
-            view = await _look_at(chat, name, identity)
+        with parts.changes.during(user_id) as own, parts.changes.during(None) as general:
+            view = await _look_at(parts, name, identity)
             if view is None:
                 return None
             if not may(view.standing, action):
@@ -153,38 +150,38 @@ async def read_as(
             found = await read(view)
             if not (own.affect(view.record.room_id) or general.affect(view.record.room_id)):
                 return found
-    raise ParleyError("unavailable", retry_after=_RETRY_AFTER)
+    raise unavailable()
 
 
-async def _look_at(chat: Context, name: str, identity: Identity | None) -> View | None:
-    if (ending := chat.hub.ending.get(name)) is not None:
-        await chat.ask(ending.backlog.written())  # it was deleted, which storage does not know yet
-    room = chat.hub.rooms.get(name)
+async def _look_at(parts: Parts, name: str, identity: Identity | None) -> View | None:
+    if (ending := parts.hub.ending.get(name)) is not None:
+        await ask(parts, ending.backlog.written())  # it was deleted, which storage does not know yet
+    room = parts.hub.rooms.get(name)
     if room is not None and not room.stored and not room.presence.people:
         return None  # nobody made it: somebody asks for it, as we do
-    record = room.record if room is not None else await chat.ask(chat.storage.rooms.find_room(name))
+    record = room.record if room is not None else await ask(parts, parts.storage.rooms.find_room(name))
     if record is None:
         return None
     member = None
-    if identity is not None and (room is None or not is_row_known(chat, room, identity)):
+    if identity is not None and (room is None or not is_row_known(parts, room, identity)):
         if room is not None:
-            await chat.ask(room.backlog.written())
-        member = await chat.ask(chat.storage.rooms.find_member(record.room_id, identity.user.id))
+            await ask(parts, room.backlog.written())
+        member = await ask(parts, parts.storage.rooms.find_member(record.room_id, identity.user.id))
     inside = room is not None and identity is not None and identity.user.id in room.presence.people
     if room is not None:
         record = room.record  # as it is now
         member = room.members.get(identity.user.id, member) if identity is not None else None
-    standing = _standing(chat, record, member, identity, inside=inside)
+    standing = _standing(parts, record, member, identity, inside=inside)
     return View(record, standing, member) if may(standing, Action.SEE) else None
 
 
 def _standing(
-    chat: Context, record: RoomRecord, member: Member | None, identity: Identity | None, *, inside: bool
+    parts: Parts, record: RoomRecord, member: Member | None, identity: Identity | None, *, inside: bool
 ) -> Standing:
     return standing_in(
         record,
         member,
         account_role="guest" if identity is None else identity.role,
-        inside=default_role(chat, identity) if inside and identity is not None else None,
-        now_us=chat.clock.now_us(),
+        inside=default_role(parts, identity) if inside and identity is not None else None,
+        now_us=parts.clock.now_us(),
     )

@@ -10,18 +10,15 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from chat.delivery.counters import Counters
 from chat.delivery.ratelimit import Paces
-from chat.rooms.room import Room
+from chat.rooms.room import Room, Session
 from chat.rooms.tail import TailBudget
+from chat.writes.workers import Worker
+from model.events import AnyEvent
 from model.room import RANKING, RoomRecord, User
 from utils.ids import new_token
-
-if TYPE_CHECKING:
-    from chat.rooms.room import Session
-    from chat.writes.workers import Worker
 
 # Rooms whose epoch differs from the server's are remembered up to this many; then the server's own epoch changes.
 EPOCHS = 10_000
@@ -193,6 +190,11 @@ class Hub:
     def devices(self, user_id: str) -> tuple[Session, ...]:
         """The sessions of a principal."""
         return tuple(self.people.get(user_id, ()))
+
+    def tell(self, user_id: str, event: AnyEvent) -> None:
+        """Send an event to every session of a principal."""
+        for session in self.devices(user_id):
+            session.reply(event)
 
     # Epochs: they tell a client whether its copy of a room can be mended by `since`.
 

@@ -6,42 +6,38 @@ the room) ends the offer. A room that is ready knows all of its offers (`Storage
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from chat.rooms.changes import ConcurrentChanges
-from chat.rooms.room import info_of
+from chat.rooms.parts import Parts
+from chat.rooms.room import Room, Session, info_of
+from chat.rooms.storing import ask
 from model.events import InvitationInfo, InvitationState
 from model.limits import INVITATION_DAYS, INVITATIONS
 from model.room import Member
 from utils.clock import DAY_US, rfc3339
 
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Room, Session
 
-
-def oldest_open(chat: Context) -> int:
+def oldest_open(parts: Parts) -> int:
     """When an invitation was made that is just not open any more, in Unix microseconds."""
-    return chat.clock.now_us() - INVITATION_DAYS * DAY_US
+    return parts.clock.now_us() - INVITATION_DAYS * DAY_US
 
 
-def is_open(chat: Context, member: Member) -> bool:
+def is_open(parts: Parts, member: Member) -> bool:
     """Whether this row is an invitation that can be accepted now."""
-    return member.role is None and member.invitation is not None and member.invitation.at > oldest_open(chat)
+    return member.role is None and member.invitation is not None and member.invitation.at > oldest_open(parts)
 
 
-def tell(chat: Context, room: Room, after: Member, author: Session | None, id: str | None) -> None:
+def tell(parts: Parts, room: Room, after: Member, author: Session | None, id: str | None) -> None:
     """Tell every session of a user whose row is about to be ``after`` what became of their invitation.
 
     ``id`` is that of the command, for its ``author``, who is told too if it is the user's own session.
     """
     user_id = after.user.id
     before = room.members.get(user_id)
-    was = before.invitation if before is not None and is_open(chat, before) else None
-    now = after.invitation if is_open(chat, after) else None
+    was = before.invitation if before is not None and is_open(parts, before) else None
+    now = after.invitation if is_open(parts, after) else None
     if was == now:
         return
-    devices = set(chat.hub.devices(user_id))
+    devices = set(parts.hub.devices(user_id))
     if author is not None and author.user.id == user_id:
         devices.add(author)  # asks without a connection of its own
     for device in devices:
@@ -54,14 +50,14 @@ def tell(chat: Context, room: Room, after: Member, author: Session | None, id: s
             )
 
 
-def tell_deleted(chat: Context, room: Room) -> None:
+def tell_deleted(parts: Parts, room: Room) -> None:
     """The room is deleted: tell everybody who was invited."""
     for user_id, member in room.members.items():
-        if is_open(chat, member):
-            chat.tell(user_id, InvitationState(room=room.name, open=False))
+        if is_open(parts, member):
+            parts.hub.tell(user_id, InvitationState(room=room.name, open=False))
 
 
-async def open_elsewhere(chat: Context, room: Room, user_id: str, changes: ConcurrentChanges) -> int:
+async def open_elsewhere(parts: Parts, room: Room, user_id: str, changes: ConcurrentChanges) -> int:
     """Count a user's open invitations to other rooms than this one, to a little more than `INVITATIONS`.
 
     ``changes`` are those of the user since before, so that invitations made while storage is asked count.
@@ -69,27 +65,27 @@ async def open_elsewhere(chat: Context, room: Room, user_id: str, changes: Concu
     Raises:
         ParleyError: ``unavailable``.
     """
-    found = await chat.ask(chat.storage.rooms.invitations(user_id, after=oldest_open(chat), limit=INVITATIONS + 1))
+    found = await ask(parts, parts.storage.rooms.invitations(user_id, after=oldest_open(parts), limit=INVITATIONS + 1))
     open_ids = {record.room_id for record, _ in found}
     for room_id, member in changes.rows.items():
-        (open_ids.add if is_open(chat, member) else open_ids.discard)(room_id)
+        (open_ids.add if is_open(parts, member) else open_ids.discard)(room_id)
     return len(open_ids - changes.gone - {room.record.room_id})
 
 
-async def list_open(chat: Context, user_id: str, changes: ConcurrentChanges) -> list[InvitationInfo]:
+async def list_open(parts: Parts, user_id: str, changes: ConcurrentChanges) -> list[InvitationInfo]:
     """List the open invitations of a user, the newest first.
 
     Raises:
         ParleyError: ``unavailable``.
     """
-    found = await chat.ask(chat.storage.rooms.invitations(user_id, after=oldest_open(chat), limit=INVITATIONS))
+    found = await ask(parts, parts.storage.rooms.invitations(user_id, after=oldest_open(parts), limit=INVITATIONS))
     listed = []
     for record, stored in found:
-        room, member = chat.hub.room_of(record), changes.rows.get(record.room_id, stored)
+        room, member = parts.hub.room_of(record), changes.rows.get(record.room_id, stored)
         if room is not None:
             record, member = room.record, room.members.get(user_id, member)
         gone = record.deleted_at is not None or record.room_id in changes.gone
-        if is_open(chat, member) and not gone and member.invitation is not None:
+        if is_open(parts, member) and not gone and member.invitation is not None:
             made = member.invitation
             listed.append(InvitationInfo(record.name, info_of(record), made.by, rfc3339(made.at)))
     return listed

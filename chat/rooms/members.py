@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from chat.rooms import invitations
-from chat.rooms.room import is_plain
+from chat.rooms.parts import Parts
+from chat.rooms.reading import broadcast_cursor
+from chat.rooms.room import Room, Session, is_plain
+from chat.rooms.storing import admit, ask, store
 from model.errors import REFUSED, TRY_AGAIN, ParleyError
 from model.events import Left, MemberInfo
 from model.permissions import RANK, Standing
@@ -18,19 +21,13 @@ from model.room import FOREVER, RANKING, STAFF, Member, User
 from storage.ports.rooms import RemoveMember, SetMember
 from utils.clock import rfc3339
 
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Room, Session
-
 _NO_END = "9999-12-31T23:59:59.999999Z"
 # Rows of which a ban or mute is over that are stored anew in one step.
 LIFTED = 100
-# Who has read what is told in rooms of at most so many people.
-READERS = 50
 
 
 @contextmanager
-def visiting(chat: Context, room: Room, user_id: str = "") -> Iterator[None]:
+def visiting(parts: Parts, room: Room, user_id: str = "") -> Iterator[None]:
     """The room is not forgotten meanwhile, though nobody may be in it; nor the row of ``user_id``, if it is named."""
     room.visitors[user_id] = room.visitors.get(user_id, 0) + 1
     try:
@@ -40,19 +37,19 @@ def visiting(chat: Context, room: Room, user_id: str = "") -> Iterator[None]:
         if not room.visitors[user_id]:
             del room.visitors[user_id]
             room.forget(user_id)
-        chat.hub.free(room)
+        parts.hub.free(room)
 
 
-def keep(chat: Context, room: Room, member: Member) -> None:
+def keep(parts: Parts, room: Room, member: Member) -> None:
     """Remember a row that storage has."""
     room.members[member.user.id] = member
     room.looks = None
     if not is_plain(member):
-        look_for_restrictions(chat, room)
+        look_for_restrictions(parts, room)
 
 
 def put(
-    chat: Context,
+    parts: Parts,
     room: Room,
     member: Member,
     author: Session | None = None,
@@ -64,64 +61,64 @@ def put(
     user_id = member.user.id
     if member.role is not None and member.invitation is not None:
         member = replace(member, invitation=None)  # accepted, one way or another
-    invitations.tell(chat, room, member, author, id)
+    invitations.tell(parts, room, member, author, id)
     before = room.members.get(user_id)
     if member.role in STAFF or (before is not None and before.role in STAFF):
         room.looks = None
-    chat.changes.row(room.record.room_id, member)
+    parts.changes.row(room.record.room_id, member)
     room.members[user_id] = member
     if is_plain(member) and not member.belongs:
-        chat.store(room, RemoveMember(room.record.room_id, user_id), author, id, last=last)
+        store(parts, room, RemoveMember(room.record.room_id, user_id), author, id, last=last)
     else:
-        chat.store(room, SetMember(room.record.room_id, member), author, id, last=last)
+        store(parts, room, SetMember(room.record.room_id, member), author, id, last=last)
     if not room.unrestricted or member.role == "readonly" or member.muted_until:
-        look_for_restrictions(chat, room)  # among all of them
+        look_for_restrictions(parts, room)  # among all of them
 
 
-def connected_role(chat: Context, user_id: str) -> str | None:
+def connected_role(parts: Parts, user_id: str) -> str | None:
     """What somebody's account is, where that ranks in rooms, else ""; None when they are not connected."""
-    roles = [device.identity.role for device in chat.hub.devices(user_id) if device.identity is not None]
+    roles = [device.identity.role for device in parts.hub.devices(user_id) if device.identity is not None]
     return next((role for role in sorted(roles) if role in RANKING), "") if roles else None
 
 
-async def account_role(chat: Context, member: Member) -> str:
+async def account_role(parts: Parts, member: Member) -> str:
     """What the account of a row's user is, or was when they were connected last, where that ranks in rooms, else "".
 
     Raises:
         ParleyError: ``unavailable``.
     """
     user_id = member.user.id
-    role = connected_role(chat, user_id)
+    role = connected_role(parts, user_id)
     if role is not None or not user_id.startswith(ACCOUNT):
         return role or ""
-    return member.account_role or await chat.ask(chat.storage.rooms.account_role(user_id))
+    return member.account_role or await ask(parts, parts.storage.rooms.account_role(user_id))
 
 
-def as_known(chat: Context, member: Member, user: User) -> Member:
+def as_known(parts: Parts, member: Member, user: User) -> Member:
     """A row with what its user is called, and what their account is as long as they are connected."""
-    role = connected_role(chat, user.id)
+    role = connected_role(parts, user.id)
     role = member.account_role if role is None else role
     return (
         member if (member.user, member.account_role) == (user, role) else replace(member, user=user, account_role=role)
     )
 
 
-def refresh(chat: Context, room: Room, user: User) -> None:
+def refresh(parts: Parts, room: Room, user: User) -> None:
     """Store what a person who is in a room is called now, and what their account is, if they have a row there."""
     member = room.members.get(user.id)
-    if member is not None and (known := as_known(chat, member, user)) is not member:
+    if member is not None and (known := as_known(parts, member, user)) is not member:
         with suppress(ParleyError):  # no space for it in the queue: it is stored when they leave, or join again
-            chat.admit(room, "")
-            put(chat, room, known)
+            admit(parts, room, "")
+            put(parts, room, known)
 
 
-def look_for_restrictions(chat: Context, room: Room) -> None:
+def look_for_restrictions(parts: Parts, room: Room) -> None:
     """Something was changed that may say who may talk in a room, or a mute there is over."""
-    now_us = chat.clock.now_us()
+    now_us = parts.clock.now_us()
     mutes = [member.muted_until for member in room.members.values() if member.muted_until > now_us]
     room.muted_until = min(mutes, default=FOREVER)
     room.unrestricted = (
-        chat.options.guest_role != "readonly"
+        parts.options.guest_role != "readonly"
         and not room.record.slow_mode
         and room.record.deleted_at is None
         and not mutes
@@ -139,39 +136,47 @@ def lifted(member: Member, now_us: int) -> Member:
     return replace(member, banned_until=banned_until, muted_until=muted_until, reason=reason)
 
 
-def lift(chat: Context, room: Room, most: int = LIFTED) -> None:
+def lift(parts: Parts, room: Room, most: int = LIFTED) -> None:
     """Take bans and mutes that are over out of a room's rows, here and in storage; ``most`` of them at once."""
-    now_us = chat.clock.now_us()
+    now_us = parts.clock.now_us()
     over = [(member, after) for member in room.members.values() if (after := lifted(member, now_us)) is not member]
     room.unrestricted = True  # it is looked for restrictions once, behind all of them
     for member, after in over[:most]:
         with suppress(ParleyError):  # no space for it in the queue: the next time
-            chat.admit(room, "")
-            put(chat, room, after)
+            admit(parts, room, "")
+            put(parts, room, after)
             room.forget(member.user.id)
-    look_for_restrictions(chat, room)
+    look_for_restrictions(parts, room)
 
 
-def left(chat: Context, room: Room, user: User) -> None:
+def leave(parts: Parts, room: Room, session: Session, *, grace: float = 0.0) -> None:
+    """Take a session out of a room; its user counts as there for ``grace`` seconds more."""
+    user, _ = room.presence.people[room.presence.sessions[session].id]  # as they are called now
+    room.exit(session, grace=grace)
+    left(parts, room, user)
+    parts.hub.free(room)
+
+
+def left(parts: Parts, room: Room, user: User) -> None:
     """A session of somebody has left a room. After the last one, when that was is stored, if there is a row at all."""
     member = room.members.get(user.id)
     if member is None or room.presence.has_sessions(user.id):
         return
     if is_plain(member) and not member.belongs:
         return  # it is being removed
-    raised = chat.reads.discard(room, user.id)  # which was admitted
+    raised = parts.cursors.discard(room, user.id)  # which was admitted
     if raised:
-        chat.reads.tell(room, member)
+        broadcast_cursor(parts, room, member)
     with suppress(ParleyError):  # no room for it: all that is lost is when somebody was last seen
         if not raised:
-            chat.admit(room, "")
-        seen = replace(as_known(chat, member, user), seen_at=chat.clock.now_us())
+            admit(parts, room, "")
+        seen = replace(as_known(parts, member, user), seen_at=parts.clock.now_us())
         room.members[user.id] = seen
-        chat.store(room, SetMember(room.record.room_id, seen))
+        store(parts, room, SetMember(room.record.room_id, seen))
     room.forget(user.id)
 
 
-async def fetch(chat: Context, room: Room, user_id: str) -> Member | None:
+async def fetch(parts: Parts, room: Room, user_id: str) -> Member | None:
     """Somebody's row, as it is now.
 
     Raises:
@@ -179,40 +184,40 @@ async def fetch(chat: Context, room: Room, user_id: str) -> Member | None:
     """
     if user_id in room.members or not room.stored:
         return room.members.get(user_id)
-    with visiting(chat, room, user_id):
-        await chat.ask(room.backlog.written())  # it may be on its way
-        found = await chat.ask(chat.storage.rooms.find_member(room.record.room_id, user_id))
+    with visiting(parts, room, user_id):
+        await ask(parts, room.backlog.written())  # it may be on its way
+        found = await ask(parts, parts.storage.rooms.find_member(room.record.room_id, user_id))
         return room.members.get(user_id, found)
 
 
-async def fetch_person(chat: Context, room: Room, user_id: str, asker: User) -> Member:
+async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> Member:
     """As :func:`fetch`, of anybody who is known to this server, ``asker`` too; who has no row gets an empty one.
 
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
     """
-    with visiting(chat, room, user_id):
-        member = await fetch(chat, room, user_id)
+    with visiting(parts, room, user_id):
+        member = await fetch(parts, room, user_id)
         if member is None:
-            member = Member(asker if user_id == asker.id else await find_user(chat, user_id))
+            member = Member(asker if user_id == asker.id else await find_user(parts, user_id))
         return room.members.get(user_id, member)  # who came and went meanwhile has one by now
 
 
-async def find_user(chat: Context, user_id: str) -> User:
+async def find_user(parts: Parts, user_id: str) -> User:
     """Somebody who is connected, or is a member of any room.
 
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
     """
-    user = chat.hub.named.get(user_id) or await chat.ask(chat.storage.rooms.find_user(user_id))
+    user = parts.hub.named.get(user_id) or await ask(parts, parts.storage.rooms.find_user(user_id))
     if user is None:
         raise ParleyError("no_such_user", field="user")
     return user
 
 
-def expel(chat: Context, room: Room, user_id: str, event: Left) -> None:
+def expel(parts: Parts, room: Room, user_id: str, event: Left) -> None:
     """Take every session of somebody out of a room, and tell them why."""
-    for session in chat.hub.devices(user_id):
+    for session in parts.hub.devices(user_id):
         if session.rooms.get(room.name) is room:
             send_out(room, session, event)
     room.presence.expel(user_id)
@@ -237,14 +242,14 @@ EVERYBODY_IN_IT = Viewer("", "member")
 MODERATORS = Viewer("", "moderator")
 
 
-def describe(chat: Context, room: Room | None, member: Member, viewer: Viewer, *, with_read: bool) -> MemberInfo:
+def describe(parts: Parts, room: Room | None, member: Member, viewer: Viewer, *, with_read: bool) -> MemberInfo:
     """A row as it is told: without a ban or mute that is over.
 
     When somebody was here last, and what they have read, is for those who belong to the room; the reason of a ban or
     mute for moderators and the one it is about.
     """
-    now_us = chat.clock.now_us()
-    invitation = member.invitation if invitations.is_open(chat, member) else None
+    now_us = parts.clock.now_us()
+    invitation = member.invitation if invitations.is_open(parts, member) else None
     row = lifted(member, now_us)
     inside = RANK[viewer.standing] >= RANK["readonly"]
     with_reason = RANK[viewer.standing] >= RANK["moderator"] or viewer.user_id == member.user.id

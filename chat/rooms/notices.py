@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from chat.rooms import members
 from chat.rooms.access import standing_of
+from chat.rooms.parts import Parts
+from chat.rooms.room import Room
 from model.events import MemberChanged
 from model.permissions import Action, may
 from model.room import Member, User
 
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Room
 
-
-def member_changed(chat: Context, room: Room, row: Member, action: str, by: User, id: str | None = None) -> None:
+def member_changed(parts: Parts, room: Room, row: Member, action: str, by: User, id: str | None = None) -> None:
     """Tell everybody in the room, without a reason; then moderators and the one it is about, with the reason."""
-    told = members.describe(chat, room, row, members.EVERYBODY_IN_IT, with_read=False)
+    told = members.describe(parts, room, row, members.EVERYBODY_IN_IT, with_read=False)
     room.broadcast(MemberChanged(id=id, room=room.name, action=action, member=told, by=by))
-    why = members.describe(chat, room, row, members.MODERATORS, with_read=False)
+    why = members.describe(parts, room, row, members.MODERATORS, with_read=False)
     if not why.reason:
         return
     event = MemberChanged(room=room.name, action=action, member=why, by=by)
     room.audience.flush()
     for device, user in tuple(room.presence.sessions.items()):
         assert device.identity is not None
-        if user.id == row.user.id or may(standing_of(chat, room, device.identity), Action.MUTE):
+        if user.id == row.user.id or may(standing_of(parts, room, device.identity), Action.MUTE):
             room.audience.tell(device, event)

@@ -4,104 +4,49 @@ first when there are as many as there may be.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from chat.delivery.ratelimit import Allowances, TokenBucket
 from chat.rooms import members
+from chat.rooms.parts import Parts
+from chat.rooms.room import Session
 from model.errors import ParleyError
 from model.events import Left
 
-if TYPE_CHECKING:
-    from chat.rooms.context import Context
-    from chat.rooms.room import Room, Session
-
-# The time within which no more rooms that stay are made by one than may be open for it (ADDRESS_ROOMS).
-DAY_SECONDS = 86_400.0
-# Of the day's rooms of an address, one guest makes at most a tenth, but some in any case.
-GUEST_SHARE = 10
-GUEST_LEAST = 10
 # When to ask again after there was no space.
 FULL_SECONDS = 10.0
 
 
-def opener_of(session: Session) -> str:
-    """For whom a session opens a room: for its account, or for the address of a guest, as guests cost nothing.
-
-    So guests never use up what an account behind the same address may open. "" for what is not counted.
-    """
-    assert session.identity is not None
-    return session.network if session.identity.guest else session.user.id
-
-
-def make_space(chat: Context, opener: str) -> None:
+def make_space(parts: Parts, opener: str) -> None:
     """Make sure that one more room may be opened, by closing rooms that were made by joining and are empty.
 
     Raises:
         ParleyError: ``too_many_rooms``.
     """
-    hub, options = chat.hub, chat.options
+    hub, options = parts.hub, parts.options
     while opener and hub.opened_by(opener) >= options.address_rooms:
-        if not _close_one(chat, opener):
+        if not _close_one(parts, opener):
             text = "you, or the guests of your address, have too many rooms open"
             raise ParleyError("too_many_rooms", text, retry_after=FULL_SECONDS)
     while len(hub.rooms) + hub.opening >= options.server_rooms:
-        if not _close_one(chat, ""):
+        if not _close_one(parts, ""):
             text = "too many rooms are open on this server"
             raise ParleyError("too_many_rooms", text, retry_after=FULL_SECONDS)
 
 
-def _close_one(chat: Context, opener: str) -> bool:
-    room = chat.hub.find_empty(opener)
+def _close_one(parts: Parts, opener: str) -> bool:
+    room = parts.hub.find_empty(opener)
     if room is None:
         return False
     for session in tuple(room.presence.sessions):
         members.send_out(room, session, Left(room=room.name, reason="closed"))
-    chat.hub.free(room)
-    return chat.hub.rooms.get(room.name) is not room
+    parts.hub.free(room)
+    return parts.hub.rooms.get(room.name) is not room
 
 
-class Makers:
-    """How many rooms that stay were made in a day.
+def admit_room(parts: Parts, session: Session, *, take: bool = True) -> None:
+    """Make sure that the session may make one more room that stays; ``take`` counts it.
 
-    An account has an allowance of its own. The guests of an address share one, of which each has a share; there a room
-    that is deleted counts no more, so that one of them cannot use it up by making and deleting.
-
-    Args:
-        rooms: how many.
+    Raises:
+        ParleyError: ``too_many_rooms``.
     """
-
-    def __init__(self, rooms: int) -> None:
-        share = min(rooms, max(rooms // GUEST_SHARE, GUEST_LEAST))
-        self._whole = Allowances(rooms / DAY_SECONDS, rooms)
-        self._share = Allowances(share / DAY_SECONDS, share)
-
-    def admit(self, session: Session, now: float, *, take: bool) -> None:
-        """Make sure that a session may make one more; ``take`` counts it.
-
-        Raises:
-            ParleyError: ``too_many_rooms``.
-        """
-        assert session.identity is not None
-        buckets: list[TokenBucket] = []
-        if opener := opener_of(session):
-            buckets.append(self._whole.of(opener, now))
-        if session.identity.guest:
-            buckets.append(self._share.of(session.user.id, now))
-        wait = max((bucket.wait(now) for bucket in buckets), default=0.0)
-        if wait:
-            text = "you, or the guests of your address, have created too many rooms today"
-            raise ParleyError("too_many_rooms", text, retry_after=wait)
-        if take:
-            for bucket in buckets:
-                bucket.take(now)
-
-    def made(self, room: Room, session: Session) -> None:
-        """The session has made the room."""
-        assert session.identity is not None
-        room.maker = session.network if session.identity.guest else ""
-
-    def deleted(self, room: Room, now: float) -> None:
-        """The room is no more."""
-        if room.maker:
-            self._whole.of(room.maker, now).give()
-            room.maker = ""
+    if parts.storage.is_full():
+        raise ParleyError("too_many_rooms", "the server cannot store any more rooms")
+    parts.makers.admit(session, parts.clock.monotonic(), take=take)

@@ -98,7 +98,7 @@ async def messages(rest: RestContext, params: ChatParams) -> web.StreamResponse:
     name = check_name(params.room or DEFAULT_ROOM, "room")
     # These clients cannot ask for a second page, so no message of this one is left out to save bytes.
     page = await read_history(
-        rest.chat, name, ReadHistory(room=name), rest.request[IDENTITY], max_bytes=MESSAGES_BYTES, bare=True
+        rest.parts, name, ReadHistory(room=name), rest.request[IDENTITY], max_bytes=MESSAGES_BYTES, bare=True
     )
     return json_response([message_frame(message) for message in page.messages])
 
@@ -137,7 +137,7 @@ async def users(rest: RestContext, params: UsersParams) -> web.StreamResponse:
 
 
 async def _users(rest: RestContext, room: str | None, params: UsersParams) -> web.StreamResponse:
-    found = await list_online(rest.chat, rest.request[IDENTITY], room, after=params.cursor, limit=params.limit + 1)
+    found = await list_online(rest.parts, rest.request[IDENTITY], room, after=params.cursor, limit=params.limit + 1)
     page = [_online(person) for person in (found or [])[: params.limit]]
     page = page[: fitting(page)]
     links = (link(rest.request, "next", cursor=page[-1].id),) if found and len(found) > len(page) else ()

@@ -34,10 +34,10 @@ IN_ROOM = ("no_such_room", "banned", "too_many_rooms", *STORES)
 
 
 class RestContext:
-    """What a handler works with: the chat, and the request that it answers."""
+    """What a handler works with: the parts of the chat, and the request that it answers."""
 
     def __init__(self, chat: Chat, visits: Visits, request: web.Request) -> None:
-        self.chat = chat
+        self.parts = chat.parts
         self.request = request
         self._visits = visits
 
@@ -55,7 +55,7 @@ class RestContext:
     def inside(self) -> list[Room]:
         """The rooms that the caller is in now, on any device."""
         identity = identity_of(self.request)
-        devices = () if identity is None else self.chat.hub.devices(identity.user.id)
+        devices = () if identity is None else self.parts.hub.devices(identity.user.id)
         return list({room: None for device in devices for room in device.rooms.values()})
 
 

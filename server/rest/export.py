@@ -39,7 +39,7 @@ class Export:
     """A room as JSON Lines."""
 
     def __init__(self, chat: Chat) -> None:
-        self._chat = chat
+        self._parts = chat.parts
         self._running: Counter[str] = Counter()  # by principal
         self._of_guests: Counter[str] = Counter()  # by address
 
@@ -78,7 +78,7 @@ class Export:
             return await self._export(request, check_name(params.room, "room"))
 
     async def _export(self, request: web.Request, name: str) -> web.StreamResponse:
-        async with aclosing(export(self._chat, name, request[IDENTITY])) as pages:
+        async with aclosing(export(self._parts, name, request[IDENTITY])) as pages:
             first = await anext(pages)  # whoever may not is told so, with a status
             headers = {hdrs.CONTENT_TYPE: NDJSON, hdrs.CONTENT_DISPOSITION: 'attachment; filename="messages.jsonl"'}
             response = web.StreamResponse(headers=headers)

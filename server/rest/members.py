@@ -73,7 +73,7 @@ class NewMember(RoomParams, frozen=True):
 async def list_members(rest: RestContext, command: ListMembers) -> web.StreamResponse:
     """Answer with a page of people."""
     room = check_name(command.room, "room")
-    page = await find_members(rest.chat, room, command, identity_of(rest.request))
+    page = await find_members(rest.parts, room, command, identity_of(rest.request))
     if page is None:
         raise no_such_room()
     return json_response(page, links=next_page(rest.request, page.cursor))

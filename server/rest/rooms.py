@@ -52,7 +52,7 @@ class RoomParams(Struct, frozen=True):
 )
 async def list_rooms(rest: RestContext, command: ListRooms) -> web.StreamResponse:
     """Answer with a page of rooms."""
-    page = await listing.list_rooms(rest.chat, identity_of(rest.request), command, rest.inside)
+    page = await listing.list_rooms(rest.parts, identity_of(rest.request), command, rest.inside)
     return json_response(page, links=next_page(rest.request, page.cursor))
 
 
@@ -141,7 +141,7 @@ async def open_direct(rest: RestContext, command: OpenDirect) -> web.StreamRespo
 
 
 async def _described(rest: RestContext, room: str) -> web.StreamResponse:
-    entry = await listing.describe_room(rest.chat, check_name(room, "room"), identity_of(rest.request))
+    entry = await listing.describe_room(rest.parts, check_name(room, "room"), identity_of(rest.request))
     if entry is None:
         raise no_such_room()
     return json_response(entry)

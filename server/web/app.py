@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 
 from chat.chat import Chat
 from chat.ports import Identity
-from chat.rooms.context import reads_for
+from chat.rooms.storing import reads_for
 from model.errors import ParleyError
 from server.access.origins import own_origin
 from server.http.endpoints import (
@@ -144,7 +144,7 @@ class HttpEndpoints:
                 self._shared.visits.count(identity)
         elif auth != "optional":
             raise ParleyError("unauthorized", "a token is required: Authorization: Bearer <token>")
-        elif not self._chat.options.guests:
+        elif not self._chat.parts.options.guests:
             raise ParleyError("unauthorized", "guest access is disabled")
         reads_for(identity, request[SENDER].network)
         return identity
@@ -159,7 +159,7 @@ class HttpEndpoints:
         return await self._document(
             request,
             "asyncapi",
-            lambda: asyncapi(DIALECTS, version=VERSION, host=host, limits=self._chat.limits),
+            lambda: asyncapi(DIALECTS, version=VERSION, host=host, limits=self._chat.parts.limits),
         )
 
     def forget_documents(self) -> None:

@@ -11,9 +11,9 @@ from operator import call, methodcaller
 from typing import Protocol
 
 from chat.chat import Chat
+from chat.delivery.ratelimit import allowances, rate_limited
 from chat.one_shot import Visits
 from chat.ports import Identity
-from chat.rooms.context import allowances, rate_limited
 from server.access.addresses import Addresses, Client
 from server.access.capacity import Capacity, Place
 from server.access.origins import Origins
@@ -69,10 +69,10 @@ class Shared:
         self.max_lines: int = most_headers(settings.head_bytes) + 2  # with the request line and the empty line
         self.chat = chat
         self.visits = Visits(chat)
-        self.dialects = dialects_by_path(chat.clock)
+        self.dialects = dialects_by_path(chat.parts.clock)
         self.proxy_protocol: bool = settings.proxy_protocol
         self.capacity = Capacity(
-            settings.max_connections or 0, settings.max_connections_per_address or 0, chat.counters
+            settings.max_connections or 0, settings.max_connections_per_address or 0, chat.parts.counters
         )
         self._take(settings)
         self._upgrades = allowances(settings.rate_limit_upgrades)
@@ -116,13 +116,13 @@ class Shared:
     def authenticate(self, values: Sequence[str], accounts_only: bool) -> Identity | None:
         """See `server.auth.authentication.authenticate`."""
         chat = self.chat
-        return authenticate(values, chat.tokens, guests=chat.options.guests, accounts_only=accounts_only)
+        return authenticate(values, chat.parts.tokens, guests=chat.parts.options.guests, accounts_only=accounts_only)
 
     def refuse_upgrade(self, place: Place, client: Client) -> bytes:
         """Count an upgrade, and its socket for the client. Return the response if it is refused, else an empty one."""
         place.move(client.network)
         if place.over or place.crowded:
-            self.chat.counters.refused_connections += 1
+            self.chat.parts.counters.refused_connections += 1
             if place.over:
                 log.warning("refusing a connection of %s: MAX_CONNECTIONS is reached", client.address)
                 text = b"This server has reached its limit on connections.\n"
@@ -179,7 +179,7 @@ class Shared:
         now = self.now()
         for queue in self._deadlines:
             queue.run(now)
-        self.expiries.run(self.chat.clock.now_us())
+        self.expiries.run(self.chat.parts.clock.now_us())
         if now >= self._next_round:
             self._next_round = now + self.settings.heartbeat
             self._due += self.connections  # those left over by a late sweep come first: slices are taken from the end

@@ -18,6 +18,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import BytesLike
 
+from chat.rooms.pacing import take_command
 from chat.rooms.room import Session
 from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, TOKEN_EXPIRED, TRY_AGAIN, CloseCode, ParleyError
 from server.access.addresses import values_in
@@ -125,7 +126,7 @@ class WebSocketConnection(asyncio.Protocol):
             head,
             dialects=shared.dialects,
             origins=shared.origins,
-            draining=shared.chat.draining,
+            draining=shared.chat.parts.draining,
             authenticate=shared.authenticate,
             scheme=client.scheme,
             host=client.host,
@@ -155,7 +156,7 @@ class WebSocketConnection(asyncio.Protocol):
     def _hello_due(self) -> None:
         if self._session is not None and self._session.identity is None:
             # If guests are allowed, its address has too many of them right now.
-            self.close(TRY_AGAIN if self._shared.chat.options.guests else HELLO_TIMEOUT)
+            self.close(TRY_AGAIN if self._shared.chat.parts.options.guests else HELLO_TIMEOUT)
 
     # asyncio's callbacks.
 
@@ -353,7 +354,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._continue(session, self._fragments, frame)
         elif opcode is Opcode.CONT and self._fragments is not None:
             self._continue(session, self._fragments, frame)
-        elif self._shared.chat.take_command(session):
+        elif take_command(self._shared.chat.parts, session):
             self.close(FLOOD)  # more pings or pongs than any client needs
 
     def _continue(self, session: Session, fragments: Fragments, frame: Frame) -> None:
@@ -370,7 +371,7 @@ class WebSocketConnection(asyncio.Protocol):
         fragments.cost += FRAGMENT_BYTES + len(frame.data)
         commands, fragments.cost = divmod(fragments.cost, max(COMMAND_BYTES, limit >> 4))
         too_many = fragments.count > most_fragments(limit)
-        if too_many or any(self._shared.chat.take_command(session) for _ in range(commands)):
+        if too_many or any(take_command(self._shared.chat.parts, session) for _ in range(commands)):
             self._fragments = None
             self.close(FLOOD)
 

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from chat.chat import Chat
-from chat.rooms.context import ChatOptions
+from chat.rooms.parts import ChatOptions
 from server.auth.tokens import JwtTokens
 from storage.factory import open_storage
 from storage.ports.rooms import InsertRoom
@@ -69,12 +69,12 @@ async def test_a_private_room_stays_private(adapter: str, request: pytest.Fixtur
     assert offer is not None
     assert offer.by == ann.session.user
     ann.disconnect()
-    await until(lambda: "den" not in chat.hub.rooms)
+    await until(lambda: "den" not in chat.parts.hub.rooms)
     far.send("join", id="j", room="den")
     await until(lambda: "j" in far.errors())
     assert far.errors()["j"] == "no_such_room"
     for person in (ben, eve, far):
         person.disconnect()
-    await until(lambda: not chat.hub.rooms)
+    await until(lambda: not chat.parts.hub.rooms)
     assert await chat.close(2.0) == []
     await inner.close()

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chat.chat import Chat
-from chat.rooms.context import ChatOptions
+from chat.rooms.parts import ChatOptions
 from chat.writes.workers import PoolLimits
 from server.auth.tokens import JwtTokens
 from storage.ports.storage import Storage
@@ -53,7 +53,7 @@ async def test_what_was_decided_is_stored_in_that_order(repository: Storage, bat
         for person in (ben, eve):
             person.send("join", room=room)
         await until(lambda: bool(ben.of("joined") and eve.of("joined")))
-        await until(lambda: not len(chat.pool))
+        await until(lambda: not len(chat.parts.pool))
         faulty.hold("write")
         ann.say("first", "first", room)
         await until(lambda: bool(faulty.writing))  # what comes now waits behind it, and goes together
@@ -85,7 +85,7 @@ async def test_what_was_decided_is_stored_in_that_order(repository: Storage, bat
             faulty.lost_answers = 3
         faulty.go("write")
         wanted = {"c", "a", "d", "e1", "e2", "e3", "left alone"}
-        await until(lambda: not len(chat.pool) and wanted <= ann.acked().keys())
+        await until(lambda: not len(chat.parts.pool) and wanted <= ann.acked().keys())
         assert not ann.of("error")
 
         record = await repository.rooms.find_room(room)
@@ -108,4 +108,4 @@ async def test_what_was_decided_is_stored_in_that_order(repository: Storage, bat
         assert await repository.rooms.find_member(record.room_id, id_of(eve)) is None
         for person in (ann, eve):
             person.disconnect()
-        await until(lambda: not len(chat.pool))
+        await until(lambda: not len(chat.parts.pool))

@@ -39,7 +39,7 @@ def long_post(person: Person, number: int) -> Operation:
 
 def unread(server: Server) -> int:
     """The most bytes that wait for any client."""
-    return max((session.connection.buffered() for session in server.chat.hub.sessions), default=0)
+    return max((session.connection.buffered() for session in server.chat.parts.hub.sessions), default=0)
 
 
 async def until_ended(load: Load, server: Server, session: Session) -> None:
@@ -166,12 +166,12 @@ async def test_half_open_connections(serve: Serve, url: str, settle: Settle) -> 
         await half.expect("joined")
         network.freeze()
         half.send_eof()
-        there = server.chat.hub.sessions
+        there = server.chat.parts.hub.sessions
         await load.until(lambda: all(session.user.name != "half" for session in there), "who ended its half is gone")
         assert there >= set(sessions), "it had to be given up like the dead"
         watcher = await Client(ws_url(server), "watcher", ROOM).open()
         await load.until(lambda: not there & set(sessions), "the dead are given up")
-        names = {user.name for user in server.chat.hub.rooms[ROOM].presence.members()}
+        names = {user.name for user in server.chat.parts.hub.rooms[ROOM].presence.members()}
         assert not names & {"half", *(f"gone {number}" for number in range(10))}
         await load.more()
         await settle(load)
@@ -245,7 +245,7 @@ async def test_a_resume_larger_than_the_slow_mark(
         async with Client(ws_url(server), "traveller", ROOM) as traveller:
             pass
         since, epoch = traveller.since(ROOM), traveller.epoch(ROOM)
-        room = server.chat.hub.rooms[ROOM]
+        room = server.chat.parts.hub.rooms[ROOM]
         missed = 2 * HIGH // 4000
         people = [person for person in load.people if ROOM in person.copies]
         await load.until(lambda: sum(s > since for s in people[0].copies[ROOM].states) > missed, "much is said")

@@ -34,7 +34,7 @@ async def writes_wait(load: Load, server: Server, *, none_stored: bool = True) -
 
     With ``none_stored`` False some writes may still get through, so acks may come.
     """
-    pool = server.chat.pool
+    pool = server.chat.parts.pool
 
     async def talk(acks: int | None) -> None:
         wanted = len(load.places) + 50
@@ -56,13 +56,13 @@ async def writes_wait(load: Load, server: Server, *, none_stored: bool = True) -
 
 def bounded_by(server: Server, limit: int) -> bool:
     """Queues and tails hold no more than the settings allow."""
-    for worker in server.chat.pool.workers:
+    for worker in server.chat.parts.pool.workers:
         assert len(worker) <= limit
         assert worker._bytes <= worker._limits.queue_bytes
-    for room in server.chat.hub.rooms.values():
+    for room in server.chat.parts.hub.rooms.values():
         assert room.backlog.unconfirmed <= limit // 2
         assert len(room.tail) >= len(room.pending_posts), "who comes back can be brought what waits from here alone"
-        assert len(room.tail) <= server.chat.options.room_tail + limit // 2
+        assert len(room.tail) <= server.chat.parts.options.room_tail + limit // 2
     return True
 
 
@@ -270,7 +270,7 @@ async def test_a_deadlock(serve: Serve, url: str, settle: Settle, caplog: pytest
         load.start()
         try:
             while not await waits_for(admin, "messages"):
-                await load.until(lambda: len(server.chat.pool) > 0, "somebody says something")
+                await load.until(lambda: len(server.chat.parts.pool) > 0, "somebody says something")
             await other.execute("LOCK TABLE rooms IN SHARE MODE")
             operator = Operator(load)
             await operator.until_said("Postgres rolled the transaction back", "deadlock detected", seconds=15)
@@ -294,9 +294,9 @@ async def test_a_poison_row_in_a_batch_of_500(
             await other.execute("LOCK TABLE messages IN EXCLUSIVE MODE")
             witness = await Client(ws_url(server), "witness", room).open()
             for number, person in enumerate(load.people[:3]):
-                await load.until(lambda goal=150 * (number + 1): len(server.chat.pool) > goal, "many wait")  # type: ignore[misc]
+                await load.until(lambda goal=150 * (number + 1): len(server.chat.parts.pool) > goal, "many wait")  # type: ignore[misc]
                 person.do(Post(f"poison {number}", next(iter(person.copies)), "poison"))
-            await load.until(lambda: len(server.chat.pool) > 700, "more than a batch waits")
+            await load.until(lambda: len(server.chat.parts.pool) > 700, "more than a batch waits")
             await witness.holds(lambda: "poison" in witness.heard(room), "the poison")
             await witness.close()
             waiting = [(person, entry) for person in load.people for entry in person.outbox if entry.seq is not None]
@@ -323,7 +323,7 @@ async def test_a_poison_row_in_a_batch_of_500(
         for number, person in enumerate(load.people[:3]):
             assert person.given_up[f"poison {number}"] == "not_stored"
         assert load.refusals == {"not_stored": 3}, "others than these were refused"
-    bounds = dict(server.chat.counters.batch_size.buckets())
+    bounds = dict(server.chat.parts.counters.batch_size.buckets())
     assert bounds["500"] > bounds["250"], "no batch was of 500"
     assert "storage refused a write of room" in caplog.text
     assert "poison" not in caplog.text, "the log is not for what people say"

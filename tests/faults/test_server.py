@@ -182,7 +182,7 @@ async def test_a_server_that_lost_the_database_to_another_one(
         # it alone knew was refused by the other one, and comes now.
         held = {room: (await load.read(room)).states for room in load.rooms}
         assert await second.stop() == 0
-        await until(lambda: first.chat.trouble() is None and not len(first.chat.pool))
+        await until(lambda: first.chat.trouble() is None and not len(first.chat.parts.pool))
         load.port = first.port
         given_up = {(person.user, name) for person in load.people for name in person.given_up}
         for room in load.rooms:

@@ -13,7 +13,7 @@ import msgspec
 
 from chat.chat import Chat
 from chat.ports import Dialect, Identity
-from chat.rooms.context import ChatOptions
+from chat.rooms.parts import ChatOptions
 from chat.rooms.room import Session
 from chat.writes.workers import PoolLimits
 from model.commands import AnyCommand, Claim
@@ -247,8 +247,8 @@ async def chatting(
         yield chat
     finally:
         assert await chat.close(2.0) == []
-        assert not chat.hub.rooms
-        assert not chat.hub.sessions
+        assert not chat.parts.hub.rooms
+        assert not chat.parts.hub.sessions
     await passes()
 
 

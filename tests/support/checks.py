@@ -197,7 +197,7 @@ class Checks:
         wanted = []
         for name in sorted(self._world.rooms):
             record = await self._world.repository.inner.rooms.find_room(name)
-            room = self._world.chat.hub.rooms.get(name)
+            room = self._world.chat.parts.hub.rooms.get(name)
             if record is None:
                 if room is not None and room.presence.sessions:
                     wanted.append((name, _info(room.record)))
@@ -235,7 +235,7 @@ class Checks:
         }
         for name in inside:
             if name not in rows:
-                room = self._world.chat.hub.rooms[name]
+                room = self._world.chat.parts.hub.rooms[name]
                 rows[name] = (room.record, Member(probe.near.session.user))
         wanted = {}
         for name, (record, row) in rows.items():
@@ -289,7 +289,7 @@ class Checks:
             assert stored is None
             return
         assert stored == room.record
-        waiting = self._world.chat.reads._raised.get(room, ())
+        waiting = self._world.chat.parts.cursors._raised.get(room, ())
         for user_id, row in room.members.items():
             if user_id not in waiting:
                 found = await inner.rooms.find_member(

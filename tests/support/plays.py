@@ -42,7 +42,7 @@ class Play(NamedTuple):
         if self.late:
             repository.early |= set(READS)
         # Room ids choose the worker: not by chance, so that an example that fails fails again.
-        with patch("chat.rooms.context.new_room_id", itertools.count(ROOM_IDS * number + 1).__next__):
+        with patch("chat.rooms.loading.new_room_id", itertools.count(ROOM_IDS * number + 1).__next__):
             world = World(
                 repository,
                 VirtualClock(),

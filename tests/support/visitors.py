@@ -117,9 +117,9 @@ class Visitors:
 
     async def _look(self, identity: Identity | None, room: str) -> None:
         try:
-            entry = await describe_room(self._chat, room, identity)
+            entry = await describe_room(self._chat.parts, room, identity)
             assert entry is None or entry.room == room
-            await read_history(self._chat, room, ReadHistory(room=room), identity)
+            await read_history(self._chat.parts, room, ReadHistory(room=room), identity)
         except ParleyError as error:
             self._refused(error, f"{room} is read")
 

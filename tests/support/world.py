@@ -10,7 +10,7 @@ from typing import Any
 
 from chat.chat import Chat
 from chat.handlers.manage import direct_name
-from chat.rooms.context import ChatOptions
+from chat.rooms.parts import ChatOptions
 from chat.rooms.passwords import Passwords
 from chat.writes.workers import PoolLimits
 from model.permissions import Action, may, standing_in
@@ -94,7 +94,7 @@ class World:
     async def start(self, *, without: Device | None = None) -> None:
         """Start a server; everybody connects to it, but for one device."""
         self.chat = Chat(self.repository, self.clock, JwtTokens("secret", self.clock), ChatOptions(**self._options))
-        self.chat.passwords = Plainly()
+        self.chat.parts.passwords = Plainly()
         self.chat.start()
         self.visitors.start(self.chat)
         for device in self.devices:
@@ -106,7 +106,7 @@ class World:
         """End the server without a word: what is queued is gone."""
         self.read()
         await self.visitors.end()
-        for room in self.chat.hub.rooms.values():
+        for room in self.chat.parts.hub.rooms.values():
             if not room.backlog.unconfirmed:
                 await self._checks.check_stored(room)
         self.ledger.went.clear()  # perhaps it was not stored
@@ -120,8 +120,8 @@ class World:
         for device in self.devices:
             device.disconnect()
         await self.pause(0.01)
-        hub = self.chat.hub
-        left = [hub.rooms, hub.ending, hub.people, hub.sessions, len(self.chat.tasks)]
+        hub = self.chat.parts.hub
+        left = [hub.rooms, hub.ending, hub.people, hub.sessions, len(self.chat.parts.tasks)]
         assert left == [{}, {}, {}, set(), 0], f"something stays behind: {left}"
         await self.die()
 
@@ -151,11 +151,11 @@ class World:
     def read(self) -> None:
         """Everybody takes what has come."""
         read(self.devices)
-        for worker in self.chat.pool.workers:
-            pending = [len(room.pending_posts) for room in self.chat.hub.rooms.values() if room.worker is worker]
+        for worker in self.chat.parts.pool.workers:
+            pending = [len(room.pending_posts) for room in self.chat.parts.hub.rooms.values() if room.worker is worker]
             assert sum(pending) <= self._queue, "more messages wait for storage than may"
             assert max(pending, default=0) <= self._queue // 2, "more messages of one room wait than may"
-        for name, room in self.chat.hub.rooms.items():
+        for name, room in self.chat.parts.hub.rooms.items():
             if not room.presence._changed and not room.audience.dirty:  # nothing of it is still to be told
                 here = set(room.presence.people)
                 for device in self.devices:
@@ -198,7 +198,7 @@ class World:
             await self.pause(0.05)
             self.read()
             done = all(device.settled and not device.ended for device in waiting)
-            if done and not len(self.chat.pool) and await self.visitors.are_done():
+            if done and not len(self.chat.parts.pool) and await self.visitors.are_done():
                 return
         raise AssertionError(f"silence: {[device.waits_for for device in waiting if not device.settled]}")
 
@@ -215,7 +215,7 @@ class World:
         await self._checks.check_mirror()
         for principal in self.people:
             await self._checks.check_person(principal)
-        for room in list(self.chat.hub.rooms.values()):
+        for room in list(self.chat.parts.hub.rooms.values()):
             await self._checks.check_stored(room)
 
     def direct(self, one: Device, other: Principal) -> str:

@@ -11,7 +11,7 @@ from jsonschema_rs import validator_for
 from prometheus_client.parser import text_string_to_metric_families
 
 from chat.chat import Chat
-from chat.rooms.context import ChatOptions
+from chat.rooms.parts import ChatOptions
 from model.errors import ERRORS
 from model.permissions import LEAST, RANK
 from server.auth.tokens import JwtTokens

@@ -61,7 +61,7 @@ def url(server: Server) -> str:
 def session_of(server: Server, client: Client) -> Session:
     """The server's side of a connection."""
     wanted = client.of("welcome")[0]["session"]
-    return next(session for session in server.chat.hub.sessions if session.id == wanted)
+    return next(session for session in server.chat.parts.hub.sessions if session.id == wanted)
 
 
 def send_little(session: Session) -> None:

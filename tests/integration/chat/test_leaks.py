@@ -69,12 +69,12 @@ async def test_nothing_stays_of_a_thousand_connections(serve: Serve, storage: di
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
             group.create_task(cycle(server, numbers))
-    await until(lambda: not server.shared.connections and not server.chat.hub.sessions)
-    await until(lambda: not server.chat.hub.rooms)
-    await until(lambda: not len(server.chat.tasks))
+    await until(lambda: not server.shared.connections and not server.chat.parts.hub.sessions)
+    await until(lambda: not server.chat.parts.hub.rooms)
+    await until(lambda: not len(server.chat.parts.tasks))
     assert not server.shared.heads
-    assert server.chat.counters.connections_total == CYCLES
-    assert not len(server.chat.pool)
+    assert server.chat.parts.counters.connections_total == CYCLES
+    assert not len(server.chat.parts.pool)
     await until(lambda: {task.get_name() for task in asyncio.all_tasks()} <= tasks)
 
     def gone() -> bool:

@@ -47,8 +47,8 @@ async def test_a_silent_client_is_given_up_after_three_beats(serve: Serve) -> No
     async with Client(url(server), "ann", "general"):
         began = time.monotonic()
         async with await rawws.RawClient.native(server.port, "/chat?r=general&u=silent"):
-            assert len(server.chat.hub.sessions) == 2
-            await until(lambda: len(server.chat.hub.sessions) == 1)
+            assert len(server.chat.parts.hub.sessions) == 2
+            await until(lambda: len(server.chat.parts.hub.sessions) == 1)
         assert time.monotonic() - began > 2.5 * heartbeat
         assert len(server.shared.connections) == 1
 

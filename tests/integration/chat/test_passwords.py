@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import psycopg
 import pytest
 
-from chat.rooms.context import GUESSES_BURST, GUESSES_PER_SECOND
+from chat.rooms.parts import ATTEMPTS_BURST, ATTEMPTS_PER_SECOND
 from model.errors import ERRORS
 from tests.support.client import Client, Frame
 from tests.support.process import poll_until
@@ -120,17 +120,17 @@ async def test_nobody_can_guess_it(server: ServerProcess, vault: str) -> None:
         began, tried, answer = time.monotonic(), 0, UNKNOWN
         while answer == UNKNOWN:
             seconds = time.monotonic() - began
-            assert tried <= GUESSES_BURST + GUESSES_PER_SECOND * seconds, f"{tried} guesses within {seconds:.1f} s"
-            if tried == GUESSES_BURST // 2:
+            assert tried <= ATTEMPTS_BURST + ATTEMPTS_PER_SECOND * seconds, f"{tried} guesses within {seconds:.1f} s"
+            if tried == ATTEMPTS_BURST // 2:
                 assert (await knock(eve, vault))["type"] == "joined"
-            if tried == GUESSES_BURST * 3 // 4:
+            if tried == ATTEMPTS_BURST * 3 // 4:
                 await eve.send("leave", room=vault)
                 await eve.expect("left")
             answer = await knock((ann, ben)[tried % 2], vault, password=f"guess {tried}")
             tried += 1
-        assert tried > GUESSES_BURST
+        assert tried > ATTEMPTS_BURST
         assert (answer["code"], answer["retryable"]) == ("rate_limited", True)
-        assert 0 < answer["retry_after"] <= 1 / GUESSES_PER_SECOND
+        assert 0 < answer["retry_after"] <= 1 / ATTEMPTS_PER_SECOND
         assert (await knock(eve, vault))["type"] == "joined"
         assert await knock(ann, vault) == UNKNOWN, "who does not guess is answered as ever"
 

@@ -82,7 +82,7 @@ async def test_a_resume_larger_than_what_may_wait_finishes(serve: Serve, storage
         back.go_on_reading()
         await back.expect("message", content="live")
         assert back.heard() == ann.heard()
-        assert server.chat.counters.slow_members == 0
+        assert server.chat.parts.counters.slow_members == 0
         await back.close()
 
 

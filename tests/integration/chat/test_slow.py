@@ -24,7 +24,7 @@ async def test_a_client_that_does_not_read(serve: Serve, storage: dict[str, str]
             await ann.all_acked(f"{said}")  # others go on at full speed, one message after the other
             assert session.connection.buffered() < HIGH + 10_000
             assert said < 500
-        assert server.chat.counters.slow_members == 1
+        assert server.chat.parts.counters.slow_members == 1
         queued = session.connection.buffered()
         for number in range(20):
             await ann.say(f"on {number}".ljust(4000, "x"), f"on {number}")
@@ -38,7 +38,7 @@ async def test_a_client_that_does_not_read(serve: Serve, storage: dict[str, str]
             assert (await back.resume("general", slow.since(), slow.epoch()))["recovered"] is True
             await back.expect("synced")
             assert slow.heard() + back.heard() == ann.heard()
-        await until(lambda: len(server.chat.hub.sessions) == 1)
+        await until(lambda: len(server.chat.parts.hub.sessions) == 1)
 
 
 async def test_the_kernel_does_not_put_it_off(serve: Serve) -> None:
@@ -69,9 +69,9 @@ async def test_one_who_never_reads_its_close_is_aborted(serve: Serve) -> None:
             await ann.say("x" * 4000)
             await ann.send("ping", id="p")
             await ann.expect("pong")
-        await until(lambda: session not in server.chat.hub.sessions)
+        await until(lambda: session not in server.chat.parts.hub.sessions)
         assert len(server.shared.connections) == 1
-        assert server.chat.hub.rooms["general"].presence.people.keys() == {ann.of("welcome")[0]["user"]["id"]}
+        assert server.chat.parts.hub.rooms["general"].presence.people.keys() == {ann.of("welcome")[0]["user"]["id"]}
         await slow.abort()
 
 

@@ -28,7 +28,7 @@ async def ask(port: int, data: bytes, source: str = HERE) -> tuple[Reply, bytes]
 
 
 async def nobody_is_left(server: Server) -> None:
-    await until(lambda: server.chat.counters.sockets == 0)
+    await until(lambda: server.chat.parts.counters.sockets == 0)
     assert server.shared.capacity._by_network == {}
 
 
@@ -41,7 +41,7 @@ async def test_one_too_many_is_told_so_whatever_it_asks(serve: Serve) -> None:
         kept.send(request("/health"))
         assert (await kept.reply()).status == 200
         silent = await stack.enter_async_context(await RawClient.connect(server.port, THERE))
-        await until(lambda: server.chat.counters.sockets == 4)
+        await until(lambda: server.chat.parts.counters.sockets == 4)
         refused, rest = await ask(server.port, upgrade())
         assert (refused.status, rest) == (503, b"")
         assert int(refused.headers["retry-after"]) > 0
@@ -52,7 +52,7 @@ async def test_one_too_many_is_told_so_whatever_it_asks(serve: Serve) -> None:
         await first.expect("welcome")
         await first.pong()
         await silent.close()
-        await until(lambda: server.chat.counters.sockets == 3)
+        await until(lambda: server.chat.parts.counters.sockets == 3)
         async with await RawClient.open(server.port, "/chat", source=HERE):
             pass
     await nobody_is_left(server)
@@ -65,7 +65,7 @@ async def test_a_crowd_that_is_told_so_is_bounded_too(serve: Serve) -> None:
             await stack.enter_async_context(await RawClient.connect(server.port, HERE)) for _ in range(2 + SPARE + 10)
         ]
         assert [await client.rest() for client in crowd[2 + SPARE :]] == [b""] * 10
-        assert server.chat.counters.sockets == 2 + SPARE
+        assert server.chat.parts.counters.sockets == 2 + SPARE
     await nobody_is_left(server)
 
 

@@ -258,7 +258,7 @@ async def forgotten_rooms(target: Target) -> None:
                 await client.expect("joined")
                 client.send(command(type="message", id="1", room=f"{wave} {number}", content="x" * 4000))
                 await client.expect("ack")
-        await until(lambda: not target.server.chat.hub.rooms)
+        await until(lambda: not target.server.chat.parts.hub.rooms)
 
 
 async def visits(target: Target) -> None:

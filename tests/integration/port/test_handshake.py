@@ -161,8 +161,8 @@ async def test_a_later_upgrade_that_vanishes_leaves_nothing_behind(serve: Serve)
             await server.shared.connection_gone()
     while left := asyncio.all_tasks() - before:
         await asyncio.wait(left)
-    assert not server.chat.hub.sessions
-    assert not server.chat.hub.rooms
+    assert not server.chat.parts.hub.sessions
+    assert not server.chat.parts.hub.rooms
 
 
 async def test_a_later_upgrade_that_is_refused_is_told_why(port: int) -> None:
@@ -356,7 +356,7 @@ async def test_a_refused_handshake_ends_the_connection(serve: Serve) -> None:
         client.send(upgrade("/chat", [("Sec-WebSocket-Key", "short")]) + text("x") + HEALTH)
         assert (await client.reply()).status == 400
         assert await client.rest() == b""
-    assert not server.chat.hub.sessions
+    assert not server.chat.parts.hub.sessions
 
 
 # --- origins ---------------------------------------------------------------------------------------------------------

@@ -165,7 +165,7 @@ async def test_a_seq_at_its_bound_is_taken(port: int) -> None:
 
 @pytest.mark.slow
 async def test_history_is_503_while_storage_is_away(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.rooms.context.READ_SECONDS", 0.5)
+    monkeypatch.setattr("chat.rooms.storing.READ_SECONDS", 0.5)
     server = await serve(DATABASE_URL=NOBODY)
     reply = await fetch(server.port, "/history")
     assert reply.status == 503

@@ -50,7 +50,7 @@ BEHIND: dict[str, tuple[str, str, dict[str, str]]] = {
 
 def addresses(server: Server) -> list[str]:
     """Where those who are connected come from, as the server sees it."""
-    return [session.address for session in server.chat.hub.sessions]
+    return [session.address for session in server.chat.parts.hub.sessions]
 
 
 async def address_of(
@@ -60,7 +60,7 @@ async def address_of(
     async with await RawClient.open(port, "/chat", [*NATIVE, *said], source=source, before=before) as client:
         await client.expect("welcome")
         (address,) = addresses(server)
-    while server.chat.hub.sessions:
+    while server.chat.parts.hub.sessions:
         await server.shared.connection_gone()
     return address
 
@@ -129,7 +129,7 @@ async def test_the_servers_own_page_connects_through_a_proxy_on_any_port(
             if status == 101:
                 await client.expect("welcome")
                 assert addresses(server) == [CLIENT]
-        while server.chat.hub.sessions:
+        while server.chat.parts.hub.sessions:
             await server.shared.connection_gone()
 
 

@@ -72,7 +72,7 @@ async def test_an_upgrade_with_a_body_is_400(serve: Serve, later: bool, header: 
     server = await serve()
     reply = await answer(server.port, later, upgrade("/chat?u=ann", [header]) + b"0\r\n\r\n" + b"x" * 9)
     assert reply.status == 400
-    assert not server.chat.hub.sessions
+    assert not server.chat.parts.hub.sessions
 
 
 async def test_an_upgrade_may_say_that_it_has_no_body(port: int, later: bool) -> None:

@@ -477,7 +477,7 @@ async def test_a_flood_that_nobody_reads_takes_no_memory(serve: Serve) -> None:
     server = await serve(SLOW_BYTES_LOW="16384", SLOW_BYTES_HIGH="65536", CLOSE_SECONDS="0.3")
     async with await RawClient.native(server.port) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads as well
-        (session,) = server.chat.hub.sessions
+        (session,) = server.chat.parts.hub.sessions
         largest = 0
         for _ in range(60):
             if client.writer.is_closing():

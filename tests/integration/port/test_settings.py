@@ -378,7 +378,7 @@ async def test_a_slow_reader_is_cut_off_above_the_mark(serve: Serve) -> None:
         await ann.expect("joined")
         slow.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads as well
         number = 0
-        while not server.chat.counters.slow_members:
+        while not server.chat.parts.counters.slow_members:
             number += 1
             ann.send(command(type="message", id=str(number), room="den", content="x" * 4000))
             await ann.expect("message", id=str(number))

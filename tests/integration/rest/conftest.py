@@ -38,11 +38,11 @@ async def serve() -> AsyncIterator[Serve]:
     for server in servers:
         await until(partial(_is_left, server))
         assert await server.stop() == 0
-        assert not server.chat.hub.people
+        assert not server.chat.parts.hub.people
 
 
 def _is_left(server: Server) -> bool:
-    return not server.chat.hub.sessions
+    return not server.chat.parts.hub.sessions
 
 
 @pytest.fixture

@@ -94,14 +94,14 @@ async def test_a_reader_that_pauses_is_waited_for(server: Server, monkeypatch: p
     ann = Web(server.port, "ann")
     contents = await talk(ann, 2000, size=2000)
     send_little(server)
-    history, calls = server.chat.storage.messages.history, 0
+    history, calls = server.chat.parts.storage.messages.history, 0
 
     async def counted(*args: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
         return await history(*args, **named)
 
-    monkeypatch.setattr(server.chat.storage.messages, "history", counted)
+    monkeypatch.setattr(server.chat.parts.storage.messages, "history", counted)
     async with await RawClient.connect(server.port) as client:
         client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
         assert (await client.reply(head_only=True)).status == 200
@@ -138,7 +138,7 @@ async def test_a_proxy_that_speaks_http_1_0_sees_it_break_too(server: Server, mo
 
 
 def _fail_after(server: Server, monkeypatch: pytest.MonkeyPatch, pages: int) -> None:
-    history = server.chat.storage.messages.history
+    history = server.chat.parts.storage.messages.history
     left = pages
 
     async def failing(*args: Any, **named: Any) -> Any:
@@ -148,7 +148,7 @@ def _fail_after(server: Server, monkeypatch: pytest.MonkeyPatch, pages: int) -> 
             raise StorageUnavailable("unplugged")
         return await history(*args, **named)
 
-    monkeypatch.setattr(server.chat.storage.messages, "history", failing)
+    monkeypatch.setattr(server.chat.parts.storage.messages, "history", failing)
 
 
 async def test_who_is_a_moderator_no_more_gets_no_more(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ async def test_who_is_a_moderator_no_more_gets_no_more(server: Server, monkeypat
     await Web(ann.port, "root", "admin").put("/api/rooms/plans/members/u_ben")
     await ann.put("/api/rooms/plans/members/u_ben", {"role": "moderator"})
     await talk(ann, 1500)
-    history = server.chat.storage.messages.history
+    history = server.chat.parts.storage.messages.history
 
     async def meanwhile(*args: Any, **named: Any) -> Any:
         page = await history(*args, **named)
@@ -167,7 +167,7 @@ async def test_who_is_a_moderator_no_more_gets_no_more(server: Server, monkeypat
         assert (await ann.put("/api/rooms/plans/members/u_ben", {"role": "member"})).status == 204
         return page
 
-    monkeypatch.setattr(server.chat.storage.messages, "history", meanwhile)
+    monkeypatch.setattr(server.chat.parts.storage.messages, "history", meanwhile)
     async with await RawClient.connect(server.port) as client:
         client.send(request(EXPORT, [("Authorization", f"Bearer {ben.token}")]))
         assert (await client.reply(head_only=True)).status == 200

@@ -43,7 +43,7 @@ async def test_searches_of_one_account_delay_nobody(
     await ann.say("cold", "hello")
     await mallory.create("hers")
     await mallory.say("hers", "hello")
-    await until(lambda: "cold" not in server.chat.hub.rooms)
+    await until(lambda: "cold" not in server.chat.parts.hub.rooms)
     searches = [asyncio.create_task(mallory.get("/search?q=hello")) for _ in range(60)]
     refused: Counter[int] = Counter()
     while sum(refused.values()) < 43:
@@ -57,7 +57,7 @@ async def test_searches_of_one_account_delay_nobody(
     assert len((await ann.json("/api/rooms/cold/messages"))["messages"]) == 1
     assert [room["room"] for room in (await ann.json("/api/rooms?mine=true"))["rooms"]] == ["cold"]
     async with Client(f"ws://127.0.0.1:{server.port}", room="cold", token=ann.token):
-        assert "cold" in server.chat.hub.rooms
+        assert "cold" in server.chat.parts.hub.rooms
     await slow_search.rollback()
     assert {(await task).status for task in searches} <= {200, 503}, "503 where the machine was too slow for this test"
     assert (await mallory.json("/search?q=hello"))["messages"]

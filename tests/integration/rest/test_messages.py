@@ -348,7 +348,7 @@ async def test_storage_away(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> No
         raise StorageUnavailable("unplugged")
 
     with monkeypatch.context() as unplugged:
-        repository = server.chat.storage
+        repository = server.chat.parts.storage
         for read in ("find_room", "find_member", "history", "rooms_of", "listed_rooms", "search", "members"):
             unplugged.setattr(repository, read, away)
         unplugged.setattr(repository, "trouble", lambda: "unplugged")
@@ -387,7 +387,7 @@ async def test_a_full_queue(serve: Serve) -> None:
     server = await serve(QUEUE_MESSAGES="2", WORKERS="1")
     ann = Web(server.port, "ann")
     await ann.create("plans")
-    worker = server.chat.pool.workers[0]
+    worker = server.chat.parts.pool.workers[0]
     worker._unconfirmed += 2
     try:
         reply = await ann.post(PLANS, {"content": "hello"})
@@ -405,7 +405,7 @@ async def test_a_fault_of_ours_is_told_by_name(
     async def broken(*args: object, **named: object) -> None:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(server.chat.storage, "listed_rooms", broken)
+    monkeypatch.setattr(server.chat.parts.storage, "listed_rooms", broken)
     reply = await Web(server.port).get("/api/rooms")
     assert (reply.status, code(reply)) == (500, "internal")
     assert "ours" not in str(reply)

@@ -29,11 +29,11 @@ async def fill(
     server: Server, name: str, count: int = COUNT, heavy: range = HEAVY, reactor: str = "g_{:012}"
 ) -> list[int]:
     """Store messages of 4,000 four-byte characters; their seqs."""
-    record = await server.chat.storage.rooms.find_room(name)
+    record = await server.chat.parts.storage.rooms.find_room(name)
     assert record is not None
-    first = server.chat.clock.now_us() - 1_000_000
+    first = server.chat.parts.clock.now_us() - 1_000_000
     reactions = {f":{number}:": [reactor.format(who) for who in range(REACTORS)] for number in range(REACTIONS)}
-    writer = server.chat.storage.writer()
+    writer = server.chat.parts.storage.writer()
     try:
         for number in range(COUNT):
             seq = first + number
@@ -176,7 +176,7 @@ async def test_no_more_is_read_than_is_sent(server: Server, monkeypatch: pytest.
     read = 0
 
     def count(method: str) -> None:
-        ask = getattr(server.chat.storage, method)
+        ask = getattr(server.chat.parts.storage, method)
 
         async def counted(*args: Any, **named: Any) -> Any:
             nonlocal read
@@ -184,7 +184,7 @@ async def test_no_more_is_read_than_is_sent(server: Server, monkeypatch: pytest.
             read += len(found)
             return found
 
-        monkeypatch.setattr(server.chat.storage, method, counted)
+        monkeypatch.setattr(server.chat.parts.storage, method, counted)
 
     count("history")
     count("search")
@@ -224,7 +224,7 @@ async def test_a_page_does_not_cut_its_reader_off(server: Server) -> None:
         for number in range(5):
             client.send(command(type="history", id=str(number), room="plans", limit=500))
             client.send(command(type="search", id=f"s{number}", q="needle", limit=500))
-        (session,) = server.chat.hub.sessions
+        (session,) = server.chat.parts.hub.sessions
         await until(lambda: session.congested)
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
         for number in range(5):

@@ -35,11 +35,12 @@ async def test_they_are_the_events_that_the_socket_tells(serve: Serve) -> None:
     ann = Web(server.port, "ann")
     await ann.create("plans")
     await ann.say("plans", "hello")
-    (message,) = server.chat.hub.rooms["plans"].tail.since(0) if "plans" in server.chat.hub.rooms else [None]
+    room = server.chat.parts.hub.rooms.get("plans")
+    (message,) = room.tail.since(0) if room is not None else [None]
     if message is None:
-        record = await server.chat.storage.rooms.find_room("plans")
+        record = await server.chat.parts.storage.rooms.find_room("plans")
         assert record is not None
-        (message,) = await server.chat.storage.messages.history(record, limit=1)
+        (message,) = await server.chat.parts.storage.messages.history(record, limit=1)
     frame = server.shared.dialects["/api/chat"].frame(message)
     assert frame is not None
     assert await ann.json("/api/chat/messages?room=plans") == unframe(frame)

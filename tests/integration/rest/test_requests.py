@@ -80,16 +80,16 @@ async def test_a_client_that_goes_before_the_answer_has_still_said_it(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And nothing is left of the visit."""
-    before = server.chat.counters.acks
+    before = server.chat.parts.counters.acks
     asked, gone = asyncio.Event(), asyncio.Event()
-    find_room = server.chat.storage.rooms.find_room
+    find_room = server.chat.parts.storage.rooms.find_room
 
     async def held(name: str) -> object:
         asked.set()
         await gone.wait()
         return await find_room(name)
 
-    monkeypatch.setattr(server.chat.storage.rooms, "find_room", held)
+    monkeypatch.setattr(server.chat.parts.storage.rooms, "find_room", held)
     for number in range(20):
         asked.clear()
         gone.clear()
@@ -100,8 +100,8 @@ async def test_a_client_that_goes_before_the_answer_has_still_said_it(
         await until(partial(_is_alone, server))  # by now the server knows that nobody waits for the answer
         gone.set()
         await until(partial(_is_done, server))
-        assert server.chat.counters.acks == before + number + 1, "what was asked for is dropped with who asked"
-        assert not server.chat.hub.rooms
+        assert server.chat.parts.counters.acks == before + number + 1, "what was asked for is dropped with who asked"
+        assert not server.chat.parts.hub.rooms
     monkeypatch.undo()
     page = await Web(server.port, "ann").json(PLANS)
     assert [message["content"] for message in page["messages"]] == [str(number) for number in range(20)]
@@ -131,7 +131,7 @@ async def test_a_thousand_requests_leave_nothing(server: Server) -> None:
             assert (await ann.get(PLANS)).status == 200
 
     await asyncio.gather(*(some(number) for number in range(25)))
-    hub = server.chat.hub
+    hub = server.chat.parts.hub
     assert [hub.rooms, hub.ending, hub.people, hub.sessions, hub._opened] == [{}, {}, {}, set(), {}]
     assert len(server.shared.visits._commands) <= 1
 
@@ -154,9 +154,9 @@ async def test_an_answer_that_does_not_come(serve: Serve, monkeypatch: pytest.Mo
     server = await serve()
     ann = Web(server.port, "ann")
     await ann.create("plans")
-    record = await server.chat.storage.rooms.find_room("plans")
+    record = await server.chat.parts.storage.rooms.find_room("plans")
     assert record is not None
-    worker = server.chat.pool.of(record.room_id)
+    worker = server.chat.parts.pool.of(record.room_id)
     write = worker._writer.write
     monkeypatch.setattr(worker._writer, "write", _away)
     for content in ("hello", "refused at once, as it is known by now that nothing is stored"):

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from chat.chat import Chat
+from chat.handlers.hello import identify
 from chat.ports import Identity
 from chat.rooms.access import View, read_as
 from model.permissions import Action
@@ -34,7 +35,7 @@ class RoomsPerson(Person):
 def account(chat: Chat, name: str, role: str = "user") -> Person:
     """Somebody who has an account."""
     person = Person(chat, name)
-    chat.identify(person.session, Identity(User(f"u_{name}", name), guest=False, role=role))
+    identify(chat.parts, person.session, Identity(User(f"u_{name}", name), guest=False, role=role))
     person.session.provisional = False
     return person
 
@@ -83,7 +84,7 @@ async def look_at(chat: Chat, name: str, identity: Identity | None, action: Acti
     async def read(seen: View) -> View:
         return seen
 
-    return await read_as(chat, name, identity, read, action)
+    return await read_as(chat.parts, name, identity, read, action)
 
 
 async def said(person: Person, content: str = "hello", room: str = "", **fields: object) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from chat.chat import Chat
-from chat.rooms.members import READERS
+from chat.rooms.reading import READERS
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -69,7 +69,7 @@ async def test_a_cursor_never_goes_back_and_not_beyond_the_last_message(
         await ask(ann, "read", room="lobby", seq=seqs[key])
     assert await code_of(ann, "read", room="lobby", seq=seqs["m2"] + 1) == "no_such_message"
     await passes(2)
-    record = chat.hub.rooms["lobby"].record
+    record = chat.parts.hub.rooms["lobby"].record
     row = await repository.inner.rooms.find_member(record.room_id, "u_ann")
     assert row is not None
     assert row.read_seq == seqs["m1"]
@@ -182,7 +182,7 @@ async def test_cursors_are_stored_when_the_server_stops(repository: FaultyReposi
         ann.say("hello", "m", "lobby")
         await passes(0.1)
         ann.send("read", room="lobby", seq=ann.acked()["m"])
-        room_id = chat.hub.rooms["lobby"].record.room_id
+        room_id = chat.parts.hub.rooms["lobby"].record.room_id
         assert await chat.drain(5) == 0
         row = await repository.inner.rooms.find_member(room_id, "u_ann")
         assert row is not None

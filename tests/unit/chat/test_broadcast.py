@@ -173,7 +173,7 @@ async def test_a_member_that_does_not_read_is_cut_off_and_others_are_not(reposit
             assert slow.connection.buffered() <= 100_000 + 2000
         assert slow.connection.closed == SLOW_CONSUMER
         assert slow.connection.buffered() > 100_000
-        assert chat.counters.slow_members == 1
+        assert chat.parts.counters.slow_members == 1
         told = len(slow.connection.writes)
         ann.say("on we go")
         await passes()

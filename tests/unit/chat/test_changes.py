@@ -249,7 +249,7 @@ async def test_who_comes_back_gets_the_states(repository: FaultyRepository, tail
         ann.send("edit", room="general", seq=one, content="uno")
         await passes()
         back = Person(chat, "ben")
-        back.send("join", room="general", since=head, epoch=chat.hub.epoch)
+        back.send("join", room="general", since=head, epoch=chat.parts.hub.epoch)
         await passes()
         assert back.last("joined")["recovered"] is True
         states = [(frame["seq"], frame["content"], "deleted_at" in frame) for frame in back.of("message")]
@@ -268,7 +268,7 @@ async def test_what_changes_during_a_resume_is_not_missed(repository: FaultyRepo
         seqs = await said(ann, *map(str, range(450)))
         repository.hold("changed")
         back = Person(chat, "ben")
-        back.send("join", room="general", since=seqs[0], epoch=chat.hub.epoch)
+        back.send("join", room="general", since=seqs[0], epoch=chat.parts.hub.epoch)
         await passes()
         ann.send("edit", room="general", seq=seqs[300], content="edited")
         ann.send("delete", room="general", seq=seqs[310])
@@ -364,7 +364,7 @@ async def test_a_full_queue_refuses_a_change_before_it_is_shown(
     ann = Person(chat, "ann", "general")
     await passes(2)
     (seq,) = await said(ann, "one")
-    worker = chat.hub.rooms["general"].worker
+    worker = chat.parts.hub.rooms["general"].worker
     monkeypatch.setattr(worker, "_half_messages", 0)
     ann.send("edit", id="e", room="general", seq=seq, content="two")
     ann.send("delete", id="d", room="general", seq=seq)
@@ -376,7 +376,7 @@ async def test_a_server_that_stops_takes_no_changes(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes(2)
     (seq,) = await said(ann, "one")
-    chat.draining = True
+    chat.parts.draining = True
     ann.send("edit", id="e", room="general", seq=seq, content="two")
     assert ann.errors() == {"e": "shutting_down"}
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
+from chat.handlers.hello import identify
 from chat.ports import Identity
 from chat.rooms.presence import CROWD
 from model.limits import Limits
@@ -33,7 +34,7 @@ async def page(chat: Chat, dialect: str, name: str) -> Person:
     else:
         person = Person(chat, dialect=BY_PATH["/ws"])
         payload = {"room_id": ROOM, "user_id": name, "user_name": name, "room_name": ""}
-        what = "join" if ROOM in chat.hub.rooms else "create_room"
+        what = "join" if ROOM in chat.parts.hub.rooms else "create_room"
         chat.receive(person.session, json.dumps({"type": what, "payload": payload}))
     await passes()
     return person
@@ -192,7 +193,7 @@ def renamed(chat: Chat, person: Person, name: str) -> None:
     """The account of somebody has another name now: on this device."""
     identity = person.session.identity
     assert identity is not None
-    chat.identify(person.session, identity._replace(user=User(identity.user.id, name)))
+    identify(chat.parts, person.session, identity._replace(user=User(identity.user.id, name)))
 
 
 def again(chat: Chat, person: Person, name: str) -> Person:
@@ -241,7 +242,7 @@ async def test_a_guest_who_comes_back_under_another_name_is_told(repository: Fau
         for dialect in ("plain", "rooms", "events"):
             assert list(named(pages[dialect], dialect))[-2:] == [(False, "xena"), (True, "zeno")]
         await passes(10)
-        assert "zeno" in {user.name for user in chat.hub.rooms[ROOM].presence.members()}
+        assert "zeno" in {user.name for user in chat.parts.hub.rooms[ROOM].presence.members()}
 
 
 async def test_the_row_of_a_member_keeps_the_new_name(chat: Chat) -> None:
@@ -265,9 +266,9 @@ async def test_a_person_of_another_principal_leaves_no_row_behind(chat: Chat) ->
     seq = await said(ann)
     await ask(guest, "read", room=ROOM, seq=seq)
     before = id_of(guest)
-    assert before in chat.hub.rooms[ROOM].members
+    assert before in chat.parts.hub.rooms[ROOM].members
     token = Person(chat, "other").token
     await ask(guest, "hello", token=token)
     assert id_of(guest) != before
     assert ROOM in guest.session.rooms
-    assert set(chat.hub.rooms[ROOM].members) == set()
+    assert set(chat.parts.hub.rooms[ROOM].members) == set()

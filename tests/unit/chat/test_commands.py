@@ -10,7 +10,7 @@ import pytest
 from chat.chat import Chat
 from chat.delivery.session import HELD_BYTES, HELD_COMMANDS
 from chat.handlers import HANDLERS
-from chat.rooms.context import COMMANDS_BURST, COMMANDS_PER_SECOND
+from chat.rooms.pacing import COMMANDS_BURST, COMMANDS_PER_SECOND
 from model.commands import Ping
 from tests.support.chatting import Person, chatting, limits
 from tests.support.faulty import FaultyRepository
@@ -48,7 +48,7 @@ async def test_what_is_said_while_a_resume_is_under_way_waits(chat: Chat, reposi
     ben.disconnect()
     ann.disconnect()
     back = Person(chat, "ben")
-    back.send("join", room="general", since=0, epoch=chat.hub.epoch)
+    back.send("join", room="general", since=0, epoch=chat.parts.hub.epoch)
     back.say("two", "2")
     await passes()
     repository.go("count_changed")
@@ -161,7 +161,7 @@ async def test_a_resume_that_breaks_closes_the_connection(repository: FaultyRepo
             await passes()
         ben = Person(chat, "ben")
         repository.faults["changed"].append(ZeroDivisionError("a bug"))
-        ben.send("join", id="j", room="general", since=0, epoch=chat.hub.epoch)
+        ben.send("join", id="j", room="general", since=0, epoch=chat.parts.hub.epoch)
         await passes()
         assert ben.errors() == {"j": "internal"}
         assert ben.connection.closed is not None
@@ -223,8 +223,8 @@ async def test_a_new_connection_is_no_new_allowance(repository: FaultyRepository
         ben = Person(chat, "ben", "general")
         ben.say("x", "1")
         chat.disconnect(ben.session)
-        assert chat._speakers is not None
-        assert len(chat._speakers) == 1  # no longer than until it is full again
+        assert chat.parts.speakers is not None
+        assert len(chat.parts.speakers) == 1  # no longer than until it is full again
 
 
 async def test_other_commands_have_a_rate_too(chat: Chat) -> None:

@@ -21,13 +21,13 @@ BEN = Identity(User("u_1", "ben"), guest=False, role="user")
 def signed(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> list[Identity]:
     """Whose tokens were signed."""
     identities: list[Identity] = []
-    mint = chat.tokens.mint
+    mint = chat.parts.tokens.mint
 
     def noted(identity: Identity) -> str:
         identities.append(identity)
         return mint(identity)
 
-    monkeypatch.setattr(chat.tokens, "mint", noted)
+    monkeypatch.setattr(chat.parts.tokens, "mint", noted)
     return identities
 
 

@@ -14,7 +14,7 @@ from tests.unit.chat.people import account, ask, code_of, created, id_of, mine
 
 @pytest.fixture(autouse=True)
 def passwords(chat: Chat) -> None:
-    chat.passwords = Plainly()
+    chat.parts.passwords = Plainly()
 
 
 async def test_whoever_makes_a_room_owns_it_and_is_in_it(chat: Chat, repository: FaultyRepository) -> None:
@@ -57,7 +57,7 @@ async def test_a_room_that_is_there_cannot_be_made_again(chat: Chat, cold: bool)
     if cold:
         ann.disconnect()
         await passes()
-        assert not chat.hub.rooms
+        assert not chat.parts.hub.rooms
     assert await code_of(ben, "create_room", room="lobby") == "room_exists"
 
 
@@ -93,12 +93,12 @@ async def test_joining_makes_a_member_who_stays_one(chat: Chat, repository: Faul
     member = await repository.inner.rooms.find_member(record.room_id, id_of(ben))
     assert member is not None
     assert (member.role, member.seen_at > 0) == ("member", True)
-    assert "u_ben" not in chat.hub.rooms["lobby"].members  # kept in storage, not here
+    assert "u_ben" not in chat.parts.hub.rooms["lobby"].members  # kept in storage, not here
 
 
 async def test_join_without_create_makes_nothing(chat: Chat) -> None:
     assert await code_of(account(chat, "ann"), "join", room="nowhere", create=False) == "no_such_room"
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
     ben = Person(chat, "ben", "somewhere")
     await passes()
     assert await code_of(account(chat, "ann"), "join", room="somewhere", create=False) == ""
@@ -159,7 +159,7 @@ async def test_no_two_rooms_that_stay_differ_by_case_or_width_alone(chat: Chat, 
     if cold:
         ann.disconnect()
         await passes(0.1)
-        assert not chat.hub.rooms
+        assert not chat.parts.hub.rooms
     for name in LIKE[1:]:
         assert await code_of(ben, "create_room", room=name) == "room_exists"
         assert await code_of(ben, "join", room=name) == "", "a room that is made by joining is another one"
@@ -241,7 +241,7 @@ async def test_guessing_is_as_slow_where_nobody_is(chat: Chat) -> None:
     codes = []
     for number in range(40):
         codes.append(await code_of(ben, "join", room="lobby", password=f"{number}"))
-        assert not chat.hub.rooms
+        assert not chat.parts.hub.rooms
     assert codes[:20] == ["no_such_room"] * 20
     assert codes[-1] == "rate_limited"
     await passes(60)

@@ -54,7 +54,7 @@ async def test_it_is_there_when_both_come_back(chat: Chat, repository: FaultyRep
     for person in (ann, ben):
         person.disconnect()
     await passes()
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
     ben = account(chat, "ben")
     await ask(ben, "rooms", mine=True)
     entry = ben.last("rooms")["rooms"][0]
@@ -71,7 +71,7 @@ async def test_it_is_there_when_both_come_back(chat: Chat, repository: FaultyRep
 @pytest.mark.parametrize("role", ["user", "organizer", "admin"])
 @pytest.mark.parametrize("cold", [False, True])
 async def test_nobody_else_sees_it(chat: Chat, role: str, cold: bool) -> None:
-    chat.passwords = Plainly()
+    chat.parts.passwords = Plainly()
     ann = account(chat, "ann")
     account(chat, "ben")
     await ask(ann, "direct", user="u_ben")
@@ -88,14 +88,14 @@ async def test_nobody_else_sees_it(chat: Chat, role: str, cold: bool) -> None:
     assert cat.last("rooms")["rooms"] == []
     await ask(cat, "search", q="psst")
     assert cat.last("search")["messages"] == []
-    page = await read_history(chat, NAME, ReadHistory(room=NAME), cat.session.identity)
+    page = await read_history(chat.parts, NAME, ReadHistory(room=NAME), cat.session.identity)
     assert page.messages == []
 
 
 async def test_a_name_like_that_makes_no_room(chat: Chat) -> None:
     assert await code_of(account(chat, "ann"), "join", room=NAME) == "no_such_room"
     assert await code_of(Person(chat, "guest"), "join", room="@") == "no_such_room"
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
 
 
 async def test_with_whom(chat: Chat) -> None:
@@ -152,7 +152,7 @@ async def test_a_guest_opens_a_direct_room_only_with_somebody_they_meet(chat: Ch
     assert refusals[0] == refusals[1]
     assert refusals[0]["code"] == "no_such_user"
     assert len(ann.of("room")) == 0
-    assert not chat.hub.rooms, "nothing is left of the attempt"
+    assert not chat.parts.hub.rooms, "nothing is left of the attempt"
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -192,7 +192,7 @@ async def test_nobody_shares_a_room_with_an_id_that_anybody_may_claim(chat: Chat
     await ask(ann, "create_room", room="lobby")
     seven.join("7", "ben", "lobby")
     await passes()
-    assert "w_7" in chat.hub.rooms["lobby"].presence.people
+    assert "w_7" in chat.parts.hub.rooms["lobby"].presence.people
     for user in ("w_7", "w_8"):
         assert await code_of(ann, "direct", user=user) == "forbidden"
     for room in ("den", "lobby"):
@@ -205,7 +205,7 @@ async def test_nobody_shares_a_room_with_an_id_that_anybody_may_claim(chat: Chat
 
 async def test_a_room_that_becomes_private_keeps_no_id_that_anybody_may_claim(chat: Chat) -> None:
     """Made by joining or to stay, with a password or without one."""
-    chat.passwords = Plainly()
+    chat.parts.passwords = Plainly()
     ann = account(chat, "ann", "admin")
     for room, fields in (("a", {"private": True}), ("b", {"password": "sesame"})):
         for made in ("join", "create_room"):

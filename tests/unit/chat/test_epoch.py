@@ -77,7 +77,7 @@ async def something_is_not_stored(chat: Chat, repository: FaultyRepository) -> N
 )
 async def test_what_is_left(repository: FaultyRepository, spoil: Spoil, left: bool) -> None:
     async with chatting(repository) as chat:
-        chat.hub.keep_epoch("e_before")
+        chat.parts.hub.keep_epoch("e_before")
         await spoil(chat, repository)
         await chat.drain(1.0)
         await chat.leave_epoch()
@@ -86,8 +86,8 @@ async def test_what_is_left(repository: FaultyRepository, spoil: Spoil, left: bo
 
 
 async def test_an_epoch_comes_too_late_when_something_was_broadcast(chat: Chat) -> None:
-    own = chat.hub.epoch
+    own = chat.parts.hub.epoch
     Person(chat, "ann", "general")
     await passes()
-    chat.hub.keep_epoch("e_before")
-    assert chat.hub.epoch == own
+    chat.parts.hub.keep_epoch("e_before")
+    assert chat.parts.hub.epoch == own

@@ -7,7 +7,7 @@ import pytest
 from chat.chat import Chat
 from chat.one_shot import Visits
 from chat.queries.listing import list_rooms
-from chat.rooms.context import FIRST_SECONDS
+from chat.rooms.storing import FIRST_SECONDS
 from model.commands import CreateRoom, ListRooms
 from model.errors import ParleyError
 from model.events import RoomState
@@ -65,8 +65,8 @@ async def test_what_is_asked_over_http_waits_too(chat: Chat, repository: FaultyR
     assert ann.session.identity is not None
     command = CreateRoom(id="c", room="den")
     made = asyncio.ensure_future(Visits(chat).carry_out(ann.session.identity, command, RoomState))
-    listed = asyncio.ensure_future(list_rooms(chat, None, ListRooms(), list))
-    given_up = asyncio.ensure_future(list_rooms(chat, None, ListRooms(), list))
+    listed = asyncio.ensure_future(list_rooms(chat.parts, None, ListRooms(), list))
+    given_up = asyncio.ensure_future(list_rooms(chat.parts, None, ListRooms(), list))
     await passes(1)
     given_up.cancel()  # with a read that was never begun
     repository.started()
@@ -78,6 +78,6 @@ async def test_what_is_asked_over_http_waits_too(chat: Chat, repository: FaultyR
 
 async def test_and_it_is_refused_too(chat: Chat, repository: FaultyRepository) -> None:
     with pytest.raises(ParleyError) as refused:
-        await list_rooms(chat, None, ListRooms(), list)
+        await list_rooms(chat.parts, None, ListRooms(), list)
     assert refused.value.code == "unavailable"
-    assert chat.clock.monotonic() >= FIRST_SECONDS
+    assert chat.parts.clock.monotonic() >= FIRST_SECONDS

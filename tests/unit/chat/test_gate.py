@@ -57,7 +57,7 @@ async def test_a_moderator_of_a_room_without_owners_is_one_when_nobody_is_there(
     for person in (root, ann):
         person.disconnect()
     await passes()
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
     assert await look_at(chat, "general", ANN, Action.EXPORT) is not None
     with pytest.raises(ParleyError, match="forbidden"):
         await look_at(chat, "general", Identity(User("u_ben", "ben"), guest=False), Action.EXPORT)
@@ -75,8 +75,8 @@ async def test_a_message_is_found_as_it_is_now(chat: Chat, repository: FaultyRep
     repository.hold("write")
     ann.send("edit", id="e", room="general", seq=first, content="edited")
     ann.send("delete", id="d", room="general", seq=second)
-    assert (await find_message(chat, "general", first, None)).content == "edited"
-    reply = await find_message(chat, "general", ann.acked()["3"], None)
+    assert (await find_message(chat.parts, "general", first, None)).content == "edited"
+    reply = await find_message(chat.parts, "general", ann.acked()["3"], None)
     assert reply.reply_to is not None
     assert reply.reply_to.content == "edited"
     for name, seq, code in (
@@ -85,14 +85,14 @@ async def test_a_message_is_found_as_it_is_now(chat: Chat, repository: FaultyRep
         ("nothing", first, "no_such_room"),
     ):
         with pytest.raises(ParleyError, match=code):
-            await find_message(chat, name, seq, None)
+            await find_message(chat.parts, name, seq, None)
     repository.go("write")
     await passes()
-    room = chat.hub.rooms["general"]
+    room = chat.parts.hub.rooms["general"]
     room.tail.forget(room.head + 1, 0)
-    assert (await find_message(chat, "general", first, None)).content == "edited"
+    assert (await find_message(chat.parts, "general", first, None)).content == "edited"
     with pytest.raises(ParleyError, match="no_such_message"):
-        await find_message(chat, "general", second, None)
+        await find_message(chat.parts, "general", second, None)
 
 
 async def test_an_export_ends_where_the_room_was_when_it_began(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ async def test_an_export_ends_where_the_room_was_when_it_began(chat: Chat, monke
     await created(chat, ann)
     for number in range(7):
         ann.say(str(number), room="lobby")
-    pages = export(chat, "lobby", ANN)
+    pages = export(chat.parts, "lobby", ANN)
     found = [[message.content for message in await anext(pages)]]
     ann.say("after it began", room="lobby")
     found += [[message.content for message in page] async for page in pages]
@@ -115,7 +115,7 @@ async def test_an_export_ends_with_its_room(chat: Chat, monkeypatch: pytest.Monk
     await created(chat, ann)
     for number in range(7):
         ann.say(str(number), room="lobby")
-    pages = export(chat, "lobby", ANN)
+    pages = export(chat.parts, "lobby", ANN)
     assert len(await anext(pages)) == 3
     await ask(ann, "delete_room", room="lobby")
     await created(chat, ann)
@@ -130,8 +130,8 @@ async def test_a_room_is_described_as_its_line_in_the_list(chat: Chat) -> None:
     for name, person in people.items():
         await ask(person, "rooms", mine=True)
         assert person.session.identity is not None
-        entry = await describe_room(chat, "lobby", person.session.identity)
+        entry = await describe_room(chat.parts, "lobby", person.session.identity)
         assert entry is not None
         (line,) = person.last("rooms")["rooms"]
         assert {key: getattr(entry, key) for key in line} == line, name
-    assert await describe_room(chat, "nothing", ANN) is None
+    assert await describe_room(chat.parts, "nothing", ANN) is None

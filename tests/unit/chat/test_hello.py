@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from chat.chat import Chat
+from chat.handlers.hello import identify
 from chat.ports import Identity
 from model.limits import GUEST_SECONDS
 from model.room import User
@@ -72,7 +73,7 @@ async def test_an_account_renews_its_token_in_its_rooms(chat: Chat) -> None:
 async def test_a_bad_token_leaves_the_guest_as_it_was(chat: Chat) -> None:
     ann, ben = Person(chat, "ann"), Person(chat, "ben")
     mine = ann.session.user
-    stranger = JwtTokens("another secret", chat.clock).mint(ben.session.identity)  # type: ignore[arg-type]
+    stranger = JwtTokens("another secret", chat.parts.clock).mint(ben.session.identity)  # type: ignore[arg-type]
     for number, token in enumerate(("", "nonsense", stranger, ben.token[:-3])):
         ann.send("hello", id=f"{number}", token=token)
     await passes(10)
@@ -149,8 +150,8 @@ async def test_without_guests_nothing_goes_before_hello(repository: FaultyReposi
         ann.send("ping", id="ping")
         assert set(ann.errors().values()) == {"unauthorized"}
         assert len(ann.errors()) == 5
-        assert not chat.hub.rooms
-        token = chat.tokens.mint(Identity(User("g_1", "ann"), guest=True))
+        assert not chat.parts.hub.rooms
+        token = chat.parts.tokens.mint(Identity(User("g_1", "ann"), guest=True))
         ann.send("hello", id="h", token=token)
         assert ann.errors()["h"] == "unauthorized"
         ann.disconnect()
@@ -193,7 +194,7 @@ async def test_a_wrong_room_is_told(chat: Chat) -> None:
     assert b"SYSTEM" in pat.connection.writes[-1]
     assert pat.connection.closed is not None
     assert pat.connection.closed.code == 4102
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
 
 
 async def test_a_plain_client_whose_room_cannot_be_loaded_is_told_to_come_again(
@@ -222,7 +223,7 @@ async def test_who_says_hello_in_a_room_is_in_it_as_who_they_are_now_or_not_at_a
     guest.send("hello", token=boss.token)
     await passes(0.1)
     if kind == "ephemeral":
-        assert [user.id for user in chat.hub.rooms["lobby"].presence.sessions.values()] == [id_of(boss)]
+        assert [user.id for user in chat.parts.hub.rooms["lobby"].presence.sessions.values()] == [id_of(boss)]
         return
     assert guest.last("left") == {"type": "left", "room": "lobby", "reason": "identity"}
     assert not guest.session.rooms
@@ -234,6 +235,6 @@ async def test_an_admin_who_is_one_no_more_is_out_of_where_they_may_not_be(chat:
     ann, root = account(chat, "ann"), account(chat, "root", "admin")
     await created(chat, ann, private=True)
     await ask(root, "join", room="lobby")
-    chat.identify(root.session, Identity(User("u_root", "root"), guest=False, role="user"))
+    identify(chat.parts, root.session, Identity(User("u_root", "root"), guest=False, role="user"))
     assert root.last("left")["reason"] == "identity"
     assert not root.session.rooms

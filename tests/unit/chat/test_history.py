@@ -7,7 +7,7 @@ import pytest
 from chat.chat import Chat
 from chat.delivery.session import STALL_SECONDS
 from chat.queries.history import read_history
-from chat.rooms.context import READ_SECONDS
+from chat.rooms.storing import READ_SECONDS
 from model.commands import ReadHistory
 from model.errors import SLOW_CONSUMER
 from tests.support.chatting import Frame, Person, chatting
@@ -145,14 +145,14 @@ async def test_it_gives_up_when_writes_are_stuck(chat: Chat, repository: FaultyR
     ann = Person(chat, "ann", "general")
     await passes()
     ann.say("stuck")
-    asked = chat.clock.monotonic()
+    asked = chat.parts.clock.monotonic()
     ann.send("history", id="q", room="general")
     await passes(READ_SECONDS - 0.1)
     assert not ann.of("error")
     await passes(0.2)
     assert ann.errors() == {"q": "unavailable"}
     assert ann.last("error")["retry_after"] > 0
-    assert chat.clock.monotonic() - asked < READ_SECONDS + 1
+    assert chat.parts.clock.monotonic() - asked < READ_SECONDS + 1
     repository.go("write")
     await passes()
     assert told(await ask(ann))[0] == ["stuck"]
@@ -165,21 +165,21 @@ async def test_those_who_gave_up_waiting_cost_nothing(chat: Chat, repository: Fa
     await passes()
     ann.say("stuck")
     for _ in range(500):
-        chat.tasks.spawn(_refused(chat), name="asks")
+        chat.parts.tasks.spawn(_refused(chat), name="asks")
     await passes(READ_SECONDS + 0.1)
-    assert not len(chat.tasks)
-    room = chat.hub.rooms["general"]
+    assert not len(chat.parts.tasks)
+    room = chat.parts.hub.rooms["general"]
     assert len(room.backlog._waiters) == 1
     repository.go("write")
     await passes()
     assert not room.backlog._waiters
-    page = await read_history(chat, "general", ReadHistory(room="general"), None)
+    page = await read_history(chat.parts, "general", ReadHistory(room="general"), None)
     assert [message.content for message in page.messages] == ["stuck"]
 
 
 async def _refused(chat: Chat) -> None:
     with pytest.raises(Exception, match="unavailable"):
-        await read_history(chat, "general", ReadHistory(room="general"), None)
+        await read_history(chat.parts, "general", ReadHistory(room="general"), None)
 
 
 async def test_storage_away(chat: Chat, repository: FaultyRepository) -> None:
@@ -254,11 +254,11 @@ async def test_a_client_that_does_not_read_its_page_is_cut_off(chat: Chat) -> No
     """As over HTTP; its other commands are not carried out any more."""
     ann, ben = await unread_page(chat)
     await passes(STALL_SECONDS - 1)
-    assert chat.counters.slow_members == 0
+    assert chat.parts.counters.slow_members == 0
     await passes(2)
     assert ann.connection.closed == SLOW_CONSUMER
     assert not ann.of("pong")
-    assert chat.counters.slow_members == 1
+    assert chat.parts.counters.slow_members == 1
     assert ben.connection.closed is None
 
 

@@ -130,7 +130,7 @@ async def forgotten_by_the_tail(chat: Chat, tail: int) -> Person:
     for number in range(tail + 1):
         ann.say(f"filler {number}")
         await passes()
-    assert chat.hub.rooms["general"].tail.posted(ann.session.user.id, "1") is None
+    assert chat.parts.hub.rooms["general"].tail.posted(ann.session.user.id, "1") is None
     return ann
 
 
@@ -214,7 +214,7 @@ async def test_who_goes_while_a_resend_is_looked_up_posts_nothing(
     await passes()
     # A leave waits for the command before it, so the message is posted first.
     assert ben.heard() == ([] if goes == "disconnect" else ["one"])
-    assert not len(chat.tasks)
+    assert not len(chat.parts.tasks)
 
 
 async def test_a_message_that_storage_refuses_may_be_sent_again(chat: Chat, repository: FaultyRepository) -> None:

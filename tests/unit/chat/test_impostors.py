@@ -5,6 +5,7 @@ import json
 import pytest
 
 from chat.chat import Chat
+from chat.handlers.hello import identify
 from chat.one_shot import Visits
 from chat.ports import Identity
 from model.commands import PostMessage
@@ -76,7 +77,7 @@ async def test_a_guest_who_is_there_is_sent_out_when_somebody_with_a_role_has_th
 async def test_accounts_and_guests_with_a_role_may_be_called_as_they_are(chat: Chat) -> None:
     people = await staffed(chat)
     namesake = account(chat, "other")
-    chat.identify(namesake.session, Identity(User("u_2", "OWNER"), guest=False, role="user"))
+    identify(chat.parts, namesake.session, Identity(User("u_2", "OWNER"), guest=False, role="user"))
     assert await code_of(namesake, "join", room="lobby") == ""
     trusted = guest(chat, "trusted")
     await ask(trusted, "join", room="lobby")

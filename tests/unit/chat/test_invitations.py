@@ -6,7 +6,7 @@ import pytest
 
 from chat.chat import Chat
 from chat.retention import expire_once
-from chat.rooms.context import INVITES_BURST
+from chat.rooms.parts import INVITES_BURST
 from model.limits import INVITATION_DAYS, INVITATIONS
 from model.room import Invitation, Member, RoomRecord, User
 from storage.ports.rooms import InsertRoom, SetMember
@@ -66,7 +66,7 @@ async def test_an_offer_survives_that_everybody_goes(chat: Chat) -> None:
     for person in (ann, ben):
         person.disconnect()
     await passes()
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
     ben = account(chat, "ben")
     assert await invited(ben) == ["lobby"]
     assert await code_of(ben, "join", room="lobby") == ""
@@ -99,7 +99,7 @@ async def test_without_an_invitation_there_is_nothing_to_decline_and_nothing_to_
         refusals.append({**ben.last("error"), "room": ""})
     assert refusals[0]["code"] == "no_such_invitation"
     assert refusals == [refusals[0]] * 3
-    assert "nothing" not in chat.hub.rooms
+    assert "nothing" not in chat.parts.hub.rooms
     assert await code_of(ann, "decline", room="secret") == "no_such_invitation"  # a member
     assert await code_of(ben, "decline", room="\x00") == "bad_field"
 
@@ -239,12 +239,12 @@ async def test_it_is_open_for_thirty_days(repository: FaultyRepository) -> None:
         await ask(ann, "invite", room="old", user="u_ben")
         await passes(60)
         await ask(ann, "invite", room="new", user="u_ben")
-        chat.clock.offset_us += INVITATION_DAYS * DAY_US - 30_000_000  # type: ignore[attr-defined]
+        chat.parts.clock.offset_us += INVITATION_DAYS * DAY_US - 30_000_000  # type: ignore[attr-defined]
         assert await invited(ben) == ["new"]
         assert await offered(ann, "old") == []
         assert await code_of(ben, "decline", room="old") == "no_such_invitation"
         assert await code_of(ben, "join", room="old") == "no_such_room"
-        await expire_once(chat, repository.inner.writer())
+        await expire_once(chat.parts, repository.inner.writer())
         rooms = [await repository.inner.rooms.find_room(name) for name in ("old", "new")]
         rows = [await repository.inner.rooms.find_member(room.room_id, "u_ben") for room in rooms if room is not None]
         assert [row is not None for row in rows] == [False, True]

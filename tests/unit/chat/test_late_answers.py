@@ -275,47 +275,47 @@ Read = Callable[[Chat, Person, Identity], Awaitable[object]]
 
 
 def _devices(chat: Chat, identity: Identity) -> Inside:
-    return lambda: [room for device in chat.hub.devices(identity.user.id) for room in device.rooms.values()]
+    return lambda: [room for device in chat.parts.hub.devices(identity.user.id) for room in device.rooms.values()]
 
 
 async def _search(chat: Chat, device: Person, identity: Identity) -> object:
-    found = await find(chat, identity, Search(q="apple"), _devices(chat, identity))
+    found = await find(chat.parts, identity, Search(q="apple"), _devices(chat, identity))
     return [message.content for message in found.messages]
 
 
 async def _history(chat: Chat, device: Person, identity: Identity) -> object:
-    return (await read_history(chat, "lobby", ReadHistory(room="lobby"), identity)).messages
+    return (await read_history(chat.parts, "lobby", ReadHistory(room="lobby"), identity)).messages
 
 
 async def _message(chat: Chat, device: Person, identity: Identity) -> object:
-    room = chat.hub.rooms["lobby"]
+    room = chat.parts.hub.rooms["lobby"]
     seq = room.head
     room.tail.forget(seq + 1, 0)
     with pytest.raises(ParleyError, match="no_such_room"):
-        await find_message(chat, "lobby", seq, identity)
+        await find_message(chat.parts, "lobby", seq, identity)
     return []
 
 
 async def _described(chat: Chat, device: Person, identity: Identity) -> object:
-    return await describe_room(chat, "lobby", identity) or []
+    return await describe_room(chat.parts, "lobby", identity) or []
 
 
 async def _people(chat: Chat, device: Person, identity: Identity) -> object:
-    return await find_members(chat, "lobby", ListMembers(room="lobby"), identity) or []
+    return await find_members(chat.parts, "lobby", ListMembers(room="lobby"), identity) or []
 
 
 async def _rooms(chat: Chat, device: Person, identity: Identity) -> object:
-    return (await list_rooms(chat, identity, ListRooms(mine=True), _devices(chat, identity))).rooms
+    return (await list_rooms(chat.parts, identity, ListRooms(mine=True), _devices(chat, identity))).rooms
 
 
 async def _online(chat: Chat, device: Person, identity: Identity) -> object:
-    found = await list_online(chat, identity, None, after="", limit=100)
+    found = await list_online(chat.parts, identity, None, after="", limit=100)
     assert found is not None
     return [person.rooms for person in found if person.rooms]
 
 
 async def _online_there(chat: Chat, device: Person, identity: Identity) -> object:
-    return await list_online(chat, identity, "lobby", after="", limit=100) or []
+    return await list_online(chat.parts, identity, "lobby", after="", limit=100) or []
 
 
 READS: dict[str, tuple[Read, str]] = {
@@ -370,7 +370,7 @@ async def test_a_page_of_an_export_is_nothing_for_a_moderator_who_is_none_any_mo
         await said(people["owner"])
         identity = people["moderator"].session.identity
         repository.delay("history")
-        reading = asyncio.ensure_future(anext(export(chat, "lobby", identity)))
+        reading = asyncio.ensure_future(anext(export(chat.parts, "lobby", identity)))
         await passes()
         moderator = id_of(people["moderator"])
         assert await code_of(people["owner"], "set_role", room="lobby", user=moderator, role="member") == ""
@@ -386,7 +386,7 @@ async def test_a_room_that_is_hidden_meanwhile_is_not_read_by_those_outside(iden
         people = await staffed(chat)
         await said(people["owner"])
         repository.delay("history")
-        reading = asyncio.ensure_future(read_history(chat, "lobby", ReadHistory(room="lobby"), identity))
+        reading = asyncio.ensure_future(read_history(chat.parts, "lobby", ReadHistory(room="lobby"), identity))
         await passes()
         assert await code_of(people["owner"], "update_room", room="lobby", private=True) == ""
         await said(people["owner"], "in private", "lobby")
@@ -402,7 +402,7 @@ async def test_what_somebody_was_is_not_what_they_are_when_the_gate_has_asked() 
         people["member"].disconnect()
         await passes(0.1)
         repository.delay("find_member")
-        reading = asyncio.ensure_future(read_history(chat, "lobby", ReadHistory(room="lobby"), identity))
+        reading = asyncio.ensure_future(read_history(chat.parts, "lobby", ReadHistory(room="lobby"), identity))
         await passes()
         assert await code_of(people["owner"], "kick", room="lobby", user=identity.user.id) == ""
         repository.go("find_member")

@@ -128,7 +128,7 @@ async def test_reasons_and_when_people_were_here_are_not_told_to_everybody(chat:
     for name, person in people.items():
         viewers[name] = (person.session.identity, True, name != "readonly")
     for name, (identity, inside, why) in viewers.items():
-        page = await find_members(chat, "lobby", ListMembers(room="lobby"), identity)
+        page = await find_members(chat.parts, "lobby", ListMembers(room="lobby"), identity)
         assert page is not None
         rows = {row.id: row for row in page.members}
         assert bool(rows["u_moderator"].seen_at) is inside, name

@@ -95,10 +95,15 @@ class Scene:
 
     async def state(self) -> list[Any]:
         """Everything that an action could change."""
-        room = self.chat.hub.rooms.get("den")
+        room = self.chat.parts.hub.rooms.get("den")
         await ask(self.founder, "history", room="den", include_deleted=True)
         page = self.founder.of("history")[-1]["messages"] if room is not None else []
-        return [page, room and room.record, room and {**room.members}, sorted(s.id for s in self.chat.hub.sessions)]
+        return [
+            page,
+            room and room.record,
+            room and {**room.members},
+            sorted(s.id for s in self.chat.parts.hub.sessions),
+        ]
 
 
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
@@ -129,9 +134,9 @@ async def test_who_enters_who_reads_and_what_is_found(chat: Chat, standing: Stan
     scene = Scene(chat, standing, private=private)
     person = await scene.open()
     sees = standing in INSIDE or (standing == "outsider" and not private)
-    page = await read_history(chat, "den", ReadHistory(room="den"), scene.identity)
+    page = await read_history(chat.parts, "den", ReadHistory(room="den"), scene.identity)
     assert (SECRET in str(page.messages)) == sees
-    unknown = await read_history(chat, "unknown", ReadHistory(room="unknown"), scene.identity)
+    unknown = await read_history(chat.parts, "unknown", ReadHistory(room="unknown"), scene.identity)
     if not sees:
         assert page == unknown
     await ask(person, "search", q=SECRET)

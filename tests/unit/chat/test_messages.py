@@ -215,7 +215,7 @@ async def test_a_change_that_storage_refuses_is_undone(chat: Chat, repository: F
     await ask(owner, change, id="c", room="lobby", seq=seq, **({"emoji": "x"} if change == "react" else {}))
     assert owner.errors() == {"c": "not_stored"}
     assert owner.connection.closed is not None
-    assert chat.hub.rooms["lobby"].tail.changes() == {}
+    assert chat.parts.hub.rooms["lobby"].tail.changes() == {}
 
 
 async def test_reactions_and_pins_come_with_a_resume(room_tail: int) -> None:
@@ -225,7 +225,7 @@ async def test_reactions_and_pins_come_with_a_resume(room_tail: int) -> None:
         seqs = [await said(owner, f"{number}", "lobby") for number in range(3)]
         joined = member.last("joined")
         await ask(member, "leave", room="lobby")
-        head = chat.hub.rooms["lobby"].head
+        head = chat.parts.hub.rooms["lobby"].head
         await ask(owner, "react", room="lobby", seq=seqs[0], emoji="x")
         await ask(owner, "pin", room="lobby", seq=seqs[1])
         member.forget()

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
+from chat.handlers.hello import identify
 from model.room import FOREVER
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
@@ -101,7 +102,7 @@ async def test_who_is_banned_stays_out_until_then(chat: Chat) -> None:
     assert member.last("left")["reason"] == "banned"
     told = owner.last("member")["member"]
     assert told["reason"] == "spam"
-    assert 59 < microseconds(told["banned_until"]) / 1e6 - chat.clock.now_us() / 1e6 <= 60
+    assert 59 < microseconds(told["banned_until"]) / 1e6 - chat.parts.clock.now_us() / 1e6 <= 60
     assert await code_of(member, "join", room="lobby") == "banned"
     assert await code_of(owner, "invite", room="lobby", user=id_of(member)) == "banned"
     await passes(61)
@@ -116,7 +117,7 @@ async def test_a_ban_without_end_is_lifted(chat: Chat, repository: FaultyReposit
     for person in people.values():
         person.disconnect()
     await passes()
-    assert not chat.hub.rooms  # it is known from storage too
+    assert not chat.parts.hub.rooms  # it is known from storage too
     back, member = account(chat, "owner"), account(chat, "member")
     assert await code_of(member, "join", room="lobby") == "banned"
     await ask(back, "join", room="lobby")
@@ -260,7 +261,7 @@ async def test_who_enters_while_being_banned_is_not_let_in(chat: Chat, repositor
     await passes(0.1)
     assert ben.errors() == {"j": "banned"} or ben.of("left")
     assert not ben.session.rooms
-    row = chat.hub.rooms["lobby"].members[id_of(ben)]
+    row = chat.parts.hub.rooms["lobby"].members[id_of(ben)]
     assert (row.role, row.banned_until) == (None, FOREVER)
 
 
@@ -286,7 +287,7 @@ async def test_an_account_role_that_was_taken_or_given_counts_from_the_next_conn
     chat: Chat, repository: FaultyRepository
 ) -> None:
     people = await staffed(chat)
-    room_id = chat.hub.rooms["lobby"].record.room_id
+    room_id = chat.parts.hub.rooms["lobby"].record.room_id
 
     async def stored() -> str:
         row = await repository.inner.rooms.find_member(room_id, "u_member")
@@ -300,10 +301,10 @@ async def test_an_account_role_that_was_taken_or_given_counts_from_the_next_conn
     assert await stored() == "organizer"
     identity = promoted.session.identity
     assert identity is not None
-    chat.identify(promoted.session, identity._replace(role="user"))
+    identify(chat.parts, promoted.session, identity._replace(role="user"))
     await passes(0.1)
     assert await stored() == ""
-    chat.identify(promoted.session, identity)
+    identify(chat.parts, promoted.session, identity)
     promoted.disconnect()
     await passes(0.1)
     assert await stored() == "organizer"
@@ -339,7 +340,7 @@ async def test_nothing_is_known_of_somebody_whose_mute_was_lifted_that_storage_d
     for person in (organizer, ben):
         await ask(person, "join", room="general")
     assert await code_of(organizer, "unmute", room="general", user="u_ben") == ""
-    room = chat.hub.rooms["general"]
+    room = chat.parts.hub.rooms["general"]
     assert "u_ben" not in room.members
     assert await repository.inner.rooms.find_member(room.record.room_id, "u_ben") is None
 
@@ -348,7 +349,7 @@ async def test_a_mute_that_is_over_is_off_the_books(chat: Chat, repository: Faul
     people = await staffed(chat)
     owner, member = people["owner"], people["member"]
     assert await code_of(owner, "set_role", room="lobby", user="u_readonly", role="member") == ""
-    room = chat.hub.rooms["lobby"]
+    room = chat.parts.hub.rooms["lobby"]
     await ask(owner, "mute", room="lobby", user="u_member", seconds=1, reason="calm down")
     await ask(owner, "mute", room="lobby", user="u_moderator", seconds=3)
     restricted = [room.unrestricted]
@@ -376,10 +377,10 @@ async def test_a_ban_that_is_over_is_off_the_books_when_the_room_is_read_again(
     for person in people.values():
         person.disconnect()
     await passes(100)
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
     back = account(chat, "owner")
     assert await code_of(back, "join", room="lobby") == ""
-    room = chat.hub.rooms["lobby"]
+    room = chat.parts.hub.rooms["lobby"]
     assert set(room.members) == {"u_owner", "u_moderator", "u_readonly"}
     rows = await repository.inner.rooms.special_members(room.record.room_id)
     assert {row.user.id for row in rows} == {"u_owner", "u_moderator", "u_readonly"}
@@ -395,7 +396,7 @@ async def test_slow_mode_remembers_a_bounded_number_of_speakers(chat: Chat, monk
     people = await staffed(chat)
     await ask(people["owner"], "update_room", room="lobby", slow_mode=60)
     crowd = [account(chat, f"p{number}") for number in range(15)]
-    room = chat.hub.rooms["lobby"]
+    room = chat.parts.hub.rooms["lobby"]
     for person in crowd:
         await ask(person, "join", room="lobby")
         assert await code_of(person, "message", room="lobby", content="x") == ""

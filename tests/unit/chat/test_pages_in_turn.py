@@ -41,7 +41,7 @@ async def test_readers_take_turns(chat: Chat, question: dict[str, Any]) -> None:
     guests, ben = await crowd(chat)
     everybody = [*guests, ben]
     # Much work of this kind was done in the turn of the loop in which they ask.
-    asyncio.get_running_loop().call_soon(chat.pages.spend, 1.0)
+    asyncio.get_running_loop().call_soon(chat.parts.pages.spend, 1.0)
     for person in everybody:
         person.forget()
         person.send(**question)

@@ -11,9 +11,9 @@ from argon2 import PasswordHasher
 
 from chat.chat import Chat
 from chat.handlers.manage import direct_name
-from chat.rooms.context import GUESSES_BURST, NETWORK_GUESSES
+from chat.rooms.makers import Makers
+from chat.rooms.parts import ATTEMPTS_BURST, NETWORK_ATTEMPTS
 from chat.rooms.passwords import WAITING, Passwords
-from chat.rooms.space import Makers
 from model.errors import ParleyError
 from tests.support.chatting import Person
 from tests.support.virtual import VirtualLoop, passes
@@ -168,7 +168,7 @@ class Counting(Plainly):
 @pytest.mark.parametrize("banned", [False, True])
 async def test_a_guess_at_a_hidden_room_is_answered_as_one_at_none(chat: Chat, banned: bool) -> None:
     """With as much work, and as often."""
-    counting = chat.passwords = Counting()
+    counting = chat.parts.passwords = Counting()
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, "locked", password="sesame")
     await created(chat, ann, "hidden", private=True)
@@ -180,7 +180,7 @@ async def test_a_guess_at_a_hidden_room_is_answered_as_one_at_none(chat: Chat, b
             assert await code_of(ann, "ban", room=room, user=id_of(eve)) == ""
         counting.compared.clear()
         answers = []
-        for number in range(GUESSES_BURST + 5):
+        for number in range(ATTEMPTS_BURST + 5):
             eve.send("join", id=f"{number}", room=room, create=False, password=f"{number}")
             await passes()
             errors = [frame for frame in eve.of("error") if frame.get("id") == f"{number}"]
@@ -189,8 +189,8 @@ async def test_a_guess_at_a_hidden_room_is_answered_as_one_at_none(chat: Chat, b
         await passes()
         told[room] = [answers, eve.errors()["none"], len(counting.compared)]
     answers, without, compared = told.pop("nothing")
-    assert [answer["code"] for answer in answers] == ["no_such_room"] * GUESSES_BURST + ["rate_limited"] * 5
-    assert (without, compared) == ("no_such_room", GUESSES_BURST)
+    assert [answer["code"] for answer in answers] == ["no_such_room"] * ATTEMPTS_BURST + ["rate_limited"] * 5
+    assert (without, compared) == ("no_such_room", ATTEMPTS_BURST)
     for other in told.values():
         for answer, expected in zip(other[0], answers, strict=True):
             after, same = answer.pop("retry_after", 0), expected.get("retry_after", 0)
@@ -202,8 +202,8 @@ async def test_a_guess_at_a_hidden_room_is_answered_as_one_at_none(chat: Chat, b
 
 
 async def test_guesses_are_counted_by_name_by_principal_and_by_address(chat: Chat) -> None:
-    chat.passwords = Counting()
-    people = [account(chat, f"p{number}") for number in range(NETWORK_GUESSES * GUESSES_BURST)]
+    chat.parts.passwords = Counting()
+    people = [account(chat, f"p{number}") for number in range(NETWORK_ATTEMPTS * ATTEMPTS_BURST)]
 
     async def guess(person: Person, room: str) -> str:
         person.send("join", id="j", room=room, create=False, password="x")
@@ -212,11 +212,11 @@ async def test_guesses_are_counted_by_name_by_principal_and_by_address(chat: Cha
         return person.errors()["j"]
 
     # One principal at many names.
-    codes = [await guess(people[0], f"room {number}") for number in range(GUESSES_BURST + 1)]
-    assert codes == ["no_such_room"] * GUESSES_BURST + ["rate_limited"]
+    codes = [await guess(people[0], f"room {number}") for number in range(ATTEMPTS_BURST + 1)]
+    assert codes == ["no_such_room"] * ATTEMPTS_BURST + ["rate_limited"]
     # Many at one name.
-    codes = [await guess(person, "one") for person in people[1 : GUESSES_BURST + 2]]
-    assert codes == ["no_such_room"] * GUESSES_BURST + ["rate_limited"]
+    codes = [await guess(person, "one") for person in people[1 : ATTEMPTS_BURST + 2]]
+    assert codes == ["no_such_room"] * ATTEMPTS_BURST + ["rate_limited"]
     # Many of one address at many names.
     for person in people:
         person.session.network = "192.0.2.1"
@@ -229,12 +229,12 @@ async def test_guesses_are_counted_by_name_by_principal_and_by_address(chat: Cha
 
 
 async def test_nothing_is_hashed_for_a_room_that_may_not_be_made(chat: Chat) -> None:
-    counting = chat.passwords = Counting()
+    counting = chat.parts.passwords = Counting()
     ann = account(chat, "ann")
     await created(chat, ann, "taken")
     assert await code_of(ann, "create_room", room="taken", password="x") == "room_exists"
     ann.session.network = "192.0.2.1"
-    chat.makers = Makers(1)
+    chat.parts.makers = Makers(1)
     assert await code_of(ann, "create_room", room="first", password="x") == ""
     for number in range(5):
         assert await code_of(ann, "create_room", room=f"{number}", password="x") == "too_many_rooms"
@@ -246,8 +246,8 @@ async def test_a_room_that_could_not_be_hashed_does_not_count_as_made(chat: Chat
         async def hash(self, password: str, asker: Party) -> str:
             raise ParleyError("overloaded", retry_after=1.0)
 
-    chat.passwords, ann = Full(), account(chat, "ann")
+    chat.parts.passwords, ann = Full(), account(chat, "ann")
     ann.session.network = "192.0.2.1"
-    chat.makers = Makers(1)
+    chat.parts.makers = Makers(1)
     assert await code_of(ann, "create_room", room="x", password="x") == "overloaded"
     assert await code_of(ann, "create_room", room="x") == ""

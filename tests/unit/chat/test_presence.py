@@ -170,7 +170,7 @@ async def test_no_timer_stays_behind_an_empty_room(chat: Chat) -> None:
     await passes()
     for person in people:
         person.disconnect()
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
     loop = asyncio.get_running_loop()
     assert not [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
 
@@ -189,7 +189,7 @@ async def test_whoever_lost_the_connection_is_there_for_a_while(repository: Faul
         back.disconnect()
         await passes(4.9)
         assert changes(ann) == []
-        assert chat.hub.rooms["general"].presence.members()[1].name == "ben"
+        assert chat.parts.hub.rooms["general"].presence.members()[1].name == "ben"
         await passes(0.2)
         assert changes(ann) == [([], ["ben"], 1)]
 
@@ -203,7 +203,7 @@ async def test_whoever_leaves_or_is_alone_does_not_linger(repository: FaultyRepo
         await passes()
         assert changes(ann) == [([], ["ben"], 1)]
         ann.disconnect()
-        assert not chat.hub.rooms
+        assert not chat.parts.hub.rooms
 
 
 async def test_they_are_gone_in_the_order_in_which_they_were_lost(repository: FaultyRepository) -> None:
@@ -219,4 +219,4 @@ async def test_they_are_gone_in_the_order_in_which_they_were_lost(repository: Fa
         assert changes(ann) == [([], ["ben"], 2)]
         await passes(3)
         assert changes(ann)[1:] == [([], ["cat"], 1)]
-        assert chat.hub.rooms["general"].presence._linger_timer is None
+        assert chat.parts.hub.rooms["general"].presence._linger_timer is None

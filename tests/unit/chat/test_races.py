@@ -36,7 +36,7 @@ async def test_whoever_comes_and_goes_while_storage_is_away_fills_no_queue_beyon
             moderator.send("leave", room="lobby")
             moderator.send("join", room="lobby")
             await passes()
-        assert len(chat.pool) <= 20
+        assert len(chat.parts.pool) <= 20
         assert "lobby" in moderator.session.rooms
         repository.away = None
         await passes(3)
@@ -77,7 +77,7 @@ async def test_muting_somebody_who_comes_and_goes_meanwhile_leaves_them_a_member
     await passes(0.1)
     assert "m" in people["owner"].acked()
     assert await stored_row(repository, id_of(ben)) == {"role": "member", "read": 0, "muted": True}
-    assert id_of(ben) in chat.hub.rooms["lobby"].members  # it says more than "member"
+    assert id_of(ben) in chat.parts.hub.rooms["lobby"].members  # it says more than "member"
 
 
 async def test_a_cursor_that_another_device_raises_during_a_resume_is_kept() -> None:
@@ -108,7 +108,7 @@ async def test_a_password_is_looked_at_once_though_others_come_in_meanwhile(chat
             await passes(0.05)
             return await super().matches(hashed, password, asker)
 
-    slow = chat.passwords = Slow()
+    slow = chat.parts.passwords = Slow()
     owner, guests = account(chat, "owner"), [account(chat, f"p{number}") for number in range(10)]
     await created(chat, owner, password="sesame")
     for guest in guests:
@@ -152,7 +152,7 @@ async def test_those_who_are_in_a_room_when_it_gets_an_owner_keep_what_they_have
     repository: FaultyRepository,
 ) -> None:
     async with chatting(repository, guest_role="readonly") as chat:
-        chat.passwords = Plainly()
+        chat.parts.passwords = Plainly()
         ann, guest, admin = account(chat, "ann"), Person(chat, "guest"), account(chat, "admin", "admin")
         for person in (ann, admin, guest):
             await ask(person, "join", room="general")
@@ -162,7 +162,7 @@ async def test_those_who_are_in_a_room_when_it_gets_an_owner_keep_what_they_have
         await passes(0.1)
         ann = account(chat, "ann")
         await ask(ann, "join", room="general")
-        assert id_of(ann) not in chat.hub.rooms["general"].members  # nobody needed it until now
+        assert id_of(ann) not in chat.parts.hub.rooms["general"].members  # nobody needed it until now
         assert await code_of(admin, "update_room", room="general", private=False) == ""
         assert await stored_row(repository, id_of(ann), "general") == {"role": "member", "read": seq, "muted": False}
         assert (await stored_row(repository, id_of(guest), "general"))["role"] == "readonly"
@@ -209,7 +209,7 @@ async def test_somebody_who_is_sent_out_does_not_linger(repository: FaultyReposi
         assert await code_of(owner, "kick", room="lobby", user="u_member") == ""
         await passes(1)
         assert [user["id"] for frame in owner.of("presence") for user in frame["left"]] == ["u_member"]
-        assert "u_member" not in chat.hub.rooms["lobby"].presence.people
+        assert "u_member" not in chat.parts.hub.rooms["lobby"].presence.people
 
 
 async def test_a_cursor_is_told_when_its_reader_leaves(chat: Chat) -> None:
@@ -275,7 +275,9 @@ async def test_a_reply_to_what_is_taken_back_quotes_nothing(chat: Chat, reposito
     assert ben.last("retracted")["seq"] == seq
     assert "a" in ben.acked()
     other = Person(chat, "other")
-    await ask(other, "join", room="general", since=since, epoch=chat.hub.epoch_of(chat.hub.rooms["general"]))
+    await ask(
+        other, "join", room="general", since=since, epoch=chat.parts.hub.epoch_of(chat.parts.hub.rooms["general"])
+    )
     assert other.last("message")["reply_to"] == {"seq": seq}
 
 

@@ -21,7 +21,7 @@ async def test_guests_talk_as_their_role_says_now(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     for number, (role, refusals) in enumerate((("member", {}), ("readonly", {"1": "forbidden"}), ("member", {}))):
-        chat.renew(replace(chat.options, guest_role=role))  # type: ignore[arg-type]  # a literal
+        chat.renew(replace(chat.parts.options, guest_role=role))  # type: ignore[arg-type]  # a literal
         ann.say("hello", f"{number}")
         await passes()
         assert ann.errors() == refusals | ({"1": "forbidden"} if number else {})
@@ -44,7 +44,7 @@ async def test_rates_are_the_new_ones_for_those_who_are_here(chat: Chat) -> None
 
     said = []
     for rate, burst in ((0.0, 0), (0.1, 1), (0.0, 0), (1000.0, 3000)):
-        chat.renew(replace(chat.options, limits=replace_limits(rate, burst)))
+        chat.renew(replace(chat.parts.options, limits=replace_limits(rate, burst)))
         for number in range(2):
             ann.say("x", f"{rate} {number}", room="lobby")
             said.append(await visit(f"{rate} {number}"))
@@ -54,15 +54,15 @@ async def test_rates_are_the_new_ones_for_those_who_are_here(chat: Chat) -> None
 
 
 async def test_rates_that_stay_give_nobody_another_burst(chat: Chat) -> None:
-    chat.renew(replace(chat.options, limits=replace_limits(0.1, 1)))
+    chat.renew(replace(chat.parts.options, limits=replace_limits(0.1, 1)))
     ann = account(chat, "ann")
     await created(chat, ann)
     ann.say("x", "1", room="lobby")
     await passes()
     for number, options in (
-        ("2", replace(chat.options, limits=Limits(messages_per_second=0.1, messages_burst=1, max_rooms=77))),
-        ("3", replace(chat.options, retention_days=7)),
-        ("4", replace(chat.options, new_guests=Rate(3.0, 3))),
+        ("2", replace(chat.parts.options, limits=Limits(messages_per_second=0.1, messages_burst=1, max_rooms=77))),
+        ("3", replace(chat.parts.options, retention_days=7)),
+        ("4", replace(chat.parts.options, new_guests=Rate(3.0, 3))),
     ):
         chat.renew(options)
         ann.say("x", number, room="lobby")
@@ -78,10 +78,10 @@ async def test_rooms_are_bounded_by_the_new_numbers(repository: FaultyRepository
     async with chatting(repository, address_rooms=1000) as chat:
         ann = account(chat, "ann")
         ann.session.network = "192.0.2.1"
-        chat.renew(replace(chat.options, address_rooms=1, limits=Limits(max_rooms=2)))
+        chat.renew(replace(chat.parts.options, address_rooms=1, limits=Limits(max_rooms=2)))
         for number, code in enumerate(("", "too_many_rooms")):
             assert await code_of(ann, "create_room", room=f"mine {number}") == code
-        chat.renew(replace(chat.options, address_rooms=3))
+        chat.renew(replace(chat.parts.options, address_rooms=3))
         assert await code_of(ann, "create_room", room="mine 1") == ""
         assert await code_of(ann, "join", room="third") == "too_many_rooms"
 
@@ -95,9 +95,9 @@ async def test_retention_begins_and_ends(repository: FaultyRepository) -> None:
         await passes()
         clock.offset_us = 2 * DAY_US
         writer = repository.writer()
-        assert await expire_once(chat, writer) == 0
-        chat.renew(replace(chat.options, retention_days=1))
-        assert await expire_once(chat, writer) == 1
+        assert await expire_once(chat.parts, writer) == 0
+        chat.renew(replace(chat.parts.options, retention_days=1))
+        assert await expire_once(chat.parts, writer) == 1
         await writer.close()
 
 
@@ -105,7 +105,7 @@ async def test_options_of_the_start_stay(chat: Chat) -> None:
     """As `room_tail`: what was made with it is not made again."""
     ann = account(chat, "ann")
     await created(chat, ann)
-    chat.renew(replace(chat.options, room_tail=0, guests=False))
+    chat.renew(replace(chat.parts.options, room_tail=0, guests=False))
     ann.say("kept", room="lobby")
     await passes()
     back = account(chat, "ann")

@@ -59,7 +59,7 @@ async def test_300_missed_messages_are_exact_while_others_talk(repository: Fault
         joined, synced = back.last("joined"), back.last("synced")
         assert joined["recovered"] is True
         assert synced["head"] == joined["head"] == back.of("message")[at - 2]["version"]
-        assert chat.counters.resumes == {True: 1, False: 0}
+        assert chat.parts.counters.resumes == {True: 1, False: 0}
 
 
 async def test_a_resume_reads_storage_in_pages(repository: FaultyRepository) -> None:
@@ -108,7 +108,7 @@ async def test_what_is_held_back_for_a_resume_counts_as_unread(repository: Fault
         assert not back.of("synced")
         back.disconnect()
         await passes()
-        assert not len(chat.tasks)
+        assert not len(chat.parts.tasks)
 
 
 @pytest.mark.parametrize(("missed", "recovered"), [(20, True), (21, False)])
@@ -181,7 +181,7 @@ async def test_joining_again_with_since_brings_each_message_once(repository: Fau
         repository.hold("changed")
         repository.hold("count_changed")
         ann.say("queued in the same turn")
-        ben.send("join", room="general", since=seqs(ann)[4], epoch=chat.hub.epoch)
+        ben.send("join", room="general", since=seqs(ann)[4], epoch=chat.parts.hub.epoch)
         ann.say("while it counts")
         await passes()
         repository.go("count_changed")
@@ -195,7 +195,7 @@ async def test_joining_again_with_since_brings_each_message_once(repository: Fau
         at = ben.types().index("joined")
         after = [frame["seq"] for frame in ben.frames[at:] if frame["type"] == "message"]
         assert after == seqs(ann)[5:]
-        assert chat.hub.rooms["general"].presence.people[ben.session.user.id][1] == 1
+        assert chat.parts.hub.rooms["general"].presence.people[ben.session.user.id][1] == 1
 
 
 async def test_a_message_taken_back_while_one_was_away_means_reload(chat: Chat, repository: FaultyRepository) -> None:
@@ -276,12 +276,12 @@ async def test_a_session_that_goes_during_its_replay_leaves_nothing(repository: 
         back = Person(chat, "ben")
         back.send("join", **join)
         await passes()
-        assert list(chat.hub.rooms) == ["general"]
+        assert list(chat.parts.hub.rooms) == ["general"]
         back.disconnect()
-        assert not chat.hub.rooms
+        assert not chat.parts.hub.rooms
         repository.go("changed")
         await passes()
-        assert not len(chat.tasks)
+        assert not len(chat.parts.tasks)
         assert not back.of("synced")
 
 
@@ -301,7 +301,7 @@ async def test_a_replay_waits_for_storage_as_long_as_its_client_does(repository:
         assert not back.of("message", "error")
         gone.disconnect()
         await passes(6)
-        assert len(chat.tasks) == 1
+        assert len(chat.parts.tasks) == 1
         repository.away = None
         await passes(6)
         assert seqs(ben) + seqs(back) == seqs(ann)
@@ -315,12 +315,12 @@ async def test_a_room_that_somebody_is_about_to_enter_is_not_forgotten(repositor
         back.send("join", **join)
         await passes()
         ann.disconnect()
-        assert list(chat.hub.rooms) == ["general"]
+        assert list(chat.parts.hub.rooms) == ["general"]
         repository.go("count_changed")
         await passes()
         assert seqs(ben) + seqs(back) == seqs(ann)
         back.disconnect()
-        assert not chat.hub.rooms
+        assert not chat.parts.hub.rooms
 
 
 @pytest.mark.parametrize("room_tail", [0, 2])
@@ -346,7 +346,7 @@ async def test_what_storage_has_not_answered_for_is_never_forgotten(
         await passes()
         ann.say("after")
         await passes()
-        assert len(chat.hub.rooms["general"].tail) == max(room_tail, 1)
+        assert len(chat.parts.hub.rooms["general"].tail) == max(room_tail, 1)
 
 
 async def test_a_resume_that_misses_what_memory_evicted_is_not_recovered(repository: FaultyRepository) -> None:

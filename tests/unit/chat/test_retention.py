@@ -26,7 +26,7 @@ async def test_a_room_keeps_its_messages_as_long_as_it_says(repository: FaultyRe
         left = {}
         for days in (0, 2, 8, 31):
             clock.offset_us = days * DAY_US
-            while await expire_once(chat, writer):
+            while await expire_once(chat.parts, writer):
                 pass
             left[days] = [room for room in ("short", "ours", "long") if await repository.stored(room)]
         assert left == {0: ["short", "ours", "long"], 2: ["ours", "long"], 8: ["long"], 31: []}
@@ -45,7 +45,7 @@ async def test_what_is_gone_from_storage_is_gone_from_a_resume(repository: Fault
         ann.say("new", room="lobby")
         await passes()
         writer = repository.writer()
-        assert await expire_once(chat, writer) == 1
+        assert await expire_once(chat.parts, writer) == 1
         back = account(chat, "ann")
         await ask(back, "join", room="lobby", since=0, epoch=joined["epoch"])
         assert back.heard() == ["new"]
@@ -68,7 +68,7 @@ async def test_a_bounded_number_at_a_time_and_on_after_an_outage(
         await passes()
         clock.offset_us = 2 * DAY_US
         writer = repository.writer()
-        task = chat.tasks.spawn(expire_messages(chat, writer), name="retention")
+        task = chat.parts.tasks.spawn(expire_messages(chat.parts, writer), name="retention")
         await passes(60.5)
         assert len(await repository.stored("lobby")) == 25
         repository.faults["write"].append(StorageUnavailable("unplugged"))
@@ -87,9 +87,9 @@ async def test_nothing_goes_by_itself(chat: Chat, repository: FaultyRepository) 
     await created(chat, ann)
     ann.say("old", room="lobby")
     await passes()
-    chat.clock.offset_us = 10_000 * DAY_US  # type: ignore[attr-defined]
+    chat.parts.clock.offset_us = 10_000 * DAY_US  # type: ignore[attr-defined]
     writer = repository.writer()
-    assert await expire_once(chat, writer) == 0
+    assert await expire_once(chat.parts, writer) == 0
     assert await repository.stored("lobby") == ["old"]
     await writer.close()
 
@@ -113,7 +113,7 @@ async def test_guests_who_do_not_come_back_are_forgotten(repository: FaultyRepos
         left = {}
         for days in (29, 31, 33):
             clock.offset_us = days * DAY_US
-            await expire_once(chat, writer)
+            await expire_once(chat.parts, writer)
             found = [
                 await repository.inner.rooms.find_member(record.room_id, id_of(each)) for each in (here, gone, banned)
             ]

@@ -6,7 +6,7 @@ import weakref
 import pytest
 
 from chat.chat import Chat
-from chat.rooms.context import READ_SECONDS
+from chat.rooms.storing import READ_SECONDS
 from model.room import RoomRecord
 from storage.ports.rooms import InsertRoom
 from tests.support.chatting import Person, VirtualClock, chatting, limits
@@ -38,7 +38,7 @@ async def test_a_failing_load_answers_every_joiner(chat: Chat, repository: Fault
         error = person.last("error")
         assert (error["id"], error["code"], error["retryable"]) == (f"j{number}", "unavailable", True)
         assert error["retry_after"] > 0
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
     assert repository.calls["find_room"] == 1
     repository.away = None
     people[0].send("join", room="general")
@@ -50,7 +50,7 @@ async def test_a_failing_load_answers_every_joiner(chat: Chat, repository: Fault
 async def test_a_load_that_takes_too_long_is_given_up(chat: Chat, repository: FaultyRepository, point: str) -> None:
     Person(chat, "ann", "general").say("so that there is a log")
     await passes()
-    for person in tuple(chat.hub.sessions):
+    for person in tuple(chat.parts.hub.sessions):
         chat.disconnect(person)
     repository.hold(point)
     ann = Person(chat, "ann", "general")
@@ -58,7 +58,7 @@ async def test_a_load_that_takes_too_long_is_given_up(chat: Chat, repository: Fa
     assert not ann.of("error")
     await passes(0.2)
     assert ann.last("error")["code"] == "unavailable"
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
 
 
 async def test_an_unforeseen_fault_in_a_load_is_an_internal_error(chat: Chat, repository: FaultyRepository) -> None:
@@ -70,7 +70,7 @@ async def test_an_unforeseen_fault_in_a_load_is_an_internal_error(chat: Chat, re
     await passes()
     assert ann.last("error")["code"] == "internal"
     assert ben.last("error")["code"] == "unavailable"
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
 
 
 async def test_a_standby_does_not_ask_storage(chat: Chat, repository: FaultyRepository) -> None:
@@ -92,9 +92,9 @@ async def test_a_session_that_goes_while_its_room_loads_leaves_nothing(
     del ann
     repository.go("find_room")
     await passes()
-    assert not chat.hub.rooms
-    assert not chat.hub.sessions
-    assert not len(chat.tasks)
+    assert not chat.parts.hub.rooms
+    assert not chat.parts.hub.sessions
+    assert not len(chat.parts.tasks)
     gc.collect()
     assert gone() is None
 
@@ -114,9 +114,9 @@ async def test_an_empty_room_is_freed(chat: Chat) -> None:
     await passes()
     ann.send("leave", id="l", room="general")
     assert ann.last("left") == {"type": "left", "id": "l", "room": "general"}
-    assert list(chat.hub.rooms) == ["general"]
+    assert list(chat.parts.hub.rooms) == ["general"]
     ben.disconnect()
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
     ben.disconnect()  # twice is as good as once
 
 
@@ -127,14 +127,14 @@ async def test_a_room_that_waits_for_storage_is_never_freed(chat: Chat, reposito
     ann.say("one", "1")
     ann.disconnect()
     await passes(3600)
-    room = chat.hub.rooms["general"]
+    room = chat.parts.hub.rooms["general"]
     ben = Person(chat, "ben", "general")
     assert ben.last("joined")["head"] == room.head > 0
-    assert chat.hub.rooms["general"] is room
+    assert chat.parts.hub.rooms["general"] is room
     ben.disconnect()
     repository.go("write")
     await passes()
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
     assert await repository.stored() == ["one"]
 
 
@@ -147,7 +147,7 @@ async def test_a_room_is_freed_when_storage_refuses_its_last_message(chat: Chat,
     repository.refused = lambda write: True
     repository.go("write")
     await passes()
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
 
 
 async def test_a_room_is_freed_when_a_resume_cannot_be_counted(chat: Chat, repository: FaultyRepository) -> None:
@@ -157,14 +157,14 @@ async def test_a_room_is_freed_when_a_resume_cannot_be_counted(chat: Chat, repos
     ann.say("two")
     await passes()
     ann.disconnect()
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
     first, epoch = ann.of("message")[0]["seq"], ann.last("joined")["epoch"]
     for fault in (KeyError("a bug"), None):
         ben = Person(chat, "ben")
         repository.hold("count_changed")
         ben.send("join", room="general", since=first, epoch=epoch)
         await passes()
-        assert list(chat.hub.rooms) == ["general"]
+        assert list(chat.parts.hub.rooms) == ["general"]
         if fault:
             repository.faults["count_changed"].append(fault)
         else:
@@ -172,7 +172,7 @@ async def test_a_room_is_freed_when_a_resume_cannot_be_counted(chat: Chat, repos
         repository.go("count_changed")
         await passes()
         assert ben.last("error")["code"] == ("internal" if fault else "unavailable")
-        assert not chat.hub.rooms
+        assert not chat.parts.hub.rooms
 
 
 async def test_a_room_goes_on_above_its_log_when_the_clock_steps_back(repository: FaultyRepository) -> None:
@@ -183,7 +183,7 @@ async def test_a_room_goes_on_above_its_log_when_the_clock_steps_back(repository
         ann.say("one")
         await passes()
         ann.disconnect()
-        assert not chat.hub.rooms
+        assert not chat.parts.hub.rooms
         clock.offset_us -= 3_600_000_000
         ben = Person(chat, "ben", "general")
         await passes()
@@ -204,7 +204,7 @@ async def test_too_many_rooms() -> None:
         await passes()
         assert [frame["room"] for frame in ann.of("joined")] == ["a", "b", "b"]
         assert ann.errors() == {"c": "too_many_rooms"}
-        assert "c" not in chat.hub.rooms
+        assert "c" not in chat.parts.hub.rooms
         ann.send("leave", room="a")
         ann.send("join", id="c", room="c")
         await passes()
@@ -230,7 +230,7 @@ async def test_a_room_is_found_however_its_name_is_written(chat: Chat) -> None:
     ann.say("hi", "1", room="cafe\u0301")
     await passes()
     assert ann.last("message")["room"] == "caf\u00e9"
-    assert list(chat.hub.rooms) == ["caf\u00e9"]
+    assert list(chat.parts.hub.rooms) == ["caf\u00e9"]
 
 
 async def test_who_holds_the_name_of_a_room_in_storage_wins(chat: Chat, repository: FaultyRepository) -> None:
@@ -244,7 +244,7 @@ async def test_who_holds_the_name_of_a_room_in_storage_wins(chat: Chat, reposito
     assert ann.connection.closed is not None
     assert ann.connection.closed.code == 4002
     ann.disconnect()
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
     again = Person(chat, "ann", "general")
     await passes()
     again.say("two", "2")

@@ -42,7 +42,7 @@ async def test_the_empty_room_that_was_opened_first_is_closed_for_a_new_one() ->
         assert first.of("left") == [{"type": "left", "room": "a", "reason": "closed"}]
         assert await joined(second, "e") == [""]
         assert [frame["room"] for frame in first.of("left")] == ["a", "b"]
-        assert set(chat.hub.rooms) == {"c", "d", "e"}
+        assert set(chat.parts.hub.rooms) == {"c", "d", "e"}
         assert await joined(first, "a") == [""]  # nothing is lost by it
 
 
@@ -56,7 +56,7 @@ async def test_one_guest_with_many_rooms_keeps_nobody_out() -> None:
         page = Person(chat, "page", "lobby", dialect=BY_PATH["/chat"], network=HERE)
         await passes()
         assert page.connection.closed is None
-        assert len(chat.hub.rooms) == 100
+        assert len(chat.parts.hub.rooms) == 100
 
 
 async def test_rooms_where_somebody_is_or_was_heard_stay() -> None:
@@ -67,7 +67,7 @@ async def test_rooms_where_somebody_is_or_was_heard_stay() -> None:
         assert await joined(ben, "two") == [""]
         assert await code_of(ann, "create_room", room="made") == ""
         assert await joined(ann, "new", "newer") == ["", ""]
-        assert set(chat.hub.rooms) == {"said", "two", "made", "newer"}
+        assert set(chat.parts.hub.rooms) == {"said", "two", "made", "newer"}
 
 
 async def test_only_when_there_is_no_empty_one_a_join_is_refused_and_may_be_tried_again() -> None:
@@ -106,7 +106,7 @@ async def test_a_full_server_closes_the_empty_rooms_of_anybody() -> None:
         one, other = guest(chat, "one", HERE), account(chat, "other")
         assert await joined(one, "a", "b") == ["", ""]
         assert await joined(other, "c") == [""]
-        assert set(chat.hub.rooms) == {"said", "b", "c"}
+        assert set(chat.parts.hub.rooms) == {"said", "b", "c"}
         for person, room in ((one, "b"), (other, "c")):
             person.say("hello", room=room)
         assert await joined(other, "d") == ["too_many_rooms"]
@@ -127,11 +127,11 @@ async def test_rooms_that_are_being_opened_count(repository: FaultyRepository) -
         assert [person.errors().get("j") for person in there] == [None] * 2 + ["too_many_rooms"] * 8
         repository.go("find_room")
         await passes()
-        assert len(chat.hub.rooms) == 5
+        assert len(chat.parts.hub.rooms) == 5
         for person in (*here, *there):
             person.disconnect()
         await passes()
-        assert (chat.hub._opened, chat.hub._unsaid, chat.hub.opening) == ({}, {}, 0)
+        assert (chat.parts.hub._opened, chat.parts.hub._unsaid, chat.parts.hub.opening) == ({}, {}, 0)
 
 
 async def test_a_room_that_could_not_be_opened_counts_no_more(repository: FaultyRepository) -> None:
@@ -142,7 +142,7 @@ async def test_a_room_that_could_not_be_opened_counts_no_more(repository: Faulty
         await asyncio.sleep(30)  # virtual: longer than storage may take
         assert ann.errors()["j"] == "unavailable"
         repository.go("find_room")
-        assert chat.hub._opened == {}
+        assert chat.parts.hub._opened == {}
         assert await joined(ann, "b") == [""]
 
 
@@ -196,7 +196,7 @@ async def test_making_and_deleting_uses_up_nobody_elses_day() -> None:
         assert codes == [""] * 10 + ["too_many_rooms"] * 2  # a share of what its address may make
         other = guest(chat, "other")
         assert await code_of(other, "create_room", room="mine") == ""
-        assert chat.makers._whole.of(HERE, chat.clock.monotonic())._tokens > 18
+        assert chat.parts.makers._whole.of(HERE, chat.parts.clock.monotonic())._tokens > 18
 
 
 async def test_rooms_that_stay_count_for_all_guests_of_an_address() -> None:

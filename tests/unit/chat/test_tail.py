@@ -70,20 +70,20 @@ async def test_all_tails_together_are_bounded(repository: FaultyRepository) -> N
         little.say("hello", room="little")
         people = await talk(chat, 20, 50)
         await passes()
-        assert chat.hub._tails.used <= LIMIT
-        assert len(chat.hub.rooms["little"].tail) == 1
-        room = chat.hub.rooms["room 0"]
+        assert chat.parts.hub._tails.used <= LIMIT
+        assert len(chat.parts.hub.rooms["little"].tail) == 1
+        room = chat.parts.hub.rooms["room 0"]
         assert 0 < len(room.tail) < 50
         back = Person(chat, "ben")
-        back.send("join", room="room 0", since=0, epoch=chat.hub.epoch)
+        back.send("join", room="room 0", since=0, epoch=chat.parts.hub.epoch)
         await passes()
         assert back.of("joined")[0]["recovered"]
         assert len(back.of("message")) == 50
         for person in [*people, little, back]:
             chat.disconnect(person.session)
         await passes(10)
-        assert not chat.hub.rooms
-        assert chat.hub._tails.used == 0
+        assert not chat.parts.hub.rooms
+        assert chat.parts.hub._tails.used == 0
 
 
 async def test_what_is_not_stored_stays(repository: FaultyRepository) -> None:
@@ -94,8 +94,8 @@ async def test_what_is_not_stored_stays(repository: FaultyRepository) -> None:
         for number, person in enumerate(people):
             for _ in range(20):
                 person.say(BOMB * 4000, room=f"room {number}")
-        assert {len(room.tail) for room in chat.hub.rooms.values()} == {20}
+        assert {len(room.tail) for room in chat.parts.hub.rooms.values()} == {20}
         repository.go("write")
         await passes(1)
-        assert sum(len(room.tail) for room in chat.hub.rooms.values()) < 20 * 20
-        assert chat.hub._tails.used <= LIMIT
+        assert sum(len(room.tail) for room in chat.parts.hub.rooms.values()) < 20 * 20
+        assert chat.parts.hub._tails.used <= LIMIT

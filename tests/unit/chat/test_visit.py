@@ -52,7 +52,8 @@ async def refused(visits: Visits, who: Identity, command: commands.AnyCommand, u
 
 
 def nothing_left(chat: Chat) -> bool:
-    return not (chat.hub.rooms or chat.hub.ending or chat.hub.people or chat.hub.sessions or len(chat.tasks))
+    hub = chat.parts.hub
+    return not (hub.rooms or hub.ending or hub.people or hub.sessions or len(chat.parts.tasks))
 
 
 # --- what is asked for is done, and stored by then -------------------------------------------------------------------
@@ -92,7 +93,7 @@ async def test_the_same_id_is_the_same_message(chat: Chat, visits: Visits) -> No
     assert await say(visits, identity("cal"), "hello", "m", resend=True) != first
     ann.disconnect()
     await passes()
-    assert not chat.hub.rooms
+    assert not chat.parts.hub.rooms
     assert await say(visits, ben, "hello", "m", resend=True) == first
     assert await refused(visits, ben, post("other", resend=True)) == "conflict"
 
@@ -163,7 +164,7 @@ async def test_who_quits_is_out_on_every_device(chat: Chat, repository: FaultyRe
     await ask(ben, "join", room="lobby")
     await visits.carry_out(identity("ben"), commands.Leave(id="q", room="lobby", quit=True), Left)
     assert ben.last("left")["reason"] == "quit"
-    record = chat.hub.rooms["lobby"].record
+    record = chat.parts.hub.rooms["lobby"].record
     assert await repository.inner.rooms.find_member(record.room_id, "u_ben") is None
     quit_again = commands.Leave(id="q", room="lobby", quit=True)
     assert await refused(visits, identity("ben"), quit_again, Left) == ""
@@ -184,7 +185,7 @@ async def test_an_admin_makes_themself_a_member(chat: Chat, repository: FaultyRe
     await created(chat, account(chat, "ann"), private=True)
     root = identity("root", "admin")
     await visits.carry_out(root, commands.Invite(id="i", room="lobby", user="u_root"), Ack)
-    member = await repository.inner.rooms.find_member(chat.hub.rooms["lobby"].record.room_id, "u_root")
+    member = await repository.inner.rooms.find_member(chat.parts.hub.rooms["lobby"].record.room_id, "u_root")
     assert member is not None
     assert member.role == "member"
 
@@ -201,8 +202,8 @@ async def test_nobody_sees_them_come(chat: Chat, visits: Visits) -> None:
     await say(visits, identity("ben"), "hello")
     await passes(2)
     assert ann.types() == ["message"]
-    assert set(chat.hub.people) == {"u_ann"}
-    assert set(chat.hub.rooms["lobby"].presence.people) == {"u_ann"}
+    assert set(chat.parts.hub.people) == {"u_ann"}
+    assert set(chat.parts.hub.rooms["lobby"].presence.people) == {"u_ann"}
 
 
 async def test_who_speaks_in_a_public_room_becomes_no_member(
@@ -210,7 +211,7 @@ async def test_who_speaks_in_a_public_room_becomes_no_member(
 ) -> None:
     await created(chat, account(chat, "ann"))
     await say(visits, identity("ben"), "hello")
-    record = chat.hub.rooms["lobby"].record
+    record = chat.parts.hub.rooms["lobby"].record
     assert await repository.inner.rooms.find_member(record.room_id, "u_ben") is None
 
 
@@ -219,7 +220,7 @@ async def test_who_is_sent_out_during_a_visit(chat: Chat, repository: FaultyRepo
     people = await staffed(chat, private=True)
     people["member"].disconnect()
     seq = await say(visits, identity("member"), "hello")
-    room = chat.hub.rooms["lobby"]
+    room = chat.parts.hub.rooms["lobby"]
     room.tail.forget(room.head + 1, 0)
     repository.hold("find_message")
     edit = commands.EditMessage(id="e", room="lobby", seq=seq, content="x")
@@ -233,7 +234,7 @@ async def test_who_is_sent_out_during_a_visit(chat: Chat, repository: FaultyRepo
 async def test_a_room_that_is_deleted_during_a_visit(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
     people = await staffed(chat)
     seq = await say(visits, identity("member"), "hello")
-    room = chat.hub.rooms["lobby"]
+    room = chat.parts.hub.rooms["lobby"]
     room.tail.forget(room.head + 1, 0)
     repository.hold("find_message")
     edit = commands.EditMessage(id="e", room="lobby", seq=seq, content="x")
@@ -304,7 +305,7 @@ async def test_the_row_of_who_visits_twice_at_once_stays_for_the_second(
     people["member"].disconnect()
     member = identity("member")
     seq = await say(visits, member, "hello", "1")
-    room = chat.hub.rooms["lobby"]
+    room = chat.parts.hub.rooms["lobby"]
     room.tail.forget(room.head + 1, 0)
     repository.hold("find_message")
     slow = asyncio.ensure_future(refused(visits, member, post("reply", "2", reply_to=seq)))
@@ -358,7 +359,7 @@ async def test_a_room_that_was_opened_for_a_refused_request_is_closed(
     ann.say("waits", "1", "lobby")
     await passes()
     assert await refused(visits, identity("ben"), post("hello", room="another")) == "unavailable"
-    assert set(chat.hub.rooms) == {"lobby"}
+    assert set(chat.parts.hub.rooms) == {"lobby"}
 
 
 async def test_an_answer_that_does_not_come_is_unavailable(
@@ -367,9 +368,9 @@ async def test_an_answer_that_does_not_come_is_unavailable(
     ann = account(chat, "ann")
     await created(chat, ann)
     repository.hold("write")
-    started = chat.clock.monotonic()
+    started = chat.parts.clock.monotonic()
     assert await refused(visits, identity("ben"), post("hello")) == "unavailable"
-    assert chat.clock.monotonic() - started == pytest.approx(ANSWER_SECONDS)
+    assert chat.parts.clock.monotonic() - started == pytest.approx(ANSWER_SECONDS)
     repository.go("write")
     await passes()
     assert await repository.stored("lobby") == ["hello"]
@@ -473,11 +474,11 @@ async def test_nothing_is_left_of_visits_to_a_room_that_stays(chat: Chat, visits
         other.disconnect()
         invite = commands.Invite(id="i", room="lobby", user=id_of(other))
         await visits.carry_out(identity("root", "admin"), invite, Ack)
-    assert set(chat.hub.rooms["lobby"].members) == {"u_ann"}
+    assert set(chat.parts.hub.rooms["lobby"].members) == {"u_ann"}
     for number in range(50):
         await say(visits, identity(f"u{number}"), "x", f"m{number}")
-    assert set(chat.hub.rooms["lobby"].members) == {"u_ann"}
-    assert not chat.hub.rooms["lobby"].visitors
+    assert set(chat.parts.hub.rooms["lobby"].members) == {"u_ann"}
+    assert not chat.parts.hub.rooms["lobby"].visitors
 
 
 @pytest.mark.parametrize("point", ["find_room", "find_member", "find_posted", "write"])
@@ -541,7 +542,7 @@ async def test_a_visit_that_gave_up_leaves_nothing(chat: Chat, repository: Fault
     await passes()
     repository.hold("write")
     assert await refused(visits, identity("ben"), post("hello")) == "unavailable"
-    assert list(chat.hub.rooms) == ["lobby"]  # what was said there is not stored yet
+    assert list(chat.parts.hub.rooms) == ["lobby"]  # what was said there is not stored yet
     repository.go("write")
     await passes()
     assert nothing_left(chat)

@@ -69,9 +69,9 @@ async def test_rooms_spread_over_workers_which_do_not_wait_for_each_other(reposi
             ann.say("hi", f"{number}", room=f"room {number}")
         await passes()
         assert repository.most_writing == 4
-        rooms = chat.hub.rooms.values()
+        rooms = chat.parts.hub.rooms.values()
         assert {room.worker.name for room in rooms} == {f"worker-{number}" for number in range(4)}
-        assert all(room.worker is chat.pool.of(room.record.room_id) for room in rooms)
+        assert all(room.worker is chat.parts.pool.of(room.record.room_id) for room in rooms)
         repository.go("write")
         await passes()
         assert len(ann.acked()) == 40
@@ -150,10 +150,10 @@ async def test_one_room_leaves_half_of_the_queue_to_the_others(repository: Fault
         for number in range(30):
             ann.say("x", f"third {number}", room="third")
         await passes()
-        assert 20 <= len(chat.pool) <= 21  # a room's own row may come on top
+        assert 20 <= len(chat.parts.pool) <= 21  # a room's own row may come on top
         repository.go("write")
         await passes()
-        assert len(chat.pool) == 0
+        assert len(chat.parts.pool) == 0
         assert await repository.stored("quiet") == ["still room for this"]
 
 
@@ -235,7 +235,7 @@ async def test_what_storage_refuses_is_found_by_halving_and_the_rest_is_stored(
     seqs = {frame["id"]: frame["seq"] for frame in ann.of("message")}
     assert [frame["seq"] for frame in ben.of("retracted")] == [seqs[key] for key in ("0", "13", "14", "99")]
     assert not ben.of("error")
-    assert chat.counters.refused_rows == 4
+    assert chat.parts.counters.refused_rows == 4
     assert len(repository.batches) < 60
     assert chat.trouble() is None
 
@@ -314,7 +314,7 @@ async def test_a_fault_in_telling_does_not_end_the_worker(
     await passes()
     ann.say("one", "1")
     repository.refused = lambda write: isinstance(write, InsertMessage)
-    monkeypatch.setattr(chat.hub, "new_epoch_of", None)  # not callable: what taking a message back runs into
+    monkeypatch.setattr(chat.parts.hub, "new_epoch_of", None)  # not callable: what taking a message back runs into
     await passes()
     assert "failed" in caplog.text
     monkeypatch.undo()
@@ -322,7 +322,7 @@ async def test_a_fault_in_telling_does_not_end_the_worker(
     ann.say("two", "2")
     await passes()
     assert list(ann.acked()) == ["2"]
-    assert len(chat.pool) == 0
+    assert len(chat.parts.pool) == 0
 
 
 async def test_one_room_in_trouble_does_not_stop_other_workers(repository: FaultyRepository) -> None:
@@ -332,7 +332,7 @@ async def test_one_room_in_trouble_does_not_stop_other_workers(repository: Fault
         for number in range(50):
             ann.send("join", room=f"room {number}")
             await passes()
-            worker = chat.hub.rooms[f"room {number}"].record.room_id % 2
+            worker = chat.parts.hub.rooms[f"room {number}"].record.room_id % 2
             rooms.setdefault(worker, f"room {number}")
         repository.faults["write"].append(ZeroDivisionError("a bug"))
         ann.say("one", "1", room=rooms[0])
@@ -374,9 +374,9 @@ async def test_drain_gives_up_at_its_deadline_and_counts(
     repository.hold("write")
     for number in range(1, 8):
         ann.say(f"{number}", f"{number}")
-    before = chat.clock.monotonic()
+    before = chat.parts.clock.monotonic()
     assert await chat.drain(3.0) == 7
-    assert chat.clock.monotonic() - before == pytest.approx(3.0)
+    assert chat.parts.clock.monotonic() - before == pytest.approx(3.0)
     assert list(ann.acked()) == ["0"]
     assert "7 writes were not stored within 3.0 s" in caplog.text
 
@@ -401,7 +401,7 @@ async def test_every_kind_of_write_that_was_shown_is_counted(chat: Chat, reposit
         owner.send(kind, id=kind, room="den", **fields)
         await passes()
         assert kind not in owner.errors()
-        assert len(chat.pool) == number
+        assert len(chat.parts.pool) == number
     ben.send("join", id="j", room="den")  # banned: nothing is stored
     assert await chat.drain(1.0) == len(shown)
 
@@ -454,9 +454,9 @@ async def test_goodbye_spreads_those_who_come_back(chat: Chat) -> None:
 async def test_after_a_takeover_everybody_starts_afresh(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
-    epoch = chat.hub.epoch
+    epoch = chat.parts.hub.epoch
     chat.taken_over()
-    assert chat.hub.epoch != epoch
+    assert chat.parts.hub.epoch != epoch
     assert ann.connection.closed is not None
     assert ann.connection.closed.code == 4002
     ann.disconnect()

@@ -53,6 +53,7 @@ class Session:
         self.ended = False
         self.paused = False
         self.identity = object()
+        self.commands = SimpleNamespace(take=lambda *_: 0.0)  # any number of them
 
     def write(self, data: bytes) -> None:
         self.connection.write(data)
@@ -108,7 +109,8 @@ class World:
         self.origins = Origins()
         self.websockets_log = LOG
         self.connections: set[object] = set()
-        self.chat = self
+        self.chat = self.parts = self
+        self.clock = SystemClock()
         self.draining = False
         self.addresses = Addresses()
         self.authenticate = lambda *_: None
@@ -130,6 +132,3 @@ class World:
 
     def refuse_frame(self, _: object, error: ParleyError) -> None:
         self.outcome.events.append(error.code)
-
-    def take_command(self, _: object) -> float:
-        return 0.0

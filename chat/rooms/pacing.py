@@ -1,0 +1,115 @@
+"""Rates: how often a session, a principal or an address may do what costs others."""
+
+from __future__ import annotations
+
+import logging
+
+from chat.delivery.ratelimit import TokenBucket, rate_limited
+from chat.rooms.parts import Parts
+from chat.rooms.room import Session
+from model.errors import FLOOD, ParleyError
+from utils.fairness import Party
+
+log = logging.getLogger(__name__)
+
+# Commands other than messages, and control frames, per connection: more than any client needs (a resume of 100 rooms
+# with history is 200 at once), little enough that a flood costs the one who makes it.
+COMMANDS_PER_SECOND = 50.0
+COMMANDS_BURST = 500
+# Commands beyond their rate that are answered, per connection: after that the connection is closed as a flood.
+REFUSALS_PER_SECOND = 50.0
+REFUSALS_BURST = 1000
+
+
+def take_message(parts: Parts, session: Session) -> float:
+    """Count a message. Returns 0.0, or the seconds until it may be sent again.
+
+    What guests post counts for their address too: another guest costs nothing, another address does.
+    """
+    now = parts.clock.monotonic()
+    if session.bucket is None:
+        assert parts.speakers is not None
+        assert session.identity is not None
+        session.bucket = parts.speakers.of(session.user.id, now)
+        if parts.speaking_guests is not None and session.network and session.identity.guest:
+            session.address_bucket = parts.speaking_guests.of(session.network, now)
+    wait = session.bucket.take(now)
+    if not wait and session.address_bucket is not None:
+        wait = session.address_bucket.take(now)
+    return wait
+
+
+def release_buckets(parts: Parts, session: Session) -> None:
+    """Remember what the principal and the address may still post: the session no longer speaks for them."""
+    if session.bucket is not None and parts.speakers is not None:
+        parts.speakers.keep(session.user.id, session.bucket)
+    if session.address_bucket is not None and parts.speaking_guests is not None:
+        parts.speaking_guests.keep(session.network, session.address_bucket)
+    session.bucket = session.address_bucket = None
+
+
+def take_command(parts: Parts, session: Session, count: float = 1.0) -> float:
+    """Count a command or control frame, or ``count`` of them. Returns 0.0, or the seconds until that is allowed."""
+    if session.commands is None:
+        session.commands = TokenBucket(COMMANDS_PER_SECOND, COMMANDS_BURST, parts.clock.monotonic())
+    return session.commands.take(parts.clock.monotonic(), count)
+
+
+def too_fast(parts: Parts, session: Session, wait: float, id: str | None = None) -> ParleyError:
+    """Make the refusal of what may be sent again in ``wait`` seconds. A client that causes too many is disconnected."""
+    if session.refusals is None:
+        session.refusals = TokenBucket(REFUSALS_PER_SECOND, REFUSALS_BURST, parts.clock.monotonic())
+    if session.refusals.take(parts.clock.monotonic()):
+        of = session.address or "an unknown address"
+        log.warning("closing session %s of %s: it floods the server", session.id, of)
+        session.close(FLOOD)
+    return rate_limited(wait, id)
+
+
+def take_guest(parts: Parts, network: str) -> float:
+    """Count a new guest from this address. Returns 0.0, or the seconds until there may be another."""
+    if parts.newcomers is None or not network:
+        return 0.0
+    return parts.newcomers.take(network, parts.clock.monotonic())
+
+
+def give_guest_back(parts: Parts, session: Session) -> None:
+    """Uncount the guest that was made up for this session: it speaks for somebody who was known before."""
+    if parts.newcomers is not None and session.network:
+        parts.newcomers.of(session.network, parts.clock.monotonic()).give()
+
+
+def take_invitation(parts: Parts, session: Session) -> None:
+    """Count an invitation by the user of a session; a guest's by the network, as guests are made up at will.
+
+    Raises:
+        ParleyError: ``rate_limited``.
+    """
+    assert session.identity is not None
+    inviter = session.network if session.identity.guest and session.network else session.user.id
+    if wait := parts.inviters.take(inviter, parts.clock.monotonic()):
+        raise rate_limited(wait)
+
+
+async def try_password(parts: Parts, session: Session, name: str, hashed: str | None, password: str) -> bool:
+    """Count an attempt, and return whether this is the password of the room of this name.
+
+    ``hashed`` is None for a room without a password, and where there is no room at all.
+
+    Raises:
+        ParleyError: ``rate_limited``, ``overloaded``: whether there is such a room or not.
+    """
+    now, user_id = parts.clock.monotonic(), session.user.id
+    buckets = [parts.attempts.of(key, now) for key in (f"by {user_id}", f"at {name}")]
+    if session.network:
+        buckets.append(parts.network_attempts.of(session.network, now))
+    if wait := max(bucket.wait(now) for bucket in buckets):
+        raise rate_limited(wait)
+    for bucket in buckets:
+        bucket.take(now)
+    return await parts.passwords.matches(hashed, password, hashing_for(session))
+
+
+def hashing_for(session: Session) -> Party:
+    """Return for whom a password is hashed: they take turns."""
+    return Party(session.network or session.user.id, session.user.id)

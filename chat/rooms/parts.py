@@ -1,0 +1,111 @@
+"""The parts of one chat: what every handler and query works with."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+from chat.delivery.counters import Counters
+from chat.delivery.paging import PAGE_BYTES, PageTurns
+from chat.delivery.ratelimit import UNLIMITED, Allowances, Rate, allowances
+from chat.ports import Tokens
+from chat.rooms.changes import ChangeTracker
+from chat.rooms.cursors import ReadCursors
+from chat.rooms.hub import Hub
+from chat.rooms.makers import Makers
+from chat.rooms.passwords import Passwords
+from chat.rooms.room import Room
+from chat.writes.workers import PoolLimits, WorkerPool
+from model.limits import Limits
+from model.room import Role
+from storage.ports.storage import Storage
+from utils.clock import Clock
+from utils.tasks import TaskRegistry
+
+# Invitations of one inviter (guests of one address are one): a class or a team at once, and few in the long run.
+INVITES_PER_SECOND = 0.1
+INVITES_BURST = 100
+# Attempts at passwords: at one room's, by all users together (a list of a thousand common ones takes half an hour),
+# also where there is no such room, which must not be learned; by one principal; and from one network.
+ATTEMPTS_PER_SECOND = 0.5
+ATTEMPTS_BURST = 20
+NETWORK_ATTEMPTS = 4  # times as many
+
+
+@dataclass(frozen=True)
+class ChatOptions:
+    """What an operator may set; names and defaults are those of the settings."""
+
+    limits: Limits = field(default_factory=Limits)
+    pool: PoolLimits = field(default_factory=PoolLimits)
+    guests: bool = True
+    guest_role: Role = "member"
+    presence_grace: float = 5.0
+    principal_connections: int = 200
+    address_rooms: int = 1000
+    server_rooms: int = 100_000
+    retention_days: int = 0
+    room_tail: int = 500
+    tails_bytes: int = 128 << 20
+    slow_high: int = 1 << 20
+    new_guests: Rate = UNLIMITED
+    guest_messages: Rate = UNLIMITED
+    heartbeat: float = 20.0
+    server: str = "parley"
+
+    @property
+    def messages(self) -> Rate:
+        """How often one principal may post."""
+        return Rate(self.limits.messages_per_second, self.limits.messages_burst)
+
+
+class Parts:
+    """The parts of one chat. Attributes only; what is done with them are functions. Lives in one event loop.
+
+    Attributes:
+        limits: those of the options, one look-up nearer to the hot path.
+        page_bytes: of a page over WebSocket, as sent.
+        draining: nothing new is accepted; what was accepted is being stored.
+        storage_reached: storage has been reached at least once since the start.
+        loading: rooms that are being read from storage, by name; the result tells whether storage has failed.
+        clock_differs: the log says already that a room was written with a clock ahead of this one.
+        kept_names: rooms that stay, and were made so here, by folded name; and who is about to make one.
+        speakers, speaking_guests: what each principal may post, and all guests of an address; None for no limit.
+        newcomers: how many guests an address may bring; None for no limit.
+    """
+
+    def __init__(self, storage: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
+        self.storage = storage
+        self.clock = clock
+        self.tokens = tokens
+        self.options = options
+        self.limits = options.limits
+        self.page_bytes = min(PAGE_BYTES, options.slow_high // 2)
+        self.counters = Counters()
+        self.hub = Hub(
+            tail_limit=options.room_tail,
+            tails_bytes=options.tails_bytes,
+            slow_high=options.slow_high,
+            counters=self.counters,
+        )
+        self.pool = WorkerPool(storage, options.pool, self.counters)
+        self.tasks = TaskRegistry()
+        self.pages = PageTurns()
+        self.passwords = Passwords()
+        self.cursors = ReadCursors()
+        self.changes = ChangeTracker()
+        self.draining = False
+        self.storage_reached = False
+        self.loading: dict[str, asyncio.Future[bool]] = {}
+        self.clock_differs = False
+        self.kept_names: WeakValueDictionary[str, Room] = WeakValueDictionary()
+        self.name_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # Rates.
+        self.speakers = allowances(options.messages)
+        self.speaking_guests = allowances(options.guest_messages)
+        self.newcomers = allowances(options.new_guests)
+        self.makers = Makers(options.address_rooms)
+        self.inviters = Allowances(INVITES_PER_SECOND, INVITES_BURST)
+        self.attempts = Allowances(ATTEMPTS_PER_SECOND, ATTEMPTS_BURST)
+        self.network_attempts = Allowances(NETWORK_ATTEMPTS * ATTEMPTS_PER_SECOND, NETWORK_ATTEMPTS * ATTEMPTS_BURST)

@@ -1,0 +1,124 @@
+"""Asking storage, and queueing what it should store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
+from typing import TypeVar
+
+from chat.delivery.paging import too_many_reads
+from chat.ports import Identity
+from chat.rooms.jobs import RecordJob
+from chat.rooms.parts import Parts
+from chat.rooms.room import Room, Session
+from model.errors import ParleyError
+from storage.ports.errors import StorageUnavailable, TooManyReads
+from storage.ports.rooms import InsertRoom
+from storage.ports.storage import READER, Write
+from utils.fairness import Party
+
+T = TypeVar("T")
+
+# Seconds that a read from storage may take, and when to try again after it did not answer.
+READ_SECONDS = 5.0
+RETRY_AFTER = 2.0
+# Seconds that a command waits for storage when it is reached for the first time: a server and its database are often
+# started together, and clients come at once.
+FIRST_SECONDS = 5.0
+
+
+def unavailable() -> ParleyError:
+    """Make the refusal of what storage cannot answer for now."""
+    return ParleyError("unavailable", retry_after=RETRY_AFTER)
+
+
+def reads_for(identity: Identity | None, network: str) -> None:
+    """Have this task read from storage for an account from here on; or for a network, and one of its guests."""
+    user_id = "" if identity is None else identity.user.id
+    if identity is not None and not (identity.guest and network):
+        READER.set(Party(user_id))
+    else:
+        READER.set(Party(network, user_id))
+
+
+# Asking.
+
+
+def require_storage(parts: Parts) -> None:
+    """Refuse, as ``unavailable``, what would only wait for its timeout, and later commands with it."""
+    if parts.storage.problem() is not None:
+        raise unavailable()
+
+
+async def reach_storage(parts: Parts) -> None:
+    """Wait, for at most `FIRST_SECONDS`, until storage has been reached for the first time since the start."""
+    if not parts.storage_reached and parts.storage.problem() is None:
+        parts.storage_reached = True
+    if not parts.storage_reached:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_SECONDS):
+                await parts.storage.reached()
+                parts.storage_reached = True
+
+
+async def ask(parts: Parts, read: Awaitable[T]) -> T:
+    """Return the answer of storage.
+
+    Raises:
+        ParleyError: ``unavailable`` when it cannot answer, or not within `READ_SECONDS`; ``rate_limited`` when too
+            many reads of this `READER` are waiting, ``overloaded`` when too many of all readers are.
+    """
+    try:
+        if not parts.storage_reached:
+            await reach_storage(parts)
+            if not parts.storage_reached:
+                raise StorageUnavailable("it was never reached")
+        async with asyncio.timeout(READ_SECONDS):
+            return await read
+    except TooManyReads as error:
+        raise too_many_reads(own=error.own) from error
+    except (StorageUnavailable, TimeoutError) as error:
+        raise unavailable() from error
+    finally:
+        if isinstance(read, Coroutine):  # perhaps it was never begun
+            read.close()
+
+
+# Writing.
+
+
+def admit(parts: Parts, room: Room, content: str) -> int:
+    """Make sure that something with this content may be written, before it is shown: what is refused never was.
+
+    Returns its size: bytes, as Python or UTF-8 have them at most.
+
+    Raises:
+        ParleyError: ``shutting_down``, ``overloaded``.
+    """
+    if parts.draining:
+        raise ParleyError("shutting_down", retry_after=1.0)
+    size = len(content) if content.isascii() else 4 * len(content)
+    room.worker.admit(room.backlog, size)
+    return size
+
+
+def store(
+    parts: Parts,
+    room: Room,
+    write: Write,
+    author: Session | None = None,
+    id: str | None = None,
+    *,
+    last: bool = True,
+) -> None:
+    """Queue a change of a room or of a member, after the room itself; ``id`` is the command's, for its ack."""
+    ensure_stored(parts, room)
+    room.worker.submit(RecordJob(parts.hub, room, write, author, id, last=last))
+
+
+def ensure_stored(parts: Parts, room: Room) -> None:
+    """Queue the room itself, if that was not done yet."""
+    if not room.stored:
+        room.stored = True
+        room.worker.submit(RecordJob(parts.hub, room, InsertRoom(room.record)))
