@@ -1,26 +1,33 @@
 """The settings, as an operator gives them: environment, `.env`, command line; and that the rows do what they say."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
 import jwt
 import pytest
 
+from server.cli import main
 from server.settings.table import SETTINGS
 from tests.integration.port.conftest import Serve
 from tests.support.process import ROOT, free_port, poll_until
 from tests.support.rawws import NATIVE, RawClient, command, fetch, frame
 from tests.support.server import ServerProcess
 
+Call = Callable[..., "subprocess.CompletedProcess[str]"]
 SECRET = "s3cr3t-w0rd, which is long enough"
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run `main.py` to its end in a folder of its own, with nothing in the environment but what is given."""
+    """Run `main.py` to its end in a folder of its own, with nothing in the environment but what is given.
+
+    A start of Python takes half a second: for all but a few cases, which show that a process behaves so, `call` will do.
+    """
     return subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "main.py"), *arguments],
         cwd=folder,
@@ -30,6 +37,29 @@ def run(folder: Path, *arguments: str, **environment: str) -> "subprocess.Comple
         timeout=30,
         check=False,
     )
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Do the same in this process, without a start of Python. No server is started."""
+
+    def run_here(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        with monkeypatch.context() as patch:
+            for name in os.environ:
+                patch.delenv(name)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.chdir(folder)
+            patch.setattr(sys, "argv", ["main.py", *arguments])
+            patch.setattr("server.cli._run", lambda settings, again: pytest.fail("a server would be started"))
+            try:
+                status = main(arguments)
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, status, printed.out, printed.err)
+
+    return run_here
 
 
 def test_help_prints_every_setting_with_what_it_takes_and_its_default(tmp_path: Path) -> None:
@@ -82,19 +112,19 @@ def test_help_prints_every_setting_with_what_it_takes_and_its_default(tmp_path: 
     ],
 )
 def test_a_wrong_setting_is_one_line_and_status_2(
-    tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], dotenv: str, named: str
+    call: Call, tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], dotenv: str, named: str
 ) -> None:
     (tmp_path / ".env").write_text(dotenv, encoding="latin-1")
-    done = run(tmp_path, *arguments, **{"JWT_SECRET": SECRET, "DB_PASS": SECRET, **environment})
+    done = call(tmp_path, *arguments, **{"JWT_SECRET": SECRET, "DB_PASS": SECRET, **environment})
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"main.py: {named}")
     assert "s3cr3t-w0rd" not in line
 
 
-def test_a_check_says_that_the_settings_can_be_used_and_what_is_odd(tmp_path: Path) -> None:
+def test_a_check_says_that_the_settings_can_be_used_and_what_is_odd(call: Call, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PROT=1\nDATABASE_URL=postgresql://nobody@127.0.0.1:1/none\n")
-    done = run(tmp_path, "check")
+    done = call(tmp_path, "check")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "PROT in .env is not a setting; did you mean PORT?",
@@ -104,8 +134,8 @@ def test_a_check_says_that_the_settings_can_be_used_and_what_is_odd(tmp_path: Pa
 
 
 @pytest.mark.parametrize("arguments", [(), ("check",)], ids=["start", "check"])
-def test_all_wrong_values_are_said_at_once(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    done = run(tmp_path, *arguments, PORT="x", WORKERS="0", DATABASE_URL="postgresql://u:s3cr3t-w0rd@h/d?x=1")
+def test_all_wrong_values_are_said_at_once(call: Call, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = call(tmp_path, *arguments, PORT="x", WORKERS="0", DATABASE_URL="postgresql://u:s3cr3t-w0rd@h/d?x=1")
     assert (done.returncode, done.stdout) == (2, "")
     lines = [line.removeprefix("main.py: ").partition(" ")[0] for line in done.stderr.splitlines()]
     assert lines == ["PORT", "DATABASE_URL", "WORKERS"]
@@ -146,16 +176,16 @@ def test_a_token_is_printed_and_nothing_else(tmp_path: Path) -> None:
     assert claims == {"userid": "ann", "username": "ann", "role": "user"}
 
 
-def test_a_token_is_what_its_arguments_say(tmp_path: Path) -> None:
+def test_a_token_is_what_its_arguments_say(call: Call, tmp_path: Path) -> None:
     arguments = ("--user", "42", "--name", "Ann Lee", "--role", "bot", "--days", "0.5")
-    done = run(tmp_path, "token", *arguments, JWT_SECRET=SECRET, CHAT_ROLES="player bot")
+    done = call(tmp_path, "token", *arguments, JWT_SECRET=SECRET, CHAT_ROLES="player bot")
     claims = jwt.decode(done.stdout.strip(), SECRET, algorithms=["HS256"])
     assert abs(claims.pop("exp") - time.time() - 43200) < 60
     assert claims == {"userid": "42", "username": "Ann Lee", "role": "bot"}
-    done = run(tmp_path, "token", "--user", "42", JWT_SECRET=SECRET, JWT_AUDIENCE="chat", JWT_ISSUER="shop")
+    done = call(tmp_path, "token", "--user", "42", JWT_SECRET=SECRET, JWT_AUDIENCE="chat", JWT_ISSUER="shop")
     claims = jwt.decode(done.stdout.strip(), SECRET, algorithms=["HS256"], audience="chat", issuer="shop")
     assert (claims["aud"], claims["iss"]) == ("chat", "shop")
-    done = run(tmp_path, "token", "--user", "42", JWT_SECRET=SECRET, CHAT_ROLES="player bot")
+    done = call(tmp_path, "token", "--user", "42", JWT_SECRET=SECRET, CHAT_ROLES="player bot")
     assert jwt.decode(done.stdout.strip(), options={"verify_signature": False})["role"] == "player"
 
 
@@ -178,9 +208,9 @@ def test_a_token_is_what_its_arguments_say(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_a_token_is_one_line_and_status_2(
-    tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], said: str
+    call: Call, tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], said: str
 ) -> None:
-    done = run(tmp_path, "token", *arguments, **{"JWT_SECRET": SECRET, "PYTHONUTF8": "1", **environment})
+    done = call(tmp_path, "token", *arguments, **{"JWT_SECRET": SECRET, "PYTHONUTF8": "1", **environment})
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"main.py: {said}")
@@ -188,15 +218,15 @@ def test_what_is_wrong_with_a_token_is_one_line_and_status_2(
 
 
 @pytest.mark.parametrize("arguments", [("token",), ("token", "--user"), ("tokens",), ("token", "--user", "a", "b")])
-def test_a_wrong_word_is_status_2_with_the_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    done = run(tmp_path, *arguments, JWT_SECRET=SECRET)
+def test_a_wrong_word_is_status_2_with_the_usage(call: Call, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = call(tmp_path, *arguments, JWT_SECRET=SECRET)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("usage: main.py")
 
 
-def test_help_tells_of_the_token(tmp_path: Path) -> None:
-    assert "main.py token --user ID" in run(tmp_path, "--help").stdout
-    told = run(tmp_path, "token", "--help").stdout
+def test_help_tells_of_the_token(call: Call, tmp_path: Path) -> None:
+    assert "main.py token --user ID" in call(tmp_path, "--help").stdout
+    told = call(tmp_path, "token", "--help").stdout
     assert all(option in told for option in ("--user ID", "--name", "--role", "--days", "JWT_SECRET"))
 
 
@@ -211,8 +241,8 @@ async def test_a_printed_token_lets_somebody_in(tmp_path: Path, serve: Serve) ->
 # --- a server of its own ---------------------------------------------------------------------------------------------
 
 
-def test_an_unknown_argument_is_status_2(tmp_path: Path) -> None:
-    done = run(tmp_path, "--colour")
+def test_an_unknown_argument_is_status_2(call: Call, tmp_path: Path) -> None:
+    done = call(tmp_path, "--colour")
     assert done.returncode == 2
     assert "--colour" in done.stderr
 
