@@ -42,8 +42,6 @@ log = logging.getLogger(__name__)
 # Seconds between requests of one HTTP connection. More than proxies keep one (60): whoever closes first while the other
 # one sends a request costs its client an error.
 KEEPALIVE_SECONDS = 75.0
-# Seconds for what must end but may hang, at each step of stopping.
-STOP_SECONDS = 2.0
 BURST_SECONDS = 3
 
 
@@ -60,10 +58,12 @@ class Server:
     Args:
         settings: see `server.settings.table`.
         clock: the wall clock of the chat; another one for tests.
+        stop_seconds: for what must end but may hang, at each step of stopping.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None, *, stop_seconds: float = 2.0) -> None:
         self._settings = settings
+        self._stop_seconds = stop_seconds
         self._tasks = TaskRegistry()
         self._clock = clock or SystemClock()
         self._storage = storage_for(settings)
@@ -75,7 +75,7 @@ class Server:
         self._cutter = self._storage.writer()
         self.shared = Shared(settings, self.chat)
         self._http = HttpEndpoints(self.chat, self.shared, Metrics(self.chat) if settings.admin_port is None else None)
-        self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=STOP_SECONDS)
+        self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=stop_seconds)
         self._http_options: dict[str, Any] = {
             "access_log": None,
             "keepalive_timeout": KEEPALIVE_SECONDS,
@@ -206,7 +206,7 @@ class Server:
         # 3. Say goodbye and close every connection; some do not answer.
         self.chat.say_goodbye()
         try:
-            async with asyncio.timeout(min(STOP_SECONDS, self._settings.close_seconds)):
+            async with asyncio.timeout(min(self._stop_seconds, self._settings.close_seconds)):
                 while self.shared.connections:
                     await self.shared.connection_gone()
         except TimeoutError:
@@ -215,7 +215,7 @@ class Server:
         # 4. HTTP requests under way end; 5. tasks; 6. storage.
         await self._runner.cleanup()
         await self._admin.cleanup()
-        stuck = await self._tasks.close(STOP_SECONDS) + await self.chat.close(STOP_SECONDS)
+        stuck = await self._tasks.close(self._stop_seconds) + await self.chat.close(self._stop_seconds)
         await self._expirer.close()
         await self._cutter.close()
         if stuck:

@@ -243,6 +243,34 @@ async def test_a_silent_connection_is_found_out(page: Page) -> None:
     ]
 
 
+async def test_the_pause_that_a_goodbye_names_is_taken_once(page: Page) -> None:
+    """The reconnect after the goodbye waits as long as the server asked for; the ones after it use the backoff."""
+    pauses = await run(
+        page,
+        {"transport.js": "Transport"},
+        """
+        Math.random = () => 1;
+        const made = [], pauses = [];
+        class Socket {
+          constructor() { made.push(this); }
+          send() {}
+          close() {}
+        }
+        const transport = new Transport({ url: () => 'ws://x', onFrame: () => {}, Socket,
+          onState: (state) => { if (state.name === 'waiting') pauses.push(state.until - Date.now()); } });
+        transport.connect();
+        transport.comeBackAfter(7);
+        for (let number = 0; number < 3; number++) {
+          made.at(-1).onclose({ code: 1001, reason: '' });
+          transport.connect();
+        }
+        transport.stop();
+        return pauses;
+        """,
+    )
+    assert [round(pause, -2) for pause in pauses] == [7000, 1000, 2000]
+
+
 async def test_what_a_person_typed_is_cleaned_as_the_server_wants_it(page: Page) -> None:
     """No control characters, no halves of characters, no blank lines around; the first line's indentation stays."""
     cleaned = await run(

@@ -19,7 +19,7 @@ async def opened() -> AsyncIterator[Opened]:
     repositories: list[PostgresStorage] = []
 
     async def start(url: str) -> PostgresStorage:
-        repositories.append(PostgresStorage(url, pace=PACE, connect_seconds=3.0, close_seconds=2.0))
+        repositories.append(PostgresStorage(url, pace=PACE, connect_seconds=3.0, read_seconds=1.0, close_seconds=2.0))
         await repositories[-1].start()
         return repositories[-1]
 

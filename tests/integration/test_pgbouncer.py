@@ -32,6 +32,15 @@ async def repository(pooler: PgBouncer) -> AsyncIterator[PostgresStorage]:
     await opened.close()
 
 
+@pytest.fixture
+async def impatient(pooler: PgBouncer) -> AsyncIterator[PostgresStorage]:
+    """A storage whose reads give up soon, for a pooler that it refuses."""
+    opened = PostgresStorage(pooler.url, pace=PACE, read_seconds=0.5)
+    await opened.start()
+    yield opened
+    await opened.close()
+
+
 def pooled(*modes: tuple[PoolMode, str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("pooler", modes, indirect=True, ids=str)
 
@@ -84,14 +93,14 @@ REFUSED: list[tuple[PoolMode, str]] = [
 
 @pooled(*REFUSED)
 async def test_other_modes_are_refused_by_name(
-    pooler: PgBouncer, repository: PostgresStorage, database_url: str, caplog: pytest.LogCaptureFixture
+    pooler: PgBouncer, impatient: PostgresStorage, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With one idle connection of the pooler as with many; and nobody else who uses it gets our settings."""
-    await until(lambda: POOLED in str(repository.problem()))
+    await until(lambda: POOLED in str(impatient.problem()))
     with pytest.raises(StorageUnavailable, match=POOLED):
-        await repository.writer().write(inserts(room()))
+        await impatient.writer().write(inserts(room()))
     with pytest.raises(StorageUnavailable):
-        await repository.rooms.find_room("general")
+        await impatient.rooms.find_room("general")
     assert [POOLED in record.message for record in caplog.records].count(True) == 1
     with psycopg.connect(pooler.url, autocommit=True, prepare_threshold=None) as other:
         for name in ("statement_timeout", "client_connection_check_interval"):

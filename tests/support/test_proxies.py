@@ -14,6 +14,8 @@ from tests.support.process import NotReadyError
 from tests.support.proxies import ProxyProcess
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.slow  # a tool's tests
+
 FORWARDS = {
     "nginx": "location / {{ proxy_pass http://127.0.0.1:{port}; }}",
     "haproxy": "default_backend server\nbackend server\n  server one 127.0.0.1:{port}",
@@ -41,7 +43,6 @@ def test_a_program_that_nobody_has_is_one_line(monkeypatch: pytest.MonkeyPatch) 
         debian.fetch("no-such-program")
 
 
-@pytest.mark.slow
 def test_an_ordinary_user_unpacks_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setattr(dev, "may_use_apt", lambda: False)

@@ -17,6 +17,8 @@ from tests.support.postgres import ExternalServer, PostgresCluster, StopMode
 from tests.support.process import ROOT, NotReadyError, has_ended, poll_until
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.slow  # a tool's tests
+
 STAND_IN = """
 import http.server, os, signal, sys
 class Handler(http.server.BaseHTTPRequestHandler):

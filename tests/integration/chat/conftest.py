@@ -14,11 +14,14 @@ from tests.contract.records import until
 from tests.support.client import Client
 
 Serve = Callable[..., Awaitable[Server]]
+ON_BOTH = pytest.mark.parametrize("storage", ["memory", "postgres"], indirect=True)
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.slow)])
 def storage(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The part of the environment that chooses the storage; a test that has it runs on both."""
+    """The part of the environment that chooses the storage. A test that uses it runs with both, with Postgres only in
+    `dev.py test --all`: tests/contract shows that both answer alike. `ON_BOTH` runs it with both by default.
+    """
     if request.param == "memory":
         return {}
     return {"DATABASE_URL": request.getfixturevalue("database_url")}

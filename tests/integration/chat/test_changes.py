@@ -8,7 +8,7 @@ from typing import Any
 from websockets.asyncio.client import connect
 
 from server.app import Server
-from tests.integration.chat.conftest import Serve, url
+from tests.integration.chat.conftest import ON_BOTH, Serve, url
 from tests.support.client import Client
 
 
@@ -34,6 +34,7 @@ async def change_two(ann: Client) -> tuple[int, int]:
     return one, two
 
 
+@ON_BOTH
 async def test_what_everybody_sees_of_a_change(serve: Serve, storage: dict[str, str]) -> None:
     server = await serve(**storage)
     async with (

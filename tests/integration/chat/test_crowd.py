@@ -30,7 +30,7 @@ async def started(start_server: Start, **environment: str) -> ServerProcess:
     return server
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.slow)])
 async def server(start_server: Start, request: pytest.FixtureRequest) -> AsyncIterator[ServerProcess]:
     """One with a room "hall" that stays, of somebody who is not there."""
     storage = {} if request.param == "memory" else {"DATABASE_URL": request.getfixturevalue("database_url")}
@@ -72,7 +72,6 @@ async def server_time(seat: Seat, number: int) -> int:
     return microseconds((await seat.ask(type="ping", id=f"ping {number}"))["timestamp"])
 
 
-@pytest.mark.slow
 async def test_two_thousand_people(server: ServerProcess, hall: Crowd) -> None:
     began = asyncio.get_running_loop().time()
     ann = await hall.seat("ann")

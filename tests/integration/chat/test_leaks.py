@@ -5,8 +5,6 @@ import contextlib
 import gc
 import random
 
-import pytest
-
 from chat.delivery.session import Session
 from chat.rooms.room import Room
 from server.app import Server
@@ -60,7 +58,6 @@ def things() -> list[object]:
     return [thing for thing in gc.get_objects() if isinstance(thing, (Session, Room, WebSocketConnection))]
 
 
-@pytest.mark.slow
 async def test_nothing_stays_of_a_thousand_connections(serve: Serve, storage: dict[str, str]) -> None:
     server = await serve(**storage, CLOSE_SECONDS="0.5", HEAD_SECONDS="2", HELLO_SECONDS="2")
     tasks = {task.get_name() for task in asyncio.all_tasks()}

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from chat.delivery.session import PAUSED_BY_COMMAND
+from server.wire.websocket import DEAD_AFTER
 from tests.contract.records import until
 from tests.integration.chat.conftest import Serve, url
 from tests.support import rawws
@@ -51,6 +53,21 @@ async def test_a_silent_client_is_given_up_after_three_beats(serve: Serve) -> No
             await until(lambda: len(server.chat.parts.hub.sessions) == 1)
         assert time.monotonic() - began > 2.5 * heartbeat
         assert len(server.shared.connections) == 1
+
+
+async def test_a_client_whose_reading_is_paused_is_not_taken_for_dead(serve: Serve) -> None:
+    """As during a resume while storage is away: its pongs stay in the socket because the server does not read them."""
+    server = await serve(HEARTBEAT="0.1")
+    async with await rawws.RawClient.native(server.port, "/chat?r=general&u=ann") as ann:
+        await ann.expect("joined")
+        (session,) = server.chat.hub.sessions
+        session.pause(PAUSED_BY_COMMAND)
+        pings = 0
+        while pings < 3 * DEAD_AFTER:
+            pings += (await ann.frame()).opcode == rawws.PING
+        assert not session.ended
+        session.resume(PAUSED_BY_COMMAND)
+        await until(lambda: session.ended)  # it does not answer the pings that come now
 
 
 async def test_an_idle_client_is_closed_where_the_operator_wants_it(serve: Serve) -> None:

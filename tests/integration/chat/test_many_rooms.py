@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 
 import pytest
 
+from tests.integration.chat.conftest import ON_BOTH
 from tests.support.client import Client
 from tests.support.copies import CHANGES, Copy
 from tests.support.process import poll_until
@@ -122,6 +123,7 @@ async def test_a_hundred_rooms_on_one_connection(connect: Connect) -> None:
     assert await listed(ann) == {**theirs, "one more": 1}
 
 
+@ON_BOTH
 async def test_all_of_them_come_back_after_a_cut(server: ServerProcess, connect: Connect) -> None:
     hal, ann = await opened(connect)
     copies = {room: Copy() for room in ROOMS}

@@ -6,7 +6,7 @@ import pytest
 
 from server.app import Server
 from tests.contract.records import until
-from tests.integration.chat.conftest import Serve, send_little, session_of, url
+from tests.integration.chat.conftest import ON_BOTH, Serve, send_little, session_of, url
 from tests.support.client import Client
 
 MISSED = 300
@@ -26,6 +26,7 @@ async def talk_without_end(server: Server, stop: asyncio.Event) -> list[int]:
         return [frame["seq"] for frame in talker.of("message")]
 
 
+@ON_BOTH
 @pytest.mark.parametrize("room_tail", [500, 0, 100], ids=["from the tail", "from storage", "from both"])
 async def test_300_missed_messages_are_exact(serve: Serve, storage: dict[str, str], room_tail: int) -> None:
     server = await serve(**storage, ROOM_TAIL=str(room_tail))

@@ -20,7 +20,7 @@ from storage.ports.messages import InsertMessage
 from storage.ports.rooms import InsertRoom, SetMember
 from storage.ports.storage import Write
 from tests.contract.records import open_postgres, until
-from tests.integration.chat.conftest import url
+from tests.integration.chat.conftest import ON_BOTH, url
 from tests.support.client import Client
 from tests.support.process import ROOT, poll_until
 from tests.support.server import ServerProcess
@@ -181,6 +181,7 @@ async def server(
     assert await server.stop() == 0
 
 
+@ON_BOTH
 async def test_what_grows_old_goes_while_people_are_there(
     server: Server, calendar: Calendar, caplog: pytest.LogCaptureFixture
 ) -> None:

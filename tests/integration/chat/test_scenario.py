@@ -1,7 +1,7 @@
 """One story on each storage, chosen by the environment alone; and what a restart leaves of it."""
 
 from server.app import Server
-from tests.integration.chat.conftest import Serve, url
+from tests.integration.chat.conftest import ON_BOTH, Serve, url
 from tests.support.client import Client
 
 
@@ -33,6 +33,7 @@ async def story(server: Server) -> Client:
     return ann
 
 
+@ON_BOTH
 async def test_the_same_story_on_both_storages(serve: Serve, storage: dict[str, str]) -> None:
     await story(await serve(**storage))
 
@@ -84,6 +85,7 @@ async def test_a_token_of_another_secret_is_a_strangers(serve: Serve) -> None:
         assert (await stranger.expect("error", id="h"))["code"] == "unauthorized"
 
 
+@ON_BOTH
 async def test_many_people_send_the_same_ids_again_and_again(serve: Serve, storage: dict[str, str]) -> None:
     """With a tail of two messages most re-sends are found by storage alone."""
     server = await serve(**storage, ROOM_TAIL="2")

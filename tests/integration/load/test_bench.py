@@ -17,6 +17,8 @@ from tests.load.subjects import Subject, baselines, parley
 from tests.load.workloads import Workload
 from tests.support.process import ROOT
 
+pytestmark = pytest.mark.slow  # a tool's tests
+
 TINY = Workload("tiny", "tiny", "--clients 12 --rooms 2 --publishers 2 --window 2 --warmup 0 --seconds 0.2 --drain 5")
 
 

@@ -41,12 +41,13 @@ def _no_fault_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
+async def serve(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serve]:
     """Start servers: `server = await serve(MAX_FRAME_BYTES="2048")`. They stop with the test.
 
     The server's patience with who does not end a closed connection is longer than the tests': where they see an end, it
-    was not that time-out.
+    was not that time-out. Rooms notify of arrivals and departures without the pause of a second between two notices.
     """
+    monkeypatch.setattr("chat.rooms.presence.PAUSE", 0.0)
     servers: list[Server] = []
 
     async def start(**environment: str) -> Server:

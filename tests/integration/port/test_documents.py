@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.integration.port.conftest import Serve
-from tests.support.client import Client
 from tests.support.process import poll_until
 from tests.support.rawws import fetch
 from tests.support.server import ServerProcess
@@ -43,20 +42,6 @@ async def test_the_limits_are_those_in_force(serve: Serve) -> None:
     document = (await fetch(server.port, "/asyncapi.json")).json()
     assert document["x-limits"]["max_content_chars"] == 77
     assert document["info"]["version"] == "1", "of the protocol, not of the program"
-
-
-@pytest.mark.slow
-async def test_the_server_answers_as_openapi_json_says(tmp_path: Path) -> None:
-    """Schemathesis makes up requests, right and wrong ones, from the document that the server itself serves."""
-    async with ServerProcess({"RATE_LIMIT_MESSAGES": "0"}) as server:
-        async with Client(server.ws_url, "ann", "general") as ann:
-            for number in range(60):
-                await ann.say(f"message {number}", id=str(number))
-            await ann.all_acked("59")
-        done = schemathesis(server.http_url, tmp_path)
-        assert done.returncode == 0, done.stdout
-        assert server.healthy()
-        assert "Traceback" not in server.log_text()
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ SECRET = "s3cr3t-w0rd, which is long enough"
 def run(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run `main.py` to its end in a folder of its own, with nothing in the environment but what is given.
 
-    A start of Python takes half a second: for all but a few cases, which show that a process behaves so, `call` will do.
+    A start of Python takes half a second, so most tests use `call`.
     """
     return subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "main.py"), *arguments],
@@ -41,7 +41,7 @@ def run(folder: Path, *arguments: str, **environment: str) -> "subprocess.Comple
 
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Do the same in this process, without a start of Python. No server is started."""
+    """Do the same in this process. No server is started."""
 
     def run_here(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         with monkeypatch.context() as patch:

@@ -12,7 +12,7 @@ from server.http import sending
 from server.rest import export
 from storage.ports.errors import StorageUnavailable
 from tests.contract.records import until
-from tests.integration.rest.conftest import Serve
+from tests.integration.rest.conftest import ON_BOTH, Serve
 from tests.support.client import Client
 from tests.support.rawws import RawClient, request
 from tests.support.web import Web, code
@@ -49,6 +49,7 @@ async def server(storage: dict[str, str], serve: Serve) -> Server:
     return server
 
 
+@ON_BOTH
 async def test_everything_comes_oldest_first(server: Server) -> None:
     ann = Web(server.port, "ann")
     contents = await talk(ann, 3000)

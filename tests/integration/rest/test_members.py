@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rest.conftest import Serve
+from tests.integration.rest.conftest import ON_BOTH, Serve
 from tests.support.client import Client
 from tests.support.rawws import links
 from tests.support.web import Web, code
@@ -58,6 +58,7 @@ async def test_members_are_listed_page_by_page(people: dict[str, Web]) -> None:
     assert found == ["u_ann", "u_ben", *(f"u_u{number}" for number in range(5))]
 
 
+@ON_BOTH
 async def test_an_invitation_is_told_listed_accepted_and_declined(people: dict[str, Web]) -> None:
     ann, ben, cal = people["ann"], people["ben"], people["cal"]
     async with Client(f"ws://127.0.0.1:{ann.port}", token=cal.token) as client:
@@ -109,6 +110,7 @@ async def test_an_admin_makes_members(people: dict[str, Web]) -> None:
     assert [room["room"] for room in mine["rooms"]] == ["of cal", "plans"]
 
 
+@ON_BOTH
 async def test_roles(people: dict[str, Web]) -> None:
     ann, ben = people["ann"], people["ben"]
     assert (await ann.put(f"{MEMBERS}/u_ben", {"role": "owner"})).status == 204

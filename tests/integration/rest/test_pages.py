@@ -13,7 +13,7 @@ from server.app import Server
 from storage.ports.messages import ChangeMessage, InsertMessage
 from storage.ports.outcomes import Stored
 from tests.contract.records import until
-from tests.integration.rest.conftest import Serve
+from tests.integration.rest.conftest import ON_BOTH, Serve
 from tests.support.rawws import NATIVE, RawClient, command, links
 from tests.support.web import Web, token_of
 from utils.clock import rfc3339
@@ -93,6 +93,7 @@ async def test_http_pages_meet_every_message_once(server: Server, target: str, b
     assert met == stored
 
 
+@ON_BOTH
 @pytest.mark.parametrize("back", [True, False])
 async def test_native_pages_meet_every_message_once(server: Server, native: RawClient, back: bool) -> None:
     met: list[int] = []
@@ -126,6 +127,7 @@ async def test_a_page_around_a_message_has_it(server: Server, native: RawClient)
         assert first + number in seqs(reply.json()["messages"])
 
 
+@ON_BOTH
 @pytest.mark.parametrize("over", ["http", "native"])
 async def test_pages_of_a_search_meet_every_message_once(server: Server, native: RawClient, over: str) -> None:
     met: list[int] = []
@@ -147,6 +149,7 @@ async def test_pages_of_a_search_meet_every_message_once(server: Server, native:
     assert len(met) == COUNT
 
 
+@ON_BOTH
 async def test_an_export_has_every_message_once(server: Server) -> None:
     stored = await fill(server, "plans")
     reply = await Web(server.port, "ann").get("/api/rooms/plans/export")

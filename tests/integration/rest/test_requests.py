@@ -47,6 +47,7 @@ async def test_a_body_that_does_not_come(
     server: Server, more: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("server.http.parameters.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("server.http.sending.DROP_SECONDS", 0.2)
     async with await RawClient.connect(server.port) as client:
         client.send(request(PLANS, [TOKEN, JSON, ("Transfer-Encoding", "chunked")], method="POST") + b"2\r\n{}\r\n")
         await Web(server.port).get("/health")  # by now the server waits for the rest

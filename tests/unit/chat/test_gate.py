@@ -8,6 +8,7 @@ from chat.chat import Chat
 from chat.ports import Identity
 from chat.queries.history import export, find_message
 from chat.queries.listing import describe_room
+from chat.rooms.access import View, read_as
 from model.errors import ParleyError
 from model.permissions import Action
 from model.room import User
@@ -44,6 +45,28 @@ async def test_what_was_decided_while_storage_was_asked_counts(chat: Chat, repos
     await ask(people["owner"], "delete_room", room="lobby")
     repository.go("find_member")
     assert await looking is None
+
+
+async def test_a_row_that_comes_late_does_not_lift_a_ban(chat: Chat, repository: FaultyRepository) -> None:
+    """Storage answers with the row from before the ban: the banned user does not get to read once."""
+    people = await staffed(chat)
+    people["member"].disconnect()
+    await passes()
+    read: list[View] = []
+
+    async def look(view: View) -> View:
+        read.append(view)
+        return view
+
+    repository.delay("find_member")  # this one waits, later ones do not
+    identity = Identity(User("u_member", "member"), guest=False)
+    looking = asyncio.ensure_future(read_as(chat, "lobby", identity, look))
+    await passes()
+    assert not looking.done()
+    assert await code_of(people["owner"], "ban", room="lobby", user="u_member") == ""
+    repository.go("find_member")
+    assert await looking is None
+    assert read == []
 
 
 async def test_a_moderator_of_a_room_without_owners_is_one_when_nobody_is_there(chat: Chat) -> None:

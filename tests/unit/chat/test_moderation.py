@@ -49,6 +49,19 @@ async def test_the_last_owner_stays_one(chat: Chat) -> None:
     assert await code_of(member, "update_room", room="lobby", private=True) == ""
 
 
+@pytest.mark.parametrize("actor", ["moderator", "organizer"])
+@pytest.mark.parametrize("command", ["kick", "ban", "mute"])
+async def test_an_owner_who_is_offline_keeps_their_rank(chat: Chat, command: str, actor: str) -> None:
+    """There is a second owner, so the first one is not protected as the last."""
+    people = await staffed(chat)
+    owner, member = people["owner"], people["member"]
+    assert await code_of(owner, "set_role", room="lobby", user=id_of(member), role="owner") == ""
+    owner.disconnect()
+    await passes()
+    assert await code_of(people[actor], command, room="lobby", user=id_of(owner)) == "forbidden"
+    assert await code_of(member, command, room="lobby", user=id_of(owner)) == ""
+
+
 @pytest.mark.parametrize("command", ["kick", "ban"])
 async def test_an_admin_makes_somebody_else_the_owner_before_the_last_one_is_sent_out(chat: Chat, command: str) -> None:
     people = await staffed(chat)

@@ -12,6 +12,8 @@ from tests.load.subjects import NATIVE, RAW, against
 from tests.load.workloads import CURVES, FULL, SHORT, WORKLOADS
 from tests.support.process import ROOT
 
+pytestmark = pytest.mark.slow  # a tool's tests
+
 
 def test_without_options_the_short_selection_runs_twice() -> None:
     options = options_of([])

@@ -10,6 +10,8 @@ from tests.load.record import Percentiles, Record, Run
 from tests.load.workloads import CURVES
 from tests.unit.load.records import record, result, series
 
+pytestmark = pytest.mark.slow  # a tool's tests
+
 
 @pytest.fixture
 def measured() -> Record:

@@ -7,6 +7,8 @@ from tests.load.generator_clients import filled, frame
 from tests.load.generator_rooms import PING, BrokenFrame, Histogram, Room, split
 from tests.load.generator_worker import Report
 
+pytestmark = pytest.mark.slow  # a tool's tests
+
 
 def server_frame(text: bytes, first: int = 0x81) -> bytes:
     head = bytes((first, len(text))) if len(text) < 126 else bytes((first, 126)) + len(text).to_bytes(2, "big")
