@@ -52,7 +52,9 @@ EXTRAS = {"run": "speed", "test": "speed,test"}
 
 # Two test files at a time: half of the suite waits for a browser, a kill or an outage. Each process has its own
 # PostgreSQL and Chromium, so more than two would need more cores than a small CI machine has.
-PARALLEL = ("--numprocesses=2", "--dist=loadfile")
+# In the order of their names: the long ones (abuse, browser, faults) come first, and the quick ones of tests/unit
+# keep both processes busy to the end.
+PARALLEL = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 # What pytest exits with when no test was selected.
 NO_TESTS = 5
 

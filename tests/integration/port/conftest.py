@@ -14,17 +14,29 @@ Serve = Callable[..., Awaitable[Server]]
 
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-# Tests in which the transport matters run on every kind of event loop that the server may run on.
-ON_EVERY_LOOP = {"test_garbage.py", "test_handshake.py", "test_requests.py", "test_rfc6455.py", "test_sending.py"}
+# Tests in which the transport matters run on each event loop that the server may use. For the second group, the one
+# that the server prefers is enough by default.
+ON_EVERY_LOOP = {"test_garbage.py", "test_sending.py"}
+ON_THE_OTHER_LOOP_TOO = {"test_handshake.py", "test_requests.py", "test_rfc6455.py"}
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, LoopFactory]:
     factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
-    if item.path.name in ON_EVERY_LOOP and find_spec("uvloop") is not None:
+    if item.path.name in ON_EVERY_LOOP | ON_THE_OTHER_LOOP_TOO and find_spec("uvloop") is not None:
         import uvloop  # where there is a build of it
 
         factories["uvloop"] = uvloop.new_event_loop
     return factories
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the second kind of loop to `dev.py test --all` where one is enough."""
+    if find_spec("uvloop") is None:
+        return
+    for item in items:
+        if item.path.parent.name == "port" and item.path.name in ON_THE_OTHER_LOOP_TOO and "[asyncio" in item.name:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
