@@ -353,8 +353,8 @@ async def test_storage_away(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> No
     with monkeypatch.context() as unplugged:
         repository = server.chat.parts.storage
         for read in ("find_room", "find_member", "history", "rooms_of", "listed_rooms", "search", "members"):
-            unplugged.setattr(repository, read, away)
-        unplugged.setattr(repository, "trouble", lambda: "unplugged")
+            unplugged.setattr(repository.rooms if hasattr(repository.rooms, read) else repository.messages, read, away)
+        unplugged.setattr(repository, "problem", lambda: "unplugged")
         for reply in (
             await ann.get("/api/rooms"),
             await ann.get("/api/rooms/plans"),
@@ -408,7 +408,7 @@ async def test_a_fault_of_ours_is_told_by_name(
     async def broken(*args: object, **named: object) -> None:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(server.chat.parts.storage, "listed_rooms", broken)
+    monkeypatch.setattr(server.chat.parts.storage.rooms, "listed_rooms", broken)
     reply = await Web(server.port).get("/api/rooms")
     assert (reply.status, code(reply)) == (500, "internal")
     assert "ours" not in str(reply)

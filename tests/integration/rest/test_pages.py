@@ -179,7 +179,7 @@ async def test_no_more_is_read_than_is_sent(server: Server, monkeypatch: pytest.
     read = 0
 
     def count(method: str) -> None:
-        ask = getattr(server.chat.parts.storage, method)
+        ask = getattr(server.chat.parts.storage.messages, method)
 
         async def counted(*args: Any, **named: Any) -> Any:
             nonlocal read
@@ -187,7 +187,7 @@ async def test_no_more_is_read_than_is_sent(server: Server, monkeypatch: pytest.
             read += len(found)
             return found
 
-        monkeypatch.setattr(server.chat.parts.storage, method, counted)
+        monkeypatch.setattr(server.chat.parts.storage.messages, method, counted)
 
     count("history")
     count("search")
