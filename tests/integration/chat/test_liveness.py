@@ -60,7 +60,7 @@ async def test_a_client_whose_reading_is_paused_is_not_taken_for_dead(serve: Ser
     server = await serve(HEARTBEAT="0.1")
     async with await rawws.RawClient.native(server.port, "/chat?r=general&u=ann") as ann:
         await ann.expect("joined")
-        (session,) = server.chat.hub.sessions
+        (session,) = server.chat.parts.hub.sessions
         session.pause(PAUSED_BY_COMMAND)
         pings = 0
         while pings < 3 * DEAD_AFTER:

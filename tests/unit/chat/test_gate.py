@@ -60,7 +60,7 @@ async def test_a_row_that_comes_late_does_not_lift_a_ban(chat: Chat, repository:
 
     repository.delay("find_member")  # this one waits, later ones do not
     identity = Identity(User("u_member", "member"), guest=False)
-    looking = asyncio.ensure_future(read_as(chat, "lobby", identity, look))
+    looking = asyncio.ensure_future(read_as(chat.parts, "lobby", identity, look))
     await passes()
     assert not looking.done()
     assert await code_of(people["owner"], "ban", room="lobby", user="u_member") == ""
