@@ -10,6 +10,8 @@ from storage.postgres.connection.migrate import migrate
 from storage.postgres.sql.pages import SEARCH, SEARCH_OLD_WORDS
 from tests.integration.test_plans import nodes, planned, search_values
 
+pytestmark = pytest.mark.slow
+
 # 300,000 messages, from 200 rooms in turn, so that the messages of one room are as far apart on disk as they are in
 # life. `first` and `second` are in every third message, both in every ninth, `tenth` in every sixteenth; `rare` in
 # three, the newest of all among them.

@@ -17,6 +17,8 @@ from tests.support.process import ROOT, inherited_environment
 from tests.support.rawws import NATIVE, RawClient, command, fetch
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.slow
+
 # What a checkout may hold that is not in the repository, and what is not for those who install it.
 LEFT_OUT = shutil.ignore_patterns(
     ".venv", ".git", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build", "dist", "node_modules", "tests"
