@@ -67,7 +67,7 @@ class PostgresStorage:
         self.lease = Lease(
             self.connect, self.lease_events, on_lost=self._lease_lost, on_connected=self._reads.drain, pace=pace
         )
-        self._writers: list[PostgresWriter] = []
+        self._writers: set[PostgresWriter] = set()
         self._tasks = TaskRegistry()
         self._closed = False
 
@@ -114,8 +114,8 @@ class PostgresStorage:
         return self._reads.waiting
 
     def writer(self) -> PostgresWriter:
-        writer = PostgresWriter(self.lease, self.connect, self._write_seconds, self._writer_closed)
-        self._writers.append(writer)
+        writer = PostgresWriter(self.lease, self.connect, self._write_seconds, self._writers.discard)
+        self._writers.add(writer)
         return writer
 
     async def connect(self) -> Connection:
@@ -127,7 +127,3 @@ class PostgresStorage:
         self._message_reads.forget_words()
         for writer in self._writers:
             writer.drop()
-
-    def _writer_closed(self, writer: PostgresWriter) -> None:
-        if writer in self._writers:
-            self._writers.remove(writer)

@@ -1,6 +1,6 @@
-"""The border: what psycopg, its pool, the network and time raise, as the two words of the port. The cause is kept.
+"""Translates what psycopg, its pool, the network and time-outs raise into the two errors of the port.
 
-Told apart by class first: psycopg refuses a text with NUL by itself, a `DataError` without SQLSTATE.
+By class first: psycopg itself refuses a text with NUL, by a `DataError` without SQLSTATE.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from storage.ports.errors import BatchRefused, StorageError, StorageUnavailable
 
 
 class UnsuitableError(Exception):
-    """Postgres answers, and Parley cannot work with it; the text is a sentence for an operator."""
+    """Postgres answers, but Parley cannot work with it. The text is a sentence for an operator."""
 
 
-# A row that is refused for itself. ProgramLimitExceeded (54000) is an OperationalError to psycopg, but what it names
-# here is one value too long for an index; UnicodeEncodeError is a lone surrogate, which has no UTF-8.
+# A row can never be stored. ProgramLimitExceeded (54000) is an OperationalError to psycopg, but here it means one value
+# too long for an index; UnicodeEncodeError is a lone surrogate, which has no UTF-8.
 REFUSALS = (psycopg.DataError, psycopg.IntegrityError, errors.ProgramLimitExceeded, UnicodeEncodeError)
 
-# Everything else that may come out of a call. Not Exception: a mistake in our own code must look like one.
+# Everything else that a call may raise. Not Exception: a bug in our own code must look like one.
 FAILURES = (UnsuitableError, psycopg.Error, PoolClosed, PoolTimeout, OSError, TimeoutError)
 
 # By SQLSTATE, else by its class (the first two characters). PostgreSQL's manual, appendix A.
@@ -47,7 +47,7 @@ _WORDS = {
 
 
 def words_for(error: BaseException) -> str:
-    """One line for an operator: what is wrong in plain words, then what Postgres said."""
+    """Return one line for an operator: what is wrong in plain words, then what Postgres said."""
     said = _said(error)
     if isinstance(error, UnsuitableError):
         return said
@@ -67,18 +67,18 @@ def words_for(error: BaseException) -> str:
 
 
 def unavailable(error: BaseException) -> StorageUnavailable:
-    """The failure of a read or of anything but a row: try again later."""
+    """Translate the failure of a read, or of anything but a row: retry later."""
     return StorageUnavailable(words_for(error))
 
 
 def translated(error: BaseException) -> StorageError:
-    """The failure of a write: `BatchRefused` when a row is refused for itself, otherwise `StorageUnavailable`."""
+    """Translate the failure of a write: `BatchRefused` if a row can never be stored, otherwise `StorageUnavailable`."""
     if isinstance(error, REFUSALS):
         return BatchRefused(_said(error))
     return unavailable(error)
 
 
 def _said(error: BaseException) -> str:
-    """One line. Of Postgres' own errors only the first: what follows quotes the row, and logs are not for messages."""
+    """Return one line. Of Postgres' own errors only the first: the others quote the row, which must not be logged."""
     said = (error.diag.message_primary if isinstance(error, psycopg.Error) else None) or str(error)
     return " ".join(said.split()) or type(error).__name__

@@ -123,7 +123,7 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
     Raises:
         MigrationError: as :func:`pending`.
         MigrationsBusyError: another server is applying them.
-        psycopg.Error: a file failed, and left nothing behind; its name is added as a note.
+        psycopg.Error: a file failed and was rolled back; its name is added as a note.
     """
     migrations = load_migrations() if migrations is None else migrations
     if not await pending(connection, migrations):

@@ -1,8 +1,8 @@
-"""The URL of a database: read as libpq reads it, refused in words that repeat no part of it, kept out of what is said.
+"""The URL of a database: read as libpq reads it, and never repeated in errors and logs.
 
-A URL holds a password, and after a slip (an ``@`` that is not encoded) libpq takes a part of the password for the name
-of a host and says so. So what looks like a slip is refused at the start, and in what libpq says of a connection every
-part of the URL is replaced by its name.
+A URL holds a password, and after a mistake (an ``@`` that is not encoded) libpq takes a part of the password for a host
+name and prints it. So what looks like a mistake is refused at the start, and in libpq's errors every part of the URL is
+replaced by its name.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ from psycopg.pq import Conninfo
 
 # Hosts and ports may be several, separated by commas.
 _LISTS = frozenset({"host", "hostaddr", "port"})
-# A name that is this plain is one that somebody meant as a parameter, and no part of a password with digits in it.
+# A name this plain was meant as a parameter; it is not part of a password with digits in it.
 _PLAIN = re.compile(r"[A-Za-z_]{1,40}")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# How psycopg and libpq begin, and how psycopg lists what became of each address, after the last one's text.
+# How the texts of psycopg and libpq begin, and how psycopg lists the failure of each address, after the last one's.
 _FAILED = re.compile(
     r'^(?:connection (?:failed|is bad): )?(?:connection to server (?:at|on socket) "[^"]*".*? failed: )?', re.ASCII
 )
 _SEVERAL = "Multiple connection attempts failed. All failures were:\n"
 _ATTEMPT = re.compile(r"^- host: '?(.*?)'?, port: '?(.*?)'?, hostaddr: \S+: ", re.MULTILINE)
+_KNOWN = {option.keyword.decode() for option in Conninfo.get_defaults()} | {"ssl"}
 # The longest text of libpq's that is passed on.
 _SAID_CHARS = 300
 
 
 def read_url(url: str) -> dict[str, str]:
-    """The parameters of a ``postgresql://`` URL, as libpq takes it: also several hosts with a port each.
+    """Return the parameters of a ``postgresql://`` URL, as libpq reads it: also several hosts with a port each.
 
     Raises:
-        ValueError: completes "DATABASE_URL ...". Of the URL it repeats nothing but the name of a parameter.
+        ValueError: the text completes "DATABASE_URL ..." and repeats nothing of the URL but the name of a parameter.
     """
     scheme, separator, rest = url.partition("://")
     if scheme not in ("postgresql", "postgres") or not separator:
@@ -43,7 +44,8 @@ def read_url(url: str) -> dict[str, str]:
         raise ValueError("has more than one @ before the database: write %40 for @ in the user or password")
     if "@" in base.partition("/")[2]:
         raise ValueError("has an @ after a /: write %2F for / in the user or password")
-    unknown = [name for name in _names(query) if name not in _KNOWN]
+    names = [part.partition("=")[0] for part in query.split("&") if part]
+    unknown = [name for name in names if name not in _KNOWN]
     if unknown and "@" in query and "@" not in base:
         raise ValueError("has an @ after a ?: write %3F for ? in the user or password")
     if _BAD_ESCAPE.search(rest):
@@ -61,36 +63,26 @@ def read_url(url: str) -> dict[str, str]:
     return parts
 
 
-def _names(query: str) -> list[str]:
-    return [part.partition("=")[0] for part in query.split("&") if part]
-
-
-def _known() -> frozenset[str]:
-    return frozenset(option.keyword.decode() for option in Conninfo.get_defaults()) | {"ssl"}
-
-
-_KNOWN = _known()
-
-
 def without_url(said: str, parts: Mapping[str, str]) -> str:
-    """What libpq says of a connection, on one line of bounded length: not that it failed, which the caller says, and
-    with ``<host>`` and the like for what ``parts`` of the URL it repeats. Of several hosts, each has its number.
+    """Return libpq's error about a connection on one line of bounded length, with ``<host>`` etc. for ``parts``.
+
+    It leaves out that the connection failed, which the caller says. Of several hosts, each has its number.
     """
     _, several, attempts = said.partition(_SEVERAL)
     if several:
         texts = _ATTEMPT.split(attempts)[1:]
-        told = [
+        failures = [
             _number(host, port, parts) + _hidden(text.strip().partition("\n")[0], parts)
             for host, port, text in zip(texts[::3], texts[1::3], texts[2::3], strict=True)
         ]
-        said = "; ".join(dict.fromkeys(told))
+        said = "; ".join(dict.fromkeys(failures))
     else:
         said = _hidden(said, parts)
     return said if len(said) <= _SAID_CHARS else said[:_SAID_CHARS] + "..."
 
 
 def _number(host: str, port: str, parts: Mapping[str, str]) -> str:
-    """Which host of the URL it is, where there are several; they are told apart by their place, not by name."""
+    """Name one of several hosts of the URL by its place instead of its name."""
     hosts, ports = parts.get("host", "").split(","), parts.get("port", "").split(",")
     if len(hosts) > 1:
         for at, one in enumerate(hosts):

@@ -22,7 +22,7 @@ from storage.postgres.connection.session import (
 from storage.postgres.read.rows import Row
 from utils.fairness import FairQueue, FairQueueFullError
 
-# The pool gives up connecting after this long, and the next read begins anew at once: the pool's own pauses double
+# The pool gives up connecting after this long, and the next read starts again at once: the pool's own pauses double
 # without a cap, up to five minutes by default.
 _RECONNECT_SECONDS = 2.0
 # Reads of one reader that may wait. Searches are few and may take long; a client that returns looks up much at once.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from model.room import Member, RoomRecord, User
 from model.text import fold_name
-from storage.postgres.read.rows import Fetch, member_of, room_and_member_of, room_of
+from storage.postgres.read.rows import Fetch, member_of, room_and_member_of
 from storage.postgres.sql import rooms as sql
 
 
@@ -18,14 +18,14 @@ class PostgresRoomRepository:
 
     async def find_room(self, name: str) -> RoomRecord | None:
         rows = await self._fetch(sql.FIND_ROOM, {"name": name})
-        return room_of(rows[0]) if rows else None
+        return RoomRecord(*rows[0]) if rows else None
 
     async def kept_like(self, name: str) -> bool:
         return bool(await self._fetch(sql.KEPT_LIKE, {"folded": fold_name(name), "name": name}))
 
     async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
         values = {"after": after, "part": fold_name(contains), "limit": max(limit, 0)}
-        return list(map(room_of, await self._fetch(sql.LISTED_ROOMS, values, search=True)))
+        return [RoomRecord(*row) for row in await self._fetch(sql.LISTED_ROOMS, values, search=True)]
 
     async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
         rows = await self._fetch(sql.ROOMS_OF, {"user_id": user_id, "limit": max(limit, 0)})

@@ -8,8 +8,7 @@ from typing import Any
 from model.emoji import qualify
 from model.message import Message, Quote
 from model.room import Invitation, Member, RoomRecord, User
-from storage.postgres.sql.messages import COLUMNS
-from storage.postgres.sql.rooms import MEMBER_COLUMNS, ROOM_COLUMNS
+from storage.postgres.sql.rooms import ROOM_COLUMNS
 
 Row = tuple[Any, ...]
 
@@ -19,15 +18,13 @@ Fetch = Callable[..., Awaitable[list[Row]]]
 
 
 def message_of(room: str, row: Row) -> Message:
-    """Make a message of `storage.postgres.sql.messages.COLUMNS`."""
-    fields = dict(zip(COLUMNS, row, strict=True))
-    quote, reply_to = fields.pop("quote"), fields["reply_to"]
+    """Make a message of `storage.postgres.sql.messages.WHOLE`: the record's fields in their order, and a quote."""
+    *head, reply_to, mentions, reactions, pinned_at, pinned_by, quote = row
     if reply_to is not None:
-        fields["reply_to"] = Quote(reply_to, *(quote or ()))
-    fields["mentions"] = tuple(fields["mentions"] or ())
-    if fields["reactions"]:
-        fields["reactions"] = _qualified(fields["reactions"])
-    return Message(room=room, **fields)
+        reply_to = Quote(reply_to, *(quote or ()))
+    if reactions:
+        reactions = _qualified(reactions)
+    return Message(*(room, *head, reply_to, tuple(mentions or ()), reactions, pinned_at, pinned_by))
 
 
 def _qualified(reactions: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -40,19 +37,13 @@ def _qualified(reactions: dict[str, list[str]]) -> dict[str, list[str]]:
     return {emoji: list(people) for emoji, people in found.items()}
 
 
-def room_of(row: Row) -> RoomRecord:
-    """Make a room of `storage.postgres.sql.rooms.ROOM_COLUMNS`."""
-    return RoomRecord(**dict(zip(ROOM_COLUMNS, row, strict=True)))
-
-
 def member_of(row: Row) -> Member:
-    """Make a member of `storage.postgres.sql.rooms.MEMBER_COLUMNS`."""
-    fields = dict(zip(MEMBER_COLUMNS, row, strict=True))
-    user = User(id=fields.pop("user_id"), name=fields.pop("name"))
-    at, by = fields.pop("invited_at"), User(id=fields.pop("inviter_id"), name=fields.pop("inviter"))
-    return Member(user=user, invitation=Invitation(by=by, at=at) if at else None, **fields)
+    """Make a member of the columns of `storage.postgres.sql.rooms`."""
+    user_id, name, *state, invited_at, inviter_id, inviter, account_role = row
+    invitation = Invitation(by=User(id=inviter_id, name=inviter), at=invited_at) if invited_at else None
+    return Member(*(User(id=user_id, name=name), *state, invitation, account_role))
 
 
 def room_and_member_of(row: Row) -> tuple[RoomRecord, Member]:
     """Make a room and a member of the columns of both."""
-    return room_of(row[: len(ROOM_COLUMNS)]), member_of(row[len(ROOM_COLUMNS) :])
+    return RoomRecord(*row[: len(ROOM_COLUMNS)]), member_of(row[len(ROOM_COLUMNS) :])

@@ -1,4 +1,4 @@
-"""The statements of sessions, of the lease and of the migrations. See `storage.postgres.sql`."""
+"""The statements of sessions, of the lease and of the migrations."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ MY_PID = sql_text(Query.select(Function("pg_backend_pid")))
 
 _setting = Recordset(param("rows", "json"), "setting", {"name": "text", "value": "text"})
 _given = Table("pg_settings").as_("given")
-# Those that the URL gives by itself stay as they are.
+# Settings that the URL gives stay as they are.
 SET_SETTINGS = sql_text(
     Query.from_(_setting)
     .select(Function("set_config", _setting.name, _setting.value, False))
     .where(_setting.name.notin(Query.from_(_given).select(_given.name).where(_given.source == "client")))
 )
 
-# --- the lease: advisory locks, one key each, in this database alone -----------------------------------------------
+# --- the lease: advisory locks of this database, one key each -------------------------------------------------------
 
 # Postgres shows a bigint key as two halves, classid and objid. The first half is "parl" in ASCII.
 _LOCK_CLASS = 0x7061726C
 WRITER_LOCK = _LOCK_CLASS << 32 | 1
-"""Held alone by the server whose turn it is to write."""
+"""Held exclusively by the server that may write."""
 FENCE_LOCK = _LOCK_CLASS << 32 | 2
-"""Held, shared, by each connection that writes: a new holder of the first waits until it could have it alone."""
+"""Held, shared, by each connection that writes: a new holder of the first waits until it gets this one exclusively."""
 MIGRATION_LOCK = _LOCK_CLASS << 32 | 3
 """Held while migrations are applied."""
 
@@ -56,13 +56,13 @@ def _holders(*columns: Any) -> Any:
     )
 
 
-# Who holds one of the locks, this session aside. Names are for people; a session without a network address is local.
+# Who holds one of the locks, except this session. Names are for people; a session without an address is local.
 HOLDERS = sql_text(
     _holders(_sessions.pid, _sessions.application_name, Function("host", _sessions.client_addr)).where(
         _locks.pid != Function("pg_backend_pid")
     )
 )
-# A process id may come back with another session, so the start of the session is part of its name.
+# A process id may be reused by another session, so the session's start is part of its identity.
 MY_SESSION = sql_text(
     Query.from_(_sessions)
     .select(_sessions.pid, cast_as(_sessions.backend_start, "text"))
@@ -75,7 +75,7 @@ STILL_HOLDS = sql_text(
 )
 
 LAST_HOLDER = sql_text(Query.from_(_lease).select(_lease.holder))
-# Takes the epoch away that a stopped server has left.
+# Clears the epoch that a stopped server has left.
 SIGN_LEASE = sql_text(
     Query.into(_lease)
     .columns("id", "holder", "since", "epoch", "mark")
@@ -93,7 +93,7 @@ IDENTITY = sql_text(Query.select(Function("lease_identity")))
 
 
 def _mark(transaction: Any) -> Any:
-    """A row that was restored, copied or written since was written by another transaction than the mark says."""
+    """Mark a row: one that was restored, copied or written since has another transaction than the mark says."""
     return Function("concat", Function("lease_identity"), " ", cast_as(transaction, "text"))
 
 

@@ -10,14 +10,14 @@ from pypika.functions import Count, Max
 from pypika.terms import Function, Star, Tuple
 
 from model.limits import QUOTE_CHARS
-from model.message import body_hash
+from model.message import Message, body_hash
 from storage.postgres.sql.tables import MESSAGES, NOT_DELETED, rfc3339, rows_as, unless_null, when
 from utils.query import Query, Recordset, array_of, cast_as, param, sql_text
 from utils.words import WORDS_VERSION
 
 # --- writes --------------------------------------------------------------------------------------------------------
 
-_NEW = {
+NEW_COLUMNS = {
     "room_id": "bigint",
     "seq": "bigint",
     "created_at": "timestamptz",
@@ -29,7 +29,7 @@ _NEW = {
     "reply_to": "bigint",
     "mentions": "text[]",
 }
-_new = rows_as("new", _NEW)
+_new = rows_as("new", NEW_COLUMNS)
 
 
 def _cut(words: Any) -> Any:
@@ -42,9 +42,9 @@ def _cut(words: Any) -> Any:
 
 INSERT_MESSAGES = sql_text(
     Query.into(MESSAGES)
-    .columns(*_NEW, "version", "words_version")
+    .columns(*NEW_COLUMNS, "version", "words_version")
     .from_(_new)
-    .select(*(_cut(_new.words) if name == "words" else _new[name] for name in _NEW), _new.seq, WORDS_VERSION)
+    .select(*(_cut(_new.words) if name == "words" else _new[name] for name in NEW_COLUMNS), _new.seq, WORDS_VERSION)
     .on_conflict()
     .do_nothing()
 )
@@ -165,35 +165,26 @@ _quote = Case().when(
     )
     .where((_quoted.room_id == MESSAGES.room_id) & (_quoted.seq == MESSAGES.reply_to)),
 )
-_fields = {
-    "seq": MESSAGES.seq,
-    "version": MESSAGES.version,
-    "sender": MESSAGES.sender,
-    "sender_id": MESSAGES.sender_id,
-    "timestamp": rfc3339(MESSAGES.created_at),
-    "id": MESSAGES.client_id,
-    "edited_at": rfc3339(MESSAGES.edited_at),
-    "deleted_at": rfc3339(MESSAGES.deleted_at),
-    "content": MESSAGES.content,
-    "reply_to": MESSAGES.reply_to,
-    "mentions": MESSAGES.mentions,
-    "reactions": MESSAGES.reactions,
-    "pinned_at": rfc3339(MESSAGES.pinned_at),
-    "pinned_by": MESSAGES.pinned_by,
-}
 _HELD = ("reply_to", "mentions", "reactions", "pinned_at", "pinned_by")
-COLUMNS = (*_fields, "quote")
-"""The columns of every read of messages: fields of `model.message.Message`, ``reply_to`` as a seq, and its quote."""
-WHOLE = (*_fields.values(), _quote)
-"""Their terms."""
-# The same without what a deleted message held.
-_shown = (
-    *(
-        when(NOT_DELETED, term, "") if name == "content" else Case().when(NOT_DELETED, term) if name in _HELD else term
-        for name, term in _fields.items()
-    ),
-    _quote,
-)
+
+
+def _term(name: str) -> Any:
+    """Select a field of `Message` under its own name, but for two."""
+    term = MESSAGES[{"timestamp": "created_at", "id": "client_id"}.get(name, name)]
+    return rfc3339(term) if name == "timestamp" or name.endswith("_at") else term
+
+
+def _shown_term(name: str) -> Any:
+    """Select it without what a deleted message held."""
+    if name == "content":
+        return when(NOT_DELETED, MESSAGES.content, "")
+    return Case().when(NOT_DELETED, _term(name)) if name in _HELD else _term(name)
+
+
+# The fields of `Message` but its room, and then the quote; `storage.postgres.read.rows.message_of` takes them.
+_FIELDS = Message.__struct_fields__[1:]
+WHOLE = (*map(_term, _FIELDS), _quote)
+_shown = (*map(_shown_term, _FIELDS), _quote)
 
 _room_log = Query.from_(MESSAGES).where(MESSAGES.room_id == param("room_id"))
 FIND_MESSAGE = sql_text(_room_log.select(*_shown).where(MESSAGES.seq == param("seq")))

@@ -57,6 +57,7 @@ FIND_ROOMS = sql_text(Query.from_(ROOMS).select(ROOMS.room_id, ROOMS.name).where
 
 REMOVE_ALL_MEMBERS = sql_text(Query.from_(MEMBERS).delete().where(_of_rooms))
 
+# The user, the fields of `Member`, the invitation, the role of the account.
 _MEMBER = {
     "user_id": "text",
     "name": "text",
@@ -108,7 +109,7 @@ REMOVE_MEMBERS = sql_text(
 # --- reads of rooms ------------------------------------------------------------------------------------------------
 
 ROOM_COLUMNS = RoomRecord.__struct_fields__
-"""The columns of every read of rooms."""
+"""The columns of every read of rooms: those of the record."""
 _record = [rfc3339(ROOMS[name]) if name.endswith("_at") else ROOMS[name] for name in ROOM_COLUMNS]
 _not_deleted = ROOMS.deleted_at.isnull()
 FIND_ROOM = sql_text(Query.from_(ROOMS).select(*_record).where((ROOMS.name == param("name")) & _not_deleted))
@@ -146,9 +147,8 @@ LISTED_ROOMS = sql_text(
 
 # --- reads of members ----------------------------------------------------------------------------------------------
 
-MEMBER_COLUMNS = tuple(_MEMBER)
-"""The columns of every read of members, after those of the room where a statement selects both."""
-_row = [MEMBERS[name] for name in MEMBER_COLUMNS]
+# The columns of every read of members; the room's come first where a statement selects both.
+_row = [MEMBERS[name] for name in _MEMBER]
 
 
 def _belongs(row: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import Struct, defstruct
 from msgspec.structs import asdict
 
 from model.room import RoomRecord
@@ -11,9 +12,12 @@ from model.text import fold_name
 from storage.ports.messages import ChangeMessage, InsertMessage
 from storage.ports.rooms import SetMember
 from storage.postgres.connection.session import as_json
+from storage.postgres.sql.messages import NEW_COLUMNS
 from utils.words import cut_words
 
 Values = dict[str, Any]
+# Messages are many: a record is made and encoded in half the time that a dict takes, and omits what a message lacks.
+_MessageRow = defstruct("_MessageRow", [(name, Any, None) for name in NEW_COLUMNS], omit_defaults=True, gc=False)
 
 
 def rows(of: list[Any]) -> Values:
@@ -26,21 +30,21 @@ def words_of(content: str) -> str:
     return " ".join(cut_words(content))
 
 
-def message_row(write: InsertMessage) -> Values:
+def message_row(write: InsertMessage) -> Struct:
     """Return the row of a new message."""
     message = write.message
-    return {
-        "room_id": write.room_id,
-        "seq": message.seq,
-        "created_at": message.timestamp,
-        "sender_id": message.sender_id,
-        "sender": message.sender,
-        "client_id": message.id,
-        "content": message.content,
-        "words": words_of(message.content),
-        "reply_to": message.reply_to and message.reply_to.seq,
-        "mentions": message.mentions or None,
-    }
+    return _MessageRow(
+        room_id=write.room_id,
+        seq=message.seq,
+        created_at=message.timestamp,
+        sender_id=message.sender_id,
+        sender=message.sender,
+        client_id=message.id,
+        content=message.content,
+        words=words_of(message.content),
+        reply_to=message.reply_to and message.reply_to.seq,
+        mentions=message.mentions or None,
+    )
 
 
 def change_row(change: ChangeMessage) -> Values:

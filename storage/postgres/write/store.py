@@ -8,6 +8,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from model.message import body_hash
@@ -156,9 +157,9 @@ async def _find_rooms(connection: Connection, room_ids: Iterable[int]) -> dict[i
 # --- messages ------------------------------------------------------------------------------------------------------
 
 
-async def _in_turns(make: Callable[[Any], Values], writes: Sequence[Any]) -> list[Values]:
+async def _in_turns(make: Callable[[Any], Values | Struct], writes: Sequence[Any]) -> list[Values | Struct]:
     """Make their rows. The words of a long message take a millisecond or two, and a batch may have hundreds of them."""
-    made: list[Values] = []
+    made: list[Values | Struct] = []
     turns = Turns()
     for write in writes:
         made.append(make(write))
