@@ -9,7 +9,6 @@ from weakref import WeakValueDictionary
 
 from model.errors import ParleyError
 
-PACES = 10_000
 ALLOWANCES = 100_000
 
 
@@ -64,31 +63,6 @@ class TokenBucket:
     def is_full_since(self, now: float) -> bool:
         """Whether a new bucket would be the same; not at the moment when it was made, as somebody is about to take."""
         return now > self._at and self._tokens + (now - self._at) * self._rate >= self._burst
-
-
-class Paces:
-    """When people last spoke in rooms of slow mode that are forgotten meanwhile, as nobody is there.
-
-    Bounded: beyond `PACES` people those rooms are let go that were left first.
-    """
-
-    def __init__(self) -> None:
-        self._rooms: OrderedDict[int, OrderedDict[str, float]] = OrderedDict()
-        self._people = 0
-
-    def keep(self, room_id: int, spoke: OrderedDict[str, float]) -> None:
-        """The room is left."""
-        if spoke:
-            self._rooms[room_id] = spoke
-            self._people += len(spoke)
-            while self._people > PACES:
-                self._people -= len(self._rooms.popitem(last=False)[1])
-
-    def take(self, room_id: int) -> OrderedDict[str, float]:
-        """Somebody comes to the room again."""
-        spoke = self._rooms.pop(room_id, None) or OrderedDict[str, float]()
-        self._people -= len(spoke)
-        return spoke
 
 
 def rate_limited(wait: float, id: str | None = None) -> ParleyError:

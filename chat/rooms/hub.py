@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from chat.delivery.counters import Counters
-from chat.delivery.ratelimit import Paces
+from chat.rooms.idle import IdleRoom, IdleRooms
 from chat.rooms.room import Room, Session
 from chat.rooms.tail import TailBudget
 from chat.writes.workers import Worker
@@ -58,7 +58,7 @@ class Hub:
         self.epoch = new_token("e_", 6)
         self._epochs: dict[str, str] = {}
         self.faithful = True
-        self._paces = Paces()
+        self._idle = IdleRooms()
         self._tail_limit = tail_limit
         self._tails = TailBudget(tails_bytes, self._shrink_tails)
         self.counters = counters
@@ -84,11 +84,11 @@ class Hub:
             counters=self.counters,
             mark_dirty=self.flush_soon,
             opener=opener,
+            epoch=self.epoch,
         )
         if not stored:
             for one in {opener, ""}:
                 self._unsaid.setdefault(one, {})[room.name] = room
-        room.spoke = self._paces.take(record.room_id)
         return room
 
     @contextmanager
@@ -134,11 +134,17 @@ class Hub:
         """How many of the rooms were opened for this address."""
         return self._opened.get(opener, 0)
 
+    def take_idle(self, name: str) -> IdleRoom | None:
+        """Return what is known of a room that was freed a short time ago, if it can be trusted. The next is a read."""
+        return self._idle.take(name, self.epoch, self._loop.time())
+
     def free(self, room: Room) -> None:
-        """Forget a room where nobody is and for which nothing waits; any other one stays."""
+        """Free a room that nobody is in and of which storage has everything; any other one stays."""
         if room.idle:
             if self.rooms.get(room.name) is room:
                 self._forget(room)
+                if room.stored:
+                    self._idle.keep(room, self._loop.time())
             elif self.ending.get(room.name) is room:
                 del self.ending[room.name]
 
@@ -153,8 +159,6 @@ class Hub:
         room.presence.close()
         room.tail.close()
         del self.rooms[room.name]
-        if room.record.slow_mode:
-            self._paces.keep(room.record.room_id, room.spoke)
         self._count(room.opener, -1)
         for opener in {room.opener, ""}:
             if (unsaid := self._unsaid.get(opener)) is not None:
@@ -205,6 +209,7 @@ class Hub:
     def new_epoch_of(self, room: Room) -> None:
         """Something that was shown was taken back: who did not see that must load ``history``, not resume."""
         self.faithful = False
+        room.epoch = ""  # not kept when it is idle: storage may have something else
         if len(self._epochs) >= EPOCHS:
             self.new_epoch()
         self._epochs[room.name] = new_token("e_", 6)

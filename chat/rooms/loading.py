@@ -57,8 +57,12 @@ async def _read_room(parts: Parts, name: str, opener: str) -> Room:
     storage = parts.storage
     if (ending := parts.hub.ending.get(name)) is not None:
         await ask(parts, ending.backlog.written())  # its name is not free in storage before
-    record = await ask(parts, storage.rooms.find_room(name))
-    if record is None:
+    if (idle := parts.hub.take_idle(name)) is not None:
+        room = parts.hub.open(
+            idle.record, parts.pool.of(idle.record.room_id), stored=True, head=idle.head, opener=opener
+        )
+        room.members, room.spoke = idle.members, idle.spoke
+    elif (record := await ask(parts, storage.rooms.find_room(name))) is None:
         record = RoomRecord(new_room_id(), name, rfc3339(parts.clock.now_us()))
         room = parts.hub.open(record, parts.pool.of(record.room_id), stored=False, head=0, opener=opener)
     else:

@@ -58,6 +58,7 @@ class Room:
         muted_until: when the first mute here ends, in Unix microseconds; the room may be unrestricted again then.
         spoke: when each person last said something, by a monotonic clock, the latest last; kept in slow mode alone.
         visitors: who looks at it without being in it, and how often; neither it nor their rows are forgotten meanwhile.
+        epoch: that of the server when the room was loaded; "" when storage may have something else.
         opener: the account, or address of a guest, for which it was made ready; "" for none.
         maker: the address of the guest who has made it; "" for an account, and when that is not known any more.
         worker: who stores what is said here.
@@ -72,6 +73,7 @@ class Room:
         "_mark_dirty",
         "audience",
         "backlog",
+        "epoch",
         "head",
         "looks",
         "maker",
@@ -102,6 +104,7 @@ class Room:
         counters: Counters,
         mark_dirty: Callable[[Room], None],
         opener: str,
+        epoch: str,
     ) -> None:
         self.record = record
         self.name = record.name
@@ -117,6 +120,7 @@ class Room:
         self.spoke: OrderedDict[str, float] = OrderedDict()
         self.visitors: dict[str, int] = {}
         self.opener = opener
+        self.epoch = epoch
         self.maker = ""
         self.tail = Tail(tail_limit, head, tails)
         self.backlog = Backlog()

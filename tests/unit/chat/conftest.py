@@ -17,6 +17,12 @@ def pytest_asyncio_loop_factories(
     return {"virtual": VirtualLoop}
 
 
+@pytest.fixture(autouse=True)
+def idle_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep no idle rooms, so that joining an empty room reads storage. `test_idle.py` and `test_state.py` keep them."""
+    monkeypatch.setattr("chat.rooms.idle.ROOMS", 0)
+
+
 @pytest.fixture
 def repository() -> FaultyRepository:
     return FaultyRepository()

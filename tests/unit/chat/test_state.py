@@ -14,6 +14,11 @@ from tests.support.virtual import run_virtually
 TOO_SLOW = [HealthCheck.too_slow]
 
 
+@pytest.fixture
+def idle_rooms() -> None:
+    """Keep them, as a server does."""
+
+
 @settings(max_examples=examples(100), suppress_health_check=TOO_SLOW)
 @given(play=plays())
 def test_what_everybody_knows_is_what_a_newcomer_learns(play: Play) -> None:

@@ -1,13 +1,11 @@
 """Asking without a connection: everybody's rules, an answer when it is stored, and nothing left behind."""
 
 import asyncio
-from collections import OrderedDict
 from typing import Any
 
 import pytest
 
 from chat.chat import Chat
-from chat.delivery.ratelimit import Paces
 from chat.handlers.manage import direct_name
 from chat.one_shot import ANSWER_SECONDS, Visits
 from chat.ports import Identity
@@ -548,7 +546,10 @@ async def test_a_visit_that_gave_up_leaves_nothing(chat: Chat, repository: Fault
     assert nothing_left(chat)
 
 
-async def test_slow_mode_remembers_who_spoke_where_nobody_is(chat: Chat, visits: Visits) -> None:
+async def test_slow_mode_remembers_who_spoke_where_nobody_is(
+    chat: Chat, visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.rooms.idle.ROOMS", 1)
     ann, ben = identity("ann"), identity("ben")
     await visits.carry_out(ann, commands.CreateRoom(id="c", room="lobby"), RoomState)
     await visits.carry_out(ann, commands.UpdateRoom(id="u", room="lobby", slow_mode=60), Ack)
@@ -559,11 +560,3 @@ async def test_slow_mode_remembers_who_spoke_where_nobody_is(chat: Chat, visits:
     await passes(60)
     assert await refused(visits, ben, post("three", "3")) == ""
     assert await refused(visits, identity("cal"), post("four", "4")) == ""
-
-
-def test_paces_are_bounded() -> None:
-    paces = Paces()
-    for room_id in range(1, 101):
-        paces.keep(room_id, OrderedDict.fromkeys(map(str, range(1000)), 1.0))
-    assert [room_id for room_id in range(1, 101) if paces.take(room_id)] == [*range(91, 101)]
-    assert paces._people == 0

@@ -1,0 +1,65 @@
+"""Rooms that nobody is in: what is known of them is kept for a while, so a join soon after costs no reads."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from chat.rooms.room import Room, is_plain
+from model.room import Member, RoomRecord
+
+# Rooms, and rows and speakers of all of them, that are kept; beyond that the least recently left are dropped.
+ROOMS = 1000
+ENTRIES = 20_000
+# How long a room is kept. One in slow mode is kept until its pause is over, so leaving does not end the pause.
+SECONDS = 600.0
+
+
+class IdleRoom(NamedTuple):
+    """A room as storage has it; see `Room` for the fields.
+
+    Attributes:
+        epoch: that of the server when the room was loaded. What was loaded in another epoch is not trusted.
+        until: when it is too old, by the event loop's clock.
+    """
+
+    record: RoomRecord
+    head: int
+    members: dict[str, Member]
+    spoke: OrderedDict[str, float]
+    epoch: str
+    until: float
+
+    @property
+    def size(self) -> int:
+        """Entries that it counts for."""
+        return len(self.members) + len(self.spoke)
+
+
+class IdleRooms:
+    """The rooms that were left last, by name. Storage has everything of them, so any of them may be dropped."""
+
+    def __init__(self) -> None:
+        self._rooms: OrderedDict[str, IdleRoom] = OrderedDict()
+        self._entries = 0
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def keep(self, room: Room, now: float) -> None:
+        """Keep what is known of a stored room that is about to be freed."""
+        record, direct = room.record, room.record.kind == "direct"
+        members = {user_id: row for user_id, row in room.members.items() if direct or not is_plain(row)}
+        until = now + max(SECONDS, record.slow_mode)
+        idle = self._rooms[room.name] = IdleRoom(record, room.head, members, room.spoke, room.epoch, until)
+        self._entries += idle.size
+        while len(self._rooms) > ROOMS or self._entries > ENTRIES:
+            self._entries -= self._rooms.popitem(last=False)[1].size
+
+    def take(self, name: str, epoch: str, now: float) -> IdleRoom | None:
+        """Return a room that can be trusted; it is no longer kept."""
+        idle = self._rooms.pop(name, None)
+        if idle is None:
+            return None
+        self._entries -= idle.size
+        return idle if idle.epoch == epoch and now < idle.until else None
