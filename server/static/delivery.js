@@ -10,9 +10,9 @@ import { newId, sentence } from "./protocol.js";
  * @typedef {import("./room.js").Room} Room
  */
 
-/** So often the server may say "later" before a person is asked. */
+/** Temporary refusals of a message before the user has to decide. */
 export const MAX_ATTEMPTS = 10;
-/** A message that everybody sees and that is not stored for so long is worth a word, in milliseconds. */
+/** Milliseconds after which a message that was broadcast but not stored is reported. */
 export const LATE = 3000;
 
 /**
@@ -61,15 +61,15 @@ export class Delivery {
     return true;
   }
 
-  /** Whether something written here is shown to everybody and has waited too long to be stored. */
+  /** Whether a message written here was broadcast and has been unstored for too long. */
   get late() {
     const before = Date.now() - LATE;
     return this.outbox.entries.some(({ state, seq, shownAt = Infinity }) => state === "sent" && seq !== null && shownAt < before);
   }
 
   /**
-   * A page of the room was read: what is in it?
-   * @param {Room} room @param {boolean} anew whether what is not in it is not in the room either, as far as one knows
+   * Look up outbox entries in a page of the room.
+   * @param {Room} room @param {boolean} anew whether messages missing in the page are taken to be missing in the room
    */
   onPage(room, anew) {
     for (const entry of this.outbox.of(room.name)) {

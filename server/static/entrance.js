@@ -23,7 +23,7 @@ export class Entrance {
   /** @param {Room} room */
   join(room) {
     room.status = "joining";
-    const create = room.stays ? { create: false } : {}; // else it would be made anew after it was deleted
+    const create = room.stays ? { create: false } : {}; // else a deleted room would be created again
     this.ask("join", room, { type: "join", room: room.name, ...create, ...room.resume() });
   }
 

@@ -1,5 +1,5 @@
 /**
- * Who this tab speaks as: a guest that the server made, kept by a token across reconnects and reloads.
+ * The tab's identity: a guest created by the server, kept by a token across reconnects and reloads.
  *
  * @typedef {import("./protocol.js").User} User
  * @typedef {import("./storage.js").Store} Store
@@ -9,16 +9,16 @@ export class Identity {
   /** @type {User | null} */ me = null;
   /** The name asked for, as typed; the server's own spelling is in `me`. */
   name = "";
-  /** Whether the server knows on this connection who I am: rooms may be joined. */
+  /** Whether the server has identified me on this connection, so that rooms may be joined. */
   known = false;
   /** Ids that were mine before the server forgot them. @type {Set<string>} */ #former = new Set();
-  /** The guest that the server made of this connection, until it is known whether I am somebody else. @type {any} */
+  /** The guest that the server created for this connection, until my own identity is settled. @type {any} */
   #guest = null;
   #token = "";
 
   /**
-   * @param {{store: Store, ask: Ask, onKnown: (stranger: boolean) => void}} options `onKnown`: I am somebody now;
-   *   `stranger`: somebody else than before, because the server did not recognise me
+   * @param {{store: Store, ask: Ask, onKnown: (stranger: boolean) => void}} options `onKnown`: my identity is settled;
+   *   `stranger`: it is a new one, because the server did not recognise me
    */
   constructor({ store, ask, onKnown }) {
     this.store = store;
@@ -57,19 +57,19 @@ export class Identity {
     if (welcome.id !== undefined) return this.#become(welcome);
     this.#guest = welcome;
     // Another name than asked for: the server's spelling of it, or a stand-in for one that it refuses. Its reason
-    // comes before the answer to anything sent now, and nobody has to see the stand-in enter a room.
+    // comes before the answer to anything sent now, and the stand-in never enters a room.
     if (welcome.user.name !== this.name) this.ask("name", { type: "ping" });
     else this.onNameTaken();
     return undefined;
   }
 
-  /** The name stands: be again who I was, if I was somebody. */
+  /** The name is accepted: restore my earlier identity, if there is one. */
   onNameTaken() {
     if (this.#token) this.ask("hello", { type: "hello", token: this.#token });
     else this.#become(this.#guest);
   }
 
-  /** `hello` was refused: the token is worth nothing here (any more), or not now. @param {any} error */
+  /** `hello` was refused: the token is not valid (any longer), or cannot be checked now. @param {any} error */
   onRefused(error) {
     const guest = this.#guest;
     if (error.retryable) {

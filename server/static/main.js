@@ -15,7 +15,7 @@ import { StatusView } from "./view/status.js";
 
 /** Wires transport, session and views. The state changes, then everything is drawn once, in the next frame. */
 
-let wantsFocus = false; // whether the composer gets it with the next drawing: what is not drawn cannot have it
+let wantsFocus = false; // whether to focus the composer at the next drawing: it must be drawn first
 
 const store = new TabStore();
 const copied = await claimTab(store);
@@ -114,7 +114,7 @@ document.addEventListener("visibilitychange", () => {
 
 let scheduled = false;
 
-/** Draw in the next frame. A page that nobody sees gets no frames, but its title tells what is unread. */
+/** Draw in the next frame. A hidden page gets no frames, but its title shows the unread count. */
 function schedule() {
   if (scheduled) return;
   scheduled = true;
@@ -148,7 +148,7 @@ function render() {
   setText(title, `${unread ? `(${unread}) ` : ""}${room.name} · Parley`);
 }
 
-/** Somebody reads what comes if the page is in front and the log at its end. */
+/** New messages count as read if the page is in front and the log at its end. */
 function look() {
   session.look(log.following, !document.hidden && document.hasFocus());
 }

@@ -1,9 +1,9 @@
 /**
- * What happened in a room besides messages, as lines between them. Of this visit only: the server does not keep them.
+ * Events in a room other than messages, as lines between them. Only of this visit: the server does not store them.
  *
  * @typedef {import("./protocol.js").User} User
  * @typedef {{key: string, after: number, at: number, text?: string, came: Map<string, User>, went: Map<string, User>}}
- *   Notice `after`: the seq of the message that it stands behind
+ *   Notice `after`: the seq of the message that precedes it
  */
 
 const KEPT = 100;
@@ -18,8 +18,8 @@ export class Notices {
   }
 
   /**
-   * Comings and goings with no message between them are one line, and who came and went again within it is not in
-   * it: a page that reloads should not tell everybody twice.
+   * Users who join and leave with no message in between share one line, and a user who did both is removed from it: a
+   * page that reloads should not be announced twice.
    * @param {number} after @param {number} at @param {{came: User[], went: User[]}} change
    */
   presence(after, at, { came, went }) {
@@ -34,7 +34,7 @@ export class Notices {
     if (!notice.came.size && !notice.went.size) this.list.pop();
   }
 
-  /** The seq behind which somebody was last said to have left, or -1. @param {string} id */
+  /** The seq of the message after which the user was last shown as having left, or -1. @param {string} id */
   leftAfter(id) {
     return this.list.findLast((notice) => notice.went.has(id))?.after ?? -1;
   }

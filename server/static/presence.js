@@ -1,12 +1,12 @@
 /**
- * Who is in a room: a snapshot, then changes taken as set operations (somebody may be named who is known already).
+ * The users in a room: a snapshot, then changes applied as set operations (they may name users who are already known).
  *
  * @typedef {import("./protocol.js").User} User
  */
 export class Presence {
   /** @type {Map<string, User>} */ members = new Map();
   count = 0;
-  /** Who was here before the connection broke and is not back yet: after a restart everybody comes, and none is new.
+  /** Users who were here before the connection broke and are not back yet: after a restart they all return, and none is new.
    * @type {Set<string>} */
   #returning = new Set();
 
@@ -19,8 +19,8 @@ export class Presence {
 
   /**
    * A `presence` event.
-   * @param {{joined?: User[], left?: User[], count: number, all?: boolean}} event `all`: nobody but those in `joined`
-   * @returns {{came: User[], went: User[]}} who was not here before, and who was
+   * @param {{joined?: User[], left?: User[], count: number, all?: boolean}} event `all`: `joined` lists everyone
+   * @returns {{came: User[], went: User[]}} users who were not here before, and users who no longer are
    */
   apply({ joined = [], left = [], count, all = false }) {
     if (all) {

@@ -22,8 +22,8 @@ export const DEFAULT_LIMITS = {
 };
 
 /**
- * Address of the chat for a guest: beside the page, also where a proxy serves both below a path. Without a room: rooms
- * are joined after `hello`, as who one was before.
+ * Address of the chat for a guest: next to the page, also where a proxy serves both below a path. Without a room: rooms
+ * are joined after `hello`, under the earlier identity.
  * @param {string} base the address of the page
  * @param {string} name
  */
@@ -46,7 +46,7 @@ export function closeSentence(code, reason) {
   return `The server closed the connection permanently${reason ? ` (${reason})` : ""}.`;
 }
 
-/** Why one is in a room no more, without having asked. @param {{reason: string, by?: User, text?: string}} left */
+/** Why the user was removed from a room. @param {{reason: string, by?: User, text?: string}} left */
 export function leftSentence({ reason, by, text }) {
   const who = by ? ` by ${by.name}` : "";
   const why = text ? `: ${text}` : "";
@@ -82,8 +82,8 @@ export function countChars(text) {
 }
 
 /**
- * What a person typed, as it may be sent: without what the server refuses and nobody can see, and without blank
- * lines around it. Indentation of the first line stays.
+ * Typed text, ready to be sent: without invisible characters that the server refuses, and without blank lines around
+ * it. Indentation of the first line stays.
  * @param {string} text
  */
 export function cleanContent(text) {

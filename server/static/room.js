@@ -20,12 +20,12 @@ export class Room {
   #epoch = "";
   #head = 0;
 
-  /** `closed`: the server put me out, or did not let me in; it is not entered again by itself.
+  /** `closed`: the server removed me or refused to admit me; the room is not entered again automatically.
    * @type {"joining"|"joined"|"apart"|"closed"} */
   status = "apart";
-  /** Why it is closed, for people. */
+  /** Why it is closed, as a sentence. */
   reason = "";
-  /** Whether it is one that stays when everybody leaves: then entering it must not make another one of its name. */
+  /** Whether the room is persistent: then entering it must not create another one with its name. */
   stays = false;
   /** Whether `messages` is the room's log as far as it reaches. */
   loaded = false;
@@ -39,7 +39,7 @@ export class Room {
   presence = new Presence();
   notices = new Notices();
   unread = 0;
-  /** The first message that nobody looked at: a line is drawn above it. @type {number | null} */
+  /** The first unread message: a line is drawn above it. @type {number | null} */
   firstUnread = null;
 
   /** @param {string} name */
@@ -102,7 +102,7 @@ export class Room {
     this.older = "";
   }
 
-  /** I am in it no more. @param {string} reason a sentence for people */
+  /** I am no longer in the room. @param {string} reason a readable sentence */
   close(reason) {
     this.status = "closed";
     this.reason = reason;
@@ -123,7 +123,7 @@ export class Room {
     this.onRetracted(seq);
   }
 
-  /** It is here no more, and does not come back. @param {number} seq */
+  /** The message is gone, and does not come back. @param {number} seq */
   onRetracted(seq) {
     this.#gone.add(seq);
     const index = this.#find(seq);
@@ -134,7 +134,7 @@ export class Room {
   }
 
   /**
-   * The newest page: it takes the place of everything that was here, but for what came after it was asked for.
+   * The newest page: it replaces everything, except messages that arrived after it was requested.
    * @param {{messages: Message[], has_older: boolean}} page
    */
   onNewestPage(page) {
@@ -161,7 +161,7 @@ export class Room {
    * @param {number} now */
   onPresence(event, isMine, now) {
     const { came, went } = this.presence.apply(event);
-    // Presence is told once a second: who spoke since is seen to be here.
+    // Presence is sent once a second: a user who has posted since then is clearly here.
     const spoke = (/** @type {User} */ user) => {
       const last = this.messages.slice(-10).findLast((message) => message.sender_id === user.id);
       return last !== undefined && last.seq > this.notices.leftAfter(user.id);
@@ -195,7 +195,7 @@ export class Room {
     return this.#upsert(message);
   }
 
-  /** The index of `seq`, or of the first message behind it. @param {number} seq */
+  /** The index of `seq`, or of the first message after it. @param {number} seq */
   #find(seq) {
     let [low, high] = [0, this.messages.length];
     if (seq > this.last) return high; // nearly always: it is new

@@ -11,15 +11,15 @@ import { Room } from "./room.js";
  * @typedef {import("./transport.js").Transport} Transport
  * @typedef {{key: string, text: string, invitation?: string}} Alert something to know: a problem, unless it has the
  *   name of a room to which it invites
- * @typedef {{field: "name"|"room"|"", text: string}} Refused why nobody can go in: shown beside that field
+ * @typedef {{field: "name"|"room"|"", text: string}} Refused why entering failed: shown next to that field
  */
 
 const MAX_ROOMS = 20;
 const KEPT_ALERTS = 3;
 
 /**
- * Everything this tab knows: who I am, the rooms, what is not sent yet, how the connection stands. It speaks the
- * protocol through a transport and remembers through a store; the page draws it after each `onChange`.
+ * The state of this tab: identity, rooms, unsent messages, connection. It speaks the protocol through a transport and
+ * persists through a store; the page draws it after each `onChange`.
  */
 export class Session {
   /** @type {Map<string, Room>} */ rooms = new Map();
@@ -27,7 +27,7 @@ export class Session {
   /** @type {Limits} */ limits = DEFAULT_LIMITS;
   /** @type {Alert[]} */ alerts = [];
   /** @type {Refused | null} */ refused = null;
-  /** Whether the page follows the end of the active room's log, and whether somebody sees it do so. */
+  /** Whether the page follows the end of the active room's log, and whether the user is looking at it. */
   following = true;
   attentive = true;
   /** Answers that are awaited, by id. @type {Map<string, {type: string, room?: Room}>} */ #asked = new Map();
@@ -115,7 +115,7 @@ export class Session {
     this.onChange();
   }
 
-  /** Leave everything: the connection is closed, what is not sent stays in the outbox. */
+  /** Leave everything: the connection is closed, unsent messages stay in the outbox. */
   quit() {
     this.transport.stop();
     this.rooms.clear();
@@ -133,7 +133,7 @@ export class Session {
       return false;
     }
     const { me, name } = this.identity;
-    // As nobody yet, it is made mine by the first `welcome`.
+    // Without an identity yet, it becomes mine with the first `welcome`.
     this.outbox.add(newId("m-"), room.name, content, me ?? { id: "", name }, Date.now());
     room.firstUnread = null;
     this.#saveOutbox();
@@ -164,7 +164,7 @@ export class Session {
 
   /**
    * @param {boolean} following whether the page is at the end of the active room's log
-   * @param {boolean} seen whether somebody looks at the page
+   * @param {boolean} seen whether the user looks at the page
    */
   look(following, seen) {
     const attentive = following && seen;
@@ -243,7 +243,7 @@ export class Session {
         this.#saveRooms();
         return this.#flush(room);
       case "message":
-        if (frame.deleted_at) return room.onDeleted(frame); // what a resume brings
+        if (frame.deleted_at) return room.onDeleted(frame); // part of a resume
         if (room.onMessage(frame) && !this.identity.isMine(frame.sender_id)) this.#count(room, frame.seq);
         if (room !== this.active || this.following) room.trim();
         return this.delivery.onMessage(frame) ? this.#flush(room) : undefined;
@@ -323,8 +323,8 @@ export class Session {
   }
 
   /**
-   * A room does not let me in, or put me out. The one in front stays there, closed: another one in its place would get
-   * what is being typed. @param {Room} room @param {any} error
+   * A room refused or removed me. If it is in front it stays there, closed: another room in its place would receive the
+   * text being typed. @param {Room} room @param {any} error
    */
   #closed(room, error) {
     const text = sentence(error);

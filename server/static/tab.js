@@ -7,7 +7,7 @@ import { newId } from "./protocol.js";
  * the other tabs.
  */
 
-const ASK_WAIT = 250; // other tabs answer within a task; without locks only silence tells that nobody does
+const ASK_WAIT = 250; // other tabs answer within a task; without locks only silence shows that there is none
 const LOCK_WAIT = 3000; // a page that is just being unloaded still holds the lock for a moment, and does not answer
 const CHANNEL = "parley.tab";
 
@@ -27,7 +27,7 @@ export async function claimTab(store) {
   if (known) store.clear();
   const fresh = newId("t-");
   store.set("tab", fresh);
-  claim(fresh); // nobody else can have it: nothing to wait for
+  claim(fresh); // a new id cannot be taken: nothing to wait for
   return known;
 }
 
@@ -71,7 +71,7 @@ function lock(id, signal) {
         signal.addEventListener("abort", free);
         resolve(true);
       });
-    // Rejected by `signal`, when nobody waits any more, or because a person has switched storage off.
+    // Rejected by `signal`, when the result is no longer awaited, or because the user has disabled storage.
     navigator.locks.request(`parley.tab.${id}`, { signal }, held).catch(() => resolve(true));
   });
 }

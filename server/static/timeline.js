@@ -1,5 +1,5 @@
 /**
- * What a room's log shows, line by line: messages, what waits in the outbox, notices, days, and where the unread ones
+ * The lines of a room's log: messages, unsent messages of the outbox, notices, days, and where the unread messages
  * begin. A pure function of the state; the page only draws it.
  *
  * @typedef {import("./notices.js").Notice} Notice

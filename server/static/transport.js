@@ -4,7 +4,7 @@ import { SUBPROTOCOL, mayReconnect, newId } from "./protocol.js";
 const CONNECT_WAIT = 10000; // a handshake may hang for minutes in a network that swallows packets
 const PONG_WAIT = 10000;
 const PROBE_WAIT = 4000; // after waking up, when a dead connection is likely
-const STABLE = 10000; // a connection that lived this long starts the backoff anew
+const STABLE = 10000; // a connection that lasted this long resets the backoff
 
 /**
  * @typedef {{name: "idle"|"connecting"|"open"|"waiting"|"stopped", until?: number, code?: number, reason?: string}}
@@ -12,8 +12,8 @@ const STABLE = 10000; // a connection that lived this long starts the backoff an
  */
 
 /**
- * One connection that is kept up: opens the socket, finds out when it is dead, and comes back with backoff. Knows
- * frames as objects and nothing of what they mean, but for `ping`; knows no page.
+ * One persistent connection: opens the socket, detects when it is dead, and reconnects with backoff. Handles frames as
+ * objects without knowing their meaning, except for `ping`, and does not know the page.
  */
 export class Transport {
   /** @type {WebSocket | null} */ #socket = null;
@@ -62,7 +62,7 @@ export class Transport {
     socket.onclose = (event) => this.#lost(event.code, event.reason);
   }
 
-  /** Close for good: nothing is tried again until `connect`. @param {string} [reason] */
+  /** Close without reconnecting, until `connect` is called. @param {string} [reason] */
   stop(reason = "") {
     this.#drop();
     this.#set({ name: "stopped", code: 1000, reason });
@@ -75,7 +75,7 @@ export class Transport {
     return true;
   }
 
-  /** The server told when to come back: that replaces the next pause. @param {number} seconds */
+  /** The server says when to reconnect: that replaces the next pause. @param {number} seconds */
   comeBackAfter(seconds) {
     this.#told = Math.max(0, seconds) * 1000;
   }
@@ -98,7 +98,7 @@ export class Transport {
     if (frame && typeof frame === "object") this.onFrame(frame);
   }
 
-  /** After `pause` ms: heard something since? Then wait on, else ask. @param {number} pause */
+  /** After `pause` ms without a frame, send a `ping`; otherwise keep waiting. @param {number} pause */
   #watch(pause) {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {

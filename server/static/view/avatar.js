@@ -1,6 +1,6 @@
 import { el } from "./dom.js";
 
-const HUES = 24; // more could not be told apart
+const HUES = 24; // more would be indistinguishable
 const segments = typeof Intl.Segmenter === "function" ? new Intl.Segmenter() : null;
 
 /**
@@ -30,7 +30,7 @@ export function tint(element, id) {
   element.style.setProperty("--hue", String(hueOf(id)));
 }
 
-/** @param {string} id @param {string} name @returns {HTMLElement} hidden from screen readers: the name stands beside it */
+/** @param {string} id @param {string} name @returns {HTMLElement} hidden from screen readers: the name is next to it */
 export function avatar(id, name) {
   const element = el("span", { class: "avatar", "aria-hidden": "true" }, initials(name));
   tint(element, id);

@@ -1,5 +1,5 @@
 /**
- * Building elements. What comes from the wire gets in as text, never as markup: there is no innerHTML in this client.
+ * Builds elements. Data from the wire becomes text, never markup: this client does not use innerHTML.
  */
 
 /**

@@ -31,7 +31,7 @@ export class EntryView {
     (name ? byId("join") : this.#name).focus();
   }
 
-  /** Say why one cannot go in, beside the field that it is about. @param {Refused | null} refused */
+  /** Show why entering failed, next to the field concerned. @param {Refused | null} refused */
   refuse(refused) {
     if (!refused || refused === this.#refused) return;
     this.#refused = refused;

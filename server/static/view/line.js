@@ -4,8 +4,8 @@ import { isOnlyEmoji, withLinks } from "./text.js";
 import { dayText, exactText, secondsText, timeText } from "./time.js";
 
 /**
- * One line of the log as an element: made once, then brought up to date in place, so that a screen reader does not
- * read a message again because its tick came.
+ * One line of the log as an element: created once, then updated in place, so that a screen reader does not read a
+ * message again when its tick appears.
  *
  * @typedef {import("../timeline.js").Line} Line
  * @typedef {import("../timeline.js").MessageLine} MessageLine
@@ -21,7 +21,7 @@ const STATES = {
   failed: { label: "Not sent", icon: /** @type {const} */ ("failed") },
 };
 const NAMES_TOLD = 3;
-/** More than this is folded at first: 20 lines, in a text of so many characters on any screen. */
+/** Longer messages are folded at first: more than 20 lines, or more characters than fit into 20 lines on any screen. */
 const LINES = 20;
 const CHARS = 2500;
 /** What of a line can change once it was sent, and is drawn. */
@@ -129,7 +129,7 @@ function fold(element, text, content) {
 /** @param {any} element @param {MessageLine} line @param {Actions} actions */
 function updateDelivery(element, line, actions) {
   const tick = element.querySelector(".tick");
-  if (!tick) return; // it was somebody else's when it was drawn
+  if (!tick) return; // it was another user's when it was drawn
   const { state, entry } = line;
   if (element.dataset.state !== state) {
     element.dataset.state = state;

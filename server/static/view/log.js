@@ -91,7 +91,7 @@ export class LogView {
       this.#elements.delete(was);
       next.set(line.key, element);
     }
-    // Old messages are not news: nobody wants a page of history read out.
+    // Old messages are not news: a page of history should not be read out.
     if (moved || above || made > BULK) this.#hush();
     for (const [key, element] of this.#elements) if (next.get(key) !== element) element.remove();
     let place = this.#lines.firstElementChild;

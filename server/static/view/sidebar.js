@@ -75,7 +75,7 @@ export class Sidebar {
     rooms.sort((a, b) => order.compare(a.name, b.name));
     const focused = /** @type {HTMLElement} */ (document.activeElement).dataset.control;
     this.#rooms.replaceChildren(...rooms.map((room) => this.#roomItem(room, room === active, rooms.length > 1)));
-    // The count of another room changes under the hand of whoever is about to go there.
+    // The unread count of another room may change while the user is about to click it.
     if (focused) for (const each of this.#rooms.querySelectorAll("[data-control]")) {
       if (each.dataset.control === focused) each.focus();
     }
@@ -119,7 +119,7 @@ export class Sidebar {
     const drawn = `${closed}\n${count}\n${me?.id}\n${people.map((user) => `${user.id} ${user.name}`).join("\n")}`;
     if (drawn === this.#drawn.people) return;
     this.#drawn.people = drawn;
-    const known = count > 0; // nobody, not even me: the room is not entered yet
+    const known = count > 0; // 0, not even me: the room is not entered yet
     setText(byId("people-count"), known ? String(count) : "");
     this.#toggle.dataset.count = known ? String(count) : "";
     setText(byId("room-count"), closed ? "You are not in this room" : !known ? "Entering…" : count === 1 ? "Only you are here" : `${count} people here`);

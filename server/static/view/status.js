@@ -23,7 +23,7 @@ export class StatusView {
 
   /**
    * @param {ConnectionState} state
-   * @param {boolean} online whether I am somebody on this connection
+   * @param {boolean} online whether I am identified on this connection
    * @param {number} waiting messages in the outbox
    * @param {string} trouble what keeps the room in front from being entered or read
    */

@@ -24,7 +24,7 @@ export function withLinks(text) {
 /**
  * An address as it may be shown: as it was written where it says plainly which host it leads to, else as the browser
  * reads it (look-alike letters in Punycode, nothing before an @ that looks like a host).
- * @param {string} text @returns {string} "" for what is no address
+ * @param {string} text @returns {string} "" if it is not an address
  */
 function whereTo(text) {
   try {
