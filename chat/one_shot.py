@@ -1,6 +1,6 @@
-"""Asking without a connection of one's own: one command, one answer. What HTTP does to rooms goes this way.
+"""Running one command without a connection, and waiting for its answer: HTTP changes rooms this way.
 
-A visit is a session that nobody sees: it passes the same handlers and the same gate, and is over with its answer.
+The session for it is not seen by others. It passes the same handlers and the same gate, and ends with the answer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from chat.rooms.makers import opener_of
 from chat.rooms.pacing import COMMANDS_BURST, COMMANDS_PER_SECOND
 from chat.rooms.room import Session
 from chat.rooms.storing import reach_storage, require_storage, unavailable
-from model.commands import Announce, AnyCommand, CreateRoom, Decline, Leave
+from model.commands import Announce, AnyCommand, CreateRoom, Decline, Leave, RoomCommand
 from model.errors import CloseCode, ParleyError
 from model.events import Ack, Answer, AnyEvent, Error, Event
 from model.text import check_name
@@ -28,25 +28,25 @@ from utils.ids import new_token
 
 E = TypeVar("E", bound=Event)
 
-# A visitor waits at most so long; what was asked for may still be carried out then.
+# How long a client waits for the answer at most. Its command may still be carried out afterwards.
 ANSWER_SECONDS = 10.0
 
 
-class _Ear(Dialect):
-    """The connection and the dialect of a visit at once: keeps every event, sends nothing."""
+class _ReplyCollector(Dialect):
+    """Connection and dialect of a session without a connection: keeps every event, sends nothing."""
 
     name = "visit"
 
     def __init__(self) -> None:
         self.events: list[AnyEvent] = []
-        self.heard = asyncio.Event()
+        self.received = asyncio.Event()
 
     def command(self, text: str, home: str) -> AnyCommand:
-        raise NotImplementedError("a visit brings its command as a record")
+        raise NotImplementedError("the command is a record already")
 
     def frame(self, event: AnyEvent) -> bytes | None:
         self.events.append(event)
-        self.heard.set()
+        self.received.set()
         return None
 
     @property
@@ -80,7 +80,7 @@ class _Ear(Dialect):
                     event.code, event.message, field=event.field, retry_after=event.retry_after, id=event.id
                 )
 
-    async def hear(self, kind: type[E], id: str) -> E:
+    async def wait_for(self, kind: type[E], id: str) -> E:
         """Wait for the event of this kind that answers the command with this id.
 
         Raises:
@@ -91,8 +91,8 @@ class _Ear(Dialect):
             for event in self.events:
                 if isinstance(event, kind) and _answers(event, id):
                     return event
-            self.heard.clear()
-            await self.heard.wait()
+            self.received.clear()
+            await self.received.wait()
 
 
 def _nowhere(data: bytes) -> None:
@@ -105,15 +105,15 @@ def _answers(event: Event, id: str) -> bool:
     return isinstance(event, Answer) and event.id == id
 
 
-class Visits:
-    """The visits to one chat."""
+class CommandRunner:
+    """Runs commands of clients that have no connection."""
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
         self._commands = Allowances(COMMANDS_PER_SECOND, COMMANDS_BURST)
 
     def count(self, identity: Identity) -> None:
-        """Count something that is asked for without a command, at the rate of commands.
+        """Count a request that runs no command, at the rate of commands.
 
         Raises:
             ParleyError: ``rate_limited``.
@@ -122,17 +122,17 @@ class Visits:
         if wait := self._commands.take(identity.user.id, now):
             raise rate_limited(wait)
 
-    async def carry_out(
+    async def run(
         self, identity: Identity, command: AnyCommand, until: type[E], *, address: str = "", network: str = ""
     ) -> E:
-        """Carry a command out for somebody who needs no session, and return the event that answers it.
+        """Run a command for a client without a connection, and return the event that answers it.
 
-        What was decided is stored by then. The command has an ``id``. One about a room is carried out as if they were
-        in it, and they must be let in: they become no member by that, and nobody sees them come.
+        The outcome is stored by then. The command has an ``id``. One about a room runs as if the user were in it, who
+        must be allowed to enter; the user does not become a member, and no one sees them enter.
 
         Args:
-            identity: who asks.
-            command: any but ``hello``, ``join``, ``typing`` and ``read``, which are for who stays.
+            identity: the caller.
+            command: any but ``hello``, ``join``, ``typing`` and ``read``, which are for clients that stay.
             until: the type of the answer: `Ack`, or one that has the command's ``id``.
             address, network: the client's, as a session has them.
 
@@ -147,10 +147,9 @@ class Visits:
         session = self._open(identity, address, network)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                name = getattr(command, "room", None)
-                if name is None or isinstance(command, CreateRoom | Decline):
-                    return await self._ask(session, command, command.id, until)
-                return await self._ask_in(check_name(name, "room"), session, command, command.id, until)
+                if isinstance(command, RoomCommand) and not isinstance(command, CreateRoom | Decline):
+                    return await self._ask_in(check_name(command.room, "room"), session, command, command.id, until)
+                return await self._ask(session, command, command.id, until)
         except TimeoutError as error:
             raise unavailable() from error
         finally:
@@ -177,21 +176,21 @@ class Visits:
             return await self._ask(session, command, id, until)
 
     async def _ask(self, session: Session, command: AnyCommand, id: str, until: type[E]) -> E:
-        ear = session.dialect
-        assert isinstance(ear, _Ear)
+        replies = session.dialect
+        assert isinstance(replies, _ReplyCollector)
         self._chat.run(session, command)
-        answer = await ear.hear(until, id)
+        answer = await replies.wait_for(until, id)
         if not isinstance(answer, Ack):  # it came when the command was carried out; what it wrote may be on its way
             room = self._chat.parts.hub.rooms.get(getattr(answer, "room", ""))
             if room is not None:
                 await room.backlog.written()
-            ear.check()
+            replies.check()
         return answer
 
     def _open(self, identity: Identity, address: str, network: str) -> Session:
-        ear = _Ear()
+        replies = _ReplyCollector()
         session: Session = AnySession(
-            self._chat.parts.hub, ear, ear, new_token("s_", 9), "", address, network, unseen=True
+            self._chat.parts.hub, replies, replies, new_token("s_", 9), "", address, network, unseen=True
         )
         session.identity, session.user = identity, identity.user  # unlike `identify`: they are not here
         session.commands = self._commands.of(identity.user.id, self._chat.parts.clock.monotonic())

@@ -10,7 +10,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from chat.chat import Chat
-from chat.one_shot import Visits
+from chat.one_shot import CommandRunner
 from chat.ports import Identity
 from chat.rooms.room import Room
 from model.commands import AnyCommand
@@ -36,15 +36,15 @@ IN_ROOM = ("no_such_room", "banned", "too_many_rooms", *STORES)
 class RestContext:
     """What a handler works with: the parts of the chat, and the request that it answers."""
 
-    def __init__(self, chat: Chat, visits: Visits, request: web.Request) -> None:
+    def __init__(self, chat: Chat, runner: CommandRunner, request: web.Request) -> None:
         self.parts = chat.parts
         self.request = request
-        self._visits = visits
+        self._runner = runner
 
     async def run(self, command: AnyCommand, until: type[E]) -> E:
-        """Run a command for the caller; see `chat.one_shot.Visits.carry_out`. One without an id gets one."""
+        """Run a command for the caller; see `chat.one_shot.CommandRunner.run`. One without an id gets one."""
         client = self.request[SENDER]
-        return await self._visits.carry_out(
+        return await self._runner.run(
             self.request[IDENTITY],
             command if command.id is not None else replace(command, id=new_id()),
             until,
@@ -82,11 +82,11 @@ class Routes:
         """Add a row that only runs a command, its ``params``, for a caller with a token, and is answered with 204."""
         self.add(row._replace(answers=(DONE,), auth="token"))(run)
 
-    def endpoints(self, chat: Chat, visits: Visits) -> tuple[Endpoint, ...]:
+    def endpoints(self, chat: Chat, runner: CommandRunner) -> tuple[Endpoint, ...]:
         """The rows, with handlers that know the chat."""
 
         def bound(handler: RestHandler) -> Callable[[web.Request, Any], Awaitable[web.StreamResponse]]:
-            return lambda request, params: handler(RestContext(chat, visits, request), params)
+            return lambda request, params: handler(RestContext(chat, runner, request), params)
 
         return tuple(row._replace(handler=bound(handler)) for row, handler in self._rows)
 

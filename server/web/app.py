@@ -109,7 +109,7 @@ class HttpEndpoints:
         """Return the table of everything that is served; see `server.http.endpoints.Endpoint`."""
         return (
             *self._site.endpoints(),
-            *rest_endpoints(self._chat, self._shared.visits),
+            *rest_endpoints(self._chat, self._shared.runner),
             Endpoint(
                 "GET",
                 "/openapi.json",
@@ -141,7 +141,7 @@ class HttpEndpoints:
         self._check_origin(request)
         if identity is not None:
             if request.method in _READS:
-                self._shared.visits.count(identity)
+                self._shared.runner.count(identity)
         elif auth != "optional":
             raise ParleyError("unauthorized", "a token is required: Authorization: Bearer <token>")
         elif not self._chat.parts.options.guests:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from chat.chat import Chat
 from chat.delivery.ratelimit import allowances, rate_limited
-from chat.one_shot import Visits
+from chat.one_shot import CommandRunner
 from chat.ports import Identity
 from server.access.addresses import Addresses, Client
 from server.access.capacity import Capacity, Place
@@ -68,7 +68,7 @@ class Shared:
         self.max_frame: int = settings.max_frame_bytes
         self.max_lines: int = most_headers(settings.head_bytes) + 2  # with the request line and the empty line
         self.chat = chat
-        self.visits = Visits(chat)
+        self.runner = CommandRunner(chat)
         self.dialects = dialects_by_path(chat.parts.clock)
         self.proxy_protocol: bool = settings.proxy_protocol
         self.capacity = Capacity(

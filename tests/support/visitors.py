@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from chat.chat import Chat
-from chat.one_shot import Visits
+from chat.one_shot import CommandRunner
 from chat.ports import Identity
 from chat.queries.history import read_history
 from chat.queries.listing import describe_room
@@ -46,11 +46,11 @@ class Visitors:
         self._world = world
         self._running: list[asyncio.Task[None]] = []
         self._chat: Chat
-        self._visits: Visits
+        self._runner: CommandRunner
 
     def start(self, chat: Chat) -> None:
         """Ask this server from now on."""
-        self._chat, self._visits = chat, Visits(chat)
+        self._chat, self._runner = chat, CommandRunner(chat)
 
     async def end(self) -> None:
         """Stop asking: the server is about to die."""
@@ -91,7 +91,7 @@ class Visitors:
         ledger, place = self._world.ledger, (principal.id, fields.get("room", ""))
         banned = principal.role != "admin" and ledger.is_kept_out(*place)
         try:
-            answer: Event = await self._visits.carry_out(_identity(principal), command, _ANSWERS.get(kind, Ack))
+            answer: Event = await self._runner.run(_identity(principal), command, _ANSWERS.get(kind, Ack))
         except ParleyError as error:
             self._refused(error, f"{principal.name} asks for {command}")
             return

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chat.chat import Chat
-from chat.one_shot import Visits
+from chat.one_shot import CommandRunner
 from chat.queries.listing import list_rooms
 from chat.rooms.storing import FIRST_SECONDS
 from model.commands import CreateRoom, ListRooms
@@ -64,7 +64,7 @@ async def test_what_is_asked_over_http_waits_too(chat: Chat, repository: FaultyR
     ann = Person(chat, "ann")
     assert ann.session.identity is not None
     command = CreateRoom(id="c", room="den")
-    made = asyncio.ensure_future(Visits(chat).carry_out(ann.session.identity, command, RoomState))
+    made = asyncio.ensure_future(CommandRunner(chat).run(ann.session.identity, command, RoomState))
     listed = asyncio.ensure_future(list_rooms(chat.parts, None, ListRooms(), list))
     given_up = asyncio.ensure_future(list_rooms(chat.parts, None, ListRooms(), list))
     await passes(1)

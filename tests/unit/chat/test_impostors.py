@@ -6,7 +6,7 @@ import pytest
 
 from chat.chat import Chat
 from chat.handlers.hello import identify
-from chat.one_shot import Visits
+from chat.one_shot import CommandRunner
 from chat.ports import Identity
 from model.commands import PostMessage
 from model.errors import ParleyError
@@ -112,7 +112,7 @@ async def test_the_other_doors(chat: Chat) -> None:
     assert plain.connection.closed is not None
     impostor = Identity(User("g_1", "boss"), guest=True)
     with pytest.raises(ParleyError, match="reserved_name"):
-        await Visits(chat).carry_out(impostor, PostMessage(id="m", room="lobby", content="hi"), Ack)
+        await CommandRunner(chat).run(impostor, PostMessage(id="m", room="lobby", content="hi"), Ack)
     await created(chat, owner, "hidden", private=True)
     with pytest.raises(ParleyError, match="no_such_room"):
-        await Visits(chat).carry_out(impostor, PostMessage(id="m", room="hidden", content="hi"), Ack)
+        await CommandRunner(chat).run(impostor, PostMessage(id="m", room="hidden", content="hi"), Ack)

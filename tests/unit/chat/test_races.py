@@ -3,7 +3,7 @@
 from typing import Any
 
 from chat.chat import Chat
-from chat.one_shot import Visits
+from chat.one_shot import CommandRunner
 from chat.writes.workers import PoolLimits
 from model import commands
 from model.events import Ack
@@ -144,7 +144,7 @@ async def test_a_guest_who_was_invited_talks_where_guests_only_read(repository: 
         await passes()
         assert identity is not None
         command = commands.PostMessage(id="h", room="general", content="z")
-        await Visits(chat).carry_out(identity, command, Ack)
+        await CommandRunner(chat).run(identity, command, Ack)
         assert await repository.stored() == ["x", "y", "z"]
 
 

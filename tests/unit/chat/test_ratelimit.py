@@ -3,7 +3,7 @@
 import pytest
 
 from chat.delivery.ratelimit import Allowances, Rate
-from chat.one_shot import Visits
+from chat.one_shot import CommandRunner
 from chat.ports import Identity
 from model import commands
 from model.errors import ParleyError
@@ -117,7 +117,7 @@ async def test_guests_of_one_address_talk_at_one_rate() -> None:
 async def test_every_door_counts_for_the_address() -> None:
     """Over HTTP, in the other dialects, and with commands that a whole room is told of."""
     async with chatting(limits=TALKATIVE, guest_messages=Rate(0.001, 4)) as chat:
-        visits, keeper = Visits(chat), account(chat, "keeper")
+        runner, keeper = CommandRunner(chat), account(chat, "keeper")
         keeper.send("create_room", room="general")
         await passes()
         guest = Identity(User("g_1", "guest"), guest=True)
@@ -125,7 +125,7 @@ async def test_every_door_counts_for_the_address() -> None:
         async def post(who: Identity, id: str) -> str:
             try:
                 command = commands.PostMessage(id=id, room="general", content="x")
-                await visits.carry_out(who, command, Ack, address=HERE, network=HERE)
+                await runner.run(who, command, Ack, address=HERE, network=HERE)
             except ParleyError as error:
                 return error.code
             return ""

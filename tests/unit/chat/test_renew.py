@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from chat.chat import Chat
 from chat.delivery.ratelimit import Rate
-from chat.one_shot import Visits
+from chat.one_shot import CommandRunner
 from chat.retention import expire_once
 from model.commands import PostMessage
 from model.errors import ParleyError
@@ -30,14 +30,14 @@ async def test_guests_talk_as_their_role_says_now(chat: Chat) -> None:
 
 async def test_rates_are_the_new_ones_for_those_who_are_here(chat: Chat) -> None:
     """Also for one who asks by HTTP alone, and when there was no rate at all."""
-    visits, ben = Visits(chat), account(chat, "ben").session.identity
+    runner, ben = CommandRunner(chat), account(chat, "ben").session.identity
     assert ben is not None
     ann = account(chat, "ann")
     await created(chat, ann)
 
     async def visit(id: str) -> str:
         try:
-            await visits.carry_out(ben, PostMessage(room="lobby", content="x", id=id), Ack)
+            await runner.run(ben, PostMessage(room="lobby", content="x", id=id), Ack)
         except ParleyError as error:
             return error.code
         return ""

@@ -7,7 +7,7 @@ import pytest
 
 from chat.chat import Chat
 from chat.handlers.manage import direct_name
-from chat.one_shot import ANSWER_SECONDS, Visits
+from chat.one_shot import ANSWER_SECONDS, CommandRunner
 from chat.ports import Identity
 from model import commands
 from model.errors import ParleyError
@@ -30,20 +30,22 @@ def post(content: str, id: str = "m", room: str = "lobby", **fields: Any) -> com
 
 
 @pytest.fixture
-async def visits(chat: Chat) -> Visits:
-    return Visits(chat)
+async def runner(chat: Chat) -> CommandRunner:
+    return CommandRunner(chat)
 
 
-async def say(visits: Visits, who: Identity, content: str, id: str = "m", room: str = "lobby", **fields: Any) -> int:
+async def say(
+    runner: CommandRunner, who: Identity, content: str, id: str = "m", room: str = "lobby", **fields: Any
+) -> int:
     """The seq."""
-    ack = await visits.carry_out(who, post(content, id, room, **fields), Ack)
+    ack = await runner.run(who, post(content, id, room, **fields), Ack)
     return next(item.seq for item in ack.ids if item.id == id)
 
 
-async def refused(visits: Visits, who: Identity, command: commands.AnyCommand, until: Any = Ack) -> str:
+async def refused(runner: CommandRunner, who: Identity, command: commands.AnyCommand, until: Any = Ack) -> str:
     """The code; "" when it is not refused."""
     try:
-        await visits.carry_out(who, command, until)
+        await runner.run(who, command, until)
     except ParleyError as error:
         return error.code
     return ""
@@ -58,22 +60,22 @@ def nothing_left(chat: Chat) -> bool:
 
 
 async def test_a_message_is_heard_by_those_who_are_there_and_stored_when_answered(
-    chat: Chat, repository: FaultyRepository, visits: Visits
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     ann.forget()
-    seq = await say(visits, identity("ben"), "hello")
+    seq = await say(runner, identity("ben"), "hello")
     assert await repository.stored("lobby") == ["hello"]
     (heard,) = ann.frames
     assert (heard["type"], heard["seq"], heard["sender_id"], heard["id"]) == ("message", seq, "u_ben", "m")
 
 
-async def test_it_waits_for_storage(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
+async def test_it_waits_for_storage(chat: Chat, repository: FaultyRepository, runner: CommandRunner) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     repository.hold("write")
-    asked = asyncio.ensure_future(say(visits, identity("ben"), "hello"))
+    asked = asyncio.ensure_future(say(runner, identity("ben"), "hello"))
     await passes(3)
     assert ann.heard() == ["hello"]
     assert not asked.done()
@@ -82,32 +84,32 @@ async def test_it_waits_for_storage(chat: Chat, repository: FaultyRepository, vi
     assert asked.result() == ann.last("message")["seq"]
 
 
-async def test_the_same_id_is_the_same_message(chat: Chat, visits: Visits) -> None:
+async def test_the_same_id_is_the_same_message(chat: Chat, runner: CommandRunner) -> None:
     ann, ben = account(chat, "ann"), identity("ben")
     await created(chat, ann)
-    first = await say(visits, ben, "hello", "m", resend=True)
-    assert await say(visits, ben, "hello", "m", resend=True) == first
-    assert await refused(visits, ben, post("other", resend=True)) == "conflict"
-    assert await say(visits, identity("cal"), "hello", "m", resend=True) != first
+    first = await say(runner, ben, "hello", "m", resend=True)
+    assert await say(runner, ben, "hello", "m", resend=True) == first
+    assert await refused(runner, ben, post("other", resend=True)) == "conflict"
+    assert await say(runner, identity("cal"), "hello", "m", resend=True) != first
     ann.disconnect()
     await passes()
     assert not chat.parts.hub.rooms
-    assert await say(visits, ben, "hello", "m", resend=True) == first
-    assert await refused(visits, ben, post("other", resend=True)) == "conflict"
+    assert await say(runner, ben, "hello", "m", resend=True) == first
+    assert await refused(runner, ben, post("other", resend=True)) == "conflict"
 
 
-async def test_the_same_id_many_times_at_once(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
+async def test_the_same_id_many_times_at_once(chat: Chat, repository: FaultyRepository, runner: CommandRunner) -> None:
     await created(chat, account(chat, "ann"))
     ben = identity("ben")
-    seqs = await asyncio.gather(*(say(visits, ben, "hello", "m", resend=True) for _ in range(20)))
+    seqs = await asyncio.gather(*(say(runner, ben, "hello", "m", resend=True) for _ in range(20)))
     assert len(set(seqs)) == 1
     assert await repository.stored("lobby") == ["hello"]
 
 
-async def test_changes_of_a_message(chat: Chat, visits: Visits) -> None:
+async def test_changes_of_a_message(chat: Chat, runner: CommandRunner) -> None:
     ann, ben = account(chat, "ann"), identity("ben")
     await created(chat, ann)
-    seq = await say(visits, ben, "hello")
+    seq = await say(runner, ben, "hello")
     owner = identity("ann")
     asked: list[tuple[Identity, commands.AnyCommand, str]] = [
         (ben, commands.EditMessage(id="e", room="lobby", seq=seq, content="hello, all"), "edited"),
@@ -116,13 +118,15 @@ async def test_changes_of_a_message(chat: Chat, visits: Visits) -> None:
         (owner, commands.DeleteMessage(id="d", room="lobby", seq=seq), "deleted"),
     ]
     for who, command, told in asked:
-        ack = await visits.carry_out(who, command, Ack)
+        ack = await runner.run(who, command, Ack)
         assert [(item.id, item.seq) for item in ack.ids] == [(command.id, seq)]
         assert ann.last(told)["seq"] == seq
 
 
-async def test_a_room_is_made_without_anybody_in_it(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
-    made = await visits.carry_out(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
+async def test_a_room_is_made_without_anybody_in_it(
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
+) -> None:
+    made = await runner.run(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
     assert (made.room, made.role, made.info.kind) == ("lobby", "owner", "public")
     record = await repository.inner.rooms.find_room("lobby")
     assert record is not None
@@ -133,56 +137,60 @@ async def test_a_room_is_made_without_anybody_in_it(chat: Chat, repository: Faul
     assert nothing_left(chat)
 
 
-async def test_of_many_who_make_a_room_one_does(chat: Chat, visits: Visits) -> None:
+async def test_of_many_who_make_a_room_one_does(chat: Chat, runner: CommandRunner) -> None:
     asked = [
-        refused(visits, identity(f"u{n}"), commands.CreateRoom(id="c", room="lobby"), RoomState) for n in range(20)
+        refused(runner, identity(f"u{n}"), commands.CreateRoom(id="c", room="lobby"), RoomState) for n in range(20)
     ]
     assert sorted(await asyncio.gather(*asked)) == [""] + ["room_exists"] * 19
     await passes()
     assert nothing_left(chat)
 
 
-async def test_a_direct_room(chat: Chat, visits: Visits) -> None:
+async def test_a_direct_room(chat: Chat, runner: CommandRunner) -> None:
     ben = account(chat, "ben")
     command = commands.OpenDirect(id="d", user="u_ben")
-    await visits.carry_out(identity("ann"), command, RoomState)
-    opened = await visits.carry_out(identity("ann"), command, RoomState)
+    await runner.run(identity("ann"), command, RoomState)
+    opened = await runner.run(identity("ann"), command, RoomState)
     assert (opened.room, opened.peer) == (direct_name("u_ann", "u_ben"), User("u_ben", "ben"))
     assert ben.types().count("room") == 1
-    assert await say(visits, identity("ann"), "psst", room=opened.room)
-    assert await refused(visits, identity("cal"), post("psst", room=opened.room)) == "no_such_room"
+    assert await say(runner, identity("ann"), "psst", room=opened.room)
+    assert await refused(runner, identity("cal"), post("psst", room=opened.room)) == "no_such_room"
     ben.disconnect()
     await passes()
     assert nothing_left(chat)
 
 
-async def test_who_quits_is_out_on_every_device(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
+async def test_who_quits_is_out_on_every_device(
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
+) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann)
     await ask(ben, "join", room="lobby")
-    await visits.carry_out(identity("ben"), commands.Leave(id="q", room="lobby", quit=True), Left)
+    await runner.run(identity("ben"), commands.Leave(id="q", room="lobby", quit=True), Left)
     assert ben.last("left")["reason"] == "quit"
     record = chat.parts.hub.rooms["lobby"].record
     assert await repository.inner.rooms.find_member(record.room_id, "u_ben") is None
     quit_again = commands.Leave(id="q", room="lobby", quit=True)
-    assert await refused(visits, identity("ben"), quit_again, Left) == ""
-    assert await refused(visits, identity("ann"), quit_again, Left) == "last_owner"
+    assert await refused(runner, identity("ben"), quit_again, Left) == ""
+    assert await refused(runner, identity("ann"), quit_again, Left) == "last_owner"
 
 
-async def test_an_announcement(chat: Chat, visits: Visits) -> None:
+async def test_an_announcement(chat: Chat, runner: CommandRunner) -> None:
     ann = account(chat, "ann")
     command = commands.Announce(id="a", content="soon")
-    assert await refused(visits, identity("ben"), command, Announcement) == "forbidden"
-    told = await visits.carry_out(identity("root", "admin"), command, Announcement)
+    assert await refused(runner, identity("ben"), command, Announcement) == "forbidden"
+    told = await runner.run(identity("root", "admin"), command, Announcement)
     assert (told.content, told.sender.id) == ("soon", "u_root")
     assert ann.last("announcement")["content"] == "soon"
 
 
-async def test_an_admin_makes_themself_a_member(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
+async def test_an_admin_makes_themself_a_member(
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
+) -> None:
     """Whom nobody has heard of yet, as they have no connection."""
     await created(chat, account(chat, "ann"), private=True)
     root = identity("root", "admin")
-    await visits.carry_out(root, commands.Invite(id="i", room="lobby", user="u_root"), Ack)
+    await runner.run(root, commands.Invite(id="i", room="lobby", user="u_root"), Ack)
     member = await repository.inner.rooms.find_member(chat.parts.hub.rooms["lobby"].record.room_id, "u_root")
     assert member is not None
     assert member.role == "member"
@@ -191,13 +199,13 @@ async def test_an_admin_makes_themself_a_member(chat: Chat, repository: FaultyRe
 # --- nobody sees it --------------------------------------------------------------------------------------------------
 
 
-async def test_nobody_sees_them_come(chat: Chat, visits: Visits) -> None:
+async def test_nobody_sees_them_come(chat: Chat, runner: CommandRunner) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     await passes(2)
     ann.forget()
-    await visits.carry_out(identity("ben"), commands.Leave(id="q", room="lobby", quit=True), Left)
-    await say(visits, identity("ben"), "hello")
+    await runner.run(identity("ben"), commands.Leave(id="q", room="lobby", quit=True), Left)
+    await say(runner, identity("ben"), "hello")
     await passes(2)
     assert ann.types() == ["message"]
     assert set(chat.parts.hub.people) == {"u_ann"}
@@ -205,38 +213,40 @@ async def test_nobody_sees_them_come(chat: Chat, visits: Visits) -> None:
 
 
 async def test_who_speaks_in_a_public_room_becomes_no_member(
-    chat: Chat, repository: FaultyRepository, visits: Visits
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     await created(chat, account(chat, "ann"))
-    await say(visits, identity("ben"), "hello")
+    await say(runner, identity("ben"), "hello")
     record = chat.parts.hub.rooms["lobby"].record
     assert await repository.inner.rooms.find_member(record.room_id, "u_ben") is None
 
 
-async def test_who_is_sent_out_during_a_visit(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
+async def test_who_is_sent_out_during_a_visit(chat: Chat, repository: FaultyRepository, runner: CommandRunner) -> None:
     """Their visit holds no session that could be sent out; its command is judged by what they are then."""
     people = await staffed(chat, private=True)
     people["member"].disconnect()
-    seq = await say(visits, identity("member"), "hello")
+    seq = await say(runner, identity("member"), "hello")
     room = chat.parts.hub.rooms["lobby"]
     room.tail.forget(room.head + 1, 0)
     repository.hold("find_message")
     edit = commands.EditMessage(id="e", room="lobby", seq=seq, content="x")
-    asked = asyncio.ensure_future(refused(visits, identity("member"), edit))
+    asked = asyncio.ensure_future(refused(runner, identity("member"), edit))
     await passes()
     assert await code_of(people["owner"], "ban", room="lobby", user="u_member") == ""
     repository.go("find_message")
     assert await asked == "no_such_room"
 
 
-async def test_a_room_that_is_deleted_during_a_visit(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
+async def test_a_room_that_is_deleted_during_a_visit(
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
+) -> None:
     people = await staffed(chat)
-    seq = await say(visits, identity("member"), "hello")
+    seq = await say(runner, identity("member"), "hello")
     room = chat.parts.hub.rooms["lobby"]
     room.tail.forget(room.head + 1, 0)
     repository.hold("find_message")
     edit = commands.EditMessage(id="e", room="lobby", seq=seq, content="x")
-    asked = asyncio.ensure_future(refused(visits, identity("member"), edit))
+    asked = asyncio.ensure_future(refused(runner, identity("member"), edit))
     await passes()
     assert await code_of(people["owner"], "delete_room", room="lobby") == ""
     repository.go("find_message")
@@ -250,7 +260,7 @@ async def test_a_room_that_is_deleted_during_a_visit(chat: Chat, repository: Fau
 # --- who may ---------------------------------------------------------------------------------------------------------
 
 
-async def test_what_one_may_not_see_is_what_is_not_there(chat: Chat, visits: Visits) -> None:
+async def test_what_one_may_not_see_is_what_is_not_there(chat: Chat, runner: CommandRunner) -> None:
     await created(chat, account(chat, "ann"), private=True)
     refusals = []
     for room in ("lobby", "nothing"):
@@ -261,18 +271,18 @@ async def test_what_one_may_not_see_is_what_is_not_there(chat: Chat, visits: Vis
             commands.Leave(id="l", room=room, quit=True),
         ):
             with pytest.raises(ParleyError) as error:
-                await visits.carry_out(identity("ben"), command, Ack)
+                await runner.run(identity("ben"), command, Ack)
             refusals.append((room, error.value.code, error.value.message, error.value.field, error.value.retry_after))
     assert len({refusal[1:] for refusal in refusals}) == 1
     assert refusals[0][1] == "no_such_room"
 
 
 async def test_a_room_that_somebody_only_asks_for_is_not_there(
-    chat: Chat, repository: FaultyRepository, visits: Visits
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     """Two who ask for it at the same time do not make it for each other, nor for a reader."""
     repository.hold("head")
-    asked = [asyncio.ensure_future(refused(visits, identity(f"u{n}"), post("x", room="nothing"))) for n in range(3)]
+    asked = [asyncio.ensure_future(refused(runner, identity(f"u{n}"), post("x", room="nothing"))) for n in range(3)]
     await passes()
     assert await look_at(chat, "nothing", identity("ben")) is None
     repository.go("head")
@@ -280,35 +290,35 @@ async def test_a_room_that_somebody_only_asks_for_is_not_there(
     assert nothing_left(chat)
 
 
-async def test_a_room_where_somebody_is_is_there(chat: Chat, visits: Visits) -> None:
+async def test_a_room_where_somebody_is_is_there(chat: Chat, runner: CommandRunner) -> None:
     guest = Person(chat, "guest", "general")
     await passes()
-    await say(visits, identity("ben"), "hello", room="general")
+    await say(runner, identity("ben"), "hello", room="general")
     assert guest.heard() == ["hello"]
     assert await look_at(chat, "general", None) is not None
 
 
 @pytest.mark.parametrize("kind", ["public", "private"])
-async def test_who_is_banned(chat: Chat, visits: Visits, kind: str) -> None:
+async def test_who_is_banned(chat: Chat, runner: CommandRunner, kind: str) -> None:
     people = await staffed(chat, private=kind == "private")
     await ask(people["owner"], "ban", room="lobby", user="u_member")
     code = "banned" if kind == "public" else "no_such_room"
-    assert await refused(visits, identity("member"), post("x")) == code
+    assert await refused(runner, identity("member"), post("x")) == code
 
 
 async def test_the_row_of_who_visits_twice_at_once_stays_for_the_second(
-    chat: Chat, repository: FaultyRepository, visits: Visits
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     people = await staffed(chat, private=True)
     people["member"].disconnect()
     member = identity("member")
-    seq = await say(visits, member, "hello", "1")
+    seq = await say(runner, member, "hello", "1")
     room = chat.parts.hub.rooms["lobby"]
     room.tail.forget(room.head + 1, 0)
     repository.hold("find_message")
-    slow = asyncio.ensure_future(refused(visits, member, post("reply", "2", reply_to=seq)))
+    slow = asyncio.ensure_future(refused(runner, member, post("reply", "2", reply_to=seq)))
     await passes()
-    await say(visits, member, "meanwhile", "3")
+    await say(runner, member, "meanwhile", "3")
     repository.go("find_message")
     assert await slow == ""
     assert "u_member" not in room.members
@@ -318,23 +328,23 @@ async def test_the_row_of_who_visits_twice_at_once_stays_for_the_second(
 
 
 async def test_nothing_is_shown_while_storage_is_known_to_be_away(
-    chat: Chat, repository: FaultyRepository, visits: Visits
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     ann.forget()
     repository.standby = "another server writes"
     with pytest.raises(ParleyError) as error:
-        await say(visits, identity("ben"), "hello")
+        await say(runner, identity("ben"), "hello")
     assert (error.value.code, error.value.retry_after) == ("unavailable", 2.0)
     assert not ann.frames
     command = commands.Announce(id="a", content="we are on it")
-    await visits.carry_out(identity("root", "admin"), command, Announcement)
+    await runner.run(identity("root", "admin"), command, Announcement)
     assert ann.types() == ["announcement"]
 
 
 async def test_nothing_is_shown_where_writes_are_known_to_wait(
-    chat: Chat, repository: FaultyRepository, visits: Visits
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
@@ -342,62 +352,64 @@ async def test_nothing_is_shown_where_writes_are_known_to_wait(
     repository.faults["write"] = [StorageUnavailable("unplugged")]
     ann.say("waits", "1", "lobby")
     await passes()
-    assert await refused(visits, identity("ben"), post("hello")) == "unavailable"
+    assert await refused(runner, identity("ben"), post("hello")) == "unavailable"
     await passes(2)
-    assert await refused(visits, identity("ben"), post("hello")) == ""
+    assert await refused(runner, identity("ben"), post("hello")) == ""
     assert ann.heard() == ["waits", "hello"]
 
 
 async def test_a_room_that_was_opened_for_a_refused_request_is_closed(
-    chat: Chat, repository: FaultyRepository, visits: Visits
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     repository.faults["write"] = [StorageUnavailable("unplugged")]
     ann.say("waits", "1", "lobby")
     await passes()
-    assert await refused(visits, identity("ben"), post("hello", room="another")) == "unavailable"
+    assert await refused(runner, identity("ben"), post("hello", room="another")) == "unavailable"
     assert set(chat.parts.hub.rooms) == {"lobby"}
 
 
 async def test_an_answer_that_does_not_come_is_unavailable(
-    chat: Chat, repository: FaultyRepository, visits: Visits
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     repository.hold("write")
     started = chat.parts.clock.monotonic()
-    assert await refused(visits, identity("ben"), post("hello")) == "unavailable"
+    assert await refused(runner, identity("ben"), post("hello")) == "unavailable"
     assert chat.parts.clock.monotonic() - started == pytest.approx(ANSWER_SECONDS)
     repository.go("write")
     await passes()
     assert await repository.stored("lobby") == ["hello"]
-    assert await say(visits, identity("ben"), "hello", resend=True) == ann.last("message")["seq"]
+    assert await say(runner, identity("ben"), "hello", resend=True) == ann.last("message")["seq"]
 
 
-async def test_what_storage_refuses_is_not_stored(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
+async def test_what_storage_refuses_is_not_stored(
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
+) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     repository.refused = lambda write: True
-    assert await refused(visits, identity("ben"), post("hello")) == "not_stored"
+    assert await refused(runner, identity("ben"), post("hello")) == "not_stored"
     assert ann.types()[-1] == "retracted"
     owner = identity("ann")
-    assert await refused(visits, owner, commands.Mute(id="u", room="lobby", user="u_ann")) == "not_stored"
-    assert await refused(visits, owner, commands.CreateRoom(id="c", room="other"), RoomState) == "not_stored"
+    assert await refused(runner, owner, commands.Mute(id="u", room="lobby", user="u_ann")) == "not_stored"
+    assert await refused(runner, owner, commands.CreateRoom(id="c", room="other"), RoomState) == "not_stored"
 
 
-async def test_a_draining_server_takes_nothing(chat: Chat, visits: Visits) -> None:
+async def test_a_draining_server_takes_nothing(chat: Chat, runner: CommandRunner) -> None:
     await created(chat, account(chat, "ann"))
     await chat.drain(1.0)
-    assert await refused(visits, identity("ben"), post("hello")) == "shutting_down"
+    assert await refused(runner, identity("ben"), post("hello")) == "shutting_down"
 
 
 async def test_a_fault_of_ours_is_told(
-    chat: Chat, visits: Visits, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
+    chat: Chat, runner: CommandRunner, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
 ) -> None:
     await created(chat, account(chat, "ann"))
     repository.faults["find_user"] = [ZeroDivisionError("ours")]
-    assert await refused(visits, identity("ann"), commands.Invite(id="i", room="lobby", user="u_ben")) == "internal"
+    assert await refused(runner, identity("ann"), commands.Invite(id="i", room="lobby", user="u_ben")) == "internal"
     assert "ours" in caplog.text
 
 
@@ -407,61 +419,63 @@ async def test_a_fault_of_ours_is_told(
 async def test_the_rate_of_messages_is_one_for_all_that_a_person_does(repository: FaultyRepository) -> None:
     limits = Limits(messages_per_second=1.0, messages_burst=5)
     async with chatting(repository, limits=limits) as chat:
-        visits, ann = Visits(chat), account(chat, "ann")
+        runner, ann = CommandRunner(chat), account(chat, "ann")
         await created(chat, ann)
         for number in range(3):
-            await say(visits, identity("ann"), "x", f"v{number}")
+            await say(runner, identity("ann"), "x", f"v{number}")
         ann.say("x", "a", "lobby")
         ann.say("x", "b", "lobby")
-        assert await refused(visits, identity("ann"), post("x", "v")) == "rate_limited"
+        assert await refused(runner, identity("ann"), post("x", "v")) == "rate_limited"
         ann.say("x", "c", "lobby")
         await passes(0.1)
         assert ann.errors() == {"c": "rate_limited"}
         await passes(1.0)
-        assert await refused(visits, identity("ann"), post("x", "v")) == ""
-        assert await refused(visits, identity("ben"), post("x", "v")) == ""
+        assert await refused(runner, identity("ann"), post("x", "v")) == ""
+        assert await refused(runner, identity("ben"), post("x", "v")) == ""
         ann.disconnect()
 
 
-async def test_the_rate_of_other_commands(chat: Chat, visits: Visits) -> None:
+async def test_the_rate_of_other_commands(chat: Chat, runner: CommandRunner) -> None:
     await created(chat, account(chat, "ann"))
     codes = [
-        await refused(visits, identity("ben"), commands.Leave(id="q", room="lobby", quit=True), Left)
+        await refused(runner, identity("ben"), commands.Leave(id="q", room="lobby", quit=True), Left)
         for _ in range(501)
     ]
     assert codes[-1] == "rate_limited"
     assert set(codes[:-1]) == {""}
     with pytest.raises(ParleyError) as error:
-        visits.count(identity("ben"))
+        runner.count(identity("ben"))
     assert error.value.retry_after == pytest.approx(0.02, abs=0.01)
-    visits.count(identity("cal"))
+    runner.count(identity("cal"))
 
 
 # --- nothing is left -------------------------------------------------------------------------------------------------
 
 
-async def test_nothing_is_left_of_a_thousand_visits(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
-    await visits.carry_out(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
+async def test_nothing_is_left_of_a_thousand_visits(
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
+) -> None:
+    await runner.run(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
     for number in range(1000):
         who = identity(f"u{number}")
         match number % 4:
             case 0:
-                await say(visits, who, "x", f"m{number}")
+                await say(runner, who, "x", f"m{number}")
             case 1:
-                assert await refused(visits, who, post("x", room=f"nothing {number}")) == "no_such_room"
+                assert await refused(runner, who, post("x", room=f"nothing {number}")) == "no_such_room"
             case 2:
-                assert await refused(visits, who, commands.Pin(id="p", room="lobby", seq=1)) == "forbidden"
+                assert await refused(runner, who, commands.Pin(id="p", room="lobby", seq=1)) == "forbidden"
             case _:
                 command = commands.CreateRoom(id="c", room=f"room {number}", private=True)
-                await visits.carry_out(who, command, RoomState)
+                await runner.run(who, command, RoomState)
         await passes(0.1)
     await passes()
     assert nothing_left(chat)
-    assert len(visits._commands) <= 2  # the others' are full again
+    assert len(runner._commands) <= 2  # the others' are full again
     assert len(await repository.stored("lobby")) == 250
 
 
-async def test_nothing_is_left_of_visits_to_a_room_that_stays(chat: Chat, visits: Visits) -> None:
+async def test_nothing_is_left_of_visits_to_a_room_that_stays(chat: Chat, runner: CommandRunner) -> None:
     """Rows of plain members are known while somebody needs them, and no longer."""
     ann = account(chat, "ann")
     await created(chat, ann, private=True)
@@ -471,24 +485,24 @@ async def test_nothing_is_left_of_visits_to_a_room_that_stays(chat: Chat, visits
     for other in others:
         other.disconnect()
         invite = commands.Invite(id="i", room="lobby", user=id_of(other))
-        await visits.carry_out(identity("root", "admin"), invite, Ack)
+        await runner.run(identity("root", "admin"), invite, Ack)
     assert set(chat.parts.hub.rooms["lobby"].members) == {"u_ann"}
     for number in range(50):
-        await say(visits, identity(f"u{number}"), "x", f"m{number}")
+        await say(runner, identity(f"u{number}"), "x", f"m{number}")
     assert set(chat.parts.hub.rooms["lobby"].members) == {"u_ann"}
     assert not chat.parts.hub.rooms["lobby"].visitors
 
 
 @pytest.mark.parametrize("point", ["find_room", "find_member", "find_posted", "write"])
 async def test_a_visit_that_is_cancelled_leaves_nothing(
-    chat: Chat, repository: FaultyRepository, visits: Visits, point: str
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner, point: str
 ) -> None:
     """A server that stops cancels what is under way."""
-    await visits.carry_out(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
+    await runner.run(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
     await passes()
     assert nothing_left(chat)
     repository.hold(point)
-    asked = asyncio.ensure_future(say(visits, identity("ben"), "hello", resend=True))
+    asked = asyncio.ensure_future(say(runner, identity("ben"), "hello", resend=True))
     await passes()
     asked.cancel()
     await asyncio.wait([asked])
@@ -499,13 +513,13 @@ async def test_a_visit_that_is_cancelled_leaves_nothing(
 
 
 async def test_a_visit_that_is_cancelled_fails_nobody_else_s(
-    chat: Chat, repository: FaultyRepository, visits: Visits
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     """It was the one that read the room, for all who came meanwhile."""
-    await visits.carry_out(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
+    await runner.run(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
     await passes()
     repository.hold("find_room")
-    first, *others = [asyncio.ensure_future(say(visits, identity(f"u{number}"), "hello")) for number in range(4)]
+    first, *others = [asyncio.ensure_future(say(runner, identity(f"u{number}"), "hello")) for number in range(4)]
     await passes()
     first.cancel()
     await passes()
@@ -515,7 +529,7 @@ async def test_a_visit_that_is_cancelled_fails_nobody_else_s(
 
 async def test_who_may_open_no_more_rooms_fails_nobody_else(repository: FaultyRepository) -> None:
     async with chatting(repository, address_rooms=1) as chat:
-        visits = Visits(chat)
+        runner = CommandRunner(chat)
         for name, room in (("ann", "lobby"), ("amy", "other")):
             owner = account(chat, name)
             await created(chat, owner, room)
@@ -525,7 +539,7 @@ async def test_who_may_open_no_more_rooms_fails_nobody_else(repository: FaultyRe
         busy.session.network = "192.0.2.1"
         await ask(busy, "join", room="other")
         asked = [
-            visits.carry_out(Identity(User(f"g_{name}", name), guest=True), post("x", name), Ack, network=address)
+            runner.run(Identity(User(f"g_{name}", name), guest=True), post("x", name), Ack, network=address)
             for name, address in (("ben", "192.0.2.1"), ("cal", "192.0.2.2"))
         ]
         refusal, ack = await asyncio.gather(*asked, return_exceptions=True)
@@ -535,11 +549,13 @@ async def test_who_may_open_no_more_rooms_fails_nobody_else(repository: FaultyRe
         busy.disconnect()
 
 
-async def test_a_visit_that_gave_up_leaves_nothing(chat: Chat, repository: FaultyRepository, visits: Visits) -> None:
-    await visits.carry_out(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
+async def test_a_visit_that_gave_up_leaves_nothing(
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
+) -> None:
+    await runner.run(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
     await passes()
     repository.hold("write")
-    assert await refused(visits, identity("ben"), post("hello")) == "unavailable"
+    assert await refused(runner, identity("ben"), post("hello")) == "unavailable"
     assert list(chat.parts.hub.rooms) == ["lobby"]  # what was said there is not stored yet
     repository.go("write")
     await passes()
@@ -547,16 +563,16 @@ async def test_a_visit_that_gave_up_leaves_nothing(chat: Chat, repository: Fault
 
 
 async def test_slow_mode_remembers_who_spoke_where_nobody_is(
-    chat: Chat, visits: Visits, monkeypatch: pytest.MonkeyPatch
+    chat: Chat, runner: CommandRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.rooms.idle.ROOMS", 1)
     ann, ben = identity("ann"), identity("ben")
-    await visits.carry_out(ann, commands.CreateRoom(id="c", room="lobby"), RoomState)
-    await visits.carry_out(ann, commands.UpdateRoom(id="u", room="lobby", slow_mode=60), Ack)
-    await say(visits, ben, "one", "1")
+    await runner.run(ann, commands.CreateRoom(id="c", room="lobby"), RoomState)
+    await runner.run(ann, commands.UpdateRoom(id="u", room="lobby", slow_mode=60), Ack)
+    await say(runner, ben, "one", "1")
     await passes()
     assert nothing_left(chat)
-    assert await refused(visits, ben, post("two", "2")) == "slow_mode"
+    assert await refused(runner, ben, post("two", "2")) == "slow_mode"
     await passes(60)
-    assert await refused(visits, ben, post("three", "3")) == ""
-    assert await refused(visits, identity("cal"), post("four", "4")) == ""
+    assert await refused(runner, ben, post("three", "3")) == ""
+    assert await refused(runner, identity("cal"), post("four", "4")) == ""
