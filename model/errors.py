@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+RETRY_AFTER = 2.0
+"""Seconds after which a client may try again what storage or a full queue did not allow."""
+
 
 class ErrorKind(NamedTuple):
     """One row of the table: HTTP status, whether the same request may succeed later, and a readable message."""

@@ -25,9 +25,9 @@ from server.logs import set_up_logging
 from server.settings.remarks import remarks_on
 from server.settings.sources import read_settings
 from server.settings.table import SettingError, Settings, settings_help
+from utils.clock import DAY_SECONDS
 
 DOTENV = Path(".env")  # in the working folder
-DAY_SECONDS = 24 * 3600
 # The longest that a token is good for: a hundred years.
 DAYS = 36_500
 

@@ -6,7 +6,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-DAY_US = 86_400_000_000
+DAY_SECONDS = 86_400
+DAY_US = DAY_SECONDS * 1_000_000
 """A day in microseconds, the unit of seqs and times."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from model.errors import ParleyError
+from model.errors import RETRY_AFTER, ParleyError
 from model.message import Message
 from storage.ports.storage import READER
 from utils.encoding import to_json
@@ -22,8 +22,6 @@ FIRST_READ = 25
 # it may have, each of which asks for one at a time.
 _MADE_AT_ONCE = 4
 _WAITING = 1000
-# When to ask again after too many waited.
-_RETRY_AFTER = 2.0
 
 T = TypeVar("T")
 
@@ -61,8 +59,8 @@ class PageTurns:
 def too_many_reads(*, own: bool) -> ParleyError:
     """The refusal of a read that may not even wait."""
     if own:
-        return ParleyError("rate_limited", "too many of your reads are queued", retry_after=_RETRY_AFTER)
-    return ParleyError("overloaded", "too many reads are queued", retry_after=_RETRY_AFTER)
+        return ParleyError("rate_limited", "too many of your reads are queued", retry_after=RETRY_AFTER)
+    return ParleyError("overloaded", "too many reads are queued", retry_after=RETRY_AFTER)
 
 
 def size_of(record: object) -> int:

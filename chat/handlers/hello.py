@@ -12,9 +12,8 @@ from chat.rooms.access import is_row_known, standing_of
 from chat.rooms.pacing import give_guest_back, release_buckets
 from chat.rooms.parts import Parts
 from chat.rooms.room import Session
-from chat.rooms.storing import RETRY_AFTER
 from model.commands import Hello, Join
-from model.errors import ParleyError
+from model.errors import RETRY_AFTER, ParleyError
 from model.events import Left, Welcome
 from model.permissions import Action, may
 from model.room import User

@@ -5,9 +5,8 @@ from __future__ import annotations
 from chat.delivery.ratelimit import Allowances, TokenBucket
 from chat.rooms.room import Room, Session
 from model.errors import ParleyError
+from utils.clock import DAY_SECONDS
 
-# The time within which no more rooms that stay are made by one than may be open for it (ADDRESS_ROOMS).
-DAY_SECONDS = 86_400.0
 # Of the day's rooms of an address, one guest makes at most a tenth, but some in any case.
 GUEST_SHARE = 10
 GUEST_LEAST = 10

@@ -23,7 +23,7 @@ _NO_PASSWORD = "$argon2id$v=19$m=19456,t=2,p=1$lUlMSxOpd/h1BkVGQW/CPg$Rbju6XdB4z
 # How many may wait in each of the two queues of one principal; four times that from one network, forty times in all:
 # some seconds' work of the thread.
 WAITING = 2
-RETRY_AFTER = 1.0
+QUEUE_SECONDS = 1.0  # when there may be a place
 
 
 class Passwords:
@@ -60,7 +60,7 @@ class Passwords:
                     self._thread = ThreadPoolExecutor(1, thread_name_prefix="parley-passwords")
                 return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except FairQueueFullError as error:
-            raise ParleyError("overloaded", retry_after=RETRY_AFTER) from error
+            raise ParleyError("overloaded", retry_after=QUEUE_SECONDS) from error
 
     def close(self) -> None:
         """Take nothing new; what is under way ends in its thread."""

@@ -12,7 +12,7 @@ from chat.ports import Identity
 from chat.rooms.jobs import RecordJob
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from model.errors import ParleyError
+from model.errors import RETRY_AFTER, ParleyError
 from storage.ports.errors import StorageUnavailable, TooManyReads
 from storage.ports.rooms import InsertRoom
 from storage.ports.storage import READER, Write
@@ -20,9 +20,8 @@ from utils.fairness import Party
 
 T = TypeVar("T")
 
-# Seconds that a read from storage may take, and when to try again after it did not answer.
+# Seconds that a read from storage may take.
 READ_SECONDS = 5.0
-RETRY_AFTER = 2.0
 # Seconds that a command waits for storage when it is reached for the first time: a server and its database are often
 # started together, and clients come at once.
 FIRST_SECONDS = 5.0

@@ -13,7 +13,7 @@ from chat.delivery.counters import Counters
 from chat.delivery.session import PAUSED_BY_QUEUE, Session
 from chat.writes.backlog import Backlog
 from chat.writes.jobs import JOB_BYTES, Job
-from model.errors import ParleyError
+from model.errors import RETRY_AFTER, ParleyError
 from storage.ports.errors import BatchRefused, StorageUnavailable
 from storage.ports.messages import InsertMessage
 from storage.ports.outcomes import NO_ROOM, Outcome, Refused
@@ -30,8 +30,6 @@ PAUSE_SECONDS = 1.0
 RETRY_CAP = 1.0
 # A write that storage has not answered for so long is trouble, though it may still succeed (a locked table).
 STALL_SECONDS = 5.0
-# When to try again, told with `overloaded`.
-RETRY_AFTER = 2.0
 
 
 class PoolLimits(NamedTuple):

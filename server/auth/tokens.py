@@ -145,7 +145,6 @@ class JwtTokens:
         self._roles = frozenset(roles)
 
     def mint(self, identity: Identity) -> str:
-        """See `chat.ports.Tokens.mint`."""
         if not identity.guest:
             return ""
         now = self._clock.now_us() // 1_000_000
@@ -153,7 +152,6 @@ class JwtTokens:
         return self._guest_key.sign(claims)
 
     def verify(self, token: str) -> Identity:
-        """See `chat.ports.Tokens.verify`."""
         if not token.isascii():  # it may contain lone surrogates, which cannot be encoded
             raise self._no_token()
         guests, accounts = self._guest_key, self._account_key

@@ -150,7 +150,7 @@ class ApiChatDialect(Dialect):
         self._clock = clock
 
     def command(self, text: str, home: str) -> AnyCommand:
-        """See `chat.ports.Dialect.command`. Errors: ``bad_json``, ``bad_field`` with the field, ``unknown_type``."""
+        """Decode a frame. Errors: ``bad_json``, ``bad_field`` with the field, ``unknown_type``."""
         try:
             request = _decode(text)
         except msgspec.ValidationError as error:
@@ -168,7 +168,6 @@ class ApiChatDialect(Dialect):
                 return DeleteMessage(room=home, seq=_seq(id))
 
     def frame(self, event: AnyEvent) -> bytes | None:
-        """See `chat.ports.Dialect.frame`."""
         record: Any
         match event:
             case Message():

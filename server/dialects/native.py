@@ -34,7 +34,7 @@ class NativeDialect(Dialect):
     welcomes = True
 
     def command(self, text: str, home: str) -> AnyCommand:
-        """See `chat.ports.Dialect.command`. Errors: ``bad_json``, ``bad_field`` with the field, ``unknown_type``."""
+        """Decode a frame. Errors: ``bad_json``, ``bad_field`` with the field, ``unknown_type``."""
         try:
             command = _decode(text)
         except msgspec.ValidationError as error:
@@ -46,7 +46,6 @@ class NativeDialect(Dialect):
         return command
 
     def frame(self, event: AnyEvent) -> bytes | None:
-        """See `chat.ports.Dialect.frame`."""
         if type(event) in _UNSPOKEN:
             return None
         return text_frame(to_json(event))

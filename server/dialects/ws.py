@@ -79,7 +79,7 @@ class WsDialect(Dialect):
     name = "rooms"
 
     def command(self, text: str, home: str) -> AnyCommand | Claim:
-        """See `chat.ports.Dialect.command`. Errors: ``bad_json``, ``bad_field`` with the payload's, ``unknown_type``;
+        """Decode a frame. Errors: ``bad_json``, ``bad_field`` with the payload's, ``unknown_type``;
         ``reserved_name`` for a ``user_name`` like the server's own.
         """
         try:
@@ -101,7 +101,6 @@ class WsDialect(Dialect):
                 return Ping()
 
     def frame(self, event: AnyEvent) -> bytes | None:
-        """See `chat.ports.Dialect.frame`."""
         record: Any
         match event:
             case Message():

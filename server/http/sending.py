@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import struct
 from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
@@ -27,7 +25,6 @@ CHUNK_BYTES = 64 << 10
 # long. Then the connection is closed.
 DROPPED_BYTES = 1 << 20
 DROP_SECONDS = 2.0
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
 
 
 class Sender:
@@ -105,7 +102,7 @@ async def deliver(
         if isinstance(error, TimeoutError):
             log.info("closing the connection of a client of %s: it reads too slowly", request.path[:200])
         forget_frames(error)
-        break_off(transport)
+        transport.abort()
     return response
 
 
@@ -131,18 +128,3 @@ async def _drop_body(request: web.Request) -> None:
                 left -= len(await content.readany())
     except TimeoutError:
         pass  # aiohttp closes the connection of a body that has not ended
-
-
-def break_off(transport: asyncio.Transport | None) -> None:
-    """End the connection so that nobody takes what came for the whole.
-
-    A chunked body lacks its end then; one of HTTP/1.0, which a proxy may speak, has no other end than the connection's,
-    so that is reset.
-    """
-    if transport is None:
-        return
-    try:
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    except (OSError, ValueError):
-        pass  # it is closed already; uvloop says ValueError
-    transport.abort()

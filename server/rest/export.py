@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from chat.chat import Chat
 from chat.queries.history import export
 from model.errors import ParleyError
 from model.message import Message
 from model.text import check_name
-from server.http.endpoints import IDENTITY, NDJSON, SENDER, Answer, Endpoint
-from server.http.sending import Sender, break_off
+from server.http.endpoints import IDENTITY, NDJSON, SENDER, TEXT, Answer, Endpoint
+from server.http.sending import Sender
 from server.rest.rooms import RoomParams
 from utils.encoding import to_json
 from utils.tracebacks import forget_frames
@@ -52,7 +52,10 @@ class Export:
                 "Export every message of a room",
                 self.export,
                 RoomParams,
-                (Answer(200, "the messages", str, (NDJSON,), {"Content-Disposition": "`attachment`"}),),
+                (
+                    Answer(200, "the messages", str, (NDJSON,), {"Content-Disposition": "`attachment`"}),
+                    Answer(505, "the request is HTTP/1.0, where a body that was cut looks complete", str, (TEXT,)),
+                ),
                 ("no_such_room", "overloaded", "unavailable"),
                 _TEXT,
                 "token",
@@ -65,6 +68,8 @@ class Export:
         Raises:
             ParleyError: ``overloaded`` when there are as many at a time as there may be, besides those of the room.
         """
+        if request.version < HttpVersion11:
+            raise web.HTTPVersionNotSupported(text="An export needs HTTP/1.1.\n")
         identity = request[IDENTITY]
         user_id = identity.user.id
         network = request[SENDER].network if identity.guest else ""
@@ -93,16 +98,16 @@ class Export:
                     await sender.write(_lines(page))
                 await sender.finish()
             except ConnectionError as error:
-                forget_frames(error)
-                break_off(transport)  # whoever asked has gone, or the server stops
+                forget_frames(error)  # the client is gone, or the server stops
             except (ParleyError, TimeoutError) as error:
                 why = "its reader stopped reading" if isinstance(error, TimeoutError) else error
                 log.warning("an export of room %r was cut off: %s", name, why)
                 forget_frames(error)
-                break_off(transport)
-            except BaseException:  # the same, or a fault of ours
-                break_off(transport)
-                raise
+            else:
+                transport = None
+            finally:
+                if transport is not None:
+                    transport.abort()  # so the end of the body is missing
             return response
 
 

@@ -214,15 +214,12 @@ class HttpConnection(asyncio.Protocol):
         self._http.data_received(data)
 
     def eof_received(self) -> bool | None:
-        """See `asyncio.Protocol`."""
         return self._http.eof_received()
 
     def pause_writing(self) -> None:
-        """See `asyncio.Protocol`."""
         self._http.pause_writing()
 
     def resume_writing(self) -> None:
-        """See `asyncio.Protocol`."""
         self._http.resume_writing()
 
     def _refuse(self) -> None:

@@ -250,23 +250,19 @@ class WebSocketConnection(asyncio.Protocol):
     # chat.ports.Connection.
 
     def buffered(self) -> int:
-        """See `chat.ports.Connection`."""
         return self._transport.get_write_buffer_size()
 
     def pause_reading(self) -> None:
-        """See `chat.ports.Connection`."""
         if not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """See `chat.ports.Connection`."""
         if self._backlog is not None:
             self._go_on_soon()
         elif not self._transport.is_closing():
             self._transport.resume_reading()
 
     def close(self, close: CloseCode) -> None:
-        """See `chat.ports.Connection`."""
         if self._session is not None:
             self._session.end()
         library = self._get_library()
@@ -276,7 +272,6 @@ class WebSocketConnection(asyncio.Protocol):
         self._expect_end()
 
     def end_at(self, when: int) -> None:
-        """See `chat.ports.Connection`."""
         self._shared.expiries.set(self, when)
 
     def expire(self) -> None:

@@ -128,14 +128,13 @@ async def test_an_interrupted_storage_breaks_it_off(server: Server, monkeypatch:
     assert len(lines((await ann.get(EXPORT)).body)) == 1500
 
 
-async def test_a_proxy_that_speaks_http_1_0_sees_it_break_too(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_of_http_1_0_is_refused(server: Server) -> None:
+    """A body of HTTP/1.0 ends with its connection, so one that was cut would look complete."""
     ann = Web(server.port, "ann")
-    await talk(ann, 1500)
-    _fail_after(server, monkeypatch, 1)
+    await talk(ann, 1)
     async with await RawClient.connect(server.port) as client:
         client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")], version="HTTP/1.0"))
-        with pytest.raises(ConnectionResetError):
-            await client.reader.read()
+        assert (await client.reply()).status == 505
 
 
 def _fail_after(server: Server, monkeypatch: pytest.MonkeyPatch, pages: int) -> None:
@@ -247,19 +246,19 @@ async def test_the_guests_of_one_address_leave_room_for_others(storage: dict[str
         await client.close()
 
 
-@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
-async def test_a_server_that_stops_breaks_it_off(serve: Serve, version: str) -> None:
+async def test_a_server_that_stops_breaks_it_off(serve: Serve) -> None:
     server = await serve()
     ann = Web(server.port, "ann")
     await ann.create("plans")
     await talk(ann, 1000, size=4000)
     send_little(server)
     async with await RawClient.connect(server.port) as client:
-        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")], version=version))
+        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
         assert (await client.reply(head_only=True)).status == 200
         await server.stop()
-        with pytest.raises(ConnectionResetError):
-            await client.reader.read()
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            async for _ in client.chunks():
+                pass
 
 
 async def test_a_client_that_hangs_up_ends_it(server: Server, caplog: pytest.LogCaptureFixture) -> None:
