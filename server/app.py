@@ -140,6 +140,8 @@ class Server:
         address = (plain_address(host) or "") if ":" in host else host  # the kernel has one spelling for IPv4
         # With the PROXY protocol this is a proxy, and whom the connection is for comes first thing.
         network = "" if shared.proxy_protocol else shared.addresses.peer(address).network
+        if network == address:
+            address = network  # the same object for all connections of it
         place = shared.capacity.admit(address, network)
         if place is None:
             connected.close()

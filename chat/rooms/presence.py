@@ -188,6 +188,7 @@ class Presence(Generic[S]):
     def _send_diff(self) -> None:
         self._timer = None
         if not self._untold:
+            self._members = _NO_MEMBERS  # nobody has come for a while: an idle room keeps no snapshot
             return
         self._untold = False
         count = len(self.people)

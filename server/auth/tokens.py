@@ -42,6 +42,8 @@ _TAKES = {
 }
 NO_SECRET = "JWT_SECRET is not set, so account tokens cannot be verified"  # noqa: S105 - says that there is none
 _BLOCK_BYTES = 64  # of SHA-256
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 def _base64url(data: bytes) -> bytes:
@@ -81,11 +83,14 @@ class _Key:
     it takes 40 us for a signature, this class 7 (measured), and every connect signs or verifies one.
     """
 
-    __slots__ = ("_hmac", "secret")
+    __slots__ = ("_inner", "_outer", "secret")
 
     def __init__(self, secret: bytes) -> None:
-        self.secret = secret
-        self._hmac = hmac.new(secret, digestmod=hashlib.sha256)  # a copy, with the key already scheduled, costs half
+        self.secret = key = _hmac_key(secret)
+        # The two hashes of HMAC (RFC 2104 section 2) with the key already in them: a copy of both takes a third of the
+        # time of `hmac.digest`.
+        self._inner = hashlib.sha256(key.translate(_INNER))
+        self._outer = hashlib.sha256(key.translate(_OUTER))
 
     def sign(self, claims: dict[str, Any]) -> str:
         signed = _HEADER + _base64url(to_json(claims))
@@ -103,9 +108,10 @@ class _Key:
             return None
 
     def _signature(self, signed: bytes) -> bytes:
-        mac = self._hmac.copy()
-        mac.update(signed)
-        return _base64url(mac.digest())
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(signed)
+        outer.update(inner.digest())
+        return _base64url(outer.digest())
 
 
 class JwtTokens:
@@ -133,7 +139,7 @@ class JwtTokens:
     ) -> None:
         root = _bytes(secret) if secret else secrets.token_bytes(32)
         self._guest_key = _Key(hmac.digest(root, b"parley guest token v1", hashlib.sha256))
-        self._account_key = _Key(_hmac_key(root)) if secret else None
+        self._account_key = _Key(root) if secret else None
         self._clock = clock
         self._roles = frozenset(roles)
         self._audience = audience

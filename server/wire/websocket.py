@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import cast
-from urllib.parse import parse_qs
 
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
@@ -28,7 +27,7 @@ from server.codec.fastpath import common_frames, ends_with_close, frame_end
 from server.codec.frames import PING
 from server.dialects import ROOM_PARAMETER
 from server.wire.connections import Shared
-from server.wire.handshake import let_go, shake_hands
+from server.wire.handshake import let_go, parameters_in, shake_hands
 
 # A fragmented message counts as one command, like any other, plus one for each COMMAND_BYTES of it (or 1/16 of
 # MAX_FRAME_BYTES, if that is more). A fragment counts FRAGMENT_BYTES more than its size: small ones cost time too.
@@ -135,13 +134,13 @@ class WebSocketConnection(asyncio.Protocol):
         if handshake.dialect is None:
             self._half_close()
             return
-        parameters = parse_qs(handshake.query, errors="replace")
+        parameters = parameters_in(handshake.query)
         # `connect` may write, congest and even close: the callbacks find the session through this connection.
         shared.chat.connect(
             self,
             handshake.dialect,
-            name=parameters.get("u", [None])[0],
-            room=parameters.get(ROOM_PARAMETER[handshake.path], [None])[0],
+            name=parameters.get("u"),
+            room=parameters.get(ROOM_PARAMETER[handshake.path]),
             identity=handshake.identity,
             address=client.address,
             network=client.network,

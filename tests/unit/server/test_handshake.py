@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
+from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given
@@ -100,6 +101,12 @@ def test_the_short_way_answers_as_the_library_does(head: bytes, origins: list[st
             long = shake(head, origins=origins)
         assert short[1:] == long[1:]
         assert without_date(short.response) == without_date(long.response)
+
+
+@given(st.lists(st.sampled_from([*"abu=&&==%+;#é", "%41", "u=", "room="]), max_size=20).map("".join))
+def test_a_query_is_read_as_the_standard_library_does(query: str) -> None:
+    wanted = {name: values[0] for name, values in parse_qs(query, errors="replace").items()}
+    assert handshake.parameters_in(query) == wanted
 
 
 @pytest.mark.parametrize("protocol", ["", "Sec-WebSocket-Protocol: parley.v1\r\n"])
