@@ -7,6 +7,8 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Literal
 
+from msgspec.structs import replace
+
 from chat.delivery.ratelimit import allowances, rate_limited
 from chat.delivery.session import Session as AnySession
 from chat.handlers import HANDLERS
@@ -141,7 +143,7 @@ class Chat:
                 session.close(TRY_AGAIN)
                 return
             if session.asked_name:
-                identity = identity._replace(user=User(identity.user.id, session.asked_name))
+                identity = replace(identity, user=User(identity.user.id, session.asked_name))
             identify(self.parts, session, identity)
         elif self.parts.options.guests and (wait := take_guest(self.parts, network)):
             wrong = rate_limited(wait)  # who says hello with a token may still come in

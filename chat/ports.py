@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 from model.commands import AnyCommand, Claim
 from model.errors import CloseCode
@@ -67,7 +69,7 @@ class Dialect(Protocol):
         """Return the event as a framed WebSocket message, or None if this dialect has no frame for it."""
 
 
-class Identity(NamedTuple):
+class Identity(Struct, frozen=True, gc=False):
     """Who a session acts for: the principal, whether it is a guest, and the role of its account.
 
     ``expires`` is when an account's token does, in Unix microseconds; 0 for never, as of guests.

@@ -139,7 +139,8 @@ class Session(Generic[R]):
         # Made when first needed.
         self.bucket: TokenBucket | None = None  # messages, shared by all sessions of the principal
         self.address_bucket: TokenBucket | None = None  # messages of all guests of its address; None for an account
-        self.commands: TokenBucket | None = None  # all else that this connection asks for
+        # All else that this connection asks for; the time of its first command as long as that is its only one.
+        self.commands: TokenBucket | float | None = None
         self.refusals: TokenBucket | None = None  # of what came too fast
         self.busy = False  # a command waits for storage; later ones wait in `held`
         self.held: deque[str] | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
+from msgspec.structs import replace
+
 from chat.handlers.join import join
 from chat.ports import Identity
 from chat.rooms import impostors, members
@@ -45,7 +47,7 @@ def _hello(parts: Parts, session: Session, command: Hello) -> Awaitable[None] | 
         if not parts.options.guests:
             raise ParleyError("unauthorized", "guest access is disabled")
         identity = Identity(User(identity.user.id, session.asked_name or identity.user.name), guest=True)
-    if before is not None and identity == before._replace(expires=identity.expires):
+    if before is not None and identity == replace(before, expires=identity.expires):
         session.identity = identity
         session.connection.end_at(identity.expires)
     else:

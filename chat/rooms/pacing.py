@@ -50,9 +50,17 @@ def release_buckets(parts: Parts, session: Session) -> None:
 
 def take_command(parts: Parts, session: Session, count: float = 1.0) -> float:
     """Count a command or control frame, or ``count`` of them. Returns 0.0, or the seconds until that is allowed."""
-    if session.commands is None:
-        session.commands = TokenBucket(COMMANDS_PER_SECOND, COMMANDS_BURST, parts.clock.monotonic())
-    return session.commands.take(parts.clock.monotonic(), count)
+    now, bucket = parts.clock.monotonic(), session.commands
+    if bucket is None and count == 1.0:
+        session.commands = now  # most connections send one command, a join: a bucket would take 112 bytes more
+        return 0.0
+    if bucket is None or isinstance(bucket, float):
+        first = bucket
+        bucket = TokenBucket(COMMANDS_PER_SECOND, COMMANDS_BURST, now if first is None else first)
+        session.commands = bucket
+        if first is not None:
+            bucket.take(first)
+    return bucket.take(now, count)
 
 
 def too_fast(parts: Parts, session: Session, wait: float, id: str | None = None) -> ParleyError:

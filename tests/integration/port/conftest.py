@@ -16,7 +16,7 @@ Serve = Callable[..., Awaitable[Server]]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 # Tests in which the transport matters run on each event loop that the server may use. For the second group, the one
 # that the server prefers is enough by default.
-ON_EVERY_LOOP = {"test_garbage.py", "test_sending.py"}
+ON_EVERY_LOOP = {"test_garbage.py", "test_idle_memory.py", "test_sending.py"}
 ON_THE_OTHER_LOOP_TOO = {"test_handshake.py", "test_requests.py", "test_rfc6455.py"}
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chat.chat import Chat
 from chat.handlers.hello import identify
@@ -193,14 +194,14 @@ def renamed(chat: Chat, person: Person, name: str) -> None:
     """The account of somebody has another name now: on this device."""
     identity = person.session.identity
     assert identity is not None
-    identify(chat.parts, person.session, identity._replace(user=User(identity.user.id, name)))
+    identify(chat.parts, person.session, replace(identity, user=User(identity.user.id, name)))
 
 
 def again(chat: Chat, person: Person, name: str) -> Person:
     """Another device of the same account, under this name."""
     identity = person.session.identity
     assert identity is not None
-    return Person(chat, None, ROOM, identity=identity._replace(user=User(identity.user.id, name)))
+    return Person(chat, None, ROOM, identity=replace(identity, user=User(identity.user.id, name)))
 
 
 @pytest.mark.parametrize("dialect", PAGES)

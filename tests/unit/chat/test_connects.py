@@ -6,6 +6,7 @@ import pytest
 
 from chat.chat import Chat
 from chat.ports import Identity
+from chat.rooms.pacing import COMMANDS_BURST
 from chat.rooms.presence import CROWD
 from model.events import Joined, RoomInfo
 from model.room import User
@@ -113,3 +114,12 @@ def test_a_snapshot_in_words_of_another_dialect_is_made_once_too(encoded: list[A
     assert encoded == [ws_frames.Person("1", "ann"), ws_frames.Person("g_2", "ben")]
     assert BY_PATH["/ws"].frame(joined) == first
     assert len(encoded) == 2
+
+
+async def test_a_client_that_has_sent_one_command_has_no_bucket_and_the_next_ones_count_it(chat: Chat) -> None:
+    ann = Person(chat, "ann", "den")
+    await passes()
+    assert isinstance(ann.session.commands, float)
+    for number in range(COMMANDS_BURST):
+        ann.send("ping", id=f"{number}")
+    assert ann.errors() == {f"{COMMANDS_BURST - 1}": "rate_limited"}, "the join was one of them"

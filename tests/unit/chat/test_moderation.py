@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chat.chat import Chat
 from chat.handlers.hello import identify
@@ -314,7 +315,7 @@ async def test_an_account_role_that_was_taken_or_given_counts_from_the_next_conn
     assert await stored() == "organizer"
     identity = promoted.session.identity
     assert identity is not None
-    identify(chat.parts, promoted.session, identity._replace(role="user"))
+    identify(chat.parts, promoted.session, replace(identity, role="user"))
     await passes(0.1)
     assert await stored() == ""
     identify(chat.parts, promoted.session, identity)

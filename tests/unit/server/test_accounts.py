@@ -12,6 +12,7 @@ import pytest
 import regex
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chat.ports import Identity
 from model.errors import ParleyError
@@ -267,7 +268,7 @@ def test_a_token_that_has_expired_is_refused(exp: float) -> None:
 @pytest.mark.parametrize("exp", [NOW + 1, NOW + 0.5, 1e308, 2**53, 10**30])
 def test_until_then_it_is_valid(exp: float) -> None:
     identity = tokens().verify(by_hand({**CLAIMS, "exp": exp}))
-    assert identity == ANN._replace(expires=int(min(exp, 10**11) * 1_000_000))
+    assert identity == replace(ANN, expires=int(min(exp, 10**11) * 1_000_000))
 
 
 @pytest.mark.parametrize("nbf", [NOW, NOW + 5, NOW + 59.5, NOW + 60, 0, -1])
@@ -310,7 +311,7 @@ def test_another_role_is_forbidden(role: str) -> None:
 
 
 def test_the_roles_are_the_operators_to_name() -> None:
-    assert tokens(roles=("bot",)).verify(signed(role="bot")) == ANN._replace(role="bot")
+    assert tokens(roles=("bot",)).verify(signed(role="bot")) == replace(ANN, role="bot")
     reason(signed(), code="forbidden", roles=("bot",))
 
 
