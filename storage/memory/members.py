@@ -42,6 +42,10 @@ class _Roster:
         return True
 
 
+# What a room without rows is read as. Never written to.
+_EMPTY = _Roster()
+
+
 class Members:
     """The rows of all rooms.
 
@@ -82,9 +86,9 @@ class Members:
 
     def drop(self, room_id: int, user_id: str) -> None:
         """Remove a row, if there is one."""
-        roster = self._rosters.get(room_id)
-        before = 0 if roster is None else roster.bytes
-        if roster is not None and roster.drop(user_id):
+        roster = self._rosters.get(room_id, _EMPTY)
+        before = roster.bytes
+        if roster.drop(user_id):
             self.bytes += roster.bytes - before
             self._leave(room_id, user_id)
             if not roster.rows:
@@ -92,11 +96,10 @@ class Members:
 
     def forget_room(self, room_id: int) -> None:
         """Remove all rows of a room."""
-        roster = self._rosters.pop(room_id, None)
-        if roster is not None:
-            self.bytes -= roster.bytes
-            for user_id in roster.ids:
-                self._leave(room_id, user_id)
+        roster = self._rosters.pop(room_id, _EMPTY)
+        self.bytes -= roster.bytes
+        for user_id in roster.ids:
+            self._leave(room_id, user_id)
 
     def expire(self, room_ids: Iterable[int], is_due: Callable[[Member], bool], limit: int) -> int:
         """Remove up to ``limit`` rows of these rooms. Returns how many were removed."""
@@ -120,8 +123,7 @@ class Members:
 
     def find(self, room_id: int, user_id: str) -> Member | None:
         """Find a user's row in a room."""
-        roster = self._rosters.get(room_id)
-        return None if roster is None else roster.rows.get(user_id)
+        return self._rosters.get(room_id, _EMPTY).rows.get(user_id)
 
     def rooms_of(self, user_id: str) -> tuple[int, ...]:
         """Return the ids of the rooms in which a user has a row, the one stored last at the end."""
@@ -138,21 +140,17 @@ class Members:
 
     def rows(self, room_id: int, after: str | None = None) -> Iterator[Member]:
         """Iterate over a room's rows by user id: those above ``after``, or all of them."""
-        roster = self._rosters.get(room_id)
-        if roster is None:
-            return iter(())
+        roster = self._rosters.get(room_id, _EMPTY)
         first = 0 if after is None else bisect_right(roster.ids, after)
         return (roster.rows[user_id] for user_id in islice(roster.ids, first, None))
 
     def size(self, room_id: int) -> int:
         """Count the rows of a room."""
-        roster = self._rosters.get(room_id)
-        return 0 if roster is None else len(roster.rows)
+        return len(self._rosters.get(room_id, _EMPTY).rows)
 
     def count(self, room_id: int) -> int:
         """Count the rows of a room that have a role."""
-        roster = self._rosters.get(room_id)
-        return 0 if roster is None else roster.with_role
+        return self._rosters.get(room_id, _EMPTY).with_role
 
 
 def is_old_invitation(member: Member, write: ExpireInvitations) -> bool:

@@ -169,7 +169,7 @@ _HELD = ("reply_to", "mentions", "reactions", "pinned_at", "pinned_by")
 
 
 def _term(name: str) -> Any:
-    """Select a field of `Message` under its own name, but for two."""
+    """Select a field of `Message` under its own name, except for two."""
     term = MESSAGES[{"timestamp": "created_at", "id": "client_id"}.get(name, name)]
     return rfc3339(term) if name == "timestamp" or name.endswith("_at") else term
 
@@ -181,7 +181,7 @@ def _shown_term(name: str) -> Any:
     return Case().when(NOT_DELETED, _term(name)) if name in _HELD else _term(name)
 
 
-# The fields of `Message` but its room, and then the quote; `storage.postgres.read.rows.message_of` takes them.
+# The fields of `Message` after its room, then the quote; `storage.postgres.read.rows.message_of` takes them.
 _FIELDS = Message.__struct_fields__[1:]
 WHOLE = (*map(_term, _FIELDS), _quote)
 _shown = (*map(_shown_term, _FIELDS), _quote)
