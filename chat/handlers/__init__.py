@@ -13,7 +13,7 @@ from typing import Any
 
 from chat.handlers.announce import announce
 from chat.handlers.attention import mark_read, typing
-from chat.handlers.change import delete_message, edit_message, pin, react
+from chat.handlers.change import check_edit, check_reaction, delete_message, edit_message, pin, react
 from chat.handlers.claim import claim
 from chat.handlers.hello import hello
 from chat.handlers.history import history
@@ -24,20 +24,20 @@ from chat.handlers.manage import create_room, delete_room, open_direct, update_r
 from chat.handlers.message import post_message
 from chat.handlers.moderate import ban, kick, mute, set_role, unban, unmute
 from chat.handlers.ping import ping
+from chat.handlers.resolve import Handler, MessageAt, in_room
 from chat.handlers.search import search
 from model import commands
+from model.permissions import Action
 
-Handler = Callable[..., Awaitable[None] | None]
-
-HANDLERS: dict[type[Any], Handler] = {
+HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
     commands.Hello: hello,
     commands.Join: join,
     commands.Leave: leave,
     commands.PostMessage: post_message,
-    commands.EditMessage: edit_message,
-    commands.DeleteMessage: delete_message,
-    commands.React: react,
-    commands.Pin: pin,
+    commands.EditMessage: Handler(edit_message, in_room(Action.EDIT), MessageAt("seq"), check_edit),
+    commands.DeleteMessage: Handler(delete_message, in_room(Action.DELETE_OWN), MessageAt("seq")),
+    commands.React: Handler(react, in_room(Action.REACT), MessageAt("seq"), check_reaction),
+    commands.Pin: Handler(pin, in_room(Action.PIN), MessageAt("seq")),
     commands.Typing: typing,
     commands.MarkRead: mark_read,
     commands.ReadHistory: history,

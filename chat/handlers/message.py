@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable
-from functools import partial
+from contextlib import AsyncExitStack
+from typing import Any
 
 from msgspec.structs import replace
 
-from chat.handlers.change import with_message
-from chat.rooms.access import joined_room, require, standing_of
+from chat.handlers.resolve import Ask, Handler, MessageAt, Need, in_room
+from chat.rooms.access import joined_room, standing_of
 from chat.rooms.jobs import MessageJob
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
@@ -20,15 +21,18 @@ from model.events import AckItem
 from model.message import Message, Quote, body_hash, quote
 from model.permissions import Action, may
 from model.text import check_content, find_mentions
-from storage.ports.messages import InsertMessage
+from storage.ports.messages import InsertMessage, Posted
 from utils.clock import rfc3339
 
-# Speakers in slow mode that a room remembers: of more, those who spoke first may speak again early.
+# Users whom a room remembers in slow mode. Beyond that, those who posted first may post again early.
 SPEAKERS = 10_000
 
 
 def post_message(parts: Parts, session: Session, command: PostMessage) -> Awaitable[None] | None:
-    """Broadcast a message at once and queue it for storage; one that was sent before is answered, not repeated."""
+    """Broadcast a message at once and queue it for storage; one that was sent before is acknowledged, not repeated.
+
+    The hot path resolves by itself. Only a reply and a resend may have to ask storage.
+    """
     room = session.rooms.get(command.room)
     if room is None or not room.unrestricted:
         room = joined_room(parts, session, command.room, Action.POST)
@@ -39,34 +43,58 @@ def post_message(parts: Parts, session: Session, command: PostMessage) -> Awaita
             _answer_again(session, room, before, content, command.id)
             return None
         if command.resend:
-            return _resend(parts, session, room, content, command)
-    return _post(parts, session, room, content, command)
+            return _RESEND(parts, session, replace(command, content=content))
+    if command.reply_to is not None:
+        return _REPLY(parts, session, replace(command, content=content))
+    _say(parts, session, room, content, command.id, None)
+    return None
 
 
-def _post(parts: Parts, session: Session, room: Room, content: str, command: PostMessage) -> Awaitable[None] | None:
-    if command.reply_to is None:
-        _say(parts, session, room, content, command.id, None)
-        return None
-    return with_message(
-        parts,
-        session,
-        room.name,
-        command.reply_to,
-        Action.POST,
-        partial(_reply, parts, session, content, command.id),
-        field="reply_to",
-    )
-
-
-def _reply(parts: Parts, session: Session, content: str, id: str | None, room: Room, answered: Message) -> None:
+def _reply(parts: Parts, session: Session, room: Room, answered: Message, command: PostMessage) -> None:
     if answered.deleted_at is not None:
         raise ParleyError("no_such_message", field="reply_to")
-    _say(parts, session, room, content, id, quote(answered))
+    _say(parts, session, room, command.content, command.id, quote(answered))
+
+
+_REPLY = Handler(_reply, in_room(Action.POST), MessageAt("reply_to"))
+
+
+class _PostedBefore(Need["Message | Posted | None"]):
+    """The message that the same user sent with the command's id before, if any."""
+
+    def find(
+        self, parts: Parts, session: Session, room: Room, command: Any, stored: Message | Posted | Ask | None
+    ) -> Message | Posted | Ask | None:
+        return room.tail.posted(session.user.id, command.id) or stored
+
+    async def fetch(
+        self, parts: Parts, session: Session, room: Room, command: Any, held: AsyncExitStack
+    ) -> Posted | None:
+        require_storage(parts)
+        return await ask(parts, parts.storage.messages.find_posted(room.record.room_id, session.user.id, command.id))
+
+
+def _resend(
+    parts: Parts, session: Session, room: Room, before: Message | Posted | None, command: PostMessage
+) -> Awaitable[None] | None:
+    assert command.id is not None
+    if before is None:
+        return post_message(parts, session, replace(command, resend=False))
+    if isinstance(before, Message):
+        _answer_again(session, room, before, command.content, command.id)
+    elif before.body_hash == body_hash(command):
+        session.ack(AckItem(command.id, room.name, before.seq), room.audience)
+    else:
+        raise ParleyError("conflict")
+    return None
+
+
+_RESEND = Handler(_resend, in_room(Action.POST), _PostedBefore())
 
 
 def _say(parts: Parts, session: Session, room: Room, content: str, id: str | None, reply_to: Quote | None) -> None:
     if room.record.slow_mode:
-        _keep_pace(parts, session, room)
+        _enforce_slow_mode(parts, session, room)
     size = admit(parts, room, content)
     worker = room.worker
     if not room.stored:
@@ -82,13 +110,13 @@ def _say(parts: Parts, session: Session, room: Room, content: str, id: str | Non
     job = MessageJob(parts.hub, room, InsertMessage(room.record.room_id, message), size, session, id)
     if id is not None:
         room.pending_posts[seq] = job
-    # Before the broadcast: memory has stored it by the time its frames go out, and its ack goes with them.
+    # Before the broadcast: the memory backend has stored it when its frames are written, and its ack goes with them.
     worker.submit(job)
     room.broadcast(message)
 
 
 def _answer_again(session: Session, room: Room, before: Message, content: str, id: str) -> None:
-    """The same principal used this id here before, and the tail still has the message."""
+    """Acknowledge a message that the tail still has, or have its author wait for the ack of the pending write."""
     if before.content != content:
         raise ParleyError("conflict")
     job = room.pending_posts.get(before.seq)
@@ -98,8 +126,8 @@ def _answer_again(session: Session, room: Room, before: Message, content: str, i
         job.authors.append(session)
 
 
-def _keep_pace(parts: Parts, session: Session, room: Room) -> None:
-    """Slow mode: one message in so many seconds, but for moderators.
+def _enforce_slow_mode(parts: Parts, session: Session, room: Room) -> None:
+    """Allow one message per user in ``slow_mode`` seconds, except to moderators.
 
     Raises:
         ParleyError: ``slow_mode``.
@@ -116,27 +144,3 @@ def _keep_pace(parts: Parts, session: Session, room: Room) -> None:
     spoke.move_to_end(session.user.id)
     while len(spoke) > SPEAKERS or next(iter(spoke.values())) + pause <= now:
         spoke.popitem(last=False)
-
-
-async def _resend(parts: Parts, session: Session, room: Room, content: str, command: PostMessage) -> None:
-    """Ask storage whether it has the message before anything is broadcast."""
-    user_id = session.user.id
-    assert command.id is not None
-    require_storage(parts)
-    posted = await ask(parts, parts.storage.messages.find_posted(room.record.room_id, user_id, command.id))
-    if session.ended:
-        return  # it is gone, and will ask again when it is back
-    if session.rooms.get(room.name) is not room:
-        raise ParleyError("not_joined", field="room")
-    before = room.tail.posted(user_id, command.id)
-    if before is not None:
-        _answer_again(session, room, before, content, command.id)
-    elif posted is None:
-        require(parts, room, session, Action.POST)  # as it is now
-        waits = _post(parts, session, room, content, command)
-        if waits is not None:
-            await waits
-    elif posted.body_hash == body_hash(replace(command, content=content)):
-        session.ack(AckItem(command.id, room.name, posted.seq), room.audience)
-    else:
-        raise ParleyError("conflict")
