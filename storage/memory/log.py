@@ -81,8 +81,7 @@ class Log:
         """Carry out an `InsertMessage`."""
         seq, key = message.seq, (message.sender_id, message.id or "")
         there = self.states.get(seq)
-        same_author = there is not None and (there.sender_id, there.id) == (message.sender_id, message.id)
-        if same_author and self.first_body(seq) == body_hash(message):
+        if there is not None and self._is_repeated(there, message):
             return STORED
         if message.id is not None:
             earlier = self.posted.get(key)
@@ -94,13 +93,18 @@ class Log:
             self.posted[key] = seq
         self.states[seq] = message
         self.bytes += weigh_message(message)
-        self._index(message)
+        if message.mentions:
+            self._index(message)
         seqs = self.seqs
         if not seqs or seq > seqs[-1]:
             seqs.append(seq)
         else:
             insort(seqs, seq)
         return STORED
+
+    def _is_repeated(self, there: Message, message: Message) -> bool:
+        same_author = (there.sender_id, there.id) == (message.sender_id, message.id)
+        return same_author and self.first_body(there.seq) == body_hash(message)
 
     def change(self, change: ChangeMessage) -> Outcome:
         """Carry out a `ChangeMessage`."""

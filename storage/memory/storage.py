@@ -109,15 +109,15 @@ class MemoryWriter:
     async def write(self, batch: Sequence[Write]) -> list[Outcome]:
         if self._closed:
             raise StorageUnavailable("the writer is closed")
-        outcomes = [self._write(write) for write in batch]
+        logs, members = self._contents.logs, self._contents.members
+        outcomes = [self._write(write, logs, members) for write in batch]
         self._evict({write.room_id for write in batch if isinstance(write, (InsertMessage, ChangeMessage))})
         return outcomes
 
     async def close(self) -> None:
         self._closed = True
 
-    def _write(self, write: Write) -> Outcome:
-        logs, members = self._contents.logs, self._contents.members
+    def _write(self, write: Write, logs: Logs, members: Members) -> Outcome:
         match write:
             case InsertMessage():
                 log = logs.use(write.room_id)
