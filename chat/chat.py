@@ -95,7 +95,7 @@ class Chat:
         if options.address_rooms != before.address_rooms:
             parts.makers = Makers(options.address_rooms)
         for room in parts.hub.rooms.values():
-            members.look_for_restrictions(parts, room)
+            members.refresh_unrestricted(parts, room)
 
     def start(self) -> None:
         """Begin to write to storage."""
@@ -121,10 +121,10 @@ class Chat:
         has proved to be already, None for a guest to be. ``address`` is the client's, for the log, and
         ``network`` what it counts as by address; both "" when that is not known.
         """
-        home = room or dialect.default_room or ""
+        address_room = room or dialect.default_room or ""
         since = self.parts.clock.now_us()
         session: Session = AnySession(
-            self.parts.hub, connection, dialect, new_token("s_", 9), home, address, network, since=since
+            self.parts.hub, connection, dialect, new_token("s_", 9), address_room, address, network, since=since
         )
         opened(session)
         self.parts.hub.sessions.add(session)
@@ -162,8 +162,8 @@ class Chat:
             if dialect.bound_to_address:
                 session.close(TRY_AGAIN if wrong.kind.retryable else REFUSED)
                 return
-        if session.identity is not None and session.home:
-            self.run(session, Join(room=session.home))
+        if session.identity is not None and session.address_room:
+            self.run(session, Join(room=session.address_room))
 
     def disconnect(self, session: Session) -> None:
         """The connection is gone: the session leaves its rooms. Idempotent."""
@@ -183,10 +183,10 @@ class Chat:
         if session.ended:
             return
         if session.busy:
-            session.hold(text)
+            session.defer(text)
             return
         try:
-            command = session.dialect.command(text, session.home)
+            command = session.dialect.command(text, session.address_room)
         except ParleyError as error:
             self.refuse_frame(session, error)
             return
@@ -238,10 +238,10 @@ class Chat:
             if any(room.audience.is_syncing(session) for room in session.rooms.values()):
                 session.close(INTERNAL)  # a resume that will not end: nothing live would come any more
         session.busy = False
-        while session.held and not session.busy:
-            self.receive(session, session.held.popleft())
+        while session.deferred and not session.busy:
+            self.receive(session, session.deferred.popleft())
         if not session.busy:
-            session.nothing_held()
+            session.all_deferred_done()
 
     def refuse_frame(self, session: Session, error: ParleyError) -> None:
         """Answer a frame that is no command. It counts as one, so that a flood of them is named as what it is."""
@@ -255,11 +255,11 @@ class Chat:
             # It has no word to join again, and nothing else to do here.
             session.close(TRY_AGAIN if error.kind.retryable else REFUSED)
 
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why this server is not ready, in words for an operator; None when it is."""
         if self.parts.draining:
             return "the server is shutting down"
-        return self.parts.storage.problem() or self.parts.pool.trouble()
+        return self.parts.storage.problem() or self.parts.pool.problem()
 
     def not_ready_reason(self) -> NotReadyReason | None:
         """The same in one word, which is safe to publish."""
@@ -267,7 +267,7 @@ class Chat:
             return "stopping"
         if self.parts.storage.another_writes():
             return "standby"
-        if self.trouble() is None:
+        if self.problem() is None:
             return None
         return "storage" if self.parts.storage.was_ready() else "starting"
 

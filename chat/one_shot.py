@@ -41,7 +41,7 @@ class _ReplyCollector(Dialect):
         self.events: list[AnyEvent] = []
         self.received = asyncio.Event()
 
-    def command(self, text: str, home: str) -> AnyCommand:
+    def command(self, text: str, address_room: str) -> AnyCommand:
         raise NotImplementedError("the command is a record already")
 
     def frame(self, event: AnyEvent) -> bytes | None:
@@ -160,8 +160,8 @@ class CommandRunner:
         parts, user = self._chat.parts, session.user
         assert session.identity is not None
         room = await load(parts, name, opener_of(session))
-        with members.visiting(parts, room, user.id):
-            if room.worker.trouble is not None:  # nothing is shown that would not be answered
+        with members.pinned(parts, room, user.id):
+            if room.worker.problem is not None:  # nothing is shown that would not be answered
                 raise unavailable()
             row = None if is_row_known(parts, room, session.identity) else await members.fetch(parts, room, user.id)
             if not room.stored and not room.presence.people:
@@ -171,7 +171,7 @@ class CommandRunner:
             if not isinstance(command, Leave):
                 impostors.refuse(parts, room, session.identity)
             if row is not None and user.id not in room.members:
-                members.keep(parts, room, row)
+                members.cache(parts, room, row)
             room.enter(session)
             return await self._ask(session, command, id, until)
 
@@ -190,7 +190,7 @@ class CommandRunner:
     def _open(self, identity: Identity, address: str, network: str) -> Session:
         replies = _ReplyCollector()
         session: Session = AnySession(
-            self._chat.parts.hub, replies, replies, new_token("s_", 9), "", address, network, unseen=True
+            self._chat.parts.hub, replies, replies, new_token("s_", 9), "", address, network, silent=True
         )
         session.identity, session.user = identity, identity.user  # unlike `identify`: they are not here
         session.commands = self._commands.of(identity.user.id, self._chat.parts.clock.monotonic())

@@ -58,8 +58,8 @@ class Dialect(Protocol):
     bound_to_address: bool = False
     welcomes: bool = False
 
-    def command(self, text: str, home: str) -> AnyCommand | Claim:
-        """Return the command in a text frame; ``home`` is the room in the address.
+    def command(self, text: str, address_room: str) -> AnyCommand | Claim:
+        """Return the command in a text frame; ``address_room`` is the room in the address.
 
         Raises:
             ParleyError: the frame is not a valid command; its ``id`` is the frame's, if it could be read.

@@ -301,7 +301,7 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     def on_signal() -> None:
         if stop.is_set():
             log.warning("stopping immediately")
-            server.chat.parts.pool.hurry()
+            server.chat.parts.pool.abort_drain()
         stop.set()
 
     def on_hangup() -> None:

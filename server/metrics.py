@@ -73,7 +73,7 @@ class _ChatCollector(Collector):
         yield _histogram(
             "ack_lag_seconds", "from accepting a message to its ack, for the oldest of each batch", counters.ack_lag
         )
-        yield _gauge("ready", "1 when messages are accepted and stored", float(self._chat.trouble() is None))
+        yield _gauge("ready", "1 when messages are accepted and stored", float(self._chat.problem() is None))
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

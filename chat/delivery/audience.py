@@ -1,4 +1,4 @@
-"""Who gets a room's frames, and the cheap way of giving them: the heart of the server.
+"""The sessions that receive a room's frames, and the cheap way to deliver them: the heart of the server.
 
 A send costs 3 to 5 us of kernel time, so sends per delivery decide what a delivery costs: frames are collected per
 dialect while the event loop handles what has arrived, joined once, and the same bytes written once to every member.
@@ -40,7 +40,7 @@ class Subscriber(Protocol):
     def take_acks(self) -> bytes:
         """Return the frame of the acks that are due, to be written at once."""
 
-    def held_back(self, size: int) -> None:
+    def count_withheld(self, size: int) -> None:
         """Count ``size`` bytes that are kept until a resume has finished."""
 
 
@@ -53,7 +53,7 @@ class Group:
         self.dialect = dialect
         self.healthy: dict[Subscriber, None] = {}
         self.congested: dict[Subscriber, None] = {}
-        # A session that resumes gets what it missed first: live frames wait here (`chat.queries.resume`).
+        # A session that resumes first receives what it missed: live frames are withheld here (`chat.queries.resume`).
         self.syncing: dict[Subscriber, list[bytes]] = {}
         self.frames: list[bytes] = []
         # The same without what is ephemeral; None while that is the same list.
@@ -92,7 +92,7 @@ class Group:
         if self._writes is None:
             self._writes = tuple(session.connection.write for session in self.healthy)
         writes = self._writes
-        congested = tuple(self.congested)  # those whom these writes make congested have had the frames
+        congested = tuple(self.congested)  # sessions that these writes make congested have received the frames
         if acking is not None:
             for session, write in zip(tuple(self.healthy), writes, strict=True):
                 write(data + session.take_acks() if session.acks_of is acking else data)
@@ -112,7 +112,7 @@ class Group:
                 session.write(lasting)
         for session, waiting in tuple(self.syncing.items()):
             waiting.append(data)
-            session.held_back(len(data))
+            session.count_withheld(len(data))
 
 
 class Audience:
@@ -120,7 +120,7 @@ class Audience:
 
     Attributes:
         dirty: something is queued that was not written yet.
-        acking: how many members got acks to be told since the last flush; those may ride with the next one.
+        acking: how many members have had acks due since the last flush; those may ride with the next one.
     """
 
     __slots__ = ("_counters", "_groups", "acking", "dirty")
@@ -132,7 +132,7 @@ class Audience:
         self.dirty = False
 
     def add(self, session: Subscriber, *, syncing: bool = False) -> None:
-        """Let a session have what is broadcast from now on; with ``syncing``, kept until :meth:`release`."""
+        """Deliver what is broadcast from now on to a session; with ``syncing``, withhold it until :meth:`release`."""
         group = self._groups.get(session.dialect)
         if group is None:
             group = self._groups[session.dialect] = Group(session.dialect)
@@ -144,7 +144,7 @@ class Audience:
             group.add_healthy(session)
 
     def discard(self, session: Subscriber) -> None:
-        """Give a session nothing more. Unknown sessions are fine."""
+        """Deliver nothing more to a session. Unknown sessions are fine."""
         group = self._groups.get(session.dialect)
         if group is not None:
             group.discard(session)
@@ -152,21 +152,21 @@ class Audience:
                 del self._groups[session.dialect]
 
     def release(self, session: Subscriber) -> list[bytes]:
-        """End a session's ``syncing``: returns the bytes that were kept for it, later ones go straight to it."""
+        """End a session's ``syncing``: return the bytes that were withheld; later ones go straight to it."""
         group = self._groups.get(session.dialect)
         if group is None or session not in group.syncing:
-            return []  # it left meanwhile
+            return []  # it has left
         waiting = group.syncing.pop(session)
         self.add(session)
         return waiting
 
     def is_syncing(self, session: Subscriber) -> bool:
-        """Whether live frames are kept from a session until :meth:`release`."""
+        """Whether live frames are withheld from a session until :meth:`release`."""
         group = self._groups.get(session.dialect)
         return group is not None and session in group.syncing
 
     def set_congested(self, session: Subscriber, congested: bool) -> None:
-        """Move a session out of, or back into, those that are written to without looking at their buffers."""
+        """Move a session out of, or back into, the group that is written to without a look at its buffers."""
         group = self._groups.get(session.dialect)
         if group is None or session in group.syncing:
             return
@@ -191,12 +191,12 @@ class Audience:
         return self.dirty and not was_dirty
 
     def tell(self, session: Subscriber, event: AnyEvent) -> None:
-        """Give one member an event behind what was flushed: as its live frames, kept while it is ``syncing``."""
+        """Send one member an event after what was flushed: as its live frames are, withheld while it is ``syncing``."""
         frame = session.dialect.frame(event)
         group = self._groups.get(session.dialect)
         if frame is not None and group is not None and session in group.syncing:
             group.syncing[session].append(frame)
-            session.held_back(len(frame))
+            session.count_withheld(len(frame))
         elif frame is not None:
             session.write(frame)
 

@@ -18,11 +18,11 @@ from model.room import User
 # Why reading from a session is paused; it goes on when no reason is left.
 PAUSED_BY_COMMAND = 1
 PAUSED_BY_QUEUE = 2
-# Commands that may wait behind one that needs storage before reading is paused. What the last read brought
+# Commands that may be queued after one that needs storage before reading is paused. What the last read brought
 # (at most one socket buffer) still comes in after that.
-HELD_COMMANDS = 32
+DEFERRED_COMMANDS = 32
 # The same in bytes of memory, which a few commands may be.
-HELD_BYTES = 64 << 10
+DEFERRED_BYTES = 64 << 10
 # A client that reads nothing for so long is gone; one that reads more slowly than this for longer, too: otherwise a few
 # bytes now and then would hold a page for as long as the client likes. Over HTTP as well (`server.http.sending`).
 STALL_SECONDS = 30.0
@@ -61,50 +61,50 @@ class Session(Generic[R]):
     Attributes:
         identity: who it speaks for, with `user` in it; None until ``hello`` where guests are off.
         provisional: a guest that the server made up and nothing has claimed yet, so ``hello`` may still name another.
-        home: the room named in the address, "" for none.
+        address_room: the room named in the address, "" for none.
         asked_name: the guest name asked for in the address.
         address: where the connection comes from, as text; "" when that is not known.
         network: what that counts as where something counts by address; "" for what does not count.
         rooms: where it is, by name.
         ended: nothing more may be written; the connection is on its way down.
         since: when it began, in Unix microseconds.
-        unseen: nobody is told of it, and it hears of nothing but the answers to its own commands (`chat.one_shot`).
+        silent: no room sends it anything or shows it: it receives the answers to its own commands (`chat.one_shot`).
         congested: more than the low mark is waiting to be read by the client.
-        acks: what waits to be told to the author, None for nothing.
+        acks: acks that are due, None for none.
         acks_of: the audience of the one room that all of them are about: with its frames they cannot come before a
             message. None when there are none, or of several rooms.
     """
 
     __slots__ = (
+        "_deferred_bytes",
         "_delivery",
         "_drained",
-        "_held_bytes",
-        "_held_input",
         "_page_bytes",
         "_paused",
+        "_withheld_bytes",
         "acks",
         "acks_of",
         "address",
         "address_bucket",
+        "address_room",
         "asked_name",
         "bucket",
         "busy",
         "commands",
         "congested",
         "connection",
+        "deferred",
         "dialect",
         "ended",
         "greeted",
-        "held",
-        "home",
         "id",
         "identity",
         "network",
         "provisional",
         "refusals",
         "rooms",
+        "silent",
         "since",
-        "unseen",
         "user",
     )
 
@@ -114,22 +114,22 @@ class Session(Generic[R]):
         connection: Connection,
         dialect: Dialect,
         id: str,
-        home: str,
+        address_room: str,
         address: str = "",
         network: str = "",
         *,
         since: int = 0,
-        unseen: bool = False,
+        silent: bool = False,
     ) -> None:
         self._delivery = delivery
         self.connection = connection
         self.dialect = dialect
         self.id = id
-        self.home = home
+        self.address_room = address_room
         self.address = address
         self.network = network
         self.since = since
-        self.unseen = unseen
+        self.silent = silent
         self.asked_name: str | None = None
         self.identity: Identity | None = None
         self.user: User  # set with the identity; no handler but hello's runs before
@@ -142,22 +142,22 @@ class Session(Generic[R]):
         # All else that this connection asks for; the time of its first command as long as that is its only one.
         self.commands: TokenBucket | float | None = None
         self.refusals: TokenBucket | None = None  # of what came too fast
-        self.busy = False  # a command waits for storage; later ones wait in `held`
-        self.held: deque[str] | None = None
+        self.busy = False  # a command waits for storage; later ones wait in `deferred`
+        self.deferred: deque[str] | None = None
         self.congested = False
         self.ended = False
         self.acks: list[AckItem] | None = None
         self.acks_of: Audience | None = None
         self._drained: asyncio.Future[None] | None = None
-        self._held_bytes = 0
-        self._held_input = 0
+        self._withheld_bytes = 0
+        self._deferred_bytes = 0
         self._page_bytes = 0
         self._paused = 0
 
     # Writing.
 
     def write(self, frame: bytes) -> None:
-        """Queue framed bytes. A congested session that goes above the high mark is cut off."""
+        """Queue framed bytes. A congested session that goes above the high mark is disconnected."""
         if self.ended:
             return
         self.connection.write(frame)
@@ -165,14 +165,14 @@ class Session(Generic[R]):
             self._check_high_mark()
 
     def reply(self, event: AnyEvent) -> None:
-        """Answer this session alone, after everything that its rooms have already been told."""
+        """Answer this session alone, after everything that was broadcast in its rooms."""
         for room in self.rooms.values():
             if room.audience.dirty:
                 room.audience.flush()
         self.send(event)
 
     def send(self, event: AnyEvent) -> None:
-        """As :meth:`reply`, for one who knows that nothing is queued which must come before it."""
+        """As :meth:`reply`, for a caller who knows that nothing is queued which must come before it."""
         frame = self.dialect.frame(event)
         if frame is not None:
             self.write(frame)
@@ -189,7 +189,7 @@ class Session(Generic[R]):
     async def write_page(self, data: bytes) -> None:
         """Queue much at once, and wait until the client has read enough of it.
 
-        It does not cut its reader off by itself, whatever its size: there is never more than one on its way.
+        A page alone does not disconnect its reader, whatever its size: there is never more than one on its way.
         """
         self._page_bytes = len(data)
         try:
@@ -208,13 +208,13 @@ class Session(Generic[R]):
                 message=error.message,
                 retryable=error.kind.retryable,
                 field=error.field,
-                room=self.home if self.dialect.bound_to_address else room,
+                room=self.address_room if self.dialect.bound_to_address else room,
                 retry_after=error.retry_after,
             )
         )
 
     def ack(self, item: AckItem, audience: Audience) -> None:
-        """Tell the author that a message is stored: soon, with other acks, perhaps with the room's next frames."""
+        """Acknowledge a stored message soon, together with others, perhaps with the room's next frames."""
         if self.ended:
             return
         if self.acks is None:
@@ -228,14 +228,14 @@ class Session(Generic[R]):
                 self.acks_of = None
 
     def take_acks(self) -> bytes:
-        """The frame of the acks that were collected, for whoever writes it now; empty when there are none."""
+        """Return the frame of the acks that are due, to be written at once; empty when there are none."""
         acks, self.acks, self.acks_of = self.acks, None, None
         return self.dialect.frame(Ack(ids=acks)) or b"" if acks else b""
 
-    # A slow reader never slows the others, is never skipped in silence, and is cut off in the end.
+    # A slow reader never delays others and never misses a frame silently; in the end it is disconnected.
 
     def on_congested(self) -> None:
-        """The connection holds more than the low mark."""
+        """Note that the connection holds more than the low mark."""
         self.congested = True
         self._check_high_mark()
         if not self.ended:
@@ -243,33 +243,33 @@ class Session(Generic[R]):
                 room.audience.set_congested(self, True)
 
     def on_drained(self) -> None:
-        """What the connection held has been read."""
+        """Note that the client has read what the connection held."""
         self.congested = False
         for room in self.rooms.values():
             room.audience.set_congested(self, False)
         self._wake_drained()
 
-    def held_back(self, size: int) -> None:
-        """``size`` more bytes wait for a resume of this session to finish; they count like queued ones."""
-        self._held_bytes += size
+    def count_withheld(self, size: int) -> None:
+        """Count ``size`` more bytes that are withheld until a resume has finished, like queued ones."""
+        self._withheld_bytes += size
         self._check_high_mark()
 
     def released(self) -> None:
-        """A resume has finished: what was held back is about to be written."""
-        self._held_bytes = 0
+        """Count nothing as withheld: a resume has finished, and the bytes are about to be written."""
+        self._withheld_bytes = 0
 
     def _check_high_mark(self) -> None:
-        waiting = self.connection.buffered() + self._held_bytes - self._page_bytes
+        waiting = self.connection.buffered() + self._withheld_bytes - self._page_bytes
         if waiting > self._delivery.slow_high:
-            self._cut_off()
+            self._disconnect_slow()
 
-    def _cut_off(self) -> None:
+    def _disconnect_slow(self) -> None:
         if not self.ended:
             self._delivery.counters.slow_members += 1
             self.close(SLOW_CONSUMER)
 
     async def drained(self) -> None:
-        """Wait until the client has read enough, or is gone. One that does not read is cut off."""
+        """Wait until the client has read enough, or is gone. One that does not read is disconnected."""
         left = self.connection.buffered()
         for _ in range(2 + int(left / (STALL_SECONDS * LEAST_BYTES_A_SECOND))):
             if not self.congested or self.ended:
@@ -284,7 +284,7 @@ class Session(Generic[R]):
                 before, left = left, self.connection.buffered()
                 if left >= before:
                     break
-        self._cut_off()
+        self._disconnect_slow()
 
     def _wake_drained(self) -> None:
         if self._drained is not None:
@@ -296,40 +296,40 @@ class Session(Generic[R]):
 
     @property
     def paused(self) -> bool:
-        """Nothing is read from the client for now, so its silence means nothing."""
+        """Whether nothing is read from the client for now, so that its silence means nothing."""
         return self._paused != 0
 
-    def pause(self, reason: int) -> None:
-        """Take nothing more from the client until every reason is gone."""
+    def pause_reading(self, reason: int) -> None:
+        """Read nothing more from the client until every reason is gone."""
         if not self._paused and not self.ended:
             self.connection.pause_reading()
         self._paused |= reason
 
-    def resume(self, reason: int) -> None:
-        """A reason to pause is gone."""
+    def resume_reading(self, reason: int) -> None:
+        """Read from the client again, if this was the last reason to pause."""
         if self._paused:
             self._paused &= ~reason
             if not self._paused and not self.ended:
                 self.connection.resume_reading()
 
-    def hold(self, text: str) -> None:
-        """Keep a command back until the one before it is done."""
-        if self.held is None:
-            self.held = deque()
-        self.held.append(text)
-        self._held_input += sys.getsizeof(text)
-        if len(self.held) >= HELD_COMMANDS or self._held_input >= HELD_BYTES:
-            self.pause(PAUSED_BY_COMMAND)
+    def defer(self, text: str) -> None:
+        """Keep a command until the one before it is done."""
+        if self.deferred is None:
+            self.deferred = deque()
+        self.deferred.append(text)
+        self._deferred_bytes += sys.getsizeof(text)
+        if len(self.deferred) >= DEFERRED_COMMANDS or self._deferred_bytes >= DEFERRED_BYTES:
+            self.pause_reading(PAUSED_BY_COMMAND)
 
-    def nothing_held(self) -> None:
-        """All commands that were kept back have been carried out."""
-        self._held_input = 0
-        self.resume(PAUSED_BY_COMMAND)
+    def all_deferred_done(self) -> None:
+        """Read again: all deferred commands have been run."""
+        self._deferred_bytes = 0
+        self.resume_reading(PAUSED_BY_COMMAND)
 
     # The end.
 
     def close(self, close: CloseCode) -> None:
-        """Close the connection with a code: nothing more is queued behind the Close frame."""
+        """Close the connection with a code: nothing more is queued after the Close frame."""
         if not self.ended:
             self.end()
             self.connection.close(close)
@@ -338,7 +338,7 @@ class Session(Generic[R]):
         """Write nothing more. The session leaves its rooms when the connection is lost (`Chat.disconnect`)."""
         self.ended = True
         self.acks = self.acks_of = None
-        self.held = None
+        self.deferred = None
         if self._paused:  # the closing handshake must be read
             self._paused = 0
             self.connection.resume_reading()

@@ -47,7 +47,7 @@ async def _mark_later(parts: Parts, session: Session, command: MarkRead) -> None
     member = await members.fetch(parts, room, session.user.id)
     if not session.ended and session.rooms.get(room.name) is room:
         member = room.members.get(session.user.id, member) or Member(session.user)
-        members.keep(parts, room, member)
+        members.cache(parts, room, member)
         _raise(parts, room, member, command.seq)
 
 

@@ -58,8 +58,8 @@ def _hello(parts: Parts, session: Session, command: Hello) -> Awaitable[None] | 
         identify(parts, session, identity)
     session.provisional = False
     session.reply(welcome(parts, session, command.id))
-    if before is None and session.home:
-        return join(parts, session, Join(room=session.home))
+    if before is None and session.address_room:
+        return join(parts, session, Join(room=session.address_room))
     return None
 
 
@@ -90,7 +90,7 @@ def identify(parts: Parts, session: Session, identity: Identity) -> None:
         if known and (before == identity.user or not impostors.is_impostor(parts, room, identity)):
             room.rebind(session, identity.user)
             if before.id != identity.user.id:
-                members.left(parts, room, before)
+                members.on_last_leave(parts, room, before)
             else:
                 members.refresh(parts, room, identity.user)
         else:

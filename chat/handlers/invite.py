@@ -28,7 +28,7 @@ async def invite(parts: Parts, session: Session, command: Invite) -> None:
     offers = standing_of(parts, room, session.identity) != "admin"
     if offers:
         take_invitation(parts, session)
-    with members.visiting(parts, room, command.user), parts.changes.during(command.user) as changes:
+    with members.pinned(parts, room, command.user), parts.changes.during(command.user) as changes:
         row = await members.fetch_person(parts, room, command.user, session.user)
         elsewhere = await invitations.open_elsewhere(parts, room, command.user, changes) if offers else 0
         if session.ended:
@@ -45,7 +45,7 @@ async def invite(parts: Parts, session: Session, command: Invite) -> None:
                 raise ParleyError("too_many_invitations", field="user")
             row = replace(row, invitation=Invitation(session.user, now))
         admit(parts, room, "")
-        members.put(parts, room, row, session, command.id)
+        members.save(parts, room, row, session, command.id)
         notices.member_changed(parts, room, row, "invite", session.user, command.id)
         if row.role != before.role:
             parts.hub.tell(
@@ -58,11 +58,11 @@ async def decline(parts: Parts, session: Session, command: Decline) -> None:
     """Refuse an invitation; the room is told, and so whoever made it if they are there."""
     name, user = check_name(command.room, "room"), session.user
     room = await load(parts, name)
-    with members.visiting(parts, room, user.id):
+    with members.pinned(parts, room, user.id):
         row = room.members.get(user.id)
         if row is None or not invitations.is_open(parts, row):
             raise ParleyError("no_such_invitation", field="room")
         admit(parts, room, "")
         gone = replace(row, invitation=None)
-        members.put(parts, room, gone, session, command.id)
+        members.save(parts, room, gone, session, command.id)
         notices.member_changed(parts, room, gone, "decline", user)

@@ -58,7 +58,7 @@ async def _join_later(parts: Parts, session: Session, command: Join, name: str) 
     assert identity is not None
     while True:
         room = await load(parts, name, opener_of(session))
-        with members.visiting(parts, room, session.user.id):
+        with members.pinned(parts, room, session.user.id):
             if not room.stored and not room.presence.sessions and not (command.create and may_be_made(name)):
                 if command.password is not None:
                     await try_password(parts, session, name, None, command.password)
@@ -132,7 +132,7 @@ def enter(
     standing = _let_in(parts, session, room, member, invited=invited)
     if room.name not in session.rooms:
         if RANK[standing] >= RANK["moderator"]:
-            impostors.send_out(parts, room, session.user.name)
+            impostors.remove(parts, room, session.user.name)
         room.enter(session, syncing=syncing)
     else:
         room.audience.flush()  # what was said before this snapshot comes before it
@@ -185,11 +185,11 @@ def _let_in(parts: Parts, session: Session, room: Room, member: Member | None, *
         role = row.role if row is not None and row.role is not None else default_role(parts, identity)
         now_us = parts.clock.now_us()
         joined = replace(members.lifted(row or Member(user), now_us), user=user, role=role, joined_at=now_us)
-        members.put(parts, room, joined)
+        members.save(parts, room, joined)
     elif member is not None and (known := members.as_known(parts, member, user)) is not member:
-        members.put(parts, room, known)  # by another name now, or with another account role
+        members.save(parts, room, known)  # by another name now, or with another account role
     elif member is not None and user.id not in room.members:
-        members.keep(parts, room, member)
+        members.cache(parts, room, member)
     return standing
 
 
@@ -220,12 +220,12 @@ def _quit(parts: Parts, session: Session, room: Room, command: Leave, stored: Me
     if room.record.kind == "direct":
         raise ParleyError("forbidden", "a direct room cannot be left permanently", field="room")
     user = session.user
-    with members.visiting(parts, room):
+    with members.pinned(parts, room):
         if member is not None:
             admit(parts, room, "")
             muted_until = FOREVER if member.role == "readonly" else member.muted_until  # what was taken stays taken
             gone = replace(member, role=None, joined_at=0, read_seq=0, muted_until=muted_until, invitation=None)
-            members.put(parts, room, gone, session, command.id)
+            members.save(parts, room, gone, session, command.id)
             notices.member_changed(parts, room, gone, "leave", user)
         parts.cursors.discard(room, user.id)
         room.audience.flush()

@@ -40,7 +40,7 @@ async def create_room(parts: Parts, session: Session, command: CreateRoom) -> No
     topic = check_text(command.topic, "topic", TOPIC_CHARS)
     check_space(parts, session, name)
     room = await load(parts, name, opener_of(session))
-    with members.visiting(parts, room):
+    with members.pinned(parts, room):
         _check_new(parts, session, room, take=False)
         async with taking_name(parts, room):
             hashed = await parts.passwords.hash(command.password, hashing_for(session)) if command.password else None
@@ -74,7 +74,7 @@ def _make(parts: Parts, room: Room, record: RoomRecord, rows: list[Member], sess
     parts.makers.made(room, session)
     store(parts, room, InsertRoom(record), session, id, last=False)
     for row in rows:
-        members.put(parts, room, row, session, id, last=row is rows[-1])
+        members.save(parts, room, row, session, id, last=row is rows[-1])
 
 
 def update_room(parts: Parts, session: Session, command: UpdateRoom) -> Awaitable[None] | None:
@@ -118,10 +118,10 @@ async def _keep_as_its_own(parts: Parts, session: Session, room: Room, command: 
     with ExitStack() as visits:  # what was looked up stays known
         while unknown := room.presence.people.keys() - room.members.keys() - looked_up:
             for user_id in unknown:
-                visits.enter_context(members.visiting(parts, room, user_id))
+                visits.enter_context(members.pinned(parts, room, user_id))
                 row = await members.fetch(parts, room, user_id)
                 if row is not None and user_id not in room.members:
-                    members.keep(parts, room, row)
+                    members.cache(parts, room, row)
             looked_up |= unknown
         if not session.ended:
             _update(parts, session, _room_to_update(parts, session, command), command, hashed)
@@ -153,15 +153,15 @@ def _update(parts: Parts, session: Session, room: Room, command: UpdateRoom, has
     if room.record.kind == "private":
         parts.changes.hidden(room.record.room_id)
     if not room.record.slow_mode:
-        room.spoke.clear()
-    members.look_for_restrictions(parts, room)
+        room.last_spoke.clear()
+    members.refresh_unrestricted(parts, room)
     if before.kind == "ephemeral" and room.record.kind != "ephemeral":
         _keep_those_who_are_here(parts, room)
     room.broadcast(RoomState(id=command.id, room=room.name, action="update_room", info=room.info, by=session.user))
     for device in tuple(room.presence.sessions):
         assert device.identity is not None
         if device.identity.role == CLAIMED_ROLE and room.record.kind == "private":
-            members.send_out(room, device, Left(room=room.name, reason="kicked", by=session.user))
+            members.remove(room, device, Left(room=room.name, reason="kicked", by=session.user))
             room.presence.expel(device.user.id)
 
 
@@ -176,7 +176,7 @@ def _keep_those_who_are_here(parts: Parts, room: Room) -> None:
             role = default_role(parts, identity)
             user, _ = room.presence.people[device.user.id]
             joined = replace(row or Member(user), role=role, joined_at=parts.clock.now_us())
-            members.put(parts, room, joined)
+            members.save(parts, room, joined)
 
 
 def delete_room(parts: Parts, session: Session, command: DeleteRoom) -> None:
@@ -187,7 +187,7 @@ def delete_room(parts: Parts, session: Session, command: DeleteRoom) -> None:
     user = session.user
     room.record = replace(room.record, deleted_at=rfc3339(parts.clock.now_us()))
     store(parts, room, StoreRoom(room.record), session, command.id)
-    members.look_for_restrictions(parts, room)  # also for who looks at it from outside
+    members.refresh_unrestricted(parts, room)  # also for who looks at it from outside
     parts.makers.deleted(room, parts.clock.monotonic())
     parts.cursors.forget(room)
     parts.changes.deleted(room.record.room_id)
@@ -198,7 +198,7 @@ def delete_room(parts: Parts, session: Session, command: DeleteRoom) -> None:
         room.audience.discard(device)
     for device in devices:
         answer = command.id if device is session else None
-        members.send_out(room, device, Left(id=answer, room=room.name, reason="deleted", by=user))
+        members.remove(room, device, Left(id=answer, room=room.name, reason="deleted", by=user))
     parts.hub.end(room)
 
 
@@ -215,7 +215,7 @@ async def open_direct(parts: Parts, session: Session, command: OpenDirect) -> No
     name = direct_name(user.id, other.id)
     check_space(parts, session, name)
     room = await load(parts, name, opener_of(session))
-    with members.visiting(parts, room):
+    with members.pinned(parts, room):
         mine = await members.fetch(parts, room, user.id)
         theirs = await members.fetch(parts, room, other.id)
         if session.ended:
@@ -231,7 +231,7 @@ async def open_direct(parts: Parts, session: Session, command: OpenDirect) -> No
         else:
             for row in (mine, theirs):
                 if row is not None and row.user.id not in room.members:
-                    members.keep(parts, room, row)
+                    members.cache(parts, room, row)
         peer = peer_of(room, user.id)
         told = RoomState(id=command.id, room=name, action="direct", info=room.info, role="member", peer=peer)
         session.reply(told)

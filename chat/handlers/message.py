@@ -136,10 +136,10 @@ def _enforce_slow_mode(parts: Parts, session: Session, room: Room) -> None:
     if may(standing_of(parts, room, session.identity), Action.DESCRIBE):
         return
     now, pause = parts.clock.monotonic(), room.record.slow_mode
-    last = room.spoke.get(session.user.id)
+    last = room.last_spoke.get(session.user.id)
     if last is not None and (left := last + pause - now) > 0:
         raise ParleyError("slow_mode", retry_after=math.ceil(left * 1000) / 1000)
-    spoke = room.spoke
+    spoke = room.last_spoke
     spoke[session.user.id] = now
     spoke.move_to_end(session.user.id)
     while len(spoke) > SPEAKERS or next(iter(spoke.values())) + pause <= now:

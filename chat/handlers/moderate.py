@@ -116,11 +116,11 @@ def _about(
         _check_rank(parts, session, room, row, standing, account_role, out)
         admit(parts, room, "")
         after = decide(room, standing, row)
-        members.put(parts, room, after, session, command.id)
+        members.save(parts, room, after, session, command.id)
         kind = str(type(command).__struct_config__.tag)
         notices.member_changed(parts, room, after, kind, session.user, command.id)
         if after.role in STAFF:
-            impostors.send_out(parts, room, after.user.name)
+            impostors.remove(parts, room, after.user.name)
         if out:
             parts.cursors.discard(room, row.user.id)
             room.audience.flush()
@@ -144,7 +144,7 @@ async def _fetch_and(
     carry_out: Callable[[Room, Member, str], None],
 ) -> None:
     room = joined_room(parts, session, command.room, action)
-    with members.visiting(parts, room, command.user):
+    with members.pinned(parts, room, command.user):
         row = await members.fetch_person(parts, room, command.user, session.user)
         role = await members.account_role(parts, row)
         row = room.members.get(command.user, row)

@@ -102,7 +102,7 @@ class Handler:
         while True:
             async with AsyncExitStack() as held:
                 room = self._room(parts, session, command) or await load(parts, command.room, opener_of(session))
-                held.enter_context(members.visiting(parts, room))
+                held.enter_context(members.pinned(parts, room))
                 found = self._need.find(parts, session, room, command, ASK)
                 if found is ASK:
                     found = await self._need.fetch(parts, session, room, command, held)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from chat.delivery.paging import FIRST_READ, PAGE_BYTES, Find, PageTurns, next_read, read_fitting, size_of
 from chat.ports import Identity
-from chat.rooms.access import View, read_as
+from chat.rooms.access import RoomAccess, read_as
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room
 from chat.rooms.storing import ask, unavailable
@@ -76,7 +76,7 @@ async def find_history(
     first, last = _time(asked.start, "start"), _time(asked.end, "end")
     action = Action.SEE_DELETED if asked.include_deleted else Action.SEE
 
-    async def read(seen: View) -> Page:
+    async def read(seen: RoomAccess) -> Page:
         find = partial(_find, parts, seen.record, asked, words, first, last, bare)
         await _wait_for_writes(parts, parts.hub.rooms.get(name))
         page = await _read_page(parts.pages, find, asked, max_bytes)
@@ -136,7 +136,7 @@ async def find_message(parts: Parts, name: str, seq: int, identity: Identity | N
         ParleyError: ``no_such_room``; ``no_such_message``, also when it was deleted; ``unavailable``.
     """
 
-    async def read(seen: View) -> list[Message]:
+    async def read(seen: RoomAccess) -> list[Message]:
         room = parts.hub.rooms.get(name)
         if room is not None and (state := room.tail.state(seq)) is not None:
             return room.tail.with_quotes([state])
@@ -164,7 +164,7 @@ async def export(parts: Parts, name: str, identity: Identity | None) -> AsyncGen
 
     limit = min(FIRST_READ, EXPORT_PAGE)
 
-    async def read(seen: View) -> tuple[int, list[Message], int]:
+    async def read(seen: RoomAccess) -> tuple[int, list[Message], int]:
         nonlocal until
         record = seen.record
         if not until:
@@ -229,6 +229,6 @@ def as_of_now(parts: Parts, name: str, messages: list[Message], *, include_delet
 
 async def _wait_for_writes(parts: Parts, room: Room | None) -> None:
     if room is not None:
-        if room.backlog.unconfirmed and room.worker.trouble is not None:
+        if room.backlog.unconfirmed and room.worker.problem is not None:
             raise unavailable()  # it would only wait for its time-out
         await ask(parts, room.backlog.written())

@@ -11,7 +11,7 @@ from msgspec.structs import asdict, replace
 from chat.delivery.paging import fitting
 from chat.ports import Identity
 from chat.rooms import invitations, members
-from chat.rooms.access import View, default_role, read_as
+from chat.rooms.access import RoomAccess, default_role, read_as
 from chat.rooms.changes import ConcurrentChanges
 from chat.rooms.members import Viewer
 from chat.rooms.parts import Parts
@@ -183,7 +183,7 @@ async def describe_room(parts: Parts, name: str, identity: Identity | None) -> R
     return await read_as(parts, name, identity, partial(_describe, parts, identity))
 
 
-async def _describe(parts: Parts, identity: Identity | None, seen: View) -> RoomEntry:
+async def _describe(parts: Parts, identity: Identity | None, seen: RoomAccess) -> RoomEntry:
     record, standing, member = seen
     entry = _entry(parts, record, await _count_members(parts, [record]))
     if identity is None:
@@ -255,7 +255,7 @@ async def find_members(parts: Parts, name: str, asked: ListMembers, identity: Id
     """
     action, find = which_members(asked)
 
-    async def read(seen: View) -> Members:
+    async def read(seen: RoomAccess) -> Members:
         return await find(
             parts, seen.record, asked, Viewer("" if identity is None else identity.user.id, seen.standing)
         )

@@ -116,8 +116,8 @@ def check_entry(parts: Parts, record: RoomRecord, member: Member | None, identit
     return standing
 
 
-class View(NamedTuple):
-    """A room as somebody sees it who need not be in it; ``member`` is their row, if they have one."""
+class RoomAccess(NamedTuple):
+    """What a user is to a room, whether they are in it or not; ``member`` is their row, if they have one."""
 
     record: RoomRecord
     standing: Standing
@@ -128,13 +128,13 @@ async def read_as(
     parts: Parts,
     name: str,
     identity: Identity | None,
-    read: Callable[[View], Awaitable[T]],
+    read: Callable[[RoomAccess], Awaitable[T]],
     action: Action = Action.SEE,
 ) -> T | None:
-    """What ``read`` finds in the room of this name, for somebody who may do ``action`` there without being in it.
+    """Return what ``read`` finds in the room of this name, for a user who may do ``action`` there without being in it.
 
-    None when there is no room of this name that they may see. They may do it still when ``read`` returns: it is
-    called again, after the gate, when meanwhile they became something else there or the room was hidden or deleted.
+    None when there is no room of this name that they may see. They still may when ``read`` returns: their access is
+    checked and ``read`` called again if in the meantime their role changed, or the room was hidden or deleted.
 
     Raises:
         ParleyError: ``forbidden`` for a room that they may see and not do this to; ``unavailable``.
@@ -142,23 +142,23 @@ async def read_as(
     for _ in range(TRIES):
         user_id = None if identity is None else identity.user.id
         with parts.changes.during(user_id) as own, parts.changes.during(None) as general:
-            view = await _look_at(parts, name, identity)
-            if view is None:
+            access = await _access_room(parts, name, identity)
+            if access is None:
                 return None
-            if not may(view.standing, action):
+            if not may(access.standing, action):
                 raise ParleyError("forbidden", field="room")
-            found = await read(view)
-            if not (own.affect(view.record.room_id) or general.affect(view.record.room_id)):
+            found = await read(access)
+            if not (own.affect(access.record.room_id) or general.affect(access.record.room_id)):
                 return found
     raise unavailable()
 
 
-async def _look_at(parts: Parts, name: str, identity: Identity | None) -> View | None:
+async def _access_room(parts: Parts, name: str, identity: Identity | None) -> RoomAccess | None:
     if (ending := parts.hub.ending.get(name)) is not None:
         await ask(parts, ending.backlog.written())  # it was deleted, which storage does not know yet
     room = parts.hub.rooms.get(name)
     if room is not None and not room.stored and not room.presence.people:
-        return None  # nobody made it: somebody asks for it, as we do
+        return None  # nobody has made it: another caller asks for it, as this one does
     record = room.record if room is not None else await ask(parts, parts.storage.rooms.find_room(name))
     if record is None:
         return None
@@ -172,7 +172,7 @@ async def _look_at(parts: Parts, name: str, identity: Identity | None) -> View |
         record = room.record  # as it is now
         member = room.members.get(identity.user.id, member) if identity is not None else None
     standing = _standing(parts, record, member, identity, inside=inside)
-    return View(record, standing, member) if may(standing, Action.SEE) else None
+    return RoomAccess(record, standing, member) if may(standing, Action.SEE) else None
 
 
 def _standing(

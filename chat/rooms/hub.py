@@ -122,7 +122,7 @@ class Hub:
             if room.stored:
                 continue
             rooms[name] = room  # behind the others, should it stay
-            if len(room.presence.people) <= 1 and not room.visitors and not room.backlog.unconfirmed:
+            if len(room.presence.people) <= 1 and not room.pins and not room.backlog.unconfirmed:
                 return room
         return None
 

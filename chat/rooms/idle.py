@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
-from chat.rooms.room import Room, is_plain
+from chat.rooms.room import Room, is_default
 from model.room import Member, RoomRecord
 
 # Rooms, and rows and speakers of all of them, that are kept; beyond that the least recently left are dropped.
@@ -26,14 +26,14 @@ class IdleRoom(NamedTuple):
     record: RoomRecord
     head: int
     members: dict[str, Member]
-    spoke: OrderedDict[str, float]
+    last_spoke: OrderedDict[str, float]
     epoch: str
     until: float
 
     @property
     def size(self) -> int:
         """Entries that it counts for."""
-        return len(self.members) + len(self.spoke)
+        return len(self.members) + len(self.last_spoke)
 
 
 class IdleRooms:
@@ -49,9 +49,9 @@ class IdleRooms:
     def keep(self, room: Room, now: float) -> None:
         """Keep what is known of a stored room that is about to be freed."""
         record, direct = room.record, room.record.kind == "direct"
-        members = {user_id: row for user_id, row in room.members.items() if direct or not is_plain(row)}
+        members = {user_id: row for user_id, row in room.members.items() if direct or not is_default(row)}
         until = now + max(SECONDS, record.slow_mode)
-        idle = self._rooms[room.name] = IdleRoom(record, room.head, members, room.spoke, room.epoch, until)
+        idle = self._rooms[room.name] = IdleRoom(record, room.head, members, room.last_spoke, room.epoch, until)
         self._entries += idle.size
         while len(self._rooms) > ROOMS or self._entries > ENTRIES:
             self._entries -= self._rooms.popitem(last=False)[1].size

@@ -46,7 +46,7 @@ def refuse(parts: Parts, room: Room, identity: Identity) -> None:
         raise ParleyError("reserved_name", "your name looks like that of a moderator of this room; choose another one")
 
 
-def send_out(parts: Parts, room: Room, name: str) -> None:
+def remove(parts: Parts, room: Room, name: str) -> None:
     """Send guests out who are in a room under a name like this one, whose bearer has a role there from now on."""
     look = _look(name)
     for session in tuple(room.presence.sessions):

@@ -24,7 +24,7 @@ CLOCK_SECONDS = 60.0
 async def load(parts: Parts, name: str, opener: str = "") -> Room:
     """Return the ready room of this name.
 
-    Nothing may be awaited between this and entering the room, unless one is `members.visiting` it: a room where
+    Nothing may be awaited between this and entering the room, unless one is `members.pinned` it: a room where
     nobody is may be forgotten.
 
     Raises:
@@ -61,7 +61,7 @@ async def _read_room(parts: Parts, name: str, opener: str) -> Room:
         room = parts.hub.open(
             idle.record, parts.pool.of(idle.record.room_id), stored=True, head=idle.head, opener=opener
         )
-        room.members, room.spoke = idle.members, idle.spoke
+        room.members, room.last_spoke = idle.members, idle.last_spoke
     elif (record := await ask(parts, storage.rooms.find_room(name))) is None:
         record = RoomRecord(new_room_id(), name, rfc3339(parts.clock.now_us()))
         room = parts.hub.open(record, parts.pool.of(record.room_id), stored=False, head=0, opener=opener)

@@ -1,4 +1,4 @@
-"""The rows of a room's members: remembered where they matter, stored behind, and read when somebody comes."""
+"""The rows of a room's members: cached where they matter, written behind, and read when their user comes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from chat.rooms import invitations
 from chat.rooms.parts import Parts
 from chat.rooms.reading import broadcast_cursor
-from chat.rooms.room import Room, Session, is_plain
+from chat.rooms.room import Room, Session, is_default
 from chat.rooms.storing import admit, ask, store
 from model.errors import REFUSED, TRY_AGAIN, ParleyError
 from model.events import Left, MemberInfo
@@ -22,33 +22,33 @@ from storage.ports.rooms import RemoveMember, SetMember
 from utils.clock import rfc3339
 
 _NO_END = "9999-12-31T23:59:59.999999Z"
-# Rows of which a ban or mute is over that are stored anew in one step.
+# Rows whose ban or mute is over that are stored again at once.
 LIFTED = 100
 
 
 @contextmanager
-def visiting(parts: Parts, room: Room, user_id: str = "") -> Iterator[None]:
-    """The room is not forgotten meanwhile, though nobody may be in it; nor the row of ``user_id``, if it is named."""
-    room.visitors[user_id] = room.visitors.get(user_id, 0) + 1
+def pinned(parts: Parts, room: Room, user_id: str = "") -> Iterator[None]:
+    """Keep a room loaded within this context, even if nobody is in it; and the row of ``user_id``, if it is given."""
+    room.pins[user_id] = room.pins.get(user_id, 0) + 1
     try:
         yield
     finally:
-        room.visitors[user_id] -= 1
-        if not room.visitors[user_id]:
-            del room.visitors[user_id]
+        room.pins[user_id] -= 1
+        if not room.pins[user_id]:
+            del room.pins[user_id]
             room.forget(user_id)
         parts.hub.free(room)
 
 
-def keep(parts: Parts, room: Room, member: Member) -> None:
-    """Remember a row that storage has."""
+def cache(parts: Parts, room: Room, member: Member) -> None:
+    """Cache a row that storage has."""
     room.members[member.user.id] = member
     room.looks = None
-    if not is_plain(member):
-        look_for_restrictions(parts, room)
+    if not is_default(member):
+        refresh_unrestricted(parts, room)
 
 
-def put(
+def save(
     parts: Parts,
     room: Room,
     member: Member,
@@ -57,7 +57,7 @@ def put(
     *,
     last: bool = True,
 ) -> None:
-    """Remember and store a row; one that says nothing is removed. ``id`` is the command's, for its ack."""
+    """Cache and store a row; one that says nothing is removed. ``id`` is the command's, for its ack."""
     user_id = member.user.id
     if member.role is not None and member.invitation is not None:
         member = replace(member, invitation=None)  # accepted, one way or another
@@ -67,22 +67,22 @@ def put(
         room.looks = None
     parts.changes.row(room.record.room_id, member)
     room.members[user_id] = member
-    if is_plain(member) and not member.belongs:
+    if is_default(member) and not member.belongs:
         store(parts, room, RemoveMember(room.record.room_id, user_id), author, id, last=last)
     else:
         store(parts, room, SetMember(room.record.room_id, member), author, id, last=last)
     if not room.unrestricted or member.role == "readonly" or member.muted_until:
-        look_for_restrictions(parts, room)  # among all of them
+        refresh_unrestricted(parts, room)  # among all of them
 
 
 def connected_role(parts: Parts, user_id: str) -> str | None:
-    """What somebody's account is, where that ranks in rooms, else ""; None when they are not connected."""
+    """Return the role of a user's account if it ranks in rooms, else ""; None when they are not connected."""
     roles = [device.identity.role for device in parts.hub.devices(user_id) if device.identity is not None]
     return next((role for role in sorted(roles) if role in RANKING), "") if roles else None
 
 
 async def account_role(parts: Parts, member: Member) -> str:
-    """What the account of a row's user is, or was when they were connected last, where that ranks in rooms, else "".
+    """Return the role of the account of a row's user, or the last one known, if it ranks in rooms, else "".
 
     Raises:
         ParleyError: ``unavailable``.
@@ -95,7 +95,7 @@ async def account_role(parts: Parts, member: Member) -> str:
 
 
 def as_known(parts: Parts, member: Member, user: User) -> Member:
-    """A row with what its user is called, and what their account is as long as they are connected."""
+    """Return a row with the current name of its user, and the role of their account while they are connected."""
     role = connected_role(parts, user.id)
     role = member.account_role if role is None else role
     return (
@@ -104,16 +104,16 @@ def as_known(parts: Parts, member: Member, user: User) -> Member:
 
 
 def refresh(parts: Parts, room: Room, user: User) -> None:
-    """Store what a person who is in a room is called now, and what their account is, if they have a row there."""
+    """Store the new name and account role of a user who is in a room, if they have a row there."""
     member = room.members.get(user.id)
     if member is not None and (known := as_known(parts, member, user)) is not member:
         with suppress(ParleyError):  # no space for it in the queue: it is stored when they leave, or join again
             admit(parts, room, "")
-            put(parts, room, known)
+            save(parts, room, known)
 
 
-def look_for_restrictions(parts: Parts, room: Room) -> None:
-    """Something was changed that may say who may talk in a room, or a mute there is over."""
+def refresh_unrestricted(parts: Parts, room: Room) -> None:
+    """Compute again whether everybody in a room may talk: call it after each change that bears on that."""
     now_us = parts.clock.now_us()
     mutes = [member.muted_until for member in room.members.values() if member.muted_until > now_us]
     room.muted_until = min(mutes, default=FOREVER)
@@ -127,7 +127,7 @@ def look_for_restrictions(parts: Parts, room: Room) -> None:
 
 
 def lifted(member: Member, now_us: int) -> Member:
-    """A row without a ban or mute that is over."""
+    """Return a row without a ban or mute that is over."""
     banned_until = member.banned_until if member.banned_until > now_us else 0
     muted_until = member.muted_until if member.muted_until > now_us else 0
     if (banned_until, muted_until) == (member.banned_until, member.muted_until):
@@ -140,34 +140,34 @@ def lift(parts: Parts, room: Room, most: int = LIFTED) -> None:
     """Take bans and mutes that are over out of a room's rows, here and in storage; ``most`` of them at once."""
     now_us = parts.clock.now_us()
     over = [(member, after) for member in room.members.values() if (after := lifted(member, now_us)) is not member]
-    room.unrestricted = True  # it is looked for restrictions once, behind all of them
+    room.unrestricted = True  # computed once, after all of them
     for member, after in over[:most]:
         with suppress(ParleyError):  # no space for it in the queue: the next time
             admit(parts, room, "")
-            put(parts, room, after)
+            save(parts, room, after)
             room.forget(member.user.id)
-    look_for_restrictions(parts, room)
+    refresh_unrestricted(parts, room)
 
 
 def leave(parts: Parts, room: Room, session: Session, *, grace: float = 0.0) -> None:
-    """Take a session out of a room; its user counts as there for ``grace`` seconds more."""
+    """Take a session out of a room; its user counts as present for ``grace`` seconds more."""
     user, _ = room.presence.people[room.presence.sessions[session].id]  # as they are called now
     room.exit(session, grace=grace)
-    left(parts, room, user)
+    on_last_leave(parts, room, user)
     parts.hub.free(room)
 
 
-def left(parts: Parts, room: Room, user: User) -> None:
-    """A session of somebody has left a room. After the last one, when that was is stored, if there is a row at all."""
+def on_last_leave(parts: Parts, room: Room, user: User) -> None:
+    """Store when a user was last seen, if this was their last session in a room and they have a row there."""
     member = room.members.get(user.id)
     if member is None or room.presence.has_sessions(user.id):
         return
-    if is_plain(member) and not member.belongs:
+    if is_default(member) and not member.belongs:
         return  # it is being removed
     raised = parts.cursors.discard(room, user.id)  # which was admitted
     if raised:
         broadcast_cursor(parts, room, member)
-    with suppress(ParleyError):  # no room for it: all that is lost is when somebody was last seen
+    with suppress(ParleyError):  # the queue is full: all that is lost is when the user was last seen
         if not raised:
             admit(parts, room, "")
         seen = replace(as_known(parts, member, user), seen_at=parts.clock.now_us())
@@ -177,34 +177,34 @@ def left(parts: Parts, room: Room, user: User) -> None:
 
 
 async def fetch(parts: Parts, room: Room, user_id: str) -> Member | None:
-    """Somebody's row, as it is now.
+    """Return a user's row, as it is now.
 
     Raises:
         ParleyError: ``unavailable``.
     """
     if user_id in room.members or not room.stored:
         return room.members.get(user_id)
-    with visiting(parts, room, user_id):
+    with pinned(parts, room, user_id):
         await ask(parts, room.backlog.written())  # it may be on its way
         found = await ask(parts, parts.storage.rooms.find_member(room.record.room_id, user_id))
         return room.members.get(user_id, found)
 
 
 async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> Member:
-    """As :func:`fetch`, of anybody who is known to this server, ``asker`` too; who has no row gets an empty one.
+    """As :func:`fetch`, for any user known to this server, or ``asker``; a user without a row gets an empty one.
 
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
     """
-    with visiting(parts, room, user_id):
+    with pinned(parts, room, user_id):
         member = await fetch(parts, room, user_id)
         if member is None:
             member = Member(asker if user_id == asker.id else await find_user(parts, user_id))
-        return room.members.get(user_id, member)  # who came and went meanwhile has one by now
+        return room.members.get(user_id, member)  # a user who came and went in the meantime has one now
 
 
 async def find_user(parts: Parts, user_id: str) -> User:
-    """Somebody who is connected, or is a member of any room.
+    """Return a user who is connected, or is a member of any room.
 
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
@@ -216,15 +216,15 @@ async def find_user(parts: Parts, user_id: str) -> User:
 
 
 def expel(parts: Parts, room: Room, user_id: str, event: Left) -> None:
-    """Take every session of somebody out of a room, and tell them why."""
+    """Remove every session of a user from a room, and send them the reason."""
     for session in parts.hub.devices(user_id):
         if session.rooms.get(room.name) is room:
-            send_out(room, session, event)
+            remove(room, session, event)
     room.presence.expel(user_id)
 
 
-def send_out(room: Room, session: Session, event: Left) -> None:
-    """Take a session out of a room, and tell it why. One that came for this room alone has nothing left to do."""
+def remove(room: Room, session: Session, event: Left) -> None:
+    """Remove a session from a room, and send it the reason. One bound to this room by its address is disconnected."""
     room.exit(session)
     session.reply(event)
     if session.dialect.bound_to_address:
@@ -232,7 +232,7 @@ def send_out(room: Room, session: Session, event: Left) -> None:
 
 
 class Viewer(NamedTuple):
-    """Who is told of a row; ``user_id`` is "" for more than one person."""
+    """Who receives a row; ``user_id`` is "" for more than one user."""
 
     user_id: str
     standing: Standing

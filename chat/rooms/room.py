@@ -1,4 +1,4 @@
-"""A room: who is in it, where its log stands, and what was said of late."""
+"""A room: who is in it, the head of its log, and its last messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from storage.ports.storage import Write
 
 
 def info_of(record: RoomRecord) -> RoomInfo:
-    """What everybody who may see a room may know of it."""
+    """Make what everybody who may see a room may know about it."""
     return RoomInfo(
         kind=record.kind,
         title=record.title,
@@ -34,8 +34,8 @@ def info_of(record: RoomRecord) -> RoomInfo:
     )
 
 
-def is_plain(member: Member) -> bool:
-    """Whether the row says no more than that somebody is a member: then it is needed only while they are here."""
+def is_default(member: Member) -> bool:
+    """Whether the row says no more than that its user is a member: then it is needed only while they are here."""
     return (
         member.role in ("member", None)
         and not member.banned_until
@@ -53,16 +53,16 @@ class Room:
         members: rows of members that are known here: of all who are more or less than plain members, of the others
             while they are in the room, of the two people of a direct room, and, until storage has removed them, of
             those who no longer belong to it. Others may be in storage.
-        unrestricted: whoever is in the room may talk in it; the cheap answer for the hot path.
-        looks: how the names of its owners and moderators look (`model.text.skeleton`); None until somebody asks.
+        unrestricted: everybody in the room may talk; the cheap answer for the hot path.
+        looks: how the names of its owners and moderators look (`model.text.skeleton`); None until they are needed.
         muted_until: when the first mute here ends, in Unix microseconds; the room may be unrestricted again then.
-        spoke: when each person last said something, by a monotonic clock, the latest last; kept in slow mode alone.
-        visitors: who looks at it without being in it, and how often; neither it nor their rows are forgotten meanwhile.
+        last_spoke: when each user last posted, by a monotonic clock, the latest last; in slow mode only.
+        pins: how often each row is pinned, "" for the room alone; while they are, neither is forgotten.
         epoch: that of the server when the room was loaded; "" when storage may have something else.
-        opener: the account, or address of a guest, for which it was made ready; "" for none.
-        maker: the address of the guest who has made it; "" for an account, and when that is not known any more.
-        worker: who stores what is said here.
-        stored: storage has (or has been told to have) the room itself; it is told with the first message.
+        opener: the account, or address of a guest, for which it was loaded; "" for none.
+        maker: the address of the guest who made it; "" for an account, and when that is no longer known.
+        worker: the worker that stores its writes.
+        stored: storage has, or will have, the room itself; that is written with the first message.
         head: the largest seq or version so far, 0 when nothing was ever said.
         backlog: its writes that storage has not answered for.
         pending_posts: those of them that are messages with an id, by seq: a resend waits for the same answer.
@@ -75,6 +75,7 @@ class Room:
         "backlog",
         "epoch",
         "head",
+        "last_spoke",
         "looks",
         "maker",
         "members",
@@ -82,13 +83,12 @@ class Room:
         "name",
         "opener",
         "pending_posts",
+        "pins",
         "presence",
         "record",
-        "spoke",
         "stored",
         "tail",
         "unrestricted",
-        "visitors",
         "worker",
     )
 
@@ -117,8 +117,8 @@ class Room:
         self.unrestricted = True
         self.muted_until = FOREVER
         self.looks: set[str] | None = None
-        self.spoke: OrderedDict[str, float] = OrderedDict()
-        self.visitors: dict[str, int] = {}
+        self.last_spoke: OrderedDict[str, float] = OrderedDict()
+        self.pins: dict[str, int] = {}
         self.opener = opener
         self.epoch = epoch
         self.maker = ""
@@ -129,16 +129,16 @@ class Room:
 
     @property
     def idle(self) -> bool:
-        """Nobody is in it or looks at it, and nothing of it waits for storage: it may be forgotten."""
-        return not self.presence.sessions and not self.backlog.unconfirmed and not self.visitors
+        """Whether it may be unloaded: nobody is in it, nothing pins it, and all of it is stored."""
+        return not self.presence.sessions and not self.backlog.unconfirmed and not self.pins
 
     @property
     def info(self) -> RoomInfo:
-        """What everybody in it may know of it."""
+        """What everybody in it may know about it."""
         return info_of(self.record)
 
     def next_seq(self, now_us: int) -> int:
-        """The next place in the log: the clock, raised where it stands still or steps back."""
+        """Return the next place in the log: the clock, raised where it stands still or steps back."""
         self.head = seq = now_us if now_us > self.head else self.head + 1
         return seq
 
@@ -147,21 +147,21 @@ class Room:
         if self.audience.broadcast(event, ephemeral):
             self._mark_dirty(self)
 
-    # Membership. The room is flushed first, so that nobody gets what was said before they came. An unseen session is in
-    # the room for the handlers alone: it hears nothing, and nobody is told of it.
+    # Membership. The room is flushed first, so that nobody gets what was said before they came. A silent session is in
+    # the room for the handlers alone: it receives nothing, and presence does not show it.
 
     def enter(self, session: Session, *, syncing: bool = False) -> None:
-        """Add a session; people are told when it is its principal's first one here."""
+        """Add a session; presence shows its user if it is their first one here."""
         session.rooms[self.name] = self
-        if session.unseen:
+        if session.silent:
             return
         self.audience.flush()
         self.audience.add(session, syncing=syncing)
         self.presence.enter(session, session.user)
 
     def exit(self, session: Session, *, grace: float = 0.0) -> None:
-        """Remove a session; people are told when it was its principal's last one here, and stays so for ``grace``."""
-        if session.unseen:
+        """Remove a session; if it was its user's last one here, presence shows that after ``grace`` seconds."""
+        if session.silent:
             del session.rooms[self.name]
             return
         self.audience.flush()
@@ -170,7 +170,7 @@ class Room:
         self.presence.exit(session, grace)
 
     def rebind(self, session: Session, user: User) -> None:
-        """The session speaks for another principal from now on, or for the same one under another name."""
+        """Have the session speak for another principal from now on, or for the same one under another name."""
         if self.presence.sessions[session].id == user.id:
             self.presence.rename(session, user)
             return
@@ -178,22 +178,22 @@ class Room:
         self.presence.enter(session, user)
 
     def forget(self, user_id: str, *, removed: bool = False) -> None:
-        """Drop a row that is needed only while its user is in the room or reads it, or until it is ``removed``."""
+        """Drop a row that is needed only while its user is in the room or it is pinned, or until it is ``removed``."""
         member = self.members.get(user_id)
-        if member is None or not is_plain(member) or self.record.kind == "direct":
+        if member is None or not is_default(member) or self.record.kind == "direct":
             return
         if member.belongs:
             needed = user_id in self.presence.people
         else:
             needed = self.backlog.unconfirmed > 0 and not removed
-        if not needed and user_id not in self.visitors:
+        if not needed and user_id not in self.pins:
             del self.members[user_id]
 
     def as_writes(self) -> list[Write]:
         """The room and the rows of its members as they are known here."""
         room_id = self.record.room_id
         record = replace(self.record, deleted_at=None)  # if it was deleted, another write says so
-        rows = [row for row in self.members.values() if row.belongs or not is_plain(row)]
+        rows = [row for row in self.members.values() if row.belongs or not is_default(row)]
         return [InsertRoom(record), *(SetMember(room_id, row) for row in rows)]
 
 

@@ -36,7 +36,7 @@ def _close_one(parts: Parts, opener: str) -> bool:
     if room is None:
         return False
     for session in tuple(room.presence.sessions):
-        members.send_out(room, session, Left(room=room.name, reason="closed"))
+        members.remove(room, session, Left(room=room.name, reason="closed"))
     parts.hub.free(room)
     return parts.hub.rooms.get(room.name) is not room
 

@@ -24,11 +24,11 @@ from utils.wording import counted
 
 log = logging.getLogger(__name__)
 
-# A session that feeds a queue more than half full is not read from until it falls, and at most this many seconds.
+# Reading from a session that adds to a queue more than half full pauses until it falls, for at most this many seconds.
 PAUSE_SECONDS = 1.0
 # Longest pause before a write is tried again; it costs little, as without a connection it fails at once.
 RETRY_CAP = 1.0
-# A write that storage has not answered for so long is trouble, though it may still succeed (a locked table).
+# A write that storage has not answered after this time is a problem, though it may still succeed (a locked table).
 STALL_SECONDS = 5.0
 
 
@@ -46,7 +46,7 @@ class Worker:
 
     def __init__(self, name: str, writer: Writer, limits: PoolLimits, counters: Counters) -> None:
         self.name = name
-        self.trouble: str | None = None
+        self.problem: str | None = None
         self._writer = writer
         self._limits = limits
         self._half_messages = limits.queue_messages / 2
@@ -65,7 +65,7 @@ class Worker:
         self._stall_timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        """Writes that storage has not answered for."""
+        """Count the writes that storage has not answered for."""
         return self._unconfirmed
 
     def admit(self, backlog: Backlog, size: int) -> None:
@@ -96,12 +96,12 @@ class Worker:
         self._unconfirmed = unconfirmed = self._unconfirmed + 1
         self._bytes = queued = self._bytes + size
         if unconfirmed > self._half_messages or queued > self._half_bytes:
-            self._hold_back(job.authors)
+            self._pause_authors(job.authors)
 
-    def _hold_back(self, authors: Sequence[Session[Any]]) -> None:
+    def _pause_authors(self, authors: Sequence[Session[Any]]) -> None:
         for session in authors:
             self._paused.add(session)
-            session.pause(PAUSED_BY_QUEUE)
+            session.pause_reading(PAUSED_BY_QUEUE)
         if self._resume_timer is None:
             self._resume_timer = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._resume)
 
@@ -111,10 +111,10 @@ class Worker:
             self._resume_timer = None
         paused, self._paused = self._paused, set()
         for session in paused:
-            session.resume(PAUSED_BY_QUEUE)
+            session.resume_reading(PAUSED_BY_QUEUE)
 
     async def run(self) -> None:
-        """Store what comes, for ever."""
+        """Store queued jobs, batch by batch, forever."""
         queue = self._queue
         while True:
             await self._wake.wait()
@@ -129,7 +129,7 @@ class Worker:
                 self._batch = []
 
     async def _store(self, batch: list[Job]) -> None:
-        """Store a batch, however long storage is away. Rows that it refuses are found by halving."""
+        """Store a batch, however long storage is unavailable. Rows that it refuses are found by halving."""
         self._counters.batch_size.observe(len(batch))
         backoff = Backoff(cap=RETRY_CAP)
         while True:
@@ -156,13 +156,13 @@ class Worker:
                 await self._wait(str(error), backoff)
                 continue
             except Exception:
-                # A fault of ours must not lose what was accepted: it stays queued, /ready and the log say so.
+                # A bug must not lose what was accepted: it stays queued, as /ready and the log say.
                 log.exception("%s: writing failed unexpectedly", self.name)
                 await self._wait("unexpected error while writing; see the log", backoff)
                 continue
-            if self.trouble is not None:
+            if self.problem is not None:
                 log.info("%s: storage accepts writes again", self.name)
-                self.trouble = None
+                self.problem = None
             self._counters.store_latency.observe(time.perf_counter() - started)
             self._fan_in(batch, outcomes)
             return
@@ -177,25 +177,25 @@ class Worker:
         finally:
             self._writing_since = None
 
-    async def _wait(self, trouble: str, backoff: Backoff) -> None:
+    async def _wait(self, problem: str, backoff: Backoff) -> None:
         self._counters.store_retries += 1
-        self._in_trouble(trouble)
+        self._note_problem(problem)
         await asyncio.sleep(backoff.next())
 
-    def _in_trouble(self, trouble: str) -> None:
-        if self.trouble != trouble:
+    def _note_problem(self, problem: str) -> None:
+        if self.problem != problem:
             waiting = counted(self._unconfirmed, "write waits", "writes wait")
-            log.warning("%s: %s for storage: %s", self.name, waiting, trouble)
-            self.trouble = trouble
+            log.warning("%s: %s for storage: %s", self.name, waiting, problem)
+            self.problem = problem
 
     def _look_for_stall(self) -> None:
-        """One timer for all writes of these seconds: most are over in a thousandth of them."""
+        """Note a write that stalls. One timer serves all writes of these seconds: most take a thousandth of them."""
         self._stall_timer = None
         if self._writing_since is not None:
             loop = asyncio.get_running_loop()
             left = self._writing_since + STALL_SECONDS - loop.time()
             if left <= 0:
-                self._in_trouble(f"storage has not answered for {STALL_SECONDS:g} s")
+                self._note_problem(f"storage has not answered for {STALL_SECONDS:g} s")
             else:
                 self._stall_timer = loop.call_later(left, self._look_for_stall)
 
@@ -215,11 +215,11 @@ class Worker:
             self._idle.set()
 
     async def drained(self) -> None:
-        """Wait until storage has answered for everything. Unbounded: give it a time-out."""
+        """Wait until storage has answered for everything. Unbounded: give it a timeout."""
         await self._idle.wait()
 
     async def close(self) -> None:
-        """Give up what is left: the queue, the writer and its connection."""
+        """Give up the queue, and close the writer with its connection."""
         self._resume()
         if self._stall_timer is not None:
             self._stall_timer.cancel()
@@ -249,7 +249,7 @@ class WorkerPool:
         ]
 
     def start(self) -> None:
-        """Begin to store."""
+        """Start to store."""
         for worker in self.workers:
             self._tasks.spawn(worker.run(), name=worker.name)
 
@@ -258,17 +258,17 @@ class WorkerPool:
         return self.workers[room_id % len(self.workers)]
 
     def __len__(self) -> int:
-        """Writes that storage has not answered for."""
+        """Count the writes that storage has not answered for."""
         return sum(len(worker) for worker in self.workers)
 
-    def trouble(self) -> str | None:
-        """Why writes wait, in words for an operator; None when they do not."""
-        return next((worker.trouble for worker in self.workers if worker.trouble), None)
+    def problem(self) -> str | None:
+        """Return why writes are delayed, in words for an operator; None when they are not."""
+        return next((worker.problem for worker in self.workers if worker.problem), None)
 
     async def drain(self, deadline: float) -> int:
         """Wait until everything is stored, at most ``deadline`` seconds. Returns how many writes were not.
 
-        Each of them was shown to people, or decided for them: a message, a change of one, of a room or of a member.
+        Each of them was broadcast: a message, a change of one, of a room or of a member.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -279,12 +279,12 @@ class WorkerPool:
         except TimeoutError:
             waited = loop.time() - started
             unstored = counted(len(self), "write was", "writes were")
-            log.error("%s not stored within %.1f s: %s", unstored, waited, self.trouble())
+            log.error("%s not stored within %.1f s: %s", unstored, waited, self.problem())
         finally:
             self._drain_limit = None
         return len(self)
 
-    def hurry(self) -> None:
+    def abort_drain(self) -> None:
         """End a drain now, stored or not."""
         if self._drain_limit is not None:
             self._drain_limit.reschedule(asyncio.get_running_loop().time())

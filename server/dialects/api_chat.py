@@ -149,7 +149,7 @@ class ApiChatDialect(Dialect):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def command(self, text: str, home: str) -> AnyCommand:
+    def command(self, text: str, address_room: str) -> AnyCommand:
         """Decode a frame. Errors: ``bad_json``, ``bad_field`` with the field, ``unknown_type``."""
         try:
             request = _decode(text)
@@ -159,13 +159,13 @@ class ApiChatDialect(Dialect):
             raise unreadable(text) from error
         match request:
             case MessageRequest(content=content):
-                return PostMessage(room=home, content=content)
+                return PostMessage(room=address_room, content=content)
             case TypingRequest():
-                return commands.Typing(room=home)
+                return commands.Typing(room=address_room)
             case EditRequest(id=id, content=content):
-                return EditMessage(room=home, seq=_seq(id), content=content)
+                return EditMessage(room=address_room, seq=_seq(id), content=content)
             case DeleteRequest(id=id):
-                return DeleteMessage(room=home, seq=_seq(id))
+                return DeleteMessage(room=address_room, seq=_seq(id))
 
     def frame(self, event: AnyEvent) -> bytes | None:
         record: Any

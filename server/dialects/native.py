@@ -33,7 +33,7 @@ class NativeDialect(Dialect):
     name = "parley.v1"
     welcomes = True
 
-    def command(self, text: str, home: str) -> AnyCommand:
+    def command(self, text: str, address_room: str) -> AnyCommand:
         """Decode a frame. Errors: ``bad_json``, ``bad_field`` with the field, ``unknown_type``."""
         try:
             command = _decode(text)

@@ -49,9 +49,9 @@ class PlainDialect(Dialect):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def command(self, text: str, home: str) -> AnyCommand:
+    def command(self, text: str, address_room: str) -> AnyCommand:
         """Decode a frame: any text is one, and the handler validates it."""
-        return PostMessage(room=home, content=text)
+        return PostMessage(room=address_room, content=text)
 
     def frame(self, event: AnyEvent) -> bytes | None:
         record: Any

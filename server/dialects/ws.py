@@ -78,7 +78,7 @@ class WsDialect(Dialect):
 
     name = "rooms"
 
-    def command(self, text: str, home: str) -> AnyCommand | Claim:
+    def command(self, text: str, address_room: str) -> AnyCommand | Claim:
         """Decode a frame. Errors: ``bad_json``, ``bad_field`` with the payload's, ``unknown_type``;
         ``reserved_name`` for a ``user_name`` like the server's own.
         """

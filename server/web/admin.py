@@ -20,7 +20,7 @@ def admin_application(chat: Chat) -> web.Application:
         return web.json_response({"status": "ok"})
 
     async def ready(request: web.Request, params: Nothing) -> web.StreamResponse:
-        return readiness(chat.not_ready_reason(), chat.trouble())
+        return readiness(chat.not_ready_reason(), chat.problem())
 
     async def counters(request: web.Request, params: Nothing) -> web.StreamResponse:
         return exposition(metrics)

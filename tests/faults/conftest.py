@@ -92,7 +92,7 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
         await server.start()
         ADMIN_PORTS[server.port] = server.admin_port
         if wait:
-            await until(lambda: server.chat.trouble() is None)
+            await until(lambda: server.chat.problem() is None)
         return server
 
     yield start

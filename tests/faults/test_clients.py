@@ -200,7 +200,7 @@ async def test_one_that_asks_without_reading_the_answers(serve: Serve, url: str,
                     await client.send(**command)  # type: ignore[arg-type]
                 except ConnectionClosed:
                     assert who.ended  # in the middle of a question
-                assert len(who.held or ()) < 2000, "questions pile up in the server"
+                assert len(who.deferred or ()) < 2000, "questions pile up in the server"
 
         async with asyncio.TaskGroup() as group:
             group.create_task(ask(pings, session, type="ping", id="p" * 64))
@@ -257,7 +257,7 @@ async def test_a_resume_larger_than_the_slow_mark(
         back.stop_reading()
         await back.send("join", room=ROOM, since=since, epoch=epoch)
         await load.until(lambda: session.congested, "more is sent than it reads")
-        assert session.connection.buffered() + session._held_bytes <= HIGH
+        assert session.connection.buffered() + session._withheld_bytes <= HIGH
         assert room.audience.is_syncing(session)
         back.go_on_reading()
         await back.expect("synced", room=ROOM)

@@ -116,7 +116,7 @@ async def test_an_outage_longer_than_the_queues_hold(
         assert not faults, faults[0]
         await asyncio.to_thread(cluster.start)
         load.choose = talk
-        await load.until(lambda: bounded_by(server, limit) and server.chat.trouble() is None, "/ready is 200")
+        await load.until(lambda: bounded_by(server, limit) and server.chat.problem() is None, "/ready is 200")
         await recovered(load, operator)
         counts = await settle(load)
         assert set(load.refusals) <= {"overloaded", "unavailable"}

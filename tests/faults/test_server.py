@@ -132,7 +132,7 @@ async def test_a_second_server_on_the_same_database(
     async with talking(first.port) as load, administrator(url) as admin:
         second = await serve(DATABASE_URL=url, wait=False)
         standby = Operator(load, port=lambda: second.port)
-        await load.until(lambda: second.chat.trouble() != "connecting to Postgres", "it has looked whose turn it is")
+        await load.until(lambda: second.chat.problem() != "connecting to Postgres", "it has looked whose turn it is")
         assert await standby.trouble() is not None, "two servers write to the same database"
         said = await standby.until_said(
             "another server is writing to this database: parley at 127.0.0.1 (PostgreSQL process "
@@ -182,7 +182,7 @@ async def test_a_server_that_lost_the_database_to_another_one(
         # it alone knew was refused by the other one, and comes now.
         held = {room: (await load.read(room)).states for room in load.rooms}
         assert await second.stop() == 0
-        await until(lambda: first.chat.trouble() is None and not len(first.chat.parts.pool))
+        await until(lambda: first.chat.problem() is None and not len(first.chat.parts.pool))
         load.port = first.port
         given_up = {(person.user, name) for person in load.people for name in person.given_up}
         for room in load.rooms:

@@ -61,8 +61,8 @@ class CountingDialect(Dialect):
     def __init__(self) -> None:
         self.encoded: list[AnyEvent] = []
 
-    def command(self, text: str, home: str) -> AnyCommand | Claim:
-        return NATIVE.command(text, home)
+    def command(self, text: str, address_room: str) -> AnyCommand | Claim:
+        return NATIVE.command(text, address_room)
 
     def frame(self, event: AnyEvent) -> bytes | None:
         self.encoded.append(event)

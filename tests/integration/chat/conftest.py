@@ -47,7 +47,7 @@ async def serve() -> AsyncIterator[Serve]:
         )
         servers.append(server)
         await server.start()
-        await until(lambda: server.chat.trouble() is None)
+        await until(lambda: server.chat.problem() is None)
         return server
 
     yield start

@@ -61,12 +61,12 @@ async def test_a_client_whose_reading_is_paused_is_not_taken_for_dead(serve: Ser
     async with await rawws.RawClient.native(server.port, "/chat?r=general&u=ann") as ann:
         await ann.expect("joined")
         (session,) = server.chat.parts.hub.sessions
-        session.pause(PAUSED_BY_COMMAND)
+        session.pause_reading(PAUSED_BY_COMMAND)
         pings = 0
         while pings < 3 * DEAD_AFTER:
             pings += (await ann.frame()).opcode == rawws.PING
         assert not session.ended
-        session.resume(PAUSED_BY_COMMAND)
+        session.resume_reading(PAUSED_BY_COMMAND)
         await until(lambda: session.ended)  # it does not answer the pings that come now
 
 

@@ -176,7 +176,7 @@ async def server(
     settings = {"PORT": "0", "RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": SECRET, "RETENTION_DAYS": "30", **storage}
     server = Server(Settings(settings), calendar)
     await server.start()
-    await until(lambda: server.chat.trouble() is None)
+    await until(lambda: server.chat.problem() is None)
     yield server
     assert await server.stop() == 0
 

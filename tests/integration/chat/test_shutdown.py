@@ -160,7 +160,7 @@ async def test_every_call_of_stop_says_what_was_not_stored(database_url: str) ->
     settings = {"PORT": "0", "DATABASE_URL": database_url, "DRAIN_SECONDS": "0.2", "CLOSE_SECONDS": "1"}
     server = Server(Settings(settings))
     await server.start()
-    await until(lambda: server.chat.trouble() is None)
+    await until(lambda: server.chat.problem() is None)
     async with Client(f"ws://127.0.0.1:{server.port}", "ann", "general") as ann:
         await ann.say("stored", "0")
         await ann.all_acked("0")

@@ -69,7 +69,7 @@ async def test_the_admin_port_has_everything_and_the_other_one_no_metrics(serve:
 
 async def test_the_reason_in_words_is_for_the_operator(serve: Serve) -> None:
     server = await serve(DATABASE_URL=NOBODY, ADMIN_PORT="0")
-    await until(lambda: "failed" in str(server.chat.trouble()))  # it has tried once
+    await until(lambda: "failed" in str(server.chat.problem()))  # it has tried once
     told = (await fetch(server.admin_port, "/ready")).json()
     assert (told["status"], told["reason"]) == ("not ready", "starting")
     assert "Connection refused" in told["detail"]
@@ -80,7 +80,7 @@ async def test_the_reason_in_words_is_for_the_operator(serve: Serve) -> None:
 
 async def test_a_second_server_is_on_standby(serve: Serve, database_url: str) -> None:
     first = await serve(DATABASE_URL=database_url)
-    await until(lambda: first.chat.trouble() is None)
+    await until(lambda: first.chat.problem() is None)
     second = await serve(DATABASE_URL=database_url, ADMIN_PORT="0")
     await until(lambda: second.chat.not_ready_reason() == "standby")
     assert (await fetch(second.port, "/ready")).json() == {"status": "not ready", "reason": "standby"}
@@ -93,9 +93,9 @@ async def test_storage_that_was_there_is_another_trouble_than_storage_that_never
 ) -> None:
     url = postgres.create_database()
     server = await serve(DATABASE_URL=url)
-    await until(lambda: server.chat.trouble() is None)
+    await until(lambda: server.chat.problem() is None)
     postgres.drop_database(url)
-    await until(lambda: server.chat.trouble() is not None)
+    await until(lambda: server.chat.problem() is not None)
     assert (await fetch(server.port, "/ready")).json() == {"status": "not ready", "reason": "storage"}
 
 

@@ -34,7 +34,7 @@ async def serve() -> AsyncIterator[Serve]:
         server = Server(Settings(settings), stop_seconds=0.5)
         servers.append(server)
         await server.start()
-        await until(lambda: server.chat.trouble() is None)
+        await until(lambda: server.chat.problem() is None)
         return server
 
     yield start

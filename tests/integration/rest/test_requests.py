@@ -166,7 +166,7 @@ async def test_an_answer_that_does_not_come(serve: Serve, monkeypatch: pytest.Mo
         assert int(reply.headers["retry-after"]) >= 1
     monkeypatch.setattr(worker._writer, "write", write)
     monkeypatch.setattr("chat.one_shot.ANSWER_SECONDS", 10.0)
-    await until(lambda: worker.trouble is None)
+    await until(lambda: worker.problem is None)
     again = await ann.post(PLANS, {"content": "hello", "id": "m"})
     assert again.status == 201
     page = await ann.json(PLANS)

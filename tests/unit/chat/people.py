@@ -6,7 +6,7 @@ from typing import Any
 from chat.chat import Chat
 from chat.handlers.hello import identify
 from chat.ports import Identity
-from chat.rooms.access import View, read_as
+from chat.rooms.access import RoomAccess, read_as
 from model.permissions import Action
 from model.room import User
 from tests.support.chatting import BY_PATH, Frame, Person
@@ -78,10 +78,10 @@ async def staffed(chat: Chat, room: str = "lobby", **fields: Any) -> dict[str, P
     return people
 
 
-async def look_at(chat: Chat, name: str, identity: Identity | None, action: Action = Action.SEE) -> View | None:
+async def look_at(chat: Chat, name: str, identity: Identity | None, action: Action = Action.SEE) -> RoomAccess | None:
     """The room of this name as somebody sees it who may do this there."""
 
-    async def read(seen: View) -> View:
+    async def read(seen: RoomAccess) -> RoomAccess:
         return seen
 
     return await read_as(chat.parts, name, identity, read, action)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from chat.chat import Chat
-from chat.delivery.session import HELD_BYTES, HELD_COMMANDS
+from chat.delivery.session import DEFERRED_BYTES, DEFERRED_COMMANDS
 from chat.handlers import HANDLERS
 from chat.rooms.pacing import COMMANDS_BURST, COMMANDS_PER_SECOND
 from model.commands import Ping
@@ -66,17 +66,17 @@ async def test_what_is_said_while_a_resume_is_under_way_waits(chat: Chat, reposi
 async def test_held_commands_are_bounded_by_not_reading(chat: Chat, repository: FaultyRepository) -> None:
     repository.hold("find_room")
     ann = Person(chat, "ann", "general")
-    for number in range(HELD_COMMANDS - 1):
+    for number in range(DEFERRED_COMMANDS - 1):
         ann.send("ping", id=f"{number}")
     assert ann.is_read()
-    ann.send("ping", id=f"{HELD_COMMANDS - 1}")
+    ann.send("ping", id=f"{DEFERRED_COMMANDS - 1}")
     assert not ann.is_read()
-    for number in range(HELD_COMMANDS, HELD_COMMANDS + 10):  # what the last read from the kernel had brought
+    for number in range(DEFERRED_COMMANDS, DEFERRED_COMMANDS + 10):  # what the last read from the kernel had brought
         ann.send("ping", id=f"{number}")
     assert ann.types() == ["welcome"]
     repository.go("find_room")
     await passes()
-    assert [frame["id"] for frame in ann.of("pong")] == [f"{number}" for number in range(HELD_COMMANDS + 10)]
+    assert [frame["id"] for frame in ann.of("pong")] == [f"{number}" for number in range(DEFERRED_COMMANDS + 10)]
     assert ann.is_read()
 
 
@@ -91,7 +91,7 @@ async def test_held_commands_are_bounded_in_bytes_of_memory(
     for _ in range(3):
         repository.hold("history")
         ann.send("history", room="general")
-        for _ in range(math.ceil(HELD_BYTES / sys.getsizeof(text))):
+        for _ in range(math.ceil(DEFERRED_BYTES / sys.getsizeof(text))):
             assert ann.is_read()
             chat.receive(ann.session, text)
         assert not ann.is_read()
@@ -104,10 +104,10 @@ async def test_reading_goes_on_only_when_nothing_is_held(chat: Chat, repository:
     repository.hold("history")
     ann = Person(chat, "ann", "general")
     await passes()
-    for number in range(HELD_COMMANDS + 1):
+    for number in range(DEFERRED_COMMANDS + 1):
         ann.send("history", id=f"{number}", room="general")
     assert not ann.is_read()
-    for number in range(HELD_COMMANDS + 1):
+    for number in range(DEFERRED_COMMANDS + 1):
         assert not ann.is_read()
         repository.go("history")
         while len(ann.of("history")) == number:
@@ -116,7 +116,7 @@ async def test_reading_goes_on_only_when_nothing_is_held(chat: Chat, repository:
     repository.go("history")
     await passes()
     assert ann.is_read()
-    assert [frame["id"] for frame in ann.of("history")] == [f"{number}" for number in range(HELD_COMMANDS + 1)]
+    assert [frame["id"] for frame in ann.of("history")] == [f"{number}" for number in range(DEFERRED_COMMANDS + 1)]
 
 
 async def test_a_session_that_ends_forgets_what_it_held(chat: Chat, repository: FaultyRepository) -> None:
@@ -125,7 +125,7 @@ async def test_a_session_that_ends_forgets_what_it_held(chat: Chat, repository: 
     repository.hold("history")
     ann = Person(chat, "ann", "general")
     ann.send("history", room="general")
-    for number in range(HELD_COMMANDS + 5):
+    for number in range(DEFERRED_COMMANDS + 5):
         ann.say(f"{number}")
     ann.disconnect()
     repository.go("history")

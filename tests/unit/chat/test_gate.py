@@ -8,7 +8,7 @@ from chat.chat import Chat
 from chat.ports import Identity
 from chat.queries.history import export, find_message
 from chat.queries.listing import describe_room
-from chat.rooms.access import View, read_as
+from chat.rooms.access import RoomAccess, read_as
 from model.errors import ParleyError
 from model.permissions import Action
 from model.room import User
@@ -52,9 +52,9 @@ async def test_a_row_that_comes_late_does_not_lift_a_ban(chat: Chat, repository:
     people = await staffed(chat)
     people["member"].disconnect()
     await passes()
-    read: list[View] = []
+    read: list[RoomAccess] = []
 
-    async def look(view: View) -> View:
+    async def look(view: RoomAccess) -> RoomAccess:
         read.append(view)
         return view
 

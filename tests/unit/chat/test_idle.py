@@ -148,6 +148,6 @@ async def test_they_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("chat.rooms.idle.ENTRIES", 4)  # a row each
     idle = IdleRooms()
     assert kept(idle) == [2, 3, 4, 5]
-    rooms[5].spoke.update(dict.fromkeys(map(str, range(5)), 1.0))
+    rooms[5].last_spoke.update(dict.fromkeys(map(str, range(5)), 1.0))
     assert kept(idle) == []
     assert (len(idle), idle._entries) == (0, 0)

@@ -414,15 +414,15 @@ async def test_slow_mode_remembers_a_bounded_number_of_speakers(chat: Chat, monk
     for person in crowd:
         await ask(person, "join", room="lobby")
         assert await code_of(person, "message", room="lobby", content="x") == ""
-    assert list(room.spoke) == [f"u_p{number}" for number in range(5, 15)]
+    assert list(room.last_spoke) == [f"u_p{number}" for number in range(5, 15)]
     assert await code_of(crowd[5], "message", room="lobby", content="y") == "slow_mode"
     await passes(57.5)  # some of them may speak again, and speak
     assert await code_of(crowd[6], "message", room="lobby", content="y") == ""
-    assert "u_p5" not in room.spoke
-    assert list(room.spoke)[-1] == "u_p6"
+    assert "u_p5" not in room.last_spoke
+    assert list(room.last_spoke)[-1] == "u_p6"
     await passes(60)
     assert await code_of(crowd[7], "message", room="lobby", content="y") == ""
-    assert list(room.spoke) == ["u_p7"]
+    assert list(room.last_spoke) == ["u_p7"]
 
 
 async def test_slow_mode_is_for_those_who_do_not_moderate(chat: Chat) -> None:

@@ -490,7 +490,7 @@ async def test_nothing_is_left_of_visits_to_a_room_that_stays(chat: Chat, runner
     for number in range(50):
         await say(runner, identity(f"u{number}"), "x", f"m{number}")
     assert set(chat.parts.hub.rooms["lobby"].members) == {"u_ann"}
-    assert not chat.parts.hub.rooms["lobby"].visitors
+    assert not chat.parts.hub.rooms["lobby"].pins
 
 
 @pytest.mark.parametrize("point", ["find_room", "find_member", "find_posted", "write"])

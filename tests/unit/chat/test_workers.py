@@ -86,19 +86,19 @@ async def test_a_write_without_an_answer_is_told_as_trouble(
     await passes()
     ann.say("hi", "1")
     await passes(STALL_SECONDS - 0.1)
-    assert chat.trouble() is None
+    assert chat.problem() is None
     await passes(0.2)
-    assert chat.trouble() == "storage has not answered for 5 s"
+    assert chat.problem() == "storage has not answered for 5 s"
     assert "2 writes wait for storage: storage has not answered for 5 s" in caplog.text
     repository.go("write")
     await passes()
-    assert chat.trouble() is None
+    assert chat.problem() is None
     assert "1" in ann.acked()
     # Writes one after the other are no stall, however long they go on.
     for number in range(20):
         ann.say("hi", f"more {number}")
         await passes(1.0)
-        assert chat.trouble() is None
+        assert chat.problem() is None
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ async def test_what_storage_refuses_is_found_by_halving_and_the_rest_is_stored(
     assert not ben.of("error")
     assert chat.parts.counters.refused_rows == 4
     assert len(repository.batches) < 60
-    assert chat.trouble() is None
+    assert chat.problem() is None
 
 
 async def test_a_refused_message_without_an_id_is_told_too(chat: Chat, repository: FaultyRepository) -> None:
@@ -262,14 +262,14 @@ async def test_storage_away_keeps_the_batch_and_says_why(
         await passes()
     assert len(ann.heard()) == 10
     assert not ann.of("ack", "error")
-    assert chat.trouble() == "the disk is full"
+    assert chat.problem() == "the disk is full"
     tries = repository.calls["write"]
     await passes(3600)
     assert 3600 / RETRY_CAP <= repository.calls["write"] - tries <= 3600 / (RETRY_CAP / 2) + 10  # backs off
     assert not ann.of("ack", "error", "retracted")
     repository.away = None
     await passes(6)
-    assert chat.trouble() is None
+    assert chat.problem() is None
     assert list(ann.acked()) == [*map(str, range(10))]
     assert await repository.stored() == [*map(str, range(10))]
     told = [record.message for record in caplog.records if record.name == "chat.writes.workers"]
@@ -285,11 +285,11 @@ async def test_an_unforeseen_fault_does_not_lose_the_batch(
     repository.faults["write"] += [ZeroDivisionError("a bug"), TypeError("another")]
     ann.say("one", "1")
     await passes(0.01)
-    assert chat.trouble() is not None
-    assert "unexpected error" in str(chat.trouble())
+    assert chat.problem() is not None
+    assert "unexpected error" in str(chat.problem())
     await passes(1)
     assert list(ann.acked()) == ["1"]
-    assert chat.trouble() is None
+    assert chat.problem() is None
     assert await repository.stored() == ["one"]
     assert "ZeroDivisionError" in caplog.text
 
@@ -300,11 +300,11 @@ async def test_a_wrong_number_of_answers_is_a_fault_too(chat: Chat, repository: 
     repository.short_answers = 1
     ann.say("one", "1")
     await passes(0.01)
-    assert chat.trouble() is not None
+    assert chat.problem() is not None
     assert not ann.acked()
     await passes(1)
     assert list(ann.acked()) == ["1"]
-    assert chat.trouble() is None
+    assert chat.problem() is None
 
 
 async def test_a_fault_in_telling_does_not_end_the_worker(
@@ -355,7 +355,7 @@ async def test_drain_waits_until_everything_is_stored_and_acked(chat: Chat, repo
         ann.say(f"{number}", f"{number}")
     assert await chat.drain(1.0) == 0
     assert len(ann.acked()) == 1200
-    assert chat.trouble() == "the server is shutting down"
+    assert chat.problem() == "the server is shutting down"
     ann.say("too late", "late")
     ann.say("1199", "1199")
     await passes()
