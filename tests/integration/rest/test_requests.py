@@ -77,10 +77,17 @@ async def test_a_client_that_goes_in_the_middle_of_its_body(server: Server, capl
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+@pytest.fixture
+def no_idle_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command about a room reads it from storage first."""
+    monkeypatch.setattr("chat.rooms.idle.ROOMS", 0)
+
+
+@pytest.mark.usefixtures("no_idle_rooms")
 async def test_a_client_that_goes_before_the_answer_has_still_said_it(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And nothing is left of the visit."""
+    """And nothing of it is left in memory."""
     before = server.chat.parts.counters.acks
     asked, gone = asyncio.Event(), asyncio.Event()
     find_room = server.chat.parts.storage.rooms.find_room
