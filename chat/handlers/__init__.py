@@ -1,8 +1,8 @@
 """A handler per command, and the table that finds it.
 
-A handler is a plain function of (parts, session, command). It does its work at once and returns None; or, when
-something must come from storage first, returns a coroutine, and the session's later commands wait for it. Refusals are
-raised as `model.errors.ParleyError`.
+A row of the table is called with (parts, session, command). It carries the command out at once and returns None; or,
+when storage must be asked, it returns an awaitable, and the session's later commands wait for that. Refusals are raised
+as `model.errors.ParleyError`. A `Handler` resolves what its command needs first; see `chat.handlers.resolve`.
 """
 
 from __future__ import annotations
@@ -11,51 +11,48 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from chat.handlers import attention, change, history, invite, lists, manage, moderate
 from chat.handlers.announce import announce
-from chat.handlers.attention import mark_read, typing
-from chat.handlers.change import check_edit, check_reaction, delete_message, edit_message, pin, react
 from chat.handlers.claim import claim
 from chat.handlers.hello import hello
-from chat.handlers.history import history
-from chat.handlers.invite import decline, invite
 from chat.handlers.join import join, leave
-from chat.handlers.lists import members, rooms
-from chat.handlers.manage import create_room, delete_room, open_direct, update_room
 from chat.handlers.message import post_message
-from chat.handlers.moderate import ban, kick, mute, set_role, unban, unmute
 from chat.handlers.ping import ping
-from chat.handlers.resolve import Handler, MessageAt, in_room
+from chat.handlers.resolve import Fetched, Handler, MessageAt, OwnRow, check_room, in_room, loaded_room
 from chat.handlers.search import search
 from model import commands
 from model.permissions import Action
 
+_AT_SEQ = MessageAt("seq")
+_USER = moderate.PersonNamed()
+
 HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
     commands.Hello: hello,
     commands.Join: join,
-    commands.Leave: leave,
+    commands.Leave: Handler(leave, in_room(Action.SEE)),
     commands.PostMessage: post_message,
-    commands.EditMessage: Handler(edit_message, in_room(Action.EDIT), MessageAt("seq"), check_edit),
-    commands.DeleteMessage: Handler(delete_message, in_room(Action.DELETE_OWN), MessageAt("seq")),
-    commands.React: Handler(react, in_room(Action.REACT), MessageAt("seq"), check_reaction),
-    commands.Pin: Handler(pin, in_room(Action.PIN), MessageAt("seq")),
-    commands.Typing: typing,
-    commands.MarkRead: mark_read,
-    commands.ReadHistory: history,
+    commands.EditMessage: Handler(change.edit_message, in_room(Action.EDIT), _AT_SEQ, change.check_edit),
+    commands.DeleteMessage: Handler(change.delete_message, in_room(Action.DELETE_OWN), _AT_SEQ),
+    commands.React: Handler(change.react, in_room(Action.REACT), _AT_SEQ, change.check_reaction),
+    commands.Pin: Handler(change.pin, in_room(Action.PIN), _AT_SEQ),
+    commands.Typing: Handler(attention.typing, in_room(Action.TYPE)),
+    commands.MarkRead: Handler(attention.mark_read, attention.room_to_read, OwnRow()),
+    commands.ReadHistory: Handler(history.history, history.room_to_page, Fetched(history.read_page)),
     commands.Search: search,
-    commands.CreateRoom: create_room,
-    commands.UpdateRoom: update_room,
-    commands.DeleteRoom: delete_room,
-    commands.Invite: invite,
-    commands.Decline: decline,
-    commands.ListRooms: rooms,
-    commands.ListMembers: members,
-    commands.OpenDirect: open_direct,
-    commands.Kick: kick,
-    commands.Ban: ban,
-    commands.Unban: unban,
-    commands.Mute: mute,
-    commands.Unmute: unmute,
-    commands.SetRole: set_role,
+    commands.CreateRoom: manage.create_room,
+    commands.UpdateRoom: manage.update_room,
+    commands.DeleteRoom: Handler(manage.delete_room, in_room(Action.DELETE_ROOM)),
+    commands.Invite: Handler(invite.invite, in_room(Action.INVITE), invite.InviteeNamed()),
+    commands.Decline: Handler(invite.decline, loaded_room, check=check_room),
+    commands.ListRooms: lists.rooms,
+    commands.ListMembers: Handler(lists.members, lists.room_to_list, Fetched(lists.read_members)),
+    commands.OpenDirect: manage.open_direct,
+    commands.Kick: Handler(moderate.kick, in_room(Action.KICK), _USER, moderate.check_reason),
+    commands.Ban: Handler(moderate.ban, in_room(Action.BAN), _USER, moderate.check_reason),
+    commands.Unban: Handler(moderate.unban, in_room(Action.BAN), _USER),
+    commands.Mute: Handler(moderate.mute, in_room(Action.MUTE), _USER, moderate.check_reason),
+    commands.Unmute: Handler(moderate.unmute, in_room(Action.MUTE), _USER),
+    commands.SetRole: Handler(moderate.set_role, in_room(Action.SET_ROLE), _USER),
     commands.Announce: announce,
     commands.Ping: ping,
 }

@@ -1,8 +1,6 @@
-"""``typing`` and ``read``: what people are about. Neither is answered, unless it is refused."""
+"""``typing`` and ``read``: what users do in a room without posting. Neither is answered unless it is refused."""
 
 from __future__ import annotations
-
-from collections.abc import Awaitable
 
 from msgspec.structs import replace
 
@@ -18,41 +16,30 @@ from model.events import Typing as TypingEvent
 from model.permissions import Action
 from model.room import Member
 
-# How long a client shows it, and how often somebody's is passed on at most.
+# Seconds that a client shows it, and the shortest time between two broadcasts for one user.
 TYPING_SECONDS = 5.0
 TYPING_PAUSE = 2.0
 
 
-def typing(parts: Parts, session: Session, command: Typing) -> None:
-    """Show the others that something is being written; not in a crowd, and not more often than they need."""
-    room = joined_room(parts, session, command.room, Action.TYPE)
+def typing(parts: Parts, session: Session, room: Room, command: Typing) -> None:
+    """Show the others that the user is typing; not in a crowd, and not more often than clients need."""
     if room.presence.may_type(session.user.id, parts.clock.monotonic(), TYPING_PAUSE):
         room.broadcast(TypingEvent(room=room.name, user=session.user, expires=TYPING_SECONDS), ephemeral=True)
 
 
-def mark_read(parts: Parts, session: Session, command: MarkRead) -> Awaitable[None] | None:
-    """Raise one's read cursor. In an ephemeral room that makes the room one of one's own."""
+def room_to_read(parts: Parts, session: Session, command: MarkRead) -> Room:
+    """Need a room that the session is in and that has this seq."""
     room = joined_room(parts, session, command.room, Action.MARK_READ)
     if command.seq > room.head:
         raise ParleyError("no_such_message", field="seq")
-    member = room.members.get(session.user.id)
-    if member is None:
-        return _mark_later(parts, session, command)
-    _raise(parts, room, member, command.seq)
-    return None
+    return room
 
 
-async def _mark_later(parts: Parts, session: Session, command: MarkRead) -> None:
-    room = joined_room(parts, session, command.room, Action.MARK_READ)
-    member = await members.fetch(parts, room, session.user.id)
-    if not session.ended and session.rooms.get(room.name) is room:
-        member = room.members.get(session.user.id, member) or Member(session.user)
+def mark_read(parts: Parts, session: Session, room: Room, row: Member | None, command: MarkRead) -> None:
+    """Raise the user's read cursor. An ephemeral room is listed among the user's own from then on."""
+    member = row or Member(session.user)
+    if session.user.id not in room.members:
         members.cache(parts, room, member)
-        _raise(parts, room, member, command.seq)
-
-
-def _raise(parts: Parts, room: Room, member: Member, seq: int) -> None:
-    if seq > member.read_seq:
+    if command.seq > member.read_seq:
         admit(parts, room, "")
-        raised = replace(members.as_known(parts, member, member.user), read_seq=seq)
-        raise_cursor(parts, room, raised)
+        raise_cursor(parts, room, replace(members.as_known(parts, member, member.user), read_seq=command.seq))

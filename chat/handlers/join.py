@@ -6,9 +6,10 @@ from collections.abc import Awaitable
 
 from msgspec.structs import replace
 
+from chat.handlers.resolve import Handler, OwnRow, in_room
 from chat.queries.resume import replay
 from chat.rooms import impostors, invitations, members, notices
-from chat.rooms.access import check_entry, default_role, is_row_known, joined_room, still_joined
+from chat.rooms.access import check_entry, default_role, is_row_known
 from chat.rooms.loading import load
 from chat.rooms.makers import opener_of
 from chat.rooms.pacing import try_password
@@ -193,28 +194,16 @@ def _let_in(parts: Parts, session: Session, room: Room, member: Member | None, *
     return standing
 
 
-def leave(parts: Parts, session: Session, command: Leave) -> Awaitable[None] | None:
-    """Leave a room with this session; with ``quit`` with every session of one's own, and for good."""
-    room = joined_room(parts, session, command.room, Action.SEE)
+def leave(parts: Parts, session: Session, room: Room, command: Leave) -> Awaitable[None] | None:
+    """Leave a room with this session; with ``quit`` with every session of the user, and permanently."""
     if command.quit:
-        if session.user.id not in room.members and room.stored:
-            return _quit_later(parts, session, room, command)
-        _quit(parts, session, room, command, None)
-        return None
+        return _QUIT(parts, session, command)
     members.leave(parts, room, session)
     session.reply(Left(id=command.id, room=room.name))
     return None
 
 
-async def _quit_later(parts: Parts, session: Session, room: Room, command: Leave) -> None:
-    """What somebody is in a room made by joining is not known as long as nobody has to know it."""
-    member = await members.fetch(parts, room, session.user.id)
-    still_joined(parts, session, room, Action.SEE)
-    _quit(parts, session, room, command, member)
-
-
-def _quit(parts: Parts, session: Session, room: Room, command: Leave, stored: Member | None) -> None:
-    member = room.members.get(session.user.id, stored)
+def _quit(parts: Parts, session: Session, room: Room, member: Member | None, command: Leave) -> None:
     if member is not None and member.role == "owner" and count_owners(room) == 1:
         raise ParleyError("last_owner")
     if room.record.kind == "direct":
@@ -235,6 +224,9 @@ def _quit(parts: Parts, session: Session, room: Room, command: Leave, stored: Me
                 device.reply(Left(room=room.name, reason="quit", by=user))
         room.exit(session)
         session.reply(Left(id=command.id, room=room.name))
+
+
+_QUIT = Handler(_quit, in_room(Action.SEE), OwnRow())
 
 
 def count_owners(room: Room) -> int:

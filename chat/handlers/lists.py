@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from chat.queries.listing import find_members, list_rooms, which_members
-from chat.rooms.access import joined_room, still_joined
+from chat.rooms.access import joined_room
 from chat.rooms.parts import Parts
-from chat.rooms.room import Session
+from chat.rooms.room import Room, Session
 from model.commands import ListMembers, ListRooms
+from model.events import Members
 
 
 async def rooms(parts: Parts, session: Session, command: ListRooms) -> None:
-    """List public rooms, or one's own."""
+    """List public rooms, or the user's own."""
     assert session.identity is not None
     await session.send_page(await list_rooms(parts, session.identity, command, session.rooms.values))
 
 
-async def members(parts: Parts, session: Session, command: ListMembers) -> None:
-    """List the people of a room."""
-    action, _ = which_members(command)
-    room = joined_room(parts, session, command.room, action)
-    listed = await find_members(parts, room.name, command, session.identity)
-    still_joined(parts, session, room, action)
-    assert listed is not None  # whoever is in a room sees it
-    await session.send_page(listed)
+def room_to_list(parts: Parts, session: Session, command: ListMembers) -> Room:
+    """Need a room that the session is in; the lists of banned and invited users are for moderators."""
+    return joined_room(parts, session, command.room, which_members(command)[0])
+
+
+async def read_members(parts: Parts, session: Session, room: Room, command: ListMembers) -> Members | None:
+    """Read a page of the list; None when the user may no longer see the room."""
+    return await find_members(parts, room.name, command, session.identity)
+
+
+def members(parts: Parts, session: Session, room: Room, page: Members | None, command: ListMembers) -> Awaitable[None]:
+    """Send a list of members of a room."""
+    assert page is not None  # a session that is in the room may see it
+    return session.send_page(page)

@@ -179,9 +179,8 @@ def _keep_those_who_are_here(parts: Parts, room: Room) -> None:
             members.save(parts, room, joined)
 
 
-def delete_room(parts: Parts, session: Session, command: DeleteRoom) -> None:
-    """Delete a room: everybody is sent out and told, its name is free, its messages are kept and served to nobody."""
-    room = joined_room(parts, session, command.room, Action.DELETE_ROOM)
+def delete_room(parts: Parts, session: Session, room: Room, command: DeleteRoom) -> None:
+    """Delete a room: its sessions are removed, its name is free; its messages are kept but no longer served."""
     admit(parts, room, "")
     ensure_stored(parts, room)
     user = session.user

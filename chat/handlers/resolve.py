@@ -12,6 +12,8 @@ from contextlib import AsyncExitStack
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
+from msgspec.structs import replace
+
 from chat.rooms import members
 from chat.rooms.access import joined_room
 from chat.rooms.loading import load
@@ -22,6 +24,8 @@ from chat.rooms.storing import ask, require_storage
 from model.errors import ParleyError
 from model.message import Message
 from model.permissions import Action
+from model.room import Member
+from model.text import check_name
 
 
 class Ask(Enum):
@@ -124,6 +128,41 @@ def _without_need(decide: Callable[..., Awaitable[None] | None]) -> Callable[...
 def in_room(action: Action) -> Callable[[Parts, Session, Any], Room]:
     """Need a room that the session is in, and the right to do this there."""
     return lambda parts, session, command: joined_room(parts, session, command.room, action)
+
+
+def loaded_room(parts: Parts, session: Session, command: Any) -> Room | None:
+    """Need a room whose name is normalized, whether the session is in it or not; `check_room` normalizes it."""
+    return parts.hub.rooms.get(command.room)
+
+
+def check_room(parts: Parts, command: Any) -> Any:
+    """Normalize the name of the room."""
+    return replace(command, room=check_name(command.room, "room"))
+
+
+class Fetched(Need[T]):
+    """What only storage knows, such as a page. ``read`` is a function of (parts, session, room, command)."""
+
+    def __init__(self, read: Callable[[Parts, Session, Room, Any], Awaitable[T]]) -> None:
+        self._read = read
+
+    async def fetch(self, parts: Parts, session: Session, room: Room, command: Any, held: AsyncExitStack) -> T:
+        return await self._read(parts, session, room, command)
+
+
+class OwnRow(Need[Member | None]):
+    """The user's own row in the room, if there is one."""
+
+    def find(
+        self, parts: Parts, session: Session, room: Room, command: Any, stored: Member | Ask | None
+    ) -> Member | Ask | None:
+        return room.members.get(session.user.id, stored if room.stored else None)
+
+    async def fetch(
+        self, parts: Parts, session: Session, room: Room, command: Any, held: AsyncExitStack
+    ) -> Member | None:
+        held.enter_context(members.pinned(parts, room, session.user.id))
+        return await members.fetch(parts, room, session.user.id)
 
 
 class MessageAt(Need[Message | None]):

@@ -74,17 +74,6 @@ def joined_room(parts: Parts, session: Session, name: str, action: Action) -> Ro
     return room
 
 
-def still_joined(parts: Parts, session: Session, room: Room, action: Action) -> None:
-    """As `joined_room`, after storage was asked: whoever may have been sent out meanwhile, or be less than before.
-
-    Raises:
-        ParleyError: ``not_joined``, ``forbidden``, ``muted``.
-    """
-    if session.rooms.get(room.name) is not room:
-        raise ParleyError("not_joined", field="room")
-    require(parts, room, session, action)
-
-
 def require(parts: Parts, room: Room, session: Session, action: Action) -> Standing:
     """What the session is to a room it is in, when it may do this there.
 
