@@ -40,7 +40,8 @@ async def test_guests_of_one_address_share_what_they_say(memory_victim: Victim) 
     answers = [
         await guest.ask(type="message", room=f"room {number}", content="x") for number, guest in enumerate(guests)
     ]
-    assert answers[-1].get("code") == "rate_limited"
+    # Not the last one of all: while a busy machine asks the others, the address may say more again.
+    assert "rate_limited" in [answer.get("code") for answer in answers]
     async with await Peer.open(memory_victim.port) as ann:
         await ann.ask(type="hello", token=token("ann"))
         await ann.ask(type="join", room="room 0")

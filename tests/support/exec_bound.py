@@ -8,6 +8,7 @@ after setuid, which clears it. Where there is no prctl (macOS) the program simpl
 
 import ctypes
 import os
+import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
@@ -24,6 +25,7 @@ def main(arguments: list[str]) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
         if os.getppid() != int(expected_parent):
             return  # the parent died before prctl: nobody is left who would stop the program
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it for what it runs in the background
     os.execvp(program, arguments[4:])  # noqa: S606 - the whole purpose
 
 
