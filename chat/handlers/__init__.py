@@ -11,11 +11,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from chat.handlers import attention, change, history, invite, lists, manage, moderate
+from chat.handlers import attention, change, history, invite, join, lists, manage, moderate
 from chat.handlers.announce import announce
 from chat.handlers.claim import claim
 from chat.handlers.hello import hello
-from chat.handlers.join import join, leave
 from chat.handlers.message import post_message
 from chat.handlers.ping import ping
 from chat.handlers.resolve import Fetched, Handler, MessageAt, OwnRow, check_room, in_room, loaded_room
@@ -27,9 +26,8 @@ _AT_SEQ = MessageAt("seq")
 _USER = moderate.PersonNamed()
 
 HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
-    commands.Hello: hello,
-    commands.Join: join,
-    commands.Leave: Handler(leave, in_room(Action.SEE)),
+    commands.Join: Handler(join.join, join.room_to_enter, join.EntryTo(), check_room),
+    commands.Leave: Handler(join.leave, in_room(Action.SEE)),
     commands.PostMessage: post_message,
     commands.EditMessage: Handler(change.edit_message, in_room(Action.EDIT), _AT_SEQ, change.check_edit),
     commands.DeleteMessage: Handler(change.delete_message, in_room(Action.DELETE_OWN), _AT_SEQ),
@@ -39,8 +37,8 @@ HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
     commands.MarkRead: Handler(attention.mark_read, attention.room_to_read, OwnRow()),
     commands.ReadHistory: Handler(history.history, history.room_to_page, Fetched(history.read_page)),
     commands.Search: search,
-    commands.CreateRoom: manage.create_room,
-    commands.UpdateRoom: manage.update_room,
+    commands.CreateRoom: Handler(manage.create_room, join.room_to_enter, manage.NewRoom(), manage.check_new),
+    commands.UpdateRoom: Handler(manage.update_room, manage.room_to_update, manage.Update(), manage.check_update),
     commands.DeleteRoom: Handler(manage.delete_room, in_room(Action.DELETE_ROOM)),
     commands.Invite: Handler(invite.invite, in_room(Action.INVITE), invite.InviteeNamed()),
     commands.Decline: Handler(invite.decline, loaded_room, check=check_room),
@@ -56,4 +54,5 @@ HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
     commands.Announce: announce,
     commands.Ping: ping,
 }
-HANDLERS[commands.Claim] = partial(claim, HANDLERS)  # it carries out another command, by the same table
+# These two carry out another command, by the same table.
+HANDLERS |= {commands.Hello: partial(hello, HANDLERS), commands.Claim: partial(claim, HANDLERS)}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable
 
-from chat.handlers.hello import check_devices, identify
+from chat.handlers.hello import Handlers, check_devices, identify
 from chat.ports import Identity
 from chat.rooms.parts import Parts
 from chat.rooms.room import Session
@@ -15,7 +14,7 @@ from model.principals import ACCOUNT, CLAIMED, CLAIMED_ROLE
 
 
 def claim(
-    handlers: Mapping[type[Any], Callable[..., Awaitable[None] | None]],
+    handlers: Handlers,
     parts: Parts,
     session: Session,
     command: Claim,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
-from chat.handlers.join import join
 from chat.ports import Identity
 from chat.rooms import impostors, members
 from chat.rooms.access import is_row_known, standing_of
@@ -20,25 +20,27 @@ from model.events import Left, Welcome
 from model.permissions import Action, may
 from model.room import User
 
+Handlers = Mapping[type[Any], Callable[..., Awaitable[None] | None]]
 
-def hello(parts: Parts, session: Session, command: Hello) -> Awaitable[None] | None:
+
+def hello(handlers: Handlers, parts: Parts, session: Session, command: Hello) -> Awaitable[None] | None:
     """Take the principal of a token, once; later only renew it. A guest keeps the name the address asked for.
 
     The first is answered at once, each further one in a turn of its own: many at the same time delay nobody else.
     """
     if session.greeted:
-        return _hello_later(parts, session, command)
+        return _hello_later(handlers, parts, session, command)
     session.greeted = True
-    return _hello(parts, session, command)
+    return _hello(handlers, parts, session, command)
 
 
-async def _hello_later(parts: Parts, session: Session, command: Hello) -> None:
+async def _hello_later(handlers: Handlers, parts: Parts, session: Session, command: Hello) -> None:
     await asyncio.sleep(0)
-    if not session.ended and (waits := _hello(parts, session, command)) is not None:
+    if not session.ended and (waits := _hello(handlers, parts, session, command)) is not None:
         await waits
 
 
-def _hello(parts: Parts, session: Session, command: Hello) -> Awaitable[None] | None:
+def _hello(handlers: Handlers, parts: Parts, session: Session, command: Hello) -> Awaitable[None] | None:
     identity = parts.tokens.verify(command.token)
     before = session.identity
     if before is not None and not session.provisional and before.user.id != identity.user.id:
@@ -59,7 +61,7 @@ def _hello(parts: Parts, session: Session, command: Hello) -> Awaitable[None] | 
     session.provisional = False
     session.reply(welcome(parts, session, command.id))
     if before is None and session.address_room:
-        return join(parts, session, Join(room=session.address_room))
+        return handlers[Join](parts, session, Join(room=session.address_room))
     return None
 
 

@@ -3,96 +3,108 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from chat.handlers.resolve import Handler, OwnRow, in_room
+from chat.handlers.resolve import ASK, Ask, Handler, Need, OwnRow, in_room
 from chat.queries.resume import replay
 from chat.rooms import impostors, invitations, members, notices
 from chat.rooms.access import check_entry, default_role, is_row_known
-from chat.rooms.loading import load
-from chat.rooms.makers import opener_of
 from chat.rooms.pacing import try_password
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
 from chat.rooms.storing import admit, ask, unavailable
-from model.commands import Join, Leave
+from model.commands import Join, Leave, RoomCommand
 from model.errors import ParleyError
 from model.events import Joined, Left
 from model.permissions import RANK, Action, Standing
 from model.room import FOREVER, Member, User
-from model.text import check_name, may_be_made
+from model.text import may_be_made
 from storage.ports.errors import Forgotten
 
-# Rooms that people belong to: entering one makes a member.
+# Rooms that users belong to: entering one makes a member.
 _JOINABLE = frozenset({"public", "private"})
 
 
-def join(parts: Parts, session: Session, command: Join) -> Awaitable[None] | None:
-    """Enter a room and get a snapshot of it; with ``since``, what was missed before anything new."""
-    name = check_name(command.room, "room")
-    check_space(parts, session, name)
-    room = parts.hub.rooms.get(name)
-    assert session.identity is not None
-    later = command.since is not None or command.password is not None
-    if room is None or later or not is_row_known(parts, room, session.identity):
-        return _join_later(parts, session, command, name)
-    enter(parts, session, room, room.members.get(session.user.id), command)
-    # Snapshots of many crowded rooms are sent as fast as they are read.
-    return session.drained() if session.congested else None
+def room_to_enter(parts: Parts, session: Session, command: RoomCommand) -> Room | None:
+    """Need a room that the session may not be in yet, and the right of its connection to be in one more."""
+    check_space(parts, session, command.room)
+    return parts.hub.rooms.get(command.room)
 
 
 def check_space(parts: Parts, session: Session, name: str) -> None:
-    """Refuse to enter one more room, or one that somebody else writes in.
+    """Make sure that a session may enter one more room, and that this server may write.
 
     Raises:
         ParleyError: ``too_many_rooms``, ``unavailable``.
     """
     if name not in session.rooms and len(session.rooms) >= parts.limits.max_rooms:
         raise ParleyError("too_many_rooms", "this connection is in too many rooms; leave one first")
-    if parts.storage.another_writes():  # also into a room that still waits to be stored here
+    if parts.storage.another_writes():  # also into a room that is not stored yet
         raise unavailable()
 
 
-async def _join_later(parts: Parts, session: Session, command: Join, name: str) -> None:
-    identity = session.identity
-    assert identity is not None
-    while True:
-        room = await load(parts, name, opener_of(session))
-        with members.pinned(parts, room, session.user.id):
-            if not room.stored and not room.presence.sessions and not (command.create and may_be_made(name)):
-                if command.password is not None:
-                    await try_password(parts, session, name, None, command.password)
-                raise ParleyError("no_such_room", field="room")
-            known = is_row_known(parts, room, identity)
-            member = None if known else await members.fetch(parts, room, session.user.id)
-            invited = await _knows_the_password(parts, session, room, member, command)
-            recovered = await _can_recover(parts, room, command)
-            syncing = recovered and command.since is not None
-            if session.ended:
-                return
-            if parts.hub.rooms.get(name) is room and (not known or is_row_known(parts, room, identity)):
-                member = room.members.get(session.user.id, member)
-                enter(parts, session, room, member, command, invited=invited, recovered=recovered, syncing=syncing)
-                break
-    if not syncing:
-        await session.drained()
-    if syncing and command.since is not None:
-        await replay(parts, session, room, command.since)
+class Entry(NamedTuple):
+    """What a user needs to enter a room.
+
+    Attributes:
+        member: their row; `ASK` if it was known before storage was asked, so that it was not fetched.
+        password: the hash that their password matches.
+        recovered: everything since ``since`` can be replayed.
+    """
+
+    member: Member | Ask | None = ASK
+    password: str | None = None
+    recovered: bool = True
 
 
-async def _knows_the_password(parts: Parts, session: Session, room: Room, member: Member | None, command: Join) -> bool:
-    """Whether what they say is the password. Where nobody must learn that there is a room, it is compared anyway."""
-    member = room.members.get(session.user.id, member)
+class EntryTo(Need[Entry]):
+    """The row of the user who enters, whether they know the password, and whether they can resume."""
+
+    def find(self, parts: Parts, session: Session, room: Room, command: Join, stored: Entry | Ask) -> Entry | Ask:
+        assert session.identity is not None
+        known = is_row_known(parts, room, session.identity)
+        if stored is ASK:
+            if not known or command.since is not None or command.password is not None or not _exists(room, command):
+                return ASK
+            stored = Entry()
+        member = room.members.get(session.user.id, None if known else stored.member)
+        return ASK if member is ASK else Entry(member, stored.password, stored.recovered)
+
+    async def fetch(self, parts: Parts, session: Session, room: Room, command: Join, held: AsyncExitStack) -> Entry:
+        assert session.identity is not None
+        held.enter_context(members.pinned(parts, room, session.user.id))
+        if not _exists(room, command):
+            if command.password is not None:
+                await try_password(parts, session, room.name, None, command.password)
+            raise ParleyError("no_such_room", field="room")
+        known = is_row_known(parts, room, session.identity)
+        member = ASK if known else await members.fetch(parts, room, session.user.id)
+        matched = await _match_password(parts, session, room, room.members.get(session.user.id, member), command)
+        return Entry(member, matched, await _can_recover(parts, room, command))
+
+
+def _exists(room: Room, command: Join) -> bool:
+    """Whether there is such a room, or entering it makes one."""
+    return room.stored or bool(room.presence.sessions) or (command.create and may_be_made(room.name))
+
+
+async def _match_password(
+    parts: Parts, session: Session, room: Room, row: Member | Ask | None, command: Join
+) -> str | None:
+    """Return the hash that the password matches. It is compared wherever users must not learn that a room exists."""
     hidden = room.record.kind in ("private", "direct")
-    if not hidden or command.password is None or (member is not None and member.role is not None):
-        return False
+    belongs = isinstance(row, Member) and row.role is not None
+    if not hidden or command.password is None or belongs:
+        return None
     hashed = room.record.password
-    return await try_password(parts, session, room.name, hashed, command.password) and room.record.password == hashed
+    return hashed if await try_password(parts, session, room.name, hashed, command.password) else None
 
 
 async def _can_recover(parts: Parts, room: Room, command: Join) -> bool:
-    """Whether everything since ``since`` can be brought, as of now."""
+    """Whether everything since ``since`` can be replayed, as of now."""
     since = command.since
     if since is None:
         return True
@@ -108,10 +120,21 @@ async def _can_recover(parts: Parts, room: Room, command: Join) -> bool:
             )
         except Forgotten:
             return False
-        # While storage counted, the room may have taken back what the client has seen.
+        # While storage counted, the room may have retracted what the client has seen.
         if command.epoch == parts.hub.epoch_of(room):
             return missed <= limit
     return False
+
+
+def join(parts: Parts, session: Session, room: Room, entry: Entry, command: Join) -> Awaitable[None] | None:
+    """Enter a room and receive a snapshot of it; with ``since``, what was missed before anything new."""
+    assert entry.member is not ASK
+    invited = entry.password is not None and entry.password == room.record.password
+    enter(parts, session, room, entry.member, command, invited=invited, recovered=entry.recovered)
+    if entry.recovered and command.since is not None:
+        return replay(parts, session, room, command.since)
+    # Snapshots of many crowded rooms are sent as fast as they are read.
+    return session.drained() if session.congested else None
 
 
 def enter(
@@ -123,27 +146,27 @@ def enter(
     *,
     invited: bool = False,
     recovered: bool = True,
-    syncing: bool = False,
 ) -> None:
-    """Let a session in and give it a snapshot, in one step. ``invited`` makes a member of somebody who was none.
+    """Add a session to a room and send it a snapshot, in one step. ``invited`` makes the user a member.
 
     Raises:
         ParleyError: ``no_such_room``, ``banned``, ``reserved_name``, ``overloaded``, ``shutting_down``.
     """
-    standing = _let_in(parts, session, room, member, invited=invited)
+    syncing = recovered and command.since is not None
+    standing = _admit(parts, session, room, member, invited=invited)
     if room.name not in session.rooms:
         if RANK[standing] >= RANK["moderator"]:
             impostors.remove(parts, room, session.user.name)
         room.enter(session, syncing=syncing)
     else:
-        room.audience.flush()  # what was said before this snapshot comes before it
+        room.audience.flush()  # what was posted before this snapshot comes before it
         if syncing:
             room.audience.discard(session)
             room.audience.add(session, syncing=True)
     if command.since is not None:
         parts.counters.resumes[recovered] += 1
     member = room.members.get(session.user.id)
-    # Not `reply`: what the room has queued by now came after this snapshot.
+    # Not `reply`: the frames that the room has queued now come after this snapshot.
     session.send(
         Joined(
             id=command.id,
@@ -162,13 +185,13 @@ def enter(
 
 
 def peer_of(room: Room, user_id: str) -> User | None:
-    """The other one of the two to whom a direct room belongs."""
+    """Return the other one of the two users of a direct room."""
     if room.record.kind != "direct":
         return None
     return next((member.user for member in room.members.values() if member.user.id != user_id), None)
 
 
-def _let_in(parts: Parts, session: Session, room: Room, member: Member | None, *, invited: bool) -> Standing:
+def _admit(parts: Parts, session: Session, room: Room, member: Member | None, *, invited: bool) -> Standing:
     assert session.identity is not None
     identity, user, record = session.identity, session.user, room.record
     row = member
@@ -188,7 +211,7 @@ def _let_in(parts: Parts, session: Session, room: Room, member: Member | None, *
         joined = replace(members.lifted(row or Member(user), now_us), user=user, role=role, joined_at=now_us)
         members.save(parts, room, joined)
     elif member is not None and (known := members.as_known(parts, member, user)) is not member:
-        members.save(parts, room, known)  # by another name now, or with another account role
+        members.save(parts, room, known)  # the name or the account role has changed
     elif member is not None and user.id not in room.members:
         members.cache(parts, room, member)
     return standing
@@ -212,7 +235,7 @@ def _quit(parts: Parts, session: Session, room: Room, member: Member | None, com
     with members.pinned(parts, room):
         if member is not None:
             admit(parts, room, "")
-            muted_until = FOREVER if member.role == "readonly" else member.muted_until  # what was taken stays taken
+            muted_until = FOREVER if member.role == "readonly" else member.muted_until  # joining again does not lift it
             gone = replace(member, role=None, joined_at=0, read_seq=0, muted_until=muted_until, invitation=None)
             members.save(parts, room, gone, session, command.id)
             notices.member_changed(parts, room, gone, "leave", user)
@@ -230,5 +253,5 @@ _QUIT = Handler(_quit, in_room(Action.SEE), OwnRow())
 
 
 def count_owners(room: Room) -> int:
-    """How many owners a room has; their rows are always known."""
+    """Count the owners of a room; their rows are always known."""
     return sum(member.role == "owner" for member in room.members.values())

@@ -137,7 +137,8 @@ def loaded_room(parts: Parts, session: Session, command: Any) -> Room | None:
 
 def check_room(parts: Parts, command: Any) -> Any:
     """Normalize the name of the room."""
-    return replace(command, room=check_name(command.room, "room"))
+    name = check_name(command.room, "room")
+    return command if name == command.room else replace(command, room=name)
 
 
 class Fetched(Need[T]):

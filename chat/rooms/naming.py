@@ -34,4 +34,5 @@ async def taking_name(parts: Parts, room: Room) -> AsyncIterator[None]:
                 "room_exists", "a room whose name differs only in case or width already exists", field="room"
             )
         yield
-        parts.kept_names[folded] = room
+        if room.record.kind != "ephemeral":
+            parts.kept_names[folded] = room
