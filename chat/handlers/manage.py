@@ -183,7 +183,7 @@ def _keep_those_who_are_here(parts: Parts, room: Room) -> None:
         claimed = identity.role == CLAIMED_ROLE and room.record.kind == "private"
         if not claimed and standing_of(parts, room, identity) != "admin" and (row is None or row.role is None):
             role = default_role(parts, identity)
-            user, _ = room.presence.people[device.user.id]
+            user = room.presence.people[device.user.id].user
             joined = replace(row or Member(user), role=role, joined_at=parts.clock.now_us())
             members.save(parts, room, joined)
 

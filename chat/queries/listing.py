@@ -282,7 +282,7 @@ async def list_members(parts: Parts, record: RoomRecord, asked: ListMembers, vie
     if room is not None:
         here = room.presence.people
         rows |= {
-            user_id: Member(user) for user_id, (user, _) in here.items() if user_id > after and user_id not in rows
+            user_id: Member(person.user) for user_id, person in here.items() if user_id > after and user_id not in rows
         }
         rows |= {user_id: row for user_id, row in room.members.items() if user_id > after}
         rows = {user_id: row for user_id, row in rows.items() if row.role is not None or user_id in here}

@@ -151,7 +151,7 @@ def lift(parts: Parts, room: Room, most: int = LIFTED) -> None:
 
 def leave(parts: Parts, room: Room, session: Session, *, grace: float = 0.0) -> None:
     """Take a session out of a room; its user counts as present for ``grace`` seconds more."""
-    user, _ = room.presence.people[room.presence.sessions[session].id]  # as they are called now
+    user = room.presence.people[room.presence.sessions[session].id].user  # as they are called now
     room.exit(session, grace=grace)
     on_last_leave(parts, room, user)
     parts.hub.free(room)

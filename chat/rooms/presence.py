@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Sequence
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
+from msgspec import Struct
+
 from model.events import Entered, Exited
 from model.events import Presence as PresenceEvent
 from model.room import User
@@ -23,6 +25,13 @@ CROWD_FRAMES = 1000
 # People whose comings and goings a crowd remembers until it is none any more; of more, it tells who is here.
 NOTED = 10 * CROWD
 _NO_MEMBERS = EncodedOnce[User]()
+
+
+class Present(Struct, frozen=True, gc=False):
+    """A user in a room, and the number of their sessions there: 0 for one who lingers. 32 bytes, a tuple has 80."""
+
+    user: User
+    sessions: int
 
 
 class _Change(NamedTuple):
@@ -80,7 +89,7 @@ class Presence(Generic[S]):
         self._broadcast = broadcast
         self._lingered = lingered
         self.sessions: dict[S, User] = {}
-        self.people: dict[str, tuple[User, int]] = {}
+        self.people: dict[str, Present] = {}
         self._members = _NO_MEMBERS  # of `people`, from the first one on
         self._changed: dict[str, _Change] = {}
         self._forgot = self._untold = False
@@ -94,8 +103,9 @@ class Presence(Generic[S]):
     def enter(self, session: S, user: User) -> None:
         """Count a session of ``user``."""
         self.sessions[session] = user
-        before, count = self.people.get(user.id, (None, 0))
-        self.people[user.id] = (user, count + 1)
+        known = self.people.get(user.id)
+        before, count = (None, 0) if known is None else (known.user, known.sessions)
+        self.people[user.id] = Present(user, count + 1)
         if before is not None and before != user:
             self._members = _NO_MEMBERS
         if not count:
@@ -106,8 +116,9 @@ class Presence(Generic[S]):
     def rename(self, session: S, user: User) -> None:
         """The person of a session that is counted is called otherwise from now on."""
         self.sessions[session] = user
-        before, count = self.people[user.id]
-        self.people[user.id] = (user, count)
+        known = self.people[user.id]
+        before = known.user
+        self.people[user.id] = Present(user, known.sessions)
         if before != user:
             self._members = _NO_MEMBERS
             self._tell(before, user, True)
@@ -115,11 +126,12 @@ class Presence(Generic[S]):
     def exit(self, session: S, grace: float = 0.0) -> None:
         """Count a session no more. If a person's last one may be back within ``grace`` seconds, that is told later."""
         user_id = self.sessions.pop(session).id
-        user, count = self.people[user_id]
+        here = self.people[user_id]
+        user, count = here.user, here.sessions
         if count > 1:
-            self.people[user_id] = (user, count - 1)
+            self.people[user_id] = Present(user, count - 1)
         elif grace and self.sessions:
-            self.people[user.id] = (user, 0)
+            self.people[user.id] = Present(user, 0)
             loop = asyncio.get_running_loop()
             self._lingering[user.id] = loop.time() + grace
             if self._linger_timer is None:
@@ -136,13 +148,13 @@ class Presence(Generic[S]):
                 self._linger_timer = loop.call_later(until - loop.time(), self._end_lingering)
                 break
             del self._lingering[user_id]
-            self._gone(self.people[user_id][0])
+            self._gone(self.people[user_id].user)
             self._lingered(user_id)
 
     def expel(self, user_id: str) -> None:
         """Somebody who was sent out, and has no session here any more, does not linger."""
         if self._lingering.pop(user_id, None) is not None:
-            self._gone(self.people[user_id][0])
+            self._gone(self.people[user_id].user)
 
     def _gone(self, user: User) -> None:
         self._typed.pop(user.id, None)
@@ -153,7 +165,7 @@ class Presence(Generic[S]):
     def has_sessions(self, user_id: str) -> bool:
         """Whether somebody is connected here: who lingers is not."""
         known = self.people.get(user_id)
-        return known is not None and known[1] > 0
+        return known is not None and known.sessions > 0
 
     def may_type(self, user_id: str, now: float, pause: float) -> bool:
         """Whether somebody's typing is passed on: not in a crowd, and once in ``pause`` seconds."""
@@ -170,7 +182,7 @@ class Presence(Generic[S]):
         shown = len(self._members)
         if shown < min(len(self.people), CROWD):
             more = islice(self.people.values(), shown, CROWD)
-            self._members = self._members.followed_by(user for user, _ in more)
+            self._members = self._members.followed_by(here.user for here in more)
         return self._members
 
     def _tell(self, before: User | None, user: User, here: bool) -> None:

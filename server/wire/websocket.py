@@ -166,7 +166,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=self._shared.slow_bytes_low)
         if hasattr(transport, "max_size"):  # asyncio's transport; uvloop reuses its read buffer
             transport.max_size = READ_BYTES
-        self._shared.connections.add(self)
+        self._shared.connections[self] = None
 
     def data_received(self, data: bytes | bytearray) -> None:
         """Handle bytes from the client."""

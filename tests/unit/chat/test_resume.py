@@ -195,7 +195,7 @@ async def test_joining_again_with_since_brings_each_message_once(repository: Fau
         at = ben.types().index("joined")
         after = [frame["seq"] for frame in ben.frames[at:] if frame["type"] == "message"]
         assert after == seqs(ann)[5:]
-        assert chat.parts.hub.rooms["general"].presence.people[ben.session.user.id][1] == 1
+        assert chat.parts.hub.rooms["general"].presence.people[ben.session.user.id].sessions == 1
 
 
 async def test_a_message_taken_back_while_one_was_away_means_reload(chat: Chat, repository: FaultyRepository) -> None:

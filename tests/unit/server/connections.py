@@ -108,7 +108,7 @@ class World:
         self.dialects = dialects_by_path(SystemClock())
         self.origins = Origins()
         self.websockets_log = LOG
-        self.connections: set[object] = set()
+        self.connections: dict[object, None] = {}
         self.chat = self.parts = self
         self.clock = SystemClock()
         self.draining = False
