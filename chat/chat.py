@@ -127,7 +127,7 @@ class Chat:
             self.parts.hub, connection, dialect, new_token("s_", 9), address_room, address, network, since=since
         )
         opened(session)
-        self.parts.hub.sessions.add(session)
+        self.parts.hub.sessions[session] = None
         self.parts.counters.connections_total += 1
         wrong: ParleyError | None = None
         try:
@@ -168,7 +168,7 @@ class Chat:
     def disconnect(self, session: Session) -> None:
         """The connection is gone: the session leaves its rooms. Idempotent."""
         if session in self.parts.hub.sessions:
-            self.parts.hub.sessions.discard(session)
+            del self.parts.hub.sessions[session]
             session.end()
             for room in tuple(session.rooms.values()):
                 members.leave(self.parts, room, session, grace=self.parts.options.presence_grace)

@@ -78,8 +78,7 @@ class Shared:
         self._upgrades = allowances(settings.rate_limit_upgrades)
         self._requests = allowances(settings.rate_limit_requests)
         self.websockets_log = logging.getLogger("websockets.server")
-        # Of 10,000, a dict has half the bytes of a set.
-        self.connections: dict[Connected, None] = {}
+        self.connections: dict[Connected, None] = {}  # of 10,000, a dict has half the bytes of a set
         self._gone: asyncio.Future[None] | None = None
         self.admission = Admission()
         self.now = time.monotonic

@@ -166,7 +166,7 @@ async def test_half_open_connections(serve: Serve, url: str, settle: Settle) -> 
         await half.expect("joined")
         network.freeze()
         half.send_eof()
-        there = server.chat.parts.hub.sessions
+        there = server.chat.parts.hub.sessions.keys()
         await load.until(lambda: all(session.user.name != "half" for session in there), "who ended its half is gone")
         assert there >= set(sessions), "it had to be given up like the dead"
         watcher = await Client(ws_url(server), "watcher", ROOM).open()

@@ -122,7 +122,7 @@ class World:
         await self.pause(0.01)
         hub = self.chat.parts.hub
         left = [hub.rooms, hub.ending, hub.people, hub.sessions, len(self.chat.parts.tasks)]
-        assert left == [{}, {}, {}, set(), 0], f"something stays behind: {left}"
+        assert left == [{}, {}, {}, {}, 0], f"something stays behind: {left}"
         await self.die()
 
     async def founded(self) -> None:
