@@ -1,1 +1,1 @@
-"""Delivering frames: sessions, audiences, and what limits one connection."""
+"""Delivering frames: sessions, audiences, and the limits of one connection."""

@@ -1,7 +1,8 @@
 """The sessions that receive a room's frames, and the cheap way to deliver them: the heart of the server.
 
-A send costs 3 to 5 us of kernel time, so sends per delivery decide what a delivery costs: frames are collected per
-dialect while the event loop handles what has arrived, joined once, and the same bytes written once to every member.
+A send costs 3 to 5 us of kernel time, so the number of sends decides what a delivery costs. While the event loop
+handles what has arrived, frames are collected for each dialect; then they are joined once, and the same bytes are
+written once to every member.
 """
 
 from __future__ import annotations
@@ -13,35 +14,35 @@ from chat.delivery.counters import Counters
 from chat.ports import Connection, Dialect
 from model.events import AnyEvent
 
-# Members for each of whom a flush may look whether acks ride with its frames, for one whose acks do.
+# A flush looks at each member for acks that ride with its frames if at least one member in this many has such acks.
 MEMBERS_PER_ACK = 64
 
 
 class Subscriber(Protocol):
-    """A session, as far as an audience needs to know."""
+    """A session, as far as an audience needs to know it."""
 
     acks_of: Audience | None
 
     @property
     def connection(self) -> Connection:
-        """Where frames are written."""
+        """The connection to which frames are written."""
 
     @property
     def dialect(self) -> Dialect:
-        """What encodes them."""
+        """The dialect that encodes the frames."""
 
     @property
     def congested(self) -> bool:
         """Whether more than the low mark is queued and unread."""
 
     def write(self, frame: bytes) -> None:
-        """Queue bytes, looking at how many are queued already."""
+        """Queue bytes, and check how many are queued already."""
 
     def take_acks(self) -> bytes:
-        """Return the frame of the acks that are due, to be written at once."""
+        """Return the frame of the due acks, to be written at once."""
 
     def count_withheld(self, size: int) -> None:
-        """Count ``size`` bytes that are kept until a resume has finished."""
+        """Count ``size`` bytes that are withheld until a resume has finished."""
 
 
 class Group:
@@ -53,10 +54,10 @@ class Group:
         self.dialect = dialect
         self.healthy: dict[Subscriber, None] = {}
         self.congested: dict[Subscriber, None] = {}
-        # A session that resumes first receives what it missed: live frames are withheld here (`chat.queries.resume`).
+        # A resuming session first receives what it missed: its live frames are withheld here (`chat.queries.resume`).
         self.syncing: dict[Subscriber, list[bytes]] = {}
         self.frames: list[bytes] = []
-        # The same without what is ephemeral; None while that is the same list.
+        # The frames without the ephemeral ones; None while there are none of those.
         self._lasting: list[bytes] | None = None
         self._writes: tuple[Callable[[bytes], object], ...] | None = None
 
@@ -82,9 +83,9 @@ class Group:
         self.frames.append(frame)
 
     def flush(self, counters: Counters, acking: Audience | None) -> None:
-        """Write what was collected, and with it the acks that are of the audience ``acking``.
+        """Write the collected frames, and with them the acks that belong to the audience ``acking``.
 
-        A write may make a session congested, which changes the dicts under us.
+        A write may make a session congested, which changes the dicts during the loop.
         """
         frames, lasting = self.frames, self._lasting
         self.frames, self._lasting = [], None
@@ -119,8 +120,8 @@ class Audience:
     """The members of one room, by dialect.
 
     Attributes:
-        dirty: something is queued that was not written yet.
-        acking: how many members have had acks due since the last flush; those may ride with the next one.
+        dirty: something is queued and not written yet.
+        acking: how many members got acks due since the last flush; those acks may ride with the next one.
     """
 
     __slots__ = ("_counters", "_groups", "acking", "dirty")
@@ -132,7 +133,7 @@ class Audience:
         self.dirty = False
 
     def add(self, session: Subscriber, *, syncing: bool = False) -> None:
-        """Deliver what is broadcast from now on to a session; with ``syncing``, withhold it until :meth:`release`."""
+        """Deliver later broadcasts to a session; with ``syncing``, withhold them until :meth:`release`."""
         group = self._groups.get(session.dialect)
         if group is None:
             group = self._groups[session.dialect] = Group(session.dialect)
@@ -144,7 +145,7 @@ class Audience:
             group.add_healthy(session)
 
     def discard(self, session: Subscriber) -> None:
-        """Deliver nothing more to a session. Unknown sessions are fine."""
+        """Deliver nothing more to a session. An unknown session is ignored."""
         group = self._groups.get(session.dialect)
         if group is not None:
             group.discard(session)
@@ -152,11 +153,10 @@ class Audience:
                 del self._groups[session.dialect]
 
     def release(self, session: Subscriber) -> list[bytes]:
-        """End a session's ``syncing``: return the bytes that were withheld; later ones go straight to it."""
-        group = self._groups.get(session.dialect)
-        if group is None or session not in group.syncing:
+        """End a session's ``syncing``: return the withheld bytes; later frames go straight to the session."""
+        if not self.is_syncing(session):
             return []  # it has left
-        waiting = group.syncing.pop(session)
+        waiting = self._groups[session.dialect].syncing.pop(session)
         self.add(session)
         return waiting
 
@@ -165,22 +165,17 @@ class Audience:
         group = self._groups.get(session.dialect)
         return group is not None and session in group.syncing
 
-    def set_congested(self, session: Subscriber, congested: bool) -> None:
-        """Move a session out of, or back into, the group that is written to without a look at its buffers."""
+    def move(self, session: Subscriber) -> None:
+        """Move a session whose ``congested`` has changed: only healthy ones are written to without a buffer check."""
         group = self._groups.get(session.dialect)
-        if group is None or session in group.syncing:
-            return
-        if congested and session in group.healthy:
+        if group is not None and session in (group.healthy if session.congested else group.congested):
             group.discard(session)
-            group.congested[session] = None
-        elif not congested and session in group.congested:
-            del group.congested[session]
-            group.add_healthy(session)
+            self.add(session)
 
     def broadcast(self, event: AnyEvent, ephemeral: bool = False) -> bool:
-        """Queue an event for everybody: encoded and framed once for each dialect that is present.
+        """Queue an event for all members: encoded and framed once for each dialect that is present.
 
-        Returns whether it is the first to be queued.
+        Returns whether it is the first one queued since the last flush.
         """
         was_dirty = self.dirty
         for dialect, group in self._groups.items():
@@ -191,11 +186,10 @@ class Audience:
         return self.dirty and not was_dirty
 
     def tell(self, session: Subscriber, event: AnyEvent) -> None:
-        """Send one member an event after what was flushed: as its live frames are, withheld while it is ``syncing``."""
+        """Send one member an event after what was flushed; like live frames, it is withheld during ``syncing``."""
         frame = session.dialect.frame(event)
-        group = self._groups.get(session.dialect)
-        if frame is not None and group is not None and session in group.syncing:
-            group.syncing[session].append(frame)
+        if frame is not None and self.is_syncing(session):
+            self._groups[session.dialect].syncing[session].append(frame)
             session.count_withheld(len(frame))
         elif frame is not None:
             session.write(frame)
@@ -206,8 +200,8 @@ class Audience:
         acking, self.acking = self.acking, 0
         for dialect, group in tuple(self._groups.items()):
             if group.frames:
-                # Looking at each member costs a hundredth of a send: it must save one for that many.
+                # To look at a member costs a hundredth of a send, so there must be enough sends to save.
                 rides = acking and acking * MEMBERS_PER_ACK >= len(group.healthy)
                 group.flush(self._counters, self if rides else None)
-                if not len(group):  # its last member went while frames were queued
+                if not len(group):  # its last member left while frames were queued
                     self._groups.pop(dialect, None)

@@ -1,4 +1,4 @@
-"""What happened, counted as plain numbers: the hot path pays an addition, a scrape pays the rest."""
+"""Counts of events as plain numbers: the hot path pays for an addition, a scrape for the rest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import accumulate
 
 
 class Histogram:
-    """Counts of observations below each bound, as Prometheus wants them.
+    """Counts of observations up to each bound, as Prometheus expects them.
 
     Args:
         bounds: upper bounds in ascending order; ``+Inf`` is added.
@@ -25,7 +25,7 @@ class Histogram:
         self.sum += value
 
     def buckets(self) -> list[tuple[str, float]]:
-        """``(le, cumulative count)`` for each bound and ``+Inf``."""
+        """Return ``(le, cumulative count)`` for each bound and ``+Inf``."""
         names = [*(str(bound) for bound in self.bounds), "+Inf"]
         return [(name, float(count)) for name, count in zip(names, accumulate(self._counts), strict=True)]
 
@@ -34,7 +34,7 @@ _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 
 
 class Counters:
-    """One server's counts since its start. Plain attributes: whoever sees it happen adds to it."""
+    """One server's counts since its start: plain attributes, increased where the events happen."""
 
     __slots__ = (
         "accept_pauses",

@@ -1,4 +1,4 @@
-"""How much of a page is read and told: bytes as sent, whatever the messages hold."""
+"""How much a page holds: bounded by its bytes as sent, whatever the messages contain."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from utils.encoding import to_json
 from utils.fairness import FairQueue, FairQueueFullError
 from utils.turns import SharedTurns, Slices
 
-# Bytes of one page as sent. Over WebSocket it is at most half of what may wait for the client (SLOW_BYTES_HIGH).
+# Bytes of one page as sent. Over WebSocket, a page is at most half of what may be queued for a client
+# (SLOW_BYTES_HIGH).
 PAGE_BYTES = 512 << 10
-# Messages of the first read for a page: one may have 20 reactions of 1000 people. How many more fit is known then.
+# Messages of the first read for a page: each may have 20 reactions of 1000 users. Its bytes tell how many more fit.
 FIRST_READ = 25
 
-# Pages that are made at a time, one of a reader, and how many of one principal may wait: more than the connections that
-# it may have, each of which asks for one at a time.
+# Pages that are made at a time, one for each reader; and how many of one principal may wait: more than the connections
+# that a principal may have, each of which asks for one page at a time.
 _MADE_AT_ONCE = 4
 _WAITING = 1000
 
 T = TypeVar("T")
 
 Find = Callable[[int, int | None, int | None], Awaitable[list[Message]]]
-"""Reads at most so many messages, oldest first: those right before a seq, right after another, or the newest."""
+"""Reads at most this many messages, oldest first: those before a seq, those after another seq, or the newest ones."""
 
 
 class PageTurns:
-    """Making pages of what storage found: readers take turns, and all of them share a slice of each turn of the loop.
+    """Turns at making pages of stored records: readers take turns, and all of them share a slice of each loop turn.
 
-    A page that is ready and not sent must not become older than what is told meanwhile. So it is measured in a turn,
-    and sent in the step of the loop in which the turn ends; :meth:`spend` counts that ahead.
+    A finished page must not be sent after newer events. So it is measured in a turn, and sent in the same callback in
+    which the turn ends; :meth:`spend` counts the time for that in advance.
     """
 
     def __init__(self) -> None:
@@ -43,11 +44,11 @@ class PageTurns:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Slices]:
-        """See `utils.turns.SharedTurns.work`.
+        """Wait for a turn; see `utils.turns.SharedTurns.work`.
 
         Raises:
             ParleyError: ``rate_limited`` when too many pages of this `READER` wait already, ``overloaded`` when too
-                many of everybody's do.
+                many of all readers do.
         """
         try:
             async with self._queue.turn(READER.get()), self._turns.work() as slices:
@@ -57,19 +58,19 @@ class PageTurns:
 
 
 def too_many_reads(*, own: bool) -> ParleyError:
-    """The refusal of a read that may not even wait."""
+    """Make the refusal of a read for which the queue has no space; ``own``: in the reader's own share."""
     if own:
         return ParleyError("rate_limited", "too many of your reads are queued", retry_after=RETRY_AFTER)
     return ParleyError("overloaded", "too many reads are queued", retry_after=RETRY_AFTER)
 
 
 def size_of(record: object) -> int:
-    """The bytes of a record as sent."""
+    """Return the bytes of a record as sent."""
     return len(to_json(record))
 
 
 def fitting(records: Sequence[T], max_bytes: int = PAGE_BYTES) -> int:
-    """How many of the first records are a page: as many as fit, at least one."""
+    """Return how many of the first records make a page: as many as fit, at least one."""
     left = max_bytes
     for count, record in enumerate(records):
         left -= size_of(record)
@@ -79,8 +80,9 @@ def fitting(records: Sequence[T], max_bytes: int = PAGE_BYTES) -> int:
 
 
 def next_read(limit: int, count: int, size: int, max_bytes: int = PAGE_BYTES) -> int:
-    """How many records to read when the ``count`` before them had ``size`` bytes: about ``max_bytes``, at most
-    ``limit``, at least one.
+    """Return how many records to read after ``count`` of them had ``size`` bytes.
+
+    They have about ``max_bytes``; at most ``limit`` of them, at least one.
     """
     if not count:
         return min(limit, FIRST_READ)
@@ -97,10 +99,10 @@ async def read_fitting(
     max_bytes: int = PAGE_BYTES,
     least: int = 1,
 ) -> tuple[list[Message], bool]:
-    """A page of messages, oldest first, and whether there are more on the side from which its reader goes on.
+    """Return a page of messages, oldest first, and whether there are more in the direction of reading.
 
-    As many as ``limit`` and ``max_bytes`` allow, but ``least`` of them; those right after ``after``, or else those
-    right before ``before``. What is read from storage is bounded by bytes as well.
+    The page has as many messages as ``limit`` and ``max_bytes`` allow, and at least ``least``: those right after
+    ``after``, or else those right before ``before``. Reads from storage are bounded by bytes as well.
     """
     forward = after is not None
     found: list[Message] = []
@@ -116,7 +118,7 @@ async def read_fitting(
                 if full:
                     break
                 found.append(message)
-            pages.spend(2 * slices.ran())  # they will be encoded once more, and sent
+            pages.spend(2 * slices.ran())  # the messages are encoded once more, and sent
         if full or len(part) < wanted:
             return (found if forward else found[::-1]), full
         if forward:

@@ -1,4 +1,4 @@
-"""How much one principal, or one connection, may ask for."""
+"""Rate limits: how much one principal, address or connection may ask for."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from weakref import WeakValueDictionary
 
 from model.errors import ParleyError
 
+# Recently used buckets that `Allowances` keeps.
 ALLOWANCES = 100_000
 
 
 class Rate(NamedTuple):
-    """How often something may be done: ``burst`` at once, ``rate`` a second in the long run.
-
-    A rate of 0 is no limit.
-    """
+    """How often something may be done: ``burst`` at once, ``rate`` a second in the long run. 0 a second is no limit."""
 
     rate: float
     burst: float
@@ -43,7 +41,7 @@ class TokenBucket:
         self._at = now
 
     def take(self, now: float, count: float = 1.0) -> float:
-        """Take tokens. Returns 0.0 when there were enough, else the seconds until there will be (and takes none)."""
+        """Take tokens. Returns 0.0 when there were enough; else takes none and returns the seconds until there are."""
         tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
         if tokens >= count:
@@ -53,7 +51,7 @@ class TokenBucket:
         return (count - tokens) / self._rate
 
     def wait(self, now: float) -> float:
-        """Seconds until there will be a token; 0.0 when there is one. Takes none."""
+        """Return the seconds until there is a token, 0.0 when there is one. Takes none."""
         return max(0.0, (1.0 - self._tokens) / self._rate - (now - self._at))
 
     def give(self) -> None:
@@ -61,30 +59,29 @@ class TokenBucket:
         self._tokens = min(self._burst, self._tokens + 1.0)
 
     def is_full_since(self, now: float) -> bool:
-        """Whether a new bucket would be the same; not at the moment when it was made, as somebody is about to take."""
+        """Whether a new bucket would be the same; False at the moment of its making, as its caller is about to take."""
         return now > self._at and self._tokens + (now - self._at) * self._rate >= self._burst
 
 
 def rate_limited(wait: float, id: str | None = None) -> ParleyError:
-    """Make the refusal of what may be asked again in ``wait`` seconds."""
+    """Make the refusal of a request that may be repeated in ``wait`` seconds."""
     return ParleyError("rate_limited", retry_after=math.ceil(wait * 1000) / 1000, id=id)  # 0.0 would say "now"
 
 
 class Allowances:
-    """A bucket for each who asks for something: by principal, by address.
+    """A bucket for each key: a principal or an address.
 
-    A bucket is the same for everybody who asks for it, as long as any of them holds it (and says so with :meth:`keep`
-    when they hold it no more), and until it is full again: a new connection is no new allowance. One that is full says
-    nothing, and is forgotten. Bounded: beyond ``most`` those are let go that were asked for least recently.
+    All callers with a key share its bucket as long as one of them holds it (and calls :meth:`keep` when it releases
+    it), and until it is full again: a new connection gets no new allowance. A full bucket is the same as a new one, so
+    it is dropped. Beyond `ALLOWANCES` buckets, the least recently used ones are dropped.
 
     Args:
         rate, burst: see `TokenBucket`.
     """
 
-    def __init__(self, rate: float, burst: float, *, most: int = ALLOWANCES) -> None:
+    def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = burst
-        self._most = most
         self._lately: OrderedDict[str, TokenBucket] = OrderedDict()
         self._held: WeakValueDictionary[str, TokenBucket] = WeakValueDictionary()
 
@@ -92,7 +89,7 @@ class Allowances:
         return len(self._lately)
 
     def of(self, key: str, now: float) -> TokenBucket:
-        """The bucket of somebody who asks for something now."""
+        """Return the bucket of a key, which is used now."""
         lately = self._lately
         bucket = lately.get(key)
         if bucket is not None:
@@ -101,20 +98,20 @@ class Allowances:
         bucket = self._held.get(key)
         if bucket is None:
             bucket = self._held[key] = TokenBucket(self._rate, self._burst, now)
-        for _ in range(min(2, len(lately))):  # more than are added, so that those that are full do not pile up
+        for _ in range(min(2, len(lately))):  # more than are added, so that full ones do not pile up
             oldest, old = lately.popitem(last=False)
-            if not old.is_full_since(now) and len(lately) + 1 < self._most:
+            if not old.is_full_since(now) and len(lately) + 1 < ALLOWANCES:
                 lately[oldest] = old
         lately[key] = bucket
         return bucket
 
     def keep(self, key: str, bucket: TokenBucket) -> None:
-        """Whoever held the bucket holds it no more: it is kept until it is full."""
+        """Release a bucket that was held: it is kept until it is full."""
         self._lately[key] = bucket
         self._lately.move_to_end(key)
 
     def take(self, key: str, now: float) -> float:
-        """Take one token of somebody's bucket; see `TokenBucket.take`."""
+        """Take one token from the bucket of a key; see `TokenBucket.take`."""
         return self.of(key, now).take(now)
 
 

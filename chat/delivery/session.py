@@ -15,33 +15,33 @@ from model.errors import SLOW_CONSUMER, CloseCode, ParleyError
 from model.events import Ack, AckItem, AnyEvent, Error
 from model.room import User
 
-# Why reading from a session is paused; it goes on when no reason is left.
+# Reasons why reading from a session is paused; it resumes when no reason is left.
 PAUSED_BY_COMMAND = 1
 PAUSED_BY_QUEUE = 2
-# Commands that may be queued after one that needs storage before reading is paused. What the last read brought
-# (at most one socket buffer) still comes in after that.
+# Commands that may be queued after one that needs storage before reading is paused. The commands of the last read (at
+# most one socket buffer) are still queued after that.
 DEFERRED_COMMANDS = 32
-# The same in bytes of memory, which a few commands may be.
+# The same in bytes of memory: a few commands may be large.
 DEFERRED_BYTES = 64 << 10
-# A client that reads nothing for so long is gone; one that reads more slowly than this for longer, too: otherwise a few
-# bytes now and then would hold a page for as long as the client likes. Over HTTP as well (`server.http.sending`).
+# A client that reads nothing for this long is disconnected, and so is one that reads longer but slower than this rate:
+# otherwise a client could hold a page forever by reading a few bytes now and then. HTTP too (`server.http.sending`).
 STALL_SECONDS = 30.0
 LEAST_BYTES_A_SECOND = 16 << 10
 
 
 class Feed(Protocol):
-    """A room, as far as a session needs to know: where its frames come from."""
+    """A room, as far as a session needs to know it: the source of its frames."""
 
     @property
     def audience(self) -> Audience:
-        """The sessions that receive its frames."""
+        """The sessions that receive the frames of the room."""
 
 
 R = TypeVar("R", bound=Feed)
 
 
 class Delivery(Protocol):
-    """What all sessions of a server share: counters, the bound on unread bytes, and the flush that writes acks."""
+    """What all sessions of a server share: the counters, the bound on unread bytes, and the flush that writes acks."""
 
     @property
     def counters(self) -> Counters:
@@ -59,20 +59,20 @@ class Session(Generic[R]):
     """State of one connection. Synchronous, apart from :meth:`drained`; owned by the event loop's thread.
 
     Attributes:
-        identity: who it speaks for, with `user` in it; None until ``hello`` where guests are off.
-        provisional: a guest that the server made up and nothing has claimed yet, so ``hello`` may still name another.
+        identity: whom it speaks for, with `user` in it; None until ``hello`` if guests are disabled.
+        provisional: its identity is a guest that the server generated, so ``hello`` may still replace it.
         address_room: the room named in the address, "" for none.
         asked_name: the guest name asked for in the address.
-        address: where the connection comes from, as text; "" when that is not known.
-        network: what that counts as where something counts by address; "" for what does not count.
-        rooms: where it is, by name.
-        ended: nothing more may be written; the connection is on its way down.
+        address: the client's address, as text; "" when that is not known.
+        network: the network of that address, for limits by address; "" when it is exempt from them.
+        rooms: the rooms that it has joined, by name.
+        ended: nothing more may be written; the connection is being closed.
         since: when it began, in Unix microseconds.
-        silent: no room sends it anything or shows it: it receives the answers to its own commands (`chat.one_shot`).
-        congested: more than the low mark is waiting to be read by the client.
-        acks: acks that are due, None for none.
-        acks_of: the audience of the one room that all of them are about: with its frames they cannot come before a
-            message. None when there are none, or of several rooms.
+        silent: rooms neither show it nor send it anything: it receives answers to its own commands (`chat.one_shot`).
+        congested: more than the low mark is queued and not yet read by the client.
+        acks: the due acks, None for none.
+        acks_of: the audience of the room to which all of them belong: sent with its frames, they cannot precede their
+            messages. None without acks, or with acks of several rooms.
     """
 
     __slots__ = (
@@ -139,9 +139,9 @@ class Session(Generic[R]):
         # Made when first needed.
         self.bucket: TokenBucket | None = None  # messages, shared by all sessions of the principal
         self.address_bucket: TokenBucket | None = None  # messages of all guests of its address; None for an account
-        # All else that this connection asks for; the time of its first command as long as that is its only one.
+        # All other commands; the time of the first command, as long as it is the only one.
         self.commands: TokenBucket | float | None = None
-        self.refusals: TokenBucket | None = None  # of what came too fast
+        self.refusals: TokenBucket | None = None  # of commands that came too fast
         self.busy = False  # a command waits for storage; later ones wait in `deferred`
         self.deferred: deque[str] | None = None
         self.congested = False
@@ -165,20 +165,20 @@ class Session(Generic[R]):
             self._check_high_mark()
 
     def reply(self, event: AnyEvent) -> None:
-        """Answer this session alone, after everything that was broadcast in its rooms."""
+        """Send an event to this session alone, after everything that was broadcast in its rooms."""
         for room in self.rooms.values():
             if room.audience.dirty:
                 room.audience.flush()
         self.send(event)
 
     def send(self, event: AnyEvent) -> None:
-        """As :meth:`reply`, for a caller who knows that nothing is queued which must come before it."""
+        """As :meth:`reply`, for a caller who knows that nothing queued must precede the event."""
         frame = self.dialect.frame(event)
         if frame is not None:
             self.write(frame)
 
     async def send_page(self, event: AnyEvent) -> None:
-        """As :meth:`reply`, with much at once; see :meth:`write_page`."""
+        """As :meth:`reply`, for a large event; see :meth:`write_page`."""
         for room in self.rooms.values():
             if room.audience.dirty:
                 room.audience.flush()
@@ -187,9 +187,9 @@ class Session(Generic[R]):
             await self.write_page(frame)
 
     async def write_page(self, data: bytes) -> None:
-        """Queue much at once, and wait until the client has read enough of it.
+        """Queue many bytes at once, and wait until the client has read enough of them.
 
-        A page alone does not disconnect its reader, whatever its size: there is never more than one on its way.
+        A page alone never disconnects its reader, whatever its size: only one at a time is under way.
         """
         self._page_bytes = len(data)
         try:
@@ -199,7 +199,7 @@ class Session(Generic[R]):
             self._page_bytes = 0
 
     def refuse(self, error: ParleyError, id: str | None = None, room: str | None = None) -> None:
-        """Answer with an error by name; ``id`` and ``room`` are those of the command."""
+        """Answer a command with an error; ``id`` and ``room`` are those of the command."""
         self._delivery.counters.refused(error.code)
         self.reply(
             Error(
@@ -214,7 +214,7 @@ class Session(Generic[R]):
         )
 
     def ack(self, item: AckItem, audience: Audience) -> None:
-        """Acknowledge a stored message soon, together with others, perhaps with the room's next frames."""
+        """Acknowledge a stored message soon: together with others, and perhaps with the room's next frames."""
         if self.ended:
             return
         if self.acks is None:
@@ -228,11 +228,11 @@ class Session(Generic[R]):
                 self.acks_of = None
 
     def take_acks(self) -> bytes:
-        """Return the frame of the acks that are due, to be written at once; empty when there are none."""
+        """Return the frame of the due acks, to be written at once; empty when there are none."""
         acks, self.acks, self.acks_of = self.acks, None, None
         return self.dialect.frame(Ack(ids=acks)) or b"" if acks else b""
 
-    # A slow reader never delays others and never misses a frame silently; in the end it is disconnected.
+    # A slow reader never delays others and never misses a frame silently; if it stays slow, it is disconnected.
 
     def on_congested(self) -> None:
         """Note that the connection holds more than the low mark."""
@@ -240,22 +240,22 @@ class Session(Generic[R]):
         self._check_high_mark()
         if not self.ended:
             for room in self.rooms.values():
-                room.audience.set_congested(self, True)
+                room.audience.move(self)
 
     def on_drained(self) -> None:
         """Note that the client has read what the connection held."""
         self.congested = False
         for room in self.rooms.values():
-            room.audience.set_congested(self, False)
+            room.audience.move(self)
         self._wake_drained()
 
     def count_withheld(self, size: int) -> None:
-        """Count ``size`` more bytes that are withheld until a resume has finished, like queued ones."""
+        """Count ``size`` more bytes, withheld until a resume has finished, like queued ones."""
         self._withheld_bytes += size
         self._check_high_mark()
 
     def released(self) -> None:
-        """Count nothing as withheld: a resume has finished, and the bytes are about to be written."""
+        """Count no bytes as withheld any longer: a resume has finished, and they are about to be written."""
         self._withheld_bytes = 0
 
     def _check_high_mark(self) -> None:
@@ -269,7 +269,7 @@ class Session(Generic[R]):
             self.close(SLOW_CONSUMER)
 
     async def drained(self) -> None:
-        """Wait until the client has read enough, or is gone. One that does not read is disconnected."""
+        """Wait until the client has read enough, or is gone. Disconnect a client that does not read."""
         left = self.connection.buffered()
         for _ in range(2 + int(left / (STALL_SECONDS * LEAST_BYTES_A_SECOND))):
             if not self.congested or self.ended:
@@ -288,15 +288,14 @@ class Session(Generic[R]):
 
     def _wake_drained(self) -> None:
         if self._drained is not None:
-            if not self._drained.done():
-                self._drained.set_result(None)
+            self._drained.set_result(None)
             self._drained = None
 
     # Reading.
 
     @property
     def paused(self) -> bool:
-        """Whether nothing is read from the client for now, so that its silence means nothing."""
+        """Whether nothing is read from the client now, so that its silence means nothing."""
         return self._paused != 0
 
     def pause_reading(self, reason: int) -> None:
@@ -306,14 +305,14 @@ class Session(Generic[R]):
         self._paused |= reason
 
     def resume_reading(self, reason: int) -> None:
-        """Read from the client again, if this was the last reason to pause."""
+        """Drop a reason to pause; read from the client again if it was the last one."""
         if self._paused:
             self._paused &= ~reason
             if not self._paused and not self.ended:
                 self.connection.resume_reading()
 
     def defer(self, text: str) -> None:
-        """Keep a command until the one before it is done."""
+        """Queue a command until the one before it is done."""
         if self.deferred is None:
             self.deferred = deque()
         self.deferred.append(text)
@@ -322,20 +321,20 @@ class Session(Generic[R]):
             self.pause_reading(PAUSED_BY_COMMAND)
 
     def all_deferred_done(self) -> None:
-        """Read again: all deferred commands have been run."""
+        """Resume reading: all deferred commands have been run."""
         self._deferred_bytes = 0
         self.resume_reading(PAUSED_BY_COMMAND)
 
     # The end.
 
     def close(self, close: CloseCode) -> None:
-        """Close the connection with a code: nothing more is queued after the Close frame."""
+        """Close the connection with a code; nothing is queued after the Close frame."""
         if not self.ended:
             self.end()
             self.connection.close(close)
 
     def end(self) -> None:
-        """Write nothing more. The session leaves its rooms when the connection is lost (`Chat.disconnect`)."""
+        """Write nothing more. The session leaves its rooms once the connection is lost (`Chat.disconnect`)."""
         self.ended = True
         self.acks = self.acks_of = None
         self.deferred = None

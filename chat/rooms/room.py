@@ -13,8 +13,7 @@ from chat.delivery.counters import Counters
 from chat.delivery.session import Session as AnySession
 from chat.rooms.presence import Presence
 from chat.rooms.tail import Tail, TailBudget
-from chat.writes.backlog import Backlog
-from chat.writes.jobs import Job
+from chat.writes.jobs import Backlog, Job
 from chat.writes.workers import Worker
 from model.events import AnyEvent, RoomInfo
 from model.room import FOREVER, Member, RoomRecord, User

@@ -1,1 +1,1 @@
-"""Writing to storage: jobs, and the workers that batch them."""
+"""Writing to storage: jobs, and the workers that store them in batches."""

@@ -1,42 +1,92 @@
-"""A job: one write on its way to storage, and what happens when storage has answered."""
+"""A job is one write on its way to storage, and the action on its outcome. A backlog counts the jobs of one owner."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from chat.delivery.session import Session
-from chat.writes.backlog import Backlog
 from storage.ports.outcomes import Outcome
 from storage.ports.storage import Write
 
-# What a queued write weighs besides its text: the records, their strings and the queue's own slot.
+# Bytes that a queued write takes besides its text: the records, their strings and the queue's own slot.
 JOB_BYTES = 512
 
 
+class _Waiter:
+    """Callers that wait for the same write: the ``left``-th one after the write of the waiter before them."""
+
+    __slots__ = ("done", "left")
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class Backlog:
+    """The writes of one owner that were submitted to its worker and are not confirmed.
+
+    A write is confirmed when storage has answered for it, whatever the answer is.
+
+    Attributes:
+        unconfirmed: how many writes.
+        size: their bytes, for the bound on one owner's share of a queue.
+    """
+
+    __slots__ = ("_awaited", "_waiters", "size", "unconfirmed")
+
+    def __init__(self) -> None:
+        self.unconfirmed = 0
+        self.size = 0
+        self._waiters: deque[_Waiter] = deque()
+        self._awaited = 0
+
+    def confirmed(self, size: int) -> None:
+        """Count the oldest write, of ``size`` bytes, as answered."""
+        self.unconfirmed -= 1
+        self.size -= size
+        if self._waiters:
+            first = self._waiters[0]
+            first.left -= 1
+            self._awaited -= 1
+            if not first.left:
+                self._waiters.popleft().done.set_result(None)
+
+    async def written(self) -> None:
+        """Wait until storage has answered for every write submitted so far. Unbounded: give it a timeout."""
+        if self.unconfirmed:
+            # Callers that wait for the same write share a future: in an outage, any number come and time out.
+            if self._awaited < self.unconfirmed:
+                self._waiters.append(_Waiter(self.unconfirmed - self._awaited))
+                self._awaited = self.unconfirmed
+            await asyncio.shield(self._waiters[-1].done)
+
+
 class Owner(Protocol):
-    """What a write belongs to, as far as a worker needs to know."""
+    """What a write belongs to, as far as a worker needs to know it."""
 
     @property
     def name(self) -> str:
-        """For the log."""
+        """Its name in the log."""
 
     @property
     def backlog(self) -> Backlog:
         """Its writes that are not confirmed."""
 
     def as_writes(self) -> Sequence[Write]:
-        """Everything known of it, to be stored again when storage has lost it."""
+        """Return everything known of it, to be stored again when storage has lost it."""
 
 
 class Job:
-    """One write on its way.
+    """One write on its way to storage.
 
     Attributes:
-        size: bytes it counts for in the bounds.
+        size: the bytes that it counts for in the bounds.
         since: `time.perf_counter` when it was accepted.
-        authors: sessions to be answered; more than one when the same message was sent twice.
+        authors: the sessions to answer; more than one when the same message was sent twice.
     """
 
     __slots__ = ("authors", "owner", "since", "size", "write")

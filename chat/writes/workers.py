@@ -1,4 +1,4 @@
-"""Workers: jobs fan out to them by room, are stored in batches, and fan in as outcomes."""
+"""Workers: jobs fan out to them by room, are stored in batches, and their outcomes fan in."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from chat.delivery.counters import Counters
 from chat.delivery.session import PAUSED_BY_QUEUE, Session
-from chat.writes.backlog import Backlog
-from chat.writes.jobs import JOB_BYTES, Job
+from chat.writes.jobs import JOB_BYTES, Backlog, Job
 from model.errors import RETRY_AFTER, ParleyError
 from storage.ports.errors import BatchRefused, StorageUnavailable
 from storage.ports.messages import InsertMessage
@@ -24,16 +23,17 @@ from utils.wording import counted
 
 log = logging.getLogger(__name__)
 
-# Reading from a session that adds to a queue more than half full pauses until it falls, for at most this many seconds.
+# When a queue is more than half full, reading from the sessions that add to it pauses until it drains, for at most this
+# many seconds.
 PAUSE_SECONDS = 1.0
-# Longest pause before a write is tried again; it costs little, as without a connection it fails at once.
+# Longest pause before a write is retried; a retry costs little, as it fails at once without a connection.
 RETRY_CAP = 1.0
-# A write that storage has not answered after this time is a problem, though it may still succeed (a locked table).
+# A write that storage has not answered after this time is reported, though it may still succeed (a locked table).
 STALL_SECONDS = 5.0
 
 
 class PoolLimits(NamedTuple):
-    """Bounds of the pool: see the settings WORKERS, BATCH, QUEUE_MESSAGES and QUEUE_BYTES."""
+    """The bounds of the pool; see the settings WORKERS, BATCH, QUEUE_MESSAGES and QUEUE_BYTES."""
 
     workers: int = 4
     batch: int = 500
@@ -42,7 +42,7 @@ class PoolLimits(NamedTuple):
 
 
 class Worker:
-    """One queue and the one task that empties it, with a writer of its own. Bounded; survives any failing write."""
+    """One bounded queue, and the one task that empties it with its own writer. Survives any failing write."""
 
     def __init__(self, name: str, writer: Writer, limits: PoolLimits, counters: Counters) -> None:
         self.name = name
@@ -53,7 +53,6 @@ class Worker:
         self._half_bytes = limits.queue_bytes / 2
         self._counters = counters
         self._queue: deque[Job] = deque()
-        self._batch: list[Job] = []
         self._unconfirmed = 0  # queued, or in the batch under way
         self._bytes = 0
         self._wake = asyncio.Event()
@@ -72,7 +71,7 @@ class Worker:
         """Make sure that one more write of ``size`` bytes fits.
 
         Raises:
-            ParleyError: ``overloaded``: the queue is full, or half of it belongs to this one owner.
+            ParleyError: ``overloaded`` when the queue is full, or half of it belongs to this owner.
         """
         size += JOB_BYTES
         limits = self._limits
@@ -85,7 +84,7 @@ class Worker:
             raise ParleyError("overloaded", retry_after=RETRY_AFTER)
 
     def submit(self, job: Job) -> None:
-        """Queue a write that was admitted in the same turn of the event loop."""
+        """Queue a write that was admitted in this turn of the event loop."""
         if not self._queue:
             self._wake.set()
             self._idle.clear()
@@ -121,15 +120,15 @@ class Worker:
             self._wake.clear()
             while queue:
                 if len(queue) <= self._limits.batch:
-                    self._batch = list(queue)
+                    batch = list(queue)
                     queue.clear()
                 else:
-                    self._batch = [queue.popleft() for _ in range(self._limits.batch)]
-                await self._store(self._batch)
-                self._batch = []
+                    batch = [queue.popleft() for _ in range(self._limits.batch)]
+                await self._store(batch)
+                del batch  # frees its messages before the wait
 
     async def _store(self, batch: list[Job]) -> None:
-        """Store a batch, however long storage is unavailable. Rows that it refuses are found by halving."""
+        """Store a batch, however long storage is unavailable. Halve a refused batch, to find the bad rows."""
         self._counters.batch_size.observe(len(batch))
         backoff = Backoff(cap=RETRY_CAP)
         while True:
@@ -156,7 +155,7 @@ class Worker:
                 await self._wait(str(error), backoff)
                 continue
             except Exception:
-                # A bug must not lose what was accepted: it stays queued, as /ready and the log say.
+                # A bug must not lose accepted writes: they stay queued, and /ready and the log report it.
                 log.exception("%s: writing failed unexpectedly", self.name)
                 await self._wait("unexpected error while writing; see the log", backoff)
                 continue
@@ -189,7 +188,7 @@ class Worker:
             self.problem = problem
 
     def _look_for_stall(self) -> None:
-        """Note a write that stalls. One timer serves all writes of these seconds: most take a thousandth of them."""
+        """Report a stalled write. One timer serves all writes of its seconds: most writes take a thousandth of them."""
         self._stall_timer = None
         if self._writing_since is not None:
             loop = asyncio.get_running_loop()
@@ -207,7 +206,7 @@ class Worker:
             job.owner.backlog.confirmed(job.size)
             try:
                 job.on_outcome(outcome)
-            except Exception:  # it must not end the worker: its other rooms would never be stored again
+            except Exception:  # must not end the worker: its other rooms would never be stored again
                 log.exception("%s: reporting the outcome of a write of room %r failed", self.name, job.owner.name)
         if self._paused and self._unconfirmed <= self._half_messages and self._bytes <= self._half_bytes:
             self._resume()
@@ -215,11 +214,11 @@ class Worker:
             self._idle.set()
 
     async def drained(self) -> None:
-        """Wait until storage has answered for everything. Unbounded: give it a timeout."""
+        """Wait until storage has answered for every write. Unbounded: give it a timeout."""
         await self._idle.wait()
 
     async def close(self) -> None:
-        """Give up the queue, and close the writer with its connection."""
+        """Abandon the queue, and close the writer with its connection."""
         self._resume()
         if self._stall_timer is not None:
             self._stall_timer.cancel()
@@ -227,7 +226,7 @@ class Worker:
 
 
 def _lost_owners(batch: list[Job], outcomes: list[Outcome]) -> list[Write]:
-    """Find the owners of messages that storage no longer has, as writes that store them again."""
+    """Return writes that store again the owners of refused messages: storage no longer has these owners."""
     lost = {
         job.write.room_id: job.owner
         for job, outcome in zip(batch, outcomes, strict=False)
@@ -239,7 +238,7 @@ def _lost_owners(batch: list[Job], outcomes: list[Outcome]) -> list[Write]:
 
 
 class WorkerPool:
-    """The workers of one server. A room always has the same one, so its writes keep their order."""
+    """The workers of one server. A room always has the same worker, so its writes keep their order."""
 
     def __init__(self, storage: Storage, limits: PoolLimits, counters: Counters) -> None:
         self._tasks = TaskRegistry()
@@ -249,12 +248,12 @@ class WorkerPool:
         ]
 
     def start(self) -> None:
-        """Start to store."""
+        """Start the workers."""
         for worker in self.workers:
             self._tasks.spawn(worker.run(), name=worker.name)
 
     def of(self, room_id: int) -> Worker:
-        """Return the worker of a room. Ids are random, so the rooms spread evenly and stay where they are."""
+        """Return the worker of a room, which never changes. Room ids are random, so the rooms spread evenly."""
         return self.workers[room_id % len(self.workers)]
 
     def __len__(self) -> int:
@@ -268,7 +267,7 @@ class WorkerPool:
     async def drain(self, deadline: float) -> int:
         """Wait until everything is stored, at most ``deadline`` seconds. Returns how many writes were not.
 
-        Each of them was broadcast: a message, a change of one, of a room or of a member.
+        Each of those was already broadcast: a message, or a change of a message, a room or a member.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -285,12 +284,12 @@ class WorkerPool:
         return len(self)
 
     def abort_drain(self) -> None:
-        """End a drain now, stored or not."""
+        """End a drain now, whether everything is stored or not."""
         if self._drain_limit is not None:
             self._drain_limit.reschedule(asyncio.get_running_loop().time())
 
     async def close(self, deadline: float) -> list[str]:
-        """Stop the workers; a write that is stuck is abandoned. Returns the names of tasks that did not stop."""
+        """Stop the workers and abandon a stuck write. Returns the names of the tasks that did not stop."""
         stuck = await self._tasks.close(deadline)
         for worker in self.workers:
             await worker.close()

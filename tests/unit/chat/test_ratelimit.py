@@ -66,8 +66,9 @@ def test_what_is_full_is_forgotten_and_what_is_not_stays() -> None:
     assert len(allowances) <= 2
 
 
-def test_allowances_are_bounded() -> None:
-    allowances = Allowances(rate=0.001, burst=2, most=10)
+def test_allowances_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.delivery.ratelimit.ALLOWANCES", 10)
+    allowances = Allowances(rate=0.001, burst=2)
     for number in range(100):
         allowances.take(f"{number}", 0.0)
     assert len(allowances) == 10
