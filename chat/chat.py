@@ -174,7 +174,7 @@ class Chat:
                 members.leave(self.parts, room, session, grace=self.parts.options.presence_grace)
             if session.identity is not None:
                 release_buckets(self.parts, session)
-                self.parts.hub.departed(session.user.id, session)
+                self.parts.directory.departed(session)
 
     # Commands.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -94,4 +94,45 @@ class Tokens(Protocol):
 
         Raises:
             ParleyError: ``unauthorized``; ``forbidden`` for an account whose role is not let in.
+        """
+
+
+D = TypeVar("D")
+
+
+class Directory(Protocol[D]):
+    """Which users are online, and on which devices; ``D`` is what represents a device, such as a session.
+
+    Every method answers at once and from memory. An adapter for several servers therefore keeps what the other servers
+    announce: it knows the devices of its own server exactly, and those of another one as of its latest announcement.
+    """
+
+    @property
+    def people(self) -> Mapping[str, User]:
+        """Users with at least one device, by id, under the name with which a device of theirs last arrived.
+
+        A view, which changes with every arrival: copy it before you wait for anything.
+        """
+
+    @property
+    def ranking(self) -> Collection[D]:
+        """Devices of accounts whose role ranks in every room (`model.room.RANKING`); a view too."""
+
+    def arrived(self, device: D) -> None:
+        """Add a device of this server under its identity. Call :meth:`departed` before its user or role changes."""
+
+    def departed(self, device: D) -> None:
+        """Remove a device of this server. Idempotent. With their last device, the user is no longer online."""
+
+    def devices(self, user_id: str) -> Sequence[D]:
+        """Return the devices of a user, in the order in which they arrived; empty for a user who is not online.
+
+        Later arrivals and departures do not change what was returned.
+        """
+
+    def tell(self, user_id: str, event: AnyEvent) -> None:
+        """Send an event to each device of a user, after everything that was broadcast in the rooms of that device.
+
+        Never blocks. A device that is about to disconnect may miss the event: whatever must reach the user is stored
+        as well.
         """

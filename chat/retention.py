@@ -64,7 +64,7 @@ async def expire_once(parts: Parts, writer: Writer) -> int:
         if keep:
             room.tail.forget(now - keep * DAY_US, room.backlog.unconfirmed)
     forgotten = ExpireInvitations(oldest_open(parts), BATCH)
-    present = tuple(user_id for user_id in parts.hub.people if user_id.startswith(GUEST))
+    present = tuple(user_id for user_id in parts.directory.people if user_id.startswith(GUEST))
     guests = ExpireGuests(now - GUEST_SECONDS * 1_000_000, now, present, BATCH)
     _, _, outcome = await writer.write([forgotten, guests, ExpireMessages(now, days, BATCH)])
     removed = outcome.count if isinstance(outcome, Removed) else 0

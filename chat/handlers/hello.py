@@ -71,18 +71,18 @@ def check_devices(parts: Parts, user_id: str) -> None:
     Raises:
         ParleyError: ``too_many_connections``.
     """
-    if len(parts.hub.devices(user_id)) >= parts.options.principal_connections:
+    if len(parts.directory.devices(user_id)) >= parts.options.principal_connections:
         raise ParleyError("too_many_connections", retry_after=RETRY_AFTER)
 
 
 def identify(parts: Parts, session: Session, identity: Identity) -> None:
     """Have the session speak for ``identity`` from now on, in its rooms too, except those that this one has to join."""
     if session.identity is not None:
-        parts.hub.departed(session.user.id, session)
+        parts.directory.departed(session)
         release_buckets(parts, session)
     session.identity, session.user = identity, identity.user
     session.connection.end_at(identity.expires)
-    parts.hub.arrived(identity.user, session)
+    parts.directory.arrived(session)
     for room in tuple(session.rooms.values()):
         before = room.presence.sessions[session]
         known = before.id == identity.user.id or (

@@ -70,7 +70,7 @@ def invite(parts: Parts, session: Session, room: Room, invitee: Invitee, command
     members.save(parts, room, row, session, command.id)
     notices.member_changed(parts, room, row, "invite", session.user, command.id)
     if row.role != before.role:
-        parts.hub.tell(
+        parts.directory.tell(
             row.user.id,
             RoomState(room=room.name, action="invite", info=room.info, role=row.role, by=session.user),
         )

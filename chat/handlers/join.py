@@ -241,7 +241,7 @@ def _quit(parts: Parts, session: Session, room: Room, member: Member | None, com
             notices.member_changed(parts, room, gone, "leave", user)
         parts.cursors.discard(room, user.id)
         room.audience.flush()
-        for device in parts.hub.devices(user.id):
+        for device in parts.directory.devices(user.id):
             if device is not session and device.rooms.get(room.name) is room:
                 room.exit(device)
                 device.reply(Left(room=room.name, reason="quit", by=user))

@@ -258,7 +258,7 @@ def _enter_direct(parts: Parts, session: Session, room: Room, _: None, command: 
     session.reply(RoomState(id=command.id, room=name, action="direct", info=room.info, role="member", peer=peer))
     enter(parts, session, room, room.members.get(user.id), Join(room=name))
     if made:
-        parts.hub.tell(other.id, RoomState(room=name, action="direct", info=room.info, role="member", peer=user))
+        parts.directory.tell(other.id, RoomState(room=name, action="direct", info=room.info, role="member", peer=user))
 
 
 _ENTER_DIRECT = Handler(_enter_direct, room_to_enter, _BothRows())
@@ -266,8 +266,8 @@ _ENTER_DIRECT = Handler(_enter_direct, room_to_enter, _BothRows())
 
 async def _meet(parts: Parts, one: str, other: str) -> bool:
     """Whether two users are in a room together, or belong to one."""
-    rooms = {room for device in parts.hub.devices(one) for room in device.rooms.values()}
-    if any(room in rooms for device in parts.hub.devices(other) for room in device.rooms.values()):
+    rooms = {room for device in parts.directory.devices(one) for room in device.rooms.values()}
+    if any(room in rooms for device in parts.directory.devices(other) for room in device.rooms.values()):
         return True
     return await ask(parts, parts.storage.rooms.share_a_room(one, other))
 

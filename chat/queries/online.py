@@ -70,15 +70,15 @@ def _page(
 
     found: list[Online] = []
     for user_id in nsmallest(limit, (user_id for user_id in here if user_id > after)):
-        devices = parts.hub.devices(user_id)
+        devices = parts.directory.devices(user_id)
         rooms = {room.name for device in devices for room in device.rooms.values() if may_see(room)}
         since = min(device.since for device in devices)
-        found.append(Online(parts.hub.named[user_id], sorted(rooms), len(devices), since))
+        found.append(Online(parts.directory.people[user_id], sorted(rooms), len(devices), since))
     return found
 
 
 def _here(parts: Parts, name: str | None) -> list[str]:
     if name is None:
-        return list(parts.hub.people)
+        return list(parts.directory.people)
     room = parts.hub.rooms.get(name)
     return [] if room is None else list({user.id: None for user in room.presence.sessions.values()})

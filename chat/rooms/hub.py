@@ -16,8 +16,7 @@ from chat.rooms.idle import IdleRoom, IdleRooms
 from chat.rooms.room import Room, Session
 from chat.rooms.tail import TailBudget
 from chat.writes.workers import Worker
-from model.events import AnyEvent
-from model.room import RANKING, RoomRecord, User
+from model.room import RoomRecord
 from utils.ids import new_token
 
 # Rooms whose epoch differs from the server's are remembered up to this many; then the server's own epoch changes.
@@ -45,11 +44,6 @@ class Hub:
     def __init__(self, *, tail_limit: int, tails_bytes: int, slow_high: int, counters: Counters) -> None:
         self.rooms: dict[str, Room] = {}
         self.sessions: dict[Session, None] = {}  # of 10,000, a dict has half the bytes of a set
-        # Sessions by principal: a person has one for each device; and what each person was last called.
-        # A tuple has a third of the bytes of a set, and almost everybody has one device.
-        self.people: dict[str, tuple[Session, ...]] = {}
-        self.named: dict[str, User] = {}
-        self.ranking: set[Session] = set()  # those of accounts whose role ranks in rooms
         # Deleted rooms of which something waits for storage: a new one of the same name has to wait too.
         self.ending: dict[str, Room] = {}
         self._opened: dict[str, int] = {}  # rooms by the address or account they were opened for
@@ -172,33 +166,6 @@ class Hub:
         self._tails.share = self._tails.limit * 7 // 8 // max(1, len(self.rooms))
         for room in self.rooms.values():
             room.tail.trim(room.backlog.unconfirmed + 1)  # one more: the newest may be about to be written
-
-    # People.
-
-    def arrived(self, user: User, session: Session) -> None:
-        """A session speaks for this principal from now on."""
-        self.people[user.id] = (*self.people.get(user.id, ()), session)
-        self.named[user.id] = user
-        if session.identity is not None and session.identity.role in RANKING:
-            self.ranking.add(session)
-
-    def departed(self, user_id: str, session: Session) -> None:
-        """A session speaks for this principal no more."""
-        self.ranking.discard(session)
-        if others := tuple(other for other in self.devices(user_id) if other is not session):
-            self.people[user_id] = others
-        else:
-            self.people.pop(user_id, None)
-            self.named.pop(user_id, None)
-
-    def devices(self, user_id: str) -> tuple[Session, ...]:
-        """The sessions of a principal."""
-        return self.people.get(user_id, ())
-
-    def tell(self, user_id: str, event: AnyEvent) -> None:
-        """Send an event to every session of a principal."""
-        for session in self.devices(user_id):
-            session.reply(event)
 
     # Epochs: they tell a client whether its copy of a room can be mended by `since`.
 

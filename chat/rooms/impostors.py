@@ -28,11 +28,11 @@ def is_impostor(parts: Parts, room: Room, identity: Identity) -> bool:
         return False
     if room.looks is None:
         room.looks = {_look(member.user.name) for member in room.members.values() if member.role in STAFF}
-    if not room.looks and not parts.hub.ranking:
+    if not room.looks and not parts.directory.ranking:
         return False  # without looking at every name of a storm of connects: that is 10 us each
     look = _look(user.name)
     return look in room.looks or any(
-        session.rooms.get(room.name) is room and _look(session.user.name) == look for session in parts.hub.ranking
+        session.rooms.get(room.name) is room and _look(session.user.name) == look for session in parts.directory.ranking
     )
 
 

@@ -6,6 +6,8 @@ the room) ends the offer. A room that is ready knows all of its offers (`Storage
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from chat.rooms.changes import ConcurrentChanges
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session, info_of
@@ -27,9 +29,9 @@ def is_open(parts: Parts, member: Member) -> bool:
 
 
 def tell(parts: Parts, room: Room, after: Member, author: Session | None, id: str | None) -> None:
-    """Tell every session of a user whose row is about to be ``after`` what became of their invitation.
+    """Send a user the state of their invitation, on every device, if ``after`` as their new row changes it.
 
-    ``id`` is that of the command, for its ``author``, who is told too if it is the user's own session.
+    ``id`` is that of the command and goes to its ``author`` alone, which receives the state if it is the user's own.
     """
     user_id = after.user.id
     before = room.members.get(user_id)
@@ -37,24 +39,21 @@ def tell(parts: Parts, room: Room, after: Member, author: Session | None, id: st
     now = after.invitation if is_open(parts, after) else None
     if was == now:
         return
-    devices = set(parts.hub.devices(user_id))
+    told = InvitationState(room=room.name, open=False)
+    if now is not None:
+        told = replace(told, open=True, info=room.info, by=now.by, at=rfc3339(now.at))
+    devices = set(parts.directory.devices(user_id))
     if author is not None and author.user.id == user_id:
-        devices.add(author)  # asks without a connection of its own
+        devices.add(author)  # a session without a connection (`chat.one_shot`) is not in the directory
     for device in devices:
-        answer = id if device is author else None
-        if now is None:
-            device.reply(InvitationState(id=answer, room=room.name, open=False))
-        else:
-            device.reply(
-                InvitationState(id=answer, room=room.name, open=True, info=room.info, by=now.by, at=rfc3339(now.at))
-            )
+        device.reply(replace(told, id=id) if device is author else told)
 
 
 def tell_deleted(parts: Parts, room: Room) -> None:
     """The room is deleted: tell everybody who was invited."""
     for user_id, member in room.members.items():
         if is_open(parts, member):
-            parts.hub.tell(user_id, InvitationState(room=room.name, open=False))
+            parts.directory.tell(user_id, InvitationState(room=room.name, open=False))
 
 
 async def open_elsewhere(parts: Parts, room: Room, user_id: str, changes: ConcurrentChanges) -> int:

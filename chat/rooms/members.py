@@ -77,7 +77,7 @@ def save(
 
 def connected_role(parts: Parts, user_id: str) -> str | None:
     """Return the role of a user's account if it ranks in rooms, else ""; None when they are not connected."""
-    roles = [device.identity.role for device in parts.hub.devices(user_id) if device.identity is not None]
+    roles = [device.identity.role for device in parts.directory.devices(user_id) if device.identity is not None]
     return next((role for role in sorted(roles) if role in RANKING), "") if roles else None
 
 
@@ -209,7 +209,7 @@ async def find_user(parts: Parts, user_id: str) -> User:
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
     """
-    user = parts.hub.named.get(user_id) or await ask(parts, parts.storage.rooms.find_user(user_id))
+    user = parts.directory.people.get(user_id) or await ask(parts, parts.storage.rooms.find_user(user_id))
     if user is None:
         raise ParleyError("no_such_user", field="user")
     return user
@@ -217,7 +217,7 @@ async def find_user(parts: Parts, user_id: str) -> User:
 
 def expel(parts: Parts, room: Room, user_id: str, event: Left) -> None:
     """Remove every session of a user from a room, and send them the reason."""
-    for session in parts.hub.devices(user_id):
+    for session in parts.directory.devices(user_id):
         if session.rooms.get(room.name) is room:
             remove(room, session, event)
     room.presence.expel(user_id)

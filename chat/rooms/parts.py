@@ -9,13 +9,14 @@ from weakref import WeakValueDictionary
 from chat.delivery.counters import Counters
 from chat.delivery.paging import PAGE_BYTES, PageTurns
 from chat.delivery.ratelimit import UNLIMITED, Allowances, Rate, allowances
-from chat.ports import Tokens
+from chat.ports import Directory, Tokens
 from chat.rooms.changes import ChangeTracker
 from chat.rooms.cursors import ReadCursors
+from chat.rooms.directory import LocalDirectory
 from chat.rooms.hub import Hub
 from chat.rooms.makers import Makers
 from chat.rooms.passwords import Passwords
-from chat.rooms.room import Room
+from chat.rooms.room import Room, Session
 from chat.writes.workers import PoolLimits, WorkerPool
 from model.limits import Limits
 from model.room import Role
@@ -89,6 +90,7 @@ class Parts:
             slow_high=options.slow_high,
             counters=self.counters,
         )
+        self.directory: Directory[Session] = LocalDirectory()
         self.pool = WorkerPool(storage, options.pool, self.counters)
         self.tasks = TaskRegistry()
         self.pages = PageTurns()

@@ -71,4 +71,4 @@ async def _count_and_tell(parts: Parts, room: Room, member: Member) -> None:
 
 def _tell_devices(parts: Parts, room: Room, member: Member, unread: Unread) -> None:
     told = Read(room=room.name, user=member.user, seq=member.read_seq, unread=unread.messages, mentions=unread.mentions)
-    parts.hub.tell(member.user.id, told)
+    parts.directory.tell(member.user.id, told)

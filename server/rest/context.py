@@ -55,7 +55,7 @@ class RestContext:
     def inside(self) -> list[Room]:
         """The rooms that the caller is in now, on any device."""
         identity = identity_of(self.request)
-        devices = () if identity is None else self.parts.hub.devices(identity.user.id)
+        devices = () if identity is None else self.parts.directory.devices(identity.user.id)
         return list({room: None for device in devices for room in device.rooms.values()})
 
 

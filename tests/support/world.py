@@ -120,8 +120,8 @@ class World:
         for device in self.devices:
             device.disconnect()
         await self.pause(0.01)
-        hub = self.chat.parts.hub
-        left = [hub.rooms, hub.ending, hub.people, hub.sessions, len(self.chat.parts.tasks)]
+        parts, hub = self.chat.parts, self.chat.parts.hub
+        left = [hub.rooms, hub.ending, parts.directory.people, hub.sessions, len(parts.tasks)]
         assert left == [{}, {}, {}, {}, 0], f"something stays behind: {left}"
         await self.die()
 

@@ -41,7 +41,7 @@ async def serve() -> AsyncIterator[Serve]:
     for server in servers:
         await until(partial(_is_left, server))
         assert await server.stop() == 0
-        assert not server.chat.parts.hub.people
+        assert not server.chat.parts.directory.people
 
 
 def _is_left(server: Server) -> bool:

@@ -140,8 +140,8 @@ async def test_a_thousand_requests_leave_nothing(server: Server) -> None:
             assert (await ann.get(PLANS)).status == 200
 
     await asyncio.gather(*(some(number) for number in range(25)))
-    hub = server.chat.parts.hub
-    assert [hub.rooms, hub.ending, hub.people, hub.sessions, hub._opened] == [{}, {}, {}, {}, {}]
+    hub, people = server.chat.parts.hub, server.chat.parts.directory.people
+    assert [hub.rooms, hub.ending, people, hub.sessions, hub._opened] == [{}, {}, {}, {}, {}]
     assert len(server.shared.runner._commands) <= 1
 
 

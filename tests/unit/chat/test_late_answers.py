@@ -275,7 +275,7 @@ Read = Callable[[Chat, Person, Identity], Awaitable[object]]
 
 
 def _devices(chat: Chat, identity: Identity) -> Inside:
-    return lambda: [room for device in chat.parts.hub.devices(identity.user.id) for room in device.rooms.values()]
+    return lambda: [room for device in chat.parts.directory.devices(identity.user.id) for room in device.rooms.values()]
 
 
 async def _search(chat: Chat, device: Person, identity: Identity) -> object:

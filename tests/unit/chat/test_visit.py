@@ -52,8 +52,8 @@ async def refused(runner: CommandRunner, who: Identity, command: commands.AnyCom
 
 
 def nothing_left(chat: Chat) -> bool:
-    hub = chat.parts.hub
-    return not (hub.rooms or hub.ending or hub.people or hub.sessions or len(chat.parts.tasks))
+    parts, hub = chat.parts, chat.parts.hub
+    return not (hub.rooms or hub.ending or parts.directory.people or hub.sessions or len(parts.tasks))
 
 
 # --- what is asked for is done, and stored by then -------------------------------------------------------------------
@@ -208,7 +208,7 @@ async def test_nobody_sees_them_come(chat: Chat, runner: CommandRunner) -> None:
     await say(runner, identity("ben"), "hello")
     await passes(2)
     assert ann.types() == ["message"]
-    assert set(chat.parts.hub.people) == {"u_ann"}
+    assert set(chat.parts.directory.people) == {"u_ann"}
     assert set(chat.parts.hub.rooms["lobby"].presence.people) == {"u_ann"}
 
 
