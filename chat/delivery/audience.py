@@ -117,17 +117,21 @@ class Group:
 
 
 class Audience:
-    """The members of one room, by dialect.
+    """The members of one room on this server, by dialect.
+
+    Args:
+        flush_soon: called with the audience when the first frame is queued; it calls :meth:`flush` in the same turn.
 
     Attributes:
         dirty: something is queued and not written yet.
         acking: how many members got acks due since the last flush; those acks may ride with the next one.
     """
 
-    __slots__ = ("_counters", "_groups", "acking", "dirty")
+    __slots__ = ("_counters", "_flush_soon", "_groups", "acking", "dirty")
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, flush_soon: Callable[[Audience], None]) -> None:
         self._counters = counters
+        self._flush_soon = flush_soon
         self._groups: dict[Dialect, Group] = {}
         self.acking = 0
         self.dirty = False
@@ -172,18 +176,15 @@ class Audience:
             group.discard(session)
             self.add(session)
 
-    def broadcast(self, event: AnyEvent, ephemeral: bool = False) -> bool:
-        """Queue an event for all members: encoded and framed once for each dialect that is present.
-
-        Returns whether it is the first one queued since the last flush.
-        """
-        was_dirty = self.dirty
+    def deliver(self, event: AnyEvent, ephemeral: bool = False) -> None:
+        """Queue an event for all members, encoded and framed once for each dialect that is present."""
         for dialect, group in self._groups.items():
             frame = dialect.frame(event)
             if frame is not None:
-                self.dirty = True
                 group.append(frame, ephemeral)
-        return self.dirty and not was_dirty
+                if not self.dirty:
+                    self.dirty = True
+                    self._flush_soon(self)
 
     def tell(self, session: Subscriber, event: AnyEvent) -> None:
         """Send one member an event after what was flushed; like live frames, it is withheld during ``syncing``."""

@@ -120,4 +120,4 @@ def _carry_out(parts: Parts, job: ChangeJob, after: Message, event: Edited | Del
     parts.counters.changes_in += 1
     room.tail.change(after, room.backlog.unconfirmed)
     room.worker.submit(job)  # before the broadcast, as in `message`
-    room.broadcast(event)
+    room.publish(event)

@@ -166,7 +166,7 @@ def update_room(parts: Parts, session: Session, room: Room, hashed: str | None, 
     members.refresh_unrestricted(parts, room)
     if before.kind == "ephemeral" and room.record.kind != "ephemeral":
         _keep_those_who_are_here(parts, room)
-    room.broadcast(RoomState(id=command.id, room=room.name, action="update_room", info=room.info, by=session.user))
+    room.publish(RoomState(id=command.id, room=room.name, action="update_room", info=room.info, by=session.user))
     for device in tuple(room.presence.sessions):
         assert device.identity is not None
         if device.identity.role == CLAIMED_ROLE and room.record.kind == "private":

@@ -96,13 +96,21 @@ def _say(parts: Parts, session: Session, room: Room, content: str, id: str | Non
     if room.record.slow_mode:
         _enforce_slow_mode(parts, session, room)
     size = admit(parts, room, content)
-    worker = room.worker
     if not room.stored:
         ensure_stored(parts, room)
     user = session.user
     now = parts.clock.now_us()
     seq = room.next_seq(now)
-    message = Message(room.name, seq, seq, user.name, user.id, content, rfc3339(now), id)
+    message = Message(
+        room=room.name,
+        seq=seq,
+        version=seq,
+        sender=user.name,
+        sender_id=user.id,
+        content=content,
+        timestamp=rfc3339(now),
+        id=id,
+    )
     if reply_to is not None or "@" in content:
         message = replace(message, reply_to=reply_to, mentions=find_mentions(content))
     parts.counters.messages_in += 1
@@ -111,8 +119,8 @@ def _say(parts: Parts, session: Session, room: Room, content: str, id: str | Non
     if id is not None:
         room.pending_posts[seq] = job
     # Before the broadcast: the memory backend has stored it when its frames are written, and its ack goes with them.
-    worker.submit(job)
-    room.broadcast(message)
+    room.worker.submit(job)
+    room.publish(message)
 
 
 def _answer_again(session: Session, room: Room, before: Message, content: str, id: str) -> None:

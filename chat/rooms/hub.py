@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from chat.delivery.audience import Audience
 from chat.delivery.counters import Counters
 from chat.rooms.idle import IdleRoom, IdleRooms
 from chat.rooms.room import Room, Session
@@ -59,7 +60,7 @@ class Hub:
         self.counters = counters
         self.slow_high = slow_high
         self._loop = asyncio.get_running_loop()
-        self._dirty: list[Room] = []
+        self._dirty: list[Audience] = []
         self._acking: list[Session] = []
         self._ack_since = 0.0
         self._ack_timer: asyncio.TimerHandle | None = None
@@ -77,7 +78,7 @@ class Hub:
             tail_limit=self._tail_limit,
             tails=self._tails,
             counters=self.counters,
-            mark_dirty=self.flush_soon,
+            flush_soon=self.flush_soon,
             opener=opener,
             epoch=self.epoch,
         )
@@ -203,13 +204,13 @@ class Hub:
 
     # The flush.
 
-    def flush_soon(self, room: Room) -> None:
-        """Write what a room has queued at the end of this turn of the event loop.
+    def flush_soon(self, audience: Audience) -> None:
+        """Write what is queued for an audience at the end of this turn of the event loop.
 
         Not later: waiting for more to share a send gave nothing on uvloop, and doubled the p99 of a busy room
         (measured; on asyncio it gave many small rooms a seventh).
         """
-        self._dirty.append(room)
+        self._dirty.append(audience)
         self._schedule()
 
     def ack_soon(self, session: Session) -> None:
@@ -241,8 +242,8 @@ class Hub:
         """Write everything that is queued: rooms first, so that no ack comes before its message."""
         started, self._scheduled = self._scheduled, 0.0
         dirty, self._dirty = self._dirty, []
-        for room in dirty:
-            room.audience.flush()
+        for audience in dirty:
+            audience.flush()
         now = time.perf_counter()
         if dirty and started:
             self.counters.broadcast_latency.observe(now - started)

@@ -92,7 +92,7 @@ class MessageJob(RoomJob):
         self.hub.counters.retractions += 1
         room.tail.remove(message)
         self.hub.new_epoch_of(room)
-        room.broadcast(Retracted(room=room.name, seq=message.seq, sender=message.sender))
+        room.publish(Retracted(room=room.name, seq=message.seq, sender=message.sender))
         if isinstance(outcome, Duplicate) and outcome.same_body:
             self.ack(outcome.seq)
         else:

@@ -14,7 +14,7 @@ from model.room import Member, User
 def member_changed(parts: Parts, room: Room, row: Member, action: str, by: User, id: str | None = None) -> None:
     """Tell everybody in the room, without a reason; then moderators and the one it is about, with the reason."""
     told = members.describe(parts, room, row, members.EVERYBODY_IN_IT, with_read=False)
-    room.broadcast(MemberChanged(id=id, room=room.name, action=action, member=told, by=by))
+    room.publish(MemberChanged(id=id, room=room.name, action=action, member=told, by=by))
     why = members.describe(parts, room, row, members.MODERATORS, with_read=False)
     if not why.reason:
         return

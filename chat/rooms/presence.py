@@ -64,18 +64,18 @@ class Presence(Generic[S]):
 
     Args:
         room: its name.
-        broadcast: as `chat.rooms.room.Room.broadcast`.
+        publish: as `chat.rooms.room.Room.publish`.
         lingered: called with the id of somebody who did not come back in time.
     """
 
     __slots__ = (
-        "_broadcast",
         "_changed",
         "_forgot",
         "_linger_timer",
         "_lingered",
         "_lingering",
         "_members",
+        "_publish",
         "_room",
         "_timer",
         "_typed",
@@ -84,9 +84,9 @@ class Presence(Generic[S]):
         "sessions",
     )
 
-    def __init__(self, room: str, broadcast: Callable[..., None], lingered: Callable[[str], None]) -> None:
+    def __init__(self, room: str, publish: Callable[..., None], lingered: Callable[[str], None]) -> None:
         self._room = room
-        self._broadcast = broadcast
+        self._publish = publish
         self._lingered = lingered
         self.sessions: dict[S, User] = {}
         self.people: dict[str, Present] = {}
@@ -212,7 +212,7 @@ class Presence(Generic[S]):
             self._forgot = False
             for change in changed:
                 self._tell_one_by_one(change, brief=len(changed) > CROWD)
-        self._broadcast(told, ephemeral=True)
+        self._publish(told, ephemeral=True)
         if self.sessions:
             pause = min(max(PAUSE, count / CROWD_FRAMES), LONGEST_PAUSE)
             self._timer = asyncio.get_running_loop().call_later(pause, self._send_diff)
@@ -227,12 +227,12 @@ class Presence(Generic[S]):
         before, user, here = change
         if here:
             if before is not None and not brief:
-                self._broadcast(Exited(self._room, before), ephemeral=True)
-            self._broadcast(Entered(self._room, user), ephemeral=True)
+                self._publish(Exited(self._room, before), ephemeral=True)
+            self._publish(Entered(self._room, user), ephemeral=True)
         else:
             if before is None and not brief:
-                self._broadcast(Entered(self._room, user), ephemeral=True)
-            self._broadcast(Exited(self._room, user if before is None else before), ephemeral=True)
+                self._publish(Entered(self._room, user), ephemeral=True)
+            self._publish(Exited(self._room, user if before is None else before), ephemeral=True)
 
     def _diff(self, count: int) -> PresenceEvent:
         if self._forgot:
@@ -247,4 +247,4 @@ class Presence(Generic[S]):
             if timer is not None:
                 timer.cancel()
         self._timer = self._linger_timer = None
-        self._broadcast = self._lingered = _ignore  # the room's own methods: it is freed with its last user
+        self._publish = self._lingered = _ignore  # the room's own methods: it is freed with its last user

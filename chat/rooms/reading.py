@@ -35,7 +35,7 @@ def flush_cursors(parts: Parts) -> None:
 def broadcast_cursor(parts: Parts, room: Room, member: Member) -> None:
     """Send a cursor to the room, if it is small; and with the counts of what is unread to the user's own sessions."""
     if len(room.presence.people) <= READERS:
-        room.broadcast(Read(room=room.name, user=member.user, seq=member.read_seq), ephemeral=True)
+        room.publish(Read(room=room.name, user=member.user, seq=member.read_seq), ephemeral=True)
     if member.read_seq >= room.tail.floor:
         _tell_devices(parts, room, member, unread_in_tail(room, member.user, member.read_seq))
     else:

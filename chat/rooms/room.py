@@ -69,7 +69,6 @@ class Room:
 
     __slots__ = (
         "__weakref__",
-        "_mark_dirty",
         "audience",
         "backlog",
         "epoch",
@@ -101,7 +100,7 @@ class Room:
         tail_limit: int,
         tails: TailBudget,
         counters: Counters,
-        mark_dirty: Callable[[Room], None],
+        flush_soon: Callable[[Audience], None],
         opener: str,
         epoch: str,
     ) -> None:
@@ -110,8 +109,8 @@ class Room:
         self.worker = worker
         self.stored = stored
         self.head = head
-        self.audience = Audience(counters)
-        self.presence: Presence[Session] = Presence(record.name, self.broadcast, self.forget)
+        self.audience = Audience(counters, flush_soon)
+        self.presence: Presence[Session] = Presence(record.name, self.publish, self.forget)
         self.members: dict[str, Member] = {}
         self.unrestricted = True
         self.muted_until = FOREVER
@@ -124,7 +123,6 @@ class Room:
         self.tail = Tail(tail_limit, head, tails)
         self.backlog = Backlog()
         self.pending_posts: dict[int, Job] = {}
-        self._mark_dirty = mark_dirty
 
     @property
     def idle(self) -> bool:
@@ -141,10 +139,12 @@ class Room:
         self.head = seq = now_us if now_us > self.head else self.head + 1
         return seq
 
-    def broadcast(self, event: AnyEvent, *, ephemeral: bool = False) -> None:
-        """Queue an event for everybody in the room; it is written at the end of this turn of the event loop."""
-        if self.audience.broadcast(event, ephemeral):
-            self._mark_dirty(self)
+    def publish(self, event: AnyEvent, *, ephemeral: bool = False) -> None:
+        """Send everyone in the room an event that is decided and numbered; call it in the order of the numbers.
+
+        This is the one place that knows who has the room's audiences: today this server, which has the only one.
+        """
+        self.audience.deliver(event, ephemeral)
 
     # Membership. The room is flushed first, so that nobody gets what was said before they came. A silent session is in
     # the room for the handlers alone: it receives nothing, and presence does not show it.
