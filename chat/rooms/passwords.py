@@ -1,4 +1,4 @@
-"""Passwords of rooms: argon2id (RFC 9106), off the event loop, a bounded number at a time, fair to all who wait."""
+"""Passwords of rooms: argon2id (RFC 9106), off the event loop, one at a time, from bounded and fair queues."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ T = TypeVar("T")
 
 # OWASP's second choice for argon2id: 19 MiB, two passes, one lane; 24 to 52 ms (measured).
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-# What a guess is compared with where there is no password: it takes as long as any other, and never matches.
+# Guesses are compared with this hash where there is no password: that takes as long as any other and never matches.
 _NO_PASSWORD = "$argon2id$v=19$m=19456,t=2,p=1$lUlMSxOpd/h1BkVGQW/CPg$Rbju6XdB4zqmMKCAVdzXBvXHbtp0i/AR+b6PTHLHeXc"  # noqa: S105
-# How many may wait in each of the two queues of one principal; four times that from one network, forty times in all:
-# some seconds' work of the thread.
+# Calls of one principal that may wait in each of the two queues; four times as many of one network, forty times in all:
+# the thread needs some seconds for those.
 WAITING = 2
-QUEUE_SECONDS = 1.0  # when there may be a place
+QUEUE_SECONDS = 1.0  # when to retry after a full queue
 
 
 class Passwords:
-    """One thread that hashes, made when first needed.
+    """One thread that hashes, started when it is first needed.
 
-    Entering rooms and making them have a queue each, of which the thread gets one piece of work at a time: so they have
-    turns, and neither is kept out by the other. In each, networks have turns, and principals within one network.
+    There is a queue for joins and one for new passwords, and the thread gets one call of each at a time: so the queues
+    take turns, and neither blocks the other. In each queue, networks take turns, and the principals of one network.
     """
 
     def __init__(self) -> None:
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="parley-passwords")
         self._guesses, self._new = (FairQueue(1, each=1, waiting=WAITING) for _ in range(2))
 
     async def hash(self, password: str, asker: Party) -> str:
-        """The password, in NFC (RFC 8265, 4.2), as a PHC string.
+        """Return the hash of a password in NFC (RFC 8265, 4.2), as a PHC string.
 
         Raises:
             ParleyError: ``overloaded``.
@@ -46,31 +46,28 @@ class Passwords:
         return await self._run(self._new, asker, lambda: _HASHER.hash(normalize("NFC", password)))
 
     async def matches(self, hashed: str | None, password: str, asker: Party) -> bool:
-        """Whether this is the password. None takes as long as any hash and matches nothing.
+        """Whether ``hashed`` is the hash of this password; None takes as long as any hash and matches nothing.
+
+        The password is tried as given, because hashes made before passwords were normalized are of that, and in NFC.
 
         Raises:
             ParleyError: ``overloaded``.
         """
-        return await self._run(self._guesses, asker, lambda: _matches(hashed or _NO_PASSWORD, password))
+        forms = dict.fromkeys((password, normalize("NFC", password)))
+        return await self._run(
+            self._guesses, asker, lambda: any(_verify(hashed or _NO_PASSWORD, form) for form in forms)
+        )
 
     async def _run(self, queue: FairQueue, asker: Party, work: Callable[[], T]) -> T:
         try:
             async with queue.turn(asker):
-                if self._thread is None:
-                    self._thread = ThreadPoolExecutor(1, thread_name_prefix="parley-passwords")
                 return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except FairQueueFullError as error:
             raise ParleyError("overloaded", retry_after=QUEUE_SECONDS) from error
 
     def close(self) -> None:
-        """Take nothing new; what is under way ends in its thread."""
-        if self._thread is not None:
-            self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-def _matches(hashed: str, password: str) -> bool:
-    """As given, which is how a room may have it from before passwords were normalized, or else in NFC."""
-    return any(_verify(hashed, each) for each in dict.fromkeys((password, normalize("NFC", password))))
+        """Start no further call; the one under way ends in its thread."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _verify(hashed: str, password: str) -> bool:

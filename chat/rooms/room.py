@@ -1,4 +1,4 @@
-"""A room: who is in it, the head of its log, and its last messages."""
+"""A room: the sessions in it, the head of its log, and its newest messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from storage.ports.storage import Write
 
 
 def info_of(record: RoomRecord) -> RoomInfo:
-    """Make what everybody who may see a room may know about it."""
+    """Return what all users who may see a room may know about it."""
     return RoomInfo(
         kind=record.kind,
         title=record.title,
@@ -34,7 +34,7 @@ def info_of(record: RoomRecord) -> RoomInfo:
 
 
 def is_default(member: Member) -> bool:
-    """Whether the row says no more than that its user is a member: then it is needed only while they are here."""
+    """Whether the row says only that its user is a member, or less: then it is needed only while they are here."""
     return (
         member.role in ("member", None)
         and not member.banned_until
@@ -44,27 +44,27 @@ def is_default(member: Member) -> bool:
 
 
 class Room:
-    """One room of this server, ready for talk: its head has come from storage.
+    """One loaded room: its head has come from storage.
 
     Attributes:
-        record: what storage knows, or is about to know, of the room itself.
-        name: the record's, which never changes.
-        members: rows of members that are known here: of all who are more or less than plain members, of the others
-            while they are in the room, of the two people of a direct room, and, until storage has removed them, of
-            those who no longer belong to it. Others may be in storage.
-        unrestricted: everybody in the room may talk; the cheap answer for the hot path.
-        looks: how the names of its owners and moderators look (`model.text.skeleton`); None until they are needed.
-        muted_until: when the first mute here ends, in Unix microseconds; the room may be unrestricted again then.
+        record: the room itself, as storage has it or will have it.
+        name: the name in the record, which never changes.
+        members: the rows of members that are cached: of all users who are more or less than plain members; of plain
+            members while they are in the room; of the two users of a direct room; and of users who no longer belong to
+            the room, until storage has removed their rows. Other rows may be in storage.
+        unrestricted: everyone in the room may talk; a cheap check for the hot path.
+        looks: what the names of its owners and moderators look like (`model.text.skeleton`); None until needed.
+        muted_until: when the first mute here ends, in Unix microseconds; then the room may be unrestricted again.
         last_spoke: when each user last posted, by a monotonic clock, the latest last; in slow mode only.
-        pins: how often each row is pinned, "" for the room alone; while they are, neither is forgotten.
-        epoch: that of the server when the room was loaded; "" when storage may have something else.
-        opener: the account, or address of a guest, for which it was loaded; "" for none.
-        maker: the address of the guest who made it; "" for an account, and when that is no longer known.
+        pins: how often each row is pinned, "" for the room alone. A pinned row, and the room of a pin, stay loaded.
+        epoch: the server's epoch when the room was loaded; "" when storage may differ from what was broadcast.
+        opener: the account, or the address of a guest, for which it was loaded; "" for none.
+        maker: the address of the guest who created it; "" for an account, or when that is not known any longer.
         worker: the worker that stores its writes.
-        stored: storage has, or will have, the room itself; that is written with the first message.
-        head: the largest seq or version so far, 0 when nothing was ever said.
-        backlog: its writes that storage has not answered for.
-        pending_posts: those of them that are messages with an id, by seq: a resend waits for the same answer.
+        stored: storage has, or will have, the room itself, which is written before its first message.
+        head: the largest seq or version so far, 0 when there is none.
+        backlog: its writes that storage has not confirmed.
+        pending_posts: the unconfirmed messages with an id, by seq: a resend waits for the same outcome.
     """
 
     __slots__ = (
@@ -126,16 +126,16 @@ class Room:
 
     @property
     def idle(self) -> bool:
-        """Whether it may be unloaded: nobody is in it, nothing pins it, and all of it is stored."""
+        """Whether it may be unloaded: it has no sessions and no pins, and all of it is stored."""
         return not self.presence.sessions and not self.backlog.unconfirmed and not self.pins
 
     @property
     def info(self) -> RoomInfo:
-        """What everybody in it may know about it."""
+        """What everyone in it may know about it."""
         return info_of(self.record)
 
     def next_seq(self, now_us: int) -> int:
-        """Return the next place in the log: the clock, raised where it stands still or steps back."""
+        """Return the next seq: the clock, raised where it stands still or steps back."""
         self.head = seq = now_us if now_us > self.head else self.head + 1
         return seq
 
@@ -146,50 +146,43 @@ class Room:
         """
         self.audience.deliver(event, ephemeral)
 
-    # Membership. The room is flushed first, so that nobody gets what was said before they came. A silent session is in
-    # the room for the handlers alone: it receives nothing, and presence does not show it.
+    # Membership. The room is flushed first, so that a new session receives no earlier events. A silent session is in
+    # the room only for the handlers: it receives nothing, and presence does not show it.
 
     def enter(self, session: Session, *, syncing: bool = False) -> None:
         """Add a session; presence shows its user if it is their first one here."""
         session.rooms[self.name] = self
-        if session.silent:
-            return
-        self.audience.flush()
-        self.audience.add(session, syncing=syncing)
-        self.presence.enter(session, session.user)
+        if not session.silent:
+            self.audience.flush()
+            self.audience.add(session, syncing=syncing)
+            self.presence.enter(session, session.user)
 
     def exit(self, session: Session, *, grace: float = 0.0) -> None:
         """Remove a session; if it was its user's last one here, presence shows that after ``grace`` seconds."""
-        if session.silent:
-            del session.rooms[self.name]
-            return
-        self.audience.flush()
-        self.audience.discard(session)
+        if not session.silent:
+            self.audience.flush()
+            self.audience.discard(session)
+            self.presence.exit(session, grace)
         del session.rooms[self.name]
-        self.presence.exit(session, grace)
 
     def rebind(self, session: Session, user: User) -> None:
-        """Have the session speak for another principal from now on, or for the same one under another name."""
-        if self.presence.sessions[session].id == user.id:
-            self.presence.rename(session, user)
-            return
-        self.presence.exit(session)
+        """Have the session speak for another principal from now on, or for the same one with another name."""
+        if self.presence.sessions[session].id != user.id:
+            self.presence.exit(session)
         self.presence.enter(session, user)
 
     def forget(self, user_id: str, *, removed: bool = False) -> None:
-        """Drop a row that is needed only while its user is in the room or it is pinned, or until it is ``removed``."""
+        """Drop a row that is not needed: not pinned, and its user is not in the room or storage has ``removed`` it."""
         member = self.members.get(user_id)
         if member is None or not is_default(member) or self.record.kind == "direct":
             return
-        if member.belongs:
-            needed = user_id in self.presence.people
-        else:
-            needed = self.backlog.unconfirmed > 0 and not removed
+        unconfirmed = self.backlog.unconfirmed > 0 and not removed
+        needed = user_id in self.presence.people if member.belongs else unconfirmed
         if not needed and user_id not in self.pins:
             del self.members[user_id]
 
     def as_writes(self) -> list[Write]:
-        """The room and the rows of its members as they are known here."""
+        """Return the room and the cached rows of its members, as writes."""
         room_id = self.record.room_id
         record = replace(self.record, deleted_at=None)  # if it was deleted, another write says so
         rows = [row for row in self.members.values() if row.belongs or not is_default(row)]
@@ -197,4 +190,4 @@ class Room:
 
 
 Session: TypeAlias = AnySession[Room]
-"""A session, as everything that knows rooms sees it."""
+"""A session, for everything that knows rooms."""

@@ -1,4 +1,4 @@
-"""A room's last messages, kept for resume and for recognising what is sent twice."""
+"""The newest messages of a room, kept for resumes and to recognise a message that is sent twice."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from msgspec.structs import replace
 
 from model.message import Message, Quote, quote
 
-# A tail is also bounded in bytes as kept, so that a room of very long messages costs no more than a few ordinary ones.
+# A tail is also bounded by its bytes in memory, so that a room of very long messages costs no more than a few others.
 TAIL_BYTES = 1 << 20
-# What a state takes beside its content: the record, its times and ids; and the place of a person in a reaction.
+# Bytes that a state takes besides its content: the record, its times and ids; and those of a user in a reaction.
 _STATE_BYTES = 500
 _REACTOR_BYTES = 8
 
 
 def kept_bytes(state: Message) -> int:
-    """The memory that a state takes: its content as Python keeps it, four bytes a character where one needs them."""
+    """Return the bytes of memory that a state takes; Python keeps four a character if one character needs them."""
     size = getsizeof(state.content) + _STATE_BYTES
     if state.reactions is not None:
         size += sum(_STATE_BYTES + _REACTOR_BYTES * len(people) for people in state.reactions.values())
@@ -26,14 +26,14 @@ def kept_bytes(state: Message) -> int:
 
 
 class TailBudget:
-    """What all tails of a server take together.
+    """The memory that all tails of a server take together.
 
     Args:
-        limit: bytes; beyond them ``exceeded`` is called, which should let go of as many.
+        limit: bytes; beyond them ``exceeded`` is called, which should evict the excess.
 
     Attributes:
-        share: what one tail may take while they take too much together.
-        used: bytes now.
+        share: the bytes that one tail may take while all together take too many.
+        used: the bytes that they take now.
     """
 
     __slots__ = ("_mark", "exceeded", "limit", "share", "used")
@@ -46,28 +46,28 @@ class TailBudget:
         self._mark = limit
 
     def check(self) -> None:
-        """See that the limit is kept."""
+        """Call ``exceeded`` when the limit is exceeded."""
         if self.used > self._mark and self.exceeded is not None:
             self.exceeded()
-            # What storage has not answered for stays: then looking again at once would find nothing more.
+            # Unconfirmed writes stay: with many of them, another call right away would find nothing to evict.
             self._mark = max(self.limit, self.used + self.limit // 8)
 
 
 class Tail:
-    """States of messages in order of version; everything with a version above ``floor`` is here.
+    """States of messages in order of version; every state with a version above ``floor`` is here.
 
-    A message that was changed is here in each of its states, and the last one counts. Bounded by ``limit`` states and
-    `TAIL_BYTES`, and all tails together by their ``budget``, except for what storage has not answered for: that is
-    never evicted, as nobody else has it. The queue to storage bounds that part.
+    A changed message is here in each of its states, and the last one counts. A tail is bounded by ``limit`` states and
+    `TAIL_BYTES`, and all tails together by their ``budget``. Unconfirmed writes are never evicted, because they are
+    nowhere else; the queue to storage bounds those.
 
     Args:
-        limit: states to keep.
+        limit: the states to keep.
         floor: the room's head when the tail begins.
-        budget: of all tails.
+        budget: the budget of all tails.
 
     Attributes:
-        forgotten: the version of the newest change that was let go of. Whoever reads a message in storage has missed
-            nothing that is not here, if it is not above what the head was before.
+        forgotten: the version of the newest change that was evicted. If it is not above the head of the time before a
+            read from storage, that read missed no change except those that are here.
     """
 
     __slots__ = ("_budget", "_by_id", "_bytes", "_limit", "_messages", "floor", "forgotten")
@@ -77,29 +77,29 @@ class Tail:
         self.floor = floor
         self.forgotten = 0
         self._messages: deque[Message] = deque()
-        self._by_id: dict[tuple[str, str], Message] = {}  # as they were sent
+        self._by_id: dict[tuple[str, str], Message] = {}  # as first sent
         self._bytes = 0
         self._budget = budget
 
     def __len__(self) -> int:
         return len(self._messages)
 
-    def append(self, message: Message, unsettled: int) -> None:
-        """Add the newest message; ``unsettled`` of the newest ones (this one not counted) must stay."""
+    def append(self, message: Message, unconfirmed: int) -> None:
+        """Add the newest message; the ``unconfirmed`` states before it must stay."""
         self._messages.append(message)
         self._count(kept_bytes(message))
         if message.id is not None:
             self._by_id[message.sender_id, message.id] = message
         if self._bytes > TAIL_BYTES or len(self._messages) > self._limit:
-            self.trim(unsettled + 1)
+            self.trim(unconfirmed + 1)
         self._budget.check()
 
-    def change(self, state: Message, unsettled: int) -> None:
-        """Add the new state of a message; the rest as :meth:`append`."""
+    def change(self, state: Message, unconfirmed: int) -> None:
+        """Add the new state of a message; ``unconfirmed`` as in :meth:`append`."""
         (state,) = self.with_quotes([state])
         self._messages.append(state)
         self._count(kept_bytes(state))
-        self.trim(unsettled + 1)
+        self.trim(unconfirmed + 1)
         self._budget.check()
 
     def _count(self, size: int) -> None:
@@ -107,19 +107,19 @@ class Tail:
         self._budget.used += size
 
     def trim(self, keep: int) -> None:
-        """Let go of what is beyond the bounds, but for the newest ``keep``."""
+        """Evict the oldest states until the bounds hold, but not the newest ``keep``."""
         messages, budget = self._messages, self._budget
         most = TAIL_BYTES if budget.used <= budget.limit else min(TAIL_BYTES, budget.share)
         while (len(messages) > self._limit or self._bytes > most) and len(messages) > keep:
             self._evict()
 
     def close(self) -> None:
-        """The room is forgotten, or deleted: what its tail takes counts no more."""
+        """Stop counting this tail in the budget: its room is unloaded or deleted."""
         self._budget.used -= self._bytes
         self._budget = TailBudget(1 << 62)
 
     def forget(self, before: int, keep: int) -> None:
-        """Let go of what is older than ``before``, but for the newest ``keep``."""
+        """Evict the states older than ``before``, but not the newest ``keep``."""
         messages = self._messages
         while len(messages) > keep and messages[0].version < before:
             self._evict()
@@ -134,7 +134,7 @@ class Tail:
             del self._by_id[oldest.sender_id, oldest.id]
 
     def remove(self, message: Message) -> None:
-        """Take a message out that was retracted, in all its states."""
+        """Remove all states of a retracted message."""
         self._drop([state for state in self._messages if state.seq == message.seq])
         if message.id is not None:
             del self._by_id[message.sender_id, message.id]
@@ -143,7 +143,7 @@ class Tail:
                 self._messages[place] = replace(state, reply_to=Quote(message.seq))
 
     def undo(self, version: int) -> bool:
-        """Take one change of a message out. Returns whether it was here: not when the message was removed."""
+        """Remove one change of a message. Returns whether it was here; it is not after the message was removed."""
         states = [state for state in self._messages if state.version == version]
         self._drop(states)
         return bool(states)
@@ -154,35 +154,36 @@ class Tail:
             self._count(-kept_bytes(state))
 
     def posted(self, sender_id: str, id: str) -> Message | None:
-        """The message that this principal sent under this id, as it was sent, if that is still here."""
+        """Return the message that this principal sent with this id, as first sent, if it is still here."""
         return self._by_id.get((sender_id, id))
 
     def state(self, seq: int) -> Message | None:
-        """The state of the message at ``seq``, if it is still here."""
+        """Return the newest state of the message at ``seq``, if it is still here."""
         return next((state for state in reversed(self._messages) if state.seq == seq), None)
 
     def newest_states(self) -> Iterable[Message]:
-        """Every message that is here, in its newest state."""
+        """Return the newest state of every message that is here."""
         return {state.seq: state for state in self._messages}.values()
 
     def with_quotes(self, states: Sequence[Message]) -> list[Message]:
-        """The same states, where a reply quotes the message it answers as that is now, if that is here.
+        """Return the states; in replies, the quotes are of the newest states of the quoted messages that are here.
 
-        A quote is of the moment when the reply was sent, changed or read; what was changed since is in the tail for at
-        least as long as the reply in that state.
+        A quote is from the time when the reply was sent, changed or read. Later changes of the quoted message stay in
+        the tail at least as long as that state of the reply.
         """
-        return [state if state.reply_to is None else self._with_quote(state, state.reply_to) for state in states]
-
-    def _with_quote(self, state: Message, quoted: Quote) -> Message:
-        newest = self.state(quoted.seq)
-        return state if newest is None else replace(state, reply_to=quote(newest))
+        return [
+            replace(state, reply_to=quote(newest))
+            if state.reply_to is not None and (newest := self.state(state.reply_to.seq)) is not None
+            else state
+            for state in states
+        ]
 
     def changes(self) -> dict[int, Message]:
-        """The states of the messages that were changed, by seq."""
+        """Return the newest states of the changed messages, by seq."""
         return {state.seq: state for state in self._messages if state.version != state.seq}
 
     def since(self, version: int) -> list[Message]:
-        """The states of the messages with a version above ``version``, each message once, in order of version."""
+        """Return the newest states with a version above ``version``, one of each message, in order of version."""
         found: dict[int, Message] = {}
         for state in reversed(self._messages):
             if state.version <= version:
