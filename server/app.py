@@ -32,7 +32,6 @@ from server.wire.connections import Shared, most_headers
 from server.wire.listener import Listener
 from server.wire.switch import ProtocolSwitch
 from storage.factory import open_storage
-from storage.ports.storage import Storage
 from utils.clock import Clock, SystemClock
 from utils.tasks import TaskRegistry
 from utils.wording import counted
@@ -66,7 +65,12 @@ class Server:
         self._stop_seconds = stop_seconds
         self._tasks = TaskRegistry()
         self._clock = clock or SystemClock()
-        self._storage = storage_for(settings)
+        self._storage = open_storage(
+            settings.database_url or None,
+            memory_messages=settings.memory_messages,
+            memory_rooms=settings.memory_rooms,
+            memory_bytes=settings.memory_bytes,
+        )
         self._tokens = JwtTokens(
             settings.jwt_secret, self._clock, settings.chat_roles, settings.jwt_audience, settings.jwt_issuer
         )
@@ -153,13 +157,11 @@ class Server:
             await asyncio.get_running_loop().connect_accepted_socket(
                 partial(ProtocolSwitch, self.shared, self._make_http, place), connected
             )
-        except OSError:  # it is gone already
+        except BaseException as error:
             place.release()
             connected.close()
-        except BaseException:
-            place.release()
-            connected.close()
-            raise
+            if not isinstance(error, OSError):  # else the client is already gone
+                raise
 
     def _make_http(self) -> HttpProtocol:
         http = self._runner.server
@@ -226,16 +228,6 @@ class Server:
             await self.chat.leave_epoch()
         await self._storage.close()
         return unwritten
-
-
-def storage_for(settings: Settings) -> Storage:
-    """The storage that the settings ask for; nothing is connected yet."""
-    return open_storage(
-        settings.database_url or None,
-        memory_messages=settings.memory_messages,
-        memory_rooms=settings.memory_rooms,
-        memory_bytes=settings.memory_bytes,
-    )
 
 
 def urls_of(addresses: Sequence[Any]) -> str:

@@ -28,53 +28,53 @@ from server.settings.table import SettingError, Settings, settings_help
 from utils.clock import DAY_SECONDS
 
 DOTENV = Path(".env")  # in the working folder
-# The longest that a token is good for: a hundred years.
+# The longest validity of a token: a hundred years.
 DAYS = 36_500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do as told by ``arguments`` (by default the process's own): run a server, or print a token. Returns the exit
-    status: 2 for wrong arguments or settings.
+    """Run a server, print a token or check the settings, as ``arguments`` say (by default those of the process).
+
+    Returns the exit status: 2 for wrong arguments or settings.
     """
     _open_standard_streams()
     try:
         return _do(_parser().parse_args(arguments))
+    except SettingError as error:
+        for problem in error.problems:
+            print(f"{_program()}: {problem}", file=sys.stderr)
+        return 2
     finally:
         _let_go_of_standard_streams()
 
 
 def _do(options: argparse.Namespace) -> int:
-    try:
-        read = _Reader(options)
-        settings = read.first()
-        if options.command == "token":
-            print(_token(settings, options))
-            return 0
-        if options.command == "check":
-            print("\n".join((*remarks_on(settings), "The settings are valid.")))
-            return 0
+    read = _Reader(options)
+    settings = read.first()
+    if options.command == "token":
+        print(_token(settings, options))
+    elif options.command == "check":
+        print("\n".join((*remarks_on(settings), "The settings are valid.")))
+    else:
         return _run(settings, read.again)
-    except SettingError as error:
-        for problem in error.problems:
-            print(f"{_program()}: {problem}", file=sys.stderr)
-        return 2
+    return 0
 
 
 class _Reader:
-    """Reads the settings, from where the command line says."""
+    """Reads the settings, with the options of the command line."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._had_file = False
 
     def first(self) -> Settings:
-        """For the first time."""
+        """Read them at the start."""
         settings = read_settings(os.environ, DOTENV, host=self._options.host, port=self._options.port)
-        self._had_file = self._had_file or DOTENV.is_file()
+        self._had_file |= DOTENV.is_file()
         return settings
 
     def again(self) -> Settings:
-        """While a server runs with them. A ``.env`` that is gone is no empty one, which would mean every default."""
+        """Read them while a server runs. A ``.env`` that has disappeared is an error: it would mean every default."""
         try:
             if DOTENV.is_fifo():
                 raise SettingError(f"{DOTENV} is a pipe, which cannot be read again")
@@ -86,7 +86,7 @@ class _Reader:
 
 
 def _program() -> str:
-    """What the user called: main.py, or parley where it is installed."""
+    """Return the name that the user called: main.py, or parley where it is installed."""
     return Path(sys.argv[0]).name
 
 
@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         help="check the settings",
         description="Check the settings as the server does at startup. No connection is made.",
     )
-    _add_where(check, argparse.SUPPRESS)  # None would take back what stands before `check`
+    _add_where(check, argparse.SUPPRESS)  # None would override an option before `check`
     token.add_argument("--user", required=True, metavar="ID", help="id of the account in your application")
     token.add_argument("--name", help="display name (default: the id)")
     token.add_argument("--role", help="one of CHAT_ROLES (default: user, or else the first)")
@@ -173,16 +173,14 @@ def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:
 
 
 def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    if name == "asyncio" or (name == "auto" and find_spec("uvloop") is None):
-        return asyncio.new_event_loop
-    uvloop = import_module("uvloop")
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    uvloop = name != "asyncio" and find_spec("uvloop") is not None  # the settings refuse uvloop where it is missing
+    factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop" if uvloop else "asyncio").new_event_loop
     return factory
 
 
 def _open_standard_streams() -> None:
-    """Open /dev/null where stdin, stdout or stderr is closed: sockets would take their places, where libraries print
-    to, and which uvloop cannot close."""
+    """Open /dev/null where stdin, stdout or stderr is closed: sockets would get their numbers, to which libraries print
+    and which uvloop cannot close."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -193,7 +191,7 @@ def _open_standard_streams() -> None:
 
 
 def _let_go_of_standard_streams() -> None:
-    """A reader of the output or the log that is gone does not matter to the exit status: Python would make it 120."""
+    """Keep the exit status when the reader of the output or the log is gone: Python would make it 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -1,4 +1,4 @@
-"""Where the server's log lines go, how many of them one cause may write, and that no client forges one.
+"""Write log lines to standard error, limit the lines of one cause, and keep clients from forging any.
 
 A client chooses paths, names, header values and much of what exceptions say. So control characters in the arguments of
 a message, and in the texts of exceptions, are escaped here, for every logger.
@@ -12,16 +12,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
+from traceback import walk_tb
 
-# Lines that one cause may write within a minute. With the two that say what was left out it stays below 100.
+# The most lines of one cause within a minute; with the two that report what was left out, fewer than 100.
 WINDOW_SECONDS = 60.0
 LINES = 90
-# Characters of one line: a client may have chosen the path, or the name, in it.
+# The most characters of one line: a client may have chosen a path or a name in it.
 LINE_CHARS = 500
-# Lines of a traceback that are kept: the first ones say where it began, the last ones what went wrong.
+# Lines of a traceback that are kept: the first show where it began, the last what went wrong.
 FIRST_LINES, LAST_LINES = 8, 36
-# Causes that are told apart at a time; of more, all those of one logger count as the same.
+# The most causes at a time; beyond it all further causes of one logger count as one.
 CAUSES = 500
 
 # Control characters but for tabs; separators of lines; overrides and isolates of the direction of writing.
@@ -31,7 +31,7 @@ _FORMATTER = logging.Formatter()
 
 
 class _Window:
-    """What a cause has written since ``until`` was set, and how much was left out."""
+    """The lines of a cause until a time, and the number of its records that were left out."""
 
     __slots__ = ("left_out", "level", "lines", "logger", "template", "until")
 
@@ -43,11 +43,11 @@ class _Window:
 
 
 class FoldRepeats(logging.Filter):
-    """Lets through what one cause writes as long as it is little: `LINES` lines within `WINDOW_SECONDS`.
+    """Pass at most `LINES` lines of each cause within `WINDOW_SECONDS`.
 
     A cause is a logger, the template of the message (its first line: asyncio puts objects into the others), and the
-    place where the exception was raised. When the first record is left out, a line says so; when the window is over,
-    the next record of any cause brings a line with their number. A filter of a handler, so that it sees the records of
+    place where the exception was raised. A line reports the first record that is left out; after the window, a line
+    before the next record of any cause reports how many were. A filter of a handler, so that it gets the records of
     every logger: aiohttp's, asyncio's and websockets' too.
 
     Args:
@@ -61,7 +61,7 @@ class FoldRepeats(logging.Filter):
         self._windows: dict[_Cause, _Window] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is written; what a client chose is escaped, and it is cut to size, first."""
+        """Escape what a client chose, cut the record to size, and return whether to write it."""
         if getattr(record, "folded", False):
             return True
         template = _escape(str(record.msg).partition("\n")[0])[:LINE_CHARS]
@@ -69,19 +69,17 @@ class FoldRepeats(logging.Filter):
         with self._lock:
             ended = self._end_windows()
             window = self._window_of(record, template)
-            passes = not window.left_out and window.lines + lines <= LINES
-            if passes:
-                window.lines += lines
-            else:
-                window.left_out += 1
+            window.lines += lines
+            passes = window.lines <= LINES
+            window.left_out += not passes
             first_out = window.left_out == 1
         self._tell(ended)
-        if not passes and first_out:
+        if first_out:
             _say(window, f"further lines like this are left out for a minute: {template}")
         return passes
 
     def flush(self) -> None:
-        """Say at once how many records were left out, as when the server stops."""
+        """Report at once how many records were left out, for example when the server stops."""
         with self._lock:
             ended = self._end_windows(all_of_them=True)
         self._tell(ended)
@@ -112,7 +110,7 @@ class FoldRepeats(logging.Filter):
 
 
 def set_up_logging(level: str) -> FoldRepeats:
-    """Write what all loggers say from ``level`` on to the standard error. Returns the filter: flush it at the end."""
+    """Write the records of all loggers from ``level`` on to standard error. Return the filter: flush it at the end."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     fold = FoldRepeats()
@@ -148,9 +146,9 @@ def _in_one_line(argument: object) -> object:
 
 
 def _cut(record: logging.LogRecord) -> int:
-    """Escape what its arguments hold, and bound its lines in length and number. Returns how many there are.
+    """Escape the arguments, limit the lines in length and number, and return their number.
 
-    The template keeps its lines, as asyncio's has several, and so does a traceback.
+    The template keeps its lines, because asyncio's have several, and so does a traceback.
     """
     if isinstance(record.args, Mapping):
         record.args = {name: _in_one_line(argument) for name, argument in record.args.items()}
@@ -198,12 +196,5 @@ def _raised_at(record: logging.LogRecord) -> _Cause:
     if not record.exc_info or record.exc_info[0] is None:
         return ()
     kind, _, traceback = record.exc_info
-    return (kind.__name__, _innermost(traceback))
-
-
-def _innermost(traceback: TracebackType | None) -> str:
-    if traceback is None:
-        return ""
-    while traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    return f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
+    places = [f"{frame.f_code.co_filename}:{line}" for frame, line in walk_tb(traceback)]
+    return (kind.__name__, *places[-1:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import nlargest
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -11,98 +11,101 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from chat.chat import Chat
-from chat.delivery.counters import Histogram
 
-# Rooms with a line of their own. All of them would be a label per room: unbounded (Prometheus, "Metric naming").
+# Rooms with a line each. A label for every room would be unbounded (Prometheus, "Metric naming").
 LARGEST_ROOMS = 10
-# Rooms that anybody may list; the name of another one is its members' business, as is that it is there.
+# Kinds of rooms that every user may list. The names of others, and that they exist, are private to their members.
 LISTED = frozenset({"public", "ephemeral"})
 
 
-class _ChatCollector(Collector):
-    def __init__(self, chat: Chat, *, full: bool) -> None:
-        self._chat = chat
-        self._full = full
-
-    def collect(self) -> Iterator[Metric]:
-        parts, counters = self._chat.parts, self._chat.parts.counters
-        yield _gauge("connections", "WebSocket connections", len(parts.hub.sessions))
-        yield _gauge("rooms", "rooms that have users or pending writes", len(parts.hub.rooms))
-        largest = GaugeMetricFamily("parley_room_connections", "connections of the largest rooms", labels=["room"])
-        named = [room for room in parts.hub.rooms.values() if self._full or room.record.kind in LISTED]
-        for room in nlargest(LARGEST_ROOMS, named, key=lambda room: len(room.presence.sessions)):
-            largest.add_metric([room.name], len(room.presence.sessions))
-        yield largest
-        yield _counter("connections_opened", "WebSocket connections since the start", counters.connections_total)
-        yield _gauge("sockets", "open connections of any kind", counters.sockets)
-        yield _counter(
-            "connections_refused",
-            "connections closed or refused by a limit on connections",
-            counters.refused_connections,
-        )
-        yield _counter("accept_pauses", "pauses of the listener for lack of file descriptors", counters.accept_pauses)
-        yield _counter("messages_in", "messages accepted", counters.messages_in)
-        yield _counter("changes_in", "changes to messages accepted", counters.changes_in)
-        yield _counter("deliveries", "frames written to members of rooms", counters.deliveries)
-        yield _counter("acks", "messages and changes acked", counters.acks)
-        yield _counter("retractions", "messages retracted", counters.retractions)
-        yield _counter("slow_members", "clients disconnected because they read too slowly", counters.slow_members)
-        yield _counter("refused_rows", "writes that storage refused", counters.refused_rows)
-        yield _counter("store_retries", "batches retried", counters.store_retries)
-        errors = CounterMetricFamily("parley_errors", "refusals by code", labels=["code"])
-        for code, count in counters.errors.items():
-            errors.add_metric([code], count)
-        yield errors
-        resumes = CounterMetricFamily("parley_resumes", "resumes", labels=["recovered"])
-        for recovered, count in counters.resumes.items():
-            resumes.add_metric([str(recovered).lower()], count)
-        yield resumes
-        depth = GaugeMetricFamily("parley_queue_depth", "writes pending at a worker", labels=["worker"])
-        for worker in parts.pool.workers:
-            depth.add_metric([worker.name], len(worker))
-        yield depth
-        yield _gauge("messages_to_reindex", "stored messages still to be re-indexed for search", counters.words_left)
-        yield _gauge("reads_waiting", "reads queued for storage", parts.storage.waiting_reads())
-        yield _histogram(
-            "broadcast_latency_seconds",
-            "from the first queued frame to the last write of a broadcast",
-            counters.broadcast_latency,
-        )
-        yield _histogram("batch_size", "writes in a batch", counters.batch_size)
-        yield _histogram("store_latency_seconds", "duration of one transaction", counters.store_latency)
-        yield _histogram(
-            "ack_lag_seconds", "from accepting a message to its ack, for the oldest of each batch", counters.ack_lag
-        )
-        yield _gauge("ready", "1 when messages are accepted and stored", float(self._chat.problem() is None))
-
-
-def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"parley_{name}", text, value=value)
-
-
-def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
-    return CounterMetricFamily(f"parley_{name}", text, value=value)
-
-
-def _histogram(name: str, text: str, histogram: Histogram) -> HistogramMetricFamily:
-    return HistogramMetricFamily(f"parley_{name}", text, buckets=histogram.buckets(), sum_value=histogram.sum)
-
-
-class Metrics:
-    """A registry of our own, so that several servers may live in one process.
+class Metrics(Collector):
+    """A registry of our own, so that several servers may run in one process.
 
     Args:
-        full: also the names of rooms that not everybody may know, and versions: for an operator's eyes.
+        full: include the names of rooms that not every user may see, and versions: for an operator.
     """
 
     def __init__(self, chat: Chat, *, full: bool = False) -> None:
+        self._chat = chat
+        self._full = full
         self._registry = CollectorRegistry()
-        self._registry.register(_ChatCollector(chat, full=full))
+        self._registry.register(self)
         ProcessCollector(registry=self._registry)
         if full:
             PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
     def render(self) -> tuple[bytes, str]:
-        """The text, and its content type."""
+        """Return the text, and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of the chat; the registry calls this for each scrape."""
+        parts, counters = self._chat.parts, self._chat.parts.counters
+        for name, text, value in (
+            ("connections", "WebSocket connections", len(parts.hub.sessions)),
+            ("rooms", "rooms that have users or pending writes", len(parts.hub.rooms)),
+            ("sockets", "open connections of any kind", counters.sockets),
+            ("messages_to_reindex", "stored messages still to be re-indexed for search", counters.words_left),
+            ("reads_waiting", "reads queued for storage", parts.storage.waiting_reads()),
+            ("ready", "1 when messages are accepted and stored", float(self._chat.problem() is None)),
+        ):
+            yield GaugeMetricFamily(f"parley_{name}", text, value=value)
+        for name, text, value in (
+            ("connections_opened", "WebSocket connections since the start", counters.connections_total),
+            (
+                "connections_refused",
+                "connections closed or refused by a limit on connections",
+                counters.refused_connections,
+            ),
+            ("accept_pauses", "pauses of the listener for lack of file descriptors", counters.accept_pauses),
+            ("messages_in", "messages accepted", counters.messages_in),
+            ("changes_in", "changes to messages accepted", counters.changes_in),
+            ("deliveries", "frames written to members of rooms", counters.deliveries),
+            ("acks", "messages and changes acked", counters.acks),
+            ("retractions", "messages retracted", counters.retractions),
+            ("slow_members", "clients disconnected because they read too slowly", counters.slow_members),
+            ("refused_rows", "writes that storage refused", counters.refused_rows),
+            ("store_retries", "batches retried", counters.store_retries),
+        ):
+            yield CounterMetricFamily(f"parley_{name}", text, value=value)
+        for name, text, histogram in (
+            (
+                "broadcast_latency_seconds",
+                "from the first queued frame to the last write of a broadcast",
+                counters.broadcast_latency,
+            ),
+            ("batch_size", "writes in a batch", counters.batch_size),
+            ("store_latency_seconds", "duration of one transaction", counters.store_latency),
+            (
+                "ack_lag_seconds",
+                "from accepting a message to its ack, for the oldest of each batch",
+                counters.ack_lag,
+            ),
+        ):
+            yield HistogramMetricFamily(f"parley_{name}", text, buckets=histogram.buckets(), sum_value=histogram.sum)
+        named = [room for room in parts.hub.rooms.values() if self._full or room.record.kind in LISTED]
+        largest = nlargest(LARGEST_ROOMS, named, key=lambda room: len(room.presence.sessions))
+        yield _labelled(
+            GaugeMetricFamily("parley_room_connections", "connections of the largest rooms", labels=["room"]),
+            ((room.name, len(room.presence.sessions)) for room in largest),
+        )
+        yield _labelled(
+            CounterMetricFamily("parley_errors", "refusals by code", labels=["code"]), counters.errors.items()
+        )
+        yield _labelled(
+            CounterMetricFamily("parley_resumes", "resumes", labels=["recovered"]),
+            ((str(recovered).lower(), count) for recovered, count in counters.resumes.items()),
+        )
+        yield _labelled(
+            GaugeMetricFamily("parley_queue_depth", "writes pending at a worker", labels=["worker"]),
+            ((worker.name, len(worker)) for worker in parts.pool.workers),
+        )
+
+
+def _labelled(
+    family: CounterMetricFamily | GaugeMetricFamily, values: Iterable[tuple[str, float]]
+) -> CounterMetricFamily | GaugeMetricFamily:
+    for label, value in values:
+        family.add_metric([label], value)
+    return family

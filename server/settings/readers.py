@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 from collections.abc import Callable
 from importlib.util import find_spec
 
@@ -16,24 +15,17 @@ ROLE_CHARS = 64
 _LOCAL = {"localhost": ("127.0.0.1", "::1")}
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
+def whole(low: int, high: int) -> Callable[[str], float]:
     """Whole numbers from ``low`` to ``high``."""
-
-    def read(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise ValueError
-        return value
-
-    return read
+    return number(low, high, int)
 
 
-def number(low: float, high: float) -> Callable[[str], float]:
-    """Finite numbers from ``low`` to ``high``."""
+def number(low: float, high: float, kind: Callable[[str], float] = float) -> Callable[[str], float]:
+    """Numbers from ``low`` to ``high``, which are finite."""
 
     def read(text: str) -> float:
-        value = float(text)
-        if not math.isfinite(value) or not low <= value <= high:
+        value = kind(text)
+        if not low <= value <= high:  # NaN is not in any range
             raise ValueError
         return value
 
@@ -41,11 +33,11 @@ def number(low: float, high: float) -> Callable[[str], float]:
 
 
 def rate(text: str) -> Rate:
-    """How much a second and how much at once: ``10/100``, or 0 for no limit."""
+    """A rate per second and a burst, ``10/100``; or 0 for no limit."""
     rate, slash, burst = text.partition("/")
     if not slash:
         if float(rate):
-            raise ValueError  # how many at once cannot be guessed from it
+            raise ValueError  # the burst cannot be guessed
         return UNLIMITED
     return Rate(number(0, 10**6)(rate), number(1, MANY)(burst))
 
@@ -79,7 +71,7 @@ def hosts(text: str) -> str:
 
 
 def same_address(one: str, other: str) -> bool:
-    """Whether two values of `hosts` have an address in common, as far as that is known without looking names up."""
+    """Return whether two values of `hosts` have an address in common, as far as is known without resolving names."""
     here, there = (
         {address for host in text.split(",") for address in _LOCAL.get(host.lower(), (host,))} for text in (one, other)
     )
@@ -87,12 +79,12 @@ def same_address(one: str, other: str) -> bool:
 
 
 def _covers(wide: set[str], hosts: set[str]) -> bool:
-    """Whether one of ``wide`` is every address of a family, and one of ``hosts`` may be of that."""
-    return any(("::" if ":" in host else "0.0.0.0") in wide for host in hosts)  # names are IPv4, too
+    """Return whether ``wide`` has the wildcard address of a family to which one of ``hosts`` may belong."""
+    return any(("::" if ":" in host else "0.0.0.0") in wide for host in hosts)  # a name may be IPv4
 
 
 def event_loop(text: str) -> str:
-    """What runs the server, if it is installed."""
+    """An event loop that is installed."""
     name = one_of("auto", "asyncio", "uvloop")(text)
     if name == "uvloop" and find_spec("uvloop") is None:
         raise ReadError("must be auto or asyncio: uvloop is not installed")

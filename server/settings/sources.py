@@ -12,7 +12,7 @@ from dotenv import dotenv_values
 from server.settings.table import SETTINGS, SettingError, Settings
 from utils.wording import counted
 
-# What such a file may hold, in bytes: any secret, and no log or device that was named by mistake.
+# The largest file of a secret, in bytes: enough for any secret, and not for a log that was named by mistake.
 FILE_BYTES = 64 << 10
 
 _SECRETS = tuple(setting.name for setting in SETTINGS if setting.secret)
@@ -21,16 +21,16 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{2,40}")
 
 
 def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **options: str | None) -> Settings:
-    """The settings of this process.
+    """Return the settings of this process.
 
     Args:
         environment: usually ``os.environ``; wins over the file.
-        dotenv: a ``.env`` file; a missing one is as good as an empty one, a folder is not.
+        dotenv: a ``.env`` file; a missing one counts as empty, a folder is an error.
         options: of the command line, by setting in lower case; they win over both, None leaves them out.
 
     Raises:
-        SettingError: see `Settings`; or a secret is given twice, or its file cannot be read. It names all that is
-            wrong, but for an unreadable ``.env``, which is named alone.
+        SettingError: see `Settings`; or a secret is given twice, or its file cannot be read. It names every
+            problem, except that an unreadable ``.env`` is named alone.
     """
     try:
         if dotenv is not None and dotenv.is_dir():  # which python-dotenv takes for a missing file
@@ -58,10 +58,10 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
 
 
 def _secret_in(name: str, path: Path) -> str:
-    """What a file holds, without the one line end that editors and `echo` put behind it.
+    """Return the content of a file, without the one line end that editors and `echo` append.
 
     Raises:
-        SettingError: it names the setting, and not what the file holds.
+        SettingError: it names the setting, not the content of the file.
     """
     try:
         if not path.is_file():  # a pipe can be read once, but SIGHUP reads again
@@ -79,21 +79,18 @@ def _secret_in(name: str, path: Path) -> str:
 
 
 def unknown_names(file: Mapping[str, str | None]) -> tuple[str, ...]:
-    """A sentence about each name in a ``.env`` file that looks like a setting's and is none, and one about the others.
+    """Return a sentence about each unknown name in a ``.env`` file that resembles a setting, and one about the others.
 
-    The others are only counted, as a secret of several lines without quotes is read as a name, too. The environment is
-    not looked at: it belongs to everybody.
+    The others are only counted: a secret of several lines without quotes is read as names, too. The environment is not
+    checked, because other programs use it.
     """
-    said, others = [], 0
-    for name in file:
-        if name in _KNOWN:
-            continue
-        like = get_close_matches(name.upper(), _KNOWN, n=1, cutoff=0.7) if _NAME.fullmatch(name) else []
-        if like:
-            said.append(f"{name} in .env is not a setting; did you mean {like[0]}?")
-        else:
-            others += 1
-    if others:
+    similar = {
+        name: get_close_matches(name.upper(), _KNOWN, n=1, cutoff=0.7) if _NAME.fullmatch(name) else []
+        for name in file
+        if name not in _KNOWN
+    }
+    said = [f"{name} in .env is not a setting; did you mean {known[0]}?" for name, known in similar.items() if known]
+    if others := len(similar) - len(said):
         unknown = counted(others, "other name that is not a setting", "other names that are not settings")
         said.append(f".env has {unknown}")
     return tuple(said)
