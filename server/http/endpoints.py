@@ -1,6 +1,6 @@
 """HTTP endpoints as rows of a table: a row makes both the aiohttp route and its part of ``/openapi.json``.
 
-So every endpoint that is served is documented, and the other way round. Parameters are decoded into a record before the
+So every endpoint that is served is documented, and vice versa. Parameters are decoded into a record before the
 handler is called (`server.http.parameters`).
 """
 
@@ -19,21 +19,21 @@ from server.http.parameters import JSON, Parameters
 
 TEXT = "text/plain"
 NDJSON = "application/x-ndjson"
+# At the end of a path: the rest of it, of any number of segments.
 FILE = "{file}"
-"""At the end of a path: the rest of it, of any number of segments."""
+# The caller; not set for an anonymous one, nor where the row does not authenticate.
 IDENTITY = web.RequestKey("identity", Identity)
-"""The caller; not set for an anonymous one, nor where the row does not authenticate."""
+# The client that sent the request.
 SENDER = web.RequestKey("sender", Client)
-"""Where the request comes from."""
+# Whether the connection is above a limit: it ends with the answer.
 CROWDED = web.RequestKey("crowded", bool)
-"""The connection is one too many: it ends with the answer."""
 
 Handler = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
+# Who may call: "" when the endpoint does not authenticate; ``optional``, with a token or, where guests are allowed,
+# without one; ``token``, with any token; ``account``, with the token of an account.
 Auth = Literal["", "optional", "token", "account"]
-"""Who may call: "" when the endpoint does not authenticate; ``optional``, with a token or, where guests are allowed,
-without one; ``token``, with any token; ``account``, with the token of an account."""
+# The `Auth` of the row.
 AUTH = web.RequestKey("auth", str)
-"""The row's own."""
 Authenticate = Callable[[web.Request, Auth], Identity | None]
 
 
@@ -62,7 +62,7 @@ class ErrorBody(Struct, frozen=True):
 
 
 class Answer(NamedTuple):
-    """One way in which an endpoint answers, beside its refusals.
+    """One way in which an endpoint answers, besides its refusals.
 
     Attributes:
         status: the HTTP status.
@@ -115,12 +115,10 @@ class Endpoint(NamedTuple):
         return Parameters(self.method, self.path, self.params, self.fixed, self.names)
 
 
-def _anonymous(request: web.Request, auth: Auth) -> Identity | None:
-    return None
-
-
-def add_routes(app: web.Application, endpoints: Iterable[Endpoint], authenticate: Authenticate = _anonymous) -> None:
-    """Serve the table; ``authenticate`` returns the caller, or raises ParleyError for one who may not call."""
+def add_routes(
+    app: web.Application, endpoints: Iterable[Endpoint], authenticate: Authenticate = lambda request, auth: None
+) -> None:
+    """Serve the table; ``authenticate`` returns the caller, or raises ParleyError if the caller is not allowed."""
     for endpoint in endpoints:
         route = _route(endpoint, authenticate)
         if endpoint.method == "GET":
@@ -148,4 +146,4 @@ def _route(endpoint: Endpoint, authenticate: Authenticate) -> Callable[[web.Requ
 
 
 async def _expect(request: web.Request) -> None:
-    """Not yet: a request that is refused whatever its body is gets no ``100 Continue`` (RFC 9110 section 10.1.1)."""
+    """Send no ``100 Continue`` yet: a request may be refused without its body (RFC 9110 section 10.1.1)."""

@@ -1,4 +1,4 @@
-"""Where a request has the fields of a record, and the record that is read from it; a refusal names the field."""
+"""Read the fields of a record from the path, query, headers and body of a request; a refusal names the field."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from model.errors import ParleyError
 from server.codec.decoding import wrong_field
 
 JSON = "application/json"
+# Fields of a record that are headers.
 HEADERS = {"idempotency_key": "Idempotency-Key"}
-"""Fields of a record that are headers."""
 
-# How long a body may take. Also the end of one that is malformed in the middle: aiohttp does not tell the reader of it.
+# Time limit for a body. It also ends one that is malformed in the middle, which aiohttp does not report to the reader.
 BODY_SECONDS = 20.0
-# As many digits as the largest seq has. What Python or msgspec take beside digits (signs, spaces, 1_0, 5e1, other
-# alphabets) is refused: a client that writes a number so has made a mistake.
+# The digits of the largest seq. What Python or msgspec accept besides digits (signs, spaces, 1_0, 5e1, other alphabets)
+# is refused: a client that writes a number like this has made a mistake.
 _DIGITS = 16
 _FLAGS = {"true": True, "false": False}
 _IN_PATH = re.compile(r"\{(\w+)\}")
@@ -74,7 +74,7 @@ class Parameters:
         self.body_required = method == hdrs.METH_PATCH or any(field.required for field in sent)
 
     def name_of(self, field: str) -> str:
-        """What a field of the record is called in the request."""
+        """Return the name of a field in the request."""
         return self._names.get(field, field)
 
     async def read(self, request: web.Request) -> Any:
@@ -85,10 +85,15 @@ class Parameters:
                 ``too_large`` and ``unsupported``.
         """
         given = dict(self._fixed)
+        sources: dict[Place, Mapping[str, str]] = {
+            "path": request.match_info,
+            "header": request.headers,
+            "query": request.query,
+        }
         for field, scalar in self._texts.items():
-            text = self._text(request, field)
-            if text is not None:
-                given[field] = _read(self.name_of(field), text, scalar)
+            name = self.name_of(field)
+            if (text := sources[self.places[field]].get(name)) is not None:
+                given[field] = _read(name, text, scalar)
         if self.body is not None:
             sent_text = await _read_text(request)
             if sent_text or self.body_required:
@@ -99,21 +104,11 @@ class Parameters:
             raise _refused(error) from error
 
     def rename(self, error: ParleyError) -> None:
-        """Call the field of a refusal what the request calls it."""
+        """Replace the name of the field in a refusal by its name in the request."""
         if error.field in self._names:
             name = self._names[error.field]
             error.message = re.sub(rf"^{error.field}\b", name, error.message)
             error.field = name
-
-    def _text(self, request: web.Request, field: str) -> str | None:
-        name = self.name_of(field)
-        match self.places[field]:
-            case "path":
-                return request.match_info[name]
-            case "header":
-                return request.headers.get(name)
-            case _:
-                return request.query.get(name)
 
 
 def _body_of(
@@ -125,23 +120,26 @@ def _body_of(
         text = text.replace(f"    {field}:", f"    {name}:")
     return msgspec.defstruct(
         f"{record.__name__}Body",
-        [(field.name, field.type, _default(field)) for field in fields],
+        [
+            (
+                field.name,
+                field.type,
+                msgspec.field(default=field.default)
+                if field.default_factory is msgspec.NODEFAULT
+                else msgspec.field(default_factory=field.default_factory),
+            )
+            for field in fields
+        ],
         rename=names,
         kw_only=True,
         frozen=True,
-        module=endpoint,  # which tells the bodies of two endpoints apart where both are of one record
+        module=endpoint,  # distinguishes the bodies of two endpoints with one record
         namespace={"__doc__": f"The body of `{endpoint}`.\n\nAttributes:\n{text}"},
     )
 
 
-def _default(field: structs.FieldInfo) -> Any:
-    if field.default_factory is msgspec.NODEFAULT:
-        return msgspec.field(default=field.default)
-    return msgspec.field(default_factory=field.default_factory)
-
-
 def _scalar(kind: inspect.Type) -> inspect.Type:
-    """What a text is to become: the type itself, or the one next to None."""
+    """Return the type that a text is converted to: the type itself, or the one that may be None."""
     if isinstance(kind, inspect.UnionType):
         kind = next(one for one in kind.types if not isinstance(one, inspect.NoneType))
     return kind.type if isinstance(kind, inspect.Metadata) else kind
@@ -169,14 +167,14 @@ async def _read_text(request: web.Request) -> str:
     if (request.content_length or 0) > request.client_max_size:
         raise ParleyError("too_large")
     if request.transport is None and not request.content.is_eof():
-        raise ConnectionResetError  # gone before its turn; aiohttp would call it a RuntimeError
+        raise ConnectionResetError  # the client is gone; aiohttp would raise RuntimeError
     if request.version >= HttpVersion11 and request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # aiohttp's own count of the answer
     try:
         async with asyncio.timeout(BODY_SECONDS):
             sent = await request.read()
-        return sent.decode()  # the whole of it: msgspec would not look at what it does not know
+        return sent.decode()  # in full: msgspec does not check unknown fields
     except TimeoutError as error:
         raise _late() from error
     except web.HTTPRequestEntityTooLarge as error:

@@ -1,4 +1,4 @@
-"""What one HTTP exchange may hold: an answer is sent in parts, as fast as it is read; a body is not read for ever."""
+"""Limit the memory and time of an HTTP exchange: send an answer in parts, as fast as the client reads."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What is written at once.
+# The most bytes of one write.
 CHUNK_BYTES = 64 << 10
-# What is read of a body that nobody wants, so that a client that sends it all first gets to the answer, and for how
-# long. Then the connection is closed.
+# How much of an unread body is read and dropped, so that a client that sends all of it first gets the answer, and for
+# how long. Then the connection is closed.
 DROPPED_BYTES = 1 << 20
 DROP_SECONDS = 2.0
 
 
 class Sender:
-    """Writes one answer. Nothing but the part that is being written is held here or in the transport.
+    """Writes one answer. Only the part that is being written is held here or in the transport.
 
     Args:
         writer: of a prepared response, on a transport whose write buffer has no high-water mark but 0.
@@ -46,31 +46,24 @@ class Sender:
             TimeoutError: it does not read, or too slowly.
         """
         for start in range(0, len(body), CHUNK_BYTES):
-            await self._wait(self._write(body[start : start + CHUNK_BYTES]))
+            await self._flush(self._writer.write(body[start : start + CHUNK_BYTES]))
             self._patience = min(STALL_SECONDS, self._patience + CHUNK_BYTES / LEAST_BYTES_A_SECOND)
 
     async def finish(self) -> None:
-        """End the answer; the rest as :meth:`write`."""
-        await self._wait(self._end())
+        """End the answer; raises like :meth:`write`."""
+        await self._flush(self._writer.write_eof())
 
-    async def _write(self, chunk: bytes | bytearray) -> None:
-        await self._writer.write(chunk)
-        await self._writer.drain()
-
-    async def _end(self) -> None:
-        await self._writer.write_eof()
-        await self._writer.drain()
-
-    async def _wait(self, step: Awaitable[None]) -> None:
+    async def _flush(self, write: Awaitable[None]) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         async with asyncio.timeout(self._patience):
-            await step
+            await write
+            await self._writer.drain()
         self._patience -= loop.time() - began
 
 
 class File(web.FileResponse):
-    """A file, which is sent as it is prepared: within a time, and once."""
+    """A file, which is sent when it is prepared: within a time limit, and once."""
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
         """See `Sender.write` for what is raised."""
@@ -84,7 +77,7 @@ class File(web.FileResponse):
 async def deliver(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Send what the handler answers, here and not behind it, where aiohttp would hold all of it for ever."""
+    """Send the response here: after the handler aiohttp would hold all of it without a time limit."""
     try:
         response = await handler(request)
     except web.HTTPException as error:  # aiohttp's own: a path that is not there, a method
@@ -110,7 +103,7 @@ async def _send(request: web.Request, response: web.StreamResponse) -> None:
     body = response.body if isinstance(response, web.Response) else None
     writer = await response.prepare(request)
     if isinstance(response, web.Response) and writer is not None:
-        response.body = None  # from here on it is held by nobody but the loop that sends it
+        response.body = None  # from here on only the loop that sends it holds it
         sender = Sender(writer)
         if isinstance(body, bytes | bytearray) and request.method != hdrs.METH_HEAD:
             await sender.write(body)
@@ -118,7 +111,7 @@ async def _send(request: web.Request, response: web.StreamResponse) -> None:
 
 
 async def _drop_body(request: web.Request) -> None:
-    """Read on a little when the handler has not read the body: closing at once would reset the connection."""
+    """Read a little more of a body that the handler has not read: closing at once would reset the connection."""
     content, left = request.content, DROPPED_BYTES
     if content.at_eof():
         return

@@ -10,7 +10,7 @@ from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from model.errors import ParleyError
-from server.codec.headers import EVERY, UPGRADE
+from server.codec.frames import EVERY, UPGRADE
 from server.http.endpoints import (
     CROWDED,
     ErrorBody,

@@ -148,9 +148,7 @@ class Site:
             Endpoint("GET", "/", "Redirect to the page, keeping the query string", self.index, answers=(_LEADS,)),
             Endpoint("GET", "/client.html", "The browser client", self.client, answers=_file("text/html")),
             Endpoint("GET", "/static/{file}", "A file of the browser client", self.static, StaticFile, _STATIC),
-            Endpoint(
-                "GET", "/health", "Whether the process answers", self.health, answers=(Answer(200, "alive", Health),)
-            ),
+            Endpoint("GET", "/health", "Whether the process answers", health, answers=(Answer(200, "alive", Health),)),
             Endpoint("GET", "/ready", "Whether messages are accepted and stored", self.ready, answers=_READY),
             *(
                 (
@@ -196,10 +194,6 @@ class Site:
             raise web.HTTPNotFound
         return File(path, headers=FRESH)
 
-    async def health(self, request: web.Request, params: Nothing) -> web.StreamResponse:
-        """Answer, which shows that the process does."""
-        return web.json_response(to_builtins(Health("ok")))
-
     async def ready(self, request: web.Request, params: Nothing) -> web.StreamResponse:
         """Answer 200 when messages are accepted and stored, else 503 with the reason."""
         return readiness(self._chat.not_ready_reason(), None)
@@ -219,7 +213,6 @@ class Site:
         http = connection_of(transport)
         if transport is None or http is None:
             raise ConnectionResetError
-        protocol = request.protocol
         lost = asyncio.Event()
         connection = WebSocketConnection(self._shared, http.place, on_lost=lost.set)
         version = request.version
@@ -234,13 +227,13 @@ class Site:
         connection.connection_made(transport)
         connection.start(head)
         early = _EarlyFrames()
-        protocol.set_parser(cast(Any, early))
+        request.protocol.set_parser(cast(Any, early))
         if early.data:
             connection.data_received(early.data)
         try:
             await lost.wait()
         finally:
-            protocol.connection_lost(None)  # aiohttp frees what it keeps of the connection
+            request.protocol.connection_lost(None)  # aiohttp frees what it keeps of the connection
         return web.Response()
 
 
@@ -259,6 +252,11 @@ class _EarlyFrames:
 
     def feed_eof(self) -> None:
         """The connection is closed."""
+
+
+async def health(request: web.Request, params: Nothing) -> web.StreamResponse:
+    """Answer, which shows that the process does."""
+    return web.json_response(to_builtins(Health("ok")))
 
 
 def readiness(reason: NotReadyReason | None, detail: str | None) -> web.Response:

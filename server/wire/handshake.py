@@ -19,8 +19,7 @@ from websockets.typing import Subprotocol
 from chat.ports import Dialect, Identity
 from model.errors import ParleyError
 from server.access.origins import Origins, own_origin
-from server.codec.frames import plain_response
-from server.codec.headers import EVERY, UPGRADE
+from server.codec.frames import EVERY, UPGRADE, plain_response
 from server.dialects import ACCOUNTS_ONLY, NATIVE, PATHS, SUBPROTOCOL
 from utils.tracebacks import forget_frames
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from server.codec.headers import EVERY
+from server.codec.frames import EVERY
 from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, Reply, request, upgrade
 from tests.support.web import SECRET, token_of
