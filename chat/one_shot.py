@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, TypeVar
 
 from chat.chat import Chat
 from chat.delivery.ratelimit import Allowances, rate_limited
 from chat.delivery.session import Session as AnySession
+from chat.handlers.resolve import Ask, Handler, OwnRow, check_room, loaded_room
 from chat.ports import Dialect, Identity
 from chat.rooms import impostors, members
 from chat.rooms.access import check_entry, is_row_known
-from chat.rooms.loading import load
-from chat.rooms.makers import opener_of
 from chat.rooms.pacing import COMMANDS_BURST, COMMANDS_PER_SECOND
-from chat.rooms.room import Session
+from chat.rooms.parts import Parts
+from chat.rooms.room import Room, Session
 from chat.rooms.storing import reach_storage, require_storage, unavailable
 from model.commands import Announce, AnyCommand, CreateRoom, Decline, Leave, RoomCommand
 from model.errors import CloseCode, ParleyError
 from model.events import Ack, Answer, AnyEvent, Error, Event
-from model.text import check_name
+from model.room import Member
 from utils.ids import new_token
 
 E = TypeVar("E", bound=Event)
@@ -105,6 +107,33 @@ def _answers(event: Event, id: str) -> bool:
     return isinstance(event, Answer) and event.id == id
 
 
+class _RowToEnter(OwnRow):
+    """The user's row, where their access to the room depends on it; and a room that can store what it shows."""
+
+    def find(
+        self, parts: Parts, session: Session, room: Room, command: Any, stored: Member | Ask | None
+    ) -> Member | Ask | None:
+        if room.worker.problem is not None:  # nothing is shown that would not be answered
+            raise unavailable()
+        known = is_row_known(parts, room, session.actor.identity)
+        return super().find(parts, session, room, command, None if known else stored)
+
+
+def _enter(
+    pins: ExitStack, parts: Parts, session: Session, room: Room, row: Member | None, command: AnyCommand
+) -> None:
+    """Put a session into a room without anyone noticing, and keep the room and the user's row loaded."""
+    if not room.stored and not room.presence.people:
+        raise ParleyError("no_such_room", field="room")
+    check_entry(parts, room.record, row, session.actor.identity)
+    if not isinstance(command, Leave):
+        impostors.refuse(parts, room, session.actor.identity)
+    pins.enter_context(members.pinned(parts, room, session.user.id))
+    if row is not None and session.user.id not in room.members:
+        members.cache(parts, room, row)
+    room.enter(session)
+
+
 class CommandRunner:
     """Runs commands of clients that have no connection."""
 
@@ -146,34 +175,18 @@ class CommandRunner:
             require_storage(self._chat.parts)
         session = self._open(identity, address, network)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                if isinstance(command, RoomCommand) and not isinstance(command, CreateRoom | Decline):
-                    return await self._ask_in(check_name(command.room, "room"), session, command, command.id, until)
-                return await self._ask(session, command, command.id, until)
+            with ExitStack() as pins:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    if isinstance(command, RoomCommand) and not isinstance(command, CreateRoom | Decline):
+                        enter = Handler(partial(_enter, pins), loaded_room, _RowToEnter(), check_room)
+                        if (waits := enter(self._chat.parts, session, command)) is not None:
+                            await waits
+                    return await self._ask(session, command, command.id, until)
         except TimeoutError as error:
             raise unavailable() from error
         finally:
             session.rooms.clear()
             session.end()
-
-    async def _ask_in(self, name: str, session: Session, command: AnyCommand, id: str, until: type[E]) -> E:
-        parts, user = self._chat.parts, session.user
-        assert session.identity is not None
-        room = await load(parts, name, opener_of(session))
-        with members.pinned(parts, room, user.id):
-            if room.worker.problem is not None:  # nothing is shown that would not be answered
-                raise unavailable()
-            row = None if is_row_known(parts, room, session.identity) else await members.fetch(parts, room, user.id)
-            if not room.stored and not room.presence.people:
-                raise ParleyError("no_such_room", field="room")
-            row = room.members.get(user.id, row)
-            check_entry(parts, room.record, row, session.identity)
-            if not isinstance(command, Leave):
-                impostors.refuse(parts, room, session.identity)
-            if row is not None and user.id not in room.members:
-                members.cache(parts, room, row)
-            room.enter(session)
-            return await self._ask(session, command, id, until)
 
     async def _ask(self, session: Session, command: AnyCommand, id: str, until: type[E]) -> E:
         replies = session.dialect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -81,6 +81,18 @@ class Identity(Struct, frozen=True, gc=False):
     guest: bool
     role: str = "guest"
     expires: int = 0
+
+
+class Actor(NamedTuple):
+    """Who runs a command: for whom it counts and who is allowed to. ``network`` is "" where that does not count."""
+
+    identity: Identity
+    network: str
+
+    @property
+    def user(self) -> User:
+        """The user, or guest."""
+        return self.identity.user
 
 
 class Tokens(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from chat.delivery.audience import Audience
 from chat.delivery.counters import Counters
 from chat.delivery.ratelimit import TokenBucket
-from chat.ports import Connection, Dialect, Identity
+from chat.ports import Actor, Connection, Dialect, Identity
 from model.errors import SLOW_CONSUMER, CloseCode, ParleyError
 from model.events import Ack, AckItem, AnyEvent, Error
 from model.room import User
@@ -153,6 +153,12 @@ class Session(Generic[R]):
         self._deferred_bytes = 0
         self._page_bytes = 0
         self._paused = 0
+
+    @property
+    def actor(self) -> Actor:
+        """Who runs its commands. No handler except that of ``hello`` is called before that is known."""
+        assert self.identity is not None
+        return Actor(self.identity, self.network)
 
     # Writing.
 

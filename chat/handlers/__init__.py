@@ -17,25 +17,25 @@ from chat.handlers.claim import claim
 from chat.handlers.hello import hello
 from chat.handlers.message import post_message
 from chat.handlers.ping import ping
-from chat.handlers.resolve import Fetched, Handler, MessageAt, OwnRow, check_room, in_room, loaded_room
+from chat.handlers.resolve import Handler, MessageAt, OwnRow, check_room, in_room, loaded_room
 from chat.handlers.search import search
 from model import commands
 from model.permissions import Action
 
-_AT_SEQ = MessageAt("seq")
-_USER = moderate.PersonNamed()
+_MESSAGE = MessageAt()
+_LOWER, _OTHER = moderate.LowerUser(), moderate.LowerUser(other=True)
 
 HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
     commands.Join: Handler(join.join, join.room_to_enter, join.EntryTo(), check_room),
     commands.Leave: Handler(join.leave, in_room(Action.SEE)),
     commands.PostMessage: post_message,
-    commands.EditMessage: Handler(change.edit_message, in_room(Action.EDIT), _AT_SEQ, change.check_edit),
-    commands.DeleteMessage: Handler(change.delete_message, in_room(Action.DELETE_OWN), _AT_SEQ),
-    commands.React: Handler(change.react, in_room(Action.REACT), _AT_SEQ, change.check_reaction),
-    commands.Pin: Handler(change.pin, in_room(Action.PIN), _AT_SEQ),
+    commands.EditMessage: Handler(change.edit_message, in_room(Action.EDIT), _MESSAGE, change.check_edit),
+    commands.DeleteMessage: Handler(change.delete_message, in_room(Action.DELETE_OWN), MessageAt(deleted=True)),
+    commands.React: Handler(change.react, in_room(Action.REACT), _MESSAGE, change.check_reaction),
+    commands.Pin: Handler(change.pin, in_room(Action.PIN), _MESSAGE),
     commands.Typing: Handler(attention.typing, in_room(Action.TYPE)),
     commands.MarkRead: Handler(attention.mark_read, attention.room_to_read, OwnRow()),
-    commands.ReadHistory: Handler(history.history, history.room_to_page, Fetched(history.read_page)),
+    commands.ReadHistory: Handler(history.history, history.room_to_page, history.PageOfHistory()),
     commands.Search: search,
     commands.CreateRoom: Handler(manage.create_room, join.room_to_enter, manage.NewRoom(), manage.check_new),
     commands.UpdateRoom: Handler(manage.update_room, manage.room_to_update, manage.Update(), manage.check_update),
@@ -43,14 +43,14 @@ HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
     commands.Invite: Handler(invite.invite, in_room(Action.INVITE), invite.InviteeNamed()),
     commands.Decline: Handler(invite.decline, loaded_room, check=check_room),
     commands.ListRooms: lists.rooms,
-    commands.ListMembers: Handler(lists.members, lists.room_to_list, Fetched(lists.read_members)),
+    commands.ListMembers: Handler(lists.members, lists.room_to_list, lists.PageOfMembers()),
     commands.OpenDirect: manage.open_direct,
-    commands.Kick: Handler(moderate.kick, in_room(Action.KICK), _USER, moderate.check_reason),
-    commands.Ban: Handler(moderate.ban, in_room(Action.BAN), _USER, moderate.check_reason),
-    commands.Unban: Handler(moderate.unban, in_room(Action.BAN), _USER),
-    commands.Mute: Handler(moderate.mute, in_room(Action.MUTE), _USER, moderate.check_reason),
-    commands.Unmute: Handler(moderate.unmute, in_room(Action.MUTE), _USER),
-    commands.SetRole: Handler(moderate.set_role, in_room(Action.SET_ROLE), _USER),
+    commands.Kick: Handler(moderate.kick, in_room(Action.KICK), _OTHER, moderate.check_reason),
+    commands.Ban: Handler(moderate.ban, in_room(Action.BAN), _OTHER, moderate.check_reason),
+    commands.Unban: Handler(moderate.unban, in_room(Action.BAN), _LOWER),
+    commands.Mute: Handler(moderate.mute, in_room(Action.MUTE), _LOWER, moderate.check_reason),
+    commands.Unmute: Handler(moderate.unmute, in_room(Action.MUTE), _LOWER),
+    commands.SetRole: Handler(moderate.set_role, in_room(Action.SET_ROLE), _LOWER),
     commands.Announce: announce,
     commands.Ping: ping,
 }

@@ -21,8 +21,7 @@ SESSIONS_PER_TURN = 500
 
 async def announce(parts: Parts, session: Session, command: Announce) -> None:
     """Tell every session of the server something. It is not stored; whoever is not here does not hear it."""
-    assert session.identity is not None
-    if session.identity.role != "admin":
+    if session.actor.identity.role != "admin":
         raise ParleyError("forbidden")
     content = check_content(command.content, parts.limits.max_content_chars)
     told = Announcement(content=content, sender=session.user, timestamp=rfc3339(parts.clock.now_us()))

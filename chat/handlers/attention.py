@@ -21,7 +21,7 @@ TYPING_SECONDS = 5.0
 TYPING_PAUSE = 2.0
 
 
-def typing(parts: Parts, session: Session, room: Room, command: Typing) -> None:
+def typing(parts: Parts, session: Session, room: Room, _: None, command: Typing) -> None:
     """Show the others that the user is typing; not in a crowd, and not more often than clients need."""
     if room.presence.may_type(session.user.id, parts.clock.monotonic(), TYPING_PAUSE):
         room.publish(TypingEvent(room=room.name, user=session.user, expires=TYPING_SECONDS), ephemeral=True)

@@ -27,13 +27,11 @@ def check_edit(parts: Parts, command: EditMessage) -> EditMessage:
 
 def edit_message(parts: Parts, session: Session, room: Room, state: Message, command: EditMessage) -> None:
     """Replace the content of the author's own message, within ``EDIT_WINDOW`` of the server's clock; bots any time."""
-    _check_not_deleted(state)
     if state.sender_id != session.user.id:
         raise ParleyError("not_author", field="seq")
-    assert session.identity is not None
     now = parts.clock.now_us()
     window = parts.limits.edit_window
-    if window and session.identity.role != "bot" and now - microseconds(state.timestamp) > window * 1_000_000:
+    if window and session.actor.identity.role != "bot" and now - microseconds(state.timestamp) > window * 1_000_000:
         raise ParleyError("too_late", f"a message can be edited for {window:g} seconds")
     content = command.content
     size = admit(parts, room, content)
@@ -58,9 +56,8 @@ def delete_message(parts: Parts, session: Session, room: Room, state: Message, c
     A message that is already deleted is deleted again: its author repeats the command when the answer was lost, and the
     first write may still be pending.
     """
-    assert session.identity is not None
     own = state.sender_id == session.user.id
-    if not own and not may(standing_of(parts, room, session.identity), Action.DELETE_ANY):
+    if not own and not may(standing_of(parts, room, session.actor.identity), Action.DELETE_ANY):
         raise ParleyError("no_such_message" if state.deleted_at is not None else "not_author", field="seq")
     size = admit(parts, room, "")
     now = parts.clock.now_us()
@@ -78,7 +75,6 @@ def check_reaction(parts: Parts, command: React) -> React:
 
 def react(parts: Parts, session: Session, room: Room, state: Message, command: React) -> None:
     """Add an emoji to a message, or remove it."""
-    _check_not_deleted(state)
     user, emoji = session.user, command.emoji
     before = state.reactions or {}
     people = [other for other in before.get(emoji, ()) if other != user.id]
@@ -99,7 +95,6 @@ def react(parts: Parts, session: Session, room: Room, state: Message, command: R
 
 def pin(parts: Parts, session: Session, room: Room, state: Message, command: Pin) -> None:
     """Pin a message to its room, or unpin it."""
-    _check_not_deleted(state)
     size = admit(parts, room, "")
     now = parts.clock.now_us()
     version, user = room.next_seq(now), session.user
@@ -108,11 +103,6 @@ def pin(parts: Parts, session: Session, room: Room, state: Message, command: Pin
     after = replace(state, version=version, pinned_at=pinned.at, pinned_by=pinned.by)
     event = Pinned(room.name, state.seq, version, command.on, user, pinned.at)
     _carry_out(parts, ChangeJob(parts.hub, room, write, size, session, command.id), after, event)
-
-
-def _check_not_deleted(state: Message) -> None:
-    if state.deleted_at is not None:
-        raise ParleyError("no_such_message", field="seq")
 
 
 def _carry_out(parts: Parts, job: ChangeJob, after: Message, event: Edited | Deleted | Reaction | Pinned) -> None:

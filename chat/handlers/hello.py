@@ -102,13 +102,12 @@ def identify(parts: Parts, session: Session, identity: Identity) -> None:
 
 def welcome(parts: Parts, session: Session, id: str | None = None) -> Welcome:
     """Make what a session receives first, and after ``hello``."""
-    assert session.identity is not None
     return Welcome(
         id=id,
         session=session.id,
         user=session.user,
-        guest=session.identity.guest,
-        token=parts.tokens.mint(session.identity),
+        guest=session.actor.identity.guest,
+        token=parts.tokens.mint(session.actor.identity),
         epoch=parts.hub.epoch,
         limits=parts.limits,
         heartbeat=parts.options.heartbeat,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 
+from chat.handlers.resolve import Need
 from chat.queries.history import Page, read_history
 from chat.rooms.access import joined_room
 from chat.rooms.parts import Parts
@@ -18,9 +20,13 @@ def room_to_page(parts: Parts, session: Session, command: ReadHistory) -> Room:
     return joined_room(parts, session, command.room, Action.SEE_DELETED if command.include_deleted else Action.SEE)
 
 
-async def read_page(parts: Parts, session: Session, room: Room, command: ReadHistory) -> Page:
-    """Read a page, no larger than one that may be sent over WebSocket."""
-    return await read_history(parts, room.name, command, session.identity, max_bytes=parts.page_bytes)
+class PageOfHistory(Need[Page]):
+    """A page, no larger than one that may be sent over WebSocket."""
+
+    async def fetch(
+        self, parts: Parts, session: Session, room: Room, command: ReadHistory, held: AsyncExitStack
+    ) -> Page:
+        return await read_history(parts, room.name, command, session.identity, max_bytes=parts.page_bytes)
 
 
 def history(parts: Parts, session: Session, room: Room, page: Page, command: ReadHistory) -> Awaitable[None]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from chat.handlers.resolve import ASK, Ask, Need
 from chat.rooms import invitations, members, notices
-from chat.rooms.access import check_provable, standing_of
+from chat.rooms.access import check_provable, require
 from chat.rooms.pacing import take_invitation
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
@@ -18,14 +18,18 @@ from model.commands import Decline, Invite
 from model.errors import ParleyError
 from model.events import RoomState
 from model.limits import INVITATIONS
+from model.permissions import Action
 from model.room import Invitation, Member
 
 
 class Invitee(NamedTuple):
-    """A user who is invited: their row, and how many open invitations to other rooms they have."""
+    """A user who is invited: their row, and how many open invitations to other rooms they have.
+
+    ``elsewhere`` is None when an admin invites, which makes a member at once.
+    """
 
     row: Member
-    elsewhere: int
+    elsewhere: int | None
 
 
 class InviteeNamed(Need[Invitee]):
@@ -38,20 +42,13 @@ class InviteeNamed(Need[Invitee]):
         return stored._replace(row=room.members.get(command.user, stored.row))
 
     async def fetch(self, parts: Parts, session: Session, room: Room, command: Invite, held: AsyncExitStack) -> Invitee:
-        offers = _only_offers(parts, session, room)
+        offers = require(parts, room, session, Action.INVITE) != "admin"
         if offers:
-            take_invitation(parts, session)
-        held.enter_context(members.pinned(parts, room, command.user))
+            take_invitation(parts, session.actor)
         with parts.changes.during(command.user) as changes:
             row = await members.fetch_person(parts, room, command.user, session.user)
-            elsewhere = await invitations.open_elsewhere(parts, room, command.user, changes) if offers else 0
+            elsewhere = await invitations.open_elsewhere(parts, room, command.user, changes) if offers else None
             return Invitee(row, elsewhere)
-
-
-def _only_offers(parts: Parts, session: Session, room: Room) -> bool:
-    """Whether the session's user can only offer membership; an admin makes members."""
-    assert session.identity is not None
-    return standing_of(parts, room, session.identity) != "admin"
 
 
 def invite(parts: Parts, session: Session, room: Room, invitee: Invitee, command: Invite) -> None:
@@ -60,10 +57,10 @@ def invite(parts: Parts, session: Session, room: Room, invitee: Invitee, command
     now = parts.clock.now_us()
     if row.banned_until > now:
         raise ParleyError("banned", "this user is banned; lift the ban first", field="user")
-    if row.role is None and not _only_offers(parts, session, room):
+    if row.role is None and invitee.elsewhere is None:
         row = replace(row, role="member", joined_at=now)
     elif row.role is None and not invitations.is_open(parts, row):
-        if invitee.elsewhere >= INVITATIONS:
+        if invitee.elsewhere is not None and invitee.elsewhere >= INVITATIONS:
             raise ParleyError("too_many_invitations", field="user")
         row = replace(row, invitation=Invitation(session.user, now))
     admit(parts, room, "")
@@ -76,7 +73,7 @@ def invite(parts: Parts, session: Session, room: Room, invitee: Invitee, command
         )
 
 
-def decline(parts: Parts, session: Session, room: Room, command: Decline) -> None:
+def decline(parts: Parts, session: Session, room: Room, _: None, command: Decline) -> None:
     """Refuse an invitation. The room is notified, so the inviter learns of it if they are there."""
     user = session.user
     row = room.members.get(user.id)

@@ -29,21 +29,16 @@ _JOINABLE = frozenset({"public", "private"})
 
 
 def room_to_enter(parts: Parts, session: Session, command: RoomCommand) -> Room | None:
-    """Need a room that the session may not be in yet, and the right of its connection to be in one more."""
-    check_space(parts, session, command.room)
-    return parts.hub.rooms.get(command.room)
-
-
-def check_space(parts: Parts, session: Session, name: str) -> None:
-    """Make sure that a session may enter one more room, and that this server may write.
+    """Need a room that the session may not be in yet, and space for it on the connection.
 
     Raises:
-        ParleyError: ``too_many_rooms``, ``unavailable``.
+        ParleyError: ``too_many_rooms``; ``unavailable`` while this server may not write, even if a room is not stored.
     """
-    if name not in session.rooms and len(session.rooms) >= parts.limits.max_rooms:
+    if command.room not in session.rooms and len(session.rooms) >= parts.limits.max_rooms:
         raise ParleyError("too_many_rooms", "this connection is in too many rooms; leave one first")
-    if parts.storage.another_writes():  # also into a room that is not stored yet
+    if parts.storage.another_writes():
         raise unavailable()
+    return parts.hub.rooms.get(command.room)
 
 
 class Entry(NamedTuple):
@@ -64,8 +59,7 @@ class EntryTo(Need[Entry]):
     """The row of the user who enters, whether they know the password, and whether they can resume."""
 
     def find(self, parts: Parts, session: Session, room: Room, command: Join, stored: Entry | Ask) -> Entry | Ask:
-        assert session.identity is not None
-        known = is_row_known(parts, room, session.identity)
+        known = is_row_known(parts, room, session.actor.identity)
         if stored is ASK:
             if not known or command.since is not None or command.password is not None or not _exists(room, command):
                 return ASK
@@ -74,13 +68,11 @@ class EntryTo(Need[Entry]):
         return ASK if member is ASK else Entry(member, stored.password, stored.recovered)
 
     async def fetch(self, parts: Parts, session: Session, room: Room, command: Join, held: AsyncExitStack) -> Entry:
-        assert session.identity is not None
-        held.enter_context(members.pinned(parts, room, session.user.id))
         if not _exists(room, command):
             if command.password is not None:
-                await try_password(parts, session, room.name, None, command.password)
+                await try_password(parts, session.actor, room.name, None, command.password)
             raise ParleyError("no_such_room", field="room")
-        known = is_row_known(parts, room, session.identity)
+        known = is_row_known(parts, room, session.actor.identity)
         member = ASK if known else await members.fetch(parts, room, session.user.id)
         matched = await _match_password(parts, session, room, room.members.get(session.user.id, member), command)
         return Entry(member, matched, await _can_recover(parts, room, command))
@@ -100,7 +92,7 @@ async def _match_password(
     if not hidden or command.password is None or belongs:
         return None
     hashed = room.record.password
-    return hashed if await try_password(parts, session, room.name, hashed, command.password) else None
+    return hashed if await try_password(parts, session.actor, room.name, hashed, command.password) else None
 
 
 async def _can_recover(parts: Parts, room: Room, command: Join) -> bool:
@@ -192,8 +184,7 @@ def peer_of(room: Room, user_id: str) -> User | None:
 
 
 def _admit(parts: Parts, session: Session, room: Room, member: Member | None, *, invited: bool) -> Standing:
-    assert session.identity is not None
-    identity, user, record = session.identity, session.user, room.record
+    identity, user, record = session.actor.identity, session.user, room.record
     row = member
     accepts = member is not None and invitations.is_open(parts, member)
     if member is not None and accepts:
@@ -217,7 +208,7 @@ def _admit(parts: Parts, session: Session, room: Room, member: Member | None, *,
     return standing
 
 
-def leave(parts: Parts, session: Session, room: Room, command: Leave) -> Awaitable[None] | None:
+def leave(parts: Parts, session: Session, room: Room, _: None, command: Leave) -> Awaitable[None] | None:
     """Leave a room with this session; with ``quit`` with every session of the user, and permanently."""
     if command.quit:
         return _QUIT(parts, session, command)
@@ -227,8 +218,7 @@ def leave(parts: Parts, session: Session, room: Room, command: Leave) -> Awaitab
 
 
 def _quit(parts: Parts, session: Session, room: Room, member: Member | None, command: Leave) -> None:
-    if member is not None and member.role == "owner" and count_owners(room) == 1:
-        raise ParleyError("last_owner")
+    keep_an_owner(room, member)
     if room.record.kind == "direct":
         raise ParleyError("forbidden", "a direct room cannot be left permanently", field="room")
     user = session.user
@@ -252,6 +242,15 @@ def _quit(parts: Parts, session: Session, room: Room, member: Member | None, com
 _QUIT = Handler(_quit, in_room(Action.SEE), OwnRow())
 
 
-def count_owners(room: Room) -> int:
-    """Count the owners of a room; their rows are always known."""
-    return sum(member.role == "owner" for member in room.members.values())
+def keep_an_owner(room: Room, leaving: Member | None) -> None:
+    """Make sure that the last owner stays; the rows of owners are always known.
+
+    Raises:
+        ParleyError: ``last_owner``.
+    """
+    if (
+        leaving is not None
+        and leaving.role == "owner"
+        and [row.role for row in room.members.values()].count("owner") == 1
+    ):
+        raise ParleyError("last_owner")

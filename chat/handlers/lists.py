@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 
+from chat.handlers.resolve import Need
 from chat.queries.listing import find_members, list_rooms, which_members
 from chat.rooms.access import joined_room
 from chat.rooms.parts import Parts
@@ -14,8 +16,7 @@ from model.events import Members
 
 async def rooms(parts: Parts, session: Session, command: ListRooms) -> None:
     """List public rooms, or the user's own."""
-    assert session.identity is not None
-    await session.send_page(await list_rooms(parts, session.identity, command, session.rooms.values))
+    await session.send_page(await list_rooms(parts, session.actor.identity, command, session.rooms.values))
 
 
 def room_to_list(parts: Parts, session: Session, command: ListMembers) -> Room:
@@ -23,9 +24,13 @@ def room_to_list(parts: Parts, session: Session, command: ListMembers) -> Room:
     return joined_room(parts, session, command.room, which_members(command)[0])
 
 
-async def read_members(parts: Parts, session: Session, room: Room, command: ListMembers) -> Members | None:
-    """Read a page of the list; None when the user may no longer see the room."""
-    return await find_members(parts, room.name, command, session.identity)
+class PageOfMembers(Need[Members | None]):
+    """A page of the list; None when the user may no longer see the room."""
+
+    async def fetch(
+        self, parts: Parts, session: Session, room: Room, command: ListMembers, held: AsyncExitStack
+    ) -> Members | None:
+        return await find_members(parts, room.name, command, session.identity)
 
 
 def members(parts: Parts, session: Session, room: Room, page: Members | None, command: ListMembers) -> Awaitable[None]:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from chat.handlers.join import enter, peer_of, room_to_enter
 from chat.handlers.resolve import ASK, Ask, Handler, Need
+from chat.ports import Actor
 from chat.rooms import invitations, members
 from chat.rooms.access import check_provable, default_role, joined_room, require, standing_of
 from chat.rooms.naming import taking_name
@@ -50,23 +51,23 @@ class NewRoom(Need[str | None]):
         if room.stored or room.presence.people:
             raise ParleyError("room_exists", field="room")
         admit(parts, room, "")
-        admit_room(parts, session, take=False)
+        admit_room(parts, session.actor, take=False)
         return stored
 
     async def fetch(
         self, parts: Parts, session: Session, room: Room, command: CreateRoom, held: AsyncExitStack
     ) -> str | None:
         await held.enter_async_context(taking_name(parts, room))
-        return await _hash(parts, session, command.password)
+        return await _hash(parts, session.actor, command.password)
 
 
-async def _hash(parts: Parts, session: Session, password: str | None) -> str | None:
-    return await parts.passwords.hash(password, hashing_for(session)) if password else None
+async def _hash(parts: Parts, actor: Actor, password: str | None) -> str | None:
+    return await parts.passwords.hash(password, hashing_for(actor)) if password else None
 
 
 def create_room(parts: Parts, session: Session, room: Room, hashed: str | None, command: CreateRoom) -> None:
     """Create a room and enter it as its owner. Of several who ask for one name at the same time, one gets it."""
-    admit_room(parts, session)
+    admit_room(parts, session.actor)
     kind = "private" if command.private or hashed is not None else "public"
     record = replace(room.record, kind=kind, title=command.title, topic=command.topic, password=hashed)
     owner = Member(session.user, role="owner", joined_at=parts.clock.now_us())
@@ -78,7 +79,7 @@ def create_room(parts: Parts, session: Session, room: Room, hashed: str | None, 
 def _make(parts: Parts, room: Room, record: RoomRecord, rows: list[Member], session: Session, id: str | None) -> None:
     """Create a room that storage does not know, with these rows. The ack is sent once all of it is stored."""
     room.record, room.stored = record, True
-    parts.makers.made(room, session)
+    parts.makers.made(room, session.actor)
     store(parts, room, InsertRoom(record), session, id, last=False)
     for row in rows:
         members.save(parts, room, row, session, id, last=row is rows[-1])
@@ -118,7 +119,7 @@ class Update(Need[str | None]):
     async def fetch(
         self, parts: Parts, session: Session, room: Room, command: UpdateRoom, held: AsyncExitStack
     ) -> str | None:
-        hashed = await _hash(parts, session, command.password)
+        hashed = await _hash(parts, session.actor, command.password)
         if _takes_over(room, command):
             await held.enter_async_context(taking_name(parts, room))
             looked_up: set[str] = set()
@@ -168,8 +169,7 @@ def update_room(parts: Parts, session: Session, room: Room, hashed: str | None, 
         _keep_those_who_are_here(parts, room)
     room.publish(RoomState(id=command.id, room=room.name, action="update_room", info=room.info, by=session.user))
     for device in tuple(room.presence.sessions):
-        assert device.identity is not None
-        if device.identity.role == CLAIMED_ROLE and room.record.kind == "private":
+        if device.actor.identity.role == CLAIMED_ROLE and room.record.kind == "private":
             members.remove(room, device, Left(room=room.name, reason="kicked", by=session.user))
             room.presence.expel(device.user.id)
 
@@ -177,8 +177,7 @@ def update_room(parts: Parts, session: Session, room: Room, hashed: str | None, 
 def _keep_those_who_are_here(parts: Parts, room: Room) -> None:
     """Make members of the users who are in an ephemeral room that gets an owner."""
     for device in tuple(room.presence.sessions):
-        identity = device.identity
-        assert identity is not None
+        identity = device.actor.identity
         row = room.members.get(device.user.id)
         claimed = identity.role == CLAIMED_ROLE and room.record.kind == "private"
         if not claimed and standing_of(parts, room, identity) != "admin" and (row is None or row.role is None):
@@ -188,7 +187,7 @@ def _keep_those_who_are_here(parts: Parts, room: Room) -> None:
             members.save(parts, room, joined)
 
 
-def delete_room(parts: Parts, session: Session, room: Room, command: DeleteRoom) -> None:
+def delete_room(parts: Parts, session: Session, room: Room, _: None, command: DeleteRoom) -> None:
     """Delete a room: its sessions are removed, its name is free; its messages are kept but no longer served."""
     admit(parts, room, "")
     ensure_stored(parts, room)
@@ -216,8 +215,7 @@ async def open_direct(parts: Parts, session: Session, command: OpenDirect) -> No
     if command.user == user.id:
         raise ParleyError("bad_field", "user must not be yourself", field="user")
     check_provable(command.user)
-    assert session.identity is not None
-    if session.identity.guest and not await _meet(parts, user.id, command.user):
+    if session.actor.identity.guest and not await _meet(parts, user.id, command.user):
         raise ParleyError("no_such_user", field="user")  # as for an id that does not exist
     other = await members.find_user(parts, command.user)
     if session.ended:
@@ -250,7 +248,7 @@ def _enter_direct(parts: Parts, session: Session, room: Room, _: None, command: 
     made = not room.stored
     if made:
         admit(parts, room, "")
-        admit_room(parts, session)
+        admit_room(parts, session.actor)
         # The other user has not used the room yet, so it is not listed before rooms that they have used.
         rows = [Member(user, role="member", joined_at=parts.clock.now_us()), Member(other, role="member")]
         _make(parts, room, replace(room.record, kind="direct"), rows, session, command.id)

@@ -51,8 +51,6 @@ def post_message(parts: Parts, session: Session, command: PostMessage) -> Awaita
 
 
 def _reply(parts: Parts, session: Session, room: Room, answered: Message, command: PostMessage) -> None:
-    if answered.deleted_at is not None:
-        raise ParleyError("no_such_message", field="reply_to")
     _say(parts, session, room, command.content, command.id, quote(answered))
 
 

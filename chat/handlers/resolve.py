@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
@@ -37,8 +38,6 @@ class Ask(Enum):
 ASK: Final = Ask.STORAGE
 
 T = TypeVar("T")
-FindRoom = Callable[[Parts, Session, Any], Room | None]
-Check = Callable[[Parts, Any], Any]
 
 
 class Need(Generic[T]):
@@ -47,15 +46,18 @@ class Need(Generic[T]):
     def find(self, parts: Parts, session: Session, room: Room, command: Any, stored: T | Ask) -> T | Ask:
         """Return the newest that is known: of what the room has and what storage answered, if it was asked.
 
-        Returns `ASK` when storage must be asked, or asked again.
+        Returns `ASK` when storage must be asked, or asked again. The default: what only storage has, such as a page.
 
         Raises:
             ParleyError: it does not exist, or the command may not be carried out whatever storage answers.
         """
         return stored
 
-    async def fetch(self, parts: Parts, session: Session, room: Room, command: Any, held: AsyncExitStack) -> T:
-        """Ask storage. What enters ``held`` is kept (pinned or locked) until the handler has run."""
+    async def fetch(self, parts: Parts, session: Session, room: Room, command: Any, held: AsyncExitStack) -> T | Ask:
+        """Ask storage. What enters ``held`` (a lock, a pin) is kept until the handler has run.
+
+        The room is pinned, and the row of the user whom the command names, or else of the session's own user.
+        """
         raise NotImplementedError
 
 
@@ -64,65 +66,55 @@ class _Nothing(Need[None]):
         return None
 
 
+NOTHING: Final = _Nothing()
+
+
+@dataclass(frozen=True, slots=True)
 class Handler:
     """How a command is carried out: a row of the dispatch table.
 
-    Args:
-        decide: a function of (parts, session, room, command); with a ``need``, of (parts, session, room, what was
-            found, command). It returns None, or what remains to be awaited, such as a page that is being sent.
+    Attributes:
+        decide: a function of (parts, session, room, found, command); ``found`` is what was needed. It returns None, or
+            what remains to be awaited, such as a page that is being sent.
         room: finds the room in memory and checks access; returns None for a room that must be loaded. It is called
             again after the last await.
-        need: what else the handler needs.
+        need: what else the handler needs, such as a message.
         check: validates the command's own fields and returns it normalized, before anything is looked up.
     """
 
-    __slots__ = ("_check", "_decide", "_need", "_room")
-
-    def __init__(
-        self,
-        decide: Callable[..., Awaitable[None] | None],
-        room: FindRoom,
-        need: Need[Any] | None = None,
-        check: Check | None = None,
-    ) -> None:
-        self._decide = decide if need is not None else _without_need(decide)
-        self._room = room
-        self._need: Need[Any] = need or _Nothing()
-        self._check = check
+    decide: Callable[[Parts, Session, Room, Any, Any], Awaitable[None] | None]
+    room: Callable[[Parts, Session, Any], Room | None]
+    need: Need[Any] = NOTHING
+    check: Callable[[Parts, Any], Any] | None = None
 
     def __call__(self, parts: Parts, session: Session, command: Any) -> Awaitable[None] | None:
         """Carry a command out: at once when memory has all that it needs."""
-        if self._check is not None:
-            command = self._check(parts, command)
-        room = self._room(parts, session, command)
-        found = ASK if room is None else self._need.find(parts, session, room, command, ASK)
-        if found is ASK:
-            return self._ask(parts, session, command)
-        return self._decide(parts, session, room, found, command)
+        if self.check is not None:
+            command = self.check(parts, command)
+        room = self.room(parts, session, command)
+        if room is not None and (found := self.need.find(parts, session, room, command, ASK)) is not ASK:
+            return self.decide(parts, session, room, found, command)
+        return self._ask(parts, session, command)
 
     async def _ask(self, parts: Parts, session: Session, command: Any) -> None:
         """Load the room and ask storage, again if the room was replaced in the meantime."""
         waits: Awaitable[None] | None = None
         while True:
             async with AsyncExitStack() as held:
-                room = self._room(parts, session, command) or await load(parts, command.room, opener_of(session))
-                held.enter_context(members.pinned(parts, room))
-                found = self._need.find(parts, session, room, command, ASK)
+                room = self.room(parts, session, command) or await load(parts, command.room, opener_of(session.actor))
+                held.enter_context(members.pinned(parts, room, getattr(command, "user", session.user.id)))
+                found = self.need.find(parts, session, room, command, ASK)
                 if found is ASK:
-                    found = await self._need.fetch(parts, session, room, command, held)
+                    found = await self.need.fetch(parts, session, room, command, held)
                 if session.ended:
                     return
-                if self._room(parts, session, command) is room:
-                    found = self._need.find(parts, session, room, command, found)
+                if self.room(parts, session, command) is room:
+                    found = self.need.find(parts, session, room, command, found)
                     if found is not ASK:
-                        waits = self._decide(parts, session, room, found, command)
+                        waits = self.decide(parts, session, room, found, command)
                         break
         if waits is not None:
             await waits
-
-
-def _without_need(decide: Callable[..., Awaitable[None] | None]) -> Callable[..., Awaitable[None] | None]:
-    return lambda parts, session, room, _, command: decide(parts, session, room, command)
 
 
 def in_room(action: Action) -> Callable[[Parts, Session, Any], Room]:
@@ -141,16 +133,6 @@ def check_room(parts: Parts, command: Any) -> Any:
     return command if name == command.room else replace(command, room=name)
 
 
-class Fetched(Need[T]):
-    """What only storage knows, such as a page. ``read`` is a function of (parts, session, room, command)."""
-
-    def __init__(self, read: Callable[[Parts, Session, Room, Any], Awaitable[T]]) -> None:
-        self._read = read
-
-    async def fetch(self, parts: Parts, session: Session, room: Room, command: Any, held: AsyncExitStack) -> T:
-        return await self._read(parts, session, room, command)
-
-
 class OwnRow(Need[Member | None]):
     """The user's own row in the room, if there is one."""
 
@@ -162,7 +144,6 @@ class OwnRow(Need[Member | None]):
     async def fetch(
         self, parts: Parts, session: Session, room: Room, command: Any, held: AsyncExitStack
     ) -> Member | None:
-        held.enter_context(members.pinned(parts, room, session.user.id))
         return await members.fetch(parts, room, session.user.id)
 
 
@@ -171,26 +152,29 @@ class MessageAt(Need[Message | None]):
 
     Args:
         field: the command's field that holds the message's seq.
+        deleted: whether a deleted message will do.
     """
 
-    def __init__(self, field: str) -> None:
+    def __init__(self, field: str = "seq", *, deleted: bool = False) -> None:
         self._field = field
+        self._deleted = deleted
 
     def find(
         self, parts: Parts, session: Session, room: Room, command: Any, stored: Message | Ask | None
     ) -> Message | Ask:
         seq = getattr(command, self._field)
         state = room.tail.state(seq) or stored
-        if state is None or (state is ASK and seq > room.head):
+        if state is ASK and seq <= room.head:
+            return ASK
+        if state is None or state is ASK or (state.deleted_at is not None and not self._deleted):
             raise ParleyError("no_such_message", field=self._field)
         return state
 
     async def fetch(
         self, parts: Parts, session: Session, room: Room, command: Any, held: AsyncExitStack
-    ) -> Message | None:
+    ) -> Message | Ask | None:
         require_storage(parts)
-        while True:
-            head = room.head
-            stored = await ask(parts, parts.storage.messages.find_message(room.record, getattr(command, self._field)))
-            if room.tail.forgotten <= head:  # otherwise a newer state may have been evicted from the tail already
-                return stored
+        head = room.head
+        stored = await ask(parts, parts.storage.messages.find_message(room.record, getattr(command, self._field)))
+        # If not, a newer state may have been evicted from the tail already.
+        return stored if room.tail.forgotten <= head else ASK

@@ -23,8 +23,7 @@ FIRST_HITS = 50
 
 async def search(parts: Parts, session: Session, command: Search) -> None:
     """Send a page of what was found. The session's later commands wait until it was read off the connection."""
-    assert session.identity is not None
-    page = await find(parts, session.identity, command, session.rooms.values, max_bytes=parts.page_bytes)
+    page = await find(parts, session.actor.identity, command, session.rooms.values, max_bytes=parts.page_bytes)
     await session.send_page(page)
 
 

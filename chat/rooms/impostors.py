@@ -50,8 +50,7 @@ def remove(parts: Parts, room: Room, name: str) -> None:
     """Send guests out who are in a room under a name like this one, whose bearer has a role there from now on."""
     look = _look(name)
     for session in tuple(room.presence.sessions):
-        identity = session.identity
-        assert identity is not None
+        identity = session.actor.identity
         if _may_be_one(room, identity) and _look(identity.user.name) == look:
             members.leave(parts, room, session)
             session.reply(Left(room=room.name, reason="name"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from chat.delivery.ratelimit import Allowances, TokenBucket
-from chat.rooms.room import Room, Session
+from chat.ports import Actor
+from chat.rooms.room import Room
 from model.errors import ParleyError
 from utils.clock import DAY_SECONDS
 
@@ -12,13 +13,12 @@ GUEST_SHARE = 10
 GUEST_LEAST = 10
 
 
-def opener_of(session: Session) -> str:
-    """For whom a session opens a room: for its account, or for the address of a guest, as guests cost nothing.
+def opener_of(actor: Actor) -> str:
+    """Return for whom a room is opened: an account, or the address of a guest, as guests cost nothing.
 
     So guests never use up what an account behind the same address may open. "" for what is not counted.
     """
-    assert session.identity is not None
-    return session.network if session.identity.guest else session.user.id
+    return actor.network if actor.identity.guest else actor.user.id
 
 
 class Makers:
@@ -36,18 +36,17 @@ class Makers:
         self._whole = Allowances(rooms / DAY_SECONDS, rooms)
         self._share = Allowances(share / DAY_SECONDS, share)
 
-    def admit(self, session: Session, now: float, *, take: bool) -> None:
-        """Make sure that a session may make one more; ``take`` counts it.
+    def admit(self, actor: Actor, now: float, *, take: bool) -> None:
+        """Make sure that an actor may make one more; ``take`` counts it.
 
         Raises:
             ParleyError: ``too_many_rooms``.
         """
-        assert session.identity is not None
         buckets: list[TokenBucket] = []
-        if opener := opener_of(session):
+        if opener := opener_of(actor):
             buckets.append(self._whole.of(opener, now))
-        if session.identity.guest:
-            buckets.append(self._share.of(session.user.id, now))
+        if actor.identity.guest:
+            buckets.append(self._share.of(actor.user.id, now))
         wait = max((bucket.wait(now) for bucket in buckets), default=0.0)
         if wait:
             text = "you, or the guests of your address, have created too many rooms today"
@@ -56,10 +55,9 @@ class Makers:
             for bucket in buckets:
                 bucket.take(now)
 
-    def made(self, room: Room, session: Session) -> None:
-        """The session has made the room."""
-        assert session.identity is not None
-        room.maker = session.network if session.identity.guest else ""
+    def made(self, room: Room, actor: Actor) -> None:
+        """Note that the actor has made the room."""
+        room.maker = actor.network if actor.identity.guest else ""
 
     def deleted(self, room: Room, now: float) -> None:
         """The room is no more."""

@@ -21,6 +21,5 @@ def member_changed(parts: Parts, room: Room, row: Member, action: str, by: User,
     event = MemberChanged(room=room.name, action=action, member=why, by=by)
     room.audience.flush()
     for device, user in tuple(room.presence.sessions.items()):
-        assert device.identity is not None
-        if user.id == row.user.id or may(standing_of(parts, room, device.identity), Action.MUTE):
+        if user.id == row.user.id or may(standing_of(parts, room, device.actor.identity), Action.MUTE):
             room.audience.tell(device, event)

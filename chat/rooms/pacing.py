@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from chat.delivery.ratelimit import TokenBucket, rate_limited
+from chat.ports import Actor
 from chat.rooms.parts import Parts
 from chat.rooms.room import Session
 from model.errors import FLOOD, ParleyError
@@ -87,19 +88,18 @@ def give_guest_back(parts: Parts, session: Session) -> None:
         parts.newcomers.of(session.network, parts.clock.monotonic()).give()
 
 
-def take_invitation(parts: Parts, session: Session) -> None:
-    """Count an invitation by the user of a session; a guest's by the network, as guests are made up at will.
+def take_invitation(parts: Parts, actor: Actor) -> None:
+    """Count an invitation, a guest's by the network, as guests are made up at will.
 
     Raises:
         ParleyError: ``rate_limited``.
     """
-    assert session.identity is not None
-    inviter = session.network if session.identity.guest and session.network else session.user.id
+    inviter = actor.network if actor.identity.guest and actor.network else actor.user.id
     if wait := parts.inviters.take(inviter, parts.clock.monotonic()):
         raise rate_limited(wait)
 
 
-async def try_password(parts: Parts, session: Session, name: str, hashed: str | None, password: str) -> bool:
+async def try_password(parts: Parts, actor: Actor, name: str, hashed: str | None, password: str) -> bool:
     """Count an attempt, and return whether this is the password of the room of this name.
 
     ``hashed`` is None for a room without a password, and where there is no room at all.
@@ -107,17 +107,17 @@ async def try_password(parts: Parts, session: Session, name: str, hashed: str | 
     Raises:
         ParleyError: ``rate_limited``, ``overloaded``: whether there is such a room or not.
     """
-    now, user_id = parts.clock.monotonic(), session.user.id
-    buckets = [parts.attempts.of(key, now) for key in (f"by {user_id}", f"at {name}")]
-    if session.network:
-        buckets.append(parts.network_attempts.of(session.network, now))
+    now = parts.clock.monotonic()
+    buckets = [parts.attempts.of(key, now) for key in (f"by {actor.user.id}", f"at {name}")]
+    if actor.network:
+        buckets.append(parts.network_attempts.of(actor.network, now))
     if wait := max(bucket.wait(now) for bucket in buckets):
         raise rate_limited(wait)
     for bucket in buckets:
         bucket.take(now)
-    return await parts.passwords.matches(hashed, password, hashing_for(session))
+    return await parts.passwords.matches(hashed, password, hashing_for(actor))
 
 
-def hashing_for(session: Session) -> Party:
+def hashing_for(actor: Actor) -> Party:
     """Return for whom a password is hashed: they take turns."""
-    return Party(session.network or session.user.id, session.user.id)
+    return Party(actor.network or actor.user.id, actor.user.id)

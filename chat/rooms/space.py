@@ -4,9 +4,9 @@ first when there are as many as there may be.
 
 from __future__ import annotations
 
+from chat.ports import Actor
 from chat.rooms import members
 from chat.rooms.parts import Parts
-from chat.rooms.room import Session
 from model.errors import ParleyError
 from model.events import Left
 
@@ -41,7 +41,7 @@ def _close_one(parts: Parts, opener: str) -> bool:
     return parts.hub.rooms.get(room.name) is not room
 
 
-def admit_room(parts: Parts, session: Session, *, take: bool = True) -> None:
+def admit_room(parts: Parts, actor: Actor, *, take: bool = True) -> None:
     """Make sure that the session may make one more room that stays; ``take`` counts it.
 
     Raises:
@@ -49,4 +49,4 @@ def admit_room(parts: Parts, session: Session, *, take: bool = True) -> None:
     """
     if parts.storage.is_full():
         raise ParleyError("too_many_rooms", "the server cannot store any more rooms")
-    parts.makers.admit(session, parts.clock.monotonic(), take=take)
+    parts.makers.admit(actor, parts.clock.monotonic(), take=take)
