@@ -1,4 +1,4 @@
-"""The chat of one server: sessions come and go, and a command finds its way from a session to its handler."""
+"""The chat of one server: sessions connect and disconnect, and their commands reach the handlers."""
 
 from __future__ import annotations
 
@@ -53,25 +53,25 @@ from utils.ids import new_token
 log = logging.getLogger(__name__)
 
 NotReadyReason = Literal["starting", "storage", "standby", "stopping"]
-"""Why a server is not ready, in a word: storage was never reached, cannot be used now, or is another server's to write
-to; or the server stops."""
+"""Why a server is not ready, in one word: storage was not reached yet, cannot be used now, or is being written by
+another server; or this server is stopping."""
 
-# Commands of which each is a frame for everybody in the room: they have the rate of messages.
-SAID: frozenset[type] = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
-TOLD_TO_ALL = SAID | {UpdateRoom, DeleteRoom, Invite, Kick, Ban, Unban, Mute, Unmute, SetRole}
+# Commands that broadcast a frame to the room; they count at the rate of messages.
+ABOUT_MESSAGES: frozenset[type] = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
+BROADCAST = ABOUT_MESSAGES | {UpdateRoom, DeleteRoom, Invite, Kick, Ban, Unban, Mute, Unmute, SetRole}
 
-# Commands that a `hello` counts for: its signature costs as much.
+# How many commands a `hello` counts as: verifying its signature costs that much.
 HELLO_COMMANDS = 10.0
 
-# Spread of `reconnect_after`: a server's clients come back over this many seconds, not at once.
+# Largest `reconnect_after`, in seconds: clients reconnect spread over this time, not all at once.
 RECONNECT_SECONDS = 5.0
 
 
 class Chat:
-    """One chat: sessions come, ask and go. :meth:`start` and :meth:`close` frame its life.
+    """One chat, from :meth:`start` to :meth:`close`.
 
     Attributes:
-        parts: what its handlers and queries work with.
+        parts: what the handlers and queries work with.
     """
 
     def __init__(self, storage: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
@@ -79,9 +79,9 @@ class Chat:
         self._messages_are_limited = options.messages.rate > 0
 
     def renew(self, options: ChatOptions) -> None:
-        """Go on with other options. Of those that are only read at the start, the old ones stay.
+        """Apply other options, except those that are read only at the start.
 
-        Where a rate has changed, everybody has a whole burst again.
+        Where a rate has changed, every client has a full burst again.
         """
         parts, before = self.parts, self.parts.options
         parts.options, parts.limits = options, options.limits
@@ -98,7 +98,7 @@ class Chat:
             members.refresh_unrestricted(parts, room)
 
     def start(self) -> None:
-        """Begin to write to storage."""
+        """Start the workers, which write to storage."""
         self.parts.pool.start()
 
     # Sessions.
@@ -115,16 +115,26 @@ class Chat:
         address: str = "",
         network: str = "",
     ) -> None:
-        """A client has connected; ``name`` and ``room`` are the address's, as they came.
+        """Open a session for a client that has connected.
 
-        ``opened`` is given the session before anything is written to the connection. ``identity`` is who the client
-        has proved to be already, None for a guest to be. ``address`` is the client's, for the log, and
-        ``network`` what it counts as by address; both "" when that is not known.
+        Args:
+            connection: the client's connection.
+            dialect: how the client speaks.
+            name, room: those in the address, unchecked.
+            opened: receives the session before anything is written to the connection.
+            identity: what the client has already proved; None for a new guest.
+            address: the client's, for the log; "" if unknown.
+            network: what its limits by address are counted by; "" if unknown.
         """
-        address_room = room or dialect.default_room or ""
-        since = self.parts.clock.now_us()
         session: Session = AnySession(
-            self.parts.hub, connection, dialect, new_token("s_", 9), address_room, address, network, since=since
+            self.parts.hub,
+            connection,
+            dialect,
+            new_token("s_", 9),
+            room or dialect.default_room or "",
+            address,
+            network,
+            since=self.parts.clock.now_us(),
         )
         opened(session)
         self.parts.hub.sessions[session] = None
@@ -146,7 +156,7 @@ class Chat:
                 identity = replace(identity, user=User(identity.user.id, session.asked_name))
             identify(self.parts, session, identity)
         elif self.parts.options.guests and (wait := take_guest(self.parts, network)):
-            wrong = rate_limited(wait)  # who says hello with a token may still come in
+            wrong = rate_limited(wait)  # a `hello` with a token may still follow
         elif self.parts.options.guests:
             user = User(
                 new_token("g_", 9), session.asked_name or dialect.default_name or f"guest-{random.randrange(10**5):05}"
@@ -166,7 +176,7 @@ class Chat:
             self.run(session, Join(room=session.address_room))
 
     def disconnect(self, session: Session) -> None:
-        """The connection is gone: the session leaves its rooms. Idempotent."""
+        """Remove the session of a lost connection from its rooms. Idempotent."""
         if session in self.parts.hub.sessions:
             del self.parts.hub.sessions[session]
             session.end()
@@ -179,7 +189,7 @@ class Chat:
     # Commands.
 
     def receive(self, session: Session, text: str) -> None:
-        """A text frame has come. It is carried out at once, or behind the commands that came before it."""
+        """Run the command in a text frame, at once or after the session's earlier commands."""
         if session.ended:
             return
         if session.busy:
@@ -193,7 +203,7 @@ class Chat:
         self.run(session, command)
 
     def run(self, session: Session, command: AnyCommand | Claim) -> None:
-        """Carry a command out: synchronously where nothing must come from storage first."""
+        """Run a command, synchronously unless storage must be asked first."""
         try:
             if self._messages_are_limited or type(command) is not PostMessage or session.identity is None:
                 self._admit(session, command)
@@ -201,7 +211,7 @@ class Chat:
         except ParleyError as error:
             self._refused(session, command, error)
         except Exception:
-            # A fault of ours costs the command, not the connection with everything else on it.
+            # An internal error fails the command, not the whole connection.
             log.exception("the handler of %s failed", type(command).__name__)
             session.refuse(ParleyError("internal"), command.id)
         else:
@@ -209,15 +219,15 @@ class Chat:
                 session.busy = True
                 name = f"{type(command).__name__} {session.id}"
                 task = self.parts.tasks.spawn(self._finish(session, command, waits), name=name)
-                if isinstance(waits, Coroutine):  # a task that is cancelled before it began never awaits it
+                if isinstance(waits, Coroutine):  # a task that is cancelled before it starts never awaits it
                     task.add_done_callback(lambda _: waits.close())
 
     def _admit(self, session: Session, command: AnyCommand | Claim) -> None:
         kind = type(command)
-        told = kind in TOLD_TO_ALL or (isinstance(command, Leave) and command.quit)
-        if told and self._messages_are_limited and session.identity is not None:
+        broadcasts = kind in BROADCAST or (isinstance(command, Leave) and command.quit)
+        if broadcasts and self._messages_are_limited and session.identity is not None:
             wait = take_message(self.parts, session)
-        elif kind in SAID and session.identity is not None:
+        elif kind in ABOUT_MESSAGES and session.identity is not None:
             wait = 0.0
         else:
             wait = take_command(self.parts, session, HELLO_COMMANDS if kind is Hello else 1.0)
@@ -236,7 +246,7 @@ class Chat:
             log.exception("the handler of %s failed", type(command).__name__)
             session.refuse(ParleyError("internal"), command.id)
             if any(room.audience.is_syncing(session) for room in session.rooms.values()):
-                session.close(INTERNAL)  # a resume that will not end: nothing live would come any more
+                session.close(INTERNAL)  # the resume cannot end, so no live event would ever be sent
         session.busy = False
         while session.deferred and not session.busy:
             self.receive(session, session.deferred.popleft())
@@ -244,7 +254,7 @@ class Chat:
             session.all_deferred_done()
 
     def refuse_frame(self, session: Session, error: ParleyError) -> None:
-        """Answer a frame that is no command. It counts as one, so that a flood of them is named as what it is."""
+        """Refuse a frame that is not a valid command. It counts as one, so that a flood of them is rate limited."""
         if wait := take_command(self.parts, session):
             error = too_fast(self.parts, session, wait, error.id)
         session.refuse(error, error.id)
@@ -252,17 +262,17 @@ class Chat:
     def _refused(self, session: Session, command: AnyCommand | Claim, error: ParleyError) -> None:
         session.refuse(error, command.id, getattr(command, "room", None))
         if isinstance(command, Join) and session.dialect.bound_to_address:
-            # It has no word to join again, and nothing else to do here.
+            # This client cannot send another join, and can do nothing else here.
             session.close(TRY_AGAIN if error.kind.retryable else REFUSED)
 
     def problem(self) -> str | None:
-        """Why this server is not ready, in words for an operator; None when it is."""
+        """Return why this server is not ready, for an operator; None when it is ready."""
         if self.parts.draining:
             return "the server is shutting down"
         return self.parts.storage.problem() or self.parts.pool.problem()
 
     def not_ready_reason(self) -> NotReadyReason | None:
-        """The same in one word, which is safe to publish."""
+        """Return the same in one word, which is safe to publish."""
         if self.parts.draining:
             return "stopping"
         if self.parts.storage.another_writes():
@@ -274,22 +284,22 @@ class Chat:
     # The end.
 
     def taken_over(self) -> None:
-        """Another server wrote to the same storage meanwhile: nobody's copy of a room can be trusted any more."""
+        """Disconnect all clients: another server wrote to this storage in the meantime, so their state may be wrong."""
         log.warning("another server wrote to this database in between: disconnecting every client, to reload")
-        self._send_away()
+        self._disconnect_all()
 
     def superseded(self) -> None:
-        """Another server writes to the same storage now: what people said here would never be stored."""
+        """Disconnect all clients: another server writes to this storage now, so nothing from here would be stored."""
         log.warning("another server is writing to this database now: disconnecting every client")
-        self._send_away()
+        self._disconnect_all()
 
-    def _send_away(self) -> None:
+    def _disconnect_all(self) -> None:
         self.parts.hub.new_epoch()
         for session in tuple(self.parts.hub.sessions):
             session.close(EPOCH_CHANGED)
 
     async def drain(self, deadline: float) -> int:
-        """Take nothing new and store what was accepted. Returns how many writes were not stored in time."""
+        """Refuse new commands and store what was accepted. Returns how many writes were not stored in time."""
         flush_cursors(self.parts)
         self.parts.draining = True
         left = await self.parts.pool.drain(deadline)
@@ -297,19 +307,19 @@ class Chat:
         return left
 
     async def leave_epoch(self) -> None:
-        """Let clients resume at the next server, if everything that they were shown is stored. After :meth:`close`."""
+        """Let clients resume at the next server, if everything they received is stored. Call it after :meth:`close`."""
         if self.parts.hub.faithful and not self.parts.counters.lost_rooms and not len(self.parts.pool):
             await self.parts.storage.keep_epoch(self.parts.hub.epoch)
 
     def say_goodbye(self) -> None:
-        """Tell every client when to come back, each another time, and close its connection."""
+        """Send each client a different time to reconnect, and close its connection."""
         for session in tuple(self.parts.hub.sessions):
             after = round(random.uniform(0.1, RECONNECT_SECONDS), 2)
             session.reply(Goodbye(reason="shutting_down", reconnect_after=after))
             session.close(GOING_AWAY)
 
     async def close(self, deadline: float) -> list[str]:
-        """Stop everything that runs here. Returns the names of tasks that did not stop within ``deadline`` seconds."""
+        """Stop all tasks. Returns the names of those that did not stop within ``deadline`` seconds."""
         for session in tuple(self.parts.hub.sessions):
             self.disconnect(session)
         self.parts.hub.close()

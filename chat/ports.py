@@ -1,4 +1,4 @@
-"""What chat/ needs of the world, as ports: server/ brings the adapters (a WebSocket, dialects, tokens)."""
+"""What chat/ needs from outside, as ports; server/ supplies the adapters (a WebSocket, dialects, tokens)."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from model.room import User
 class Connection(Protocol):
     """One client's connection, as a session sees it.
 
-    It calls back `Session.on_congested` when more than the low mark is waiting to be read by the client, and
-    `Session.on_drained` when that has gone.
+    It calls `Session.on_congested` when more bytes than the low mark wait for the client to read them, and
+    `Session.on_drained` when they have been read.
     """
 
     @property
     def write(self) -> Callable[[bytes], object]:
-        """Queue framed bytes for the client; never blocks. The transport's own bound method: no call in between."""
+        """The function that queues framed bytes for the client without blocking: the transport's own bound method."""
 
     def buffered(self) -> int:
-        """Bytes queued and not yet taken by the kernel."""
+        """Return the number of bytes queued and not yet taken by the kernel."""
 
     def pause_reading(self) -> None:
-        """Take no more bytes from the client for now."""
+        """Stop reading from the client for now."""
 
     def resume_reading(self) -> None:
-        """Take bytes from the client again."""
+        """Read from the client again."""
 
     def close(self, close: CloseCode) -> None:
-        """Send a Close frame behind what is queued; give the client a few seconds, then abort. Idempotent."""
+        """Send a Close frame after the queued bytes; give the client a few seconds, then abort. Idempotent."""
 
     def end_at(self, when: int) -> None:
-        """Close with ``TOKEN_EXPIRED`` at this time, in Unix microseconds, unless called again; 0 for never."""
+        """Close with ``TOKEN_EXPIRED`` at a time in Unix microseconds, 0 for never. A later call replaces the time."""
 
 
 class Dialect(Protocol):
-    """How one kind of client speaks: pure functions between frames and the records of model/.
+    """The frames of one kind of client: pure functions between frames and the records of model/.
 
     Attributes:
         name: for the API documents.
-        default_name: the name of a guest who asked for none; None to generate one.
-        default_room: the room of an address that names none; None to join none.
-        bound_to_address: whether a connection is in the room of its address alone, so that an invalid name or room in
-            the address closes it.
-        welcomes: whether a connection begins with a ``welcome``, whose token is signed for it.
+        default_name: the name of a guest who requested none; None to generate one.
+        default_room: the room joined if the address names none; None to join none.
+        bound_to_address: whether a connection can only be in the room of its address, so that it is closed for an
+            invalid name or room there.
+        welcomes: whether a connection begins with a ``welcome``, for which a token is signed.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Dialect(Protocol):
         """Return the command in a text frame; ``address_room`` is the room in the address.
 
         Raises:
-            ParleyError: the frame is not a valid command; its ``id`` is the frame's, if it could be read.
+            ParleyError: the frame is not a valid command. It has the frame's ``id``, if that could be read.
         """
 
     def frame(self, event: AnyEvent) -> bytes | None:
@@ -70,11 +70,11 @@ class Dialect(Protocol):
 
 
 class Identity(Struct, frozen=True, gc=False):
-    """Who a session acts for: the principal, whether it is a guest, and the role of its account.
+    """The principal that a session acts for, whether it is a guest, and the role of its account.
 
-    ``expires`` is when an account's token does, in Unix microseconds; 0 for never, as of guests.
-    ``admin``, ``organizer`` and ``bot`` mean something to the server (`model.permissions`, ``EDIT_WINDOW``); any other
-    role is the application's own.
+    ``expires`` is when the account's token expires, in Unix microseconds; 0 for never, as for guests. The roles
+    ``admin``, ``organizer`` and ``bot`` have a meaning here (`model.permissions`, ``EDIT_WINDOW``); all others are the
+    application's own.
     """
 
     user: User
@@ -99,13 +99,13 @@ class Tokens(Protocol):
     """Signed proofs of identity."""
 
     def mint(self, identity: Identity) -> str:
-        """A token that makes the same guest again; empty for an account, whose tokens come from elsewhere."""
+        """Sign a token that restores the same guest; empty for an account, whose tokens come from the application."""
 
     def verify(self, token: str) -> Identity:
-        """Who the token is for.
+        """Return the identity that the token proves.
 
         Raises:
-            ParleyError: ``unauthorized``; ``forbidden`` for an account whose role is not let in.
+            ParleyError: ``unauthorized``; ``forbidden`` for an account whose role is not admitted.
         """
 
 

@@ -22,6 +22,25 @@ class Answer(Event, frozen=True, gc=False, kw_only=True):
     id: str | None = None
 
 
+class RoomEvent(Event, frozen=True, gc=False):
+    """Any event about a room."""
+
+    room: str
+
+
+class MessageEvent(RoomEvent, frozen=True, gc=False):
+    """Any change of a message. Ignore it if you have the same or a newer version."""
+
+    seq: int
+    version: int
+
+
+class RoomAnswer(Answer, frozen=True, gc=False):
+    """Any event about a room that may answer a command."""
+
+    room: str
+
+
 class RoomInfo(Struct, frozen=True, omit_defaults=True, gc=False):
     """The public description of a room. ``slow_mode`` in seconds; ``retention_days`` 0 for the server's default."""
 
@@ -98,7 +117,7 @@ class Welcome(Answer, frozen=True, gc=False, tag="welcome"):
     server: str = ""
 
 
-class Joined(Answer, frozen=True, gc=False, tag="joined"):
+class Joined(RoomAnswer, frozen=True, gc=False, tag="joined"):
     """The answer to ``join``: a full snapshot. ``head`` is the largest seq or version of the room, 0 in an empty one.
 
     ``recovered`` says whether everything since ``since`` follows (then ``synced``); if not, load ``history``.
@@ -106,7 +125,6 @@ class Joined(Answer, frozen=True, gc=False, tag="joined"):
     ``read`` the last message that you have read, if known.
     """
 
-    room: str
     epoch: str
     head: int
     recovered: bool
@@ -118,7 +136,7 @@ class Joined(Answer, frozen=True, gc=False, tag="joined"):
     peer: User | None = None
 
 
-class Left(Answer, frozen=True, gc=False, tag="left"):
+class Left(RoomAnswer, frozen=True, gc=False, tag="left"):
     """The session is no longer in this room: the answer to ``leave``, or for a ``reason``.
 
     ``kicked``, ``banned``, ``deleted``, ``quit`` (on another device), ``identity`` (the session now acts for another
@@ -128,94 +146,77 @@ class Left(Answer, frozen=True, gc=False, tag="left"):
     ``by`` is the user who did it, ``text`` the reason they gave.
     """
 
-    room: str
     reason: str = ""
     by: User | None = None
     text: str = ""
 
 
-class Synced(Event, frozen=True, gc=False, tag="synced"):
+class Synced(RoomEvent, frozen=True, gc=False, tag="synced"):
     """The end of a resume: every missed message has been sent, and live events follow. ``head`` as in ``joined``."""
 
-    room: str
     head: int
 
 
-class Retracted(Event, frozen=True, gc=False, tag="retracted"):
+class Retracted(RoomEvent, frozen=True, gc=False, tag="retracted"):
     """A broadcast message could not be stored, or was a duplicate: remove it. ``sender`` is its author."""
 
-    room: str
     seq: int
     sender: str
 
 
-class Edited(Event, frozen=True, gc=False, tag="edited"):
+class Edited(MessageEvent, frozen=True, gc=False, tag="edited"):
     """A message was edited. Ignore the event if you have the same or a newer version. ``sender`` is the author."""
 
-    room: str
-    seq: int
-    version: int
     sender: str
     content: str
     edited_at: str
     mentions: tuple[str, ...] = ()
 
 
-class Deleted(Event, frozen=True, gc=False, tag="deleted"):
+class Deleted(MessageEvent, frozen=True, gc=False, tag="deleted"):
     """A message was deleted: it keeps its place, without its content. ``sender`` is the author."""
 
-    room: str
-    seq: int
-    version: int
     sender: str
     deleted_at: str
 
 
-class Reaction(Event, frozen=True, gc=False, tag="reaction"):
+class Reaction(MessageEvent, frozen=True, gc=False, tag="reaction"):
     """A user added an emoji to a message (``on``) or removed it; ``count`` users now have it there."""
 
-    room: str
-    seq: int
-    version: int
     user: User
     emoji: str
     on: bool
     count: int
 
 
-class Pinned(Event, frozen=True, gc=False, tag="pinned"):
+class Pinned(MessageEvent, frozen=True, gc=False, tag="pinned"):
     """A message was pinned (``on``) or unpinned. ``pinned_at`` only if it is pinned."""
 
-    room: str
-    seq: int
-    version: int
     on: bool
     by: User
     pinned_at: str | None = None
 
 
-class Typing(Event, frozen=True, gc=False, tag="typing"):
+class Typing(RoomEvent, frozen=True, gc=False, tag="typing"):
     """A user is typing; forget it after ``expires`` seconds, or when a message of theirs arrives."""
 
-    room: str
     user: User
     expires: float
 
 
-class Read(Event, frozen=True, gc=False, tag="read"):
+class Read(RoomEvent, frozen=True, gc=False, tag="read"):
     """A user has read up to ``seq``. Sent in rooms of at most 50 members, and to the user's own devices everywhere.
 
     The user's own devices also receive the remaining ``unread`` count and the ``mentions`` in it.
     """
 
-    room: str
     user: User
     seq: int
     unread: int | None = None
     mentions: int | None = None
 
 
-class RoomState(Answer, frozen=True, gc=False, tag="room"):
+class RoomState(RoomAnswer, frozen=True, gc=False, tag="room"):
     """The current description of a room. ``action`` is the command that changed it.
 
     It answers ``create_room`` and ``direct``. For ``update_room`` it is sent to everyone in the room, for ``direct`` to
@@ -224,7 +225,6 @@ class RoomState(Answer, frozen=True, gc=False, tag="room"):
     ``role`` is the receiver's role, if only they receive it; ``by`` is the user who sent the command, if others do.
     """
 
-    room: str
     action: str
     info: RoomInfo
     role: Standing | None = None
@@ -232,13 +232,12 @@ class RoomState(Answer, frozen=True, gc=False, tag="room"):
     by: User | None = None
 
 
-class InvitationState(Answer, frozen=True, gc=False, tag="invitation"):
+class InvitationState(RoomAnswer, frozen=True, gc=False, tag="invitation"):
     """You were invited to a room (``open``), or an invitation is gone; sent to every session of the user.
 
     ``info``, ``by`` and ``at`` as in `InvitationInfo`, if it is open. Also the answer to ``decline``.
     """
 
-    room: str
     open: bool
     info: RoomInfo | None = None
     by: User | None = None
@@ -253,22 +252,20 @@ class Rooms(Answer, frozen=True, gc=False, tag="rooms"):
     invitations: list[InvitationInfo] = []
 
 
-class Members(Answer, frozen=True, gc=False, tag="members"):
+class Members(RoomAnswer, frozen=True, gc=False, tag="members"):
     """The answer to ``members``; ``count`` is the total; ``cursor`` asks for the next page."""
 
-    room: str
     members: list[MemberInfo]
     count: int
     cursor: str | None = None
 
 
-class MemberChanged(Answer, frozen=True, gc=False, tag="member"):
+class MemberChanged(RoomAnswer, frozen=True, gc=False, tag="member"):
     """A user's role or status in a room has changed: ``action`` is the command that did it, ``by`` who sent it.
 
     Sent to everyone there without ``reason``; then, if there is one, to moderators and the user it is about with it.
     """
 
-    room: str
     action: str
     member: MemberInfo
     by: User
@@ -307,22 +304,20 @@ class Ack(Event, frozen=True, gc=False, tag="ack"):
     ids: list[AckItem]
 
 
-class HistoryPage(Answer, frozen=True, gc=False, tag="history"):
+class HistoryPage(RoomAnswer, frozen=True, gc=False, tag="history"):
     """The answer to ``history``: messages oldest first, and whether more exist on either side."""
 
-    room: str
     messages: list[Message]
     has_older: bool
     has_newer: bool
 
 
-class Presence(Event, frozen=True, gc=False, tag="presence"):
+class Presence(RoomEvent, frozen=True, gc=False, tag="presence"):
     """Users who joined and left since the last one; at most one per second and room. Above 200 users only the count.
 
     With ``all``, ``joined`` lists everyone present: too many users came and went to list each.
     """
 
-    room: str
     count: int
     joined: list[User] = []
     left: list[User] = []

@@ -11,10 +11,8 @@ import regex
 from model.emoji import keep_visible_signs, qualify
 from model.errors import ParleyError
 from model.limits import EMOJI_CHARS, MENTIONS, NAME_CHARS
-from model.lookalikes import is_reserved, skeleton
+from model.lookalikes import is_reserved
 from utils.unicode import MARKS, casefold, category, is_stream_safe, normalize
-
-__all__ = ["skeleton"]
 
 # Control characters other than tab and newline, NUL among them, C1 controls and lone surrogates (not UTF-8).
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -130,26 +128,9 @@ def check_name(name: str, field: str) -> str:
     """
     if name.isascii() and name.isprintable() and 0 < len(name) <= NAME_CHARS and name[0] != " " != name[-1]:
         return name if "  " not in name else _RUN.sub(" ", name)
-    clean = _tidy(name, field, NAME_CHARS)
+    clean = check_title(name, field, NAME_CHARS)
     if not clean:
         raise ParleyError("bad_field", f"{field} is empty", field=field)
-    return clean
-
-
-def _tidy(name: str, field: str, most: int) -> str:
-    """Like :func:`check_name`, but may be empty."""
-    _check_length(name, field, most)
-    _check_marks(name, field)
-    clean = _RUN.sub(" ", _SPACES.sub(" ", normalize("NFC", name))).strip(" ")
-    if len(clean) <= 2 * most:  # each character may have one sign without effect
-        clean = _RUN.sub(" ", keep_visible_signs(clean)).strip(" ")
-    if len(clean) > most:
-        raise ParleyError("bad_field", f"{field} has more than {most} characters", field=field)
-    if (wrong := _NOT_IN_NAMES.search(clean)) is not None:
-        why = _WHY.get(category(wrong[0]), "an invisible character")
-        raise ParleyError("bad_field", f"{field} contains U+{ord(wrong[0]):04X}, {why}", field=field)
-    if clean and _SEEN.search(clean) is None:
-        raise ParleyError("bad_field", f"{field} has no visible character", field=field)
     return clean
 
 
@@ -190,7 +171,19 @@ def check_title(title: str, field: str, max_chars: int) -> str:
     Raises:
         ParleyError: ``bad_field`` naming ``field``.
     """
-    return _tidy(title, field, max_chars)
+    _check_length(title, field, max_chars)
+    _check_marks(title, field)
+    clean = _RUN.sub(" ", _SPACES.sub(" ", normalize("NFC", title))).strip(" ")
+    if len(clean) <= 2 * max_chars:  # each character may have one sign without effect
+        clean = _RUN.sub(" ", keep_visible_signs(clean)).strip(" ")
+    if len(clean) > max_chars:
+        raise ParleyError("bad_field", f"{field} has more than {max_chars} characters", field=field)
+    if (wrong := _NOT_IN_NAMES.search(clean)) is not None:
+        why = _WHY.get(category(wrong[0]), "an invisible character")
+        raise ParleyError("bad_field", f"{field} contains U+{ord(wrong[0]):04X}, {why}", field=field)
+    if clean and _SEEN.search(clean) is None:
+        raise ParleyError("bad_field", f"{field} has no visible character", field=field)
+    return clean
 
 
 def check_text(text: str, field: str, max_chars: int) -> str:

@@ -14,8 +14,7 @@ from typing import Any, cast
 from aiohttp import web
 
 from chat.chat import Chat
-from chat.recutting import cut_words_again
-from chat.retention import expire_messages
+from chat.maintenance import cut_words_again, expire_messages
 from chat.rooms.parts import ChatOptions
 from chat.writes.workers import PoolLimits
 from model.limits import Limits

@@ -30,27 +30,25 @@ class FairQueue:
     The next turn goes to the group that has waited longest since its last one, whatever the length of its queue: a
     party that asks for a thousand turns delays another only by the turns that are running. Belongs to one event loop.
 
+    Attributes:
+        waiting: number of queued turns.
+
     Args:
         at_once: most concurrent turns.
         each: most concurrent turns of one group.
         waiting: most queued turns of one member; four times that for a group, and forty times for all of them.
     """
 
-    __slots__ = ("_at_once", "_each", "_groups", "_limit", "_ring", "_under_way", "_waiting")
+    __slots__ = ("_at_once", "_each", "_groups", "_limit", "_ring", "_under_way", "waiting")
 
     def __init__(self, at_once: int, *, each: int, waiting: int) -> None:
         self._at_once = at_once
         self._each = each
         self._limit = waiting
         self._under_way = 0
-        self._waiting = 0
+        self.waiting = 0
         self._groups: dict[str, _Group] = {}
         self._ring: OrderedDict[str, _Group] = OrderedDict()  # groups that may take a turn now, in order
-
-    @property
-    def waiting(self) -> int:
-        """The number of queued turns."""
-        return self._waiting
 
     @asynccontextmanager
     async def turn(self, party: Party) -> AsyncIterator[None]:
@@ -75,7 +73,7 @@ class FairQueue:
             return
         queue = group.queues.get(party.member)
         own = (queue is not None and len(queue) >= self._limit) or group.waiting >= 4 * self._limit
-        if own or self._waiting >= 40 * self._limit:
+        if own or self.waiting >= 40 * self._limit:
             self._forget(party.group, group)
             raise FairQueueFullError(own=own)
         if queue is None:
@@ -83,14 +81,13 @@ class FairQueue:
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(granted)
         group.waiting += 1
-        self._waiting += 1
+        self.waiting += 1
         if group.under_way < self._each:
             self._ring.setdefault(party.group, group)
         try:
             await granted
         except asyncio.CancelledError:
-            waits = group.queues.get(party.member)
-            if waits is not None and granted in waits:
+            if granted in group.queues.get(party.member, ()):
                 self._withdraw(party, group, granted)
             else:
                 self._give_back(party.group)  # granted and cancelled in the same loop iteration
@@ -114,7 +111,7 @@ class FairQueue:
             group.queues[member] = queue  # after the other members
         group.waiting -= 1
         group.under_way += 1
-        self._waiting -= 1
+        self.waiting -= 1
         self._under_way += 1
         if not granted.cancelled():  # else its cancelled task gives the turn back
             granted.set_result(None)
@@ -127,7 +124,7 @@ class FairQueue:
         if not queue:
             del group.queues[party.member]
         group.waiting -= 1
-        self._waiting -= 1
+        self.waiting -= 1
         if not group.waiting:
             self._ring.pop(party.group, None)
         self._forget(party.group, group)

@@ -8,14 +8,13 @@ and types are constants of the program, never input.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pypika import PostgreSQLQuery
-from pypika.enums import Comparator
 from pypika.functions import Cast
 from pypika.queries import Selectable
-from pypika.terms import Array, BasicCriterion, Criterion, Field, Function, Parameter, Term
+from pypika.terms import Criterion, Field, Function, NullCriterion, Parameter, Term
 
 Query: Any = PostgreSQLQuery
 """PyPika's type annotations are incomplete and partly wrong (``limit`` also accepts a parameter)."""
@@ -26,9 +25,7 @@ _PLACEHOLDER = re.compile(r"%\(([a-z_0-9]+)\)s")
 
 def cast_as(term: Term, sql_type: str) -> Term:
     """Return ``CAST(term AS sql_type)``."""
-    cast: Any = Cast  # not annotated in PyPika
-    casted: Term = cast(term, sql_type)
-    return casted
+    return Cast(term, sql_type)  # type: ignore[no-untyped-call]
 
 
 def param(name: str, sql_type: str | None = None) -> Term:
@@ -43,41 +40,16 @@ def param(name: str, sql_type: str | None = None) -> Term:
     return parameter if sql_type is None else cast_as(parameter, sql_type)
 
 
-class _ArrayOperator(Comparator):
-    contains = "@>"
+class IsTrue(NullCriterion):
+    """``(condition) IS TRUE``: the same meaning and estimate, but no index serves it."""
 
-
-def contains_all(field: Field, values: Term) -> Criterion:
-    """Return ``field @> values``: the array column contains every element of the other array. A GIN index serves it."""
-    return BasicCriterion(_ArrayOperator.contains, field, values)
-
-
-class _IsTrue(Criterion):
-    def __init__(self, condition: Criterion) -> None:
-        super().__init__()
-        self._condition = condition
-
-    def nodes_(self) -> Iterator[Any]:
-        yield self
-        yield from self._condition.nodes_()
-
-    def get_sql(self, **kwargs: Any) -> str:
-        return f"({self._condition.get_sql(**kwargs)}) IS TRUE"
-
-
-def is_true(condition: Criterion) -> Criterion:
-    """Return ``(condition) IS TRUE``: the same meaning and estimate, but no index serves it."""
-    return _IsTrue(condition)
-
-
-class _Any(Function):
-    def __init__(self, values: Term) -> None:
-        super().__init__("ANY", values)
+    def get_sql(self, with_alias: bool = False, **kwargs: Any) -> str:
+        return f"({self.term.get_sql(**kwargs)}) IS TRUE"
 
 
 def equals_any(field: Field, values: Term) -> Criterion:
     """Return ``field = ANY(values)``: one text for any list, even an empty one, for which ``isin`` writes ``IN ()``."""
-    return field == _Any(values)
+    return field == Function("ANY", values)
 
 
 class Recordset(Selectable):
@@ -112,16 +84,6 @@ class Lateral(Selectable):
         return f'LATERAL ({self._query.get_sql(**kwargs)}) AS "{self.alias}"'
 
 
-def array_of(*elements: Term) -> Term:
-    """Return ``ARRAY[element,...]``."""
-    return Array(*elements)
-
-
-def array_from(query: Any) -> Term:
-    """Return ``ARRAY(query)``: the single column of a query as an array; it runs once, before the enclosing query."""
-    return Function("ARRAY", query)
-
-
 def value_of(query: Any) -> Term:
     """Return ``COALESCE(query)``: the single value of a query as a term; Postgres optimizes such a COALESCE away."""
     return Function("COALESCE", query)
@@ -137,25 +99,3 @@ def sql_text(query: Any) -> bytes:
     if "%" in _PLACEHOLDER.sub("", text):
         raise ValueError(f"a literal % in {text}")
     return text.encode()
-
-
-def placeholders(text: bytes) -> set[str]:
-    """Return the names of the parameters in a text made by :func:`sql_text`."""
-    return set(_PLACEHOLDER.findall(text.decode()))
-
-
-__all__ = [
-    "Lateral",
-    "Query",
-    "Recordset",
-    "array_from",
-    "array_of",
-    "cast_as",
-    "contains_all",
-    "equals_any",
-    "is_true",
-    "param",
-    "placeholders",
-    "sql_text",
-    "value_of",
-]

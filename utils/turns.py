@@ -7,24 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import perf_counter
 
-SLICE_SECONDS = 0.002
 # Of each loop iteration, for all work of one kind together.
 SHARED_SECONDS = 0.001
-
-
-class Turns:
-    """Yields between the steps of long work; each step must be short."""
-
-    def __init__(self) -> None:
-        self._until = perf_counter() + SLICE_SECONDS
-
-    async def give(self) -> bool:
-        """Let other work run if this slice is over. Returns whether it did."""
-        if perf_counter() < self._until:
-            return False
-        await asyncio.sleep(0)
-        self._until = perf_counter() + SLICE_SECONDS
-        return True
 
 
 class SharedTurns:

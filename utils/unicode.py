@@ -6,6 +6,7 @@ python/cpython issue 149079). Properties come from `regex`. Both are pinned, bec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal
 
 import regex
@@ -14,7 +15,6 @@ import unicodedata2
 MARKS: Final = 30
 """Most combining marks in a row: what Unicode calls stream-safe text (UAX 15, section 13)."""
 
-_CLUSTER = regex.compile(r"\X")
 _MARKS = regex.compile(rf"\p{{M}}{{{MARKS + 1}}}")
 # Capitals of Unicode 15 to 18, which `casefold` of Python 3.11 does not fold and later versions do.
 _NEW_CAPITALS: dict[int, int] = {
@@ -38,16 +38,12 @@ _NEW_CAPITALS: dict[int, int] = {
 _NEW_CAPITAL = frozenset(map(chr, _NEW_CAPITALS))
 
 
-def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
-    """Return ``text`` in a normalization form."""
-    normal: str = unicodedata2.normalize(form, text)
-    return normal
-
-
-def category(char: str) -> str:
-    """Return the general category of a character, such as ``Lu``."""
-    found: str = unicodedata2.category(char)
-    return found
+# ``text`` in a normalization form.
+normalize: Callable[[Literal["NFC", "NFD", "NFKC", "NFKD"], str], str] = unicodedata2.normalize
+# The general category of a character, such as ``Lu``.
+category: Callable[[str], str] = unicodedata2.category
+# The grapheme clusters of a text (UAX 29), which readers see as its characters.
+clusters: Callable[[str], list[str]] = regex.compile(r"\X").findall
 
 
 def casefold(text: str) -> str:
@@ -59,9 +55,3 @@ def casefold(text: str) -> str:
 def is_stream_safe(text: str) -> bool:
     """Return whether at most `MARKS` combining marks follow each other."""
     return text.isascii() or _MARKS.search(text) is None
-
-
-def clusters(text: str) -> list[str]:
-    """Return the grapheme clusters of ``text`` (UAX 29), which readers see as its characters."""
-    found: list[str] = _CLUSTER.findall(text)
-    return found

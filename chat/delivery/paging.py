@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from model.errors import RETRY_AFTER, ParleyError
-from model.message import Message
 from storage.ports.storage import READER
 from utils.encoding import to_json
 from utils.fairness import FairQueue, FairQueueFullError
@@ -25,9 +24,6 @@ _MADE_AT_ONCE = 4
 _WAITING = 1000
 
 T = TypeVar("T")
-
-Find = Callable[[int, int | None, int | None], Awaitable[list[Message]]]
-"""Reads at most this many messages, oldest first: those before a seq, those after another seq, or the newest ones."""
 
 
 class PageTurns:
@@ -80,48 +76,49 @@ def fitting(records: Sequence[T], max_bytes: int = PAGE_BYTES) -> int:
 
 
 def next_read(limit: int, count: int, size: int, max_bytes: int = PAGE_BYTES) -> int:
-    """Return how many records to read after ``count`` of them had ``size`` bytes.
+    """Return how many records to read after ``count`` (one or more) that had ``size`` bytes together.
 
-    They have about ``max_bytes``; at most ``limit`` of them, at least one.
+    About ``max_bytes``; at most ``limit``, at least one.
     """
-    if not count:
-        return min(limit, FIRST_READ)
     return max(1, min(limit, max_bytes * count // max(size, 1)))
 
 
 async def read_fitting(
     pages: PageTurns,
-    find: Find,
+    read: Callable[[int, T | None], Awaitable[Sequence[T]]],
     limit: int,
     *,
-    before: int | None = None,
-    after: int | None = None,
-    max_bytes: int = PAGE_BYTES,
+    max_bytes: int,
     least: int = 1,
-) -> tuple[list[Message], bool]:
-    """Return a page of messages, oldest first, and whether there are more in the direction of reading.
+    first: int = FIRST_READ,
+) -> tuple[list[T], bool]:
+    """Return a page, and whether there are more records after it.
 
-    The page has as many messages as ``limit`` and ``max_bytes`` allow, and at least ``least``: those right after
-    ``after``, or else those right before ``before``. Reads from storage are bounded by bytes as well.
+    As many records as ``limit`` and ``max_bytes`` allow, but ``least`` of them. What is read from storage is bounded by
+    bytes as well.
+
+    Args:
+        pages: whose turns it takes.
+        read: returns up to a number of records, in the order of the page, after a given one; None for the first ones.
+        limit: most records.
+        max_bytes: most bytes as sent.
+        least: fewest records, whatever their size.
+        first: how many records the first read asks for, at most.
     """
-    forward = after is not None
-    found: list[Message] = []
+    found: list[T] = []
     size = 0
     while True:
-        wanted = next_read(limit + 1 - len(found), len(found), size, max_bytes)
-        part = await find(wanted, before, after)
+        left = limit + 1 - len(found)
+        wanted = next_read(left, len(found), size, max_bytes) if found else min(left, first)
+        part = await read(wanted, found[-1] if found else None)
         async with pages.turn() as slices:
             full = False
-            for message in part if forward else reversed(part):
-                size += size_of(message)
+            for record in part:
+                size += size_of(record)
                 full = len(found) >= limit or (size > max_bytes and len(found) >= least)
                 if full:
                     break
-                found.append(message)
-            pages.spend(2 * slices.ran())  # the messages are encoded once more, and sent
+                found.append(record)
+            pages.spend(2 * slices.ran())  # the records are encoded once more, and sent
         if full or len(part) < wanted:
-            return (found if forward else found[::-1]), full
-        if forward:
-            after = part[-1].seq
-        else:
-            before = part[0].seq
+            return found, full

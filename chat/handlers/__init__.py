@@ -11,14 +11,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from chat.handlers import attention, change, history, invite, join, lists, manage, moderate
+from chat.handlers import attention, change, invite, join, manage, moderate, reads
 from chat.handlers.announce import announce
 from chat.handlers.claim import claim
 from chat.handlers.hello import hello
 from chat.handlers.message import post_message
 from chat.handlers.ping import ping
 from chat.handlers.resolve import Handler, MessageAt, OwnRow, check_room, in_room, loaded_room
-from chat.handlers.search import search
 from model import commands
 from model.permissions import Action
 
@@ -35,15 +34,15 @@ HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
     commands.Pin: Handler(change.pin, in_room(Action.PIN), _MESSAGE),
     commands.Typing: Handler(attention.typing, in_room(Action.TYPE)),
     commands.MarkRead: Handler(attention.mark_read, attention.room_to_read, OwnRow()),
-    commands.ReadHistory: Handler(history.history, history.room_to_page, history.PageOfHistory()),
-    commands.Search: search,
+    commands.ReadHistory: Handler(reads.send_page, reads.room_of_history, reads.PageOfHistory()),
+    commands.Search: reads.search,
     commands.CreateRoom: Handler(manage.create_room, join.room_to_enter, manage.NewRoom(), manage.check_new),
     commands.UpdateRoom: Handler(manage.update_room, manage.room_to_update, manage.Update(), manage.check_update),
     commands.DeleteRoom: Handler(manage.delete_room, in_room(Action.DELETE_ROOM)),
     commands.Invite: Handler(invite.invite, in_room(Action.INVITE), invite.InviteeNamed()),
     commands.Decline: Handler(invite.decline, loaded_room, check=check_room),
-    commands.ListRooms: lists.rooms,
-    commands.ListMembers: Handler(lists.members, lists.room_to_list, lists.PageOfMembers()),
+    commands.ListRooms: reads.rooms,
+    commands.ListMembers: Handler(reads.send_page, reads.room_of_list, reads.PageOfMembers()),
     commands.OpenDirect: manage.open_direct,
     commands.Kick: Handler(moderate.kick, in_room(Action.KICK), _OTHER, moderate.check_reason),
     commands.Ban: Handler(moderate.ban, in_room(Action.BAN), _OTHER, moderate.check_reason),

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from datetime import datetime
-from functools import partial
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from chat.delivery.paging import FIRST_READ, PAGE_BYTES, Find, PageTurns, next_read, read_fitting, size_of
+from chat.delivery.paging import FIRST_READ, PAGE_BYTES, PageTurns, next_read, read_fitting, size_of
 from chat.ports import Identity
 from chat.rooms.access import RoomAccess, read_as
 from chat.rooms.parts import Parts
-from chat.rooms.room import Room
 from chat.rooms.storing import ask, unavailable
 from model.commands import ReadHistory
 from model.errors import ParleyError
+from model.events import HistoryPage
 from model.message import Message
 from model.permissions import Action
-from model.room import RoomRecord
 from utils.clock import microseconds
 from utils.words import cut_words, cut_words_v1
 
-
-class Page(Struct, frozen=True):
-    """Messages oldest first, and whether there are more that fit the question on either side."""
-
-    messages: list[Message]
-    has_older: bool
-    has_newer: bool
-
-
-NOTHING = Page([], False, False)
+NOTHING = HistoryPage(room="", messages=[], has_older=False, has_newer=False)
 # Messages of one part of an export, at most.
 EXPORT_PAGE = 500
+
+_Find = Callable[[int, int | None, int | None], Awaitable[list[Message]]]
+"""Reads up to a number of messages, oldest first: those right before a seq, right after another one, or the newest."""
 
 
 async def read_history(
@@ -45,92 +35,99 @@ async def read_history(
     *,
     max_bytes: int = PAGE_BYTES,
     bare: bool = False,
-) -> Page:
-    """As :func:`find_history`; of a room that ``identity`` may not see, or that there is not, an empty page."""
-    return await find_history(parts, name, asked, identity, max_bytes=max_bytes, bare=bare) or NOTHING
+) -> HistoryPage | None:
+    """Return a page of the room ``name``, including everything that was broadcast before it was read.
 
-
-async def find_history(
-    parts: Parts,
-    name: str,
-    asked: ReadHistory,
-    identity: Identity | None,
-    *,
-    max_bytes: int = PAGE_BYTES,
-    bare: bool = False,
-) -> Page | None:
-    """The page that was asked for, with everything in it that was broadcast before it was read.
-
-    None when there is no such room, or ``identity`` may not see it. What does not fit into ``max_bytes`` as sent is on
-    the next page; one message is there whatever its size. A ``bare`` page is for who is not told of reactions.
+    None when there is no such room, or ``identity`` may not see it. Messages that exceed ``max_bytes`` as sent are left
+    to the next page, except the first one. A ``bare`` page is for clients that receive no reactions.
 
     Raises:
         ParleyError: ``unavailable`` when storage does not answer in time; ``bad_field`` for a ``q`` without a word, or
-            what is no time; ``forbidden`` for ``include_deleted``.
+            an invalid time; ``forbidden`` for ``include_deleted``.
     """
     words: list[str] = []
     if asked.q is not None and not (words := cut_words(asked.q)):
         raise ParleyError("bad_field", "q contains no word to search for", field="q")
     if asked.around is not None and not (asked.before is None and asked.after is None):
         raise ParleyError("bad_field", "around cannot be combined with before or after", field="around")
-    first, last = _time(asked.start, "start"), _time(asked.end, "end")
+    since, until = _time(asked.start, "start"), _time(asked.end, "end")
     action = Action.SEE_DELETED if asked.include_deleted else Action.SEE
 
-    async def read(seen: RoomAccess) -> Page:
-        find = partial(_find, parts, seen.record, asked, words, first, last, bare)
-        await _wait_for_writes(parts, parts.hub.rooms.get(name))
-        page = await _read_page(parts.pages, find, asked, max_bytes)
-        return replace(page, messages=as_of_now(parts, name, page.messages, include_deleted=asked.include_deleted))
+    async def read(seen: RoomAccess) -> HistoryPage:
+        async def find(limit: int, before: int | None, after: int | None) -> list[Message]:
+            found = await ask(
+                parts,
+                parts.storage.messages.history(
+                    seen.record,
+                    limit=limit,
+                    before=before,
+                    after=after,
+                    since=since,
+                    until=until,
+                    sender=asked.sender,
+                    words=words,
+                    old_words=cut_words_v1(asked.q or ""),
+                    pinned=asked.pinned,
+                    include_deleted=asked.include_deleted,
+                ),
+            )
+            return [replace(message, reactions=None) for message in found] if bare else found
+
+        await _wait_for_writes(parts, name)
+        messages, has_older, has_newer = await _read_page(parts.pages, find, asked, max_bytes)
+        messages = as_of_now(parts, name, messages, include_deleted=asked.include_deleted)
+        return HistoryPage(id=asked.id, room=name, messages=messages, has_older=has_older, has_newer=has_newer)
 
     return await read_as(parts, name, identity, read, action)
 
 
-async def _find(
-    parts: Parts,
-    record: RoomRecord,
-    asked: ReadHistory,
-    words: list[str],
-    since: int | None,
-    until: int | None,
-    bare: bool,
-    limit: int,
-    before: int | None,
-    after: int | None,
-) -> list[Message]:
-    found = await ask(
-        parts,
-        parts.storage.messages.history(
-            record,
-            limit=limit,
-            before=before,
-            after=after,
-            since=since,
-            until=until,
-            sender=asked.sender,
-            words=words,
-            old_words=cut_words_v1(asked.q or ""),
-            pinned=asked.pinned,
-            include_deleted=asked.include_deleted,
-        ),
-    )
-    return [replace(message, reactions=None) for message in found] if bare else found
-
-
-async def _read_page(pages: PageTurns, find: Find, asked: ReadHistory, max_bytes: int) -> Page:
+async def _read_page(
+    pages: PageTurns, find: _Find, asked: ReadHistory, max_bytes: int
+) -> tuple[list[Message], bool, bool]:
+    """Return the messages, and whether there are older and newer ones."""
     before, after = asked.before, asked.after
-    if asked.around is not None:
-        return await _around(pages, find, asked.around, asked.limit, max_bytes)
-    messages, more = await read_fitting(pages, find, asked.limit, before=before, after=after, max_bytes=max_bytes)
+    if asked.around is not None:  # with the message at that seq, if there is one, and half of the page on each side
+        older, has_older = await _read_side(
+            pages, find, (asked.limit + 1) // 2, before=asked.around + 1, max_bytes=max_bytes // 2
+        )
+        left = max_bytes - sum(map(size_of, older))
+        newer, has_newer = await _read_side(
+            pages, find, asked.limit - len(older), after=asked.around, max_bytes=left, least=0
+        )
+        return older + newer, has_older, has_newer
+    messages, more = await _read_side(pages, find, asked.limit, before=before, after=after, max_bytes=max_bytes)
+    beyond = before is not None and bool(await find(1, None, before - 1))
     if after is None:
-        older, newer = more, before is not None and bool(await find(1, None, before - 1))
-    else:
-        newer = more or (before is not None and bool(await find(1, None, before - 1)))
-        older = bool(await find(1, after + 1, None))
-    return Page(messages, older, newer)
+        return messages, more, beyond
+    return messages, bool(await find(1, after + 1, None)), more or beyond
+
+
+async def _read_side(
+    pages: PageTurns,
+    find: _Find,
+    limit: int,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    max_bytes: int,
+    least: int = 1,
+) -> tuple[list[Message], bool]:
+    """Return messages, oldest first, and whether there are more on the side where a client continues to read.
+
+    Those right after ``after``, or else those right before ``before``.
+    """
+
+    async def read(count: int, last: Message | None) -> Sequence[Message]:
+        if after is not None:
+            return await find(count, before, after if last is None else last.seq)
+        return (await find(count, before if last is None else last.seq, None))[::-1]
+
+    found, more = await read_fitting(pages, read, limit, max_bytes=max_bytes, least=least)
+    return found if after is not None else found[::-1], more
 
 
 async def find_message(parts: Parts, name: str, seq: int, identity: Identity | None) -> Message:
-    """The message at ``seq`` as it is now.
+    """Return the current state of the message at ``seq``.
 
     Raises:
         ParleyError: ``no_such_room``; ``no_such_message``, also when it was deleted; ``unavailable``.
@@ -140,7 +137,7 @@ async def find_message(parts: Parts, name: str, seq: int, identity: Identity | N
         room = parts.hub.rooms.get(name)
         if room is not None and (state := room.tail.state(seq)) is not None:
             return room.tail.with_quotes([state])
-        # What the tail does not have is stored.
+        # A message that is not in the tail is stored.
         stored = await ask(parts, parts.storage.messages.find_message(seen.record, seq))
         return [] if stored is None else as_of_now(parts, name, [stored])
 
@@ -153,22 +150,21 @@ async def find_message(parts: Parts, name: str, seq: int, identity: Identity | N
 
 
 async def export(parts: Parts, name: str, identity: Identity | None) -> AsyncGenerator[list[Message], None]:
-    """Everything that was said in a room before this was asked, oldest first, page after page.
+    """Yield all messages that a room had when the export began, oldest first, page by page.
 
-    Deleted messages are there with what they held. Who asks must be a moderator for as long as it takes.
+    Deleted messages are included with their content. The caller must be a moderator until the last page.
 
     Raises:
         ParleyError: ``no_such_room``, ``forbidden``, ``unavailable``; perhaps only after some pages.
     """
     after, room_id, until = 0, 0, 0
-
     limit = min(FIRST_READ, EXPORT_PAGE)
 
     async def read(seen: RoomAccess) -> tuple[int, list[Message], int]:
         nonlocal until
         record = seen.record
         if not until:
-            await _wait_for_writes(parts, parts.hub.rooms.get(name))
+            await _wait_for_writes(parts, name)
             until = await ask(parts, parts.storage.messages.head(record.room_id)) + 1
         messages = await ask(
             parts, parts.storage.messages.history(record, limit=limit, after=after, before=until, include_deleted=True)
@@ -190,29 +186,18 @@ async def export(parts: Parts, name: str, identity: Identity | None) -> AsyncGen
         limit = next_read(EXPORT_PAGE, len(messages), size)
 
 
-async def _around(pages: PageTurns, find: Find, seq: int, limit: int, max_bytes: int) -> Page:
-    """With the message at ``seq``, if it is there, and as much on each side of it."""
-    older, has_older = await read_fitting(pages, find, (limit + 1) // 2, before=seq + 1, max_bytes=max_bytes // 2)
-    left = max_bytes - sum(map(size_of, older))
-    newer, has_newer = await read_fitting(pages, find, limit - len(older), after=seq, max_bytes=left, least=0)
-    return Page(older + newer, has_older, has_newer)
-
-
 def _time(text: str | None, field: str) -> int | None:
-    """The place in a log that a time is: a seq is the Unix microseconds of its message, or right behind."""
+    """Return the place of a time in a log: a seq is the Unix microseconds of its message, or slightly more."""
     if text is None:
         return None
     try:
-        when = datetime.fromisoformat(text)
-        if when.tzinfo is None:
-            raise ValueError
         return max(0, microseconds(text))
-    except (ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):  # the first for a time without an offset
         raise ParleyError("bad_field", f"{field} must be a time such as 2026-11-21T08:31:11Z", field=field) from None
 
 
 def as_of_now(parts: Parts, name: str, messages: list[Message], *, include_deleted: bool = False) -> list[Message]:
-    """Return the messages with the changes that the room's tail still has; any of them may be newer than the read."""
+    """Return the messages with the changes that the room's tail still has, any of which may be newer than the read."""
     room = parts.hub.rooms.get(name)
     if room is None:
         return messages
@@ -222,13 +207,14 @@ def as_of_now(parts: Parts, name: str, messages: list[Message], *, include_delet
         state = changes.get(message.seq, message)
         if state.deleted_at is None:
             states.append(state)
-        elif include_deleted:  # with what it held, which only storage has
+        elif include_deleted:  # with its content, which only storage has
             states.append(replace(message, version=state.version, deleted_at=state.deleted_at))
     return room.tail.with_quotes(states)
 
 
-async def _wait_for_writes(parts: Parts, room: Room | None) -> None:
+async def _wait_for_writes(parts: Parts, name: str) -> None:
+    room = parts.hub.rooms.get(name)
     if room is not None:
         if room.backlog.unconfirmed and room.worker.problem is not None:
-            raise unavailable()  # it would only wait for its time-out
+            raise unavailable()  # without waiting for the time-out
         await ask(parts, room.backlog.written())

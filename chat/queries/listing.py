@@ -1,8 +1,8 @@
-"""Which rooms there are, and who is in one: for every dialect and for HTTP."""
+"""Lists of rooms, and of the users in a room: for every dialect and for HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from heapq import nsmallest
 
@@ -11,7 +11,7 @@ from msgspec.structs import asdict, replace
 from chat.delivery.paging import fitting
 from chat.ports import Identity
 from chat.rooms import invitations, members
-from chat.rooms.access import RoomAccess, default_role, read_as
+from chat.rooms.access import RoomAccess, read_as, standing_for
 from chat.rooms.changes import ConcurrentChanges
 from chat.rooms.members import Viewer
 from chat.rooms.parts import Parts
@@ -22,7 +22,7 @@ from model.commands import ListMembers, ListRooms
 from model.errors import ParleyError
 from model.events import Members, RoomEntry, Rooms
 from model.limits import UNREAD_LIMIT
-from model.permissions import Action, Standing, may, standing_in
+from model.permissions import Action, Standing, may
 from model.room import Member, RoomRecord, User
 from model.text import fold_name
 from storage.ports.messages import Unread
@@ -30,21 +30,22 @@ from storage.ports.messages import Unread
 Inside = Callable[[], "Collection[Room]"]
 OwnRoom = tuple[RoomRecord, Member]
 
-# What a line of a list costs when it is made and sent, about.
+# Roughly what it costs to make and send one entry of a list.
 ROW_SECONDS = 5e-6
-# Rooms of one person that a list or a search looks at: those that they used last, so nobody else can push theirs out.
+# Rooms of one user that a list or a search looks at: the most recently used ones, so that no other user can displace
+# them.
 MINE_LIMIT = 1000
 _NOTHING = Unread(0, 0)
 _PUBLIC = frozenset({"ephemeral", "public"})
 
 
 async def list_rooms(parts: Parts, identity: Identity | None, asked: ListRooms, inside: Inside) -> Rooms:
-    """List the public rooms, or those of a user.
+    """List the public rooms, or the user's own.
 
-    ``inside`` returns the rooms that the session who asks is in, at the time of the call.
+    ``inside`` returns the rooms that the session is in, at the time of the call.
 
     Raises:
-        ParleyError: ``unavailable``; ``unauthorized`` for an anonymous caller's own.
+        ParleyError: ``unavailable``; ``unauthorized`` for the own rooms of an anonymous caller.
     """
     if not asked.mine:
         with parts.changes.during(None) as changes:
@@ -64,7 +65,7 @@ async def _public(parts: Parts, asked: ListRooms, changes: ConcurrentChanges) ->
     last = max(found, default="") if len(found) == limit else None
     async with parts.pages.turn() as slices:
         for name, room in tuple(parts.hub.rooms.items()):
-            # Those that storage does not list: it has none of their messages, or does not know them yet.
+            # Those that storage does not list, as it has no message of theirs, or does not have them yet.
             if (
                 room.record.kind in _PUBLIC
                 and name > after
@@ -80,9 +81,9 @@ async def _public(parts: Parts, asked: ListRooms, changes: ConcurrentChanges) ->
         parts.pages.spend(ROW_SECONDS * len(names))
     page = [found[name] for name in names[: asked.limit]]
     counts = await _count_members(parts, page)
-    told = [_entry(parts, record, counts) for record in page]
-    page = page[: fitting(told, parts.page_bytes)]
-    entries = [entry for entry, record in zip(told, page, strict=False) if _is_public(parts, record, changes)]
+    described = [_entry(parts, record, counts) for record in page]
+    page = page[: fitting(described, parts.page_bytes)]
+    entries = [entry for entry, record in zip(described, page, strict=False) if _is_public(parts, record, changes)]
     return Rooms(id=asked.id, rooms=entries, cursor=page[-1].name if len(names) > len(page) else None)
 
 
@@ -113,7 +114,7 @@ async def _mine(
     entries = []
     for record, member in page:
         if own_room(parts, identity, record, member, inside, changes) is not None:
-            base, standing = _entry(parts, record, counts), _standing(parts, identity, record, member)
+            base, standing = _entry(parts, record, counts), standing_for(parts, record, member, identity)
             missed = unread.get(record.room_id, _NOTHING)
             entries.append(_own(base, standing, member, missed, peers.get(record.room_id)))
     fit = fitting(entries, parts.page_bytes)
@@ -125,7 +126,7 @@ async def _mine(
 async def rooms_of(parts: Parts, identity: Identity, inside: Inside, changes: ConcurrentChanges) -> list[OwnRoom]:
     """Return the rooms that a user belongs to or is in, and may see, each with their row.
 
-    ``changes`` are those of the user since before.
+    ``changes`` are the user's, collected since before this call.
 
     Raises:
         ParleyError: ``unavailable``.
@@ -150,32 +151,26 @@ async def rooms_of(parts: Parts, identity: Identity, inside: Inside, changes: Co
 def own_room(
     parts: Parts, identity: Identity, record: RoomRecord, stored: Member, inside: Inside, changes: ConcurrentChanges
 ) -> OwnRoom | None:
-    """Return a room and a user's row, as they are now; None when the user has lost the room.
+    """Return a room and a user's row, as they are now; None when the user has lost access to the room.
 
-    What storage said of both may be older than what was decided here.
+    What storage returned may be older than the latest decisions here.
     """
     room = parts.hub.room_of(record)
     member = changes.rows.get(record.room_id, stored)
     if room is not None:
         record, member = room.record, room.members.get(identity.user.id, member)
     theirs = member.belongs or room in inside()
-    if record.room_id in changes.gone or not theirs or not may(_standing(parts, identity, record, member), Action.SEE):
+    if (
+        record.room_id in changes.gone
+        or not theirs
+        or not may(standing_for(parts, record, member, identity), Action.SEE)
+    ):
         return None
     return record, member
 
 
-def _standing(parts: Parts, identity: Identity, record: RoomRecord, member: Member) -> Standing:
-    return standing_in(
-        record,
-        member,
-        account_role=identity.role,
-        inside=default_role(parts, identity),
-        now_us=parts.clock.now_us(),
-    )
-
-
 async def describe_room(parts: Parts, name: str, identity: Identity | None) -> RoomEntry | None:
-    """The room of this name, as its line in a list; None when there is none that ``identity`` may see.
+    """Return the room of this name as an entry of a list; None when there is none that ``identity`` may see.
 
     Raises:
         ParleyError: ``unavailable``.
@@ -221,14 +216,14 @@ async def _count_members(parts: Parts, records: list[RoomRecord]) -> dict[int, i
 
 
 async def _unread(parts: Parts, user: User, mine: list[tuple[RoomRecord, Member]]) -> dict[int, Unread]:
-    """What is unread where somebody has a cursor or is a member: from the tails that reach back far enough."""
+    """Count unread messages in the rooms that belong to the user: from the tails where these reach back far enough."""
     found: dict[int, Unread] = {}
     below: list[tuple[RoomRecord, Member]] = []
     async with parts.pages.turn() as slices:
         for record, member in mine:
             if slices.over():
                 await slices.pause()
-            if member.role is None and not member.read_seq:
+            if not member.belongs:
                 continue
             room = parts.hub.rooms.get(record.name)
             if room is not None and member.read_seq >= room.tail.floor:
@@ -246,36 +241,61 @@ async def _unread(parts: Parts, user: User, mine: list[tuple[RoomRecord, Member]
 
 
 async def find_members(parts: Parts, name: str, asked: ListMembers, identity: Identity | None) -> Members | None:
-    """A page of the people of a room, or of those who are banned or invited, as whoever asks may see them.
+    """Return a page of the members of a room and the other users in it, or of the users who are banned or invited.
 
     None when there is no such room, or ``identity`` may not see it.
 
     Raises:
         ParleyError: ``forbidden`` for lists that are for moderators; ``bad_field``; ``unavailable``.
     """
-    action, find = which_members(asked)
+    action, wanted = which_members(asked)
 
     async def read(seen: RoomAccess) -> Members:
-        return await find(
-            parts, seen.record, asked, Viewer("" if identity is None else identity.user.id, seen.standing)
-        )
+        record, after = seen.record, asked.cursor or ""
+        room = parts.hub.rooms.get(record.name)
+        if wanted is None:
+            rows, count = await _people(parts, room, record, after, asked.limit)
+        else:  # a loaded room has all of these rows
+            special = parts.storage.rooms.special_members
+            stored = await ask(parts, special(record.room_id)) if room is None else room.members.values()
+            found = [row for row in stored if wanted(parts, row)]
+            rows, count = {row.user.id: row for row in found if row.user.id > after}, len(found)
+        viewer = Viewer("" if identity is None else identity.user.id, seen.standing)
+        with_read = wanted is None and count <= READERS
+        ids = nsmallest(asked.limit + 1, rows)
+        page = [
+            members.describe(parts, room, rows[user_id], viewer, with_read=with_read) for user_id in ids[: asked.limit]
+        ]
+        page = page[: fitting(page, parts.page_bytes)]
+        cursor = page[-1].id if len(ids) > len(page) else None
+        return Members(id=asked.id, room=record.name, members=page, count=count, cursor=cursor)
 
     return await read_as(parts, name, identity, read, action)
 
 
-async def list_members(parts: Parts, record: RoomRecord, asked: ListMembers, viewer: Viewer) -> Members:
-    """The people of a room whom somebody may see, by id: its members, and whoever else is in it.
+def which_members(asked: ListMembers) -> tuple[Action, Callable[[Parts, Member], bool] | None]:
+    """Return the action that lists these users, and which rows they are; None for the members and users in the room.
 
     Raises:
-        ParleyError: ``unavailable``.
+        ParleyError: ``bad_field`` for two lists at once.
     """
-    room = parts.hub.rooms.get(record.name)
-    after, ephemeral = asked.cursor or "", record.kind == "ephemeral"
+    if asked.banned and asked.invited:
+        raise ParleyError("bad_field", "invited cannot be combined with banned", field="invited")
+    if asked.banned:
+        return Action.BAN, lambda parts, row: row.banned_until > parts.clock.now_us()
+    return (Action.INVITE, invitations.is_open) if asked.invited else (Action.SEE, None)
+
+
+async def _people(
+    parts: Parts, room: Room | None, record: RoomRecord, after: str, limit: int
+) -> tuple[dict[str, Member], int]:
+    """Return the rows of members of a room above ``after``, and of the other users in it; and how many there are."""
+    ephemeral = record.kind == "ephemeral"
     found: list[Member] = []
     count = 0
     if not ephemeral:
-        found = await ask(parts, parts.storage.rooms.members(record.room_id, after=after, limit=asked.limit + 1))
-        count = (await ask(parts, parts.storage.rooms.count_members([record.room_id]))).get(record.room_id, 0)
+        found = await ask(parts, parts.storage.rooms.members(record.room_id, after=after, limit=limit + 1))
+        count = (await _count_members(parts, [record])).get(record.room_id, 0)
     async with parts.pages.turn():
         parts.pages.spend(ROW_SECONDS * (len(found) + (0 if room is None else len(room.presence.people))))
     rows = {row.user.id: row for row in found}
@@ -287,63 +307,4 @@ async def list_members(parts: Parts, record: RoomRecord, asked: ListMembers, vie
         rows |= {user_id: row for user_id, row in room.members.items() if user_id > after}
         rows = {user_id: row for user_id, row in rows.items() if row.role is not None or user_id in here}
         count = len(here) if ephemeral else count
-    return _page_of(parts, room, record, asked, viewer, rows, count, with_read=count <= READERS)
-
-
-Listing = Callable[[Parts, RoomRecord, ListMembers, Viewer], Awaitable[Members]]
-
-
-def which_members(asked: ListMembers) -> tuple[Action, Listing]:
-    """What one must be allowed to do to see these people, and the function that lists them.
-
-    Raises:
-        ParleyError: ``bad_field`` for two lists at once.
-    """
-    if asked.banned and asked.invited:
-        raise ParleyError("bad_field", "invited cannot be combined with banned", field="invited")
-    if asked.banned:
-        return Action.BAN, partial(_list_standing, lambda parts, row: row.banned_until > parts.clock.now_us())
-    if asked.invited:
-        return Action.INVITE, partial(_list_standing, invitations.is_open)
-    return Action.SEE, list_members
-
-
-async def _list_standing(
-    wanted: Callable[[Parts, Member], bool],
-    parts: Parts,
-    record: RoomRecord,
-    asked: ListMembers,
-    viewer: Viewer,
-) -> Members:
-    """Those who are kept out of a room now, or invited, by id.
-
-    Raises:
-        ParleyError: ``unavailable``.
-    """
-    room = parts.hub.rooms.get(record.name)
-    # A room that is ready knows them all.
-    rows = (
-        await ask(parts, parts.storage.rooms.special_members(record.room_id)) if room is None else room.members.values()
-    )
-    found = {row.user.id: row for row in rows if wanted(parts, row)}
-    after = {user_id: row for user_id, row in found.items() if user_id > (asked.cursor or "")}
-    return _page_of(parts, room, record, asked, viewer, after, len(found), with_read=False)
-
-
-def _page_of(
-    parts: Parts,
-    room: Room | None,
-    record: RoomRecord,
-    asked: ListMembers,
-    viewer: Viewer,
-    rows: dict[str, Member],
-    count: int,
-    *,
-    with_read: bool,
-) -> Members:
-    ids = nsmallest(asked.limit + 1, rows)
-    page = ids[: asked.limit]
-    told = [members.describe(parts, room, rows[user_id], viewer, with_read=with_read) for user_id in page]
-    told = told[: fitting(told, parts.page_bytes)]
-    more = page[len(told) - 1] if len(ids) > len(told) else None
-    return Members(id=asked.id, room=record.name, members=told, count=count, cursor=more)
+    return rows, count

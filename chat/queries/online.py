@@ -1,4 +1,4 @@
-"""Who is connected, and where: as far as whoever asks may know."""
+"""Which users are connected, and in which rooms, as far as the caller may see those."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from chat.ports import Identity
 from chat.queries.listing import MINE_LIMIT
-from chat.rooms.access import default_role, read_as
+from chat.rooms.access import read_as, standing_for
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room
 from chat.rooms.storing import ask
-from model.permissions import Action, may, standing_in
+from model.permissions import Action, may
 from model.room import Member, User
 
 
@@ -19,9 +19,9 @@ class Online(NamedTuple):
     """A connected user.
 
     Attributes:
-        rooms: where they are, of the rooms that whoever asks may see, by name.
+        rooms: the names of the rooms they are in that the caller may see, sorted.
         devices: number of their connections.
-        since: when the oldest of those began, in Unix microseconds.
+        since: when the oldest connection began, in Unix microseconds.
     """
 
     user: User
@@ -33,7 +33,7 @@ class Online(NamedTuple):
 async def list_online(
     parts: Parts, identity: Identity, name: str | None, *, after: str, limit: int
 ) -> list[Online] | None:
-    """At most ``limit`` people by id, above ``after``: those in a room, or with None all of them.
+    """List up to ``limit`` connected users by id, from the first above ``after``: those in one room, or with None all.
 
     None when there is no such room, or ``identity`` may not see it.
 
@@ -58,14 +58,9 @@ def _page(
     def may_see(room: Room) -> bool:
         if room not in seen:
             user_id = identity.user.id
-            standing = standing_in(
-                room.record,
-                room.members.get(user_id, rows.get(room.record.room_id)),
-                account_role=identity.role,
-                inside=default_role(parts, identity) if user_id in room.presence.people else None,
-                now_us=parts.clock.now_us(),
-            )
-            seen[room] = may(standing, Action.SEE)
+            row = room.members.get(user_id, rows.get(room.record.room_id))
+            inside = user_id in room.presence.people
+            seen[room] = may(standing_for(parts, room.record, row, identity, inside=inside), Action.SEE)
         return seen[room]
 
     found: list[Online] = []

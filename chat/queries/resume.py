@@ -1,4 +1,4 @@
-"""Bringing a session up to date with a room: what it missed, each state once, as fast as it reads."""
+"""Resuming: a session receives what it missed in a room, each state once, as fast as the client reads."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from model.message import Message
 from storage.ports.errors import Forgotten
 from utils.backoff import Backoff
 
-# Messages of one read at most, and the part of what may wait (SLOW_BYTES_HIGH) that one write fills.
+# Most messages of one read, and how much one write sends: this share of the bytes that may wait for a client
+# (SLOW_BYTES_HIGH).
 PAGE = 200
 CHUNK_SHARE = 16
 
 
 async def replay(parts: Parts, session: Session, room: Room, since: int) -> None:
-    """Send every state with ``version > since``, then ``synced``, then what was broadcast meanwhile.
+    """Send every state with ``version > since``, then ``synced``, then what was broadcast during the replay.
 
-    The session was added to the room's audience as ``syncing`` in the same step in which this begins to run: what the
-    tail holds now and what the audience holds back from now on are all there is above the tail's floor. Messages below
-    it are all stored, since the tail evicts nothing else, and are read in pages, each when the client has read the one
-    before. While storage is away it waits, as long as the client does.
+    The session was added to the room's audience as ``syncing`` in the same loop iteration in which this starts: the
+    states in the tail now, and the frames that the audience withholds from now on, are everything above the tail's
+    floor. All messages below it are stored, since the tail evicts only stored ones. They are read in pages, each after
+    the client has read the previous one. While storage is unavailable the replay waits, for as long as the client does.
 
-    Whoever is sent out, or leaves on another device, gets nothing more.
+    A session that leaves the room, is removed, or whose user leaves on another device receives nothing more.
 
-    A message may be changed after that step and before it was read. Storage has its new state alone, and the change
-    comes behind ``synced``, to a client that must have the message by then: so it gets it, last and as of ``head``.
+    A message may change after the replay began and before it is read. Storage then has only its new state, and the
+    change follows after ``synced``, when the client must already have the message: so it is sent last, as of ``head``.
     """
     head, floor, tail = room.head, room.tail.floor, room.tail.since(since)
-    told = {message.seq for message in tail}
+    sent = {message.seq for message in tail}
     changed: dict[int, Message] = {}
     backoff = Backoff()
     after, more, limit = since, since < floor, FIRST_READ
@@ -46,19 +47,19 @@ async def replay(parts: Parts, session: Session, room: Room, since: int) -> None
         except ParleyError:
             await asyncio.sleep(backoff.next())
             continue
-        except Forgotten:  # memory was full meanwhile: the client comes again, and is told to load history
-            session.close(EPOCH_CHANGED)
+        except Forgotten:  # memory was full in the meantime
+            session.close(EPOCH_CHANGED)  # the client reconnects, and its next `joined` says to load history
             return
         changed |= {state.seq: state for state in page if state.version > head}
-        missed = [state for state in page if state.version <= head and state.seq not in told]
-        told |= {state.seq for state in missed}
+        missed = [state for state in page if state.version <= head and state.seq not in sent]
+        sent |= {state.seq for state in missed}
         await _send(parts, session, room, missed)
         more = len(page) == limit
         if more:
             after = page[-1].version
             limit = next_read(PAGE, len(page), sum(map(size_of, page)))
     await _send(parts, session, room, tail)
-    left = [state for state in changed.values() if state.seq not in told and state.deleted_at is None]
+    left = [state for state in changed.values() if state.seq not in sent and state.deleted_at is None]
     await _send(parts, session, room, [replace(state, version=head) for state in left])
     if not room.audience.is_syncing(session):
         return
@@ -78,6 +79,6 @@ async def _send(parts: Parts, session: Session, room: Room, messages: Sequence[M
         if len(chunk) * CHUNK_SHARE >= parts.hub.slow_high:
             await session.write_page(bytes(chunk))
             chunk.clear()
-            await asyncio.sleep(0)  # others have their turn
+            await asyncio.sleep(0)  # other work runs in between
     if chunk:
         await session.write_page(bytes(chunk))

@@ -34,7 +34,7 @@ def default_role(parts: Parts, identity: Identity) -> Role:
 
 def standing_of(parts: Parts, room: Room, identity: Identity) -> Standing:
     """What somebody who is in a room is to it."""
-    return _standing(parts, room.record, room.members.get(identity.user.id), identity, inside=True)
+    return standing_for(parts, room.record, room.members.get(identity.user.id), identity)
 
 
 def check_provable(user_id: str) -> None:
@@ -98,7 +98,7 @@ def check_entry(parts: Parts, record: RoomRecord, member: Member | None, identit
     Raises:
         ParleyError: ``no_such_room``; ``banned`` where everybody may know that there is one.
     """
-    standing = _standing(parts, record, member, identity, inside=True)
+    standing = standing_for(parts, record, member, identity)
     if not may(standing, Action.SEE):
         kept_out = member is not None and member.banned_until > parts.clock.now_us()
         raise ParleyError("banned" if kept_out and record.kind != "private" else "no_such_room", field="room")
@@ -160,13 +160,14 @@ async def _access_room(parts: Parts, name: str, identity: Identity | None) -> Ro
     if room is not None:
         record = room.record  # as it is now
         member = room.members.get(identity.user.id, member) if identity is not None else None
-    standing = _standing(parts, record, member, identity, inside=inside)
+    standing = standing_for(parts, record, member, identity, inside=inside)
     return RoomAccess(record, standing, member) if may(standing, Action.SEE) else None
 
 
-def _standing(
-    parts: Parts, record: RoomRecord, member: Member | None, identity: Identity | None, *, inside: bool
+def standing_for(
+    parts: Parts, record: RoomRecord, member: Member | None, identity: Identity | None, *, inside: bool = True
 ) -> Standing:
+    """Return a user's standing in a room that they are in or, unless ``inside``, are not in."""
     return standing_in(
         record,
         member,

@@ -13,8 +13,8 @@ from chat.rooms.parts import Parts
 from chat.rooms.room import Room
 from model.errors import REFUSED, ParleyError
 from model.events import Left
+from model.lookalikes import skeleton
 from model.room import STAFF
-from model.text import skeleton
 
 _look = lru_cache(maxsize=10_000)(skeleton)
 

@@ -10,9 +10,8 @@ from chat.writes.jobs import Job
 from model.errors import EPOCH_CHANGED, ParleyError
 from model.events import AckItem, Retracted
 from storage.ports.messages import ChangeMessage, InsertMessage
-from storage.ports.outcomes import Duplicate, Outcome, Stored
 from storage.ports.rooms import RemoveMember
-from storage.ports.storage import Write
+from storage.ports.storage import Duplicate, Outcome, Stored, Write
 
 log = logging.getLogger(__name__)
 

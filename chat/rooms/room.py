@@ -53,7 +53,7 @@ class Room:
             members while they are in the room; of the two users of a direct room; and of users who no longer belong to
             the room, until storage has removed their rows. Other rows may be in storage.
         unrestricted: everyone in the room may talk; a cheap check for the hot path.
-        looks: what the names of its owners and moderators look like (`model.text.skeleton`); None until needed.
+        looks: what the names of its owners and moderators look like (`model.lookalikes.skeleton`); None until needed.
         muted_until: when the first mute here ends, in Unix microseconds; then the room may be unrestricted again.
         last_spoke: when each user last posted, by a monotonic clock, the latest last; in slow mode only.
         pins: how often each row is pinned, "" for the room alone. A pinned row, and the room of a pin, stay loaded.

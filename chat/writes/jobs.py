@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from chat.delivery.session import Session
-from storage.ports.outcomes import Outcome
-from storage.ports.storage import Write
+from storage.ports.storage import Outcome, Write
 
 # Bytes that a queued write takes besides its text: the records, their strings and the queue's own slot.
 JOB_BYTES = 512

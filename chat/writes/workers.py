@@ -15,8 +15,7 @@ from chat.writes.jobs import JOB_BYTES, Backlog, Job
 from model.errors import RETRY_AFTER, ParleyError
 from storage.ports.errors import BatchRefused, StorageUnavailable
 from storage.ports.messages import InsertMessage
-from storage.ports.outcomes import NO_ROOM, Outcome, Refused
-from storage.ports.storage import Storage, Write, Writer
+from storage.ports.storage import NO_ROOM, Outcome, Refused, Storage, Write, Writer
 from utils.backoff import Backoff
 from utils.tasks import TaskRegistry
 from utils.wording import counted

@@ -6,7 +6,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from chat.delivery.paging import fitting
-from chat.queries.history import read_history
+from chat.queries.history import NOTHING, read_history
 from chat.queries.online import Online, list_online
 from model.commands import Cursor, Listed, Name, ReadHistory
 from model.limits import HISTORY_DEFAULT, LIST_DEFAULT
@@ -97,10 +97,10 @@ async def messages(rest: RestContext, params: ChatParams) -> web.StreamResponse:
     """Answer with the newest page of a room."""
     name = check_name(params.room or DEFAULT_ROOM, "room")
     # These clients cannot ask for a second page, so no message of this one is left out to save bytes.
-    page = await read_history(
+    found = await read_history(
         rest.parts, name, ReadHistory(room=name), rest.request[IDENTITY], max_bytes=MESSAGES_BYTES, bare=True
     )
-    return json_response([message_frame(message) for message in page.messages])
+    return json_response([message_frame(message) for message in (found or NOTHING).messages])
 
 
 @ROUTES.add(

@@ -6,8 +6,8 @@ from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from chat.handlers.search import find
-from chat.queries.history import Page, find_history, find_message, read_history
+from chat.queries.history import NOTHING, find_message, read_history
+from chat.queries.search import search_messages
 from model import commands
 from model.commands import (
     Content,
@@ -112,10 +112,10 @@ class NewMessage(RoomParams, frozen=True):
 async def page(rest: RestContext, command: ReadHistory) -> web.StreamResponse:
     """Answer with a page of the room's past."""
     room = check_name(command.room, "room")
-    found = await find_history(rest.parts, room, command, identity_of(rest.request))
+    found = await read_history(rest.parts, room, command, identity_of(rest.request))
     if found is None:
         raise no_such_room()
-    return json_response(HistoryPage(room=room, **asdict(found)), links=_beside(rest.request, found))
+    return json_response(found, links=_beside(rest.request, found))
 
 
 @ROUTES.add(
@@ -147,7 +147,7 @@ async def one(rest: RestContext, params: MessageParams) -> web.StreamResponse:
 )
 async def search(rest: RestContext, command: Search) -> web.StreamResponse:
     """Answer with a page of the messages found."""
-    found = await find(rest.parts, rest.request[IDENTITY], command, rest.inside)
+    found = await search_messages(rest.parts, rest.request[IDENTITY], command, rest.inside)
     return json_response(found, links=next_page(rest.request, found.cursor))
 
 
@@ -168,7 +168,7 @@ async def search(rest: RestContext, command: Search) -> web.StreamResponse:
 async def history(rest: RestContext, params: HistoryParams) -> web.StreamResponse:
     """Answer with a JSON array, oldest first, with ``Link`` to the pages on either side."""
     name = check_name(params.room or DEFAULT_ROOM, "room")
-    found = await read_history(rest.parts, name, ReadHistory(**asdict(params)), identity_of(rest.request))
+    found = await read_history(rest.parts, name, ReadHistory(**asdict(params)), identity_of(rest.request)) or NOTHING
     return json_response(found.messages, links=_beside(rest.request, found))
 
 
@@ -280,7 +280,7 @@ async def _found(rest: RestContext, room: str, seq: int) -> web.StreamResponse:
     return json_response(await find_message(rest.parts, check_name(room, "room"), seq, identity_of(rest.request)))
 
 
-def _beside(request: web.Request, found: Page) -> tuple[str, ...]:
+def _beside(request: web.Request, found: HistoryPage) -> tuple[str, ...]:
     """Links to the pages on either side."""
     if not found.messages:
         return ()

@@ -15,7 +15,7 @@ from model.text import fold_name
 from storage.memory.weights import weigh_message, weigh_room
 from storage.ports.errors import Forgotten
 from storage.ports.messages import ChangeMessage, Unread
-from storage.ports.outcomes import STORED, Duplicate, Outcome, Refused
+from storage.ports.storage import STORED, Duplicate, Outcome, Refused
 
 
 class Log:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from model.room import RoomRecord
 from model.text import fold_name
 from storage.memory.log import Log
-from storage.ports.outcomes import STORED, Outcome, Refused
+from storage.ports.storage import STORED, Outcome, Refused
 
 # What an unknown room is read as. Never written to.
 _EMPTY = Log(RoomRecord(room_id=0, name="", created_at=""))

@@ -17,7 +17,6 @@ from storage.memory.messages import MemoryMessageRepository
 from storage.memory.rooms import MemoryRoomRepository
 from storage.ports.errors import StorageUnavailable
 from storage.ports.messages import ChangeMessage, CutWords, ExpireMessages, InsertMessage, MessageRepository
-from storage.ports.outcomes import NO_ROOM, STORED, Outcome, Refused, Removed, WordsCut
 from storage.ports.rooms import (
     ExpireGuests,
     ExpireInvitations,
@@ -27,7 +26,7 @@ from storage.ports.rooms import (
     SetMember,
     UpdateRoom,
 )
-from storage.ports.storage import LeaseEvents, Write
+from storage.ports.storage import NO_ROOM, STORED, LeaseEvents, Outcome, Refused, Removed, WordsCut, Write
 from utils.clock import DAY_US
 
 # Members' rows kept for each room: about 5 MB at most.

@@ -64,7 +64,7 @@ class ExpireGuests(Struct, frozen=True, gc=False):
 
     until: int
     now_us: int
-    present: tuple[str, ...]
+    present: list[str]
     limit: int
 
 

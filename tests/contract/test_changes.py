@@ -6,8 +6,7 @@ from msgspec.structs import replace
 from model.message import Message
 from model.room import RoomRecord
 from storage.ports.messages import Posted
-from storage.ports.outcomes import STORED, Duplicate, Refused
-from storage.ports.storage import Storage, Write, Writer
+from storage.ports.storage import STORED, Duplicate, Refused, Storage, Write, Writer
 from tests.contract.records import at, delete, edit, filled, hash_of, inserts, inserts_more, message, room
 
 

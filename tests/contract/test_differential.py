@@ -14,9 +14,8 @@ from model.message import Message, Quote
 from model.room import FOREVER, Invitation, Member, Role, RoomKind, RoomRecord, User
 from storage.memory.storage import MemoryStorage
 from storage.ports.messages import ChangeMessage, ExpireMessages, InsertMessage, PinState
-from storage.ports.outcomes import Duplicate, Outcome, Refused
 from storage.ports.rooms import ExpireInvitations, InsertRoom, RemoveMember, SetMember, UpdateRoom
-from storage.ports.storage import Storage, Write, Writer
+from storage.ports.storage import Duplicate, Outcome, Refused, Storage, Write, Writer
 from tests.contract.records import EPOCH_US, hash_of, inserts, open_postgres, room
 from utils.clock import DAY_US, rfc3339
 from utils.words import cut_words

@@ -9,9 +9,8 @@ from model.message import Message, Quote
 from model.room import RoomRecord, User
 from storage.factory import open_storage
 from storage.ports.messages import ChangeMessage, ExpireMessages, PinState, Unread
-from storage.ports.outcomes import STORED, Outcome, Removed
 from storage.ports.rooms import InsertRoom, UpdateRoom
-from storage.ports.storage import Storage, Writer
+from storage.ports.storage import STORED, Outcome, Removed, Storage, Writer
 from tests.contract.records import EPOCH_US, at, edit, inserts, inserts_more, message, open_postgres, room
 from utils.clock import DAY_US
 

@@ -8,8 +8,7 @@ from msgspec.structs import replace
 from model.limits import QUOTE_CHARS
 from model.message import Message, Quote
 from storage.ports.messages import ChangeMessage, PinState
-from storage.ports.outcomes import STORED
-from storage.ports.storage import Storage, Writer
+from storage.ports.storage import STORED, Storage, Writer
 from tests.contract.records import at, delete, edit, inserts, inserts_more, message, room
 
 

@@ -6,9 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from model.room import FOREVER, Invitation, Member, RoomKind, User
-from storage.ports.outcomes import NO_ROOM, STORED, Removed
 from storage.ports.rooms import ExpireGuests, ExpireInvitations, InsertRoom, RemoveMember, UpdateRoom
-from storage.ports.storage import Storage, Writer
+from storage.ports.storage import NO_ROOM, STORED, Removed, Storage, Writer
 from tests.contract.records import member, room, sets
 
 FULL = Member(User("u_cy", "cy 'q\" %s"), "moderator", 1, 2, 3, FOREVER, 5, "spam,\n{NULL} 日本", account_role="admin")
@@ -244,7 +243,7 @@ async def test_guests_who_were_not_there_for_long_are_forgotten(repository: Stor
     ]
     await writer.write([InsertRoom(public), InsertRoom(ephemeral), InsertRoom(private)])
     await writer.write([*sets(public, *gone, *stay), *sets(ephemeral, *gone), *sets(private, *gone)])
-    expire = ExpireGuests(10, 20, (stay[7].user.id,), 3)
+    expire = ExpireGuests(10, 20, [stay[7].user.id], 3)
     counts = []
     while (outcomes := await writer.write([expire])) != [Removed(0)]:
         counts += [outcome.count for outcome in outcomes if isinstance(outcome, Removed)]

@@ -10,8 +10,8 @@ from storage.memory.storage import MemoryStorage
 from storage.memory.weights import weigh_member, weigh_message, weigh_room
 from storage.ports.errors import Forgotten
 from storage.ports.messages import ChangeMessage, ExpireMessages
-from storage.ports.outcomes import NO_ROOM, STORED, Refused
 from storage.ports.rooms import InsertRoom, RemoveMember, UpdateRoom
+from storage.ports.storage import NO_ROOM, STORED, Refused
 from tests.contract.records import EPOCH_US, at, delete, edit, inserts, inserts_more, member, message, room, sets
 
 

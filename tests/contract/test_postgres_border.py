@@ -9,9 +9,8 @@ from msgspec.structs import replace
 
 from storage.ports.errors import BatchRefused, StorageUnavailable
 from storage.ports.messages import ChangeMessage, ExpireMessages, PinState
-from storage.ports.outcomes import NO_ROOM, STORED
 from storage.ports.rooms import InsertRoom, RemoveMember, SetMember, UpdateRoom
-from storage.ports.storage import Write, Writer
+from storage.ports.storage import NO_ROOM, STORED, Write, Writer
 from storage.postgres.storage import PostgresStorage
 from storage.postgres.write.store import split
 from tests.contract.records import (

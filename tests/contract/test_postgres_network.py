@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from storage.ports.errors import StorageUnavailable
-from storage.ports.outcomes import STORED
+from storage.ports.storage import STORED
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts, inserts_more, message, ready, room, until
 from tests.support.proxy import Network

@@ -7,9 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from model.room import RoomRecord
-from storage.ports.outcomes import NO_ROOM, STORED
 from storage.ports.rooms import InsertRoom, RemoveMember, UpdateRoom
-from storage.ports.storage import Storage, Writer
+from storage.ports.storage import NO_ROOM, STORED, Storage, Writer
 from tests.contract.records import at, delete, inserts, inserts_more, member, message, room, sets
 from utils.ids import new_room_id
 

@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import psycopg
 import pytest
 
-from chat.recutting import BATCH
+from chat.maintenance import WORDS_BATCH
 from model.message import Message
 from model.room import RoomRecord
 from storage.factory import open_storage
 from storage.ports.messages import FIRST, CutWords
-from storage.ports.outcomes import WordsCut
-from storage.ports.storage import Storage, Writer
+from storage.ports.storage import Storage, WordsCut, Writer
 from storage.postgres.read import messages as reading
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import delete, edit, filled, inserts_more, message, open_postgres, room, until
@@ -164,7 +163,7 @@ async def test_a_server_that_is_killed_goes_on_where_it_was(
     database_url: str, start_server: Callable[[Mapping[str, str]], ServerProcess]
 ) -> None:
     """kill -9 in the middle, with edits and deletions under way; in the end every message has the words of its text."""
-    where, size = room("old"), 3 * BATCH
+    where, size = room("old"), 3 * WORDS_BATCH
     log: list[Message] = [message(where, seq, f"{HINDI} {seq}") for seq in range(1, size + 1)]
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as admin:
         repository = await open_postgres(database_url)
@@ -176,7 +175,7 @@ async def test_a_server_that_is_killed_goes_on_where_it_was(
         await repository.close()
         env = {"DATABASE_URL": database_url, "JWT_SECRET": "s" * 32}
         first = await asyncio.to_thread(start_server, env)
-        while (await versions(admin)).count(1) > 2 * BATCH:
+        while (await versions(admin)).count(1) > 2 * WORDS_BATCH:
             await asyncio.to_thread(admin.fileno)
         await asyncio.to_thread(first.kill)
         left = (await versions(admin)).count(1)

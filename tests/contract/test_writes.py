@@ -3,9 +3,8 @@
 import pytest
 
 from storage.ports.messages import InsertMessage, Posted
-from storage.ports.outcomes import NO_ROOM, STORED, Duplicate, NoRoom, Outcome, Refused
 from storage.ports.rooms import InsertRoom
-from storage.ports.storage import Storage, Writer
+from storage.ports.storage import NO_ROOM, STORED, Duplicate, NoRoom, Outcome, Refused, Storage, Writer
 from tests.contract.records import hash_of, inserts, inserts_more, message, room
 
 ODD = [

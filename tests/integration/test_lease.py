@@ -10,8 +10,7 @@ import psycopg
 import pytest
 
 from storage.ports.errors import StorageUnavailable
-from storage.ports.outcomes import STORED
-from storage.ports.storage import Writer
+from storage.ports.storage import STORED, Writer
 from storage.postgres.connection.lease import Pace
 from storage.postgres.connection.migrate import load_migrations
 from storage.postgres.sql import lease as sql

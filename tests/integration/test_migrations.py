@@ -1,6 +1,7 @@
 """The schema: made once whoever starts first, refused by name when it does not fit, and what the code expects."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,9 +11,8 @@ from msgspec.structs import replace
 
 from model.room import RoomRecord
 from storage.ports.messages import ExpireMessages
-from storage.ports.outcomes import STORED, Removed
 from storage.ports.rooms import UpdateRoom
-from storage.ports.storage import LeaseEvents
+from storage.ports.storage import STORED, LeaseEvents, Removed
 from storage.postgres.connection.lease import Lease
 from storage.postgres.connection.migrate import (
     FOLDER,
@@ -32,7 +32,6 @@ from storage.postgres.sql import rooms as sql_rooms
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, open_postgres, ready, until
 from utils.clock import DAY_US
-from utils.query import placeholders
 
 # One line for each column, index and constraint: a change of the schema is a change here, seen in review.
 SCHEMA = {
@@ -264,8 +263,8 @@ async def test_every_statement_fits_the_schema(connection: Connection) -> None:
     assert len(statements()) > 60
     for number, (name, text) in enumerate(statements()):
         plain = text
-        for position, parameter in enumerate(sorted(placeholders(text)), start=1):
-            plain = plain.replace(f"%({parameter})s".encode(), f"${position}".encode())
+        for position, parameter in enumerate(sorted(set(re.findall(rb"%\([a-z_0-9]+\)s", text))), start=1):
+            plain = plain.replace(parameter, f"${position}".encode())
         try:
             await connection.execute(b"PREPARE s%d AS %b" % (number, plain))
         except psycopg.Error as error:

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from storage.ports.errors import StorageUnavailable
-from storage.ports.outcomes import STORED
+from storage.ports.storage import STORED
 from storage.postgres.connection import session
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts, message, open_postgres, ready, room, until

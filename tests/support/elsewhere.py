@@ -9,8 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Self, TypeVar, cast
 
-from storage.ports.outcomes import Outcome
-from storage.ports.storage import Storage, Write, Writer
+from storage.ports.storage import Outcome, Storage, Write, Writer
 from tests.support.virtual import VirtualLoop
 
 T = TypeVar("T")

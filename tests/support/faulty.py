@@ -8,9 +8,8 @@ from typing import Any, TypeVar, cast
 from storage.factory import open_storage
 from storage.ports.errors import BatchRefused, StorageUnavailable
 from storage.ports.messages import MessageRepository
-from storage.ports.outcomes import Outcome
 from storage.ports.rooms import RoomRepository
-from storage.ports.storage import READER, LeaseEvents, Storage, Write, Writer
+from storage.ports.storage import READER, LeaseEvents, Outcome, Storage, Write, Writer
 from utils.fairness import Party
 
 T = TypeVar("T")

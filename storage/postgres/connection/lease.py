@@ -299,11 +299,7 @@ class Lease:
                 return partial(self._events.on_clean_start, epoch)
         if before is None or self.state is LeaseState.CONNECTING:
             return None
-        return self._taken_over
-
-    def _taken_over(self) -> None:
-        log.warning("another server wrote to this database in between")
-        self._events.on_takeover()
+        return self._events.on_takeover
 
     async def _ask(self, connection: Connection, work: Coroutine[Any, Any, T]) -> T:
         return await bounded(connection, work, self.pace.answer)

@@ -13,7 +13,7 @@ from pypika.terms import Function, Not
 
 from storage.postgres.sql.tables import MEMBERS, MESSAGES, ROOMS, when
 from utils.clock import DAY_US
-from utils.query import Lateral, Query, array_from, equals_any, param, sql_text
+from utils.query import Lateral, Query, equals_any, param, sql_text
 
 # The seq below which a room's messages are due; ``cutoff`` is for rooms without a rule of their own.
 _cutoff = when(
@@ -30,7 +30,8 @@ def _rooms_due(due: Any, seq: Any) -> Any:
 
 def _removing(table: Any, rows: Any) -> bytes:
     """Delete rows by their place on disk, found just before: an index look-up for each would cost as much again."""
-    return sql_text(Query.from_(table).delete().where(equals_any(table.ctid, array_from(rows.limit(param("limit"))))))
+    places = Function("ARRAY", rows.limit(param("limit")))  # runs once, before the enclosing statement
+    return sql_text(Query.from_(table).delete().where(equals_any(table.ctid, places)))
 
 
 _own_rule = ROOMS.oldest_seq + ROOMS.retention_days * DAY_US

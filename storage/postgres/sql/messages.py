@@ -7,12 +7,12 @@ from typing import Any
 from msgspec import Struct
 from pypika import Case, Table
 from pypika.functions import Count, Max
-from pypika.terms import Function, Star, Tuple
+from pypika.terms import Array, Function, Star, Tuple
 
 from model.limits import QUOTE_CHARS
 from model.message import Message, body_hash
 from storage.postgres.sql.tables import MESSAGES, NOT_DELETED, rfc3339, rows_as, unless_null, when
-from utils.query import Query, Recordset, array_of, cast_as, param, sql_text
+from utils.query import Query, Recordset, cast_as, param, sql_text
 from utils.words import WORDS_VERSION
 
 # --- writes --------------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ _quote = Case().when(
     MESSAGES.reply_to.notnull(),
     Query.from_(_quoted)
     .select(
-        array_of(_quoted.sender, when(_quoted.deleted_at.isnull(), Function("left", _quoted.content, QUOTE_CHARS), ""))
+        Array(_quoted.sender, when(_quoted.deleted_at.isnull(), Function("left", _quoted.content, QUOTE_CHARS), ""))
     )
     .where((_quoted.room_id == MESSAGES.room_id) & (_quoted.seq == MESSAGES.reply_to)),
 )

@@ -11,7 +11,7 @@ from pypika.terms import Function, Star
 
 from storage.postgres.sql.messages import HAS_OLD_CUT, WHOLE
 from storage.postgres.sql.tables import MESSAGES, NOT_DELETED, ROOMS
-from utils.query import Lateral, Query, contains_all, equals_any, is_true, param, sql_text, value_of
+from utils.query import IsTrue, Lateral, Query, equals_any, param, sql_text, value_of
 from utils.words import WORDS_VERSION
 
 
@@ -20,11 +20,12 @@ def _has_words(old_words: bool) -> Any:
 
     With ``old_words`` False the version is ignored: no message has an older cut, or both cuts of the query are equal.
     """
-    new = contains_all(MESSAGES.words, param("words", "text[]"))
+    # ``@>``: the array of words contains every element of the other one. A GIN index serves it.
+    new = MESSAGES.words.contains(param("words", "text[]"))
     if not old_words:
         return new
     return (new & (MESSAGES.words_version >= WORDS_VERSION)) | (
-        contains_all(MESSAGES.words, param("old_words", "text[]")) & HAS_OLD_CUT
+        MESSAGES.words.contains(param("old_words", "text[]")) & HAS_OLD_CUT
     )
 
 
@@ -80,7 +81,7 @@ def _walk(old_words: bool, limit: str) -> Any:
         Query.from_(MESSAGES)
         .select(MESSAGES.seq)
         # Not through the index of words, which would read every hit in the database for each room.
-        .where((MESSAGES.room_id == ROOMS.room_id) & is_true(_has_words(old_words)))
+        .where((MESSAGES.room_id == ROOMS.room_id) & IsTrue(_has_words(old_words)))
         .where(NOT_DELETED & _below(MESSAGES, ROOMS.room_id))
         .orderby(MESSAGES.seq, order=Order.desc)
         .limit(param(limit))

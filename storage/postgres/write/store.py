@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
+from time import perf_counter
 from typing import Any
 
 from msgspec import Struct
@@ -14,9 +16,8 @@ from msgspec.structs import asdict
 from model.message import body_hash
 from model.room import RoomRecord
 from storage.ports.messages import FIRST, ChangeMessage, CutWords, ExpireMessages, InsertMessage
-from storage.ports.outcomes import NO_ROOM, STORED, Duplicate, Outcome, Refused, Removed, WordsCut
 from storage.ports.rooms import ExpireGuests, ExpireInvitations, InsertRoom, RemoveMember, SetMember, UpdateRoom
-from storage.ports.storage import Write
+from storage.ports.storage import NO_ROOM, STORED, Duplicate, Outcome, Refused, Removed, WordsCut, Write
 from storage.postgres.connection.session import Connection, fetch_all
 from storage.postgres.sql import expiry, messages
 from storage.postgres.sql import rooms as sql_rooms
@@ -31,7 +32,6 @@ from storage.postgres.write.rows import (
     words_row,
 )
 from utils.clock import DAY_US
-from utils.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ _KNOWN_ROOMS = 100_000
 # million of them.
 _DUE_ROOMS = 1000
 _DUE_ROUNDS = 20
+# How long rows are made before other work runs.
+_SLICE_SECONDS = 0.002
 
 _Run = Callable[[Connection, list[Any]], Awaitable[list[Outcome]]]
 
@@ -58,8 +60,8 @@ class Store:
             InsertMessage: self._insert_messages,
             ChangeMessage: _change_messages,
             ExpireMessages: partial(_one_by_one, _expire_messages),
-            ExpireInvitations: partial(_one_by_one, _expire_invitations),
-            ExpireGuests: partial(_one_by_one, _expire_guests),
+            ExpireInvitations: partial(_one_by_one, partial(_expire_members, expiry.REMOVE_OLD_INVITATIONS)),
+            ExpireGuests: partial(_one_by_one, partial(_expire_members, expiry.REMOVE_OLD_GUESTS)),
             CutWords: partial(_one_by_one, _cut_words),
         }
 
@@ -160,10 +162,12 @@ async def _find_rooms(connection: Connection, room_ids: Iterable[int]) -> dict[i
 async def _in_turns(make: Callable[[Any], Values | Struct], writes: Sequence[Any]) -> list[Values | Struct]:
     """Make their rows. The words of a long message take a millisecond or two, and a batch may have hundreds of them."""
     made: list[Values | Struct] = []
-    turns = Turns()
+    until = perf_counter() + _SLICE_SECONDS
     for write in writes:
         made.append(make(write))
-        await turns.give()
+        if perf_counter() > until:
+            await asyncio.sleep(0)
+            until = perf_counter() + _SLICE_SECONDS
     return made
 
 
@@ -235,13 +239,8 @@ async def _expire_messages(connection: Connection, write: ExpireMessages) -> Rem
     return Removed(removed)
 
 
-async def _expire_invitations(connection: Connection, write: ExpireInvitations) -> Removed:
-    return Removed((await connection.execute(expiry.REMOVE_OLD_INVITATIONS, asdict(write))).rowcount)
-
-
-async def _expire_guests(connection: Connection, write: ExpireGuests) -> Removed:
-    values = asdict(write) | {"present": list(write.present)}
-    return Removed((await connection.execute(expiry.REMOVE_OLD_GUESTS, values)).rowcount)
+async def _expire_members(text: bytes, connection: Connection, write: ExpireInvitations | ExpireGuests) -> Removed:
+    return Removed((await connection.execute(text, asdict(write))).rowcount)
 
 
 async def _cut_words(connection: Connection, write: CutWords) -> WordsCut:

@@ -10,8 +10,7 @@ from typing import Any
 import psycopg
 
 from storage.ports.errors import StorageUnavailable
-from storage.ports.outcomes import Outcome
-from storage.ports.storage import Write
+from storage.ports.storage import Outcome, Write
 from storage.postgres.connection.errors import FAILURES, REFUSALS, translated
 from storage.postgres.connection.lease import Lease
 from storage.postgres.connection.session import Connection, T, abort, bounded

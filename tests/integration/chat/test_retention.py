@@ -32,10 +32,10 @@ from utils.ids import new_room_id
 HURRY = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from chat import retention
+from chat import maintenance
 from server.cli import main
-retention.BATCH = 100
-retention.BEFORE_THE_FIRST, retention.BETWEEN_BATCHES, retention.BETWEEN_ROUNDS = 0.0, 0.01, 0.05
+maintenance.BATCH = 100
+maintenance.BEFORE_THE_FIRST, maintenance.BETWEEN_BATCHES, maintenance.BETWEEN_ROUNDS = 0.0, 0.01, 0.05
 sys.exit(main(sys.argv[1:]))
 """
 REMOVED = re.compile(r"removed (\d+) messages in one transaction")
@@ -171,8 +171,8 @@ async def server(
 ) -> AsyncIterator[Server]:
     """One that looks all the time what is too old, and has another day when the test says so."""
     for name, value in {"BATCH": 10, "BEFORE_THE_FIRST": 0.0, "BETWEEN_BATCHES": 0.0, "BETWEEN_ROUNDS": 0.01}.items():
-        monkeypatch.setattr(f"chat.retention.{name}", value)
-    caplog.set_level(logging.DEBUG, "chat.retention")
+        monkeypatch.setattr(f"chat.maintenance.{name}", value)
+    caplog.set_level(logging.DEBUG, "chat.maintenance")
     settings = {"PORT": "0", "RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": SECRET, "RETENTION_DAYS": "30", **storage}
     server = Server(Settings(settings), calendar)
     await server.start()

@@ -11,7 +11,7 @@ from model.limits import REACTIONS, REACTORS
 from model.message import Message
 from server.app import Server
 from storage.ports.messages import ChangeMessage, InsertMessage
-from storage.ports.outcomes import Stored
+from storage.ports.storage import Stored
 from tests.contract.records import until
 from tests.integration.rest.conftest import ON_BOTH, Serve
 from tests.support.rawws import NATIVE, RawClient, command, links

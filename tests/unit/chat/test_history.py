@@ -174,6 +174,7 @@ async def test_those_who_gave_up_waiting_cost_nothing(chat: Chat, repository: Fa
     await passes()
     assert not room.backlog._waiters
     page = await read_history(chat.parts, "general", ReadHistory(room="general"), None)
+    assert page is not None
     assert [message.content for message in page.messages] == ["stuck"]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chat.chat import Chat
-from chat.retention import expire_once
+from chat.maintenance import expire_once
 from chat.rooms.parts import INVITES_BURST
 from model.limits import INVITATION_DAYS, INVITATIONS
 from model.room import Invitation, Member, RoomRecord, User

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from chat.chat import Chat
 from chat.delivery.ratelimit import Rate
+from chat.maintenance import expire_once
 from chat.one_shot import CommandRunner
-from chat.retention import expire_once
 from model.commands import PostMessage
 from model.errors import ParleyError
 from model.events import Ack

@@ -3,7 +3,7 @@
 import pytest
 
 from chat.chat import Chat
-from chat.retention import BATCH, expire_messages, expire_once
+from chat.maintenance import BATCH, expire_messages, expire_once
 from model.limits import GUEST_SECONDS
 from storage.ports.errors import StorageUnavailable
 from tests.support.chatting import Person, VirtualClock, chatting
@@ -56,8 +56,8 @@ async def test_a_bounded_number_at_a_time_and_on_after_an_outage(
     repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log has one line for each round, however many batches that were."""
-    caplog.set_level("INFO", "chat.retention")
-    monkeypatch.setattr("chat.retention.BATCH", 10)
+    caplog.set_level("INFO", "chat.maintenance")
+    monkeypatch.setattr("chat.maintenance.BATCH", 10)
     assert BATCH == 1000
     clock = VirtualClock()
     async with chatting(repository, clock, retention_days=1) as chat:

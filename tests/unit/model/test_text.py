@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from model.errors import ParleyError
 from model.limits import NAME_CHARS
+from model.lookalikes import skeleton
 from model.text import (
     check_content,
     check_emoji,
@@ -20,7 +21,6 @@ from model.text import (
     check_user_name,
     find_mentions,
     fold_name,
-    skeleton,
 )
 from utils.unicode import MARKS
 

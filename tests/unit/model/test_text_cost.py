@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from model.errors import ParleyError
 from model.limits import MENTIONS, NAME_CHARS
-from model.text import check_user_name, find_mentions, fold_name, skeleton
+from model.lookalikes import skeleton
+from model.text import check_user_name, find_mentions, fold_name
 
 
 def seconds_each(function: Callable[[str], object], texts: list[str]) -> float:

@@ -1,0 +1,102 @@
+"""Maintenance in the background, a bounded number of messages at a time.
+
+Expired messages are removed, and the words of messages that an older version cut are cut again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from chat.rooms.invitations import oldest_open
+from chat.rooms.parts import Parts
+from model.limits import GUEST_SECONDS
+from model.principals import GUEST
+from storage.ports.errors import BatchRefused, StorageUnavailable
+from storage.ports.messages import FIRST, CutWords, ExpireMessages
+from storage.ports.rooms import ExpireGuests, ExpireInvitations
+from storage.ports.storage import Removed, WordsCut, Writer
+from utils.clock import DAY_US
+from utils.wording import counted
+
+log = logging.getLogger(__name__)
+
+# Messages in one transaction, and the pause between two: a million messages are removed in a quarter of an hour, or cut
+# again in an hour, and other users hardly notice.
+BATCH = 1000
+WORDS_BATCH = 500
+BETWEEN_BATCHES = 1.0
+# Until the next look: messages expire, and a dump that is restored may have words of an older version.
+BETWEEN_ROUNDS = 600.0
+BEFORE_THE_FIRST = 60.0
+# Until storage is reached, at the start or after an outage.
+BEFORE_THE_NEXT_TRY = 5.0
+
+
+async def expire_messages(parts: Parts, writer: Writer) -> None:
+    """Remove expired messages, forever; after a failure the next round continues.
+
+    The log has one line for each round, also for one that fails or is cancelled.
+    """
+    await asyncio.sleep(BEFORE_THE_FIRST)  # storage is still connecting
+    while True:
+        total, removed = 0, BATCH
+        try:
+            while removed == BATCH:
+                removed = await expire_once(parts, writer)
+                total += removed
+                if removed == BATCH:
+                    await asyncio.sleep(BETWEEN_BATCHES)
+        except (StorageUnavailable, BatchRefused) as error:
+            log.warning("expired messages could not be removed yet: %s", error)
+        finally:
+            if total:
+                removed_messages = counted(total, "message was", "messages were")
+                log.info("%s removed: older than their rooms keep them", removed_messages)
+        await asyncio.sleep(BETWEEN_ROUNDS)
+
+
+async def expire_once(parts: Parts, writer: Writer) -> int:
+    """Remove one batch of expired messages, invitations and guests. Returns how many messages were removed.
+
+    Raises:
+        StorageUnavailable, BatchRefused: nothing was removed.
+    """
+    now, days = parts.clock.now_us(), parts.options.retention_days
+    for room in parts.hub.rooms.values():
+        keep = room.record.retention_days or days
+        if keep:
+            room.tail.forget(now - keep * DAY_US, room.backlog.unconfirmed)
+    invitations = ExpireInvitations(oldest_open(parts), BATCH)
+    present = [user_id for user_id in parts.directory.people if user_id.startswith(GUEST)]
+    guests = ExpireGuests(now - GUEST_SECONDS * 1_000_000, now, present, BATCH)
+    _, _, outcome = await writer.write([invitations, guests, ExpireMessages(now, days, BATCH)])
+    assert isinstance(outcome, Removed)
+    log.debug("removed %d messages in one transaction", outcome.count)
+    return outcome.count
+
+
+async def cut_words_again(parts: Parts, writer: Writer) -> None:
+    """Cut the words of messages that an older version cut, forever.
+
+    Each message records the version that cut it, so a restarted server continues there.
+    """
+    counters, after = parts.counters, FIRST
+    while True:
+        try:
+            (outcome,) = await writer.write([CutWords(after, WORDS_BATCH)])
+            assert isinstance(outcome, WordsCut)
+            if outcome.left and not counters.words_left:
+                left = counted(outcome.left, "stored message is", "stored messages are")
+                log.info("%s re-indexed for search in the background", left)
+            left_before = counters.words_left if outcome.left is None else outcome.left
+            counters.words_left = 0 if outcome.after is None else max(0, left_before - WORDS_BATCH)
+            # After a pass that cut any, another one: some messages may have changed while they were cut.
+            pause = BETWEEN_ROUNDS if outcome.after is None and after == FIRST else BETWEEN_BATCHES
+            after = outcome.after or FIRST
+        except StorageUnavailable:  # logged by the workers
+            pause = BEFORE_THE_NEXT_TRY
+        except BatchRefused as error:
+            log.error("messages are not re-indexed for search: %s", error)
+            pause = BETWEEN_ROUNDS
+        await asyncio.sleep(pause)
