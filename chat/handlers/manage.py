@@ -13,11 +13,10 @@ from chat.handlers.resolve import ASK, Ask, Handler, Need
 from chat.ports import Actor
 from chat.rooms import invitations, members
 from chat.rooms.access import check_provable, default_role, joined_room, require, standing_of
-from chat.rooms.naming import taking_name
+from chat.rooms.kept import admit_room, taking_name
 from chat.rooms.pacing import hashing_for
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from chat.rooms.space import admit_room
 from chat.rooms.storing import admit, ask, ensure_stored, store
 from model.commands import CreateRoom, DeleteRoom, Join, OpenDirect, RoomCommand, UpdateRoom
 from model.errors import ParleyError

@@ -1,1 +1,1 @@
-"""Rooms: who is in them, what each may do there, and their last messages."""
+"""Rooms: their members, what each user may do there, and their newest messages."""

@@ -1,6 +1,6 @@
-"""The gate: the only way to a room, whoever asks: a session in it, a session outside, an HTTP request.
+"""Access to rooms: the only way to a room, for a session in it, a session outside, and an HTTP request.
 
-What somebody may not see answers like what is not there. The rules are `model.permissions`.
+A room that a user may not see answers like one that does not exist. The rules are in `model.permissions`.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from model.text import check_name
 
 T = TypeVar("T")
 
-# How often a room is read again because what its reader may do there changed during the query.
+# How often a room is read because the access of its reader changed during the query.
 TRIES = 5
-# What everybody in an unrestricted room may do.
+# What every user in an unrestricted room may do.
 _FREE = frozenset(action for action, least in LEAST.items() if RANK[least] <= RANK["member"])
 
 
 def default_role(parts: Parts, identity: Identity) -> Role:
-    """What somebody is in a room without ever having been made anything there."""
+    """Return the role of a user who was never given another one in a room."""
     return parts.options.guest_role if identity.guest else "member"
 
 
 def standing_of(parts: Parts, room: Room, identity: Identity) -> Standing:
-    """What somebody who is in a room is to it."""
+    """Return the standing of a user who is in a room."""
     return standing_for(parts, room.record, room.members.get(identity.user.id), identity)
 
 
 def check_provable(user_id: str) -> None:
-    """Refuse to give rights in a room to an id that anybody may claim.
+    """Refuse to give rights in a room to an id that anyone may claim.
 
     Raises:
         ParleyError: ``forbidden``.
@@ -48,22 +48,22 @@ def check_provable(user_id: str) -> None:
 
 
 def is_row_known(parts: Parts, room: Room, identity: Identity) -> bool:
-    """Whether what somebody is to a room can be told without asking storage.
+    """Whether the standing of a user in a room is known without a read from storage.
 
-    Of an ephemeral room that is ready every row is known that says more than "member" and how far somebody has read.
+    A loaded ephemeral room has every row with more than the role "member" and a read cursor.
     """
     ephemeral = room.record.kind == "ephemeral" and default_role(parts, identity) == "member"
     return ephemeral or not room.stored or identity.user.id in room.members
 
 
 def joined_room(parts: Parts, session: Session, name: str, action: Action) -> Room:
-    """The room of this name that the session is in, when it may do this there.
+    """Return the room of this name that the session is in, if it may do ``action`` there.
 
     Raises:
-        ParleyError: ``not_joined``, ``forbidden``, ``muted``; ``bad_field`` when it is no name at all.
+        ParleyError: ``not_joined``, ``forbidden``, ``muted``; ``bad_field`` for an invalid name.
     """
     room = session.rooms.get(name)
-    if room is None:  # perhaps written in another way (NFC, white space around it)
+    if room is None:  # perhaps spelled differently (NFC, surrounding white space)
         room = session.rooms.get(check_name(name, "room"))
         if room is None:
             raise ParleyError("not_joined", field="room")
@@ -75,7 +75,7 @@ def joined_room(parts: Parts, session: Session, name: str, action: Action) -> Ro
 
 
 def require(parts: Parts, room: Room, session: Session, action: Action) -> Standing:
-    """What the session is to a room it is in, when it may do this there.
+    """Return the standing of a session in a room that it is in, if it may do ``action`` there.
 
     Raises:
         ParleyError: ``forbidden``, ``muted``, ``no_such_room``.
@@ -93,10 +93,10 @@ def require(parts: Parts, room: Room, session: Session, action: Action) -> Stand
 
 
 def check_entry(parts: Parts, record: RoomRecord, member: Member | None, identity: Identity) -> Standing:
-    """What somebody will be in a room that they are about to enter.
+    """Return the standing that a user will have in a room which they are about to enter.
 
     Raises:
-        ParleyError: ``no_such_room``; ``banned`` where everybody may know that there is one.
+        ParleyError: ``no_such_room``; ``banned`` where all users may know that the room exists.
     """
     standing = standing_for(parts, record, member, identity)
     if not may(standing, Action.SEE):
@@ -106,7 +106,7 @@ def check_entry(parts: Parts, record: RoomRecord, member: Member | None, identit
 
 
 class RoomAccess(NamedTuple):
-    """What a user is to a room, whether they are in it or not; ``member`` is their row, if they have one."""
+    """A room and the standing of a user, who may be in it or not; ``member`` is their row, if they have one."""
 
     record: RoomRecord
     standing: Standing
@@ -120,10 +120,10 @@ async def read_as(
     read: Callable[[RoomAccess], Awaitable[T]],
     action: Action = Action.SEE,
 ) -> T | None:
-    """Return what ``read`` finds in the room of this name, for a user who may do ``action`` there without being in it.
+    """Return what ``read`` finds in the room of this name, for a user who may do ``action`` there without joining it.
 
-    None when there is no room of this name that they may see. They still may when ``read`` returns: their access is
-    checked and ``read`` called again if in the meantime their role changed, or the room was hidden or deleted.
+    None when there is no room of this name that they may see. If their role changes during ``read``, or the room is
+    hidden or deleted, their access is checked and ``read`` called again: so they may see the room when it returns.
 
     Raises:
         ParleyError: ``forbidden`` for a room that they may see and not do this to; ``unavailable``.
@@ -144,10 +144,10 @@ async def read_as(
 
 async def _access_room(parts: Parts, name: str, identity: Identity | None) -> RoomAccess | None:
     if (ending := parts.hub.ending.get(name)) is not None:
-        await ask(parts, ending.backlog.written())  # it was deleted, which storage does not know yet
+        await ask(parts, ending.backlog.written())  # storage does not know yet that it was deleted
     room = parts.hub.rooms.get(name)
     if room is not None and not room.stored and not room.presence.people:
-        return None  # nobody has made it: another caller asks for it, as this one does
+        return None  # it does not exist: another reader has loaded it
     record = room.record if room is not None else await ask(parts, parts.storage.rooms.find_room(name))
     if record is None:
         return None

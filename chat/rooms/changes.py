@@ -1,4 +1,4 @@
-"""What is decided about rooms and rows while storage is asked about them, so that no user reads a room they lost."""
+"""Changes of rooms and rows that are decided during a read from storage, so that no user reads a room they lost."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from model.room import Member
 
 
 class ConcurrentChanges:
-    """What was decided since a query began.
+    """The changes since a query began.
 
     Attributes:
-        rows: new rows of the user whom the query is for, by room id.
-        gone: ids of rooms that were deleted, or, when the query is for everybody, made private.
+        rows: the new rows of the user of the query, by room id.
+        gone: the ids of rooms that were deleted, or, for a query without a user, made private.
     """
 
     __slots__ = ("gone", "rows")
@@ -23,24 +23,24 @@ class ConcurrentChanges:
         self.gone: set[int] = set()
 
     def lost_access(self, room_id: int) -> bool:
-        """Whether the user no longer belongs to a room."""
+        """Whether the user does not belong to a room any longer."""
         row = self.rows.get(room_id)
         return room_id in self.gone or (row is not None and not row.belongs)
 
     def affect(self, room_id: int) -> bool:
-        """Whether the user may have another role in a room than before."""
+        """Whether the role of the user in a room may have changed."""
         return room_id in self.gone or room_id in self.rows
 
 
 class ChangeTracker:
-    """The queries that are under way, by the user whom they are for, or None for those that are for everybody."""
+    """The queries that are under way, by the id of their user; None for queries without a user."""
 
     def __init__(self) -> None:
         self._queries: dict[str | None, set[ConcurrentChanges]] = {}
 
     @contextmanager
     def during(self, user_id: str | None) -> Iterator[ConcurrentChanges]:
-        """Collect what is decided while a query runs."""
+        """Collect the changes while a query runs."""
         changes = ConcurrentChanges()
         queries = self._queries.setdefault(user_id, set())
         queries.add(changes)

@@ -1,4 +1,4 @@
-"""Read cursors that were raised, and are not broadcast and stored yet."""
+"""Read cursors that were raised, but not broadcast and stored yet."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Callable
 from chat.rooms.room import Room
 from model.room import Member
 
-# Seconds between two notices of the cursors.
+# Seconds between two broadcasts of the cursors.
 PAUSE = 1.0
 
 
 class ReadCursors:
-    """Raised cursors, by room. Bounded by who is in the rooms: the cursor of a user who leaves is stored at once."""
+    """Raised cursors, by room. Bounded by the users in the rooms: the cursor of a user who leaves is stored at once."""
 
     def __init__(self) -> None:
         self._raised: dict[Room, set[str]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, room: Room, user_id: str, flush: Callable[[], None]) -> None:
-        """Note a raised cursor, and see that ``flush`` is called within a second."""
+        """Note a raised cursor, and have ``flush`` called within a second."""
         self._raised.setdefault(room, set()).add(user_id)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PAUSE, flush)
 
     def discard(self, room: Room, user_id: str) -> bool:
-        """Drop a cursor whose row is stored by the caller. Returns whether there was one."""
+        """Drop a cursor whose row the caller stores. Returns whether there was one."""
         waiting = self._raised.get(room, set())
         raised = user_id in waiting
         waiting.discard(user_id)
@@ -35,11 +35,11 @@ class ReadCursors:
         return raised
 
     def forget(self, room: Room) -> None:
-        """Drop all cursors of a room that is gone."""
+        """Drop all cursors of a deleted room."""
         self._raised.pop(room, None)
 
     def take(self) -> list[tuple[Room, Member]]:
-        """Return all rows whose cursors were raised, and forget them."""
+        """Return and drop all rows whose cursors were raised."""
         self.close()
         raised, self._raised = self._raised, {}
         return [

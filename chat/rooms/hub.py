@@ -1,4 +1,4 @@
-"""The hub: which rooms and sessions there are, and one flush for all of them per turn of the event loop.
+"""The hub: the rooms and sessions of a server, and one flush for all of them in each turn of the event loop.
 
 Synchronous throughout: no await, no lock, no network. A new feature is a handler (`chat.handlers`), not a line here.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,36 +21,36 @@ from chat.writes.workers import Worker
 from model.room import RoomRecord
 from utils.ids import new_token
 
-# Rooms whose epoch differs from the server's are remembered up to this many; then the server's own epoch changes.
+# Rooms whose epoch differs from the server's. With more of them, the server's own epoch changes.
 EPOCHS = 10_000
-# Rooms that are looked at to find one that is empty; the next time it is the turn of others.
+# Rooms that are checked to find an empty one; the next search starts with others.
 EMPTY_LOOKS = 64
-# Acks of at most this many sessions are written at once. Those of more wait at most so many seconds for the next frames
-# of their rooms, so that in a busy server a message costs no send for its ack.
+# Acks of at most this many sessions are written at once. Those of more sessions wait for the next frames of their
+# rooms, at most this many seconds, so that on a busy server the ack of a message costs no send.
 FEW_ACKS = 16
 ACK_SECONDS = 0.02
 
 
 class Hub:
-    """Rooms by name, sessions, and what is to be written at the end of this turn.
+    """Rooms by name, sessions, and what must be written at the end of this turn.
 
     Args:
-        tail_limit: messages that a room keeps for resume.
-        tails_bytes: what all rooms together keep for it.
-        slow_high: bytes that may wait for a client before it is cut off.
+        tail_limit: the messages that a room keeps for resumes.
+        tails_bytes: the bytes that all rooms together keep for them.
+        slow_high: the unread bytes at which a client is disconnected.
 
     Attributes:
-        faithful: all that was broadcast was stored, or is on its way to storage: no epoch has changed.
+        opened: how many rooms are open, or being opened, for each address or account.
+        faithful: everything that was broadcast is stored or about to be: no epoch has changed.
     """
 
     def __init__(self, *, tail_limit: int, tails_bytes: int, slow_high: int, counters: Counters) -> None:
         self.rooms: dict[str, Room] = {}
         self.sessions: dict[Session, None] = {}  # of 10,000, a dict has half the bytes of a set
-        # Deleted rooms of which something waits for storage: a new one of the same name has to wait too.
+        # Deleted rooms with unconfirmed writes: a new room of the same name has to wait for those.
         self.ending: dict[str, Room] = {}
-        self._opened: dict[str, int] = {}  # rooms by the address or account they were opened for
-        self.opening = 0  # rooms that are being opened
-        # Rooms that storage did not know when they were opened, by whom they were opened for, and all of them under "".
+        self.opened: Counter[str] = Counter()
+        # Rooms that storage did not know when they were opened, by opener, and all of them under "".
         self._unsaid: dict[str, dict[str, Room]] = {}
         self.epoch = new_token("e_", 6)
         self._epochs: dict[str, str] = {}
@@ -64,12 +65,12 @@ class Hub:
         self._acking: list[Session] = []
         self._ack_since = 0.0
         self._ack_timer: asyncio.TimerHandle | None = None
-        self._scheduled = 0.0  # since when a flush is due, 0.0 for none
+        self._scheduled = 0.0  # the time since which a flush is due, 0.0 for none
 
     # Rooms.
 
     def open(self, record: RoomRecord, worker: Worker, *, stored: bool, head: int, opener: str = "") -> Room:
-        """Make a room ready whose head has come from storage, for somebody at the address ``opener``."""
+        """Open a room whose head has come from storage, for the address or account ``opener``."""
         room = self.rooms[record.name] = Room(
             record,
             worker,
@@ -83,32 +84,30 @@ class Hub:
             epoch=self.epoch,
         )
         if not stored:
-            for one in {opener, ""}:
-                self._unsaid.setdefault(one, {})[room.name] = room
+            for key in {opener, ""}:
+                self._unsaid.setdefault(key, {})[room.name] = room
         return room
 
     @contextmanager
     def reserve(self, opener: str) -> Iterator[None]:
-        """A room is about to be opened for ``opener``, and counts from now on: others ask meanwhile."""
-        self.opening += 1
+        """Count a room that is opened for ``opener`` within this context; it stays counted unless that fails."""
         self._count(opener, 1)
         try:
             yield
         except BaseException:
             self._count(opener, -1)
             raise
-        finally:
-            self.opening -= 1
 
     def _count(self, opener: str, more: int) -> None:
         if opener:
-            self._opened[opener] = self.opened_by(opener) + more
-            if not self._opened[opener]:
-                del self._opened[opener]
+            self.opened[opener] += more
+            if not self.opened[opener]:
+                del self.opened[opener]
 
     def find_empty(self, opener: str) -> Room | None:
-        """The room to close first of those that were opened for this address or account, "" for all: one made by
-        joining, where nothing was ever said and one person is at most. The one that was opened first.
+        """Return the room to close first of those that were opened for this address or account, "" for all of them.
+
+        That is the oldest room that was made by joining, has no messages, and at most one user in it.
         """
         rooms = self._unsaid.get(opener, {})
         for _ in range(min(len(rooms), EMPTY_LOOKS)):
@@ -116,26 +115,22 @@ class Hub:
             room = rooms.pop(name)
             if room.stored:
                 continue
-            rooms[name] = room  # behind the others, should it stay
+            rooms[name] = room  # after the others, in case it stays
             if len(room.presence.people) <= 1 and not room.pins and not room.backlog.unconfirmed:
                 return room
         return None
 
     def room_of(self, record: RoomRecord) -> Room | None:
-        """Return the room that storage has as ``record``, if it is here: what was decided last is known there."""
+        """Return the room that storage has as ``record``, if it is loaded: it has the latest state."""
         here = (self.rooms.get(record.name), self.ending.get(record.name))
         return next((room for room in here if room is not None and room.record.room_id == record.room_id), None)
 
-    def opened_by(self, opener: str) -> int:
-        """How many of the rooms were opened for this address."""
-        return self._opened.get(opener, 0)
-
     def take_idle(self, name: str) -> IdleRoom | None:
-        """Return what is known of a room that was freed a short time ago, if it can be trusted. The next is a read."""
+        """Return a room that was freed recently, if it can be trusted; only once."""
         return self._idle.take(name, self.epoch, self._loop.time())
 
     def free(self, room: Room) -> None:
-        """Free a room that nobody is in and of which storage has everything; any other one stays."""
+        """Free a room if it is `Room.idle`."""
         if room.idle:
             if self.rooms.get(room.name) is room:
                 self._forget(room)
@@ -145,7 +140,7 @@ class Hub:
                 del self.ending[room.name]
 
     def end(self, room: Room) -> None:
-        """A room was deleted, and everybody sent out: its name is free when storage knows of it."""
+        """End a deleted room, from which all sessions were removed: storage confirms when its name is free."""
         self._forget(room)
         self.new_epoch_of(room)  # nothing of it can be resumed in a new room of this name
         if room.backlog.unconfirmed:
@@ -163,38 +158,38 @@ class Hub:
                     del self._unsaid[opener]
 
     def _shrink_tails(self) -> None:
-        """Let the rooms that keep most let go of their oldest messages: no room keeps more than its share then."""
+        """Evict the oldest messages of the rooms with the largest tails: none keeps more than its share."""
         self._tails.share = self._tails.limit * 7 // 8 // max(1, len(self.rooms))
         for room in self.rooms.values():
-            room.tail.trim(room.backlog.unconfirmed + 1)  # one more: the newest may be about to be written
+            room.tail.trim(room.backlog.unconfirmed + 1)  # one more: the newest may not be submitted yet
 
-    # Epochs: they tell a client whether its copy of a room can be mended by `since`.
+    # Epochs tell a client whether `since` can complete its copy of a room.
 
     def epoch_of(self, room: Room) -> str:
-        """The epoch of a room: the server's, or its own since something shown there was taken back."""
+        """Return the epoch of a room: the server's, or its own after something broadcast there was retracted."""
         return self._epochs.get(room.name, self.epoch)
 
     def new_epoch_of(self, room: Room) -> None:
-        """Something that was shown was taken back: who did not see that must load ``history``, not resume."""
+        """Give a room a new epoch after a retraction: clients that missed it must load ``history``, not resume."""
         self.faithful = False
-        room.epoch = ""  # not kept when it is idle: storage may have something else
+        room.epoch = ""  # not kept when it is idle: storage may differ
         if len(self._epochs) >= EPOCHS:
             self.new_epoch()
         self._epochs[room.name] = new_token("e_", 6)
 
     def new_epoch(self) -> None:
-        """What was broadcast in any room may have been lost."""
+        """Change the epochs of all rooms: broadcasts in any of them may have been lost."""
         self.faithful = False
         self._epochs.clear()
         self.epoch = new_token("e_", 6)
 
     def keep_epoch(self, epoch: str) -> None:
-        """What the server before broadcast under this epoch is stored: go on with it, if nothing was broadcast yet."""
+        """Continue with the epoch of the last server, all of whose broadcasts are stored, before any room is loaded."""
         if self.faithful and not self.rooms:
             self.epoch = epoch
 
     def close(self) -> None:
-        """Forget every room, so that no timer stays behind."""
+        """Unload every room, and cancel all timers."""
         if self._ack_timer is not None:
             self._ack_timer.cancel()
         for room in self.rooms.values():
@@ -207,14 +202,14 @@ class Hub:
     def flush_soon(self, audience: Audience) -> None:
         """Write what is queued for an audience at the end of this turn of the event loop.
 
-        Not later: waiting for more to share a send gave nothing on uvloop, and doubled the p99 of a busy room
-        (measured; on asyncio it gave many small rooms a seventh).
+        Not later: to wait for more frames for one send gained nothing on uvloop and doubled the p99 of a busy room
+        (measured; on asyncio, many small rooms gained a seventh).
         """
         self._dirty.append(audience)
         self._schedule()
 
     def ack_soon(self, session: Session) -> None:
-        """Write the acks of a session: at the end of this turn, or, when many wait, with its rooms' next frames."""
+        """Write the acks of a session at the end of this turn; with many such sessions, with its rooms' next frames."""
         acking = self._acking
         if not acking:
             self._ack_since = time.perf_counter()
@@ -225,9 +220,9 @@ class Hub:
             self._ack_timer = self._loop.call_later(ACK_SECONDS, self._acks_due)
 
     def _acks_due(self) -> None:
-        """They have waited, whatever another clock says: uvloop's timers may be a millisecond early.
+        """Write the acks that have waited, whatever another clock says: uvloop's timers may be a millisecond early.
 
-        What their sessions have sent meanwhile is about to be read, and its broadcast takes the acks along.
+        Messages that their sessions sent in the meantime are about to be read; their broadcasts take the acks along.
         """
         self._ack_since = -math.inf
         self._ack_timer = None
@@ -239,7 +234,7 @@ class Hub:
             self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write everything that is queued: rooms first, so that no ack comes before its message."""
+        """Write everything that is queued: rooms first, so that no ack precedes its message."""
         started, self._scheduled = self._scheduled, 0.0
         dirty, self._dirty = self._dirty, []
         for audience in dirty:

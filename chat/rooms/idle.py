@@ -1,4 +1,4 @@
-"""Rooms that nobody is in: what is known of them is kept for a while, so a join soon after costs no reads."""
+"""Empty rooms: what is known of them is kept for a while, so that a join soon after costs no reads."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import NamedTuple
 from chat.rooms.room import Room, is_default
 from model.room import Member, RoomRecord
 
-# Rooms, and rows and speakers of all of them, that are kept; beyond that the least recently left are dropped.
+# The rooms that are kept, and their rows and speakers in all; beyond that the least recently left are dropped.
 ROOMS = 1000
 ENTRIES = 20_000
-# How long a room is kept. One in slow mode is kept until its pause is over, so leaving does not end the pause.
+# How long a room is kept; in slow mode until its pause is over, so that leaving does not end the pause.
 SECONDS = 600.0
 
 
@@ -19,8 +19,8 @@ class IdleRoom(NamedTuple):
     """A room as storage has it; see `Room` for the fields.
 
     Attributes:
-        epoch: that of the server when the room was loaded. What was loaded in another epoch is not trusted.
-        until: when it is too old, by the event loop's clock.
+        epoch: the server's epoch when the room was loaded. It is not trusted in another epoch.
+        until: when it expires, by the event loop's clock.
     """
 
     record: RoomRecord
@@ -32,12 +32,12 @@ class IdleRoom(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Entries that it counts for."""
+        """The rows and speakers that it counts for."""
         return len(self.members) + len(self.last_spoke)
 
 
 class IdleRooms:
-    """The rooms that were left last, by name. Storage has everything of them, so any of them may be dropped."""
+    """The rooms that were left last, by name. Storage has all of each, so any of them may be dropped."""
 
     def __init__(self) -> None:
         self._rooms: OrderedDict[str, IdleRoom] = OrderedDict()
@@ -57,7 +57,7 @@ class IdleRooms:
             self._entries -= self._rooms.popitem(last=False)[1].size
 
     def take(self, name: str, epoch: str, now: float) -> IdleRoom | None:
-        """Return a room that can be trusted; it is no longer kept."""
+        """Stop keeping a room, and return it if it can be trusted."""
         idle = self._rooms.pop(name, None)
         if idle is None:
             return None

@@ -1,6 +1,6 @@
-"""Guests whose names look like those of people who have a role in a room: they are not let in, or sent out.
+"""Guests whose names look like those of users with a role in a room: they may not enter, and are removed.
 
-Names need not be unique, and accounts answer for themselves; a guest is whoever they say they are.
+Names need not be unique. The names of accounts are verified; guests choose theirs freely.
 """
 
 from __future__ import annotations
@@ -20,24 +20,23 @@ _look = lru_cache(maxsize=10_000)(skeleton)
 
 
 def is_impostor(parts: Parts, room: Room, identity: Identity) -> bool:
-    """Whether this is a guest with a name like that of an owner or moderator of the room, or of an admin or organizer
-    who is in it.
+    """Whether this is a guest whose name looks like that of an owner or moderator of the room, or of an admin or
+    organizer who is in it.
     """
-    user = identity.user
     if not _may_be_one(room, identity):
         return False
     if room.looks is None:
         room.looks = {_look(member.user.name) for member in room.members.values() if member.role in STAFF}
     if not room.looks and not parts.directory.ranking:
-        return False  # without looking at every name of a storm of connects: that is 10 us each
-    look = _look(user.name)
+        return False  # before the 10 us that the look of a name takes, in a storm of connects
+    look = _look(identity.user.name)
     return look in room.looks or any(
         session.rooms.get(room.name) is room and _look(session.user.name) == look for session in parts.directory.ranking
     )
 
 
 def refuse(parts: Parts, room: Room, identity: Identity) -> None:
-    """Make sure that somebody who is about to enter, or to talk from outside, is no impostor.
+    """Make sure that a user who is about to enter, or to post over HTTP, is not an impostor.
 
     Raises:
         ParleyError: ``reserved_name``.
@@ -47,7 +46,7 @@ def refuse(parts: Parts, room: Room, identity: Identity) -> None:
 
 
 def remove(parts: Parts, room: Room, name: str) -> None:
-    """Send guests out who are in a room under a name like this one, whose bearer has a role there from now on."""
+    """Remove the guests whose names look like this name, whose user gets a role in the room."""
     look = _look(name)
     for session in tuple(room.presence.sessions):
         identity = session.actor.identity

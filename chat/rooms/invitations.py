@@ -1,7 +1,7 @@
 """Invitations: offers that a user accepts with ``join`` or refuses with ``decline``.
 
-An offer is part of the user's row in the room (`model.room.Member`), so whatever ends the row (a ban, the deletion of
-the room) ends the offer. A room that is ready knows all of its offers (`Storage.standings`).
+An offer is part of the user's row in the room (`model.room.Member`), so what ends the row (a ban, the deletion of the
+room) ends the offer. A loaded room has all of its offers (`RoomRepository.special_members`).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from utils.clock import DAY_US, rfc3339
 
 
 def oldest_open(parts: Parts) -> int:
-    """When an invitation was made that is just not open any more, in Unix microseconds."""
+    """Return the time before which invitations have expired, in Unix microseconds."""
     return parts.clock.now_us() - INVITATION_DAYS * DAY_US
 
 
 def is_open(parts: Parts, member: Member) -> bool:
-    """Whether this row is an invitation that can be accepted now."""
+    """Whether the row is an invitation that can be accepted now."""
     return member.role is None and member.invitation is not None and member.invitation.at > oldest_open(parts)
 
 
@@ -50,16 +50,16 @@ def tell(parts: Parts, room: Room, after: Member, author: Session | None, id: st
 
 
 def tell_deleted(parts: Parts, room: Room) -> None:
-    """The room is deleted: tell everybody who was invited."""
+    """Notify all invited users that the room is deleted."""
     for user_id, member in room.members.items():
         if is_open(parts, member):
             parts.directory.tell(user_id, InvitationState(room=room.name, open=False))
 
 
 async def open_elsewhere(parts: Parts, room: Room, user_id: str, changes: ConcurrentChanges) -> int:
-    """Count a user's open invitations to other rooms than this one, to a little more than `INVITATIONS`.
+    """Count a user's open invitations to other rooms than this one, up to a little more than `INVITATIONS`.
 
-    ``changes`` are those of the user since before, so that invitations made while storage is asked count.
+    ``changes`` are the user's since before the call, so that invitations made during the read count.
 
     Raises:
         ParleyError: ``unavailable``.

@@ -1,4 +1,4 @@
-"""The writes of a room: what an author and the room receive when storage has answered."""
+"""The writes of a room, and what their authors and the room receive on their outcomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class RoomJob(Job):
-    """A write of a room. ``id`` is the one its author gave the command, None when the author receives no ack."""
+    """A write of a room. ``id`` is the id of the author's command, None when the author receives no ack."""
 
     __slots__ = ("hub", "id")
 
@@ -31,14 +31,14 @@ class RoomJob(Job):
         self.id = id
 
     def on_outcome(self, outcome: Outcome) -> None:
-        """Ack a write that is stored; take back one that is not and say why."""
+        """Ack a stored write; undo a refused one and send its author the error."""
         room = self.owner
         if isinstance(outcome, Stored):
             self.stored()
         else:
             self.refused(outcome)
         if not room.backlog.unconfirmed:
-            room.tail.trim(1)  # an outage fills it far beyond its bounds, and the room may stay silent for a long time
+            room.tail.trim(1)  # an outage fills it far beyond its bounds, and the next message may be long after
             self.hub.free(room)
 
     def stored(self) -> None:
@@ -46,7 +46,7 @@ class RoomJob(Job):
         raise NotImplementedError
 
     def refused(self, outcome: Outcome) -> None:
-        """Take the write back."""
+        """Undo the write."""
         raise NotImplementedError
 
     def ack(self, seq: int) -> None:
@@ -63,14 +63,14 @@ class RoomJob(Job):
             author.refuse(ParleyError(code), self.id, self.owner.name)
 
     def start_afresh(self) -> None:
-        """Disconnect everybody in the room: what they were shown cannot be trusted, so they must load it again."""
+        """Disconnect all sessions in the room: their copies of it are wrong, so they must load it again."""
         self.hub.new_epoch_of(self.owner)
         for session in tuple(self.owner.presence.sessions):
             session.close(EPOCH_CHANGED)
 
 
 class MessageJob(RoomJob):
-    """A message. ``id`` is that of the message."""
+    """A message; ``id`` is its id."""
 
     __slots__ = ()
 
@@ -83,7 +83,7 @@ class MessageJob(RoomJob):
             self.ack(seq)
 
     def refused(self, outcome: Outcome) -> None:
-        """Retract the message, unless storage has the same one: then its author gets an ack of that one."""
+        """Retract the message, and send its author an error, or an ack if storage has the same message already."""
         room, message = self.owner, self.write.message
         if self.id is not None:
             del room.pending_posts[message.seq]
@@ -109,9 +109,9 @@ class ChangeJob(RoomJob):
         self.ack(self.write.seq)
 
     def refused(self, outcome: Outcome) -> None:
-        """Have everybody who was shown the change load the room as storage has it.
+        """Have all clients that received the change load the room as storage has it.
 
-        A message that was retracted is no longer in the tail; everybody was told about that already.
+        A retracted message is no longer in the tail; the clients know of that already.
         """
         room, write = self.owner, self.write
         self.hub.faithful = False
@@ -124,7 +124,7 @@ class ChangeJob(RoomJob):
 class RecordJob(RoomJob):
     """The room's own record, or a member's row.
 
-    A command may need several of these: only the last one has its ``id`` acked, and any of them may be refused.
+    A command may need several of these writes: only the last one acks its ``id``, and any of them may be refused.
     """
 
     __slots__ = ("last",)
@@ -143,7 +143,7 @@ class RecordJob(RoomJob):
         self.last = last
 
     def on_outcome(self, outcome: Outcome) -> None:
-        """Let the room forget a row that storage has removed."""
+        """Drop a row from the room after storage has removed it."""
         if isinstance(self.write, RemoveMember):
             self.owner.forget(self.write.user_id, removed=True)
         super().on_outcome(outcome)
@@ -153,8 +153,8 @@ class RecordJob(RoomJob):
             self.ack(self.owner.head)
 
     def refused(self, outcome: Outcome) -> None:
-        """Have everybody in the room load it again, as storage has it."""
-        # One server writes, so it takes a change by hand in the database, such as another room of this name.
+        """Have all clients in the room load it again, as storage has it."""
+        # Only this server writes, so the cause is a manual change in the database, such as another room of this name.
         name = self.owner.name
         log.error(
             "room %r: a change to the room could not be stored: %s; disconnecting its clients, to reload", name, outcome

@@ -1,4 +1,4 @@
-"""Loading a room: what it is comes from storage once, however many sessions ask at the same time."""
+"""Loading a room: it is read from storage once, however many sessions need it, if there is space for one more."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import logging
 from chat.rooms import members
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room
-from chat.rooms.space import make_space
 from chat.rooms.storing import ask, reach_storage, require_storage, unavailable
 from model.errors import ParleyError
+from model.events import Left
 from model.room import RoomRecord
 from utils.clock import rfc3339
 from utils.ids import new_room_id
@@ -19,13 +19,14 @@ log = logging.getLogger(__name__)
 
 # How far a log may be ahead of the clock without a warning: clocks of two servers differ, and a flood raises seqs.
 CLOCK_SECONDS = 60.0
+# When to retry after there was no space for a room.
+FULL_SECONDS = 10.0
 
 
 async def load(parts: Parts, name: str, opener: str = "") -> Room:
-    """Return the ready room of this name.
+    """Return the loaded room of this name, which counts for ``opener`` if it is loaded now.
 
-    Nothing may be awaited between this and entering the room, unless one is `members.pinned` it: a room where
-    nobody is may be forgotten.
+    Enter the room before the next await, or keep it with `members.pinned`: an empty room may be unloaded.
 
     Raises:
         ParleyError: ``unavailable``, ``too_many_rooms``.
@@ -35,11 +36,11 @@ async def load(parts: Parts, name: str, opener: str = "") -> Room:
         if waiting is not None:
             if await asyncio.shield(waiting):
                 raise unavailable()
-            continue  # it is there, unless it was forgotten again, or its reader gave up, or may open no more rooms
+            continue  # it is loaded, unless it was unloaded again, or its reader was cancelled or has too many rooms
         done = parts.loading[name] = asyncio.get_running_loop().create_future()
         failed = False
         try:
-            make_space(parts, opener)
+            _make_space(parts, opener)
             with parts.hub.reserve(opener):
                 return await _read_room(parts, name, opener)
         except Exception as error:
@@ -51,12 +52,36 @@ async def load(parts: Parts, name: str, opener: str = "") -> Room:
     return room
 
 
+def _make_space(parts: Parts, opener: str) -> None:
+    """Make sure that one more room may be opened, by closing empty rooms that were made by joining.
+
+    The room that is about to be opened is in ``parts.loading`` already.
+
+    Raises:
+        ParleyError: ``too_many_rooms``.
+    """
+    hub, options = parts.hub, parts.options
+    while opener and hub.opened[opener] >= options.address_rooms:
+        _close_empty(parts, opener, "you, or the guests of your address, have too many rooms open")
+    while len(hub.rooms) + len(parts.loading) > options.server_rooms:
+        _close_empty(parts, "", "too many rooms are open on this server")
+
+
+def _close_empty(parts: Parts, opener: str, refusal: str) -> None:
+    room = parts.hub.find_empty(opener)
+    if room is None:
+        raise ParleyError("too_many_rooms", refusal, retry_after=FULL_SECONDS)
+    for session in tuple(room.presence.sessions):
+        members.remove(room, session, Left(room=room.name, reason="closed"))
+    parts.hub.free(room)
+
+
 async def _read_room(parts: Parts, name: str, opener: str) -> Room:
     await reach_storage(parts)
     require_storage(parts)
     storage = parts.storage
     if (ending := parts.hub.ending.get(name)) is not None:
-        await ask(parts, ending.backlog.written())  # its name is not free in storage before
+        await ask(parts, ending.backlog.written())  # until then its name is taken in storage
     if (idle := parts.hub.take_idle(name)) is not None:
         room = parts.hub.open(
             idle.record, parts.pool.of(idle.record.room_id), stored=True, head=idle.head, opener=opener
@@ -79,7 +104,7 @@ async def _read_room(parts: Parts, name: str, opener: str) -> Room:
 
 
 def _compare_clock(parts: Parts, head: int) -> None:
-    """Warn once that a room was written with a clock that is ahead of this one."""
+    """Warn once about a room that was written with a clock ahead of this one."""
     ahead = (head - parts.clock.now_us()) / 1e6
     if ahead > CLOCK_SECONDS and not parts.clock_differs:
         parts.clock_differs = True

@@ -1,4 +1,4 @@
-"""How many rooms that stay may be made in a day, by an account or from the address of guests."""
+"""How many rooms that stay an account, or the guests of an address, may create in a day."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from chat.rooms.room import Room
 from model.errors import ParleyError
 from utils.clock import DAY_SECONDS
 
-# Of the day's rooms of an address, one guest makes at most a tenth, but some in any case.
+# One guest may create at most a tenth of the daily rooms of an address, or this many if that is more.
 GUEST_SHARE = 10
 GUEST_LEAST = 10
 
 
 def opener_of(actor: Actor) -> str:
-    """Return for whom a room is opened: an account, or the address of a guest, as guests cost nothing.
+    """Return for what a room is opened: an account, or the address of a guest, because a new guest is free.
 
-    So guests never use up what an account behind the same address may open. "" for what is not counted.
+    So guests never use up the rooms of an account at the same address. "" is not counted.
     """
     return actor.network if actor.identity.guest else actor.user.id
 
 
 class Makers:
-    """How many rooms that stay were made in a day.
+    """Counts the rooms that stay that were created in a day.
 
-    An account has an allowance of its own. The guests of an address share one, of which each has a share; there a room
-    that is deleted counts no more, so that one of them cannot use it up by making and deleting.
+    An account has its own allowance. The guests of an address have one together, and each of them a share of it. A
+    deleted room of a guest no longer counts for the address, so that one guest cannot use up its allowance by creating
+    and deleting rooms.
 
     Args:
-        rooms: how many.
+        rooms: the rooms in a day.
     """
 
     def __init__(self, rooms: int) -> None:
@@ -37,7 +38,7 @@ class Makers:
         self._share = Allowances(share / DAY_SECONDS, share)
 
     def admit(self, actor: Actor, now: float, *, take: bool) -> None:
-        """Make sure that an actor may make one more; ``take`` counts it.
+        """Make sure that an actor may create one more room; ``take`` counts it.
 
         Raises:
             ParleyError: ``too_many_rooms``.
@@ -56,11 +57,11 @@ class Makers:
                 bucket.take(now)
 
     def made(self, room: Room, actor: Actor) -> None:
-        """Note that the actor has made the room."""
+        """Note that the actor created the room."""
         room.maker = actor.network if actor.identity.guest else ""
 
     def deleted(self, room: Room, now: float) -> None:
-        """The room is no more."""
+        """Give back what a deleted room of a guest took from the allowance of the address."""
         if room.maker:
             self._whole.of(room.maker, now).give()
             room.maker = ""

@@ -1,4 +1,4 @@
-"""The rows of a room's members: cached where they matter, written behind, and read when their user comes."""
+"""The rows of a room's members: cached while needed, stored write-behind, and read when their user joins."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from storage.ports.rooms import RemoveMember, SetMember
 from utils.clock import rfc3339
 
 _NO_END = "9999-12-31T23:59:59.999999Z"
-# Rows whose ban or mute is over that are stored again at once.
+# Rows with expired bans or mutes that are stored at once.
 LIFTED = 100
 
 
 @contextmanager
 def pinned(parts: Parts, room: Room, user_id: str = "") -> Iterator[None]:
-    """Keep a room loaded within this context, even if nobody is in it; and the row of ``user_id``, if it is given."""
+    """Keep a room loaded within this context, even if it is empty; and the row of ``user_id``, if given."""
     room.pins[user_id] = room.pins.get(user_id, 0) + 1
     try:
         yield
@@ -57,10 +57,10 @@ def save(
     *,
     last: bool = True,
 ) -> None:
-    """Cache and store a row; one that says nothing is removed. ``id`` is the command's, for its ack."""
+    """Cache and store a row, or remove one that holds nothing. ``id`` is the command's, for its ack."""
     user_id = member.user.id
     if member.role is not None and member.invitation is not None:
-        member = replace(member, invitation=None)  # accepted, one way or another
+        member = replace(member, invitation=None)  # accepted
     invitations.tell(parts, room, member, author, id)
     before = room.members.get(user_id)
     if member.role in STAFF or (before is not None and before.role in STAFF):
@@ -72,7 +72,7 @@ def save(
     else:
         store(parts, room, SetMember(room.record.room_id, member), author, id, last=last)
     if not room.unrestricted or member.role == "readonly" or member.muted_until:
-        refresh_unrestricted(parts, room)  # among all of them
+        refresh_unrestricted(parts, room)
 
 
 def connected_role(parts: Parts, user_id: str) -> str | None:
@@ -107,13 +107,13 @@ def refresh(parts: Parts, room: Room, user: User) -> None:
     """Store the new name and account role of a user who is in a room, if they have a row there."""
     member = room.members.get(user.id)
     if member is not None and (known := as_known(parts, member, user)) is not member:
-        with suppress(ParleyError):  # no space for it in the queue: it is stored when they leave, or join again
+        with suppress(ParleyError):  # the queue is full: it is stored when they leave or join again
             admit(parts, room, "")
             save(parts, room, known)
 
 
 def refresh_unrestricted(parts: Parts, room: Room) -> None:
-    """Compute again whether everybody in a room may talk: call it after each change that bears on that."""
+    """Compute again whether all users in a room may talk: call it after each change that affects this."""
     now_us = parts.clock.now_us()
     mutes = [member.muted_until for member in room.members.values() if member.muted_until > now_us]
     room.muted_until = min(mutes, default=FOREVER)
@@ -127,7 +127,7 @@ def refresh_unrestricted(parts: Parts, room: Room) -> None:
 
 
 def lifted(member: Member, now_us: int) -> Member:
-    """Return a row without a ban or mute that is over."""
+    """Return a row without expired bans and mutes."""
     banned_until = member.banned_until if member.banned_until > now_us else 0
     muted_until = member.muted_until if member.muted_until > now_us else 0
     if (banned_until, muted_until) == (member.banned_until, member.muted_until):
@@ -136,13 +136,13 @@ def lifted(member: Member, now_us: int) -> Member:
     return replace(member, banned_until=banned_until, muted_until=muted_until, reason=reason)
 
 
-def lift(parts: Parts, room: Room, most: int = LIFTED) -> None:
-    """Take bans and mutes that are over out of a room's rows, here and in storage; ``most`` of them at once."""
+def lift(parts: Parts, room: Room) -> None:
+    """Remove expired bans and mutes from at most `LIFTED` of a room's rows, here and in storage."""
     now_us = parts.clock.now_us()
     over = [(member, after) for member in room.members.values() if (after := lifted(member, now_us)) is not member]
     room.unrestricted = True  # computed once, after all of them
-    for member, after in over[:most]:
-        with suppress(ParleyError):  # no space for it in the queue: the next time
+    for member, after in over[:LIFTED]:
+        with suppress(ParleyError):  # the queue is full: the next time
             admit(parts, room, "")
             save(parts, room, after)
             room.forget(member.user.id)
@@ -150,8 +150,8 @@ def lift(parts: Parts, room: Room, most: int = LIFTED) -> None:
 
 
 def leave(parts: Parts, room: Room, session: Session, *, grace: float = 0.0) -> None:
-    """Take a session out of a room; its user counts as present for ``grace`` seconds more."""
-    user = room.presence.people[room.presence.sessions[session].id].user  # as they are called now
+    """Remove a session from a room; its user counts as present for ``grace`` more seconds."""
+    user = room.presence.people[room.presence.sessions[session].id].user  # with the current name
     room.exit(session, grace=grace)
     on_last_leave(parts, room, user)
     parts.hub.free(room)
@@ -164,10 +164,10 @@ def on_last_leave(parts: Parts, room: Room, user: User) -> None:
         return
     if is_default(member) and not member.belongs:
         return  # it is being removed
-    raised = parts.cursors.discard(room, user.id)  # which was admitted
+    raised = parts.cursors.discard(room, user.id)  # a raised cursor is admitted already
     if raised:
         broadcast_cursor(parts, room, member)
-    with suppress(ParleyError):  # the queue is full: all that is lost is when the user was last seen
+    with suppress(ParleyError):  # the queue is full: only the time is lost
         if not raised:
             admit(parts, room, "")
         seen = replace(as_known(parts, member, user), seen_at=parts.clock.now_us())
@@ -185,13 +185,13 @@ async def fetch(parts: Parts, room: Room, user_id: str) -> Member | None:
     if user_id in room.members or not room.stored:
         return room.members.get(user_id)
     with pinned(parts, room, user_id):
-        await ask(parts, room.backlog.written())  # it may be on its way
+        await ask(parts, room.backlog.written())  # it may be among them
         found = await ask(parts, parts.storage.rooms.find_member(room.record.room_id, user_id))
         return room.members.get(user_id, found)
 
 
 async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> Member:
-    """As :func:`fetch`, for any user known to this server, or ``asker``; a user without a row gets an empty one.
+    """Return a user's row, or an empty one, for any user known to this server or ``asker``; see :func:`fetch`.
 
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
@@ -200,7 +200,7 @@ async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> M
         member = await fetch(parts, room, user_id)
         if member is None:
             member = Member(asker if user_id == asker.id else await find_user(parts, user_id))
-        return room.members.get(user_id, member)  # a user who came and went in the meantime has one now
+        return room.members.get(user_id, member)  # they may have a row by now
 
 
 async def find_user(parts: Parts, user_id: str) -> User:
@@ -232,21 +232,21 @@ def remove(room: Room, session: Session, event: Left) -> None:
 
 
 class Viewer(NamedTuple):
-    """Who receives a row; ``user_id`` is "" for more than one user."""
+    """The receiver of a row; ``user_id`` is "" for more than one user."""
 
     user_id: str
     standing: Standing
 
 
-EVERYBODY_IN_IT = Viewer("", "member")
+EVERYONE_IN_IT = Viewer("", "member")
 MODERATORS = Viewer("", "moderator")
 
 
 def describe(parts: Parts, room: Room | None, member: Member, viewer: Viewer, *, with_read: bool) -> MemberInfo:
-    """A row as it is told: without a ban or mute that is over.
+    """Describe a row for a viewer, without expired bans and mutes.
 
-    When somebody was here last, and what they have read, is for those who belong to the room; the reason of a ban or
-    mute for moderators and the one it is about.
+    The time when its user was last seen and their cursor are only for members of the room; the reason of a ban or mute
+    only for moderators and the user of the row.
     """
     now_us = parts.clock.now_us()
     invitation = member.invitation if invitations.is_open(parts, member) else None

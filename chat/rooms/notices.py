@@ -1,4 +1,4 @@
-"""Telling a room what somebody is in it now."""
+"""Notices of changed members."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from model.room import Member, User
 
 
 def member_changed(parts: Parts, room: Room, row: Member, action: str, by: User, id: str | None = None) -> None:
-    """Tell everybody in the room, without a reason; then moderators and the one it is about, with the reason."""
-    told = members.describe(parts, room, row, members.EVERYBODY_IN_IT, with_read=False)
-    room.publish(MemberChanged(id=id, room=room.name, action=action, member=told, by=by))
+    """Broadcast a changed row without its reason; then send it to moderators and its user with the reason."""
+    public = members.describe(parts, room, row, members.EVERYONE_IN_IT, with_read=False)
+    room.publish(MemberChanged(id=id, room=room.name, action=action, member=public, by=by))
     why = members.describe(parts, room, row, members.MODERATORS, with_read=False)
     if not why.reason:
         return

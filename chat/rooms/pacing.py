@@ -1,4 +1,4 @@
-"""Rates: how often a session, a principal or an address may do what costs others."""
+"""Rate limits of sessions, principals and addresses."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from utils.fairness import Party
 
 log = logging.getLogger(__name__)
 
-# Commands other than messages, and control frames, per connection: more than any client needs (a resume of 100 rooms
-# with history is 200 at once), little enough that a flood costs the one who makes it.
+# Commands other than messages, and control frames, of one connection: more than any client needs (a resume of 100 rooms
+# with history is 200 at once), and so few that a flood hurts only its sender.
 COMMANDS_PER_SECOND = 50.0
 COMMANDS_BURST = 500
-# Commands beyond their rate that are answered, per connection: after that the connection is closed as a flood.
+# Refusals of commands above that rate, of one connection; a connection that causes more is closed.
 REFUSALS_PER_SECOND = 50.0
 REFUSALS_BURST = 1000
 
@@ -25,7 +25,7 @@ REFUSALS_BURST = 1000
 def take_message(parts: Parts, session: Session) -> float:
     """Count a message. Returns 0.0, or the seconds until it may be sent again.
 
-    What guests post counts for their address too: another guest costs nothing, another address does.
+    Messages of guests count for their address too, because a new guest is free and a new address is not.
     """
     now = parts.clock.monotonic()
     if session.bucket is None:
@@ -41,7 +41,7 @@ def take_message(parts: Parts, session: Session) -> float:
 
 
 def release_buckets(parts: Parts, session: Session) -> None:
-    """Remember what the principal and the address may still post: the session no longer speaks for them."""
+    """Release the buckets of the principal and the address: the session no longer speaks for them."""
     if session.bucket is not None and parts.speakers is not None:
         parts.speakers.keep(session.user.id, session.bucket)
     if session.address_bucket is not None and parts.speaking_guests is not None:
@@ -50,10 +50,10 @@ def release_buckets(parts: Parts, session: Session) -> None:
 
 
 def take_command(parts: Parts, session: Session, count: float = 1.0) -> float:
-    """Count a command or control frame, or ``count`` of them. Returns 0.0, or the seconds until that is allowed."""
+    """Count a command or control frame, or ``count`` of them. Returns 0.0, or the seconds until they are allowed."""
     now, bucket = parts.clock.monotonic(), session.commands
     if bucket is None and count == 1.0:
-        session.commands = now  # most connections send one command, a join: a bucket would take 112 bytes more
+        session.commands = now  # most connections send only a join: a bucket would take 112 bytes more
         return 0.0
     if bucket is None or isinstance(bucket, float):
         first = bucket
@@ -65,7 +65,7 @@ def take_command(parts: Parts, session: Session, count: float = 1.0) -> float:
 
 
 def too_fast(parts: Parts, session: Session, wait: float, id: str | None = None) -> ParleyError:
-    """Make the refusal of what may be sent again in ``wait`` seconds. A client that causes too many is disconnected."""
+    """Make the refusal of a frame that may be repeated in ``wait`` seconds; disconnect a client after too many."""
     if session.refusals is None:
         session.refusals = TokenBucket(REFUSALS_PER_SECOND, REFUSALS_BURST, parts.clock.monotonic())
     if session.refusals.take(parts.clock.monotonic()):
@@ -76,20 +76,20 @@ def too_fast(parts: Parts, session: Session, wait: float, id: str | None = None)
 
 
 def take_guest(parts: Parts, network: str) -> float:
-    """Count a new guest from this address. Returns 0.0, or the seconds until there may be another."""
+    """Count a new guest from this address. Returns 0.0, or the seconds until one is allowed."""
     if parts.newcomers is None or not network:
         return 0.0
     return parts.newcomers.take(network, parts.clock.monotonic())
 
 
 def give_guest_back(parts: Parts, session: Session) -> None:
-    """Uncount the guest that was made up for this session: it speaks for somebody who was known before."""
+    """Uncount the guest that was generated for this session: it speaks for a known user now."""
     if parts.newcomers is not None and session.network:
         parts.newcomers.of(session.network, parts.clock.monotonic()).give()
 
 
 def take_invitation(parts: Parts, actor: Actor) -> None:
-    """Count an invitation, a guest's by the network, as guests are made up at will.
+    """Count an invitation; that of a guest by the network, because a new guest is free.
 
     Raises:
         ParleyError: ``rate_limited``.
@@ -100,9 +100,9 @@ def take_invitation(parts: Parts, actor: Actor) -> None:
 
 
 async def try_password(parts: Parts, actor: Actor, name: str, hashed: str | None, password: str) -> bool:
-    """Count an attempt, and return whether this is the password of the room of this name.
+    """Count an attempt, and return whether ``password`` is that of the room of this name.
 
-    ``hashed`` is None for a room without a password, and where there is no room at all.
+    ``hashed`` is None for a room without a password, and where there is no room.
 
     Raises:
         ParleyError: ``rate_limited``, ``overloaded``: whether there is such a room or not.
@@ -119,5 +119,5 @@ async def try_password(parts: Parts, actor: Actor, name: str, hashed: str | None
 
 
 def hashing_for(actor: Actor) -> Party:
-    """Return for whom a password is hashed: they take turns."""
+    """Return the party for whose turn a password of this actor is hashed."""
     return Party(actor.network or actor.user.id, actor.user.id)

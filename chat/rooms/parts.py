@@ -1,4 +1,4 @@
-"""The parts of one chat: what every handler and query works with."""
+"""The parts of one chat: every handler and query works with them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from storage.ports.storage import Storage
 from utils.clock import Clock
 from utils.tasks import TaskRegistry
 
-# Invitations of one inviter (guests of one address are one): a class or a team at once, and few in the long run.
+# Invitations of one account, or of the guests of one address: a class or a team at once, and few in the long run.
 INVITES_PER_SECOND = 0.1
 INVITES_BURST = 100
-# Attempts at passwords: at one room's, by all users together (a list of a thousand common ones takes half an hour),
-# also where there is no such room, which must not be learned; by one principal; and from one network.
+# Attempts at the password of one room, by all users together (a list of a thousand common passwords takes half an
+# hour), even if there is no such room, because that must stay secret; by one principal; and from one network.
 ATTEMPTS_PER_SECOND = 0.5
 ATTEMPTS_BURST = 20
 NETWORK_ATTEMPTS = 4  # times as many
@@ -36,7 +36,7 @@ NETWORK_ATTEMPTS = 4  # times as many
 
 @dataclass(frozen=True)
 class ChatOptions:
-    """What an operator may set; names and defaults are those of the settings."""
+    """The options of an operator; names and defaults are those of the settings."""
 
     limits: Limits = field(default_factory=Limits)
     pool: PoolLimits = field(default_factory=PoolLimits)
@@ -62,18 +62,19 @@ class ChatOptions:
 
 
 class Parts:
-    """The parts of one chat. Attributes only; what is done with them are functions. Lives in one event loop.
+    """The parts of one chat: attributes only, functions work with them. Lives in one event loop.
 
     Attributes:
-        limits: those of the options, one look-up nearer to the hot path.
-        page_bytes: of a page over WebSocket, as sent.
-        draining: nothing new is accepted; what was accepted is being stored.
+        limits: those of the options, one look-up closer for the hot path.
+        page_bytes: the bytes of a page over WebSocket, as sent.
+        draining: new commands are refused, and the accepted writes are being stored.
         storage_reached: storage has been reached at least once since the start.
-        loading: rooms that are being read from storage, by name; the result tells whether storage has failed.
+        loading: rooms that are being read from storage, by name; the result is whether storage has failed.
         clock_differs: the log says already that a room was written with a clock ahead of this one.
-        kept_names: rooms that stay, and were made so here, by folded name; and who is about to make one.
-        speakers, speaking_guests: what each principal may post, and all guests of an address; None for no limit.
-        newcomers: how many guests an address may bring; None for no limit.
+        kept_names: rooms that stay since this server made them so, by folded name.
+        name_locks: held by the command that is about to make a room stay, by folded name.
+        speakers, speaking_guests: how much a principal, and all guests of an address, may post; None for no limit.
+        newcomers: how many new guests an address may have; None for no limit.
     """
 
     def __init__(self, storage: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:

@@ -1,4 +1,4 @@
-"""What members have read: a cursor is raised in the room at once, broadcast and stored at most once a second each."""
+"""Read cursors: a cursor is raised in the room at once, and broadcast and stored at most once a second."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from model.text import fold_name
 from storage.ports.messages import Unread
 from storage.ports.rooms import SetMember
 
-# Cursors are broadcast in rooms of at most this many people.
+# Cursors are broadcast in rooms of at most this many users.
 READERS = 50
 
 
 def raise_cursor(parts: Parts, room: Room, member: Member) -> None:
-    """Remember a row whose cursor is higher; it is broadcast and stored soon."""
+    """Cache a row with a higher cursor; it is broadcast and stored soon."""
     room.members[member.user.id] = member
     parts.cursors.add(room, member.user.id, partial(flush_cursors, parts))
 
@@ -33,7 +33,7 @@ def flush_cursors(parts: Parts) -> None:
 
 
 def broadcast_cursor(parts: Parts, room: Room, member: Member) -> None:
-    """Send a cursor to the room, if it is small; and with the counts of what is unread to the user's own sessions."""
+    """Broadcast a cursor if the room is small, and send it with the unread counts to the user's own sessions."""
     if len(room.presence.people) <= READERS:
         room.publish(Read(room=room.name, user=member.user, seq=member.read_seq), ephemeral=True)
     if member.read_seq >= room.tail.floor:
@@ -43,7 +43,7 @@ def broadcast_cursor(parts: Parts, room: Room, member: Member) -> None:
 
 
 def unread_in_tail(room: Room, user: User, seq: int) -> Unread:
-    """Count what ``user`` has not read above ``seq``, which is not below the tail's floor."""
+    """Count the messages above ``seq`` that ``user`` has not read; ``seq`` is not below the tail's floor."""
     if seq >= room.head:
         return Unread(0, 0)
     name = fold_name(user.name)
@@ -64,7 +64,7 @@ async def _count_and_tell(parts: Parts, room: Room, member: Member) -> None:
             cursors = [(room_id, member.read_seq)]
             found = await ask(parts, parts.storage.messages.unread(user, cursors, limit=UNREAD_LIMIT))
         except ParleyError:
-            return  # storage is away; `rooms` has the counts when it is back
+            return  # storage is unavailable; `rooms` has the counts later
         if not changes.lost_access(room_id):
             _tell_devices(parts, room, member, found.get(room_id, Unread(0, 0)))
 

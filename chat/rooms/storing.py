@@ -1,4 +1,4 @@
-"""Asking storage, and queueing what it should store."""
+"""Reading from storage, and queueing writes to it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ T = TypeVar("T")
 
 # Seconds that a read from storage may take.
 READ_SECONDS = 5.0
-# Seconds that a command waits for storage when it is reached for the first time: a server and its database are often
-# started together, and clients come at once.
+# Seconds that a command waits until storage is reached for the first time: a server and its database are often started
+# together, and clients connect at once.
 FIRST_SECONDS = 5.0
 
 
 def unavailable() -> ParleyError:
-    """Make the refusal of what storage cannot answer for now."""
+    """Make the refusal of a command that storage cannot serve now."""
     return ParleyError("unavailable", retry_after=RETRY_AFTER)
 
 
 def reads_for(identity: Identity | None, network: str) -> None:
-    """Have this task read from storage for an account from here on; or for a network, and one of its guests."""
+    """Have this task read from storage for an account from now on, or for a network and one of its guests."""
     user_id = "" if identity is None else identity.user.id
     if identity is not None and not (identity.guest and network):
         READER.set(Party(user_id))
@@ -41,17 +41,17 @@ def reads_for(identity: Identity | None, network: str) -> None:
         READER.set(Party(network, user_id))
 
 
-# Asking.
+# Reading.
 
 
 def require_storage(parts: Parts) -> None:
-    """Refuse, as ``unavailable``, what would only wait for its timeout, and later commands with it."""
+    """Refuse a command as ``unavailable`` if it would only wait for its time-out and delay later commands."""
     if parts.storage.problem() is not None:
         raise unavailable()
 
 
 async def reach_storage(parts: Parts) -> None:
-    """Wait, for at most `FIRST_SECONDS`, until storage has been reached for the first time since the start."""
+    """Wait at most `FIRST_SECONDS` until storage is reached for the first time since the start."""
     if not parts.storage_reached and parts.storage.problem() is None:
         parts.storage_reached = True
     if not parts.storage_reached:
@@ -80,7 +80,7 @@ async def ask(parts: Parts, read: Awaitable[T]) -> T:
     except (StorageUnavailable, TimeoutError) as error:
         raise unavailable() from error
     finally:
-        if isinstance(read, Coroutine):  # perhaps it was never begun
+        if isinstance(read, Coroutine):  # it may not have begun
             read.close()
 
 
@@ -88,9 +88,9 @@ async def ask(parts: Parts, read: Awaitable[T]) -> T:
 
 
 def admit(parts: Parts, room: Room, content: str) -> int:
-    """Make sure that something with this content may be written, before it is shown: what is refused never was.
+    """Make sure, before its broadcast, that something with this content may be written.
 
-    Returns its size: bytes, as Python or UTF-8 have them at most.
+    Returns its size: an upper bound of its bytes in memory and in UTF-8.
 
     Raises:
         ParleyError: ``shutting_down``, ``overloaded``.
@@ -111,13 +111,13 @@ def store(
     *,
     last: bool = True,
 ) -> None:
-    """Queue a change of a room or of a member, after the room itself; ``id`` is the command's, for its ack."""
+    """Queue a change of a room or a member, after the room itself; ``id`` is the command's, for its ack."""
     ensure_stored(parts, room)
     room.worker.submit(RecordJob(parts.hub, room, write, author, id, last=last))
 
 
 def ensure_stored(parts: Parts, room: Room) -> None:
-    """Queue the room itself, if that was not done yet."""
+    """Queue the room itself, unless that was done before."""
     if not room.stored:
         room.stored = True
         room.worker.submit(RecordJob(parts.hub, room, InsertRoom(room.record)))

@@ -131,7 +131,7 @@ async def test_rooms_that_are_being_opened_count(repository: FaultyRepository) -
         for person in (*here, *there):
             person.disconnect()
         await passes()
-        assert (chat.parts.hub._opened, chat.parts.hub._unsaid, chat.parts.hub.opening) == ({}, {}, 0)
+        assert (chat.parts.hub.opened, chat.parts.hub._unsaid, chat.parts.loading) == ({}, {}, {})
 
 
 async def test_a_room_that_could_not_be_opened_counts_no_more(repository: FaultyRepository) -> None:
@@ -142,7 +142,7 @@ async def test_a_room_that_could_not_be_opened_counts_no_more(repository: Faulty
         await asyncio.sleep(30)  # virtual: longer than storage may take
         assert ann.errors()["j"] == "unavailable"
         repository.go("find_room")
-        assert chat.parts.hub._opened == {}
+        assert chat.parts.hub.opened == {}
         assert await joined(ann, "b") == [""]
 
 

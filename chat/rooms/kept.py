@@ -1,4 +1,4 @@
-"""Names of rooms that stay: no two of them differ by case or width alone, in storage or about to be there."""
+"""Rooms that stay: how many an actor may create, and their names, no two of which differ only in case or width."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from chat.ports import Actor
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room
 from chat.rooms.storing import ask
@@ -13,21 +14,32 @@ from model.errors import ParleyError
 from model.text import fold_name
 
 
-@asynccontextmanager
-async def taking_name(parts: Parts, room: Room) -> AsyncIterator[None]:
-    """Make a room stay within this context; another one whose name is like its own waits.
+def admit_room(parts: Parts, actor: Actor, *, take: bool = True) -> None:
+    """Make sure that the actor may create one more room that stays; ``take`` counts it.
 
     Raises:
-        ParleyError: ``room_exists`` when there is one of another name like this; ``unavailable``.
+        ParleyError: ``too_many_rooms``.
+    """
+    if parts.storage.is_full():
+        raise ParleyError("too_many_rooms", "the server cannot store any more rooms")
+    parts.makers.admit(actor, parts.clock.monotonic(), take=take)
+
+
+@asynccontextmanager
+async def taking_name(parts: Parts, room: Room) -> AsyncIterator[None]:
+    """Make a room stay within this context; another room with a similar name waits.
+
+    Raises:
+        ParleyError: ``room_exists`` when another room with a similar name stays; ``unavailable``.
     """
     folded = fold_name(room.name)
     lock = parts.name_locks.setdefault(folded, asyncio.Lock())
     async with lock:
         for ending in tuple(parts.hub.ending.values()):
             if fold_name(ending.name) == folded:
-                await ask(parts, ending.backlog.written())  # it was deleted, which storage does not know yet
+                await ask(parts, ending.backlog.written())  # storage does not know yet that it was deleted
         other = parts.kept_names.get(folded)
-        # Of a room that is no longer here, storage knows everything.
+        # Storage knows all about a room that is no longer loaded.
         taken = other is not None and other is not room and parts.hub.rooms.get(other.name) is other
         if taken or await ask(parts, parts.storage.rooms.kept_like(room.name)):
             raise ParleyError(
