@@ -22,40 +22,36 @@ class Place:
 
     Attributes:
         peer: the address of the peer, "" if it is unknown.
+        network: the network that the socket counts for; :meth:`move` changes it.
         over: whether the server has too many sockets: refuse this one, and close it.
     """
 
-    __slots__ = ("_capacity", "_network", "over", "peer")
+    __slots__ = ("_capacity", "network", "over", "peer")
 
     def __init__(self, capacity: Capacity, peer: str, network: str, *, over: bool) -> None:
         self._capacity: Capacity | None = capacity
-        self._network = network
+        self.network = network
         self.peer = peer
         self.over = over
 
-    @property
-    def network(self) -> str:
-        """The network that the socket counts for."""
-        return self._network
-
     def move(self, network: str) -> None:
         """Count the socket for another network, once the client behind a proxy is known."""
-        if self._capacity is not None and network != self._network:
-            self._capacity.count(self._network, -1)
-            self._network = network
+        if self._capacity is not None and network != self.network:
+            self._capacity.count(self.network, -1)
+            self.network = network
             self._capacity.count(network, 1)
 
     @property
     def crowded(self) -> bool:
         """Whether the network has too many sockets."""
-        return self._capacity is not None and self._capacity.is_crowded(self._network)
+        return self._capacity is not None and self._capacity.is_crowded(self.network)
 
     def release(self) -> None:
         """Give the place back when the socket has closed. Idempotent."""
         capacity, self._capacity = self._capacity, None
         if capacity is not None:
             capacity.counters.sockets -= 1
-            capacity.count(self._network, -1)
+            capacity.count(self.network, -1)
 
 
 class Capacity:

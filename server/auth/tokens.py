@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 import jwt
 import msgspec
+from jwt.utils import base64url_decode, base64url_encode
 
-from chat.ports import Identity
+from chat.ports import Identity, Tokens
 from model.errors import ParleyError
 from model.limits import GUEST_SECONDS
 from model.principals import ACCOUNT, principal_id
@@ -46,11 +46,7 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
-def _base64url(data: bytes) -> bytes:
-    return urlsafe_b64encode(data).rstrip(b"=")
-
-
-_HEADER = _base64url(b'{"alg":"HS256","typ":"JWT"}') + b"."
+_HEADER = base64url_encode(b'{"alg":"HS256","typ":"JWT"}') + b"."
 
 
 class _Claims(msgspec.Struct, gc=False, kw_only=True):
@@ -93,7 +89,7 @@ class _Key:
         self._outer = hashlib.sha256(key.translate(_OUTER))
 
     def sign(self, claims: dict[str, Any]) -> str:
-        signed = _HEADER + _base64url(to_json(claims))
+        signed = _HEADER + base64url_encode(to_json(claims))
         return (signed + b"." + self._signature(signed)).decode()
 
     def read(self, token: str) -> bytes | None:
@@ -101,9 +97,8 @@ class _Key:
         signed, _, signature = token.encode().rpartition(b".")
         if not signed.startswith(_HEADER) or not hmac.compare_digest(signature, self._signature(signed)):
             return None
-        payload = signed[len(_HEADER) :]
         try:
-            return urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
+            return base64url_decode(signed[len(_HEADER) :])
         except ValueError:
             return None
 
@@ -111,7 +106,7 @@ class _Key:
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(signed)
         outer.update(inner.digest())
-        return _base64url(outer.digest())
+        return base64url_encode(outer.digest())
 
 
 class JwtTokens:
@@ -220,6 +215,33 @@ class JwtTokens:
             raise ParleyError("forbidden", "accounts with this role are not admitted", field="token")
         expires = int(min(claims.exp, _NEVER) * 1_000_000)
         return Identity(user, guest=False, role=claims.role, expires=expires)
+
+
+def authenticate(values: Sequence[str], tokens: Tokens, *, guests: bool, accounts_only: bool) -> Identity | None:
+    """Return the identity that a request's token proves; None without a token.
+
+    Args:
+        values: the values of ``Authorization``. Schemes other than Bearer are meant for a proxy, and are ignored.
+        tokens: verifies the token.
+        guests: whether guests are allowed.
+        accounts_only: whether the token must be an account's.
+
+    Raises:
+        ParleyError: ``unauthorized`` with the reason, ``forbidden`` for a role that is not allowed.
+    """
+    given = [value.partition(" ")[2].strip() for value in values if value.partition(" ")[0].lower() == "bearer"]
+    if len(given) > 1:
+        raise ParleyError("unauthorized", "Authorization contains more than one token")
+    if not given:
+        if accounts_only:
+            raise ParleyError("unauthorized", "an account token is required: Authorization: Bearer <token>")
+        return None
+    identity = tokens.verify(given[0])
+    if identity.guest and accounts_only:
+        raise ParleyError("unauthorized", "an account token is required; this is a guest token")
+    if identity.guest and not guests:
+        raise ParleyError("unauthorized", "guest access is disabled")
+    return identity
 
 
 def sign_account(secret: str, *, userid: str, username: str, role: str, expires: float, **more: str) -> str:

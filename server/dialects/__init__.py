@@ -12,12 +12,12 @@ from utils.clock import Clock
 SUBPROTOCOL = "parley.v1"
 
 NATIVE = NativeDialect()
+# The paths of WebSockets.
 PATHS = ("/chat", "/ws", "/api/chat")
-"""The paths of WebSockets."""
+# Paths that require the token of an account, in every dialect.
 ACCOUNTS_ONLY = frozenset({"/api/chat"})
-"""Paths that require the token of an account, in every dialect."""
+# The query parameter that names the room, by path.
 ROOM_PARAMETER = {"/chat": "r", "/ws": "r", "/api/chat": "room"}
-"""The query parameter that names the room, by path."""
 
 
 def dialects_by_path(clock: Clock) -> dict[str, Dialect]:

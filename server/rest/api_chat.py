@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from chat.delivery.paging import fitting
 from chat.queries.history import NOTHING, read_history
-from chat.queries.online import Online, list_online
+from chat.queries.online import list_online
 from model.commands import Cursor, Listed, Name, ReadHistory
 from model.limits import HISTORY_DEFAULT, LIST_DEFAULT
 from model.principals import ACCOUNT, shown_id
@@ -138,18 +138,17 @@ async def users(rest: RestContext, params: UsersParams) -> web.StreamResponse:
 
 async def _users(rest: RestContext, room: str | None, params: UsersParams) -> web.StreamResponse:
     found = await list_online(rest.parts, rest.request[IDENTITY], room, after=params.cursor, limit=params.limit + 1)
-    page = [_online(person) for person in (found or [])[: params.limit]]
+    page = [
+        OnlineUser(
+            person.user.id,
+            shown_id(person.user.id, ACCOUNT),
+            person.user.name,
+            person.rooms,
+            person.devices,
+            rfc3339(person.since),
+        )
+        for person in (found or [])[: params.limit]
+    ]
     page = page[: fitting(page)]
     links = (link(rest.request, "next", cursor=page[-1].id),) if found and len(found) > len(page) else ()
     return json_response(page, links=links)
-
-
-def _online(person: Online) -> OnlineUser:
-    return OnlineUser(
-        person.user.id,
-        shown_id(person.user.id, ACCOUNT),
-        person.user.name,
-        person.rooms,
-        person.devices,
-        rfc3339(person.since),
-    )

@@ -1,4 +1,4 @@
-"""What the endpoints of rooms share: their table, running a command, and how an answer looks."""
+"""What the endpoints of rooms share: their table, running a command, and the form of an answer."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ from utils.encoding import to_json
 from utils.ids import new_token
 
 E = TypeVar("E", bound=Event)
+T = TypeVar("T")
 
 ORIGIN = {"Access-Control-Allow-Origin?": "set as `ALLOWED_ORIGINS` says, unless a token was used"}
 NEXT = {"Link?": 'the next page, if any, as `rel="next"`'}
 WHERE = {"Location": "its address, relative to this one"}
 DONE = Answer(204, "done and stored")
+# The refusals of a command that writes to storage.
 STORES = ("overloaded", "unavailable", "shutting_down", "not_stored")
-"""The refusals of a command that writes to storage."""
+# The refusals of a command that writes in a room.
 IN_ROOM = ("no_such_room", "banned", "too_many_rooms", *STORES)
-"""The refusals of a command that writes in a room."""
 
 
 class RestContext:
-    """What a handler works with: the parts of the chat, and the request that it answers."""
+    """The parts of the chat, and the request that a handler answers."""
 
     def __init__(self, chat: Chat, runner: CommandRunner, request: web.Request) -> None:
         self.parts = chat.parts
@@ -42,7 +43,7 @@ class RestContext:
         self._runner = runner
 
     async def run(self, command: AnyCommand, until: type[E]) -> E:
-        """Run a command for the caller; see `chat.one_shot.CommandRunner.run`. One without an id gets one."""
+        """Run a command for the caller; see `chat.one_shot.CommandRunner.run`. A command without an id gets one."""
         client = self.request[SENDER]
         return await self._runner.run(
             self.request[IDENTITY],
@@ -53,7 +54,7 @@ class RestContext:
         )
 
     def inside(self) -> list[Room]:
-        """The rooms that the caller is in now, on any device."""
+        """Return the rooms that the caller is in now, on any device."""
         identity = identity_of(self.request)
         devices = () if identity is None else self.parts.directory.devices(identity.user.id)
         return list({room: None for device in devices for room in device.rooms.values()})
@@ -64,7 +65,7 @@ H = TypeVar("H", bound=RestHandler)
 
 
 class Routes:
-    """A table of endpoints whose handlers take a :class:`RestContext`, and which are each next to their handler."""
+    """A table of endpoints, each next to its handler, which takes a :class:`RestContext`."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[Endpoint, RestHandler]] = []
@@ -83,7 +84,7 @@ class Routes:
         self.add(row._replace(answers=(DONE,), auth="token"))(run)
 
     def endpoints(self, chat: Chat, runner: CommandRunner) -> tuple[Endpoint, ...]:
-        """The rows, with handlers that know the chat."""
+        """Return the rows, with handlers that know the chat."""
 
         def bound(handler: RestHandler) -> Callable[[web.Request, Any], Awaitable[web.StreamResponse]]:
             return lambda request, params: handler(RestContext(chat, runner, request), params)
@@ -92,28 +93,35 @@ class Routes:
 
 
 async def run(rest: RestContext, command: AnyCommand) -> web.StreamResponse:
-    """Run a command that is answered by an acknowledgement alone."""
+    """Run a command whose only answer is an acknowledgement."""
     await rest.run(command, Ack)
     return web.Response(status=204)
 
 
 def new_id() -> str:
-    """The id of a command whose client chose none."""
+    """Return an id for a command whose client chose none."""
     return new_token("h_", 9)
 
 
 def identity_of(request: web.Request) -> Identity | None:
-    """The caller; None for an anonymous one."""
+    """Return the caller; None for an anonymous one."""
     return request.get(IDENTITY)
 
 
-def no_such_room() -> ParleyError:
-    """The refusal of a room that does not exist and of one that the caller may not see: the same in each byte."""
-    return ParleyError("no_such_room", field="room")
+def visible(found: T | None) -> T:
+    """Return what was found in a room.
+
+    Raises:
+        ParleyError: ``no_such_room``, the same in each byte for a room that does not exist and for one that the caller
+            may not see.
+    """
+    if found is None:
+        raise ParleyError("no_such_room", field="room")
+    return found
 
 
 def json_response(value: Any, *, status: int = 200, links: tuple[str, ...] = (), **headers: str) -> web.Response:
-    """A record as an answer."""
+    """Return a record as a response."""
     if links:
         headers["Link"] = ", ".join(links)
         headers["Access-Control-Expose-Headers"] = "Link"
@@ -121,10 +129,10 @@ def json_response(value: Any, *, status: int = 200, links: tuple[str, ...] = (),
 
 
 def link(request: web.Request, rel: str, **cursor: object) -> str:
-    """The address of another page of the same query, relative to the request's (RFC 8288 section 3.1).
+    """Return a link to another page of the same query, relative to the request's address (RFC 8288 section 3.1).
 
-    So it holds below a prefix that a proxy takes off the path. The query alone: yarl, which aiohttp's clients resolve
-    links with, decodes the path when a reference has a segment, and so loses the slash in a room's name.
+    So it is right below a prefix that a proxy removes from the path. The query alone: yarl, with which aiohttp's clients
+    resolve links, decodes the path when a reference has a segment, and so loses the slash in a room's name.
     """
     query = {name: value for name, value in request.query.items() if name not in _CURSORS}
     return f'<?{urlencode({**query, **cursor})}>; rel="{rel}"'
@@ -134,5 +142,5 @@ _CURSORS = frozenset({"before", "after", "around", "cursor"})
 
 
 def next_page(request: web.Request, cursor: str | None) -> tuple[str, ...]:
-    """The link to the next page, if there is one."""
+    """Return the link to the next page, if there is one."""
     return () if cursor is None else (link(request, "next", cursor=cursor),)

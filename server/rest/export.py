@@ -1,11 +1,9 @@
-"""``/api/rooms/{room}/export``: all that was said in a room, for those who look after it."""
+"""``/api/rooms/{room}/export``: all messages of a room, for its moderators."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 
 from aiohttp import HttpVersion11, hdrs, web
 
@@ -22,8 +20,8 @@ from utils.tracebacks import forget_frames
 
 log = logging.getLogger(__name__)
 
-# Exports at a time, of one principal, of the guests of one address, and of all: each holds a part of half a megabyte
-# until it is read. Another guest costs nothing, so all those of an address together leave room for others.
+# Concurrent exports of one principal, of all guests of one address, and in total: each holds a part of half a megabyte
+# until it is read. A client can become another guest for free, so the guests of one address leave room for others.
 EXPORTS_EACH = 2
 GUEST_EXPORTS = 4
 EXPORTS = 16
@@ -40,8 +38,7 @@ class Export:
 
     def __init__(self, chat: Chat) -> None:
         self._parts = chat.parts
-        self._running: Counter[str] = Counter()  # by principal
-        self._of_guests: Counter[str] = Counter()  # by address
+        self._running: list[tuple[str, str]] = []  # the principal, and for guests the network
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The row."""
@@ -63,10 +60,10 @@ class Export:
         )
 
     async def export(self, request: web.Request, params: RoomParams) -> web.StreamResponse:
-        """Page by page, as fast as it is read.
+        """Send the room page by page, as fast as the client reads.
 
         Raises:
-            ParleyError: ``overloaded`` when there are as many at a time as there may be, besides those of the room.
+            ParleyError: ``overloaded`` when too many exports are running, or a refusal of the room.
         """
         if request.version < HttpVersion11:
             raise web.HTTPVersionNotSupported(text="An export needs HTTP/1.1.\n")
@@ -74,17 +71,20 @@ class Export:
         user_id = identity.user.id
         network = request[SENDER].network if identity.guest else ""
         if (
-            self._running[user_id] >= EXPORTS_EACH
-            or self._running.total() >= EXPORTS
-            or (network and self._of_guests[network] >= GUEST_EXPORTS)
+            len(self._running) >= EXPORTS
+            or sum(user_id == user for user, _ in self._running) >= EXPORTS_EACH
+            or (network and sum(network == other for _, other in self._running) >= GUEST_EXPORTS)
         ):
             raise ParleyError("overloaded", "too many exports are running", retry_after=RETRY)
-        with _counted(self._running, user_id), _counted(self._of_guests, network):
+        self._running.append((user_id, network))
+        try:
             return await self._export(request, check_name(params.room, "room"))
+        finally:
+            self._running.remove((user_id, network))
 
     async def _export(self, request: web.Request, name: str) -> web.StreamResponse:
         async with aclosing(export(self._parts, name, request[IDENTITY])) as pages:
-            first = await anext(pages)  # whoever may not is told so, with a status
+            first = await anext(pages)  # raises before the response if the caller may not export
             headers = {hdrs.CONTENT_TYPE: NDJSON, hdrs.CONTENT_DISPOSITION: 'attachment; filename="messages.jsonl"'}
             response = web.StreamResponse(headers=headers)
             writer = await response.prepare(request)
@@ -109,17 +109,6 @@ class Export:
                 if transport is not None:
                     transport.abort()  # so the end of the body is missing
             return response
-
-
-@contextmanager
-def _counted(running: Counter[str], key: str) -> Iterator[None]:
-    running[key] += 1
-    try:
-        yield
-    finally:
-        running[key] -= 1
-        if not running[key]:
-            del running[key]
 
 
 def _lines(messages: list[Message]) -> bytes:

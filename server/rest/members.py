@@ -34,8 +34,8 @@ from server.rest.context import (
     identity_of,
     json_response,
     next_page,
-    no_such_room,
     run,
+    visible,
 )
 from server.rest.rooms import RoomParams
 
@@ -73,9 +73,7 @@ class NewMember(RoomParams, frozen=True):
 async def list_members(rest: RestContext, command: ListMembers) -> web.StreamResponse:
     """Answer with a page of people."""
     room = check_name(command.room, "room")
-    page = await find_members(rest.parts, room, command, identity_of(rest.request))
-    if page is None:
-        raise no_such_room()
+    page = visible(await find_members(rest.parts, room, command, identity_of(rest.request)))
     return json_response(page, links=next_page(rest.request, page.cursor))
 
 

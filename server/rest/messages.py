@@ -43,7 +43,7 @@ from server.rest.context import (
     link,
     new_id,
     next_page,
-    no_such_room,
+    visible,
 )
 from server.rest.rooms import RoomParams
 
@@ -112,9 +112,7 @@ class NewMessage(RoomParams, frozen=True):
 async def page(rest: RestContext, command: ReadHistory) -> web.StreamResponse:
     """Answer with a page of the room's past."""
     room = check_name(command.room, "room")
-    found = await read_history(rest.parts, room, command, identity_of(rest.request))
-    if found is None:
-        raise no_such_room()
+    found = visible(await read_history(rest.parts, room, command, identity_of(rest.request)))
     return json_response(found, links=_beside(rest.request, found))
 
 

@@ -24,7 +24,7 @@ from server.rest.context import (
     identity_of,
     json_response,
     next_page,
-    no_such_room,
+    visible,
 )
 
 ROUTES = Routes()
@@ -142,6 +142,4 @@ async def open_direct(rest: RestContext, command: OpenDirect) -> web.StreamRespo
 
 async def _described(rest: RestContext, room: str) -> web.StreamResponse:
     entry = await listing.describe_room(rest.parts, check_name(room, "room"), identity_of(rest.request))
-    if entry is None:
-        raise no_such_room()
-    return json_response(entry)
+    return json_response(visible(entry))

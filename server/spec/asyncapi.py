@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from model.errors import CLOSE_CODES, ERRORS
 from model.limits import Limits
@@ -32,7 +31,7 @@ def asyncapi(dialects: Iterable[Description], *, version: str, host: str, limits
     frames = [frame for dialect in spoken for frame in (*dialect.client, *dialect.server)]
     queries = [dialect.query for dialect in spoken]
     payloads = [frame.payload for frame in frames]
-    names = {frame.payload: frame.name for frame in frames if _is_record(frame.payload)}
+    names = {frame.payload: frame.name for frame in frames if frame.payload is not str}
     found, schemas = components([*payloads, *queries], names)
     payload_of = dict(zip((frame.name for frame in frames), found, strict=False))
     addresses = [schemas.pop(schema["$ref"].rpartition("/")[2]) for schema in found[len(payloads) :]]
@@ -60,10 +59,6 @@ def asyncapi(dialects: Iterable[Description], *, version: str, host: str, limits
         "x-close-codes": close_codes(),
         "x-limits": msgspec.to_builtins(limits),
     }
-
-
-def _is_record(payload: Any) -> bool:
-    return isinstance(payload, type) and issubclass(payload, Struct)
 
 
 def _channel(dialect: Description, address: Schema) -> dict[str, Any]:
@@ -116,17 +111,14 @@ def _operations(dialect: Description) -> Iterable[tuple[str, dict[str, Any]]]:
 
 def _message(frame: Frame, payload: Schema) -> dict[str, Any]:
     message: dict[str, Any] = {"name": frame.name, "summary": _summary(frame), "payload": payload}
-    if _is_record(frame.payload):
-        message["description"] = text_of(frame.payload)
-        message["contentType"] = "application/json"
-    elif frame.payload is str:
-        message["contentType"] = "text/plain"
-    # In AsyncAPI 3.0 the payload of an example is an object, so the example of a text is part of its schema.
     if frame.payload is str:
-        message["payload"] = {**payload, "examples": [frame.example]}
-    else:
-        message["examples"] = [{"payload": msgspec.to_builtins(frame.example)}]
-    return message
+        # In AsyncAPI 3.0 the payload of an example is an object, so the example of a text is part of its schema.
+        return message | {"contentType": "text/plain", "payload": {**payload, "examples": [frame.example]}}
+    return message | {
+        "description": text_of(frame.payload),
+        "contentType": "application/json",
+        "examples": [{"payload": msgspec.to_builtins(frame.example)}],
+    }
 
 
 def _summary(frame: Frame) -> str:

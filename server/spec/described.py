@@ -12,12 +12,12 @@ from msgspec import Struct
 SEQ = 1795224671000001
 AT = "2026-11-21T08:31:11.000001Z"
 
+# The header ``Authorization``.
 TOKEN: Mapping[str, Any] = {
     "type": "string",
     "pattern": "^Bearer ",
     "description": "An account's token, a JSON Web Token of the application; or a guest's token, from `welcome`.",
 }
-"""The header ``Authorization``."""
 
 
 class Frame(NamedTuple):
@@ -25,7 +25,7 @@ class Frame(NamedTuple):
 
     Attributes:
         name: the name of the message in the document; a word of letters, unique within the document.
-        payload: the type of its JSON (`msgspec`), or str for a frame of raw text.
+        payload: the record of its JSON, or str for a frame of raw text.
         example: a value of that type.
         summary: a sentence; the first sentence of the payload's docstring by default.
         answers: for frames of clients, the names of the frames that answer them.

@@ -20,6 +20,7 @@ _MESSAGE = Message("general", SEQ, SEQ, "ann", _ANN.id, "hello", AT, id="m-17")
 _INFO = RoomInfo("public", title="General", topic="anything at all")
 _TOKEN = "eyJhbGciOi..."  # noqa: S105  # the beginning of one
 
+# One of each command, in the order of `AnyCommand`, and the types of its answers except ``error``.
 _COMMANDS: tuple[tuple[commands.Command, tuple[str, ...]], ...] = (
     (commands.Hello(id="h1", token=_TOKEN), ("welcome",)),
     (commands.Join(id="j1", room="general", since=SEQ, epoch="e_Xb1k"), ("joined",)),
@@ -50,7 +51,6 @@ _COMMANDS: tuple[tuple[commands.Command, tuple[str, ...]], ...] = (
     (commands.Announce(id="a1", content="a new version in five minutes"), ("announcement",)),
     (commands.Ping(id="p1"), ("pong",)),
 )
-"""One of each command, in the order of `AnyCommand`, and the types of its answers except ``error``."""
 
 _EVENTS: tuple[NativeEvent, ...] = (
     events.Welcome("s_0mVb2b6w", _ANN, True, _TOKEN, "e_Xb1k", Limits(), 20.0, "parley"),

@@ -17,8 +17,8 @@ _TOKEN = {
     "bearerFormat": "JWT",
     "description": "An account token, or a guest token from `welcome`.",
 }
+# The security of a row by its ``auth``, if a token is not simply required.
 _SECURITY: dict[str, list[dict[str, list[str]]]] = {"optional": [{_BEARER: []}, {}]}
-"""The security of a row by its ``auth``, if a token is not simply required."""
 _TEXT = (
     "Rooms, messages, people, health and the page. HEAD is answered like GET, without the body. Other methods get 405 "
     "with `Allow`, other paths 404, both in plain text. Errors are JSON with a `code` from the table of errors. "

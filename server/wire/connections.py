@@ -17,7 +17,7 @@ from chat.ports import Identity
 from server.access.addresses import Addresses, Client
 from server.access.capacity import Capacity, Place
 from server.access.origins import Origins
-from server.auth.authentication import authenticate
+from server.auth.tokens import authenticate
 from server.codec.frames import plain_response
 from server.dialects import dialects_by_path
 from server.memory import Memory
@@ -114,7 +114,7 @@ class Shared:
         )
 
     def authenticate(self, values: Sequence[str], accounts_only: bool) -> Identity | None:
-        """See `server.auth.authentication.authenticate`."""
+        """See `server.auth.tokens.authenticate`."""
         chat = self.chat
         return authenticate(values, chat.parts.tokens, guests=chat.parts.options.guests, accounts_only=accounts_only)
 

@@ -44,7 +44,7 @@ _SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnect
 _WITH_SUBPROTOCOL = b"\r\nSec-WebSocket-Protocol: " + _SUBPROTOCOL + b"\r\n\r\n"
 
 
-# `server.auth.authentication.authenticate`, with the values of ``Authorization``, and whether an account is required.
+# `server.auth.tokens.authenticate`, with the values of ``Authorization``, and whether an account is required.
 Authenticate = Callable[[Sequence[str], bool], Identity | None]
 
 

@@ -15,7 +15,7 @@ from chat.ports import Identity
 from model.errors import ParleyError
 from model.room import User
 from server.access.origins import Origins
-from server.auth.authentication import authenticate
+from server.auth.tokens import authenticate
 from server.dialects import dialects_by_path
 from server.wire import handshake
 from server.wire.handshake import Handshake, shake_hands
