@@ -131,7 +131,7 @@ def json_response(value: Any, *, status: int = 200, links: tuple[str, ...] = (),
 def link(request: web.Request, rel: str, **cursor: object) -> str:
     """Return a link to another page of the same query, relative to the request's address (RFC 8288 section 3.1).
 
-    So it is right below a prefix that a proxy removes from the path. The query alone: yarl, with which aiohttp's clients
+    So it is right below a prefix that a proxy removes from the path. The query alone: yarl, with which aiohttp clients
     resolve links, decodes the path when a reference has a segment, and so loses the slash in a room's name.
     """
     query = {name: value for name, value in request.query.items() if name not in _CURSORS}
