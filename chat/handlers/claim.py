@@ -1,4 +1,4 @@
-"""``Claim``: a command of somebody who says who they are."""
+"""``Claim``: a command that comes with the id its sender claims."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def claim(
     session: Session,
     command: Claim,
 ) -> Awaitable[None] | None:
-    """Take the principal that is claimed, once, then carry the command out.
+    """Identify the session by the claimed id, once, then carry the command out.
 
-    Whoever proved who they are stays that, and claims their own id or nothing; a name that is claimed later does not
-    count, nor one beside a proof.
+    A session with a token keeps its identity, and may claim only its own id. A name that is claimed later, or in
+    addition to a token, is ignored.
     """
     if session.provisional:
         check_devices(parts, command.user.id)

@@ -26,7 +26,7 @@ Handlers = Mapping[type[Any], Callable[..., Awaitable[None] | None]]
 def hello(handlers: Handlers, parts: Parts, session: Session, command: Hello) -> Awaitable[None] | None:
     """Take the principal of a token, once; later only renew it. A guest keeps the name the address asked for.
 
-    The first is answered at once, each further one in a turn of its own: many at the same time delay nobody else.
+    The first is answered at once, each further one in a turn of its own: many at once do not delay other clients.
     """
     if session.greeted:
         return _hello_later(handlers, parts, session, command)

@@ -6,7 +6,7 @@ The change is broadcast to the room at once and then stored. A moderator acts on
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -36,8 +36,8 @@ class Person(NamedTuple):
     account_role: str
 
 
-class LowerUser(Need[Person]):
-    """The user whom the command names: known to this server, and of a lower rank than the moderator.
+class LowerUser(Need[Any]):
+    """The row of the user whom the command names: known to this server, and of a lower rank than the moderator.
 
     Args:
         other: whether moderators may not name themselves, whatever their rank.
@@ -48,7 +48,7 @@ class LowerUser(Need[Person]):
 
     def find(
         self, parts: Parts, session: Session, room: Room, command: AboutUser, stored: Person | Ask
-    ) -> Person | Ask:
+    ) -> Member | Ask:
         row = room.members.get(command.user)
         account_role = members.connected_role(parts, command.user)
         if stored is not ASK:
@@ -60,7 +60,7 @@ class LowerUser(Need[Person]):
                 raise ParleyError("bad_field", "user must not be yourself", field="user")
         else:
             _check_rank(parts, session, room, row, account_role)
-        return Person(row, account_role)
+        return row
 
     async def fetch(
         self, parts: Parts, session: Session, room: Room, command: AboutUser, held: AsyncExitStack
@@ -81,9 +81,8 @@ def check_reason(parts: Parts, command: WithReason) -> WithReason:
     return replace(command, reason=check_text(command.reason, "reason", REASON_CHARS))
 
 
-def kick(parts: Parts, session: Session, room: Room, person: Person, command: Kick) -> None:
+def kick(parts: Parts, session: Session, room: Room, row: Member, command: Kick) -> None:
     """Remove a user from the room, or withdraw their invitation. They may join again where anyone may."""
-    row = person.row
     if row.role is None and row.user.id not in room.presence.people and not invitations.is_open(parts, row):
         raise ParleyError("no_such_user", field="user")
     keep_an_owner(room, row)
@@ -91,36 +90,32 @@ def kick(parts: Parts, session: Session, room: Room, person: Person, command: Ki
     _change(parts, session, room, after, command, removed="kicked", text=command.reason)
 
 
-def ban(parts: Parts, session: Session, room: Room, person: Person, command: Ban) -> None:
+def ban(parts: Parts, session: Session, room: Room, row: Member, command: Ban) -> None:
     """Remove a user from the room and keep them out."""
-    row = person.row
     keep_an_owner(room, row)
     until = _until(parts, command.seconds)
     after = replace(row, role=None, joined_at=0, read_seq=0, banned_until=until, reason=command.reason, invitation=None)
     _change(parts, session, room, after, command, removed="banned", text=command.reason)
 
 
-def unban(parts: Parts, session: Session, room: Room, person: Person, command: Unban) -> None:
+def unban(parts: Parts, session: Session, room: Room, row: Member, command: Unban) -> None:
     """Lift a ban."""
-    row = person.row
     _change(parts, session, room, replace(row, banned_until=0, reason=row.reason if row.muted_until else ""), command)
 
 
-def mute(parts: Parts, session: Session, room: Room, person: Person, command: Mute) -> None:
+def mute(parts: Parts, session: Session, room: Room, row: Member, command: Mute) -> None:
     """Keep a user from posting."""
-    after = replace(person.row, muted_until=_until(parts, command.seconds), reason=command.reason)
+    after = replace(row, muted_until=_until(parts, command.seconds), reason=command.reason)
     _change(parts, session, room, after, command)
 
 
-def unmute(parts: Parts, session: Session, room: Room, person: Person, command: Unmute) -> None:
+def unmute(parts: Parts, session: Session, room: Room, row: Member, command: Unmute) -> None:
     """Lift a mute."""
-    row = person.row
     _change(parts, session, room, replace(row, muted_until=0, reason=row.reason if row.banned_until else ""), command)
 
 
-def set_role(parts: Parts, session: Session, room: Room, person: Person, command: SetRole) -> None:
+def set_role(parts: Parts, session: Session, room: Room, row: Member, command: SetRole) -> None:
     """Give a member another role, at most the moderator's own."""
-    row = person.row
     if row.banned_until > parts.clock.now_us():
         raise ParleyError("banned", "this user is banned; lift the ban first", field="user")
     if RANK[command.role] > RANK[standing_of(parts, room, session.actor.identity)]:

@@ -62,11 +62,10 @@ def joined_room(parts: Parts, session: Session, name: str, action: Action) -> Ro
     Raises:
         ParleyError: ``not_joined``, ``forbidden``, ``muted``; ``bad_field`` for an invalid name.
     """
-    room = session.rooms.get(name)
-    if room is None:  # perhaps spelled differently (NFC, surrounding white space)
-        room = session.rooms.get(check_name(name, "room"))
-        if room is None:
-            raise ParleyError("not_joined", field="room")
+    # The name may be spelled differently (NFC, white space around it).
+    room = session.rooms.get(name) or session.rooms.get(check_name(name, "room"))
+    if room is None:
+        raise ParleyError("not_joined", field="room")
     if not (room.unrestricted and action in _FREE):
         if room.muted_until <= parts.clock.now_us():
             members.lift(parts, room)

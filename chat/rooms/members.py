@@ -193,14 +193,15 @@ async def fetch(parts: Parts, room: Room, user_id: str) -> Member | None:
 async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> Member:
     """Return a user's row, or an empty one, for any user known to this server or ``asker``; see :func:`fetch`.
 
+    The row must be :func:`pinned`.
+
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
     """
-    with pinned(parts, room, user_id):
-        member = await fetch(parts, room, user_id)
-        if member is None:
-            member = Member(asker if user_id == asker.id else await find_user(parts, user_id))
-        return room.members.get(user_id, member)  # they may have a row by now
+    member = await fetch(parts, room, user_id)
+    if member is None:
+        member = Member(asker if user_id == asker.id else await find_user(parts, user_id))
+    return room.members.get(user_id, member)  # they may have a row by now
 
 
 async def find_user(parts: Parts, user_id: str) -> User:
