@@ -9,8 +9,6 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from chat.delivery.audience import Audience
 from chat.delivery.counters import Counters
@@ -88,17 +86,8 @@ class Hub:
                 self._unsaid.setdefault(key, {})[room.name] = room
         return room
 
-    @contextmanager
-    def reserve(self, opener: str) -> Iterator[None]:
-        """Count a room that is opened for ``opener`` within this context; it stays counted unless that fails."""
-        self._count(opener, 1)
-        try:
-            yield
-        except BaseException:
-            self._count(opener, -1)
-            raise
-
-    def _count(self, opener: str, more: int) -> None:
+    def count(self, opener: str, more: int) -> None:
+        """Count ``more`` rooms that are open, or being opened, for an address or account."""
         if opener:
             self.opened[opener] += more
             if not self.opened[opener]:
@@ -150,7 +139,7 @@ class Hub:
         room.presence.close()
         room.tail.close()
         del self.rooms[room.name]
-        self._count(room.opener, -1)
+        self.count(room.opener, -1)
         for opener in {room.opener, ""}:
             if (unsaid := self._unsaid.get(opener)) is not None:
                 unsaid.pop(room.name, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 
 from chat.rooms.hub import Hub
 from chat.rooms.room import Room, Session
@@ -41,13 +42,13 @@ class RoomJob(Job):
             room.tail.trim(1)  # an outage fills it far beyond its bounds, and the next message may be long after
             self.hub.free(room)
 
+    @abstractmethod
     def stored(self) -> None:
         """Ack the write."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refused(self, outcome: Outcome) -> None:
         """Undo the write."""
-        raise NotImplementedError
 
     def ack(self, seq: int) -> None:
         """Answer the authors with an ack."""

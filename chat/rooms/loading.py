@@ -39,12 +39,14 @@ async def load(parts: Parts, name: str, opener: str = "") -> Room:
             continue  # it is loaded, unless it was unloaded again, or its reader was cancelled or has too many rooms
         done = parts.loading[name] = asyncio.get_running_loop().create_future()
         failed = False
+        parts.hub.count(opener, 1)
         try:
             _make_space(parts, opener)
-            with parts.hub.reserve(opener):
-                return await _read_room(parts, name, opener)
-        except Exception as error:
-            failed = not isinstance(error, ParleyError) or error.code == "unavailable"
+            return await _read_room(parts, name, opener)
+        except BaseException as error:
+            parts.hub.count(opener, -1)
+            if isinstance(error, Exception):  # not cancelled
+                failed = not isinstance(error, ParleyError) or error.code == "unavailable"
             raise
         finally:
             del parts.loading[name]
@@ -53,15 +55,15 @@ async def load(parts: Parts, name: str, opener: str = "") -> Room:
 
 
 def _make_space(parts: Parts, opener: str) -> None:
-    """Make sure that one more room may be opened, by closing empty rooms that were made by joining.
+    """Make sure that one more room, which is counted already, may be opened, by closing empty ones.
 
-    The room that is about to be opened is in ``parts.loading`` already.
+    Only rooms that were made by joining are closed.
 
     Raises:
         ParleyError: ``too_many_rooms``.
     """
     hub, options = parts.hub, parts.options
-    while opener and hub.opened[opener] >= options.address_rooms:
+    while opener and hub.opened[opener] > options.address_rooms:
         _close_empty(parts, opener, "you, or the guests of your address, have too many rooms open")
     while len(hub.rooms) + len(parts.loading) > options.server_rooms:
         _close_empty(parts, "", "too many rooms are open on this server")

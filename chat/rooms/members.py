@@ -67,10 +67,9 @@ def save(
         room.looks = None
     parts.changes.row(room.record.room_id, member)
     room.members[user_id] = member
-    if is_default(member) and not member.belongs:
-        store(parts, room, RemoveMember(room.record.room_id, user_id), author, id, last=last)
-    else:
-        store(parts, room, SetMember(room.record.room_id, member), author, id, last=last)
+    room_id, empty = room.record.room_id, is_default(member) and not member.belongs
+    write = RemoveMember(room_id, user_id) if empty else SetMember(room_id, member)
+    store(parts, room, write, author, id, last=last)
     if not room.unrestricted or member.role == "readonly" or member.muted_until:
         refresh_unrestricted(parts, room)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -79,7 +80,7 @@ class Owner(Protocol):
         """Return everything known of it, to be stored again when storage has lost it."""
 
 
-class Job:
+class Job(ABC):
     """One write on its way to storage.
 
     Attributes:
@@ -97,6 +98,6 @@ class Job:
         self.since = time.perf_counter()
         self.authors = [author] if author is not None else []
 
+    @abstractmethod
     def on_outcome(self, outcome: Outcome) -> None:
         """Act on the answer of storage; the owner's backlog no longer counts the write."""
-        raise NotImplementedError
