@@ -19,6 +19,7 @@ from model.permissions import RANK, Standing
 from model.principals import ACCOUNT
 from model.room import FOREVER, RANKING, STAFF, Member, User
 from storage.ports.rooms import RemoveMember, SetMember
+from storage.ports.storage import Write
 from utils.clock import rfc3339
 
 _NO_END = "9999-12-31T23:59:59.999999Z"
@@ -65,10 +66,13 @@ def save(
     before = room.members.get(user_id)
     if member.role in STAFF or (before is not None and before.role in STAFF):
         room.looks = None
-    parts.changes.row(room.record.room_id, member)
+    room_id = room.record.room_id
+    write: Write = SetMember(room_id, member)
+    if is_default(member) and not member.belongs:
+        member = Member(member.user)  # as it is read from storage after its removal, if it stays cached until then
+        write = RemoveMember(room_id, user_id)
+    parts.changes.row(room_id, member)
     room.members[user_id] = member
-    room_id, empty = room.record.room_id, is_default(member) and not member.belongs
-    write = RemoveMember(room_id, user_id) if empty else SetMember(room_id, member)
     store(parts, room, write, author, id, last=last)
     if not room.unrestricted or member.role == "readonly" or member.muted_until:
         refresh_unrestricted(parts, room)

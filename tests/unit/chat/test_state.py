@@ -4,7 +4,7 @@ tests/integration/chat/test_state.py checks the same with a real PostgreSQL.
 """
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from tests.support.examples import examples
 from tests.support.faulty import FaultyRepository
@@ -12,6 +12,22 @@ from tests.support.plays import Play, plays
 from tests.support.virtual import run_virtually
 
 TOO_SLOW = [HealthCheck.too_slow]
+# A row that is removed while a command pins it, and stays cached for as long as other writes wait.
+REMOVED_ROW = Play(
+    steps=[
+        *[("say", 0, 0, None)] * 11,
+        ("desert", 0, 0, None),
+        ("race", 0, 0, 0.0),
+        ("invite", 0, 8774, None),
+        ("visit", 1, 9716, None),
+    ],
+    room_tail=0,
+    batch=1,
+    grace=0.0,
+    late=False,
+    queue=12,
+    slow_high=3000,
+)
 
 
 @pytest.fixture
@@ -21,6 +37,7 @@ def idle_rooms() -> None:
 
 @settings(max_examples=examples(100), suppress_health_check=TOO_SLOW)
 @given(play=plays())
+@example(play=REMOVED_ROW)
 def test_what_everybody_knows_is_what_a_newcomer_learns(play: Play) -> None:
     run_virtually(play.perform(FaultyRepository()))
 
