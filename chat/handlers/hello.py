@@ -85,10 +85,9 @@ def identify(parts: Parts, session: Session, identity: Identity) -> None:
     parts.directory.arrived(session)
     for room in tuple(session.rooms.values()):
         before = room.presence.sessions[session]
-        known = before.id == identity.user.id or (
-            room.record.kind == "ephemeral" and is_row_known(parts, room, identity)
-        )
-        known = known and may(standing_of(parts, room, identity), Action.SEE)
+        known = (
+            before.id == identity.user.id or (room.record.kind == "ephemeral" and is_row_known(parts, room, identity))
+        ) and may(standing_of(parts, room, identity), Action.SEE)
         if known and (before == identity.user or not impostors.is_impostor(parts, room, identity)):
             room.rebind(session, identity.user)
             if before.id != identity.user.id:

@@ -264,9 +264,8 @@ _ENTER_DIRECT = Handler(_enter_direct, room_to_enter, _BothRows())
 async def _meet(parts: Parts, one: str, other: str) -> bool:
     """Whether two users are in a room together, or belong to one."""
     rooms = {room for device in parts.directory.devices(one) for room in device.rooms.values()}
-    if any(room in rooms for device in parts.directory.devices(other) for room in device.rooms.values()):
-        return True
-    return await ask(parts, parts.storage.rooms.share_a_room(one, other))
+    together = any(room in rooms for device in parts.directory.devices(other) for room in device.rooms.values())
+    return together or await ask(parts, parts.storage.rooms.share_a_room(one, other))
 
 
 def direct_name(one: str, other: str) -> str:

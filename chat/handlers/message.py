@@ -138,8 +138,7 @@ def _enforce_slow_mode(parts: Parts, session: Session, room: Room) -> None:
     Raises:
         ParleyError: ``slow_mode``.
     """
-    assert session.identity is not None
-    if may(standing_of(parts, room, session.identity), Action.DESCRIBE):
+    if may(standing_of(parts, room, session.actor.identity), Action.DESCRIBE):
         return
     now, pause = parts.clock.monotonic(), room.record.slow_mode
     last = room.last_spoke.get(session.user.id)

@@ -17,9 +17,8 @@ class LocalDirectory:
         self._devices: dict[str, tuple[Session, ...]] = {}
 
     def arrived(self, device: Session) -> None:
-        user = device.user
-        self.people[user.id] = user
-        self._devices[user.id] = (*self.devices(user.id), device)
+        self.people[device.user.id] = device.user
+        self._devices[device.user.id] = (*self.devices(device.user.id), device)
         if device.identity is not None and device.identity.role in RANKING:
             self.ranking.add(device)
 

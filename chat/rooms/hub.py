@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from collections import Counter
+from itertools import islice
 
 from chat.delivery.audience import Audience
 from chat.delivery.counters import Counters
@@ -99,14 +100,12 @@ class Hub:
         That is the oldest room that was made by joining, has no messages, and at most one user in it.
         """
         rooms = self._unsaid.get(opener, {})
-        for _ in range(min(len(rooms), EMPTY_LOOKS)):
-            name = next(iter(rooms))
-            room = rooms.pop(name)
-            if room.stored:
-                continue
-            rooms[name] = room  # after the others, in case it stays
-            if len(room.presence.people) <= 1 and not room.pins and not room.backlog.unconfirmed:
-                return room
+        for name, room in tuple(islice(rooms.items(), EMPTY_LOOKS)):
+            del rooms[name]
+            if not room.stored:
+                rooms[name] = room  # after the others, in case it stays
+                if len(room.presence.people) <= 1 and not room.pins and not room.backlog.unconfirmed:
+                    return room
         return None
 
     def room_of(self, record: RoomRecord) -> Room | None:

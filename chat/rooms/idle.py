@@ -43,9 +43,6 @@ class IdleRooms:
         self._rooms: OrderedDict[str, IdleRoom] = OrderedDict()
         self._entries = 0
 
-    def __len__(self) -> int:
-        return len(self._rooms)
-
     def keep(self, room: Room, now: float) -> None:
         """Keep what is known of a stored room that is about to be freed."""
         record, direct = room.record, room.record.kind == "direct"

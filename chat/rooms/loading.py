@@ -95,10 +95,12 @@ async def _read_room(parts: Parts, name: str, opener: str) -> Room:
     else:
         head = await ask(parts, storage.messages.head(record.room_id))
         _compare_clock(parts, head)
-        if record.kind == "direct":
-            rows = await ask(parts, storage.rooms.members(record.room_id, after="", limit=2))
-        else:
-            rows = await ask(parts, storage.rooms.special_members(record.room_id))
+        rows = await ask(
+            parts,
+            storage.rooms.members(record.room_id, after="", limit=2)
+            if record.kind == "direct"
+            else storage.rooms.special_members(record.room_id),
+        )
         room = parts.hub.open(record, parts.pool.of(record.room_id), stored=True, head=head, opener=opener)
         room.members = {member.user.id: member for member in rows}
     members.lift(parts, room)

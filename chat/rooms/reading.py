@@ -70,5 +70,7 @@ async def _count_and_tell(parts: Parts, room: Room, member: Member) -> None:
 
 
 def _tell_devices(parts: Parts, room: Room, member: Member, unread: Unread) -> None:
-    told = Read(room=room.name, user=member.user, seq=member.read_seq, unread=unread.messages, mentions=unread.mentions)
-    parts.directory.tell(member.user.id, told)
+    parts.directory.tell(
+        member.user.id,
+        Read(room=room.name, user=member.user, seq=member.read_seq, unread=unread.messages, mentions=unread.mentions),
+    )

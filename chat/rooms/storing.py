@@ -52,12 +52,11 @@ def require_storage(parts: Parts) -> None:
 
 async def reach_storage(parts: Parts) -> None:
     """Wait at most `FIRST_SECONDS` until storage is reached for the first time since the start."""
-    if not parts.storage_reached and parts.storage.problem() is None:
-        parts.storage_reached = True
     if not parts.storage_reached:
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_SECONDS):
-                await parts.storage.reached()
+                if parts.storage.problem() is not None:
+                    await parts.storage.reached()
                 parts.storage_reached = True
 
 

@@ -150,4 +150,4 @@ async def test_they_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> 
     assert kept(idle) == [2, 3, 4, 5]
     rooms[5].last_spoke.update(dict.fromkeys(map(str, range(5)), 1.0))
     assert kept(idle) == []
-    assert (len(idle), idle._entries) == (0, 0)
+    assert (idle._rooms, idle._entries) == ({}, 0)
