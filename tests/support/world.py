@@ -106,7 +106,7 @@ class World:
         """End the server without a word: what is queued is gone."""
         self.read()
         await self.visitors.end()
-        for room in self.chat.parts.hub.rooms.values():
+        for room in tuple(self.chat.parts.hub.rooms.values()):
             if not room.backlog.unconfirmed:
                 await self._checks.check_stored(room)
         self.ledger.went.clear()  # perhaps it was not stored
