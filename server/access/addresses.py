@@ -56,6 +56,9 @@ class Addresses:
         trusted: networks of trusted proxies, from `trusted_networks`.
         header: one of `FORWARDED_HEADERS`.
         forwarded_host: whether to use the host that a trusted proxy forwards.
+
+    Attributes:
+        trusts: whether an address is that of a trusted proxy.
     """
 
     def __init__(
@@ -64,15 +67,11 @@ class Addresses:
         self._networks = tuple(trusted)
         self._header = header
         self._forwarded_host = forwarded_host
-        self._trusts = lru_cache(1024)(self._is_trusted)
-
-    def trusts(self, address: str) -> bool:
-        """Return whether an address is that of a trusted proxy."""
-        return bool(self._networks) and self._trusts(address)
+        self.trusts = lru_cache(1024)(self._is_trusted)
 
     def may_forward(self, peer: str) -> bool:
         """Return whether a peer may send a PROXY header: any peer, unless trusted proxies are set."""
-        return not self._networks or self._trusts(peer)
+        return not self._networks or self.trusts(peer)
 
     def peer(self, address: str) -> Client:
         """Return the peer of a connection as a client, before any request."""
@@ -113,6 +112,7 @@ class Addresses:
         )
 
     def _is_trusted(self, address: str) -> bool:
+        """Return whether an address is that of a trusted proxy."""
         try:
             ip = ip_address(address)
         except ValueError:

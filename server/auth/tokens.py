@@ -82,7 +82,11 @@ class _Key:
     __slots__ = ("_inner", "_outer", "secret")
 
     def __init__(self, secret: bytes) -> None:
-        self.secret = key = _hmac_key(secret)
+        # The padded key that HMAC derives from the secret (RFC 2104 section 2); its signatures are the same. With the
+        # secret itself PyJWT would refuse one that looks like a certificate, and would warn about a short one at each
+        # token; the server warns once, at its start.
+        key = (hashlib.sha256(secret).digest() if len(secret) > _BLOCK_BYTES else secret).ljust(_BLOCK_BYTES, b"\0")
+        self.secret = key
         # The two hashes of HMAC (RFC 2104 section 2) with the key already in them: a copy of both takes a third of the
         # time of `hmac.digest`.
         self._inner = hashlib.sha256(key.translate(_INNER))
@@ -269,12 +273,3 @@ def _refused(reason: str) -> ParleyError:
 
 def _bytes(secret: str) -> bytes:
     return secret.encode(errors="surrogateescape")  # the bytes of the environment variable
-
-
-def _hmac_key(key: bytes) -> bytes:
-    """Return the padded key that HMAC derives from a key (RFC 2104 section 2); its signatures are the same.
-
-    With the original key PyJWT would refuse one that looks like a certificate, and would warn about a short one at each
-    token; the server warns once, at its start.
-    """
-    return (hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else key).ljust(_BLOCK_BYTES, b"\0")

@@ -1,4 +1,4 @@
-"""Rooms, messages and people over HTTP: rows of the table of endpoints, through the gate that everybody passes."""
+"""Rooms, messages and people over HTTP: rows of the table of endpoints, with the same checks as over WebSocket."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from server.http.endpoints import Endpoint
 from server.rest import api_chat, members, messages, rooms
 from server.rest.export import Export
 
-__all__ = ["rest_endpoints"]
-
 
 def rest_endpoints(chat: Chat, runner: CommandRunner) -> tuple[Endpoint, ...]:
-    """All of them."""
+    """Return all rows."""
     tables = (rooms.ROUTES, messages.ROUTES, members.ROUTES, api_chat.ROUTES)
-    rows = tuple(row for table in tables for row in table.endpoints(chat, runner))
-    return rows + Export(chat).endpoints()
+    return (*(row for table in tables for row in table.endpoints(chat, runner)), Export(chat).endpoint())

@@ -77,7 +77,6 @@ class OnlineUser(Struct, frozen=True):
     since: str
 
 
-_USERS = Answer(200, "the users, by id", list[OnlineUser], headers=NEXT)
 _HIDDEN = "The array is empty if there is no such room, or you may not see it."
 _NEWEST = Endpoint(
     "GET",
@@ -103,40 +102,29 @@ async def messages(rest: RestContext, params: ChatParams) -> web.StreamResponse:
     return json_response([message_frame(message) for message in (found or NOTHING).messages])
 
 
+_ONLINE = Endpoint(
+    "GET",
+    "/api/users",
+    "List the users who are online",
+    params=UsersParams,
+    answers=(Answer(200, "the users, by id", list[OnlineUser], headers=NEXT),),
+    refusals=("unavailable",),
+    auth="account",
+)
+
+
 @ROUTES.add(
-    Endpoint(
-        "GET",
-        "/api/chat/users",
-        "List the users who are online in a room",
+    _ONLINE._replace(
+        path="/api/chat/users",
+        summary="List the users who are online in a room",
         params=ChatUsersParams,
-        answers=(_USERS,),
-        refusals=("unavailable",),
         text=_HIDDEN,
-        auth="account",
     )
 )
-async def users_of(rest: RestContext, params: ChatUsersParams) -> web.StreamResponse:
-    """Answer with a page of the users who are online in one room."""
-    return await _users(rest, check_name(params.room or DEFAULT_ROOM, "room"), params)
-
-
-@ROUTES.add(
-    Endpoint(
-        "GET",
-        "/api/users",
-        "List the users who are online",
-        params=UsersParams,
-        answers=(_USERS,),
-        refusals=("unavailable",),
-        auth="account",
-    )
-)
+@ROUTES.add(_ONLINE)
 async def users(rest: RestContext, params: UsersParams) -> web.StreamResponse:
-    """Answer with a page of all users who are online."""
-    return await _users(rest, None, params)
-
-
-async def _users(rest: RestContext, room: str | None, params: UsersParams) -> web.StreamResponse:
+    """Answer with a page of the users who are online, in one room or in any."""
+    room = check_name(params.room or DEFAULT_ROOM, "room") if isinstance(params, ChatUsersParams) else None
     found = await list_online(rest.parts, rest.request[IDENTITY], room, after=params.cursor, limit=params.limit + 1)
     page = [
         OnlineUser(

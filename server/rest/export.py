@@ -40,23 +40,21 @@ class Export:
         self._parts = chat.parts
         self._running: list[tuple[str, str]] = []  # the principal, and for guests the network
 
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        """The row."""
-        return (
-            Endpoint(
-                "GET",
-                "/api/rooms/{room}/export",
-                "Export every message of a room",
-                self.export,
-                RoomParams,
-                (
-                    Answer(200, "the messages", str, (NDJSON,), {"Content-Disposition": "`attachment`"}),
-                    Answer(505, "the request is HTTP/1.0, where a body that was cut looks complete", str, (TEXT,)),
-                ),
-                ("no_such_room", "overloaded", "unavailable"),
-                _TEXT,
-                "token",
+    def endpoint(self) -> Endpoint:
+        """Return the row."""
+        return Endpoint(
+            "GET",
+            "/api/rooms/{room}/export",
+            "Export every message of a room",
+            self.export,
+            RoomParams,
+            (
+                Answer(200, "the messages", str, (NDJSON,), {"Content-Disposition": "`attachment`"}),
+                Answer(505, "the request is HTTP/1.0, where a body that was cut looks complete", str, (TEXT,)),
             ),
+            ("no_such_room", "overloaded", "unavailable"),
+            _TEXT,
+            "token",
         )
 
     async def export(self, request: web.Request, params: RoomParams) -> web.StreamResponse:

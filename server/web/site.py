@@ -101,7 +101,6 @@ _READY = (
     Answer(200, "messages are accepted and stored", Ready),
     Answer(503, "they are not, with the reason", NotReady, headers={"Retry-After": "seconds"}),
 )
-_METRICS = Answer(200, "Prometheus text format", str, (TEXT,))
 _HANDSHAKE = (
     Answer(101, "the connection is now a WebSocket"),
     Answer(400, "malformed handshake, with the reason", str, (TEXT,)),
@@ -129,7 +128,6 @@ _HANDSHAKE = (
         {"Retry-After": "seconds"},
     ),
 )
-_SEE = "`/asyncapi.json` describes the frames."
 
 
 class Site:
@@ -143,7 +141,7 @@ class Site:
         self._files = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The rows."""
+        """Return the rows."""
         return (
             Endpoint("GET", "/", "Redirect to the page, keeping the query string", self.index, answers=(_LEADS,)),
             Endpoint("GET", "/client.html", "The browser client", self.client, answers=_file("text/html")),
@@ -157,7 +155,7 @@ class Site:
                         "/metrics",
                         "Counters for Prometheus",
                         self.metrics,
-                        answers=(_METRICS,),
+                        answers=(Answer(200, "Prometheus text format", str, (TEXT,)),),
                         refusals=("rate_limited",),
                     ),
                 )
@@ -171,7 +169,7 @@ class Site:
                     "Open a WebSocket",
                     self.upgrade,
                     answers=_HANDSHAKE,
-                    text=_SEE,
+                    text="`/asyncapi.json` describes the frames.",
                     handshake="account" if path in ACCOUNTS_ONLY else "optional",
                 )
                 for path in PATHS

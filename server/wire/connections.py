@@ -132,13 +132,10 @@ class Shared:
             )
             text = b"Your address has reached its limit on connections.\n"
             return plain_response(b"429 Too Many Requests", text, retry_after=FULL_SECONDS)
-        if self._upgrades is None or not client.network:
-            return b""
-        wait = self._upgrades.take(client.network, self.now())
-        if not wait:
-            return b""
-        text = b"Too many new connections from your address.\n"
-        return plain_response(b"429 Too Many Requests", text, retry_after=wait)
+        if self._upgrades is not None and client.network and (wait := self._upgrades.take(client.network, self.now())):
+            text = b"Too many new connections from your address.\n"
+            return plain_response(b"429 Too Many Requests", text, retry_after=wait)
+        return b""
 
     def count_request(self, client: Client) -> None:
         """Count an HTTP request that needs no account.
@@ -146,10 +143,8 @@ class Shared:
         Raises:
             ParleyError: ``rate_limited``.
         """
-        if self._requests is not None and client.network:
-            wait = self._requests.take(client.network, self.now())
-            if wait:
-                raise rate_limited(wait)
+        if self._requests is not None and client.network and (wait := self._requests.take(client.network, self.now())):
+            raise rate_limited(wait)
 
     def lost(self, connection: Connected) -> None:
         """Forget a lost connection."""

@@ -102,7 +102,9 @@ def shake_hands(
     """
     if not draining and (accepted := _accept_common(head, dialects, origins)) is not None:
         return accepted
-    protocol = ServerProtocol(select_subprotocol=_select_subprotocol)
+    protocol = ServerProtocol(
+        select_subprotocol=lambda _, offered: Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
+    )
 
     def refused(request: Request) -> bool:
         origin = request.headers.get("Origin")
@@ -247,15 +249,11 @@ def _accept_common(head: bytes, dialects: Mapping[str, Dialect], origins: Origin
 
 
 def parameters_in(query: str) -> dict[str, str]:
-    """The first value that a query has for each name, where it is not empty."""
+    """Return the first value of each name in a query; empty values are left out."""
     if "%" in query or "+" in query:
         return {name: values[0] for name, values in parse_qs(query, errors="replace").items()}
     pairs = (pair.partition("=") for pair in reversed(query.split("&")))  # in a tenth of the time
     return {name: value for name, _, value in pairs if value}
-
-
-def _select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
 
 
 def _name_the_version(response: Response, error: Exception | None) -> None:

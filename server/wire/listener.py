@@ -29,8 +29,6 @@ PAUSE_SECONDS = 1.0
 SAY_SECONDS = 60.0
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-Accepted = Callable[[socket.socket, object], None]
-
 
 class Listener:
     """Listens on every address of some hosts, from :meth:`start` to :meth:`close`.
@@ -43,7 +41,7 @@ class Listener:
         sockets: the listening sockets.
     """
 
-    def __init__(self, accepted: Accepted, counters: Counters) -> None:
+    def __init__(self, accepted: Callable[[socket.socket, object], None], counters: Counters) -> None:
         self._accepted = accepted
         self._counters = counters
         self.sockets: list[socket.socket] = []

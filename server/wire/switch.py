@@ -208,7 +208,10 @@ class HttpConnection(asyncio.Protocol):
             if _END in seen:
                 self._begun = None
             elif self._begun > self._most:
-                self._refuse()
+                transport = self._transport
+                if transport is not None and not transport.is_closing():
+                    transport.write(plain_response(*_TOO_LARGE))
+                    transport.close()
                 return
             self._tail = seen[-3:]
         self._http.data_received(data)
@@ -221,12 +224,6 @@ class HttpConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._http.resume_writing()
-
-    def _refuse(self) -> None:
-        transport = self._transport
-        if transport is not None and not transport.is_closing():
-            transport.write(plain_response(*_TOO_LARGE))
-            transport.close()
 
 
 def connection_of(transport: asyncio.Transport | None) -> HttpConnection | None:

@@ -222,12 +222,6 @@ class WebSocketConnection(asyncio.Protocol):
         if self._session is not None:
             self._session.on_drained()
 
-    def _later(self, data: bytes | bytearray) -> None:
-        """Handle ``data`` in the next turn of the event loop."""
-        self._backlog = data
-        self.pause_reading()
-        self._go_on_soon()
-
     def _go_on_soon(self) -> None:
         if not self._going_on:
             self._going_on = True
@@ -308,7 +302,9 @@ class WebSocketConnection(asyncio.Protocol):
                 self._await_close(data[position:])
                 return
             if left <= 0:
-                self._later(data[position:])
+                self._backlog = data[position:]
+                self.pause_reading()
+                self._go_on_soon()
                 return
             end = frame_end(data, position, limit)
             if end is None or end > len(data):
