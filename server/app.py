@@ -120,7 +120,6 @@ class Server:
             await self._listener.start(settings.host.split(","), settings.port)
         except OSError as error:
             raise ListenError("", settings.host, settings.port, error) from error
-        running = asyncio.get_running_loop()
         if settings.admin_port is not None:
             await self._admin.setup()
             try:
@@ -133,7 +132,7 @@ class Server:
         self._tasks.spawn(expire_messages(self.chat.parts, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat.parts, self._cutter), name="words")
         kept = "in Postgres" if settings.database_url else "in memory, until the server stops"
-        loop = type(running).__module__.partition(".")[0]  # asyncio or uvloop
+        loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]  # asyncio or uvloop
         where = urls_of([listening.getsockname() for listening in self._listener.sockets])
         log.info("listening on %s, messages are kept %s; event loop: %s", where, kept, loop)
 

@@ -174,7 +174,7 @@ def _traceback(record: logging.LogRecord) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception, and those that a traceback shows before it."""
+    """Yield the exception, and those that a traceback shows before it."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:

@@ -1,4 +1,4 @@
-"""What is odd about settings that can be used: said at the start, by ``check``, and when they are read again."""
+"""Report oddities of valid settings: at the start, by ``check``, and when the settings are reloaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from server.settings.table import SECRET_CHARS, Settings
 
 
 def remarks_on(settings: Settings) -> list[str]:
-    """A sentence about each oddity."""
+    """Return a sentence about each oddity."""
     return [*settings.remarks, *_secret(settings), *_connections(settings)]
 
 
@@ -26,7 +26,7 @@ def _secret(settings: Settings) -> Iterator[str]:
 
 def _connections(settings: Settings) -> Iterator[str]:
     most, of_address = settings.max_connections, settings.max_connections_per_address
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # the hard one, to which a start raises the other
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # the hard limit, to which the start raises the soft one
     allowed = None if limit == resource.RLIM_INFINITY else room_for(limit)
     if most is not None and allowed is not None and most > allowed:
         yield f"MAX_CONNECTIONS is {most}, but the limit of open files, {limit}, leaves room for {allowed}"

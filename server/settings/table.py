@@ -30,7 +30,7 @@ class SettingError(Exception):
     """Settings have wrong values.
 
     Args:
-        problems: a line for each of them, which names the setting and says what it takes, never the value.
+        problems: a line for each of them, with the name of the setting and its allowed values, never the value.
     """
 
     def __init__(self, *problems: str) -> None:
@@ -41,8 +41,8 @@ class SettingError(Exception):
 class Setting(NamedTuple):
     """One row: environment variable, what it takes, default, help, and how its text is read.
 
-    ``read`` takes the text and raises ValueError for a wrong one; ``kind`` completes "NAME takes ..." unless that is a
-    `ReadError`, which has words of its own. A new value of a
+    ``read`` parses the text and raises ValueError for a wrong one; ``kind`` completes "NAME must be ...", except for a
+    `ReadError`, which has its own text. A new value of a
     ``live`` one is applied while the server runs. A ``secret`` one may be in a file that NAME_FILE names, and its text
     is taken as it is; all others are trimmed.
     """
@@ -420,16 +420,16 @@ SETTINGS: tuple[Setting, ...] = (
 
 
 class Settings:
-    """The values in force, by the name of the setting in lower case: ``settings.port``.
+    """The current values, by the name of the setting in lower case: ``settings.port``.
 
     Args:
         environment: the texts, by the name of the setting.
-        remarks: sentences for the log, about what is odd and does no harm.
+        remarks: sentences for the log, about oddities that do no harm.
         problems: what was wrong with the sources of the texts.
-        from_file: secrets that a file holds, which is said where one is wrong.
+        from_file: secrets that were read from a file, which an error about them mentions.
 
     Raises:
-        SettingError: values are wrong, alone or beside others; it names all of them.
+        SettingError: values are wrong, or conflict; it names all of them.
     """
 
     def __init__(
@@ -472,10 +472,9 @@ class Settings:
             raise SettingError(*problems, *said)
 
     def _beside_each_other(self) -> Iterator[tuple[tuple[str, ...], str, str]]:
-        """What is wrong with values that are right by themselves: which settings, the one to name, and the problem."""
+        """Yield conflicts between valid values: the settings involved, the one to name, and the problem."""
         if self.slow_bytes_high < self.slow_bytes_low:
-            problem = "must not be below SLOW_BYTES_LOW"
-            yield ("SLOW_BYTES_HIGH", "SLOW_BYTES_LOW"), "SLOW_BYTES_HIGH", problem
+            yield ("SLOW_BYTES_HIGH", "SLOW_BYTES_LOW"), "SLOW_BYTES_HIGH", "must not be below SLOW_BYTES_LOW"
         if 0 < len(self.jwt_secret) < SECRET_CHARS and self.jwt_secret_weak == "refuse":  # noqa: S105 - what to do
             problem = f"must have {SECRET_CHARS} characters or more, unless JWT_SECRET_WEAK is allow"
             yield ("JWT_SECRET", "JWT_SECRET_WEAK"), "JWT_SECRET", problem
@@ -484,8 +483,8 @@ class Settings:
             yield ("PORT", "ADMIN_PORT", "HOST", "ADMIN_HOST"), "ADMIN_PORT", problem
 
     def renewed(self, new: Settings) -> tuple[Settings, list[str], list[str]]:
-        """These settings with the live ones of ``new``; the names of those that changed by that, and of those that
-        changed but need a restart."""
+        """Return these settings with the live ones of ``new``; the names of those that changed by that, and of those
+        that changed but need a restart."""
         changed = [s for s in SETTINGS if self._given[s.name.lower()] != new._given[s.name.lower()]]
         live = {s.name.lower(): new._given[s.name.lower()] for s in changed if s.live}
         renewed = Settings({}, new.remarks)
@@ -500,7 +499,7 @@ class Settings:
 
 
 def show(value: object) -> str:
-    """A default as it stands in the table and in help."""
+    """Return a default as the README table and the help show it."""
     if value in ("", (), None):
         return "unset"
     if isinstance(value, bool):
@@ -513,6 +512,6 @@ def show(value: object) -> str:
 
 
 def settings_help() -> str:
-    """The table of settings for ``--help``."""
+    """Return the table of settings for ``--help``."""
     width = max(len(setting.name) for setting in SETTINGS)
     return "\n".join(f"  {s.name:<{width}}  {s.help} ({s.kind}; default {show(s.default)})" for s in SETTINGS)

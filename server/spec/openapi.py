@@ -37,7 +37,7 @@ def openapi(endpoints: Iterable[Endpoint], *, version: str) -> dict[str, Any]:
     rows = [(row, row.parameters()) for row in endpoints]
     records = list(dict.fromkeys(row.params for row, _ in rows))
     bodies = [parameters.body for _, parameters in rows if parameters.body is not None]
-    answers = [answer.body for row, _ in rows for answer in row.answers if _is_json(answer)]
+    answers = [answer.body for row, _ in rows for answer in row.answers if answer.body not in (None, str, bytes)]
     types = list(dict.fromkeys([ErrorBody, *answers, *bodies]))
     found, schemas = components([*types, *records], sent=bodies)
     schema_of = dict(zip(types, found, strict=False))
@@ -95,10 +95,6 @@ def _parameter(name: str, schema: Schema, place: str, needed: bool) -> dict[str,
     if (text := schema.pop("description", None)) is not None:
         parameter["description"] = text
     return parameter
-
-
-def _is_json(answer: Answer) -> bool:
-    return answer.body not in (None, str, bytes)
 
 
 def _answer(answer: Answer, schema_of: Mapping[Any, Schema]) -> dict[str, Any]:

@@ -57,8 +57,7 @@ def not_the_clients_fault(record: logging.LogRecord) -> bool:
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer errors with a code as JSON, with the status of the table."""
     try:
-        _check_head(request)
-        _check_coding(request)
+        _check(request)
         return await handler(request)
     except web.HTTPException:
         raise
@@ -74,16 +73,12 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _refused(ParleyError("internal"))
 
 
-def _check_head(request: web.Request) -> None:
-    """Refuse what aiohttp lets pass."""
+def _check(request: web.Request) -> None:
+    """Refuse malformed heads that aiohttp accepts, and encoded bodies: decoded, one may be a thousand times longer."""
     if request.version not in _VERSIONS:
         raise web.HTTPBadRequest(text="This server speaks HTTP/1.1.\n")
     if not is_host(request.headers.get(hdrs.HOST, "")):  # aiohttp checks that there is one
         raise web.HTTPBadRequest(text="This is not a valid Host.\n")
-
-
-def _check_coding(request: web.Request) -> None:
-    """Refuse an encoded body: decoded, it could be a thousand times as large."""
     if not request.body_exists:
         return
     for header, plain in (("Content-Encoding", "identity"), ("Transfer-Encoding", "chunked")):
