@@ -48,7 +48,7 @@ class ChangeTracker:
             yield changes
         finally:
             queries.discard(changes)
-            if not queries and self._queries.get(user_id) is queries:
+            if not queries:
                 del self._queries[user_id]
 
     def row(self, room_id: int, member: Member) -> None:

@@ -39,14 +39,14 @@ def tell(parts: Parts, room: Room, after: Member, author: Session | None, id: st
     now = after.invitation if is_open(parts, after) else None
     if was == now:
         return
-    told = InvitationState(room=room.name, open=False)
+    state = InvitationState(room=room.name, open=False)
     if now is not None:
-        told = replace(told, open=True, info=room.info, by=now.by, at=rfc3339(now.at))
+        state = replace(state, open=True, info=room.info, by=now.by, at=rfc3339(now.at))
     devices = set(parts.directory.devices(user_id))
     if author is not None and author.user.id == user_id:
         devices.add(author)  # a session without a connection (`chat.one_shot`) is not in the directory
     for device in devices:
-        device.reply(replace(told, id=id) if device is author else told)
+        device.reply(replace(state, id=id) if device is author else state)
 
 
 def tell_deleted(parts: Parts, room: Room) -> None:

@@ -1,4 +1,4 @@
-"""The rows of a room's members: cached while needed, stored write-behind, and read when their user joins."""
+"""The rows of a room's members: cached while needed, stored write-behind, and read when their users join."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ class Room:
     def as_writes(self) -> list[Write]:
         """Return the room and the cached rows of its members, as writes."""
         room_id = self.record.room_id
-        record = replace(self.record, deleted_at=None)  # if it was deleted, another write says so
+        record = replace(self.record, deleted_at=None)  # a deletion is a write of its own
         rows = [row for row in self.members.values() if row.belongs or not is_default(row)]
         return [InsertRoom(record), *(SetMember(room_id, row) for row in rows)]
 

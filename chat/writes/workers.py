@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from chat.delivery.counters import Counters
@@ -94,14 +93,11 @@ class Worker:
         self._unconfirmed = unconfirmed = self._unconfirmed + 1
         self._bytes = queued = self._bytes + size
         if unconfirmed > self._half_messages or queued > self._half_bytes:
-            self._pause_authors(job.authors)
-
-    def _pause_authors(self, authors: Sequence[Session[Any]]) -> None:
-        for session in authors:
-            self._paused.add(session)
-            session.pause_reading(PAUSED_BY_QUEUE)
-        if self._resume_timer is None:
-            self._resume_timer = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._resume)
+            for session in job.authors:
+                self._paused.add(session)
+                session.pause_reading(PAUSED_BY_QUEUE)
+            if self._resume_timer is None:
+                self._resume_timer = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._resume)
 
     def _resume(self) -> None:
         if self._resume_timer is not None:
