@@ -37,8 +37,8 @@ from utils.wording import counted
 
 log = logging.getLogger(__name__)
 
-# Seconds between requests of one HTTP connection. More than proxies keep one (60): whoever closes first while the other
-# one sends a request costs its client an error.
+# Seconds between requests of one HTTP connection. Longer than proxies keep one (60): if the server closed first, while
+# the proxy sends a request, the client would get an error.
 KEEPALIVE_SECONDS = 75.0
 BURST_SECONDS = 3
 
@@ -86,7 +86,7 @@ class Server:
             "max_field_size": settings.head_bytes,
             "max_headers": most_headers(settings.head_bytes),
             "lingering_time": 0,  # see `server.http.sending`
-            # It would inflate what comes before anybody asks for it, a gigabyte from a megabyte.
+            # It would inflate a body before a handler reads it, a megabyte to a gigabyte.
             "auto_decompress": False,
         }
         self._admin = web.AppRunner(admin_application(self.chat), handle_signals=False, access_log=None)
@@ -199,13 +199,13 @@ class Server:
         return unwritten
 
     async def _stop(self) -> int:
-        # 1. Nobody new; those who are here are refused new messages.
+        # 1. Accept no new connections, and refuse new messages on the others.
         self._listener.close()
         for head in self.shared.heads:
             head.close()
-        # 2. Store what was accepted, and tell its authors.
+        # 2. Store accepted messages, and acknowledge them.
         unwritten = await self.chat.drain(self._settings.drain_seconds)
-        # 3. Say goodbye and close every connection; some do not answer.
+        # 3. Send goodbye and close every connection; some clients do not answer.
         self.chat.say_goodbye()
         try:
             async with asyncio.timeout(min(self._stop_seconds, self._settings.close_seconds)):

@@ -167,9 +167,9 @@ def _traceback(record: logging.LogRecord) -> str:
     assert record.exc_info
     text = record.exc_text or _FORMATTER.formatException(record.exc_info)
     for error in _chain(record.exc_info[1]):
-        said = str(error)
-        if "\n" in said:
-            text = text.replace(said, _escape(said))
+        message = str(error)
+        if "\n" in message:
+            text = text.replace(message, _escape(message))
     return text
 
 

@@ -72,8 +72,8 @@ class PlainDialect(Dialect):
             case Left() if event.reason:
                 record = self._notice(event.room, farewell(event))
             case Announcement():
-                told = f"{quoted(event.sender.name)} announces: {event.content}"
-                record = PlainMessage(SYSTEM, "", told, event.timestamp)
+                content = f"{quoted(event.sender.name)} announces: {event.content}"
+                record = PlainMessage(SYSTEM, "", content, event.timestamp)
             case _:
                 return None
         return text_frame(to_json(record))

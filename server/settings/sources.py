@@ -89,8 +89,8 @@ def unknown_names(file: Mapping[str, str | None]) -> tuple[str, ...]:
         for name in file
         if name not in _KNOWN
     }
-    said = [f"{name} in .env is not a setting; did you mean {known[0]}?" for name, known in similar.items() if known]
-    if others := len(similar) - len(said):
+    remarks = [f"{name} in .env is not a setting; did you mean {known[0]}?" for name, known in similar.items() if known]
+    if others := len(similar) - len(remarks):
         unknown = counted(others, "other name that is not a setting", "other names that are not settings")
-        said.append(f".env has {unknown}")
-    return tuple(said)
+        remarks.append(f".env has {unknown}")
+    return tuple(remarks)

@@ -464,12 +464,12 @@ class Settings:
         for names, name, problem in self._beside_each_other():
             if wrong.keys().isdisjoint(names):  # else it was not these values that were given
                 wrong[name] = problem
-        said = [
+        lines = [
             f"{name} (from {name}_FILE) {problem}" if name in from_file else f"{name} {problem}"
             for name, problem in wrong.items()
         ]
-        if problems or said:
-            raise SettingError(*problems, *said)
+        if problems or lines:
+            raise SettingError(*problems, *lines)
 
     def _beside_each_other(self) -> Iterator[tuple[tuple[str, ...], str, str]]:
         """Yield conflicts between valid values: the settings involved, the one to name, and the problem."""
