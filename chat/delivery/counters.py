@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from itertools import accumulate
 
 
@@ -74,13 +75,9 @@ class Counters:
         self.slow_members = 0
         self.store_retries = 0
         self.words_left = 0
-        self.errors: dict[str, int] = {}
+        self.errors: Counter[str] = Counter()  # refusals by code
         self.resumes = {True: 0, False: 0}
         self.broadcast_latency = Histogram(*_SECONDS)
         self.store_latency = Histogram(*_SECONDS)
         self.ack_lag = Histogram(*_SECONDS, 60.0, 600.0)
         self.batch_size = Histogram(1, 2, 5, 10, 25, 50, 100, 250, 500)
-
-    def refused(self, code: str) -> None:
-        """Count a refusal by its code."""
-        self.errors[code] = self.errors.get(code, 0) + 1

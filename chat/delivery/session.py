@@ -206,7 +206,7 @@ class Session(Generic[R]):
 
     def refuse(self, error: ParleyError, id: str | None = None, room: str | None = None) -> None:
         """Answer a command with an error; ``id`` and ``room`` are those of the command."""
-        self._delivery.counters.refused(error.code)
+        self._delivery.counters.errors[error.code] += 1
         self.reply(
             Error(
                 id=id,

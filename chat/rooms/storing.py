@@ -68,10 +68,9 @@ async def ask(parts: Parts, read: Awaitable[T]) -> T:
             many reads of this `READER` are waiting, ``overloaded`` when too many of all readers are.
     """
     try:
+        await reach_storage(parts)
         if not parts.storage_reached:
-            await reach_storage(parts)
-            if not parts.storage_reached:
-                raise StorageUnavailable("it was never reached")
+            raise StorageUnavailable("it was never reached")
         async with asyncio.timeout(READ_SECONDS):
             return await read
     except TooManyReads as error:
