@@ -107,14 +107,15 @@ def _check_marks(text: str, field: str) -> None:
         raise ParleyError("bad_field", f"{field} has more than {MARKS} combining marks in a row", field=field)
 
 
-def _check_length(text: str, field: str, most: int) -> None:
-    """Refuse text that is too long in any normalization form, before normalizing it.
+def _check_before_normalizing(text: str, field: str, most: int) -> None:
+    """Refuse text that is too long in any normalization form, or not stream-safe.
 
     Raises:
         ParleyError: ``bad_field``.
     """
     if len(text) > _FORMS * most:
         raise ParleyError("bad_field", f"{field} has more than {most} characters", field=field)
+    _check_marks(text, field)
 
 
 def check_name(name: str, field: str) -> str:
@@ -171,8 +172,7 @@ def check_title(title: str, field: str, max_chars: int) -> str:
     Raises:
         ParleyError: ``bad_field`` naming ``field``.
     """
-    _check_length(title, field, max_chars)
-    _check_marks(title, field)
+    _check_before_normalizing(title, field, max_chars)
     clean = _RUN.sub(" ", _SPACES.sub(" ", normalize("NFC", title))).strip(" ")
     if len(clean) <= 2 * max_chars:  # each character may have one sign without effect
         clean = _RUN.sub(" ", keep_visible_signs(clean)).strip(" ")
@@ -194,8 +194,7 @@ def check_text(text: str, field: str, max_chars: int) -> str:
     Raises:
         ParleyError: ``bad_field`` naming ``field``.
     """
-    _check_length(text, field, max_chars)
-    _check_marks(text, field)
+    _check_before_normalizing(text, field, max_chars)
     clean = normalize("NFC", _unix_lines(text)).strip()
     if len(clean) > max_chars:
         raise ParleyError("bad_field", f"{field} has more than {max_chars} characters", field=field)
@@ -212,8 +211,7 @@ def check_emoji(emoji: str) -> str:
     Raises:
         ParleyError: ``bad_field`` naming ``emoji``.
     """
-    _check_length(emoji, "emoji", EMOJI_CHARS)
-    _check_marks(emoji, "emoji")
+    _check_before_normalizing(emoji, "emoji", EMOJI_CHARS)
     clean = qualify(normalize("NFC", emoji))
     wrong = any(char.isspace() for char in clean) or _FORBIDDEN.search(clean) or _TURNING.search(emoji)
     if wrong or len(clean) > EMOJI_CHARS or _SEEN.search(clean) is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -31,11 +31,7 @@ class EncodedOnce(Sequence[T]):
         """Return ``items`` itself where it is one."""
         return items if isinstance(items, EncodedOnce) else cls(items)
 
-    @overload
-    def __getitem__(self, at: int) -> T: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[T]: ...
-    def __getitem__(self, at: int | slice) -> T | Sequence[T]:
+    def __getitem__(self, at: Any) -> Any:
         return self._items[at]
 
     def __len__(self) -> int:

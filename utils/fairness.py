@@ -87,8 +87,15 @@ class FairQueue:
         try:
             await granted
         except asyncio.CancelledError:
-            if granted in group.queues.get(party.member, ()):
-                self._withdraw(party, group, granted)
+            if granted in queue:
+                queue.remove(granted)
+                if not queue:
+                    del group.queues[party.member]
+                group.waiting -= 1
+                self.waiting -= 1
+                if not group.waiting:
+                    self._ring.pop(party.group, None)
+                self._forget(party.group, group)
             else:
                 self._give_back(party.group)  # granted and cancelled in the same loop iteration
             raise
@@ -100,8 +107,7 @@ class FairQueue:
         if group.waiting:
             self._ring.setdefault(name, group)
         while self._ring and self._under_way < self._at_once:
-            next_name, next_group = self._ring.popitem(last=False)
-            self._grant(next_name, next_group)
+            self._grant(*self._ring.popitem(last=False))
         self._forget(name, group)
 
     def _grant(self, name: str, group: _Group) -> None:
@@ -117,17 +123,6 @@ class FairQueue:
             granted.set_result(None)
         if group.waiting and group.under_way < self._each:
             self._ring[name] = group
-
-    def _withdraw(self, party: Party, group: _Group, granted: asyncio.Future[None]) -> None:
-        queue = group.queues[party.member]
-        queue.remove(granted)
-        if not queue:
-            del group.queues[party.member]
-        group.waiting -= 1
-        self.waiting -= 1
-        if not group.waiting:
-            self._ring.pop(party.group, None)
-        self._forget(party.group, group)
 
     def _forget(self, name: str, group: _Group) -> None:
         if not group.waiting and not group.under_way:

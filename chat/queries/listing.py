@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import partial
 from heapq import nsmallest
 
 from msgspec.structs import asdict, replace
@@ -105,9 +104,9 @@ async def _mine(
     mine.sort(key=lambda row: row[0].name)
     page = mine[: asked.limit]
     unread = await _unread(parts, user, page)
-    counts = await _count_members(parts, [record for record, _ in page])
-    directs = [record.room_id for record, _ in page if record.kind == "direct"]
-    peers = await ask(parts, parts.storage.rooms.peers(user.id, directs)) if directs else {}
+    records = [record for record, _ in page]
+    counts = await _count_members(parts, records)
+    peers = await _peers(parts, user, records)
     async with parts.pages.turn():
         parts.pages.spend(ROW_SECONDS * len(page))
     invited = await invitations.list_open(parts, user.id, changes)
@@ -175,22 +174,24 @@ async def describe_room(parts: Parts, name: str, identity: Identity | None) -> R
     Raises:
         ParleyError: ``unavailable``.
     """
-    return await read_as(parts, name, identity, partial(_describe, parts, identity))
+
+    async def read(seen: RoomAccess) -> RoomEntry:
+        record, standing, member = seen
+        entry = _entry(parts, record, await _count_members(parts, [record]))
+        if identity is None:
+            return entry
+        member = member or Member(identity.user)
+        unread = await _unread(parts, identity.user, [(record, member)])
+        peers = await _peers(parts, identity.user, [record])
+        return _own(entry, standing, member, unread.get(record.room_id, _NOTHING), peers.get(record.room_id))
+
+    return await read_as(parts, name, identity, read)
 
 
-async def _describe(parts: Parts, identity: Identity | None, seen: RoomAccess) -> RoomEntry:
-    record, standing, member = seen
-    entry = _entry(parts, record, await _count_members(parts, [record]))
-    if identity is None:
-        return entry
-    member = member or Member(identity.user)
-    unread = await _unread(parts, identity.user, [(record, member)])
-    peers = (
-        await ask(parts, parts.storage.rooms.peers(identity.user.id, [record.room_id]))
-        if record.kind == "direct"
-        else {}
-    )
-    return _own(entry, standing, member, unread.get(record.room_id, _NOTHING), peers.get(record.room_id))
+async def _peers(parts: Parts, user: User, records: list[RoomRecord]) -> dict[int, User]:
+    """Find the other user in each direct room."""
+    directs = [record.room_id for record in records if record.kind == "direct"]
+    return await ask(parts, parts.storage.rooms.peers(user.id, directs)) if directs else {}
 
 
 def _own(entry: RoomEntry, standing: Standing, member: Member, missed: Unread, peer: User | None) -> RoomEntry:

@@ -47,12 +47,9 @@ async def list_online(
 
     with parts.changes.during(identity.user.id) as changes:
         rows = await read(None) if name is None else await read_as(parts, name, identity, read)
-    return None if rows is None else _page(parts, identity, rows | changes.rows, _here(parts, name), after, limit)
-
-
-def _page(
-    parts: Parts, identity: Identity, rows: dict[int, Member], here: list[str], after: str, limit: int
-) -> list[Online]:
+    if rows is None:
+        return None
+    rows |= changes.rows
     seen: dict[Room, bool] = {}
 
     def may_see(room: Room) -> bool:
@@ -63,6 +60,7 @@ def _page(
             seen[room] = may(standing_for(parts, room.record, row, identity, inside=inside), Action.SEE)
         return seen[room]
 
+    here = parts.directory.people.keys() if name is None else _ids_in(parts.hub.rooms.get(name))
     found: list[Online] = []
     for user_id in nsmallest(limit, (user_id for user_id in here if user_id > after)):
         devices = parts.directory.devices(user_id)
@@ -72,8 +70,5 @@ def _page(
     return found
 
 
-def _here(parts: Parts, name: str | None) -> list[str]:
-    if name is None:
-        return list(parts.directory.people)
-    room = parts.hub.rooms.get(name)
-    return [] if room is None else list({user.id: None for user in room.presence.sessions.values()})
+def _ids_in(room: Room | None) -> set[str]:
+    return set() if room is None else {user.id for user in room.presence.sessions.values()}

@@ -64,9 +64,9 @@ class Contents:
 
     def close(self) -> None:
         """Forget everything, permanently."""
-        self.closed = True
-        self._logs.clear()
-        self._members.clear()
+        if not self.closed:
+            self.closed = True
+            del self._logs, self._members
 
     def check_open(self) -> None:
         """Raise `StorageUnavailable` when closed."""

@@ -81,7 +81,11 @@ class Log:
         """Carry out an `InsertMessage`."""
         seq, key = message.seq, (message.sender_id, message.id or "")
         there = self.states.get(seq)
-        if there is not None and self._is_repeated(there, message):
+        if there is not None and (there.sender_id, there.id, self.first_body(seq)) == (
+            message.sender_id,
+            message.id,
+            body_hash(message),
+        ):
             return STORED
         if message.id is not None:
             earlier = self.posted.get(key)
@@ -101,10 +105,6 @@ class Log:
         else:
             insort(seqs, seq)
         return STORED
-
-    def _is_repeated(self, there: Message, message: Message) -> bool:
-        same_author = (there.sender_id, there.id) == (message.sender_id, message.id)
-        return same_author and self.first_body(there.seq) == body_hash(message)
 
     def change(self, change: ChangeMessage) -> Outcome:
         """Carry out a `ChangeMessage`."""

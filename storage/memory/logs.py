@@ -43,12 +43,6 @@ class Logs:
     def __iter__(self) -> Iterator[Log]:
         return iter(self._logs.values())
 
-    def clear(self) -> None:
-        """Forget all rooms."""
-        for each in (self._logs, self._names, self._sorted, self._passing, self._lasting):
-            each.clear()
-        self.bytes = 0
-
     def get(self, room_id: int) -> Log | None:
         """Return the room without counting that as a use."""
         return self._logs.get(room_id)

@@ -115,19 +115,9 @@ class Members:
         if not rooms:
             del self._rooms[user_id]
 
-    def clear(self) -> None:
-        """Remove all rows."""
-        self._rosters.clear()
-        self._rooms.clear()
-        self.bytes = 0
-
     def find(self, room_id: int, user_id: str) -> Member | None:
         """Find a user's row in a room."""
         return self._rosters.get(room_id, _EMPTY).rows.get(user_id)
-
-    def rooms_of(self, user_id: str) -> tuple[int, ...]:
-        """Return the ids of the rooms in which a user has a row, the one stored last at the end."""
-        return tuple(self._rooms.get(user_id, ()))
 
     def rows_of(self, user_id: str) -> list[tuple[int, Member]]:
         """Return a user's rows with their rooms' ids, the one stored last at the end."""

@@ -55,9 +55,9 @@ class MemoryRoomRepository:
         found: list[tuple[int, str, RoomRecord, Member]] = []
         members, logs = self._contents.members, self._contents.logs
         async with self._contents.turn(self._contents.lists) as slices:
-            for room_id in members.rooms_of(user_id):
-                row, log = members.find(room_id, user_id), logs.get(room_id)
-                if row is not None and log is not None and (ranked := rank(row)) is not None:
+            for room_id, row in members.rows_of(user_id):
+                log = logs.get(room_id)
+                if log is not None and (ranked := rank(row)) is not None:
                     found.append((-ranked, log.record.name, log.record, row))
                 if slices.over():
                     await slices.pause()

@@ -62,8 +62,8 @@ class MemoryStorage:
         self.contents = Contents(Logs(memory_rooms), Members(memory_members, memory_bytes // _MEMBERS_SHARE))
         self.rooms: RoomRepository = MemoryRoomRepository(self.contents)
         self.messages: MessageRepository = MemoryMessageRepository(self.contents)
-        self._keep_messages = memory_messages
-        self._keep_bytes = memory_bytes
+        self.keep_messages = memory_messages
+        self.keep_bytes = memory_bytes
 
     async def start(self) -> None:
         self.contents.check_open()
@@ -93,16 +93,15 @@ class MemoryStorage:
         return self.contents.lists.waiting + self.contents.searches.waiting
 
     def writer(self) -> MemoryWriter:
-        return MemoryWriter(self.contents, self._keep_messages, self._keep_bytes)
+        return MemoryWriter(self)
 
 
 class MemoryWriter:
     """Writes into the contents of a `MemoryStorage`, and evicts what is more than it keeps."""
 
-    def __init__(self, contents: Contents, keep_messages: int, keep_bytes: int) -> None:
-        self._contents = contents
-        self._keep_messages = keep_messages
-        self._keep_bytes = keep_bytes
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+        self._contents = storage.contents
         self._closed = False
 
     async def write(self, batch: Sequence[Write]) -> list[Outcome]:
@@ -167,11 +166,11 @@ class MemoryWriter:
         for room_id in room_ids:
             log = logs.get(room_id)
             if log is not None:
-                if len(log.seqs) > self._keep_messages:
-                    log.evict(len(log.seqs) - self._keep_messages)
+                if len(log.seqs) > self._storage.keep_messages:
+                    log.evict(len(log.seqs) - self._storage.keep_messages)
                 logs.weigh(log)
         for room_id in logs.forget_excess():
             members.forget_room(room_id)
         weight = members.bytes + logs.bytes
-        if weight > self._keep_bytes:
-            logs.evict(weight - self._keep_bytes + self._keep_bytes // _SLACK_SHARE)
+        if weight > self._storage.keep_bytes:
+            logs.evict(weight - self._storage.keep_bytes + self._storage.keep_bytes // _SLACK_SHARE)

@@ -48,10 +48,10 @@ class PostgresStorage:
         close_seconds: float = 5.0,
         pace: Pace | None = None,
     ) -> None:
-        self._connect_seconds = connect_seconds
         self._write_seconds = write_seconds
         self._close_seconds = close_seconds
         self._connector = Connector(read_url(url), connect_seconds)
+        self._options = self._connector.options(connect_seconds, session_settings(write_seconds))
         self._reads = ReadPool(
             self._connector,
             connections=read_connections,
@@ -120,8 +120,7 @@ class PostgresStorage:
 
     async def connect(self) -> Connection:
         """Open a connection for the lease or a writer. Raises `storage.postgres.connection.errors.FAILURES`."""
-        options = self._connector.options(self._connect_seconds, session_settings(self._write_seconds))
-        return await ParleyConnection.connect(self._connector.conninfo, **options)
+        return await ParleyConnection.connect(self._connector.conninfo, **self._options)
 
     def _lease_lost(self) -> None:
         self._message_reads.forget_words()

@@ -91,16 +91,19 @@ class Holder(NamedTuple):
 
 
 class LeaseState(Enum):
-    """What this server knows of the lease."""
+    """What this server knows of the lease.
+
+    Attributes:
+        CONNECTING: it has seen no other server.
+        WAITING: connections of another server have not ended yet.
+        STANDBY: another server holds the lease.
+        HOLDER: it holds the lease, or lost its session and no other server is known to hold it.
+    """
 
     CONNECTING = auto()
-    """It has seen no other server."""
     WAITING = auto()
-    """Connections of another server have not ended yet."""
     STANDBY = auto()
-    """Another server holds the lease."""
     HOLDER = auto()
-    """It holds the lease, or lost its session and no other server is known to hold it."""
 
 
 class Lease:

@@ -222,7 +222,10 @@ async def _one_by_one(
 
 
 async def _expire_messages(connection: Connection, write: ExpireMessages) -> Removed:
-    """Examine some rooms at a time; each is no longer due once everything due in it is removed."""
+    """Examine some rooms at a time; each is no longer due once everything due in it is removed.
+
+    At the limit no room is selected.
+    """
     removed = 0
     cutoff = write.now_us - write.days * DAY_US if write.days > 0 else -1
     values: Values = {"now_us": write.now_us, "cutoff": cutoff}
@@ -234,8 +237,6 @@ async def _expire_messages(connection: Connection, write: ExpireMessages) -> Rem
         values["limit"] = write.limit - removed
         removed += (await connection.execute(expiry.REMOVE_DUE, values)).rowcount
         await connection.execute(expiry.NOTE_OLDEST, values)
-        if removed >= write.limit:
-            break
     return Removed(removed)
 
 
