@@ -34,7 +34,6 @@ ROW_SECONDS = 5e-6
 # Rooms of one user that a list or a search looks at: the most recently used ones, so that no other user can displace
 # them.
 MINE_LIMIT = 1000
-_NOTHING = Unread(0, 0)
 _PUBLIC = frozenset({"ephemeral", "public"})
 
 
@@ -103,19 +102,15 @@ async def _mine(
     ]
     mine.sort(key=lambda row: row[0].name)
     page = mine[: asked.limit]
-    unread = await _unread(parts, user, page)
-    records = [record for record, _ in page]
-    counts = await _count_members(parts, records)
-    peers = await _peers(parts, user, records)
+    own_entry = await _own_entries(parts, user, page)
     async with parts.pages.turn():
         parts.pages.spend(ROW_SECONDS * len(page))
     invited = await invitations.list_open(parts, user.id, changes)
-    entries = []
-    for record, member in page:
-        if own_room(parts, identity, record, member, inside, changes) is not None:
-            base, standing = _entry(parts, record, counts), standing_for(parts, record, member, identity)
-            missed = unread.get(record.room_id, _NOTHING)
-            entries.append(_own(base, standing, member, missed, peers.get(record.room_id)))
+    entries = [
+        own_entry(record, member, standing_for(parts, record, member, identity))
+        for record, member in page
+        if own_room(parts, identity, record, member, inside, changes) is not None
+    ]
     fit = fitting(entries, parts.page_bytes)
     more = fit < len(entries) or len(page) < len(mine)
     last = entries[fit - 1].room if fit < len(entries) else page[-1][0].name if page else None
@@ -177,27 +172,36 @@ async def describe_room(parts: Parts, name: str, identity: Identity | None) -> R
 
     async def read(seen: RoomAccess) -> RoomEntry:
         record, standing, member = seen
-        entry = _entry(parts, record, await _count_members(parts, [record]))
         if identity is None:
-            return entry
+            return _entry(parts, record, await _count_members(parts, [record]))
         member = member or Member(identity.user)
-        unread = await _unread(parts, identity.user, [(record, member)])
-        peers = await _peers(parts, identity.user, [record])
-        return _own(entry, standing, member, unread.get(record.room_id, _NOTHING), peers.get(record.room_id))
+        own_entry = await _own_entries(parts, identity.user, [(record, member)])
+        return own_entry(record, member, standing)
 
     return await read_as(parts, name, identity, read)
 
 
-async def _peers(parts: Parts, user: User, records: list[RoomRecord]) -> dict[int, User]:
-    """Find the other user in each direct room."""
-    directs = [record.room_id for record in records if record.kind == "direct"]
-    return await ask(parts, parts.storage.rooms.peers(user.id, directs)) if directs else {}
+async def _own_entries(
+    parts: Parts, user: User, rows: list[OwnRoom]
+) -> Callable[[RoomRecord, Member, Standing], RoomEntry]:
+    """Ask storage about a user's rooms, and return the function that makes the entry of each."""
+    unread = await _unread(parts, user, rows)
+    counts = await _count_members(parts, [record for record, _ in rows])
+    directs = [record.room_id for record, _ in rows if record.kind == "direct"]
+    peers = await ask(parts, parts.storage.rooms.peers(user.id, directs)) if directs else {}
 
+    def own_entry(record: RoomRecord, member: Member, standing: Standing) -> RoomEntry:
+        missed = unread.get(record.room_id, Unread(0, 0))
+        return replace(
+            _entry(parts, record, counts),
+            role=standing,
+            read=member.read_seq,
+            unread=missed.messages,
+            mentions=missed.mentions,
+            peer=peers.get(record.room_id),
+        )
 
-def _own(entry: RoomEntry, standing: Standing, member: Member, missed: Unread, peer: User | None) -> RoomEntry:
-    return replace(
-        entry, role=standing, read=member.read_seq, unread=missed.messages, mentions=missed.mentions, peer=peer
-    )
+    return own_entry
 
 
 def _entry(parts: Parts, record: RoomRecord, counts: dict[int, int]) -> RoomEntry:
@@ -216,10 +220,10 @@ async def _count_members(parts: Parts, records: list[RoomRecord]) -> dict[int, i
     return await ask(parts, parts.storage.rooms.count_members(ids)) if ids else {}
 
 
-async def _unread(parts: Parts, user: User, mine: list[tuple[RoomRecord, Member]]) -> dict[int, Unread]:
+async def _unread(parts: Parts, user: User, mine: list[OwnRoom]) -> dict[int, Unread]:
     """Count unread messages in the rooms that belong to the user: from the tails where these reach back far enough."""
     found: dict[int, Unread] = {}
-    below: list[tuple[RoomRecord, Member]] = []
+    below: list[OwnRoom] = []
     async with parts.pages.turn() as slices:
         for record, member in mine:
             if slices.over():
