@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -14,14 +14,6 @@ class Party(NamedTuple):
 
     group: str
     member: str = ""
-
-
-class FairQueueFullError(Exception):
-    """The queue is full: ``own`` if this party has too many entries itself, else all parties together have."""
-
-    def __init__(self, *, own: bool) -> None:
-        self.own = own
-        super().__init__("too many of one party wait" if own else "too many wait")
 
 
 class FairQueue:
@@ -37,14 +29,17 @@ class FairQueue:
         at_once: most concurrent turns.
         each: most concurrent turns of one group.
         waiting: most queued turns of one member; four times that for a group, and forty times for all of them.
+        full: makes the exception that a full queue raises, of ``own``: whether this party itself, rather than all
+            parties together, has too many entries.
     """
 
-    __slots__ = ("_at_once", "_each", "_groups", "_limit", "_ring", "_under_way", "waiting")
+    __slots__ = ("_at_once", "_each", "_full", "_groups", "_limit", "_ring", "_under_way", "waiting")
 
-    def __init__(self, at_once: int, *, each: int, waiting: int) -> None:
+    def __init__(self, at_once: int, *, each: int, waiting: int, full: Callable[..., Exception]) -> None:
         self._at_once = at_once
         self._each = each
         self._limit = waiting
+        self._full = full
         self._under_way = 0
         self.waiting = 0
         self._groups: dict[str, _Group] = {}
@@ -55,7 +50,7 @@ class FairQueue:
         """Wait for a turn and hold it.
 
         Raises:
-            FairQueueFullError: immediately, if the queue is full.
+            Exception: immediately, what ``full`` made, if the queue is full.
         """
         await self._take(party)
         try:
@@ -75,7 +70,7 @@ class FairQueue:
         own = (queue is not None and len(queue) >= self._limit) or group.waiting >= 4 * self._limit
         if own or self.waiting >= 40 * self._limit:
             self._forget(party.group, group)
-            raise FairQueueFullError(own=own)
+            raise self._full(own=own)
         if queue is None:
             queue = group.queues[party.member] = deque()
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()

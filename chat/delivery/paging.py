@@ -9,7 +9,7 @@ from typing import TypeVar
 from model.errors import RETRY_AFTER, ParleyError
 from storage.ports.storage import READER
 from utils.encoding import to_json
-from utils.fairness import FairQueue, FairQueueFullError
+from utils.fairness import FairQueue
 from utils.turns import SharedTurns, Slices
 
 # Bytes of one page as sent. Over WebSocket, a page is at most half of what may be queued for a client
@@ -34,7 +34,7 @@ class PageTurns:
     """
 
     def __init__(self) -> None:
-        self._queue = FairQueue(_MADE_AT_ONCE, each=1, waiting=_WAITING)
+        self._queue = FairQueue(_MADE_AT_ONCE, each=1, waiting=_WAITING, full=too_many_reads)
         self._turns = SharedTurns()
         self.spend = self._turns.spend
 
@@ -46,11 +46,8 @@ class PageTurns:
             ParleyError: ``rate_limited`` when too many pages of this `READER` wait already, ``overloaded`` when too
                 many of all readers do.
         """
-        try:
-            async with self._queue.turn(READER.get()), self._turns.work() as slices:
-                yield slices
-        except FairQueueFullError as full:
-            raise too_many_reads(own=full.own) from full
+        async with self._queue.turn(READER.get()), self._turns.work() as slices:
+            yield slices
 
 
 def too_many_reads(*, own: bool) -> ParleyError:

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from model.errors import ParleyError
-from utils.fairness import FairQueue, FairQueueFullError, Party
+from utils.fairness import FairQueue, Party
 from utils.unicode import normalize
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Passwords:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="parley-passwords")
-        self._guesses, self._new = (FairQueue(1, each=1, waiting=WAITING) for _ in range(2))
+        self._guesses, self._new = (FairQueue(1, each=1, waiting=WAITING, full=_overloaded) for _ in range(2))
 
     async def hash(self, password: str, asker: Party) -> str:
         """Return the hash of a password in NFC (RFC 8265, 4.2), as a PHC string.
@@ -59,15 +59,16 @@ class Passwords:
         )
 
     async def _run(self, queue: FairQueue, asker: Party, work: Callable[[], T]) -> T:
-        try:
-            async with queue.turn(asker):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except FairQueueFullError as error:
-            raise ParleyError("overloaded", retry_after=QUEUE_SECONDS) from error
+        async with queue.turn(asker):
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
         """Start no further call; the one under way ends in its thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _overloaded(*, own: bool) -> ParleyError:
+    return ParleyError("overloaded", retry_after=QUEUE_SECONDS)
 
 
 def _verify(hashed: str, password: str) -> bool:

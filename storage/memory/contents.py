@@ -9,7 +9,7 @@ from storage.memory.logs import Logs
 from storage.memory.members import Members
 from storage.ports.errors import StorageUnavailable, TooManyReads
 from storage.ports.storage import READER
-from utils.fairness import FairQueue, FairQueueFullError
+from utils.fairness import FairQueue
 from utils.turns import SharedTurns, Slices
 
 # Reads that examine much: how many run at once, one of each reader, and how many of one reader may wait. They queue as
@@ -29,8 +29,8 @@ class Contents:
     def __init__(self, logs: Logs, members: Members) -> None:
         self._logs = logs
         self._members = members
-        self.lists = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_LISTS)
-        self.searches = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_SEARCHES)
+        self.lists = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_LISTS, full=TooManyReads)
+        self.searches = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_SEARCHES, full=TooManyReads)
         self._turns = SharedTurns()
         self.closed = False
 
@@ -55,12 +55,9 @@ class Contents:
             StorageUnavailable: closed, also while the read ran.
         """
         self.check_open()
-        try:
-            async with queue.turn(READER.get()), self._turns.work() as slices:
-                yield slices
-                self.check_open()
-        except FairQueueFullError as full:
-            raise TooManyReads(own=full.own) from full
+        async with queue.turn(READER.get()), self._turns.work() as slices:
+            yield slices
+            self.check_open()
 
     def close(self) -> None:
         """Forget everything, permanently."""

@@ -20,7 +20,7 @@ from storage.postgres.connection.session import (
     session_settings,
 )
 from storage.postgres.read.rows import Row
-from utils.fairness import FairQueue, FairQueueFullError
+from utils.fairness import FairQueue
 
 # The pool gives up connecting after this long, and the next read starts again at once: the pool's own pauses double
 # without a cap, up to five minutes by default.
@@ -67,8 +67,8 @@ class ReadPool:
         )
         # Searches get half of the connections at most, so that joining a room never waits for one.
         half = max(1, connections // 2)
-        self._lookups = FairQueue(connections, each=half, waiting=_WAITING_LOOKUPS)
-        self._searches = FairQueue(half, each=max(1, half // 2), waiting=_WAITING_SEARCHES)
+        self._lookups = FairQueue(connections, each=half, waiting=_WAITING_LOOKUPS, full=TooManyReads)
+        self._searches = FairQueue(half, each=max(1, half // 2), waiting=_WAITING_SEARCHES, full=TooManyReads)
         self._bounds: set[asyncio.Timeout] = set()  # of the reads under way
         self._closed = False
 
@@ -116,8 +116,6 @@ class ReadPool:
                         return await self._run(text, values)
                 finally:
                     self._bounds.discard(bound)
-        except FairQueueFullError as full:
-            raise TooManyReads(own=full.own) from full
         except REFUSALS:
             return []
         except FAILURES as error:
