@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from chat.chat import Chat
+from storage.memory.logs import Logs
 from storage.ports.messages import InsertMessage
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
@@ -51,7 +52,7 @@ async def another_server_wrote(chat: Chat, repository: FaultyRepository) -> None
 async def storage_lost_a_room(chat: Chat, repository: FaultyRepository) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
-    repository.inner.contents.logs.clear()  # type: ignore[attr-defined]
+    repository.inner.contents._logs = Logs(keep=100)  # type: ignore[attr-defined]
     await said(ann)
 
 
