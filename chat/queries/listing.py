@@ -299,6 +299,8 @@ async def _people(
     found: list[Member] = []
     count = 0
     if not ephemeral:
+        if room is not None:
+            await ask(parts, room.backlog.written())  # so that the rows and their count agree
         found = await ask(parts, parts.storage.rooms.members(record.room_id, after=after, limit=limit + 1))
         count = (await _count_members(parts, [record])).get(record.room_id, 0)
     async with parts.pages.turn():
