@@ -23,7 +23,7 @@ from server.access.capacity import Place
 from server.auth.tokens import JwtTokens
 from server.metrics import Metrics
 from server.settings.remarks import remarks_on
-from server.settings.table import SettingError, Settings
+from server.settings.values import SettingError, Settings
 from server.web.admin import admin_application
 from server.web.app import HttpEndpoints
 from server.web.errors import HttpProtocol

@@ -24,7 +24,8 @@ from server.auth.tokens import sign_account
 from server.logs import set_up_logging
 from server.settings.remarks import remarks_on
 from server.settings.sources import read_settings
-from server.settings.table import SettingError, Settings, settings_help
+from server.settings.table import settings_help
+from server.settings.values import SettingError, Settings
 from utils.clock import DAY_SECONDS
 
 DOTENV = Path(".env")  # in the working folder

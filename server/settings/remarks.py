@@ -6,7 +6,8 @@ import resource
 from collections.abc import Iterator
 
 from server.access.capacity import room_for
-from server.settings.table import SECRET_CHARS, Settings
+from server.settings.table import SECRET_CHARS
+from server.settings.values import Settings
 
 
 def remarks_on(settings: Settings) -> list[str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from server.settings.table import SETTINGS, SettingError, Settings
+from server.settings.table import SETTINGS
+from server.settings.values import SettingError, Settings
 from utils.wording import counted
 
 # The largest file of a secret, in bytes: enough for any secret, and not for a log that was named by mistake.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from chat.delivery.ratelimit import Rate
 from server.access.addresses import FORWARDED_HEADERS, trusted_networks
 from server.access.origins import read_origins
-from server.codec.decoding import ReadError
 from server.settings.readers import (
     MANY,
     database,
@@ -21,21 +19,8 @@ from server.settings.readers import (
     one_of,
     rate,
     roles,
-    same_address,
     whole,
 )
-
-
-class SettingError(Exception):
-    """Settings have wrong values.
-
-    Args:
-        problems: a line for each of them, with the name of the setting and its allowed values, never the value.
-    """
-
-    def __init__(self, *problems: str) -> None:
-        self.problems = problems
-        super().__init__("\n".join(problems))
 
 
 class Setting(NamedTuple):
@@ -417,85 +402,6 @@ SETTINGS: tuple[Setting, ...] = (
         live=True,
     ),
 )
-
-
-class Settings:
-    """The current values, by the name of the setting in lower case: ``settings.port``.
-
-    Args:
-        environment: the texts, by the name of the setting.
-        remarks: sentences for the log, about oddities that do no harm.
-        problems: what was wrong with the sources of the texts.
-        from_file: secrets that were read from a file, which an error about them mentions.
-
-    Raises:
-        SettingError: values are wrong, or conflict; it names all of them.
-    """
-
-    def __init__(
-        self,
-        environment: Mapping[str, str],
-        remarks: Sequence[str] = (),
-        problems: Sequence[str] = (),
-        from_file: Collection[str] = (),
-    ) -> None:
-        self.remarks = tuple(remarks)
-        self._values: dict[str, Any] = {}
-        wrong: dict[str, str] = {}
-        for setting in SETTINGS:
-            text = environment.get(setting.name, "")
-            if not setting.secret or not text.strip(" \t\r\n"):
-                text = text.strip()
-            value = setting.default
-            if text:
-                try:
-                    value = setting.read(text)
-                except ReadError as error:
-                    wrong[setting.name] = str(error)
-                except (ValueError, KeyError):
-                    wrong[setting.name] = f"must be {setting.kind}"
-            self._values[setting.name.lower()] = value
-        self._given = dict(self._values)
-        if not self.database_url and self.db_name:
-            user, password = quote(self.db_user, safe=""), quote(self.db_pass, safe="")
-            host = quote(self.db_host, safe="")
-            login = f"{user}:{password}" if password else user
-            self._values["database_url"] = f"postgresql://{login}@{host}:{self.db_port}/{quote(self.db_name, safe='')}"
-        for names, name, problem in self._beside_each_other():
-            if wrong.keys().isdisjoint(names):  # else it was not these values that were given
-                wrong[name] = problem
-        lines = [
-            f"{name} (from {name}_FILE) {problem}" if name in from_file else f"{name} {problem}"
-            for name, problem in wrong.items()
-        ]
-        if problems or lines:
-            raise SettingError(*problems, *lines)
-
-    def _beside_each_other(self) -> Iterator[tuple[tuple[str, ...], str, str]]:
-        """Yield conflicts between valid values: the settings involved, the one to name, and the problem."""
-        if self.slow_bytes_high < self.slow_bytes_low:
-            yield ("SLOW_BYTES_HIGH", "SLOW_BYTES_LOW"), "SLOW_BYTES_HIGH", "must not be below SLOW_BYTES_LOW"
-        if 0 < len(self.jwt_secret) < SECRET_CHARS and self.jwt_secret_weak == "refuse":  # noqa: S105 - what to do
-            problem = f"must have {SECRET_CHARS} characters or more, unless JWT_SECRET_WEAK is allow"
-            yield ("JWT_SECRET", "JWT_SECRET_WEAK"), "JWT_SECRET", problem
-        if self.admin_port and self.admin_port == self.port and same_address(self.host, self.admin_host):
-            problem = "must differ from PORT, as HOST and ADMIN_HOST have an address in common"
-            yield ("PORT", "ADMIN_PORT", "HOST", "ADMIN_HOST"), "ADMIN_PORT", problem
-
-    def renewed(self, new: Settings) -> tuple[Settings, list[str], list[str]]:
-        """Return these settings with the live ones of ``new``; the names of those that changed by that, and of those
-        that changed but need a restart."""
-        changed = [s for s in SETTINGS if self._given[s.name.lower()] != new._given[s.name.lower()]]
-        live = {s.name.lower(): new._given[s.name.lower()] for s in changed if s.live}
-        renewed = Settings({}, new.remarks)
-        renewed._values, renewed._given = self._values | live, self._given | live
-        return renewed, [s.name for s in changed if s.live], [s.name for s in changed if not s.live]
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self._values[name]
-        except KeyError:
-            raise AttributeError(name) from None
 
 
 def show(value: object) -> str:

@@ -21,7 +21,7 @@ from server.auth.tokens import authenticate
 from server.codec.frames import plain_response
 from server.dialects import dialects_by_path
 from server.memory import Memory
-from server.settings.table import Settings
+from server.settings.values import Settings
 from server.wire.admission import Admission
 from server.wire.deadlines import Deadlines, Expiries
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 
 from server.app import Server
-from server.settings.table import Settings
+from server.settings.values import Settings
 from storage.postgres.connection.lease import Pace
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, until

@@ -109,7 +109,7 @@ def test_the_environment_is_read_in_one_place() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
     }
-    assert readers <= {"server/cli.py", "server/settings/table.py"}
+    assert readers <= {"server/cli.py", "server/settings/values.py"}
 
 
 def test_utils_and_model_need_no_network_and_no_files() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from chat.rooms.room import Session
 from server.app import Server
-from server.settings.table import Settings
+from server.settings.values import Settings
 from server.wire.websocket import WebSocketConnection
 from tests.contract.records import until
 from tests.support.client import Client

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from server.app import Server
-from server.settings.table import Settings
+from server.settings.values import Settings
 from tests.support.client import Client
 from tests.support.postgres import PostgresCluster
 from tests.support.web import SECRET, Web

@@ -15,7 +15,7 @@ from psycopg import sql
 from model.message import Message
 from model.room import Member, RoomRecord, User
 from server.app import Server
-from server.settings.table import Settings
+from server.settings.values import Settings
 from storage.ports.messages import InsertMessage
 from storage.ports.rooms import InsertRoom, SetMember
 from storage.ports.storage import Write

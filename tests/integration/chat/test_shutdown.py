@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import InvalidHandshake, InvalidMessage
 
 from server.app import Server
-from server.settings.table import Settings
+from server.settings.values import Settings
 from tests.contract.records import until
 from tests.support import rawws
 from tests.support.client import Client

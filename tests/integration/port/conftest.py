@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from server.app import Server
-from server.settings.table import Settings
+from server.settings.values import Settings
 
 Serve = Callable[..., Awaitable[Server]]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from model.errors import CLOSE_CODES, ERRORS
 from server.app import Server
-from server.settings.table import Settings
+from server.settings.values import Settings
 from tests.integration.port.conftest import Serve
 from tests.support import contract
 from tests.support.examples import examples

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from server.auth.tokens import sign_account
-from server.settings.table import Settings
+from server.settings.values import Settings
 from tests.integration.port.conftest import Serve
 from tests.support.process import ROOT, poll_until
 from tests.support.rawws import NATIVE, RawClient, command, fetch, upgrade

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from server.app import Server
-from server.settings.table import Settings
+from server.settings.values import Settings
 from tests.contract.records import until
 from tests.support.web import SECRET
 

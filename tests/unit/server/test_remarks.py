@@ -6,7 +6,7 @@ import pytest
 
 from server.access.capacity import room_for
 from server.settings.remarks import remarks_on
-from server.settings.table import Settings
+from server.settings.values import Settings
 
 SECRET = "a secret of at least thirty-two characters"
 LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

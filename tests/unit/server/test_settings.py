@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from chat.delivery.ratelimit import Rate
 from server.settings.sources import read_settings
-from server.settings.table import SETTINGS, SettingError, Settings, settings_help, show
+from server.settings.table import SETTINGS, settings_help, show
+from server.settings.values import SettingError, Settings
 
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 

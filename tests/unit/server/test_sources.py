@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from server.settings.sources import FILE_BYTES, read_settings
-from server.settings.table import SettingError
+from server.settings.values import SettingError
 
 SECRET = "a secret of at least thirty-two characters"
 
