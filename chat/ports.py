@@ -84,7 +84,7 @@ class Identity(Struct, frozen=True, gc=False):
 
 
 class Actor(NamedTuple):
-    """Who runs a command: for whom it counts and who is allowed to. ``network`` is "" where that does not count."""
+    """The user who runs a command, and the network it counts for by address, "" where nothing is counted."""
 
     identity: Identity
     network: str

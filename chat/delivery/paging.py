@@ -91,8 +91,8 @@ async def read_fitting(
 ) -> tuple[list[T], bool]:
     """Return a page, and whether there are more records after it.
 
-    As many records as ``limit`` and ``max_bytes`` allow, but ``least`` of them. What is read from storage is bounded by
-    bytes as well.
+    It has as many records as ``limit`` and ``max_bytes`` allow, and at least ``least``. Reads from storage
+    are bounded in bytes as well.
 
     Args:
         pages: whose turns it takes.

@@ -156,7 +156,7 @@ class Session(Generic[R]):
 
     @property
     def actor(self) -> Actor:
-        """Who runs its commands. No handler except that of ``hello`` is called before that is known."""
+        """The user who runs its commands. Only the handler of ``hello`` is called before the user is known."""
         assert self.identity is not None
         return Actor(self.identity, self.network)
 

@@ -131,7 +131,7 @@ class Room:
 
     @property
     def info(self) -> RoomInfo:
-        """What everyone in it may know about it."""
+        """The description of the room that all of its members may read."""
         return info_of(self.record)
 
     def next_seq(self, now_us: int) -> int:

@@ -42,8 +42,6 @@ _TAKES = {
 }
 NO_SECRET = "JWT_SECRET is not set, so account tokens cannot be verified"  # noqa: S105 - says that there is none
 _BLOCK_BYTES = 64  # of SHA-256
-_INNER = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 def _base64url(data: bytes) -> bytes:
@@ -83,7 +81,7 @@ class _Key:
     it takes 40 us for a signature, this class 7 (measured), and every connect signs or verifies one.
     """
 
-    __slots__ = ("_inner", "_outer", "secret")
+    __slots__ = ("_mac", "secret")
 
     def __init__(self, secret: bytes) -> None:
         # The padded key that HMAC derives from the secret (RFC 2104 section 2); its signatures are the same. With the
@@ -91,10 +89,7 @@ class _Key:
         # token; the server warns once, at its start.
         key = (hashlib.sha256(secret).digest() if len(secret) > _BLOCK_BYTES else secret).ljust(_BLOCK_BYTES, b"\0")
         self.secret = key
-        # The two hashes of HMAC (RFC 2104 section 2) with the key already in them: a copy of both takes a third of the
-        # time of `hmac.digest`.
-        self._inner = hashlib.sha256(key.translate(_INNER))
-        self._outer = hashlib.sha256(key.translate(_OUTER))
+        self._mac = hmac.new(key, digestmod=hashlib.sha256)  # a copy takes two thirds of the time of `hmac.digest`
 
     def sign(self, claims: dict[str, Any]) -> str:
         signed = _HEADER + _base64url(to_json(claims))
@@ -112,10 +107,9 @@ class _Key:
             return None
 
     def _signature(self, signed: bytes) -> bytes:
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(signed)
-        outer.update(inner.digest())
-        return _base64url(outer.digest())
+        mac = self._mac.copy()
+        mac.update(signed)
+        return _base64url(mac.digest())
 
 
 class JwtTokens:
