@@ -1,7 +1,5 @@
 """Commands: what clients ask for, as typed records. Decoding a frame into one validates its shape."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import Meta, Struct

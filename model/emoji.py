@@ -1,7 +1,5 @@
 """Emoji, and the invisible characters used with them: joiners and variation selectors."""
 
-from __future__ import annotations
-
 import regex
 
 # Unicode TS 51, 1.4.9: an emoji, its modifiers, and further emoji joined to it. Flags may be tag sequences.

@@ -4,12 +4,10 @@ ParleyError
 |-- (any code of ERRORS; raised by model/ and chat/; only server/ turns it into frames and statuses)
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
+# Seconds after which a client may try again what storage or a full queue did not allow.
 RETRY_AFTER = 2.0
-"""Seconds after which a client may try again what storage or a full queue did not allow."""
 
 
 class ErrorKind(NamedTuple):

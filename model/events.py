@@ -1,7 +1,5 @@
 """Events: what the server sends. Each is a native frame, field for field; the other dialects are derived from it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from msgspec import Struct

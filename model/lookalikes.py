@@ -1,7 +1,5 @@
 """Names that look the same, and names that look like the server's own."""
 
-from __future__ import annotations
-
 import regex
 
 from model.limits import NAME_CHARS

@@ -1,7 +1,5 @@
 """A message: the same record is broadcast, kept in a room's tail, stored and read back."""
 
-from __future__ import annotations
-
 from hashlib import blake2b
 from typing import Protocol
 

@@ -1,16 +1,14 @@
 """Permissions in a room: one table, and the pure functions that read it. Used only by chat/."""
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import Literal
 
 from model.principals import CLAIMED_ROLE
 from model.room import Member, Role, RoomRecord
 
+# A user's access level in a room. A stranger must not learn that the room exists; an outsider may read a public room
+# without joining; an admin is one everywhere except in direct rooms of others.
 Standing = Literal["stranger", "outsider", "readonly", "member", "moderator", "owner", "admin"]
-"""A user's access level in a room. A stranger must not learn that the room exists; an outsider may read a public room
-without joining; an admin is one everywhere except in direct rooms of others."""
 
 RANK: dict[Standing, int] = {
     "stranger": 0,
@@ -47,6 +45,7 @@ class Action(Enum):
     SECURE = "make the room private or public, set its password and retention"
 
 
+# The lowest standing that may perform each action. Higher ones may too.
 LEAST: dict[Action, Standing] = {
     Action.SEE: "outsider",
     Action.MARK_READ: "readonly",
@@ -68,7 +67,6 @@ LEAST: dict[Action, Standing] = {
     Action.SET_ROLE: "owner",
     Action.SECURE: "owner",
 }
-"""The lowest standing that may perform each action. Higher ones may too."""
 
 # Actions that other users notice; forbidden by a mute.
 TALK = frozenset({Action.POST, Action.EDIT, Action.REACT, Action.TYPE})

@@ -3,8 +3,6 @@
 The prefix prevents an account, or a user who merely claims an id, from being mistaken for another kind of user.
 """
 
-from __future__ import annotations
-
 from model.errors import ParleyError
 from model.limits import ID_CHARS
 from model.text import check_name
@@ -13,8 +11,8 @@ from utils.unicode import normalize
 GUEST = "g_"
 ACCOUNT = "u_"
 CLAIMED = "w_"
+# The account role of a principal that a client only claims: it has no access to private and direct rooms.
 CLAIMED_ROLE = "claimed"
-"""The account role of a principal that a client only claims: it has no access to private and direct rooms."""
 
 
 def principal_id(prefix: str, outer_id: str, field: str) -> str:

@@ -1,25 +1,23 @@
 """Rooms, users and members, as storage knows them."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from msgspec import Struct
 
+# The role of a member in a room.
 Role = Literal["owner", "moderator", "member", "readonly"]
-"""The role of a member in a room."""
+# Ephemeral rooms are created by joining and have no owner; direct rooms belong to two users only.
 RoomKind = Literal["ephemeral", "public", "private", "direct"]
-"""Ephemeral rooms are created by joining and have no owner; direct rooms belong to two users only."""
 
+# Roles whose names are protected: no guest in the room may have a name that looks like theirs.
 STAFF: frozenset[Role | None] = frozenset({"owner", "moderator"})
-"""Roles whose names are protected: no guest in the room may have a name that looks like theirs."""
+# Roles of accounts that count in rooms where they were given no role: see `model.permissions.standing_in`.
 RANKING = frozenset({"admin", "organizer"})
-"""Roles of accounts that count in rooms where they were given no role: see `model.permissions.standing_in`."""
 
+# The room of a request or connection that names none.
 DEFAULT_ROOM = "general"
-"""The room of a request or connection that names none."""
+# The end of a permanent ban or mute, in Unix microseconds.
 FOREVER = 2**53 - 1
-"""The end of a permanent ban or mute, in Unix microseconds."""
 
 
 class RoomRecord(Struct, frozen=True, gc=False):

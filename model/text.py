@@ -1,7 +1,5 @@
 """Rules for names and message texts. Every dialect and endpoint checks them here, length first."""
 
-from __future__ import annotations
-
 import re
 import string
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """One running server: its parts put together, and the order in which it starts and stops."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import signal

@@ -1,7 +1,5 @@
 """The command line: arguments, ``.env``, logging, the event loop."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

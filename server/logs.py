@@ -4,8 +4,6 @@ A client chooses paths, names, header values and much of what exceptions say. So
 a message, and in the texts of exceptions, are escaped here, for every logger.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import sys

@@ -5,8 +5,6 @@ that was held for a moment would stay resident permanently. A lower M_MMAP_THRES
 calls for each larger read; trimming costs nothing until there is much to return (measured).
 """
 
-from __future__ import annotations
-
 import ctypes
 import resource
 import time

@@ -1,7 +1,5 @@
 """``/metrics``: the chat's counters in Prometheus' text format, read when scraped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from heapq import nlargest
 

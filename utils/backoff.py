@@ -1,7 +1,5 @@
 """Pauses that grow with each failure up to a cap, with jitter, so that clients do not retry in step."""
 
-from __future__ import annotations
-
 import random
 
 

@@ -1,14 +1,12 @@
 """Time as Parley uses it: whole microseconds since the Unix epoch, written as RFC 3339."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 DAY_SECONDS = 86_400
+# A day in microseconds, the unit of seqs and times.
 DAY_US = DAY_SECONDS * 1_000_000
-"""A day in microseconds, the unit of seqs and times."""
 
 
 class Clock(Protocol):

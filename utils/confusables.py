@@ -1,7 +1,5 @@
 """Characters that look alike: the table of Unicode TS 39."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 

@@ -65,5 +65,5 @@ def _encode_other(value: Any) -> msgspec.Raw:
     raise NotImplementedError(f"{type(value)} has no JSON")
 
 
+# Encode a record, or anything else that `msgspec` knows, as JSON in UTF-8.
 to_json = msgspec.json.Encoder(enc_hook=_encode_other).encode
-"""Encode a record, or anything else that `msgspec` knows, as JSON in UTF-8."""

@@ -1,7 +1,5 @@
 """Fair turns at a resource that only a few may use at once."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +12,15 @@ class Party(NamedTuple):
 
     group: str
     member: str = ""
+
+
+class _Group:
+    __slots__ = ("queues", "under_way", "waiting")
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.waiting = 0
+        self.queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
 
 class FairQueue:
@@ -122,12 +129,3 @@ class FairQueue:
     def _forget(self, name: str, group: _Group) -> None:
         if not group.waiting and not group.under_way:
             self._groups.pop(name, None)
-
-
-class _Group:
-    __slots__ = ("queues", "under_way", "waiting")
-
-    def __init__(self) -> None:
-        self.under_way = 0
-        self.waiting = 0
-        self.queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()

@@ -1,7 +1,5 @@
 """Identifiers. The caller of storage creates them, so every backend stores the same ones."""
 
-from __future__ import annotations
-
 import os
 import secrets
 from base64 import urlsafe_b64encode

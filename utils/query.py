@@ -5,8 +5,6 @@ pass through PyPika, which would write a datetime, a list or bytes wrongly. Argu
 and types are constants of the program, never input.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,8 +14,8 @@ from pypika.functions import Cast
 from pypika.queries import Selectable
 from pypika.terms import Criterion, Field, Function, NullCriterion, Parameter, Term
 
+# PyPika's type annotations are incomplete and partly wrong (`limit` also accepts a parameter).
 Query: Any = PostgreSQLQuery
-"""PyPika's type annotations are incomplete and partly wrong (``limit`` also accepts a parameter)."""
 
 _NAME = re.compile(r"[a-z_][a-z_0-9]*\Z")
 _PLACEHOLDER = re.compile(r"%\(([a-z_0-9]+)\)s")

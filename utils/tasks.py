@@ -1,7 +1,5 @@
 """Background tasks with an owner, a name and an awaited end, instead of a bare ``create_task``."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Coroutine

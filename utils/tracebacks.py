@@ -1,7 +1,5 @@
 """Exceptions that outlive their handler."""
 
-from __future__ import annotations
-
 
 def forget_frames(error: BaseException | None) -> None:
     """Drop the frames of an exception and of its causes.

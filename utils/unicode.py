@@ -4,16 +4,14 @@ Normalization comes from `unicodedata2`, which is linear in runs of combining ma
 python/cpython issue 149079). Properties come from `regex`. Both are pinned, because stored data depends on them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Final, Literal
 
 import regex
 import unicodedata2
 
+# Most combining marks in a row: what Unicode calls stream-safe text (UAX 15, section 13).
 MARKS: Final = 30
-"""Most combining marks in a row: what Unicode calls stream-safe text (UAX 15, section 13)."""
 
 _MARKS = regex.compile(rf"\p{{M}}{{{MARKS + 1}}}")
 # Capitals of Unicode 15 to 18, which `casefold` of Python 3.11 does not fold and later versions do.

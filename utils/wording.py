@@ -1,7 +1,5 @@
 """Wording of log messages."""
 
-from __future__ import annotations
-
 
 def counted(number: int, one: str, many: str) -> str:
     """Return a number with its noun: ``1 write was``, ``2 writes were``."""

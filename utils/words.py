@@ -1,7 +1,5 @@
 """Splits text into the words that a search finds, in one place, so that every backend gives the same answers."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from itertools import islice
@@ -11,17 +9,17 @@ import regex
 
 from utils.unicode import casefold, clusters, normalize
 
+# Increase it whenever `cut_words` returns different words for the same text, so that stored messages are re-indexed.
+# This includes new versions of the packages used by `utils.unicode`, unless the words are shown to be the same.
 WORDS_VERSION = 2
-"""Increase it whenever `cut_words` returns different words for the same text, so that stored messages are re-indexed.
-This includes new versions of the packages used by `utils.unicode`, unless the words are shown to be the same."""
 
+# Longest word. Longer runs are noise (base64, keys); a btree or GIN key has a size limit, so the cut keeps the index
+# safe.
 WORD_CHARS = 64
-"""Longest word. Longer runs are noise (base64, keys); a btree or GIN key has a size limit, so the cut keeps the index
-safe."""
+# Most words of one text: more than 4,000 characters of a script with spaces can have, or a page of Chinese.
 WORDS = 2000
-"""Most words of one text: more than 4,000 characters of a script with spaces can have, or a page of Chinese."""
+# Characters of a folded text that are searched for words. Splitting that many blocks the event loop for 1 to 2 ms.
 TEXT_CHARS = 8192
-"""Characters of a folded text that are searched for words. Splitting that many blocks the event loop for 1 to 2 ms."""
 
 # Blocks of the scripts written without spaces, Thai to Ahom, then CJK and Yi: a run of them is split into overlapping
 # pairs (bigrams), as Lucene's CJK analyser does. Blocks, because they never change; and `re`, which is three times as

@@ -4,8 +4,6 @@ Anyone can write a forwarded address into a header, so only entries that trusted
 from the right, where each proxy appends its peer, up to the first address that is not a trusted proxy.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache

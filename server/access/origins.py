@@ -4,8 +4,6 @@ A browser sends the origin of a page in ``Origin`` (RFC 6454): scheme and host i
 default port, no trailing slash. Programs send no origin, and are always allowed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address

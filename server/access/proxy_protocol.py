@@ -3,8 +3,6 @@
 Specification: https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt
 """
 
-from __future__ import annotations
-
 import socket
 import struct
 from ipaddress import IPv4Address, IPv6Address

@@ -4,8 +4,6 @@ The server signs tokens of guests. The application that Parley is a part of sign
 ``JWT_SECRET``.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

@@ -1,7 +1,5 @@
 """Error messages for invalid texts and JSON: the name of the wrong field, and what is wrong in Parley's own words."""
 
-from __future__ import annotations
-
 import re
 
 

@@ -5,8 +5,6 @@ A common frame is a complete, final, masked text frame without RSV bits, within 
 between two frames.
 """
 
-from __future__ import annotations
-
 try:
     from websockets.speedups import apply_mask  # in C, 63 ns
 except ImportError:  # a platform without a wheel

@@ -1,7 +1,5 @@
 """Outgoing bytes: complete, unmasked WebSocket frames (RFC 6455 section 5.2), and HTTP responses before a handshake."""
 
-from __future__ import annotations
-
 import math
 from struct import Struct
 

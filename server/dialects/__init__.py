@@ -1,7 +1,5 @@
 """The dialects: how each kind of client speaks. The handshake selects one, and the chat knows only the port."""
 
-from __future__ import annotations
-
 from chat.ports import Dialect
 from server.dialects.api_chat import ApiChatDialect
 from server.dialects.native import NativeDialect

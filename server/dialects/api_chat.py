@@ -3,8 +3,6 @@
 A connection is in one room, the one in its address, so frames name no room. A message's ``id`` is its seq.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

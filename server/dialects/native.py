@@ -1,7 +1,5 @@
 """``parley.v1``: frames are the records of model/ as JSON objects, field for field (docs/protocol.md)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import msgspec

@@ -1,7 +1,5 @@
 """The plain dialect: raw text in, ``{"sender","room","content","timestamp"}`` out, for existing pages."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

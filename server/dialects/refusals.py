@@ -1,7 +1,5 @@
 """Errors for frames that are not valid commands, derived from the messages of `msgspec`."""
 
-from __future__ import annotations
-
 import json
 
 from model.errors import ParleyError

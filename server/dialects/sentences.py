@@ -1,7 +1,5 @@
 """Events as English sentences, for dialects that have no frame for them."""
 
-from __future__ import annotations
-
 import json
 
 from model.events import Left

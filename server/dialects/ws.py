@@ -4,8 +4,6 @@ Such a client states its user in each ``create_room`` and ``join`` and cannot pr
 connection (`model.commands.Claim`). Its ``room_id`` is the room's name in Parley, its ``room_name`` the title.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

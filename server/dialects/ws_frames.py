@@ -1,7 +1,5 @@
 """The requests and frames of ``/ws``, as records; `server.dialects.ws` translates them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any
 

@@ -4,8 +4,6 @@ So every endpoint that is served is documented, and vice versa. Parameters are d
 handler is called (`server.http.parameters`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 

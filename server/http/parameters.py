@@ -1,7 +1,5 @@
 """Read the fields of a record from the path, query, headers and body of a request; a refusal names the field."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Mapping

@@ -1,21 +1,15 @@
 """Limit the memory and time of an HTTP exchange: send an answer in parts, as fast as the client reads."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web_request import BaseRequest
 
 from chat.delivery.session import LEAST_BYTES_A_SECOND, STALL_SECONDS
 from utils.tracebacks import forget_frames
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from aiohttp.abc import AbstractStreamWriter
-    from aiohttp.web_request import BaseRequest
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,5 @@
 """Rooms, messages and people over HTTP: rows of the table of endpoints, with the same checks as over WebSocket."""
 
-from __future__ import annotations
-
 from chat.chat import Chat
 from chat.one_shot import CommandRunner
 from server.http.endpoints import Endpoint

@@ -1,7 +1,5 @@
 """``/api/chat/...`` and ``/api/users``: history and users for clients of `server.dialects.api_chat`."""
 
-from __future__ import annotations
-
 from aiohttp import web
 from msgspec import Struct
 

@@ -1,7 +1,5 @@
 """What the endpoints of rooms share: their table, running a command, and the form of an answer."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import urlencode

@@ -1,7 +1,5 @@
 """``/api/rooms/{room}/export``: all messages of a room, for its moderators."""
 
-from __future__ import annotations
-
 import logging
 from contextlib import aclosing
 

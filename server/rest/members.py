@@ -1,7 +1,5 @@
 """``/api/rooms/{room}/members``, ``bans`` and ``mutes``: the people of a room; invitations; and announcements."""
 
-from __future__ import annotations
-
 from aiohttp import web
 
 from chat.queries.listing import find_members

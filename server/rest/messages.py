@@ -1,7 +1,5 @@
 """``/api/rooms/{room}/messages``, ``/search`` and ``/history``: reading, sending and changing messages."""
 
-from __future__ import annotations
-
 from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import asdict

@@ -1,7 +1,5 @@
 """``/api/rooms``: which rooms there are, and what they are. ``/api/direct``: rooms of two."""
 
-from __future__ import annotations
-
 from urllib.parse import quote
 
 from aiohttp import web

@@ -1,7 +1,5 @@
 """How the text of a setting becomes its value: a function of the text for each kind, which raises ValueError."""
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Callable
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """Report oddities of valid settings: at the start, by ``check``, and when the settings are reloaded."""
 
-from __future__ import annotations
-
 import resource
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Where settings come from: the environment, under it a ``.env`` file, and the files that ``*_FILE`` name."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches

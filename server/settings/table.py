@@ -1,7 +1,5 @@
 """Every setting in one table; `server.settings.sources` reads them, in one place."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

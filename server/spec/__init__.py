@@ -1,7 +1,5 @@
 """The API documents ``/asyncapi.json`` and ``/openapi.json``, generated from the records that the server uses."""
 
-from __future__ import annotations
-
 from server.spec.asyncapi import asyncapi
 from server.spec.existing import EVENTS, PLAIN, ROOMS
 from server.spec.native import PARLEY_V1

@@ -1,7 +1,5 @@
 """``/asyncapi.json``: the WebSocket API as an AsyncAPI 3.0 document, generated from its records."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

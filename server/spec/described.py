@@ -1,7 +1,5 @@
 """How a dialect is described for ``/asyncapi.json``: the other files of this folder describe one dialect each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 

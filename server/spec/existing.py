@@ -1,7 +1,5 @@
 """The dialects for existing clients (``/chat`` without a subprotocol, ``/ws``, ``/api/chat``), described."""
 
-from __future__ import annotations
-
 from msgspec import Struct
 
 from model.room import DEFAULT_ROOM

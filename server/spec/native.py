@@ -1,7 +1,5 @@
 """``parley.v1``, described: an example of each record of model/ that is a frame, and the answers to each command."""
 
-from __future__ import annotations
-
 from msgspec import Struct
 
 from model import commands, events

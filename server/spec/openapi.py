@@ -1,7 +1,5 @@
 """``/openapi.json``: the HTTP API as an OpenAPI 3.1 document, generated from the table of endpoints."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The port of the operator (`ADMIN_PORT`): every client that can connect to it may read everything."""
 
-from __future__ import annotations
-
 from aiohttp import web
 
 from chat.chat import Chat

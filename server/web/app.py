@@ -3,8 +3,6 @@
 The page, health and counters are in `server.web.site`; rooms, messages and people in `server.rest`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable

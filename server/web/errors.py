@@ -1,7 +1,5 @@
 """Responses to requests that are refused or fail, and the headers of every response."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,5 @@
 """The page and its files, health, readiness, counters, and upgrades to WebSocket."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast

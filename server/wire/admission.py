@@ -1,7 +1,5 @@
 """Limit the HTTP requests that begin in one turn of the event loop, with a fair turn for each network."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The state that all connections of a server share: settings, deadlines, and the sweep over the connections."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import math

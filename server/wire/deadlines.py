@@ -1,7 +1,5 @@
 """Timeouts for many connections without a timer for each."""
 
-from __future__ import annotations
-
 import heapq
 import itertools
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The opening handshake (RFC 6455 section 4.2): a request head in, a response out. The `websockets` library decides."""
 
-from __future__ import annotations
-
 import http
 import re
 from base64 import b64encode

@@ -4,8 +4,6 @@ The event loops handle this differently: asyncio logs a traceback for each of `B
 later; uvloop silently closes connections that it cannot accept. This listener pauses, logs that once, and counts it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import logging

@@ -5,8 +5,6 @@ for 1.9 times the deliveries and a tenth of the memory (measured). The size and 
 aiohttp does not limit the time.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Callable

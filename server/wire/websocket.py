@@ -5,8 +5,6 @@ A callback protocol without a task: 1.9 times the deliveries and a tenth of the 
 RFC 6455; a connection creates it when it first needs it.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import cast
