@@ -1,7 +1,5 @@
 """The chat of one server: sessions connect and disconnect, and their commands reach the handlers."""
 
-from __future__ import annotations
-
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine

@@ -3,8 +3,6 @@
 Expired messages are removed, and the words of messages that an older version cut are cut again.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 

@@ -3,8 +3,6 @@
 The session for it is not seen by others. It passes the same handlers and the same gate, and ends with the answer.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack

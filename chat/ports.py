@@ -1,7 +1,5 @@
 """What chat/ needs from outside, as ports; server/ supplies the adapters (a WebSocket, dialects, tokens)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 

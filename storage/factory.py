@@ -1,7 +1,5 @@
 """The one place that chooses a backend, and the only one that imports them."""
 
-from __future__ import annotations
-
 from storage.ports.storage import Storage
 
 

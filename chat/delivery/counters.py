@@ -1,7 +1,5 @@
 """Counts of events as plain numbers: the hot path pays for an addition, a scrape for the rest."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections import Counter
 from itertools import accumulate

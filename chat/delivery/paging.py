@@ -1,7 +1,5 @@
 """How much a page holds: bounded by its bytes as sent, whatever the messages contain."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar

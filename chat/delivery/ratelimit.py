@@ -1,7 +1,5 @@
 """Rate limits: how much one principal, address or connection may ask for."""
 
-from __future__ import annotations
-
 import math
 from collections import OrderedDict
 from typing import NamedTuple

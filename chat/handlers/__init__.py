@@ -5,8 +5,6 @@ when storage must be asked, it returns an awaitable, and the session's later com
 as `model.errors.ParleyError`. A `Handler` resolves what its command needs first; see `chat.handlers.resolve`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """``announce``."""
 
-from __future__ import annotations
-
 import asyncio
 
 from msgspec.structs import replace

@@ -1,7 +1,5 @@
 """``typing`` and ``read``: what users do in a room without posting. Neither is answered unless it is refused."""
 
-from __future__ import annotations
-
 from msgspec.structs import replace
 
 from chat.rooms import members

@@ -1,7 +1,5 @@
 """``edit``, ``delete``, ``react`` and ``pin``: a change gets its version in the room, is broadcast, then stored."""
 
-from __future__ import annotations
-
 from msgspec.structs import replace
 
 from chat.rooms.access import standing_of

@@ -1,7 +1,5 @@
 """``Claim``: a command that comes with the id its sender claims."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable
 
 from chat.handlers.hello import Handlers, check_devices, identify

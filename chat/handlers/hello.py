@@ -1,7 +1,5 @@
 """``hello``: who a session speaks for."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any

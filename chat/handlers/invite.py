@@ -1,7 +1,5 @@
 """``invite`` and ``decline``: offers to become a member of a room. ``join`` accepts one, ``kick`` withdraws it."""
 
-from __future__ import annotations
-
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """``join`` and ``leave``."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from typing import NamedTuple

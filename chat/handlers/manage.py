@@ -1,7 +1,5 @@
 """``create_room``, ``update_room``, ``delete_room`` and ``direct``: permanent rooms."""
 
-from __future__ import annotations
-
 from contextlib import AsyncExitStack
 from hashlib import blake2b
 from typing import Any

@@ -1,7 +1,5 @@
 """``message``: the hot path, from a command to a broadcast and a queued write."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack

@@ -3,8 +3,6 @@
 The change is broadcast to the room at once and then stored. A moderator acts only on users of lower rank.
 """
 
-from __future__ import annotations
-
 from contextlib import AsyncExitStack
 from typing import Any, Literal, NamedTuple, TypeVar
 

@@ -1,7 +1,5 @@
 """``ping``."""
 
-from __future__ import annotations
-
 from chat.rooms.parts import Parts
 from chat.rooms.room import Session
 from model.commands import Ping

@@ -3,8 +3,6 @@
 The session's later commands wait until the client has read the page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 

@@ -5,8 +5,6 @@ When memory has all of it, the command is carried out at once. Otherwise storage
 checked again: the session may have been removed from the room or have lost rights while storage was asked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Reading a page of a room's past, for every dialect and for HTTP."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from msgspec.structs import replace

@@ -1,7 +1,5 @@
 """Lists of rooms, and of the users in a room: for every dialect and for HTTP."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from heapq import nsmallest
 

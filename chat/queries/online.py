@@ -1,7 +1,5 @@
 """Which users are connected, and in which rooms, as far as the caller may see those."""
 
-from __future__ import annotations
-
 from heapq import nsmallest
 from typing import NamedTuple
 

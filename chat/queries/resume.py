@@ -1,7 +1,5 @@
 """Resuming: a session receives what it missed in a room, each state once, as fast as the client reads."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 

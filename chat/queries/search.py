@@ -1,7 +1,5 @@
 """Searching the messages of all rooms of a user."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from chat.delivery.paging import PAGE_BYTES, read_fitting

@@ -3,8 +3,6 @@
 A room that a user may not see answers like one that does not exist. The rules are in `model.permissions`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 

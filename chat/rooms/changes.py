@@ -1,7 +1,5 @@
 """Changes of rooms and rows that are decided during a read from storage, so that no user reads a room they lost."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Read cursors that were raised, but not broadcast and stored yet."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """The directory of one server: every connected user and their sessions, in memory."""
 
-from __future__ import annotations
-
 from chat.rooms.room import Session
 from model.events import AnyEvent
 from model.room import RANKING, User

@@ -3,8 +3,6 @@
 Synchronous throughout: no await, no lock, no network. A new feature is a handler (`chat.handlers`), not a line here.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time

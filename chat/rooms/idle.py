@@ -1,7 +1,5 @@
 """Empty rooms: what is known of them is kept for a while, so that a join soon after costs no reads."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 Names need not be unique. The names of accounts are verified; guests choose theirs freely.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 from chat.ports import Identity

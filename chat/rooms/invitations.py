@@ -4,8 +4,6 @@ An offer is part of the user's row in the room (`model.room.Member`), so what en
 room) ends the offer. A loaded room has all of its offers (`RoomRepository.special_members`).
 """
 
-from __future__ import annotations
-
 from msgspec.structs import replace
 
 from chat.rooms.changes import ConcurrentChanges

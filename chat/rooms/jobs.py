@@ -1,7 +1,5 @@
 """The writes of a room, and what their authors and the room receive on their outcomes."""
 
-from __future__ import annotations
-
 import logging
 from abc import abstractmethod
 

@@ -1,7 +1,5 @@
 """Rooms that stay: how many an actor may create, and their names, no two of which differ only in case or width."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

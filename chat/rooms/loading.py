@@ -1,7 +1,5 @@
 """Loading a room: it is read from storage once, however many sessions need it, if there is space for one more."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 

@@ -1,7 +1,5 @@
 """How many rooms that stay an account, or the guests of an address, may create in a day."""
 
-from __future__ import annotations
-
 from chat.delivery.ratelimit import Allowances, TokenBucket
 from chat.ports import Actor
 from chat.rooms.room import Room

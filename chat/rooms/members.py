@@ -1,7 +1,5 @@
 """The rows of a room's members: cached while needed, stored write-behind, and read when their users join."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple

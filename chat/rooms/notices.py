@@ -1,7 +1,5 @@
 """Notices of changed members."""
 
-from __future__ import annotations
-
 from chat.rooms import members
 from chat.rooms.access import standing_of
 from chat.rooms.parts import Parts

@@ -1,7 +1,5 @@
 """Rate limits of sessions, principals and addresses."""
 
-from __future__ import annotations
-
 import logging
 
 from chat.delivery.ratelimit import TokenBucket, rate_limited

@@ -1,7 +1,5 @@
 """The parts of one chat: every handler and query works with them."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary

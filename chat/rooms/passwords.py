@@ -1,7 +1,5 @@
 """Passwords of rooms: argon2id (RFC 9106), off the event loop, one at a time, from bounded and fair queues."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """The users in a room, and notices of changes: at most one a second for each room, and only a count in a crowd."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
 from itertools import islice

@@ -1,7 +1,5 @@
 """Read cursors: a cursor is raised in the room at once, and broadcast and stored at most once a second."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from chat.rooms.parts import Parts

@@ -1,7 +1,5 @@
 """Reading from storage, and queueing writes to it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Coroutine
 from contextlib import suppress

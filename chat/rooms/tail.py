@@ -1,7 +1,5 @@
 """The newest messages of a room, kept for resumes and to recognise a message that is sent twice."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from sys import getsizeof

@@ -1,7 +1,5 @@
 """A job is one write on its way to storage, and the action on its outcome. A backlog counts the jobs of one owner."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from abc import ABC, abstractmethod

@@ -1,7 +1,5 @@
 """Workers: jobs fan out to them by room, are stored in batches, and their outcomes fan in."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

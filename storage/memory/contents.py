@@ -1,7 +1,5 @@
 """What memory holds, and the turns of reads that examine much of it."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 

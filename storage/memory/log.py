@@ -1,7 +1,5 @@
 """One room in memory: its record, and its messages by seq, by their authors' ids, and by mentioned name."""
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from itertools import islice

@@ -1,7 +1,5 @@
 """The rooms in memory: by id and by name, bounded, in the order of their last use."""
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Members' rows in memory, by room and by user, bounded for each room."""
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
 from heapq import nsmallest

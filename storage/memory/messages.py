@@ -1,7 +1,5 @@
 """The messages port in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from heapq import merge
 from itertools import islice

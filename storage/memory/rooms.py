@@ -1,7 +1,5 @@
 """The rooms port in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import islice
 

@@ -4,8 +4,6 @@ Measured as the growth of the resident memory of CPython 3.11 over 200,000 recor
 its id, its index entries and its share of the indexes' growth; a room 1,280, a member 650, a mention 230.
 """
 
-from __future__ import annotations
-
 from sys import getsizeof
 
 from model.message import Message

@@ -7,8 +7,6 @@ StorageError
 |-- BatchRefused         storage refuses a row of the batch: halve the batch to find it
 """
 
-from __future__ import annotations
-
 
 class StorageError(Exception):
     """Base class of everything that storage raises."""

@@ -1,7 +1,5 @@
 """The rooms port: rooms and their members, how they are written and read."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol
 

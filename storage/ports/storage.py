@@ -4,8 +4,6 @@ One process writes; many tasks read concurrently. Ids and times come from the ca
 same. One contract suite runs over every backend, and a differential test compares them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Protocol

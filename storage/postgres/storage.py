@@ -1,7 +1,5 @@
 """Storage in Postgres: reads through a pool, writers with connections of their own, one lease for all of them."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 

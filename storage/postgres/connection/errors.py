@@ -3,8 +3,6 @@
 By class first: psycopg itself refuses a text with NUL, by a `DataError` without SQLSTATE.
 """
 
-from __future__ import annotations
-
 import psycopg
 from psycopg import errors
 from psycopg_pool import PoolClosed, PoolTimeout

@@ -17,8 +17,6 @@ commits after its time is over, unless every statement checks), and a number che
 for each batch, where this costs two queries for each connection).
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections import deque

@@ -1,7 +1,5 @@
 """Migrations of the schema: numbered SQL files, each applied once, by the server that starts first."""
 
-from __future__ import annotations
-
 import re
 from hashlib import sha256
 from pathlib import Path

@@ -5,8 +5,6 @@ name and prints it. So what looks like a mistake is refused at the start, and in
 replaced by its name.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """The messages port in Postgres."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """The connections for reads, and the queues for them."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import Any

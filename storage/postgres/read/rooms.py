@@ -1,7 +1,5 @@
 """The rooms port in Postgres."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from model.room import Member, RoomRecord, User

@@ -1,7 +1,5 @@
 """Rows of the tables as records of model/."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from typing import Any
 

@@ -4,8 +4,6 @@
 update it: new messages are above the others.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from pypika.functions import Min

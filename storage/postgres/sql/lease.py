@@ -1,7 +1,5 @@
 """The statements of sessions, of the lease and of the migrations."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pypika import Table

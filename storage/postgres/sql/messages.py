@@ -1,7 +1,5 @@
 """The statements about messages, except those of pages (`storage.postgres.sql.pages`)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from msgspec import Struct

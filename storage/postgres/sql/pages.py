@@ -1,7 +1,5 @@
 """The statements of pages of messages: a room's history, and a search in several rooms."""
 
-from __future__ import annotations
-
 from itertools import product
 from typing import Any, NamedTuple
 

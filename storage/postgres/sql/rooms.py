@@ -1,7 +1,5 @@
 """The statements about rooms and their members."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pypika import Order

@@ -4,8 +4,6 @@ The text of each statement is built once, by PyPika; values always travel separa
 docs/storage.md and checked by tests/integration/test_plans.py.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from pypika import Case, Table

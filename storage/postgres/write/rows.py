@@ -1,7 +1,5 @@
 """Writes as rows of the statements' ``%(rows)s``: a key is the name of a column, and Postgres ignores other keys."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from msgspec import Struct, defstruct

@@ -1,7 +1,5 @@
 """A batch as statements: one transaction, one statement for each run of writes of a kind."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
