@@ -1,9 +1,11 @@
-"""Changes of rooms and rows that are decided during a read from storage, so that no user reads a room they lost."""
+"""Changes of rooms and rows that a read from storage may miss, so that its answer is no older than what was sent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from chat.rooms.room import Room
 from model.room import Member
+from storage.ports.storage import Write
 
 
 class ConcurrentChanges:
@@ -11,13 +13,16 @@ class ConcurrentChanges:
 
     Attributes:
         rows: the new rows of the user of the query, by room id.
+        unstored: the user's rows that storage may not return, with their rooms, by room id: ``rows``, and those whose
+            writes were queued when the query began.
         gone: the ids of rooms that were deleted, or, for a query without a user, made private.
     """
 
-    __slots__ = ("gone", "rows")
+    __slots__ = ("gone", "rows", "unstored")
 
-    def __init__(self) -> None:
+    def __init__(self, unstored: dict[int, tuple[Room, Member]]) -> None:
         self.rows: dict[int, Member] = {}
+        self.unstored = unstored
         self.gone: set[int] = set()
 
     def lost_access(self, room_id: int) -> bool:
@@ -31,15 +36,20 @@ class ConcurrentChanges:
 
 
 class ChangeTracker:
-    """The queries that are under way, by the id of their user; None for queries without a user."""
+    """The queries that are under way, by the id of their user; None for queries without a user.
+
+    And the rows that are queued for storage, by the id of their user and that of the room.
+    """
 
     def __init__(self) -> None:
         self._queries: dict[str | None, set[ConcurrentChanges]] = {}
+        self._queued: dict[str | None, dict[int, tuple[Room, Member, Write]]] = {}
 
     @contextmanager
     def during(self, user_id: str | None) -> Iterator[ConcurrentChanges]:
         """Collect the changes while a query runs."""
-        changes = ConcurrentChanges()
+        queued = self._queued.get(user_id, {})
+        changes = ConcurrentChanges({room_id: (room, member) for room_id, (room, member, _) in queued.items()})
         queries = self._queries.setdefault(user_id, set())
         queries.add(changes)
         try:
@@ -49,10 +59,21 @@ class ChangeTracker:
             if not queries:
                 del self._queries[user_id]
 
-    def row(self, room_id: int, member: Member) -> None:
-        """Note a user's new row."""
+    def row(self, room: Room, member: Member, write: Write) -> None:
+        """Note a user's new row, which ``write`` stores."""
+        room_id = room.record.room_id
+        self._queued.setdefault(member.user.id, {})[room_id] = (room, member, write)
         for changes in self._queries.get(member.user.id, ()):
             changes.rows[room_id] = member
+            changes.unstored[room_id] = (room, member)
+
+    def confirmed(self, room_id: int, user_id: str, write: Write) -> None:
+        """Note that storage has answered for a write of a row."""
+        queued = self._queued.get(user_id, {})
+        if room_id in queued and queued[room_id][2] is write:
+            del queued[room_id]
+            if not queued:
+                del self._queued[user_id]
 
     def hidden(self, room_id: int) -> None:
         """Note that a room is no longer public."""

@@ -11,6 +11,7 @@ from itertools import islice
 
 from chat.delivery.audience import Audience
 from chat.delivery.counters import Counters
+from chat.rooms.changes import ChangeTracker
 from chat.rooms.idle import IdleRoom, IdleRooms
 from chat.rooms.room import Room, Session
 from chat.rooms.tail import TailBudget
@@ -56,6 +57,7 @@ class Hub:
         self._tail_limit = tail_limit
         self._tails = TailBudget(tails_bytes, self._shrink_tails)
         self.counters = counters
+        self.changes = ChangeTracker()
         self.slow_high = slow_high
         self._loop = asyncio.get_running_loop()
         self._dirty: list[Audience] = []

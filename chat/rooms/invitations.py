@@ -4,6 +4,8 @@ An offer is part of the user's row in the room (`model.room.Member`), so what en
 room) ends the offer. A loaded room has all of its offers (`RoomRepository.special_members`).
 """
 
+from operator import attrgetter
+
 from msgspec.structs import replace
 
 from chat.rooms.changes import ConcurrentChanges
@@ -57,32 +59,36 @@ def tell_deleted(parts: Parts, room: Room) -> None:
 async def open_elsewhere(parts: Parts, room: Room, user_id: str, changes: ConcurrentChanges) -> int:
     """Count a user's open invitations to other rooms than this one, up to a little more than `INVITATIONS`.
 
-    ``changes`` are the user's since before the call, so that invitations made during the read count.
+    ``changes`` are the user's since before the call, so that invitations that storage does not have yet count.
 
     Raises:
         ParleyError: ``unavailable``.
     """
     found = await ask(parts, parts.storage.rooms.invitations(user_id, after=oldest_open(parts), limit=INVITATIONS + 1))
     open_ids = {record.room_id for record, _ in found}
-    for room_id, member in changes.rows.items():
+    for room_id, (_, member) in changes.unstored.items():
         (open_ids.add if is_open(parts, member) else open_ids.discard)(room_id)
     return len(open_ids - changes.gone - {room.record.room_id})
 
 
 async def list_open(parts: Parts, user_id: str, changes: ConcurrentChanges) -> list[InvitationInfo]:
-    """List the open invitations of a user, the newest first.
+    """List the open invitations of a user, the newest first, equal ones by name.
+
+    ``changes`` are the user's since before the call.
 
     Raises:
         ParleyError: ``unavailable``.
     """
     found = await ask(parts, parts.storage.rooms.invitations(user_id, after=oldest_open(parts), limit=INVITATIONS))
+    rows = {record.room_id: (record, member) for record, member in found}
+    rows |= {room_id: (room.record, member) for room_id, (room, member) in changes.unstored.items()}
     listed = []
-    for record, stored in found:
-        room, member = parts.hub.room_of(record), changes.rows.get(record.room_id, stored)
+    for record, member in rows.values():
+        room = parts.hub.room_of(record)
         if room is not None:
             record, member = room.record, room.members.get(user_id, member)
         gone = record.deleted_at is not None or record.room_id in changes.gone
         if is_open(parts, member) and not gone and member.invitation is not None:
             made = member.invitation
             listed.append(InvitationInfo(record.name, info_of(record), made.by, rfc3339(made.at)))
-    return listed
+    return sorted(sorted(listed, key=attrgetter("room")), key=attrgetter("at"), reverse=True)

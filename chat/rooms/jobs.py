@@ -9,7 +9,7 @@ from chat.writes.jobs import Job
 from model.errors import EPOCH_CHANGED, ParleyError
 from model.events import AckItem, Retracted
 from storage.ports.messages import ChangeMessage, InsertMessage
-from storage.ports.rooms import RemoveMember
+from storage.ports.rooms import RemoveMember, SetMember
 from storage.ports.storage import Duplicate, Outcome, Stored, Write
 
 log = logging.getLogger(__name__)
@@ -143,8 +143,12 @@ class RecordJob(RoomJob):
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Drop a row from the room after storage has removed it."""
-        if isinstance(self.write, RemoveMember):
-            self.owner.forget(self.write.user_id, removed=True)
+        write = self.write
+        if isinstance(write, SetMember):
+            self.hub.changes.confirmed(write.room_id, write.member.user.id, write)
+        elif isinstance(write, RemoveMember):
+            self.hub.changes.confirmed(write.room_id, write.user_id, write)
+            self.owner.forget(write.user_id, removed=True)
         super().on_outcome(outcome)
 
     def stored(self) -> None:

@@ -69,7 +69,7 @@ def save(
     if is_default(member) and not member.belongs:
         member = Member(member.user)  # as it is read from storage after its removal, if it stays cached until then
         write = RemoveMember(room_id, user_id)
-    parts.changes.row(room_id, member)
+    parts.changes.row(room, member, write)
     room.members[user_id] = member
     store(parts, room, write, author, id, last=last)
     if not room.unrestricted or member.role == "readonly" or member.muted_until:

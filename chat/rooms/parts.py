@@ -8,7 +8,6 @@ from chat.delivery.counters import Counters
 from chat.delivery.paging import PAGE_BYTES, PageTurns
 from chat.delivery.ratelimit import UNLIMITED, Allowances, Rate, allowances
 from chat.ports import Directory, Tokens
-from chat.rooms.changes import ChangeTracker
 from chat.rooms.cursors import ReadCursors
 from chat.rooms.directory import LocalDirectory
 from chat.rooms.hub import Hub
@@ -95,7 +94,7 @@ class Parts:
         self.pages = PageTurns()
         self.passwords = Passwords()
         self.cursors = ReadCursors()
-        self.changes = ChangeTracker()
+        self.changes = self.hub.changes
         self.draining = False
         self.storage_reached = False
         self.loading: dict[str, asyncio.Future[bool]] = {}

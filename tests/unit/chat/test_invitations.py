@@ -195,6 +195,51 @@ async def test_at_most_a_hundred_are_open_however_many_ask_at_once(chat: Chat, r
     assert await mine(ben) == {}
 
 
+async def test_an_offer_that_storage_does_not_have_yet_is_listed_and_counts(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    people = [account(chat, f"p{number}") for number in range(2)]
+    ben = account(chat, "ben")
+    for number in range(INVITATIONS + 1):
+        await created(chat, people[number % 2], f"room {number}", private=True)
+    repository.hold("write")
+    for number in range(INVITATIONS):
+        people[number % 2].send("invite", room=f"room {number}", user="u_ben")
+    await passes(0.1)
+    assert len(heard(ben)) == len(await invited(ben)) == INVITATIONS
+    assert await code_of(people[0], "invite", room=f"room {INVITATIONS}", user="u_ben") == "too_many_invitations"
+    people[0].send("kick", room="room 0", user="u_ben")
+    people[1].send("delete_room", room="room 1")
+    await passes(0.1)
+    left = await invited(ben)
+    assert set(left) == {f"room {number}" for number in range(2, INVITATIONS)}
+    repository.go("write")
+    await passes(0.1)
+    assert await invited(ben) == left
+    assert not chat.parts.changes._queued
+
+
+async def test_an_offer_that_is_made_while_a_list_is_read_is_in_it(chat: Chat, repository: FaultyRepository) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    for room in ("one", "two", "three"):
+        await created(chat, ann, room, private=True)
+    await ask(ann, "invite", room="one", user="u_ben")
+    await passes(1)
+    repository.early.add("invitations")
+    repository.delay("invitations")
+    ben.send("rooms", mine=True)
+    await passes()
+    ann.send("invite", room="two", user="u_ben")
+    ann.send("invite", room="three", user="u_ben")
+    await passes(1)
+    ann.send("kick", room="three", user="u_ben")
+    await passes(0.1)
+    assert heard(ben) == [True, True, True, False]
+    repository.go("invitations")
+    await passes(0.1)
+    assert [entry["room"] for entry in ben.last("rooms")["invitations"]] == ["two", "one"]
+
+
 async def test_an_inviter_has_a_rate_over_all_rooms_and_connections(chat: Chat) -> None:
     ann, twin = account(chat, "ann"), account(chat, "ann")
     account(chat, "ben")
