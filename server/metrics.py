@@ -60,7 +60,7 @@ class Metrics(Collector):
             ("messages_in", "messages accepted", counters.messages_in),
             ("changes_in", "changes to messages accepted", counters.changes_in),
             ("deliveries", "frames written to members of rooms", counters.deliveries),
-            ("acks", "messages and changes acked", counters.acks),
+            ("acks", "messages and changes acknowledged", counters.acks),
             ("retractions", "messages retracted", counters.retractions),
             ("slow_members", "clients disconnected because they read too slowly", counters.slow_members),
             ("refused_rows", "writes that storage refused", counters.refused_rows),

@@ -89,7 +89,7 @@ _NEWEST = Endpoint(
 
 
 @ROUTES.add(_NEWEST)
-@ROUTES.add(_NEWEST._replace(path="/api/chat/list", text=f"Another name of `/api/chat/messages`. {_HIDDEN}"))
+@ROUTES.add(_NEWEST._replace(path="/api/chat/list", text=f"An alias of `/api/chat/messages`. {_HIDDEN}"))
 async def messages(rest: RestContext, params: ChatParams) -> web.StreamResponse:
     """Answer with the newest page of a room."""
     name = check_name(params.room or DEFAULT_ROOM, "room")
