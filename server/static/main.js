@@ -140,6 +140,7 @@ function render() {
   composer.close(room.status === "closed" ? room.reason : "");
   composer.render(room.name, store.get("drafts")?.[room.name] ?? "", session.limits.max_content_chars);
   log.render(room, timeline(room, session.outbox.of(room.name), (id) => session.identity.isMine(id)));
+  session.onDrawn();
   share.render(room.name);
   if (wantsFocus) composer.focusIfFine();
   wantsFocus = false;

@@ -30,6 +30,8 @@ export class Session {
   /** Whether the page follows the end of the active room's log, and whether the user is looking at it. */
   following = true;
   attentive = true;
+  /** Messages that arrived in the active room while the user was looking, and are not drawn yet. @type {number[]} */
+  #undrawn = [];
   /** Answers that are awaited, by id. @type {Map<string, {type: string, room?: Room}>} */ #asked = new Map();
   /** What the last frame without an id complained about: it explains a close. @type {any} */ #complaint = null;
   #made = 0;
@@ -87,6 +89,7 @@ export class Session {
       room.stays = stays;
       this.rooms.set(name, room);
     }
+    if (room !== this.active) this.#countUndrawn();
     this.active = room;
     for (const other of [...this.rooms.values()]) if (other !== room && other.status === "closed") this.#remove(other);
     this.refused = null;
@@ -168,11 +171,19 @@ export class Session {
    */
   look(following, seen) {
     const attentive = following && seen;
-    if (this.attentive && !attentive && this.active) this.active.firstUnread = null;
+    if (this.attentive && !attentive && this.active) {
+      this.active.firstUnread = null;
+      this.#countUndrawn();
+    }
     this.following = following;
     this.attentive = attentive;
     if (attentive && this.active) this.active.unread = 0;
     this.onChange();
+  }
+
+  /** The page shows everything that has arrived. */
+  onDrawn() {
+    this.#undrawn = [];
   }
 
   /** Tell a person something that needs a look. @param {string} text */
@@ -358,9 +369,21 @@ export class Session {
 
   /** @param {Room} room @param {number} seq */
   #count(room, seq) {
-    if (room === this.active && this.attentive) return;
+    if (room === this.active && this.attentive) {
+      this.#undrawn.push(seq);
+      return;
+    }
     room.unread += 1;
     room.firstUnread ??= seq;
+  }
+
+  /** Count what arrived in the active room since the last drawing as unread: the user no longer looks at its end. */
+  #countUndrawn() {
+    const [room, undrawn] = [this.active, this.#undrawn];
+    this.#undrawn = [];
+    if (!room || undrawn.length === 0) return;
+    room.unread += undrawn.length;
+    room.firstUnread ??= undrawn[0];
   }
 
   /** The server spells it in its own way (Unicode NFC). @param {Room} room @param {string} name */
@@ -378,6 +401,7 @@ export class Session {
     this.entrance.forget(room);
     this.rooms.delete(room.name);
     if (this.active === room) {
+      this.#undrawn = [];
       this.active = [...this.rooms.values()].at(-1) ?? null;
       if (this.active && this.attentive) this.active.unread = 0;
     }

@@ -16,6 +16,10 @@ READING = """() => {
   const line = lines.find((each) => each.getBoundingClientRect().bottom > middle);
   return [line.dataset.seq, line.getBoundingClientRect().top];
 }"""
+# Keeps the page's connection where a test finds it.
+KEEP_SOCKET = (
+    "window.WebSocket = class extends WebSocket { constructor(...args) { super(...args); window.socket = this; } }"
+)
 PLACE = """(seq) => document.querySelector(`.msg[data-seq="${seq}"]`).getBoundingClientRect().top"""
 
 
@@ -73,6 +77,35 @@ async def test_who_reads_back_is_not_moved_by_what_comes(enter: Enter, server: S
         await bob.say(["and one more"])
         await expect(ann.message("and one more")).to_be_in_viewport()
         await ann.at_end()
+
+
+async def test_what_arrives_in_the_frame_in_which_the_reader_scrolls_up_counts(
+    enter: Enter, server: ServerProcess, room: str
+) -> None:
+    """The scroll event comes with the next frame: a message that is there before it was never in sight."""
+    ann = await enter("ann")
+    await ann.page.add_init_script(KEEP_SOCKET)
+    await ann.page.reload()
+    async with peer(server, room) as bob:
+        await bob.say(f"message {i}" for i in range(60))
+        await expect(ann.messages).to_have_count(60)
+        await ann.at_end()
+        await ann.page.evaluate(
+            """(room) => {
+              document.querySelector('#log').scrollTop = 400;
+              const seq = Number([...document.querySelectorAll('.msg')].at(-1).dataset.seq) + 1;
+              const message = { type: "message", room, seq, version: seq, sender_id: "g_bob", sender: "bob",
+                                content: "new", timestamp: new Date().toISOString() };
+              socket.onmessage({ data: JSON.stringify(message) });
+            }""",
+            room,
+        )
+        await expect(ann.page.get_by_role("button", name="1 new message")).to_be_visible()
+        await expect(ann.log.get_by_role("separator", name="New messages")).to_have_count(1)
+        await bob.say(["and another"])
+        await ann.page.get_by_role("button", name="2 new messages").click()
+        await ann.at_end()
+        await expect(ann.jump).to_be_hidden()
 
 
 async def test_at_the_end_the_log_follows(enter: Enter, server: ServerProcess, room: str) -> None:
