@@ -20,14 +20,11 @@ from server.access.addresses import plain_address
 from server.access.capacity import Place
 from server.auth.tokens import JwtTokens
 from server.metrics import Metrics
-from server.settings.remarks import remarks_on
 from server.settings.values import SettingError, Settings
-from server.web.admin import admin_application
-from server.web.app import HttpEndpoints
-from server.web.errors import HttpProtocol
+from server.web.app import HttpEndpoints, admin_application
 from server.wire.connections import Shared, most_headers
 from server.wire.listener import Listener
-from server.wire.switch import ProtocolSwitch
+from server.wire.switch import HttpConnection, ProtocolSwitch
 from storage.factory import open_storage
 from utils.clock import Clock, SystemClock
 from utils.tasks import TaskRegistry
@@ -89,7 +86,7 @@ class Server:
         }
         self._admin = web.AppRunner(admin_application(self.chat), handle_signals=False, access_log=None)
         self._listener = Listener(self._accepted, self.chat.parts.counters)
-        self._stopped: asyncio.Future[int] | None = None
+        self._stopped: asyncio.Task[int] | None = None
 
     @property
     def port(self) -> int:
@@ -159,10 +156,9 @@ class Server:
             if not isinstance(error, OSError):  # else the client is already gone
                 raise
 
-    def _make_http(self) -> HttpProtocol:
-        http = self._runner.server
-        assert http is not None
-        return HttpProtocol(http, loop=asyncio.get_running_loop(), **self._http_options)
+    def _make_http(self, place: Place) -> HttpConnection:
+        assert self._runner.server is not None
+        return HttpConnection(self.shared, place, self._runner.server, **self._http_options)
 
     def renew(self, new: Settings) -> None:
         """Apply what may change while the server runs; the log says what did, and what needs a restart."""
@@ -174,27 +170,17 @@ class Server:
         self.chat.renew(_chat_options(settings))
         self.shared.renew(settings)
         self._http.forget_documents()
-        for remark in remarks_on(settings):
+        for remark in settings.oddities():
             log.warning("%s", remark)
         log.info("settings were reloaded; changed: %s", ", ".join(changed) or "nothing")
         if waiting:
             log.warning("these settings changed and need a restart to take effect: %s", ", ".join(waiting))
 
     async def stop(self) -> int:
-        """Stop in order, each step with a deadline. Returns how many accepted writes were not stored.
-
-        Every call does, when all of it is done: only the first one stops anything.
-        """
-        if self._stopped is not None:
-            return await asyncio.shield(self._stopped)
-        self._stopped = asyncio.get_running_loop().create_future()
-        try:
-            unwritten = await self._stop()
-        except BaseException:
-            self._stopped.cancel()
-            raise
-        self._stopped.set_result(unwritten)
-        return unwritten
+        """Stop once, in order, each step with a deadline. Each call returns how many accepted writes are not stored."""
+        if self._stopped is None:
+            self._stopped = self._tasks.spawn(self._stop(), name="stop")
+        return await asyncio.shield(self._stopped)
 
     async def _stop(self) -> int:
         # 1. Accept no new connections, and refuse new messages on the others.
@@ -281,7 +267,7 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
     Returns the exit status: 0, or 1 when writes were lost.
     """
     server = Server(settings)
-    for remark in remarks_on(settings):
+    for remark in settings.oddities():
         log.warning("%s", remark)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()

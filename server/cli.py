@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +21,6 @@ from model.text import check_user_name
 from server.app import ListenError, serve, server_name
 from server.auth.tokens import sign_account
 from server.logs import set_up_logging
-from server.settings.remarks import remarks_on
 from server.settings.sources import read_settings
 from server.settings.table import settings_help
 from server.settings.values import SettingError, Settings
@@ -38,7 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _open_standard_streams()
     try:
-        return _do(_parser().parse_args(arguments))
+        options = _parser().parse_args(arguments)
+        read = partial(read_settings, os.environ, DOTENV, host=options.host, port=options.port)
+        settings = read()
+        if options.command == "token":
+            print(_token(settings, options))
+        elif options.command == "check":
+            print("\n".join((*settings.oddities(), "The settings are valid.")))
+        else:
+            return _run(settings, _reading_again(read))
+        return 0
     except SettingError as error:
         for problem in error.problems:
             print(f"{_program()}: {problem}", file=sys.stderr)
@@ -47,41 +56,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _let_go_of_standard_streams()
 
 
-def _do(options: argparse.Namespace) -> int:
-    read = _Reader(options)
-    settings = read.first()
-    if options.command == "token":
-        print(_token(settings, options))
-    elif options.command == "check":
-        print("\n".join((*remarks_on(settings), "The settings are valid.")))
-    else:
-        return _run(settings, read.again)
-    return 0
+def _reading_again(read: Callable[[], Settings]) -> Callable[[], Settings]:
+    """Return a function that reads the settings while a server runs.
 
+    A ``.env`` that has disappeared is an error: it would mean every default.
+    """
+    had_file = DOTENV.is_file()
 
-class _Reader:
-    """Reads the settings, with the options of the command line."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self._options = options
-        self._had_file = False
-
-    def first(self) -> Settings:
-        """Read them at the start."""
-        settings = read_settings(os.environ, DOTENV, host=self._options.host, port=self._options.port)
-        self._had_file |= DOTENV.is_file()
-        return settings
-
-    def again(self) -> Settings:
-        """Read them while a server runs. A ``.env`` that has disappeared is an error: it would mean every default."""
+    def read_again() -> Settings:
+        nonlocal had_file
         try:
             if DOTENV.is_fifo():
                 raise SettingError(f"{DOTENV} is a pipe, which cannot be read again")
-            if self._had_file and not DOTENV.exists():
+            if had_file and not DOTENV.exists():
                 raise SettingError(f"{DOTENV} no longer exists")
-            return self.first()
+            settings = read()
+            had_file |= DOTENV.is_file()
         except OSError as error:
             raise SettingError(f"{DOTENV} cannot be read: {error.strerror}") from None
+        return settings
+
+    return read_again
 
 
 def _program() -> str:

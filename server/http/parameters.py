@@ -54,8 +54,6 @@ class Parameters:
         self._record = record
         self._fixed = fixed
         self._names = {**HEADERS, **names}
-        info = inspect.type_info(record)
-        assert isinstance(info, inspect.StructType)
         in_path = _IN_PATH.findall(path)
         elsewhere: Place = "body" if method in _WITH_BODY else "query"
         hidden = {*fixed, "id"} if issubclass(record, Command) else fixed.keys()
@@ -64,10 +62,13 @@ class Parameters:
             for name in record.__struct_fields__
             if name not in hidden
         }
+        fields = {field.name: field for field in structs.fields(record)}
         self._texts = {
-            field.name: _scalar(field.type) for field in info.fields if self.places.get(field.name, "body") != "body"
+            name: _scalar(inspect.type_info(fields[name].type))
+            for name, place in self.places.items()
+            if place != "body"
         }
-        sent = [field for field in structs.fields(record) if self.places.get(field.name) == "body"]
+        sent = [fields[name] for name, place in self.places.items() if place == "body"]
         self.body = _body_of(record, sent, names, f"{method} {path}") if sent else None
         self.body_required = method == hdrs.METH_PATCH or any(field.required for field in sent)
 

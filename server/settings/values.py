@@ -1,11 +1,13 @@
-"""The values of the settings, and what is wrong with them."""
+"""The values of the settings, and what is wrong or odd about them."""
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from server.access.capacity import room_for
 from server.codec.decoding import ReadError
 from server.settings.readers import same_address
 from server.settings.table import SECRET_CHARS, SETTINGS
@@ -28,7 +30,7 @@ class Settings:
 
     Args:
         environment: the texts, by the name of the setting.
-        remarks: sentences for the log, about oddities that do no harm.
+        remarks: sentences about oddities of the sources of the texts, for :meth:`oddities`.
         problems: what was wrong with the sources of the texts.
         from_file: secrets that were read from a file, which an error about them mentions.
 
@@ -85,6 +87,25 @@ class Settings:
         if self.admin_port and self.admin_port == self.port and same_address(self.host, self.admin_host):
             problem = "must differ from PORT, as HOST and ADMIN_HOST have an address in common"
             yield ("PORT", "ADMIN_PORT", "HOST", "ADMIN_HOST"), "ADMIN_PORT", problem
+
+    def oddities(self) -> Iterator[str]:
+        """Yield a sentence about each oddity of valid settings."""
+        yield from self.remarks
+        if self.jwt_secret:
+            if len(self.jwt_secret) < SECRET_CHARS:
+                yield f"JWT_SECRET has fewer than {SECRET_CHARS} characters: tokens can be forged by brute force"
+        elif self.guests:
+            yield "JWT_SECRET is not set: guests are not recognized after a restart, and accounts are refused"
+        else:
+            yield "GUESTS is off and JWT_SECRET is not set: every client is refused"
+        most, of_address = self.max_connections, self.max_connections_per_address
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # the hard limit, to which the start raises the soft one
+        allowed = None if limit == resource.RLIM_INFINITY else room_for(limit)
+        if most is not None and allowed is not None and most > allowed:
+            yield f"MAX_CONNECTIONS is {most}, but the limit of open files, {limit}, leaves room for {allowed}"
+        bound = most if most is not None else allowed
+        if of_address is not None and bound is not None and of_address > bound:
+            yield f"MAX_CONNECTIONS_PER_ADDRESS is {of_address}, but only {bound} connections are possible in all"
 
     def renewed(self, new: Settings) -> tuple[Settings, list[str], list[str]]:
         """Return these settings with the live ones of ``new``; the names of those that changed by that, and of those

@@ -125,10 +125,9 @@ def _summary(frame: Frame) -> str:
 
 def close_codes() -> list[dict[str, Any]]:
     """Return every close code, with ``reconnect``: after 4100 to 4199 the same would happen again."""
-    codes: list[dict[str, Any]] = []
-    for close in CLOSE_CODES:
-        row: dict[str, Any] = {"code": close.code, "description": close.when}
-        if close.reason:  # the others are faults in a frame of the client: whether to reconnect depends on the fault
-            row |= {"reason": close.reason, "reconnect": not 4100 <= close.code < 4200}
-        codes.append(row)
-    return codes
+    return [
+        {"code": close.code, "description": close.when}
+        # Without a reason it is a fault in a frame of the client: whether to reconnect depends on the fault.
+        | ({"reason": close.reason, "reconnect": not 4100 <= close.code < 4200} if close.reason else {})
+        for close in CLOSE_CODES
+    ]

@@ -6,7 +6,7 @@ The page, health and counters are in `server.web.site`; rooms, messages and peop
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import hdrs, web
 
@@ -31,9 +31,9 @@ from server.metrics import Metrics
 from server.rest import rest_endpoints
 from server.spec import DIALECTS, asyncapi, openapi
 from server.web.errors import Handler, add_headers, answer_errors, not_the_clients_fault
-from server.web.site import FRESH, Site
+from server.web.site import FRESH, Site, exposition, health, readiness
 from server.wire.connections import Shared
-from server.wire.switch import connection_of
+from server.wire.switch import HttpConnection
 from utils.encoding import to_json
 
 # Of the protocols, as in `parley.v1`. The release is not published (OWASP ASVS 13.4.6).
@@ -71,11 +71,9 @@ class HttpEndpoints:
     @web.middleware
     async def _find_sender(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Set `SENDER` for every handler, and wait for a turn of the client's network."""
-        connection = connection_of(request.transport)
-        place = None if connection is None else connection.place
-        peer = "" if place is None else place.peer
-        request[SENDER] = self._shared.addresses.client(peer, lambda name: request.headers.getall(name, ()))
-        request[CROWDED] = place is not None and (place.over or place.crowded)
+        place = cast(HttpConnection, request.protocol).place
+        request[SENDER] = self._shared.addresses.client(place.peer, lambda name: request.headers.getall(name, ()))
+        request[CROWDED] = place.over or place.crowded
         await self._shared.admission.enter(request[SENDER].network)
         return await handler(request)
 
@@ -178,6 +176,31 @@ async def _until_answered(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     finally:
-        connection = connection_of(request.transport)
-        if connection is not None and request.content.at_eof():  # else the connection ends with what is left of it
-            connection.answered()
+        if request.content.at_eof():  # else the connection ends with what is left of it
+            cast(HttpConnection, request.protocol).answered()
+
+
+def admin_application(chat: Chat) -> web.Application:
+    """Return the application of the operator's port (`ADMIN_PORT`): every client that can connect may read everything.
+
+    ``/health``, ``/ready`` with the reason in words, and ``/metrics`` with the names of all rooms.
+    """
+    metrics = Metrics(chat, full=True)
+
+    async def ready(request: web.Request, params: Nothing) -> web.StreamResponse:
+        return readiness(chat.not_ready_reason(), chat.problem())
+
+    async def counters(request: web.Request, params: Nothing) -> web.StreamResponse:
+        return exposition(metrics)
+
+    app = web.Application(middlewares=[deliver, answer_errors])
+    app.on_response_prepare.append(add_headers)
+    add_routes(
+        app,
+        (
+            Endpoint("GET", "/health", "Whether the process answers", health),
+            Endpoint("GET", "/ready", "Whether messages are accepted and stored", ready),
+            Endpoint("GET", "/metrics", "Counters for Prometheus", counters),
+        ),
+    )
+    return app

@@ -27,25 +27,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 
 
-class HttpProtocol(web.RequestHandler):
-    """aiohttp's connection; its own refusals, of requests it cannot parse, get the headers of all others too."""
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Refuse a request that aiohttp could not parse or that failed."""
-        response = super().handle_error(request, status, exc, message)
-        forget_frames(exc)  # one of them is aiohttp's own, which keeps the exception and what the client sent
-        response.headers.update(EVERY)
-        return response
-
-
 def not_the_clients_fault(record: logging.LogRecord) -> bool:
     """Drop what aiohttp logs of a malformed request: an error with a traceback, for what it answers with 400."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
@@ -88,8 +69,6 @@ def _check(request: web.Request) -> None:
 
 
 def _refused(error: ParleyError) -> web.Response:
-    if error.field == "Upgrade":
-        return web.Response(status=426, text=f"{error.message}\n", headers={"Upgrade": "websocket"})
     headers = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))

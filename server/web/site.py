@@ -8,7 +8,6 @@ from aiohttp import hdrs, web
 from msgspec import Meta, Struct, to_builtins
 
 from chat.chat import Chat, NotReadyReason
-from model.errors import ParleyError
 from server.dialects import ACCOUNTS_ONLY, PATHS
 from server.http.endpoints import (
     SENDER,
@@ -21,7 +20,7 @@ from server.http.sending import File
 from server.metrics import Metrics
 from server.wire.admission import METRICS
 from server.wire.connections import Shared
-from server.wire.switch import connection_of
+from server.wire.switch import HttpConnection
 from server.wire.websocket import WebSocketConnection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -204,13 +203,13 @@ class Site:
     async def upgrade(self, request: web.Request, params: Nothing) -> web.StreamResponse:
         """Hand the transport over for an upgrade on a connection that served HTTP before, as a proxy's may."""
         if "websocket" not in ",".join(request.headers.getall(hdrs.UPGRADE, ())).lower():
-            raise ParleyError("bad_field", "this address accepts WebSocket connections only", field="Upgrade")
+            text = "this address accepts WebSocket connections only\n"
+            return web.Response(status=426, text=text, headers={hdrs.UPGRADE: "websocket"})
         transport = request.transport
-        http = connection_of(transport)
-        if transport is None or http is None:
+        if transport is None:
             raise ConnectionResetError
         lost = asyncio.Event()
-        connection = WebSocketConnection(self._shared, http.place, on_lost=lost.set)
+        connection = WebSocketConnection(self._shared, cast(HttpConnection, request.protocol).place, on_lost=lost.set)
         version = request.version
         head = b"".join(
             (

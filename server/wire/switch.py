@@ -8,14 +8,17 @@ aiohttp does not limit the time.
 import asyncio
 import re
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
+
+from aiohttp import web
 
 from server.access.capacity import Place
 from server.access.proxy_protocol import read_proxy_header
-from server.codec.frames import plain_response
+from server.codec.frames import EVERY, plain_response
 from server.wire.connections import Shared
 from server.wire.handshake import names_websocket
 from server.wire.websocket import WebSocketConnection
+from utils.tracebacks import forget_frames
 
 _DONE = bytearray()
 _END = b"\r\n\r\n"
@@ -33,13 +36,13 @@ class ProtocolSwitch(asyncio.Protocol):
 
     Args:
         shared: the state that all connections share.
-        http: makes aiohttp's protocol for a connection.
+        http: makes an HTTP connection at the place.
         place: the place of the socket.
     """
 
     __slots__ = ("_head", "_http", "_place", "_shared", "_transport", "_unproxied")
 
-    def __init__(self, shared: Shared, http: Callable[[], asyncio.Protocol], place: Place) -> None:
+    def __init__(self, shared: Shared, http: Callable[[Place], asyncio.Protocol], place: Place) -> None:
         self._shared = shared
         self._http = http
         self._head = bytearray()
@@ -90,7 +93,7 @@ class ProtocolSwitch(asyncio.Protocol):
         else:
             if len(head) > end and _LAST.search(head, 0, end) and not _BODY.search(head, 0, end):
                 del head[end:]  # input after the last request: with it aiohttp would not answer that request either
-            http = HttpConnection(self._http(), self._place, shared)
+            http = self._http(self._place)
             self._hand_over(http)
             http.data_received(bytes(head))
 
@@ -145,28 +148,27 @@ class ProtocolSwitch(asyncio.Protocol):
             self._transport.close()
 
 
-class HttpConnection(asyncio.Protocol):
-    """Wraps aiohttp's protocol, with the place of the connection.
+class HttpConnection(web.RequestHandler):
+    """aiohttp's connection, which also knows its place.
 
     aiohttp limits the lines of a head and their number, but not the total size: this class does. It also limits how
     much input of many connections is handled in one turn of the event loop (`server.wire.admission`).
 
     Args:
-        http: aiohttp's protocol.
-        place: the place of the socket.
         shared: the state that all connections share.
+        place: the place of the socket.
+        server, options: aiohttp's.
     """
 
-    __slots__ = ("_admission", "_begun", "_held", "_http", "_most", "_tail", "_transport", "place")
+    __slots__ = ("_admission", "_begun", "_held", "_most", "_tail", "place")
 
-    def __init__(self, http: asyncio.Protocol, place: Place, shared: Shared) -> None:
-        self._http = http
+    def __init__(self, shared: Shared, place: Place, server: web.Server, **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._most = shared.head_bytes
         self._admission = shared.admission
         self._held = b""
         self._begun: int | None = 0  # bytes of an incomplete head; None from its end to the end of the response
         self._tail = b""
-        self._transport: asyncio.Transport | None = None
         self.place = place
 
     def answered(self) -> None:
@@ -174,29 +176,25 @@ class HttpConnection(asyncio.Protocol):
         self._begun, self._tail = 0, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Pass the transport on to aiohttp."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=0)  # see `server.http.sending.Sender`
-        self._http.connection_made(transport)
+        cast(asyncio.Transport, transport).set_write_buffer_limits(high=0)  # see `server.http.sending.Sender`
+        super().connection_made(transport)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Clean up. Not called after an upgrade, because the transport has another protocol then."""
-        self._transport = None
+    def connection_lost(self, exc: BaseException | None) -> None:
         self.place.release()
-        self._http.connection_lost(exc)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Pass input on to aiohttp, in its turn."""
-        if self._begun is None or self._admission.admit(self.place.network, self._admitted):
+        """Handle input in its turn; aiohttp itself calls this without any, to go on with what it has."""
+        if self._begun is None or not data or self._admission.admit(self.place.network, self._admitted):
             self._take(data)
-        elif self._transport is not None:
+        elif self.transport is not None:
             self._held = data
-            self._transport.pause_reading()
+            self.transport.pause_reading()
 
     def _admitted(self) -> None:
         held, self._held = self._held, b""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
             self._take(held)
 
     def _take(self, data: bytes) -> None:
@@ -206,25 +204,22 @@ class HttpConnection(asyncio.Protocol):
             if _END in seen:
                 self._begun = None
             elif self._begun > self._most:
-                transport = self._transport
-                if transport is not None and not transport.is_closing():
-                    transport.write(plain_response(*_TOO_LARGE))
-                    transport.close()
+                if self.transport is not None and not self.transport.is_closing():
+                    self.transport.write(plain_response(*_TOO_LARGE))
+                    self.transport.close()
                 return
             self._tail = seen[-3:]
-        self._http.data_received(data)
+        super().data_received(data)
 
-    def eof_received(self) -> bool | None:
-        return self._http.eof_received()
-
-    def pause_writing(self) -> None:
-        self._http.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._http.resume_writing()
-
-
-def connection_of(transport: asyncio.Transport | None) -> HttpConnection | None:
-    """Return the connection of a request; None if it is lost."""
-    protocol = None if transport is None else transport.get_protocol()
-    return protocol if isinstance(protocol, HttpConnection) else None
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Refuse a request that aiohttp could not parse or that failed, with the headers of all other refusals."""
+        response = super().handle_error(request, status, exc, message)
+        forget_frames(exc)  # one of them is aiohttp's own, which keeps the exception and what the client sent
+        response.headers.update(EVERY)
+        return response

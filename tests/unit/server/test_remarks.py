@@ -5,7 +5,6 @@ import resource
 import pytest
 
 from server.access.capacity import room_for
-from server.settings.remarks import remarks_on
 from server.settings.values import Settings
 
 SECRET = "a secret of at least thirty-two characters"
@@ -27,7 +26,7 @@ ROOM = room_for(LIMIT)
     ],
 )
 def test_who_gets_in(given: dict[str, str], remarks: list[str]) -> None:
-    assert remarks_on(Settings(given)) == remarks
+    assert list(Settings(given).oddities()) == remarks
 
 
 @pytest.mark.parametrize(
@@ -50,8 +49,8 @@ def test_who_gets_in(given: dict[str, str], remarks: list[str]) -> None:
 )
 def test_how_many_connections_there_can_be(most: str, of_address: str, remarks: list[str]) -> None:
     given = {"MAX_CONNECTIONS": most, "MAX_CONNECTIONS_PER_ADDRESS": of_address, "JWT_SECRET": SECRET}
-    assert remarks_on(Settings(given)) == remarks
+    assert list(Settings(given).oddities()) == remarks
 
 
 def test_what_is_odd_about_the_sources_comes_first() -> None:
-    assert remarks_on(Settings({"JWT_SECRET": SECRET}, ["odd"])) == ["odd"]
+    assert list(Settings({"JWT_SECRET": SECRET}, ["odd"]).oddities()) == ["odd"]
