@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Self, TypeVar, cast
 
 from storage.ports.storage import Outcome, Storage, Write, Writer
+from storage.postgres.storage import PostgresStorage
+from tests.contract.records import until
 from tests.support.virtual import VirtualLoop
 
 T = TypeVar("T")
@@ -26,10 +28,11 @@ class Elsewhere:
         repository: what a chat in a `VirtualLoop` may ask.
     """
 
-    def __init__(self, opening: Coroutine[Any, Any, Storage]) -> None:
+    def __init__(self, opening: Coroutine[Any, Any, PostgresStorage]) -> None:
         self._opening = opening
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="storage elsewhere")
+        self._writers: list[_AskedWriter] = []
         self.repository: Storage
 
     def __enter__(self) -> Self:
@@ -43,6 +46,27 @@ class Elsewhere:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def writer(self) -> Writer:
+        """A writer, until it is closed or the next chat asks for its own."""
+        writer = _AskedWriter(self, self.wait(self._make_writer()))
+        self._writers.append(writer)
+        return writer
+
+    async def _make_writer(self) -> Writer:
+        return self._inner.writer()
+
+    def close_writers(self) -> None:
+        """Close those of a chat that failed, and so could not."""
+        for writer in self._writers:
+            self.wait(writer.inner.close())
+        self._writers.clear()
+
+    def problem(self) -> str | None:
+        """What storage says, after a real wait if a busy machine has lost its database for a moment."""
+        if self._inner.lease.problem is not None:
+            self.wait(until(lambda: self._inner.lease.problem is None))
+        return self._inner.problem()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Have something done there, and block until it is."""
@@ -68,19 +92,14 @@ class _Asked:
     def __init__(self, elsewhere: Elsewhere, inner: Storage) -> None:
         self._elsewhere = elsewhere
         self._inner = inner
-        self.problem = inner.problem
+        self.problem = elsewhere.problem
+        self.writer = elsewhere.writer
         self.rooms = _AskedReads(elsewhere, inner.rooms)
         self.messages = _AskedReads(elsewhere, inner.messages)
         self.was_ready = inner.was_ready
         self.another_writes = inner.another_writes
         self.is_full = inner.is_full
         self.waiting_reads = inner.waiting_reads
-
-    def writer(self) -> Writer:
-        return _AskedWriter(self._elsewhere, self._elsewhere.wait(self._make_writer()))
-
-    async def _make_writer(self) -> Writer:
-        return self._inner.writer()
 
 
 class _AskedReads:
@@ -96,10 +115,10 @@ class _AskedReads:
 class _AskedWriter:
     def __init__(self, elsewhere: Elsewhere, inner: Writer) -> None:
         self._elsewhere = elsewhere
-        self._inner = inner
+        self.inner = inner
 
     async def write(self, batch: Sequence[Write]) -> list[Outcome]:
-        return await self._elsewhere.ask(self._inner.write(batch))
+        return await self._elsewhere.ask(self.inner.write(batch))
 
     async def close(self) -> None:
-        await self._elsewhere.ask(self._inner.close())
+        await self._elsewhere.ask(self.inner.close())

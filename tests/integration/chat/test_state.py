@@ -28,4 +28,7 @@ def postgres_elsewhere(database_url: str) -> Iterator[Elsewhere]:
 @given(play=plays())
 def test_what_everybody_knows_is_what_a_newcomer_learns(postgres_elsewhere: Elsewhere, play: Play) -> None:
     repository = FaultyRepository(postgres_elsewhere.repository, mirror=open_storage(None))
-    run_virtually(play.perform(repository, next(_numbers)))
+    try:
+        run_virtually(play.perform(repository, next(_numbers)))
+    finally:
+        postgres_elsewhere.close_writers()  # a failure must not spoil the examples after it
