@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Run, test and measure Parley on a machine that has nothing but Python 3.11 or later.
+"""Run, test and measure Parley on a machine with only Python 3.11 or later.
 
 Usage: python3 dev.py COMMAND
 
   run [ARGUMENTS]    start the server, installing what it needs first; takes the arguments of main.py
                      (run token --user ID prints a token for an account of your application)
-  test [ARGUMENTS]   run the tests that take no longer than a few seconds each, in two processes, with a real PostgreSQL
-                     and a real Chromium. Takes the arguments of pytest (-n 0 uses one process, -m slow runs only
-                     the slow tests). With --all, run every test: first the slow ones with the others, then those
-                     that measure time, one after another
-  bench [OPTIONS]    measure Parley on this machine, next to the obvious ways to write such a server; see --help
+  test [ARGUMENTS]   run the tests that take at most a few seconds each, in two processes, with a real PostgreSQL and
+                     a real Chromium. Takes the arguments of pytest (-n 0 uses one process, -m slow runs only the
+                     slow tests). With --all, run every test: first the slow ones together with the others, then
+                     those that measure time, one by one
+  bench [OPTIONS]    measure Parley on this machine, compared with two obvious ways to write such a server; see
+                     bench --help
   setup [run]        install what run and test need (or only what run needs) without starting anything
 
 Everything is installed into the folder .venv next to this file. As root, missing system packages (python3-venv,

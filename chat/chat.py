@@ -283,7 +283,7 @@ class Chat:
 
     def taken_over(self) -> None:
         """Disconnect all clients: another server wrote to this storage in the meantime, so their state may be wrong."""
-        log.warning("another server wrote to this database in between: disconnecting every client, to reload")
+        log.warning("another server wrote to this database in between: disconnecting every client so that it reloads")
         self._disconnect_all()
 
     def superseded(self) -> None:

@@ -50,7 +50,7 @@ async def expire_messages(parts: Parts, writer: Writer) -> None:
         finally:
             if total:
                 removed_messages = counted(total, "message was", "messages were")
-                log.info("%s removed: older than their rooms keep them", removed_messages)
+                log.info("%s removed: past the retention of their rooms", removed_messages)
         await asyncio.sleep(BETWEEN_ROUNDS)
 
 

@@ -168,7 +168,7 @@ class ReadHistory(RoomCommand, frozen=True, gc=False, tag="history"):
     Attributes:
         before: a `seq`; the page just before it.
         after: a `seq`; the page just after it; with `before`, the messages between them.
-        around: a `seq`; the page with it in the middle.
+        around: a `seq`; the page centred on it.
         start: a time in RFC 3339; only messages from then on.
         end: a time in RFC 3339; only messages before it.
         sender: only messages with this display name.
@@ -221,7 +221,7 @@ class UpdateRoom(RoomCommand, frozen=True, gc=False, tag="update_room"):
 
     Attributes:
         private: whether only members may enter; for owners.
-        password: an empty one removes the password, another one makes the room private; for owners.
+        password: an empty password removes it, any other makes the room private; for owners.
     """
 
     title: Title | None = None
@@ -245,10 +245,10 @@ class Decline(RoomCommand, frozen=True, gc=False, tag="decline"):
 
 
 class ListRooms(Command, frozen=True, gc=False, tag="rooms"):
-    """List the rooms that everyone can find, by name, or your own rooms.
+    """List the rooms that everyone can find, ordered by name, or your own rooms.
 
     Attributes:
-        mine: list your own rooms with their unread counts, and your invitations, instead of those.
+        mine: list your own rooms with their unread counts, and your invitations.
         q: only rooms whose name or title contains this.
     """
 
@@ -259,7 +259,7 @@ class ListRooms(Command, frozen=True, gc=False, tag="rooms"):
 
 
 class ListMembers(RoomCommand, frozen=True, gc=False, tag="members"):
-    """List the people of a room by id, in pages.
+    """List the people of a room, ordered by id, in pages.
 
     Attributes:
         banned: list the banned users instead; for moderators.

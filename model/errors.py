@@ -114,7 +114,7 @@ IDLE = CloseCode(4001, "idle", "the client sent nothing for `IDLE_TIMEOUT` secon
 EPOCH_CHANGED = CloseCode(
     4002,
     "epoch_changed",
-    "broadcasts may have been lost or retracted, for example as another server wrote to the storage",
+    "broadcasts may have been lost or retracted, for example because another server wrote to the storage",
 )
 SLOW_CONSUMER = CloseCode(4008, "slow_consumer", "the client had too much unread data, or did not read a page in time")
 HELLO_TIMEOUT = CloseCode(4101, "hello_timeout", "guest access is disabled and no `hello` was received in time")

@@ -71,7 +71,7 @@ class MemberInfo(Struct, frozen=True, omit_defaults=True, gc=False):
     """A user in a room. ``online`` is whether they are in it now, on any device; ``seen_at`` when they last were.
 
     ``read`` is the last message they have read, in rooms of at most 50 members. ``read`` and ``seen_at`` are shown to
-    members of the room, ``reason`` to moderators and to the user it is about. A mute or ban without an end
+    members of the room, ``reason`` to moderators and to the user concerned. A mute or ban without an end
     (``muted_until``, ``banned_until``) has the year 9999. ``invited_at`` and ``invited_by`` describe an open
     invitation.
     """
@@ -90,7 +90,7 @@ class MemberInfo(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class InvitationInfo(Struct, frozen=True, omit_defaults=True, gc=False):
-    """An open invitation of the caller: the room, who made it, and when."""
+    """An open invitation of the caller: the room, the inviting user, and the time."""
 
     room: str
     info: RoomInfo
@@ -231,7 +231,7 @@ class RoomState(RoomAnswer, frozen=True, gc=False, tag="room"):
 
 
 class InvitationState(RoomAnswer, frozen=True, gc=False, tag="invitation"):
-    """You were invited to a room (``open``), or an invitation is gone; sent to every session of the user.
+    """You were invited to a room (``open``), or an invitation has ended; sent to every session of the user.
 
     ``info``, ``by`` and ``at`` as in `InvitationInfo`, if it is open. Also the answer to ``decline``.
     """
@@ -261,7 +261,7 @@ class Members(RoomAnswer, frozen=True, gc=False, tag="members"):
 class MemberChanged(RoomAnswer, frozen=True, gc=False, tag="member"):
     """A user's role or status in a room has changed: ``action`` is the command that did it, ``by`` who sent it.
 
-    Sent to everyone there without ``reason``; then, if there is one, to moderators and the user it is about with it.
+    Sent to everyone in the room without ``reason``; if there is one, then also with it to moderators and that user.
     """
 
     action: str
@@ -286,7 +286,7 @@ class Announcement(Answer, frozen=True, gc=False, tag="announcement"):
 
 
 class AckItem(Struct, frozen=True, gc=False):
-    """A stored message or change of the receiver: its ``id``, its room, and the permanent ``seq`` of the message.
+    """A stored message or change by the receiver: its ``id``, its room, and the permanent ``seq`` of the message.
 
     For a change to the room or to a member, ``seq`` is the head of the room's log.
     """
@@ -313,7 +313,7 @@ class HistoryPage(RoomAnswer, frozen=True, gc=False, tag="history"):
 class Presence(RoomEvent, frozen=True, gc=False, tag="presence"):
     """Users who joined and left since the last one; at most one per second and room. Above 200 users only the count.
 
-    With ``all``, ``joined`` lists everyone present: too many users came and went to list each.
+    With ``all``, ``joined`` lists everyone present, after too many joins and leaves to list each.
     """
 
     count: int
@@ -340,7 +340,7 @@ class Error(Answer, frozen=True, gc=False, tag="error"):
 
 
 class Goodbye(Event, frozen=True, gc=False, tag="goodbye"):
-    """The server is shutting down: reconnect after ``reconnect_after`` seconds (each client receives another value)."""
+    """The server is shutting down: reconnect after ``reconnect_after`` seconds (a different value for each client)."""
 
     reason: str
     reconnect_after: float

@@ -9,7 +9,7 @@ from model.limits import QUOTE_CHARS
 
 
 class Quote(Struct, frozen=True, omit_defaults=True, gc=False):
-    """The beginning of the message that a reply refers to, in its current state: edited or deleted.
+    """The beginning of the message that a reply refers to, in its current state, even if edited or deleted since.
 
     Attributes:
         seq: the message's seq.

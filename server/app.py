@@ -283,7 +283,7 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
             server.renew(read_again())
         except SettingError as error:
             for problem in error.problems:
-                log.error("settings were not reloaded, all keep their values: %s", problem)
+                log.error("settings were not reloaded and keep their values: %s", problem)
 
     for signum, handler in ((signal.SIGTERM, on_signal), (signal.SIGINT, on_signal), (signal.SIGHUP, on_hangup)):
         if signal.getsignal(signum) is not signal.SIG_IGN:

@@ -26,7 +26,7 @@ from server.settings.table import settings_help
 from server.settings.values import SettingError, Settings
 from utils.clock import DAY_SECONDS
 
-DOTENV = Path(".env")  # in the working folder
+DOTENV = Path(".env")  # in the working directory
 # The longest validity of a token: a hundred years.
 DAYS = 36_500
 
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
             "       %(prog)s check [--host HOST] [--port PORT]"
         ),
         description="Parley: a self-hosted real-time chat server.",
-        epilog=f"Settings, from the environment or a .env file in the working folder:\n\n{settings_help()}",
+        epilog=f"Settings, from the environment or a .env file in the working directory:\n\n{settings_help()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=server_name())

@@ -160,7 +160,9 @@ class RecordJob(RoomJob):
         # Only this server writes, so the cause is a manual change in the database, such as another room of this name.
         name = self.owner.name
         log.error(
-            "room %r: a change to the room could not be stored: %s; disconnecting its clients, to reload", name, outcome
+            "room %r: a change to the room could not be stored: %s; disconnecting its clients so that they reload it",
+            name,
+            outcome,
         )
         self.refuse("not_stored")
         self.start_afresh()

@@ -112,6 +112,6 @@ def _compare_clock(parts: Parts, head: int) -> None:
         parts.clock_differs = True
         log.warning(
             "a room has messages dated %.0f seconds in the future: this clock is slow, or an earlier one was fast; "
-            "until then start and end do not find new messages there, and their retention counts from that time",
+            "until then, start and end do not find its new messages, and their retention counts from that time",
             ahead,
         )

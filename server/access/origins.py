@@ -52,7 +52,7 @@ def read_origins(text: str) -> tuple[str, ...]:
     """
     origins = tuple(dict.fromkeys(_as_sent(part.strip()) for part in text.split(",") if part.strip()))
     if ANY in origins and len(origins) > 1:  # the list would allow all origins, though it looks restrictive
-        raise ReadError("must be either * or origins: * allows every page")
+        raise ReadError("must be either * or a list of origins: * allows every page")
     return origins
 
 

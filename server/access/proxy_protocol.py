@@ -69,7 +69,7 @@ def _read_v2(data: bytes | bytearray) -> ProxyHeader | None:
     size = _V2.size + length
     command = version & 0xF
     if version >> 4 != 2 or command > 1:
-        raise ValueError("the PROXY header is of an unknown version")
+        raise ValueError("the PROXY header has an unknown version")
     if size > V2_BYTES:
         raise ValueError("the PROXY header is too long")
     if len(data) < size:

@@ -86,7 +86,7 @@ class _PersonFrame(_Frame, gc=False):
 
 
 class MessageFrame(_Frame, gc=False, tag="message"):
-    """A user, perhaps you, posted a message. ``edit`` and ``delete`` refer to it by its ``id``."""
+    """A user, possibly you, posted a message. ``edit`` and ``delete`` refer to it by its ``id``."""
 
     id: int
     room: str
@@ -97,7 +97,7 @@ class MessageFrame(_Frame, gc=False, tag="message"):
 
 
 class JoinFrame(_PersonFrame, gc=False, tag="join"):
-    """A user, perhaps you, came online in the room. Sent at most once a second, and not in rooms of more than 200."""
+    """A user, possibly you, came online in the room. Sent at most once a second, and not in rooms of more than 200."""
 
 
 class LeaveFrame(_PersonFrame, gc=False, tag="leave"):

@@ -42,7 +42,7 @@ class _Request(Struct, gc=False, tag_field="type"):
 
 
 class CreateRoomRequest(_Request, gc=False, tag="create_room"):
-    """Create a permanent room, as its owner, and join it."""
+    """Create a persistent room, as its owner, and join it."""
 
     payload: CreateRoomPayload
 
@@ -171,13 +171,13 @@ class JoinedFrame(_Frame, gc=False, tag="joined"):
 
 
 class MessageFrame(_Frame, gc=False, tag="message"):
-    """A user, perhaps you, posted a message."""
+    """A user, possibly you, posted a message."""
 
     payload: MessagePayload
 
 
 class UserJoinedFrame(_Frame, gc=False, tag="user_joined"):
-    """A user, perhaps you, came online in the room. Sent at most once a second, and not in rooms of more than 200."""
+    """A user, possibly you, came online in the room. Sent at most once a second, and not in rooms of more than 200."""
 
     payload: PersonPayload
 

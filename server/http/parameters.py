@@ -133,7 +133,7 @@ def _body_of(
         kw_only=True,
         frozen=True,
         module=endpoint,  # distinguishes the bodies of two endpoints with one record
-        namespace={"__doc__": f"The body of `{endpoint}`.\n\nAttributes:\n{text}"},
+        namespace={"__doc__": f"The body of `{endpoint}`." + (f"\n\nAttributes:\n{text}" if text else "")},
     )
 
 

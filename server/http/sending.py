@@ -87,7 +87,7 @@ async def deliver(
         await _drop_body(request)
     except (ConnectionError, TimeoutError) as error:
         if isinstance(error, TimeoutError):
-            log.info("closing the connection of a client of %s: it reads too slowly", request.path[:200])
+            log.info("closing the connection of a client that reads %s too slowly", request.path[:200])
         forget_frames(error)
         transport.abort()
     return response

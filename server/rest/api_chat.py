@@ -105,7 +105,7 @@ _ONLINE = Endpoint(
     "/api/users",
     "List the users who are online",
     params=UsersParams,
-    answers=(Answer(200, "the users, by id", list[OnlineUser], headers=NEXT),),
+    answers=(Answer(200, "the users, ordered by id", list[OnlineUser], headers=NEXT),),
     refusals=("unavailable",),
     auth="account",
 )

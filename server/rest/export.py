@@ -48,7 +48,7 @@ class Export:
             RoomParams,
             (
                 Answer(200, "the messages", str, (NDJSON,), {"Content-Disposition": "`attachment`"}),
-                Answer(505, "the request is HTTP/1.0, where a body that was cut looks complete", str, (TEXT,)),
+                Answer(505, "the request is HTTP/1.0, in which a truncated body looks complete", str, (TEXT,)),
             ),
             ("no_such_room", "overloaded", "unavailable"),
             _TEXT,

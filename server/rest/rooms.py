@@ -40,7 +40,7 @@ class RoomParams(Struct, frozen=True):
     Endpoint(
         "GET",
         "/api/rooms",
-        "List rooms by name",
+        "List rooms, ordered by name",
         params=ListRooms,
         answers=(Answer(200, "the rooms", Rooms, headers=ORIGIN | NEXT),),
         refusals=("unavailable",),

@@ -33,7 +33,7 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
     """
     try:
         if dotenv is not None and dotenv.is_dir():  # which python-dotenv takes for a missing file
-            raise SettingError(f"{dotenv} is a folder; it must be a file")
+            raise SettingError(f"{dotenv} is a directory; it must be a file")
         file = dotenv_values(dotenv, interpolate=False) if dotenv is not None else {}
     except UnicodeDecodeError:
         raise SettingError(f"{dotenv} must be UTF-8 text") from None

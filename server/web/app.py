@@ -99,7 +99,7 @@ class HttpEndpoints:
         """Refuse every change that a page of another origin asks for (OWASP ASVS 3.5.1)."""
         origin = ", ".join(request.headers.getall(hdrs.ORIGIN, ()))
         if origin and request.method not in _READS and not self._shared.origins.allows(origin, self._own(request)):
-            raise ParleyError("forbidden", "pages of this origin may not send this request")
+            raise ParleyError("forbidden", "web pages of this origin may not send this request")
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the table of everything that is served; see `server.http.endpoints.Endpoint`."""

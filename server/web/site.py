@@ -81,10 +81,10 @@ def _file(*media: str) -> tuple[Answer, ...]:
     tag = {"ETag": "version of the file"}
     return (
         Answer(200, "the file", bytes, media, tag),
-        Answer(206, "the part that `Range` asks for", bytes, media, tag),
-        Answer(304, "not modified: it matches `If-None-Match`", headers=tag),
-        Answer(412, "it does not match `If-Match`", str, (OCTETS,)),
-        Answer(416, "it has no such part as `Range` asks for", str, (OCTETS,)),
+        Answer(206, "the requested `Range`", bytes, media, tag),
+        Answer(304, "not modified: the file matches `If-None-Match`", headers=tag),
+        Answer(412, "the file does not match `If-Match`", str, (OCTETS,)),
+        Answer(416, "the file does not have the range that `Range` requests", str, (OCTETS,)),
     )
 
 
@@ -96,14 +96,16 @@ _STATIC = (
 )
 _READY = (
     Answer(200, "messages are accepted and stored", Ready),
-    Answer(503, "they are not, with the reason", NotReady, headers={"Retry-After": "seconds"}),
+    Answer(
+        503, "messages are not accepted or not stored, with the reason", NotReady, headers={"Retry-After": "seconds"}
+    ),
 )
 _HANDSHAKE = (
     Answer(101, "the connection is now a WebSocket"),
     Answer(400, "malformed handshake, with the reason", str, (TEXT,)),
     Answer(
         401,
-        "a token that is not valid, or no token where one is required",
+        "an invalid token, or no token where one is required",
         str,
         (TEXT,),
         {"WWW-Authenticate": "`Bearer`"},

@@ -146,7 +146,7 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path, arguments: tuple
     (tmp_path / ".env").mkdir()
     done = run(tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "main.py: .env is a folder; it must be a file\n"
+    assert done.stderr == "main.py: .env is a directory; it must be a file\n"
 
 
 def test_a_taken_admin_port_is_named_as_that(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_env_file(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"is a folder; it must be a file$"):
+    with pytest.raises(SettingError, match=r"is a directory; it must be a file$"):
         read_settings({}, tmp_path)
 
 
