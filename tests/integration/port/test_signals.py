@@ -196,7 +196,7 @@ async def test_sighup_without_the_file_that_was_there_changes_nothing(server: Se
         async with await RawClient.open(server.port, headers=NATIVE) as ann:
             assert (await ann.expect("welcome"))["limits"]["max_content_chars"] == 10
         dotenv.mkdir()
-        assert "keep their values: .env is a folder" in await hang_up()
+        assert "keep their values: .env is a directory" in await hang_up()
         dotenv.rmdir()
         assert "changed: MAX_CONTENT_CHARS\n" in await renew(server, "MAX_CONTENT_CHARS=11")
 
