@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chat.delivery.ratelimit import allowances, rate_limited
 from chat.delivery.session import Session as AnySession
 from chat.handlers import HANDLERS
-from chat.handlers.hello import check_devices, identify, welcome
+from chat.handlers.sessions import check_devices, identify, welcome
 from chat.ports import Connection, Dialect, Identity, Tokens
 from chat.rooms import members
 from chat.rooms.makers import Makers
@@ -50,9 +50,9 @@ from utils.ids import new_token
 
 log = logging.getLogger(__name__)
 
+# Why a server is not ready, in one word: storage was not reached yet, cannot be used now, or is being written by
+# another server; or this server is stopping.
 NotReadyReason = Literal["starting", "storage", "standby", "stopping"]
-"""Why a server is not ready, in one word: storage was not reached yet, cannot be used now, or is being written by
-another server; or this server is stopping."""
 
 # Commands that broadcast a frame to the room; they count at the rate of messages.
 ABOUT_MESSAGES: frozenset[type] = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
@@ -74,7 +74,6 @@ class Chat:
 
     def __init__(self, storage: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
         self.parts = Parts(storage, clock, tokens, options)
-        self._messages_are_limited = options.messages.rate > 0
 
     def renew(self, options: ChatOptions) -> None:
         """Apply other options, except those that are read only at the start.
@@ -83,7 +82,6 @@ class Chat:
         """
         parts, before = self.parts, self.parts.options
         parts.options, parts.limits = options, options.limits
-        self._messages_are_limited = options.messages.rate > 0
         if (options.messages, options.guest_messages) != (before.messages, before.guest_messages):
             parts.speakers, parts.speaking_guests = allowances(options.messages), allowances(options.guest_messages)
             for session in parts.hub.sessions:
@@ -203,7 +201,7 @@ class Chat:
     def run(self, session: Session, command: AnyCommand | Claim) -> None:
         """Run a command, synchronously unless storage must be asked first."""
         try:
-            if self._messages_are_limited or type(command) is not PostMessage or session.identity is None:
+            if self.parts.speakers is not None or type(command) is not PostMessage or session.identity is None:
                 self._admit(session, command)
             waits = HANDLERS[type(command)](self.parts, session, command)
         except ParleyError as error:
@@ -223,8 +221,8 @@ class Chat:
     def _admit(self, session: Session, command: AnyCommand | Claim) -> None:
         kind = type(command)
         broadcasts = kind in BROADCAST or (isinstance(command, Leave) and command.quit)
-        if broadcasts and self._messages_are_limited and session.identity is not None:
-            wait = take_message(self.parts, session)
+        if broadcasts and session.identity is not None and (speakers := self.parts.speakers) is not None:
+            wait = take_message(self.parts, speakers, session)
         elif kind in ABOUT_MESSAGES and session.identity is not None:
             wait = 0.0
         else:

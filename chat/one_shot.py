@@ -80,7 +80,7 @@ class _ReplyCollector(Dialect):
                     event.code, event.message, field=event.field, retry_after=event.retry_after, id=event.id
                 )
 
-    async def wait_for(self, kind: type[E], id: str) -> E:
+    async def wait_for(self, kind: type[E], id: str | None) -> E:
         """Wait for the event of this kind that answers the command with this id.
 
         Raises:
@@ -99,7 +99,7 @@ def _nowhere(data: bytes) -> None:
     pass
 
 
-def _answers(event: Event, id: str) -> bool:
+def _answers(event: Event, id: str | None) -> bool:
     if isinstance(event, Ack):
         return any(item.id == id for item in event.ids)
     return isinstance(event, Answer) and event.id == id
@@ -167,11 +167,11 @@ class CommandRunner:
             ParleyError: the command's refusal, or that of the room; ``unavailable`` when storage is away, or there was
                 no answer in time: then it may still be carried out.
         """
-        assert command.id is not None
         if not isinstance(command, Announce):  # which is not stored
             await reach_storage(self._chat.parts)
             require_storage(self._chat.parts)
-        session = self._open(identity, address, network)
+        replies = _ReplyCollector()
+        session = self._open(replies, identity, address, network)
         try:
             with ExitStack() as pins:
                 async with asyncio.timeout(ANSWER_SECONDS):
@@ -179,18 +179,16 @@ class CommandRunner:
                         enter = Handler(partial(_enter, pins), loaded_room, _RowToEnter(), check_room)
                         if (waits := enter(self._chat.parts, session, command)) is not None:
                             await waits
-                    return await self._ask(session, command, command.id, until)
+                    return await self._ask(session, replies, command, until)
         except TimeoutError as error:
             raise unavailable() from error
         finally:
             session.rooms.clear()
             session.end()
 
-    async def _ask(self, session: Session, command: AnyCommand, id: str, until: type[E]) -> E:
-        replies = session.dialect
-        assert isinstance(replies, _ReplyCollector)
+    async def _ask(self, session: Session, replies: _ReplyCollector, command: AnyCommand, until: type[E]) -> E:
         self._chat.run(session, command)
-        answer = await replies.wait_for(until, id)
+        answer = await replies.wait_for(until, command.id)
         if not isinstance(answer, Ack):  # it came when the command was carried out; what it wrote may be on its way
             room = self._chat.parts.hub.rooms.get(getattr(answer, "room", ""))
             if room is not None:
@@ -198,8 +196,7 @@ class CommandRunner:
             replies.check()
         return answer
 
-    def _open(self, identity: Identity, address: str, network: str) -> Session:
-        replies = _ReplyCollector()
+    def _open(self, replies: _ReplyCollector, identity: Identity, address: str, network: str) -> Session:
         session: Session = AnySession(
             self._chat.parts.hub, replies, replies, new_token("s_", 9), "", address, network, silent=True
         )

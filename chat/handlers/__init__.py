@@ -10,12 +10,9 @@ from functools import partial
 from typing import Any
 
 from chat.handlers import attention, change, invite, join, manage, moderate, reads
-from chat.handlers.announce import announce
-from chat.handlers.claim import claim
-from chat.handlers.hello import hello
 from chat.handlers.message import post_message
-from chat.handlers.ping import ping
 from chat.handlers.resolve import Handler, MessageAt, OwnRow, check_room, in_room, loaded_room
+from chat.handlers.sessions import announce, claim, hello, ping
 from model import commands
 from model.permissions import Action
 

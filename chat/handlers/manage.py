@@ -1,6 +1,8 @@
 """``create_room``, ``update_room``, ``delete_room`` and ``direct``: permanent rooms."""
 
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import blake2b
 from typing import Any
 
@@ -11,8 +13,7 @@ from chat.handlers.resolve import ASK, Ask, Handler, Need
 from chat.ports import Actor
 from chat.rooms import invitations, members
 from chat.rooms.access import check_provable, default_role, joined_room, require, standing_of
-from chat.rooms.kept import admit_room, taking_name
-from chat.rooms.pacing import hashing_for
+from chat.rooms.pacing import admit_room, hashing_for
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
 from chat.rooms.storing import admit, ask, ensure_stored, store
@@ -23,7 +24,7 @@ from model.limits import TITLE_CHARS, TOPIC_CHARS
 from model.permissions import Action
 from model.principals import CLAIMED_ROLE
 from model.room import Member, RoomRecord, User
-from model.text import DIRECT_PREFIX, check_room_name, check_text, check_title
+from model.text import DIRECT_PREFIX, check_room_name, check_text, check_title, fold_name
 from storage.ports.rooms import InsertRoom
 from storage.ports.rooms import UpdateRoom as StoreRoom
 from utils.clock import rfc3339
@@ -54,8 +55,33 @@ class NewRoom(Need[str | None]):
     async def fetch(
         self, parts: Parts, session: Session, room: Room, command: CreateRoom, held: AsyncExitStack
     ) -> str | None:
-        await held.enter_async_context(taking_name(parts, room))
+        await held.enter_async_context(_taking_name(parts, room))
         return await _hash(parts, session.actor, command.password)
+
+
+@asynccontextmanager
+async def _taking_name(parts: Parts, room: Room) -> AsyncIterator[None]:
+    """Make a room stay within this context; another room with a similar name waits.
+
+    Raises:
+        ParleyError: ``room_exists`` when another room with a similar name stays; ``unavailable``.
+    """
+    folded = fold_name(room.name)
+    lock = parts.name_locks.setdefault(folded, asyncio.Lock())
+    async with lock:
+        for ending in tuple(parts.hub.ending.values()):
+            if fold_name(ending.name) == folded:
+                await ask(parts, ending.backlog.written())  # storage does not know yet that it was deleted
+        other = parts.kept_names.get(folded)
+        # Storage knows all about a room that is no longer loaded.
+        taken = other is not None and other is not room and parts.hub.rooms.get(other.name) is other
+        if taken or await ask(parts, parts.storage.rooms.kept_like(room.name)):
+            raise ParleyError(
+                "room_exists", "a room whose name differs only in case or width already exists", field="room"
+            )
+        yield
+        if room.record.kind != "ephemeral":
+            parts.kept_names[folded] = room
 
 
 async def _hash(parts: Parts, actor: Actor, password: str | None) -> str | None:
@@ -118,7 +144,7 @@ class Update(Need[str | None]):
     ) -> str | None:
         hashed = await _hash(parts, session.actor, command.password)
         if _takes_over(room, command):
-            await held.enter_async_context(taking_name(parts, room))
+            await held.enter_async_context(_taking_name(parts, room))
             looked_up: set[str] = set()
             while unknown := room.presence.people.keys() - room.members.keys() - looked_up:
                 for user_id in unknown:

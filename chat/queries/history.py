@@ -21,8 +21,8 @@ NOTHING = HistoryPage(room="", messages=[], has_older=False, has_newer=False)
 # Messages of one part of an export, at most.
 EXPORT_PAGE = 500
 
+# Reads up to a number of messages, oldest first: those right before a seq, right after another one, or the newest.
 _Find = Callable[[int, int | None, int | None], Awaitable[list[Message]]]
-"""Reads up to a number of messages, oldest first: those right before a seq, right after another one, or the newest."""
 
 
 async def read_history(

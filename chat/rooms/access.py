@@ -77,8 +77,7 @@ def require(parts: Parts, room: Room, session: Session, action: Action) -> Stand
     Raises:
         ParleyError: ``forbidden``, ``muted``, ``no_such_room``.
     """
-    assert session.identity is not None
-    standing = standing_of(parts, room, session.identity)
+    standing = standing_of(parts, room, session.actor.identity)
     if not may(standing, action):
         raise ParleyError("forbidden" if may(standing, Action.SEE) else "no_such_room", field="room")
     if action in TALK and standing != "admin":
@@ -149,10 +148,10 @@ async def _access_room(parts: Parts, name: str, identity: Identity | None) -> Ro
     if record is None:
         return None
     member = None
-    if identity is not None and (room is None or not is_row_known(parts, room, identity)):
-        if room is not None:
-            await ask(parts, room.backlog.written())
+    if identity is not None and room is None:
         member = await ask(parts, parts.storage.rooms.find_member(record.room_id, identity.user.id))
+    elif identity is not None and room is not None and not is_row_known(parts, room, identity):
+        member = await members.fetch(parts, room, identity.user.id)
     inside = room is not None and identity is not None and identity.user.id in room.presence.people
     if room is not None:
         record = room.record  # as it is now

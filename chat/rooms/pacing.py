@@ -2,7 +2,7 @@
 
 import logging
 
-from chat.delivery.ratelimit import TokenBucket, rate_limited
+from chat.delivery.ratelimit import Allowances, TokenBucket, rate_limited
 from chat.ports import Actor
 from chat.rooms.parts import Parts
 from chat.rooms.room import Session
@@ -20,17 +20,15 @@ REFUSALS_PER_SECOND = 50.0
 REFUSALS_BURST = 1000
 
 
-def take_message(parts: Parts, session: Session) -> float:
-    """Count a message. Returns 0.0, or the seconds until it may be sent again.
+def take_message(parts: Parts, speakers: Allowances, session: Session) -> float:
+    """Count a message among those of ``speakers``. Returns 0.0, or the seconds until it may be sent again.
 
     Messages of guests count for their address too, because a new guest is free and a new address is not.
     """
     now = parts.clock.monotonic()
     if session.bucket is None:
-        assert parts.speakers is not None
-        assert session.identity is not None
-        session.bucket = parts.speakers.of(session.user.id, now)
-        if parts.speaking_guests is not None and session.network and session.identity.guest:
+        session.bucket = speakers.of(session.user.id, now)
+        if parts.speaking_guests is not None and session.network and session.actor.identity.guest:
             session.address_bucket = parts.speaking_guests.of(session.network, now)
     wait = session.bucket.take(now)
     if not wait and session.address_bucket is not None:
@@ -84,6 +82,17 @@ def give_guest_back(parts: Parts, session: Session) -> None:
     """Uncount the guest that was generated for this session: it speaks for a known user now."""
     if parts.newcomers is not None and session.network:
         parts.newcomers.of(session.network, parts.clock.monotonic()).give()
+
+
+def admit_room(parts: Parts, actor: Actor, *, take: bool = True) -> None:
+    """Make sure that the actor may create one more room that stays; ``take`` counts it.
+
+    Raises:
+        ParleyError: ``too_many_rooms``.
+    """
+    if parts.storage.is_full():
+        raise ParleyError("too_many_rooms", "the server cannot store any more rooms")
+    parts.makers.admit(actor, parts.clock.monotonic(), take=take)
 
 
 def take_invitation(parts: Parts, actor: Actor) -> None:

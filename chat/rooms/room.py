@@ -189,5 +189,5 @@ class Room:
         return [InsertRoom(record), *(SetMember(room_id, row) for row in rows)]
 
 
+# A session, for everything that knows rooms.
 Session: TypeAlias = AnySession[Room]
-"""A session, for everything that knows rooms."""

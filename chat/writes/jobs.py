@@ -14,16 +14,6 @@ from storage.ports.storage import Outcome, Write
 JOB_BYTES = 512
 
 
-class _Waiter:
-    """Callers that wait for the same write: the ``left``-th one after the write of the waiter before them."""
-
-    __slots__ = ("done", "left")
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-
 class Backlog:
     """The writes of one owner that were submitted to its worker and are not confirmed.
 
@@ -34,33 +24,32 @@ class Backlog:
         size: their bytes, for the bound on one owner's share of a queue.
     """
 
-    __slots__ = ("_awaited", "_waiters", "size", "unconfirmed")
+    __slots__ = ("_confirmed", "_waiters", "size", "unconfirmed")
 
     def __init__(self) -> None:
         self.unconfirmed = 0
         self.size = 0
-        self._waiters: deque[_Waiter] = deque()
-        self._awaited = 0
+        # Of callers that wait for a write: its number, and the future that all of them share.
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._confirmed = 0  # how many writes, counted only while there are waiters
 
     def confirmed(self, size: int) -> None:
         """Count the oldest write, of ``size`` bytes, as answered."""
         self.unconfirmed -= 1
         self.size -= size
         if self._waiters:
-            first = self._waiters[0]
-            first.left -= 1
-            self._awaited -= 1
-            if not first.left:
-                self._waiters.popleft().done.set_result(None)
+            self._confirmed += 1
+            if self._waiters[0][0] == self._confirmed:
+                self._waiters.popleft()[1].set_result(None)
 
     async def written(self) -> None:
         """Wait until storage has answered for every write submitted so far. Unbounded: give it a timeout."""
         if self.unconfirmed:
+            newest = self._confirmed + self.unconfirmed
             # Callers that wait for the same write share a future: in an outage, any number come and time out.
-            if self._awaited < self.unconfirmed:
-                self._waiters.append(_Waiter(self.unconfirmed - self._awaited))
-                self._awaited = self.unconfirmed
-            await asyncio.shield(self._waiters[-1].done)
+            if not self._waiters or self._waiters[-1][0] != newest:
+                self._waiters.append((newest, asyncio.get_running_loop().create_future()))
+            await asyncio.shield(self._waiters[-1][1])
 
 
 class Owner(Protocol):

@@ -16,13 +16,12 @@ from storage.memory.members import Members, is_old_guest, is_old_invitation
 from storage.memory.messages import MemoryMessageRepository
 from storage.memory.rooms import MemoryRoomRepository
 from storage.ports.errors import StorageUnavailable
-from storage.ports.messages import ChangeMessage, CutWords, ExpireMessages, InsertMessage, MessageRepository
+from storage.ports.messages import ChangeMessage, CutWords, ExpireMessages, InsertMessage
 from storage.ports.rooms import (
     ExpireGuests,
     ExpireInvitations,
     InsertRoom,
     RemoveMember,
-    RoomRepository,
     SetMember,
     UpdateRoom,
 )
@@ -60,8 +59,8 @@ class MemoryStorage:
             raise ValueError("memory_messages, memory_rooms, memory_bytes and memory_members must be at least 1")
         self.lease_events = LeaseEvents()  # none of them ever happens: only this process can write here
         self.contents = Contents(Logs(memory_rooms), Members(memory_members, memory_bytes // _MEMBERS_SHARE))
-        self.rooms: RoomRepository = MemoryRoomRepository(self.contents)
-        self.messages: MessageRepository = MemoryMessageRepository(self.contents)
+        self.rooms = MemoryRoomRepository(self.contents)
+        self.messages = MemoryMessageRepository(self.contents)
         self.keep_messages = memory_messages
         self.keep_bytes = memory_bytes
 

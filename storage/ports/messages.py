@@ -8,8 +8,8 @@ from msgspec import Struct
 from model.message import Message
 from model.room import RoomRecord, User
 
+# A seq above all others.
 ENDLESS = 2**63 - 1
-"""A seq above all others."""
 
 # --- writes --------------------------------------------------------------------------------------------------------
 
@@ -72,8 +72,8 @@ class ExpireMessages(Struct, frozen=True, gc=False):
     limit: int
 
 
+# The place before all messages.
 FIRST = (-1, -1)
-"""The place before all messages."""
 
 
 class CutWords(Struct, frozen=True, gc=False):

@@ -22,10 +22,10 @@ from storage.ports.rooms import (
 )
 from utils.fairness import Party
 
+# On whose behalf this task reads: an account, or a guest within its address. Concurrent readers share storage fairly
+# (`utils.fairness`), however many reads each of them starts.
 READER: ContextVar[Party] = ContextVar("reader", default=Party(""))  # noqa: B039  # a NamedTuple
-"""On whose behalf this task reads: an account, or a guest within its address. Concurrent readers share storage fairly
-(`utils.fairness`), however many reads each of them starts.
-"""
+
 Write = (
     InsertRoom
     | UpdateRoom
@@ -141,8 +141,14 @@ class Storage(Protocol):
     """Rooms, their members and their messages."""
 
     lease_events: LeaseEvents
-    rooms: RoomRepository
-    messages: MessageRepository
+
+    @property
+    def rooms(self) -> RoomRepository:
+        """The reads of rooms and members."""
+
+    @property
+    def messages(self) -> MessageRepository:
+        """The reads of messages."""
 
     async def start(self) -> None:
         """Begin to connect in the background. Returns at once, even when storage is unreachable."""

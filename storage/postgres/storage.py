@@ -3,8 +3,6 @@
 import asyncio
 import logging
 
-from storage.ports.messages import MessageRepository
-from storage.ports.rooms import RoomRepository
 from storage.ports.storage import LeaseEvents
 from storage.postgres.connection.errors import FAILURES, words_for
 from storage.postgres.connection.lease import Lease, LeaseState, Pace
@@ -58,9 +56,8 @@ class PostgresStorage:
             read_seconds=read_seconds,
             problem=lambda: self.lease.problem,
         )
-        self._message_reads = PostgresMessageRepository(self._reads.fetch)
-        self.rooms: RoomRepository = PostgresRoomRepository(self._reads.fetch)
-        self.messages: MessageRepository = self._message_reads
+        self.rooms = PostgresRoomRepository(self._reads.fetch)
+        self.messages = PostgresMessageRepository(self._reads.fetch)
         self.lease_events = LeaseEvents()
         self.lease = Lease(
             self.connect, self.lease_events, on_lost=self._lease_lost, on_connected=self._reads.drain, pace=pace
@@ -121,6 +118,6 @@ class PostgresStorage:
         return await ParleyConnection.connect(self._connector.conninfo, **self._options)
 
     def _lease_lost(self) -> None:
-        self._message_reads.forget_words()
+        self.messages.forget_words()
         for writer in self._writers:
             writer.drop()

@@ -140,14 +140,13 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:
-    values = {"version": migration.version, "name": migration.name, "checksum": migration.checksum}
     try:
         async with connection.transaction():
             # A migration of a large table takes as long as it takes.
             await connection.execute("SET LOCAL statement_timeout = 0")
             # Several statements in one text, which only works without parameters.
             await connection.execute(migration.text.encode())
-            await connection.execute(sql.RECORD_MIGRATION, values)
+            await connection.execute(sql.RECORD_MIGRATION, migration._asdict())
     except Exception as error:
         error.add_note(f"in migration {migration.file}")
         raise

@@ -9,10 +9,8 @@ from model.room import Invitation, Member, RoomRecord, User
 from storage.postgres.sql.rooms import ROOM_COLUMNS
 
 Row = tuple[Any, ...]
-
-
+# `storage.postgres.read.pool.ReadPool.fetch`.
 Fetch = Callable[..., Awaitable[list[Row]]]
-"""`storage.postgres.read.pool.ReadPool.fetch`."""
 
 
 def message_of(room: str, row: Row) -> Message:

@@ -26,12 +26,12 @@ SET_SETTINGS = sql_text(
 
 # Postgres shows a bigint key as two halves, classid and objid. The first half is "parl" in ASCII.
 _LOCK_CLASS = 0x7061726C
+# Held exclusively by the server that may write.
 WRITER_LOCK = _LOCK_CLASS << 32 | 1
-"""Held exclusively by the server that may write."""
+# Held, shared, by each connection that writes: a new holder of the first waits until it gets this one exclusively.
 FENCE_LOCK = _LOCK_CLASS << 32 | 2
-"""Held, shared, by each connection that writes: a new holder of the first waits until it gets this one exclusively."""
+# Held while migrations are applied.
 MIGRATION_LOCK = _LOCK_CLASS << 32 | 3
-"""Held while migrations are applied."""
 
 TRY_LOCK = sql_text(Query.select(Function("pg_try_advisory_lock", param("key", "bigint"))))
 TRY_LOCK_SHARED = sql_text(Query.select(Function("pg_try_advisory_lock_shared", param("key", "bigint"))))

@@ -106,8 +106,8 @@ REMOVE_MEMBERS = sql_text(
 
 # --- reads of rooms ------------------------------------------------------------------------------------------------
 
+# The columns of every read of rooms: those of the record.
 ROOM_COLUMNS = RoomRecord.__struct_fields__
-"""The columns of every read of rooms: those of the record."""
 _record = [rfc3339(ROOMS[name]) if name.endswith("_at") else ROOMS[name] for name in ROOM_COLUMNS]
 _not_deleted = ROOMS.deleted_at.isnull()
 FIND_ROOM = sql_text(Query.from_(ROOMS).select(*_record).where((ROOMS.name == param("name")) & _not_deleted))

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from chat.chat import Chat
-from chat.handlers.hello import identify
+from chat.handlers.sessions import identify
 from chat.ports import Identity
 from chat.rooms.access import RoomAccess, read_as
 from model.permissions import Action

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from chat.chat import Chat
-from chat.handlers.hello import identify
+from chat.handlers.sessions import identify
 from chat.ports import Identity
 from chat.rooms.presence import CROWD
 from model.limits import Limits

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chat.chat import Chat
-from chat.handlers.hello import identify
+from chat.handlers.sessions import identify
 from chat.ports import Identity
 from model.limits import GUEST_SECONDS
 from model.room import User

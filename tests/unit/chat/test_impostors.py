@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chat.chat import Chat
-from chat.handlers.hello import identify
+from chat.handlers.sessions import identify
 from chat.one_shot import CommandRunner
 from chat.ports import Identity
 from model.commands import PostMessage

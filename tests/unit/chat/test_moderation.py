@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from chat.chat import Chat
-from chat.handlers.hello import identify
+from chat.handlers.sessions import identify
 from model.room import FOREVER
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository

@@ -1,4 +1,4 @@
-"""``hello``: who a session speaks for."""
+"""``hello``, ``announce`` and ``ping``: commands about sessions rather than a room."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -6,17 +6,23 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chat.ports import Identity
+from chat.ports import Dialect, Identity
 from chat.rooms import impostors, members
 from chat.rooms.access import is_row_known, standing_of
 from chat.rooms.pacing import give_guest_back, release_buckets
 from chat.rooms.parts import Parts
 from chat.rooms.room import Session
-from model.commands import Hello, Join
+from model.commands import Announce, Claim, Hello, Join, Ping
 from model.errors import RETRY_AFTER, ParleyError
-from model.events import Left, Welcome
+from model.events import Announcement, Left, Pong, Welcome
 from model.permissions import Action, may
+from model.principals import ACCOUNT, CLAIMED, CLAIMED_ROLE
 from model.room import User
+from model.text import check_content
+from utils.clock import rfc3339
+
+# Sessions that are written to in one turn of the event loop, so that messages of others are not delayed.
+SESSIONS_PER_TURN = 500
 
 Handlers = Mapping[type[Any], Callable[..., Awaitable[None] | None]]
 
@@ -110,3 +116,43 @@ def welcome(parts: Parts, session: Session, id: str | None = None) -> Welcome:
         heartbeat=parts.options.heartbeat,
         server=parts.options.server,
     )
+
+
+def claim(handlers: Handlers, parts: Parts, session: Session, command: Claim) -> Awaitable[None] | None:
+    """Identify the session by the claimed id, once, then carry the command out.
+
+    A session with a token keeps its identity, and may claim only its own id. A name that is claimed later, or in
+    addition to a token, is ignored.
+    """
+    if session.provisional:
+        check_devices(parts, command.user.id)
+        identify(parts, session, Identity(command.user, guest=True, role=CLAIMED_ROLE))
+        session.provisional = False
+    elif session.user.id != command.user.id:
+        said = command.user.id.removeprefix(CLAIMED)
+        if session.user.id not in (said, ACCOUNT + said):
+            raise ParleyError("principal_fixed")
+    return handlers[type(command.then)](parts, session, command.then)
+
+
+async def announce(parts: Parts, session: Session, command: Announce) -> None:
+    """Send an announcement to every session of the server. It is not stored, so offline users miss it."""
+    if session.actor.identity.role != "admin":
+        raise ParleyError("forbidden")
+    content = check_content(command.content, parts.limits.max_content_chars)
+    event = Announcement(content=content, sender=session.user, timestamp=rfc3339(parts.clock.now_us()))
+    frames: dict[Dialect, bytes | None] = {}
+    for count, other in enumerate(tuple(parts.hub.sessions), 1):
+        if count % SESSIONS_PER_TURN == 0:
+            await asyncio.sleep(0)
+        if other.dialect not in frames:
+            frames[other.dialect] = other.dialect.frame(event)
+        frame = frames[other.dialect]
+        if frame is not None and other is not session and other.identity is not None:
+            other.write(frame)
+    session.reply(replace(event, id=command.id))
+
+
+def ping(parts: Parts, session: Session, command: Ping) -> None:
+    """Answer with the server's time."""
+    session.reply(Pong(id=command.id, timestamp=rfc3339(parts.clock.now_us())))
