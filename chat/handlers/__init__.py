@@ -9,24 +9,23 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from chat.handlers import attention, change, invite, join, manage, moderate, reads
-from chat.handlers.message import post_message
+from chat.handlers import attention, join, manage, membership, messages, reads
 from chat.handlers.resolve import Handler, MessageAt, OwnRow, check_room, in_room, loaded_room
 from chat.handlers.sessions import announce, claim, hello, ping
 from model import commands
 from model.permissions import Action
 
 _MESSAGE = MessageAt()
-_LOWER, _OTHER = moderate.LowerUser(), moderate.LowerUser(other=True)
+_LOWER, _OTHER = membership.LowerUser(), membership.LowerUser(other=True)
 
 HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
     commands.Join: Handler(join.join, join.room_to_enter, join.EntryTo(), check_room),
     commands.Leave: Handler(join.leave, in_room(Action.SEE)),
-    commands.PostMessage: post_message,
-    commands.EditMessage: Handler(change.edit_message, in_room(Action.EDIT), _MESSAGE, change.check_edit),
-    commands.DeleteMessage: Handler(change.delete_message, in_room(Action.DELETE_OWN), MessageAt(deleted=True)),
-    commands.React: Handler(change.react, in_room(Action.REACT), _MESSAGE, change.check_reaction),
-    commands.Pin: Handler(change.pin, in_room(Action.PIN), _MESSAGE),
+    commands.PostMessage: messages.post_message,
+    commands.EditMessage: Handler(messages.edit_message, in_room(Action.EDIT), _MESSAGE, messages.check_edit),
+    commands.DeleteMessage: Handler(messages.delete_message, in_room(Action.DELETE_OWN), MessageAt(deleted=True)),
+    commands.React: Handler(messages.react, in_room(Action.REACT), _MESSAGE, messages.check_reaction),
+    commands.Pin: Handler(messages.pin, in_room(Action.PIN), _MESSAGE),
     commands.Typing: Handler(attention.typing, in_room(Action.TYPE)),
     commands.MarkRead: Handler(attention.mark_read, attention.room_to_read, OwnRow()),
     commands.ReadHistory: Handler(reads.send_page, reads.room_of_history, reads.PageOfHistory()),
@@ -34,17 +33,17 @@ HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
     commands.CreateRoom: Handler(manage.create_room, join.room_to_enter, manage.NewRoom(), manage.check_new),
     commands.UpdateRoom: Handler(manage.update_room, manage.room_to_update, manage.Update(), manage.check_update),
     commands.DeleteRoom: Handler(manage.delete_room, in_room(Action.DELETE_ROOM)),
-    commands.Invite: Handler(invite.invite, in_room(Action.INVITE), invite.InviteeNamed()),
-    commands.Decline: Handler(invite.decline, loaded_room, check=check_room),
+    commands.Invite: Handler(membership.invite, in_room(Action.INVITE), membership.InviteeNamed()),
+    commands.Decline: Handler(membership.decline, loaded_room, check=check_room),
     commands.ListRooms: reads.rooms,
     commands.ListMembers: Handler(reads.send_page, reads.room_of_list, reads.PageOfMembers()),
     commands.OpenDirect: manage.open_direct,
-    commands.Kick: Handler(moderate.kick, in_room(Action.KICK), _OTHER, moderate.check_reason),
-    commands.Ban: Handler(moderate.ban, in_room(Action.BAN), _OTHER, moderate.check_reason),
-    commands.Unban: Handler(moderate.unban, in_room(Action.BAN), _LOWER),
-    commands.Mute: Handler(moderate.mute, in_room(Action.MUTE), _LOWER, moderate.check_reason),
-    commands.Unmute: Handler(moderate.unmute, in_room(Action.MUTE), _LOWER),
-    commands.SetRole: Handler(moderate.set_role, in_room(Action.SET_ROLE), _LOWER),
+    commands.Kick: Handler(membership.kick, in_room(Action.KICK), _OTHER, membership.check_reason),
+    commands.Ban: Handler(membership.ban, in_room(Action.BAN), _OTHER, membership.check_reason),
+    commands.Unban: Handler(membership.unban, in_room(Action.BAN), _LOWER),
+    commands.Mute: Handler(membership.mute, in_room(Action.MUTE), _LOWER, membership.check_reason),
+    commands.Unmute: Handler(membership.unmute, in_room(Action.MUTE), _LOWER),
+    commands.SetRole: Handler(membership.set_role, in_room(Action.SET_ROLE), _LOWER),
     commands.Announce: announce,
     commands.Ping: ping,
 }

@@ -7,9 +7,8 @@ from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 
 from chat.handlers.resolve import Need
-from chat.queries.history import read_history
+from chat.queries.history import read_history, search_messages
 from chat.queries.listing import find_members, list_rooms, which_members
-from chat.queries.search import search_messages
 from chat.rooms.access import joined_room
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session

@@ -4,8 +4,7 @@ from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from chat.queries.history import NOTHING, find_message, read_history
-from chat.queries.search import search_messages
+from chat.queries.history import NOTHING, find_message, read_history, search_messages
 from model import commands
 from model.commands import (
     Content,

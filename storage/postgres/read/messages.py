@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from model.message import Message
+from psycopg.rows import TupleRow
+
+from model.emoji import qualify
+from model.message import Message, Quote
 from model.room import RoomRecord, User
 from model.text import fold_name
 from storage.ports.messages import ENDLESS, Posted, Unread, bounds
 from storage.postgres.connection.session import as_json
-from storage.postgres.read.rows import Fetch, message_of
+from storage.postgres.read.pool import Fetch
 from storage.postgres.sql import messages as sql
 from storage.postgres.sql.pages import HISTORY, SEARCH, SEARCH_OLD_WORDS, HistoryKind
 
@@ -40,7 +43,7 @@ class PostgresMessageRepository:
 
     async def find_message(self, room: RoomRecord, seq: int) -> Message | None:
         rows = await self._fetch(sql.FIND_MESSAGE, {"room_id": room.room_id, "seq": seq})
-        return message_of(room.name, rows[0]) if rows else None
+        return _message_of(room.name, rows[0]) if rows else None
 
     async def history(
         self,
@@ -71,7 +74,7 @@ class PostgresMessageRepository:
             values["sender"] = sender
         if words:
             values |= _words(words, old_words)
-        page = [message_of(room.name, row) for row in await self._fetch(HISTORY[kind], values, search=kind.words)]
+        page = [_message_of(room.name, row) for row in await self._fetch(HISTORY[kind], values, search=kind.words)]
         return page if kind.oldest_first else page[::-1]
 
     async def search(
@@ -98,7 +101,7 @@ class PostgresMessageRepository:
         }
         text = SEARCH_OLD_WORDS if await self._asks_old(words, old_words) else SEARCH
         found = await self._fetch(text, values, search=True)
-        return [(row[0], message_of(names[row[0]], row[1:])) for row in found]
+        return [(row[0], _message_of(names[row[0]], row[1:])) for row in found]
 
     async def _asks_old(self, words: Sequence[str], old_words: Sequence[str]) -> bool:
         """Whether a search must ask for both cuts: they differ, and some messages still have the old one."""
@@ -109,7 +112,7 @@ class PostgresMessageRepository:
 
     async def changed(self, room: RoomRecord, *, after: int, until: int, limit: int) -> list[Message]:
         values = {"room_id": room.room_id, "after": after, "until": until, "limit": max(limit, 0)}
-        return list(map(partial(message_of, room.name), await self._fetch(sql.CHANGED, values)))
+        return list(map(partial(_message_of, room.name), await self._fetch(sql.CHANGED, values)))
 
     async def count_changed(self, room_id: int, *, after: int, until: int, limit: int) -> int:
         values = {"room_id": room_id, "after": after, "until": until, "limit": max(limit, 0)}
@@ -129,3 +132,23 @@ class PostgresMessageRepository:
 def _words(words: Sequence[str], old_words: Sequence[str]) -> dict[str, Any]:
     """Return the parameters of a search; without old words NULL, as every message holds all of no words."""
     return {"words": list(words), "old_words": list(old_words) or None}
+
+
+def _message_of(room: str, row: TupleRow) -> Message:
+    """Make a message of `storage.postgres.sql.messages.WHOLE`: the record's fields in their order, and a quote."""
+    *head, reply_to, mentions, reactions, pinned_at, pinned_by, quote = row
+    if reply_to is not None:
+        reply_to = Quote(reply_to, *(quote or ()))
+    if reactions:
+        reactions = _qualified(reactions)
+    return Message(*(room, *head, reply_to, tuple(mentions or ()), reactions, pinned_at, pinned_by))
+
+
+def _qualified(reactions: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return reactions under the emoji they would be stored under today: emoji that look the same are the same."""
+    if all(emoji == qualify(emoji) for emoji in reactions):
+        return reactions
+    found: dict[str, dict[str, None]] = {}
+    for emoji, people in reactions.items():
+        found.setdefault(qualify(emoji) or emoji, {}).update(dict.fromkeys(people))
+    return {emoji: list(people) for emoji, people in found.items()}

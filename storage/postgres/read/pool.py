@@ -1,9 +1,10 @@
 """The connections for reads, and the queues for them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from storage.ports.errors import StorageUnavailable, TooManyReads
@@ -17,7 +18,6 @@ from storage.postgres.connection.session import (
     fetch_all,
     session_settings,
 )
-from storage.postgres.read.rows import Row
 from utils.fairness import FairQueue
 
 # The pool gives up connecting after this long, and the next read starts again at once: the pool's own pauses double
@@ -26,6 +26,9 @@ _RECONNECT_SECONDS = 2.0
 # Reads of one reader that may wait. Searches are few and may take long; a client that returns looks up much at once.
 _WAITING_LOOKUPS = 100
 _WAITING_SEARCHES = 16
+
+# How the repositories read: `ReadPool.fetch`.
+Fetch = Callable[..., Awaitable[list[TupleRow]]]
 
 
 class ReadPool:
@@ -95,7 +98,7 @@ class ReadPool:
         """Close the connections, after `stop`, within ``seconds``."""
         await self._pool.close(timeout=seconds)
 
-    async def fetch(self, text: bytes, values: dict[str, Any], *, search: bool = False) -> list[Row]:
+    async def fetch(self, text: bytes, values: dict[str, Any], *, search: bool = False) -> list[TupleRow]:
         """Return the rows; none when Postgres cannot hold a value (NUL in a text): then it has no such row.
 
         ``search`` says that the read may examine much, so that small reads do not wait for it.
@@ -121,7 +124,7 @@ class ReadPool:
             problem = self._problem() if isinstance(error, TimeoutError) else None
             raise (StorageUnavailable(problem) if problem else unavailable(error)) from error
 
-    async def _run(self, text: bytes, values: dict[str, Any]) -> list[Row]:
+    async def _run(self, text: bytes, values: dict[str, Any]) -> list[TupleRow]:
         connection = await self._pool.getconn(timeout=self._seconds)
         try:
             return await bounded(connection, fetch_all(connection, text, values), None)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from model.room import Member, RoomRecord, User
+from psycopg.rows import TupleRow
+
+from model.room import Invitation, Member, RoomRecord, User
 from model.text import fold_name
-from storage.postgres.read.rows import Fetch, member_of, room_and_member_of
+from storage.postgres.read.pool import Fetch
 from storage.postgres.sql import rooms as sql
 
 
@@ -27,22 +29,22 @@ class PostgresRoomRepository:
 
     async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
         rows = await self._fetch(sql.ROOMS_OF, {"user_id": user_id, "limit": max(limit, 0)})
-        return list(map(room_and_member_of, rows))
+        return list(map(_room_and_member_of, rows))
 
     async def invitations(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
         values = {"user_id": user_id, "after": after, "limit": max(limit, 0)}
-        return list(map(room_and_member_of, await self._fetch(sql.INVITATIONS, values)))
+        return list(map(_room_and_member_of, await self._fetch(sql.INVITATIONS, values)))
 
     async def special_members(self, room_id: int) -> list[Member]:
-        return list(map(member_of, await self._fetch(sql.SPECIAL_MEMBERS, {"room_id": room_id})))
+        return list(map(_member_of, await self._fetch(sql.SPECIAL_MEMBERS, {"room_id": room_id})))
 
     async def find_member(self, room_id: int, user_id: str) -> Member | None:
         rows = await self._fetch(sql.FIND_MEMBER, {"room_id": room_id, "user_id": user_id})
-        return member_of(rows[0]) if rows else None
+        return _member_of(rows[0]) if rows else None
 
     async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
         values = {"room_id": room_id, "after": after, "limit": max(limit, 0)}
-        return list(map(member_of, await self._fetch(sql.MEMBERS_OF, values)))
+        return list(map(_member_of, await self._fetch(sql.MEMBERS_OF, values)))
 
     async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
         return dict(await self._fetch(sql.COUNT_MEMBERS, {"rooms": list(room_ids)}))
@@ -61,3 +63,15 @@ class PostgresRoomRepository:
     async def peers(self, user_id: str, room_ids: Sequence[int]) -> dict[int, User]:
         rows = await self._fetch(sql.PEERS, {"user_id": user_id, "rooms": list(room_ids)})
         return {room_id: User(other_id, name) for room_id, other_id, name in rows}
+
+
+def _member_of(row: TupleRow) -> Member:
+    """Make a member of the columns of `storage.postgres.sql.rooms`."""
+    user_id, name, *state, invited_at, inviter_id, inviter, account_role = row
+    invitation = Invitation(by=User(id=inviter_id, name=inviter), at=invited_at) if invited_at else None
+    return Member(*(User(id=user_id, name=name), *state, invitation, account_role))
+
+
+def _room_and_member_of(row: TupleRow) -> tuple[RoomRecord, Member]:
+    """Make a room and a member of the columns of both."""
+    return RoomRecord(*row[: len(sql.ROOM_COLUMNS)]), _member_of(row[len(sql.ROOM_COLUMNS) :])

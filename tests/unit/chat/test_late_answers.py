@@ -8,10 +8,9 @@ import pytest
 
 from chat.chat import Chat
 from chat.ports import Identity
-from chat.queries.history import NOTHING, export, find_message, read_history
+from chat.queries.history import NOTHING, export, find_message, read_history, search_messages
 from chat.queries.listing import Inside, describe_room, find_members, list_rooms
 from chat.queries.online import list_online
-from chat.queries.search import search_messages
 from model.commands import ListMembers, ListRooms, ReadHistory, Search
 from model.errors import ParleyError
 from model.room import User

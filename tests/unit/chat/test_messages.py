@@ -57,7 +57,7 @@ async def test_reacting_twice_is_reacting_once(chat: Chat) -> None:
 
 
 async def test_reactions_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.handlers.change.REACTORS", 2)
+    monkeypatch.setattr("chat.handlers.messages.REACTORS", 2)
     ann, ben, cat = (Person(chat, name, "general") for name in ("ann", "ben", "cat"))
     await passes()
     seq = await said(ann)

@@ -406,7 +406,7 @@ async def test_a_ban_that_is_over_is_off_the_books_when_the_room_is_read_again(
 
 async def test_slow_mode_remembers_a_bounded_number_of_speakers(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     """And looks at no more than the oldest of them for a message."""
-    monkeypatch.setattr("chat.handlers.message.SPEAKERS", 10)
+    monkeypatch.setattr("chat.handlers.messages.SPEAKERS", 10)
     people = await staffed(chat)
     await ask(people["owner"], "update_room", room="lobby", slow_mode=60)
     crowd = [account(chat, f"p{number}") for number in range(15)]
