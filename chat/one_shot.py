@@ -1,6 +1,7 @@
-"""Running one command without a connection, and waiting for its answer: HTTP changes rooms this way.
+"""Run one command without a connection and wait for its answer: HTTP requests change rooms this way.
 
-The session for it is not seen by others. It passes the same handlers and the same gate, and ends with the answer.
+Its session is invisible to others. The command passes the same handlers and access checks, and the session ends with
+the answer.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from utils.ids import new_token
 
 E = TypeVar("E", bound=Event)
 
-# How long a client waits for the answer at most. Its command may still be carried out afterwards.
+# How long a client waits for the answer at most. Its command may still take effect afterwards.
 ANSWER_SECONDS = 10.0
 
 
@@ -66,13 +67,13 @@ class _ReplyCollector(Dialect):
         """There is nothing to close."""
 
     def end_at(self, when: int) -> None:
-        """It is over sooner than any token."""
+        """It ends before any token expires."""
 
     def check(self) -> None:
-        """Nothing, unless the command was refused.
+        """Raise the refusal, if the command was refused.
 
         Raises:
-            ParleyError: what it was refused with.
+            ParleyError: the refusal.
         """
         for event in self.events:
             if isinstance(event, Error):
@@ -81,10 +82,10 @@ class _ReplyCollector(Dialect):
                 )
 
     async def wait_for(self, kind: type[E], id: str | None) -> E:
-        """Wait for the event of this kind that answers the command with this id.
+        """Wait for the event of this type that answers the command with this id.
 
         Raises:
-            ParleyError: what it was refused with.
+            ParleyError: the command's refusal.
         """
         while True:
             self.check()
@@ -106,12 +107,12 @@ def _answers(event: Event, id: str | None) -> bool:
 
 
 class _RowToEnter(OwnRow):
-    """The user's row, where their access to the room depends on it; and a room that can store what it shows."""
+    """Need the user's row, if their access to the room depends on it, and a room whose writes storage accepts."""
 
     def find(
         self, parts: Parts, session: Session, room: Room, command: Any, stored: Member | Ask | None
     ) -> Member | Ask | None:
-        if room.worker.problem is not None:  # nothing is shown that would not be answered
+        if room.worker.problem is not None:  # broadcast nothing that cannot be answered
             raise unavailable()
         known = is_row_known(parts, room, session.actor.identity)
         return super().find(parts, session, room, command, None if known else stored)
@@ -120,7 +121,7 @@ class _RowToEnter(OwnRow):
 def _enter(
     pins: ExitStack, parts: Parts, session: Session, room: Room, row: Member | None, command: AnyCommand
 ) -> None:
-    """Put a session into a room without anyone noticing, and keep the room and the user's row loaded."""
+    """Put a session into a room invisibly, and keep the room and the user's row loaded."""
     if not room.stored and not room.presence.people:
         raise ParleyError("no_such_room", field="room")
     check_entry(parts, room.record, row, session.actor.identity)
@@ -140,7 +141,7 @@ class CommandRunner:
         self._commands = Allowances(COMMANDS_PER_SECOND, COMMANDS_BURST)
 
     def count(self, identity: Identity) -> None:
-        """Count a request that runs no command, at the rate of commands.
+        """Count a request that runs no command towards the rate of commands.
 
         Raises:
             ParleyError: ``rate_limited``.
@@ -154,18 +155,18 @@ class CommandRunner:
     ) -> E:
         """Run a command for a client without a connection, and return the event that answers it.
 
-        The outcome is stored by then. The command has an ``id``. One about a room runs as if the user were in it, who
-        must be allowed to enter; the user does not become a member, and no one sees them enter.
+        The outcome is stored when this returns. The command must have an ``id``. A command about a room runs as if the
+        user, who must be allowed to enter, were in it; the user does not become a member, and no one sees them enter.
 
         Args:
             identity: the caller.
             command: any but ``hello``, ``join``, ``typing`` and ``read``, which are for clients that stay.
-            until: the type of the answer: `Ack`, or one that has the command's ``id``.
-            address, network: the client's, as a session has them.
+            until: the type of the answer: `Ack`, or an event with the command's ``id``.
+            address, network: those of the client, as in `Session`.
 
         Raises:
-            ParleyError: the command's refusal, or that of the room; ``unavailable`` when storage is away, or there was
-                no answer in time: then it may still be carried out.
+            ParleyError: the refusal of the command or of access; ``unavailable`` if storage is unavailable, or if there
+                was no answer in time: the command may then still take effect.
         """
         if not isinstance(command, Announce):  # which is not stored
             await reach_storage(self._chat.parts)
@@ -189,7 +190,7 @@ class CommandRunner:
     async def _ask(self, session: Session, replies: _ReplyCollector, command: AnyCommand, until: type[E]) -> E:
         self._chat.run(session, command)
         answer = await replies.wait_for(until, command.id)
-        if not isinstance(answer, Ack):  # it came when the command was carried out; what it wrote may be on its way
+        if not isinstance(answer, Ack):  # it was sent when the command ran; its writes may be pending
             room = self._chat.parts.hub.rooms.get(getattr(answer, "room", ""))
             if room is not None:
                 await room.backlog.written()
@@ -200,6 +201,6 @@ class CommandRunner:
         session: Session = AnySession(
             self._chat.parts.hub, replies, replies, new_token("s_", 9), "", address, network, silent=True
         )
-        session.identity, session.user = identity, identity.user  # unlike `identify`: they are not here
+        session.identity, session.user = identity, identity.user  # not `identify`: the user is not online by this
         session.commands = self._commands.of(identity.user.id, self._chat.parts.clock.monotonic())
         return session

@@ -14,8 +14,8 @@ from model.room import User
 class Connection(Protocol):
     """One client's connection, as a session sees it.
 
-    It calls `Session.on_congested` when more bytes than the low mark wait for the client to read them, and
-    `Session.on_drained` when they have been read.
+    It calls `Session.on_congested` when more bytes than the low mark are queued for the client, and
+    `Session.on_drained` when the client has read them.
     """
 
     @property
@@ -82,7 +82,7 @@ class Identity(Struct, frozen=True, gc=False):
 
 
 class Actor(NamedTuple):
-    """The user who runs a command, and the network it counts for by address, "" where nothing is counted."""
+    """The user who runs a command, and the network whose limits per address apply to it, "" for none."""
 
     identity: Identity
     network: str
@@ -114,22 +114,22 @@ class Directory(Protocol[D]):
     """Which users are online, and on which devices; ``D`` is what represents a device, such as a session.
 
     Every method answers at once and from memory. An adapter for several servers therefore keeps what the other servers
-    announce: it knows the devices of its own server exactly, and those of another one as of its latest announcement.
+    announce: it knows the devices of its own server exactly, and those of another server as of its last announcement.
     """
 
     @property
     def people(self) -> Mapping[str, User]:
-        """Users with at least one device, by id, under the name with which a device of theirs last arrived.
+        """Users with at least one device, by id, under the name of the device that arrived last.
 
-        A view, which changes with every arrival: copy it before you wait for anything.
+        A live view that changes with every arrival: copy it before you await anything.
         """
 
     @property
     def ranking(self) -> Collection[D]:
-        """Devices of accounts whose role ranks in every room (`model.room.RANKING`); a view too."""
+        """Devices of accounts whose role ranks in every room (`model.room.RANKING`); also a live view."""
 
     def arrived(self, device: D) -> None:
-        """Add a device of this server under its identity. Call :meth:`departed` before its user or role changes."""
+        """Add a device of this server, with its identity. Call :meth:`departed` before its user or role changes."""
 
     def departed(self, device: D) -> None:
         """Remove a device of this server. Idempotent. With their last device, the user is no longer online."""
@@ -137,7 +137,7 @@ class Directory(Protocol[D]):
     def devices(self, user_id: str) -> Sequence[D]:
         """Return the devices of a user, in the order in which they arrived; empty for a user who is not online.
 
-        Later arrivals and departures do not change what was returned.
+        Later arrivals and departures do not change the result.
         """
 
     def tell(self, user_id: str, event: AnyEvent) -> None:

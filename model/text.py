@@ -16,7 +16,7 @@ from utils.unicode import MARKS, casefold, category, is_stream_safe, normalize
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 # Direction overrides and isolates, and line separators. Unicode TR 36, 3.2.
 _TURNING = re.compile("[\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-# Characters that show nothing, or a blank: fillers, joiners, selectors, format characters, the blanks of some scripts
+# Characters that are invisible or blank: fillers, joiners, selectors, format characters, the blanks of some scripts
 # (Braille, musical and Egyptian signs, Khitan) and the object replacement character. Unicode TR 36, 2.5. Unassigned
 # code points count as visible: readers may have a newer Unicode, and others see a box.
 _UNSEEN = (
@@ -38,20 +38,20 @@ _WHY = {
     "Co": "a private-use character",
     "Cn": "an unassigned code point",
 }
-# A character in NFC may be up to four in another form; a longer text is too long in any form.
+# A character in NFC may be up to four characters in another form; a longer text is too long in any form.
 _FORMS = 4
-# ``@ann``, or ``@[ann lee]`` for names with spaces and signs, in which ``\\]`` is ``]`` and ``\\\\`` is ``\\``; not the
-# second half of an address such as ann@example.org. Letters and digits with their marks, and joining characters.
+# ``@ann``, or ``@[ann lee]`` for names with spaces and punctuation, in which ``\\]`` is ``]`` and ``\\\\`` is ``\\``;
+# not the second half of an address such as ann@example.org. Letters, digits and their marks, and joining characters.
 _LONG = _FORMS * NAME_CHARS
 _PART = rf"[\p{{L}}\p{{N}}\p{{M}}_\u200c\u200d]{{1,{_LONG}}}+"
 _PLAIN_MENTION = regex.compile(rf"@(?=[\p{{L}}\p{{N}}_])({_PART}(?:[.-]{{1,{NAME_CHARS}}}+{_PART}){{0,{NAME_CHARS}}}+)")
 # Placeholders for ``\\`` and ``\]`` while searching for mentions: no message contains them.
 _BACKSLASH, _BRACKET = "\x00", "\x01"
 _IN_ADDRESS = frozenset(string.ascii_letters + string.digits + "._%+-")
-# Most @ signs examined in one text, and most of them that may begin a mention: a text may consist of @ signs only.
+# Maximum number of @ signs examined in one text, and of those that may begin a mention: a text may be all @ signs.
 _SIGNS = 1000
 _TRIES = 4 * MENTIONS
-# More than 50 ordinary names have; folding turns one character into up to 18 (U+FDFA).
+# More than 50 ordinary names need; folding turns one character into up to 18 (U+FDFA).
 _FOLDED_CHARS = 4096
 # Names of direct rooms begin with this and cannot be requested by clients.
 DIRECT_PREFIX = "@"
@@ -84,7 +84,7 @@ def _unix_lines(text: str) -> str:
 
 
 def _seen(content: str) -> str:
-    """Return ``content`` if at least one of its characters is visible; most often that is the first.
+    """Return ``content`` if at least one of its characters is visible; usually that is the first.
 
     Raises:
         ParleyError: ``empty``; ``bad_field`` for too many marks.
@@ -96,7 +96,7 @@ def _seen(content: str) -> str:
 
 
 def _check_marks(text: str, field: str) -> None:
-    """Refuse text that is not stream-safe, before any work whose time depends on that.
+    """Refuse text that is not stream-safe, before any work that such text would make slow.
 
     Raises:
         ParleyError: ``bad_field``.
@@ -172,7 +172,7 @@ def check_title(title: str, field: str, max_chars: int) -> str:
     """
     _check_before_normalizing(title, field, max_chars)
     clean = _RUN.sub(" ", _SPACES.sub(" ", normalize("NFC", title))).strip(" ")
-    if len(clean) <= 2 * max_chars:  # each character may have one sign without effect
+    if len(clean) <= 2 * max_chars:  # each character may be followed by one that has no effect
         clean = _RUN.sub(" ", keep_visible_signs(clean)).strip(" ")
     if len(clean) > max_chars:
         raise ParleyError("bad_field", f"{field} has more than {max_chars} characters", field=field)

@@ -1,4 +1,4 @@
-"""One running server: its parts put together, and the order in which it starts and stops."""
+"""Assemble one server, and start and stop its parts in order."""
 
 import asyncio
 import logging
@@ -32,26 +32,26 @@ from utils.wording import counted
 
 log = logging.getLogger(__name__)
 
-# Seconds between requests of one HTTP connection. Longer than proxies keep one (60): if the server closed first, while
-# the proxy sends a request, the client would get an error.
+# How long an idle HTTP connection is kept, in seconds. Longer than proxies keep it (60): if the server closed it while
+# a proxy sends a request, the client would get an error.
 KEEPALIVE_SECONDS = 75.0
 BURST_SECONDS = 3
 
 
 class ListenError(OSError):
-    """An address cannot be listened on; the text names the settings that ask for it."""
+    """The server cannot listen on an address; the text names the settings that request it."""
 
     def __init__(self, prefix: str, host: str, port: int, error: OSError) -> None:
         super().__init__(f"cannot listen on {prefix}HOST {host}, {prefix}PORT {port}: {error.strerror}")
 
 
 class Server:
-    """A server that listens: :meth:`start`, then :meth:`stop` once.
+    """A server: :meth:`start` it, then :meth:`stop` it once.
 
     Args:
         settings: see `server.settings.table`.
-        clock: the wall clock of the chat; another one for tests.
-        stop_seconds: for what must end but may hang, at each step of stopping.
+        clock: the wall clock of the chat; tests pass another one.
+        stop_seconds: time limit of each step of stopping that may hang.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None, *, stop_seconds: float = 2.0) -> None:
@@ -81,7 +81,7 @@ class Server:
             "max_field_size": settings.head_bytes,
             "max_headers": most_headers(settings.head_bytes),
             "lingering_time": 0,  # see `server.http.sending`
-            # It would inflate a body before a handler reads it, a megabyte to a gigabyte.
+            # It would decompress a body before a handler reads it, a megabyte to a gigabyte.
             "auto_decompress": False,
         }
         self._admin = web.AppRunner(admin_application(self.chat), handle_signals=False, access_log=None)
@@ -99,10 +99,10 @@ class Server:
         return cast(int, self._admin.addresses[0][1])
 
     async def start(self) -> None:
-        """Listen. Storage may be away: the server connects to it when it comes.
+        """Listen. Storage may be unavailable: the server connects to it in the background.
 
         Raises:
-            ListenError: an address cannot be listened on.
+            ListenError: the server cannot listen on an address.
         """
         self._storage.lease_events.on_takeover = self.chat.taken_over
         self._storage.lease_events.on_superseded = self.chat.superseded
@@ -135,7 +135,7 @@ class Server:
         shared = self.shared
         host = peer[0]
         address = (plain_address(host) or "") if ":" in host else host  # the kernel has one spelling for IPv4
-        # With the PROXY protocol this is a proxy, and whom the connection is for comes first thing.
+        # With the PROXY protocol this is a proxy, whose PROXY header names the client.
         network = "" if shared.proxy_protocol else shared.addresses.peer(address).network
         if network == address:
             address = network  # the same object for all connections of it
@@ -153,7 +153,7 @@ class Server:
         except BaseException as error:
             place.release()
             connected.close()
-            if not isinstance(error, OSError):  # else the client is already gone
+            if not isinstance(error, OSError):  # else the client has already disconnected
                 raise
 
     def _make_http(self, place: Place) -> HttpConnection:
@@ -161,7 +161,7 @@ class Server:
         return HttpConnection(self.shared, place, self._runner.server, **self._http_options)
 
     def renew(self, new: Settings) -> None:
-        """Apply what may change while the server runs; the log says what did, and what needs a restart."""
+        """Apply the settings that may change while the server runs, and log them and those that need a restart."""
         settings, changed, waiting = self._settings.renewed(new)
         self._settings = settings
         if "LOG_LEVEL" in changed:
@@ -183,7 +183,7 @@ class Server:
         return await asyncio.shield(self._stopped)
 
     async def _stop(self) -> int:
-        # 1. Accept no new connections, and refuse new messages on the others.
+        # 1. Accept no new connections, and refuse new messages on existing ones.
         self._listener.close()
         for head in self.shared.heads:
             head.close()
@@ -198,7 +198,7 @@ class Server:
         except TimeoutError:
             for connection in tuple(self.shared.connections):
                 connection.abort()
-        # 4. HTTP requests under way end; 5. tasks; 6. storage.
+        # 4. End running HTTP requests; 5. tasks; 6. storage.
         await self._runner.cleanup()
         await self._admin.cleanup()
         stuck = await self._tasks.close(self._stop_seconds) + await self.chat.close(self._stop_seconds)
@@ -213,13 +213,13 @@ class Server:
 
 
 def urls_of(addresses: Sequence[Any]) -> str:
-    """Where sockets with these addresses are reached (RFC 3986 section 3.2.2: IPv6 stands in brackets)."""
+    """Return the URLs of sockets with these addresses (RFC 3986 section 3.2.2: IPv6 is in brackets)."""
     hosts = sorted((f"[{host}]" if ":" in host else host, port) for host, port, *_ in addresses)
     return " and ".join(f"http://{host}:{port}" for host, port in hosts)
 
 
 def server_name() -> str:
-    """The name of this program with its version, which only what is installed has."""
+    """Return the name of this program, with its version if it is installed."""
     try:
         return f"parley {version('parley')}"
     except PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""Write log lines to standard error, limit the lines of one cause, and keep clients from forging any.
+"""Write log lines to standard error, limit the lines per cause, and keep clients from forging log lines.
 
-A client chooses paths, names, header values and much of what exceptions say. So control characters in the arguments of
-a message, and in the texts of exceptions, are escaped here, for every logger.
+A client chooses paths, names, header values and much of the text of exceptions. So control characters in the arguments
+of a message, and in the texts of exceptions, are escaped here, for every logger.
 """
 
 import logging
@@ -12,24 +12,24 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from traceback import walk_tb
 
-# The most lines of one cause within a minute; with the two that report what was left out, fewer than 100.
+# Maximum lines of one cause per minute; with the two that report omitted records, fewer than 100.
 WINDOW_SECONDS = 60.0
 LINES = 90
-# The most characters of one line: a client may have chosen a path or a name in it.
+# Maximum characters of a line: a client may have chosen a path or a name in it.
 LINE_CHARS = 500
 # Lines of a traceback that are kept: the first show where it began, the last what went wrong.
 FIRST_LINES, LAST_LINES = 8, 36
-# The most causes at a time; beyond it all further causes of one logger count as one.
+# Maximum number of causes at a time; beyond it, all further causes of one logger count as one.
 CAUSES = 500
 
-# Control characters but for tabs; separators of lines; overrides and isolates of the direction of writing.
+# Control characters except tab; line separators; direction overrides and isolates.
 _CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _Cause = tuple[str, ...]
 _FORMATTER = logging.Formatter()
 
 
 class _Window:
-    """The lines of a cause until a time, and the number of its records that were left out."""
+    """The lines of a cause until a time, and the number of its omitted records."""
 
     __slots__ = ("left_out", "level", "lines", "logger", "template", "until")
 
@@ -44,9 +44,9 @@ class FoldRepeats(logging.Filter):
     """Pass at most `LINES` lines of each cause within `WINDOW_SECONDS`.
 
     A cause is a logger, the template of the message (its first line: asyncio puts objects into the others), and the
-    place where the exception was raised. A line reports the first record that is left out; after the window, a line
-    before the next record of any cause reports how many were. A filter of a handler, so that it gets the records of
-    every logger: aiohttp's, asyncio's and websockets' too.
+    place where the exception was raised. A line reports the first omitted record; after the window, a line before the
+    next record of any cause reports how many were omitted. It is a filter of a handler, so that it sees the records of
+    every logger, including those of aiohttp, asyncio and websockets.
 
     Args:
         clock: seconds of a monotonic clock.
@@ -77,7 +77,7 @@ class FoldRepeats(logging.Filter):
         return passes
 
     def flush(self) -> None:
-        """Report at once how many records were left out, for example when the server stops."""
+        """Report at once how many records were omitted, for example when the server stops."""
         with self._lock:
             ended = self._end_windows(all_of_them=True)
         self._tell(ended)
@@ -108,7 +108,7 @@ class FoldRepeats(logging.Filter):
 
 
 def set_up_logging(level: str) -> FoldRepeats:
-    """Write the records of all loggers from ``level`` on to standard error. Return the filter: flush it at the end."""
+    """Write the records of all loggers from ``level`` to standard error. Return the filter; flush it at the end."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     fold = FoldRepeats()

@@ -1,8 +1,8 @@
-"""The sessions that receive a room's frames, and the cheap way to deliver them: the heart of the server.
+"""The sessions that receive a room's frames, and their cheap delivery: the heart of the server.
 
-A send costs 3 to 5 us of kernel time, so the number of sends decides what a delivery costs. While the event loop
-handles what has arrived, frames are collected for each dialect; then they are joined once, and the same bytes are
-written once to every member.
+A send costs 3 to 5 us of kernel time, so the number of sends determines the cost of a delivery. While the event loop
+handles input, frames are collected for each dialect; then they are joined once, and the same bytes are written once to
+every member.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from chat.delivery.counters import Counters
 from chat.ports import Connection, Dialect
 from model.events import AnyEvent
 
-# A flush looks at each member for acks that ride with its frames if at least one member in this many has such acks.
+# A flush checks each member for acks that can be sent with its frames if at least one member in this many has some.
 MEMBERS_PER_ACK = 64
 
 
@@ -36,7 +36,7 @@ class Subscriber(Protocol):
         """Whether more than the low mark is queued and unread."""
 
     def write(self, frame: bytes) -> None:
-        """Queue bytes, and check how many are queued already."""
+        """Queue bytes, and check how many are queued."""
 
     def take_acks(self) -> bytes:
         """Return the frame of the due acks, to be written at once."""
@@ -54,7 +54,7 @@ class Group:
         self.dialect = dialect
         self.healthy: dict[Subscriber, None] = {}
         self.congested: dict[Subscriber, None] = {}
-        # A resuming session first receives what it missed: its live frames are withheld here (`chat.queries.resume`).
+        # A resuming session first receives what it missed; its live frames are withheld here (`chat.queries.resume`).
         self.syncing: dict[Subscriber, list[bytes]] = {}
         self.frames: list[bytes] = []
         # The frames without the ephemeral ones; None while there are none of those.
@@ -83,7 +83,7 @@ class Group:
         self.frames.append(frame)
 
     def flush(self, counters: Counters, acking: Audience | None) -> None:
-        """Write the collected frames, and with them the acks that belong to the audience ``acking``.
+        """Write the collected frames, together with the acks that belong to the audience ``acking``.
 
         A write may make a session congested, which changes the dicts during the loop.
         """
@@ -120,11 +120,12 @@ class Audience:
     """The members of one room on this server, by dialect.
 
     Args:
-        flush_soon: called with the audience when the first frame is queued; it calls :meth:`flush` in the same turn.
+        flush_soon: called with the audience when the first frame is queued; it must call :meth:`flush` in the same
+            event loop iteration.
 
     Attributes:
         dirty: something is queued and not written yet.
-        acking: how many members got acks due since the last flush; those acks may ride with the next one.
+        acking: how many members have acks due since the last flush, which may be sent with the next one.
     """
 
     __slots__ = ("_counters", "_flush_soon", "_groups", "acking", "dirty")
@@ -170,7 +171,7 @@ class Audience:
         return group is not None and session in group.syncing
 
     def move(self, session: Subscriber) -> None:
-        """Move a session whose ``congested`` has changed: only healthy ones are written to without a buffer check."""
+        """Move a session whose ``congested`` has changed: writes to the others skip the buffer check."""
         group = self._groups.get(session.dialect)
         if group is not None and session in (group.healthy if session.congested else group.congested):
             group.discard(session)
@@ -201,7 +202,7 @@ class Audience:
         acking, self.acking = self.acking, 0
         for dialect, group in tuple(self._groups.items()):
             if group.frames:
-                # To look at a member costs a hundredth of a send, so there must be enough sends to save.
+                # Checking a member costs a hundredth of a send, so there must be enough sends to save.
                 rides = acking and acking * MEMBERS_PER_ACK >= len(group.healthy)
                 group.flush(self._counters, self if rides else None)
                 if not len(group):  # its last member left while frames were queued

@@ -1,4 +1,4 @@
-"""How much a page holds: bounded by its bytes as sent, whatever the messages contain."""
+"""Bound the size of a page by its bytes as sent, whatever the messages contain."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,11 +13,11 @@ from utils.turns import SharedTurns, Slices
 # Bytes of one page as sent. Over WebSocket, a page is at most half of what may be queued for a client
 # (SLOW_BYTES_HIGH).
 PAGE_BYTES = 512 << 10
-# Messages of the first read for a page: each may have 20 reactions of 1000 users. Its bytes tell how many more fit.
+# Messages in the first read for a page: each may have 20 reactions of 1000 users. Their size tells how many more fit.
 FIRST_READ = 25
 
-# Pages that are made at a time, one for each reader; and how many of one principal may wait: more than the connections
-# that a principal may have, each of which asks for one page at a time.
+# Pages that are made at a time, one per reader; and how many of one principal may be queued: more than the principal
+# may have connections, each of which requests one page at a time.
 _MADE_AT_ONCE = 4
 _WAITING = 1000
 
@@ -25,10 +25,10 @@ T = TypeVar("T")
 
 
 class PageTurns:
-    """Turns at making pages of stored records: readers take turns, and all of them share a slice of each loop turn.
+    """Shares the making of pages: readers take turns, and together they use a slice of each event loop iteration.
 
-    A finished page must not be sent after newer events. So it is measured in a turn, and sent in the same callback in
-    which the turn ends; :meth:`spend` counts the time for that in advance.
+    A finished page must not be sent after newer events. So it is measured in its turn, and sent in the callback in
+    which the turn ends; :meth:`spend` accounts for the time of sending in advance.
     """
 
     def __init__(self) -> None:
@@ -41,8 +41,8 @@ class PageTurns:
         """Wait for a turn; see `utils.turns.SharedTurns.work`.
 
         Raises:
-            ParleyError: ``rate_limited`` when too many pages of this `READER` wait already, ``overloaded`` when too
-                many of all readers do.
+            ParleyError: ``rate_limited`` if too many pages of this `READER` are queued, ``overloaded`` if too many are
+                queued in total.
         """
         async with self._queue.turn(READER.get()), self._turns.work() as slices:
             yield slices
@@ -93,12 +93,12 @@ async def read_fitting(
     are bounded in bytes as well.
 
     Args:
-        pages: whose turns it takes.
+        pages: provides the turns.
         read: returns up to a number of records, in the order of the page, after a given one; None for the first ones.
-        limit: most records.
-        max_bytes: most bytes as sent.
-        least: fewest records, whatever their size.
-        first: how many records the first read asks for, at most.
+        limit: maximum number of records.
+        max_bytes: maximum size in bytes as sent.
+        least: minimum number of records, whatever their size.
+        first: maximum number of records in the first read.
     """
     found: list[T] = []
     size = 0

@@ -1,4 +1,4 @@
-"""Rate limits: how much one principal, address or connection may ask for."""
+"""Rate limits of a principal, address or connection."""
 
 import math
 from collections import OrderedDict
@@ -12,7 +12,7 @@ ALLOWANCES = 100_000
 
 
 class Rate(NamedTuple):
-    """How often something may be done: ``burst`` at once, ``rate`` a second in the long run. 0 a second is no limit."""
+    """A rate limit: ``burst`` at once, ``rate`` per second in the long run. A rate of 0 is no limit."""
 
     rate: float
     burst: float
@@ -22,10 +22,10 @@ UNLIMITED = Rate(0.0, 0.0)
 
 
 class TokenBucket:
-    """A token bucket: ``burst`` at once, ``rate`` a second in the long run.
+    """A token bucket: ``burst`` at once, ``rate`` per second in the long run.
 
     Args:
-        rate: tokens a second, above 0.
+        rate: tokens per second, above 0.
         burst: tokens that may be saved up, at least 1.
         now: seconds of a monotonic clock.
     """
@@ -49,7 +49,7 @@ class TokenBucket:
         return (count - tokens) / self._rate
 
     def wait(self, now: float) -> float:
-        """Return the seconds until there is a token, 0.0 when there is one. Takes none."""
+        """Return the seconds until there is a token, 0.0 if there is one now. Takes none."""
         return max(0.0, (1.0 - self._tokens) / self._rate - (now - self._at))
 
     def give(self) -> None:
@@ -57,7 +57,7 @@ class TokenBucket:
         self._tokens = min(self._burst, self._tokens + 1.0)
 
     def is_full_since(self, now: float) -> bool:
-        """Whether a new bucket would be the same; False at the moment of its making, as its caller is about to take."""
+        """Whether the bucket equals a new one; False right after its creation, because the caller is about to take."""
         return now > self._at and self._tokens + (now - self._at) * self._rate >= self._burst
 
 
@@ -69,9 +69,9 @@ def rate_limited(wait: float, id: str | None = None) -> ParleyError:
 class Allowances:
     """A bucket for each key: a principal or an address.
 
-    All callers with a key share its bucket as long as one of them holds it (and calls :meth:`keep` when it releases
-    it), and until it is full again: a new connection gets no new allowance. A full bucket is the same as a new one, so
-    it is dropped. Beyond `ALLOWANCES` buckets, the least recently used ones are dropped.
+    All callers with a key share its bucket while one of them holds it (and calls :meth:`keep` to release it), and
+    until it is full again: a new connection gets no new allowance. A full bucket equals a new one, so it is dropped.
+    Beyond `ALLOWANCES` buckets, the least recently used ones are dropped.
 
     Args:
         rate, burst: see `TokenBucket`.
@@ -87,7 +87,7 @@ class Allowances:
         return len(self._lately)
 
     def of(self, key: str, now: float) -> TokenBucket:
-        """Return the bucket of a key, which is used now."""
+        """Return the bucket of a key, and mark it as used now."""
         lately = self._lately
         bucket = lately.get(key)
         if bucket is not None:
@@ -104,7 +104,7 @@ class Allowances:
         return bucket
 
     def keep(self, key: str, bucket: TokenBucket) -> None:
-        """Release a bucket that was held: it is kept until it is full."""
+        """Release a bucket; it is kept until it is full."""
         self._lately[key] = bucket
         self._lately.move_to_end(key)
 

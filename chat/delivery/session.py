@@ -15,11 +15,11 @@ from model.errors import SLOW_CONSUMER, CloseCode, ParleyError
 from model.events import Ack, AckItem, AnyEvent, Error
 from model.room import User
 
-# Reasons why reading from a session is paused; it resumes when no reason is left.
+# Reasons to pause reading from a session; reading resumes when none is left.
 PAUSED_BY_COMMAND = 1
 PAUSED_BY_QUEUE = 2
-# Commands that may be queued after one that needs storage before reading is paused. The commands of the last read (at
-# most one socket buffer) are still queued after that.
+# Commands that may be deferred, after one that needs storage, before reading is paused. The remaining commands of the
+# last read (at most one socket buffer) are still deferred.
 DEFERRED_COMMANDS = 32
 # The same in bytes of memory: a few commands may be large.
 DEFERRED_BYTES = 64 << 10
@@ -52,27 +52,28 @@ class Delivery(Protocol):
         """Bytes that may be queued for a client before it is disconnected."""
 
     def ack_soon(self, session: Session[Any]) -> None:
-        """Write the acks of a session, at the end of this turn of the event loop or a little later."""
+        """Write the acks of a session at the end of this event loop iteration, or a little later."""
 
 
 class Session(Generic[R]):
     """State of one connection. Synchronous, apart from :meth:`drained`; owned by the event loop's thread.
 
     Attributes:
-        identity: whom it speaks for, with `user` in it; None until ``hello`` if guests are disabled.
+        identity: the principal that it acts for, with `user` in it; None until ``hello`` if guests are disabled.
         provisional: its identity is a guest that the server generated, so ``hello`` may still replace it.
         address_room: the room named in the address, "" for none.
         asked_name: the guest name asked for in the address.
         address: the client's address, as text; "" when that is not known.
         network: the network of that address, for limits by address; "" when it is exempt from them.
         rooms: the rooms that it has joined, by name.
-        ended: nothing more may be written; the connection is being closed.
+        ended: the connection is being closed; nothing more may be written.
         since: when it began, in Unix microseconds.
-        silent: rooms neither show it nor send it anything: it receives answers to its own commands (`chat.one_shot`).
+        silent: rooms neither list it nor broadcast to it: it receives only answers to its own commands
+            (`chat.one_shot`).
         congested: more than the low mark is queued and not yet read by the client.
         acks: the due acks, None for none.
-        acks_of: the audience of the room to which all of them belong: sent with its frames, they cannot precede their
-            messages. None without acks, or with acks of several rooms.
+        acks_of: the audience of the one room to which all due acks belong: written with that room's frames, they cannot
+            precede their messages. None without acks, or with acks of several rooms.
     """
 
     __slots__ = (
@@ -132,14 +133,14 @@ class Session(Generic[R]):
         self.silent = silent
         self.asked_name: str | None = None
         self.identity: Identity | None = None
-        self.user: User  # set with the identity; no handler but hello's runs before
+        self.user: User  # set with the identity; until then only the handler of hello runs
         self.provisional = False
-        self.greeted = False  # it has said hello
+        self.greeted = False  # it has sent hello
         self.rooms: dict[str, R] = {}
         # Made when first needed.
         self.bucket: TokenBucket | None = None  # messages, shared by all sessions of the principal
         self.address_bucket: TokenBucket | None = None  # messages of all guests of its address; None for an account
-        # All other commands; the time of the first command, as long as it is the only one.
+        # All other commands; just the time of the first command, until there is a second one.
         self.commands: TokenBucket | float | None = None
         self.refusals: TokenBucket | None = None  # of commands that came too fast
         self.busy = False  # a command waits for storage; later ones wait in `deferred`
@@ -178,7 +179,7 @@ class Session(Generic[R]):
         self.send(event)
 
     def send(self, event: AnyEvent) -> None:
-        """As :meth:`reply`, for a caller who knows that nothing queued must precede the event."""
+        """As :meth:`reply`, when nothing that is queued must precede the event."""
         frame = self.dialect.frame(event)
         if frame is not None:
             self.write(frame)
@@ -195,7 +196,7 @@ class Session(Generic[R]):
     async def write_page(self, data: bytes) -> None:
         """Queue many bytes at once, and wait until the client has read enough of them.
 
-        A page alone never disconnects its reader, whatever its size: only one at a time is under way.
+        A page alone never disconnects its reader, whatever its size, because a session is sent one at a time.
         """
         self._page_bytes = len(data)
         try:
@@ -220,7 +221,7 @@ class Session(Generic[R]):
         )
 
     def ack(self, item: AckItem, audience: Audience) -> None:
-        """Acknowledge a stored message soon: together with others, and perhaps with the room's next frames."""
+        """Acknowledge a stored message soon: together with others, and possibly with the room's next frames."""
         if self.ended:
             return
         if self.acks is None:
@@ -241,7 +242,7 @@ class Session(Generic[R]):
     # A slow reader never delays others and never misses a frame silently; if it stays slow, it is disconnected.
 
     def on_congested(self) -> None:
-        """Note that the connection holds more than the low mark."""
+        """Note that more bytes than the low mark are queued for the client."""
         self.congested = True
         self._check_high_mark()
         if not self.ended:
@@ -249,19 +250,19 @@ class Session(Generic[R]):
                 room.audience.move(self)
 
     def on_drained(self) -> None:
-        """Note that the client has read what the connection held."""
+        """Note that the client has read the queued bytes."""
         self.congested = False
         for room in self.rooms.values():
             room.audience.move(self)
         self._wake_drained()
 
     def count_withheld(self, size: int) -> None:
-        """Count ``size`` more bytes, withheld until a resume has finished, like queued ones."""
+        """Count ``size`` more bytes, which are withheld until a resume has finished, as if they were queued."""
         self._withheld_bytes += size
         self._check_high_mark()
 
     def released(self) -> None:
-        """Count no bytes as withheld any longer: a resume has finished, and they are about to be written."""
+        """Stop counting withheld bytes: a resume has finished, and they are about to be written."""
         self._withheld_bytes = 0
 
     def _check_high_mark(self) -> None:
@@ -275,7 +276,7 @@ class Session(Generic[R]):
             self.close(SLOW_CONSUMER)
 
     async def drained(self) -> None:
-        """Wait until the client has read enough, or is gone. Disconnect a client that does not read."""
+        """Wait until the client has read enough, or has disconnected. Disconnect a client that does not read."""
         left = self.connection.buffered()
         for _ in range(2 + int(left / (STALL_SECONDS * LEAST_BYTES_A_SECOND))):
             if not self.congested or self.ended:
@@ -301,7 +302,7 @@ class Session(Generic[R]):
 
     @property
     def paused(self) -> bool:
-        """Whether nothing is read from the client now, so that its silence means nothing."""
+        """Whether reading from the client is paused, so that its silence proves nothing."""
         return self._paused != 0
 
     def pause_reading(self, reason: int) -> None:

@@ -22,7 +22,7 @@ from model.room import FOREVER, Member, User
 from model.text import may_be_made
 from storage.ports.errors import Forgotten
 
-# Rooms that users belong to: entering one makes a member.
+# Rooms with members: a user who enters one becomes a member.
 _JOINABLE = frozenset({"public", "private"})
 
 
@@ -30,7 +30,7 @@ def room_to_enter(parts: Parts, session: Session, command: RoomCommand) -> Room 
     """Need a room that the session may not be in yet, and space for it on the connection.
 
     Raises:
-        ParleyError: ``too_many_rooms``; ``unavailable`` while this server may not write, even if a room is not stored.
+        ParleyError: ``too_many_rooms``; ``unavailable`` while this server may not write, even for an unstored room.
     """
     if command.room not in session.rooms and len(session.rooms) >= parts.limits.max_rooms:
         raise ParleyError("too_many_rooms", "this connection is in too many rooms; leave one first")
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
     """What a user needs to enter a room.
 
     Attributes:
-        member: their row; `ASK` if it was known before storage was asked, so that it was not fetched.
+        member: their row; `ASK` if it was not fetched, because the room had it before the read.
         password: the hash that their password matches.
         recovered: everything since ``since`` can be replayed.
     """
@@ -77,14 +77,14 @@ class EntryTo(Need[Entry]):
 
 
 def _exists(room: Room, command: Join) -> bool:
-    """Whether there is such a room, or entering it makes one."""
+    """Whether the room exists, or entering it creates it."""
     return room.stored or bool(room.presence.sessions) or (command.create and may_be_made(room.name))
 
 
 async def _match_password(
     parts: Parts, session: Session, room: Room, row: Member | Ask | None, command: Join
 ) -> str | None:
-    """Return the hash that the password matches. It is compared wherever users must not learn that a room exists."""
+    """Return the hash that the password matches. Hidden and missing rooms take the same time to compare."""
     hidden = room.record.kind in ("private", "direct")
     belongs = isinstance(row, Member) and row.role is not None
     if not hidden or command.password is None or belongs:
@@ -110,20 +110,20 @@ async def _can_recover(parts: Parts, room: Room, command: Join) -> bool:
             )
         except Forgotten:
             return False
-        # While storage counted, the room may have retracted what the client has seen.
+        # During the count, the room may have retracted what the client has seen.
         if command.epoch == parts.hub.epoch_of(room):
             return missed <= limit
     return False
 
 
 def join(parts: Parts, session: Session, room: Room, entry: Entry, command: Join) -> Awaitable[None] | None:
-    """Enter a room and receive a snapshot of it; with ``since``, what was missed before anything new."""
+    """Enter a room and receive a snapshot of it; with ``since``, missed messages are replayed before live events."""
     assert entry.member is not ASK
     invited = entry.password is not None and entry.password == room.record.password
     enter(parts, session, room, entry.member, command, invited=invited, recovered=entry.recovered)
     if entry.recovered and command.since is not None:
         return replay(parts, session, room, command.since)
-    # Snapshots of many crowded rooms are sent as fast as they are read.
+    # Snapshots of crowded rooms are sent at the client's pace.
     return session.drained() if session.congested else None
 
 
@@ -137,7 +137,7 @@ def enter(
     invited: bool = False,
     recovered: bool = True,
 ) -> None:
-    """Add a session to a room and send it a snapshot, in one step. ``invited`` makes the user a member.
+    """Add a session to a room and send it a snapshot, atomically. ``invited`` makes the user a member.
 
     Raises:
         ParleyError: ``no_such_room``, ``banned``, ``reserved_name``, ``overloaded``, ``shutting_down``.
@@ -149,14 +149,14 @@ def enter(
             impostors.remove(parts, room, session.user.name)
         room.enter(session, syncing=syncing)
     else:
-        room.audience.flush()  # what was posted before this snapshot comes before it
+        room.audience.flush()  # earlier messages are sent before this snapshot
         if syncing:
             room.audience.discard(session)
             room.audience.add(session, syncing=True)
     if command.since is not None:
         parts.counters.resumes[recovered] += 1
     member = room.members.get(session.user.id)
-    # Not `reply`: the frames that the room has queued now come after this snapshot.
+    # Not `reply`: the frames queued by the room since then follow this snapshot.
     session.send(
         Joined(
             id=command.id,
@@ -175,7 +175,7 @@ def enter(
 
 
 def peer_of(room: Room, user_id: str) -> User | None:
-    """Return the other one of the two users of a direct room."""
+    """Return the other user of a direct room."""
     if room.record.kind != "direct":
         return None
     return next((member.user for member in room.members.values() if member.user.id != user_id), None)
@@ -207,7 +207,7 @@ def _admit(parts: Parts, session: Session, room: Room, member: Member | None, *,
 
 
 def leave(parts: Parts, session: Session, room: Room, _: None, command: Leave) -> Awaitable[None] | None:
-    """Leave a room with this session; with ``quit`` with every session of the user, and permanently."""
+    """Leave a room with this session or, with ``quit``, permanently and with every session of the user."""
     if command.quit:
         return _QUIT(parts, session, command)
     members.leave(parts, room, session)
@@ -241,7 +241,7 @@ _QUIT = Handler(_quit, in_room(Action.SEE), OwnRow())
 
 
 def keep_an_owner(room: Room, leaving: Member | None) -> None:
-    """Make sure that the last owner stays; the rows of owners are always known.
+    """Ensure that a room keeps an owner; the rows of owners are always loaded.
 
     Raises:
         ParleyError: ``last_owner``.

@@ -1,8 +1,8 @@
-"""*Resolve, then decide*: what a command needs is found first, then its handler decides, synchronously.
+"""*Resolve, then decide*: first find what a command needs, then let its synchronous handler decide.
 
 A row of the dispatch table names the room of a command and what else the handler needs: a message, a member's row.
-When memory has all of it, the command is carried out at once. Otherwise storage is asked, and afterwards access is
-checked again: the session may have been removed from the room or have lost rights while storage was asked.
+If memory has all of it, the handler runs at once. Otherwise it is read from storage, and access is checked again
+afterwards: during the read, the session may have been removed from the room or have lost rights.
 """
 
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ from model.text import check_name
 
 
 class Ask(Enum):
-    """The answer of memory when only storage knows."""
+    """The result of a look-up in memory when only storage has the answer."""
 
     STORAGE = "ask storage"
 
@@ -39,22 +39,23 @@ T = TypeVar("T")
 
 
 class Need(Generic[T]):
-    """What a command needs apart from its room, such as a message."""
+    """What a command needs besides its room, such as a message."""
 
     def find(self, parts: Parts, session: Session, room: Room, command: Any, stored: T | Ask) -> T | Ask:
-        """Return the newest that is known: of what the room has and what storage answered, if it was asked.
+        """Return the newer of what the room has and what storage returned, if it was asked.
 
-        Returns `ASK` when storage must be asked, or asked again. The default: what only storage has, such as a page.
+        Returns `ASK` if storage must be asked, or asked again. The default is for what only storage has, such as a
+        page.
 
         Raises:
-            ParleyError: it does not exist, or the command may not be carried out whatever storage answers.
+            ParleyError: it does not exist, or the command is refused whatever storage returns.
         """
         return stored
 
     async def fetch(self, parts: Parts, session: Session, room: Room, command: Any, held: AsyncExitStack) -> T | Ask:
-        """Ask storage. What enters ``held`` (a lock, a pin) is kept until the handler has run.
+        """Read it from storage. Whatever enters ``held`` (a lock, a pin) is kept until the handler has run.
 
-        The room is pinned, and the row of the user whom the command names, or else of the session's own user.
+        The room is pinned, and so is the row of the user named in the command, or else of the session's own user.
         """
         raise NotImplementedError
 
@@ -69,7 +70,7 @@ NOTHING: Final = _Nothing()
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """How a command is carried out: a row of the dispatch table.
+    """A row of the dispatch table: how a command is run.
 
     Attributes:
         decide: a function of (parts, session, room, found, command); ``found`` is what was needed. It returns None, or
@@ -86,7 +87,7 @@ class Handler:
     check: Callable[[Parts, Any], Any] | None = None
 
     def __call__(self, parts: Parts, session: Session, command: Any) -> Awaitable[None] | None:
-        """Carry a command out: at once when memory has all that it needs."""
+        """Run a command: at once if memory has everything that it needs."""
         if self.check is not None:
             command = self.check(parts, command)
         room = self.room(parts, session, command)
@@ -95,7 +96,7 @@ class Handler:
         return self._ask(parts, session, command)
 
     async def _ask(self, parts: Parts, session: Session, command: Any) -> None:
-        """Load the room and ask storage, again if the room was replaced in the meantime."""
+        """Load the room and read from storage, again if the room was replaced in the meantime."""
         waits: Awaitable[None] | None = None
         while True:
             async with AsyncExitStack() as held:

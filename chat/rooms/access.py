@@ -1,6 +1,6 @@
-"""Access to rooms: the only way to a room, for a session in it, a session outside, and an HTTP request.
+"""Access to rooms: every session and HTTP request reaches a room through here, whether it has joined or not.
 
-A room that a user may not see answers like one that does not exist. The rules are in `model.permissions`.
+A room that a user may not see is answered for like one that does not exist. The rules are in `model.permissions`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,14 +19,14 @@ from model.text import check_name
 
 T = TypeVar("T")
 
-# How often a room is read because the access of its reader changed during the query.
+# How often a query is repeated because the reader's access changed during it.
 TRIES = 5
 # What every user in an unrestricted room may do.
 _FREE = frozenset(action for action, least in LEAST.items() if RANK[least] <= RANK["member"])
 
 
 def default_role(parts: Parts, identity: Identity) -> Role:
-    """Return the role of a user who was never given another one in a room."""
+    """Return the role of a user who has been given none in a room."""
     return parts.options.guest_role if identity.guest else "member"
 
 
@@ -48,7 +48,7 @@ def check_provable(user_id: str) -> None:
 def is_row_known(parts: Parts, room: Room, identity: Identity) -> bool:
     """Whether the standing of a user in a room is known without a read from storage.
 
-    A loaded ephemeral room has every row with more than the role "member" and a read cursor.
+    A loaded ephemeral room has every row that records more than the role "member" and a read cursor.
     """
     ephemeral = room.record.kind == "ephemeral" and default_role(parts, identity) == "member"
     return ephemeral or not room.stored or identity.user.id in room.members
@@ -89,10 +89,10 @@ def require(parts: Parts, room: Room, session: Session, action: Action) -> Stand
 
 
 def check_entry(parts: Parts, record: RoomRecord, member: Member | None, identity: Identity) -> Standing:
-    """Return the standing that a user will have in a room which they are about to enter.
+    """Return the standing that a user will have in a room that they are about to enter.
 
     Raises:
-        ParleyError: ``no_such_room``; ``banned`` where all users may know that the room exists.
+        ParleyError: ``no_such_room``; ``banned`` if the room's existence is public.
     """
     standing = standing_for(parts, record, member, identity)
     if not may(standing, Action.SEE):
@@ -102,7 +102,7 @@ def check_entry(parts: Parts, record: RoomRecord, member: Member | None, identit
 
 
 class RoomAccess(NamedTuple):
-    """A room and the standing of a user, who may be in it or not; ``member`` is their row, if they have one."""
+    """A room and the standing of a user, whether in the room or not; ``member`` is the user's row, if any."""
 
     record: RoomRecord
     standing: Standing
@@ -118,11 +118,11 @@ async def read_as(
 ) -> T | None:
     """Return what ``read`` finds in the room of this name, for a user who may do ``action`` there without joining it.
 
-    None when there is no room of this name that they may see. If their role changes during ``read``, or the room is
-    hidden or deleted, their access is checked and ``read`` called again: so they may see the room when it returns.
+    Returns None if there is no room with this name that they may see. If their role changes during ``read``, or the
+    room is hidden or deleted, access is checked and ``read`` called again: they may see the room when this returns.
 
     Raises:
-        ParleyError: ``forbidden`` for a room that they may see and not do this to; ``unavailable``.
+        ParleyError: ``forbidden`` if they may see the room, but not do this there; ``unavailable``.
     """
     for _ in range(TRIES):
         user_id = None if identity is None else identity.user.id
@@ -140,10 +140,10 @@ async def read_as(
 
 async def _access_room(parts: Parts, name: str, identity: Identity | None) -> RoomAccess | None:
     if (ending := parts.hub.ending.get(name)) is not None:
-        await ask(parts, ending.backlog.written())  # storage does not know yet that it was deleted
+        await ask(parts, ending.backlog.written())  # its deletion is not stored yet
     room = parts.hub.rooms.get(name)
     if room is not None and not room.stored and not room.presence.people:
-        return None  # it does not exist: another reader has loaded it
+        return None  # it does not exist: another reader loaded it to find out
     record = room.record if room is not None else await ask(parts, parts.storage.rooms.find_room(name))
     if record is None:
         return None
@@ -163,7 +163,7 @@ async def _access_room(parts: Parts, name: str, identity: Identity | None) -> Ro
 def standing_for(
     parts: Parts, record: RoomRecord, member: Member | None, identity: Identity | None, *, inside: bool = True
 ) -> Standing:
-    """Return a user's standing in a room that they are in or, unless ``inside``, are not in."""
+    """Return a user's standing in a room; ``inside`` says whether they are in it."""
     return standing_in(
         record,
         member,

@@ -1,4 +1,4 @@
-"""The hub: the rooms and sessions of a server, and one flush for all of them in each turn of the event loop.
+"""The hub: the rooms and sessions of a server, and one flush for all of them per event loop iteration.
 
 Synchronous throughout: no await, no lock, no network. A new feature is a handler (`chat.handlers`), not a line here.
 """
@@ -21,16 +21,16 @@ from utils.ids import new_token
 
 # Rooms whose epoch differs from the server's. With more of them, the server's own epoch changes.
 EPOCHS = 10_000
-# Rooms that are checked to find an empty one; the next search starts with others.
+# Rooms that one search for an empty room checks; the next search starts after them.
 EMPTY_LOOKS = 64
-# Acks of at most this many sessions are written at once. Those of more sessions wait for the next frames of their
-# rooms, at most this many seconds, so that on a busy server the ack of a message costs no send.
+# The acks of at most this many sessions are written at once. With more sessions, acks wait for the next frames of their
+# rooms, at most this many seconds, so that on a busy server an ack costs no send of its own.
 FEW_ACKS = 16
 ACK_SECONDS = 0.02
 
 
 class Hub:
-    """Rooms by name, sessions, and what must be written at the end of this turn.
+    """Rooms by name, sessions, and what must be written at the end of this event loop iteration.
 
     Args:
         tail_limit: the messages that a room keeps for resumes.
@@ -39,13 +39,13 @@ class Hub:
 
     Attributes:
         opened: how many rooms are open, or being opened, for each address or account.
-        faithful: everything that was broadcast is stored or about to be: no epoch has changed.
+        faithful: everything that was broadcast is stored or will be: no epoch has changed.
     """
 
     def __init__(self, *, tail_limit: int, tails_bytes: int, slow_high: int, counters: Counters) -> None:
         self.rooms: dict[str, Room] = {}
         self.sessions: dict[Session, None] = {}  # of 10,000, a dict has half the bytes of a set
-        # Deleted rooms with unconfirmed writes: a new room of the same name has to wait for those.
+        # Deleted rooms with unconfirmed writes: a new room with the same name must wait for those.
         self.ending: dict[str, Room] = {}
         self.opened: Counter[str] = Counter()
         # Rooms that storage did not know when they were opened, by opener, and all of them under "".
@@ -97,19 +97,19 @@ class Hub:
     def find_empty(self, opener: str) -> Room | None:
         """Return the room to close first of those that were opened for this address or account, "" for all of them.
 
-        That is the oldest room that was made by joining, has no messages, and at most one user in it.
+        That is the oldest room that was created by joining, has no messages and has at most one user in it.
         """
         rooms = self._unsaid.get(opener, {})
         for name, room in tuple(islice(rooms.items(), EMPTY_LOOKS)):
             del rooms[name]
             if not room.stored:
-                rooms[name] = room  # after the others, in case it stays
+                rooms[name] = room  # to the end, in case it is not closed
                 if len(room.presence.people) <= 1 and not room.pins and not room.backlog.unconfirmed:
                     return room
         return None
 
     def room_of(self, record: RoomRecord) -> Room | None:
-        """Return the room that storage has as ``record``, if it is loaded: it has the latest state."""
+        """Return the loaded room of ``record``, which has the latest state; None if it is not loaded."""
         here = (self.rooms.get(record.name), self.ending.get(record.name))
         return next((room for room in here if room is not None and room.record.room_id == record.room_id), None)
 
@@ -128,9 +128,9 @@ class Hub:
                 del self.ending[room.name]
 
     def end(self, room: Room) -> None:
-        """End a deleted room, from which all sessions were removed: storage confirms when its name is free."""
+        """End a deleted room without sessions; its name is free once storage has confirmed its writes."""
         self._forget(room)
-        self.new_epoch_of(room)  # nothing of it can be resumed in a new room of this name
+        self.new_epoch_of(room)  # no client can resume it in a new room with this name
         if room.backlog.unconfirmed:
             self.ending[room.name] = room
 
@@ -146,12 +146,12 @@ class Hub:
                     del self._unsaid[opener]
 
     def _shrink_tails(self) -> None:
-        """Evict the oldest messages of the rooms with the largest tails: none keeps more than its share."""
+        """Evict the oldest messages of the rooms with the largest tails, so that no tail exceeds its share."""
         self._tails.share = self._tails.limit * 7 // 8 // max(1, len(self.rooms))
         for room in self.rooms.values():
             room.tail.trim(room.backlog.unconfirmed + 1)  # one more: the newest may not be submitted yet
 
-    # Epochs tell a client whether `since` can complete its copy of a room.
+    # Epochs tell a client whether a resume can complete its copy of a room.
 
     def epoch_of(self, room: Room) -> str:
         """Return the epoch of a room: the server's, or its own after something broadcast there was retracted."""
@@ -172,7 +172,7 @@ class Hub:
         self.epoch = new_token("e_", 6)
 
     def keep_epoch(self, epoch: str) -> None:
-        """Continue with the epoch of the last server, all of whose broadcasts are stored, before any room is loaded."""
+        """Before any room is loaded, continue with the epoch of the previous server: all its broadcasts are stored."""
         if self.faithful and not self.rooms:
             self.epoch = epoch
 
@@ -188,16 +188,16 @@ class Hub:
     # The flush.
 
     def flush_soon(self, audience: Audience) -> None:
-        """Write what is queued for an audience at the end of this turn of the event loop.
+        """Write what is queued for an audience at the end of this event loop iteration.
 
-        Not later: to wait for more frames for one send gained nothing on uvloop and doubled the p99 of a busy room
+        Not later: collecting more frames per send gained nothing on uvloop and doubled the p99 of a busy room
         (measured; on asyncio, many small rooms gained a seventh).
         """
         self._dirty.append(audience)
         self._schedule()
 
     def ack_soon(self, session: Session) -> None:
-        """Write the acks of a session at the end of this turn; with many such sessions, with its rooms' next frames."""
+        """Write a session's acks at the end of this iteration; with many such sessions, with its rooms' next frames."""
         acking = self._acking
         if not acking:
             self._ack_since = time.perf_counter()
@@ -208,9 +208,9 @@ class Hub:
             self._ack_timer = self._loop.call_later(ACK_SECONDS, self._acks_due)
 
     def _acks_due(self) -> None:
-        """Write the acks that have waited, whatever another clock says: uvloop's timers may be a millisecond early.
+        """Write the acks that have waited, without looking at a clock: uvloop's timers may be a millisecond early.
 
-        Messages that their sessions sent in the meantime are about to be read; their broadcasts take the acks along.
+        Messages that their sessions sent in the meantime are about to be read; their broadcasts carry the acks.
         """
         self._ack_since = -math.inf
         self._ack_timer = None

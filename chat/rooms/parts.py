@@ -21,11 +21,11 @@ from storage.ports.storage import Storage
 from utils.clock import Clock
 from utils.tasks import TaskRegistry
 
-# Invitations of one account, or of the guests of one address: a class or a team at once, and few in the long run.
+# Invitations by one account, or by the guests at one address: a class or a team at once, and few in the long run.
 INVITES_PER_SECOND = 0.1
 INVITES_BURST = 100
-# Attempts at the password of one room, by all users together (a list of a thousand common passwords takes half an
-# hour), even if there is no such room, because that must stay secret; by one principal; and from one network.
+# Password attempts: for one room, by all users together (a list of a thousand common passwords takes half an hour),
+# even if there is no such room, because that must stay secret; by one principal; and from one network.
 ATTEMPTS_PER_SECOND = 0.5
 ATTEMPTS_BURST = 20
 NETWORK_ATTEMPTS = 4  # times as many
@@ -59,19 +59,19 @@ class ChatOptions:
 
 
 class Parts:
-    """The parts of one chat: attributes only, functions work with them. Lives in one event loop.
+    """The parts of one chat: only attributes, which functions work with. Belongs to one event loop.
 
     Attributes:
-        limits: those of the options, one look-up closer for the hot path.
+        limits: those of the options, with one attribute look-up less on the hot path.
         page_bytes: the bytes of a page over WebSocket, as sent.
         draining: new commands are refused, and the accepted writes are being stored.
         storage_reached: storage has been reached at least once since the start.
         loading: rooms that are being read from storage, by name; the result is whether storage has failed.
-        clock_differs: the log says already that a room was written with a clock ahead of this one.
-        kept_names: rooms that stay since this server made them so, by folded name.
-        name_locks: held by the command that is about to make a room stay, by folded name.
-        speakers, speaking_guests: how much a principal, and all guests of an address, may post; None for no limit.
-        newcomers: how many new guests an address may have; None for no limit.
+        clock_differs: a warning that a room was written with a clock ahead of this one has been logged.
+        kept_names: rooms that this server has made persistent, by folded name.
+        name_locks: held by the command that is about to make a room persistent, by folded name.
+        speakers, speaking_guests: how much a principal, and all guests at an address, may post; None for no limit.
+        newcomers: how many new guests may connect from an address; None for no limit.
     """
 
     def __init__(self, storage: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:

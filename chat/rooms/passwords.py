@@ -1,4 +1,4 @@
-"""Passwords of rooms: argon2id (RFC 9106), off the event loop, one at a time, from bounded and fair queues."""
+"""Hash the passwords of rooms: argon2id (RFC 9106), off the event loop, one at a time, from bounded and fair queues."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,19 +16,19 @@ T = TypeVar("T")
 
 # OWASP's second choice for argon2id: 19 MiB, two passes, one lane; 24 to 52 ms (measured).
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-# Guesses are compared with this hash where there is no password: that takes as long as any other and never matches.
+# Guesses are compared with this hash if there is no password: it takes as long as any other hash and never matches.
 _NO_PASSWORD = "$argon2id$v=19$m=19456,t=2,p=1$lUlMSxOpd/h1BkVGQW/CPg$Rbju6XdB4zqmMKCAVdzXBvXHbtp0i/AR+b6PTHLHeXc"  # noqa: S105
-# Calls of one principal that may wait in each of the two queues; four times as many of one network, forty times in all:
-# the thread needs some seconds for those.
+# Calls of one principal that may be queued, in each of the two queues; four times as many of one network, forty times
+# as many in total, which take the thread some seconds.
 WAITING = 2
 QUEUE_SECONDS = 1.0  # when to retry after a full queue
 
 
 class Passwords:
-    """One thread that hashes, started when it is first needed.
+    """A hashing thread, started when it is first needed.
 
     There is a queue for joins and one for new passwords, and the thread gets one call of each at a time: so the queues
-    take turns, and neither blocks the other. In each queue, networks take turns, and the principals of one network.
+    take turns, and neither blocks the other. In each queue, networks take turns, and so do the principals of a network.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Passwords:
     async def matches(self, hashed: str | None, password: str, asker: Party) -> bool:
         """Whether ``hashed`` is the hash of this password; None takes as long as any hash and matches nothing.
 
-        The password is tried as given, because hashes made before passwords were normalized are of that, and in NFC.
+        The password is tried in NFC, and as given for hashes that are older than the normalization of passwords.
 
         Raises:
             ParleyError: ``overloaded``.
@@ -61,7 +61,7 @@ class Passwords:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
-        """Start no further call; the one under way ends in its thread."""
+        """Start no further call; a running one ends in its thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 

@@ -14,14 +14,13 @@ from utils.encoding import EncodedOnce
 
 S = TypeVar("S", bound=Hashable)
 
-# Above this many users, notices of who came and went are noise to each of them and a flood to the server.
+# Above this many users, notices of joins and leaves are noise to each of them and a flood for the server.
 CROWD = 200
-# Seconds between two notices of a room. In a large crowd they are longer, so that its notices cost about this many
-# frames a second.
+# Seconds between two notices of a room; more in a large crowd, whose notices then cost about this many frames a second.
 PAUSE = 1.0
 LONGEST_PAUSE = 5.0
 CROWD_FRAMES = 1000
-# Users whose changes a crowd notes until it is no crowd any longer. Beyond that, the next notice lists who is here.
+# Users whose changes are recorded while the room is a crowd. Beyond that, the first notice afterwards lists everyone.
 NOTED = 10 * CROWD
 _NO_MEMBERS = EncodedOnce[User]()
 
@@ -56,15 +55,15 @@ class Presence(Generic[S]):
 
     Changes are collected and broadcast at most once in `PAUSE` seconds, in every dialect: as one ``presence``, and as
     ``Entered`` and ``Exited`` for the dialects with a frame for each user. A user whose last connection was lost
-    lingers for a while: most reconnect at once, and must not flicker in the list.
+    lingers for a while: most users reconnect at once, and must not flicker in the list.
 
-    A user has the name of the session that entered or was renamed last; when a session with another name ends, the
-    name stays.
+    A user has the name of the session that most recently entered or was renamed; the end of another session does not
+    change it.
 
     Args:
         room: the name of the room.
         publish: `chat.rooms.room.Room.publish`.
-        lingered: called with the id of a user who lingered and did not come back in time.
+        lingered: called with the id of a user who lingered and did not return in time.
     """
 
     __slots__ = (
@@ -99,7 +98,7 @@ class Presence(Generic[S]):
         self._typed: dict[str, float] = {}
 
     def enter(self, session: S, user: User) -> None:
-        """Count a session of ``user``; if it is counted already, the user has a new name from now on."""
+        """Count a session of ``user``; if it is counted already, only update the user's name."""
         known = self.people.get(user.id)
         before, count = (None, 0) if known is None else (known.user, known.sessions)
         self.people[user.id] = Present(user, count + (session not in self.sessions))
@@ -112,7 +111,7 @@ class Presence(Generic[S]):
             self._note(before, user, True)
 
     def exit(self, session: S, grace: float = 0.0) -> None:
-        """Stop counting a session. If it was the last one of its user, they linger for ``grace`` seconds."""
+        """Stop counting a session. If it was its user's last one, the user lingers for ``grace`` seconds."""
         user_id = self.sessions.pop(session).id
         here = self.people[user_id]
         user, count = here.user, here.sessions
@@ -128,7 +127,7 @@ class Presence(Generic[S]):
             self._gone(user)
 
     def _end_lingering(self) -> None:
-        """Remove the users who did not come back. All have the same grace, so one timer serves them in their order."""
+        """Remove the users who did not return in time. All have the same grace, so one timer serves them in order."""
         self._linger_timer = None
         loop = asyncio.get_running_loop()
         for user_id, until in tuple(self._lingering.items()):
@@ -151,19 +150,19 @@ class Presence(Generic[S]):
         self._note(user, user, False)
 
     def has_sessions(self, user_id: str) -> bool:
-        """Whether a user is connected here: one who lingers is not."""
+        """Whether a user is connected here, not just lingering."""
         known = self.people.get(user_id)
         return known is not None and known.sessions > 0
 
     def may_type(self, user_id: str, now: float, pause: float) -> bool:
-        """Whether to broadcast that a user types: not in a crowd, and once in ``pause`` seconds."""
+        """Whether to broadcast that a user is typing: not in a crowd, and at most once in ``pause`` seconds."""
         if len(self.people) > CROWD or now - self._typed.get(user_id, -pause) < pause:
             return False
         self._typed[user_id] = now
         return True
 
     def members(self) -> Sequence[User]:
-        """Return at most `CROWD` users, those who have been here longest first.
+        """Return at most `CROWD` users, in the order in which they entered.
 
         Clients that join one after another get the same sequence, or a longer one that begins with it.
         """
@@ -174,8 +173,8 @@ class Presence(Generic[S]):
         return self._members
 
     def _note(self, before: User | None, user: User, here: bool) -> None:
-        # Noted in a crowd too, and broadcast when it is no crowd any longer, so that no list keeps ghosts. Entering and
-        # leaving do not cancel out: a client that got a snapshot in between must receive the second.
+        # Recorded in a crowd too, and broadcast once the room is small again, so that no list keeps ghosts. Entering
+        # and leaving do not cancel out: a client that got a snapshot in between must receive the second.
         known = self._changed.get(user.id)
         self._changed[user.id] = _Change(before if known is None else known.before, user, here)
         if len(self._changed) > NOTED:
@@ -209,8 +208,8 @@ class Presence(Generic[S]):
         """Publish one or two events about one user; with ``brief`` only the last one.
 
         A user who entered and left, or left and entered, since the last notice causes both events, in that order: the
-        events stay balanced, and a client whose snapshot is from the time in between ends up with the right list. So
-        does a client that has the former name of a user.
+        events stay balanced, and a client whose snapshot was taken in between, or has the user's former name, ends up
+        with the right list.
         """
         before, user, here = change
         entered, exited = Entered(self._room, user), Exited(self._room, before or user)

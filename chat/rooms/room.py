@@ -34,7 +34,7 @@ def info_of(record: RoomRecord) -> RoomInfo:
 
 
 def is_default(member: Member) -> bool:
-    """Whether the row says only that its user is a member, or less: then it is needed only while they are here."""
+    """Whether the row records no more than a plain membership: it is then needed only while the user is in the room."""
     return (
         member.role in ("member", None)
         and not member.banned_until
@@ -52,14 +52,14 @@ class Room:
         members: the rows of members that are cached: of all users who are more or less than plain members; of plain
             members while they are in the room; of the two users of a direct room; and of users who no longer belong to
             the room, until storage has removed their rows. Other rows may be in storage.
-        unrestricted: everyone in the room may talk; a cheap check for the hot path.
+        unrestricted: everyone in the room may post; a cheap check for the hot path.
         looks: what the names of its owners and moderators look like (`model.lookalikes.skeleton`); None until needed.
         muted_until: when the first mute here ends, in Unix microseconds; then the room may be unrestricted again.
         last_spoke: when each user last posted, by a monotonic clock, the latest last; in slow mode only.
-        pins: how often each row is pinned, "" for the room alone. A pinned row, and the room of a pin, stay loaded.
+        pins: how often each row is pinned, "" for the room alone. A pinned row stays loaded, and so does its room.
         epoch: the server's epoch when the room was loaded; "" when storage may differ from what was broadcast.
         opener: the account, or the address of a guest, for which it was loaded; "" for none.
-        maker: the address of the guest who created it; "" for an account, or when that is not known any longer.
+        maker: the address of the guest who created it; "" for an account, or if it is no longer known.
         worker: the worker that stores its writes.
         stored: storage has, or will have, the room itself, which is written before its first message.
         head: the largest seq or version so far, 0 when there is none.
@@ -126,7 +126,7 @@ class Room:
 
     @property
     def idle(self) -> bool:
-        """Whether it may be unloaded: it has no sessions and no pins, and all of it is stored."""
+        """Whether it may be unloaded: it has no sessions and no pins, and everything in it is stored."""
         return not self.presence.sessions and not self.backlog.unconfirmed and not self.pins
 
     @property
@@ -135,14 +135,14 @@ class Room:
         return info_of(self.record)
 
     def next_seq(self, now_us: int) -> int:
-        """Return the next seq: the clock, raised where it stands still or steps back."""
+        """Return the next seq: the clock, raised where it stands still or goes back."""
         self.head = seq = now_us if now_us > self.head else self.head + 1
         return seq
 
     def publish(self, event: AnyEvent, *, ephemeral: bool = False) -> None:
-        """Send everyone in the room an event that is decided and numbered; call it in the order of the numbers.
+        """Send everyone in the room an event that has been decided and numbered; call it in the order of the numbers.
 
-        This is the one place that knows who has the room's audiences: today this server, which has the only one.
+        Only this method knows which servers have an audience of the room: today only this one.
         """
         self.audience.deliver(event, ephemeral)
 
@@ -166,7 +166,7 @@ class Room:
         del session.rooms[self.name]
 
     def rebind(self, session: Session, user: User) -> None:
-        """Have the session speak for another principal from now on, or for the same one with another name."""
+        """Give the session another principal, or the same one with another name."""
         if self.presence.sessions[session].id != user.id:
             self.presence.exit(session)
         self.presence.enter(session, user)

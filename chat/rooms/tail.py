@@ -1,4 +1,4 @@
-"""The newest messages of a room, kept for resumes and to recognise a message that is sent twice."""
+"""The newest messages of a room, kept to serve resumes and to recognise resent messages."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -24,14 +24,14 @@ def kept_bytes(state: Message) -> int:
 
 
 class TailBudget:
-    """The memory that all tails of a server take together.
+    """The memory that all tails of a server use together.
 
     Args:
-        limit: bytes; beyond them ``exceeded`` is called, which should evict the excess.
+        limit: bytes; above it ``exceeded`` is called, which should evict the excess.
 
     Attributes:
-        share: the bytes that one tail may take while all together take too many.
-        used: the bytes that they take now.
+        share: the bytes that one tail may use while all together exceed the limit.
+        used: the bytes that they use now.
     """
 
     __slots__ = ("_mark", "exceeded", "limit", "share", "used")
@@ -47,16 +47,16 @@ class TailBudget:
         """Call ``exceeded`` when the limit is exceeded."""
         if self.used > self._mark and self.exceeded is not None:
             self.exceeded()
-            # Unconfirmed writes stay: with many of them, another call right away would find nothing to evict.
+            # Unconfirmed writes are kept: with many of them, another call right away would find nothing to evict.
             self._mark = max(self.limit, self.used + self.limit // 8)
 
 
 class Tail:
     """States of messages in order of version; every state with a version above ``floor`` is here.
 
-    A changed message is here in each of its states, and the last one counts. A tail is bounded by ``limit`` states and
-    `TAIL_BYTES`, and all tails together by their ``budget``. Unconfirmed writes are never evicted, because they are
-    nowhere else; the queue to storage bounds those.
+    A changed message is here in each of its states, of which the last counts. A tail is bounded by ``limit`` states and
+    `TAIL_BYTES`, and all tails together by their ``budget``. Unconfirmed writes are never evicted, because they exist
+    nowhere else; the queue to storage bounds them.
 
     Args:
         limit: the states to keep.
@@ -64,8 +64,8 @@ class Tail:
         budget: the budget of all tails.
 
     Attributes:
-        forgotten: the version of the newest change that was evicted. If it is not above the head of the time before a
-            read from storage, that read missed no change except those that are here.
+        forgotten: the version of the newest evicted change. If it is not above the head at the start of a read from
+            storage, that read missed no change except those that are still here.
     """
 
     __slots__ = ("_budget", "_by_id", "_bytes", "_limit", "_messages", "floor", "forgotten")
@@ -141,7 +141,7 @@ class Tail:
                 self._messages[place] = replace(state, reply_to=Quote(message.seq))
 
     def undo(self, version: int) -> bool:
-        """Remove one change of a message. Returns whether it was here; it is not after the message was removed."""
+        """Remove one change of a message. Returns whether it was here; False once the message itself was removed."""
         states = [state for state in self._messages if state.version == version]
         self._drop(states)
         return bool(states)
@@ -164,10 +164,10 @@ class Tail:
         return {state.seq: state for state in self._messages}.values()
 
     def with_quotes(self, states: Sequence[Message]) -> list[Message]:
-        """Return the states; in replies, the quotes are of the newest states of the quoted messages that are here.
+        """Return the states, with the quotes in replies updated to the newest states of the quoted messages here.
 
-        A quote is from the time when the reply was sent, changed or read. Later changes of the quoted message stay in
-        the tail at least as long as that state of the reply.
+        A quote dates from when the reply was sent, changed or read. Later changes of the quoted message stay in the
+        tail at least as long as that state of the reply.
         """
         return [
             replace(state, reply_to=quote(newest))

@@ -1,4 +1,4 @@
-"""A job is one write on its way to storage, and the action on its outcome. A backlog counts the jobs of one owner."""
+"""A job is one pending write, with the action on its outcome. A backlog counts the jobs of one owner."""
 
 import asyncio
 import time
@@ -17,11 +17,11 @@ JOB_BYTES = 512
 class Backlog:
     """The writes of one owner that were submitted to its worker and are not confirmed.
 
-    A write is confirmed when storage has answered for it, whatever the answer is.
+    A write is confirmed once storage has answered it, whatever the answer is.
 
     Attributes:
-        unconfirmed: how many writes.
-        size: their bytes, for the bound on one owner's share of a queue.
+        unconfirmed: their number.
+        size: their bytes, for the limit on one owner's share of a queue.
     """
 
     __slots__ = ("_confirmed", "_waiters", "size", "unconfirmed")
@@ -43,17 +43,17 @@ class Backlog:
                 self._waiters.popleft()[1].set_result(None)
 
     async def written(self) -> None:
-        """Wait until storage has answered for every write submitted so far. Unbounded: give it a timeout."""
+        """Wait until storage has answered every write submitted so far. Has no time limit: use a timeout."""
         if self.unconfirmed:
             newest = self._confirmed + self.unconfirmed
-            # Callers that wait for the same write share a future: in an outage, any number come and time out.
+            # Callers that wait for the same write share a future: in an outage, any number of them may time out.
             if not self._waiters or self._waiters[-1][0] != newest:
                 self._waiters.append((newest, asyncio.get_running_loop().create_future()))
             await asyncio.shield(self._waiters[-1][1])
 
 
 class Owner(Protocol):
-    """What a write belongs to, as far as a worker needs to know it."""
+    """The owner of writes, as far as a worker needs to know it."""
 
     @property
     def name(self) -> str:
@@ -64,14 +64,14 @@ class Owner(Protocol):
         """Its writes that are not confirmed."""
 
     def as_writes(self) -> Sequence[Write]:
-        """Return everything known of it, to be stored again when storage has lost it."""
+        """Return its complete known state, to be stored again after storage has lost it."""
 
 
 class Job(ABC):
-    """One write on its way to storage.
+    """One pending write.
 
     Attributes:
-        size: the bytes that it counts for in the bounds.
+        size: the bytes that it counts for in the limits.
         since: `time.perf_counter` when it was accepted.
         authors: the sessions to answer; more than one when the same message was sent twice.
     """
@@ -87,4 +87,4 @@ class Job(ABC):
 
     @abstractmethod
     def on_outcome(self, outcome: Outcome) -> None:
-        """Act on the answer of storage; the owner's backlog no longer counts the write."""
+        """Act on the answer of storage; the owner's backlog no longer counts this write."""

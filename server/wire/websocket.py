@@ -31,11 +31,11 @@ from server.wire.handshake import let_go, parameters_in, shake_hands
 # MAX_FRAME_BYTES, if that is more). A fragment counts FRAGMENT_BYTES more than its size: small ones cost time too.
 COMMAND_BYTES = 4096
 FRAGMENT_BYTES = 64
-# Frames of one connection that are handled in one turn of the event loop, so that a flooding client does not delay the
-# others. uvloop passes up to 256 KiB at once, and goes on reading while there is more.
+# Frames of one connection that are handled in one event loop iteration, so that a flooding client does not delay the
+# others. uvloop passes up to 256 KiB at once, and continues reading while there is more.
 FRAMES_PER_TURN = 64
 # After the server's Close frame, bytes that are parsed to find the client's. Beyond the first limit only the last bytes
-# of each read are checked for it; beyond the second the server stops reading.
+# of each read are checked for a Close frame; beyond the second the server stops reading.
 CLOSE_BYTES = 16 << 10
 CLOSE_BYTES_MOST = 1 << 20
 # A client that has been silent for this many heartbeats is dead.
@@ -46,7 +46,7 @@ READ_BYTES = 32 << 10
 
 
 def most_fragments(max_frame: int) -> int:
-    """Return the most fragments of a message: 64 bytes per fragment in the largest message. More is an attack."""
+    """Return the maximum number of fragments of a message: 64 bytes each in the largest message. More is an attack."""
     return max(256, max_frame // FRAGMENT_BYTES)
 
 
@@ -71,7 +71,7 @@ class WebSocketConnection(asyncio.Protocol):
     Args:
         shared: the state that all connections of the server share.
         place: the place of the socket.
-        on_lost: called once when the connection is lost; for a caller that handed over the transport.
+        on_lost: called once when the connection is lost, if another protocol handed over the transport.
     """
 
     __slots__ = (
@@ -112,7 +112,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._idle_beats = 0
 
     def start(self, head: bytes) -> None:
-        """Answer the request to upgrade, whose head is complete. Call `connection_made` first."""
+        """Answer an upgrade request with a complete head. Call `connection_made` first."""
         shared = self._shared
         client = shared.addresses.client(self._place.peer, values_in(head))
         if refusal := shared.refuse_upgrade(self._place, client):
@@ -152,7 +152,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _hello_due(self) -> None:
         if self._session is not None and self._session.identity is None:
-            # If guests are allowed, its address has too many of them right now.
+            # If guests are allowed, then this address has too many new ones right now.
             self.close(TRY_AGAIN if self._shared.chat.parts.options.guests else HELLO_TIMEOUT)
 
     # asyncio's callbacks.
@@ -173,7 +173,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._await_close(data)
             return
         if self._backlog is not None:
-            self._backlog += data  # the event loop had read this before reading was paused
+            self._backlog += data  # the event loop read this before reading was paused
             return
         if self._rest is not None:
             self._rest += data
@@ -190,7 +190,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._uncommon(data, position, left)
 
     def eof_received(self) -> bool:
-        """The client has finished sending: flush what is queued, then close the transport (RFC 6455 section 7.1.1)."""
+        """Flush what is queued and close the transport: the client has finished sending (RFC 6455 section 7.1.1)."""
         if self._session is not None:
             self._session.end()
         return False
@@ -211,12 +211,12 @@ class WebSocketConnection(asyncio.Protocol):
             self._on_lost()
 
     def pause_writing(self) -> None:
-        """More bytes than the low mark are queued for the client."""
+        """Note that more bytes than the low mark are queued for the client."""
         if self._session is not None:
             self._session.on_congested()
 
     def resume_writing(self) -> None:
-        """The queued bytes have been sent."""
+        """Note that the queued bytes have been sent."""
         if self._session is not None:
             self._session.on_drained()
 
@@ -292,7 +292,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._shared.chat.receive(session, text)
 
     def _uncommon(self, data: bytes | bytearray, position: int, left: int) -> None:
-        """Pass frames from ``position`` on to the library one by one, at most ``left`` of them in this turn."""
+        """Pass the frames from ``position`` to the library one by one, at most ``left`` of them in this iteration."""
         limit = self._shared.max_frame
         library = self._get_library()
         while position < len(data):
@@ -364,10 +364,10 @@ class WebSocketConnection(asyncio.Protocol):
             self.close(FLOOD)
 
     def _refused(self, library: ServerProtocol, error: Exception) -> None:
-        """The library has refused a frame and prepared its Close frame."""
+        """Handle a frame that the library has refused; its Close frame is prepared."""
         session = self._session
         if isinstance(error, PayloadTooBig) and session is not None and not session.ended:
-            # Before the Close frame, of which browsers show only the code to the page.
+            # Sent before the Close frame, because browsers show the page only the code of that.
             message = f"a frame can have at most {self._shared.max_frame} bytes"
             session.refuse(ParleyError("too_large", message))
         self._fail(library)
@@ -393,7 +393,7 @@ class WebSocketConnection(asyncio.Protocol):
                 self._half_close()
             elif not self._transport.is_closing():
                 if self._session is not None and not self._session.ended:
-                    self._session.write(data)  # pongs that the client does not read count for its limit
+                    self._session.write(data)  # pongs that the client does not read count towards its limit
                 else:
                     self.write(data)
 
@@ -419,7 +419,7 @@ class WebSocketConnection(asyncio.Protocol):
     def _await_close(self, data: bytes | bytearray) -> None:
         """Wait for the client's Close frame: once both sides have sent one, the server closes (RFC 6455 section 7.1.1).
 
-        Nothing else is answered, because the pongs to a flood would be unbounded, and a flood is not parsed in full.
+        Nothing else is answered: the pongs to a flood would be unbounded, and a flood is not parsed in full.
         """
         library = self._library
         if library is None or library.eof_sent:
@@ -438,7 +438,7 @@ class WebSocketConnection(asyncio.Protocol):
     # The shared heartbeat (`server.wire.connections.Shared`) calls this every HEARTBEAT seconds.
 
     def beat(self, idle_beats: int) -> None:
-        """Ping the client, or drop it if it was silent too long, or for more than ``idle_beats`` without a command."""
+        """Ping the client; drop it if it was silent too long, or sent no command for more than ``idle_beats``."""
         if self._closing:
             return
         self._silent_beats = 0 if self._heard or self._is_paused() else self._silent_beats + 1

@@ -1,4 +1,4 @@
-"""The rooms in memory: by id and by name, bounded, in the order of their last use."""
+"""The rooms in memory, by id and by name: a bounded number, in the order of their last use."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from model.text import fold_name
 from storage.memory.log import Log
 from storage.ports.storage import STORED, Outcome, Refused
 
-# What an unknown room is read as. Never written to.
+# Read in place of an unknown room. Never written to.
 _EMPTY = Log(RoomRecord(room_id=0, name="", created_at=""))
 
 
@@ -20,13 +20,13 @@ class Logs:
     """All rooms with their messages.
 
     Attributes:
-        bytes: what they weigh together (`storage.memory.weights`).
+        bytes: their total weight (`storage.memory.weights`).
 
     Args:
         keep: the number of rooms kept. Beyond it the least recently used one is evicted: first a *passing* one
             (ephemeral or deleted), then a *lasting* one. Otherwise a client that enters many rooms could make the
-            server forget who may enter a private one. Lasting rooms leave a tenth to the others, because no more of
-            them are created once they `are_full`.
+            server forget who may enter a private one. Lasting rooms leave a tenth of the space to the others: no more
+            are created once they `are_full`.
     """
 
     def __init__(self, keep: int) -> None:
@@ -42,31 +42,31 @@ class Logs:
         return iter(self._logs.values())
 
     def get(self, room_id: int) -> Log | None:
-        """Return the room without counting that as a use."""
+        """Return the room; this does not count as a use."""
         return self._logs.get(room_id)
 
     def peek(self, room_id: int) -> Log:
-        """Return the room to read it, empty when it is unknown, without counting that as a use."""
+        """Return the room for reading, an empty one if it is unknown; this does not count as a use."""
         return self._logs.get(room_id, _EMPTY)
 
     def use(self, room_id: int) -> Log | None:
-        """Return the room, as the one that was used last."""
+        """Return the room, and mark it as the most recently used."""
         log = self._logs.get(room_id)
         if log is not None:
             (self._passing if room_id in self._passing else self._lasting).move_to_end(room_id)
         return log
 
     def read(self, room_id: int) -> Log:
-        """Return the room to read it, empty when it is unknown, as the one that was used last."""
+        """Return the room for reading, an empty one if it is unknown, and mark it as the most recently used."""
         return self.use(room_id) or _EMPTY
 
     def find(self, name: str) -> Log | None:
-        """Return the room that is not deleted with this name, as the one that was used last."""
+        """Return the undeleted room with this name, and mark it as the most recently used."""
         room_id = self._names.get(name)
         return None if room_id is None else self.use(room_id)
 
     def named_above(self, name: str) -> Iterator[Log]:
-        """Iterate over rooms that are not deleted, by name. Rooms may be added and removed in the meantime."""
+        """Iterate over undeleted rooms, by name. Rooms may be added and removed during the iteration."""
         while (place := bisect_right(self._sorted, name)) < len(self._sorted):
             name = self._sorted[place]
             yield self._logs[self._names[name]]
@@ -96,7 +96,7 @@ class Logs:
         return STORED
 
     def update(self, room: RoomRecord) -> RoomRecord | None:
-        """Carry out an `UpdateRoom`. Returns the record afterwards, None when the room is unknown."""
+        """Carry out an `UpdateRoom`. Returns the new record, None if the room is unknown."""
         log = self._logs.get(room.room_id)
         if log is None:
             return None
@@ -110,15 +110,15 @@ class Logs:
         return log.record
 
     def weigh(self, log: Log) -> None:
-        """Count the present weight of a room."""
+        """Update the counted weight of a room."""
         weight = log.frame + log.bytes
         self.bytes += weight - log.counted
         log.counted = weight
 
     def evict(self, weight: int) -> None:
-        """Evict messages of this weight: the oldest of the rooms with the most.
+        """Evict messages of this total weight: the oldest messages of the heaviest rooms.
 
-        The weights of those rooms come down to one level; rooms below it lose nothing.
+        The weights of those rooms are reduced to one level; rooms below it lose nothing.
         """
         logs = sorted(self._logs.values(), key=attrgetter("bytes"), reverse=True)
         above = 0  # weight of the first ``count`` rooms together
@@ -157,6 +157,6 @@ class Logs:
         new.move_to_end(room.room_id)
 
     def _free_name(self, room: RoomRecord) -> None:
-        if self._names.get(room.name) == room.room_id:  # another room may have it already
+        if self._names.get(room.name) == room.room_id:  # another room may have the name already
             del self._names[room.name]
             del self._sorted[bisect_left(self._sorted, room.name)]

@@ -1,4 +1,4 @@
-"""The messages port: messages, how they are written and read."""
+"""The messages port: how messages are written and read."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -32,13 +32,13 @@ class PinState(Struct, frozen=True, gc=False):
 
 
 class ChangeMessage(Struct, frozen=True, gc=False):
-    """Give a stored message its state as of ``version``. The newer of two changes wins, in whatever order they arrive.
+    """Change a stored message to its state as of ``version``. The newer of two changes wins, whichever arrives first.
 
     Attributes:
         content: the new content; None leaves it unchanged.
         first_body: `model.message.body_hash` of the message before this change; kept if that was its first body.
         edited_at: RFC 3339; None leaves it unchanged.
-        deleted_at: the same. Only a read with ``include_deleted`` returns what a deleted message held.
+        deleted_at: the same. Only a read with ``include_deleted`` returns the content of a deleted message.
         mentions: replaced together with the content.
         reactions: all of them, as in `Message`; None leaves them unchanged, {} removes them.
         pin: None leaves it unchanged.
@@ -57,14 +57,14 @@ class ChangeMessage(Struct, frozen=True, gc=False):
 
 
 class ExpireMessages(Struct, frozen=True, gc=False):
-    """Permanently remove up to ``limit`` messages that are older than their room keeps them. Outcome: `Removed`.
+    """Permanently remove up to ``limit`` messages that are past the retention of their room. Outcome: `Removed`.
 
-    The age of a message is that of its seq. Deleted rooms count too. Messages reach a log in the order of their seq:
-    one that was stored after a larger one may stay until that one is due.
+    The age of a message is that of its seq. Deleted rooms are included. Messages usually reach a log in the order of
+    their seq; one that was stored after a larger one may remain until that one is due.
 
     Attributes:
         now_us: Unix microseconds.
-        days: how long rooms without ``retention_days`` keep messages; 0 for ever.
+        days: the retention of rooms without ``retention_days``; 0 for no limit.
     """
 
     now_us: int
@@ -77,10 +77,10 @@ FIRST = (-1, -1)
 
 
 class CutWords(Struct, frozen=True, gc=False):
-    """Cut the words of up to ``limit`` messages again that were cut by an older `utils.words.WORDS_VERSION`.
+    """Cut again the words of up to ``limit`` messages that were cut by an older `utils.words.WORDS_VERSION`.
 
-    Takes the first ones above ``after``, a (room_id, seq), in this order, and skips a message that changes at the same
-    time. Outcome: `WordsCut`.
+    Takes the first such messages above ``after``, a (room_id, seq), in this order, and skips a message that changes
+    concurrently. Outcome: `WordsCut`.
     """
 
     after: tuple[int, int]
@@ -107,9 +107,9 @@ class Posted(Struct, frozen=True, gc=False):
 class MessageRepository(Protocol):
     """Reads of messages. Each raises `storage.ports.errors.StorageUnavailable` when storage does not answer.
 
-    The room may be unknown: then there are no messages. ``reply_to`` of a message quotes the other one as it is stored
-    now, or has only its seq if it is gone. A deleted message comes without what it held (content, mentions, reactions,
-    pin, ``reply_to``), unless the caller asks for that.
+    An unknown room has no messages. ``reply_to`` of a message quotes the other one as it is stored now, or has only its
+    seq if it no longer exists. A deleted message is returned empty (without content, mentions, reactions, pin and
+    ``reply_to``), unless the caller requests those.
     """
 
     async def head(self, room_id: int) -> int:
@@ -136,13 +136,13 @@ class MessageRepository(Protocol):
         include_deleted: bool = False,
         old_words: Sequence[str] = (),
     ) -> list[Message]:
-        """Return up to ``limit`` messages, always oldest first. Deleted ones, and what they held, only on request.
+        """Return up to ``limit`` messages, always oldest first. Deleted messages, with their content, only on request.
 
-        ``before`` alone takes those right before that seq, ``after`` those right after it, both the oldest ones between
-        them (exclusive), neither the newest ones. ``since`` (inclusive) and ``until`` (exclusive) restrict all of that.
-        ``sender`` is an exact display name. A message must have all of ``words`` (from `utils.words.cut_words`); one
-        whose words were stored by an older version, all of ``old_words`` (from `utils.words.cut_words_v1`). ``pinned``
-        leaves out messages that are not pinned.
+        ``before`` alone selects those right before that seq, ``after`` alone those right after it, both together the
+        oldest between them (exclusive), and neither the newest. ``since`` (inclusive) and ``until`` (exclusive)
+        restrict each of these. ``sender`` is an exact display name. A message must have all of ``words`` (from
+        `utils.words.cut_words`) or, if an older version indexed it, all of ``old_words`` (from
+        `utils.words.cut_words_v1`). ``pinned`` excludes messages that are not pinned.
         """
 
     async def search(
@@ -180,7 +180,7 @@ class MessageRepository(Protocol):
     async def unread(self, user: User, cursors: Sequence[tuple[int, int]], *, limit: int) -> dict[int, Unread]:
         """Count the messages above each (room_id, seq) that are neither deleted nor by ``user``, up to ``limit``.
 
-        Each room may be given once, and is in the answer even if it is unknown. A message mentions the user when
+        Each room may be given once, and is in the result even if it is unknown. A message mentions the user when
         `model.text.fold_name` of their name is among its ``mentions``.
         """
 

@@ -1,4 +1,4 @@
-"""The storage port as a whole: one object for each backend that opens, writes and closes, and holds the repositories.
+"""The storage port: each backend implements it with one object, which opens, writes, closes and has the repositories.
 
 One process writes; many tasks read concurrently. Ids and times come from the caller, so that every backend stores the
 same. One contract suite runs over every backend, and a differential test compares them.
@@ -22,7 +22,7 @@ from storage.ports.rooms import (
 )
 from utils.fairness import Party
 
-# On whose behalf this task reads: an account, or a guest within its address. Concurrent readers share storage fairly
+# The reader that this task acts for: an account, or a guest within its address. Concurrent readers share storage fairly
 # (`utils.fairness`), however many reads each of them starts.
 READER: ContextVar[Party] = ContextVar("reader", default=Party(""))  # noqa: B039  # a NamedTuple
 
@@ -71,8 +71,8 @@ class NoRoom(Struct, frozen=True, gc=False):
 
 
 class Removed(Struct, frozen=True, gc=False):
-    """How many rows were removed. Fewer than the limit: no more are due, or storage has examined enough rooms for one
-    write and continues with the next one.
+    """The number of removed rows. Fewer than the limit means that no more are due, or that storage has examined enough
+    rooms for one write and continues in the next one.
     """
 
     count: int
@@ -83,7 +83,7 @@ class WordsCut(Struct, frozen=True, gc=False):
 
     Attributes:
         after: where the next one continues; None when nothing is left.
-        left: how many messages have words of an older version; counted only for the first of them.
+        left: how many messages have words of an older version; counted only by the first `CutWords` of a pass.
     """
 
     after: tuple[int, int] | None
@@ -98,7 +98,7 @@ NO_ROOM = NoRoom()
 
 
 class Writer(Protocol):
-    """A writer with a connection of its own. Two tasks never use it at the same time."""
+    """A writer with its own connection. Two tasks must not use it at the same time."""
 
     async def write(self, batch: Sequence[Write]) -> list[Outcome]:
         """Store the batch in one transaction, in order: when this returns, it is durable.
@@ -109,7 +109,7 @@ class Writer(Protocol):
 
         Raises:
             StorageUnavailable: whether the batch was stored is unknown: repeat it.
-            BatchRefused: nothing of the batch was stored, and repeating it would not help.
+            BatchRefused: nothing in the batch was stored, and repeating it would not help.
 
         Cancelling it leaves the outcome unknown; the writer may be used again.
         """
@@ -123,13 +123,13 @@ def _ignore(*_: object) -> None:
 
 
 class LeaseEvents(Struct):
-    """Callbacks for changes of the right to write; each does nothing by default.
+    """Callbacks for changes of the writing server; each does nothing by default.
 
     Attributes:
         on_takeover: this server may write again, and another one wrote in between.
         on_superseded: this server had the right to write, and now another one has it.
-        on_clean_start: called before this server may write, with the epoch that the previous writer left by
-            `Storage.keep_epoch`. No server receives it a second time.
+        on_clean_start: called before this server may write, with the epoch that the previous writer saved by
+            `Storage.keep_epoch`. Each saved epoch is passed to one server only.
     """
 
     on_takeover: Callable[[], None] = _ignore
@@ -157,7 +157,7 @@ class Storage(Protocol):
         """Close every connection within a deadline. Idempotent. Later calls raise `StorageUnavailable`."""
 
     async def keep_epoch(self, epoch: str) -> None:
-        """Leave ``epoch`` to the next server: everything broadcast under it is stored. The last write of a server.
+        """Save ``epoch`` for the next server: everything broadcast under it is stored. The last write of a server.
 
         Does nothing, without an error, in memory and when storage is unreachable or belongs to another server.
         """
@@ -168,7 +168,7 @@ class Storage(Protocol):
         """
 
     def problem(self) -> str | None:
-        """Return why this server cannot write now, for an operator; None when, as far as is known, it can."""
+        """Return why this server cannot write now, for an operator; None if it can, as far as it knows."""
 
     def was_ready(self) -> bool:
         """Whether this server has been able to write since `start`."""
@@ -180,7 +180,7 @@ class Storage(Protocol):
         """Whether one more permanent room would evict an older one. Only memory is ever full."""
 
     def waiting_reads(self) -> int:
-        """Return how many reads wait for their turn."""
+        """Return the number of queued reads."""
 
     def writer(self) -> Writer:
         """Return a new writer, for the caller to close. It connects when first used, and again after a failure."""

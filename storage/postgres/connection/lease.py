@@ -1,7 +1,7 @@
-"""Which server may write: one for each database, even when the network or Postgres restarts in between.
+"""Ensure that one server at a time writes to a database, even if the network fails or Postgres restarts.
 
 The lease is an advisory lock, held by a session of its own: when the server dies, Postgres frees the lock by itself.
-That alone does not stop an old server that has lost the lease, does not know it yet, and still commits on another
+That alone does not stop an old server that has lost the lease, has not noticed it yet, and still commits on another
 connection. So there are two locks:
 
     writer lock   held exclusively by the session of the lease
@@ -9,12 +9,12 @@ connection. So there are two locks:
 
 A connection takes the fence lock first, and only then checks that its own server's session holds the writer lock
 (`Lease.admit`). A server that gets the writer lock then waits until it gets the fence lock exclusively: at that point
-each connection admitted under an earlier lease has ended, and none can be admitted any longer. It releases the fence
-lock and holds the lease.
+each connection admitted under an earlier lease has ended, and no more can be admitted. It releases the fence lock and
+holds the lease.
 
-Locks die with their session, so nothing here depends on clocks. Rejected: a row with a time-out (a paused process
-commits after its time is over, unless every statement checks), and a number checked by every insert (reads one more row
-for each batch, where this costs two queries for each connection).
+Locks die with their session, so nothing here depends on clocks. Rejected: a row with an expiry time (a paused process
+can commit after it has expired, unless every statement checks), and a fencing number checked by every insert (one more
+row to read per batch; the locks cost two queries per connection).
 """
 
 import asyncio
@@ -45,20 +45,20 @@ from utils.ids import new_token
 
 log = logging.getLogger(__name__)
 
-# How many sessions of its own a server recognizes; Postgres may take minutes to notice that one of them is cut off.
+# How many of its own earlier sessions a server recognizes; Postgres may take minutes to notice that one is cut off.
 OWN = 1000
 
 
 class Pace(NamedTuple):
-    """How often and how patiently the lease is checked, in seconds. For tests to lower; not part of any promise.
+    """Intervals and time limits of the checks of the lease, in seconds. Tests lower them; no promise depends on them.
 
     Attributes:
         poll: between two attempts of a standby to take the lock; a holder that lost it tries ten times as often.
         check: between two checks of the holder's own session. A failing writer asks for one at once.
         answer: how long Postgres may take to answer any of these.
-        grace: how long a standby that lost its own connection does not try to take the lock after it is back. Both
-            servers lose their sessions when Postgres restarts, and the one that was writing should continue; it tries
-            at least once a second.
+        grace: after a standby lost its own connection and has reconnected, how long it does not try to take the lock.
+            Both servers lose their sessions when Postgres restarts, and the one that was writing should continue; it
+            tries at least once a second.
         cap: the longest pause between attempts to connect.
     """
 
@@ -70,7 +70,7 @@ class Pace(NamedTuple):
 
 
 class Tenure(NamedTuple):
-    """One holding of the lease: the session that holds it, by process id and start."""
+    """One term of the lease: the session that holds it, by process id and start."""
 
     pid: int
     started: str
@@ -89,7 +89,7 @@ class Holder(NamedTuple):
 
 
 class LeaseState(Enum):
-    """What this server knows of the lease.
+    """The state of the lease, as this server knows it.
 
     Attributes:
         CONNECTING: it has seen no other server.
@@ -105,22 +105,23 @@ class LeaseState(Enum):
 
 
 class Lease:
-    """Tries to hold the lease for as long as :meth:`run` runs, and applies migrations when it does.
+    """Tries to hold the lease while :meth:`run` runs, and applies migrations once it holds it.
 
     A standby never changes the schema that another server uses: it only checks whether the migrations fit.
 
     Args:
         connect: opens a connection (raises `FAILURES`).
-        events: called before the first write is admitted, or after another server got the lease.
-        on_lost: called when the lease is lost, before anything else happens: end all connections that write.
-        on_connected: called after a connection that had failed is back.
-        migrations: what the schema must be; the files of this package by default.
+        events: callbacks before the first write is admitted, and after another server got the lease.
+        on_lost: called when the lease is lost, before anything else happens, to end all connections that write.
+        on_connected: called after a failed connection has been replaced.
+        migrations: the migrations that the schema must have; by default the files of this package.
 
     Attributes:
-        tenure: the present holding, None while another server may write.
+        tenure: the current term, None while another server may write.
         problem: why the lease is not held, for an operator; None while it is.
         was_held: the lease was held at least once.
-        reached: set when the lease was held, another server held it, or the database did not fit, for the first time.
+        reached: set as soon as this server holds the lease, sees another one hold it, or finds that the database does
+            not fit.
     """
 
     def __init__(
@@ -145,14 +146,14 @@ class Lease:
         self._on_connected = on_connected
         self._migrations = migrations
         self._holder = new_token("s_")
-        self._session: Connection | None = None  # which holds the lease
+        self._session: Connection | None = None  # the one that holds the lease
         self._identity = ""  # of the database, when the lease was signed for the first time
         self._news: Callable[[], None] | None = None  # of the previous holder, to announce once the lease is held
         self._own: deque[int] = deque(maxlen=OWN)
         self._check = asyncio.Event()
 
     def check_now(self) -> None:
-        """Check at once whether the lease is still held: something failed that may have the same cause."""
+        """Check at once whether the lease is still held: a failure elsewhere may have the same cause."""
         self._check.set()
 
     def end(self) -> None:
@@ -165,7 +166,7 @@ class Lease:
 
         Raises:
             StorageUnavailable: the lease was lost.
-            psycopg.Error: as it comes.
+            psycopg.Error: from the driver, unchanged.
         """
         self._own.append(await served_by(connection))
         # In this order: see the top of this file.
@@ -206,7 +207,7 @@ class Lease:
                 failed = True
                 notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
                 self._set_problem(words_for(error) + notes)
-            # A server that was writing must be faster than any standby's grace.
+            # A server that was writing must reconnect within any standby's grace.
             await asyncio.sleep(min(pause.next(), 1.0) if self.state is LeaseState.HOLDER else pause.next())
 
     async def _serve(self, connection: Connection, pause: Backoff) -> None:
@@ -264,12 +265,12 @@ class Lease:
             self.state = LeaseState.WAITING
 
     async def keep_epoch(self, epoch: str) -> None:
-        """Leave ``epoch`` to the next server, as the last write of this one.
+        """Save ``epoch`` for the next server, as the last write of this one.
 
-        Does nothing without the lease, and in another database than at the start: a restored one, or the standby of it.
+        Does nothing without the lease, or if the database is not the one of the start but a restored copy or a standby.
 
         Raises:
-            Exception: one of `FAILURES`; then it is not left.
+            Exception: one of `FAILURES`; the epoch is then not saved.
         """
         if self.tenure is not None and self._session is not None:
             # In the session that holds the lease: a server that lost it cannot write this.
@@ -277,12 +278,12 @@ class Lease:
             await self._ask(self._session, self._session.execute(sql.KEEP_EPOCH, values))
 
     async def _sign(self, connection: Connection) -> Tenure:
-        """Record that this server writes from now on, and find out whether another one did before."""
+        """Record that this server writes from now on, and find out whether another one wrote before it."""
         async with connection.transaction():
             # The epoch of the previous server must be invalid, durably, before anything is broadcast.
             await connection.execute(b"SET LOCAL synchronous_commit TO on")
             before = await value(connection, sql.LAST_HOLDER)
-            # Kept until it is announced: if the connection fails after the commit, the next look finds our own name.
+            # Kept until it is announced: if the connection fails after the commit, the next attempt finds our own name.
             if before != self._holder:
                 self._news = await self._news_of(connection, before)
             await connection.execute(sql.SIGN_LEASE, {"holder": self._holder})
@@ -292,7 +293,7 @@ class Lease:
         return Tenure(row[0], row[1])
 
     async def _news_of(self, connection: Connection, before: str | None) -> Callable[[], None] | None:
-        """What to announce when another server, or none, held the lease before this one."""
+        """Return what to announce if another server, or none, held the lease before this one."""
         if not self.was_held:
             self._identity = str(await value(connection, sql.IDENTITY))
             epoch = await value(connection, sql.KEPT_EPOCH)

@@ -1,4 +1,4 @@
-"""One connection to Postgres: how it is opened, and how it ends when the network does not answer."""
+"""Open connections to Postgres, and end them even when the network does not answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from utils.encoding import to_json
 T = TypeVar("T")
 Connection = AsyncConnection[TupleRow]
 
-# A pending call ends soon after its socket is shut down; this is in case it does not.
+# A pending call ends soon after its socket is shut down; this bounds the wait in case it does not.
 _SETTLE_SECONDS = 1.0
 
 POOLED = (
@@ -30,14 +30,14 @@ POOLED = (
 )
 TOO_OLD = "this is PostgreSQL {}, Parley needs 15 or newer"
 _OLDEST = 15_00_00
-# How often two sessions are compared. A pooler without other users gives itself away in the first round.
+# How often two sessions are compared. A pooler without other users reveals itself in the first round.
 _ROUNDS = 5
 
 
 class ParleyConnection(AsyncConnection[TupleRow]):
-    """A connection whose ``connect`` takes one bound for all addresses, the login and the settings together.
+    """A connection whose ``connect`` has one time limit for all addresses, the login and the settings together.
 
-    libpq's ``connect_timeout`` counts whole seconds, and counts them for each address again.
+    libpq's ``connect_timeout`` has whole seconds only, and starts again for each address.
     """
 
     @classmethod
@@ -48,7 +48,7 @@ class ParleyConnection(AsyncConnection[TupleRow]):
 
         Raises:
             UnsuitableError: Postgres is too old, or the session is shared through a pooler.
-            psycopg.Error: refused, or the login failed; the text repeats nothing of the URL.
+            psycopg.Error: refused, or the login failed; the text contains no part of the URL.
             TimeoutError: no answer in time.
         """
         deadline = asyncio.get_running_loop().time() + seconds
@@ -67,11 +67,11 @@ class ParleyConnection(AsyncConnection[TupleRow]):
 
 
 class Connector:
-    """Opens sessions with one database: checks what each one is connected to, then applies settings.
+    """Opens sessions with one database: checks what each session is connected to, then applies settings.
 
-    Advisory locks, and so the single writer, need unshared sessions. A pooler in transaction mode lends a session to
-    other clients in between, silently. Two things give it away: its connections have another process id than they were
-    given at the start, as with any pooler, and two of them are served by the same process, or one by two.
+    Advisory locks, and so the single writer, need unshared sessions. A pooler in transaction mode silently lends a
+    session to other clients between transactions. Two things reveal it: its connections have another process id than
+    the one announced at login, as with any pooler; and two connections share a server process, or one changes it.
 
     Args:
         parts: the parameters of the URL (`storage.postgres.connection.url.read_url`). They win over ours.
@@ -125,8 +125,8 @@ class Connector:
         try:
             other_pid = await served_by(other)
             for _ in range(_ROUNDS):
-                # One of them twice in a row: a pooler that assigns its connections in turn may by chance give each of
-                # two alternating sessions the same one every time.
+                # Asking one session twice in a row: a pooler that assigns its connections in turn could otherwise
+                # give each of two alternating sessions the same process every time.
                 mine = {await served_by(connection), await served_by(connection)}
                 if mine != {pid} or other_pid == pid or await served_by(other) != other_pid:
                     raise UnsuitableError(POOLED)
@@ -137,8 +137,8 @@ class Connector:
 def session_settings(statement_seconds: float) -> dict[str, str]:
     """Return the settings of a session, by name.
 
-    The server notices a dead peer within about 25 s, so that a machine that vanished does not keep its locks (the
-    default is two hours). A statement whose client has given up ends on the server too.
+    Postgres notices a dead peer within about 25 s (the default is two hours), so that a vanished machine does not keep
+    its locks. A statement whose client has given up ends in Postgres too.
     """
     milliseconds = max(1, round(statement_seconds * 1000))
     settings = {
@@ -150,7 +150,7 @@ def session_settings(statement_seconds: float) -> dict[str, str]:
         "tcp_keepalives_interval": 5,
         "tcp_keepalives_count": 3,
         "tcp_user_timeout": 25_000,
-        # Parameters differ too much (a rare word, a common one) for one plan to fit all; planning takes 0.1 ms.
+        # No single plan fits all parameters (a rare word, a common one), and planning takes only 0.1 ms.
         "plan_cache_mode": "force_custom_plan",
         # Compiling a statement takes 0.3 s, too much for any statement here: those that look costly to the planner
         # stop at a page.
@@ -160,9 +160,9 @@ def session_settings(statement_seconds: float) -> dict[str, str]:
 
 
 async def served_by(connection: Connection) -> int:
-    """Return Postgres' process id for this session, which may differ from what a pooler says.
+    """Return the process id of this session in Postgres, which may differ from the one that a pooler announced.
 
-    Never a prepared statement: if two sessions are one, the name of the second would exist already.
+    Not as a prepared statement: if both sessions are one, the name of the second statement would exist already.
     """
     row = await (await connection.execute(sql.MY_PID, prepare=False)).fetchone()
     assert row is not None
@@ -188,8 +188,8 @@ def as_json(of: object) -> Json:
 def abort(connection: Connection) -> None:
     """Shut the connection's socket down, so that a pending call on it fails at once.
 
-    psycopg would ask the server to cancel, over a new connection, and wait for the answer: 5 to 11 s on a frozen
-    network. Closing the descriptor under a waiting coroutine is not safe, shutting the socket down is.
+    psycopg would send a cancel request over a new connection and wait for the answer: 5 to 11 s on a frozen network.
+    Closing the descriptor under a waiting coroutine is unsafe; shutting down the socket is safe.
     """
     try:
         descriptor = connection.fileno()
@@ -227,7 +227,7 @@ async def bounded(connection: Connection, work: Coroutine[Any, Any, T], seconds:
 
 
 async def _end(connection: Connection, task: asyncio.Task[Any]) -> None:
-    # The lost connection is what we asked for: retrieve the exception, so that it is not logged.
+    # We caused this error ourselves: retrieve the exception, so that it is not logged.
     task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
     abort(connection)
     await asyncio.wait({task}, timeout=_SETTLE_SECONDS)

@@ -20,10 +20,10 @@ from storage.postgres.connection.session import (
 )
 from utils.fairness import FairQueue
 
-# The pool gives up connecting after this long, and the next read starts again at once: the pool's own pauses double
-# without a cap, up to five minutes by default.
+# The pool gives up connecting after this long, and the next read starts it again at once: otherwise the pool's own
+# pauses would double for up to five minutes.
 _RECONNECT_SECONDS = 2.0
-# Reads of one reader that may wait. Searches are few and may take long; a client that returns looks up much at once.
+# Reads of one reader that may be queued. Searches are few and may be slow; a reconnecting client does many look-ups.
 _WAITING_LOOKUPS = 100
 _WAITING_SEARCHES = 16
 
@@ -36,10 +36,10 @@ class ReadPool:
 
     Args:
         connector: opens the connections.
-        connections: the largest number of connections.
-        connect_seconds: how long an attempt to connect may take.
-        read_seconds: how long a read may take, including its wait; Postgres may work on it for half of that.
-        problem: why this server cannot write now: the better reason for a read that got no connection in time.
+        connections: the maximum number of connections.
+        connect_seconds: time limit of an attempt to connect.
+        read_seconds: time limit of a read, including its wait in the queue; Postgres may take half of it.
+        problem: why this server cannot write now: a better explanation for a read that got no connection in time.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ReadPool:
         self._pool = AsyncConnectionPool(
             connector.conninfo,
             connection_class=ParleyConnection,
-            # A read that takes longer must not continue: the reads queued after it would be too late.
+            # A read that takes longer must not continue: it would delay the queued reads too much.
             kwargs=connector.options(connect_seconds, session_settings(read_seconds / 2)),
             min_size=1,
             max_size=connections,
@@ -75,7 +75,7 @@ class ReadPool:
 
     @property
     def waiting(self) -> int:
-        """How many reads wait for their turn."""
+        """The number of queued reads."""
         return self._lookups.waiting + self._searches.waiting
 
     async def open(self) -> None:
@@ -84,11 +84,11 @@ class ReadPool:
         await self._pool.open()
 
     async def drain(self) -> None:
-        """Replace the connections, which failed together with another one: finding out one by one takes seconds."""
+        """Replace all connections after another one failed: detecting the failures one by one would take seconds."""
         await self._pool.drain()
 
     def stop(self) -> None:
-        """Refuse reads, and end those under way, also those that wait for a connection."""
+        """Refuse new reads, and end those that are running or waiting for a connection."""
         self._closed = True
         for bound in self._bounds:
             if not bound.expired():
@@ -99,9 +99,9 @@ class ReadPool:
         await self._pool.close(timeout=seconds)
 
     async def fetch(self, text: bytes, values: dict[str, Any], *, search: bool = False) -> list[TupleRow]:
-        """Return the rows; none when Postgres cannot hold a value (NUL in a text): then it has no such row.
+        """Return the rows; none if Postgres cannot store a value (a text with NUL), because then no row has it.
 
-        ``search`` says that the read may examine much, so that small reads do not wait for it.
+        ``search`` marks a read that may examine much, so that small reads do not wait for it.
 
         Raises:
             StorageUnavailable: no answer in time, or closed.
@@ -132,7 +132,7 @@ class ReadPool:
             await self._pool.putconn(connection)
 
     async def _check(self, connection: Connection) -> None:
-        """Check a connection for the pool, which itself sets no bound. The caller's deadline applies as well."""
+        """Check a connection for the pool, which sets no time limit itself. The caller's deadline applies as well."""
         await bounded(connection, AsyncConnectionPool.check_connection(connection), self._seconds)
 
     def check_open(self) -> None:

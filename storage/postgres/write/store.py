@@ -1,4 +1,4 @@
-"""A batch as statements: one transaction, one statement for each run of writes of a kind."""
+"""Store a batch: one transaction, with one statement for each run of writes of one kind."""
 
 import asyncio
 import logging
@@ -33,13 +33,13 @@ from utils.clock import DAY_US
 
 log = logging.getLogger(__name__)
 
-# Rooms that a connection has seen in the table, so that it looks each one up once. Above this many it starts again.
+# Rooms that a connection remembers as stored, so that it looks up each one once. Above this many it forgets them all.
 _KNOWN_ROOMS = 100_000
-# Rooms with messages that are due, examined at once, and how often in one write: when a rule is new there may be a
-# million of them.
+# How many rooms with expired messages are examined at once, and how often in one write: after a change of the retention
+# a million rooms may have some.
 _DUE_ROOMS = 1000
 _DUE_ROUNDS = 20
-# How long rows are made before other work runs.
+# How long rows are made before the event loop may run other work.
 _SLICE_SECONDS = 0.002
 
 _Run = Callable[[Connection, list[Any]], Awaitable[list[Outcome]]]
@@ -64,15 +64,15 @@ class Store:
         }
 
     def forget_rooms(self) -> None:
-        """Look every room up again: the connection is another one, or what it had seen was rolled back."""
+        """Look up every room again: the connection is a new one, or its last transaction was rolled back."""
         self._known_rooms.clear()
 
     async def write(self, connection: Connection, batch: Sequence[Write]) -> list[Outcome]:
         """Carry out `storage.ports.storage.Writer.write`. Raises what psycopg raises."""
         runs = split(batch)
         if len(runs) == 1:
-            # A statement is a transaction by itself; BEGIN and COMMIT would be two more round trips. What a look-up
-            # finds after it is durable too.
+            # A single statement is a transaction by itself; BEGIN and COMMIT would be two more round trips. Whatever a
+            # look-up finds afterwards is durable too.
             return await self._runs[type(runs[0][0])](connection, runs[0])
         outcomes: list[Outcome] = []
         async with connection.transaction():
@@ -133,7 +133,7 @@ async def _update_rooms(connection: Connection, run: list[UpdateRoom]) -> list[O
 async def _set_members(connection: Connection, run: list[SetMember]) -> list[Outcome]:
     new = [member_row(place, write) for place, write in enumerate(run)]
     cursor = await connection.execute(sql_rooms.SET_MEMBERS, rows(new))
-    # The missing ones belong to a deleted room, or to none.
+    # The missing rows belong to a deleted or unknown room.
     return await _of_rooms(connection, [write.room_id for write in run], cursor.rowcount)
 
 
@@ -158,7 +158,8 @@ async def _find_rooms(connection: Connection, room_ids: Iterable[int]) -> dict[i
 
 
 async def _in_turns(make: Callable[[Any], Values | Struct], writes: Sequence[Any]) -> list[Values | Struct]:
-    """Make their rows. The words of a long message take a millisecond or two, and a batch may have hundreds of them."""
+    """Make the rows of messages. Cutting a long message takes one or two milliseconds, and a batch may have
+    hundreds."""
     made: list[Values | Struct] = []
     until = perf_counter() + _SLICE_SECONDS
     for write in writes:
@@ -195,7 +196,7 @@ async def _change_messages(connection: Connection, run: list[ChangeMessage]) -> 
     cursor = await connection.execute(messages.CHANGE_MESSAGES, new)
     if cursor.rowcount == len(run):
         return [STORED] * len(run)
-    # The missing ones were changed later, or by this very write when it is repeated; or there is no such message.
+    # The missing messages have a newer change, or already have this one if the write is repeated, or do not exist.
     there = {row[:2] for row in await fetch_all(connection, messages.FIND_BY_SEQ, new)}
     return [
         STORED
@@ -220,7 +221,7 @@ async def _one_by_one(
 
 
 async def _expire_messages(connection: Connection, write: ExpireMessages) -> Removed:
-    """Examine some rooms at a time; each is no longer due once everything due in it is removed.
+    """Examine some rooms at a time; a room is done once all expired messages in it are removed.
 
     At the limit no room is selected.
     """
@@ -255,7 +256,7 @@ async def _cut_words(connection: Connection, write: CutWords) -> WordsCut:
 
 # --- runs ----------------------------------------------------------------------------------------------------------
 
-# What a write replaces, which may happen only once in a statement.
+# The key of the row that a write replaces, which may occur only once in a statement.
 _TARGETS: dict[type, Callable[[Any], Hashable]] = {
     UpdateRoom: lambda write: write.room.room_id,
     SetMember: lambda write: (write.room_id, write.member.user.id),
@@ -264,7 +265,7 @@ _TARGETS: dict[type, Callable[[Any], Hashable]] = {
 
 
 def split(batch: Sequence[Write]) -> list[list[Any]]:
-    """Split a batch into runs of one kind, a statement each, in which nothing is replaced twice."""
+    """Split a batch into runs of one kind, one per statement, in which no row is replaced twice."""
     runs: list[list[Any]] = []
     for kind, group in groupby(batch, type):
         target = _TARGETS.get(kind)
