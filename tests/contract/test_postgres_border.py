@@ -185,9 +185,12 @@ async def test_a_read_only_database(repository: PostgresStorage, database_url: s
 
 
 async def test_a_lock_that_is_not_free_in_time(database_url: str) -> None:
-    repository = await open_postgres(database_url, write_seconds=0.5)
     where = room()
-    writer = await filled(repository, where)
+    patient = await open_postgres(database_url)
+    await filled(patient, where)  # on a busy machine it may take longer
+    await patient.close()
+    repository = await open_postgres(database_url, write_seconds=0.5)
+    writer = repository.writer()
     async with await psycopg.AsyncConnection.connect(database_url) as blocker:
         await blocker.execute(b"LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
         await fails(writer, inserts_more(where, message(where, 1)), "in time|statement timeout")
