@@ -257,12 +257,13 @@ async def find_members(parts: Parts, name: str, asked: ListMembers, identity: Id
         record, after = seen.record, asked.cursor or ""
         room = parts.hub.rooms.get(record.name)
         if wanted is None:
-            rows, count = await _people(parts, room, record, after, asked.limit)
+            with parts.changes.during(record.room_id) as changes:
+                rows, count, last = await _people(parts, room, record, after, asked.limit, changes)
         else:  # a loaded room has all of these rows
             special = parts.storage.rooms.special_members
             stored = await ask(parts, special(record.room_id)) if room is None else room.members.values()
             found = [row for row in stored if wanted(parts, row)]
-            rows, count = {row.user.id: row for row in found if row.user.id > after}, len(found)
+            rows, count, last = {row.user.id: row for row in found if row.user.id > after}, len(found), None
         viewer = Viewer("" if identity is None else identity.user.id, seen.standing)
         with_read = wanted is None and count <= READERS
         ids = nsmallest(asked.limit + 1, rows)
@@ -270,7 +271,7 @@ async def find_members(parts: Parts, name: str, asked: ListMembers, identity: Id
             members.describe(parts, room, rows[user_id], viewer, with_read=with_read) for user_id in ids[: asked.limit]
         ]
         page = page[: fitting(page, parts.page_bytes)]
-        cursor = page[-1].id if len(ids) > len(page) else None
+        cursor = page[-1].id if len(ids) > len(page) else last
         return Members(id=asked.id, room=record.name, members=page, count=count, cursor=cursor)
 
     return await read_as(parts, name, identity, read, action)
@@ -290,9 +291,12 @@ def which_members(asked: ListMembers) -> tuple[Action, Callable[[Parts, Member],
 
 
 async def _people(
-    parts: Parts, room: Room | None, record: RoomRecord, after: str, limit: int
-) -> tuple[dict[str, Member], int]:
-    """Return the rows of members of a room above ``after``, and of the other users in it; and how many there are."""
+    parts: Parts, room: Room | None, record: RoomRecord, after: str, limit: int, changes: ConcurrentChanges
+) -> tuple[dict[str, Member], int, str | None]:
+    """Return the rows of members of a room above ``after``, and of the other users in it; and how many there are.
+
+    And the last user id that these rows cover, None when there are none above them.
+    """
     ephemeral = record.kind == "ephemeral"
     found: list[Member] = []
     count = 0
@@ -303,13 +307,13 @@ async def _people(
         count = (await _count_members(parts, [record])).get(record.room_id, 0)
     async with parts.pages.turn():
         parts.pages.spend(ROW_SECONDS * (len(found) + (0 if room is None else len(room.presence.people))))
-    rows = {row.user.id: row for row in found}
-    if room is not None:
-        here = room.presence.people
-        rows |= {
-            user_id: Member(person.user) for user_id, person in here.items() if user_id > after and user_id not in rows
-        }
-        rows |= {user_id: row for user_id, row in room.members.items() if user_id > after}
-        rows = {user_id: row for user_id, row in rows.items() if row.role is not None or user_id in here}
-        count = len(here) if ephemeral else count
-    return rows, count
+    here = {} if room is None else room.presence.people
+    rows = {user_id: Member(person.user) for user_id, person in here.items()}
+    rows |= {row.user.id: row for row in found} | changes.members | ({} if room is None else room.members)
+    last = found[limit].user.id if len(found) > limit else None
+    rows = {
+        user_id: row
+        for user_id, row in rows.items()
+        if user_id > after and (last is None or user_id <= last) and (row.role is not None or user_id in here)
+    }
+    return rows, len(here) if ephemeral else count, last

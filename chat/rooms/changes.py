@@ -13,15 +13,17 @@ class ConcurrentChanges:
 
     Attributes:
         rows: the new rows of the user of the query, by room id.
+        members: the new rows of the room of the query, by user id.
         unstored: the user's rows that storage may not return, with their rooms, by room id: ``rows``, and those whose
             writes were queued when the query began.
         gone: the ids of rooms that were deleted, or, for a query without a user, made private.
     """
 
-    __slots__ = ("gone", "rows", "unstored")
+    __slots__ = ("gone", "members", "rows", "unstored")
 
     def __init__(self, unstored: dict[int, tuple[Room, Member]]) -> None:
         self.rows: dict[int, Member] = {}
+        self.members: dict[str, Member] = {}
         self.unstored = unstored
         self.gone: set[int] = set()
 
@@ -36,28 +38,28 @@ class ConcurrentChanges:
 
 
 class ChangeTracker:
-    """The queries that are under way, by the id of their user; None for queries without a user.
+    """The queries that are under way, by the id of their user or of their room; None for queries without either.
 
     And the rows that are queued for storage, by the id of their user and that of the room.
     """
 
     def __init__(self) -> None:
-        self._queries: dict[str | None, set[ConcurrentChanges]] = {}
-        self._queued: dict[str | None, dict[int, tuple[Room, Member, Write]]] = {}
+        self._queries: dict[str | int | None, set[ConcurrentChanges]] = {}
+        self._queued: dict[str | int | None, dict[int, tuple[Room, Member, Write]]] = {}
 
     @contextmanager
-    def during(self, user_id: str | None) -> Iterator[ConcurrentChanges]:
-        """Collect the changes while a query runs."""
-        queued = self._queued.get(user_id, {})
+    def during(self, of: str | int | None) -> Iterator[ConcurrentChanges]:
+        """Collect the changes while a query of a user or a room runs."""
+        queued = self._queued.get(of, {})
         changes = ConcurrentChanges({room_id: (room, member) for room_id, (room, member, _) in queued.items()})
-        queries = self._queries.setdefault(user_id, set())
+        queries = self._queries.setdefault(of, set())
         queries.add(changes)
         try:
             yield changes
         finally:
             queries.discard(changes)
             if not queries:
-                del self._queries[user_id]
+                del self._queries[of]
 
     def row(self, room: Room, member: Member, write: Write) -> None:
         """Note a user's new row, which ``write`` stores."""
@@ -66,6 +68,8 @@ class ChangeTracker:
         for changes in self._queries.get(member.user.id, ()):
             changes.rows[room_id] = member
             changes.unstored[room_id] = (room, member)
+        for changes in self._queries.get(room_id, ()):
+            changes.members[member.user.id] = member
 
     def confirmed(self, room_id: int, user_id: str, write: Write) -> None:
         """Note that storage has answered for a write of a row."""

@@ -76,6 +76,39 @@ async def test_a_room_that_was_lost_is_in_no_answer_before_storage_knows(kind: s
         assert member.last("search")["messages"] == []
 
 
+async def test_a_list_of_members_is_as_new_as_what_was_sent_before_it(chat: Chat, repository: FaultyRepository) -> None:
+    """Who left is not in it; and the page that they were to fill has a cursor to the next one."""
+    ann, ada = account(chat, "ann"), account(chat, "ada", "admin")
+    await created(chat, ann)
+    await ask(ada, "join", room="lobby")
+    people = [account(chat, f"p{number}") for number in range(6)]
+    for person in people:
+        await ask(person, "join", room="lobby")
+    for person in people[2:]:
+        await ask(person, "leave", room="lobby")
+    await ask(ann, "set_role", room="lobby", user="u_p3", role="moderator")
+    await passes(1)
+    repository.early.add("members")
+    repository.delay("members")
+    ann.send("members", room="lobby", limit=2, cursor="u_ann")
+    await passes()
+    for number in (0, 1):
+        await ask(people[number], "leave", room="lobby", quit=True)
+    await ask(ada, "set_role", room="lobby", user="u_p2", role="moderator")
+    await ask(ada, "set_role", room="lobby", user="u_p2", role="readonly")
+    await passes(1)
+    repository.go("members")
+    await passes(0.1)
+    found = []
+    while True:
+        page = ann.last("members")
+        found += [(member["id"], member["role"]) for member in page["members"]]
+        if "cursor" not in page:
+            break
+        await ask(ann, "members", room="lobby", limit=2, cursor=page["cursor"])
+    assert found == [("u_p2", "readonly"), ("u_p3", "moderator"), ("u_p4", "member"), ("u_p5", "member")]
+
+
 @pytest.mark.parametrize(("kind", "fields"), [("update_room", {"private": True}), ("delete_room", {})])
 async def test_a_room_that_is_hidden_is_not_among_the_public_ones_before_storage_knows(
     chat: Chat, repository: FaultyRepository, kind: str, fields: dict[str, bool]
