@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 # another server; or this server is stopping.
 NotReadyReason = Literal["starting", "storage", "standby", "stopping"]
 
-# Commands that broadcast a frame to the room; they count at the rate of messages.
+# Commands that broadcast a frame to the room; they count towards the rate of messages.
 ABOUT_MESSAGES: frozenset[type] = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
 BROADCAST = ABOUT_MESSAGES | {UpdateRoom, DeleteRoom, Invite, Kick, Ban, Unban, Mute, Unmute, SetRole}
 
@@ -76,9 +76,9 @@ class Chat:
         self.parts = Parts(storage, clock, tokens, options)
 
     def renew(self, options: ChatOptions) -> None:
-        """Apply other options, except those that are read only at the start.
+        """Apply new options, except those that are read only at the start.
 
-        Where a rate has changed, every client has a full burst again.
+        If a rate has changed, every client has a full burst again.
         """
         parts, before = self.parts, self.parts.options
         parts.options, parts.limits = options, options.limits
@@ -115,12 +115,12 @@ class Chat:
 
         Args:
             connection: the client's connection.
-            dialect: how the client speaks.
+            dialect: the client's dialect.
             name, room: those in the address, unchecked.
             opened: receives the session before anything is written to the connection.
             identity: what the client has already proved; None for a new guest.
             address: the client's, for the log; "" if unknown.
-            network: what its limits by address are counted by; "" if unknown.
+            network: the network that its limits per address count for; "" if unknown.
         """
         session: Session = AnySession(
             self.parts.hub,
@@ -199,7 +199,7 @@ class Chat:
         self.run(session, command)
 
     def run(self, session: Session, command: AnyCommand | Claim) -> None:
-        """Run a command, synchronously unless storage must be asked first."""
+        """Run a command, synchronously unless it needs storage."""
         try:
             if self.parts.speakers is not None or type(command) is not PostMessage or session.identity is None:
                 self._admit(session, command)

@@ -4,11 +4,11 @@ from msgspec import Struct
 
 ID_CHARS = 64  # longest client-chosen `id` of a command
 NAME_CHARS = 64  # longest name of a room or a user
-HISTORY_LIMIT = 500  # most messages in one page of history
+HISTORY_LIMIT = 500  # maximum number of messages in one page of history
 HISTORY_DEFAULT = 50  # messages in a page of history if the client gives no limit
-LIST_LIMIT = 500  # most rooms or members in one answer
+LIST_LIMIT = 500  # maximum number of rooms or members in one answer
 LIST_DEFAULT = 100  # rooms or members in an answer if the client gives no limit
-# Longest name of a room or a user as sent; in NFC it may have a fourth of the characters.
+# Longest name of a room or a user before normalization; NFC may quarter the number of characters.
 SENT_NAME_CHARS = 4 * NAME_CHARS
 CURSOR_CHARS = 256  # longest cursor, epoch, time or user id, all of which come from the server
 TOKEN_CHARS = 8192  # longest token of a `hello`
@@ -17,16 +17,16 @@ TITLE_CHARS = 64  # longest title of a room
 TOPIC_CHARS = 500  # longest topic of a room
 REASON_CHARS = 500  # longest reason that a moderator can give
 PASSWORD_CHARS = 128  # longest password of a room
-INVITATIONS = 100  # most open invitations of one user
+INVITATIONS = 100  # maximum number of open invitations of one user
 INVITATION_DAYS = 30  # days that an invitation stays open, which is also how long a guest token is valid
 DURATION_LIMIT = 10 * 365 * 86_400  # longest temporary ban or mute, in seconds
 SLOW_MODE_LIMIT = 86_400  # longest pause between two messages of a user in slow mode, in seconds
 RETENTION_LIMIT = 36_500  # longest retention of a room, in days
 QUOTE_CHARS = 140  # characters of a message that a reply to it quotes
-MENTIONS = 50  # most names that one message mentions
+MENTIONS = 50  # maximum number of names that one message mentions
 EMOJI_CHARS = 32  # longest reaction, in code points (a family of four with skin tones has 11)
-REACTIONS = 20  # most different reactions to one message
-REACTORS = 1000  # most users who can react to one message with the same emoji
+REACTIONS = 20  # maximum number of different reactions to one message
+REACTORS = 1000  # maximum number of users who can react to one message with the same emoji
 GUEST_SECONDS = 30 * 24 * 3600  # a guest who was away for this long (30 days) becomes a new guest
 UNREAD_LIMIT = 100  # unread messages are counted up to this number, which means 99+
 

@@ -77,7 +77,7 @@ def quote(message: Message) -> Quote:
 
 
 def tombstone(message: Message, version: int, deleted_at: str) -> Message:
-    """Return what everybody sees of a deleted message: its place, its author, and when it was deleted."""
+    """Return the public rest of a deleted message: its place, its author, and when it was deleted."""
     return Message(
         room=message.room,
         seq=message.seq,
@@ -93,9 +93,9 @@ def tombstone(message: Message, version: int, deleted_at: str) -> Message:
 
 
 def body_hash(body: Body) -> int:
-    """Return a signed 64-bit fingerprint of a message's first body. It is stored, and tells a resend from a conflict.
+    """Return a signed 64-bit fingerprint of a message's first body, which distinguishes a resend from a conflict.
 
-    BLAKE2b, so no two bodies of one author collide by chance or design; signed, like SQL ``bigint``. Anything that
-    authors will post besides text belongs in it, without changing the hash of a text alone.
+    BLAKE2b, so no two bodies of one author collide by chance or design; signed, like SQL ``bigint``. If authors can one
+    day post more than text, include it, without changing the hash of a text alone.
     """
     return int.from_bytes(blake2b(body.content.encode(), digest_size=8).digest(), "big", signed=True)

@@ -66,7 +66,7 @@ class Member(Struct, frozen=True, gc=False):
     """A user's row in a room. Times are Unix microseconds, 0 for never.
 
     Attributes:
-        user: with the name at the time when this was last stored.
+        user: with the name as of the last write of this row.
         role: None for a user who is not a member but banned, muted, or following an ephemeral room with a read cursor.
         joined_at: when the user became a member.
         seen_at: when the user's last session here ended.
@@ -74,7 +74,7 @@ class Member(Struct, frozen=True, gc=False):
         banned_until, muted_until: `FOREVER` if permanent.
         reason: the moderator's reason for the ban or mute.
         invitation: an invitation that was not accepted, declined or withdrawn; it may have expired.
-        account_role: the account's role when this was last stored, if that counts in rooms (`RANKING`), else "".
+        account_role: the account's role as of the last write of this row, if it counts in rooms (`RANKING`), else "".
     """
 
     user: User

@@ -26,16 +26,16 @@ class _Group:
 class FairQueue:
     """A limited number of concurrent turns, in all and per group; the others wait in bounded queues.
 
-    The next turn goes to the group that has waited longest since its last one, whatever the length of its queue: a
-    party that asks for a thousand turns delays another only by the turns that are running. Belongs to one event loop.
+    The next turn goes to the group whose last turn is longest ago, whatever the length of its queue: a party that
+    requests a thousand turns delays another only by the turns that are running. Belongs to one event loop.
 
     Attributes:
         waiting: number of queued turns.
 
     Args:
-        at_once: most concurrent turns.
-        each: most concurrent turns of one group.
-        waiting: most queued turns of one member; four times that for a group, and forty times for all of them.
+        at_once: maximum number of concurrent turns.
+        each: maximum number of concurrent turns of one group.
+        waiting: maximum number of queued turns of one member; four times that for a group, forty times in total.
         full: makes the exception that a full queue raises, of ``own``: whether this party itself, rather than all
             parties together, has too many entries.
     """

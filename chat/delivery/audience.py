@@ -188,7 +188,7 @@ class Audience:
                     self._flush_soon(self)
 
     def tell(self, session: Subscriber, event: AnyEvent) -> None:
-        """Send one member an event after what was flushed; like live frames, it is withheld during ``syncing``."""
+        """Send one member an event after everything flushed; like live frames, it is withheld during ``syncing``."""
         frame = session.dialect.frame(event)
         if frame is not None and self.is_syncing(session):
             self._groups[session.dialect].syncing[session].append(frame)

@@ -41,7 +41,7 @@ def check_new(parts: Parts, command: CreateRoom) -> CreateRoom:
 
 
 class NewRoom(Need[str | None]):
-    """A name that is free, also while the room is created, and the hash of its password, if it gets one."""
+    """Need a name that stays free while the room is created, and the hash of the room's password, if any."""
 
     def find(
         self, parts: Parts, session: Session, room: Room, command: CreateRoom, stored: str | Ask | None
@@ -89,7 +89,7 @@ async def _hash(parts: Parts, actor: Actor, password: str | None) -> str | None:
 
 
 def create_room(parts: Parts, session: Session, room: Room, hashed: str | None, command: CreateRoom) -> None:
-    """Create a room and enter it as its owner. Of several who ask for one name at the same time, one gets it."""
+    """Create a room and enter it as its owner. Of concurrent commands for one name, one succeeds."""
     admit_room(parts, session.actor)
     kind = "private" if command.private or hashed is not None else "public"
     record = replace(room.record, kind=kind, title=command.title, topic=command.topic, password=hashed)
@@ -120,7 +120,7 @@ def check_update(parts: Parts, command: UpdateRoom) -> UpdateRoom:
 
 
 def room_to_update(parts: Parts, session: Session, command: UpdateRoom) -> Room:
-    """Need a room that the session is in, and the right to describe it, or to change who may enter."""
+    """Need a room that the session is in, and the right to describe it or to change who may enter."""
     room = joined_room(parts, session, command.room, Action.DESCRIBE)
     if not (command.private is None and command.password is None and command.retention_days is None):
         require(parts, room, session, Action.SECURE)
@@ -128,9 +128,9 @@ def room_to_update(parts: Parts, session: Session, command: UpdateRoom) -> Room:
 
 
 class Update(Need[str | None]):
-    """The hash of the new password, if there is one.
+    """Need the hash of the new password, if there is one.
 
-    When an ephemeral room gets an owner, its name must be free, and the rows of the users who are there are needed.
+    If an ephemeral room gets an owner, its name must be free, and the rows of the users in it are needed.
     """
 
     def find(
@@ -154,12 +154,12 @@ class Update(Need[str | None]):
 
 
 def _takes_over(room: Room, command: UpdateRoom) -> bool:
-    """Whether an ephemeral room gets an owner."""
+    """Whether the change gives an ephemeral room an owner."""
     return room.record.kind == "ephemeral" and (command.private is not None or bool(command.password))
 
 
 async def _fetch_row(parts: Parts, room: Room, user_id: str, held: AsyncExitStack) -> None:
-    """Cache the row of a user, and keep it as long as ``held``."""
+    """Cache the row of a user for as long as ``held`` is open."""
     held.enter_context(members.pinned(parts, room, user_id))
     row = await members.fetch(parts, room, user_id)
     if row is not None and user_id not in room.members:
@@ -217,14 +217,14 @@ def delete_room(parts: Parts, session: Session, room: Room, _: None, command: De
     user = session.user
     room.record = replace(room.record, deleted_at=rfc3339(parts.clock.now_us()))
     store(parts, room, StoreRoom(room.record), session, command.id)
-    members.refresh_unrestricted(parts, room)  # also for users who read it without being in it
+    members.refresh_unrestricted(parts, room)  # also for users who read the room without joining
     parts.makers.deleted(room, parts.clock.monotonic())
     parts.cursors.forget(room)
     parts.changes.deleted(room.record.room_id)
     invitations.tell_deleted(parts, room)
     room.audience.flush()
     devices = tuple(room.presence.sessions)
-    for device in devices:  # first, so that nobody receives the departures of all the others
+    for device in devices:  # first, so that no session receives the departures of all the others
         room.audience.discard(device)
     for device in devices:
         answer = command.id if device is session else None
@@ -272,7 +272,7 @@ def _enter_direct(parts: Parts, session: Session, room: Room, _: None, command: 
     if made:
         admit(parts, room, "")
         admit_room(parts, session.actor)
-        # The other user has not used the room yet, so it is not listed before rooms that they have used.
+        # The other user has not used the room yet, so it ranks after rooms that they have used.
         rows = [Member(user, role="member", joined_at=parts.clock.now_us()), Member(other, role="member")]
         _make(parts, room, replace(room.record, kind="direct"), rows, session, command.id)
     peer = peer_of(room, user.id)
@@ -293,6 +293,7 @@ async def _meet(parts: Parts, one: str, other: str) -> bool:
 
 
 def direct_name(one: str, other: str) -> str:
-    """Return the name of the room that two users share. No client can join it by name (`model.text.DIRECT_PREFIX`)."""
+    """Return the name of the room that two users share. No client can create it by joining
+    (`model.text.DIRECT_PREFIX`)."""
     pair = "\0".join(sorted((one, other)))
     return DIRECT_PREFIX + blake2b(pair.encode(), digest_size=20).hexdigest()

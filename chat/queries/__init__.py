@@ -1,1 +1,1 @@
-"""Reading: history, lists, search, and replay for a client that comes back."""
+"""Reading: history, lists, search, and the replay for a client that reconnects."""

@@ -19,9 +19,9 @@ from utils.clock import microseconds
 from utils.words import cut_words, cut_words_v1
 
 NOTHING = HistoryPage(room="", messages=[], has_older=False, has_newer=False)
-# Messages of one part of an export, at most.
+# Maximum number of messages in one part of an export.
 EXPORT_PAGE = 500
-# Hits of the first read for a page: looking for them costs more than reading a page of the default size.
+# Hits in the first read for a page: finding them costs more than reading a page of the default size.
 FIRST_HITS = 50
 
 # Reads up to a number of messages, oldest first: those right before a seq, right after another one, or the newest.
@@ -39,8 +39,8 @@ async def read_history(
 ) -> HistoryPage | None:
     """Return a page of the room ``name``, including everything that was broadcast before it was read.
 
-    None when there is no such room, or ``identity`` may not see it. Messages that exceed ``max_bytes`` as sent are left
-    to the next page, except the first one. A ``bare`` page is for clients that receive no reactions.
+    Returns None if there is no such room, or ``identity`` may not see it. The page ends before ``max_bytes`` as sent,
+    but has at least one message. A ``bare`` page is for clients that receive no reactions.
 
     Raises:
         ParleyError: ``unavailable`` when storage does not answer in time; ``bad_field`` for a ``q`` without a word, or
@@ -87,7 +87,7 @@ async def _read_page(
 ) -> tuple[list[Message], bool, bool]:
     """Return the messages, and whether there are older and newer ones."""
     before, after = asked.before, asked.after
-    if asked.around is not None:  # with the message at that seq, if there is one, and half of the page on each side
+    if asked.around is not None:  # the message at that seq, if there is one, and half a page on each side
         older, has_older = await _read_side(
             pages, find, (asked.limit + 1) // 2, before=asked.around + 1, max_bytes=max_bytes // 2
         )
@@ -113,7 +113,7 @@ async def _read_side(
     max_bytes: int,
     least: int = 1,
 ) -> tuple[list[Message], bool]:
-    """Return messages, oldest first, and whether there are more on the side where a client continues to read.
+    """Return messages, oldest first, and whether there are more in the direction of reading.
 
     Those right after ``after``, or else those right before ``before``.
     """
@@ -131,7 +131,7 @@ async def find_message(parts: Parts, name: str, seq: int, identity: Identity | N
     """Return the current state of the message at ``seq``.
 
     Raises:
-        ParleyError: ``no_such_room``; ``no_such_message``, also when it was deleted; ``unavailable``.
+        ParleyError: ``no_such_room``; ``no_such_message``, also if it was deleted; ``unavailable``.
     """
 
     async def read(seen: RoomAccess) -> list[Message]:
@@ -156,7 +156,7 @@ async def export(parts: Parts, name: str, identity: Identity | None) -> AsyncGen
     Deleted messages are included with their content. The caller must be a moderator until the last page.
 
     Raises:
-        ParleyError: ``no_such_room``, ``forbidden``, ``unavailable``; perhaps only after some pages.
+        ParleyError: ``no_such_room``, ``forbidden``, ``unavailable``; possibly only after some pages.
     """
     after, room_id, until = 0, 0, 0
     limit = min(FIRST_READ, EXPORT_PAGE)
@@ -192,8 +192,8 @@ async def search_messages(
 ) -> SearchPage:
     """Find messages that contain all the words, newest first, in the rooms that a user is in or belongs to.
 
-    Nothing is found in a room that the user loses while storage searches. ``inside`` returns the rooms that the session
-    is in, at the time of the call.
+    Finds nothing in a room to which the user loses access during the search. ``inside`` returns the rooms that the
+    session is in at the time of the call.
 
     Raises:
         ParleyError: ``bad_field`` for a ``q`` without a word or an invalid cursor; ``unavailable``.
@@ -230,7 +230,7 @@ async def search_messages(
 
 
 def _time(text: str | None, field: str) -> int | None:
-    """Return the place of a time in a log: a seq is the Unix microseconds of its message, or slightly more."""
+    """Convert a time to a seq: the Unix microseconds of a message, or slightly more."""
     if text is None:
         return None
     try:
@@ -240,7 +240,7 @@ def _time(text: str | None, field: str) -> int | None:
 
 
 def as_of_now(parts: Parts, name: str, messages: list[Message], *, include_deleted: bool = False) -> list[Message]:
-    """Return the messages with the changes that the room's tail still has, any of which may be newer than the read."""
+    """Return the messages with the changes in the room's tail, which may be newer than the read."""
     room = parts.hub.rooms.get(name)
     if room is None:
         return messages

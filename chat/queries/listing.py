@@ -27,9 +27,9 @@ from storage.ports.messages import Unread
 Inside = Callable[[], "Collection[Room]"]
 OwnRoom = tuple[RoomRecord, Member]
 
-# Roughly what it costs to make and send one entry of a list.
+# Roughly the time to make and send one entry of a list.
 ROW_SECONDS = 5e-6
-# Rooms of one user that a list or a search looks at: the most recently used ones, so that no other user can displace
+# Rooms of one user that a list or a search covers: those that the user used last, so that no other user can displace
 # them.
 MINE_LIMIT = 1000
 _PUBLIC = frozenset({"ephemeral", "public"})
@@ -38,10 +38,10 @@ _PUBLIC = frozenset({"ephemeral", "public"})
 async def list_rooms(parts: Parts, identity: Identity | None, asked: ListRooms, inside: Inside) -> Rooms:
     """List the public rooms, or the user's own.
 
-    ``inside`` returns the rooms that the session is in, at the time of the call.
+    ``inside`` returns the rooms that the session is in at the time of the call.
 
     Raises:
-        ParleyError: ``unavailable``; ``unauthorized`` for the own rooms of an anonymous caller.
+        ParleyError: ``unavailable``; ``unauthorized`` if an anonymous caller asks for its own rooms.
     """
     if not asked.mine:
         with parts.changes.during(None) as changes:
@@ -61,7 +61,7 @@ async def _public(parts: Parts, asked: ListRooms, changes: ConcurrentChanges) ->
     last = max(found, default="") if len(found) == limit else None
     async with parts.pages.turn() as slices:
         for name, room in tuple(parts.hub.rooms.items()):
-            # Those that storage does not list, as it has no message of theirs, or does not have them yet.
+            # Rooms that storage does not list, because it has no message of theirs, or does not have them yet.
             if (
                 room.record.kind in _PUBLIC
                 and name > after
@@ -116,9 +116,9 @@ async def _mine(
 
 
 async def rooms_of(parts: Parts, identity: Identity, inside: Inside, changes: ConcurrentChanges) -> list[OwnRoom]:
-    """Return the rooms that a user belongs to or is in, and may see, each with their row.
+    """Return the rooms that a user belongs to or is in, and may see, each with the user's row.
 
-    ``changes`` are the user's, collected since before this call.
+    ``changes`` are those of the user since before this call.
 
     Raises:
         ParleyError: ``unavailable``.
@@ -143,9 +143,9 @@ async def rooms_of(parts: Parts, identity: Identity, inside: Inside, changes: Co
 def own_room(
     parts: Parts, identity: Identity, record: RoomRecord, stored: Member, inside: Inside, changes: ConcurrentChanges
 ) -> OwnRoom | None:
-    """Return a room and a user's row, as they are now; None when the user has lost access to the room.
+    """Return the current state of a room and a user's row; None if the user has lost access to the room.
 
-    What storage returned may be older than the latest decisions here.
+    Storage may have returned an older state.
     """
     room = parts.hub.room_of(record)
     member = changes.rows.get(record.room_id, stored)
@@ -162,7 +162,7 @@ def own_room(
 
 
 async def describe_room(parts: Parts, name: str, identity: Identity | None) -> RoomEntry | None:
-    """Return the room of this name as an entry of a list; None when there is none that ``identity`` may see.
+    """Return the room of this name as an entry of a list; None if there is none that ``identity`` may see.
 
     Raises:
         ParleyError: ``unavailable``.
@@ -182,7 +182,7 @@ async def describe_room(parts: Parts, name: str, identity: Identity | None) -> R
 async def _own_entries(
     parts: Parts, user: User, rows: list[OwnRoom]
 ) -> Callable[[RoomRecord, Member, Standing], RoomEntry]:
-    """Ask storage about a user's rooms, and return the function that makes the entry of each."""
+    """Read about a user's rooms from storage, and return a function that makes the entry of each."""
     unread = await _unread(parts, user, rows)
     counts = await _count_members(parts, [record for record, _ in rows])
     directs = [record.room_id for record, _ in rows if record.kind == "direct"]
@@ -219,7 +219,7 @@ async def _count_members(parts: Parts, records: list[RoomRecord]) -> dict[int, i
 
 
 async def _unread(parts: Parts, user: User, mine: list[OwnRoom]) -> dict[int, Unread]:
-    """Count unread messages in the rooms that belong to the user: from the tails where these reach back far enough."""
+    """Count unread messages in the user's rooms: in the tails where they reach back far enough, else in storage."""
     found: dict[int, Unread] = {}
     below: list[OwnRoom] = []
     async with parts.pages.turn() as slices:
@@ -246,7 +246,7 @@ async def _unread(parts: Parts, user: User, mine: list[OwnRoom]) -> dict[int, Un
 async def find_members(parts: Parts, name: str, asked: ListMembers, identity: Identity | None) -> Members | None:
     """Return a page of the members of a room and the other users in it, or of the users who are banned or invited.
 
-    None when there is no such room, or ``identity`` may not see it.
+    Returns None if there is no such room, or ``identity`` may not see it.
 
     Raises:
         ParleyError: ``forbidden`` for lists that are for moderators; ``bad_field``; ``unavailable``.
@@ -278,10 +278,10 @@ async def find_members(parts: Parts, name: str, asked: ListMembers, identity: Id
 
 
 def which_members(asked: ListMembers) -> tuple[Action, Callable[[Parts, Member], bool] | None]:
-    """Return the action that lists these users, and which rows they are; None for the members and users in the room.
+    """Return the action that lists these users, and which rows they have; None for the members and users in the room.
 
     Raises:
-        ParleyError: ``bad_field`` for two lists at once.
+        ParleyError: ``bad_field`` if two lists are requested at once.
     """
     if asked.banned and asked.invited:
         raise ParleyError("bad_field", "invited cannot be combined with banned", field="invited")
@@ -293,9 +293,9 @@ def which_members(asked: ListMembers) -> tuple[Action, Callable[[Parts, Member],
 async def _people(
     parts: Parts, room: Room | None, record: RoomRecord, after: str, limit: int, changes: ConcurrentChanges
 ) -> tuple[dict[str, Member], int, str | None]:
-    """Return the rows of members of a room above ``after``, and of the other users in it; and how many there are.
+    """Return the rows of members and other users in a room, from above ``after``, and their total number.
 
-    And the last user id that these rows cover, None when there are none above them.
+    And the last user id that these rows cover; None if there are no more rows above it.
     """
     ephemeral = record.kind == "ephemeral"
     found: list[Member] = []

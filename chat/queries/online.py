@@ -1,4 +1,4 @@
-"""Which users are connected, and in which rooms, as far as the caller may see those."""
+"""List the connected users, and the rooms they are in that the caller may see."""
 
 from heapq import nsmallest
 from typing import NamedTuple
@@ -33,7 +33,7 @@ async def list_online(
 ) -> list[Online] | None:
     """List up to ``limit`` connected users by id, from the first above ``after``: those in one room, or with None all.
 
-    None when there is no such room, or ``identity`` may not see it.
+    Returns None if there is no such room, or ``identity`` may not see it.
 
     Raises:
         ParleyError: ``unavailable``.

@@ -15,8 +15,8 @@ from model.message import Message
 from storage.ports.errors import Forgotten
 from utils.backoff import Backoff
 
-# Most messages of one read, and how much one write sends: this share of the bytes that may wait for a client
-# (SLOW_BYTES_HIGH).
+# Maximum number of messages in one read, and the size of one write: this share of the bytes that may be queued for a
+# client (SLOW_BYTES_HIGH).
 PAGE = 200
 CHUNK_SHARE = 16
 
@@ -27,12 +27,11 @@ async def replay(parts: Parts, session: Session, room: Room, since: int) -> None
     The session was added to the room's audience as ``syncing`` in the same loop iteration in which this starts: the
     states in the tail now, and the frames that the audience withholds from now on, are everything above the tail's
     floor. All messages below it are stored, since the tail evicts only stored ones. They are read in pages, each after
-    the client has read the previous one. While storage is unavailable the replay waits, for as long as the client does.
+    the client has read the previous one. While storage is unavailable the replay waits, as long as the client stays
+    connected. A session that leaves the room or is removed, on this or another device, receives nothing more.
 
-    A session that leaves the room, is removed, or whose user leaves on another device receives nothing more.
-
-    A message may change after the replay began and before it is read. Storage then has only its new state, and the
-    change follows after ``synced``, when the client must already have the message: so it is sent last, as of ``head``.
+    A message may change between the start of the replay and its read. Storage then has only its new state, and the
+    change itself follows ``synced``, when the client must already have the message: so it is sent last, as of ``head``.
     """
     head, floor, tail = room.head, room.tail.floor, room.tail.since(since)
     sent = {message.seq for message in tail}
@@ -45,7 +44,7 @@ async def replay(parts: Parts, session: Session, room: Room, since: int) -> None
         except ParleyError:
             await asyncio.sleep(backoff.next())
             continue
-        except Forgotten:  # memory was full in the meantime
+        except Forgotten:  # memory storage evicted messages in the meantime
             session.close(EPOCH_CHANGED)  # the client reconnects, and its next `joined` says to load history
             return
         changed |= {state.seq: state for state in page if state.version > head}
@@ -77,6 +76,6 @@ async def _send(parts: Parts, session: Session, room: Room, messages: Sequence[M
         if len(chunk) * CHUNK_SHARE >= parts.hub.slow_high:
             await session.write_page(bytes(chunk))
             chunk.clear()
-            await asyncio.sleep(0)  # other work runs in between
+            await asyncio.sleep(0)  # let other work run
     if chunk:
         await session.write_page(bytes(chunk))

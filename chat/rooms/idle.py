@@ -1,4 +1,4 @@
-"""Empty rooms: what is known of them is kept for a while, so that a join soon after costs no reads."""
+"""Keep the state of empty rooms for a while, so that a join soon after costs no reads."""
 
 from collections import OrderedDict
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from chat.rooms.room import Room, is_default
 from model.room import Member, RoomRecord
 
-# The rooms that are kept, and their rows and speakers in all; beyond that the least recently left are dropped.
+# The number of rooms kept, and of their rows and speakers in total; above it the least recently left are dropped.
 ROOMS = 1000
 ENTRIES = 20_000
 # How long a room is kept; in slow mode until its pause is over, so that leaving does not end the pause.
@@ -14,10 +14,10 @@ SECONDS = 600.0
 
 
 class IdleRoom(NamedTuple):
-    """A room as storage has it; see `Room` for the fields.
+    """The state of a room, equal to the stored one; see `Room` for the fields.
 
     Attributes:
-        epoch: the server's epoch when the room was loaded. It is not trusted in another epoch.
+        epoch: the server's epoch when the room was loaded. In another epoch the state is not trusted.
         until: when it expires, by the event loop's clock.
     """
 
@@ -35,14 +35,14 @@ class IdleRoom(NamedTuple):
 
 
 class IdleRooms:
-    """The rooms that were left last, by name. Storage has all of each, so any of them may be dropped."""
+    """The rooms that were left last, by name. All of them are stored completely, so any may be dropped."""
 
     def __init__(self) -> None:
         self._rooms: OrderedDict[str, IdleRoom] = OrderedDict()
         self._entries = 0
 
     def keep(self, room: Room, now: float) -> None:
-        """Keep what is known of a stored room that is about to be freed."""
+        """Keep the state of a stored room that is about to be freed."""
         record, direct = room.record, room.record.kind == "direct"
         members = {user_id: row for user_id, row in room.members.items() if direct or not is_default(row)}
         until = now + max(SECONDS, record.slow_mode)

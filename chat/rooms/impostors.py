@@ -26,7 +26,7 @@ def is_impostor(parts: Parts, room: Room, identity: Identity) -> bool:
     if room.looks is None:
         room.looks = {_look(member.user.name) for member in room.members.values() if member.role in STAFF}
     if not room.looks and not parts.directory.ranking:
-        return False  # before the 10 us that the look of a name takes, in a storm of connects
+        return False  # saves the 10 us of computing a skeleton in a storm of connects
     look = _look(identity.user.name)
     return look in room.looks or any(
         session.rooms.get(room.name) is room and _look(session.user.name) == look for session in parts.directory.ranking
@@ -44,7 +44,7 @@ def refuse(parts: Parts, room: Room, identity: Identity) -> None:
 
 
 def remove(parts: Parts, room: Room, name: str) -> None:
-    """Remove the guests whose names look like this name, whose user gets a role in the room."""
+    """Remove the guests whose names look like that of a user who receives a role in the room."""
     look = _look(name)
     for session in tuple(room.presence.sessions):
         identity = session.actor.identity

@@ -1,4 +1,4 @@
-"""The writes of a room, and what their authors and the room receive on their outcomes."""
+"""The writes of a room, and the reaction to their outcomes: acks, errors and retractions."""
 
 import logging
 from abc import abstractmethod
@@ -37,7 +37,7 @@ class RoomJob(Job):
         else:
             self.refused(outcome)
         if not room.backlog.unconfirmed:
-            room.tail.trim(1)  # an outage fills it far beyond its bounds, and the next message may be long after
+            room.tail.trim(1)  # an outage fills it far beyond its limits, and the next message may come much later
             self.hub.free(room)
 
     @abstractmethod
@@ -108,9 +108,9 @@ class ChangeJob(RoomJob):
         self.ack(self.write.seq)
 
     def refused(self, outcome: Outcome) -> None:
-        """Have all clients that received the change load the room as storage has it.
+        """Make all clients that received the change reload the room from storage.
 
-        A retracted message is no longer in the tail; the clients know of that already.
+        A retracted message is no longer in the tail; the clients already received that.
         """
         room, write = self.owner, self.write
         self.hub.faithful = False
@@ -156,7 +156,7 @@ class RecordJob(RoomJob):
             self.ack(self.owner.head)
 
     def refused(self, outcome: Outcome) -> None:
-        """Have all clients in the room load it again, as storage has it."""
+        """Make all clients in the room reload it from storage."""
         # Only this server writes, so the cause is a manual change in the database, such as another room of this name.
         name = self.owner.name
         log.error(

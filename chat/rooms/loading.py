@@ -1,4 +1,4 @@
-"""Loading a room: it is read from storage once, however many sessions need it, if there is space for one more."""
+"""Load rooms: read each one from storage once, however many sessions need it, if there is space for one more."""
 
 import asyncio
 import logging
@@ -15,14 +15,14 @@ from utils.ids import new_room_id
 
 log = logging.getLogger(__name__)
 
-# How far a log may be ahead of the clock without a warning: clocks of two servers differ, and a flood raises seqs.
+# How far a log may be ahead of the clock without a warning: clocks of servers differ, and a flood raises seqs.
 CLOCK_SECONDS = 60.0
-# When to retry after there was no space for a room.
+# When to retry if there was no space for a room.
 FULL_SECONDS = 10.0
 
 
 async def load(parts: Parts, name: str, opener: str = "") -> Room:
-    """Return the loaded room of this name, which counts for ``opener`` if it is loaded now.
+    """Return the room of this name, loaded; if it must be loaded, it counts for ``opener``.
 
     Enter the room before the next await, or keep it with `members.pinned`: an empty room may be unloaded.
 
@@ -34,7 +34,7 @@ async def load(parts: Parts, name: str, opener: str = "") -> Room:
         if waiting is not None:
             if await asyncio.shield(waiting):
                 raise unavailable()
-            continue  # it is loaded, unless it was unloaded again, or its reader was cancelled or has too many rooms
+            continue  # now loaded, unless it was unloaded again, or its reader was cancelled or has too many rooms
         done = parts.loading[name] = asyncio.get_running_loop().create_future()
         failed = False
         parts.hub.count(opener, 1)
@@ -53,9 +53,9 @@ async def load(parts: Parts, name: str, opener: str = "") -> Room:
 
 
 def _make_space(parts: Parts, opener: str) -> None:
-    """Make sure that one more room, which is counted already, may be opened, by closing empty ones.
+    """Make space for one more room, which is already counted, by closing empty ones.
 
-    Only rooms that were made by joining are closed.
+    Only rooms that were created by joining are closed.
 
     Raises:
         ParleyError: ``too_many_rooms``.

@@ -1,4 +1,4 @@
-"""The rows of a room's members: cached while needed, stored write-behind, and read when their users join."""
+"""The rows of a room's members: cached while needed, stored write-behind, and read when the users join."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,13 +21,13 @@ from storage.ports.storage import Write
 from utils.clock import rfc3339
 
 _NO_END = "9999-12-31T23:59:59.999999Z"
-# Rows with expired bans or mutes that are stored at once.
+# How many rows with expired bans or mutes are stored at once.
 LIFTED = 100
 
 
 @contextmanager
 def pinned(parts: Parts, room: Room, user_id: str = "") -> Iterator[None]:
-    """Keep a room loaded within this context, even if it is empty; and the row of ``user_id``, if given."""
+    """Keep a room loaded within this context, even if it is empty, and the row of ``user_id``, if given."""
     room.pins[user_id] = room.pins.get(user_id, 0) + 1
     try:
         yield
@@ -56,7 +56,7 @@ def save(
     *,
     last: bool = True,
 ) -> None:
-    """Cache and store a row, or remove one that holds nothing. ``id`` is the command's, for its ack."""
+    """Cache and store a row, or remove it if it records nothing. ``id`` is the command's, for the ack."""
     user_id = member.user.id
     if member.role is not None and member.invitation is not None:
         member = replace(member, invitation=None)  # accepted
@@ -67,7 +67,7 @@ def save(
     room_id = room.record.room_id
     write: Write = SetMember(room_id, member)
     if is_default(member) and not member.belongs:
-        member = Member(member.user)  # as it is read from storage after its removal, if it stays cached until then
+        member = Member(member.user)  # equal to what is read after the removal, if it stays cached until then
         write = RemoveMember(room_id, user_id)
     parts.changes.row(room, member, write)
     room.members[user_id] = member
@@ -77,13 +77,13 @@ def save(
 
 
 def connected_role(parts: Parts, user_id: str) -> str | None:
-    """Return the role of a user's account if it ranks in rooms, else ""; None when they are not connected."""
+    """Return the role of a user's account if it ranks in rooms, else ""; None if the user is not connected."""
     roles = [device.identity.role for device in parts.directory.devices(user_id) if device.identity is not None]
     return next((role for role in sorted(roles) if role in RANKING), "") if roles else None
 
 
 async def account_role(parts: Parts, member: Member) -> str:
-    """Return the role of the account of a row's user, or the last one known, if it ranks in rooms, else "".
+    """Return the current or last known role of the account of a row's user, if it ranks in rooms, else "".
 
     Raises:
         ParleyError: ``unavailable``.
@@ -96,7 +96,7 @@ async def account_role(parts: Parts, member: Member) -> str:
 
 
 def as_known(parts: Parts, member: Member, user: User) -> Member:
-    """Return a row with the current name of its user, and the role of their account while they are connected."""
+    """Return a row with the user's current name and, while the user is connected, the role of their account."""
     role = connected_role(parts, user.id)
     role = member.account_role if role is None else role
     return (
@@ -108,13 +108,13 @@ def refresh(parts: Parts, room: Room, user: User) -> None:
     """Store the new name and account role of a user who is in a room, if they have a row there."""
     member = room.members.get(user.id)
     if member is not None and (known := as_known(parts, member, user)) is not member:
-        with suppress(ParleyError):  # the queue is full: it is stored when they leave or join again
+        with suppress(ParleyError):  # the queue is full: it is stored when the user leaves or joins again
             admit(parts, room, "")
             save(parts, room, known)
 
 
 def refresh_unrestricted(parts: Parts, room: Room) -> None:
-    """Compute again whether all users in a room may talk: call it after each change that affects this."""
+    """Recompute whether all users in a room may post; call it after each change that affects this."""
     now_us = parts.clock.now_us()
     mutes = [member.muted_until for member in room.members.values() if member.muted_until > now_us]
     room.muted_until = min(mutes, default=FOREVER)
@@ -141,9 +141,9 @@ def lift(parts: Parts, room: Room) -> None:
     """Remove expired bans and mutes from at most `LIFTED` of a room's rows, here and in storage."""
     now_us = parts.clock.now_us()
     over = [(member, after) for member in room.members.values() if (after := lifted(member, now_us)) is not member]
-    room.unrestricted = True  # computed once, after all of them
+    room.unrestricted = True  # recomputed once, after all of them
     for member, after in over[:LIFTED]:
-        with suppress(ParleyError):  # the queue is full: the next time
+        with suppress(ParleyError):  # the queue is full: it is retried the next time
             admit(parts, room, "")
             save(parts, room, after)
             room.forget(member.user.id)
@@ -165,7 +165,7 @@ def on_last_leave(parts: Parts, room: Room, user: User) -> None:
         return
     if is_default(member) and not member.belongs:
         return  # it is being removed
-    raised = parts.cursors.discard(room, user.id)  # a raised cursor is admitted already
+    raised = parts.cursors.discard(room, user.id)  # the queue has already admitted a raised cursor
     if raised:
         broadcast_cursor(parts, room, member)
     with suppress(ParleyError):  # the queue is full: only the time is lost
@@ -178,7 +178,7 @@ def on_last_leave(parts: Parts, room: Room, user: User) -> None:
 
 
 async def fetch(parts: Parts, room: Room, user_id: str) -> Member | None:
-    """Return a user's row, as it is now.
+    """Return the current row of a user.
 
     Raises:
         ParleyError: ``unavailable``.
@@ -192,7 +192,7 @@ async def fetch(parts: Parts, room: Room, user_id: str) -> Member | None:
 
 
 async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> Member:
-    """Return a user's row, or an empty one, for any user known to this server or ``asker``; see :func:`fetch`.
+    """Return the row of a user known to this server, or of ``asker``; an empty one if there is none. See :func:`fetch`.
 
     The row must be :func:`pinned`.
 
@@ -202,7 +202,7 @@ async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> M
     member = await fetch(parts, room, user_id)
     if member is None:
         member = Member(asker if user_id == asker.id else await find_user(parts, user_id))
-    return room.members.get(user_id, member)  # they may have a row by now
+    return room.members.get(user_id, member)  # the user may have a row by now
 
 
 async def find_user(parts: Parts, user_id: str) -> User:
@@ -234,7 +234,7 @@ def remove(room: Room, session: Session, event: Left) -> None:
 
 
 class Viewer(NamedTuple):
-    """The receiver of a row; ``user_id`` is "" for more than one user."""
+    """The receiver of a row; ``user_id`` is "" if there is more than one."""
 
     user_id: str
     standing: Standing

@@ -11,8 +11,8 @@ from utils.fairness import Party
 
 log = logging.getLogger(__name__)
 
-# Commands other than messages, and control frames, of one connection: more than any client needs (a resume of 100 rooms
-# with history is 200 at once), and so few that a flood hurts only its sender.
+# The rate of commands other than messages, and of control frames, per connection: more than any client needs (a resume
+# of 100 rooms with history is 200 at once), and low enough that a flood hurts only its sender.
 COMMANDS_PER_SECOND = 50.0
 COMMANDS_BURST = 500
 # Refusals of commands above that rate, of one connection; a connection that causes more is closed.
@@ -21,9 +21,9 @@ REFUSALS_BURST = 1000
 
 
 def take_message(parts: Parts, speakers: Allowances, session: Session) -> float:
-    """Count a message among those of ``speakers``. Returns 0.0, or the seconds until it may be sent again.
+    """Count a message for a principal in ``speakers``. Returns 0.0, or the seconds until it may be sent again.
 
-    Messages of guests count for their address too, because a new guest is free and a new address is not.
+    Messages of guests also count for their address, because a new guest costs nothing and a new address does.
     """
     now = parts.clock.monotonic()
     if session.bucket is None:
@@ -37,7 +37,7 @@ def take_message(parts: Parts, speakers: Allowances, session: Session) -> float:
 
 
 def release_buckets(parts: Parts, session: Session) -> None:
-    """Release the buckets of the principal and the address: the session no longer speaks for them."""
+    """Release the buckets of the principal and the address, which the session no longer uses."""
     if session.bucket is not None and parts.speakers is not None:
         parts.speakers.keep(session.user.id, session.bucket)
     if session.address_bucket is not None and parts.speaking_guests is not None:
@@ -79,13 +79,13 @@ def take_guest(parts: Parts, network: str) -> float:
 
 
 def give_guest_back(parts: Parts, session: Session) -> None:
-    """Uncount the guest that was generated for this session: it speaks for a known user now."""
+    """Stop counting the guest that was generated for this session, which now acts for a known user."""
     if parts.newcomers is not None and session.network:
         parts.newcomers.of(session.network, parts.clock.monotonic()).give()
 
 
 def admit_room(parts: Parts, actor: Actor, *, take: bool = True) -> None:
-    """Make sure that the actor may create one more room that stays; ``take`` counts it.
+    """Make sure that the actor may create one more persistent room; ``take`` counts it.
 
     Raises:
         ParleyError: ``too_many_rooms``.
@@ -96,7 +96,7 @@ def admit_room(parts: Parts, actor: Actor, *, take: bool = True) -> None:
 
 
 def take_invitation(parts: Parts, actor: Actor) -> None:
-    """Count an invitation; that of a guest by the network, because a new guest is free.
+    """Count an invitation; one by a guest counts for the network, because a new guest costs nothing.
 
     Raises:
         ParleyError: ``rate_limited``.
@@ -109,10 +109,10 @@ def take_invitation(parts: Parts, actor: Actor) -> None:
 async def try_password(parts: Parts, actor: Actor, name: str, hashed: str | None, password: str) -> bool:
     """Count an attempt, and return whether ``password`` is that of the room of this name.
 
-    ``hashed`` is None for a room without a password, and where there is no room.
+    ``hashed`` is None for a room without a password, and if there is no room.
 
     Raises:
-        ParleyError: ``rate_limited``, ``overloaded``: whether there is such a room or not.
+        ParleyError: ``rate_limited``, ``overloaded``, whether or not the room exists.
     """
     now = parts.clock.monotonic()
     buckets = [parts.attempts.of(key, now) for key in (f"by {actor.user.id}", f"at {name}")]
@@ -126,5 +126,5 @@ async def try_password(parts: Parts, actor: Actor, name: str, hashed: str | None
 
 
 def hashing_for(actor: Actor) -> Party:
-    """Return the party for whose turn a password of this actor is hashed."""
+    """Return the party in whose turn a password of this actor is hashed."""
     return Party(actor.network or actor.user.id, actor.user.id)

@@ -1,4 +1,4 @@
-"""Reading from storage, and queueing writes to it."""
+"""Read from storage, and queue writes to it."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 # Seconds that a read from storage may take.
 READ_SECONDS = 5.0
-# Seconds that a command waits until storage is reached for the first time: a server and its database are often started
-# together, and clients connect at once.
+# How long a command waits until storage is reached for the first time, in seconds: a server and its database are often
+# started together, and clients connect at once.
 FIRST_SECONDS = 5.0
 
 
@@ -31,7 +31,7 @@ def unavailable() -> ParleyError:
 
 
 def reads_for(identity: Identity | None, network: str) -> None:
-    """Have this task read from storage for an account from now on, or for a network and one of its guests."""
+    """Make this task read from storage on behalf of an account, or of a network and one of its guests."""
     user_id = "" if identity is None else identity.user.id
     if identity is not None and not (identity.guest and network):
         READER.set(Party(user_id))
@@ -43,7 +43,7 @@ def reads_for(identity: Identity | None, network: str) -> None:
 
 
 def require_storage(parts: Parts) -> None:
-    """Refuse a command as ``unavailable`` if it would only wait for its time-out and delay later commands."""
+    """Refuse a command as ``unavailable`` if it would only run into its timeout and delay later commands."""
     if parts.storage.problem() is not None:
         raise unavailable()
 
@@ -62,8 +62,8 @@ async def ask(parts: Parts, read: Awaitable[T]) -> T:
     """Return the answer of storage.
 
     Raises:
-        ParleyError: ``unavailable`` when it cannot answer, or not within `READ_SECONDS`; ``rate_limited`` when too
-            many reads of this `READER` are waiting, ``overloaded`` when too many of all readers are.
+        ParleyError: ``unavailable`` if it cannot answer within `READ_SECONDS`; ``rate_limited`` if too many reads of
+            this `READER` are queued, ``overloaded`` if too many are queued in total.
     """
     try:
         await reach_storage(parts)
@@ -84,7 +84,7 @@ async def ask(parts: Parts, read: Awaitable[T]) -> T:
 
 
 def admit(parts: Parts, room: Room, content: str) -> int:
-    """Make sure, before its broadcast, that something with this content may be written.
+    """Make sure, before a broadcast, that a write with this content fits into the queue.
 
     Returns its size: an upper bound of its bytes in memory and in UTF-8.
 
@@ -107,13 +107,13 @@ def store(
     *,
     last: bool = True,
 ) -> None:
-    """Queue a change of a room or a member, after the room itself; ``id`` is the command's, for its ack."""
+    """Queue a change of a room or a member, after the room itself; ``id`` is the command's, for the ack."""
     ensure_stored(parts, room)
     room.worker.submit(RecordJob(parts.hub, room, write, author, id, last=last))
 
 
 def ensure_stored(parts: Parts, room: Room) -> None:
-    """Queue the room itself, unless that was done before."""
+    """Queue the room itself, unless it is already queued or stored."""
     if not room.stored:
         room.stored = True
         room.worker.submit(RecordJob(parts.hub, room, InsertRoom(room.record)))

@@ -19,17 +19,17 @@ from utils.wording import counted
 
 log = logging.getLogger(__name__)
 
-# When a queue is more than half full, reading from the sessions that add to it pauses until it drains, for at most this
-# many seconds.
+# When a queue is more than half full, the server stops reading from the sessions that add to it until it drains, for at
+# most this many seconds.
 PAUSE_SECONDS = 1.0
 # Longest pause before a write is retried; a retry costs little, as it fails at once without a connection.
 RETRY_CAP = 1.0
-# A write that storage has not answered after this time is reported, though it may still succeed (a locked table).
+# A write that storage has not answered after this time is reported, although it may still succeed (a locked table).
 STALL_SECONDS = 5.0
 
 
 class PoolLimits(NamedTuple):
-    """The bounds of the pool; see the settings WORKERS, BATCH, QUEUE_MESSAGES and QUEUE_BYTES."""
+    """The limits of the pool; see the settings WORKERS, BATCH, QUEUE_MESSAGES and QUEUE_BYTES."""
 
     workers: int = 4
     batch: int = 500
@@ -49,7 +49,7 @@ class Worker:
         self._half_bytes = limits.queue_bytes / 2
         self._counters = counters
         self._queue: deque[Job] = deque()
-        self._unconfirmed = 0  # queued, or in the batch under way
+        self._unconfirmed = 0  # queued, or in the current batch
         self._bytes = 0
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -60,14 +60,14 @@ class Worker:
         self._stall_timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        """Count the writes that storage has not answered for."""
+        """Return the number of writes that storage has not answered."""
         return self._unconfirmed
 
     def admit(self, backlog: Backlog, size: int) -> None:
         """Make sure that one more write of ``size`` bytes fits.
 
         Raises:
-            ParleyError: ``overloaded`` when the queue is full, or half of it belongs to this owner.
+            ParleyError: ``overloaded`` if the queue is full, or this owner has half of it.
         """
         size += JOB_BYTES
         limits = self._limits
@@ -80,7 +80,7 @@ class Worker:
             raise ParleyError("overloaded", retry_after=RETRY_AFTER)
 
     def submit(self, job: Job) -> None:
-        """Queue a write that was admitted in this turn of the event loop."""
+        """Queue a write that was admitted in this event loop iteration."""
         if not self._queue:
             self._wake.set()
             self._idle.clear()
@@ -181,7 +181,7 @@ class Worker:
             self.problem = problem
 
     def _look_for_stall(self) -> None:
-        """Report a stalled write. One timer serves all writes of its seconds: most writes take a thousandth of them."""
+        """Report a stalled write. One timer serves many writes, because most take a thousandth of its delay."""
         self._stall_timer = None
         if self._writing_since is not None:
             loop = asyncio.get_running_loop()
@@ -207,7 +207,7 @@ class Worker:
             self._idle.set()
 
     async def drained(self) -> None:
-        """Wait until storage has answered for every write. Unbounded: give it a timeout."""
+        """Wait until storage has answered every write. Has no time limit: use a timeout."""
         await self._idle.wait()
 
     async def close(self) -> None:
@@ -219,7 +219,7 @@ class Worker:
 
 
 def _lost_owners(batch: list[Job], outcomes: list[Outcome]) -> list[Write]:
-    """Return writes that store again the owners of refused messages: storage no longer has these owners."""
+    """Return writes that store the owners of refused messages again, because storage no longer has them."""
     lost = {
         job.write.room_id: job.owner
         for job, outcome in zip(batch, outcomes, strict=False)
@@ -250,15 +250,15 @@ class WorkerPool:
         return self.workers[room_id % len(self.workers)]
 
     def __len__(self) -> int:
-        """Count the writes that storage has not answered for."""
+        """Return the number of writes that storage has not answered."""
         return sum(len(worker) for worker in self.workers)
 
     def problem(self) -> str | None:
-        """Return why writes are delayed, in words for an operator; None when they are not."""
+        """Return why writes are delayed, for an operator; None if they are not."""
         return next((worker.problem for worker in self.workers if worker.problem), None)
 
     async def drain(self, deadline: float) -> int:
-        """Wait until everything is stored, at most ``deadline`` seconds. Returns how many writes were not.
+        """Wait at most ``deadline`` seconds until everything is stored. Returns the number of writes that are not.
 
         Each of those was already broadcast: a message, or a change of a message, a room or a member.
         """
@@ -277,7 +277,7 @@ class WorkerPool:
         return len(self)
 
     def abort_drain(self) -> None:
-        """End a drain now, whether everything is stored or not."""
+        """End a drain now, even if not everything is stored."""
         if self._drain_limit is not None:
             self._drain_limit.reschedule(asyncio.get_running_loop().time())
 

@@ -1,4 +1,4 @@
-"""HTTP endpoints as rows of a table: a row makes both the aiohttp route and its part of ``/openapi.json``.
+"""HTTP endpoints as rows of a table: each row defines an aiohttp route and its documentation in ``/openapi.json``.
 
 So every endpoint that is served is documented, and vice versa. Parameters are decoded into a record before the
 handler is called (`server.http.parameters`).
@@ -17,13 +17,13 @@ from server.http.parameters import JSON, Parameters
 
 TEXT = "text/plain"
 NDJSON = "application/x-ndjson"
-# At the end of a path: the rest of it, of any number of segments.
+# At the end of a path: any number of segments.
 FILE = "{file}"
 # The caller; not set for an anonymous one, nor where the row does not authenticate.
 IDENTITY = web.RequestKey("identity", Identity)
 # The client that sent the request.
 SENDER = web.RequestKey("sender", Client)
-# Whether the connection is above a limit: it ends with the answer.
+# Whether the connection exceeds a limit: it is closed after the answer.
 CROWDED = web.RequestKey("crowded", bool)
 
 Handler = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
@@ -60,14 +60,14 @@ class ErrorBody(Struct, frozen=True):
 
 
 class Answer(NamedTuple):
-    """One way in which an endpoint answers, besides its refusals.
+    """A possible answer of an endpoint, besides its refusals.
 
     Attributes:
         status: the HTTP status.
         text: what it means.
-        body: the type that its JSON is of (`msgspec`); str for a text, bytes for a file, None for no body.
+        body: the type of its JSON (`msgspec`); str for a text, bytes for a file, None for no body.
         media: its content types.
-        headers: what each header of it says. Those that are not always there end with ``?``.
+        headers: a description of each header. The names of optional headers end with ``?``.
     """
 
     status: int
@@ -82,17 +82,18 @@ class Endpoint(NamedTuple):
 
     Attributes:
         method: GET (which answers HEAD too), POST, ...
-        path: ``{name}`` stands for one segment, `FILE` for one or more, and is the field of this name in ``params``.
+        path: ``{name}`` stands for one segment, `FILE` for one or more, and fills the field of this name in ``params``.
         summary: a sentence for the document; ``text`` says more, in Markdown.
         handler: called with the request and a record of ``params``.
         params: a command of `model.commands`, or another record: see `server.http.parameters.Parameters`, for
             ``fixed`` and ``names`` too.
         answers: see `Answer`.
-        refusals: codes of `model.errors.ERRORS`. Those of wrong parameters and of authentication go without saying.
-        auth: who may call. Any page may read an answer to GET that is ``optional``, unless a token was used.
+        refusals: codes of `model.errors.ERRORS`, except those for wrong parameters and authentication, which are added.
+        auth: who may call. Pages of other origins may read the answer to a GET that is ``optional``, unless a token was
+            used.
         handshake: who may open a WebSocket here; `server.wire.handshake` authenticates them.
         fixed: fields of ``params`` that the row decides.
-        names: what fields of ``params`` are called in the request, where that is not their own name.
+        names: names in the request of fields of ``params``, where they differ.
     """
 
     method: str
@@ -109,7 +110,7 @@ class Endpoint(NamedTuple):
     names: Mapping[str, str] = {}
 
     def parameters(self) -> Parameters:
-        """Where the fields of ``params`` are in a request."""
+        """Return the places of the fields of ``params`` in a request."""
         return Parameters(self.method, self.path, self.params, self.fixed, self.names)
 
 

@@ -40,12 +40,12 @@ class Parameters:
         method, path: of the endpoint.
         record: a frozen Struct. It describes its fields in its docstring, under ``Attributes:``.
         fixed: values of fields that a client cannot choose.
-        names: what fields are called in the request, where that is not their own name.
+        names: names of fields in the request, where they differ.
 
     Attributes:
         places: where each field is.
         body: the type of the body, None for an endpoint without one.
-        body_required: whether a request needs one: not where every field has a default, except for a PATCH.
+        body_required: whether a request needs a body: not if every field has a default, except for a PATCH.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""Rooms, messages and people over HTTP: rows of the table of endpoints, with the same checks as over WebSocket."""
+"""Rooms, messages and people over HTTP: rows of the table of endpoints, with the checks that WebSocket commands
+pass."""
 
 from chat.chat import Chat
 from chat.one_shot import CommandRunner

@@ -1,4 +1,4 @@
-"""What the endpoints of rooms share: their table, running a command, and the form of an answer."""
+"""Shared by the REST endpoints: their table, running a command, and the form of an answer."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -107,7 +107,7 @@ def identity_of(request: web.Request) -> Identity | None:
 
 
 def visible(found: T | None) -> T:
-    """Return what was found in a room.
+    """Return the result of a read in a room, which is None if the room cannot be found.
 
     Raises:
         ParleyError: ``no_such_room``, the same in each byte for a room that does not exist and for one that the caller

@@ -18,8 +18,8 @@ from utils.tracebacks import forget_frames
 
 log = logging.getLogger(__name__)
 
-# Concurrent exports of one principal, of all guests of one address, and in total: each holds a part of half a megabyte
-# until it is read. A client can become another guest for free, so the guests of one address leave room for others.
+# Concurrent exports of one principal, of all guests at one address, and in total: each holds half a megabyte until the
+# client has read it. A client can become another guest for free, so the guests at one address leave room for others.
 EXPORTS_EACH = 2
 GUEST_EXPORTS = 4
 EXPORTS = 16
@@ -84,7 +84,7 @@ class Export:
             headers = {hdrs.CONTENT_TYPE: NDJSON, hdrs.CONTENT_DISPOSITION: 'attachment; filename="messages.jsonl"'}
             response = web.StreamResponse(headers=headers)
             writer = await response.prepare(request)
-            transport = request.transport  # a server that stops takes it away first
+            transport = request.transport  # kept here, because a stopping server removes it from the request
             if request.method == hdrs.METH_HEAD or writer is None:
                 return response
             sender = Sender(writer)
@@ -94,7 +94,7 @@ class Export:
                     await sender.write(_lines(page))
                 await sender.finish()
             except ConnectionError as error:
-                forget_frames(error)  # the client is gone, or the server stops
+                forget_frames(error)  # the client has disconnected, or the server is stopping
             except (ParleyError, TimeoutError) as error:
                 why = "its reader stopped reading" if isinstance(error, TimeoutError) else error
                 log.warning("an export of room %r was cut off: %s", name, why)

@@ -107,7 +107,7 @@ class NewMessage(RoomParams, frozen=True):
     )
 )
 async def page(rest: RestContext, command: ReadHistory) -> web.StreamResponse:
-    """Answer with a page of the room's past."""
+    """Answer with a page of the room's history."""
     room = check_name(command.room, "room")
     found = visible(await read_history(rest.parts, room, command, identity_of(rest.request)))
     return json_response(found, links=_beside(rest.request, found))
@@ -185,7 +185,7 @@ async def history(rest: RestContext, params: HistoryParams) -> web.StreamRespons
     )
 )
 async def post(rest: RestContext, params: NewMessage) -> web.StreamResponse:
-    """Send a message; with an id of the client's it may have been sent before."""
+    """Send a message; one with an id from the client may have been sent before."""
     given, field = (params.id, "id") if params.id is not None else (params.idempotency_key, "idempotency_key")
     if given is not None and not given.isprintable():
         raise ParleyError("bad_field", f"{field} contains an unprintable character", field=field)
@@ -276,7 +276,7 @@ async def _found(rest: RestContext, room: str, seq: int) -> web.StreamResponse:
 
 
 def _beside(request: web.Request, found: HistoryPage) -> tuple[str, ...]:
-    """Links to the pages on either side."""
+    """Return the links to the pages on either side."""
     if not found.messages:
         return ()
     older = (link(request, "prev", before=found.messages[0].seq),) if found.has_older else ()

@@ -1,4 +1,4 @@
-"""``/api/rooms``: which rooms there are, and what they are. ``/api/direct``: rooms of two."""
+"""``/api/rooms``: list, describe, create, change and delete rooms. ``/api/direct``: direct rooms."""
 
 from urllib.parse import quote
 
@@ -69,7 +69,7 @@ async def list_rooms(rest: RestContext, command: ListRooms) -> web.StreamRespons
 async def create(rest: RestContext, command: CreateRoom) -> web.StreamResponse:
     """Create a room."""
     made = await rest.run(command, RoomState)
-    # Not read back: that could fail, and the caller would not know that the room is theirs.
+    # Not read back: if that failed, the caller would not learn that the room was created.
     entry = RoomEntry(**asdict(made.info), room=made.room, members=1, role=made.role)
     return json_response(entry, status=201, Location=f"rooms/{quote(made.room, safe='')}")
 
@@ -103,7 +103,7 @@ async def describe(rest: RestContext, params: RoomParams) -> web.StreamResponse:
     )
 )
 async def update(rest: RestContext, command: UpdateRoom) -> web.StreamResponse:
-    """Change what is given of a room."""
+    """Change the given fields of a room."""
     await rest.run(command, Ack)
     return await _described(rest, command.room)
 
@@ -133,7 +133,7 @@ ROUTES.run(
     )
 )
 async def open_direct(rest: RestContext, command: OpenDirect) -> web.StreamResponse:
-    """Open a room of two."""
+    """Open a direct room."""
     opened = await rest.run(command, RoomState)
     return await _described(rest, opened.room)
 

@@ -1,4 +1,4 @@
-"""The HTTP side, by aiohttp, behind `server.wire.switch`: every endpoint, who may call it, and the two documents.
+"""The HTTP side, on aiohttp, after `server.wire.switch`: all endpoints, their authentication, and the two documents.
 
 The page, health and counters are in `server.web.site`; rooms, messages and people in `server.rest`.
 """
@@ -39,7 +39,7 @@ from utils.encoding import to_json
 # Of the protocols, as in `parley.v1`. The release is not published (OWASP ASVS 13.4.6).
 VERSION = "1"
 _READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
-# Set on a request whose answer pages of other origins may read although its row does not authenticate.
+# Set on a request without authentication whose answer pages of other origins may nevertheless read.
 OPEN = web.RequestKey("open", bool)
 _OPEN = {"Access-Control-Allow-Origin?": "`*`, or an origin from `ALLOWED_ORIGINS`"}
 
@@ -125,7 +125,7 @@ class HttpEndpoints:
         )
 
     def _authenticate(self, request: web.Request, auth: Auth) -> Identity | None:
-        """Return the caller, and count the request; storage is read on the caller's account from here on."""
+        """Return the caller, and count the request; from here, reads from storage count for the caller."""
         values = request.headers.getall(hdrs.AUTHORIZATION, ())
         try:
             identity = self._shared.authenticate(values, auth == "account")
@@ -146,11 +146,11 @@ class HttpEndpoints:
         return identity
 
     async def openapi(self, request: web.Request, params: Nothing) -> web.StreamResponse:
-        """Answer with the HTTP side as it is served."""
+        """Answer with the document of the HTTP side."""
         return await self._document(request, "openapi", lambda: openapi(self.endpoints(), version=VERSION))
 
     async def asyncapi(self, request: web.Request, params: Nothing) -> web.StreamResponse:
-        """Answer with the WebSocket side, in every dialect."""
+        """Answer with the document of the WebSocket side, in every dialect."""
         host = f"localhost:{self._shared.settings.port}"
         return await self._document(
             request,
@@ -159,7 +159,7 @@ class HttpEndpoints:
         )
 
     def forget_documents(self) -> None:
-        """Make the documents again when they are next requested, with the limits that have changed."""
+        """Discard the documents, so that the next request makes them with the new limits."""
         self._documents.clear()
 
     async def _document(self, request: web.Request, name: str, make: Callable[[], object]) -> web.StreamResponse:
@@ -172,11 +172,11 @@ class HttpEndpoints:
 
 @web.middleware
 async def _until_answered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tell the connection when its request is answered and another one may come."""
+    """Notify the connection when its request is answered and the next one may arrive."""
     try:
         return await handler(request)
     finally:
-        if request.content.at_eof():  # else the connection ends with what is left of it
+        if request.content.at_eof():  # else the rest of the body ends the connection
             cast(HttpConnection, request.protocol).answered()
 
 

@@ -28,7 +28,7 @@ _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 
 
 def not_the_clients_fault(record: logging.LogRecord) -> bool:
-    """Drop what aiohttp logs of a malformed request: an error with a traceback, for what it answers with 400."""
+    """Drop aiohttp's log of a malformed request: an error with a traceback, for a request that it answers with 400."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
@@ -45,7 +45,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _refused(error)
     except ConnectionError as error:
         forget_frames(error)  # the future that the body was read from keeps it
-        return web.Response(status=400)  # the client is gone; aiohttp would log a fault of the server
+        return web.Response(status=400)  # the client has disconnected; aiohttp would log a server error
     except Exception as error:
         log.exception("%s %s failed", request.method, request.rel_url.raw_path[:PATH_CHARS])
         forget_frames(error)

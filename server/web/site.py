@@ -235,15 +235,15 @@ class Site:
 
 
 class _EarlyFrames:
-    """Take from aiohttp what a client sent after its handshake without waiting for the answer.
+    """Receives from aiohttp the bytes that a client sent right after its handshake, without waiting for the answer.
 
-    For aiohttp it is a parser of the new protocol, as its own of WebSocket frames.
+    To aiohttp it is the parser of the new protocol, like its own parser of WebSocket frames.
     """
 
     data = b""
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Keep what aiohttp has read; there may be more."""
+        """Keep the bytes that aiohttp has read; more may follow."""
         self.data += data
         return False, b""
 
@@ -252,7 +252,7 @@ class _EarlyFrames:
 
 
 async def health(request: web.Request, params: Nothing) -> web.StreamResponse:
-    """Answer, which shows that the process does."""
+    """Answer, to show that the process is alive."""
     return web.json_response(to_builtins(Health("ok")))
 
 

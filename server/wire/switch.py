@@ -128,7 +128,7 @@ class ProtocolSwitch(asyncio.Protocol):
         if self._transport is not None:
             if self._head:
                 self._refuse(b"408 Request Timeout", b"The request head took too long.\n")
-            else:  # browsers open connections in advance, and would take a response for that to a later request
+            else:  # browsers open connections in advance, and would mistake a response for that of a later request
                 self._transport.close()
 
     def _refuse(self, status: bytes, text: bytes) -> None:
@@ -157,7 +157,7 @@ class HttpConnection(web.RequestHandler):
     Args:
         shared: the state that all connections share.
         place: the place of the socket.
-        server, options: aiohttp's.
+        server, options: arguments of aiohttp's class.
     """
 
     __slots__ = ("_admission", "_begun", "_held", "_most", "_tail", "place")
@@ -184,7 +184,7 @@ class HttpConnection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Handle input in its turn; aiohttp itself calls this without any, to go on with what it has."""
+        """Handle input in its turn; aiohttp itself calls this without input, to continue with what it has."""
         if self._begun is None or not data or self._admission.admit(self.place.network, self._admitted):
             self._take(data)
         elif self.transport is not None:

@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 """
 
 
-# Tables that tell another program's database, when it has them and no migrations of ours.
+# A database that has these tables, but none of our migrations, belongs to another program.
 _OURS = ("rooms", "messages", "members", "mentions", "lease")
 _COLUMNS = {"version": "integer", "name": "text", "checksum": "text"}
 _OTHERS = (
@@ -33,7 +33,7 @@ _NO_SCHEMA = "the search_path names no existing schema that this user may use: c
 
 
 class MigrationError(Exception):
-    """The database and the files do not fit, and a retry would not help. The text names the file, for an operator."""
+    """The database does not match the files, and a retry would not help. The text names the file, for an operator."""
 
 
 class MigrationsBusyError(Exception):
@@ -79,8 +79,8 @@ async def pending(connection: Connection, migrations: list[Migration]) -> list[M
 
     Raises:
         MigrationError: the database has a migration that is unknown here (from a newer Parley), or one whose file was
-            edited or renamed after it was applied; or it is not UTF-8, has no schema, or is another program's.
-        psycopg.Error: as it comes.
+            edited or renamed after it was applied; or it is not UTF-8, has no schema, or belongs to another program.
+        psycopg.Error: from the driver, unchanged.
     """
     encoding = await value(connection, sql.ENCODING)
     if encoding != "UTF8":
@@ -114,7 +114,7 @@ async def pending(connection: Connection, migrations: list[Migration]) -> list[M
 
 
 async def migrate(connection: Connection, migrations: list[Migration] | None = None) -> list[str]:
-    """Apply what is pending, each file in a transaction of its own, and return the names of the files applied.
+    """Apply the pending migrations, each in its own transaction, and return the names of the files applied.
 
     Safe to run from several servers at once: an advisory lock admits one at a time.
 
@@ -129,7 +129,7 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
     if not await value(connection, sql.TRY_LOCK, key=sql.MIGRATION_LOCK):
         raise MigrationsBusyError
     try:
-        todo = await pending(connection, migrations)  # again: they may have been applied before we got the lock
+        todo = await pending(connection, migrations)  # again: another server may have applied them first
         await connection.execute(_CREATE)
         for migration in todo:
             await _apply(connection, migration)
@@ -142,7 +142,7 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
 async def _apply(connection: Connection, migration: Migration) -> None:
     try:
         async with connection.transaction():
-            # A migration of a large table takes as long as it takes.
+            # No time limit: a migration of a large table may take long.
             await connection.execute("SET LOCAL statement_timeout = 0")
             # Several statements in one text, which only works without parameters.
             await connection.execute(migration.text.encode())

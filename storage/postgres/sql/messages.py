@@ -31,7 +31,7 @@ _new = rows_as("new", NEW_COLUMNS)
 
 
 def _cut(words: Any) -> Any:
-    """Cut the words of a row, which come as one text: a JSON array would cost the server a second parse.
+    """Split the words of a row, which arrive as one text: a JSON array would cost Postgres a second parse.
 
     Mentions are an array: they are few, and names contain spaces.
     """
@@ -65,10 +65,10 @@ _change = rows_as(
         "pinned_by": "text",
     },
 )
-# No reactions at all are NULL, so that a page of messages without them reads nothing for them.
+# NULL for no reactions, so that a page of messages without any reads nothing for them.
 _reactions = cast_as(Function("NULLIF", cast_as(_change.reactions, "text"), "{}"), "json")
 
-# Each message once in a statement: of two rows for one message, UPDATE takes any. A newer change stays.
+# Each message once per statement: of two rows for one message, UPDATE would use either. A newer change is kept.
 CHANGE_MESSAGES = sql_text(
     Query.update(MESSAGES)
     .set(MESSAGES.version, _change.version)
@@ -89,7 +89,7 @@ CHANGE_MESSAGES = sql_text(
 
 # --- words that were cut by an older version -----------------------------------------------------------------------
 
-# As the predicate of the index messages_old_words says it.
+# Exactly the predicate of the index messages_old_words.
 HAS_OLD_CUT = MESSAGES.words_version < WORDS_VERSION
 _old = Query.from_(MESSAGES).where(HAS_OLD_CUT)
 HAS_OLD_WORDS = sql_text(_old.select(MESSAGES.seq).orderby(MESSAGES.room_id, MESSAGES.seq).limit(1))
@@ -101,7 +101,7 @@ OLD_WORDS = sql_text(
     .limit(param("limit"))
 )
 _recut = rows_as("new", {"room_id": "bigint", "seq": "bigint", "version": "bigint", "words": "text"})
-# A message that has changed since its text was read is left for the next time.
+# A message that has changed since its text was read is left for the next pass.
 CUT_WORDS = sql_text(
     Query.update(MESSAGES)
     .set(MESSAGES.words, _cut(_recut.words))
@@ -126,7 +126,8 @@ class PostedRow(Struct, frozen=True, gc=False):
 
     @property
     def first_body(self) -> int:
-        """The hash of the first body; stored only when ``content`` is no longer that (migrations/0001_messages.sql)."""
+        """The hash of the first body; stored only once ``content`` is no longer the first
+        (migrations/0001_messages.sql)."""
         return body_hash(self) if self.body_hash is None else self.body_hash
 
 
@@ -154,7 +155,7 @@ FIND_BY_ID = _found("sender_id", "client_id")
 # --- reads ---------------------------------------------------------------------------------------------------------
 
 _quoted = Table("messages").as_("quoted")
-# Read for a reply only: the sender and the head of the message it answers, NULL when that one is gone.
+# Read for a reply only: the sender and the beginning of the message it replies to, NULL if that no longer exists.
 _quote = Case().when(
     MESSAGES.reply_to.notnull(),
     Query.from_(_quoted)
@@ -173,7 +174,7 @@ def _term(name: str) -> Any:
 
 
 def _shown_term(name: str) -> Any:
-    """Select it without what a deleted message held."""
+    """Select the field, but not the content of a deleted message."""
     if name == "content":
         return when(NOT_DELETED, MESSAGES.content, "")
     return Case().when(NOT_DELETED, _term(name)) if name in _HELD else _term(name)
@@ -191,8 +192,8 @@ FIND_MESSAGE = sql_text(_room_log.select(*_shown).where(MESSAGES.seq == param("s
 def _changed(columns: tuple[Any, ...], until: Any) -> Any:
     """Select messages by version: unchanged ones are found by seq, the others by the index on version.
 
-    That index holds changed messages only, so that an insert does not pay for it. Each half is limited, and in order,
-    before they are merged. In order even for a count: otherwise the planner reads the whole table.
+    That index has changed messages only, so that an insert does not pay for it. Each half is ordered and limited before
+    they are merged, even for a count: otherwise the planner reads the whole table.
     """
     unchanged = (
         _room_log.select(*columns)

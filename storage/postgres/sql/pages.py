@@ -14,11 +14,11 @@ from utils.words import WORDS_VERSION
 
 
 def _has_words(old_words: bool) -> Any:
-    """The message has all the words, cut as its own are.
+    """The message has all the words of the query, cut by the version that indexed it.
 
-    With ``old_words`` False the version is ignored: no message has an older cut, or both cuts of the query are equal.
+    With ``old_words`` False the version is ignored: no message has an older one, or both cuts of the query are equal.
     """
-    # ``@>``: the array of words contains every element of the other one. A GIN index serves it.
+    # ``@>``: the array of words contains every element of the other array. A GIN index serves it.
     new = MESSAGES.words.contains(param("words", "text[]"))
     if not old_words:
         return new
@@ -28,7 +28,7 @@ def _has_words(old_words: bool) -> Any:
 
 
 class HistoryKind(NamedTuple):
-    """What a page of history is restricted by. Each combination has its own text, and so its own plan."""
+    """The restrictions of a page of history. Each combination has its own text, and so its own plan."""
 
     oldest_first: bool
     sender: bool = False
@@ -55,14 +55,14 @@ def _history(kind: HistoryKind) -> bytes:
 
 HISTORY = {kind: _history(kind) for kind in (HistoryKind(*flags) for flags in product((False, True), repeat=6))}
 
-# --- a search in several rooms: two ways, of which each search takes one -------------------------------------------
+# --- a search in several rooms: two strategies, of which each search uses one --------------------------------------
 
-# Rare words: all their hits, whatever the room. Common words: along the logs of the rooms, from the newest message.
-# PostgreSQL cannot choose by itself as it does for one room: with all rooms in one condition it knows no way but every
-# hit of a word, and room by room it takes each of them for one of average size.
+# Rare words: all their hits, whatever the room. Common words: a walk along the logs of the rooms, from the newest
+# message. PostgreSQL cannot choose by itself as it does for one room: with all rooms in one condition it can only read
+# every hit of a word, and room by room it assumes that each room has the average size.
 #
-# The walk has two steps. The first takes few hits of each room, together at least a page: nothing older than the last
-# of those can be on the page. The second takes from each room what is not older than that.
+# The walk has two steps. The first finds a few hits in each room, together at least a page: nothing older than the last
+# of those can be on the page. The second finds in each room all hits that are not older than that.
 _hits = AliasedQuery("hits")
 _heads = AliasedQuery("heads")
 _count_hits = value_of(Query.from_(_hits).select(Count(Star())))
@@ -78,14 +78,14 @@ def _walk(old_words: bool, limit: str) -> Any:
     log = (
         Query.from_(MESSAGES)
         .select(MESSAGES.seq)
-        # Not through the index of words, which would read every hit in the database for each room.
+        # Not through the index of words: that would read every hit in the database for each room.
         .where((MESSAGES.room_id == ROOMS.room_id) & IsTrue(_has_words(old_words)))
         .where(NOT_DELETED & _below(MESSAGES, ROOMS.room_id))
         .orderby(MESSAGES.seq, order=Order.desc)
         .limit(param(limit))
     )
     if limit == "limit":
-        # The second step. If there are fewer heads than a page has, nothing is left out.
+        # The second step. If the first step found less than a page, nothing is excluded.
         last_head = Query.from_(_heads).select(_heads.seq).orderby(_heads.seq, order=Order.desc)
         log = log.where(MESSAGES.seq >= Function("COALESCE", last_head.offset(param("last")).limit(1), 0))
     in_room = Lateral(log, "in_room")
