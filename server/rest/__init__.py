@@ -1,5 +1,4 @@
-"""Rooms, messages and people over HTTP: rows of the table of endpoints, with the checks that WebSocket commands
-pass."""
+"""Rooms, messages and people over HTTP: rows of the table of endpoints, checked like commands over WebSocket."""
 
 from chat.chat import Chat
 from chat.one_shot import CommandRunner

@@ -180,7 +180,7 @@ def _shown_term(name: str) -> Any:
     return Case().when(NOT_DELETED, _term(name)) if name in _HELD else _term(name)
 
 
-# The fields of `Message` after its room, then the quote; `storage.postgres.read.messages` takes them.
+# The fields of `Message` after its room, then the quote, as `storage.postgres.read.messages` expects them.
 _FIELDS = Message.__struct_fields__[1:]
 WHOLE = (*map(_term, _FIELDS), _quote)
 _shown = (*map(_shown_term, _FIELDS), _quote)
