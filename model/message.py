@@ -1,7 +1,6 @@
 """A message: the same record is broadcast, kept in a room's tail, stored and read back."""
 
 from hashlib import blake2b
-from typing import Protocol
 
 from msgspec import Struct
 
@@ -61,14 +60,6 @@ class Message(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type
     pinned_by: str | None = None
 
 
-class Body(Protocol):
-    """What an author posts, as a message or as the command for it."""
-
-    @property
-    def content(self) -> str:
-        """The text."""
-
-
 def quote(message: Message) -> Quote:
     """Return the quote of a message, for replies to it."""
     if message.deleted_at is not None:
@@ -92,10 +83,10 @@ def tombstone(message: Message, version: int, deleted_at: str) -> Message:
     )
 
 
-def body_hash(body: Body) -> int:
+def body_hash(content: str) -> int:
     """Return a signed 64-bit fingerprint of a message's first body, which distinguishes a resend from a conflict.
 
     BLAKE2b, so no two bodies of one author collide by chance or design; signed, like SQL ``bigint``. If authors can one
     day post more than text, include it, without changing the hash of a text alone.
     """
-    return int.from_bytes(blake2b(body.content.encode(), digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "big", signed=True)

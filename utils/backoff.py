@@ -11,8 +11,6 @@ class Backoff:
         cap: upper bound of any pause, in seconds.
     """
 
-    __slots__ = ("_cap", "_first", "_next")
-
     def __init__(self, first: float = 0.1, cap: float = 5.0) -> None:
         self._first = first
         self._cap = cap

@@ -22,8 +22,6 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clocks."""
 
-    __slots__ = ()
-
     def now_us(self) -> int:
         return time.time_ns() // 1000
 

@@ -40,8 +40,6 @@ class FairQueue:
             parties together, has too many entries.
     """
 
-    __slots__ = ("_at_once", "_each", "_full", "_groups", "_limit", "_ring", "_under_way", "waiting")
-
     def __init__(self, at_once: int, *, each: int, waiting: int, full: Callable[..., Exception]) -> None:
         self._at_once = at_once
         self._each = each

@@ -14,8 +14,6 @@ class TaskRegistry:
     A task that fails is logged with its name immediately, even if it is never awaited.
     """
 
-    __slots__ = ("_closed", "_tasks")
-
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False

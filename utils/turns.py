@@ -1,11 +1,10 @@
 """Long work on the event loop in slices, with other work in between."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import perf_counter
+from typing import Self
 
 # Of each loop iteration, for all work of one kind together.
 SHARED_SECONDS = 0.001
@@ -18,34 +17,45 @@ class SharedTurns:
     not run for longest continues; a `utils.fairness.FairQueue` limits how many there are. Belongs to one event loop.
     """
 
-    __slots__ = ("_paused", "_renewing", "_spent")
-
     def __init__(self) -> None:
         self._paused: list[tuple[float, asyncio.Future[None]]] = []  # with the time when each last ran
         self._renewing = False
-        self._spent = 0.0
+        self._spent = 0.0  # in this loop iteration, before the slice that is running
+        self._began = 0.0  # when the slice that is running began: there is only one, as work awaits only `pause`
 
     @asynccontextmanager
-    async def work(self) -> AsyncIterator[Slices]:
-        """Count the work in this block, which may await only :meth:`Slices.pause`."""
-        slices = Slices(self)
-        if self._paused or self.over(0.0):
-            await slices.pause()
+    async def work(self) -> AsyncIterator[Self]:
+        """Count the work in this block, which may await only :meth:`pause`."""
+        if self._paused or self._spent >= SHARED_SECONDS:
+            await self._next_slice()
+        self._began = perf_counter()
         try:
-            yield slices
+            yield self
         finally:
-            self.spend(slices.ran())
+            self.spend(self.ran())
 
-    def over(self, seconds: float) -> bool:
-        """Return whether this loop iteration has used its share, including ``seconds`` that are not counted yet."""
-        return self._spent + seconds >= SHARED_SECONDS
+    def ran(self) -> float:
+        """Return the seconds since this slice of the work began."""
+        return perf_counter() - self._began
+
+    def over(self) -> bool:
+        """Return whether this loop iteration has used its share, so that the work should `pause`."""
+        return self._spent + self.ran() >= SHARED_SECONDS
+
+    async def pause(self) -> None:
+        """Let other work run."""
+        self.spend(self.ran())
+        try:
+            await self._next_slice()
+        finally:
+            self._began = perf_counter()
 
     def spend(self, seconds: float) -> None:
         """Count work of this loop iteration, including work that is about to be done outside of :meth:`work`."""
         self._spent += seconds
         self._renew_soon()
 
-    async def next_slice(self) -> None:
+    async def _next_slice(self) -> None:
         """Wait until a later loop iteration has time left, after the work that has not run for longer."""
         since = perf_counter()
         while True:
@@ -56,7 +66,7 @@ class SharedTurns:
                 await paused[1]
             finally:
                 self._paused.remove(paused)
-            if not self.over(0.0):
+            if self._spent < SHARED_SECONDS:
                 return
 
     def _renew_soon(self) -> None:
@@ -70,29 +80,3 @@ class SharedTurns:
         for _, future in sorted(self._paused, key=lambda each: each[0]):
             if not future.done():
                 future.set_result(None)
-
-
-class Slices:
-    """One piece of work among `SharedTurns`."""
-
-    __slots__ = ("_began", "_turns")
-
-    def __init__(self, turns: SharedTurns) -> None:
-        self._turns = turns
-        self._began = perf_counter()
-
-    def ran(self) -> float:
-        """Return the seconds since this slice began."""
-        return perf_counter() - self._began
-
-    def over(self) -> bool:
-        """Return whether this loop iteration has used its share, so that the work should `pause`."""
-        return self._turns.over(self.ran())
-
-    async def pause(self) -> None:
-        """Let other work run."""
-        self._turns.spend(self.ran())
-        try:
-            await self._turns.next_slice()
-        finally:
-            self._began = perf_counter()

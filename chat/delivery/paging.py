@@ -8,7 +8,7 @@ from model.errors import RETRY_AFTER, ParleyError
 from storage.ports.storage import READER
 from utils.encoding import to_json
 from utils.fairness import FairQueue
-from utils.turns import SharedTurns, Slices
+from utils.turns import SharedTurns
 
 # Bytes of one page as sent. Over WebSocket, a page is at most half of what may be queued for a client
 # (SLOW_BYTES_HIGH).
@@ -37,7 +37,7 @@ class PageTurns:
         self.spend = self._turns.spend
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Slices]:
+    async def turn(self) -> AsyncIterator[SharedTurns]:
         """Wait for a turn; see `utils.turns.SharedTurns.work`.
 
         Raises:

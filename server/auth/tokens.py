@@ -79,8 +79,6 @@ class _Key:
     it takes 40 us for a signature, this class 7 (measured), and every connect signs or verifies one.
     """
 
-    __slots__ = ("_mac", "secret")
-
     def __init__(self, secret: bytes) -> None:
         # The padded key that HMAC derives from the secret (RFC 2104 section 2); its signatures are the same. With the
         # secret itself PyJWT would refuse one that looks like a certificate, and would warn about a short one at each

@@ -43,7 +43,7 @@ _MessageId = Seq | str
 
 
 class _Request(Struct, gc=False, tag_field="event"):
-    pass
+    """Any request."""
 
 
 class MessageRequest(_Request, gc=False, tag="message"):
@@ -77,7 +77,7 @@ _decode: Callable[[str], _AnyRequest] = msgspec.json.Decoder(_AnyRequest).decode
 
 
 class _Frame(Struct, gc=False, tag_field="event"):
-    pass
+    """Any frame."""
 
 
 class _PersonFrame(_Frame, gc=False):

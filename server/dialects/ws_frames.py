@@ -38,7 +38,7 @@ class LeavePayload(Struct, gc=False):
 
 
 class _Request(Struct, gc=False, tag_field="type"):
-    pass
+    """Any request."""
 
 
 class CreateRoomRequest(_Request, gc=False, tag="create_room"):
@@ -155,7 +155,7 @@ class ErrorPayload(Struct, gc=False):
 
 
 class _Frame(Struct, gc=False, tag_field="type"):
-    pass
+    """Any frame."""
 
 
 class RoomCreatedFrame(_Frame, gc=False, tag="room_created"):

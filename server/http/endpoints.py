@@ -30,8 +30,8 @@ Handler = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
 # Who may call: "" when the endpoint does not authenticate; ``optional``, with a token or, where guests are allowed,
 # without one; ``token``, with any token; ``account``, with the token of an account.
 Auth = Literal["", "optional", "token", "account"]
-# The `Auth` of the row.
-AUTH = web.RequestKey("auth", str)
+# Whether pages of other origins may read the answer, unless a token was used.
+OPEN = web.RequestKey("open", bool)
 Authenticate = Callable[[web.Request, Auth], Identity | None]
 
 
@@ -132,7 +132,7 @@ def _route(endpoint: Endpoint, authenticate: Authenticate) -> Callable[[web.Requ
     assert handler is not None, f"{endpoint.path} has no handler"
 
     async def route(request: web.Request) -> web.StreamResponse:
-        request[AUTH] = auth
+        request[OPEN] = auth == "optional"
         if auth and (identity := authenticate(request, auth)) is not None:
             request[IDENTITY] = identity
         try:

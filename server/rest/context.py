@@ -1,7 +1,7 @@
 """Shared by the REST endpoints: their table, running a command, and the form of an answer."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from chat.chat import Chat
 from chat.one_shot import CommandRunner
-from chat.ports import Identity
+from chat.rooms.parts import Parts
 from chat.rooms.room import Room
 from model.commands import AnyCommand
 from model.errors import ParleyError
@@ -32,18 +32,17 @@ STORES = ("overloaded", "unavailable", "shutting_down", "not_stored")
 IN_ROOM = ("no_such_room", "banned", "too_many_rooms", *STORES)
 
 
-class RestContext:
+class RestContext(NamedTuple):
     """The parts of the chat, and the request that a handler answers."""
 
-    def __init__(self, chat: Chat, runner: CommandRunner, request: web.Request) -> None:
-        self.parts = chat.parts
-        self.request = request
-        self._runner = runner
+    parts: Parts
+    runner: CommandRunner
+    request: web.Request
 
     async def run(self, command: AnyCommand, until: type[E]) -> E:
         """Run a command for the caller; see `chat.one_shot.CommandRunner.run`. A command without an id gets one."""
         client = self.request[SENDER]
-        return await self._runner.run(
+        return await self.runner.run(
             self.request[IDENTITY],
             command if command.id is not None else replace(command, id=new_id()),
             until,
@@ -53,7 +52,7 @@ class RestContext:
 
     def inside(self) -> list[Room]:
         """Return the rooms that the caller is in now, on any device."""
-        identity = identity_of(self.request)
+        identity = self.request.get(IDENTITY)
         devices = () if identity is None else self.parts.directory.devices(identity.user.id)
         return list({room: None for device in devices for room in device.rooms.values()})
 
@@ -85,7 +84,7 @@ class Routes:
         """Return the rows, with handlers that know the chat."""
 
         def bound(handler: RestHandler) -> Callable[[web.Request, Any], Awaitable[web.StreamResponse]]:
-            return lambda request, params: handler(RestContext(chat, runner, request), params)
+            return lambda request, params: handler(RestContext(chat.parts, runner, request), params)
 
         return tuple(row._replace(handler=bound(handler)) for row, handler in self._rows)
 
@@ -99,11 +98,6 @@ async def run(rest: RestContext, command: AnyCommand) -> web.StreamResponse:
 def new_id() -> str:
     """Return an id for a command whose client chose none."""
     return new_token("h_", 9)
-
-
-def identity_of(request: web.Request) -> Identity | None:
-    """Return the caller; None for an anonymous one."""
-    return request.get(IDENTITY)
 
 
 def visible(found: T | None) -> T:

@@ -29,7 +29,6 @@ from server.rest.context import (
     STORES,
     RestContext,
     Routes,
-    identity_of,
     json_response,
     next_page,
     run,
@@ -71,7 +70,7 @@ class NewMember(RoomParams, frozen=True):
 async def list_members(rest: RestContext, command: ListMembers) -> web.StreamResponse:
     """Answer with a page of people."""
     room = check_name(command.room, "room")
-    page = visible(await find_members(rest.parts, room, command, identity_of(rest.request)))
+    page = visible(await find_members(rest.parts, room, command, rest.request.get(IDENTITY)))
     return json_response(page, links=next_page(rest.request, page.cursor))
 
 

@@ -35,7 +35,6 @@ from server.rest.context import (
     WHERE,
     RestContext,
     Routes,
-    identity_of,
     json_response,
     link,
     new_id,
@@ -109,7 +108,7 @@ class NewMessage(RoomParams, frozen=True):
 async def page(rest: RestContext, command: ReadHistory) -> web.StreamResponse:
     """Answer with a page of the room's history."""
     room = check_name(command.room, "room")
-    found = visible(await read_history(rest.parts, room, command, identity_of(rest.request)))
+    found = visible(await read_history(rest.parts, room, command, rest.request.get(IDENTITY)))
     return json_response(found, links=_beside(rest.request, found))
 
 
@@ -163,7 +162,7 @@ async def search(rest: RestContext, command: Search) -> web.StreamResponse:
 async def history(rest: RestContext, params: HistoryParams) -> web.StreamResponse:
     """Answer with a JSON array, oldest first, with ``Link`` to the pages on either side."""
     name = check_name(params.room or DEFAULT_ROOM, "room")
-    found = await read_history(rest.parts, name, ReadHistory(**asdict(params)), identity_of(rest.request)) or NOTHING
+    found = await read_history(rest.parts, name, ReadHistory(**asdict(params)), rest.request.get(IDENTITY)) or NOTHING
     return json_response(found.messages, links=_beside(rest.request, found))
 
 
@@ -272,7 +271,7 @@ ROUTES.run(
 
 
 async def _found(rest: RestContext, room: str, seq: int) -> web.StreamResponse:
-    return json_response(await find_message(rest.parts, check_name(room, "room"), seq, identity_of(rest.request)))
+    return json_response(await find_message(rest.parts, check_name(room, "room"), seq, rest.request.get(IDENTITY)))
 
 
 def _beside(request: web.Request, found: HistoryPage) -> tuple[str, ...]:

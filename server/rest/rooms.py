@@ -10,7 +10,7 @@ from chat.queries import listing
 from model.commands import CreateRoom, DeleteRoom, ListRooms, OpenDirect, RoomName, UpdateRoom
 from model.events import Ack, RoomEntry, Rooms, RoomState
 from model.text import check_name
-from server.http.endpoints import Answer, Endpoint
+from server.http.endpoints import IDENTITY, Answer, Endpoint
 from server.rest.context import (
     IN_ROOM,
     NEXT,
@@ -19,7 +19,6 @@ from server.rest.context import (
     WHERE,
     RestContext,
     Routes,
-    identity_of,
     json_response,
     next_page,
     visible,
@@ -50,7 +49,7 @@ class RoomParams(Struct, frozen=True):
 )
 async def list_rooms(rest: RestContext, command: ListRooms) -> web.StreamResponse:
     """Answer with a page of rooms."""
-    page = await listing.list_rooms(rest.parts, identity_of(rest.request), command, rest.inside)
+    page = await listing.list_rooms(rest.parts, rest.request.get(IDENTITY), command, rest.inside)
     return json_response(page, links=next_page(rest.request, page.cursor))
 
 
@@ -139,5 +138,5 @@ async def open_direct(rest: RestContext, command: OpenDirect) -> web.StreamRespo
 
 
 async def _described(rest: RestContext, room: str) -> web.StreamResponse:
-    entry = await listing.describe_room(rest.parts, check_name(room, "room"), identity_of(rest.request))
+    entry = await listing.describe_room(rest.parts, check_name(room, "room"), rest.request.get(IDENTITY))
     return json_response(visible(entry))

@@ -8,26 +8,26 @@ import msgspec
 from model.errors import CLOSE_CODES, ERRORS
 from model.limits import Limits
 from server.spec.described import Description, Frame
-from server.spec.schemas import Schema, components, summary_of, text_of
+from server.spec.existing import EVENTS, PLAIN, ROOMS
+from server.spec.native import PARLEY_V1
+from server.spec.schemas import VERSION, Schema, components, summary_of, text_of
 
+DIALECTS = (PARLEY_V1, PLAIN, ROOMS, EVENTS)
 _TEXT = (
     "Rooms over WebSocket. Clients of all dialects share the same rooms. `x-errors` lists the errors, `x-close-codes` "
     "the close codes, and `x-limits` the limits of this server. `/openapi.json` describes the HTTP side."
 )
 
 
-def asyncapi(dialects: Iterable[Description], *, version: str, host: str, limits: Limits) -> dict[str, Any]:
+def asyncapi(*, host: str, limits: Limits) -> dict[str, Any]:
     """Return the document.
 
     Args:
-        dialects: the dialects that the server speaks.
-        version: the version of the server.
         host: the ``host:port`` it listens on; clients behind a proxy use another one, so it is only a default.
         limits: the limits in force.
     """
-    spoken = list(dialects)
-    frames = [frame for dialect in spoken for frame in (*dialect.client, *dialect.server)]
-    queries = [dialect.query for dialect in spoken]
+    frames = [frame for dialect in DIALECTS for frame in (*dialect.client, *dialect.server)]
+    queries = [dialect.query for dialect in DIALECTS]
     payloads = [frame.payload for frame in frames]
     names = {frame.payload: frame.name for frame in frames if frame.payload is not str}
     found, schemas = components([*payloads, *queries], names)
@@ -35,7 +35,7 @@ def asyncapi(dialects: Iterable[Description], *, version: str, host: str, limits
     addresses = [schemas.pop(schema["$ref"].rpartition("/")[2]) for schema in found[len(payloads) :]]
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "Parley", "version": version, "description": _TEXT, "license": {"name": "MIT"}},
+        "info": {"title": "Parley", "version": VERSION, "description": _TEXT, "license": {"name": "MIT"}},
         "defaultContentType": "application/json",
         "servers": {
             "parley": {
@@ -46,9 +46,9 @@ def asyncapi(dialects: Iterable[Description], *, version: str, host: str, limits
             }
         },
         "channels": {
-            dialect.dialect: _channel(dialect, address) for dialect, address in zip(spoken, addresses, strict=True)
+            dialect.dialect: _channel(dialect, address) for dialect, address in zip(DIALECTS, addresses, strict=True)
         },
-        "operations": {name: operation for dialect in spoken for name, operation in _operations(dialect)},
+        "operations": {name: operation for dialect in DIALECTS for name, operation in _operations(dialect)},
         "components": {
             "messages": {frame.name: _message(frame, payload_of[frame.name]) for frame in frames},
             "schemas": schemas,

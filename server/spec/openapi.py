@@ -6,7 +6,7 @@ from typing import Any
 from model.errors import ERRORS
 from server.http.endpoints import FILE, Answer, Endpoint, ErrorBody, Nothing
 from server.http.parameters import JSON, Parameters
-from server.spec.schemas import Schema, components
+from server.spec.schemas import VERSION, Schema, components
 
 _BEARER = "bearer"
 _TOKEN = {
@@ -25,13 +25,8 @@ _TEXT = (
 )
 
 
-def openapi(endpoints: Iterable[Endpoint], *, version: str) -> dict[str, Any]:
-    """Return the document.
-
-    Args:
-        endpoints: the endpoints that are served.
-        version: the version of the server.
-    """
+def openapi(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """Return the document of the endpoints that are served."""
     rows = [(row, row.parameters()) for row in endpoints]
     records = list(dict.fromkeys(row.params for row, _ in rows))
     bodies = [parameters.body for _, parameters in rows if parameters.body is not None]
@@ -49,7 +44,7 @@ def openapi(endpoints: Iterable[Endpoint], *, version: str) -> dict[str, Any]:
         paths.setdefault(row.path, {})[row.method.lower()] = operation
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Parley", "version": version, "description": _TEXT, "license": {"name": "MIT"}},
+        "info": {"title": "Parley", "version": VERSION, "description": _TEXT, "license": {"name": "MIT"}},
         "servers": [{"url": "."}],
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {_BEARER: _TOKEN}},

@@ -9,6 +9,9 @@ import msgspec
 
 from model import limits
 
+# Of the protocols, as in `parley.v1`. The release is not published (OWASP ASVS 13.4.6).
+VERSION = "1"
+
 Schema = dict[str, Any]
 
 REF = "#/components/schemas/"

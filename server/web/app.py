@@ -16,8 +16,8 @@ from chat.rooms.storing import reads_for
 from model.errors import ParleyError
 from server.access.origins import own_origin
 from server.http.endpoints import (
-    AUTH,
     CROWDED,
+    OPEN,
     SENDER,
     Answer,
     Auth,
@@ -29,18 +29,15 @@ from server.http.parameters import JSON
 from server.http.sending import deliver
 from server.metrics import Metrics
 from server.rest import rest_endpoints
-from server.spec import DIALECTS, asyncapi, openapi
+from server.spec.asyncapi import asyncapi
+from server.spec.openapi import openapi
 from server.web.errors import Handler, add_headers, answer_errors, not_the_clients_fault
 from server.web.site import FRESH, Site, exposition, health, readiness
 from server.wire.connections import Shared
 from server.wire.switch import HttpConnection
 from utils.encoding import to_json
 
-# Of the protocols, as in `parley.v1`. The release is not published (OWASP ASVS 13.4.6).
-VERSION = "1"
 _READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
-# Set on a request without authentication whose answer pages of other origins may nevertheless read.
-OPEN = web.RequestKey("open", bool)
 _OPEN = {"Access-Control-Allow-Origin?": "`*`, or an origin from `ALLOWED_ORIGINS`"}
 
 
@@ -79,7 +76,7 @@ class HttpEndpoints:
 
     async def _open(self, request: web.Request, response: web.StreamResponse) -> None:
         """Let pages of allowed origins read what an anonymous caller may read, but no answer to a token."""
-        if request.method not in _READS or not (request.get(AUTH) == "optional" or OPEN in request):
+        if request.method not in _READS or not request.get(OPEN):
             return
         origins, headers = self._shared.origins, response.headers
         if not origins.any:
@@ -146,17 +143,13 @@ class HttpEndpoints:
         return identity
 
     async def openapi(self, request: web.Request, params: Nothing) -> web.StreamResponse:
-        """Answer with the document of the HTTP side."""
-        return await self._document(request, "openapi", lambda: openapi(self.endpoints(), version=VERSION))
+        """Answer with the HTTP side as it is served."""
+        return await self._document(request, "openapi", lambda: openapi(self.endpoints()))
 
     async def asyncapi(self, request: web.Request, params: Nothing) -> web.StreamResponse:
-        """Answer with the document of the WebSocket side, in every dialect."""
-        host = f"localhost:{self._shared.settings.port}"
-        return await self._document(
-            request,
-            "asyncapi",
-            lambda: asyncapi(DIALECTS, version=VERSION, host=host, limits=self._chat.parts.limits),
-        )
+        """Answer with the WebSocket side, in every dialect."""
+        host, limits = f"localhost:{self._shared.settings.port}", self._chat.parts.limits
+        return await self._document(request, "asyncapi", lambda: asyncapi(host=host, limits=limits))
 
     def forget_documents(self) -> None:
         """Discard the documents, so that the next request makes them with the new limits."""

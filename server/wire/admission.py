@@ -17,8 +17,6 @@ class Admission:
     Its callers bound the queue: each connection waits for one unit at a time.
     """
 
-    __slots__ = ("_counting", "_left", "_waiting")
-
     def __init__(self) -> None:
         self._left = A_TURN
         self._counting = False

@@ -8,7 +8,7 @@ from storage.memory.members import Members
 from storage.ports.errors import StorageUnavailable, TooManyReads
 from storage.ports.storage import READER
 from utils.fairness import FairQueue
-from utils.turns import SharedTurns, Slices
+from utils.turns import SharedTurns
 
 # Reads that examine much: how many run at once, one of each reader, and how many of one reader may wait. They queue as
 # in `storage.postgres.read.pool`: lists come in bursts when a client returns, searches are few and long.
@@ -45,7 +45,7 @@ class Contents:
         return self._members
 
     @asynccontextmanager
-    async def turn(self, queue: FairQueue) -> AsyncIterator[Slices]:
+    async def turn(self, queue: FairQueue) -> AsyncIterator[SharedTurns]:
         """Take the turn of a read that examines much. It pauses whenever its slice is over.
 
         Raises:

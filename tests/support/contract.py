@@ -19,7 +19,8 @@ from msgspec import to_builtins
 from model.errors import ERRORS
 from model.limits import Limits
 from server.dialects import NATIVE
-from server.spec import DIALECTS, asyncapi, openapi
+from server.spec.asyncapi import DIALECTS, asyncapi
+from server.spec.openapi import openapi
 from server.web.app import HttpEndpoints
 
 BROKEN: list[str] = []
@@ -67,7 +68,7 @@ def dialect_of(target: str, subprotocol: bool) -> str:
 @cache
 def json_frames() -> dict[str, Validator]:
     """A strict validator for every kind of frame of every dialect but raw text, by its name in `/asyncapi.json`."""
-    document = asyncapi(DIALECTS, version="0", host="localhost", limits=Limits())
+    document = asyncapi(host="localhost", limits=Limits())
     schemas = strict(document["components"]["schemas"])
     schemas["ErrorEvent"]["properties"]["code"] = {"enum": list(ERRORS)}
     return {
@@ -114,7 +115,7 @@ def _frames(dialect: str) -> dict[str, Validator]:
 @cache
 def _responses() -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
     """Methods, paths and statuses, with a validator for each content type whose schema there is."""
-    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints(), version="0")
+    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints())
     schemas = strict(document["components"]["schemas"])
     return [
         (

@@ -21,8 +21,8 @@ from server.dialects.ws import WsDialect
 from server.http.parameters import JSON
 from server.metrics import Metrics
 from server.settings.table import SETTINGS, show
-from server.spec import openapi
 from server.spec.asyncapi import close_codes
+from server.spec.openapi import openapi
 from server.web.app import HttpEndpoints
 from storage.factory import open_storage
 from tests.support import contract
@@ -106,14 +106,14 @@ async def test_readme_has_exactly_the_metrics() -> None:
 
 def test_readme_names_every_address() -> None:
     table = README.split("| address | what |")[1].split("\n## ")[0]
-    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints(), version="0")
+    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints())
     elsewhere = ("/static/", "/api/rooms/", "/api/chat/")
     for path in document["paths"]:
         assert re.search(rf"[` ]{re.escape(path)}[`?]", table) or path.startswith(elsewhere), path
 
 
 def test_protocol_has_a_row_for_every_request_about_rooms() -> None:
-    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints(), version="0")
+    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints())
     served = {
         (method.upper(), path)
         for path, operations in document["paths"].items()
@@ -127,7 +127,7 @@ def test_protocol_has_a_row_for_every_request_about_rooms() -> None:
 
 def test_protocol_has_requests_that_are_answered_so() -> None:
     """Every example of HTTP: the request's body and the answer are what the document says."""
-    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints(), version="0")
+    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints())
     blocks = re.findall(r"^```http\n(.*?)^```$", section("HTTP"), re.MULTILINE | re.DOTALL)
     assert len(blocks) > 5
     for block in blocks:

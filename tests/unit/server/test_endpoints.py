@@ -15,7 +15,7 @@ from model.commands import CreateRoom, Pin
 from model.errors import ParleyError
 from model.room import User
 from server.http.endpoints import IDENTITY, Answer, Auth, Endpoint, add_routes
-from server.spec import openapi
+from server.spec.openapi import openapi
 
 
 class MakeThing(Struct, frozen=True):
@@ -147,7 +147,7 @@ def test_the_document_knows_where_everything_goes() -> None:
         answers=(Answer(201, "it is made", FindThings, headers={"Location": "where", "Link?": "more"}),),
         refusals=("no_such_room", "overloaded"),
     )
-    document = json.loads(json.dumps(openapi([row, FIND._replace(handler=nothing)], version="1")))
+    document = json.loads(json.dumps(openapi([row, FIND._replace(handler=nothing)])))
     operations = document["paths"]["/rooms/{room}/things"]
     places = {
         method: [(one["name"], one["in"], one["required"]) for one in operation["parameters"]]
@@ -234,7 +234,7 @@ async def test_a_field_may_have_another_name_in_the_request() -> None:
     with pytest.raises(ParleyError, match="bad_field: room is empty") as refused:
         await next(iter(app.router.routes())).handler(request)
     assert (refused.value.field, refused.value.message) == ("name", "name is empty")
-    document = openapi([row._replace(handler=nothing)], version="1")
+    document = openapi([row._replace(handler=nothing)])
     schema = document["components"]["schemas"]["CreateRoomBody"]
     assert schema["properties"]["name"]["description"] == "1 to 64 characters."
     assert schema["required"] == ["name"]
@@ -255,7 +255,7 @@ async def test_the_caller_is_known_before_anything_is_read() -> None:
 def test_the_document_says_who_may_call_and_what_may_be_null() -> None:
     auths: list[Auth] = ["", "optional", "token", "account"]
     rows = [Endpoint("PUT", f"/{auth or 'x'}/{{room}}", "", nothing, AddParts, auth=auth) for auth in auths]
-    document = json.loads(json.dumps(openapi(rows, version="1")))
+    document = json.loads(json.dumps(openapi(rows)))
     operations = {path.split("/")[1]: methods["put"] for path, methods in document["paths"].items()}
     assert "security" not in operations["x"]
     assert operations["optional"]["security"] == [{"bearer": []}, {}]

@@ -5,7 +5,7 @@ from time import perf_counter
 
 import pytest
 
-from utils.turns import SHARED_SECONDS, SharedTurns, Slices
+from utils.turns import SHARED_SECONDS, SharedTurns
 
 
 def work() -> None:
@@ -77,7 +77,7 @@ async def test_short_work_begins_at_once() -> None:
 
 async def test_what_is_counted_ahead_delays_the_next() -> None:
     turns = SharedTurns()
-    entered: list[Slices] = []
+    entered: list[SharedTurns] = []
 
     async def enter() -> None:
         async with turns.work() as slices:

@@ -8,11 +8,11 @@ from aiohttp import web
 from openapi_spec_validator import validate
 
 from model.errors import ERRORS
-from server.spec import openapi
+from server.spec.openapi import openapi
 from server.web.app import HttpEndpoints
 
 HTTP = HttpEndpoints(Mock(), Mock(), Mock())
-DOCUMENT: dict[str, Any] = json.loads(json.dumps(openapi(HTTP.endpoints(), version="1.2.3")))
+DOCUMENT: dict[str, Any] = json.loads(json.dumps(openapi(HTTP.endpoints())))
 OPERATIONS = {
     (method.upper(), path): operation
     for path, operations in DOCUMENT["paths"].items()
