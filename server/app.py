@@ -22,7 +22,7 @@ from server.auth.tokens import JwtTokens
 from server.metrics import Metrics
 from server.settings.values import SettingError, Settings
 from server.web.app import HttpEndpoints, admin_application
-from server.wire.connections import Shared, most_headers
+from server.wire.connections import Shared
 from server.wire.listener import Listener
 from server.wire.switch import HttpConnection, ProtocolSwitch
 from storage.factory import open_storage
@@ -32,9 +32,6 @@ from utils.wording import counted
 
 log = logging.getLogger(__name__)
 
-# How long an idle HTTP connection is kept, in seconds. Longer than proxies keep it (60): if the server closed it while
-# a proxy sends a request, the client would get an error.
-KEEPALIVE_SECONDS = 75.0
 BURST_SECONDS = 3
 
 
@@ -74,16 +71,6 @@ class Server:
         self.shared = Shared(settings, self.chat)
         self._http = HttpEndpoints(self.chat, self.shared, Metrics(self.chat) if settings.admin_port is None else None)
         self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=stop_seconds)
-        self._http_options: dict[str, Any] = {
-            "access_log": None,
-            "keepalive_timeout": KEEPALIVE_SECONDS,
-            "max_line_size": settings.head_bytes,
-            "max_field_size": settings.head_bytes,
-            "max_headers": most_headers(settings.head_bytes),
-            "lingering_time": 0,  # see `server.http.sending`
-            # It would decompress a body before a handler reads it, a megabyte to a gigabyte.
-            "auto_decompress": False,
-        }
         self._admin = web.AppRunner(admin_application(self.chat), handle_signals=False, access_log=None)
         self._listener = Listener(self._accepted, self.chat.parts.counters)
         self._stopped: asyncio.Task[int] | None = None
@@ -158,7 +145,7 @@ class Server:
 
     def _make_http(self, place: Place) -> HttpConnection:
         assert self._runner.server is not None
-        return HttpConnection(self.shared, place, self._runner.server, **self._http_options)
+        return HttpConnection(self.shared, place, self._runner.server)
 
     def renew(self, new: Settings) -> None:
         """Apply the settings that may change while the server runs, and log them and those that need a restart."""

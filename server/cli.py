@@ -98,8 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=server_name())
     _add_where(parser, None)
-    title = "instead of running a server"
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=title, prog=_program())
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="instead of running a server", prog=_program()
+    )
     token = commands.add_parser(
         "token",
         help="print an account token, signed with JWT_SECRET; see token --help",
@@ -142,8 +143,7 @@ def _token(settings: Settings, options: argparse.Namespace) -> str:
     if not 0 < days <= DAYS:
         raise SettingError(f"--days must be a number above 0, up to {DAYS}")
     expires = int(time.time() + days * DAY_SECONDS)
-    given = {"aud": settings.jwt_audience, "iss": settings.jwt_issuer}
-    more = {claim: value for claim, value in given.items() if value}
+    more = {name: value for name, value in (("aud", settings.jwt_audience), ("iss", settings.jwt_issuer)) if value}
     return sign_account(settings.jwt_secret, userid=options.user, username=name, role=role, expires=expires, **more)
 
 
@@ -156,20 +156,16 @@ def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:
     # to 32 MB. One every 50,000 would allow 160 MB, and a full one after 50 of 20 of those comes practically never.
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
+    # The settings refuse uvloop where it is missing.
+    uvloop = settings.event_loop != "asyncio" and find_spec("uvloop") is not None
     try:
-        with asyncio.Runner(loop_factory=_loop_factory(settings.event_loop)) as runner:
+        with asyncio.Runner(loop_factory=import_module("uvloop" if uvloop else "asyncio").new_event_loop) as runner:
             return runner.run(serve(settings, read_again))
     except ListenError as error:
         print(f"{_program()}: {error}", file=sys.stderr)
         return 1
     finally:
         fold.flush()
-
-
-def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    uvloop = name != "asyncio" and find_spec("uvloop") is not None  # the settings refuse uvloop where it is missing
-    factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop" if uvloop else "asyncio").new_event_loop
-    return factory
 
 
 def _open_standard_streams() -> None:

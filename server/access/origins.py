@@ -61,9 +61,12 @@ def _as_sent(text: str) -> str:
         return text
     url = URL(text)
     scheme, host = url.scheme, (url.raw_host or "").lower()
-    if not _SCHEME.fullmatch(scheme) or url.raw_path not in ("", "/") or url.raw_user is not None:
-        raise ValueError
-    if not {"@", "?", "#"}.isdisjoint(text):
+    if (
+        not _SCHEME.fullmatch(scheme)
+        or url.raw_path not in ("", "/")
+        or url.raw_user is not None
+        or not {"@", "?", "#"}.isdisjoint(text)
+    ):
         raise ValueError
     if ":" in host:
         host = f"[{IPv6Address(host)}]"

@@ -36,8 +36,7 @@ def wrong_field(problem: str) -> tuple[str, str] | None:
     Args:
         problem: the text of the error.
     """
-    missing = _MISSING.match(problem)
-    if missing is not None:
+    if missing := _MISSING.match(problem):
         return missing[1], MISSING
     at = _AT.search(problem)
     return (at[1], _in_our_words(problem)) if at is not None else None

@@ -23,7 +23,6 @@ from model.events import (
     Left,
     Pong,
     Retracted,
-    RoomInfo,
     RoomState,
 )
 from model.message import Message
@@ -121,10 +120,10 @@ class WsDialect(Dialect):
             case Deleted() | Retracted():
                 record = MessageDeletedFrame(MessageRef(event.room, event.seq))
             case RoomState(action="create_room"):
-                record = RoomCreatedFrame(RoomPayload(event.room, _title(event.room, event.info)))
+                record = RoomCreatedFrame(RoomPayload(event.room, event.info.title or event.room))
             case Joined():
                 users = EncodedOnce.of(event.members).mapped(_as_person)
-                record = JoinedFrame(JoinedPayload(event.room, _title(event.room, event.info), users))
+                record = JoinedFrame(JoinedPayload(event.room, event.info.title or event.room, users))
             case Left():
                 record = LeftFrame(LeftPayload(event.room, event.reason))
             case Error():
@@ -151,10 +150,6 @@ def _person(user: User) -> tuple[str, str]:
 
 def _as_person(user: User) -> Person:
     return Person(*_person(user))
-
-
-def _title(room: str, info: RoomInfo) -> str:
-    return info.title or room
 
 
 def _in_its_words(error: Error) -> str:

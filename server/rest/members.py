@@ -69,8 +69,9 @@ class NewMember(RoomParams, frozen=True):
 )
 async def list_members(rest: RestContext, command: ListMembers) -> web.StreamResponse:
     """Answer with a page of people."""
-    room = check_name(command.room, "room")
-    page = visible(await find_members(rest.parts, room, command, rest.request.get(IDENTITY)))
+    page = visible(
+        await find_members(rest.parts, check_name(command.room, "room"), command, rest.request.get(IDENTITY))
+    )
     return json_response(page, links=next_page(rest.request, page.cursor))
 
 

@@ -107,8 +107,9 @@ class NewMessage(RoomParams, frozen=True):
 )
 async def page(rest: RestContext, command: ReadHistory) -> web.StreamResponse:
     """Answer with a page of the room's history."""
-    room = check_name(command.room, "room")
-    found = visible(await read_history(rest.parts, room, command, rest.request.get(IDENTITY)))
+    found = visible(
+        await read_history(rest.parts, check_name(command.room, "room"), command, rest.request.get(IDENTITY))
+    )
     return json_response(found, links=_beside(rest.request, found))
 
 

@@ -41,10 +41,6 @@ _READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _OPEN = {"Access-Control-Allow-Origin?": "`*`, or an origin from `ALLOWED_ORIGINS`"}
 
 
-def _document(kind: str) -> Answer:
-    return Answer(200, f"an {kind} document", dict[str, Any], headers=_OPEN)
-
-
 class HttpEndpoints:
     """The endpoints, and what they answer from."""
 
@@ -58,7 +54,7 @@ class HttpEndpoints:
         """aiohttp's application with every route."""
         logging.getLogger("aiohttp.server").addFilter(not_the_clients_fault)
         app = web.Application(
-            middlewares=[_until_answered, deliver, self._find_sender, answer_errors],
+            middlewares=[self._take_request, deliver, answer_errors],
             client_max_size=self._shared.settings.max_frame_bytes,
         )
         app.on_response_prepare.extend((add_headers, self._open))
@@ -66,13 +62,18 @@ class HttpEndpoints:
         return app
 
     @web.middleware
-    async def _find_sender(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Set `SENDER` for every handler, and wait for a turn of the client's network."""
-        place = cast(HttpConnection, request.protocol).place
+    async def _take_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Set `SENDER` for every handler, and wait for a turn of its network; once answered, expect another request."""
+        connection = cast(HttpConnection, request.protocol)
+        place = connection.place
         request[SENDER] = self._shared.addresses.client(place.peer, lambda name: request.headers.getall(name, ()))
         request[CROWDED] = place.over or place.crowded
-        await self._shared.admission.enter(request[SENDER].network)
-        return await handler(request)
+        try:
+            await self._shared.admission.enter(request[SENDER].network)
+            return await handler(request)
+        finally:
+            if request.content.at_eof():  # else the rest of the body ends the connection
+                connection.answered()
 
     async def _open(self, request: web.Request, response: web.StreamResponse) -> None:
         """Let pages of allowed origins read what an anonymous caller may read, but no answer to a token."""
@@ -103,23 +104,27 @@ class HttpEndpoints:
         return (
             *self._site.endpoints(),
             *rest_endpoints(self._chat, self._shared.runner),
-            Endpoint(
-                "GET",
-                "/openapi.json",
-                "This document",
-                self.openapi,
-                answers=(_document("OpenAPI 3"),),
-                refusals=("rate_limited",),
-            ),
-            Endpoint(
-                "GET",
+            self._document("/openapi.json", "This document", "OpenAPI 3", lambda: openapi(self.endpoints())),
+            self._document(
                 "/asyncapi.json",
                 "The WebSocket side, as AsyncAPI",
-                self.asyncapi,
-                answers=(_document("AsyncAPI 3"),),
-                refusals=("rate_limited",),
+                "AsyncAPI 3",
+                lambda: asyncapi(host=f"localhost:{self._shared.settings.port}", limits=self._chat.parts.limits),
             ),
         )
+
+    def _document(self, path: str, summary: str, kind: str, make: Callable[[], object]) -> Endpoint:
+        """Return the row of a document, which is made when it is first requested."""
+
+        async def answer(request: web.Request, params: Nothing) -> web.StreamResponse:
+            self._shared.count_request(request[SENDER])
+            if path not in self._documents:  # takes some 50 ms, which must not delay others
+                self._documents[path] = await asyncio.to_thread(lambda: to_json(make()))
+            request[OPEN] = True
+            return web.Response(body=self._documents[path], content_type=JSON, headers=FRESH)
+
+        answers = (Answer(200, f"an {kind} document", dict[str, Any], headers=_OPEN),)
+        return Endpoint("GET", path, summary, answer, answers=answers, refusals=("rate_limited",))
 
     def _authenticate(self, request: web.Request, auth: Auth) -> Identity | None:
         """Return the caller, and count the request; from here, reads from storage count for the caller."""
@@ -142,35 +147,9 @@ class HttpEndpoints:
         reads_for(identity, request[SENDER].network)
         return identity
 
-    async def openapi(self, request: web.Request, params: Nothing) -> web.StreamResponse:
-        """Answer with the HTTP side as it is served."""
-        return await self._document(request, "openapi", lambda: openapi(self.endpoints()))
-
-    async def asyncapi(self, request: web.Request, params: Nothing) -> web.StreamResponse:
-        """Answer with the WebSocket side, in every dialect."""
-        host, limits = f"localhost:{self._shared.settings.port}", self._chat.parts.limits
-        return await self._document(request, "asyncapi", lambda: asyncapi(host=host, limits=limits))
-
     def forget_documents(self) -> None:
         """Discard the documents, so that the next request makes them with the new limits."""
         self._documents.clear()
-
-    async def _document(self, request: web.Request, name: str, make: Callable[[], object]) -> web.StreamResponse:
-        self._shared.count_request(request[SENDER])
-        if name not in self._documents:  # takes some 50 ms, which must not delay others
-            self._documents[name] = await asyncio.to_thread(lambda: to_json(make()))
-        request[OPEN] = True
-        return web.Response(body=self._documents[name], content_type=JSON, headers=FRESH)
-
-
-@web.middleware
-async def _until_answered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Notify the connection when its request is answered and the next one may arrive."""
-    try:
-        return await handler(request)
-    finally:
-        if request.content.at_eof():  # else the rest of the body ends the connection
-            cast(HttpConnection, request.protocol).answered()
 
 
 def admin_application(chat: Chat) -> web.Application:

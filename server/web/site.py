@@ -205,8 +205,11 @@ class Site:
     async def upgrade(self, request: web.Request, params: Nothing) -> web.StreamResponse:
         """Hand the transport over for an upgrade on a connection that served HTTP before, as a proxy's may."""
         if "websocket" not in ",".join(request.headers.getall(hdrs.UPGRADE, ())).lower():
-            text = "this address accepts WebSocket connections only\n"
-            return web.Response(status=426, text=text, headers={hdrs.UPGRADE: "websocket"})
+            return web.Response(
+                status=426,
+                text="this address accepts WebSocket connections only\n",
+                headers={hdrs.UPGRADE: "websocket"},
+            )
         transport = request.transport
         if transport is None:
             raise ConnectionResetError

@@ -31,11 +31,6 @@ SLICES = 20
 FULL_SECONDS = 5.0
 
 
-def most_headers(head_bytes: int) -> int:
-    """Return the most headers of a request with ``head_bytes``: a header costs more than its bytes."""
-    return max(128, head_bytes // 128)
-
-
 class Waiting(Protocol):
     """A connection whose first request head is incomplete."""
 
@@ -64,7 +59,8 @@ class Shared:
 
     def __init__(self, settings: Settings, chat: Chat) -> None:
         self.max_frame: int = settings.max_frame_bytes
-        self.max_lines: int = most_headers(settings.head_bytes) + 2  # with the request line and the empty line
+        self.max_headers: int = max(128, settings.head_bytes // 128)  # a header costs more than its bytes
+        self.max_lines = self.max_headers + 2  # with the request line and the empty line
         self.chat = chat
         self.runner = CommandRunner(chat)
         self.dialects = dialects_by_path(chat.parts.clock)
@@ -77,14 +73,14 @@ class Shared:
         self._requests = allowances(settings.rate_limit_requests)
         self.websockets_log = logging.getLogger("websockets.server")
         self.connections: dict[Connected, None] = {}  # of 10,000, a dict has half the bytes of a set
-        self._gone: asyncio.Future[None] | None = None
+        self._gone = asyncio.Event()
         self.admission = Admission()
         self.now = time.monotonic
         self._memory = Memory(self.now())
         self.heads = Deadlines[Waiting](settings.head_seconds, methodcaller("head_due"))
         self.hello_deadlines = Deadlines[Callable[[], None]](settings.hello_seconds, call)
         self.close_deadlines = Deadlines[Callable[[], None]](settings.close_seconds, call)
-        self.expiries = Expiries()
+        self.expiries = Expiries[Connected](methodcaller("expire"))
         beats = settings.idle_timeout / settings.heartbeat
         self._idle_beats = max(1, round(beats)) if beats else 0
         self._due: list[Connected] = []
@@ -148,13 +144,12 @@ class Shared:
         """Forget a lost connection."""
         self.connections.pop(connection, None)
         self.expiries.set(connection, 0)
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
+        self._gone.set()
 
     async def connection_gone(self) -> None:
         """Wait until the next connection is lost."""
-        self._gone = asyncio.get_running_loop().create_future()
-        await self._gone
+        self._gone.clear()
+        await self._gone.wait()
 
     async def sweep(self) -> None:
         """Run deadlines, ping a slice of the connections at a time, and give memory back; forever."""

@@ -4,7 +4,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 from itertools import takewhile
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -43,28 +43,25 @@ class Deadlines(Generic[T]):
                 self._due(what)
 
 
-class Expiring(Protocol):
-    """An object that expires."""
-
-    def expire(self) -> None:
-        """Handle the expiry."""
-
-
-class Expiries:
+class Expiries(Generic[T]):
     """Expiry times that differ and may change: a heap with one valid entry for each object.
 
     Outdated entries stay in the heap for a while, but never many more than there are valid ones.
+
+    Args:
+        expire: called with each object when it expires.
     """
 
-    def __init__(self) -> None:
-        self._ends: dict[Expiring, int] = {}
-        self._heap: list[tuple[int, int, Expiring]] = []
+    def __init__(self, expire: Callable[[T], None]) -> None:
+        self._expire = expire
+        self._ends: dict[T, int] = {}
+        self._heap: list[tuple[int, int, T]] = []
         self._number = itertools.count()
 
     def __len__(self) -> int:
         return len(self._ends)
 
-    def set(self, what: Expiring, when: int) -> None:
+    def set(self, what: T, when: int) -> None:
         """Let ``what`` expire at a time in the unit of `run`, or never for 0. This replaces an earlier call."""
         if when:
             self._ends[what] = when
@@ -81,4 +78,4 @@ class Expiries:
             when, _, what = heapq.heappop(self._heap)
             if self._ends.get(what) == when:
                 del self._ends[what]
-                what.expire()
+                self._expire(what)

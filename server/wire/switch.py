@@ -8,7 +8,7 @@ aiohttp does not limit the time.
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from aiohttp import web
 
@@ -20,6 +20,9 @@ from server.wire.handshake import names_websocket
 from server.wire.websocket import WebSocketConnection
 from utils.tracebacks import forget_frames
 
+# How long an idle HTTP connection is kept, in seconds. Longer than proxies keep it (60): if the server closed it while
+# a proxy sends a request, the client would get an error.
+KEEPALIVE_SECONDS = 75.0
 _DONE = bytearray()
 _END = b"\r\n\r\n"
 _EMPTY_LINE = b"\r\n"
@@ -157,13 +160,23 @@ class HttpConnection(web.RequestHandler):
     Args:
         shared: the state that all connections share.
         place: the place of the socket.
-        server, options: arguments of aiohttp's class.
+        server: argument of aiohttp's class.
     """
 
     __slots__ = ("_admission", "_begun", "_held", "_most", "_tail", "place")
 
-    def __init__(self, shared: Shared, place: Place, server: web.Server, **options: Any) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+    def __init__(self, shared: Shared, place: Place, server: web.Server) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # which it takes for no log
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            max_line_size=shared.head_bytes,
+            max_field_size=shared.head_bytes,
+            max_headers=shared.max_headers,
+            lingering_time=0,  # see `server.http.sending`
+            auto_decompress=False,  # it would decompress a body before a handler reads it, a megabyte to a gigabyte
+        )
         self._most = shared.head_bytes
         self._admission = shared.admission
         self._held = b""

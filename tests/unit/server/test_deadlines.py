@@ -1,3 +1,5 @@
+from operator import methodcaller
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,7 +69,7 @@ class End:
 def test_what_expires_does_so_once_at_the_time_that_was_set_last(changes: list[tuple[int, int]], now: int) -> None:
     ended: list[int] = []
     things = [End(name, ended) for name in range(6)]
-    expiries = Expiries()
+    expiries = Expiries[End](methodcaller("expire"))
     last: dict[int, int] = {}
     for name, when in changes:
         expiries.set(things[name], when)
@@ -83,7 +85,7 @@ def test_what_expires_does_so_once_at_the_time_that_was_set_last(changes: list[t
 
 def test_what_was_moved_or_is_gone_takes_no_place_for_long() -> None:
     """A client that renews its token without pause, and clients that come and go."""
-    expiries = Expiries()
+    expiries = Expiries[End](methodcaller("expire"))
     ended: list[int] = []
     staying = End(0, ended)
     for number in range(10_000):
@@ -97,7 +99,7 @@ def test_what_was_moved_or_is_gone_takes_no_place_for_long() -> None:
 
 
 def test_an_end_may_set_another_one() -> None:
-    expiries = Expiries()
+    expiries = Expiries[End](methodcaller("expire"))
     ended: list[int] = []
 
     class Renewed(End):
