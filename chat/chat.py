@@ -279,17 +279,12 @@ class Chat:
 
     # The end.
 
-    def taken_over(self) -> None:
-        """Disconnect all clients: another server wrote to this storage in the meantime, so their state may be wrong."""
-        log.warning("another server wrote to this database in between: disconnecting every client so that it reloads")
-        self._disconnect_all()
+    def disconnect_all(self, reason: str) -> None:
+        """Disconnect all clients so that they reload: their state may be wrong, or nothing from here would be stored.
 
-    def superseded(self) -> None:
-        """Disconnect all clients: another server writes to this storage now, so nothing from here would be stored."""
-        log.warning("another server is writing to this database now: disconnecting every client")
-        self._disconnect_all()
-
-    def _disconnect_all(self) -> None:
+        ``reason`` is for the log.
+        """
+        log.warning("%s: disconnecting every client", reason)
         self.parts.hub.new_epoch()
         for session in tuple(self.parts.hub.sessions):
             session.close(EPOCH_CHANGED)

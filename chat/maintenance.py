@@ -62,8 +62,7 @@ async def expire_once(parts: Parts, writer: Writer) -> int:
     """
     now, days = parts.clock.now_us(), parts.options.retention_days
     for room in parts.hub.rooms.values():
-        keep = room.record.retention_days or days
-        if keep:
+        if keep := room.record.retention_days or days:
             room.tail.forget(now - keep * DAY_US, room.backlog.unconfirmed)
     invitations = ExpireInvitations(oldest_open(parts), BATCH)
     present = [user_id for user_id in parts.directory.people if user_id.startswith(GUEST)]

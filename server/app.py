@@ -91,9 +91,10 @@ class Server:
         Raises:
             ListenError: the server cannot listen on an address.
         """
-        self._storage.lease_events.on_takeover = self.chat.taken_over
-        self._storage.lease_events.on_superseded = self.chat.superseded
-        self._storage.lease_events.on_clean_start = self.chat.parts.hub.keep_epoch
+        lease_events, disconnect_all = self._storage.lease_events, self.chat.disconnect_all
+        lease_events.on_takeover = partial(disconnect_all, "another server wrote to this database in between")
+        lease_events.on_superseded = partial(disconnect_all, "another server is writing to this database now")
+        lease_events.on_clean_start = self.chat.parts.hub.keep_epoch
         await self._storage.start()
         self.chat.start()
         await self._runner.setup()

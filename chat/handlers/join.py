@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from chat.handlers.resolve import ASK, Ask, Handler, Need, OwnRow, in_room
 from chat.queries.resume import replay
-from chat.rooms import impostors, invitations, members, notices
-from chat.rooms.access import check_entry, default_role, is_row_known
+from chat.rooms import impostors, invitations, members
+from chat.rooms.access import check_entry, default_role, is_row_known, member_changed
 from chat.rooms.pacing import try_password
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
@@ -226,7 +226,7 @@ def _quit(parts: Parts, session: Session, room: Room, member: Member | None, com
             muted_until = FOREVER if member.role == "readonly" else member.muted_until  # joining again does not lift it
             gone = replace(member, role=None, joined_at=0, read_seq=0, muted_until=muted_until, invitation=None)
             members.save(parts, room, gone, session, command.id)
-            notices.member_changed(parts, room, gone, "leave", user)
+            member_changed(parts, room, gone, "leave", user)
         parts.cursors.discard(room, user.id)
         room.audience.flush()
         for device in parts.directory.devices(user.id):

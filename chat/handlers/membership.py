@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from chat.handlers.join import keep_an_owner
 from chat.handlers.resolve import ASK, Ask, Need
-from chat.rooms import impostors, invitations, members, notices
-from chat.rooms.access import check_provable, require, standing_of
+from chat.rooms import impostors, invitations, members
+from chat.rooms.access import check_provable, member_changed, require, standing_of
 from chat.rooms.pacing import take_invitation
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
@@ -151,7 +151,7 @@ def _change(
     admit(parts, room, "")
     members.save(parts, room, after, session, command.id)
     action = str(type(command).__struct_config__.tag)
-    notices.member_changed(parts, room, after, action, session.user, command.id)
+    member_changed(parts, room, after, action, session.user, command.id)
     if removed:
         parts.cursors.discard(room, after.user.id)
         room.audience.flush()
@@ -202,7 +202,7 @@ def invite(parts: Parts, session: Session, room: Room, invitee: Invitee, command
         row = replace(row, invitation=Invitation(session.user, now))
     admit(parts, room, "")
     members.save(parts, room, row, session, command.id)
-    notices.member_changed(parts, room, row, "invite", session.user, command.id)
+    member_changed(parts, room, row, "invite", session.user, command.id)
     if row.role != before.role:
         parts.directory.tell(
             row.user.id,
@@ -219,4 +219,4 @@ def decline(parts: Parts, session: Session, room: Room, _: None, command: Declin
     admit(parts, room, "")
     gone = replace(row, invitation=None)
     members.save(parts, room, gone, session, command.id)
-    notices.member_changed(parts, room, gone, "decline", user)
+    member_changed(parts, room, gone, "decline", user)

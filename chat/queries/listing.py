@@ -10,7 +10,6 @@ from chat.ports import Identity
 from chat.rooms import invitations, members
 from chat.rooms.access import RoomAccess, read_as, standing_for
 from chat.rooms.changes import ConcurrentChanges
-from chat.rooms.members import Viewer
 from chat.rooms.parts import Parts
 from chat.rooms.reading import READERS, unread_in_tail
 from chat.rooms.room import Room, info_of
@@ -264,11 +263,12 @@ async def find_members(parts: Parts, name: str, asked: ListMembers, identity: Id
             stored = await ask(parts, special(record.room_id)) if room is None else room.members.values()
             found = [row for row in stored if wanted(parts, row)]
             rows, count, last = {row.user.id: row for row in found if row.user.id > after}, len(found), None
-        viewer = Viewer("" if identity is None else identity.user.id, seen.standing)
+        viewer_id = "" if identity is None else identity.user.id
         with_read = wanted is None and count <= READERS
         ids = nsmallest(asked.limit + 1, rows)
         page = [
-            members.describe(parts, room, rows[user_id], viewer, with_read=with_read) for user_id in ids[: asked.limit]
+            members.describe(parts, room, rows[user_id], seen.standing, viewer_id, with_read=with_read)
+            for user_id in ids[: asked.limit]
         ]
         page = page[: fitting(page, parts.page_bytes)]
         cursor = page[-1].id if len(ids) > len(page) else last

@@ -61,9 +61,8 @@ async def replay(parts: Parts, session: Session, room: Room, since: int) -> None
     if not room.audience.is_syncing(session):
         return
     session.send(Synced(room=room.name, head=head))
-    waiting = room.audience.release(session)
     session.released()
-    for data in waiting:
+    for data in room.audience.release(session):
         session.write(data)
 
 

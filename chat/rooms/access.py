@@ -12,9 +12,10 @@ from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
 from chat.rooms.storing import ask, unavailable
 from model.errors import ParleyError
+from model.events import MemberChanged
 from model.permissions import LEAST, RANK, TALK, Action, Standing, may, standing_in
 from model.principals import CLAIMED
-from model.room import Member, Role, RoomRecord
+from model.room import Member, Role, RoomRecord, User
 from model.text import check_name
 
 T = TypeVar("T")
@@ -171,3 +172,17 @@ def standing_for(
         inside=default_role(parts, identity) if inside and identity is not None else None,
         now_us=parts.clock.now_us(),
     )
+
+
+def member_changed(parts: Parts, room: Room, row: Member, action: str, by: User, id: str | None = None) -> None:
+    """Broadcast a changed row without its reason; then send it to moderators and its user with the reason."""
+    public = members.describe(parts, room, row, "member")
+    room.publish(MemberChanged(id=id, room=room.name, action=action, member=public, by=by))
+    why = members.describe(parts, room, row, "moderator")
+    if not why.reason:
+        return
+    event = MemberChanged(room=room.name, action=action, member=why, by=by)
+    room.audience.flush()
+    for device, user in tuple(room.presence.sessions.items()):
+        if user.id == row.user.id or may(standing_of(parts, room, device.actor.identity), Action.MUTE):
+            room.audience.tell(device, event)

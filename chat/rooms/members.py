@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -233,19 +232,10 @@ def remove(room: Room, session: Session, event: Left) -> None:
         session.close(TRY_AGAIN if event.reason == "closed" else REFUSED)
 
 
-class Viewer(NamedTuple):
-    """The receiver of a row; ``user_id`` is "" if there is more than one."""
-
-    user_id: str
-    standing: Standing
-
-
-EVERYONE_IN_IT = Viewer("", "member")
-MODERATORS = Viewer("", "moderator")
-
-
-def describe(parts: Parts, room: Room | None, member: Member, viewer: Viewer, *, with_read: bool) -> MemberInfo:
-    """Describe a row for a viewer, without expired bans and mutes.
+def describe(
+    parts: Parts, room: Room | None, member: Member, standing: Standing, viewer_id: str = "", *, with_read: bool = False
+) -> MemberInfo:
+    """Describe a row for one user, or for all users, with this standing, without expired bans and mutes.
 
     The time when its user was last seen and their cursor are only for members of the room; the reason of a ban or mute
     only for moderators and the user of the row.
@@ -253,8 +243,8 @@ def describe(parts: Parts, room: Room | None, member: Member, viewer: Viewer, *,
     now_us = parts.clock.now_us()
     invitation = member.invitation if invitations.is_open(parts, member) else None
     row = lifted(member, now_us)
-    inside = RANK[viewer.standing] >= RANK["readonly"]
-    with_reason = RANK[viewer.standing] >= RANK["moderator"] or viewer.user_id == member.user.id
+    inside = RANK[standing] >= RANK["readonly"]
+    with_reason = RANK[standing] >= RANK["moderator"] or viewer_id == member.user.id
     return MemberInfo(
         id=row.user.id,
         name=row.user.name,

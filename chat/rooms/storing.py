@@ -33,10 +33,8 @@ def unavailable() -> ParleyError:
 def reads_for(identity: Identity | None, network: str) -> None:
     """Make this task read from storage on behalf of an account, or of a network and one of its guests."""
     user_id = "" if identity is None else identity.user.id
-    if identity is not None and not (identity.guest and network):
-        READER.set(Party(user_id))
-    else:
-        READER.set(Party(network, user_id))
+    own = identity is not None and not (identity.guest and network)
+    READER.set(Party(user_id) if own else Party(network, user_id))
 
 
 # Reading.

@@ -223,10 +223,7 @@ class Log:
         Each place is looked up when it is asked for: messages may be added and removed in the meantime.
         """
         seqs, room_id = self.seqs, self.record.room_id
-        if before is None:
-            place = len(seqs)
-        else:
-            place = bisect_right(seqs, before[0]) if room_id < before[1] else bisect_left(seqs, before[0])
+        place = len(seqs) if before is None else bisect_left(seqs, before, key=lambda seq: (seq, room_id))
         while place:
             seq = seqs[place - 1]
             yield seq, room_id

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from heapq import nsmallest
 from itertools import islice
 
-from model.room import Member
+from model.room import STAFF, Member
 from storage.memory.weights import weigh_member
 from storage.ports.rooms import ExpireGuests, ExpireInvitations
 
@@ -161,8 +161,6 @@ def is_old_guest(member: Member, write: ExpireGuests) -> bool:
 
 def _worth(member: Member) -> tuple[int, int]:
     """Sort key: the rows that a room would miss least come first."""
-    if member.role in ("owner", "moderator"):
-        rank = 2
-    else:
-        rank = int(member.role == "readonly" or member.banned_until > 0 or member.muted_until > 0)
+    restricted = member.role == "readonly" or member.banned_until > 0 or member.muted_until > 0
+    rank = 2 if member.role in STAFF else int(restricted)
     return rank, max(member.used, 0 if member.invitation is None else member.invitation.at)

@@ -71,9 +71,7 @@ def unavailable(error: BaseException) -> StorageUnavailable:
 
 def translated(error: BaseException) -> StorageError:
     """Translate the failure of a write: `BatchRefused` if a row can never be stored, otherwise `StorageUnavailable`."""
-    if isinstance(error, REFUSALS):
-        return BatchRefused(_said(error))
-    return unavailable(error)
+    return BatchRefused(_said(error)) if isinstance(error, REFUSALS) else unavailable(error)
 
 
 def _said(error: BaseException) -> str:

@@ -87,7 +87,7 @@ async def pending(connection: Connection, migrations: list[Migration]) -> list[M
         raise MigrationError(f"the database is encoded as {encoding}, Parley needs UTF8")
     if await value(connection, sql.CURRENT_SCHEMA) is None:
         raise MigrationError(_NO_SCHEMA)
-    if not await value(connection, sql.HAS_MIGRATIONS):
+    if not await value(connection, sql.HAS_TABLE, table="schema_migrations"):
         for table in _OURS:
             if await value(connection, sql.HAS_TABLE, table=table):
                 raise MigrationError(_OTHERS.format(table))

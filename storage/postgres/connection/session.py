@@ -164,9 +164,7 @@ async def served_by(connection: Connection) -> int:
 
     Not as a prepared statement: if both sessions are one, the name of the second statement would exist already.
     """
-    row = await (await connection.execute(sql.MY_PID, prepare=False)).fetchone()
-    assert row is not None
-    return int(row[0])
+    return int(await value(connection, sql.MY_PID, prepare=False))
 
 
 async def fetch_all(connection: Connection, text: bytes, values: Mapping[str, Any]) -> list[TupleRow]:
@@ -174,9 +172,9 @@ async def fetch_all(connection: Connection, text: bytes, values: Mapping[str, An
     return await (await connection.execute(text, values)).fetchall()
 
 
-async def value(connection: Connection, text: bytes, **values: object) -> Any:
-    """Return the first column of the first row, None when there is no row."""
-    row = await (await connection.execute(text, values)).fetchone()
+async def value(connection: Connection, text: bytes, *, prepare: bool | None = None, **values: object) -> Any:
+    """Return the first column of the first row, None when there is no row; ``prepare`` as in `Connection.execute`."""
+    row = await (await connection.execute(text, values, prepare=prepare)).fetchone()
     return None if row is None else row[0]
 
 

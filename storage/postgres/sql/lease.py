@@ -107,7 +107,6 @@ KEPT_EPOCH = sql_text(Query.from_(_lease).select(_lease.epoch).where(_lease.mark
 
 _migrations = Table("schema_migrations")
 ENCODING = sql_text(Query.select(Function("current_setting", "server_encoding")))
-HAS_MIGRATIONS = sql_text(Query.select(Function("to_regclass", "schema_migrations").isnotnull()))
 CURRENT_SCHEMA = sql_text(Query.select(Function("current_schema")))
 HAS_TABLE = sql_text(Query.select(Function("to_regclass", param("table", "text")).isnotnull()))
 _columns = Table("pg_attribute")

@@ -46,7 +46,7 @@ async def a_room_is_refused(chat: Chat, repository: FaultyRepository) -> None:
 
 
 async def another_server_wrote(chat: Chat, repository: FaultyRepository) -> None:
-    chat.taken_over()
+    chat.disconnect_all("another server wrote")
 
 
 async def storage_lost_a_room(chat: Chat, repository: FaultyRepository) -> None:

@@ -81,13 +81,13 @@ async def test_a_room_is_read_again_when_another_server_has_written(chat: Chat, 
     """Also one that was loaded before, and is left after that."""
     ann = account(chat, "ann")
     await created(chat, ann)
-    chat.taken_over()
+    chat.disconnect_all("another server wrote")
     await all_leave(chat)
     before = reads(repository)
     await ask(account(chat, "ann"), "join", room="lobby")
     assert reads(repository) > before
     await all_leave(chat)
-    chat.taken_over()
+    chat.disconnect_all("another server wrote")
     before = reads(repository)
     await ask(account(chat, "ann"), "join", room="lobby")
     assert reads(repository) > before

@@ -455,7 +455,7 @@ async def test_after_a_takeover_everybody_starts_afresh(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     epoch = chat.parts.hub.epoch
-    chat.taken_over()
+    chat.disconnect_all("another server wrote")
     assert chat.parts.hub.epoch != epoch
     assert ann.connection.closed is not None
     assert ann.connection.closed.code == 4002
