@@ -146,8 +146,7 @@ class CommandRunner:
         Raises:
             ParleyError: ``rate_limited``.
         """
-        now = self._chat.parts.clock.monotonic()
-        if wait := self._commands.take(identity.user.id, now):
+        if wait := self._commands.take(identity.user.id, self._chat.parts.clock.monotonic()):
             raise rate_limited(wait)
 
     async def run(

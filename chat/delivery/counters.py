@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 
@@ -32,50 +33,27 @@ class Histogram:
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+@dataclass(slots=True)
 class Counters:
     """One server's counts since its start: plain attributes, increased where the events happen."""
 
-    __slots__ = (
-        "accept_pauses",
-        "ack_lag",
-        "acks",
-        "batch_size",
-        "broadcast_latency",
-        "changes_in",
-        "connections_total",
-        "deliveries",
-        "errors",
-        "lost_rooms",
-        "messages_in",
-        "refused_connections",
-        "refused_rows",
-        "resumes",
-        "retractions",
-        "slow_members",
-        "sockets",
-        "store_latency",
-        "store_retries",
-        "words_left",
-    )
-
-    def __init__(self) -> None:
-        self.connections_total = 0
-        self.sockets = 0
-        self.refused_connections = 0
-        self.accept_pauses = 0
-        self.messages_in = 0
-        self.changes_in = 0
-        self.deliveries = 0
-        self.acks = 0
-        self.retractions = 0
-        self.refused_rows = 0
-        self.lost_rooms = 0
-        self.slow_members = 0
-        self.store_retries = 0
-        self.words_left = 0
-        self.errors: Counter[str] = Counter()  # refusals by code
-        self.resumes = {True: 0, False: 0}
-        self.broadcast_latency = Histogram(*_SECONDS)
-        self.store_latency = Histogram(*_SECONDS)
-        self.ack_lag = Histogram(*_SECONDS, 60.0, 600.0)
-        self.batch_size = Histogram(1, 2, 5, 10, 25, 50, 100, 250, 500)
+    connections_total: int = 0
+    sockets: int = 0
+    refused_connections: int = 0
+    accept_pauses: int = 0
+    messages_in: int = 0
+    changes_in: int = 0
+    deliveries: int = 0
+    acks: int = 0
+    retractions: int = 0
+    refused_rows: int = 0
+    lost_rooms: int = 0
+    slow_members: int = 0
+    store_retries: int = 0
+    words_left: int = 0
+    errors: Counter[str] = field(default_factory=Counter)  # refusals by code
+    resumes: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
+    broadcast_latency: Histogram = field(default_factory=lambda: Histogram(*_SECONDS))
+    store_latency: Histogram = field(default_factory=lambda: Histogram(*_SECONDS))
+    ack_lag: Histogram = field(default_factory=lambda: Histogram(*_SECONDS, 60.0, 600.0))
+    batch_size: Histogram = field(default_factory=lambda: Histogram(1, 2, 5, 10, 25, 50, 100, 250, 500))

@@ -266,8 +266,7 @@ class Session(Generic[R]):
         self._withheld_bytes = 0
 
     def _check_high_mark(self) -> None:
-        waiting = self.connection.buffered() + self._withheld_bytes - self._page_bytes
-        if waiting > self._delivery.slow_high:
+        if self.connection.buffered() + self._withheld_bytes - self._page_bytes > self._delivery.slow_high:
             self._disconnect_slow()
 
     def _disconnect_slow(self) -> None:

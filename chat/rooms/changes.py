@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from chat.rooms.room import Room
 from model.room import Member
 from storage.ports.storage import Write
 
 
+@dataclass(eq=False, slots=True)
 class ConcurrentChanges:
     """The changes since a query began.
 
@@ -19,13 +21,10 @@ class ConcurrentChanges:
         gone: the ids of rooms that were deleted, or, for a query without a user, made private.
     """
 
-    __slots__ = ("gone", "members", "rows", "unstored")
-
-    def __init__(self, unstored: dict[int, tuple[Room, Member]]) -> None:
-        self.rows: dict[int, Member] = {}
-        self.members: dict[str, Member] = {}
-        self.unstored = unstored
-        self.gone: set[int] = set()
+    unstored: dict[int, tuple[Room, Member]]
+    rows: dict[int, Member] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)
 
     def lost_access(self, room_id: int) -> bool:
         """Whether the user does not belong to a room any longer."""

@@ -119,13 +119,12 @@ class Hub:
 
     def free(self, room: Room) -> None:
         """Free a room if it is `Room.idle`."""
-        if room.idle:
-            if self.rooms.get(room.name) is room:
-                self._forget(room)
-                if room.stored:
-                    self._idle.keep(room, self._loop.time())
-            elif self.ending.get(room.name) is room:
-                del self.ending[room.name]
+        if room.idle and self.rooms.get(room.name) is room:
+            self._forget(room)
+            if room.stored:
+                self._idle.keep(room, self._loop.time())
+        elif room.idle and self.ending.get(room.name) is room:
+            del self.ending[room.name]
 
     def end(self, room: Room) -> None:
         """End a deleted room without sessions; its name is free once storage has confirmed its writes."""

@@ -43,8 +43,8 @@ async def load(parts: Parts, name: str, opener: str = "") -> Room:
             return await _read_room(parts, name, opener)
         except BaseException as error:
             parts.hub.count(opener, -1)
-            if isinstance(error, Exception):  # not cancelled
-                failed = not isinstance(error, ParleyError) or error.code == "unavailable"
+            refused = isinstance(error, ParleyError) and error.code != "unavailable"
+            failed = isinstance(error, Exception) and not refused  # nor cancelled
             raise
         finally:
             del parts.loading[name]

@@ -48,8 +48,11 @@ class Makers:
             buckets.append(self._share.of(actor.user.id, now))
         wait = max((bucket.wait(now) for bucket in buckets), default=0.0)
         if wait:
-            text = "you, or the guests of your address, have created too many rooms today"
-            raise ParleyError("too_many_rooms", text, retry_after=wait)
+            raise ParleyError(
+                "too_many_rooms",
+                "you, or the guests of your address, have created too many rooms today",
+                retry_after=wait,
+            )
         if take:
             for bucket in buckets:
                 bucket.take(now)

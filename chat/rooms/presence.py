@@ -151,8 +151,7 @@ class Presence(Generic[S]):
 
     def has_sessions(self, user_id: str) -> bool:
         """Whether a user is connected here, not just lingering."""
-        known = self.people.get(user_id)
-        return known is not None and known.sessions > 0
+        return user_id in self.people and self.people[user_id].sessions > 0
 
     def may_type(self, user_id: str, now: float, pause: float) -> bool:
         """Whether to broadcast that a user is typing: not in a crowd, and at most once in ``pause`` seconds."""

@@ -269,9 +269,8 @@ class WorkerPool:
                 for worker in self.workers:
                     await worker.drained()
         except TimeoutError:
-            waited = loop.time() - started
             unstored = counted(len(self), "write was", "writes were")
-            log.error("%s not stored within %.1f s: %s", unstored, waited, self.problem())
+            log.error("%s not stored within %.1f s: %s", unstored, loop.time() - started, self.problem())
         finally:
             self._drain_limit = None
         return len(self)

@@ -74,8 +74,7 @@ class Logs:
     def kept_like(self, name: str) -> bool:
         """Whether a public or private room has another name with the same folded form."""
         folded = fold_name(name)
-        logs = (self._logs[room_id] for room_id in self._names.values())
-        alike = (log.record for log in logs if log.folded[0] == folded)
+        alike = (log.record for log in self if log.record.deleted_at is None and log.folded[0] == folded)
         return any(room.name != name and room.kind in ("public", "private") for room in alike)
 
     def insert(self, room: RoomRecord) -> Outcome:

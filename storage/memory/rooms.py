@@ -41,10 +41,9 @@ class MemoryRoomRepository:
         return await self._rows_of(user_id, limit, lambda row: row.used if row.belongs else None)
 
     async def invitations(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
-        def invited_at(row: Member) -> int | None:
-            return row.invitation.at if row.invitation is not None and row.invitation.at > after else None
-
-        return await self._rows_of(user_id, limit, invited_at)
+        return await self._rows_of(
+            user_id, limit, lambda row: row.invitation.at if row.invitation and row.invitation.at > after else None
+        )
 
     async def _rows_of(
         self, user_id: str, limit: int, rank: Callable[[Member], int | None]

@@ -42,6 +42,12 @@ _WORDS = {
     "57P03": "Postgres is starting up",
     "58": "the database server cannot use its own files",
 }
+# Of errors that Postgres had no part in.
+_WORDS_OF_KIND: dict[type[Exception], str] = {
+    PoolTimeout: "timed out waiting for a free connection to Postgres",
+    PoolClosed: "the storage is closed",
+    TimeoutError: "Postgres did not answer in time",
+}
 
 
 def words_for(error: BaseException) -> str:
@@ -49,12 +55,9 @@ def words_for(error: BaseException) -> str:
     said = _said(error)
     if isinstance(error, UnsuitableError):
         return said
-    if isinstance(error, PoolTimeout):
-        return "timed out waiting for a free connection to Postgres"
-    if isinstance(error, PoolClosed):
-        return "the storage is closed"
-    if isinstance(error, TimeoutError):
-        return "Postgres did not answer in time"
+    for kind, words_of_kind in _WORDS_OF_KIND.items():
+        if isinstance(error, kind):
+            return words_of_kind
     if isinstance(error, psycopg.Error):
         state = error.sqlstate or ""
         words = _WORDS.get(state) or _WORDS.get(state[:2])
