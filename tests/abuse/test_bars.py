@@ -1,8 +1,8 @@
 """The bars in seconds: whatever one client does, others do not notice. Run alone, by `dev.py test --all`.
 
-The server has core 0; the attacker and the normal client share core 1, the attacker behind. Each bar is the median of
-three runs, each against a fresh server, and beside them one control run without an attack: where that misses the bar
-as well, the machine is too busy to tell.
+The server has core 0; the attacker and the normal client share core 1, the attacker at a lower priority. Each bar is
+the median of three runs, each against a fresh server; two runs below it decide that. A median above it counts only if a
+control run without an attack is below it: else the machine is too busy, and all of it is run again.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ P99 = 0.100
 SLOWEST = 0.400
 MEMORY_MB = 60
 LOG_LINES = 100
+TRIES = 3
 
 CASES = [pytest.param(name, storage, id=f"{name}-{storage}") for name, a in ATTACKS.items() for storage in a.databases]
 
@@ -38,6 +39,9 @@ class Outcome(NamedTuple):
     p99: float
     slowest: float
     lines: int
+
+    def within_bars(self) -> bool:
+        return self.p99 < P99 and self.slowest < SLOWEST and self.lines <= LOG_LINES
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +101,15 @@ def test_others_do_not_notice(name: str, storage: str, postgres: DatabaseServer)
         finally:
             postgres.drop_database(url)
 
-    control = run(None)
-    if control.p99 >= P99 or control.slowest >= SLOWEST:
-        pytest.fail(f"too busy here to measure: without an attack {control}")
-    outcomes = [run(name) for _ in range(3)]
-    middle = Outcome(*(statistics.median(column) for column in zip(*outcomes, strict=True)))
-    print(f"{name}, {storage}: {middle}; without an attack: {control}")
-    assert middle.p99 < P99, outcomes
-    assert middle.slowest < SLOWEST, outcomes
-    assert middle.lines <= LOG_LINES, outcomes
+    controls: list[Outcome] = []
+    while len(controls) < TRIES:
+        outcomes = [run(name), run(name)]
+        if not all(outcome.within_bars() for outcome in outcomes):
+            outcomes.append(run(name))
+        middle = Outcome(*(statistics.median(column) for column in zip(*outcomes, strict=True)))
+        print(f"{name}, {storage}: {middle}")
+        if middle.within_bars():
+            return
+        controls.append(run(None))
+        assert not controls[-1].within_bars(), f"{outcomes}; without an attack: {controls[-1]}"
+    pytest.fail(f"too busy here to measure: without an attack {controls}")
