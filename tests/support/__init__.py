@@ -1,1 +1,1 @@
-"""What several tests share: real servers, real browsers, and the rule that they die with pytest."""
+"""Shared by several tests: real servers and browsers, which end together with pytest."""

@@ -1,4 +1,4 @@
-"""What a client program of a person asks: its connection, and which of its commands are still to be answered."""
+"""The sending half of a simulated client: its connection, and its unanswered commands."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,27 +15,27 @@ from utils.clock import Clock
 
 _SILENT = frozenset(("typing", "read", "hello"))
 _LOW = 1000
-"""Bytes that may wait for a device before it is congested."""
+"""Bytes that may be queued for a device before it is congested."""
 
 
 class Asked:
-    """A command on its way."""
+    """A command that was sent and not answered yet."""
 
     def __init__(self, kind: str, fields: Frame, *, loads: int) -> None:
         self.kind = kind
         self.fields = fields
-        self.loads = loads  # the stay in a room that it is a part of the beginning of; 0 for none
-        self.version: int | None = None  # as of which it was told
+        self.loads = loads  # the number of the stay in a room that it helps to load; 0 for none
+        self.version: int | None = None  # the version that the answer reflects
 
 
 class Asker:
     """See the top of this file.
 
     Args:
-        principal: whose it is.
-        number: which of theirs.
+        principal: the user of the client.
+        number: which of the user's devices it is.
         accounts: the roles of all accounts, by principal.
-        page: messages and members that it asks for at once.
+        page: the number of messages and members per requested page.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class Asker:
         self._clock = clock
         self._page = page
         self.near: Person | None = None
-        self.over_http: Callable[[Principal, str, str, Frame], None] | None = None  # asks in place of the connection
+        self.over_http: Callable[[Principal, str, str, Frame], None] | None = None  # used instead of the connection
         self.views: dict[str, View] = {}
         self.wants: set[str] = set()
         self.asked: dict[str, Asked] = {}
-        self.late: set[str] = set()  # answered, and perhaps to be acked too
+        self.late: set[str] = set()  # answered; an ack may follow
         self.again: list[Asked] = []
         self.last: dict[str, Frame] = {}
-        self.invited: dict[str, str] | None = None  # rooms and times, once they were asked for
+        self.invited: dict[str, str] | None = None  # rooms and times, once requested
         self.reads: dict[str, Frame] = {}
         self._taken = 0
         self._made = 0
@@ -67,30 +67,30 @@ class Asker:
 
     @property
     def ended(self) -> bool:
-        """The server has closed the connection."""
+        """Whether the server has closed the connection."""
         return self.near is not None and self.near.session.ended
 
     @property
     def settled(self) -> bool:
-        """Everything was answered, and everything has come."""
+        """Whether every command is answered, and every room loaded."""
         loaded = all(view.settled for view in self.views.values() if view.inside)
         return self.near is not None and not self.asked and not self.again and loaded
 
     @property
     def waits_for(self) -> str:
-        """For a failing test."""
+        """What it waits for, for the message of a failing test."""
         views = [f"{name} (inside {view.inside})" for name, view in self.views.items() if not view.settled]
         asked = [f"{key} {asked.kind} {asked.fields}" for key, asked in self.asked.items()]
         return f"{self.name} waits for {asked}, {[again.kind for again in self.again]}, {views}"
 
     def rooms(self) -> list[str]:
-        """Where it is."""
+        """The rooms that it is in."""
         return [name for name, view in self.views.items() if view.inside]
 
     # The connection.
 
     def connect(self, chat: Chat) -> None:
-        """Come, or come back, to all the rooms it was in."""
+        """Connect, and rejoin all rooms that it was in."""
         principal = self.principal
         if principal.role == "guest":
             self.near = Person(chat, principal.name, token=principal.token, low=_LOW)
@@ -107,10 +107,10 @@ class Asker:
             self.join(room)
 
     def lost(self) -> None:
-        """The connection is gone, and whatever was not answered with it."""
+        """Note the loss of the connection, and of all unanswered commands with it."""
         if self.near is not None and self.near.connection.order:
             last = self.near.connection.order[-1]
-            for asked in self.asked.values():  # perhaps it came true, and nobody was there to hear it
+            for asked in self.asked.values():  # the command may have taken effect without an answer
                 if asked.kind in ("join", "create_room", "invite"):
                     self._ledger.came[asked.fields.get("user", self.id), asked.fields["room"]] = last
         self.near = None
@@ -127,7 +127,7 @@ class Asker:
             self.lost()
 
     def stall(self) -> None:
-        """Stop reading, or read what is waiting and nothing more."""
+        """Stop reading, or read only what is queued."""
         if self.near is not None:
             self.near.connection.drain()
             self.near.connection.stalled = True
@@ -142,10 +142,10 @@ class Asker:
                 self.disconnect()
                 self.connect(chat)
 
-    # Asking.
+    # Commands.
 
     def ask(self, kind: str, *, loads: int = 0, id: str | None = None, **fields: Any) -> None:
-        """Send a command; nothing happens while it is not connected."""
+        """Send a command; do nothing while disconnected."""
         self._made += 1
         key = id or f"{self.name}-{self._made}"
         if self.over_http is not None:
@@ -159,7 +159,7 @@ class Asker:
         self.near.send(kind, id=key, **fields)
 
     def hears(self, room: Room) -> bool:
-        """Whether it is told at once of whatever happens in a room."""
+        """Whether it receives the live events of a room."""
         view = self.views.get(room.name)
         if self.near is None or self.ended or view is None or not view.inside:
             return False
@@ -169,7 +169,7 @@ class Asker:
         return session.rooms.get(room.name) is room and not room.audience.is_syncing(session)
 
     def join(self, room: str, *, resume: bool = True, **fields: Any) -> None:
-        """Enter a room, with what is known of it; once at a time."""
+        """Join a room, with the state of the client's copy; one join at a time."""
         for asked in self.asked.values():
             if asked.kind in ("direct", "create_room") or (asked.kind == "join" and asked.fields["room"] == room):
                 return
@@ -178,21 +178,21 @@ class Asker:
         self.ask("join", room=room, **known, **fields)
 
     def say(self, room: str, content: str, **fields: Any) -> None:
-        """Say something, under an id that nobody else uses."""
+        """Post a message with a unique id."""
         key = f"{self.name}-m{self._made}"
         self._ledger.posts[self.id, key] = Post(key, room, {"content": content, **fields})
         self._ledger.texts[self.id, key].add(content)
         self.ask("message", id=key, room=room, content=content, **fields)
 
     def repeat(self, post: Post, **changed: Any) -> None:
-        """Send something again that one said before, perhaps on another device."""
+        """Resend one of the user's messages, possibly one from another device."""
         if post.id not in self.asked:
             fields = post.fields | changed
             self._ledger.texts[self.id, post.id].add(fields["content"])
             self.ask("message", id=post.id, room=post.room, resend=True, **fields)
 
     def retry(self) -> None:
-        """Ask again what could not be answered."""
+        """Repeat the commands that could not be answered."""
         again, self.again = self.again, []
         for asked in again:
             if asked.kind == "join":

@@ -1,8 +1,8 @@
-"""The structure of an AsyncAPI 3.0 document, as far as ours goes, for want of a package with the official schema.
+"""A schema of the parts of AsyncAPI 3.0 that our document uses, because no Python package has the official schema.
 
-Written from https://www.asyncapi.com/docs/reference/specification/v3.0.0; what is not named here is not allowed, so a
-document that passes uses nothing that this does not know. (Ours was held to the official schema of the npm package
-@asyncapi/specs 6.11.1 when this was written.)
+Written from https://www.asyncapi.com/docs/reference/specification/v3.0.0; anything that is not named here is not
+allowed. (When this was written, our document was also validated against the official schema in the npm package
+@asyncapi/specs 6.11.1.)
 """
 
 from typing import Any

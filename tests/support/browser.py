@@ -1,4 +1,4 @@
-"""Pages of a real Chromium, in contexts or tabs of their own, that report every error their console saw."""
+"""Pages of a real Chromium, each in its own context or tab, which report every console error."""
 
 import contextlib
 import os
@@ -38,10 +38,10 @@ async def launched_chromium() -> AsyncIterator[Browser]:
 
 @dataclass
 class Pages:
-    """Opens pages for one test: `page = await new_page()`. Closed, and judged, at the end of the test.
+    """Opens pages for one test: `page = await new_page()`. They are closed and checked at the end of the test.
 
-    A console error or an uncaught exception in any of them fails the test, unless `expect_error(pattern)` said that
-    it belongs to what the test does (a server that goes away, say).
+    A console error or an uncaught exception in any page fails the test, unless `expect_error(pattern)` allows it (for
+    example because the test stops the server).
     """
 
     browser: Browser
@@ -51,8 +51,8 @@ class Pages:
     _expected: list[re.Pattern[str]] = field(default_factory=list)
 
     async def __call__(self, url: str | None = None, *, same_context_as: Page | None = None, **options: object) -> Page:
-        """Open a page, and `url` in it if given: in a fresh context (its own cookies and storage; another person), or
-        as a further tab of the context of `same_context_as`. `options` are those of `browser.new_context`.
+        """Open a page, with `url` if given: in a new context (its own cookies and storage, as for another user), or as
+        another tab in the context of `same_context_as`. `options` are those of `browser.new_context`.
         """
         if same_context_as is None:
             context = await self.browser.new_context(**options)  # type: ignore[arg-type] # passed on as it is
@@ -68,7 +68,7 @@ class Pages:
         return page
 
     def expect_error(self, pattern: str) -> None:
-        """Allow errors that match the regular expression `pattern` in this test, those seen earlier included."""
+        """Allow errors that match the regular expression `pattern` in this test, including earlier ones."""
         self._expected.append(re.compile(pattern))
 
     async def close(self) -> None:

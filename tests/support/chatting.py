@@ -1,5 +1,5 @@
-"""A chat without sockets: real rooms, workers, dialects and memory storage, between a connection that only notes what
-is written to it and a repository that can be held and spoiled (`tests.support.faulty`).
+"""A chat without sockets: real rooms, workers, dialects and memory storage, between a connection that only records what
+is written to it and a repository with injected delays and faults (`tests.support.faulty`).
 """
 
 import asyncio
@@ -35,12 +35,12 @@ _writes = itertools.count()
 
 
 def next_write() -> int:
-    """Return a place after everything that was written to any connection so far."""
+    """Return a position after everything that was written to any connection so far."""
     return next(_writes)
 
 
 class VirtualClock:
-    """Tells the loop's own time, which is virtual; `offset_us` makes the wall clock step."""
+    """A clock with the loop's virtual time; `offset_us` makes the wall clock step."""
 
     def __init__(self) -> None:
         self.offset_us = 0
@@ -70,11 +70,11 @@ class CountingDialect(Dialect):
 
 
 class RecordingConnection:
-    """Notes every write. While `stalled`, what is written stays in its buffer, as when a client does not read.
+    """Records every write. While `stalled`, writes stay in its buffer, as when a client does not read.
 
     Attributes:
-        order: when each of `writes` was written, among those of all connections.
-        was_congested: more than the low mark was waiting once, so some ephemeral events were left out.
+        order: the position of each of `writes` among those of all connections.
+        was_congested: more than the low mark was queued at some time, so some ephemeral events were omitted.
     """
 
     def __init__(self, low: int = 256 << 10, dialect: str = NATIVE.name) -> None:
@@ -120,14 +120,14 @@ class RecordingConnection:
         self.ends = when
 
     def drain(self) -> None:
-        """The client has read everything that waited; it goes on not to read what comes."""
+        """Let the client read everything queued so far, and nothing more."""
         was_high, self._waiting = self._waiting > self._low, 0
         if was_high and self.session is not None:
             self.session.on_drained()
 
 
 class Person:
-    """A client of a chat: sends commands, keeps what it got."""
+    """A client of a chat: sends commands and keeps the frames that it receives."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class Person:
         return [frame for data in self.connection.writes for frame in unframe(data)]
 
     def is_read(self) -> bool:
-        """Whether the server takes bytes from this client."""
+        """Whether the server reads from this client."""
         return self.connection.reading
 
     @property
@@ -195,7 +195,7 @@ class Person:
         return [frame["type"] for frame in self.frames]
 
     def heard(self) -> list[str]:
-        """The contents of the messages it got, in order."""
+        """The contents of the received messages, in order."""
         return [frame["content"] for frame in self.of("message")]
 
     def acked(self) -> dict[str, int]:
@@ -207,7 +207,7 @@ class Person:
         return {frame.get("id"): frame["code"] for frame in self.of("error")}
 
     def forget(self) -> None:
-        """Forget what came so far."""
+        """Forget the frames received so far."""
         self.connection.writes.clear()
         self.connection.order.clear()
 
@@ -235,9 +235,9 @@ def unframe(data: bytes) -> list[Frame]:
 async def chatting(
     repository: Storage | None = None, clock: Clock | None = None, **options: Any
 ) -> AsyncIterator[Chat]:
-    """A started chat in a virtual loop: `ChatOptions`, but no rate limit and one worker if nothing else is said.
+    """A started chat in a virtual loop, with `ChatOptions` except, by default, no rate limit and one worker.
 
-    What it leaves behind fails the test.
+    Tasks that it leaves behind fail the test.
     """
     clock = clock or VirtualClock()
     options = {"limits": limits(), "pool": PoolLimits(workers=1), "presence_grace": 0.0, **options}

@@ -1,4 +1,4 @@
-"""What a `World` must come to when all is at rest: everybody knows what storage has, and what a newcomer is told."""
+"""The invariants of a `World` at rest: the state of every client equals storage, and what a new client receives."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ INFO = ("kind", "title", "topic", "password", "slow_mode", "retention_days")
 
 
 class Checks:
-    """See the top of this file. Each is an AssertionError when something is not as it must be."""
+    """See the top of this file. Each check raises AssertionError if an invariant does not hold."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def check_acks(self) -> None:
-        """What was acked is stored, once and where it was said to be."""
+        """Every acked message is stored, once, and at the seq of its ack."""
         self._check_acks([await self._log(record) for record in self._world.made.values()])
 
     async def _log(self, record: RoomRecord) -> list[Frame]:
-        """A room's messages as storage has them, deleted ones with what they held."""
+        """The messages of a room in storage, including deleted ones with their content."""
         found = await self._world.repository.inner.messages.history(record, limit=100_000, include_deleted=True)
         return [msgspec.to_builtins(message) for message in found]
 
@@ -47,7 +47,7 @@ class Checks:
             keys = [(state["sender_id"], state["id"]) for state in log]
             assert len(keys) == len(set(keys)), "stored twice"
             for key, state in zip(keys, log, strict=True):
-                stored[key].append(state)  # one for each room that had the name
+                stored[key].append(state)  # one for each room that has had the name
                 assert "edited_at" in state or state["content"] in self._world.ledger.texts[key]
         for key, seqs in self._world.ledger.acked.items():
             places = {state["seq"] for state in stored[key]}
@@ -57,7 +57,7 @@ class Checks:
             assert newest >= version, f"an acked change is lost: {stored[key]}"
 
     async def check_mirror(self) -> None:
-        """Two storages that were told the same tell the same."""
+        """Two storages that received the same writes return the same."""
         repository = self._world.repository
         if repository.mirror is not None:
             stored, mirrored = await self._everything(repository.inner), await self._everything(repository.mirror)
@@ -85,7 +85,7 @@ class Checks:
         return found
 
     async def check_person(self, principal: Principal) -> None:
-        """Another device of theirs, which has just come, knows what theirs know."""
+        """A newly connected device of a user receives the same state as the user's other devices have."""
         world = self._world
         devices = [device for device in world.devices if device.principal is principal]
         probe = Device(principal, next(world.probes), world.accounts, world.ledger, world.clock, page=4)
@@ -95,7 +95,7 @@ class Checks:
             inside = sorted({room for device in devices for room in device.rooms()})
             for room in inside:
                 probe.join(room)
-            await self._world.settle(probe)  # a join may store a row, which a list need not count before that
+            await self._world.settle(probe)  # a join may store a row, which lists need not count before
             probe.ask("rooms", mine=True, limit=500)
             await self._world.settle(probe)
             assert probe.rooms() == inside, f"{probe.name} is not let in where {devices[0].name} is"
@@ -117,7 +117,7 @@ class Checks:
             world.devices.remove(probe)
 
     async def _check_view(self, probe: Device, name: str) -> None:
-        """What somebody is told of a room is what storage has, and who is there is who is there."""
+        """The members that a user is shown are those in storage, and the users present are those in the room."""
         view, inner = probe.views[name], self._world.repository.inner
         here = {device.id for device in self._world.devices if name in device.rooms()}
         assert (view.people, view.count) == (here, len(here))
@@ -132,7 +132,7 @@ class Checks:
             rows = await inner.rooms.members(record.room_id, after="", limit=1000)
             roles = {row.user.id: row.role for row in rows}
             told = {member["id"]: member["role"] for member in view.members.values() if member.get("role")}
-            if record.kind != "ephemeral":  # there they are not listed when they are not here
+            if record.kind != "ephemeral":  # ephemeral rooms do not list absent users
                 assert told == roles, f"{probe.name} is told {told} of {name}, stored is {roles}"
         assert UNKNOWN not in {member.get("role") for member in view.members.values()}
         wanted = Copy()
@@ -143,7 +143,7 @@ class Checks:
         assert listed == {member["id"] for member in view.members.values() if member.get("role") or member["online"]}
 
     async def _pages(self, probe: Device, kind: str, *, entries: str = "", **fields: Any) -> list[Frame]:
-        """Everything of a list that is read in small pages."""
+        """Return a whole list, read in small pages."""
         found: list[Frame] = []
         cursor: Frame = {}
         while True:
@@ -156,7 +156,7 @@ class Checks:
             cursor = {"cursor": page["cursor"]}
 
     async def _check_reads(self, probe: Device, devices: list[Device], name: str) -> None:
-        """Every device of somebody is told how far they have read somewhere, and what is left."""
+        """Every device of a user receives the user's read cursors, with the unread counts."""
         record = await self._world.repository.inner.rooms.find_room(name)
         row = None if record is None else await self._world.repository.inner.rooms.find_member(record.room_id, probe.id)
         new = [seq for seq in sorted(probe.views[name].copy.states) if row is None or seq > row.read_seq]
@@ -172,7 +172,7 @@ class Checks:
             assert (told["seq"], told.get("unread", 0), told.get("mentions", 0)) == (seq, *left), f"{told}, not {left}"
 
     async def _unread(self, record: RoomRecord, user: Principal, seq: int) -> tuple[int, int]:
-        """How much somebody who has read so far has not, and how much of it mentions them."""
+        """Count the messages that a user has not read, and how many of those mention the user."""
         missed = [
             message
             for message in await self._world.repository.inner.messages.history(record, limit=100_000)
@@ -182,7 +182,7 @@ class Checks:
         return min(len(missed), UNREAD_LIMIT), min(mentions, UNREAD_LIMIT)
 
     async def _check_search(self, probe: Device, records: list[RoomRecord]) -> None:
-        """Every message that holds a word is found, in all rooms that somebody may search."""
+        """A search finds every message with a word, in all rooms that the user may search."""
         found = await self._pages(probe, "search", entries="messages", q="fish")
         wanted = [
             _listed({"type": "message"} | msgspec.to_builtins(message))
@@ -193,7 +193,7 @@ class Checks:
         assert sorted(found, key=_place) == sorted(wanted, key=_place), f"{probe.name} finds {found}, not {wanted}"
 
     async def _check_public(self, probe: Device) -> None:
-        """Everybody finds the public rooms, those made by joining in which something was said, or somebody is."""
+        """Every user finds the public rooms, and the ephemeral rooms that have messages or users."""
         listed = await self._pages(probe, "rooms", q=self._world.suffix.strip())
         wanted = []
         for name in sorted(self._world.rooms):
@@ -211,7 +211,7 @@ class Checks:
         assert [entry for entry in shown if entry[0] in self._world.rooms] == wanted, f"not {wanted}, but {listed}"
 
     async def _check_entry(self, probe: Device, inside: list[str]) -> None:
-        """Nobody gets in where storage says that they may not, and who is out for good left nothing there."""
+        """No user enters a room that storage forbids them, and permanently removed users leave no rows behind."""
         for name in set(self._world.rooms) - set(inside):
             record = await self._world.repository.inner.rooms.find_room(name)
             if record is None:
@@ -226,7 +226,7 @@ class Checks:
                 assert name not in probe.rooms()
 
     async def _check_list(self, probe: Device, inside: list[str]) -> list[RoomRecord]:
-        """`rooms` of one's own: every room of which storage has a row, or that one is in, and what is unread there."""
+        """`rooms` with `mine` lists every room in which the user has a row or is present, with the unread counts."""
         inner, user = self._world.repository.inner, probe.principal
         assert probe.near is not None
         rows = {
@@ -253,7 +253,7 @@ class Checks:
         return [rows[name][0] for name in wanted]
 
     async def _check_invitations(self, probe: Device, devices: list[Device]) -> None:
-        """Every device knows the invitations that storage has."""
+        """Every device has the invitations that are stored."""
         since = self._world.clock.now_us() - INVITATION_DAYS * DAY_US
         found = await self._world.repository.inner.rooms.invitations(probe.id, after=since, limit=INVITATIONS)
         stored = {record.name: rfc3339(row.invitation.at) for record, row in found if row.invitation is not None}
@@ -283,7 +283,7 @@ class Checks:
         return {key: value for key, value in entry.items() if value != 0}
 
     async def check_stored(self, room: Room) -> None:
-        """Storage has what the room has decided. What is decided while storage answers is not looked at."""
+        """Storage has everything that the room decided. Changes during the read are not compared."""
         inner = self._world.repository.inner
         decided = room.record
         stored = await inner.rooms.find_room(room.name)
@@ -297,12 +297,12 @@ class Checks:
             if row is None or room.backlog.unconfirmed or user_id in raised.get(room, ()):
                 continue
             found = await inner.rooms.find_member(room.record.room_id, user_id)
-            if room.members.get(user_id) is row:  # a row that says nothing is not stored
+            if room.members.get(user_id) is row:  # a default row is not stored
                 assert (found or Member(row.user)) == row, f"decided was {row}"
 
 
 def _info(record: RoomRecord) -> Frame:
-    """What everybody in a room may know of it."""
+    """The description of a room that everyone in it may see."""
     info = {name: getattr(record, name) for name in INFO} | {"password": record.password is not None}
     return {name: value for name, value in info.items() if value}
 
@@ -312,5 +312,5 @@ def _place(state: Frame) -> tuple[str, int]:
 
 
 def _listed(state: Frame) -> Frame:
-    """Lists, as JSON has them."""
+    """Convert tuples to lists, as in JSON."""
     return msgspec.json.decode(msgspec.json.encode(state), type=Frame)

@@ -1,5 +1,5 @@
 """Find a Chromium for the browser tests, or install one. Standard library only: dev.py runs it before pytest,
-and it notes what it found in the virtual environment.
+and it records the result in the virtual environment.
 
 Order: TEST_CHROMIUM (a path), Debian's chromium-headless-shell or chromium, Chrome. To install: apt where we are root,
 else a build that comes inside registry packages: npm's `@sparticuz/chromium`, fetched and unpacked by the Node.js of
@@ -35,14 +35,14 @@ for (const name of fs.readdirSync(".").filter((name) => name.endsWith(".br")))
 
 
 class ChromiumMissingError(Exception):
-    """No Chromium, and no way to get one; the text is one line that says what to do."""
+    """There is no Chromium, and no way to get one; the text is one line of advice."""
 
 
 @dataclass(frozen=True)
 class Chromium:
-    """A browser to launch: its program, the variables it needs beside ours, and the Node.js Playwright has to use.
+    """A browser to launch: its program, its additional environment variables, and the Node.js that Playwright must use.
 
-    `node` is empty where Playwright's own one runs.
+    `node` is empty if Playwright's own Node.js runs.
     """
 
     executable: str
@@ -76,7 +76,7 @@ def ensure() -> Chromium:
 
 
 def _folder() -> Path:
-    """Where everything of ours lives: inside the virtual environment, so that it goes when that goes."""
+    """Return our directory inside the virtual environment, so that it is deleted together with that."""
     return Path(sys.prefix) / "parley-chromium"
 
 
@@ -88,7 +88,7 @@ def _read_note() -> Chromium | None:
 
 
 def _runs(program: str, environment: dict[str, str] | None = None) -> bool:
-    """Whether a program can start at all: all its libraries are there, and it is no stub that asks for a snap."""
+    """Whether a program can start: all its libraries are there, and it is not a stub that requires a snap."""
     try:
         done = subprocess.run(
             [program, "--version"],
@@ -137,7 +137,7 @@ def _by_registries() -> Chromium:
     node = _wheel_node()
     npm = node.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     try:
-        # The package alone: what it depends on unpacks it elsewhere, and Node and Python can do that here.
+        # The package alone: its dependencies would only unpack it, which Node and Python do here.
         dev.quietly([str(node), str(npm), "pack", "--silent", NPM_PACKAGE], cwd=home)
         with tarfile.open(next(home.glob("*.tgz"))) as archive:
             for member in archive.getmembers():

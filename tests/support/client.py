@@ -1,4 +1,4 @@
-"""A small client of `parley.v1` on the websockets library: keeps every frame, waits for what should come."""
+"""A small client of `parley.v1` on the websockets library: keeps every frame, and waits for expected ones."""
 
 import asyncio
 import json
@@ -15,19 +15,19 @@ from tests.support import contract
 from tests.support.copies import CHANGES
 
 Frame = dict[str, Any]
-# A deadline for what must come: only a server that hangs meets it.
+# A deadline for expected frames: only a server that hangs reaches it.
 PATIENCE = 20.0
 
 
 class Client:
     """One connection: `async with Client(url, "ann", "general") as ann`, or `await Client(url).open()` and `close()`.
 
-    Frames are kept in `frames` in the order in which they came. `expect` and its kin go through them with a cursor, so
-    what is awaited may have come before; `since` and `epoch` are what a resume of a room needs.
+    `frames` has all frames in the order of arrival. `expect` and similar methods go through them with a cursor, so an
+    awaited frame may have arrived before the call; `since` and `epoch` are what a resume of a room needs.
 
     Args:
         url: `ws://host:port`.
-        token: said in `hello` at once; then `room` is joined after it, not by the address.
+        token: sent in `hello` at once; `room` is then joined after it, not by the address.
         receive_buffer: bytes of the kernel's receive buffer, small for a client that will not read.
     """
 
@@ -55,7 +55,7 @@ class Client:
         self.ended = False
 
     async def open(self) -> Self:
-        """Connect, and be in the room if one was named."""
+        """Connect, and join the room if one was named."""
         query = urlencode({key: value for key, value in self._query.items() if value is not None})
         options: dict[str, Any] = {}
         if self._receive_buffer is not None:
@@ -101,7 +101,7 @@ class Client:
         await self._end()
 
     async def closed(self) -> tuple[int | None, str | None]:
-        """Wait for the end, after everything that came before it; the close code and reason."""
+        """Wait for the end of the connection, after all earlier frames; return the close code and reason."""
         self._reading.set()
         async with asyncio.timeout(PATIENCE):
             await self.socket.wait_closed()
@@ -118,7 +118,7 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    # Talking.
+    # Sending.
 
     async def send(self, type: str, **fields: Any) -> None:
         await self.socket.send(json.dumps({"type": type, **fields}))
@@ -131,24 +131,24 @@ class Client:
         return await self.expect("joined", room=room)
 
     async def resume(self, room: str, since: int, epoch: str) -> Frame:
-        """Join with `since`; what was missed comes after the answer that is returned."""
+        """Join with `since`, and return the answer; the missed messages follow it."""
         return await self.join(room, since=since, epoch=epoch)
 
     async def history(self, room: str = "general", **fields: Any) -> Frame:
         await self.send("history", room=room, **fields)
         return await self.expect("history", room=room)
 
-    # Listening.
+    # Receiving.
 
     async def expect(self, type: str, **fields: Any) -> Frame:
-        """The next frame of this type with these fields; what comes before it is passed over."""
+        """Return the next frame of this type with these fields, skipping others."""
         return await self.until(
             lambda frame: frame["type"] == type and all(frame.get(key) == value for key, value in fields.items()),
             f"{type} {fields}",
         )
 
     async def until(self, wanted: Callable[[Frame], bool], what: str = "a frame") -> Frame:
-        """The next frame of which `wanted` is true."""
+        """Return the next frame for which `wanted` is true."""
         try:
             async with asyncio.timeout(PATIENCE):
                 while True:
@@ -163,12 +163,12 @@ class Client:
             raise AssertionError(f"no {what} within {PATIENCE:g} s: {self.frames[-3:]}") from None
 
     async def holds(self, condition: Callable[[], bool], what: str = "a condition") -> None:
-        """Wait until a condition on all that has come is true."""
+        """Wait until a condition on all received frames is true."""
         if not condition():
             await self.until(lambda _: condition(), what)
 
     def of(self, *types: str) -> list[Frame]:
-        """The frames of these types that have come, in order."""
+        """The received frames of these types, in order."""
         return [frame for frame in self.frames if frame["type"] in types]
 
     def heard(self, room: str = "general") -> list[str]:
@@ -185,7 +185,7 @@ class Client:
         return str(self.of("welcome")[-1]["token"])
 
     def since(self, room: str = "general") -> int:
-        """What to give to `resume`."""
+        """Return the arguments for `resume`."""
         heads: list[int] = [frame["head"] for frame in self.of("joined", "synced") if frame["room"] == room]
         states = self.of("message", *CHANGES)
         return max(heads + [int(frame["version"]) for frame in states if frame["room"] == room])
@@ -196,7 +196,7 @@ class Client:
     # Not reading.
 
     def stop_reading(self) -> None:
-        """Leave what comes in the kernel's buffers, until they are full."""
+        """Stop reading: incoming bytes fill the kernel's buffers."""
         self._reading.clear()
 
     def go_on_reading(self) -> None:

@@ -1,9 +1,9 @@
-"""Holds what a test hears of the server to the published contract: every frame, and what `fetch` gets over HTTP.
+"""Validates everything that a test receives from the server against the published schemas: frames and HTTP responses.
 
-The clients of tests/support hand in whatever comes, from wherever it is read; what does not fit is noted, and fails
-the test that heard it when that ends (tests/conftest.py). Raising at once would end in a reader's task, or in the
-server's own callback. The schemas are those of `/asyncapi.json` and `/openapi.json`, in a strict form: no property
-that they do not name, no error code that the table does not have.
+The clients of tests/support pass on everything that they read; violations are recorded, and fail the test at its end
+(tests/conftest.py). An exception raised at once would end up in a reader's task, or in the server's own callback. The
+schemas are those of `/asyncapi.json` and `/openapi.json`, in a strict form: no property that they do not name, no error
+code that the table does not have.
 """
 
 import re
@@ -24,13 +24,13 @@ from server.spec.openapi import openapi
 from server.web.app import HttpEndpoints
 
 BROKEN: list[str] = []
-"""What was heard by the running test and does not fit."""
-# One is enough to see what is wrong; a load may hear the same thing a thousand times.
+"""Violations that the running test has received."""
+# A few are enough to see what is wrong; a load may receive the same thing a thousand times.
 _NOTED = 5
 
 
 def hold(dialect: str, frame: Any) -> None:
-    """A frame of a dialect, by the name of the dialect, has come."""
+    """Validate a received frame of the dialect of this name."""
     kind = _kind(frame)
     validator = _frames(dialect).get(kind)
     if validator is None:
@@ -40,7 +40,7 @@ def hold(dialect: str, frame: Any) -> None:
 
 
 def hold_reply(method: str, target: str, status: int, media: str, body: Any) -> None:
-    """An HTTP response has come; `body` is its JSON, if it is any. What no row of the table serves is not looked at."""
+    """Validate a received HTTP response; `body` is its JSON, if any. Paths that no endpoint serves are ignored."""
     path = urlsplit(target).path
     responses = next((told for one, of, told in _responses() if one == method.lower() and of.fullmatch(path)), None)
     if responses is None:
@@ -57,7 +57,7 @@ def hold_reply(method: str, target: str, status: int, media: str, body: Any) -> 
 
 
 def dialect_of(target: str, subprotocol: bool) -> str:
-    """The name of the dialect that is spoken at an address."""
+    """Return the name of the dialect at an address."""
     return (
         NATIVE.name
         if subprotocol
@@ -67,7 +67,7 @@ def dialect_of(target: str, subprotocol: bool) -> str:
 
 @cache
 def json_frames() -> dict[str, Validator]:
-    """A strict validator for every kind of frame of every dialect but raw text, by its name in `/asyncapi.json`."""
+    """Return a strict validator for every frame of every dialect except raw text, by its name in `/asyncapi.json`."""
     document = asyncapi(host="localhost", limits=Limits())
     schemas = strict(document["components"]["schemas"])
     schemas["ErrorEvent"]["properties"]["code"] = {"enum": list(ERRORS)}
@@ -79,7 +79,7 @@ def json_frames() -> dict[str, Validator]:
 
 
 def strict(schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """Schemas that take no other properties than those they name."""
+    """Make schemas refuse all properties that they do not name."""
 
     def closed(node: Any) -> Any:
         if isinstance(node, list):
@@ -102,7 +102,7 @@ def _why(validator: Validator, value: Any) -> str:
 
 
 def _kind(frame: Any) -> str:
-    """The word by which a frame says what it is; dialects of one shape have none."""
+    """Return the type of a frame; dialects with a single kind of frame have none."""
     return str(frame.get("type") or frame.get("event") or "") if isinstance(frame, dict) else ""
 
 
@@ -114,7 +114,7 @@ def _frames(dialect: str) -> dict[str, Validator]:
 
 @cache
 def _responses() -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
-    """Methods, paths and statuses, with a validator for each content type whose schema there is."""
+    """Return methods, paths and statuses, with a validator for each content type that has a schema."""
     document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints())
     schemas = strict(document["components"]["schemas"])
     return [

@@ -1,4 +1,4 @@
-"""A client's copy of a room's messages, kept by docs/protocol.md: from what the server says and nothing else."""
+"""A client's copy of a room's messages, maintained by the rules of docs/protocol.md from received frames alone."""
 
 from collections import defaultdict
 from typing import Any
@@ -7,19 +7,19 @@ from model.limits import QUOTE_CHARS
 
 Frame = dict[str, Any]
 CHANGES = ("edited", "deleted", "reaction", "pinned")
-"""The events that say what became of a message; `message` itself may too, in a resume."""
+"""The events that change a message; in a resume, `message` does too."""
 
 
 class Copy:
     """The messages of one room, complete from its beginning once `settled`.
 
     Attributes:
-        states: messages by seq, as a `message` frame has them now; deleted ones are not among them.
-        since: the largest version or head that is known, and with `epoch` what a resume needs.
+        states: undeleted messages by seq, in the form of `message` frames.
+        since: the largest known version or head; a resume needs it and `epoch`.
         joined: the connection is in the room.
-        loaded: the past was read.
-        synced: nothing of a resume is still to come.
-        disorder: how much came twice, out of order, or did not add up.
+        loaded: the history has been read.
+        synced: no resume is in progress.
+        disorder: how many events arrived twice, out of order, or contradict each other.
     """
 
     def __init__(self) -> None:
@@ -30,24 +30,24 @@ class Copy:
         self.loaded = False
         self.synced = False
         self.disorder = 0
-        self._early: set[int] = set()  # told as of the head, with what was changed since
+        self._early: set[int] = set()  # replayed last, as of the head, including later changes
         self._replies: defaultdict[int, set[int]] = defaultdict(set)
 
     @property
     def settled(self) -> bool:
-        """Nothing is missing but what happens from now on."""
+        """Whether the copy is complete, apart from future events."""
         return self.joined and self.loaded and self.synced
 
     def resume(self) -> Frame:
-        """What to join with."""
+        """Return the fields of `join` for a resume."""
         return {"since": self.since, "epoch": self.epoch} if self.loaded else {}
 
     def forget(self) -> None:
-        """Begin anew with the next `joined`."""
+        """Start again with the next `joined`."""
         self.loaded = False
 
     def on_joined(self, frame: Frame) -> bool:
-        """Whether the past has to be loaded."""
+        """Handle `joined`; return whether the history must be loaded."""
         self.joined = True
         if self.loaded and frame["recovered"]:
             self.synced = False
@@ -59,13 +59,14 @@ class Copy:
         return True
 
     def on_synced(self, frame: Frame) -> None:
-        """The end of a resume."""
+        """Handle `synced`, the end of a resume."""
         self.since, self.synced = max(self.since, frame["head"]), True
 
     def on_page(self, frame: Frame) -> int | None:
-        """A page of history, from the newest to the oldest; returns the `before` of the next one, None at the end.
+        """Add a page of history, read from the newest to the oldest; return the `before` of the next one, None at the
+        end.
 
-        It is as new as everything that came before it.
+        A page includes everything that was received before it.
         """
         for state in frame["messages"]:
             self._take(state)
@@ -75,11 +76,11 @@ class Copy:
         return None
 
     def on_state(self, frame: Frame) -> None:
-        """A `message`, or what became of one."""
+        """Handle a `message`, or a change of one."""
         version, seq = frame["version"], frame["seq"]
         if version <= self.since:
             known = self.states.get(seq)
-            # The last ones of a resume are as of the head that it says, and changed since: that comes behind it.
+            # The last messages of a resume have its head as version and were changed since; the change follows.
             if version == self.since and not self.synced and (known is None or known["version"] < version):
                 self._early.add(seq)
             else:
@@ -88,7 +89,7 @@ class Copy:
         self._take(frame)
 
     def differs(self, other: "Copy") -> str:
-        """A message that is not the same in the other one; "" when all are."""
+        """Return a message that differs from the other copy; "" if none does."""
         for seq in sorted(self.states.keys() | other.states.keys()):
             ours, theirs = self.states.get(seq), other.states.get(seq)
             if ours != theirs:
@@ -96,7 +97,7 @@ class Copy:
         return ""
 
     def on_retracted(self, seq: int) -> None:
-        """A message was taken back."""
+        """Handle `retracted`."""
         self.states.pop(seq, None)
         self._quote(seq, {"seq": seq})
 
@@ -142,7 +143,7 @@ class Copy:
 
 
 def _put(state: Frame, frame: Frame, *names: str) -> None:
-    """The fields are what the frame has, and are not there when it has none."""
+    """Copy these fields from the frame, or remove them if the frame has none."""
     for name in names:
         state.pop(name, None)
         if name in frame:
