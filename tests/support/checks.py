@@ -211,7 +211,7 @@ class Checks:
         assert [entry for entry in shown if entry[0] in self._world.rooms] == wanted, f"not {wanted}, but {listed}"
 
     async def _check_entry(self, probe: Device, inside: list[str]) -> None:
-        """No user enters a room that storage forbids them, and permanently removed users leave no rows behind."""
+        """No user enters a room that storage forbids them, and removed users keep neither a role nor a cursor."""
         for name in set(self._world.rooms) - set(inside):
             record = await self._world.repository.inner.rooms.find_room(name)
             if record is None:

@@ -63,8 +63,7 @@ class Copy:
         self.since, self.synced = max(self.since, frame["head"]), True
 
     def on_page(self, frame: Frame) -> int | None:
-        """Add a page of history, read from the newest to the oldest; return the `before` of the next one, None at the
-        end.
+        """Add a page of history, newest page first; return the `before` of the next one, None at the end.
 
         A page includes everything that was received before it.
         """

@@ -1,4 +1,4 @@
-"""The count of what the promises were worth: what everybody sent, was told and saw, held against the logs."""
+"""Count broken promises: compare what every client sent, received and saw with the rooms' logs."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,10 @@ COUNTED = "counts"  # the property of a test's report under which its counts tra
 
 
 class Counts(NamedTuple):
-    """What came of it all. The first four are what is promised to be 0; the rest are, too.
+    """The counts of broken promises. The first four are those of docs/reliability.md; the others must be 0, too.
 
     Attributes:
-        examples: the first of each kind, in words.
+        examples: the first case of each kind, in words.
     """
 
     operations: int
@@ -50,7 +50,7 @@ class Counts(NamedTuple):
 
 
 def count(people: Sequence[Person], logs: Mapping[str, Log]) -> Counts:
-    """Hold what everybody sent, was told and saw against the logs."""
+    """Compare what every client sent, received and saw with the logs."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for person in people:
         for operation in person.sent:
@@ -81,7 +81,7 @@ def count(people: Sequence[Person], logs: Mapping[str, Log]) -> Counts:
 
 
 def _answers(person: Person, logs: Mapping[str, Log]) -> Iterator[tuple[str, str]]:
-    """What is wrong with what somebody was answered."""
+    """Count what is wrong in the answers to a client."""
     for operation in person.sent:
         log = logs[operation.room]
         places = operation.stored(person.user, log)
@@ -99,7 +99,7 @@ def _answers(person: Person, logs: Mapping[str, Log]) -> Iterator[tuple[str, str
 
 
 def _differences(copy: Mapping[int, Frame], log: Mapping[int, Frame]) -> Iterator[tuple[str, str]]:
-    """What is wrong with a copy of a room: in a message that both have, a reaction too many or too few says it all."""
+    """Count what is wrong in a copy of a room; in a message that both have, only a surplus or missing reaction."""
     for seq in copy.keys() - log.keys():
         yield "phantom", f"message {seq} is {copy[seq]}, and is not in /history"
     for seq in log.keys() - copy.keys():

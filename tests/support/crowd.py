@@ -1,4 +1,4 @@
-"""Thousands of connections of one test process: what they hear is counted, and decoded only where somebody listens."""
+"""Thousands of connections in one test process: frames are counted, and decoded only for clients that listen."""
 
 import asyncio
 import json
@@ -13,15 +13,15 @@ from tests.support import contract
 from tests.support.rawws import CLOSE, NATIVE, PING, PONG, command, frame, upgrade
 
 Frame = dict[str, Any]
-# A deadline for what must come: only a server that hangs meets it.
+# A deadline for expected frames: only a server that hangs reaches it.
 PATIENCE = 60.0
-# How many connect at the same time: fewer than a socket that listens keeps waiting.
+# How many connect at the same time: fewer than the backlog of a listening socket.
 _AT_ONCE = 100
 
 
 @contextmanager
 def many_files(wanted: int) -> Iterator[None]:
-    """Allow this process so many open files for a while, if the machine allows it at all."""
+    """Temporarily allow this process this number of open files, if the machine permits it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert wanted <= hard or hard == resource.RLIM_INFINITY, f"{wanted} open files are needed, and {hard} are allowed"
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted) if soft != resource.RLIM_INFINITY else soft, hard))
@@ -30,12 +30,12 @@ def many_files(wanted: int) -> Iterator[None]:
 
 
 class Seat(asyncio.Protocol):
-    """One connection. Of what the server sends it looks at no more than how a frame begins, unless it ``listens``.
+    """One connection. It examines only the beginning of each frame, unless it ``listens``.
 
     Attributes:
-        size: bytes heard since the handshake.
-        heard: how many frames came, by type (native ones) or by sender (plain ones).
-        frames: what came, if it listens.
+        size: bytes received since the handshake.
+        heard: the number of frames, by type (native) or by sender (plain).
+        frames: the received frames, if it listens.
         closed: why the server has closed it.
     """
 
@@ -77,7 +77,7 @@ class Seat(asyncio.Protocol):
 
     @staticmethod
     def _next_frame(data: bytes, at: int) -> tuple[int, int] | None:
-        """Where the payload of the frame at this place begins and ends; None when it is not whole."""
+        """Return where the payload of the frame at this position begins and ends; None if it is incomplete."""
         if len(data) < at + 2:
             return None
         size, start = data[at + 1], at + 2
@@ -121,7 +121,7 @@ class Seat(asyncio.Protocol):
 
 
 class Crowd:
-    """Everybody in one room of the server at ``port``; each is a guest of their own.
+    """Many guests in one room of the server at ``port``.
 
     Attributes:
         seats: the connections that are in the room.
@@ -135,11 +135,11 @@ class Crowd:
         self.seats: list[Seat] = []
 
     def changed(self) -> None:
-        """Something has come, or somebody has gone."""
+        """Note that a frame has arrived, or a connection has ended."""
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for a condition on what has come."""
+        """Wait for a condition on the received frames."""
         try:
             async with asyncio.timeout(PATIENCE):
                 while not condition():
@@ -151,7 +151,7 @@ class Crowd:
             raise AssertionError(f"{what}: not within {PATIENCE:g} s") from None
 
     async def seat(self, name: str, *, native: bool = True, listens: bool = True) -> Seat:
-        """Somebody comes who is not one of the many."""
+        """Connect one more guest, who is not counted among the many."""
         dialect = "parley.v1" if native else "plain"
         loop = asyncio.get_running_loop()
         _, seat = await loop.create_connection(
@@ -162,7 +162,7 @@ class Crowd:
         return seat
 
     async def come(self, count: int) -> None:
-        """So many more enter the room."""
+        """Let this many more guests enter the room."""
         for first in range(0, count, _AT_ONCE):
             numbers = range(first, min(first + _AT_ONCE, count))
             new = await asyncio.gather(*(self.seat(f"n{number}", listens=False) for number in numbers))
@@ -170,7 +170,7 @@ class Crowd:
             await self.until(partial(_are_in, new), f"{count} more enter the room")
 
     async def go(self, seats: Sequence[Seat]) -> None:
-        """These leave: the connection breaks."""
+        """Break the connections of these guests."""
         self.seats = [seat for seat in self.seats if seat not in set(seats)]
         await self._end(seats)
 
@@ -178,7 +178,7 @@ class Crowd:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Everybody goes."""
+        """Break all connections."""
         await self._end(self._all)
 
     async def _end(self, seats: Sequence[Seat]) -> None:

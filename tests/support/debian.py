@@ -20,7 +20,7 @@ _FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 class ProgramMissingError(Exception):
-    """A program is not there and cannot be fetched; the text is one line that says what to do."""
+    """A program is missing and cannot be fetched; the text is one line of advice."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def fetch(name: str, package: str = "") -> Program:
     if os.environ.get("PARLEY_NO_APT") or shutil.which("apt-get") is None:
         raise ProgramMissingError(f"no {name} found: install it (Debian's package {package})")
     home = Path(sys.prefix) / "parley-debian"
-    with _alone(home):  # of several test processes one fetches, the others find what it fetched
+    with _alone(home):  # one of several test processes fetches, the others then find the program
         if program := _installed(name) or _unpacked(name, home / package):
             return program
         try:

@@ -1,6 +1,6 @@
-"""A client program of a person: it asks, keeps a view of each room, and holds what it is told to what was promised.
+"""A simulated client: it sends commands, keeps a view of each room, and checks every frame against the protocol.
 
-Whatever contradicts docs/protocol.md, or an earlier frame, is an AssertionError when it is read.
+A frame that contradicts docs/protocol.md, or an earlier frame, is an AssertionError when it is read.
 """
 
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ from utils.clock import microseconds
 PASSWORD = "sesame"
 """Of every room that has one."""
 
-# Frames that are about a room to those who are in it, and to nobody else.
+# Frames that only clients in the room may receive.
 _INSIDE = frozenset(
     (*CHANGES, "message", "typing", "presence", "synced", "retracted", "history", "members", "member")
 )  # fmt: skip
-# Changes of a room and its people: whoever asked for one is told of it first.
+# Changes of a room and its members: the event is also the first answer to their sender.
 _TOLD = frozenset(
     (
         "create_room",
@@ -49,7 +49,8 @@ _ANSWERS = {
     "ping": "pong",
     "announce": "announcement",
 }
-# What a frame about a message needs: who did it, what it takes, and whether a mute forbids it.
+# For a frame about a message: the field with its user, the action that must be permitted, and whether a mute forbids
+# it.
 _DOES = {
     "message": ("sender_id", Action.POST, True),
     "reaction": ("user", Action.REACT, True),
@@ -60,7 +61,7 @@ _DOES = {
 
 
 def read(devices: Iterable["Device"]) -> None:
-    """Take what has come, in the order in which the server wrote it."""
+    """Read all new frames, in the order in which the server wrote them."""
     everybody = tuple(devices)
     while came := sorted((write for device in everybody for write in device.fresh()), key=itemgetter(0)):
         for at, device, data in came:
@@ -72,7 +73,7 @@ class Device(Asker):
     """See the top of this file."""
 
     def fresh(self) -> list[tuple[int, "Device", bytes]]:
-        """What has come and was not taken yet, each with its place among the writes of all connections."""
+        """Return the writes that were not read yet, each with its position among those of all connections."""
         if self.near is None:
             return []
         connection, first = self.near.connection, self._taken
@@ -80,7 +81,7 @@ class Device(Asker):
         return [(connection.order[at], self, connection.writes[at]) for at in range(first, self._taken)]
 
     def take(self, frame: Frame, at: int) -> None:
-        """A frame has come, in a write at this place among all."""
+        """Handle a frame from the write at this position among all."""
         self._at = at
         self._ledger.told[frame["type"]] += 1
         kind, room = frame["type"], frame.get("room", "")
@@ -106,7 +107,7 @@ class Device(Asker):
         return self.asked.pop(frame["id"])
 
     def _note(self, frame: Frame) -> None:
-        """A change was told: was it mine, and may whoever made it?"""
+        """Check that the user who made a change was permitted to, and note if it was one of this client's commands."""
         kind, view = frame["type"], self.views.get(frame["room"])
         if view is not None and view.inside and kind in _DOES:
             field, action, talk = _DOES[kind]
@@ -160,7 +161,7 @@ class Device(Asker):
         self.wants.add(room)
 
     def _may_enter(self, frame: Frame) -> None:
-        """Nobody gets in where they were kept out, or where they have no business."""
+        """Check that the user may enter: they are not banned, and have access to the room."""
         room, ledger, asked = frame["room"], self._ledger, self.asked.get(frame.get("id", ""))
         if frame["info"]["kind"] == "direct":
             assert direct_name(self.id, frame["peer"]["id"]) == room, f"{self.name} is with somebody else: {frame}"
@@ -197,7 +198,7 @@ class Device(Asker):
                 self.ask("history", loads=view.stay, room=frame["room"], limit=self._page, before=before)
 
     def _is_known(self, messages: list[Frame], view: View) -> None:
-        """What is read is as new as all that was told before, and not newer."""
+        """Check that a page is exactly as new as all that was received before it."""
         for state in messages if view.copy.settled else ():
             known = view.copy.states.get(state["seq"])
             assert state == known, f"{self.name} reads {state}, and was told {known}"

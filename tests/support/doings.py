@@ -1,4 +1,4 @@
-"""What people, storage and the server do in a `World`, each chosen by two small numbers."""
+"""The actions of users, storage and the server in a `World`, each chosen by two small numbers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +33,7 @@ class Doings:
             await waits
 
     def _room(self, device: Device, what: int, *, entered: bool = True) -> str:
-        """A room that it is in, mostly; else any."""
+        """Choose a room: usually one that the device is in."""
         rooms = device.rooms()
         if self._aim is not None and what % 5:
             rooms = [room for room in rooms if room in self._aim[1]] or rooms
@@ -43,7 +43,7 @@ class Doings:
         return places[what // 10 % len(places)]
 
     def _seq(self, device: Device, room: str, what: int) -> int:
-        """A message that it knows: mostly one of the last; or none that there is."""
+        """Choose a message that the device knows, usually one of the last; or one that does not exist."""
         view = device.views.get(room)
         seqs = sorted(view.copy.states) if view is not None else []
         return seqs[-1 - what // 7 % min(len(seqs), 8)] if seqs else 1
@@ -54,7 +54,7 @@ class Doings:
         return self.world.people[what // 3 % len(self.world.people)].id
 
     def _judge_and_room(self, device: Device, what: int) -> tuple[Device, str]:
-        """Somebody who has a say in a room, and where the device is, if there is such a room."""
+        """Choose a moderator, and a room that the device is in, if there is one."""
         judge = self.world.devices[what // 3 % 2]
         over = [name for name in judge.rooms() if judge.views[name].role in JUDGES]
         over = [name for name in over if name in device.rooms()] or over
@@ -110,7 +110,7 @@ class Doings:
         room = self._room(device, what)
         device.ask("read", room=room, seq=self._seq(device, room, what))
 
-    # Coming and going.
+    # Connecting, joining and leaving.
 
     def do_join(self, device: Device, what: int) -> None:
         fields = {"password": PASSWORD if what % 5 else "guessed"} if what % 5 < 2 else {}
@@ -137,7 +137,7 @@ class Doings:
         device.disconnect()
 
     def do_hello(self, device: Device, what: int) -> None:
-        """Renew the token; nothing else changes by that."""
+        """Renew the token, which changes nothing else."""
         if device.near is not None:
             device.ask("hello", token=device.near.token)
 
@@ -147,7 +147,7 @@ class Doings:
     def do_go_on(self, device: Device, what: int) -> None:
         device.go_on(self.world.chat)
 
-    # Asking over HTTP, in place of the connections.
+    # Commands over HTTP, instead of the connections.
 
     def do_visit(self, device: Device, what: int) -> None:
         for other in self.world.devices:
@@ -164,7 +164,7 @@ class Doings:
     def do_hang_up(self, device: Device, what: int) -> None:
         self.world.visitors.hang_up(what)
 
-    # Rooms and their people.
+    # Rooms and their members.
 
     def do_create_room(self, device: Device, what: int) -> None:
         fields: list[dict[str, Any]] = [{}, {"private": True}, {"password": PASSWORD}, {"topic": "talk"}]
@@ -221,7 +221,7 @@ class Doings:
     def do_set_role(self, device: Device, what: int) -> None:
         self._about(device, "set_role", what, role=ROLES[what // 4 % len(ROLES)])
 
-    # Looking.
+    # Reading.
 
     def do_history(self, device: Device, what: int) -> None:
         room = self._room(device, what)

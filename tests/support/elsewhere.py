@@ -1,7 +1,7 @@
-"""A repository that lives in real time, in a thread of its own, for a chat that lives in virtual time.
+"""Storage that runs in real time, in its own thread, for a chat that runs in virtual time.
 
-While it is asked for anything the virtual time stands still: to the chat, storage takes no time at all, unless a
-`tests.support.faulty.FaultyRepository` in between says otherwise.
+During each call the virtual time stands still: to the chat, storage takes no time, unless a
+`tests.support.faulty.FaultyRepository` in between delays it.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ class Elsewhere:
     """See the top of this file.
 
     Args:
-        opening: opens the repository, in the loop where it is to live. It is closed at the end.
+        opening: opens the storage, in the loop where it will run. It is closed at the end.
 
     Attributes:
-        repository: what a chat in a `VirtualLoop` may ask.
+        repository: the storage to use from a chat in a `VirtualLoop`.
     """
 
     def __init__(self, opening: Coroutine[Any, Any, PostgresStorage]) -> None:
@@ -48,7 +48,7 @@ class Elsewhere:
         self._loop.close()
 
     def writer(self) -> Writer:
-        """A writer, until it is closed or the next chat asks for its own."""
+        """Return a writer, which is valid until it is closed or the next chat requests one."""
         writer = _AskedWriter(self, self.wait(self._make_writer()))
         self._writers.append(writer)
         return writer
@@ -57,23 +57,23 @@ class Elsewhere:
         return self._inner.writer()
 
     def close_writers(self) -> None:
-        """Close those of a chat that failed, and so could not."""
+        """Close the writers of a chat that failed, and so did not close them."""
         for writer in self._writers:
             self.wait(writer.inner.close())
         self._writers.clear()
 
     def problem(self) -> str | None:
-        """What storage says, after a real wait if a busy machine has lost its database for a moment."""
+        """Return the answer of storage, after a real wait if a busy machine has lost its database for a moment."""
         if self._inner.lease.problem is not None:
             self.wait(until(lambda: self._inner.lease.problem is None))
         return self._inner.problem()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Have something done there, and block until it is."""
+        """Run something in that thread, and block until it is done."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(OPENING_SECONDS)
 
     async def ask(self, work: Coroutine[Any, Any, T]) -> T:
-        """Have something done there, while no virtual time passes. What has begun is done even if we are cancelled."""
+        """Run something in that thread, while no virtual time passes. A cancellation does not stop it."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         with loop.standing_still():
@@ -82,12 +82,12 @@ class Elsewhere:
                 return await asyncio.shield(answer)
             except asyncio.CancelledError:
                 await asyncio.wait([answer])
-                answer.exception()  # which nobody wants to know any more
+                answer.exception()  # retrieved, so that it is not logged
                 raise
 
 
 class _Asked:
-    """The repository, as it is seen from the other side; reads are asked for by name."""
+    """The storage as the chat sees it; reads are looked up by name."""
 
     def __init__(self, elsewhere: Elsewhere, inner: Storage) -> None:
         self._elsewhere = elsewhere

@@ -1,9 +1,9 @@
-"""How many examples tests of many examples try: as many as say enough in a few seconds, or by far more when asked."""
+"""How many examples hypothesis tries: enough for a few seconds, or many more on request."""
 
 import os
 
 TIMES = int(os.environ.get("TEST_EXAMPLES_TIMES", "1"))
-"""So many times as many; `TEST_EXAMPLES_TIMES=100` makes minutes, or hours, of seconds."""
+"""The factor by which to multiply examples; `TEST_EXAMPLES_TIMES=100` turns seconds into minutes or hours."""
 
 
 def examples(ordinarily: int) -> int:

@@ -1,4 +1,4 @@
-"""Storage that can be held, fail, refuse and lose answers at chosen points."""
+"""Storage that can be delayed, fail, refuse writes and lose answers at chosen points."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -16,21 +16,21 @@ T = TypeVar("T")
 
 
 class FaultyRepository:
-    """Memory storage whose answers a test can hold back or spoil. Names of points: the methods, and `write`.
+    """Memory storage whose answers a test can delay or falsify. Points are named after the methods, and `write`.
 
     Attributes:
         away: everything raises StorageUnavailable, with this text.
-        standby: what `problem` says.
-        refused: writes that storage refuses for themselves (BatchRefused for the whole batch).
+        standby: the result of `problem`.
+        refused: writes that storage refuses (BatchRefused for the whole batch).
         faults: exceptions to raise instead of an answer, each once, by point.
-        lost_answers: so many batches are stored, and then reported as StorageUnavailable.
-        short_answers: so many batches are stored, and then answered with one outcome too few.
-        early: points at which storage has looked before it is held: its answer is late, and perhaps not true any more.
-            At the others it looks when it may go on.
+        lost_answers: this many batches are stored, and then reported as StorageUnavailable.
+        short_answers: this many batches are stored, and then answered with one outcome too few.
+        early: points at which storage reads before it is held: its answer is late, and possibly outdated. At the others
+            it reads when it is released.
         calls: how often each point was reached.
-        readers: for whom each point was reached last.
-        batches: every batch that a writer was given.
-        mirror: another storage, which is written what this one is, without a fault: so both must have the same.
+        readers: the reader for which each point was last reached.
+        batches: every batch passed to a writer.
+        mirror: another storage, which receives the same writes without faults: both must have the same content.
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class FaultyRepository:
         self._waiting: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
 
     def hold(self, point: str) -> None:
-        """Whoever comes to the point waits there."""
+        """Hold every call that reaches the point."""
         self._gates[point].clear()
 
     def delay(self, point: str) -> None:
-        """The next one who comes to the point waits there; those behind overtake."""
+        """Hold the next call that reaches the point; later ones overtake it."""
         self._delayed[point] = asyncio.Event()
 
     def go(self, point: str) -> None:
-        """Let those who wait, and all later ones, pass."""
+        """Release the held calls, and hold no more."""
         self._gates[point].set()
         for waiting in (self._delayed.pop(point, None), *self._waiting.pop(point, ())):
             if waiting is not None:
@@ -135,7 +135,7 @@ class FaultyRepository:
         return await ask()
 
     async def stored(self, room: str = "general") -> list[str]:
-        """The contents of the room's log, as storage has it, past every gate."""
+        """Return the contents of the room's log in storage, without delays or faults."""
         record = await self.inner.rooms.find_room(room)
         return [] if record is None else [m.content for m in await self.inner.messages.history(record, limit=100_000)]
 

@@ -1,6 +1,6 @@
-"""Somebody at a real server who keeps what docs/protocol.md lets a client keep, and comes back with it after a cut.
+"""A client of a real server that keeps the state that docs/protocol.md describes, and resumes after a disconnect.
 
-`tests.support.devices` does the same without sockets, and asks more of every frame.
+`tests.support.devices` does the same without sockets, and checks more of every frame.
 """
 
 import itertools
@@ -12,15 +12,15 @@ from tests.support.copies import CHANGES, Frame
 from tests.support.views import View
 from tests.support.web import token_of
 
-# What is answered by a frame of its own; the others are acked, when they are stored.
+# Commands that are answered by their own frame; the others are acked once they are stored.
 _ANSWERS = {"join": "joined", "leave": "left", "history": "history", "members": "members", "rooms": "rooms"}
-# What `info` and a line in a list both say of a room, where there is something to say.
+# The optional fields of a room that both `info` and an entry of a list have.
 _SAID = frozenset(RoomInfo.__struct_fields__)
 _numbers = itertools.count()
 
 
 class Follower:
-    """An account, and on one connection after the other its view of each room that it enters.
+    """An account, with its view of each room that it enters, over one connection after another.
 
     Args:
         url: `ws://host:port`.
@@ -37,29 +37,29 @@ class Follower:
         self._resuming = ""
 
     async def connect(self) -> None:
-        """Be connected, in no room yet."""
+        """Connect, without joining a room."""
         self.client = await Client(self._url, token=token_of(self.name)).open()
         self._taken = 0
 
     async def cut(self) -> None:
-        """Lose the connection: what came before counts, and nothing after it."""
+        """Lose the connection; frames that arrived before count, later ones do not."""
         await self.client.abort()
         self.lost()
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """Note that the connection is lost."""
         self.take()
         for view in self.views.values():
             view.leave()
 
     async def do(self, kind: str, **fields: Any) -> Frame:
-        """Ask for something that must not be refused, and wait until it is done, and stored. The answer, or the ack."""
+        """Send a command that must not be refused, and wait until it is stored. Returns the answer, or the ack."""
         answer = await self.ask(kind, **fields)
         assert answer["type"] != "error", f"{self.name} may not {kind} {fields}: {answer}"
         return answer
 
     async def ask(self, kind: str, **fields: Any) -> Frame:
-        """The same for what may be refused: then it is the error."""
+        """Do the same for a command that may be refused; then it returns the error."""
         key, wanted = f"{kind}-{next(_numbers)}", "ack" if "quit" in fields else _ANSWERS.get(kind, "ack")
         await self.client.send(kind, id=key, **fields)
 
@@ -71,12 +71,12 @@ class Follower:
         return await self.client.until(answers, f"answer of {kind} {fields} for {self.name}")
 
     async def say(self, room: str, content: str, **fields: Any) -> int:
-        """Say something; its seq, when it is stored."""
+        """Post a message, and return its seq once it is stored."""
         ack = await self.do("message", room=room, content=content, **fields)
         return int(ack["ids"][-1]["seq"])
 
     async def enter(self, room: str, **fields: Any) -> Frame:
-        """Join with all that is known of the room, and load what a resume does not bring. The answer, or the error."""
+        """Join with the known state of the room, and load what a resume does not replay. Returns the answer or error."""
         view = self.views.get(room)
         known = view.copy.resume() if view is not None else {}
         self._resuming = room if known else ""
@@ -90,14 +90,14 @@ class Follower:
         return answer
 
     async def caught_up(self) -> None:
-        """Take everything that was told before now."""
+        """Handle everything that was sent before now."""
         key = f"ping-{next(_numbers)}"
         await self.client.send("ping", id=key)
         await self.client.expect("pong", id=key)
         self.take()
 
     def take(self) -> None:
-        """Take every frame that has come, in order."""
+        """Handle every received frame, in order."""
         while self._taken < len(self.client.frames):
             self._taken += 1
             frame = self.client.frames[self._taken - 1]
@@ -128,7 +128,7 @@ class Follower:
             view.leave()
 
     async def _load(self, room: str) -> None:
-        """What is not told without being asked for: the past, page by page, and who is what."""
+        """Load what must be requested: the history, page by page, and the members."""
         view, before = self.views[room], None
         while not view.copy.loaded:
             page = await self.do("history", room=room, limit=3, **({} if before is None else {"before": before}))
@@ -141,7 +141,7 @@ class Follower:
 
 
 async def fresh(url: str, name: str, room: str) -> tuple[View, Frame | None]:
-    """What somebody learns who knew nothing: a view of the room, and its line among the rooms of their own."""
+    """Return what a new device receives: a view of the room, and its entry among the user's own rooms."""
     newcomer = Follower(url, name)
     await newcomer.connect()
     try:
@@ -155,7 +155,7 @@ async def fresh(url: str, name: str, room: str) -> tuple[View, Frame | None]:
 
 
 def differs(view: View, newest: View, entry: Frame | None) -> str:
-    """How a view, and the line in a list, are not what somebody has just learned; "" when they are the same."""
+    """Describe how a view and a list entry differ from those just received; "" if they are equal."""
     if wrong := view.differs(newest):
         return wrong
     if entry is None:

@@ -1,4 +1,4 @@
-"""What a test left behind: asyncio tasks and sockets. Cheap enough to look after every test."""
+"""Find what a test left behind: asyncio tasks and sockets. Cheap enough to run after every test."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ def open_sockets() -> dict[str, int]:
 
 
 def describe_socket(descriptor: int) -> str:
-    """Return a line about an open socket, for the person who has to find who opened it."""
+    """Return a line about an open socket, to help find the code that opened it."""
     with socket.socket(fileno=os.dup(descriptor)) as copy:
         try:
             peer = str(copy.getpeername())

@@ -1,4 +1,4 @@
-"""People, what they sent, and what all of their devices know together; for tests with many of them."""
+"""Users, what they sent, and what all of their devices know together; for tests with many users."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from tests.support.copies import Frame
 
 
 class Principal:
-    """Somebody: an account, or a guest (`role` "guest")."""
+    """An account, or a guest (`role` "guest")."""
 
     def __init__(self, name: str, role: str, suffix: str) -> None:
         self.name = name
@@ -17,7 +17,7 @@ class Principal:
 
 
 class Post(NamedTuple):
-    """A message that somebody sent."""
+    """A sent message."""
 
     id: str
     room: str
@@ -29,16 +29,16 @@ class Ledger:
 
     Attributes:
         posts: every message that was sent, by principal and id.
-        texts: every text that each of them was sent with.
-        acked: where each of them was acked to be.
+        texts: every text with which each message was sent.
+        acked: the acked seq of each message.
         changed: the versions of acked changes, by the author and id of the message.
-        told: how many frames came to anybody, by type.
+        told: how many frames all devices received, by type.
         refused: errors by code.
-        read: up to where everybody was told to have read, by principal and room, since they were last sent out of it.
-        came, went: when somebody last came into a room, or was asked in, and when they were last sent out, or quit.
-        banned: who was kept out of a room for good, by principal and room.
-        pardoned: whom somebody wanted to be let in, by principal and room: nothing is certain of them any more.
-        remade: rooms that somebody wanted to open, to delete or to make: nothing is certain there any more.
+        read: the read cursors that were broadcast, by principal and room, since the user was last removed from it.
+        came, went: when a user last entered a room, or was invited, and when they were last removed, or quit.
+        banned: permanent bans, by principal and room.
+        pardoned: users for whom access was requested, by principal and room: their state is no longer certain.
+        remade: rooms whose opening, deletion or creation was requested: their state is no longer certain.
     """
 
     def __init__(self) -> None:
@@ -56,35 +56,35 @@ class Ledger:
         self.remade: set[str] = set()
 
     def on_ask(self, kind: str, fields: Frame) -> None:
-        """Somebody asks for something, and it is not known yet whether they get it."""
+        """Note a command whose outcome is not known yet."""
         if kind in ("unban", "invite"):
             self.pardoned.add((fields["user"], fields["room"]))
         if kind in ("create_room", "delete_room") or (kind == "update_room" and fields.get("private") is False):
             self.remade.add(fields["room"])
 
     def forget_reads(self, user_id: str | None, room: str) -> None:
-        """Nothing is certain of read cursors in a room any more: of one user, or of all."""
+        """Forget the read cursors in a room, of one user or of all: they are no longer certain."""
         for key in [key for key in self.read if key[1] == room and user_id in (None, key[0])]:
             del self.read[key]
 
     def on_out(self, user_id: str, room: str, at: int, reason: str) -> None:
-        """Somebody was sent out of a room, or quit, or it was deleted."""
+        """Note that a user was removed from a room, or quit, or that it was deleted."""
         self.forget_reads(None if reason == "deleted" else user_id, room)
         if reason != "deleted":
             self.went[user_id, room] = at
 
     def is_out(self, user_id: str, room: str) -> bool:
-        """Whether somebody is out of a room for good, or until they come back."""
+        """Whether a user is out of a room, permanently or until they join again."""
         key = user_id, room
         return self.went.get(key, 0) > self.came.get(key, 0)
 
     def is_kept_out(self, user_id: str, room: str) -> bool:
-        """Whether somebody must not get in, whatever password they know; admins may."""
+        """Whether a user must not enter a room, even with its password; admins may."""
         key = user_id, room
         return key in self.banned and key not in self.pardoned and room not in self.remade
 
     def is_foreign(self, user_id: str, room: str) -> bool:
-        """Whether somebody has nothing to do with a room: if it is private, they need its password."""
+        """Whether a user does not belong to a room: if it is private, they need its password."""
         key = user_id, room
         known = key in self.came and not self.is_out(*key)
         return not (known or key in self.pardoned or room in self.remade)

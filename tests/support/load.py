@@ -1,7 +1,7 @@
-"""Many people talking over real sockets, to be left running while something breaks.
+"""Many clients that talk over real sockets, left running while something breaks.
 
-`Load.finish` waits until all is answered, reads every room over HTTP, and counts. The people are those of
-tests/support/person.py.
+`Load.finish` waits until every command is answered, reads every room over HTTP, and counts broken promises. The clients
+are those of tests/support/person.py.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from tests.support.counts import Counts, count
 from tests.support.operations import Delete, Edit, Frame, Log, Operation, Post, Reaction, reactions
 from tests.support.person import PAUSE, Notes, Person, who_waits
 
-# A deadline for what must come: only a server that hangs meets it.
+# A deadline for expected frames: only a server that hangs reaches it.
 PATIENCE = 60.0
-# When nobody talks any more and so many looks (of 10 ms) in a row find that nothing has come to anybody, nothing will.
+# After the clients stop sending, this many checks (every 10 ms) in a row without a new frame mean that none will come.
 SILENCE = 1000
-# Seconds between two operations of one person, and how many of them it leaves unanswered before it waits.
+# Seconds between two operations of one client, and how many of them may be unanswered before it waits.
 EVERY = 0.08
 UNANSWERED = 60
-# The last messages of a copy, all of which the server has at hand: its tails hold 500 states.
+# The last messages of a copy, all of which are in the server's tails: those hold 500 states.
 RECENT = 50
 EMOJI = ("👍", "❤️", "+1")
 
@@ -36,13 +36,13 @@ Choose = Callable[["Person", int], Operation]
 
 
 def say(person: "Person", number: int) -> Operation:
-    """A message into one of the person's rooms."""
+    """Post a message to one of the client's rooms."""
     room = random.choice(list(person.copies))
     return Post(f"{person.name}-{number}", room, f"{person.name} says {number} in {room}")
 
 
 def react(person: "Person", number: int) -> Operation:
-    """An emoji to a message, mostly one of the last, stored or not; or one of its own taken away, or put again."""
+    """React to a message, usually one of the last, stored or not; or remove or repeat one of its own reactions."""
     room = random.choice(list(person.copies))
     seqs = sorted(person.copies[room].states)
     if not seqs:
@@ -58,14 +58,14 @@ def react(person: "Person", number: int) -> Operation:
 
 
 def chat(person: "Person", number: int) -> Operation:
-    """Messages, replies and reactions: nothing that was said becomes something else."""
+    """Send messages, replies and reactions; never edit or delete."""
     if number % 5 == 2:
         return react(person, number)
     return reply(person, number) if number % 10 == 5 else say(person, number)
 
 
 def reply(person: "Person", number: int) -> Operation:
-    """A message that answers one of the last ones."""
+    """Reply to one of the last messages."""
     room = random.choice(list(person.copies))
     said = sorted(person.copies[room].states)[-20:]
     content = f"{person.name} answers {number} in {room}"
@@ -73,7 +73,7 @@ def reply(person: "Person", number: int) -> Operation:
 
 
 def talk(person: "Person", number: int) -> Operation:
-    """The usual mix: as `chat`, and now and then an edit or a deletion of one of its own."""
+    """The usual mix: as `chat`, and sometimes an edit or a deletion of one of its own messages."""
     mine = person.changeable() if number % 5 == 4 else []
     if not mine:
         return chat(person, number)
@@ -85,7 +85,7 @@ def talk(person: "Person", number: int) -> Operation:
 
 
 class Visitor(Person):
-    """A person at the server of a load, over real sockets."""
+    """A client of the server of a load, over real sockets."""
 
     def __init__(self, load: "Load", name: str, rooms: Sequence[str]) -> None:
         super().__init__(load.notes, name, rooms)
@@ -96,14 +96,14 @@ class Visitor(Person):
         self.closes: list[int | None] = []
 
     async def talk(self) -> None:
-        """Ask for something again and again, until the load stops."""
+        """Send operations until the load stops."""
         while self._load.talking:
             if len(self.outbox) < self._load.unanswered:
                 self.do(self._load.choose(self, len(self.sent)))
             await asyncio.sleep(self._load.every * random.uniform(0.5, 1.5))
 
     async def stay(self) -> None:
-        """Be connected, whatever happens, when it is not away; until cancelled."""
+        """Keep reconnecting, except while it is away; until cancelled."""
         while True:
             await self._here.wait()
             try:
@@ -120,7 +120,7 @@ class Visitor(Person):
                 ) as self._socket:
                     await self._listen(self._socket)
             except (OSError, TimeoutError, InvalidHandshake, InvalidMessage):
-                pass  # nobody there: again
+                pass  # the server is not there: try again
             except ConnectionClosed as closed:
                 self.closes.append(None if closed.rcvd is None else closed.rcvd.code)
             finally:
@@ -129,7 +129,7 @@ class Visitor(Person):
             await asyncio.sleep(random.uniform(*PAUSE))
 
     async def caught_up(self) -> None:
-        """Wait until everything has come that was said to this person before now."""
+        """Wait until everything has arrived that was sent to this client before now."""
         while True:
             if self._online:
                 mark = asyncio.get_running_loop().create_future()
@@ -138,11 +138,11 @@ class Visitor(Person):
                     await mark
                     return
                 except ConnectionResetError:
-                    pass  # the connection broke: again on the next one
+                    pass  # the connection broke: try again on the next one
             await asyncio.sleep(0.01)
 
     async def leave(self) -> None:
-        """Close the connection, as someone who reloads the page; it comes back to wherever the load's server is."""
+        """Close the connection, like a page that is reloaded; it reconnects to wherever the load's server is."""
         if self._socket is not None:
             await self._socket.close()
 
@@ -171,11 +171,11 @@ class Visitor(Person):
         try:
             await socket.send(text)
         except ConnectionClosed:
-            pass  # told to the reader too
+            pass  # the reader gets it too
 
 
 class Load:
-    """People who talk in rooms of one server, wherever it is at the moment (`port`)."""
+    """Clients that talk in rooms of one server, wherever it is at the moment (`port`)."""
 
     def __init__(
         self,
@@ -236,7 +236,7 @@ class Load:
                 raise result
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for a condition, as long as everybody is well."""
+        """Wait for a condition; fail if a client fails."""
         try:
             async with asyncio.timeout(PATIENCE):
                 while not condition():  # conditions of several programs have no event to wait for
@@ -247,24 +247,24 @@ class Load:
             raise AssertionError(f"{what}: not within {PATIENCE:g} s; {self._state()}") from None
 
     async def more(self, count: int = 100) -> None:
-        """Wait until so many more acks have come."""
+        """Wait for this many more acks."""
         wanted = self.acks + count
         await self.until(lambda: self.acks >= wanted, f"{count} more acks")
 
     async def refused(self, code: str, count: int = 1) -> None:
-        """Wait until so many more were refused with this code."""
+        """Wait for this many more refusals with this code."""
         wanted = self.refusals.get(code, 0) + count
         await self.until(lambda: self.refusals.get(code, 0) >= wanted, f"{count} more refusals {code}")
 
     @property
     def waiting(self) -> int:
-        """Operations that were not answered yet."""
+        """Operations without an answer yet."""
         return sum(len(person.outbox) for person in self.people)
 
     async def part_and_meet(self) -> None:
-        """Every other person misses that messages it holds are reacted to, comes back, and resumes.
+        """Let every other client miss reactions to messages that it has, reconnect, and resume.
 
-        So in the end, when all is well again, half of the copies come from a resume.
+        So in the end half of the copies come from a resume.
         """
         leaving, staying = self.people[::2], self.people[1::2]
         await self.until(lambda: all(person.settled for person in self.people), "everybody is there")
@@ -293,11 +293,11 @@ class Load:
             person.come_back()
         await self.until(lambda: all(person.settled for person in leaving), "those who left are back")
         for person in leaving:
-            same = sum(copy.epoch == epochs[copy] for copy in person.copies.values())  # another one after a `retracted`
+            same = sum(copy.epoch == epochs[copy] for copy in person.copies.values())  # it differs after a `retracted`
             assert person.resumes == resumes[person] + same, f"{person.name} could not resume where it was"
 
     async def finish(self) -> Counts:
-        """Part and meet, stop talking, wait until everything is answered and everybody has everything, and count."""
+        """Disconnect and resume, stop sending, wait until every client has every answer and frame, and count."""
         await self.part_and_meet()
         self.talking = False
         heard, quiet = self.notes.heard, 0
@@ -312,12 +312,12 @@ class Load:
         await self.until(answered, "every operation is answered")
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(person.caught_up() for person in self.people))
-        # Coming back to a room may have begun anew meanwhile.
+        # Meanwhile a client may have started again to load a room.
         await self.until(lambda: all(person.answered for person in self.people), "every copy is complete")
         return count(self.people, {room: await self.read(room) for room in self.rooms})
 
     async def read(self, room: str) -> Log:
-        """A room's whole log, over HTTP."""
+        """Return a room's whole log, read over HTTP."""
         states: list[Frame] = []
         after = 0
         while True:
@@ -326,7 +326,7 @@ class Load:
             assert answer.status == 200, f"{target}: {answer.status} {answer.body[:200]!r}"
             page = answer.json()
             states += page
-            if not page:  # one with less than was asked for may be full, by its bytes
+            if not page:  # a page with fewer messages than requested may be full by its bytes
                 return Log(states)
             after = page[-1]["seq"]
 
@@ -336,7 +336,7 @@ class Load:
 
 @asynccontextmanager
 async def talking(port: int, **options: Any) -> AsyncIterator[Load]:
-    """A load that has begun: everybody was acked something. Options as of `Load`."""
+    """A running load, in which every client has received an ack. The options are those of `Load`."""
     load = Load(port, **options)
     load.start()
     try:

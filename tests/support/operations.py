@@ -1,6 +1,6 @@
-"""What people do, and what came of it: operations, and a room's log to hold them against.
+"""The operations of simulated clients, and the room's log with which to compare them.
 
-A new kind of operation is a class of its own here, and something that chooses it: tests/support/load.py, the model.
+A new kind of operation needs a class here, and code that chooses it (tests/support/load.py, the model).
 """
 
 from abc import ABC, abstractmethod
@@ -11,18 +11,18 @@ from typing import Any, ClassVar
 
 Frame = dict[str, Any]
 Register = tuple[int, str, str]
-"""The seq of a message, an emoji and a principal: there is a reaction, or there is none."""
+"""The seq of a message, an emoji and a principal: the key of a reaction that is there or not."""
 
 
 class Log:
-    """A room as `/history` has it: states by seq. And what people asked for, as each operation notes it.
+    """A room as in `/history`: states by seq. And what clients requested, as each operation records it.
 
     Attributes:
-        edits: contents by the author and id of the message, in the order in which they were asked for.
-        deletions: seqs by the same.
-        reactions: by register, what was asked for and not refused; nothing for one that was only refused.
-        forgotten: seqs of messages that were known, and were not stored when the server died. After that there was no
-            such message; and if the clock was set back, there may be one now.
+        edits: contents by the author and id of the message, in the order of the requests.
+        deletions: seqs by the same key.
+        reactions: by register, the requests that were not refused; nothing for one whose requests were all refused.
+        forgotten: seqs of messages that were broadcast, but not stored when the server died. After that they did not
+            exist; if the clock was set back, a new message may have the same seq.
     """
 
     def __init__(self, states: Sequence[Frame], forgotten: Set[int] = frozenset()) -> None:
@@ -37,16 +37,16 @@ class Log:
                 self.by_author[state["sender_id"], state["id"]].append(state["seq"])
 
     def times(self, register: Register) -> int:
-        """How often a reaction is there: once, or not at all."""
+        """Count a reaction in the log: 1 or 0."""
         seq, emoji, user = register
         return reactions(self.states[seq]).count((emoji, user))
 
     def was_gone(self, seq: int) -> bool:
-        """Whether there is, or was for a while, no message at a seq that somebody knew of."""
+        """Whether a message at a known seq does not exist now, or did not for a while."""
         return seq not in self.states or seq in self.forgotten
 
     def unasked(self) -> Iterator[Register]:
-        """Reactions that nobody ever asked for."""
+        """Reactions that no client requested."""
         for seq, state in self.states.items():
             for emoji, user in reactions(state):
                 if (seq, emoji, user) not in self.reactions:
@@ -60,13 +60,13 @@ def reactions(state: Frame) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Operation(ABC):
-    """Something that a person asks for and that must be answered, once and for good.
+    """A request of a client that must get a final answer.
 
     Attributes:
-        id: the command's.
-        room: where.
-        keyed: whether `id` is a key of idempotency. With one it may be sent again whatever was sent behind it: it is
-            done once. Without one it is done again, so nothing of its kind may be on its way behind it.
+        id: the command's id.
+        room: the room's name.
+        keyed: whether `id` is an idempotency key. If so, the operation may be resent after later ones: it takes effect
+            once. If not, it takes effect again, so no later operation of its kind may be pending.
     """
 
     id: str
@@ -75,7 +75,7 @@ class Operation(ABC):
 
     @property
     def risks(self) -> frozenset[str]:
-        """Codes that it may be refused with although all is well, as others have a say in it. They do not count."""
+        """Codes of refusals that are not counted, because other clients may cause them."""
         return frozenset()
 
     @abstractmethod
@@ -83,28 +83,28 @@ class Operation(ABC):
         """The frame to send; `resend` is added where it may have been sent before."""
 
     def note(self, author: str, log: Log, *, refused: bool) -> None:  # noqa: B027  # not each kind has to
-        """Tell the log what was asked for. Everybody's are told, in the order of each one's, before any is looked for.
+        """Record the request in the log. All requests are recorded, each client's in order, before any is looked up.
 
         Args:
-            refused: for good.
+            refused: whether it was refused permanently.
         """
 
     @abstractmethod
     def shown(self, author: str, frame: Frame) -> bool:
-        """Whether this event is the operation, as everybody in the room sees it."""
+        """Whether this event is the broadcast of the operation."""
 
     @abstractmethod
     def stored(self, author: str, log: Log) -> list[int]:
-        """The places in the log where its effect is: none, one, or too many. An ack must have named the one."""
+        """The seqs at which the log has its effect: none, one, or too many. An ack must have named that one."""
 
     def refusable(self, code: str, log: Log) -> bool:
-        """Whether it may have been refused for good with this code, the log being what it is."""
+        """Whether this log justifies a permanent refusal with this code."""
         return False
 
 
 @dataclass(frozen=True)
 class Post(Operation):
-    """A message; perhaps a reply to the one at `reply_to`."""
+    """A message, possibly a reply to the one at `reply_to`."""
 
     content: str
     reply_to: int | None = None
@@ -112,7 +112,7 @@ class Post(Operation):
 
     @property
     def risks(self) -> frozenset[str]:
-        """What it answers may be gone."""
+        """The message that it replies to may be gone."""
         return frozenset() if self.reply_to is None else frozenset(("no_such_message",))
 
     def command(self) -> Frame:
@@ -134,7 +134,7 @@ class Post(Operation):
         return [deleted] if deleted is not None and not places else places
 
     def refusable(self, code: str, log: Log) -> bool:
-        """Storage may refuse a row for itself: each case knows which. What a reply answers must be gone."""
+        """Storage may refuse a row: each case knows which. For a reply, the message that it replies to must be gone."""
         return code == "not_stored" or (
             code == "no_such_message" and self.reply_to is not None and log.was_gone(self.reply_to)
         )
@@ -142,7 +142,7 @@ class Post(Operation):
 
 @dataclass(frozen=True)
 class Edit(Operation):
-    """Another content for one's own message, the post `target` at `seq`. No two edits have the same content."""
+    """An edit of the client's own message, the post `target` at `seq`. No two edits have the same content."""
 
     content: str
     target: str
@@ -158,7 +158,7 @@ class Edit(Operation):
         return (frame["seq"], frame.get("content")) == (self.seq, self.content)
 
     def stored(self, author: str, log: Log) -> list[int]:
-        """It is what the message says; or one that was asked for later is, or the message was deleted."""
+        """The message has its content, or that of a later request, or was deleted."""
         if self.seq not in log.states:
             return [self.seq] if (author, self.target) in log.deletions else []
         edits = log.edits[author, self.target]
@@ -167,7 +167,7 @@ class Edit(Operation):
 
 @dataclass(frozen=True)
 class Delete(Operation):
-    """The end of one's own message, the post `target` at `seq`."""
+    """A deletion of the client's own message, the post `target` at `seq`."""
 
     target: str
     seq: int
@@ -187,13 +187,13 @@ class Delete(Operation):
 
 @dataclass(frozen=True)
 class Reaction(Operation):
-    """An emoji to anybody's message at `seq`, or the end of it.
+    """A reaction to any message at `seq`, or its removal.
 
-    What one person asks of one register comes one after the other (nobody else can, and `keyed` is not set): so it must
-    be as the last acked one says. One that was refused must have done nothing.
+    Only one client requests changes of a register, one after another (`keyed` is not set): so its state must be that of
+    the last acked request. A refused request must have had no effect.
 
     Args:
-        old: the server may have to ask storage for the message, and refuses while that is away.
+        old: the server may have to read the message from storage, and refuses while that is unavailable.
     """
 
     seq: int
@@ -203,7 +203,7 @@ class Reaction(Operation):
 
     @property
     def risks(self) -> frozenset[str]:
-        """The message may have been deleted, or taken back, before or behind it."""
+        """The message may have been deleted or retracted, before or after it."""
         return frozenset(("no_such_message", "not_stored", *(["unavailable"] * self.old)))
 
     def command(self) -> Frame:
@@ -214,7 +214,7 @@ class Reaction(Operation):
         log.reactions[self.seq, self.emoji, author] += [] if refused else [self]
 
     def shown(self, author: str, frame: Frame) -> bool:
-        """A state of the message would not tell it from an earlier reaction."""
+        """A state of the message would not distinguish it from an earlier reaction."""
         return (
             frame["type"] == "reaction"
             and (frame["seq"], frame["emoji"], frame["on"]) == (self.seq, self.emoji, self.on)
@@ -222,7 +222,7 @@ class Reaction(Operation):
         )
 
     def stored(self, author: str, log: Log) -> list[int]:
-        """It is as it says, or as one that was asked for later says; or it went with the message, which was deleted."""
+        """The reaction is as requested, or as a later request wants it; or the message was deleted."""
         register = (self.seq, self.emoji, author)
         asked = log.reactions[register]
         if self.seq not in log.states:
@@ -231,7 +231,7 @@ class Reaction(Operation):
         there = times > 0
         if self in asked:
             explained = any(later.on == there for later in asked[asked.index(self) :])
-        else:  # refused: is it there all the same, and by nobody else's doing?
+        else:  # refused: is it there nevertheless, and not because of another request?
             before = asked[-1].on if asked else False
             explained = self.on == there != before
         return [self.seq] * max(times, 1) if explained else []

@@ -1,7 +1,7 @@
-"""One client as docs/protocol.md wants it, without a socket: who connects it is tests/support/load.py, or a model.
+"""A client that follows docs/protocol.md, without a socket: tests/support/load.py, or a model, connects it.
 
-It keeps a copy of its rooms, says after a reconnect who it was, resumes, loads `history` where nothing can be resumed,
-and sends again (`resend`) what was not answered. It notes what it sent, what was acked and what it saw.
+It keeps a copy of its rooms, sends its token after a reconnect, resumes, loads `history` if it cannot resume, and
+resends (`resend`) what was not answered. It records what it sent, what was acked and what it saw.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ from typing import Any
 from tests.support.copies import CHANGES, Copy, Frame
 from tests.support.operations import Delete, Operation, Post
 
-# People are impatient: they come back sooner than they are told to, which is harder on the server.
+# Clients reconnect sooner than `reconnect_after` asks, which is harder on the server.
 PAUSE = (0.02, 0.2)
 
 
 class Entry:
-    """An operation on its way: whether it may have reached the server, is on its way now, and where it was seen."""
+    """A pending operation: whether it may have reached the server, is in flight now, and at which seq it was seen."""
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
@@ -28,13 +28,13 @@ class Entry:
 
 
 class Notes:
-    """What all people of one load know together.
+    """The shared notes of all clients of one load.
 
     Attributes:
-        acks: how many operations were acked so far, acks told twice included.
-        refusals: errors by code, but for those that the operation had to expect (`Operation.risks`).
-        places: every seq at which anybody ever saw the operation of (room, author, id).
-        heard: how many frames came to anybody.
+        acks: the number of acks so far, including repeated ones.
+        refusals: errors by code, except those in `Operation.risks`.
+        places: every seq at which any client saw the operation of (room, author, id).
+        heard: the number of frames received by all clients.
     """
 
     def __init__(self) -> None:
@@ -45,10 +45,10 @@ class Notes:
 
 
 class Person:
-    """One principal over all its connections: what it knows, and what it answers. It has no socket.
+    """One principal over all its connections: its state, and its reactions to frames. It has no socket.
 
-    Whoever connects it calls `connected` with a way to send and the first `welcome`, `take` for every later frame, and
-    `disconnected`.
+    The code that connects it calls `connected` with a way to send and the first `welcome`, `take` for every later
+    frame, and `disconnected`.
     """
 
     def __init__(self, notes: Notes, name: str, rooms: Sequence[str]) -> None:
@@ -70,17 +70,17 @@ class Person:
 
     @property
     def settled(self) -> bool:
-        """It is there, and every copy is complete."""
+        """Whether it is connected, and every copy is complete."""
         return self._online and all(copy.settled for copy in self.copies.values())
 
     @property
     def answered(self) -> bool:
-        """It is settled, and nothing waits for an answer."""
+        """Whether it is settled, and every operation is answered."""
         return not self.outbox and self.settled
 
     @property
     def waits_for(self) -> list[str]:
-        """What has not come, in words; nothing when all is answered."""
+        """Describe what is missing; "" if everything is answered."""
         waits = [] if self._online else ["a welcome"]
         for room, copy in self.copies.items():
             if not copy.settled:
@@ -92,13 +92,13 @@ class Person:
         return waits
 
     def changeable(self) -> list[tuple[Post, int]]:
-        """Its messages that are stored and that it did not delete, the last of them, with their seqs."""
+        """Return the last of its stored messages that it did not delete, with their seqs."""
         deleted = {operation.target for operation in self.sent if isinstance(operation, Delete)}
         posts = [post for post in self.sent[-50:] if isinstance(post, Post) and post.id not in deleted]
         return [(post, min(self.acked[post.id])) for post in posts if post.id in self.acked]
 
     def do(self, operation: Operation) -> None:
-        """Ask for this."""
+        """Request an operation."""
         self.sent.append(operation)
         self.outbox.append(Entry(operation))
         self._flush(operation.room)
@@ -106,11 +106,11 @@ class Person:
     # The connection.
 
     def connected(self, transmit: Callable[[Frame], None]) -> None:
-        """There is a connection; the first frame that comes is its `welcome`."""
+        """Note a new connection; its first frame is `welcome`."""
         self._transmit = transmit
 
     def disconnected(self) -> None:
-        """It is gone."""
+        """Note that the connection is lost."""
         self._online, self._transmit = False, None
         marks, self._marks = self._marks, {}
         for mark in marks.values():
@@ -148,9 +148,9 @@ class Person:
         self._send(type="history", id=f"page {room}", room=room, limit=500, **fields)
 
     def _flush(self, room: str) -> None:
-        """Send what is due: what has a key when the one before was seen in the room, the rest when it was acked.
+        """Send what is due: a keyed operation once the previous one was seen in the room, others once it was acked.
 
-        What is done again when it is sent again may have nothing like it behind it.
+        An operation that takes effect again when it is resent must not have later ones of its kind in flight.
         """
         if not self._online or not self.copies[room].joined:
             return
@@ -166,7 +166,7 @@ class Person:
                 break
 
     def take(self, frame: Frame) -> None:
-        """A frame has come."""
+        """Handle a frame."""
         self._notes.heard += 1
         kind = frame["type"]
         copy = self.copies.get(frame.get("room", ""))
@@ -210,7 +210,7 @@ class Person:
             self._shown(frame)
 
     def _place(self, room: str, states: Mapping[int, Frame]) -> None:
-        """The room was read anew: where is what was not answered yet?"""
+        """Find the unanswered operations in a room that was loaded again."""
         for entry in self.outbox:
             if entry.operation.room == room:
                 places = [seq for seq, state in states.items() if entry.operation.shown(self.user, state)]
@@ -218,7 +218,7 @@ class Person:
 
     def _shown(self, frame: Frame) -> None:
         if frame["type"] == "message" and frame["sender_id"] != self.user:
-            return  # nearly all
+            return  # as nearly always
         for entry in self.outbox:
             if entry.operation.room == frame["room"] and entry.operation.shown(self.user, frame):
                 entry.seq = frame["seq"]
@@ -273,7 +273,7 @@ class Person:
 
 
 def who_waits(people: Sequence[Person]) -> str:
-    """For a failing test: those who wait for something, and the first thing that each waits for."""
+    """Describe the clients that wait, and what each waits for first, for the message of a failing test."""
     waiting = [(person.name, person.waits_for) for person in people if not person.answered]
     words = [
         f"{name} waits for {waits[0]}{f' and {len(waits) - 1} more' * (len(waits) > 1)}" for name, waits in waiting

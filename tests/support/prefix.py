@@ -1,4 +1,4 @@
-"""A real proxy that serves Parley below `/parley/` and takes that off the path, configured as the README says."""
+"""A real proxy that serves Parley below `/parley/` and strips that prefix, configured as the README says."""
 
 import re
 

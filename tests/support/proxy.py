@@ -1,6 +1,6 @@
-"""A network between two programs that fails on demand: it freezes, thaws, cuts, refuses, and loses answers.
+"""A network between two programs that fails on demand: it freezes, resumes, resets, refuses, and loses answers.
 
-It never changes a byte: what arrives is what was sent, as far as it arrives.
+It never changes a byte: the bytes that arrive are a prefix of those sent.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ class Network:
     """A TCP proxy in this event loop. ``url`` leads to the same place through it.
 
     Attributes:
-        held: how many pieces are waiting for the thaw.
-        lost: how many answers were lost for `lose_answers`.
+        held: how many pieces are held until the network resumes.
+        lost: how many answers `lose_answers` has lost.
     """
 
     def __init__(self, url: str) -> None:
@@ -49,36 +49,36 @@ class Network:
         await self._server.wait_closed()
 
     def freeze(self) -> None:
-        """Move nothing from now on. Connections can still be made, and hang."""
+        """Forward nothing from now on. New connections are accepted, and hang."""
         self._running.clear()
 
     def thaw(self) -> None:
-        """Move everything again, what was held back too."""
+        """Forward everything again, including what was held."""
         self._running.set()
 
     def cut(self) -> None:
-        """Reset every connection there is; what was held back is lost."""
+        """Reset every connection; what was held is lost."""
         for pipe in tuple(self._pipes):
             pipe.cut()
 
     def refuse(self, refusing: bool = True) -> None:
-        """Reset new connections at once, until told otherwise."""
+        """Reset new connections at once, or accept them again."""
         self._refusing = refusing
 
     def lose_answers(self, *questions: bytes) -> None:
-        """For each of these, once and in this order: pass the piece that has it on, swallow the answer, and cut.
+        """For each of these texts, once and in this order: forward the piece with it, drop the answer, and reset.
 
-        The server has done what it was asked for; who asked never hears of it.
+        The server has executed the request; its client never learns it.
         """
         self._to_lose += questions
 
     @property
     def still_to_lose(self) -> int:
-        """How many of the answers that `lose_answers` named were not asked for yet."""
+        """How many of the texts passed to `lose_answers` were not seen yet."""
         return len(self._to_lose)
 
     def loses_answer_of(self, piece: bytes) -> bool:
-        """Whether the answer to this piece is to be lost; once for each question."""
+        """Whether to lose the answer to this piece; once for each text."""
         if self._to_lose and self._to_lose[0] in piece:
             del self._to_lose[0]
             return True
@@ -104,7 +104,7 @@ class Network:
             if not self._refusing:
                 await pipe.run(*await asyncio.open_connection(*self._target))
         except* OSError:
-            pass  # one side is gone: so is the other
+            pass  # one side has closed: close the other
         finally:
             self._pipes.discard(pipe)
             pipe.cut()

@@ -1,4 +1,4 @@
-"""What people do at once, or in a row, where it is most likely to go wrong; and how often anything is done."""
+"""Concurrent actions and sequences that are most likely to go wrong, and the frequencies of all actions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from tests.support.devices import PASSWORD, Device
 from tests.support.doings import EMOJI, WORDS, Doings
 
-# How often each is done, beside the others.
+# The relative frequency of each action.
 WEIGHTS = {
     "say": 8, "reply": 4, "repeat": 2, "say_poison": 1, "edit": 4, "delete": 2, "react": 5, "pin": 2,
     "typing": 1, "mark_read": 3, "join": 5, "resume": 3, "leave": 2, "quit": 2,
@@ -23,7 +23,7 @@ WEIGHTS = {
 }  # fmt: skip
 ACTIONS = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
 
-# What waits for storage, and where; and what somebody else may do to it, or to whoever asked for it, meanwhile.
+# Actions that wait for storage, and at which point; and concurrent actions on the same thing, or on their user.
 SLOW = (
     ("history", "history"), ("react", "find_message"), ("edit", "find_message"), ("reply", "find_message"),
     ("pin", "find_message"), ("delete", "find_message"), ("join", "find_member"), ("join", "standings"),
@@ -41,10 +41,10 @@ SAY = MEANWHILE.index("say")
 
 
 class Races(Doings):
-    """The actions of `Doings`, and several at once."""
+    """The actions of `Doings`, and several of them at once."""
 
     async def do_race(self, device: Device, what: int) -> None:
-        """Somebody waits for storage; others go on, most often about them and in the same room."""
+        """While a command waits for storage, other users act, usually on its user and in the same room."""
         kind, point = SLOW[what % len(SLOW)]
         world = self.world
         (world.repository.delay if what % 4 else world.repository.hold)(point)
@@ -58,7 +58,7 @@ class Races(Doings):
         world.read()
 
     async def do_race_a_resume(self, device: Device, what: int) -> None:
-        """Somebody comes back, and storage is slow to tell what they missed."""
+        """A client reconnects, and storage is slow to return what it missed."""
         world = self.world
         world.read()
         rooms = device.rooms()
@@ -78,7 +78,7 @@ class Races(Doings):
         world.read()
 
     async def do_lose_what_was_shown(self, device: Device, what: int) -> None:
-        """Somebody sees a message and goes; the server dies before it is stored; others go on before they return."""
+        """A client sees a message and disconnects; the server dies before storing it; others post before it returns."""
         room, other = self._room(device, what), self._other(device, what)
         self.world.repository.away = "unplugged"
         device.say(room, self._content(what))
@@ -92,7 +92,7 @@ class Races(Doings):
         other.connect(self.world.chat)
 
     async def do_take_back_what_was_shown(self, device: Device, what: int) -> None:
-        """Somebody sees a message, goes, and does not hear that storage refused it."""
+        """A client sees a message, disconnects, and misses that storage refused it."""
         self.world.repository.hold("write")
         self.do_say_poison(device, what)
         await self._told()
@@ -101,7 +101,7 @@ class Races(Doings):
         await self._told()
 
     async def do_come_back_while_it_waits(self, device: Device, what: int) -> None:
-        """Somebody's message waits for storage, and its ack is due on another connection too, or instead."""
+        """A message is pending, and its ack is due on another connection too, or instead."""
         self.world.repository.hold("write")
         device.say(self._room(device, what), self._content(what))
         sent = list(self.world.ledger.posts.values())[-1]
@@ -117,7 +117,7 @@ class Races(Doings):
         self.world.repository.go("write")
 
     async def do_fill_the_queue(self, device: Device, what: int) -> None:
-        """Somebody says more than may wait for storage."""
+        """A client sends more messages than may be queued for storage."""
         room = self._room(device, what)
         self.world.repository.away = "unplugged"
         for number in range(9):
@@ -126,7 +126,7 @@ class Races(Doings):
         self.world.repository.away = None
 
     async def do_bury(self, device: Device, what: int) -> None:
-        """Somebody stops reading, and is told more than may wait for a client."""
+        """A client stops reading, and receives more than may be queued for it."""
         room, other = self._room(device, what), self._other(device, what)
         device.stall()
         for _ in range(4):
@@ -138,7 +138,7 @@ class Races(Doings):
             device.go_on(self.world.chat)
 
     async def do_desert(self, device: Device, what: int) -> None:
-        """Everybody goes, and some ask over HTTP: a room may be loaded, and let go of, for one request."""
+        """All clients disconnect, and some use HTTP: a room may be loaded and unloaded for one request."""
         world = self.world
         for one in world.devices:
             one.disconnect()
@@ -154,7 +154,7 @@ class Races(Doings):
         return others[what % len(others)]
 
     async def do_thread(self, device: Device, what: int) -> None:
-        """A message becomes another, when it was answered and has reactions; and so does the answer."""
+        """A message with replies and reactions is changed, and so is the reply."""
         world, room = self.world, self._room(device, what)
         others = [other for other in world.devices if other is not device and room in other.rooms()]
         if not others:
@@ -180,7 +180,7 @@ class Races(Doings):
             away.connect(world.chat)
 
     async def do_out_and_back(self, device: Device, what: int) -> None:
-        """Somebody has read, is sent out, and perhaps comes back."""
+        """A user has a read cursor, is removed, and possibly joins again."""
         world = self.world
         judge, room = self._judge_and_room(device, what)
         device.ask("read", room=room, seq=self._seq(device, room, 0))
@@ -194,7 +194,7 @@ class Races(Doings):
             device.join(room, resume=bool(what % 2))
 
     async def do_hurry(self, device: Device, what: int) -> None:
-        """Somebody says a lot where everybody has to take their time."""
+        """A user posts fast in a room in slow mode."""
         judge, room = self._judge_and_room(device, what)
         judge.ask("update_room", room=room, slow_mode=1 + 9 * (what % 3), topic=self._content(what))
         for number in range(3):
@@ -202,7 +202,7 @@ class Races(Doings):
             device.say(room, self._content(what + number))
 
     def do_gag(self, device: Device, what: int) -> None:
-        """Somebody goes on, though they must not."""
+        """A user keeps acting without permission."""
         judge, room = self._judge_and_room(device, what)
         judge.ask("mute", room=room, user=device.id)
         for action in (self.do_typing, self.do_say, self.do_edit, self.do_react, self.do_reply):
@@ -213,7 +213,7 @@ class Races(Doings):
         self.world.read()
 
     async def do_race_a_page(self, device: Device, what: int) -> None:
-        """Somebody reads, and storage is slow to answer; what is on the page becomes something else."""
+        """A page is read, and storage is slow; its messages are changed in the meantime."""
         world = self.world
         author, room = world.devices[what % len(world.devices)], self._room(device, what)
         author.say(room, self._content(what))
@@ -234,14 +234,14 @@ class Races(Doings):
         await self._told()
 
     def do_knock(self, device: Device, what: int) -> None:
-        """Somebody tries to get in where they have no business, perhaps with a password."""
+        """A user tries to enter a room that they have no access to, possibly with a password."""
         fields: list[dict[str, Any]] = [{}, {"password": "guessed"}, {"password": "guessed"}, {"password": PASSWORD}]
         outside = [name for name in self.world.rooms[::-1] if name not in device.rooms()]
         if outside:
             device.join(outside[0], resume=False, **fields[what % len(fields)])
 
     async def _meanwhile(self, device: Device, what: int, rooms: Sequence[str] = ()) -> None:
-        """Another device does something, or another one of the same person."""
+        """Choose another device, of the same or another user."""
         self._aim = (device, rooms or device.rooms())
         try:
             other = self.world.devices.index(self._other(device, what))

@@ -1,4 +1,4 @@
-"""A client that speaks HTTP/1.1 and WebSocket byte by byte, right or wrong as the test likes: mends nothing."""
+"""A client that speaks HTTP/1.1 and WebSocket byte by byte, valid or not, exactly as the test says."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 
 from tests.support import contract
 
-# A deadline for what must come: only a server that hangs meets it.
+# A deadline for expected frames: only a server that hangs reaches it.
 PATIENCE = 10.0
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 NATIVE = (("Sec-WebSocket-Protocol", "parley.v1"),)
@@ -160,7 +160,7 @@ class RawClient:
         self.writer.write(data)
 
     async def drain(self) -> None:
-        """Wait until what was sent is mostly on its way."""
+        """Wait until most sent bytes have left the buffer."""
         async with asyncio.timeout(PATIENCE):
             await self.writer.drain()
 
@@ -168,7 +168,7 @@ class RawClient:
         """Send each byte in a packet of its own (TCP_NODELAY is asyncio's default)."""
         for byte in data:
             self.writer.write(bytes((byte,)))
-            await asyncio.sleep(0)  # not for time: lets the server's loop, which is ours, take its turn
+            await asyncio.sleep(0)  # lets the server run, which shares this event loop
 
     def send_eof(self) -> None:
         """Half-close."""
@@ -184,7 +184,7 @@ class RawClient:
             return await self.reader.readexactly(size)
 
     async def rest(self) -> bytes:
-        """Everything until the server ends the connection; a reset ends it as well."""
+        """Return everything until the server ends the connection; a reset ends it as well."""
         chunks = []
         async with asyncio.timeout(PATIENCE):
             try:
@@ -273,7 +273,7 @@ class RawClient:
                 return struct.unpack("!H", got.payload[:2])[0], got.payload[2:].decode()
 
     async def pong(self) -> bytes:
-        """Ping the server and skip to its pong: everything sent before has been dealt with by then."""
+        """Ping the server and skip to its pong: everything sent before has then been handled."""
         mark = os.urandom(8)
         self.send(frame(PING, mark))
         while True:
@@ -283,7 +283,7 @@ class RawClient:
 
 
 def links(target: str, reply: Reply) -> dict[str, str]:
-    """The addresses of `Link` by their rel, as a client resolves them that asked for `target`."""
+    """Return the addresses in `Link` by their rel, resolved against `target`."""
     found = re.findall(r'<([^>]*)>; rel="(\w+)"', reply.headers.get("link", ""))
     assert not any(reference.startswith("/") or "//" in reference for reference, _ in found), found
     return {rel: urljoin(target, reference) for reference, rel in found}
@@ -297,7 +297,7 @@ async def fetch(
     method: str = "GET",
     body: bytes | None = None,
 ) -> Reply:
-    """One HTTP request on a connection of its own."""
+    """Send one HTTP request on its own connection."""
     if body is not None:
         headers = [("Content-Length", str(len(body))), *headers]
     async with await RawClient.connect(port) as client:

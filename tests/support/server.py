@@ -1,4 +1,4 @@
-"""Run `main.py` as its users do: a process of its own, configured by environment variables, spoken to over TCP."""
+"""Run `main.py` as its users do: as a process that is configured by environment variables and serves TCP."""
 
 import asyncio
 import http.client
@@ -25,8 +25,8 @@ from tests.support.process import (
 class ServerProcess:
     """One server process on a free port of 127.0.0.1, that dies with pytest.
 
-    `env` are the settings to give it (`DATABASE_URL`, `RATE_LIMIT_MESSAGES`, ...); nothing else of ours gets through,
-    and its working folder, `folder`, is empty, so no `.env` is found there. Methods block: from async tests use
+    `env` are its settings (`DATABASE_URL`, `RATE_LIMIT_MESSAGES`, ...); it gets no others of ours, and its working
+    directory, `folder`, is empty, so it finds no `.env` there. Methods block: from async tests use
     `async with`, and `asyncio.to_thread` for the rest. After `wait()` it can be started again, on the same port.
 
     Python warnings inside the server are errors, unless `env` has another PYTHONWARNINGS.
@@ -53,7 +53,7 @@ class ServerProcess:
             "PYTHONFAULTHANDLER": "1",
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
-            "PRESENCE_GRACE": "0",  # nobody waits for somebody to be gone, but where that is the point
+            "PRESENCE_GRACE": "0",  # so that tests do not wait for it, except those about it
             **(env or {}),
         }
 

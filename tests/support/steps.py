@@ -1,4 +1,4 @@
-"""How long one turn of the event loop takes, in time of the processor: other programs do not count."""
+"""Measure the CPU time of event loop iterations, which does not depend on other programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 
 
 async def longest_step(work: Awaitable[object]) -> float:
-    """Seconds of the longest turn of the loop while ``work`` is done."""
+    """Return the CPU seconds of the longest event loop iteration during ``work``."""
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
     longest, before, done = 0.0, time.thread_time(), False

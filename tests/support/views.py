@@ -1,6 +1,6 @@
-"""What a client knows of a room besides its messages: who is there, who is what, how far everybody has read.
+"""A client's view of a room besides its messages: the users present, the members' roles, the read cursors.
 
-Begun with `joined` and `members`, and kept by events, as docs/protocol.md says. Nothing is asked twice.
+Initialized from `joined` and `members`, and maintained by events, as docs/protocol.md says, without further requests.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from tests.support.copies import Copy, Frame
 from utils.clock import microseconds
 
 UNKNOWN = "?"
-"""The role of somebody who came in: `presence` names people, and `members` tells what they are."""
+"""The role of a user who entered: `presence` has no roles, only `members` does."""
 _RANK: dict[str, int] = {str(standing): rank for standing, rank in RANK.items()}
 _KEPT = ("role", "muted_until", "banned_until", "reason", "online", "read")
 
@@ -20,14 +20,14 @@ class View:
     """One device's view of one room.
 
     Args:
-        mine: the principal.
+        mine: the device's principal.
         accounts: the roles of all accounts, by principal.
 
     Attributes:
         inside: between `joined` and `left`, or the end of the connection.
-        stay: counts how often it came in.
-        people: who is here.
-        members: what is known of everybody, by id; complete once `listed`.
+        stay: how often it has entered.
+        people: the users present.
+        members: the known rows, by user id; complete once `listed`.
     """
 
     def __init__(self, mine: str, accounts: Mapping[str, str]) -> None:
@@ -46,15 +46,15 @@ class View:
 
     @property
     def settled(self) -> bool:
-        """Everything has come that it asked for."""
+        """Whether everything that was requested has arrived."""
         return self.inside and self.copy.settled and self.listed
 
     def leave(self) -> None:
-        """It is not in the room any more."""
+        """Note that the device is no longer in the room."""
         self.inside = self.copy.joined = self.listed = False
 
     def on_joined(self, frame: Frame, *, resumes: bool) -> bool:
-        """A snapshot. Returns whether the past has to be loaded: not when it was in the room all the time."""
+        """Handle a snapshot. Returns whether the history must be loaded: not if the device was in the room already."""
         stayed, self.inside = self.inside, True
         self.stay += not stayed
         if not stayed:
@@ -72,31 +72,31 @@ class View:
         return self.copy.on_joined(frame)
 
     def on_members(self, members: list[Frame]) -> None:
-        """The whole list, as of now."""
+        """Handle the whole list of members."""
         self.members = {member["id"]: dict(member) for member in members}
         self.listed = True
 
     def on_presence(self, frame: Frame) -> None:
-        """Somebody came or went."""
+        """Handle `presence`."""
         if frame.get("all"):
             gone = self.people - {user["id"] for user in frame["joined"]}
             frame = frame | {"left": [{"id": user_id} for user_id in gone]}
         for user in frame.get("joined", ()):
             member = self.members.setdefault(user["id"], {"id": user["id"]})
             member["online"] = True
-            if "role" not in member:  # whoever enters a room that stays is made a member
+            if "role" not in member:  # a user who enters a persistent room becomes a member
                 member["role"] = UNKNOWN
             self.people.add(user["id"])
         for user in frame.get("left", ()):
             member = self.members.setdefault(user["id"], {"id": user["id"]})
             member["online"] = False
-            member.setdefault("role", UNKNOWN)  # perhaps they came back in between, and were made a member again
+            member.setdefault("role", UNKNOWN)  # they may have rejoined in between, and become a member again
             self.people.discard(user["id"])
         self.count = frame["count"]
         assert len(self.people) == self.count, f"{self.people} are here, and should be {self.count}"
 
     def on_member(self, frame: Frame) -> None:
-        """Somebody is something else now."""
+        """Handle `member`."""
         told = frame["member"]
         before = self.members.get(told["id"], {})
         stays = {key: before[key] for key in ("read", "online") if key in before}
@@ -109,7 +109,7 @@ class View:
                 self.role = "moderator"
 
     def on_room(self, frame: Frame) -> bool:
-        """The room is something else now. Returns whether its members have to be asked for: it has some from now on."""
+        """Handle `room`. Returns whether its members must be requested, because it has some from now on."""
         before, self.info = self.info, frame["info"]
         if not self.info.get("slow_mode"):
             self._spoke.clear()
@@ -118,7 +118,7 @@ class View:
         return not self.listed
 
     def on_read(self, frame: Frame) -> None:
-        """Somebody has read."""
+        """Handle `read`."""
         if frame["user"]["id"] == self.mine:
             self.read = max(self.read, frame["seq"])
         self.members.setdefault(frame["user"]["id"], {"id": frame["user"]["id"], "role": UNKNOWN})["read"] = frame[
@@ -126,7 +126,7 @@ class View:
         ]
 
     def allows(self, user_id: str, least: Standing, now_us: int, *, talk: bool = False) -> bool:
-        """Whether somebody may do what the lowest ``least`` may, as far as is known here; ``talk`` may be muted."""
+        """Whether a user has at least the standing ``least``, as far as this view knows; a mute forbids ``talk``."""
         account = self._accounts[user_id]
         member = self.members.get(user_id, {"role": UNKNOWN})
         role: str | None = member.get("role")
@@ -139,18 +139,18 @@ class View:
         return max(_RANK[role], _RANK["moderator"] if account == "organizer" else 0) >= _RANK[least]
 
     def hurries(self, user_id: str, at: int) -> bool:
-        """Whether somebody says something at ``at`` microseconds, sooner after the last thing than slow mode has it."""
+        """Whether a message at ``at`` microseconds follows the user's previous one sooner than slow mode allows."""
         pause = self.info.get("slow_mode", 0) * 1_000_000
         role = self.members.get(user_id, {}).get("role")
         if not pause or role not in ("member", "readonly") or self._accounts[user_id] in ("admin", "organizer"):
-            return False  # or nobody here can tell
+            return False  # or this view cannot tell
         last = self._spoke.get(user_id)
         self._spoke[user_id] = at
         return last is not None and 0 <= at - last < pause - 1000  # a thousandth of a second for rounding
 
     def differs(self, fresh: "View", now_us: int = 0) -> str:
-        """How this view is not what somebody learns who asks at ``now_us``; "" when it is the same."""
-        # A cursor of an earlier visit is not looked up where one may be without a row.
+        """Describe how this view differs from what a new device receives at ``now_us``; "" if it does not."""
+        # A cursor of an earlier visit is not compared if the user may have no row.
         unsure = self.read < 0 or (self.info["kind"] == "ephemeral" and not (self.read and fresh.read))
         for name in ("info", "role", "people", "count", *(() if unsure else ("read",))):
             if getattr(self, name) != getattr(fresh, name):
@@ -161,12 +161,14 @@ class View:
             ours, theirs = self._row(user_id, now_us), fresh._row(user_id, now_us)
             belongs = ours["role"] not in (None, UNKNOWN) and self.info["kind"] != "ephemeral"
             if user_id not in fresh.members and not belongs and not ours["online"]:
-                continue  # kept out or silenced, and nobody here
-            if ours["role"] == UNKNOWN or (ours["role"] is None and ours["online"]):  # perhaps a member by now
+                continue  # banned or muted, and not present
+            if ours["role"] == UNKNOWN or (ours["role"] is None and ours["online"]):  # may be a member by now
                 ours = theirs | {name: value for name, value in ours.items() if value not in (None, UNKNOWN)}
             if ours["reason"] is None or _RANK[self.role] < _RANK["moderator"]:
-                ours["reason"] = theirs["reason"]  # told to moderators, who may have been none then, or be none now
-            if self.info["kind"] == "ephemeral":  # what a plain row says there is not looked up
+                ours["reason"] = theirs[
+                    "reason"
+                ]  # sent to moderators only, which this user may not have been, or not be now
+            if self.info["kind"] == "ephemeral":  # default rows are not compared there
                 theirs["read"] = ours["read"] and (theirs["read"] or ours["read"])
                 for row in (ours, theirs):
                     row["role"] = None if row["role"] == "member" else row["role"]
@@ -175,7 +177,7 @@ class View:
         return ""
 
     def _row(self, user_id: str, now_us: int) -> Frame:
-        """What is told of somebody; of whoever is nothing there it is not told at all, nor what is over by now."""
+        """Return what is sent about a user: nothing for a user without a row, and no expired bans or mutes."""
         row = {name: self.members.get(user_id, {}).get(name) or None for name in _KEPT}
         for name in ("muted_until", "banned_until"):
             if (until := row[name]) is not None and microseconds(until) <= now_us:

@@ -1,8 +1,8 @@
-"""An event loop whose time is virtual: nothing ever waits, a timer is due as soon as nothing else is left to do.
+"""An event loop with virtual time: it never waits, and a timer is due as soon as nothing else is left to do.
 
-So a test may let a second pass, or an hour, in no time and without luck: `await passes(1.0)` returns when everything
-that a real second would bring has happened, in the same order every time. No sockets, and no threads but those for
-which time stands still (`tests.support.elsewhere`).
+So a test may let a second pass, or an hour, instantly and deterministically: `await passes(1.0)` returns when
+everything that would happen in a real second has happened, always in the same order. No sockets, and no threads except
+those for which time stands still (`tests.support.elsewhere`).
 """
 
 import asyncio
@@ -15,17 +15,17 @@ T = TypeVar("T")
 
 
 class NothingLeftError(AssertionError):
-    """Every task waits for something that nobody will do: on a real loop the test would hang."""
+    """Every task waits for something that will never happen: on a real loop the test would hang."""
 
 
 LONGEST_ANSWER = 30.0
-"""Seconds of real time that a thread may take for what the loop waits for."""
+"""Seconds of real time that a thread may take while the loop waits for it."""
 
 
 class _JumpingSelector(selectors.SelectSelector):
-    """Instead of waiting for the next timer, moves the clock to it. Asks the kernel nothing: there are no sockets.
+    """A selector that moves the clock to the next timer instead of waiting for it. There are no sockets to select.
 
-    While a thread works for the loop (`awaited` of them do), it waits for that one alone, and the clock stands still.
+    While threads work for the loop (`awaited` of them), it waits for those, and the clock stands still.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """No time passes meanwhile: something is waited for that happens in another thread."""
+        """Stop the time while something in another thread is awaited."""
         self._jumping.awaited += 1
         try:
             yield
@@ -66,13 +66,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 async def passes(seconds: float = 0.001) -> None:
-    """Let virtual time pass; by default a moment, in which everything happens that waits for no timer."""
+    """Let virtual time pass; by default a moment, in which everything happens that needs no timer."""
     assert isinstance(asyncio.get_running_loop(), VirtualLoop)
     await asyncio.sleep(seconds)
 
 
 def run_virtually(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` in a virtual loop of its own; fails when it leaves a task behind."""
+    """Run `main` in its own virtual loop; fail if it leaves a task behind."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
 
         async def checked() -> T:

@@ -1,4 +1,4 @@
-"""The people of a `World` as they use HTTP: without a connection, one command and one answer at a time."""
+"""The users of a `World` over HTTP: without a connection, one command and one answer at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _ANSWERS: dict[str, type[Event]] = {"create_room": RoomState, "direct": RoomState, "leave": Left}
 """By kind of command; the others are answered by an `Ack`."""
-# What the server never says to such a command.
+# Refusals that such a command never gets.
 _NEVER = ("internal", "bad_json", "unknown_type")
 
 
@@ -39,7 +39,7 @@ def _identity(principal: Principal) -> Identity:
 class Visitors:
     """See the top of this file.
 
-    A request that is cut off, because the server dies or the client hangs up, may have been carried out.
+    A request that is aborted, because the server dies or the client disconnects, may have taken effect.
     """
 
     def __init__(self, world: World) -> None:
@@ -49,11 +49,11 @@ class Visitors:
         self._runner: CommandRunner
 
     def start(self, chat: Chat) -> None:
-        """Ask this server from now on."""
+        """Send requests to this server from now on."""
         self._chat, self._runner = chat, CommandRunner(chat)
 
     async def end(self) -> None:
-        """Stop asking: the server is about to die."""
+        """Send no more requests: the server is about to die."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -68,7 +68,7 @@ class Visitors:
         return not self._running
 
     def hang_up(self, which: int) -> None:
-        """Let a client disconnect before it is answered."""
+        """Disconnect a client before it is answered."""
         if self._running:
             self._running[which % len(self._running)].cancel()
 
@@ -106,7 +106,7 @@ class Visitors:
             ledger.banned.add((fields["user"], fields["room"]))
 
     def _forget(self, principal: Principal, kind: str, fields: Frame) -> None:
-        """Forget what is not certain any more: perhaps no device is in the room, which would be notified."""
+        """Forget what is no longer certain: possibly no device is in the room to be notified."""
         ledger = self._world.ledger
         if kind == "delete_room":
             ledger.forget_reads(None, fields["room"])

@@ -1,4 +1,4 @@
-"""Somebody who asks over HTTP: with a token or without one, a connection for each request."""
+"""An HTTP client, with or without a token, which uses a connection for each request."""
 
 import json
 import time
@@ -12,12 +12,12 @@ SECRET = "s" * 32
 
 
 def token_of(name: str, role: str = "user", *, seconds: int = 3600) -> str:
-    """The token of an account whose id at the application is its name."""
+    """Return a token for an account whose id in the application is its name."""
     return sign_account(SECRET, userid=name, username=name, role=role, expires=int(time.time()) + seconds)
 
 
 class Web:
-    """Requests to a server, as a person with an account, as whoever has `token`, or as nobody."""
+    """Requests to a server: as an account, with `token`, or anonymously."""
 
     def __init__(self, port: int, name: str | None = None, role: str = "user", *, token: str | None = None) -> None:
         self.port = port
@@ -25,7 +25,7 @@ class Web:
         self.token = token_of(name, role) if name is not None else token
 
     async def ask(self, method: str, target: str, body: Any = None, **headers: str) -> Reply:
-        """One request. `body` becomes JSON, unless it is bytes."""
+        """Send one request. `body` is encoded as JSON, unless it is bytes."""
         given = [(name.replace("_", "-"), value) for name, value in headers.items()]
         if self.token is not None:
             given.append(("Authorization", f"Bearer {self.token}"))
@@ -56,22 +56,22 @@ class Web:
         return await self.ask("DELETE", target)
 
     async def create(self, name: str, **fields: Any) -> None:
-        """Make a room."""
+        """Create a room."""
         reply = await self.post("/api/rooms", {"name": name, **fields})
         assert reply.status == 201, reply
 
     async def say(self, room: str, content: str, **fields: Any) -> int:
-        """Say something; its seq."""
+        """Post a message, and return its seq."""
         reply = await self.post(f"{path(room)}/messages", {"content": content, **fields})
         assert reply.status == 201, reply
         return int(reply.json()["seq"])
 
 
 def path(room: str) -> str:
-    """Where a room is."""
+    """Return the path of a room."""
     return f"/api/rooms/{quote(room, safe='')}"
 
 
 def code(reply: Reply) -> str:
-    """The code of a refusal."""
+    """Return the code of a refusal."""
     return str(reply.json()["error"]["code"])

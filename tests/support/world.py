@@ -1,7 +1,7 @@
-"""A chat, its storage and its people, for tests of whatever may happen in whatever order.
+"""A chat, its storage and its users, for tests of any events in any order.
 
-What people and storage do is chosen by numbers (`tests.support.doings`); `World.check` heals everything, and then holds
-what each device knows against what somebody learns who asks now, and that against storage.
+Numbers choose the actions of users and storage (`tests.support.doings`); `World.check` repairs everything, and then
+compares the state of each device with what a new device receives, and that with storage.
 """
 
 import itertools
@@ -28,7 +28,7 @@ from tests.support.visitors import Visitors
 from utils.fairness import Party
 
 PEOPLE = (("olga", "user", 1), ("mo", "user", 2), ("gus", "guest", 2), ("ada", "admin", 1), ("orla", "organizer", 1))
-"""Names, roles of their accounts, and how many devices they have."""
+"""The users: names, account roles, and numbers of devices."""
 READS = (
     "find_room", "head", "find_member", "standings", "members", "count_members", "rooms_of", "find_user",
     "share_a_room", "peers", "unread", "find_posted", "find_message", "history", "changed", "count_changed", "search",
@@ -49,7 +49,7 @@ class Plainly(Passwords):
 
 
 def refused(write: Write) -> bool:
-    """What storage refuses for itself."""
+    """Whether storage refuses a write because of its content."""
     return isinstance(write, InsertMessage) and write.message.content.startswith("poison")
 
 
@@ -58,10 +58,10 @@ class World:
 
     Args:
         repository: storage, with its faults.
-        clock: tells the time; `offset_us` makes it step.
-        pause: lets time pass, so that everything happens that is due.
-        suffix: makes the names of rooms and the ids of accounts unlike those of another world in the same storage.
-        options: of the chat.
+        clock: the wall clock; `offset_us` makes it step.
+        pause: lets time pass, so that everything due happens.
+        suffix: distinguishes the names of rooms and the ids of accounts from those of other worlds in the same storage.
+        options: those of the chat.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class World:
     # The server.
 
     async def start(self, *, without: Device | None = None) -> None:
-        """Start a server; everybody connects to it, but for one device."""
+        """Start a server, and connect all devices except one."""
         self.chat = Chat(self.repository, self.clock, JwtTokens("secret", self.clock), ChatOptions(**self._options))
         self.chat.parts.passwords = Plainly()
         self.chat.start()
@@ -103,20 +103,20 @@ class World:
         await self.pause(0.001)
 
     async def die(self) -> None:
-        """End the server without a word: what is queued is gone."""
+        """Kill the server: its queued writes are lost."""
         self.read()
         await self.visitors.end()
         for room in tuple(self.chat.parts.hub.rooms.values()):
             if not room.backlog.unconfirmed:
                 await self._checks.check_stored(room)
-        self.ledger.went.clear()  # perhaps it was not stored
+        self.ledger.went.clear()  # it may not have been stored
         self.ledger.read.clear()
         for device in self.devices:
             device.lost()
         assert await self.chat.close(2.0) == []
 
     async def end(self) -> None:
-        """End everything: nothing stays behind."""
+        """End everything, so that nothing is left behind."""
         for device in self.devices:
             device.disconnect()
         await self.pause(0.01)
@@ -126,7 +126,7 @@ class World:
         await self.die()
 
     async def founded(self) -> None:
-        """A public and a private room with an owner and a moderator, one made by joining, and one of two people."""
+        """Create a public and a private room with an owner and a moderator, an ephemeral room, and a direct room."""
         olga, mo = self.devices[0], self.devices[1]
         red, blue, den = self.rooms
         olga.ask("create_room", room=blue, title="Blue")
@@ -146,17 +146,17 @@ class World:
         await self.settle()
         self.ledger.remade.clear()
 
-    # What is never otherwise.
+    # Invariants at any time.
 
     def read(self) -> None:
-        """Everybody takes what has come."""
+        """Let all devices read what they received."""
         read(self.devices)
         for worker in self.chat.parts.pool.workers:
             pending = [len(room.pending_posts) for room in self.chat.parts.hub.rooms.values() if room.worker is worker]
             assert sum(pending) <= self._queue, "more messages wait for storage than may"
             assert max(pending, default=0) <= self._queue // 2, "more messages of one room wait than may"
         for name, room in self.chat.parts.hub.rooms.items():
-            if not room.presence._changed and not room.audience.dirty:  # nothing of it is still to be told
+            if not room.presence._changed and not room.audience.dirty:  # no broadcast is pending
                 here = set(room.presence.people)
                 for device in self.devices:
                     if device.hears(room):
@@ -168,15 +168,15 @@ class World:
                 assert may_see, f"{session.user} is in {name}, and may not even see it"
 
     def may_see(self, record: RoomRecord, row: Member | None, account: str, *, inside: bool = True) -> bool:
-        """Whether somebody with this row, and an account of this role, may know of a room."""
+        """Whether a user with this row and account role may see a room."""
         now_us = self.clock.now_us()
         role: Role | None = "member" if inside else None
         return may(standing_in(record, row, account_role=account, inside=role, now_us=now_us), Action.SEE)
 
-    # Rest.
+    # Reaching rest.
 
     def heal(self) -> None:
-        """Storage works again."""
+        """Let storage work again."""
         repository = self.repository
         repository.away, repository.lost_answers, repository.short_answers = None, 0, 0
         repository.faults.clear()
@@ -184,7 +184,7 @@ class World:
             repository.go(point)
 
     async def settle(self, *devices: Device) -> None:
-        """Wait until everybody is back, everything is answered, and nothing is under way."""
+        """Wait until all devices are connected, all commands answered, and nothing is pending."""
         waiting = devices or tuple(self.devices)
         for _ in range(200):
             self.read()
@@ -203,7 +203,7 @@ class World:
         raise AssertionError(f"silence: {[device.waits_for for device in waiting if not device.settled]}")
 
     async def check(self) -> None:
-        """The properties, at rest."""
+        """Check the invariants at rest."""
         self.heal()
         await self.settle()
         await self.pause(5.0)  # timers of presence and of read cursors
@@ -219,5 +219,5 @@ class World:
             await self._checks.check_stored(room)
 
     def direct(self, one: Device, other: Principal) -> str:
-        """The room of two people."""
+        """The direct room."""
         return direct_name(one.id, other.id)

@@ -158,8 +158,7 @@ async def _find_rooms(connection: Connection, room_ids: Iterable[int]) -> dict[i
 
 
 async def _in_turns(make: Callable[[Any], Values | Struct], writes: Sequence[Any]) -> list[Values | Struct]:
-    """Make the rows of messages. Cutting a long message takes one or two milliseconds, and a batch may have
-    hundreds."""
+    """Make the rows of messages. Cutting a long message takes 1 to 2 ms, and a batch may have hundreds."""
     made: list[Values | Struct] = []
     until = perf_counter() + _SLICE_SECONDS
     for write in writes:
