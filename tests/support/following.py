@@ -76,7 +76,7 @@ class Follower:
         return int(ack["ids"][-1]["seq"])
 
     async def enter(self, room: str, **fields: Any) -> Frame:
-        """Join with the known state of the room, and load what a resume does not replay. Returns the answer or error."""
+        """Join with the known state of the room, and load what a resume does not replay; return the answer or error."""
         view = self.views.get(room)
         known = view.copy.resume() if view is not None else {}
         self._resuming = room if known else ""
