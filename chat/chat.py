@@ -122,11 +122,12 @@ class Chat:
             address: the client's, for the log; "" if unknown.
             network: the network that its limits per address count for; "" if unknown.
         """
+        unique = new_token("", 18)  # for two ids of 9 bytes, in the time of one
         session: Session = AnySession(
             self.parts.hub,
             connection,
             dialect,
-            new_token("s_", 9),
+            f"s_{unique[:12]}",
             room or dialect.default_room or "",
             address,
             network,
@@ -155,7 +156,7 @@ class Chat:
             wrong = rate_limited(wait)  # a `hello` with a token may still follow
         elif self.parts.options.guests:
             user = User(
-                new_token("g_", 9), session.asked_name or dialect.default_name or f"guest-{random.randrange(10**5):05}"
+                f"g_{unique[12:]}", session.asked_name or dialect.default_name or f"guest-{random.randrange(10**5):05}"
             )
             identify(self.parts, session, Identity(user, guest=True))
             session.provisional = True

@@ -57,7 +57,7 @@ def is_reserved(name: str) -> bool:
         lower = name.encode().translate(_ASCII)
         return any(
             letters.translate(None, _NO_ASCII_LETTERS).rstrip(b"0123456789").translate(_LOOKS) in _ASCII_RESERVED
-            for letters in (lower, lower.translate(_LOOK_SIGNS))
+            for letters in {lower, lower.translate(_LOOK_SIGNS)}
         )
     text = normalize("NFKC", name)
     if _TOO_MANY_LETTERS.match(text):

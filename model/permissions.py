@@ -24,6 +24,8 @@ RANK: dict[Standing, int] = {
 class Action(Enum):
     """An action on a room. The values are the rows of the table in docs/protocol.md."""
 
+    __hash__ = object.__hash__  # not that of Enum, which is Python code: an action is looked up for every message
+
     SEE = "read messages, list members, enter the room"
     MARK_READ = "keep a read cursor"
     POST = "post messages"

@@ -178,11 +178,11 @@ class Session(Generic[R]):
                 room.audience.flush()
         self.send(event)
 
-    def send(self, event: AnyEvent) -> None:
-        """As :meth:`reply`, when nothing that is queued must precede the event."""
-        frame = self.dialect.frame(event)
-        if frame is not None:
-            self.write(frame)
+    def send(self, *events: AnyEvent) -> None:
+        """As :meth:`reply`, when nothing that is queued must precede the events; in one write."""
+        frame = self.dialect.frame
+        if data := b"".join([data for event in events if (data := frame(event)) is not None]):
+            self.write(data)
 
     async def send_page(self, event: AnyEvent) -> None:
         """As :meth:`reply`, for a large event; see :meth:`write_page`."""

@@ -1,13 +1,13 @@
 """``join`` and ``leave``."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from chat.handlers.resolve import ASK, Ask, Handler, Need, OwnRow, in_room
-from chat.queries.resume import replay
+from chat.queries.resume import missed_little, replay
 from chat.rooms import impostors, invitations, members
 from chat.rooms.access import check_entry, default_role, is_row_known, member_changed
 from chat.rooms.pacing import try_password
@@ -16,7 +16,8 @@ from chat.rooms.room import Room, Session
 from chat.rooms.storing import admit, ask, unavailable
 from model.commands import Join, Leave, RoomCommand
 from model.errors import ParleyError
-from model.events import Joined, Left
+from model.events import Joined, Left, Synced
+from model.message import Message
 from model.permissions import RANK, Action, Standing
 from model.room import FOREVER, Member, User
 from model.text import may_be_made
@@ -59,9 +60,10 @@ class EntryTo(Need[Entry]):
     def find(self, parts: Parts, session: Session, room: Room, command: Join, stored: Entry | Ask) -> Entry | Ask:
         known = is_row_known(parts, room, session.actor.identity)
         if stored is ASK:
-            if not known or command.since is not None or command.password is not None or not _exists(room, command):
+            if not known or command.password is not None or not _exists(room, command):
                 return ASK
-            stored = Entry()
+            recovered = _recovers_at_once(parts, session, room, command)
+            return ASK if recovered is ASK else Entry(room.members.get(session.user.id), None, recovered)
         member = room.members.get(session.user.id, None if known else stored.member)
         return ASK if member is ASK else Entry(member, stored.password, stored.recovered)
 
@@ -93,12 +95,26 @@ async def _match_password(
     return hashed if await try_password(parts, session.actor, room.name, hashed, command.password) else None
 
 
+def _recovers_at_once(parts: Parts, session: Session, room: Room, command: Join) -> bool | Ask:
+    """Whether everything since ``since`` can be replayed, for a client that missed so little that it needs no task."""
+    if command.since is None:
+        return True
+    if not _may_resume(parts, room, command):
+        return False
+    return ASK if missed_little(parts, session, room, command.since) is None else True
+
+
+def _may_resume(parts: Parts, room: Room, command: Join) -> bool:
+    """Whether the client has what this room sent until ``since``."""
+    return command.since is not None and command.epoch == parts.hub.epoch_of(room) and command.since <= room.head
+
+
 async def _can_recover(parts: Parts, room: Room, command: Join) -> bool:
     """Whether everything since ``since`` can be replayed, as of now."""
     since = command.since
     if since is None:
         return True
-    while command.epoch == parts.hub.epoch_of(room) and since <= room.head:
+    while _may_resume(parts, room, command):
         limit, floor = parts.limits.resume_limit, room.tail.floor
         missed = len(room.tail.since(since))
         if since >= floor:
@@ -120,9 +136,11 @@ def join(parts: Parts, session: Session, room: Room, entry: Entry, command: Join
     """Enter a room and receive a snapshot of it; with ``since``, missed messages are replayed before live events."""
     assert entry.member is not ASK
     invited = entry.password is not None and entry.password == room.record.password
-    enter(parts, session, room, entry.member, command, invited=invited, recovered=entry.recovered)
-    if entry.recovered and command.since is not None:
-        return replay(parts, session, room, command.since)
+    recovered, since = entry.recovered, command.since
+    missed = missed_little(parts, session, room, since) if recovered and since is not None else None
+    enter(parts, session, room, entry.member, command, invited=invited, recovered=recovered, missed=missed)
+    if recovered and since is not None and missed is None:
+        return replay(parts, session, room, since)
     # Snapshots of crowded rooms are sent at the client's pace.
     return session.drained() if session.congested else None
 
@@ -136,13 +154,14 @@ def enter(
     *,
     invited: bool = False,
     recovered: bool = True,
+    missed: Sequence[Message] | None = None,
 ) -> None:
-    """Add a session to a room and send it a snapshot, atomically. ``invited`` makes the user a member.
+    """Add a session to a room and send it a snapshot and what it missed, in one write. ``invited`` makes a member.
 
     Raises:
         ParleyError: ``no_such_room``, ``banned``, ``reserved_name``, ``overloaded``, ``shutting_down``.
     """
-    syncing = recovered and command.since is not None
+    syncing = recovered and command.since is not None and missed is None
     standing = _admit(parts, session, room, member, invited=invited)
     if room.name not in session.rooms:
         if RANK[standing] >= RANK["moderator"]:
@@ -157,21 +176,23 @@ def enter(
         parts.counters.resumes[recovered] += 1
     member = room.members.get(session.user.id)
     # Not `reply`: the frames queued by the room since then follow this snapshot.
-    session.send(
-        Joined(
-            id=command.id,
-            room=room.name,
-            epoch=parts.hub.epoch_of(room),
-            head=room.head,
-            recovered=recovered,
-            role=standing,
-            members=room.presence.members(),
-            count=len(room.presence.people),
-            info=room.info,
-            read=member.read_seq if member is not None else 0,
-            peer=peer_of(room, session.user.id),
-        )
+    joined = Joined(
+        id=command.id,
+        room=room.name,
+        epoch=parts.hub.epoch_of(room),
+        head=room.head,
+        recovered=recovered,
+        role=standing,
+        members=room.presence.members(),
+        count=len(room.presence.people),
+        info=room.info,
+        read=member.read_seq if member is not None else 0,
+        peer=peer_of(room, session.user.id),
     )
+    if missed is None:
+        session.send(joined)
+    else:
+        session.send(joined, *missed, Synced(room=room.name, head=room.head))
 
 
 def peer_of(room: Room, user_id: str) -> User | None:

@@ -81,11 +81,13 @@ def check_devices(parts: Parts, user_id: str) -> None:
 
 def identify(parts: Parts, session: Session, identity: Identity) -> None:
     """Have the session speak for ``identity`` from now on, in its rooms too, except those that this one has to join."""
-    if session.identity is not None:
+    former = session.identity
+    if former is not None:
         parts.directory.departed(session)
         release_buckets(parts, session)
     session.identity, session.user = identity, identity.user
-    session.connection.end_at(identity.expires)
+    if identity.expires or (former is not None and former.expires):
+        session.connection.end_at(identity.expires)
     parts.directory.arrived(session)
     for room in tuple(session.rooms.values()):
         before = room.presence.sessions[session]
@@ -105,12 +107,13 @@ def identify(parts: Parts, session: Session, identity: Identity) -> None:
 
 def welcome(parts: Parts, session: Session, id: str | None = None) -> Welcome:
     """Make what a session receives first, and after ``hello``."""
+    identity = session.actor.identity
     return Welcome(
         id=id,
         session=session.id,
-        user=session.user,
-        guest=session.actor.identity.guest,
-        token=parts.tokens.mint(session.actor.identity),
+        user=identity.user,
+        guest=identity.guest,
+        token=parts.tokens.mint(identity),
         epoch=parts.hub.epoch,
         limits=parts.limits,
         heartbeat=parts.options.heartbeat,

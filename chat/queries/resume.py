@@ -9,6 +9,7 @@ from chat.delivery.paging import FIRST_READ, next_read, size_of
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
 from chat.rooms.storing import ask
+from chat.rooms.tail import kept_bytes
 from model.errors import EPOCH_CHANGED, ParleyError
 from model.events import Synced
 from model.message import Message
@@ -19,6 +20,18 @@ from utils.backoff import Backoff
 # client (SLOW_BYTES_HIGH).
 PAGE = 200
 CHUNK_SHARE = 16
+# Most messages that are sent at once, with the snapshot: a task for each client costs a reconnect storm more.
+AT_ONCE = 32
+
+
+def missed_little(parts: Parts, session: Session, room: Room, since: int) -> Sequence[Message] | None:
+    """Return the states with ``version > since``; None if they are not all in memory, or too many to send at once."""
+    if session.congested:
+        return None
+    missed = room.tail.few_since(since, min(AT_ONCE, parts.limits.resume_limit))
+    if missed is None or sum(map(kept_bytes, missed)) * CHUNK_SHARE > parts.hub.slow_high:
+        return None
+    return missed
 
 
 async def replay(parts: Parts, session: Session, room: Room, since: int) -> None:

@@ -180,6 +180,13 @@ class Tail:
         """Return the newest states of the changed messages, by seq."""
         return {state.seq: state for state in self._messages if state.version != state.seq}
 
+    def few_since(self, version: int, most: int) -> list[Message] | None:
+        """Return the same as :meth:`since`; None if some of it was evicted, or it is more than ``most`` states."""
+        messages = self._messages
+        if version < self.floor or (len(messages) > most and messages[-most - 1].version > version):
+            return None
+        return self.since(version) if messages and messages[-1].version > version else []
+
     def since(self, version: int) -> list[Message]:
         """Return the newest states with a version above ``version``, one of each message, in order of version."""
         found: dict[int, Message] = {}

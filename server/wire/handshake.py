@@ -24,7 +24,8 @@ from utils.tracebacks import forget_frames
 # The heads that browsers and programs send: printable ASCII, CRLF, no folding. The library parses longer ones.
 COMMON_BYTES = 4096
 _COMMON_HEAD = re.compile(
-    rb"GET (/[A-Za-z0-9/_.-]*)(?:\?([!-\"$-~]*))? HTTP/1\.1\r\n((?:[A-Za-z0-9-]{1,64}:[\t\x20-\x7e]*\r\n){1,64})\r\n"
+    rb"GET (/[A-Za-z0-9/_.-]*+)(?:\?([!-\"$-~]*+))? HTTP/1\.1\r\n"
+    rb"((?:[A-Za-z0-9-]{1,64}+:[\t\x20-\x7e]*+\r\n){1,64}+)\r\n"
 )
 # Headers that the library decides on.
 _ODD = frozenset({b"authorization", b"content-length", b"transfer-encoding"})

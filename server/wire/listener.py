@@ -103,7 +103,6 @@ class Listener:
                     raise
                 self._pause(error)
                 return
-            connected.setblocking(False)
             self._accepted(connected, peer)
 
     def _pause(self, error: OSError) -> None:

@@ -93,6 +93,7 @@ class WebSocketConnection(asyncio.Protocol):
         "_wanted",
         "write",
     )
+    write: Callable[[bytes], object]
 
     def __init__(self, shared: Shared, place: Place, on_lost: Callable[[], None] | None = None) -> None:
         self._shared = shared
@@ -128,10 +129,20 @@ class WebSocketConnection(asyncio.Protocol):
             scheme=client.scheme,
             host=client.host,
         )
-        self.write(handshake.response)
         if handshake.dialect is None:
+            self.write(handshake.response)
             self._half_close()
             return
+        unsent = bytearray(handshake.response)
+
+        def write_first(data: bytes) -> None:
+            """Write the response together with the first frame, which saves each connect a system call."""
+            self.write = self._transport.write
+            unsent.extend(data)
+            self.write(bytes(unsent))
+            unsent.clear()
+
+        self.write = write_first
         parameters = parameters_in(handshake.query)
         # `connect` may write, congest and even close: the callbacks find the session through this connection.
         shared.chat.connect(
@@ -144,6 +155,8 @@ class WebSocketConnection(asyncio.Protocol):
             network=client.network,
             opened=self._opened,
         )
+        if unsent:
+            write_first(b"")
         if self._session is not None and self._session.identity is None:
             shared.hello_deadlines.add(shared.now(), self._hello_due)
 

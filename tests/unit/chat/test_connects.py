@@ -6,13 +6,16 @@ import pytest
 
 from chat.chat import Chat
 from chat.ports import Identity
+from chat.queries.resume import AT_ONCE
 from chat.rooms.pacing import COMMANDS_BURST
 from chat.rooms.presence import CROWD
 from model.events import Joined, RoomInfo
 from model.room import User
 from server.dialects import NATIVE, ws_frames
+from server.wire.websocket import WebSocketConnection
 from tests.support.chatting import BY_PATH, Person
 from tests.support.virtual import passes
+from tests.unit.server.connections import PLACE, UPGRADE, Outcome, Transport, World
 from utils.encoding import EncodedOnce, to_json
 
 BEN = Identity(User("u_1", "ben"), guest=False, role="user")
@@ -123,3 +126,49 @@ async def test_a_client_that_has_sent_one_command_has_no_bucket_and_the_next_one
     for number in range(COMMANDS_BURST):
         ann.send("ping", id=f"{number}")
     assert ann.errors() == {f"{COMMANDS_BURST - 1}": "rate_limited"}, "the join was one of them"
+
+
+@pytest.mark.parametrize("missed", [0, 1, AT_ONCE, AT_ONCE + 1])
+async def test_a_client_that_missed_little_resumes_with_one_write_and_no_task(chat: Chat, missed: int) -> None:
+    """After a deploy nearly every client is one of these: a task and a second write are a fifth of its resume."""
+    ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+    await passes()
+    ben.disconnect()
+    for number in range(missed):
+        ann.say(f"{number}")
+    await passes()
+    joined = ben.last("joined")
+    back = Person(chat, "ben")
+    back.forget()
+    back.send("join", room="general", since=joined["head"], epoch=joined["epoch"])
+    at_once = missed <= AT_ONCE
+    assert back.session.busy is not at_once
+    if at_once:
+        assert len(back.connection.writes) == 1
+    await passes()
+    assert [kind for kind in back.types() if kind != "presence"] == ["joined", *["message"] * missed, "synced"]
+    ann.say("live")
+    await passes()
+    assert back.heard() == [*map(str, range(missed)), "live"]
+    assert back.last("joined")["recovered"]
+
+
+def test_the_first_frame_is_written_together_with_the_response_to_the_upgrade() -> None:
+    outcome = Outcome()
+    world = World(outcome)
+    connect = world.connect
+
+    def greet(connection: WebSocketConnection, *rest: object, **named: Any) -> None:
+        connect(connection, *rest, **named)
+        connection.write(b"first")
+        connection.write(b"second")
+
+    world.connect = greet  # type: ignore[method-assign]
+    connection = WebSocketConnection(world, PLACE)  # type: ignore[arg-type]
+    transport = Transport(outcome)
+    connection.connection_made(transport)  # type: ignore[arg-type]
+    connection.start(UPGRADE)
+    head, _, frame = outcome.sent[0].rpartition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert [frame, *outcome.sent[1:]] == [b"first", b"second"]
+    assert connection.write == transport.write, "later frames take no detour"
