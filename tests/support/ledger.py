@@ -57,7 +57,7 @@ class Ledger:
 
     def on_ask(self, kind: str, fields: Frame) -> None:
         """Note a command whose outcome is not known yet."""
-        if kind in ("unban", "invite"):
+        if kind in ("unban", "invite") or (kind == "ban" and "seconds" in fields):  # it replaces a ban without an end
             self.pardoned.add((fields["user"], fields["room"]))
         if kind in ("create_room", "delete_room") or (kind == "update_room" and fields.get("private") is False):
             self.remade.add(fields["room"])
