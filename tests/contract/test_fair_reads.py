@@ -105,6 +105,8 @@ async def test_pages_of_one_reader_delay_nobody(
     for n in range(103):
         readers.ask(f"mallory {n}", MALLORY, repository.messages.history(where, limit=5))
     await until(lambda: len(readers.full()) == 1)
+    readers.ask("ann's room", ANN, repository.rooms.find_room(where.name))
+    await readers.tasks["ann's room"]  # while all of the pages wait for the lock
     for n in range(2):
         readers.ask(
             f"search {n}",
@@ -114,8 +116,9 @@ async def test_pages_of_one_reader_delay_nobody(
     readers.ask("ann", ANN, repository.messages.history(where, limit=5))
     await lock.rollback()
     await asyncio.gather(*readers.tasks.values(), return_exceptions=True)
-    assert len(readers.answered) == 102 + 3
-    assert readers.answered.index("ann") <= 6, readers.answered
+    assert len(readers.answered) == 102 + 4
+    # She has the first connection that is free. How much the others answer until hers has is a matter of chance.
+    assert readers.answered.index("ann") <= 50, readers.answered
 
 
 async def test_too_many_of_all_together(
