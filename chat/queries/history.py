@@ -1,6 +1,7 @@
 """Reading messages, for every dialect and for HTTP: a page of a room's past, one message, an export, a search."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from msgspec.structs import replace
 
@@ -10,6 +11,7 @@ from chat.queries.listing import Inside, own_room, rooms_of
 from chat.rooms.access import RoomAccess, read_as
 from chat.rooms.parts import Parts
 from chat.rooms.storing import ask, unavailable
+from chat.rooms.tail import with_quotes
 from model.commands import ReadHistory, Search
 from model.errors import ParleyError
 from model.events import HistoryPage, SearchPage
@@ -75,8 +77,9 @@ async def read_history(
             return [replace(message, reactions=None) for message in found] if bare else found
 
         await _wait_for_writes(parts, name)
-        messages, has_older, has_newer = await _read_page(parts.pages, find, asked, max_bytes)
-        messages = as_of_now(parts, name, messages, include_deleted=asked.include_deleted)
+        with _reading(parts, name) as missed:
+            messages, has_older, has_newer = await _read_page(parts.pages, find, asked, max_bytes)
+        messages = _as_of_now(parts, name, messages, missed, include_deleted=asked.include_deleted)
         return HistoryPage(id=asked.id, room=name, messages=messages, has_older=has_older, has_newer=has_newer)
 
     return await read_as(parts, name, identity, read, action)
@@ -139,8 +142,9 @@ async def find_message(parts: Parts, name: str, seq: int, identity: Identity | N
         if room is not None and (state := room.tail.state(seq)) is not None:
             return room.tail.with_quotes([state])
         # A message that is not in the tail is stored.
-        stored = await ask(parts, parts.storage.messages.find_message(seen.record, seq))
-        return [] if stored is None else as_of_now(parts, name, [stored])
+        with _reading(parts, name) as missed:
+            stored = await ask(parts, parts.storage.messages.find_message(seen.record, seq))
+        return [] if stored is None else _as_of_now(parts, name, [stored], missed)
 
     states = await read_as(parts, name, identity, read)
     if states is None:
@@ -161,26 +165,26 @@ async def export(parts: Parts, name: str, identity: Identity | None) -> AsyncGen
     after, room_id, until = 0, 0, 0
     limit = min(FIRST_READ, EXPORT_PAGE)
 
-    async def read(seen: RoomAccess) -> tuple[int, list[Message], int]:
+    async def read(seen: RoomAccess) -> tuple[int, list[Message], dict[int, Message], int]:
         nonlocal until
         record = seen.record
         if not until:
             await _wait_for_writes(parts, name)
             until = await ask(parts, parts.storage.messages.head(record.room_id)) + 1
-        messages = await ask(
-            parts, parts.storage.messages.history(record, limit=limit, after=after, before=until, include_deleted=True)
-        )
-        async with parts.pages.turn() as slices:
-            size = sum(map(size_of, messages))
-            parts.pages.spend(2 * slices.ran())
-        return record.room_id, messages, size
+        page = parts.storage.messages.history(record, limit=limit, after=after, before=until, include_deleted=True)
+        with _reading(parts, name) as missed:
+            messages = await ask(parts, page)
+            async with parts.pages.turn() as slices:
+                size = sum(map(size_of, messages))
+                parts.pages.spend(2 * slices.ran())
+        return record.room_id, messages, missed, size
 
     while True:
         found = await read_as(parts, name, identity, read, Action.EXPORT)
         if found is None or room_id not in (0, found[0]):
             raise ParleyError("no_such_room", field="room")
-        room_id, messages, size = found
-        yield as_of_now(parts, name, messages, include_deleted=True)
+        room_id, messages, missed, size = found
+        yield _as_of_now(parts, name, messages, missed, include_deleted=True)
         if len(messages) < limit:
             return
         after = messages[-1].seq
@@ -202,11 +206,12 @@ async def search_messages(
     if not words:
         raise ParleyError("bad_field", "q contains no word to search for", field="q")
     start = _read_cursor(asked.cursor)
-    with parts.changes.during(identity.user.id) as changes:
+    with parts.changes.during(identity.user.id) as changes, ExitStack() as reading:
         rooms = {
             record.room_id: (record, member) for record, member in await rooms_of(parts, identity, inside, changes)
         }
         records = [record for record, _ in rooms.values()]
+        missed = {record.name: reading.enter_context(_reading(parts, record.name)) for record in records}
 
         async def read(count: int, last: tuple[int, Message] | None) -> Sequence[tuple[int, Message]]:
             before = start if last is None else (last[1].seq, last[0])
@@ -219,7 +224,7 @@ async def search_messages(
     states: dict[tuple[str, int], Message] = {}
     for name in {message.room for message in messages}:
         of_room = [message for message in messages if message.room == name]
-        states |= {(name, state.seq): state for state in as_of_now(parts, name, of_room)}
+        states |= {(name, state.seq): state for state in _as_of_now(parts, name, of_room, missed[name])}
     places = [(message.room, message.seq) for message in messages]
     return SearchPage(
         id=asked.id,
@@ -239,12 +244,23 @@ def _time(text: str | None, field: str) -> int | None:
         raise ParleyError("bad_field", f"{field} must be a time such as 2026-11-21T08:31:11Z", field=field) from None
 
 
-def as_of_now(parts: Parts, name: str, messages: list[Message], *, include_deleted: bool = False) -> list[Message]:
-    """Return the messages with the changes in the room's tail, which may be newer than the read."""
+@contextmanager
+def _reading(parts: Parts, name: str) -> Iterator[dict[int, Message]]:
+    """Collect the changes of messages that a read from storage may miss; see `Tail.reading`."""
     room = parts.hub.rooms.get(name)
     if room is None:
-        return messages
-    changes = room.tail.changes()
+        yield {}
+    else:
+        with room.tail.reading(room.backlog.unconfirmed) as missed:
+            yield missed
+
+
+def _as_of_now(
+    parts: Parts, name: str, messages: list[Message], missed: dict[int, Message], *, include_deleted: bool = False
+) -> list[Message]:
+    """Return the messages with the changes that the read ``missed``, and with those in the room's tail."""
+    room = parts.hub.rooms.get(name)
+    changes = missed if room is None else missed | room.tail.changes()
     states: list[Message] = []
     for message in messages:
         state = changes.get(message.seq, message)
@@ -252,7 +268,7 @@ def as_of_now(parts: Parts, name: str, messages: list[Message], *, include_delet
             states.append(state)
         elif include_deleted:  # with its content, which only storage has
             states.append(replace(message, version=state.version, deleted_at=state.deleted_at))
-    return room.tail.with_quotes(states)
+    return with_quotes(states, changes.get)
 
 
 async def _wait_for_writes(parts: Parts, name: str) -> None:

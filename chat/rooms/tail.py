@@ -1,7 +1,9 @@
 """The newest messages of a room, kept to serve resumes and to recognise resent messages."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from sys import getsizeof
 
 from msgspec.structs import replace
@@ -21,6 +23,16 @@ def kept_bytes(state: Message) -> int:
     if state.reactions is not None:
         size += sum(_STATE_BYTES + _REACTOR_BYTES * len(people) for people in state.reactions.values())
     return size
+
+
+def with_quotes(states: Iterable[Message], newest: Callable[[int], Message | None]) -> list[Message]:
+    """Return the states, with the quotes in replies updated to the ``newest`` states of the quoted messages."""
+    return [
+        replace(state, reply_to=quote(quoted))
+        if state.reply_to is not None and (quoted := newest(state.reply_to.seq)) is not None
+        else state
+        for state in states
+    ]
 
 
 class TailBudget:
@@ -68,7 +80,7 @@ class Tail:
             storage, that read missed no change except those that are still here.
     """
 
-    __slots__ = ("_budget", "_by_id", "_bytes", "_limit", "_messages", "floor", "forgotten")
+    __slots__ = ("_budget", "_by_id", "_bytes", "_limit", "_messages", "_readers", "floor", "forgotten")
 
     def __init__(self, limit: int, floor: int, budget: TailBudget) -> None:
         self._limit = limit
@@ -78,6 +90,7 @@ class Tail:
         self._by_id: dict[tuple[str, str], Message] = {}  # as first sent
         self._bytes = 0
         self._budget = budget
+        self._readers: dict[int, dict[int, Message]] = {}
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -96,6 +109,8 @@ class Tail:
         """Add the new state of a message; ``unconfirmed`` as in :meth:`append`."""
         (state,) = self.with_quotes([state])
         self._messages.append(state)
+        for missed in self._readers.values():
+            missed[state.seq] = state
         self._count(kept_bytes(state))
         self.trim(unconfirmed + 1)
         self._budget.check()
@@ -169,12 +184,23 @@ class Tail:
         A quote dates from when the reply was sent, changed or read. Later changes of the quoted message stay in the
         tail at least as long as that state of the reply.
         """
-        return [
-            replace(state, reply_to=quote(newest))
-            if state.reply_to is not None and (newest := self.state(state.reply_to.seq)) is not None
-            else state
-            for state in states
-        ]
+        return with_quotes(states, self.state)
+
+    @contextmanager
+    def reading(self, unconfirmed: int) -> Iterator[dict[int, Message]]:
+        """Collect the changes that a read from storage may miss, by seq: those ``unconfirmed``, and all until it ends.
+
+        They may be evicted before the read ends.
+        """
+        missed: dict[int, Message] = {}
+        for state in islice(reversed(self._messages), unconfirmed):
+            if state.version != state.seq:
+                missed.setdefault(state.seq, state)
+        self._readers[id(missed)] = missed
+        try:
+            yield missed
+        finally:
+            del self._readers[id(missed)]
 
     def changes(self) -> dict[int, Message]:
         """Return the newest states of the changed messages, by seq."""

@@ -310,6 +310,43 @@ async def test_a_page_of_history_is_as_new_as_what_was_told_before_it(chat: Chat
     assert [message["content"] for message in ben.last("history")["messages"]] == ["eins"]
 
 
+@pytest.mark.parametrize("queued", [True, False])
+@pytest.mark.parametrize(("kind", "fields"), [("history", {"room": "general"}), ("search", {"q": "fish"})])
+async def test_a_page_has_the_changes_that_the_room_evicted_while_it_was_read(
+    repository: FaultyRepository, kind: str, fields: dict[str, str], queued: bool
+) -> None:
+    async with chatting(repository, room_tail=0) as chat:
+        ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+        await passes(2)
+        one, two, _ = await said(ann, "one fish", "two fish", "three fish")
+        ann.send("message", room="general", content="reply fish", reply_to=one)
+        await passes(1)
+
+        async def change() -> None:
+            ann.send("edit", room="general", seq=one, content="eins fish")
+            ann.send("delete", room="general", seq=two)
+            ann.say("and so on")
+            await passes()
+
+        repository.hold(kind)
+        if queued and kind == "search":  # history waits for what is queued
+            repository.hold("write")
+            await change()
+        ben.send(kind, **fields)
+        await passes()
+        if queued and kind == "search":
+            repository.go("write")
+        else:
+            await change()
+        await passes(1)
+        assert not chat.parts.hub.rooms["general"].tail.changes()
+        repository.go(kind)
+        await passes()
+        page = {message["content"]: message for message in ben.last(kind)["messages"]}
+        assert sorted(page) == ["eins fish", "reply fish", "three fish"]
+        assert page["reply fish"]["reply_to"]["content"] == "eins fish"
+
+
 async def test_a_change_that_cannot_be_stored_is_read_again(chat: Chat, repository: FaultyRepository) -> None:
     """Its author gets the error; everybody who was shown it comes back and reads what storage has."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
