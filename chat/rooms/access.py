@@ -1,6 +1,7 @@
 """Access to rooms: every session and HTTP request reaches a room through here, whether it has joined or not.
 
 A room that a user may not see is answered for like one that does not exist. The rules are in `model.permissions`.
+A member's changed row is broadcast from here too, because the reason in it is for moderators and that member only.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Rate limits of sessions, principals and addresses."""
+"""Rate limits of sessions, principals and addresses: commands, messages, guests, rooms, invitations and passwords."""
 
 import logging
 
