@@ -80,7 +80,7 @@ def _reading_again(read: Callable[[], Settings]) -> Callable[[], Settings]:
 
 
 def _program() -> str:
-    """Return the name that the user called: main.py, or parley where it is installed."""
+    """Return the name of the program as called: main.py, or parley if it is installed."""
     return Path(sys.argv[0]).name
 
 
@@ -150,10 +150,10 @@ def _token(settings: Settings, options: argparse.Namespace) -> str:
 def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:
     fold = set_up_logging(settings.log_level.upper())
     _raise_file_limit()
-    # What was imported is never garbage, and what a chat makes is freed by counting: a collection finds nothing
-    # (tests/integration/port/test_garbage.py). One every 700 objects takes up to a tenth of the time, one every 10,000
-    # nothing that can be measured; and it bounds what an unforeseen cycle of 20 objects with a frame of 64 KB can keep
-    # to 32 MB. One every 50,000 would allow 160 MB, and a full one after 50 of 20 of those comes practically never.
+    # Imported objects are never garbage, and a chat's objects are freed by reference counting, so a collection finds
+    # nothing (tests/integration/port/test_garbage.py). A collection every 700 objects takes up to a tenth of the time;
+    # one every 10,000 costs nothing measurable, and limits unforeseen cycles (20 objects with a frame of 64 KB each) to
+    # 32 MB. One every 50,000 would allow 160 MB, and a full one after 50 of 20 of those would practically never run.
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
     # The settings refuse uvloop where it is missing.
@@ -169,19 +169,19 @@ def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:
 
 
 def _open_standard_streams() -> None:
-    """Open /dev/null where stdin, stdout or stderr is closed: sockets would get their numbers, to which libraries print
-    and which uvloop cannot close."""
+    """Open /dev/null in place of a closed stdin, stdout or stderr: sockets would get their numbers, to which libraries
+    print and which uvloop cannot close."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
     sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115 - as long as the process
     sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
 
 
 def _let_go_of_standard_streams() -> None:
-    """Keep the exit status when the reader of the output or the log is gone: Python would make it 120."""
+    """Keep the exit status if the reader of the output or the log has gone away: Python would change it to 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -190,7 +190,7 @@ def _let_go_of_standard_streams() -> None:
 
 
 def _raise_file_limit() -> None:
-    """Every connection is an open file; many systems start programs with a limit of 1024 and allow far more."""
+    """Raise the limit on open files: each connection is one, and many systems start with 1024 but allow far more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # not allowed here: the limit stays as it is
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -32,7 +32,7 @@ def open_storage(
         url: ``postgresql://user:password@host:port/database``, also with several hosts; None or empty for memory.
         memory_messages: messages kept per room (memory only).
         memory_rooms: rooms kept (memory only).
-        memory_bytes: bytes kept in all (memory only).
+        memory_bytes: bytes kept in total (memory only).
         read_connections: connections for reads (Postgres only); each writer has one of its own.
         connect_seconds: how long an attempt to connect may take.
         read_seconds: how long a read may take, including its wait for a connection.

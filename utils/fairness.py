@@ -24,7 +24,7 @@ class _Group:
 
 
 class FairQueue:
-    """A limited number of concurrent turns, in all and per group; the others wait in bounded queues.
+    """A limited number of concurrent turns, in total and per group; the others wait in bounded queues.
 
     The next turn goes to the group whose last turn is longest ago, whatever the length of its queue: a party that
     requests a thousand turns delays another only by the turns that are running. Belongs to one event loop.

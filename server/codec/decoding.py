@@ -4,7 +4,7 @@ import re
 
 
 class ReadError(ValueError):
-    """What is wrong with a text: words that complete the sentence "NAME ..." and do not repeat it."""
+    """An error in a text: its words complete the sentence "NAME ..." and do not repeat the text."""
 
 
 MISSING = "is missing"

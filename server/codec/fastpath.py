@@ -45,7 +45,7 @@ def common_frames(data: bytes | bytearray, start: int, limit: int, most: int) ->
 
 
 def frame_end(data: bytes | bytearray, start: int, limit: int) -> int | None:
-    """Return the end of the frame that begins at ``start``, perhaps past the end of ``data``; None if its header is
+    """Return the end of the frame that begins at ``start``, possibly after the end of ``data``; None if its header is
     incomplete.
 
     For a frame whose header announces more than ``limit`` bytes, return the end of ``data``: the library refuses it by

@@ -7,7 +7,7 @@ from struct import Struct
 EVERY = {
     "Server": "parley",
     "X-Content-Type-Options": "nosniff",
-    # Only the browser client is a page; it has a policy of its own (OWASP ASVS 3.4.3, 3.4.6).
+    # Only the browser client is a page; it has its own policy (OWASP ASVS 3.4.3, 3.4.6).
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     # No cache may answer for `/ready`, or keep an error.
     "Cache-Control": "no-store",

@@ -1,4 +1,4 @@
-"""The dialects: how each kind of client speaks. The handshake selects one, and the chat knows only the port."""
+"""The dialects: the frames of each kind of client. The handshake selects one, and the chat knows only the port."""
 
 from chat.ports import Dialect
 from server.dialects.api_chat import ApiChatDialect

@@ -37,7 +37,7 @@ class PlainMessage(msgspec.Struct, gc=False):
 
 
 class PlainDialect(Dialect):
-    """Every text frame is a message to the room in the address; notices of the server are ``SYSTEM`` messages."""
+    """Every text frame is a message to the room in the address; the server's notices are ``SYSTEM`` messages."""
 
     name = "plain"
     default_name = DEFAULT_NAME
@@ -61,7 +61,7 @@ class PlainDialect(Dialect):
             case Exited():
                 record = self._notice(event.room, f"User {_called(event.user)} left the chat")
             case Edited():
-                # Sent as the author: text of a user is never sent in the server's name.
+                # Sent as the author: a user's text is never sent in the server's name.
                 record = PlainMessage(event.sender, event.room, f"edited: {event.content}", event.edited_at)
             case Retracted() | Deleted():
                 record = self._notice(event.room, f"a message by {quoted(event.sender)} was removed")
@@ -82,5 +82,5 @@ class PlainDialect(Dialect):
 
 
 def _called(user: User) -> str:
-    """Return a one-word name as it is, as pages expect it, and quote a longer one: it might read as a sentence."""
+    """Return a one-word name unquoted, as pages expect it, and quote a longer one, which might read as a sentence."""
     return quoted(user.name) if " " in user.name else user.name

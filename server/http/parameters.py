@@ -166,7 +166,7 @@ async def _read_text(request: web.Request) -> str:
     if (request.content_length or 0) > request.client_max_size:
         raise ParleyError("too_large")
     if request.transport is None and not request.content.is_eof():
-        raise ConnectionResetError  # the client is gone; aiohttp would raise RuntimeError
+        raise ConnectionResetError  # the client has disconnected; aiohttp would raise RuntimeError
     if request.version >= HttpVersion11 and request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # aiohttp's own count of the answer

@@ -13,7 +13,7 @@ from utils.tracebacks import forget_frames
 
 log = logging.getLogger(__name__)
 
-# The most bytes of one write.
+# The maximum size of one write, in bytes.
 CHUNK_BYTES = 64 << 10
 # How much of an unread body is read and dropped, so that a client that sends all of it first gets the answer, and for
 # how long. Then the connection is closed.
@@ -36,7 +36,7 @@ class Sender:
         """Send ``body``, and wait until the kernel has taken it.
 
         Raises:
-            ConnectionError: the client is gone.
+            ConnectionError: the client has disconnected.
             TimeoutError: it does not read, or too slowly.
         """
         for start in range(0, len(body), CHUNK_BYTES):

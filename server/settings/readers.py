@@ -1,4 +1,4 @@
-"""How the text of a setting becomes its value: a function of the text for each kind, which raises ValueError."""
+"""Parse the texts of settings: a function for each kind, which raises ValueError for an invalid text."""
 
 import ipaddress
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def whole(low: int, high: int) -> Callable[[str], float]:
 
 
 def number(low: float, high: float, kind: Callable[[str], float] = float) -> Callable[[str], float]:
-    """Numbers from ``low`` to ``high``, which are finite."""
+    """Finite numbers from ``low`` to ``high``."""
 
     def read(text: str) -> float:
         value = kind(text)
@@ -35,7 +35,7 @@ def rate(text: str) -> Rate:
     rate, slash, burst = text.partition("/")
     if not slash:
         if float(rate):
-            raise ValueError  # the burst cannot be guessed
+            raise ValueError  # the burst is missing
         return UNLIMITED
     return Rate(number(0, 10**6)(rate), number(1, MANY)(burst))
 
@@ -63,7 +63,7 @@ def hosts(text: str) -> str:
         if host.startswith("[") or ":" in host:
             hosts[at] = host[1:-1] if host.startswith("[") and host.endswith("]") else host
             ipaddress.IPv6Address(hosts[at])
-        elif not host.encode("idna"):  # as the resolver will: UnicodeError for what cannot be a name
+        elif not host.encode("idna"):  # as the resolver will: UnicodeError for an impossible name
             raise ValueError
     return ",".join(hosts)
 
@@ -82,7 +82,7 @@ def _covers(wide: set[str], hosts: set[str]) -> bool:
 
 
 def event_loop(text: str) -> str:
-    """An event loop that is installed."""
+    """An installed event loop."""
     name = one_of("auto", "asyncio", "uvloop")(text)
     if name == "uvloop" and find_spec("uvloop") is None:
         raise ReadError("must be auto or asyncio: uvloop is not installed")
@@ -90,7 +90,7 @@ def event_loop(text: str) -> str:
 
 
 def database(text: str) -> str:
-    """The URL of a database, as libpq takes it."""
+    """The URL of a database, in libpq's format."""
     text = text.strip()
     try:
         check_url(text)

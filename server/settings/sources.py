@@ -1,4 +1,4 @@
-"""Where settings come from: the environment, under it a ``.env`` file, and the files that ``*_FILE`` name."""
+"""The sources of settings: the environment, which overrides a ``.env`` file, and the files that ``*_FILE`` name."""
 
 import re
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
 
     Args:
         environment: usually ``os.environ``; wins over the file.
-        dotenv: a ``.env`` file; a missing one counts as empty, a folder is an error.
-        options: of the command line, by setting in lower case; they win over both, None leaves them out.
+        dotenv: a ``.env`` file; a missing one counts as empty, a directory is an error.
+        options: of the command line, by setting in lower case; they override both, None means not given.
 
     Raises:
         SettingError: see `Settings`; or a secret is given twice, or its file cannot be read. It names every
@@ -57,7 +57,7 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
 
 
 def _secret_in(name: str, path: Path) -> str:
-    """Return the content of a file, without the one line end that editors and `echo` append.
+    """Return the content of a file, without one trailing line end, which editors and `echo` append.
 
     Raises:
         SettingError: it names the setting, not the content of the file.

@@ -22,12 +22,11 @@ from server.settings.readers import (
 
 
 class Setting(NamedTuple):
-    """One row: environment variable, what it takes, default, help, and how its text is read.
+    """One row: environment variable, allowed values, default, help, and the function that parses its text.
 
-    ``read`` parses the text and raises ValueError for a wrong one; ``kind`` completes "NAME must be ...", except for a
-    `ReadError`, which has its own text. A new value of a
-    ``live`` one is applied while the server runs. A ``secret`` one may be in a file that NAME_FILE names, and its text
-    is taken as it is; all others are trimmed.
+    ``read`` parses the text and raises ValueError if it is invalid; ``kind`` then completes the message "NAME must be
+    ...", except for a `ReadError`, which has its own text. A new value of a ``live`` setting is applied while the
+    server runs. A ``secret`` may be in a file that NAME_FILE names, and its text is used as is; all others are trimmed.
     """
 
     name: str
@@ -39,7 +38,7 @@ class Setting(NamedTuple):
     secret: bool = False
 
 
-# RFC 7518 section 3.2: a key of HS256 has at least 256 bits, as 32 characters of one byte have at most.
+# RFC 7518 section 3.2: a key for HS256 has at least 256 bits, which takes at least 32 characters of one byte.
 SECRET_CHARS = 32
 CHAT_ROLES = ("player", "participant", "user", "organizer", "admin")
 RATE = "a rate per second and a burst, such as 10/100; 0 for no limit"

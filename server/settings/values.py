@@ -1,4 +1,4 @@
-"""The values of the settings, and what is wrong or odd about them."""
+"""The values of the settings, with the errors and oddities in them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Settings:
     Args:
         environment: the texts, by the name of the setting.
         remarks: sentences about oddities of the sources of the texts, for :meth:`oddities`.
-        problems: what was wrong with the sources of the texts.
+        problems: errors in the sources of the texts.
         from_file: secrets that were read from a file, which an error about them mentions.
 
     Raises:
@@ -108,8 +108,8 @@ class Settings:
             yield f"MAX_CONNECTIONS_PER_ADDRESS is {of_address}, but only {bound} connections are possible in all"
 
     def renewed(self, new: Settings) -> tuple[Settings, list[str], list[str]]:
-        """Return these settings with the live ones of ``new``; the names of those that changed by that, and of those
-        that changed but need a restart."""
+        """Return these settings with the live ones of ``new``, the names of those that changed, and the names of
+        changed settings that need a restart."""
         changed = [s for s in SETTINGS if self._given[s.name.lower()] != new._given[s.name.lower()]]
         live = {s.name.lower(): new._given[s.name.lower()] for s in changed if s.live}
         renewed = Settings({}, new.remarks)

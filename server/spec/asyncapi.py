@@ -124,10 +124,10 @@ def _summary(frame: Frame) -> str:
 
 
 def close_codes() -> list[dict[str, Any]]:
-    """Return every close code, with ``reconnect``: after 4100 to 4199 the same would happen again."""
+    """Return every close code, with ``reconnect``: false for 4100 to 4199, where the same would happen again."""
     return [
         {"code": close.code, "description": close.when}
-        # Without a reason it is a fault in a frame of the client: whether to reconnect depends on the fault.
+        # A code without a reason is for a faulty frame of the client: whether to reconnect depends on the fault.
         | ({"reason": close.reason, "reconnect": not 4100 <= close.code < 4200} if close.reason else {})
         for close in CLOSE_CODES
     ]

@@ -1,4 +1,4 @@
-"""How a dialect is described for ``/asyncapi.json``: the other files of this folder describe one dialect each."""
+"""The description of a dialect for ``/asyncapi.json``; `server.spec.native` and `existing` describe the dialects."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -37,11 +37,11 @@ class Frame(NamedTuple):
 
 
 class Description(NamedTuple):
-    """What a client needs to know about a dialect.
+    """The description of a dialect for its clients.
 
     Attributes:
         dialect: its `chat.ports.Dialect.name`.
-        path: where it is spoken.
+        path: its path.
         title: a few words; ``text`` says more, in Markdown.
         query: the parameters of the address, a Struct whose docstring describes them.
         headers: of the opening handshake, as JSON Schemas by name; the names of optional ones end with ``?``.
@@ -59,7 +59,7 @@ class Description(NamedTuple):
 
 
 class Names(NamedTuple):
-    """What the document calls the frames of a dialect: both directions use some tags, such as ``message``.
+    """The names of a dialect's frames in the document: some tags, such as ``message``, are used in both directions.
 
     Attributes:
         request: with ``{}`` for the tag in camel case; ``event`` likewise.
@@ -94,7 +94,7 @@ def _name(pattern: str, tag: str) -> str:
 
 
 def _without_defaults(record: Struct) -> dict[str, Any]:
-    """Return a record as a client would write it."""
+    """Return a record in the form in which a client sends it."""
     defaults = {field.name: field.default for field in msgspec.structs.fields(record)}
     given = msgspec.to_builtins(record)
     return {name: value for name, value in given.items() if value != defaults.get(name, ...)}

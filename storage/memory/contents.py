@@ -1,4 +1,4 @@
-"""What memory holds, and the turns of reads that examine much of it."""
+"""The contents of memory storage, and the turns of reads that examine much of it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,8 +10,8 @@ from storage.ports.storage import READER
 from utils.fairness import FairQueue
 from utils.turns import SharedTurns
 
-# Reads that examine much: how many run at once, one of each reader, and how many of one reader may wait. They queue as
-# in `storage.postgres.read.pool`: lists come in bursts when a client returns, searches are few and long.
+# Reads that examine much: how many run at once, one per reader, and how many of one reader may be queued. The queues
+# are those of `storage.postgres.read.pool`: lists arrive in bursts when a client reconnects, searches are few and long.
 _READS_AT_ONCE = 4
 _WAITING_LISTS = 100
 _WAITING_SEARCHES = 16
@@ -46,7 +46,7 @@ class Contents:
 
     @asynccontextmanager
     async def turn(self, queue: FairQueue) -> AsyncIterator[SharedTurns]:
-        """Take the turn of a read that examines much. It pauses whenever its slice is over.
+        """Wait for the turn of a read that examines much. The read pauses whenever its slice is over.
 
         Raises:
             TooManyReads: the queue is full.

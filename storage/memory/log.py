@@ -17,7 +17,7 @@ from storage.ports.storage import STORED, Duplicate, Outcome, Refused
 
 
 class Log:
-    """A room and its messages. What deleted messages held is kept, and :meth:`shown` only to readers who may see it.
+    """A room and its messages. Deleted messages keep their content, which is :meth:`shown` only to permitted readers.
 
     Attributes:
         record: the room.
@@ -25,7 +25,7 @@ class Log:
         states: the messages by seq.
         seqs: their seqs, in order.
         posted: the seqs by (sender_id, id).
-        changed_seqs: those of messages that changed.
+        changed_seqs: the seqs of changed messages.
         newest_change: the largest version of those.
         first_bodies: hashes of first bodies, of edited messages only: hashing takes longer than everything else here.
         mentioned: the seqs, in order, by mentioned name.
@@ -135,7 +135,7 @@ class Log:
         return STORED
 
     def forget_oldest(self, count: int) -> None:
-        """Forget the ``count`` oldest messages, and every index entry of theirs."""
+        """Forget the ``count`` oldest messages, with all their index entries."""
         gone = self.seqs[:count]
         for seq in gone:
             message = self.states.pop(seq)
@@ -150,12 +150,12 @@ class Log:
             self.newest_change = max((self.states[seq].version for seq in self.changed_seqs), default=0)
 
     def evict(self, count: int) -> None:
-        """Forget ``count`` (one or more) of the oldest messages for lack of space, though a reader may want them."""
+        """Forget ``count`` (one or more) of the oldest messages for lack of space, although a reader may need them."""
         self._evicted = self.seqs[count - 1]
         self.forget_oldest(count)
 
     def evict_down_to(self, weight: int) -> None:
-        """Evict the oldest messages until the others weigh no more than this."""
+        """Evict the oldest messages until the rest weigh no more than this."""
         left, count = self.bytes, 0
         while left > weight and count < len(self.seqs):
             left -= weigh_message(self.states[self.seqs[count]])
@@ -182,12 +182,12 @@ class Log:
         return body_hash(self.states[seq].content) if kept is None else kept
 
     def shown(self, message: Message, room: str, *, whole: bool = False) -> Message:
-        """Return a state of this log as it is read: with its quote, and blank when it was deleted.
+        """Return a state of this log for a reader: with its quote, and empty if it was deleted.
 
         Args:
             message: the state.
-            room: the room's present name; a stored message has the name that it was written under.
-            whole: include what a deleted message held.
+            room: the room's current name; a stored message has the name as of its write.
+            whole: include the content of a deleted message.
         """
         if message.deleted_at is not None and not whole:
             return replace(tombstone(message, message.version, message.deleted_at), room=room)
@@ -220,7 +220,7 @@ class Log:
     def newest_first(self, before: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
         """Iterate over the (seq, room_id) below ``before``, the largest first.
 
-        Each place is looked up when it is asked for: messages may be added and removed in the meantime.
+        Each position is looked up when it is requested: messages may be added and removed in between.
         """
         seqs, room_id = self.seqs, self.record.room_id
         place = len(seqs) if before is None else bisect_left(seqs, before, key=lambda seq: (seq, room_id))
@@ -236,7 +236,7 @@ class Log:
         return self.record.kind == "public"
 
     def unread(self, user: User, seq: int, limit: int) -> Unread:
-        """Count what the user has not read above ``seq``."""
+        """Count the unread messages of the user above ``seq``."""
 
         def count(seqs: list[int]) -> int:
             above = map(self.states.__getitem__, islice(seqs, bisect_right(seqs, seq), None))

@@ -40,7 +40,7 @@ class _Roster:
         return True
 
 
-# What a room without rows is read as. Never written to.
+# Read in place of a room without rows. Never written to.
 _EMPTY = _Roster()
 
 
@@ -48,7 +48,7 @@ class Members:
     """The rows of all rooms.
 
     Attributes:
-        bytes: what they weigh together (`storage.memory.weights`).
+        bytes: their total weight (`storage.memory.weights`).
 
     Args:
         keep: rows kept for each room. Beyond it a hundredth of them is evicted: first plain members who are neither
@@ -60,7 +60,7 @@ class Members:
         self._keep = keep
         self._keep_bytes = keep_bytes
         self._rosters: dict[int, _Roster] = {}
-        self._rooms: dict[str, dict[int, None]] = {}  # of each user, the one stored last at the end
+        self._rooms: dict[str, dict[int, None]] = {}  # by user, the most recently stored room last
         self.bytes = 0
 
     def put(self, room_id: int, member: Member) -> None:
@@ -118,7 +118,7 @@ class Members:
         return self._rosters.get(room_id, _EMPTY).rows.get(user_id)
 
     def rows_of(self, user_id: str) -> list[tuple[int, Member]]:
-        """Return a user's rows with their rooms' ids, the one stored last at the end."""
+        """Return a user's rows with the ids of their rooms, the most recently stored row last."""
         return [(room_id, self._rosters[room_id].rows[user_id]) for room_id in self._rooms.get(user_id, ())]
 
     def newest(self, user_id: str) -> Member | None:
@@ -160,7 +160,7 @@ def is_old_guest(member: Member, write: ExpireGuests) -> bool:
 
 
 def _worth(member: Member) -> tuple[int, int]:
-    """Sort key: the rows that a room would miss least come first."""
+    """Sort key: the least important rows of a room come first."""
     restricted = member.role == "readonly" or member.banned_until > 0 or member.muted_until > 0
     rank = 2 if member.role in STAFF else int(restricted)
     return rank, max(member.used, 0 if member.invitation is None else member.invitation.at)

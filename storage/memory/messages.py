@@ -10,7 +10,7 @@ from storage.memory.contents import Contents
 from storage.ports.messages import Posted, Unread, bounds
 from utils.words import holds_words
 
-# An ordinary page examines up to this many messages, deleted ones included, without waiting for a turn.
+# An ordinary page examines up to this many messages, including deleted ones, without waiting for a turn.
 _GLANCE = 1000
 
 
@@ -79,7 +79,7 @@ class MemoryMessageRepository:
                 return page_of(hits)
         hits = []
         async with self._contents.turn(self._contents.searches) as slices:
-            for state in candidates():  # all of them now, so that the page is of one moment
+            for state in candidates():  # all at once, so that the page is consistent
                 if is_hit(state):
                     hits.append(state)
                     if len(hits) == limit:
@@ -103,10 +103,10 @@ class MemoryMessageRepository:
         async with self._contents.turn(self._contents.searches) as slices:
             logs = {room_id: log for room_id in names if (log := self._contents.logs.get(room_id)) is not None}
             candidates = merge(*[log.newest_first(before) for log in logs.values()], reverse=True)
-            # Words are cut again here: keeping those of every message would take more memory than the messages.
+            # The words are cut again here: keeping them would take more memory than the messages.
             for seq, room_id in candidates if limit > 0 else ():
                 log = logs[room_id]
-                state = log.states.get(seq)  # it may have been removed since its place was looked up
+                state = log.states.get(seq)  # it may have been removed since its position was looked up
                 if state is not None and state.deleted_at is None and holds_words(state.content, wanted):
                     page.append((room_id, log.shown(state, names[room_id])))
                     if len(page) == limit:
@@ -125,7 +125,7 @@ class MemoryMessageRepository:
 
     async def unread(self, user: User, cursors: Sequence[tuple[int, int]], *, limit: int) -> dict[int, Unread]:
         peek, limit = self._contents.logs.peek, max(limit, 0)
-        if len(cursors) == 1:  # asked for each member who reads: no turn
+        if len(cursors) == 1:  # called for each `read`, so without a turn
             ((room_id, seq),) = cursors
             return {room_id: peek(room_id).unread(user, seq, limit)}
         found: dict[int, Unread] = {}

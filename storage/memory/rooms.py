@@ -48,7 +48,7 @@ class MemoryRoomRepository:
     async def _rows_of(
         self, user_id: str, limit: int, rank: Callable[[Member], int | None]
     ) -> list[tuple[RoomRecord, Member]]:
-        """List a user's rows with their rooms, the highest rank first, equal ones by name; no rank leaves a row out."""
+        """List a user's rows with their rooms, the highest rank first, equal ones by name; omit rows without a rank."""
         found: list[tuple[int, str, RoomRecord, Member]] = []
         members, logs = self._contents.members, self._contents.logs
         async with self._contents.turn(self._contents.lists) as slices:

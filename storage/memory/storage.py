@@ -1,7 +1,7 @@
-"""Storage in memory: used when no database is configured, and the reference for what the other backends must answer.
+"""Storage in memory: used if no database is configured, and the reference for the results of the other backends.
 
-A real backend with bounds, not a stub: rooms keep their newest messages, and the most recently used rooms are kept.
-A batch is one step of the event loop, and so atomic by itself.
+A real backend with limits, not a stub: it keeps the newest messages of each room, and the most recently used rooms.
+A batch runs in one event loop callback, so it is atomic by itself.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from utils.clock import DAY_US
 
 # Members' rows kept for each room: about 5 MB at most.
 _MEMORY_MEMBERS = 10_000
-# The share of memory_bytes that members may take; messages may use what members leave.
+# The share of memory_bytes that members may use; messages may use the rest.
 _MEMBERS_SHARE = 4
-# How much is evicted beyond what must be, as a share of memory_bytes: finding the largest rooms examines all of them.
+# How much more than necessary is evicted, as a share of memory_bytes: finding the largest rooms examines all of them.
 _SLACK_SHARE = 100
 
 
@@ -43,7 +43,7 @@ class MemoryStorage:
         memory_messages: messages kept for each room; the oldest are evicted first, together with their ids.
         memory_rooms: rooms kept; the least recently used one is evicted whole, see `storage.memory.logs.Logs`.
         memory_bytes: bytes of rooms, messages and members together, as `storage.memory.weights` counts them. Beyond it
-            the largest rooms lose their oldest messages, so that a flood in one room costs the others nothing.
+            the largest rooms lose their oldest messages, so that a flood in one room does not affect the others.
         memory_members: members kept for each room, see `storage.memory.members.Members`.
     """
 
@@ -96,7 +96,7 @@ class MemoryStorage:
 
 
 class MemoryWriter:
-    """Writes into the contents of a `MemoryStorage`, and evicts what is more than it keeps."""
+    """Writes into the contents of a `MemoryStorage`, and evicts whatever exceeds its limits."""
 
     def __init__(self, storage: MemoryStorage) -> None:
         self._storage = storage
@@ -160,7 +160,7 @@ class MemoryWriter:
         return Removed(removed)
 
     def _evict(self, room_ids: set[int]) -> None:
-        """Evict what is too much after a batch with messages of these rooms."""
+        """Evict whatever exceeds the limits after a batch with messages of these rooms."""
         logs, members = self._contents.logs, self._contents.members
         for room_id in room_ids:
             log = logs.get(room_id)
