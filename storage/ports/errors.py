@@ -1,4 +1,4 @@
-"""What storage raises.
+"""The exceptions of storage.
 
 StorageError
 |-- StorageUnavailable   the outcome is unknown: keep the write and retry it later
@@ -15,17 +15,17 @@ class StorageError(Exception):
 class StorageUnavailable(StorageError):
     """Storage cannot answer now: unreachable, starting, out of space, read-only, or another server writes to it.
 
-    The text gives the reason, for an operator. A write may or may not have been stored: retry it as it is, writes are
-    idempotent.
+    The text gives the reason, for an operator. A write may or may not have been stored: retry it unchanged, because
+    writes are idempotent.
     """
 
 
 class Forgotten(StorageError):
-    """Messages that the answer needs were evicted for lack of space. Only memory evicts."""
+    """Messages that the result needs were evicted for lack of space. Only memory storage evicts."""
 
 
 class TooManyReads(StorageUnavailable):
-    """The read was not queued. ``own``: its `storage.ports.storage.READER` has too many reads waiting."""
+    """The read was not queued. ``own``: its `storage.ports.storage.READER` has too many queued reads."""
 
     def __init__(self, *, own: bool) -> None:
         self.own = own
@@ -33,4 +33,4 @@ class TooManyReads(StorageUnavailable):
 
 
 class BatchRefused(StorageError):
-    """A row of the batch can never be stored (SQLSTATE classes 22 and 23). Nothing of the batch was stored."""
+    """A row of the batch can never be stored (SQLSTATE classes 22 and 23). Nothing in the batch was stored."""

@@ -1,4 +1,4 @@
-"""The rooms port: rooms and their members, how they are written and read."""
+"""The rooms port: how rooms and their members are written and read."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -47,7 +47,7 @@ class RemoveMember(Struct, frozen=True, gc=False):
 
 
 class ExpireInvitations(Struct, frozen=True, gc=False):
-    """Remove up to ``limit`` rows that hold nothing but an invitation from ``until`` or earlier. Outcome: `Removed`."""
+    """Remove up to ``limit`` rows that record only an invitation from ``until`` or earlier. Outcome: `Removed`."""
 
     until: int
     limit: int
@@ -56,8 +56,8 @@ class ExpireInvitations(Struct, frozen=True, gc=False):
 class ExpireGuests(Struct, frozen=True, gc=False):
     """Remove up to ``limit`` rows of guests in public and ephemeral rooms, unused since ``until``. Outcome: `Removed`.
 
-    A row with more in it stays: a role other than member, a ban or mute that lasts beyond ``now_us``, an invitation.
-    The rows of the users in ``present`` stay too.
+    A row that records more is kept: a role other than member, a ban or mute that lasts beyond ``now_us``, an
+    invitation. The rows of the users in ``present`` are kept too.
     """
 
     until: int
@@ -85,14 +85,14 @@ class RoomRepository(Protocol):
         """
 
     async def listed_rooms(self, *, after: str, contains: str, limit: int) -> list[RoomRecord]:
-        """List up to ``limit`` rooms that anybody may find, by name, from the first name above ``after``.
+        """List up to ``limit`` rooms that every user may find, by name, from the first name above ``after``.
 
         Those are public rooms, and ephemeral rooms with a message that is not deleted. ``contains`` must occur in the
         name or the title, folded by `model.text.fold_name` like them; "" matches every room.
         """
 
     async def rooms_of(self, user_id: str, *, limit: int) -> list[tuple[RoomRecord, Member]]:
-        """List up to ``limit`` rooms in which the user's row belongs to them, with that row.
+        """List up to ``limit`` rooms in which the user has a row that belongs to them, with that row.
 
         The most recently used (`Member.used`) come first, equal ones by name.
         """
@@ -104,8 +104,8 @@ class RoomRepository(Protocol):
         """
 
     async def special_members(self, room_id: int) -> list[Member]:
-        """List the rows that say more than "member", by user id: owners, moderators, readonly members, and users who
-        are or were banned, muted or invited.
+        """List the rows that record more than "member", by user id: owners, moderators, readonly members, and users
+        who are or were banned, muted or invited.
         """
 
     async def find_member(self, room_id: int, user_id: str) -> Member | None:
@@ -115,13 +115,13 @@ class RoomRepository(Protocol):
         """List up to ``limit`` rows with a role, by user id, from the first id above ``after``."""
 
     async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
-        """Count the rows with a role in each room; rooms without any are missing."""
+        """Count the rows with a role in each room; rooms without any are omitted."""
 
     async def find_user(self, user_id: str) -> User | None:
-        """Find a user who has a row in any room, with the name that was stored last."""
+        """Find a user who has a row in any room, with the most recently stored name."""
 
     async def account_role(self, user_id: str) -> str:
-        """Return `Member.account_role` of the user's row that was stored last, "" without one."""
+        """Return `Member.account_role` of the user's most recently stored row, "" without one."""
 
     async def share_a_room(self, one: str, other: str) -> bool:
         """Whether both users have a row that belongs to them in the same room."""

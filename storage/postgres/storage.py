@@ -1,4 +1,4 @@
-"""Storage in Postgres: reads through a pool, writers with connections of their own, one lease for all of them."""
+"""Storage in Postgres: a pool for reads, writers with their own connections, and one lease for all of them."""
 
 import asyncio
 import logging
@@ -21,13 +21,13 @@ class PostgresStorage:
     """Rooms, messages and members in PostgreSQL 15 or newer. See `storage.ports.storage.Storage`.
 
     Args:
-        url: a libpq URL; its time-outs and application name win over ours.
-        read_connections: the largest number of connections for reads.
-        connect_seconds: how long an attempt to connect may take.
-        read_seconds: how long a read may take, including its wait; Postgres may work on it for half of that.
-        write_seconds: how long a batch may take, on the server too.
-        close_seconds: how long :meth:`close` may take.
-        pace: how often the lease is checked.
+        url: a libpq URL; its timeouts and application name override ours.
+        read_connections: the maximum number of connections for reads.
+        connect_seconds: time limit of an attempt to connect.
+        read_seconds: time limit of a read, including its wait in the queue; Postgres may take half of it.
+        write_seconds: time limit of a batch, also in Postgres.
+        close_seconds: time limit of :meth:`close`.
+        pace: the intervals of the checks of the lease.
 
     Raises:
         ValueError: see `storage.postgres.connection.url.read_url`.
@@ -51,7 +51,7 @@ class PostgresStorage:
         self._reads = ReadPool(
             self._connector,
             connections=read_connections,
-            # A pool that is closed waits for an attempt to connect: let that end first.
+            # Closing a pool waits for a running attempt to connect: let that end first.
             connect_seconds=min(connect_seconds, close_seconds / 2),
             read_seconds=read_seconds,
             problem=lambda: self.lease.problem,
@@ -67,7 +67,7 @@ class PostgresStorage:
         self._closed = False
 
     async def start(self) -> None:
-        # They report each failed attempt, with hosts and users; the lease's log says the same once, and without them.
+        # They log each failed attempt, with hosts and users; the lease logs the same once, without them.
         for logger in ("psycopg", "psycopg.pool"):
             logging.getLogger(logger).setLevel(logging.ERROR)
         await self._reads.open()

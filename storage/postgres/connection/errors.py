@@ -1,6 +1,6 @@
-"""Translates what psycopg, its pool, the network and time-outs raise into the two errors of the port.
+"""Translate the exceptions of psycopg, its pool, the network and timeouts into the two errors of the port.
 
-By class first: psycopg itself refuses a text with NUL, by a `DataError` without SQLSTATE.
+By class first: psycopg itself refuses a text with NUL, with a `DataError` without SQLSTATE.
 """
 
 import psycopg
@@ -42,7 +42,7 @@ _WORDS = {
     "57P03": "Postgres is starting up",
     "58": "the database server cannot use its own files",
 }
-# Of errors that Postgres had no part in.
+# For errors that did not come from Postgres.
 _WORDS_OF_KIND: dict[type[Exception], str] = {
     PoolTimeout: "timed out waiting for a free connection to Postgres",
     PoolClosed: "the storage is closed",
@@ -51,7 +51,7 @@ _WORDS_OF_KIND: dict[type[Exception], str] = {
 
 
 def words_for(error: BaseException) -> str:
-    """Return one line for an operator: what is wrong in plain words, then what Postgres said."""
+    """Return one line for an operator: the problem in plain words, then the message of Postgres."""
     said = _said(error)
     if isinstance(error, UnsuitableError):
         return said
@@ -68,16 +68,17 @@ def words_for(error: BaseException) -> str:
 
 
 def unavailable(error: BaseException) -> StorageUnavailable:
-    """Translate the failure of a read, or of anything but a row: retry later."""
+    """Translate a failure of a read, or of anything except a row: retry later."""
     return StorageUnavailable(words_for(error))
 
 
 def translated(error: BaseException) -> StorageError:
-    """Translate the failure of a write: `BatchRefused` if a row can never be stored, otherwise `StorageUnavailable`."""
+    """Translate a failure of a write: `BatchRefused` if a row can never be stored, otherwise `StorageUnavailable`."""
     return BatchRefused(_said(error)) if isinstance(error, REFUSALS) else unavailable(error)
 
 
 def _said(error: BaseException) -> str:
-    """Return one line. Of Postgres' own errors only the first: the others quote the row, which must not be logged."""
+    """Return one line. Of an error of Postgres, only its first line: the others quote the row and must not be
+    logged."""
     said = (error.diag.message_primary if isinstance(error, psycopg.Error) else None) or str(error)
     return " ".join(said.split()) or type(error).__name__

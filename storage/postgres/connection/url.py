@@ -1,8 +1,8 @@
-"""The URL of a database: read as libpq reads it, and never repeated in errors and logs.
+"""The URL of a database: parsed as libpq parses it, and never repeated in errors and logs.
 
-A URL holds a password, and after a mistake (an ``@`` that is not encoded) libpq takes a part of the password for a host
-name and prints it. So what looks like a mistake is refused at the start, and in libpq's errors every part of the URL is
-replaced by its name.
+A URL contains a password, and after a mistake (an ``@`` that is not encoded) libpq takes a part of the password for a
+host name and prints it. So URLs that look like mistakes are refused at startup, and in libpq's errors every part of the
+URL is replaced by its name.
 """
 
 import re
@@ -14,25 +14,25 @@ from psycopg.pq import Conninfo
 
 # Hosts and ports may be several, separated by commas.
 _LISTS = frozenset({"host", "hostaddr", "port"})
-# A name this plain was meant as a parameter; it is not part of a password with digits in it.
+# A name this plain was meant as a parameter; it is not part of a password with digits.
 _PLAIN = re.compile(r"[A-Za-z_]{1,40}")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# How the texts of psycopg and libpq begin, and how psycopg lists the failure of each address, after the last one's.
+# The beginnings of psycopg's and libpq's messages, and psycopg's list of the failures of all addresses, after the last.
 _FAILED = re.compile(
     r'^(?:connection (?:failed|is bad): )?(?:connection to server (?:at|on socket) "[^"]*".*? failed: )?', re.ASCII
 )
 _SEVERAL = "Multiple connection attempts failed. All failures were:\n"
 _ATTEMPT = re.compile(r"^- host: '?(.*?)'?, port: '?(.*?)'?, hostaddr: \S+: ", re.MULTILINE)
 _KNOWN = {option.keyword.decode() for option in Conninfo.get_defaults()} | {"ssl"}
-# The longest text of libpq's that is passed on.
+# The longest message of libpq that is passed on.
 _SAID_CHARS = 300
 
 
 def read_url(url: str) -> dict[str, str]:
-    """Return the parameters of a ``postgresql://`` URL, as libpq reads it: also several hosts with a port each.
+    """Return the parameters of a ``postgresql://`` URL as libpq parses it, including several hosts, each with a port.
 
     Raises:
-        ValueError: the text completes "DATABASE_URL ..." and repeats nothing of the URL but the name of a parameter.
+        ValueError: the text completes "DATABASE_URL ..." and repeats only the name of a parameter from the URL.
     """
     scheme, separator, rest = url.partition("://")
     if scheme not in ("postgresql", "postgres") or not separator:
@@ -64,7 +64,7 @@ def read_url(url: str) -> dict[str, str]:
 def without_url(said: str, parts: Mapping[str, str]) -> str:
     """Return libpq's error about a connection on one line of bounded length, with ``<host>`` etc. for ``parts``.
 
-    It leaves out that the connection failed, which the caller says. Of several hosts, each has its number.
+    It omits that the connection failed, which the caller says. Several hosts are numbered.
     """
     _, several, attempts = said.partition(_SEVERAL)
     if several:

@@ -16,8 +16,8 @@ from storage.postgres.read.pool import Fetch
 from storage.postgres.sql import messages as sql
 from storage.postgres.sql.pages import HISTORY, SEARCH, SEARCH_OLD_WORDS, HistoryKind
 
-# A search with up to this many hits in the whole database reads those, in 30 ms or less. With more, it walks through
-# the log of each room: even among ten million messages every 500th is a hit then.
+# A search with up to this many hits in the whole database reads those, in 30 ms or less. With more, it walks along the
+# log of each room: even among ten million messages, every 500th is then a hit.
 RARE_HITS = 20_000
 
 
@@ -29,7 +29,7 @@ class PostgresMessageRepository:
         self._words_are_new = False
 
     def forget_words(self) -> None:
-        """Look again for messages whose words are of an older cut: the database may be another one."""
+        """Check again for messages that an older version indexed: the database may be another one."""
         self._words_are_new = False
 
     async def head(self, room_id: int) -> int:
@@ -104,7 +104,7 @@ class PostgresMessageRepository:
         return [(row[0], _message_of(names[row[0]], row[1:])) for row in found]
 
     async def _asks_old(self, words: Sequence[str], old_words: Sequence[str]) -> bool:
-        """Whether a search must ask for both cuts: they differ, and some messages still have the old one."""
+        """Whether a search must use both cuts of its words: they differ, and some messages still have the old one."""
         if not words or self._words_are_new or set(words) == set(old_words):
             return False
         self._words_are_new = not await self._fetch(sql.HAS_OLD_WORDS, {})
@@ -130,7 +130,7 @@ class PostgresMessageRepository:
 
 
 def _words(words: Sequence[str], old_words: Sequence[str]) -> dict[str, Any]:
-    """Return the parameters of a search; without old words NULL, as every message holds all of no words."""
+    """Return the parameters of a search; NULL without old words, because every message contains all of no words."""
     return {"words": list(words), "old_words": list(old_words) or None}
 
 
@@ -145,7 +145,7 @@ def _message_of(room: str, row: TupleRow) -> Message:
 
 
 def _qualified(reactions: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return reactions under the emoji they would be stored under today: emoji that look the same are the same."""
+    """Return reactions by the emoji that would be stored today: emoji that look the same are the same."""
     if all(emoji == qualify(emoji) for emoji in reactions):
         return reactions
     found: dict[str, dict[str, None]] = {}

@@ -15,7 +15,7 @@ MY_PID = sql_text(Query.select(Function("pg_backend_pid")))
 
 _setting = Recordset(param("rows", "json"), "setting", {"name": "text", "value": "text"})
 _given = Table("pg_settings").as_("given")
-# Settings that the URL gives stay as they are.
+# Settings given in the URL are kept.
 SET_SETTINGS = sql_text(
     Query.from_(_setting)
     .select(Function("set_config", _setting.name, _setting.value, False))
@@ -28,7 +28,7 @@ SET_SETTINGS = sql_text(
 _LOCK_CLASS = 0x7061726C
 # Held exclusively by the server that may write.
 WRITER_LOCK = _LOCK_CLASS << 32 | 1
-# Held, shared, by each connection that writes: a new holder of the first waits until it gets this one exclusively.
+# Held, shared, by each connection that writes: a new holder of the first lock waits until it gets this one exclusively.
 FENCE_LOCK = _LOCK_CLASS << 32 | 2
 # Held while migrations are applied.
 MIGRATION_LOCK = _LOCK_CLASS << 32 | 3
@@ -54,7 +54,7 @@ def _holders(*columns: Any) -> Any:
     )
 
 
-# Who holds one of the locks, except this session. Names are for people; a session without an address is local.
+# The other sessions that hold one of the locks. Names are for people; a session without an address is local.
 HOLDERS = sql_text(
     _holders(_sessions.pid, _sessions.application_name, Function("host", _sessions.client_addr)).where(
         _locks.pid != Function("pg_backend_pid")
@@ -73,7 +73,7 @@ STILL_HOLDS = sql_text(
 )
 
 LAST_HOLDER = sql_text(Query.from_(_lease).select(_lease.holder))
-# Clears the epoch that a stopped server has left.
+# Clears the epoch that the previous server saved when it stopped.
 SIGN_LEASE = sql_text(
     Query.into(_lease)
     .columns("id", "holder", "since", "epoch", "mark")
@@ -91,7 +91,7 @@ IDENTITY = sql_text(Query.select(Function("lease_identity")))
 
 
 def _mark(transaction: Any) -> Any:
-    """Mark a row: one that was restored, copied or written since has another transaction than the mark says."""
+    """Mark a row: one that was restored, copied or written since has another transaction id than the mark."""
     return Function("concat", Function("lease_identity"), " ", cast_as(transaction, "text"))
 
 

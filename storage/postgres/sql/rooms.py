@@ -15,7 +15,7 @@ _of_rooms = equals_any(MEMBERS.room_id, param("rooms", "bigint[]"))
 
 # --- writes --------------------------------------------------------------------------------------------------------
 
-# What may change in a room.
+# The columns of a room that may change.
 _STATE = {
     "kind": "text",
     "title": "text",
@@ -47,7 +47,7 @@ def _update_rooms() -> bytes:
     return sql_text(query.from_(_changed_room).where(ROOMS.room_id == _changed_room.room_id))
 
 
-# Each room once in a statement: of two rows for one room, UPDATE takes any.
+# Each room once per statement: of two rows for one room, UPDATE would use either.
 UPDATE_ROOMS = _update_rooms()
 
 # To find out why a row was not written.
@@ -93,7 +93,7 @@ def _set_members() -> bytes:
     return sql_text(query)
 
 
-# Each row once in a statement, otherwise Postgres refuses it.
+# Each row once per statement, otherwise Postgres refuses it.
 SET_MEMBERS = _set_members()
 
 _gone = rows_as("gone", {"room_id": "bigint", "user_id": "text"})
@@ -121,11 +121,11 @@ KEPT_LIKE = sql_text(
 
 
 def _holds(text: Any, part: Any) -> Any:
-    """Not LIKE, to which % and _ are special."""
+    """Not LIKE, for which % and _ are special."""
     return Function("strpos", text, part) > 0
 
 
-# Not EXISTS: the planner may answer that by reading the whole table of messages once, for all rooms.
+# Not EXISTS: for that, the planner may read the whole table of messages once for all rooms.
 _newest_message = (
     Query.from_(MESSAGES)
     .select(MESSAGES.seq)

@@ -1,4 +1,4 @@
-"""A writer with a connection of its own, and what happens to it when a batch fails."""
+"""A writer with its own connection, which it may replace when a batch fails."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class PostgresWriter:
     """See `storage.ports.storage.Writer`.
 
     Args:
-        lease: what lets its connection write.
+        lease: admits its connection.
         connect: opens a connection (raises `FAILURES`).
-        seconds: how long a batch may take, connecting included.
+        seconds: time limit of a batch, including connecting.
         on_close: called when it is closed.
 
     Attributes:
@@ -89,7 +89,7 @@ class PostgresWriter:
             _finish(connection)
 
     def _failed(self, problem: str) -> None:
-        """A failure is a reason to check the lease; without the lease, that is the problem."""
+        """Note the problem and check the lease, unless the lease is already lost: that is then the problem."""
         self.drop()
         if self._lease.tenure is not None:
             if self.problem is None:
@@ -110,7 +110,7 @@ class PostgresWriter:
             return await bounded(connection, work, deadline - asyncio.get_running_loop().time())
         finally:
             if connection is not self._connection:
-                _finish(connection)  # dropped in the meantime, though the answer may have arrived
+                _finish(connection)  # dropped in the meantime, although the answer may have arrived
 
 
 def _finish(connection: Connection) -> None:
