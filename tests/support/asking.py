@@ -26,6 +26,8 @@ class Asked:
         self.fields = fields
         self.loads = loads  # the number of the stay in a room that it helps to load; 0 for none
         self.version: int | None = None  # the version that the answer reflects
+        # All versions that were shown: of a message sent twice, the second may be retracted, and acked as the first.
+        self.versions: set[int] = set()
 
 
 class Asker:

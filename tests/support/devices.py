@@ -122,6 +122,7 @@ class Device(Asker):
         for key, asked in self.asked.items():
             if asked.fields.get("room") == frame["room"] and self._is(key, asked, frame):
                 asked.version = frame["seq"] if kind == "message" else frame.get("version", 0)
+                asked.versions.add(asked.version)
 
     def _is(self, key: str, asked: Asked, frame: Frame) -> bool:
         fields, kind = asked.fields, frame["type"]
@@ -291,7 +292,7 @@ class Device(Asker):
             self.late.add(item["id"])
             if asked.kind == "message":
                 self._ledger.acked[self.id, item["id"]].add(item["seq"])
-                assert "resend" in asked.fields or asked.version == item["seq"], f"acked, and not shown: {item}"
+                assert "resend" in asked.fields or item["seq"] in asked.versions, f"acked, and not shown: {item}"
             elif asked.kind in ("edit", "delete", "react", "pin"):
                 assert asked.version is not None, f"acked, and never told: {asked.kind} {asked.fields}"
                 self._note_change(item, asked.version)

@@ -198,7 +198,7 @@ class World:
             await self.pause(0.05)
             self.read()
             done = all(device.settled and not device.ended for device in waiting)
-            if done and not len(self.chat.parts.pool) and await self.visitors.are_done():
+            if await self.visitors.are_done() and done and not len(self.chat.parts.pool):
                 return
         raise AssertionError(f"silence: {[device.waits_for for device in waiting if not device.settled]}")
 
