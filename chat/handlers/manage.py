@@ -104,6 +104,10 @@ def _make(parts: Parts, room: Room, record: RoomRecord, rows: list[Member], sess
     room.record, room.stored = record, True
     parts.makers.made(room, session.actor)
     store(parts, room, InsertRoom(record), session, id, last=False)
+    _save_all(parts, room, rows, session, id)
+
+
+def _save_all(parts: Parts, room: Room, rows: list[Member], session: Session, id: str | None) -> None:
     for row in rows:
         members.save(parts, room, row, session, id, last=row is rows[-1])
 
@@ -268,17 +272,20 @@ class _BothRows(Need[None]):
 
 def _enter_direct(parts: Parts, session: Session, room: Room, _: None, command: EnterDirect) -> None:
     user, other, name = session.user, command.other, room.name
-    made = not room.stored
-    if made:
+    # The other user has not used the room yet, so it ranks after rooms that they have used.
+    rows = [Member(user, role="member", joined_at=parts.clock.now_us()), Member(other, role="member")]
+    missing = [row for row in rows if row.user.id not in room.members]
+    if missing:
         admit(parts, room, "")
+    if not room.stored:
         admit_room(parts, session.actor)
-        # The other user has not used the room yet, so it ranks after rooms that they have used.
-        rows = [Member(user, role="member", joined_at=parts.clock.now_us()), Member(other, role="member")]
-        _make(parts, room, replace(room.record, kind="direct"), rows, session, command.id)
+        _make(parts, room, replace(room.record, kind="direct"), missing, session, command.id)
+    else:
+        _save_all(parts, room, missing, session, command.id)  # a server stopped while it created the room
     peer = peer_of(room, user.id)
     session.reply(RoomState(id=command.id, room=name, action="direct", info=room.info, role="member", peer=peer))
     enter(parts, session, room, room.members.get(user.id), Join(room=name))
-    if made:
+    if rows[1] in missing:
         parts.directory.tell(other.id, RoomState(room=name, action="direct", info=room.info, role="member", peer=user))
 
 

@@ -278,8 +278,8 @@ class Checks:
         if row.role is not None or row.read_seq:
             entry["unread"], entry["mentions"] = await self._unread(record, user, row.read_seq)
         if record.kind == "direct":
-            (peer,) = [member.user for member in members if member.user.id != user.id]
-            entry["peer"] = {"id": peer.id, "name": peer.name}
+            for peer in [member.user for member in members if member.user.id != user.id]:  # none after a crash
+                entry["peer"] = {"id": peer.id, "name": peer.name}
         return {key: value for key, value in entry.items() if value != 0}
 
     async def check_stored(self, room: Room) -> None:

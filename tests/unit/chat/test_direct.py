@@ -141,6 +141,25 @@ async def test_both_open_it_at_once(chat: Chat, repository: FaultyRepository) ->
 # --- guests, and ids that anybody may claim ---------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("stored", [[], ["ann"], ["ben"]])
+async def test_a_server_stopped_while_it_created_the_room(
+    chat: Chat, repository: FaultyRepository, stored: list[str]
+) -> None:
+    """The rows that are missing are created when one of the two opens it again."""
+    record = RoomRecord(77, NAME, "2026-11-21T08:30:10.000001Z", kind="direct")
+    rows = [SetMember(77, Member(User(f"u_{name}", name), "member")) for name in stored]
+    await repository.inner.writer().write([InsertRoom(record), *rows])
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await ask(ann, "direct", id="d", user="u_ben")
+    assert ann.of("room")[0]["peer"]["name"] == ann.last("joined")["peer"]["name"] == "ben"
+    assert "d" in ann.acked()
+    assert [frame["peer"]["name"] for frame in ben.of("room")] == ([] if "ben" in stored else ["ann"])
+    ann.say("psst", "m", NAME)
+    await ask(ben, "rooms", mine=True)
+    assert [entry["peer"]["name"] for entry in ben.last("rooms")["rooms"]] == ["ann"]
+    assert await code_of(ben, "join", room=NAME) == ""
+
+
 async def test_a_guest_opens_a_direct_room_only_with_somebody_they_meet(chat: Chat) -> None:
     """And learns no more of anybody else than of an id that nobody has."""
     ann, guest = account(chat, "ann"), Person(chat, "guest")
