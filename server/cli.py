@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_where(check, argparse.SUPPRESS)  # None would override an option before `check`
     token.add_argument("--user", required=True, metavar="ID", help="id of the account in your application")
     token.add_argument("--name", help="display name (default: the id)")
-    token.add_argument("--role", help="one of CHAT_ROLES (default: user, or else the first)")
+    token.add_argument("--role", help="one of CHAT_ROLES (default: user if it is one, else the first)")
     token.add_argument("--days", default="30", metavar="N", help="days until the token expires (default: 30)")
     return parser
 

@@ -3,7 +3,7 @@
 - `postgres`: a real PostgreSQL server for the session; `database_url`, `module_database_url`: fresh databases on it.
 - `start_server`: real `main.py` processes.
 - `start_proxy`: real nginx, haproxy and Caddy in front of them.
-- `browser`, `new_page`: a real Chromium. Tests that use them run in the session's event loop, without saying so.
+- `browser`, `new_page`: a real Chromium. Tests that use them run in the session's event loop automatically.
 - Every test is checked for tasks and sockets it left behind.
 """
 
@@ -32,7 +32,7 @@ from tests.support.process import remove_own_temp_folders, remove_stale_temp_fol
 from tests.support.proxies import ProxyProcess
 from tests.support.server import ServerProcess
 
-# A slow machine is no bug. In CI the same examples every time; elsewhere new ones, to find what nobody thought of.
+# A slow machine is not a bug. In CI the examples are always the same; elsewhere they are new, to find unforeseen cases.
 hypothesis_settings.register_profile("parley", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
 hypothesis_settings.load_profile("parley")
 
@@ -46,17 +46,17 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests that use the browser the event loop that the browser lives in."""
+    """Run tests that use the browser in the browser's event loop."""
     for item in items:
         if {"browser", "new_page"} & set(getattr(item, "fixturenames", ())):
-            # In front of the mark that asyncio_mode=auto has put there: the closest one counts.
+            # Before the mark that asyncio_mode=auto has added: the closest one counts.
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Where `dev.py test` asks for it and a selected test needs one, get a Chromium, before any time-out runs.
+    """Get a Chromium before any timeout runs, if `dev.py test` requests it and a selected test needs one.
 
-    Without one the tests that need it fail with one line each, and all others run.
+    Without one, the tests that need it fail with one line each, and all others run.
     """
     wanted = any({"browser", "new_page"} & set(getattr(item, "fixturenames", ())) for item in session.items)
     if not wanted or session.config.option.collectonly or not os.environ.get("PARLEY_GET_CHROMIUM"):
@@ -70,7 +70,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What every case of tests/faults came to, also when all is well; from whichever process it ran in."""
+    """Print the counts of every case of tests/faults, also of those that pass, from all test processes."""
     lines = [
         f"{report.nodeid.rpartition('::')[2]}: {value}"
         for reports in terminalreporter.stats.values()
@@ -90,7 +90,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_sockets_left() -> Iterator[None]:
-    """Fail a test that leaves a socket open. Set up first, so it looks after every other fixture has cleaned up."""
+    """Fail a test that leaves a socket open. Set up first, so that it checks after all other fixtures have cleaned
+    up."""
     before = open_sockets()
     yield
     left = {name: descriptor for name, descriptor in open_sockets().items() if name not in before}
@@ -148,7 +149,7 @@ def _wrong_fields_are_the_command_s(monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 @pytest.fixture(autouse=True)
 def _contract_is_kept() -> Iterator[None]:
-    """Fail a test that heard something from the server that the published documents do not have."""
+    """Fail a test that received something from the server that the published documents do not describe."""
     contract.BROKEN.clear()
     yield
     if contract.BROKEN:
@@ -160,9 +161,9 @@ def _contract_is_kept() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[DatabaseServer]:
-    """The server that TEST_DATABASE_URL names, or else a private cluster. Not for stopping: others use it too.
+    """The server that TEST_DATABASE_URL names, or else a private cluster. Do not stop it: other tests use it too.
 
-    A test that needs to stop, kill or restart PostgreSQL makes its own `PostgresCluster`.
+    A test that needs to stop, kill or restart PostgreSQL creates its own `PostgresCluster`.
     """
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield ExternalServer(url)
@@ -192,7 +193,7 @@ def module_database_url(postgres: DatabaseServer) -> Iterator[str]:
 
 @pytest.fixture
 def start_server() -> Iterator[Callable[[Mapping[str, str]], ServerProcess]]:
-    """Start `main.py` with the given settings and wait until it is healthy; as many as the test likes."""
+    """Start `main.py` with the given settings and wait until it is healthy; a test may start several."""
     servers: list[ServerProcess] = []
 
     def start(env: Mapping[str, str]) -> ServerProcess:
@@ -208,7 +209,7 @@ def start_server() -> Iterator[Callable[[Mapping[str, str]], ServerProcess]]:
 def start_proxy() -> Iterator[Callable[..., ProxyProcess]]:
     """Start proxies: `start_proxy("nginx", body)`, see `ProxyProcess`; fetched from Debian's archive if need be.
 
-    A program that cannot be had fails the test with one line.
+    If a program is not available, the test fails with one line.
     """
     proxies: list[ProxyProcess] = []
 
@@ -242,7 +243,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def new_page(browser: Browser, start_server: object) -> AsyncIterator[Pages]:
     """Open pages: `page = await new_page(url)`. Fails the test on console errors and uncaught exceptions.
 
-    It asks for `start_server` only for the order: pages must close before the servers they talk to do.
+    It requests `start_server` only for the order: pages must close before their servers do.
     """
     pages = Pages(browser)
     yield pages

@@ -13,9 +13,9 @@ from tests.load.workloads import CURVES, FULL, SHORT, WORKLOADS
 from tests.support.process import NotReadyError, remove_own_temp_folders
 
 EPILOG = """
-Runs alternate between the servers, each in a process of its own on a core of its own where there are enough. What
-counts is the ratio of deliveries per CPU second of the server: absolute figures are this machine's. Run it while
-nothing else is busy; a run in which others used the server's core is repeated. docs/performance.md says more.
+Runs alternate between the servers. Each server has its own process and, if there are enough, its own core. Compare
+the ratio of deliveries per CPU second between servers: absolute figures depend on the machine. Run it on an idle
+machine; a run in which other programs used the server's core is repeated. See docs/performance.md.
 """
 
 
@@ -25,12 +25,12 @@ def parser() -> argparse.ArgumentParser:
     curves = "\n".join(f"  {one.name:<12} {one.title}" for one in CURVES.values())
     it = argparse.ArgumentParser(
         prog="dev.py bench",
-        description=f"Measure Parley on this machine, next to the obvious ways to write such a server.\n\n"
+        description=f"Measure Parley on this machine, compared with two obvious ways to write such a server.\n\n"
         f"workloads, by default {' '.join(SHORT)} (about 2 minutes):\n{described}\n\ncurves:\n{curves}",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    it.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="what to measure")
+    it.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="the workloads to measure")
     it.add_argument("-n", type=int, metavar="RUNS", help="counted runs of each server (2; 5 with --full; curves 1)")
     it.add_argument("--full", action="store_true", help=f"all of {' '.join(FULL)}, 5 runs each (about 12 minutes)")
     it.add_argument("--postgres", action="store_true", help="store messages in a temporary PostgreSQL")
@@ -44,19 +44,17 @@ def parser() -> argparse.ArgumentParser:
         "--curves",
         nargs="*",
         metavar="CURVE",
-        help="measure curves (without names all that apply); workloads then only if you name them (about 8 minutes)",
+        help="measure these curves, by default all that apply, and only the workloads that you name (about 8 minutes)",
     )
     it.add_argument("--no-baselines", action="store_true", help="measure only Parley (and --against)")
-    it.add_argument(
-        "--limit", action="store_true", help="also measure the least possible work: one send() per delivery, in C"
-    )
+    it.add_argument("--limit", action="store_true", help="also measure the minimum work: one send() per delivery, in C")
     it.add_argument("--generator", choices=("auto", "c", "python"), default="auto", help="auto: C where it compiles")
     it.add_argument(
         "--draw",
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="draw existing records (into their folders) and print tables, without measuring",
+        help="print the tables of existing records and draw their curves next to them, without measuring",
     )
     it.add_argument("--no-repeats", action="store_true", help="also count runs that other programs disturbed")
     return it

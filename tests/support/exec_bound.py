@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
         if os.getppid() != int(expected_parent):
-            return  # the parent died before prctl: nobody is left who would stop the program
+            return  # the parent died before prctl: nothing would stop the program
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it for what it runs in the background
     os.execvp(program, arguments[4:])  # noqa: S606 - the whole purpose
 

@@ -312,7 +312,7 @@ class Load:
         await self.until(answered, "every operation is answered")
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(person.caught_up() for person in self.people))
-        # Meanwhile a client may have started again to load a room.
+        # In the meantime a client may have started to load a room again.
         await self.until(lambda: all(person.answered for person in self.people), "every copy is complete")
         return count(self.people, {room: await self.read(room) for room in self.rooms})
 

@@ -20,7 +20,7 @@ from tests.support.process import (
 
 PoolMode = Literal["session", "transaction", "statement"]
 
-# `any`: whoever comes is logged in as the user of the database's line.
+# `any`: every client is logged in as the user in the database's line.
 _CONFIGURATION = """
 [databases]
 * = host={host} port={database_port} user={user} password={password}
@@ -40,10 +40,10 @@ class PgBouncer:
 
     Args:
         url: a database of the server behind it.
-        mode: of its pools.
-        more: lines for its configuration.
+        mode: the mode of its pools.
+        more: additional lines for its configuration.
 
-    Methods block, and start() raises `tests.support.debian.ProgramMissingError` where the program cannot be had.
+    Methods block, and start() raises `tests.support.debian.ProgramMissingError` if the program is not available.
     """
 
     def __init__(self, url: str, mode: PoolMode, more: str = "") -> None:
@@ -60,7 +60,7 @@ class PgBouncer:
         return f"postgresql://{self._behind.username}@127.0.0.1:{self.port}{self._behind.path}"
 
     def start(self) -> Self:
-        """Start it and wait until it listens. Raises NotReadyError with what it says."""
+        """Start it and wait until it listens. Raises NotReadyError with its output."""
         program = fetch("pgbouncer")
         user = unprivileged_user()  # it refuses to run as root
         configuration = self._folder / "pgbouncer.ini"

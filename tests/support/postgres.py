@@ -27,7 +27,7 @@ from tests.support.process import (
 StopMode = Literal["smart", "fast", "immediate"]
 _STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
-# Ordinary tests throw their data away: no reason to wait for the disk. Fault tests ask for `durable=True`.
+# Ordinary tests discard their data, so they need not wait for the disk. Fault tests use `durable=True`.
 _CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -39,18 +39,18 @@ class DatabaseServer:
         raise NotImplementedError
 
     def create_database(self, *, template: str = "template1") -> str:
-        """Create a database under a fresh name from `template` (nobody may be connected to it); return its URL."""
+        """Create a database with a new name from `template` (which must have no connections); return its URL."""
         name = f"parley_test_{secrets.token_hex(6)}"
         self.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
-        """Drop the database of a URL that create_database returned, its connections with it."""
+        """Drop the database of a URL that create_database returned, and its connections."""
         name = urlsplit(url).path.lstrip("/")
         self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def execute(self, statement: sql.Composed) -> None:
-        """Run one statement on a connection of its own, outside a transaction. Raises psycopg.Error."""
+        """Run one statement on its own connection, outside a transaction. Raises psycopg.Error."""
         with psycopg.connect(self.url(), autocommit=True, connect_timeout=10) as connection:
             connection.execute(statement)
 
@@ -62,14 +62,14 @@ class ExternalServer(DatabaseServer):
         self._url = url
 
     def url(self, dbname: str = "") -> str:
-        """Return the URL given, with another database name if one is asked for."""
+        """Return the given URL, with another database name if one is given."""
         return urlunsplit(urlsplit(self._url)._replace(path=f"/{dbname}")) if dbname else self._url
 
 
 class PostgresCluster(DatabaseServer):
     """A private cluster in a temp folder, listening on a free port of 127.0.0.1, with a password.
 
-    It runs as `postgres` or `nobody` where we are root, and shuts itself down when pytest dies in whatever way. Methods
+    If we are root, it runs as `postgres` or `nobody`. It shuts itself down when pytest dies for any reason. Methods
     block; from async tests call them through `asyncio.to_thread`.
 
     `durable` keeps PostgreSQL's defaults (fsync on); `settings` are further postgresql.conf values.
@@ -94,7 +94,7 @@ class PostgresCluster(DatabaseServer):
 
     @property
     def log_path(self) -> Path:
-        """The server's log; kept over restarts."""
+        """The server's log, kept across restarts."""
         return self._folder / "postgres.log"
 
     @property
@@ -103,7 +103,7 @@ class PostgresCluster(DatabaseServer):
         return self._process is not None and self._process.poll() is None
 
     def url(self, dbname: str = "postgres") -> str:
-        """Return the URL of a database; the port stays the same over restarts."""
+        """Return the URL of a database; the port stays the same across restarts."""
         return f"postgresql://postgres:{quote(self._password)}@127.0.0.1:{self.port}/{dbname}"
 
     def start(self, timeout: float = 30) -> Self:
@@ -177,7 +177,7 @@ class PostgresCluster(DatabaseServer):
             for path in (data, password_file):
                 os.chown(path, *self._user)
         # C.UTF-8: the same order everywhere, and lower() still knows letters beyond ASCII, which plain C does not.
-        # `password`: as strict as scram for whoever does not know it, and nothing to compute per connection.
+        # `password`: as strict as scram towards clients without it, and without computation per connection.
         initdb = spawn(
             [
                 self._binaries / "initdb", "-D", data, "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8",
@@ -221,5 +221,5 @@ class PostgresCluster(DatabaseServer):
 
 
 def _environment() -> dict[str, str]:
-    """What PostgreSQL gets to see: no PG* variable and no locale of the person who runs the tests."""
+    """The environment of PostgreSQL: without the PG* variables and the locale of the user who runs the tests."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"}

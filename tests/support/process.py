@@ -1,4 +1,4 @@
-"""Start programs that cannot outlive pytest, find free ports, wait for conditions, keep temp folders that get cleaned.
+"""Start programs that cannot outlive pytest, find free ports, wait for conditions, and manage temporary folders.
 
 Linux ties a child's PR_SET_PDEATHSIG to the *thread* that forked it, not to the process. Everything is therefore
 started from one thread that lives as long as pytest, so that tests may call `start()` from `asyncio.to_thread`.
@@ -34,7 +34,7 @@ _owned_folders: list[IO[str]] = []
 
 
 class NotReadyError(AssertionError):
-    """A condition did not come true before its deadline; the text says which, and what was seen last."""
+    """A condition did not become true before its deadline; the text says which, and the last value."""
 
 
 def spawn(
@@ -70,7 +70,7 @@ def spawn(
 
 
 def inherited_environment() -> dict[str, str]:
-    """What a server may see of our environment: none of the settings of the person who runs it."""
+    """Return the environment of a server, without the settings of the user who runs the tests."""
     names = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
     return {name: os.environ[name] for name in names if name in os.environ}
 
@@ -78,8 +78,8 @@ def inherited_environment() -> dict[str, str]:
 def free_port() -> int:
     """Return a TCP port free on 127.0.0.1, below the range from which the kernel picks for outgoing connections.
 
-    So a server that is stopped and started again on its port does not find it taken by somebody's client. Test
-    processes that run side by side choose from ranges of their own, for the same reason.
+    So a server that is stopped and started again on its port does not find it in use by a client. For the same reason,
+    parallel test processes choose from different ranges.
     """
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
     port = 0
@@ -105,7 +105,7 @@ def poll_until(condition: Callable[[], T | None], *, timeout: float, what: str, 
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a process is gone. A zombie counts: where pid 1 is no init, orphans stay that."""
+    """Whether a process has ended. A zombie counts as ended: if pid 1 is not an init, orphans stay zombies."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -113,9 +113,9 @@ def has_ended(pid: int) -> bool:
 
 
 def make_temp_folder(name: str) -> Path:
-    """Make a folder under the system's temp folder that a later test run removes if this one dies before it does.
+    """Create a folder under the system's temp folder, which a later test run removes if this one dies before it can.
 
-    Others may enter it (mode 0755), because PostgreSQL runs as another user where we are root.
+    Others may enter it (mode 0755), because PostgreSQL runs as another user if we are root.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"{TEMP_PREFIX}{name}-"))
     folder.chmod(0o755)
@@ -140,7 +140,7 @@ def remove_own_temp_folders() -> None:
 
 
 def remove_stale_temp_folders() -> None:
-    """Remove the temp folders of earlier test runs that were killed: those whose lock nobody holds."""
+    """Remove the temp folders of earlier test runs that were killed: those without a held lock."""
     for folder in Path(tempfile.gettempdir()).glob(f"{TEMP_PREFIX}*"):
         if not folder.is_dir() or folder.stat().st_uid != os.getuid():
             continue

@@ -16,7 +16,7 @@ from tests.support.process import (
     spawn,
 )
 
-# One process each, in the foreground, that writes nowhere but into its folder and to its log.
+# One process each, in the foreground, which writes only into its folder and its log.
 _NGINX = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr warn;
 events {{ worker_connections 1000; }}
@@ -61,11 +61,11 @@ class ProxyProcess:
 
     Args:
         name: nginx, haproxy or caddy.
-        body: what stands in nginx's `server` (`$connection_upgrade` is defined for upgrades), after the `bind` of
-            haproxy's frontend (more sections may follow), or in Caddy's site.
-        listen: options behind the address of nginx's `listen` or haproxy's `bind`, such as " proxy_protocol".
+        body: the content of nginx's `server` (`$connection_upgrade` is defined for upgrades), the lines after the
+            `bind` of haproxy's frontend (more sections may follow), or the content of Caddy's site.
+        listen: options after the address of nginx's `listen` or haproxy's `bind`, such as " proxy_protocol".
 
-    Methods block, and start() raises `tests.support.debian.ProgramMissingError` where the program cannot be had.
+    Methods block, and start() raises `tests.support.debian.ProgramMissingError` if the program is not available.
     """
 
     def __init__(self, name: str, body: str, *, listen: str = "") -> None:
@@ -87,7 +87,7 @@ class ProxyProcess:
         return f"ws://127.0.0.1:{self.port}"
 
     def start(self) -> Self:
-        """Start it and wait until it listens. Raises NotReadyError with what it says, such as a wrong configuration."""
+        """Start it and wait until it listens. Raises NotReadyError with its output, such as a wrong configuration."""
         program = fetch(self._name)
         folder = self._folder = make_temp_folder(self._name)
         configuration = folder / "configuration"
