@@ -40,7 +40,7 @@ WORKLOADS = {
         # Says that everything works together, and nothing about speed.
         Workload(
             "smoke",
-            "one second of each workload",
+            "a second of everything",
             "--clients 20 --rooms 2 --publishers 2 --window 4 --warmup 0.1 --seconds 0.4 --drain 1",
         ),
     )
