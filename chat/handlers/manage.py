@@ -23,7 +23,7 @@ from model.events import Left, RoomState
 from model.limits import TITLE_CHARS, TOPIC_CHARS
 from model.permissions import Action
 from model.principals import CLAIMED_ROLE
-from model.room import Member, RoomRecord, User
+from model.room import Member, RoomRecord
 from model.text import DIRECT_PREFIX, check_room_name, check_text, check_title, fold_name
 from storage.ports.rooms import InsertRoom
 from storage.ports.rooms import UpdateRoom as StoreRoom
@@ -244,36 +244,37 @@ async def open_direct(parts: Parts, session: Session, command: OpenDirect) -> No
     check_provable(command.user)
     if session.actor.identity.guest and not await _meet(parts, user.id, command.user):
         raise ParleyError("no_such_user", field="user")  # as for an id that does not exist
-    other = await members.find_user(parts, command.user)
+    other = await members.with_account_role(parts, Member(await members.find_user(parts, command.user)))
     if session.ended:
         return
-    waits = _ENTER_DIRECT(parts, session, EnterDirect(id=command.id, room=direct_name(user.id, other.id), other=other))
+    name = direct_name(user.id, other.user.id)
+    waits = _ENTER_DIRECT(parts, session, EnterDirect(id=command.id, room=name, other=other))
     if waits is not None:
         await waits
 
 
 class EnterDirect(RoomCommand, frozen=True):
-    """Enter the direct room with ``other``."""
+    """Enter the direct room with ``other``, of whom this is a row without a room."""
 
-    other: User
+    other: Member
 
 
 class _BothRows(Need[None]):
     def find(self, parts: Parts, session: Session, room: Room, command: EnterDirect, stored: Ask | None) -> Ask | None:
-        known = not room.stored or room.members.keys() >= {session.user.id, command.other.id}
+        known = not room.stored or room.members.keys() >= {session.user.id, command.other.user.id}
         return None if known else stored
 
     async def fetch(
         self, parts: Parts, session: Session, room: Room, command: EnterDirect, held: AsyncExitStack
     ) -> None:
-        for user_id in (session.user.id, command.other.id):
+        for user_id in (session.user.id, command.other.user.id):
             await _fetch_row(parts, room, user_id, held)
 
 
 def _enter_direct(parts: Parts, session: Session, room: Room, _: None, command: EnterDirect) -> None:
     user, other, name = session.user, command.other, room.name
     # The other user has not used the room yet, so it ranks after rooms that they have used.
-    rows = [Member(user, role="member", joined_at=parts.clock.now_us()), Member(other, role="member")]
+    rows = [Member(user, role="member", joined_at=parts.clock.now_us()), replace(other, role="member")]
     missing = [row for row in rows if row.user.id not in room.members]
     if missing:
         admit(parts, room, "")
@@ -286,7 +287,8 @@ def _enter_direct(parts: Parts, session: Session, room: Room, _: None, command: 
     session.reply(RoomState(id=command.id, room=name, action="direct", info=room.info, role="member", peer=peer))
     enter(parts, session, room, room.members.get(user.id), Join(room=name))
     if rows[1] in missing:
-        parts.directory.tell(other.id, RoomState(room=name, action="direct", info=room.info, role="member", peer=user))
+        news = RoomState(room=name, action="direct", info=room.info, role="member", peer=user)
+        parts.directory.tell(other.user.id, news)
 
 
 _ENTER_DIRECT = Handler(_enter_direct, room_to_enter, _BothRows())

@@ -6,7 +6,7 @@ the room at once and then stored.
 """
 
 from contextlib import AsyncExitStack
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -30,14 +30,17 @@ AboutUser = Kick | Ban | Unban | Mute | Unmute | SetRole
 WithReason = TypeVar("WithReason", Kick, Ban, Mute)
 
 
-class Person(NamedTuple):
-    """A user's row in a room, and the role of their account ("" if it has no rank)."""
+def row_now(parts: Parts, room: Room, user_id: str, stored: Member | Ask) -> Member | Ask:
+    """Return a user's row with the role of their account, in memory if both are there, else as fetched."""
+    row, account_role = room.members.get(user_id), members.connected_role(parts, user_id)
+    if stored is not ASK:
+        row, account_role = row or stored, stored.account_role if account_role is None else account_role
+    if row is None or account_role is None:
+        return ASK
+    return replace(row, account_role=account_role)
 
-    row: Member
-    account_role: str
 
-
-class LowerUser(Need[Any]):
+class LowerUser(Need[Member]):
     """The row of the user whom the command names: known to this server, and of a lower rank than the moderator.
 
     Args:
@@ -48,31 +51,27 @@ class LowerUser(Need[Any]):
         self._other = other
 
     def find(
-        self, parts: Parts, session: Session, room: Room, command: AboutUser, stored: Person | Ask
+        self, parts: Parts, session: Session, room: Room, command: AboutUser, stored: Member | Ask
     ) -> Member | Ask:
-        row = room.members.get(command.user)
-        account_role = members.connected_role(parts, command.user)
-        if stored is not ASK:
-            row, account_role = row or stored.row, stored.account_role if account_role is None else account_role
-        if row is None or account_role is None:
+        row = row_now(parts, room, command.user, stored)
+        if row is ASK:
             return ASK
         if row.user.id == session.user.id:
             if self._other:
                 raise ParleyError("bad_field", "user must not be yourself", field="user")
         else:
-            _check_rank(parts, session, room, row, account_role)
+            _check_rank(parts, session, room, row)
         return row
 
     async def fetch(
         self, parts: Parts, session: Session, room: Room, command: AboutUser, held: AsyncExitStack
-    ) -> Person:
-        row = await members.fetch_person(parts, room, command.user, session.user)
-        return Person(row, await members.account_role(parts, row))
+    ) -> Member:
+        return await members.fetch_person(parts, room, command.user, session.user)
 
 
-def _check_rank(parts: Parts, session: Session, room: Room, row: Member, account_role: str) -> None:
+def _check_rank(parts: Parts, session: Session, room: Room, row: Member) -> None:
     now_us = parts.clock.now_us()
-    theirs = standing_in(room.record, row, account_role=account_role, inside="member", now_us=now_us)
+    theirs = standing_in(room.record, row, account_role=row.account_role, inside="member", now_us=now_us)
     if not outranks(standing_of(parts, room, session.actor.identity), theirs):
         raise ParleyError("forbidden", "you cannot moderate someone with the same or a higher role", field="user")
 
@@ -176,7 +175,9 @@ class InviteeNamed(Need[Invitee]):
         check_provable(command.user)
         if stored is ASK:
             return ASK
-        return stored._replace(row=room.members.get(command.user, stored.row))
+        row = row_now(parts, room, command.user, stored.row)
+        assert row is not ASK  # it was fetched
+        return stored._replace(row=row)
 
     async def fetch(self, parts: Parts, session: Session, room: Room, command: Invite, held: AsyncExitStack) -> Invitee:
         offers = require(parts, room, session, Action.INVITE) != "admin"

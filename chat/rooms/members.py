@@ -81,17 +81,19 @@ def connected_role(parts: Parts, user_id: str) -> str | None:
     return next((role for role in sorted(roles) if role in RANKING), "") if roles else None
 
 
-async def account_role(parts: Parts, member: Member) -> str:
-    """Return the current or last known role of the account of a row's user, if it ranks in rooms, else "".
+async def with_account_role(parts: Parts, member: Member) -> Member:
+    """Return a row with the current or last known role of the user's account if it ranks in rooms, else "".
+
+    The row that is stored last decides what is known of a user who is offline: it must have what earlier rows had.
 
     Raises:
         ParleyError: ``unavailable``.
     """
     user_id = member.user.id
     role = connected_role(parts, user_id)
-    if role is not None or not user_id.startswith(ACCOUNT):
-        return role or ""
-    return member.account_role or await ask(parts, parts.storage.rooms.account_role(user_id))
+    if role is None and user_id.startswith(ACCOUNT):
+        role = member.account_role or await ask(parts, parts.storage.rooms.account_role(user_id))
+    return replace(member, account_role=role or "")
 
 
 def as_known(parts: Parts, member: Member, user: User) -> Member:
@@ -193,7 +195,7 @@ async def fetch(parts: Parts, room: Room, user_id: str) -> Member | None:
 async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> Member:
     """Return the row of a user known to this server, or of ``asker``; an empty one if there is none. See :func:`fetch`.
 
-    The row must be :func:`pinned`.
+    It has the known role of the user's account. It must be :func:`pinned`.
 
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
@@ -201,7 +203,7 @@ async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> M
     member = await fetch(parts, room, user_id)
     if member is None:
         member = Member(asker if user_id == asker.id else await find_user(parts, user_id))
-    return room.members.get(user_id, member)  # the user may have a row by now
+    return await with_account_role(parts, room.members.get(user_id, member))  # the user may have a row by now
 
 
 async def find_user(parts: Parts, user_id: str) -> User:

@@ -330,6 +330,31 @@ async def test_an_account_role_that_was_taken_or_given_counts_from_the_next_conn
     assert await code_of(people["moderator"], "ban", room="lobby", user="u_member") == ""
 
 
+@pytest.mark.parametrize("command", ["invite", "direct"])
+@pytest.mark.parametrize("member", [False, True], ids=["unknown", "member"])
+async def test_a_row_stored_for_an_admin_who_is_offline_does_not_hide_their_rank(
+    chat: Chat, member: bool, command: str
+) -> None:
+    people = await staffed(chat)
+    schemer = people["member"]
+    for room in ("trap", "trap 2"):
+        assert await code_of(schemer, "create_room", room=room) == ""
+    if member:  # since before the account had a rank
+        early = account(chat, "boss", "user")
+        assert await code_of(early, "join", room="trap") == ""
+        early.disconnect()
+    boss = account(chat, "boss", "admin")
+    assert await code_of(boss, "create_room", room="office") == ""
+    boss.disconnect()
+    await passes(0.1)
+    about = {} if command == "direct" else {"room": "trap"}
+    assert await code_of(schemer, command, user="u_boss", **about) == ""
+    await passes(0.1)
+    for room in ("trap", "trap 2"):
+        assert await code_of(schemer, "ban", room=room, user="u_boss") == "forbidden"
+    assert await code_of(people["moderator"], "ban", room="lobby", user="u_boss") == "forbidden"
+
+
 async def test_a_moderator_who_is_none_any_more_while_a_rank_is_asked_for_decides_nothing(
     chat: Chat, repository: FaultyRepository
 ) -> None:
