@@ -1,6 +1,6 @@
 /**
- * Exponential backoff with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): a whole room that
- * lost its server at the same moment comes back spread out, not as one wave.
+ * Exponential backoff with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): the clients of a
+ * restarted server reconnect spread over time, not all at once.
  */
 export class Backoff {
   /**
@@ -21,7 +21,7 @@ export class Backoff {
     return this.random() * bound;
   }
 
-  /** Begin again with the first pause. */
+  /** Start again with the first pause. */
   reset() {
     this.tries = 0;
   }

@@ -16,8 +16,8 @@ export const MAX_ATTEMPTS = 10;
 export const LATE = 3000;
 
 /**
- * Gets the outbox delivered: in order within a room, again after "later", with the same id until the server has said
- * yes or no. Sends through a function, so it knows no socket; no page.
+ * Delivers the outbox: in order within a room, with retries after temporary refusals, and with the same id until the
+ * server has accepted or refused a message. Sends through a function, so it depends on neither a socket nor the page.
  */
 export class Delivery {
   /** @type {Map<string, ReturnType<typeof setTimeout>>} */ #timers = new Map();
@@ -44,14 +44,14 @@ export class Delivery {
     }
   }
 
-  /** The connection is gone: nothing is sent until the next `flush`. */
+  /** Note a lost connection: nothing is sent until the next `flush`. */
   onDisconnect() {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.outbox.onDisconnect();
   }
 
-  /** A message appeared in a room: is it one of these? @param {Message} message @returns {boolean} */
+  /** Note a message that appeared in a room. @param {Message} message @returns {boolean} whether it was written here */
   onMessage(message) {
     const entry = message.id === undefined ? undefined : this.outbox.get(message.id);
     if (!entry || entry.author.id !== message.sender_id || entry.room !== message.room) return false;
@@ -69,7 +69,7 @@ export class Delivery {
 
   /**
    * Look up outbox entries in a page of the room.
-   * @param {Room} room @param {boolean} anew whether messages missing in the page are taken to be missing in the room
+   * @param {Room} room @param {boolean} anew whether messages missing in the page count as missing in the room
    */
   onPage(room, anew) {
     for (const entry of this.outbox.of(room.name)) {
@@ -93,7 +93,7 @@ export class Delivery {
     entry.attempts += 1;
     if (!refusal.retryable || entry.attempts >= MAX_ATTEMPTS) {
       this.outbox.fail(entry, sentence(refusal));
-      // The server may hold this id for what it refused: another try is another message.
+      // The server may remember this id for the refused content: another attempt is another message.
       if (refusal.code === "conflict" || refusal.code === "not_stored") entry.id = newId("m-");
     } else {
       const backoff = new Backoff({ first: 500 });
@@ -104,7 +104,7 @@ export class Delivery {
     this.onChange();
   }
 
-  /** A person wants it sent after all. @param {Entry} entry @param {User} me */
+  /** Send a failed message again, at the user's request. @param {Entry} entry @param {User} me */
   retry(entry, me) {
     Object.assign(entry, { state: "queued", reason: "", attempts: 0, retryAt: 0, author: me });
     this.onChange();
@@ -113,7 +113,7 @@ export class Delivery {
   /** @param {Entry} entry */
   #send(entry) {
     const frame = { type: "message", id: entry.id, room: entry.room, content: entry.content };
-    // The server closes the connection on a longer frame, and it would do so again and again.
+    // The server closes the connection for a longer frame, and would do so at every attempt.
     if (new TextEncoder().encode(JSON.stringify(frame)).length + 20 > this.maxFrameBytes) {
       this.outbox.fail(entry, "This message is too long for the server.");
       return this.onChange();
@@ -125,8 +125,8 @@ export class Delivery {
   }
 
   /**
-   * What was written by who I was before the server forgot: if the room has it, it arrived. If not, it is sent as
-   * mine, unless that would put it under another name: then a person decides.
+   * Handle messages of my earlier guest, which the server forgot: if the room has one, it arrived. If not, it is sent as
+   * mine, unless my name is different now: then the user decides.
    * @param {Room} room @param {User} me
    */
   #adopt(room, me) {

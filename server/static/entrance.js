@@ -2,7 +2,7 @@ import { Backoff } from "./backoff.js";
 import { sentence } from "./protocol.js";
 
 /**
- * Gets rooms joined and their newest page read, again after "later".
+ * Joins rooms and reads their newest page, with retries after temporary refusals.
  *
  * @typedef {import("./protocol.js").Refusal} Refusal
  * @typedef {import("./room.js").Room} Room
@@ -74,7 +74,7 @@ export class Entrance {
     this.ask("newest", room, { type: "history", room: room.name, limit: PAGE });
   }
 
-  /** When the server says so, and less often the longer it lasts. @param {Refusal} error @param {Room} room
+  /** Retry when the server says so, with growing pauses. @param {Refusal} error @param {Room} room
    * @param {Question} asked */
   #later(error, room, asked) {
     room.trouble = `${sentence(error)} Trying again…`;

@@ -7,11 +7,11 @@
  */
 export class Identity {
   /** @type {User | null} */ me = null;
-  /** The name asked for, as typed; the server's own spelling is in `me`. */
+  /** The requested name, as typed; the server's spelling is in `me`. */
   name = "";
   /** Whether the server has identified me on this connection, so that rooms may be joined. */
   known = false;
-  /** Ids that were mine before the server forgot them. @type {Set<string>} */ #former = new Set();
+  /** My earlier ids, which the server no longer recognises. @type {Set<string>} */ #former = new Set();
   /** The guest that the server created for this connection, until my own identity is settled. @type {any} */
   #guest = null;
   #token = "";
@@ -32,7 +32,7 @@ export class Identity {
     this.#former = new Set(saved.former);
   }
 
-  /** Be called `name`. Another name than before is another person. @param {string} name */
+  /** Use this name. A different name than before is a different user. @param {string} name */
   take(name) {
     if (name === this.name) return;
     this.name = name;
@@ -56,20 +56,20 @@ export class Identity {
   onWelcome(welcome) {
     if (welcome.id !== undefined) return this.#become(welcome);
     this.#guest = welcome;
-    // Another name than asked for: the server's spelling of it, or a stand-in for one that it refuses. Its reason
-    // comes before the answer to anything sent now, and the stand-in never enters a room.
+    // A different name: the server's spelling of the requested one, or a substitute for one that it refuses. The reason
+    // arrives before the answer to anything sent now, and the substitute never enters a room.
     if (welcome.user.name !== this.name) this.ask("name", { type: "ping" });
     else this.onNameTaken();
     return undefined;
   }
 
-  /** The name is accepted: restore my earlier identity, if there is one. */
+  /** Restore my earlier identity, if there is one, now that the name is accepted. */
   onNameTaken() {
     if (this.#token) this.ask("hello", { type: "hello", token: this.#token });
     else this.#become(this.#guest);
   }
 
-  /** `hello` was refused: the token is not valid (any longer), or cannot be checked now. @param {any} error */
+  /** Handle a refused `hello`: the token is invalid, or cannot be checked now. @param {any} error */
   onRefused(error) {
     const guest = this.#guest;
     if (error.retryable) {
@@ -81,7 +81,7 @@ export class Identity {
     }
   }
 
-  /** From here on I am this principal. @param {any} welcome */
+  /** Act as this principal from now on. @param {any} welcome */
   #become({ user, token }) {
     const stranger = this.me !== null && this.me.id !== user.id;
     if (this.me && stranger) this.#former.add(this.me.id);

@@ -21,12 +21,12 @@ const store = new TabStore();
 const copied = await claimTab(store);
 const transport = new Transport({
   url: () => socketUrl(document.baseURI, session.identity.name),
-  onState: () => {}, // both are the session's, as soon as there is one
+  onState: () => {}, // the session replaces both
   onFrame: () => {},
 });
 const session = new Session({ transport, store, onChange: schedule });
 
-// --- what a person does ------------------------------------------------------------------------------------------------
+// --- user actions ------------------------------------------------------------------------------------------------------
 
 const entry = new EntryView((name, room) => {
   start(name, [], room);
@@ -36,7 +36,7 @@ const entry = new EntryView((name, room) => {
 const log = new LogView({
   retry: (id) => {
     session.retry(id);
-    wantsFocus = true; // the button that had it goes
+    wantsFocus = true; // the focused button disappears
   },
   discard: (id) => {
     session.discard(id);
@@ -98,8 +98,8 @@ addEventListener("popstate", () => {
   if (room && session.active) session.enter(room);
 });
 addEventListener("online", () => transport.wake());
-addEventListener("offline", () => transport.wake()); // find out soon whether the connection is really gone
-addEventListener("pageshow", (event) => event.persisted && location.reload()); // the tab's id was given back
+addEventListener("offline", () => transport.wake()); // find out soon whether the connection is really lost
+addEventListener("pageshow", (event) => event.persisted && location.reload()); // the tab's id was released
 addEventListener("beforeunload", (event) => {
   if (session.outbox.entries.length) event.preventDefault(); // closing the tab would lose it: the browser asks
 });
@@ -161,13 +161,13 @@ function link(room) {
   return new URL(`${location.pathname}?r=${encodeURIComponent(room)}`, location.href).href;
 }
 
-/** The address bar follows the room, so that back, reload and bookmarks do what they say. */
+/** Put the room into the address bar, so that back, reload and bookmarks work. */
 function remember() {
   const room = session.active?.name;
   if (room && link(room) !== location.href) history.pushState(null, "", link(room));
 }
 
-/** What is closed to me is not entered by a reload. @param {import("./room.js").Room} room the one in front */
+/** Keep closed rooms from being entered by a reload. @param {import("./room.js").Room} room the current one */
 function forget(room) {
   if (room.status === "closed" && link(room.name) === location.href) history.replaceState(null, "", location.pathname);
 }

@@ -1,5 +1,5 @@
 /**
- * Events in a room other than messages, as lines between them. Only of this visit: the server does not store them.
+ * Events in a room other than messages, shown between them. Only those of this visit: the server does not store them.
  *
  * @typedef {import("./protocol.js").User} User
  * @typedef {{key: string, after: number, at: number, text?: string, came: Map<string, User>, went: Map<string, User>}}
@@ -39,7 +39,7 @@ export class Notices {
     return this.list.findLast((notice) => notice.went.has(id))?.after ?? -1;
   }
 
-  /** Drop what stands before the oldest message that is kept. @param {number} oldest */
+  /** Drop the notices before the oldest message that is kept. @param {number} oldest */
   trim(oldest) {
     this.list = this.list.filter((notice) => notice.after >= oldest);
   }

@@ -1,22 +1,22 @@
 /**
- * What was written here and is not known to be stored. An entry leaves only by the server's `ack` or by the hand of
- * the person who wrote it. No page, no socket, no clock: times come from the caller.
+ * Messages written in this tab that are not known to be stored. Only the server's `ack` or the user removes an entry.
+ * No page, no socket, no clock: times come from the caller.
  *
  * @typedef {import("./protocol.js").User} User
  * @typedef {{id: string, room: string, content: string, author: User, at: number, tried: boolean,
  *   state: "queued"|"sent"|"failed", seq: number|null, reason: string, attempts: number, retryAt: number,
  *   shownAt?: number}} Entry
- *   `tried`: it may have reached the server; `seq`: it was broadcast as this, but is not acked; `at`: when it was
+ *   `tried`: it may have reached the server; `seq`: its seq if it was broadcast and is not acked; `at`: when it was
  *   written, `retryAt`: not to be sent again before, `shownAt`: when it was broadcast, all in epoch milliseconds
  */
 
-/** More than this and something is wrong that a person should see. */
+/** With more entries than this, something is wrong that the user should see. */
 export const OUTBOX_LIMIT = 200;
 
 export class Outbox {
   /** In the order of writing. @type {Entry[]} */ entries = [];
 
-  /** @param {unknown} saved what `toJSON` gave, from a store that anybody may have written to */
+  /** @param {unknown} saved the result of `toJSON`, from a store that others may have written to */
   static from(saved) {
     const outbox = new Outbox();
     if (!Array.isArray(saved)) return outbox;
@@ -71,7 +71,7 @@ export class Outbox {
     this.entries = this.entries.filter((entry) => entry.id !== id);
   }
 
-  /** What was on its way may have arrived or not: the connection is gone, or one room was left. @param {string} [room] */
+  /** Note that it is unknown what arrived: the connection is lost, or one room was left. @param {string} [room] */
   onDisconnect(room) {
     for (const entry of room === undefined ? this.entries : this.of(room)) {
       if (entry.state === "sent") entry.state = "queued";
@@ -79,9 +79,9 @@ export class Outbox {
   }
 
   /**
-   * What to send next in a room, one at a time so that what one writes stays in order: the first that is neither
-   * seen in the room nor given up, unless it is on its way or has to wait. What was seen but not acked is only asked
-   * about (again, on a new connection) and holds nothing up.
+   * Return what to send next in a room, one at a time so that messages stay in order: the first that is neither
+   * seen in the room nor failed, unless it is in flight or must wait. A message that was seen but not acked is resent
+   * only to get its ack (on a new connection), and delays no other.
    * @param {string} room @param {number} now
    * @returns {{send: Entry[], wakeAt: number}} `wakeAt`: when to ask again, or Infinity
    */

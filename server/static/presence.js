@@ -6,7 +6,7 @@
 export class Presence {
   /** @type {Map<string, User>} */ members = new Map();
   count = 0;
-  /** Users who were here before the connection broke and are not back yet: after a restart they all return, and none is new.
+  /** Users who were here before the connection broke and have not returned: after a restart they all do, and none is new.
    * @type {Set<string>} */
   #returning = new Set();
 

@@ -1,5 +1,5 @@
 /**
- * The words of `parley.v1` that the page needs by name. See docs/protocol.md.
+ * The definitions of `parley.v1` that the page needs. See docs/protocol.md.
  *
  * @typedef {{id: string, name: string}} User
  * @typedef {{room: string, seq: number, version: number, sender: string, sender_id: string, content: string,
@@ -12,7 +12,7 @@
 
 export const SUBPROTOCOL = "parley.v1";
 
-/** What holds until `welcome` says otherwise. @type {Limits} */
+/** The limits until `welcome` sends others. @type {Limits} */
 export const DEFAULT_LIMITS = {
   max_frame_bytes: 65536,
   max_content_chars: 4000,
@@ -59,7 +59,7 @@ export function leftSentence({ reason, by, text }) {
   return `You left the room on another device${why}`;
 }
 
-/** The server's own sentence, made into one. @param {{message: string}} refusal */
+/** The server's message as a sentence. @param {{message: string}} refusal */
 export function sentence({ message }) {
   const text = String(message || "The server refused this").trim();
   return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
@@ -82,8 +82,8 @@ export function countChars(text) {
 }
 
 /**
- * Typed text, ready to be sent: without invisible characters that the server refuses, and without blank lines around
- * it. Indentation of the first line stays.
+ * Prepare typed text for sending: remove invisible characters that the server refuses, and blank lines around
+ * it. The first line keeps its indentation.
  * @param {string} text
  */
 export function cleanContent(text) {

@@ -7,13 +7,13 @@ import { Presence } from "./presence.js";
  */
 
 /**
- * This tab's copy of a room: a gapless piece of its log that ends at now. Everything comes in as frames of the
- * protocol; nothing goes out. No page, no socket, no clock.
+ * This tab's copy of a room: a gapless part of its log, up to the present. All input is frames of the
+ * protocol; there is no output. No page, no socket, no clock.
  */
 export class Room {
   /** Oldest first, by seq. @type {Message[]} */ messages = [];
   /** @type {Map<string, Message>} */ #byId = new Map();
-  /** What came since the join that the newest page was asked for after; null when no page is awaited.
+  /** Messages received since the join for which the newest page was requested; null if no page is awaited.
    * @type {Message[] | null} */
   #fresh = null;
   /** @type {Set<number>} */ #gone = new Set();
@@ -29,12 +29,12 @@ export class Room {
   stays = false;
   /** Whether `messages` is the room's log as far as it reaches. */
   loaded = false;
-  /** Whether everything up to the join has come: until then, a message that is not here may still be on its way. */
+  /** Whether everything up to the join has arrived: until then, a missing message may still follow. */
   synced = false;
   hasOlder = false;
-  /** The page before the oldest message: nothing, "loading", or what went wrong with it, for people. */
+  /** The state of the page before the oldest message: "", "loading", or a readable error. */
   older = "";
-  /** What keeps the room from being entered or read, for people. */
+  /** Why the room cannot be entered or read now, as a sentence. */
   trouble = "";
   presence = new Presence();
   notices = new Notices();
@@ -47,7 +47,7 @@ export class Room {
     this.name = name;
   }
 
-  /** What to add to `join` so that what was missed comes, or nothing if the newest page has to be read. */
+  /** The fields of `join` for a resume; none if the newest page must be read. */
   resume() {
     return this.loaded ? { since: this.#head, epoch: this.#epoch } : {};
   }
@@ -72,7 +72,7 @@ export class Room {
     this.trouble = "";
     this.synced = false;
     this.presence.reset(joined.members, joined.count);
-    if (resumed) return false; // the head is taken from what follows: the connection may break before it came
+    if (resumed) return false; // the head is taken from `synced`: the connection may break before it
     this.#epoch = joined.epoch;
     this.#head = joined.head;
     this.loaded = false;
@@ -89,7 +89,7 @@ export class Room {
   /**
    * Insert or replace by seq; the newer version wins.
    * @param {Message} message
-   * @returns {boolean} whether it is one that was not there
+   * @returns {boolean} whether the message is new
    */
   onMessage(message) {
     this.#head = Math.max(this.#head, message.version);
@@ -123,7 +123,7 @@ export class Room {
     this.onRetracted(seq);
   }
 
-  /** The message is gone, and does not come back. @param {number} seq */
+  /** Remove a message permanently. @param {number} seq */
   onRetracted(seq) {
     this.#gone.add(seq);
     const index = this.#find(seq);
@@ -190,7 +190,7 @@ export class Room {
   /** @param {Message} message */
   #take(message) {
     if (this.#gone.has(message.seq)) return false;
-    // A change to a message of a page that was not read: inserted, it would pretend that all between was read too.
+    // A change to a message before the loaded pages: if it were inserted, the log would seem complete up to it.
     if (this.loaded && this.hasOlder && message.seq < this.oldest) return false;
     return this.#upsert(message);
   }

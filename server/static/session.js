@@ -9,8 +9,8 @@ import { Room } from "./room.js";
  * @typedef {import("./protocol.js").Limits} Limits
  * @typedef {import("./storage.js").Store} Store
  * @typedef {import("./transport.js").Transport} Transport
- * @typedef {{key: string, text: string, invitation?: string}} Alert something to know: a problem, unless it has the
- *   name of a room to which it invites
+ * @typedef {{key: string, text: string, invitation?: string}} Alert a message to the user: a problem, unless it has
+ *   the name of a room to which it invites
  * @typedef {{field: "name"|"room"|"", text: string}} Refused why entering failed: shown next to that field
  */
 
@@ -62,23 +62,23 @@ export class Session {
     transport.onFrame = (frame) => this.#onFrame(frame);
   }
 
-  // --- what a person does --------------------------------------------------------------------------------------------
+  // --- user actions --------------------------------------------------------------------------------------------------
 
   /**
-   * Go in. @param {string} name @param {string[]} rooms @param {string} active the one of them in front
-   * @param {string[]} [staying] those of them that are not made by entering them
+   * Enter rooms. @param {string} name @param {string[]} rooms @param {string} active the one to show
+   * @param {string[]} [staying] those of them that are persistent
    */
   start(name, rooms, active, staying = []) {
     this.identity.take(name);
     this.rooms.clear();
-    // What waits in a room that was left goes out too.
+    // Unsent messages of a room that was left are sent too.
     for (const room of [...rooms, ...this.outbox.entries.map((entry) => entry.room), active]) {
       this.enter(room, staying.includes(room));
     }
     this.transport.connect();
   }
 
-  /** Put a room in front, joining it if need be. @param {string} name @param {boolean} [stays] see `Room.stays` */
+  /** Show a room, joining it if needed. @param {string} name @param {boolean} [stays] see `Room.stays` */
   enter(name, stays = false) {
     let room = this.rooms.get(name);
     if (!room) {
@@ -99,7 +99,7 @@ export class Session {
     return this.onChange();
   }
 
-  /** Ask to be let into the room in front again. */
+  /** Try to enter the current room again. */
   reenter() {
     if (this.active?.status !== "closed") return;
     this.active.status = "apart";
@@ -127,7 +127,7 @@ export class Session {
     this.onChange();
   }
 
-  /** Say something in the active room. @param {string} content @returns {boolean} whether it is on its way */
+  /** Post to the active room. @param {string} content @returns {boolean} whether it is in the outbox */
   post(content) {
     const room = this.active;
     if (!room || room.status === "closed") return false;
@@ -144,7 +144,7 @@ export class Session {
     return true;
   }
 
-  /** Send after all what was given up. @param {string} id */
+  /** Send a failed message again. @param {string} id */
   retry(id) {
     const entry = this.outbox.get(id);
     const room = entry && this.rooms.get(entry.room);
@@ -181,12 +181,12 @@ export class Session {
     this.onChange();
   }
 
-  /** The page shows everything that has arrived. */
+  /** Note that the page shows everything that has arrived. */
   onDrawn() {
     this.#undrawn = [];
   }
 
-  /** Tell a person something that needs a look. @param {string} text */
+  /** Show an alert to the user. @param {string} text */
   alert(text) {
     this.#made += 1;
     this.alerts = this.alerts.filter((alert) => alert.text !== text).slice(1 - KEPT_ALERTS);
@@ -207,7 +207,7 @@ export class Session {
     this.onChange();
   }
 
-  // --- what the server says ------------------------------------------------------------------------------------------
+  // --- frames from the server ----------------------------------------------------------------------------------------
 
   #onState() {
     const { state } = this.transport;
@@ -276,12 +276,12 @@ export class Session {
         return room.onPresence(frame, (id) => this.identity.isMine(id), Date.now());
       case "left":
         return frame.reason ? this.#closed(room, { message: leftSentence(frame) }) : undefined;
-      default: // what the page has no place for, and what later servers say
+      default: // frames that the page does not show, and those of later servers
         return undefined;
     }
   }
 
-  /** It is open, or it was answered elsewhere or taken back. @param {any} frame */
+  /** Show an open invitation, or remove one that has ended. @param {any} frame */
   #onInvitation({ room, open, info, by }) {
     const key = `invitation:${room}`;
     this.alerts = this.alerts.filter((alert) => alert.key !== key);
@@ -311,7 +311,7 @@ export class Session {
     const room = asked?.room ?? (entry && this.rooms.get(entry.room));
     const lost = error.code === "not_joined" && room?.status === "joined"; // the server knows better
     if (asked?.type === "hello") this.identity.onRefused(error);
-    else if (asked?.type === "leave") return; // it was not entered by then, which is what was wanted
+    else if (asked?.type === "leave") return; // the room was not entered, so nothing is left to do
     else if (entry) this.delivery.onError(entry, { ...error, retryable: error.retryable || lost });
     else if (room && asked && !lost && this.entrance.onRefused(error, room, asked.type)) this.#closed(room, error);
     else if (!asked) this.#onComplaint(error);
@@ -319,7 +319,7 @@ export class Session {
     else if (room) this.#flush(room);
   }
 
-  /** @param {any} error about no command of mine, or none that had an id */
+  /** @param {any} error for no command of this page, or one without an id */
   #onComplaint(error) {
     this.#complaint = error;
     if (error.field === "u") this.#refuseName(sentence(error));
@@ -334,7 +334,7 @@ export class Session {
   }
 
   /**
-   * A room refused or removed me. If it is in front it stays there, closed: another room in its place would receive the
+   * Close a room that refused or removed me. The current room stays on screen: another one in its place would receive the
    * text being typed. @param {Room} room @param {any} error
    */
   #closed(room, error) {
@@ -386,7 +386,7 @@ export class Session {
     room.firstUnread ??= undrawn[0];
   }
 
-  /** The server spells it in its own way (Unicode NFC). @param {Room} room @param {string} name */
+  /** Adopt the server's spelling of a name (Unicode NFC). @param {Room} room @param {string} name */
   #rename(room, name) {
     for (const entry of this.outbox.of(room.name)) entry.room = name;
     this.rooms.delete(room.name);

@@ -1,24 +1,24 @@
 /**
- * What this tab remembers across a reload, as JSON in `sessionStorage`: a person per tab, so nothing is shared.
- * The one thing that all tabs share is the name that the form suggests.
+ * The state that this tab keeps across a reload, as JSON in `sessionStorage`: each tab is a user of its own.
+ * All tabs share only the name that the form suggests.
  */
 
-// Servers below different paths of one host share the browser's stores, and must not share a person or an outbox.
+// Servers below different paths of one host share the browser's storage, and must not share a user or an outbox.
 const PATH = new URL(".", document.baseURI).pathname;
 const PREFIX = PATH === "/" ? "parley." : `parley:${PATH}.`;
 
 /** @typedef {Pick<TabStore, "get"|"set"|"remove">} Store */
 
 export class TabStore {
-  /** What the browser would not take, kept at least until the page goes. @type {Map<string, string>} */
+  /** Values that the browser refused to store, kept until the page is closed. @type {Map<string, string>} */
   #memory = new Map();
 
-  /** @param {() => Storage} [area] may throw: reading `sessionStorage` does where a person has switched it off */
+  /** @param {() => Storage} [area] may throw, as reading `sessionStorage` does if the user has disabled it */
   constructor(area = () => globalThis.sessionStorage) {
     this.area = area;
   }
 
-  /** @param {string} key @returns {any} null if there is nothing, or nothing that can be read */
+  /** @param {string} key @returns {any} null if there is nothing readable */
   get(key) {
     const kept = this.#memory.get(key);
     try {
@@ -77,6 +77,6 @@ export function rememberName(name) {
   try {
     localStorage.setItem(`${PREFIX}name`, name);
   } catch {
-    // a suggestion less
+    // then there is no suggestion
   }
 }

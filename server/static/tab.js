@@ -1,13 +1,13 @@
 import { newId } from "./protocol.js";
 
 /**
- * A tab's own id, held by one living page. Duplicating a tab (or `window.open`) copies `sessionStorage`, and two pages
+ * A tab's own id, held by one open page. Duplicating a tab (or `window.open`) copies `sessionStorage`, and two pages
  * with one identity and one outbox would send each other's messages. So a page claims the id it finds: by a Web Lock,
- * which the browser frees when the page goes, and, where locks are missing (plain http beyond localhost), by asking
+ * which the browser frees when the page is closed, or, without locks (on plain http beyond localhost), by asking
  * the other tabs.
  */
 
-const ASK_WAIT = 250; // other tabs answer within a task; without locks only silence shows that there is none
+const ASK_WAIT = 250; // other tabs answer within a task; without locks, only silence shows that there is no other
 const LOCK_WAIT = 3000; // a page that is just being unloaded still holds the lock for a moment, and does not answer
 const CHANNEL = "parley.tab";
 
@@ -17,7 +17,7 @@ const CHANNEL = "parley.tab";
 
 /**
  * Claim this tab's id for as long as the page lives.
- * @param {TabStore} store cleared if it turns out to be the copy of a living tab's
+ * @param {TabStore} store cleared if it is the copy of an open tab's
  * @returns {Promise<boolean>} whether it was a copy
  */
 export async function claimTab(store) {
@@ -27,7 +27,7 @@ export async function claimTab(store) {
   if (known) store.clear();
   const fresh = newId("t-");
   store.set("tab", fresh);
-  claim(fresh); // a new id cannot be taken: nothing to wait for
+  claim(fresh); // a new id cannot be in use: no need to wait
   return known;
 }
 
@@ -40,7 +40,7 @@ async function claim(id) {
   const taken = new Promise((resolve) => {
     channel?.addEventListener("message", ({ data }) => {
       if (data?.id !== id || data.nonce === nonce) return;
-      // Of two that ask at once, the lock knows the first; without locks it is the smaller nonce.
+      // Of two that ask at the same time, the lock decides; without locks the smaller nonce wins.
       const first = settled || (!navigator.locks && nonce < data.nonce);
       if (data.type === "claim" && first) channel.postMessage({ type: "taken", id, nonce });
       if (data.type === "taken" && !settled) resolve(false);
@@ -61,7 +61,7 @@ async function claim(id) {
 
 /**
  * @param {string} id
- * @param {AbortSignal} signal gives the lock back, or gives up waiting for it
+ * @param {AbortSignal} signal releases the lock, or stops waiting for it
  * @returns {Promise<boolean>} resolved when the lock is ours
  */
 function lock(id, signal) {
@@ -81,7 +81,7 @@ function openChannel() {
   try {
     return new BroadcastChannel(CHANNEL);
   } catch {
-    return null; // missing, or storage is switched off
+    return null; // missing, or storage is disabled
   }
 }
 

@@ -31,7 +31,7 @@ function timeOf(message) {
   return at;
 }
 
-/** Local midnight before `at`: two times are of one day if it is the same. @param {number} at */
+/** Local midnight before `at`, equal for two times of one day. @param {number} at */
 export function dayOf(at) {
   return new Date(at).setHours(0, 0, 0, 0);
 }
@@ -49,7 +49,7 @@ export function timeline(room, entries, isMine) {
   const lines = [];
   let dayEnd = -Infinity;
 
-  // Days only go on: the clocks of this machine and of the server differ, and one day is drawn once.
+  // Days never go back, because the clocks of this machine and the server differ, and each day is drawn once.
   const at = (/** @type {number} */ time) => {
     if (time < dayEnd) return;
     const day = dayOf(time);

@@ -1,7 +1,7 @@
 import { Backoff } from "./backoff.js";
 import { SUBPROTOCOL, mayReconnect, newId } from "./protocol.js";
 
-const CONNECT_WAIT = 10000; // a handshake may hang for minutes in a network that swallows packets
+const CONNECT_WAIT = 10000; // a handshake may hang for minutes in a network that drops packets
 const PONG_WAIT = 10000;
 const PROBE_WAIT = 4000; // after waking up, when a dead connection is likely
 const STABLE = 10000; // a connection that lasted this long resets the backoff
@@ -24,7 +24,7 @@ export class Transport {
   #heardAt = 0;
   #pingedAt = 0;
 
-  /** Milliseconds of silence after which a `ping` is sent; `welcome` has the server's rhythm. */
+  /** Milliseconds of silence after which a `ping` is sent; `welcome` has the server's interval. */
   heartbeat = 20000;
 
   /**
@@ -40,7 +40,7 @@ export class Transport {
     this.state = { name: "idle" };
   }
 
-  /** Open a connection now, dropping the one there was. */
+  /** Open a connection now, dropping an existing one. */
   connect() {
     this.#drop();
     this.#set({ name: "connecting" });
@@ -75,12 +75,12 @@ export class Transport {
     return true;
   }
 
-  /** The server says when to reconnect: that replaces the next pause. @param {number} seconds */
+  /** Replace the next pause by the time at which the server wants the reconnect. @param {number} seconds */
   comeBackAfter(seconds) {
     this.#told = Math.max(0, seconds) * 1000;
   }
 
-  /** Something changed (network, tab in front): try now if waiting, make sure of the connection if there is one. */
+  /** React to a change (network, visible tab): reconnect now if waiting, else check the connection. */
   wake() {
     if (this.state.name === "waiting") this.connect();
     else if (this.state.name === "open") this.#ping(PROBE_WAIT);

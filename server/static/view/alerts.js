@@ -1,7 +1,7 @@
 import { byId, el, icon } from "./dom.js";
 
 /**
- * What a person has to know: said once by a screen reader, shown until it is put away.
+ * Alerts to the user: read once by a screen reader, shown until dismissed.
  *
  * @typedef {import("../session.js").Alert} Alert
  */

@@ -4,8 +4,8 @@ const HUES = 24; // more would be indistinguishable
 const segments = typeof Intl.Segmenter === "function" ? new Intl.Segmenter() : null;
 
 /**
- * A colour of a person's own, from the id: two people of one name look different. FNV-1a, finished with a shift so
- * that ids which differ in their last letter do not sit side by side.
+ * A user's own colour, from the id: two users with one name look different. FNV-1a, finished with a shift so that ids
+ * that differ in their last letter do not get neighbouring colours.
  * @param {string} id
  * @returns {number} degrees
  */
@@ -25,7 +25,7 @@ export function initials(name) {
   return (letters + (/^\p{L}/u.test(second) ? second : "")).toLocaleUpperCase();
 }
 
-/** Colour an element (and what is in it) as this person's. @param {HTMLElement} element @param {string} id */
+/** Give an element (and its content) the colour of this user. @param {HTMLElement} element @param {string} id */
 export function tint(element, id) {
   element.style.setProperty("--hue", String(hueOf(id)));
 }

@@ -4,7 +4,7 @@ import { byId, setText } from "./dom.js";
 const COUNT_FROM = 0.9; // the counter appears when this much of the limit is used
 
 /**
- * Where one writes: Enter sends, Shift+Enter is a new line, and a draft is kept for each room.
+ * The message box: Enter sends, Shift+Enter starts a new line, and a draft is kept for each room.
  *
  * @typedef {{post: (content: string) => boolean, draft: (text: string) => void, page: (direction: number) => void,
  *   reenter: () => void, close: () => void}} Actions
@@ -34,13 +34,13 @@ export class Composer {
     byId("close-room").addEventListener("click", () => actions.close());
   }
 
-  /** Take nothing more, and say why in its place; the draft is kept. @param {string} reason "" opens it again */
+  /** Replace the message box by the reason why it is closed; the draft is kept. @param {string} reason "" reopens it */
   close(reason) {
     const had = this.#box.contains(document.activeElement);
     setText(byId("closed-reason"), reason);
     this.#closed.hidden = !reason;
     this.#box.hidden = byId("composer-hint").hidden = Boolean(reason);
-    if (reason && had) this.#closed.focus(); // not a button: what is being typed must not press it
+    if (reason && had) this.#closed.focus(); // not a button: typing must not press it
   }
 
   /** @param {string} room @param {string} draft @param {number} max characters of a message */
@@ -62,7 +62,7 @@ export class Composer {
     if (!this.#box.hidden) this.#input.focus({ preventScroll: true });
   }
 
-  /** Not where it would raise a keyboard over half the screen. */
+  /** Focus the message box, except where that would raise an on-screen keyboard. */
   focusIfFine() {
     if (matchMedia("(hover: hover) and (pointer: fine)").matches) this.focus();
   }
@@ -84,7 +84,7 @@ export class Composer {
 
   /** @param {KeyboardEvent} event */
   #onKey(event) {
-    // While an input method composes, Enter chooses a word; Safari tells it by the key code alone.
+    // While an input method composes, Enter chooses a word; Safari reveals that only in the key code.
     if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
       event.preventDefault();
@@ -95,7 +95,7 @@ export class Composer {
     }
   }
 
-  /** Typing with the focus on nothing in particular writes a message. @param {KeyboardEvent} event */
+  /** Type into the message box if no other control has the focus. @param {KeyboardEvent} event */
   #onKeyElsewhere(event) {
     const on = /** @type {HTMLElement} */ (event.target);
     const idle = on === document.body || on.id === "log";
@@ -111,7 +111,7 @@ export class Composer {
   #measure() {
     setText(this.#error, "");
     const text = this.#input.value;
-    // Length in UTF-16 units is never less than the count: most of the time there is nothing to count.
+    // The length in UTF-16 units is never less than the count, so counting is rarely needed.
     const close = text.length > this.#max * COUNT_FROM;
     const left = close ? this.#max - countChars(cleanContent(text)) : this.#max;
     this.#counter.hidden = !close || left > this.#max * (1 - COUNT_FROM);

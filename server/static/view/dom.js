@@ -1,5 +1,5 @@
 /**
- * Builds elements. Data from the wire becomes text, never markup: this client does not use innerHTML.
+ * Build elements. Data from the wire becomes text, never markup: this client does not use innerHTML.
  */
 
 /**
@@ -30,7 +30,7 @@ export function el(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Set text only if it is another one: a live region speaks on every write. @param {Element} element @param {string} text */
+/** Set text only if it differs: a live region is announced on every write. @param {Element} element @param {string} text */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

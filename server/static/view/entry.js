@@ -1,7 +1,7 @@
 import { byId, setText } from "./dom.js";
 
 /**
- * The form in front: a name and a room.
+ * The entry form: a name and a room.
  *
  * @typedef {import("../session.js").Refused} Refused
  */

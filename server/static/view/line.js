@@ -24,7 +24,7 @@ const NAMES_TOLD = 3;
 /** Longer messages are folded at first: more than 20 lines, or more characters than fit into 20 lines on any screen. */
 const LINES = 20;
 const CHARS = 2500;
-/** What of a line can change once it was sent, and is drawn. */
+/** The drawn parts of a line that can change after it was sent. */
 const SHOWN = /** @type {const} */ (["state", "start", "end", "seq", "text", "edited", "name", "own", "author", "at"]);
 
 /** @param {Line} line @param {Actions} actions @returns {HTMLElement} */
@@ -79,7 +79,7 @@ function makeMessage(line, actions) {
 /** @param {any} element @param {MessageLine} line @param {Line | undefined} before @param {Actions} actions */
 function updateMessage(element, line, before, actions) {
   const old = before?.kind === "message" ? before : undefined;
-  if (old && line.state === "sent" && SHOWN.every((part) => old[part] === line[part])) return; // nearly all, each time
+  if (old && line.state === "sent" && SHOWN.every((part) => old[part] === line[part])) return; // true for nearly all lines
   element.className = ["msg", line.own && "own", line.start && "start", line.end && "end"].filter(Boolean).join(" ");
   if (line.seq !== null) element.dataset.seq = String(line.seq);
   if (old?.author !== line.author) tint(element, line.author);
@@ -129,7 +129,7 @@ function fold(element, text, content) {
 /** @param {any} element @param {MessageLine} line @param {Actions} actions */
 function updateDelivery(element, line, actions) {
   const tick = element.querySelector(".tick");
-  if (!tick) return; // it was another user's when it was drawn
+  if (!tick) return; // it was drawn as another user's line
   const { state, entry } = line;
   if (element.dataset.state !== state) {
     element.dataset.state = state;

@@ -2,16 +2,16 @@ import { byId, el, setText } from "./dom.js";
 import { makeLine, updateLine } from "./line.js";
 
 /**
- * The log: keeps its elements in step with the timeline, and the reader where they are. At the end it follows what
- * comes; anywhere else nothing that is read moves, whatever is added above or below.
+ * The log: keeps its elements equal to the timeline, and the scroll position stable. At its end it follows new messages;
+ * anywhere else the visible messages do not move, whatever is added above or below.
  *
  * @typedef {import("../timeline.js").Line} Line
  * @typedef {import("../room.js").Room} Room
  */
 
 const NEAR_END = 48; // px: still "at the end"
-const NEAR_TOP = 800; // px: fetch before the reader gets there
-const BULK = 12; // more new lines at once than anybody wants read out
+const NEAR_TOP = 800; // px: load before the reader gets there
+const BULK = 12; // more new lines at once than a user wants to hear
 
 export class LogView {
   #log = byId("log");
@@ -22,7 +22,7 @@ export class LogView {
   /** @type {Room | null} */ #room = null;
   #quiet = 0;
 
-  /** Whether the reader is at the end and goes along with it. */
+  /** Whether the log is at its end and follows it. */
   following = true;
 
   /**
@@ -34,9 +34,9 @@ export class LogView {
     this.#log.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     this.#jump.addEventListener("click", () => {
       this.toEnd();
-      this.#log.focus({ preventScroll: true }); // the button goes
+      this.#log.focus({ preventScroll: true }); // the button disappears
     });
-    // A keyboard comes up, the composer grows: what was at the end stays at the end.
+    // When a keyboard appears or the composer grows, a log at its end stays there.
     const keep = new ResizeObserver(() => this.following && this.#scrollToEnd());
     keep.observe(this.#log);
     keep.observe(this.#lines);
@@ -59,17 +59,17 @@ export class LogView {
     else if (anchor) this.#log.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
     this.#renderJump(room);
     this.#wantOlder();
-    if (moved) this.actions.onFollow(); // another room begins at its end: what is in sight there is read
+    if (moved) this.actions.onFollow(); // another room starts at its end: its visible messages count as read
   }
 
-  /** Go to the newest message, and stay with it. */
+  /** Scroll to the newest message, and follow the end. */
   toEnd() {
     this.following = true;
     this.#scrollToEnd();
     this.actions.onFollow();
   }
 
-  /** Scroll by nearly a page, for the keys that do so in the composer. @param {number} direction */
+  /** Scroll by nearly a page, for the page keys in the composer. @param {number} direction */
   page(direction) {
     this.#log.scrollTop += direction * this.#log.clientHeight * 0.9;
   }
@@ -91,7 +91,7 @@ export class LogView {
       this.#elements.delete(was);
       next.set(line.key, element);
     }
-    // Old messages are not news: a page of history should not be read out.
+    // A page of history must not be announced.
     if (moved || above || made > BULK) this.#hush();
     for (const [key, element] of this.#elements) if (next.get(key) !== element) element.remove();
     let place = this.#lines.firstElementChild;
@@ -104,20 +104,20 @@ export class LogView {
     this.#elements = next;
   }
 
-  /** Nothing that is put in now is announced. */
+  /** Do not announce the lines that are inserted now. */
   #hush() {
     this.#log.setAttribute("aria-live", "off");
     clearTimeout(this.#quiet);
     this.#quiet = setTimeout(() => this.#log.setAttribute("aria-live", "polite"), 300);
   }
 
-  /** The uppermost line in sight that will still be there. @param {Line[]} lines */
+  /** The topmost visible line that is kept. @param {Line[]} lines */
   #anchor(lines) {
     const kept = new Set(lines.map((line) => this.#elements.get(line.key)));
     const edge = this.#log.getBoundingClientRect().top;
     for (const element of this.#lines.children) {
       const box = element.getBoundingClientRect();
-      // Not a day's line: the one on top moves up when older messages of its day come in.
+      // Not a day's line: the topmost one moves up when older messages of its day are inserted.
       if (box.bottom > edge && kept.has(element) && element.dataset.seq) return { element, top: box.top };
     }
     return null;

@@ -1,6 +1,6 @@
 import { byId, setText } from "./dom.js";
 
-/** Copies the address of the room, without anybody's name in it. */
+/** Copies the address of the room, without the user's name. */
 export class ShareButton {
   #button = byId("share");
   #text = byId("share-text");

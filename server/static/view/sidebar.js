@@ -2,7 +2,7 @@ import { avatar } from "./avatar.js";
 import { byId, el, icon, setText } from "./dom.js";
 
 /**
- * Rooms of this tab, the people of the one in front, and me. Beside the log where there is space, else a drawer.
+ * The rooms of this tab, the people in the current one, and me. Next to the log if there is space, else a drawer.
  *
  * @typedef {import("../room.js").Room} Room
  * @typedef {import("../protocol.js").User} User
@@ -59,7 +59,7 @@ export class Sidebar {
     this.#open = open;
     document.body.classList.toggle("drawer-open", open);
     this.#toggle.setAttribute("aria-expanded", String(open));
-    // What lies under a drawer, and a drawer out of sight, is out of reach for the keyboard and screen readers.
+    // The page under an open drawer, and a closed drawer, are inert for the keyboard and screen readers.
     this.#side.inert = !open && !WIDE.matches;
     this.#main.inert = open;
     if (open) byId("menu-close").focus();
@@ -91,7 +91,7 @@ export class Sidebar {
         "data-control": `enter ${room.name}`,
         "aria-current": active ? "page" : undefined,
         click: (/** @type {MouseEvent} */ event) => {
-          if (event.ctrlKey || event.metaKey || event.shiftKey) return; // another tab is another person
+          if (event.ctrlKey || event.metaKey || event.shiftKey) return; // another tab is another user
           event.preventDefault();
           this.#show(false);
           this.actions.enter(room.name);
@@ -119,7 +119,7 @@ export class Sidebar {
     const drawn = `${closed}\n${count}\n${me?.id}\n${people.map((user) => `${user.id} ${user.name}`).join("\n")}`;
     if (drawn === this.#drawn.people) return;
     this.#drawn.people = drawn;
-    const known = count > 0; // 0, not even me: the room is not entered yet
+    const known = count > 0; // 0, without even me: the room is not entered yet
     setText(byId("people-count"), known ? String(count) : "");
     this.#toggle.dataset.count = known ? String(count) : "";
     setText(byId("room-count"), closed ? "You are not in this room" : !known ? "Entering…" : count === 1 ? "Only you are here" : `${count} people here`);

@@ -1,7 +1,7 @@
 import { byId, setText } from "./dom.js";
 
 /**
- * How the connection stands: a word in the header, and a line over the log when there is something to wait for.
+ * The state of the connection: a word in the header, and a line above the log while something is awaited.
  *
  * @typedef {import("../transport.js").ConnectionState} ConnectionState
  */
@@ -25,7 +25,7 @@ export class StatusView {
    * @param {ConnectionState} state
    * @param {boolean} online whether I am identified on this connection
    * @param {number} waiting messages in the outbox
-   * @param {string} trouble what keeps the room in front from being entered or read
+   * @param {string} trouble why the current room cannot be entered or read
    */
   render(state, online, waiting, trouble) {
     const lost = state.name === "waiting" || (state.name === "connecting" && this.#tick !== undefined);
@@ -55,7 +55,7 @@ export class StatusView {
     return "The connection was lost.";
   }
 
-  /** Hidden from screen readers, which would read every second out. */
+  /** Hidden from screen readers, which would announce every second. */
   #countDown() {
     const seconds = Math.ceil((this.#until - Date.now()) / 1000);
     if (this.#banner.hidden || !this.#tick) setText(this.#count, "");

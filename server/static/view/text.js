@@ -22,8 +22,8 @@ export function withLinks(text) {
 }
 
 /**
- * An address as it may be shown: as it was written where it says plainly which host it leads to, else as the browser
- * reads it (look-alike letters in Punycode, nothing before an @ that looks like a host).
+ * The text of a link: as written if that shows the host plainly, else as the browser parses it (look-alike letters in
+ * Punycode, nothing before an @ that looks like a host).
  * @param {string} text @returns {string} "" if it is not an address
  */
 function whereTo(text) {

@@ -6,7 +6,7 @@ const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle:
 const dayThisYear = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const dayAnyYear = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 
-/** All in the time zone and the manner of the person who reads. @param {number} at */
+/** All in the time zone and locale of the user. @param {number} at */
 export const timeText = (at) => clock.format(at);
 /** @param {number} at */
 export const secondsText = (at) => clockSeconds.format(at);
