@@ -1,4 +1,4 @@
-"""JSON, encoded in one way everywhere."""
+"""Encode JSON in the same way everywhere."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ U = TypeVar("U")
 
 
 class EncodedOnce(Sequence[T]):
-    """A sequence that is in many frames, and of which each item is encoded once.
+    """A sequence that is part of many frames, whose items are encoded once.
 
-    It is immutable: :meth:`followed_by` makes a longer one, which keeps what is encoded already. Encoding the 200 users
+    It is immutable: :meth:`followed_by` makes a longer one, which keeps the encoded items. Encoding the 200 users
     in the snapshot of a large room took 40 us for each client that joined (measured).
     """
 
@@ -28,7 +28,7 @@ class EncodedOnce(Sequence[T]):
 
     @classmethod
     def of(cls, items: Sequence[T]) -> EncodedOnce[T]:
-        """Return ``items`` itself where it is one."""
+        """Return ``items`` itself if it is one already."""
         return items if isinstance(items, EncodedOnce) else cls(items)
 
     def __getitem__(self, at: Any) -> Any:
@@ -44,7 +44,7 @@ class EncodedOnce(Sequence[T]):
         return longer
 
     def mapped(self, function: Callable[[T], U]) -> EncodedOnce[U]:
-        """Return what ``function`` makes of each item; it is called once for each."""
+        """Return the results of ``function``, which is called once for each item."""
         known = cast(EncodedOnce[U], self._mapped.get(function, EncodedOnce()))
         if len(known) < len(self._items):
             known = self._mapped[function] = known.followed_by(map(function, self._items[len(known) :]))

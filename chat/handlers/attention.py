@@ -20,7 +20,7 @@ TYPING_PAUSE = 2.0
 
 
 def typing(parts: Parts, session: Session, room: Room, _: None, command: Typing) -> None:
-    """Show the others that the user is typing; not in a crowd, and not more often than clients need."""
+    """Broadcast that the user is typing; not in a crowd, and not more often than clients need."""
     if room.presence.may_type(session.user.id, parts.clock.monotonic(), TYPING_PAUSE):
         room.publish(TypingEvent(room=room.name, user=session.user, expires=TYPING_SECONDS), ephemeral=True)
 
@@ -34,7 +34,7 @@ def room_to_read(parts: Parts, session: Session, command: MarkRead) -> Room:
 
 
 def mark_read(parts: Parts, session: Session, room: Room, row: Member | None, command: MarkRead) -> None:
-    """Raise the user's read cursor. An ephemeral room is listed among the user's own from then on."""
+    """Raise the user's read cursor. With a cursor, an ephemeral room is listed among the user's own."""
     member = row or Member(session.user)
     if session.user.id not in room.members:
         members.cache(parts, room, member)

@@ -41,10 +41,10 @@ def row_now(parts: Parts, room: Room, user_id: str, stored: Member | Ask) -> Mem
 
 
 class LowerUser(Need[Member]):
-    """The row of the user whom the command names: known to this server, and of a lower rank than the moderator.
+    """Need the row of the user named in the command, who must be known to this server and rank below the moderator.
 
     Args:
-        other: whether moderators may not name themselves, whatever their rank.
+        other: whether moderators must not name themselves.
     """
 
     def __init__(self, *, other: bool = False) -> None:
@@ -82,7 +82,7 @@ def check_reason(parts: Parts, command: WithReason) -> WithReason:
 
 
 def kick(parts: Parts, session: Session, room: Room, row: Member, command: Kick) -> None:
-    """Remove a user from the room, or withdraw their invitation. They may join again where anyone may."""
+    """Remove a user from the room, or withdraw their invitation. They may rejoin a room that is open to everyone."""
     if row.role is None and row.user.id not in room.presence.people and not invitations.is_open(parts, row):
         raise ParleyError("no_such_user", field="user")
     keep_an_owner(room, row)
@@ -91,7 +91,7 @@ def kick(parts: Parts, session: Session, room: Room, row: Member, command: Kick)
 
 
 def ban(parts: Parts, session: Session, room: Room, row: Member, command: Ban) -> None:
-    """Remove a user from the room and keep them out."""
+    """Remove a user from the room and forbid them to rejoin."""
     keep_an_owner(room, row)
     until = _until(parts, command.seconds)
     after = replace(row, role=None, joined_at=0, read_seq=0, banned_until=until, reason=command.reason, invitation=None)
@@ -115,7 +115,7 @@ def unmute(parts: Parts, session: Session, room: Room, row: Member, command: Unm
 
 
 def set_role(parts: Parts, session: Session, room: Room, row: Member, command: SetRole) -> None:
-    """Give a member another role, at most the moderator's own."""
+    """Give a member another role, at most that of the sender."""
     if row.banned_until > parts.clock.now_us():
         raise ParleyError("banned", "this user is banned; lift the ban first", field="user")
     if RANK[command.role] > RANK[standing_of(parts, room, session.actor.identity)]:
@@ -146,7 +146,7 @@ def _change(
     removed: Literal["", "kicked", "banned"] = "",
     text: str = "",
 ) -> None:
-    """Save and broadcast a row. If the user is ``removed``, their sessions leave, and receive why."""
+    """Save and broadcast a row. If the user is ``removed``, their sessions leave and receive the reason."""
     admit(parts, room, "")
     members.save(parts, room, after, session, command.id)
     action = str(type(command).__struct_config__.tag)
@@ -159,9 +159,9 @@ def _change(
 
 
 class Invitee(NamedTuple):
-    """A user who is invited: their row, and how many open invitations to other rooms they have.
+    """The invited user: their row, and the number of their open invitations to other rooms.
 
-    ``elsewhere`` is None when an admin invites, which makes a member at once.
+    ``elsewhere`` is None if an admin invites, which makes the user a member at once.
     """
 
     row: Member
@@ -169,7 +169,7 @@ class Invitee(NamedTuple):
 
 
 class InviteeNamed(Need[Invitee]):
-    """The user whom the command names, who must be known to this server."""
+    """Need the user named in the command, who must be known to this server."""
 
     def find(self, parts: Parts, session: Session, room: Room, command: Invite, stored: Invitee | Ask) -> Invitee | Ask:
         check_provable(command.user)

@@ -1,6 +1,6 @@
 """``message``, ``edit``, ``delete``, ``react`` and ``pin``: from a command to a broadcast and a queued write.
 
-``message`` is the hot path. A change of a message gets its version in the room, is queued, then broadcast.
+``message`` is the hot path. A change of a message gets its version from the room, is queued, then broadcast.
 """
 
 import math
@@ -31,9 +31,9 @@ SPEAKERS = 10_000
 
 
 def post_message(parts: Parts, session: Session, command: PostMessage) -> Awaitable[None] | None:
-    """Broadcast a message at once and queue it for storage; one that was sent before is acknowledged, not repeated.
+    """Broadcast a message at once and queue it for storage; a message that was sent before is only acknowledged.
 
-    The hot path resolves by itself. Only a reply and a resend may have to ask storage.
+    The hot path resolves by itself. Only a reply and a resend may have to read from storage.
     """
     room = session.rooms.get(command.room)
     if room is None or not room.unrestricted:
@@ -60,7 +60,7 @@ _REPLY = Handler(_reply, in_room(Action.POST), MessageAt("reply_to"))
 
 
 class _PostedBefore(Need["Message | Posted | None"]):
-    """The message that the same user sent with the command's id before, if any."""
+    """Need the message that the same user sent earlier with the command's id, if any."""
 
     def find(
         self, parts: Parts, session: Session, room: Room, command: Any, stored: Message | Posted | Ask | None
@@ -118,13 +118,13 @@ def _say(parts: Parts, session: Session, room: Room, content: str, id: str | Non
     job = MessageJob(parts.hub, room, InsertMessage(room.record.room_id, message), size, session, id)
     if id is not None:
         room.pending_posts[seq] = job
-    # Before the broadcast: the memory backend has stored it when its frames are written, and its ack goes with them.
+    # Before the broadcast: memory storage stores it before its frames are written, so its ack is sent with them.
     room.worker.submit(job)
     room.publish(message)
 
 
 def _answer_again(session: Session, room: Room, before: Message, content: str, id: str) -> None:
-    """Acknowledge a message that the tail still has, or have its author wait for the ack of the pending write."""
+    """Acknowledge a message that the tail still has, at once or when its pending write is stored."""
     if before.content != content:
         raise ParleyError("conflict")
     job = room.pending_posts.get(before.seq)
@@ -184,9 +184,9 @@ def edit_message(parts: Parts, session: Session, room: Room, state: Message, com
 
 
 def delete_message(parts: Parts, session: Session, room: Room, state: Message, command: DeleteMessage) -> None:
-    """Delete a message: the author their own, a moderator any, however old it is.
+    """Delete a message: authors their own, moderators any, regardless of its age.
 
-    A message that is already deleted is deleted again: its author repeats the command when the answer was lost, and the
+    A message that is already deleted is deleted again: its author repeats the command if the answer was lost, and the
     first write may still be pending.
     """
     own = state.sender_id == session.user.id

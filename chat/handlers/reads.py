@@ -39,7 +39,7 @@ def room_of_list(parts: Parts, session: Session, command: ListMembers) -> Room:
 
 
 class PageOfHistory(Need[HistoryPage | None]):
-    """A page, no larger than one that may be sent over WebSocket."""
+    """Need a page, no larger than one over WebSocket may be."""
 
     async def fetch(
         self, parts: Parts, session: Session, room: Room, command: ReadHistory, held: AsyncExitStack
@@ -48,7 +48,7 @@ class PageOfHistory(Need[HistoryPage | None]):
 
 
 class PageOfMembers(Need[Members | None]):
-    """A page of the list; None when the user may no longer see the room."""
+    """Need a page of the list; None if the user may no longer see the room."""
 
     async def fetch(
         self, parts: Parts, session: Session, room: Room, command: ListMembers, held: AsyncExitStack
@@ -59,6 +59,6 @@ class PageOfMembers(Need[Members | None]):
 def send_page(
     parts: Parts, session: Session, room: Room, page: HistoryPage | Members | None, command: object
 ) -> Awaitable[None]:
-    """Send what was read."""
+    """Send the page."""
     assert page is not None  # a session that is in the room may see it
     return session.send_page(page)

@@ -21,16 +21,16 @@ from model.room import User
 from model.text import check_content
 from utils.clock import rfc3339
 
-# Sessions that are written to in one turn of the event loop, so that messages of others are not delayed.
+# Sessions that are written to in one event loop iteration, so that other messages are not delayed.
 SESSIONS_PER_TURN = 500
 
 Handlers = Mapping[type[Any], Callable[..., Awaitable[None] | None]]
 
 
 def hello(handlers: Handlers, parts: Parts, session: Session, command: Hello) -> Awaitable[None] | None:
-    """Take the principal of a token, once; later only renew it. A guest keeps the name the address asked for.
+    """Adopt the principal of a token, once; later only renew the token. A guest keeps the name given in the address.
 
-    The first is answered at once, each further one in a turn of its own: many at once do not delay other clients.
+    The first one is answered at once, others in later event loop iterations, so that many do not delay other clients.
     """
     if session.greeted:
         return _hello_later(handlers, parts, session, command)
@@ -59,7 +59,7 @@ def _hello(handlers: Handlers, parts: Parts, session: Session, command: Hello) -
     else:
         if before is None or before.user.id != identity.user.id:
             check_devices(parts, identity.user.id)
-            if before is not None:  # a guest who was made up
+            if before is not None:  # a generated guest
                 give_guest_back(parts, session)
         identify(parts, session, identity)
     session.provisional = False
@@ -80,7 +80,7 @@ def check_devices(parts: Parts, user_id: str) -> None:
 
 
 def identify(parts: Parts, session: Session, identity: Identity) -> None:
-    """Have the session speak for ``identity`` from now on, in its rooms too, except those that this one has to join."""
+    """Give the session this identity, also in its rooms, except those that the new user must join first."""
     former = session.identity
     if former is not None:
         parts.directory.departed(session)
@@ -106,7 +106,7 @@ def identify(parts: Parts, session: Session, identity: Identity) -> None:
 
 
 def welcome(parts: Parts, session: Session, id: str | None = None) -> Welcome:
-    """Make what a session receives first, and after ``hello``."""
+    """Make the `Welcome` that a session receives first, and after ``hello``."""
     identity = session.actor.identity
     return Welcome(
         id=id,
@@ -122,7 +122,7 @@ def welcome(parts: Parts, session: Session, id: str | None = None) -> Welcome:
 
 
 def claim(handlers: Handlers, parts: Parts, session: Session, command: Claim) -> Awaitable[None] | None:
-    """Identify the session by the claimed id, once, then carry the command out.
+    """Identify the session by the claimed id, once, then run the command.
 
     A session with a token keeps its identity, and may claim only its own id. A name that is claimed later, or in
     addition to a token, is ignored.

@@ -1,4 +1,4 @@
-"""Changes of rooms and rows that a read from storage may miss, so that its answer is no older than what was sent."""
+"""Changes of rooms and rows that a read from storage may miss: the result must not be older than what was sent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ class ConcurrentChanges:
     gone: set[int] = field(default_factory=set)
 
     def lost_access(self, room_id: int) -> bool:
-        """Whether the user does not belong to a room any longer."""
+        """Whether the user no longer belongs to a room."""
         row = self.rows.get(room_id)
         return room_id in self.gone or (row is not None and not row.belongs)
 
@@ -37,9 +37,8 @@ class ConcurrentChanges:
 
 
 class ChangeTracker:
-    """The queries that are under way, by the id of their user or of their room; None for queries without either.
-
-    And the rows that are queued for storage, by the id of their user and that of the room.
+    """The running queries, by the id of their user or room, None for queries without either; and the rows queued for
+    storage, by the ids of their user and room.
     """
 
     def __init__(self) -> None:
@@ -71,7 +70,7 @@ class ChangeTracker:
             changes.members[member.user.id] = member
 
     def confirmed(self, room_id: int, user_id: str, write: Write) -> None:
-        """Note that storage has answered for a write of a row."""
+        """Note that storage has answered a write of a row."""
         queued = self._queued.get(user_id, {})
         if room_id in queued and queued[room_id][2] is write:
             del queued[room_id]

@@ -18,7 +18,7 @@ class ReadCursors:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, room: Room, user_id: str, flush: Callable[[], None]) -> None:
-        """Note a raised cursor, and have ``flush`` called within a second."""
+        """Note a raised cursor, and call ``flush`` within a second."""
         self._raised.setdefault(room, set()).add(user_id)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PAUSE, flush)

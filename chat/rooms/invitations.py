@@ -29,9 +29,9 @@ def is_open(parts: Parts, member: Member) -> bool:
 
 
 def tell(parts: Parts, room: Room, after: Member, author: Session | None, id: str | None) -> None:
-    """Send a user the state of their invitation, on every device, if ``after`` as their new row changes it.
+    """Send a user the state of their invitation, on every device, if the new row ``after`` changes it.
 
-    ``id`` is that of the command and goes to its ``author`` alone, which receives the state if it is the user's own.
+    ``id`` is the command's; only its ``author`` receives it, if that is a session of the invited user.
     """
     user_id = after.user.id
     before = room.members.get(user_id)
@@ -59,7 +59,7 @@ def tell_deleted(parts: Parts, room: Room) -> None:
 async def open_elsewhere(parts: Parts, room: Room, user_id: str, changes: ConcurrentChanges) -> int:
     """Count a user's open invitations to other rooms than this one, up to a little more than `INVITATIONS`.
 
-    ``changes`` are the user's since before the call, so that invitations that storage does not have yet count.
+    ``changes`` are those of the user since before the call, so that unstored invitations count too.
 
     Raises:
         ParleyError: ``unavailable``.

@@ -1,4 +1,4 @@
-"""How many rooms that stay an account, or the guests of an address, may create in a day."""
+"""Limit the persistent rooms that an account, or the guests at an address, may create per day."""
 
 from chat.delivery.ratelimit import Allowances, TokenBucket
 from chat.ports import Actor
@@ -12,7 +12,7 @@ GUEST_LEAST = 10
 
 
 def opener_of(actor: Actor) -> str:
-    """Return for what a room is opened: an account, or the address of a guest, because a new guest is free.
+    """Return the opener that a room counts for: an account, or the address of a guest, as a new guest costs nothing.
 
     So guests never use up the rooms of an account at the same address. "" is not counted.
     """
@@ -20,14 +20,14 @@ def opener_of(actor: Actor) -> str:
 
 
 class Makers:
-    """Counts the rooms that stay that were created in a day.
+    """Counts the persistent rooms created in a day.
 
-    An account has its own allowance. The guests of an address have one together, and each of them a share of it. A
-    deleted room of a guest no longer counts for the address, so that one guest cannot use up its allowance by creating
-    and deleting rooms.
+    An account has its own allowance. The guests at an address share one, of which each may use a part. A guest's
+    deleted room no longer counts for the address, so that one guest cannot use up its allowance by creating and
+    deleting rooms.
 
     Args:
-        rooms: the rooms in a day.
+        rooms: the limit per day.
     """
 
     def __init__(self, rooms: int) -> None:
@@ -62,7 +62,7 @@ class Makers:
         room.maker = actor.network if actor.identity.guest else ""
 
     def deleted(self, room: Room, now: float) -> None:
-        """Give back what a deleted room of a guest took from the allowance of the address."""
+        """Stop counting a guest's deleted room for the allowance of the address."""
         if room.maker:
             self._whole.of(room.maker, now).give()
             room.maker = ""
