@@ -130,7 +130,7 @@ class Asker:
 
     def stall(self) -> None:
         """Stop reading, or read only what is queued."""
-        if self.near is not None:
+        if self.near is not None and not self.near.connection.stalled:  # else `go_on` is due: it may be congested
             self.near.connection.drain()
             self.near.connection.stalled = True
 
