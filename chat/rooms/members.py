@@ -187,9 +187,13 @@ async def fetch(parts: Parts, room: Room, user_id: str) -> Member | None:
     if user_id in room.members or not room.stored:
         return room.members.get(user_id)
     with pinned(parts, room, user_id):
-        await ask(parts, room.backlog.written())  # it may be among them
-        found = await ask(parts, parts.storage.rooms.find_member(room.record.room_id, user_id))
+        found = await ask(parts, _read(parts, room, user_id))
         return room.members.get(user_id, found)
+
+
+async def _read(parts: Parts, room: Room, user_id: str) -> Member | None:
+    await room.backlog.written()  # it may be among them
+    return await parts.storage.rooms.find_member(room.record.room_id, user_id)
 
 
 async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> Member:

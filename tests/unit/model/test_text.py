@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from model.errors import ParleyError
 from model.limits import NAME_CHARS
-from model.lookalikes import skeleton
+from model.lookalikes import _skeleton, skeleton
 from model.text import (
     check_content,
     check_emoji,
@@ -432,6 +432,11 @@ def test_one_identity(one: str, other: str) -> None:
 )
 def test_one_look(one: str, other: str) -> None:
     assert skeleton(one) == skeleton(other)
+
+
+@given(st.text(st.characters(max_codepoint=0x7F), max_size=100))
+def test_an_ascii_name_has_the_look_that_any_other_way_finds(name: str) -> None:
+    assert skeleton(name) == _skeleton(name)
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=64))
