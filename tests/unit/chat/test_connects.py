@@ -1,5 +1,6 @@
 """What a connect costs, by its causes: after a deploy every client connects at once."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from chat.chat import Chat
 from chat.ports import Identity
 from chat.queries.resume import AT_ONCE
+from chat.rooms import members, storing
 from chat.rooms.pacing import COMMANDS_BURST
+from chat.rooms.parts import Parts
 from chat.rooms.presence import CROWD
 from model.events import Joined, RoomInfo
 from model.room import User
@@ -172,3 +175,22 @@ def test_the_first_frame_is_written_together_with_the_response_to_the_upgrade() 
     assert head.startswith(b"HTTP/1.1 101 ")
     assert [frame, *outcome.sent[1:]] == [b"first", b"second"]
     assert connection.write == transport.write, "later frames take no detour"
+
+
+async def test_a_join_that_reads_a_row_asks_storage_once(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each question sets a timer, and a row may be among the writes of the room that are not stored yet."""
+    ann = Person(chat, "ann")
+    ann.send("create_room", room="den", title="")
+    await passes()
+    questions: list[object] = []
+
+    def noted(parts: Parts, read: Awaitable[Any]) -> Awaitable[Any]:
+        questions.append(read)
+        return storing.ask(parts, read)
+
+    monkeypatch.setattr(members, "ask", noted)
+    ben, cleo = Person(chat, "ben"), Person(chat, "cleo")
+    for person in (ben, cleo):  # the row of the first is not stored yet when the second joins
+        person.send("join", room="den")
+    await passes()
+    assert [len(ben.of("joined")), len(cleo.of("joined")), len(questions)] == [1, 1, 2]
