@@ -10,7 +10,7 @@ from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of, mine, staffed
 
 
-async def test_typing_is_shown_to_the_others_and_not_too_often(chat: Chat) -> None:
+async def test_typing_is_broadcast_to_the_others_at_a_limited_rate(chat: Chat) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes()
     for _ in range(10):
@@ -21,13 +21,13 @@ async def test_typing_is_shown_to_the_others_and_not_too_often(chat: Chat) -> No
     assert len(shown) == 3
 
 
-async def test_typing_is_for_those_who_may_talk(chat: Chat) -> None:
+async def test_typing_requires_the_right_to_post(chat: Chat) -> None:
     people = await staffed(chat)
     assert await code_of(people["readonly"], "typing", room="lobby") == "forbidden"
     assert await code_of(account(chat, "x"), "typing", room="lobby") == "not_joined"
 
 
-async def test_nobody_types_in_a_crowd(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_typing_is_not_broadcast_in_a_large_room(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.rooms.presence.CROWD", 3)
     people = [Person(chat, f"p{number}", "general") for number in range(4)]
     await passes()
@@ -38,7 +38,7 @@ async def test_nobody_types_in_a_crowd(chat: Chat, monkeypatch: pytest.MonkeyPat
     assert people[1].of("typing")
 
 
-async def test_a_cursor_is_told_to_everybody_in_a_small_room_at_most_once_a_second(chat: Chat) -> None:
+async def test_read_receipts_in_a_small_room_are_broadcast_at_most_once_a_second(chat: Chat) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann)
     await ask(ben, "join", room="lobby")
@@ -56,7 +56,7 @@ async def test_a_cursor_is_told_to_everybody_in_a_small_room_at_most_once_a_seco
     assert {member["id"]: member.get("read") for member in members} == {"u_ann": None, "u_ben": ann.acked()["m19"]}
 
 
-async def test_a_cursor_never_goes_back_and_not_beyond_the_last_message(
+async def test_a_read_cursor_never_moves_back_or_beyond_the_last_message(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     ann = account(chat, "ann")
@@ -81,7 +81,7 @@ async def test_a_cursor_never_goes_back_and_not_beyond_the_last_message(
 
 
 @pytest.mark.parametrize("room_tail", [500, 0])
-async def test_what_is_unread_is_counted_here(room_tail: int) -> None:
+async def test_unread_messages_are_counted_in_memory(room_tail: int) -> None:
     async with chatting(room_tail=room_tail) as chat:
         ann, ben = account(chat, "ann"), account(chat, "Ben")
         await created(chat, ann)
@@ -105,7 +105,7 @@ async def test_what_is_unread_is_counted_here(room_tail: int) -> None:
 
 @pytest.mark.parametrize("room_tail", [500, 0])
 @pytest.mark.parametrize(("said", "told"), [(99, 99), (100, 100), (130, 100)])
-async def test_counts_are_exact_to_99(room_tail: int, said: int, told: int) -> None:
+async def test_unread_counts_are_exact_up_to_99(room_tail: int, said: int, told: int) -> None:
     async with chatting(room_tail=room_tail) as chat:
         ann, ben = account(chat, "ann"), account(chat, "ben")
         await created(chat, ann)
@@ -119,7 +119,7 @@ async def test_counts_are_exact_to_99(room_tail: int, said: int, told: int) -> N
 
 
 @pytest.mark.parametrize("room_tail", [500, 0])
-async def test_my_other_devices_are_told_what_is_left_wherever_they_are(room_tail: int) -> None:
+async def test_other_devices_receive_the_unread_count_in_any_room(room_tail: int) -> None:
     async with chatting(room_tail=room_tail) as chat:
         ann, ben, phone = account(chat, "ann"), account(chat, "ben"), account(chat, "ben")
         await created(chat, ann)
@@ -135,7 +135,7 @@ async def test_my_other_devices_are_told_what_is_left_wherever_they_are(room_tai
         assert (told["unread"], told["mentions"]) == (2, 2)
 
 
-async def test_reading_follows_a_room_made_by_joining(chat: Chat, repository: FaultyRepository) -> None:
+async def test_read_cursors_are_kept_in_an_ephemeral_room(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes()
     ann.say("one", "1")
@@ -158,7 +158,7 @@ async def test_reading_follows_a_room_made_by_joining(chat: Chat, repository: Fa
     assert set(await mine(ben)) == set()
 
 
-async def test_cursors_are_not_told_in_a_large_room(chat: Chat) -> None:
+async def test_read_receipts_are_not_broadcast_in_a_large_room(chat: Chat) -> None:
     owner = account(chat, "owner")
     await created(chat, owner)
     others = [Person(chat, f"p{number}") for number in range(READERS)]
@@ -175,7 +175,7 @@ async def test_cursors_are_not_told_in_a_large_room(chat: Chat) -> None:
     assert not any("read" in member for member in members["members"])
 
 
-async def test_cursors_are_stored_when_the_server_stops(repository: FaultyRepository) -> None:
+async def test_read_cursors_are_stored_when_the_server_stops(repository: FaultyRepository) -> None:
     async with chatting(repository) as chat:
         ann = account(chat, "ann")
         await created(chat, ann)
@@ -189,7 +189,7 @@ async def test_cursors_are_stored_when_the_server_stops(repository: FaultyReposi
         assert row.read_seq == ann.acked()["m"]
 
 
-async def test_storage_away_takes_no_cursor_down(chat: Chat, repository: FaultyRepository) -> None:
+async def test_read_cursors_survive_a_storage_outage(chat: Chat, repository: FaultyRepository) -> None:
     async with chatting(repository, room_tail=0) as chat:
         ann = account(chat, "ann")
         await created(chat, ann)

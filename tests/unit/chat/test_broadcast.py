@@ -19,7 +19,7 @@ async def test_a_message_is_encoded_once_for_each_dialect(chat: Chat) -> None:
         assert sum(type(event) is Message for event in dialect.encoded) == 1
 
 
-async def test_the_messages_of_one_turn_are_one_write_to_each_member(chat: Chat) -> None:
+async def test_messages_of_one_loop_turn_are_one_write_to_each_member(chat: Chat) -> None:
     people = [Person(chat, room="general") for _ in range(3)]
     await passes(10)
     for person in people:
@@ -36,7 +36,7 @@ async def test_the_messages_of_one_turn_are_one_write_to_each_member(chat: Chat)
     assert [len(person.connection.writes) for person in people] == [2, 2, 2]
 
 
-async def test_nobody_gets_what_was_said_before_they_came(chat: Chat) -> None:
+async def test_a_new_member_gets_no_messages_from_before_they_joined(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     ann.say("before")
@@ -48,7 +48,7 @@ async def test_nobody_gets_what_was_said_before_they_came(chat: Chat) -> None:
     assert ben.last("joined")["head"] == ann.of("message")[0]["seq"]
 
 
-async def test_who_leaves_gets_everything_that_was_said_until_then(chat: Chat) -> None:
+async def test_a_leaving_member_gets_every_message_sent_until_then(chat: Chat) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
     ben.forget()
@@ -60,7 +60,7 @@ async def test_who_leaves_gets_everything_that_was_said_until_then(chat: Chat) -
     assert ben.heard() == ["before"]
 
 
-async def test_a_reply_comes_after_what_was_said_before_it(chat: Chat) -> None:
+async def test_a_response_comes_after_the_messages_sent_before_it(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     ann.forget()
@@ -71,7 +71,7 @@ async def test_a_reply_comes_after_what_was_said_before_it(chat: Chat) -> None:
     assert ann.types() == ["message", "pong", "message", "ack"]
 
 
-async def test_joining_again_in_the_same_turn_comes_after_what_was_said(chat: Chat) -> None:
+async def test_rejoining_in_the_same_turn_comes_after_earlier_messages(chat: Chat) -> None:
     """No event from before a ``joined`` comes after it, whether or not one was in the room."""
     ann = Person(chat, "ann", "general")
     await passes(2)
@@ -83,7 +83,7 @@ async def test_joining_again_in_the_same_turn_comes_after_what_was_said(chat: Ch
     assert ann.last("joined")["head"] == ann.last("message")["seq"]
 
 
-async def test_acks_of_one_turn_are_one_frame_behind_all_messages(chat: Chat) -> None:
+async def test_acks_of_one_turn_are_one_frame_after_all_messages(chat: Chat) -> None:
     ann = Person(chat, "ann")
     for room in ("a", "b"):
         ann.send("join", room=room)
@@ -99,7 +99,7 @@ async def test_acks_of_one_turn_are_one_frame_behind_all_messages(chat: Chat) ->
     assert {item["room"] for item in ann.last("ack")["ids"]} == {"a", "b"}
 
 
-async def test_an_ack_from_memory_is_in_the_write_of_its_message(chat: Chat) -> None:
+async def test_an_ack_from_memory_storage_is_in_the_same_write_as_its_message(chat: Chat) -> None:
     people = [Person(chat, room="general") for _ in range(3)]
     people[0].say("the room has to be stored before its first message")
     await passes(10)
@@ -147,7 +147,7 @@ async def test_a_congested_member_gets_no_presence(chat: Chat) -> None:
     assert slow.types() == ["message", "presence"]
 
 
-async def test_a_turn_of_nothing_but_presence_writes_nothing_to_a_congested_member(chat: Chat) -> None:
+async def test_a_turn_with_only_presence_writes_nothing_to_a_congested_member(chat: Chat) -> None:
     slow = Person(chat, "slow", "general", low=0)
     await passes(2)
     slow.connection.stalled = True
@@ -159,7 +159,7 @@ async def test_a_turn_of_nothing_but_presence_writes_nothing_to_a_congested_memb
     assert not slow.connection.writes
 
 
-async def test_a_member_that_does_not_read_is_cut_off_and_others_are_not(repository: FaultyRepository) -> None:
+async def test_only_the_member_that_does_not_read_is_disconnected(repository: FaultyRepository) -> None:
     async with chatting(repository, slow_high=100_000) as chat:
         ann = Person(chat, "ann", "general")
         slow = Person(chat, "slow", "general", low=10_000)
@@ -189,7 +189,7 @@ async def test_a_member_that_does_not_read_is_cut_off_and_others_are_not(reposit
         assert slow.heard() + again.heard() == ann.heard()
 
 
-async def test_one_write_that_is_too_much_at_once_cuts_off(repository: FaultyRepository) -> None:
+async def test_a_single_write_above_the_limit_disconnects(repository: FaultyRepository) -> None:
     async with chatting(repository, slow_high=10_000) as chat:
         ann, slow = Person(chat, "ann", "general"), Person(chat, "slow", "general", low=1000)
         await passes(2)
@@ -203,7 +203,7 @@ async def test_one_write_that_is_too_much_at_once_cuts_off(repository: FaultyRep
         assert ann.heard()[-1] == "still there"
 
 
-async def test_replies_count_like_broadcasts(repository: FaultyRepository) -> None:
+async def test_responses_count_toward_the_send_limit(repository: FaultyRepository) -> None:
     async with chatting(repository, slow_high=5000) as chat:
         ann = Person(chat, "ann", low=1000)
         ann.connection.stalled = True
@@ -213,7 +213,7 @@ async def test_replies_count_like_broadcasts(repository: FaultyRepository) -> No
         assert ann.connection.buffered() < 5200
 
 
-async def test_acks_count_like_broadcasts(repository: FaultyRepository) -> None:
+async def test_acks_count_toward_the_send_limit(repository: FaultyRepository) -> None:
     async with chatting(repository, slow_high=20_000) as chat:
         ann = Person(chat, "ann", "general", low=1000)
         await passes(2)
@@ -229,7 +229,7 @@ async def test_acks_count_like_broadcasts(repository: FaultyRepository) -> None:
         assert ann.connection.closed == SLOW_CONSUMER
 
 
-async def test_an_ended_session_is_written_to_no_more(chat: Chat) -> None:
+async def test_nothing_is_written_to_an_ended_session(chat: Chat) -> None:
     """Between its Close frame and the end of the connection a session is still listed, but gets nothing."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes()
@@ -242,7 +242,7 @@ async def test_an_ended_session_is_written_to_no_more(chat: Chat) -> None:
     assert ann.heard() == ["one"]
 
 
-async def test_dialects_do_not_see_each_others_frames(chat: Chat) -> None:
+async def test_each_dialect_gets_only_its_own_frames(chat: Chat) -> None:
     plain = Person(chat, "pat", "general", dialect=BY_PATH["/chat"])
     ann = Person(chat, "ann", "general")
     await passes()
@@ -254,7 +254,7 @@ async def test_dialects_do_not_see_each_others_frames(chat: Chat) -> None:
     assert b'"type"' not in contents[0]
 
 
-async def test_the_acks_of_many_authors_come_even_when_nobody_says_more(
+async def test_acks_of_many_authors_are_sent_even_if_no_message_follows(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     """Many at once may wait for their rooms' next frames, but not long."""

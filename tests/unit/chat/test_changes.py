@@ -30,7 +30,7 @@ async def history(person: Person, **asked: Any) -> list[Frame]:
     return messages
 
 
-async def test_an_edit_is_told_to_all_and_acked_when_stored(chat: Chat, repository: FaultyRepository) -> None:
+async def test_an_edit_is_broadcast_and_acked_once_stored(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
     (seq,) = await said(ann, "helo")
@@ -53,7 +53,7 @@ async def test_an_edit_is_told_to_all_and_acked_when_stored(chat: Chat, reposito
     assert message["timestamp"] == ann.of("message")[0]["timestamp"]
 
 
-async def test_a_deleted_message_keeps_its_place_and_nothing_else(chat: Chat) -> None:
+async def test_a_deleted_message_keeps_only_its_place(chat: Chat) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
     first, second = await said(ann, "secret", "open")
@@ -74,7 +74,7 @@ async def test_a_deleted_message_keeps_its_place_and_nothing_else(chat: Chat) ->
     assert ben.last("deleted")["deleted_at"] == told["deleted_at"]
 
 
-async def test_changes_that_are_refused(chat: Chat, repository: FaultyRepository) -> None:
+async def test_refused_changes_return_an_error_and_are_not_broadcast(chat: Chat, repository: FaultyRepository) -> None:
     """By name, and nobody hears of them."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
@@ -103,7 +103,7 @@ async def test_changes_that_are_refused(chat: Chat, repository: FaultyRepository
     assert len(repository.batches) == writes
 
 
-async def test_the_author_is_the_principal_not_the_name(chat: Chat) -> None:
+async def test_authorship_is_by_principal_not_by_name(chat: Chat) -> None:
     ann, other = Person(chat, "ann", "general"), Person(chat, "ann", "general")
     await passes(2)
     (seq,) = await said(ann, "mine")
@@ -116,7 +116,7 @@ async def test_the_author_is_the_principal_not_the_name(chat: Chat) -> None:
     assert back.acked() == {"d": seq}
 
 
-async def test_the_edit_window_is_the_servers_clock(repository: FaultyRepository) -> None:
+async def test_the_edit_window_is_measured_by_the_servers_clock(repository: FaultyRepository) -> None:
     clock = VirtualClock()
     async with chatting(repository, clock, limits=limits(edit_window=60.0)) as chat:
         ann = Person(chat, "ann", "general")
@@ -135,7 +135,7 @@ async def test_the_edit_window_is_the_servers_clock(repository: FaultyRepository
         assert ann.acked()["gone"] == seq
 
 
-async def test_no_edit_window_has_no_end(repository: FaultyRepository) -> None:
+async def test_without_an_edit_window_edits_are_always_allowed(repository: FaultyRepository) -> None:
     clock = VirtualClock()
     async with chatting(repository, clock, limits=limits(edit_window=0.0)) as chat:
         ann = Person(chat, "ann", "general")
@@ -147,7 +147,7 @@ async def test_no_edit_window_has_no_end(repository: FaultyRepository) -> None:
         assert ann.acked()["e"] == seq
 
 
-async def test_a_message_that_the_room_has_let_go_of(repository: FaultyRepository) -> None:
+async def test_a_message_no_longer_in_memory_is_edited_from_storage(repository: FaultyRepository) -> None:
     """It is asked for in storage, and the session's later commands wait behind that."""
     async with chatting(repository, room_tail=2) as chat:
         ann = Person(chat, "ann", "general")
@@ -165,7 +165,7 @@ async def test_a_message_that_the_room_has_let_go_of(repository: FaultyRepositor
         assert (await history(ann))[0]["content"] == "new"
 
 
-async def test_what_changed_while_storage_was_asked_counts(repository: FaultyRepository) -> None:
+async def test_a_deletion_during_a_storage_lookup_wins(repository: FaultyRepository) -> None:
     """Another device of the same person deletes the message meanwhile."""
     async with chatting(repository, room_tail=2) as chat:
         ann = Person(chat, "ann", "general")
@@ -183,7 +183,7 @@ async def test_what_changed_while_storage_was_asked_counts(repository: FaultyRep
         assert ann.errors() == {"e": "no_such_message"}
 
 
-async def test_storage_away(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_change_is_refused_while_storage_is_unavailable(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann", "general")
     await passes(2)
     (seq,) = await said(ann, "old")
@@ -197,7 +197,7 @@ async def test_storage_away(chat: Chat, repository: FaultyRepository) -> None:
     assert ann.acked()["here"] == seq
 
 
-async def test_a_change_does_not_overtake_its_message(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_change_is_stored_after_its_message(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann", "general")
     await passes(2)
     await said(ann, "first")
@@ -219,7 +219,7 @@ async def test_a_change_does_not_overtake_its_message(chat: Chat, repository: Fa
     assert len(versions) == 3
 
 
-async def test_a_resend_is_known_after_an_edit(chat: Chat) -> None:
+async def test_a_retry_is_recognized_after_an_edit(chat: Chat) -> None:
     """By what was first said."""
     ann = Person(chat, "ann", "general")
     await passes(2)
@@ -235,7 +235,7 @@ async def test_a_resend_is_known_after_an_edit(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("tail", [500, 1], ids=["from the tail", "from storage"])
-async def test_who_comes_back_gets_the_states(repository: FaultyRepository, tail: int) -> None:
+async def test_a_resume_returns_the_current_state_of_changed_messages(repository: FaultyRepository, tail: int) -> None:
     """Each message once, in order of version: new, edited, deleted."""
     async with chatting(repository, room_tail=tail) as chat:
         ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
@@ -260,7 +260,7 @@ async def test_who_comes_back_gets_the_states(repository: FaultyRepository, tail
         assert three not in {seq for seq, *_ in states}
 
 
-async def test_what_changes_during_a_resume_is_not_missed(repository: FaultyRepository) -> None:
+async def test_a_change_during_a_resume_is_not_missed(repository: FaultyRepository) -> None:
     """The message that is edited was on a page that storage has not read yet: the edit alone would say too little."""
     async with chatting(repository, room_tail=1) as chat:
         ann = Person(chat, "ann", "general")
@@ -294,7 +294,9 @@ async def test_what_changes_during_a_resume_is_not_missed(repository: FaultyRepo
         assert versions == sorted(versions)
 
 
-async def test_a_page_of_history_is_as_new_as_what_was_told_before_it(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_history_page_is_never_older_than_an_edit_broadcast_before_it(
+    chat: Chat, repository: FaultyRepository
+) -> None:
     """Storage had read the old state; the edit was told; the page must not bring the old one back."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
@@ -312,7 +314,7 @@ async def test_a_page_of_history_is_as_new_as_what_was_told_before_it(chat: Chat
 
 @pytest.mark.parametrize("queued", [True, False])
 @pytest.mark.parametrize(("kind", "fields"), [("history", {"room": "general"}), ("search", {"q": "fish"})])
-async def test_a_page_has_the_changes_that_the_room_evicted_while_it_was_read(
+async def test_a_history_page_includes_changes_evicted_while_it_was_read(
     repository: FaultyRepository, kind: str, fields: dict[str, str], queued: bool
 ) -> None:
     async with chatting(repository, room_tail=0) as chat:
@@ -347,7 +349,9 @@ async def test_a_page_has_the_changes_that_the_room_evicted_while_it_was_read(
         assert page["reply fish"]["reply_to"]["content"] == "eins fish"
 
 
-async def test_a_change_that_cannot_be_stored_is_read_again(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_change_that_storage_rejects_sends_members_back_to_history(
+    chat: Chat, repository: FaultyRepository
+) -> None:
     """Its author gets the error; everybody who was shown it comes back and reads what storage has."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
@@ -366,7 +370,7 @@ async def test_a_change_that_cannot_be_stored_is_read_again(chat: Chat, reposito
     assert [message["content"] for message in await history(back)] == ["first"]
 
 
-async def test_a_message_that_is_taken_back_takes_its_changes_along(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_retracted_message_drops_its_changes(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
     await said(ann, "first")
@@ -384,7 +388,7 @@ async def test_a_message_that_is_taken_back_takes_its_changes_along(chat: Chat, 
     assert [message["content"] for message in await history(ben)] == ["first"]
 
 
-async def test_edits_have_the_rate_of_messages(repository: FaultyRepository) -> None:
+async def test_edits_count_toward_the_message_rate(repository: FaultyRepository) -> None:
     async with chatting(repository, limits=limits(messages_per_second=10.0, messages_burst=3)) as chat:
         ann = Person(chat, "ann", "general")
         await passes(2)
@@ -395,7 +399,7 @@ async def test_edits_have_the_rate_of_messages(repository: FaultyRepository) -> 
         await passes()
 
 
-async def test_a_full_queue_refuses_a_change_before_it_is_shown(
+async def test_a_full_queue_rejects_a_change_before_it_is_broadcast(
     chat: Chat, repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = Person(chat, "ann", "general")
@@ -409,7 +413,7 @@ async def test_a_full_queue_refuses_a_change_before_it_is_shown(
     assert not ann.of("edited", "deleted")
 
 
-async def test_a_server_that_stops_takes_no_changes(chat: Chat) -> None:
+async def test_a_stopping_server_accepts_no_changes(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes(2)
     (seq,) = await said(ann, "one")
@@ -418,7 +422,7 @@ async def test_a_server_that_stops_takes_no_changes(chat: Chat) -> None:
     assert ann.errors() == {"e": "shutting_down"}
 
 
-async def test_the_plain_dialect_says_it_in_words(chat: Chat) -> None:
+async def test_the_plain_dialect_describes_changes_in_words(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     old = Person(chat, "old", "general", dialect=BY_PATH["/chat"])
     await passes(2)

@@ -91,7 +91,7 @@ def counted(*people: Person) -> Iterator[list[tuple[int, int]]]:
 
 
 @pytest.mark.parametrize("dialect", PAGES)
-async def test_churn_costs_each_page_one_send_a_second(chat: Chat, dialect: str) -> None:
+async def test_churn_costs_each_client_one_write_a_second(chat: Chat, dialect: str) -> None:
     pages = [await page(chat, dialect, f"page{number}") for number in range(5)]
     guests = [Person(chat, f"guest{number}") for number in range(50)]
     await passes(2)
@@ -110,7 +110,7 @@ async def test_churn_costs_each_page_one_send_a_second(chat: Chat, dialect: str)
         assert not any("guest" in name for name in shown(person, dialect))
 
 
-async def test_churn_does_not_take_the_messages_of_a_burst_apart(chat: Chat) -> None:
+async def test_churn_does_not_split_a_burst_of_messages(chat: Chat) -> None:
     """A change of who is here flushes what was said before it, and there is nothing else to send."""
     listeners, guest = [await page(chat, "plain", f"page{number}") for number in range(3)], Person(chat, "guest")
     author = Person(chat, "author", ROOM)
@@ -127,7 +127,9 @@ async def test_churn_does_not_take_the_messages_of_a_burst_apart(chat: Chat) -> 
 
 @pytest.mark.parametrize("dialect", PAGES)
 @pytest.mark.parametrize("stays", [True, False], ids=["stays", "goes"])
-async def test_whoever_came_in_the_middle_knows_who_is_here(chat: Chat, dialect: str, stays: bool) -> None:
+async def test_a_member_who_joins_between_presence_updates_has_the_right_list(
+    chat: Chat, dialect: str, stays: bool
+) -> None:
     """Their snapshot was of a moment between two notices."""
     old = await page(chat, dialect, "old")
     flighty, restless = Person(chat, "flighty"), Person(chat, "restless", ROOM)
@@ -152,7 +154,7 @@ async def test_whoever_came_in_the_middle_knows_who_is_here(chat: Chat, dialect:
         assert balance == dict.fromkeys(here, 1) | ({} if stays else {"flighty": 0})
 
 
-async def test_a_page_is_told_who_is_gone_when_a_crowd_thins_out(chat: Chat) -> None:
+async def test_clients_learn_who_left_when_a_large_room_shrinks(chat: Chat) -> None:
     pages = {dialect: await page(chat, dialect, dialect) for dialect in PAGES}
     crowd = [Person(chat, f"g{number}", ROOM) for number in range(CROWD - len(pages))]
     await passes(2)
@@ -168,7 +170,7 @@ async def test_a_page_is_told_who_is_gone_when_a_crowd_thins_out(chat: Chat) -> 
         assert shown(person, dialect) <= here
 
 
-async def test_leaving_for_good_has_the_rate_of_messages(repository: FaultyRepository) -> None:
+async def test_quitting_counts_toward_the_message_rate(repository: FaultyRepository) -> None:
     """Everybody in the room is told of each, in a frame of its own."""
     async with chatting(repository, limits=Limits(messages_per_second=5.0, messages_burst=10)) as chat:
         owner, guest = account(chat, "owner"), Person(chat, "guest")
@@ -206,7 +208,7 @@ def again(chat: Chat, person: Person, name: str) -> Person:
 
 @pytest.mark.parametrize("dialect", PAGES)
 @pytest.mark.parametrize("way", ["other device", "same device"])
-async def test_another_name_is_told_and_stays(chat: Chat, dialect: str, way: str) -> None:
+async def test_a_changed_name_is_broadcast_and_kept(chat: Chat, dialect: str, way: str) -> None:
     eve, bob = await page(chat, dialect, "eve"), account(chat, "bob")
     await ask(bob, "join", room=ROOM)
     await passes(2)
@@ -229,7 +231,7 @@ async def test_another_name_is_told_and_stays(chat: Chat, dialect: str, way: str
     assert {user["name"] for user in late.last("members")["members"]} == {"eve", "robert", "late"}
 
 
-async def test_a_guest_who_comes_back_under_another_name_is_told(repository: FaultyRepository) -> None:
+async def test_a_guest_returning_under_another_name_is_broadcast(repository: FaultyRepository) -> None:
     async with chatting(repository, presence_grace=5.0) as chat:
         pages = {dialect: await page(chat, dialect, dialect) for dialect in PAGES}
         xena = Person(chat, "xena", ROOM)
@@ -260,7 +262,7 @@ async def test_the_row_of_a_member_keeps_the_new_name(chat: Chat) -> None:
     assert [row["name"] for row in owner.last("members")["members"]] == ["robert", "owner"]
 
 
-async def test_a_person_of_another_principal_leaves_no_row_behind(chat: Chat) -> None:
+async def test_changing_principal_leaves_no_row_for_the_old_one(chat: Chat) -> None:
     """A room made by joining keeps the rows of the people who are here, no others."""
     ann, guest = account(chat, "ann"), Person(chat, "guest", ROOM)
     await ask(ann, "join", room=ROOM)

@@ -19,7 +19,7 @@ GUEST = Identity(User("g_7", "ann"), guest=True)
 
 
 @pytest.mark.parametrize("guests", [True, False])
-async def test_an_account_is_itself_from_the_first(repository: FaultyRepository, guests: bool) -> None:
+async def test_an_account_is_identified_from_the_first_frame(repository: FaultyRepository, guests: bool) -> None:
     async with chatting(repository, guests=guests) as chat:
         ann = Person(chat, "somebody", "general", identity=ACCOUNT)
         await passes()
@@ -31,13 +31,13 @@ async def test_an_account_is_itself_from_the_first(repository: FaultyRepository,
         assert not ann.errors()
 
 
-async def test_a_wrong_name_in_the_address_is_nothing_to_an_account(chat: Chat) -> None:
+async def test_an_invalid_name_in_the_address_is_ignored_for_an_account(chat: Chat) -> None:
     ann = Person(chat, "SYSTEM", identity=ACCOUNT)
     assert not ann.errors()
     assert ann.connection.closed is None
 
 
-async def test_a_guest_with_a_proof_is_the_same_again_under_the_name_of_the_address(chat: Chat) -> None:
+async def test_a_guest_token_keeps_the_identity_and_takes_the_name_in_the_address(chat: Chat) -> None:
     assert Person(chat, identity=GUEST).last("welcome")["user"] == {"id": "g_7", "name": "ann"}
     renamed = Person(chat, "anna", identity=GUEST)
     assert renamed.last("welcome")["user"] == {"id": "g_7", "name": "anna"}
@@ -45,13 +45,13 @@ async def test_a_guest_with_a_proof_is_the_same_again_under_the_name_of_the_addr
     assert again.last("welcome")["user"] == {"id": "g_7", "name": "anna"}
 
 
-async def test_a_proof_is_for_the_whole_connection(chat: Chat) -> None:
+async def test_a_token_identifies_the_whole_connection(chat: Chat) -> None:
     ann, ben = Person(chat, identity=ACCOUNT), Person(chat, "ben")
     ann.send("hello", id="h", token=ben.token)
     assert ann.errors() == {"h": "principal_fixed"}
 
 
-async def test_an_account_is_in_the_room_of_its_address_in_every_dialect(chat: Chat) -> None:
+async def test_an_account_joins_the_room_in_its_address_in_every_dialect(chat: Chat) -> None:
     person = Person(chat, None, "den", dialect=BY_PATH["/api/chat"], identity=ACCOUNT)
     await passes()
     assert person.frames == [{"event": "join", "userid": "7", "username": "ann"}]
@@ -60,7 +60,7 @@ async def test_an_account_is_in_the_room_of_its_address_in_every_dialect(chat: C
 # --- somebody who says who they are ----------------------------------------------------------------------------------
 
 
-async def test_the_first_claim_binds_the_connection(chat: Chat) -> None:
+async def test_the_first_claimed_id_binds_the_connection(chat: Chat) -> None:
     ben = Person(chat, "ben", "general")
     await passes()
     ann = RoomsPerson(chat)
@@ -73,7 +73,7 @@ async def test_the_first_claim_binds_the_connection(chat: Chat) -> None:
     assert ann.payloads("message")[0]["user_id"] == "7"
 
 
-async def test_another_id_later_is_refused_and_nothing_is_joined(chat: Chat) -> None:
+async def test_a_second_id_is_refused_and_joins_nothing(chat: Chat) -> None:
     Person(chat, "ben", "den")
     Person(chat, "ben", "general")
     await passes()
@@ -86,7 +86,7 @@ async def test_another_id_later_is_refused_and_nothing_is_joined(chat: Chat) -> 
     assert ann.session.user == User("w_7", "ann")
 
 
-async def test_another_name_later_does_not_count(chat: Chat) -> None:
+async def test_a_later_name_is_ignored(chat: Chat) -> None:
     Person(chat, "ben", "den")
     Person(chat, "ben", "general")
     await passes()
@@ -99,7 +99,7 @@ async def test_another_name_later_does_not_count(chat: Chat) -> None:
     assert ann.session.user == User("w_7", "ann")
 
 
-async def test_a_command_that_is_refused_binds_too(chat: Chat) -> None:
+async def test_a_refused_command_also_binds_its_id(chat: Chat) -> None:
     """Who one is does not hang on whether there is such a room."""
     ann = RoomsPerson(chat)
     ann.join("7", "ann", "\u202e")
@@ -108,7 +108,7 @@ async def test_a_command_that_is_refused_binds_too(chat: Chat) -> None:
     assert ann.payloads("error")[0]["message"].startswith("room_id contains U+202E")
 
 
-async def test_before_a_claim_there_is_nothing_to_talk_in(chat: Chat) -> None:
+async def test_a_connection_without_an_id_cannot_post(chat: Chat) -> None:
     ann = RoomsPerson(chat)
     ann.ask("message", room_id="general", message="hi")
     ann.ask("leave", room_id="general")
@@ -118,7 +118,7 @@ async def test_before_a_claim_there_is_nothing_to_talk_in(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize(("identity", "own"), [(ACCOUNT, "7"), (GUEST, "g_7")], ids=["account", "guest"])
-async def test_a_proof_wins_over_a_claim(chat: Chat, identity: Identity, own: str) -> None:
+async def test_a_token_wins_over_a_claimed_id(chat: Chat, identity: Identity, own: str) -> None:
     """Its own id may be claimed, under any name: it stays who it is."""
     Person(chat, "ben", "general")
     await passes()
@@ -133,7 +133,7 @@ async def test_a_proof_wins_over_a_claim(chat: Chat, identity: Identity, own: st
 
 
 @pytest.mark.parametrize("claimed", ["7", "u_7", "g_7", "w_7"])
-async def test_who_only_claims_an_id_looks_like_nobody_else(chat: Chat, claimed: str) -> None:
+async def test_a_claimed_id_never_equals_another_principal(chat: Chat, claimed: str) -> None:
     """In any dialect: not like the account, the guest or whoever claims something else."""
     events = Person(chat, room="general", dialect=BY_PATH["/api/chat"], identity=ACCOUNT)
     rooms = RoomsPerson(chat)
@@ -160,7 +160,7 @@ async def test_who_only_claims_an_id_looks_like_nobody_else(chat: Chat, claimed:
         assert ids[4] not in ids[:4]
 
 
-async def test_a_claim_is_no_proof_where_guests_are_off(repository: FaultyRepository) -> None:
+async def test_a_claimed_id_is_refused_when_guests_are_disabled(repository: FaultyRepository) -> None:
     async with chatting(repository, guests=False) as chat:
         ann = RoomsPerson(chat)
         ann.join("7", "ann")
@@ -168,7 +168,7 @@ async def test_a_claim_is_no_proof_where_guests_are_off(repository: FaultyReposi
         assert ann.session.identity is None
 
 
-async def test_two_connections_of_one_id_are_one_person(chat: Chat) -> None:
+async def test_two_connections_with_one_claimed_id_are_one_user(chat: Chat) -> None:
     ben = Person(chat, "ben", "general")
     await passes()
     first, second = RoomsPerson(chat), RoomsPerson(chat)
@@ -178,16 +178,14 @@ async def test_two_connections_of_one_id_are_one_person(chat: Chat) -> None:
     assert ben.last("presence")["count"] == 2
 
 
-async def test_a_claim_is_never_decoded_from_a_native_frame(chat: Chat) -> None:
+async def test_a_native_frame_cannot_claim_an_id(chat: Chat) -> None:
     ann = Person(chat, "ann")
     for tag in ("claim", "Claim"):
         ann.send(tag, id=tag, user={"id": "u_7", "name": "ann"}, then={"type": "join", "room": "den"})
     assert ann.errors() == {"claim": "unknown_type", "Claim": "unknown_type"}
 
 
-async def test_a_claim_holds_later_commands_back_as_what_it_carries_out_does(
-    chat: Chat, repository: FaultyRepository
-) -> None:
+async def test_a_claim_defers_later_commands_as_its_own_command_does(chat: Chat, repository: FaultyRepository) -> None:
     repository.hold("find_room")
     ann = RoomsPerson(chat)
     chat.run(ann.session, Claim(user=User("w_7", "ann"), then=Join(room="general")))

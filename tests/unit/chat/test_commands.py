@@ -39,7 +39,7 @@ async def test_commands_never_overtake_each_other(chat: Chat, repository: Faulty
     assert sorted(ann.acked()) == ["2", "5"]
 
 
-async def test_what_is_said_while_a_resume_is_under_way_waits(chat: Chat, repository: FaultyRepository) -> None:
+async def test_messages_sent_during_a_resume_are_deferred(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
     ann.say("one")
@@ -63,7 +63,7 @@ async def test_what_is_said_while_a_resume_is_under_way_waits(chat: Chat, reposi
     ]
 
 
-async def test_held_commands_are_bounded_by_not_reading(chat: Chat, repository: FaultyRepository) -> None:
+async def test_deferred_commands_are_bounded_by_pausing_reads(chat: Chat, repository: FaultyRepository) -> None:
     repository.hold("find_room")
     ann = Person(chat, "ann", "general")
     for number in range(DEFERRED_COMMANDS - 1):
@@ -81,9 +81,7 @@ async def test_held_commands_are_bounded_by_not_reading(chat: Chat, repository: 
 
 
 @pytest.mark.parametrize("letter", ["a", "\xe9", "\U0001f4a3"])
-async def test_held_commands_are_bounded_in_bytes_of_memory(
-    chat: Chat, repository: FaultyRepository, letter: str
-) -> None:
+async def test_deferred_commands_are_bounded_in_bytes(chat: Chat, repository: FaultyRepository, letter: str) -> None:
     """And again when those have been carried out: what was held does not count for ever."""
     ann = Person(chat, "ann", "general")
     await passes()
@@ -100,7 +98,7 @@ async def test_held_commands_are_bounded_in_bytes_of_memory(
         assert ann.is_read()
 
 
-async def test_reading_goes_on_only_when_nothing_is_held(chat: Chat, repository: FaultyRepository) -> None:
+async def test_reading_resumes_only_when_no_command_is_deferred(chat: Chat, repository: FaultyRepository) -> None:
     repository.hold("history")
     ann = Person(chat, "ann", "general")
     await passes()
@@ -119,7 +117,7 @@ async def test_reading_goes_on_only_when_nothing_is_held(chat: Chat, repository:
     assert [frame["id"] for frame in ann.of("history")] == [f"{number}" for number in range(DEFERRED_COMMANDS + 1)]
 
 
-async def test_a_session_that_ends_forgets_what_it_held(chat: Chat, repository: FaultyRepository) -> None:
+async def test_an_ended_session_drops_its_deferred_commands(chat: Chat, repository: FaultyRepository) -> None:
     ben = Person(chat, "ben", "general")
     await passes()
     repository.hold("history")
@@ -134,7 +132,7 @@ async def test_a_session_that_ends_forgets_what_it_held(chat: Chat, repository: 
     assert ann.is_read()
 
 
-async def test_a_fault_in_a_handler_costs_the_command_alone(
+async def test_a_fault_in_a_handler_fails_only_that_command(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
@@ -151,7 +149,7 @@ async def test_a_fault_in_a_handler_costs_the_command_alone(
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_resume_that_breaks_closes_the_connection(repository: FaultyRepository) -> None:
+async def test_a_failed_resume_closes_the_connection(repository: FaultyRepository) -> None:
     """Otherwise the client would wait for ever for live events that are held back behind it."""
     async with chatting(repository, room_tail=0) as chat:
         ann = Person(chat, "ann", "general")
@@ -170,7 +168,7 @@ async def test_a_resume_that_breaks_closes_the_connection(repository: FaultyRepo
 # --- rates -----------------------------------------------------------------------------------------------------------
 
 
-async def test_the_rate_is_the_principals_whatever_the_session(repository: FaultyRepository) -> None:
+async def test_the_rate_limit_is_per_principal_not_per_session(repository: FaultyRepository) -> None:
     async with chatting(repository, limits=limits(messages_per_second=10.0, messages_burst=6)) as chat:
         ann = Person(chat, "ann")
         twin = Person(chat, token=ann.token)
@@ -198,7 +196,7 @@ async def test_the_rate_is_the_principals_whatever_the_session(repository: Fault
         assert ann.last("pong")["id"] == "p"  # other commands have their own measure
 
 
-async def test_a_new_connection_is_no_new_allowance(repository: FaultyRepository) -> None:
+async def test_reconnecting_does_not_reset_the_rate_limit(repository: FaultyRepository) -> None:
     """Neither while the old connection's objects wait to be collected, nor after that."""
     async with chatting(repository, limits=limits(messages_per_second=10.0, messages_burst=6)) as chat:
         ann = Person(chat, "ann", "general")
@@ -227,7 +225,7 @@ async def test_a_new_connection_is_no_new_allowance(repository: FaultyRepository
         assert len(chat.parts.speakers) == 1  # no longer than until it is full again
 
 
-async def test_other_commands_have_a_rate_too(chat: Chat) -> None:
+async def test_other_commands_and_invalid_frames_are_rate_limited(chat: Chat) -> None:
     """Whatever is no message: commands, and frames that are none."""
     ann = Person(chat, "ann")
     for _ in range(COMMANDS_BURST // 2):
@@ -245,7 +243,7 @@ async def test_other_commands_have_a_rate_too(chat: Chat) -> None:
     assert ann.last("pong")["id"] == "again"
 
 
-async def test_who_waits_as_long_as_told_is_not_refused_again(chat: Chat) -> None:
+async def test_a_client_that_waits_for_retry_after_is_accepted(chat: Chat) -> None:
     """However short it is: half a millisecond is not told as none."""
     ann = Person(chat, "ann")
     for _ in range(COMMANDS_BURST):
@@ -284,7 +282,7 @@ async def test_who_waits_as_long_as_told_is_not_refused_again(chat: Chat) -> Non
         ('{"type":"history","room":"general","limit":501}', "bad_field", "limit"),
     ],
 )
-async def test_bad_input_has_a_name_and_the_connection_lives(
+async def test_bad_input_returns_a_named_error_and_keeps_the_connection(
     chat: Chat, repository: FaultyRepository, frame: str, code: str, field: str | None
 ) -> None:
     ann = Person(chat, "ann", "general")
@@ -298,7 +296,7 @@ async def test_bad_input_has_a_name_and_the_connection_lives(
     assert await repository.stored() == ["still here"]
 
 
-async def test_a_message_that_is_too_long(repository: FaultyRepository) -> None:
+async def test_a_message_that_is_too_long_is_refused(repository: FaultyRepository) -> None:
     async with chatting(repository, limits=limits(max_content_chars=5)) as chat:
         ann = Person(chat, "ann", "general")
         await passes()

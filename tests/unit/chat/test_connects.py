@@ -39,7 +39,7 @@ def signed(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> list[Identity]:
 
 
 @pytest.mark.parametrize("path", BY_PATH)
-async def test_no_token_is_signed_for_a_client_that_never_gets_it(
+async def test_no_token_is_signed_for_a_client_that_would_not_receive_it(
     chat: Chat, signed: list[Identity], path: str
 ) -> None:
     dialect = BY_PATH[path]
@@ -92,9 +92,7 @@ async def test_clients_that_join_together_share_one_snapshot(chat: Chat, encoded
 
 
 @pytest.mark.parametrize("change", ["leave", "rename"])
-async def test_a_snapshot_shows_what_has_changed_since_the_one_before(
-    chat: Chat, encoded: list[Any], change: str
-) -> None:
+async def test_a_snapshot_includes_changes_since_the_previous_one(chat: Chat, encoded: list[Any], change: str) -> None:
     ann, *_ = (Person(chat, name, "den") for name in ("ann", "ben", "cleo"))
     await passes()
     if change == "leave":
@@ -113,7 +111,7 @@ async def test_a_snapshot_shows_what_has_changed_since_the_one_before(
     assert dan.last("joined")["members"] == eve.last("joined")["members"][:-1]
 
 
-def test_a_snapshot_in_words_of_another_dialect_is_made_once_too(encoded: list[Any]) -> None:
+def test_a_snapshot_in_another_dialect_is_also_encoded_once(encoded: list[Any]) -> None:
     users = EncodedOnce([User("w_1", "ann"), User("g_2", "ben")])
     joined = Joined("den", "e_1", 0, True, "member", users, 2, RoomInfo("public"))
     first = BY_PATH["/ws"].frame(joined)
@@ -122,7 +120,7 @@ def test_a_snapshot_in_words_of_another_dialect_is_made_once_too(encoded: list[A
     assert len(encoded) == 2
 
 
-async def test_a_client_that_has_sent_one_command_has_no_bucket_and_the_next_ones_count_it(chat: Chat) -> None:
+async def test_the_first_command_needs_no_bucket_but_still_counts(chat: Chat) -> None:
     ann = Person(chat, "ann", "den")
     await passes()
     assert isinstance(ann.session.commands, float)
@@ -132,7 +130,7 @@ async def test_a_client_that_has_sent_one_command_has_no_bucket_and_the_next_one
 
 
 @pytest.mark.parametrize("missed", [0, 1, AT_ONCE, AT_ONCE + 1])
-async def test_a_client_that_missed_little_resumes_with_one_write_and_no_task(chat: Chat, missed: int) -> None:
+async def test_a_short_resume_takes_one_write_and_no_task(chat: Chat, missed: int) -> None:
     """After a deploy nearly every client is one of these: a task and a second write are a fifth of its resume."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes()
@@ -156,7 +154,7 @@ async def test_a_client_that_missed_little_resumes_with_one_write_and_no_task(ch
     assert back.last("joined")["recovered"]
 
 
-def test_the_first_frame_is_written_together_with_the_response_to_the_upgrade() -> None:
+def test_the_first_frame_and_the_upgrade_response_are_one_write() -> None:
     outcome = Outcome()
     world = World(outcome)
     connect = world.connect

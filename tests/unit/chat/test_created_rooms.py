@@ -17,7 +17,7 @@ def passwords(chat: Chat) -> None:
     chat.parts.passwords = Plainly()
 
 
-async def test_whoever_makes_a_room_owns_it_and_is_in_it(chat: Chat, repository: FaultyRepository) -> None:
+async def test_the_creator_of_a_room_owns_it_and_has_joined_it(chat: Chat, repository: FaultyRepository) -> None:
     ann = account(chat, "ann")
     frames = await ask(ann, "create_room", id="c", room="lobby", title="The lobby", topic="talk")
     assert [frame["type"] for frame in frames if frame["type"] != "presence"] == ["room", "joined", "ack"]
@@ -36,7 +36,7 @@ async def test_whoever_makes_a_room_owns_it_and_is_in_it(chat: Chat, repository:
     assert member.role == "owner"
 
 
-async def test_of_many_who_make_a_room_at_once_one_gets_it(chat: Chat, repository: FaultyRepository) -> None:
+async def test_only_one_of_many_concurrent_creates_succeeds(chat: Chat, repository: FaultyRepository) -> None:
     repository.hold("find_room")
     people = [account(chat, f"p{number}") for number in range(50)]
     for person in people:
@@ -51,7 +51,7 @@ async def test_of_many_who_make_a_room_at_once_one_gets_it(chat: Chat, repositor
 
 
 @pytest.mark.parametrize("cold", [False, True])
-async def test_a_room_that_is_there_cannot_be_made_again(chat: Chat, cold: bool) -> None:
+async def test_an_existing_room_cannot_be_created_again(chat: Chat, cold: bool) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann)
     if cold:
@@ -61,14 +61,14 @@ async def test_a_room_that_is_there_cannot_be_made_again(chat: Chat, cold: bool)
     assert await code_of(ben, "create_room", room="lobby") == "room_exists"
 
 
-async def test_a_room_where_people_talk_already_cannot_be_made(chat: Chat) -> None:
+async def test_an_ephemeral_room_in_use_cannot_be_created(chat: Chat) -> None:
     Person(chat, "guest", "general")
     await passes()
     assert await code_of(account(chat, "ann"), "create_room", room="general") == "room_exists"
 
 
 @pytest.mark.parametrize("name", ["@x", ".", "..", "", " ", "a" * 65, "a\nb", "a\u202eb"])
-async def test_a_name_that_is_none(chat: Chat, name: str) -> None:
+async def test_an_invalid_room_name_is_refused(chat: Chat, name: str) -> None:
     code = await code_of(account(chat, "ann"), "create_room", room=name)
     assert code in ("bad_field", "reserved_name")
 
@@ -77,11 +77,11 @@ async def test_a_name_that_is_none(chat: Chat, name: str) -> None:
     ("field", "value"),
     [("title", "x" * 65), ("title", "a\u202eb"), ("topic", "a\u2028b"), ("topic", "x" * 501), ("topic", "a\x00b")],
 )
-async def test_a_title_or_topic_that_is_none(chat: Chat, field: str, value: str) -> None:
+async def test_an_invalid_title_or_topic_is_refused(chat: Chat, field: str, value: str) -> None:
     assert await code_of(account(chat, "ann"), "create_room", room="lobby", **{field: value}) == "bad_field"
 
 
-async def test_joining_makes_a_member_who_stays_one(chat: Chat, repository: FaultyRepository) -> None:
+async def test_joining_makes_a_lasting_member(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann)
     await ask(ben, "join", room="lobby")
@@ -96,7 +96,7 @@ async def test_joining_makes_a_member_who_stays_one(chat: Chat, repository: Faul
     assert "u_ben" not in chat.parts.hub.rooms["lobby"].members  # kept in storage, not here
 
 
-async def test_join_without_create_makes_nothing(chat: Chat) -> None:
+async def test_joining_without_create_does_not_create_the_room(chat: Chat) -> None:
     assert await code_of(account(chat, "ann"), "join", room="nowhere", create=False) == "no_such_room"
     assert not chat.parts.hub.rooms
     ben = Person(chat, "ben", "somewhere")
@@ -105,7 +105,7 @@ async def test_join_without_create_makes_nothing(chat: Chat) -> None:
     assert ben.session.rooms
 
 
-async def test_a_private_room_is_for_those_who_were_invited(chat: Chat) -> None:
+async def test_a_private_room_admits_only_invited_users(chat: Chat) -> None:
     ann, ben, guest = account(chat, "ann"), account(chat, "ben"), Person(chat, "guest")
     await created(chat, ann, private=True)
     for person in (ben, guest):
@@ -122,7 +122,7 @@ async def test_a_private_room_is_for_those_who_were_invited(chat: Chat) -> None:
     assert await code_of(guest, "join", room="lobby") == "no_such_room"
 
 
-async def test_a_password_opens_a_private_room_for_good(chat: Chat, repository: FaultyRepository) -> None:
+async def test_the_password_of_a_private_room_makes_a_lasting_member(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, password="sesame")
     assert ann.last("joined")["info"] == {"kind": "private", "password": True}
@@ -136,7 +136,7 @@ async def test_a_password_opens_a_private_room_for_good(chat: Chat, repository: 
     assert record.password == "hashed sesame"
 
 
-async def test_a_muted_person_who_was_sent_out_comes_back_with_the_password(chat: Chat) -> None:
+async def test_a_muted_user_who_was_kicked_can_rejoin_with_the_password(chat: Chat) -> None:
     """Their row is known, and says that they are no member."""
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, password="sesame")
@@ -153,7 +153,7 @@ LIKE = ("General", "general", "GENERAL", "Ｇeneral")
 
 @pytest.mark.parametrize("private", [False, True])
 @pytest.mark.parametrize("cold", [False, True])
-async def test_no_two_rooms_that_stay_differ_by_case_or_width_alone(chat: Chat, private: bool, cold: bool) -> None:
+async def test_lasting_rooms_cannot_differ_only_by_case_or_width(chat: Chat, private: bool, cold: bool) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, LIKE[0], private=private)
     if cold:
@@ -171,7 +171,7 @@ async def test_no_two_rooms_that_stay_differ_by_case_or_width_alone(chat: Chat, 
 
 
 @pytest.mark.parametrize("held", ["kept_like", "write", "find_room"])
-async def test_of_those_who_make_rooms_of_like_names_at_once_one_gets_it(
+async def test_only_one_of_concurrent_creates_with_similar_names_succeeds(
     chat: Chat, repository: FaultyRepository, held: str
 ) -> None:
     people = [account(chat, f"p{number}") for number in range(len(LIKE))]
@@ -185,9 +185,7 @@ async def test_of_those_who_make_rooms_of_like_names_at_once_one_gets_it(
     assert sum("c" in person.acked() for person in people) == 1
 
 
-async def test_a_room_that_was_deleted_gives_its_name_free_for_others_like_it(
-    chat: Chat, repository: FaultyRepository
-) -> None:
+async def test_a_deleted_room_frees_its_name_and_similar_ones(chat: Chat, repository: FaultyRepository) -> None:
     """Though storage does not know that yet."""
     ann = account(chat, "ann")
     await created(chat, ann, LIKE[0])
@@ -201,7 +199,7 @@ async def test_a_room_that_was_deleted_gives_its_name_free_for_others_like_it(
     assert "c" in ann.acked()
 
 
-async def test_a_room_made_by_joining_does_not_stay_under_a_name_like_another_ones(chat: Chat) -> None:
+async def test_an_ephemeral_room_cannot_become_lasting_under_a_similar_name(chat: Chat) -> None:
     ann, admin = account(chat, "ann"), account(chat, "admin", "admin")
     await created(chat, ann, LIKE[0])
     await ask(admin, "join", room=LIKE[1])
@@ -224,7 +222,7 @@ async def test_a_public_room_has_no_password(chat: Chat, repository: FaultyRepos
     assert record.password is None
 
 
-async def test_guessing_a_password_is_slow(chat: Chat) -> None:
+async def test_password_attempts_are_rate_limited(chat: Chat) -> None:
     ann = account(chat, "ann")
     await created(chat, ann, password="sesame")
     codes = [await code_of(Person(chat), "join", room="lobby", password=f"{number}") for number in range(40)]
@@ -233,7 +231,7 @@ async def test_guessing_a_password_is_slow(chat: Chat) -> None:
     assert await code_of(ann, "join", room="lobby") == ""  # members need no password
 
 
-async def test_guessing_is_as_slow_where_nobody_is(chat: Chat) -> None:
+async def test_password_attempts_are_rate_limited_in_an_unloaded_room(chat: Chat) -> None:
     """The room is forgotten after each guess, and what was guessed is not."""
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, password="sesame")
@@ -248,7 +246,7 @@ async def test_guessing_is_as_slow_where_nobody_is(chat: Chat) -> None:
     assert await code_of(ben, "join", room="lobby", password="sesame") == ""
 
 
-async def test_what_a_room_is_can_be_changed_and_is_told(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_room_update_is_applied_and_broadcast(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, topic="old")
     await ask(ben, "join", room="lobby")
@@ -268,7 +266,7 @@ async def test_what_a_room_is_can_be_changed_and_is_told(chat: Chat, repository:
     assert (record.kind, record.password, record.title, record.topic) == ("public", None, "", "old")
 
 
-async def test_a_deleted_room_is_gone_for_everybody_and_its_name_is_free(
+async def test_a_deleted_room_is_gone_for_all_users_and_its_name_is_free(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     ann, ben, plain = account(chat, "ann"), account(chat, "ben"), account(chat, "cat")
@@ -291,7 +289,7 @@ async def test_a_deleted_room_is_gone_for_everybody_and_its_name_is_free(
     assert (await ask(ben, "history", room="lobby"))[-1]["messages"] == []
 
 
-async def test_who_is_sent_out_of_a_deleted_room_hears_nothing_of_the_others_going(chat: Chat) -> None:
+async def test_members_of_a_deleted_room_do_not_see_each_other_leave(chat: Chat) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     guests = [Person(chat, f"p{number}", "lobby", dialect=BY_PATH["/chat"]) for number in range(10)]
@@ -303,7 +301,7 @@ async def test_who_is_sent_out_of_a_deleted_room_hears_nothing_of_the_others_goi
         assert [frame["content"] for frame in guest.frames] == ['"lobby" was deleted by "ann"']
 
 
-async def test_memory_that_is_full_of_rooms_takes_no_more_and_forgets_none() -> None:
+async def test_full_memory_storage_refuses_new_rooms_and_evicts_none() -> None:
     async with chatting(FaultyRepository(open_storage(None, memory_rooms=10))) as chat:
         ann = account(chat, "ann")
         codes = [await code_of(ann, "create_room", room=f"r{number}") for number in range(10)]
@@ -315,7 +313,7 @@ async def test_memory_that_is_full_of_rooms_takes_no_more_and_forgets_none() -> 
         assert await code_of(ann, "create_room", room="r9") == ""
 
 
-async def test_a_new_room_waits_until_the_old_one_of_its_name_is_gone_from_storage(
+async def test_a_create_waits_until_the_deleted_room_of_that_name_is_gone(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
@@ -331,7 +329,7 @@ async def test_a_new_room_waits_until_the_old_one_of_its_name_is_gone_from_stora
     assert "d" in ann.acked()
 
 
-async def test_quitting_is_for_good_and_for_every_device(chat: Chat, repository: FaultyRepository) -> None:
+async def test_quitting_ends_membership_on_every_device(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben, other = account(chat, "ann"), account(chat, "ben"), account(chat, "ben")
     await created(chat, ann, private=True)
     await ask(ann, "invite", room="lobby", user=id_of(ben))
@@ -346,7 +344,7 @@ async def test_quitting_is_for_good_and_for_every_device(chat: Chat, repository:
     assert await code_of(ann, "leave", room="lobby", quit=True) == "last_owner"
 
 
-async def test_a_guest_role_of_readonly(repository: FaultyRepository) -> None:
+async def test_readonly_guests_can_read_but_not_post(repository: FaultyRepository) -> None:
 
     async with chatting(repository, guest_role="readonly") as chat:
         guest, ann = Person(chat, "guest", "general"), account(chat, "ann")
@@ -357,7 +355,7 @@ async def test_a_guest_role_of_readonly(repository: FaultyRepository) -> None:
         assert await code_of(ann, "message", room="general", content="x") == ""
 
 
-async def test_a_room_that_storage_refuses_is_told_to_who_made_it(chat: Chat, repository: FaultyRepository) -> None:
+async def test_the_creator_is_notified_when_storage_rejects_the_room(chat: Chat, repository: FaultyRepository) -> None:
     repository.refused = lambda write: True
     ann = account(chat, "ann")
     await ask(ann, "create_room", id="c", room="lobby")
@@ -371,7 +369,7 @@ async def test_a_room_that_storage_refuses_is_told_to_who_made_it(chat: Chat, re
 
 
 @pytest.mark.parametrize("command", ["update_room", "delete_room"])
-async def test_while_storage_is_full_nothing_is_decided(repository: FaultyRepository, command: str) -> None:
+async def test_changes_are_refused_while_storage_is_full(repository: FaultyRepository, command: str) -> None:
 
     async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=8)) as chat:
         ann = account(chat, "ann")

@@ -18,7 +18,7 @@ from tests.unit.chat.people import RoomsPerson, account, ask, code_of, id_of
 NAME = direct_name("u_ann", "u_ben")
 
 
-async def test_it_opens_for_one_and_is_told_to_the_other_at_once(chat: Chat) -> None:
+async def test_opening_a_direct_room_notifies_the_other_user_at_once(chat: Chat) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     frames = await ask(ann, "direct", id="d", user="u_ben")
     shown = [frame for frame in frames if frame["type"] != "presence"]
@@ -33,7 +33,7 @@ async def test_it_opens_for_one_and_is_told_to_the_other_at_once(chat: Chat) -> 
     assert (entry["room"], entry["kind"], entry["peer"], entry["members"]) == (NAME, "direct", ann_user, 2)
 
 
-async def test_both_find_the_same_room(chat: Chat) -> None:
+async def test_both_users_open_the_same_room(chat: Chat) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await ask(ann, "direct", user="u_ben")
     ann.say("psst", "m", NAME)
@@ -46,7 +46,7 @@ async def test_both_find_the_same_room(chat: Chat) -> None:
     assert ann.heard() == ["psst", "what?"]
 
 
-async def test_it_is_there_when_both_come_back(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_direct_room_is_there_when_both_users_return(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await ask(ann, "direct", user="u_ben")
     ann.say("psst", "m", NAME)
@@ -70,7 +70,7 @@ async def test_it_is_there_when_both_come_back(chat: Chat, repository: FaultyRep
 
 @pytest.mark.parametrize("role", ["user", "organizer", "admin"])
 @pytest.mark.parametrize("cold", [False, True])
-async def test_nobody_else_sees_it(chat: Chat, role: str, cold: bool) -> None:
+async def test_a_direct_room_is_hidden_from_other_users(chat: Chat, role: str, cold: bool) -> None:
     chat.parts.passwords = Plainly()
     ann = account(chat, "ann")
     account(chat, "ben")
@@ -91,13 +91,13 @@ async def test_nobody_else_sees_it(chat: Chat, role: str, cold: bool) -> None:
     assert await read_history(chat.parts, NAME, ReadHistory(room=NAME), cat.session.identity) is None
 
 
-async def test_a_name_like_that_makes_no_room(chat: Chat) -> None:
+async def test_the_name_of_a_direct_room_cannot_be_used_to_create_one(chat: Chat) -> None:
     assert await code_of(account(chat, "ann"), "join", room=NAME) == "no_such_room"
     assert await code_of(Person(chat, "guest"), "join", room="@") == "no_such_room"
     assert not chat.parts.hub.rooms
 
 
-async def test_with_whom(chat: Chat) -> None:
+async def test_the_other_user_of_a_direct_room_is_validated(chat: Chat) -> None:
     ann = account(chat, "ann")
     assert await code_of(ann, "direct", user="u_nobody") == "no_such_user"
     assert await code_of(ann, "direct", user="u_ann") == "bad_field"
@@ -117,7 +117,7 @@ async def test_with_whom(chat: Chat) -> None:
         ("leave", {}, ""),
     ],
 )
-async def test_it_belongs_to_nobody_alone(chat: Chat, command: str, fields: dict[str, object], code: str) -> None:
+async def test_neither_user_owns_a_direct_room(chat: Chat, command: str, fields: dict[str, object], code: str) -> None:
     ann = account(chat, "ann")
     account(chat, "ben")
     account(chat, "cat")
@@ -125,7 +125,7 @@ async def test_it_belongs_to_nobody_alone(chat: Chat, command: str, fields: dict
     assert await code_of(ann, command, room=NAME, **fields) == code
 
 
-async def test_both_open_it_at_once(chat: Chat, repository: FaultyRepository) -> None:
+async def test_opening_it_concurrently_creates_one_room(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     repository.hold("find_room")
     ann.send("direct", user="u_ben")
@@ -160,7 +160,7 @@ async def test_a_server_stopped_while_it_created_the_room(
     assert await code_of(ben, "join", room=NAME) == ""
 
 
-async def test_a_guest_opens_a_direct_room_only_with_somebody_they_meet(chat: Chat) -> None:
+async def test_a_guest_opens_a_direct_room_only_with_a_user_in_a_shared_room(chat: Chat) -> None:
     """And learns no more of anybody else than of an id that nobody has."""
     ann, guest = account(chat, "ann"), Person(chat, "guest")
     refusals = []
@@ -175,7 +175,7 @@ async def test_a_guest_opens_a_direct_room_only_with_somebody_they_meet(chat: Ch
 
 @pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize("made", ["joined", "created"])
-async def test_a_guest_meets_whoever_is_in_a_room_with_them(chat: Chat, inside: bool, made: str) -> None:
+async def test_a_guest_shares_a_room_with_its_present_users_or_members(chat: Chat, inside: bool, made: str) -> None:
     """In one made by joining, those who are there now; in one that stays, its members, wherever they are."""
     ann, guest = account(chat, "ann"), Person(chat, "guest")
     if made == "created":
@@ -188,14 +188,14 @@ async def test_a_guest_meets_whoever_is_in_a_room_with_them(chat: Chat, inside: 
     assert await code_of(guest, "direct", user="u_ann") == expected
 
 
-async def test_a_guest_comes_back_to_a_direct_room(chat: Chat) -> None:
+async def test_a_guest_returns_to_a_direct_room(chat: Chat) -> None:
     ann, guest = account(chat, "ann"), Person(chat, "guest")
     await ask(ann, "direct", user=id_of(guest))
     assert await code_of(guest, "direct", user="u_ann") == ""
     assert await code_of(guest, "direct", user="u_ann") == ""
 
 
-async def test_what_is_asked_of_storage_for_a_guest_may_fail(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_failing_storage_lookup_for_a_guest_returns_an_error(chat: Chat, repository: FaultyRepository) -> None:
     guest = Person(chat, "guest")
     account(chat, "ann")
     repository.faults["share_a_room"].append(StorageUnavailable("away"))
@@ -203,7 +203,7 @@ async def test_what_is_asked_of_storage_for_a_guest_may_fail(chat: Chat, reposit
 
 
 @pytest.mark.parametrize("role", ["user", "admin"])
-async def test_nobody_shares_a_room_with_an_id_that_anybody_may_claim(chat: Chat, role: str) -> None:
+async def test_a_claimed_id_gets_no_direct_room_and_no_moderating_role(chat: Chat, role: str) -> None:
     """Whether it is known or not; and it gets no role that moderates."""
     ann, seven = account(chat, "ann", role), RoomsPerson(chat)
     await ask(ann, "create_room", room="den", private=True)
@@ -221,7 +221,7 @@ async def test_nobody_shares_a_room_with_an_id_that_anybody_may_claim(chat: Chat
     assert await code_of(ann, "set_role", room="lobby", user="w_7", role="member") == ""
 
 
-async def test_a_room_that_becomes_private_keeps_no_id_that_anybody_may_claim(chat: Chat) -> None:
+async def test_a_room_that_becomes_private_removes_claimed_ids(chat: Chat) -> None:
     """Made by joining or to stay, with a password or without one."""
     chat.parts.passwords = Plainly()
     ann = account(chat, "ann", "admin")
@@ -246,7 +246,7 @@ async def test_a_room_that_becomes_private_keeps_no_id_that_anybody_may_claim(ch
 
 @pytest.mark.parametrize("kind", ["private", "direct"])
 @pytest.mark.parametrize("role", ["member", "owner"])
-async def test_a_claimed_id_that_an_older_version_let_in_stays_out(
+async def test_a_claimed_id_stored_as_a_member_by_an_older_version_is_refused(
     chat: Chat, repository: FaultyRepository, kind: RoomKind, role: Role
 ) -> None:
     name = direct_name("u_ann", "w_7") if kind == "direct" else "den"

@@ -76,7 +76,9 @@ async def something_is_not_stored(chat: Chat, repository: FaultyRepository) -> N
         (something_is_not_stored, False),
     ],
 )
-async def test_what_is_left(repository: FaultyRepository, spoil: Spoil, left: bool) -> None:
+async def test_the_epoch_is_kept_only_if_every_broadcast_was_stored(
+    repository: FaultyRepository, spoil: Spoil, left: bool
+) -> None:
     async with chatting(repository) as chat:
         chat.parts.hub.keep_epoch("e_before")
         await spoil(chat, repository)
@@ -86,7 +88,7 @@ async def test_what_is_left(repository: FaultyRepository, spoil: Spoil, left: bo
         repository.away = None
 
 
-async def test_an_epoch_comes_too_late_when_something_was_broadcast(chat: Chat) -> None:
+async def test_a_loaded_epoch_is_ignored_after_a_broadcast(chat: Chat) -> None:
     own = chat.parts.hub.epoch
     Person(chat, "ann", "general")
     await passes()

@@ -24,7 +24,7 @@ def repository() -> FaultyRepository:
     return repository
 
 
-async def test_a_command_waits_and_so_do_those_behind_it(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_command_and_those_queued_after_it_wait_for_storage(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann", "general")
     ann.say("hello", "m", "general")
     await passes(FIRST_SECONDS - 0.1)
@@ -35,7 +35,7 @@ async def test_a_command_waits_and_so_do_those_behind_it(chat: Chat, repository:
     assert told == ["welcome", "joined", "message", "ack"]
 
 
-async def test_it_waits_for_a_few_seconds_only(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_command_waits_only_a_few_seconds_for_storage(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann", "general")
     ann.send("rooms", id="r")
     await passes(FIRST_SECONDS + 0.1)
@@ -60,7 +60,7 @@ async def test_a_later_outage_is_refused_at_once(chat: Chat, repository: FaultyR
     assert ann.errors() == {"j": "unavailable"}
 
 
-async def test_what_is_asked_over_http_waits_too(chat: Chat, repository: FaultyRepository) -> None:
+async def test_an_http_request_also_waits_for_storage(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann")
     assert ann.session.identity is not None
     command = CreateRoom(id="c", room="den")
@@ -76,7 +76,7 @@ async def test_what_is_asked_over_http_waits_too(chat: Chat, repository: FaultyR
         await given_up
 
 
-async def test_and_it_is_refused_too(chat: Chat, repository: FaultyRepository) -> None:
+async def test_an_http_request_is_refused_once_the_wait_is_over(chat: Chat, repository: FaultyRepository) -> None:
     with pytest.raises(ParleyError) as refused:
         await list_rooms(chat.parts, None, ListRooms(), list)
     assert refused.value.code == "unavailable"

@@ -20,7 +20,7 @@ from tests.unit.chat.people import account, ask, code_of, created, id_of, look_a
 ANN = Identity(User("u_ann", "ann"), guest=False, role="user")
 
 
-async def test_a_deleted_room_is_gone_before_storage_knows(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_deleted_room_is_gone_before_storage_confirms(chat: Chat, repository: FaultyRepository) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     repository.hold("write")
@@ -32,7 +32,7 @@ async def test_a_deleted_room_is_gone_before_storage_knows(chat: Chat, repositor
     assert await looking is None
 
 
-async def test_what_was_decided_while_storage_was_asked_counts(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_decision_made_during_a_storage_lookup_counts(chat: Chat, repository: FaultyRepository) -> None:
     people = await staffed(chat, private=True)
     people["member"].disconnect()
     await passes()
@@ -47,7 +47,7 @@ async def test_what_was_decided_while_storage_was_asked_counts(chat: Chat, repos
     assert await looking is None
 
 
-async def test_a_row_that_comes_late_does_not_lift_a_ban(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_late_storage_row_does_not_lift_a_ban(chat: Chat, repository: FaultyRepository) -> None:
     """Storage answers with the row from before the ban: the banned user does not get to read once."""
     people = await staffed(chat)
     people["member"].disconnect()
@@ -69,7 +69,7 @@ async def test_a_row_that_comes_late_does_not_lift_a_ban(chat: Chat, repository:
     assert read == []
 
 
-async def test_a_moderator_of_a_room_without_owners_is_one_when_nobody_is_there(chat: Chat) -> None:
+async def test_a_moderator_of_an_ownerless_room_keeps_the_role_when_it_is_empty(chat: Chat) -> None:
     """An admin made them one; the room is read from storage again."""
     root, ann = account(chat, "root", "admin"), account(chat, "ann")
     for person in (root, ann):
@@ -86,7 +86,7 @@ async def test_a_moderator_of_a_room_without_owners_is_one_when_nobody_is_there(
         await look_at(chat, "general", Identity(User("u_ben", "ben"), guest=False), Action.EXPORT)
 
 
-async def test_a_message_is_found_as_it_is_now(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_message_is_found_in_its_current_state(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     ann.say("first", "1")
@@ -118,7 +118,7 @@ async def test_a_message_is_found_as_it_is_now(chat: Chat, repository: FaultyRep
         await find_message(chat.parts, "general", second, None)
 
 
-async def test_an_export_ends_where_the_room_was_when_it_began(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_export_ends_at_the_head_it_began_with(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.queries.history.EXPORT_PAGE", 3)
     ann = account(chat, "ann")
     await created(chat, ann)
@@ -146,7 +146,7 @@ async def test_an_export_ends_with_its_room(chat: Chat, monkeypatch: pytest.Monk
         await anext(pages)
 
 
-async def test_a_room_is_described_as_its_line_in_the_list(chat: Chat) -> None:
+async def test_a_room_has_the_same_description_alone_and_in_the_list(chat: Chat) -> None:
     people = await staffed(chat, title="The lobby")
     people["owner"].say("hello, @member", room="lobby")
     await passes(0.1)

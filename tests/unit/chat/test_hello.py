@@ -16,7 +16,7 @@ from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of
 
 
-async def test_a_guest_is_the_same_again_with_its_token(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_guest_token_restores_the_same_guest(chat: Chat, repository: FaultyRepository) -> None:
     """So that what it sends again after a reconnect is recognised."""
     ann = Person(chat, "ann", "general")
     await passes()
@@ -34,14 +34,14 @@ async def test_a_guest_is_the_same_again_with_its_token(chat: Chat, repository: 
     assert await repository.stored() == ["one"]
 
 
-async def test_a_name_asked_for_wins_over_the_tokens(chat: Chat) -> None:
+async def test_a_requested_name_wins_over_the_name_in_the_token(chat: Chat) -> None:
     ann = Person(chat, "ann")
     renamed, same = Person(chat, "anna", token=ann.token), Person(chat, token=ann.token)
     assert renamed.last("welcome")["user"] == {"id": ann.session.user.id, "name": "anna"}
     assert same.last("welcome")["user"] == {"id": ann.session.user.id, "name": "ann"}
 
 
-async def test_a_principal_that_was_named_stays(chat: Chat) -> None:
+async def test_a_named_principal_cannot_be_replaced(chat: Chat) -> None:
     ann, ben = Person(chat, "ann"), Person(chat, "ben")
     back = Person(chat, token=ann.token)
     back.send("hello", id="other", token=ben.token)
@@ -70,7 +70,7 @@ async def test_an_account_renews_its_token_in_its_rooms(chat: Chat) -> None:
     assert len(ben.frames) == told
 
 
-async def test_a_bad_token_leaves_the_guest_as_it_was(chat: Chat) -> None:
+async def test_a_bad_token_leaves_the_guest_unchanged(chat: Chat) -> None:
     ann, ben = Person(chat, "ann"), Person(chat, "ben")
     mine = ann.session.user
     stranger = JwtTokens("another secret", chat.parts.clock).mint(ben.session.identity)  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ async def test_a_bad_token_leaves_the_guest_as_it_was(chat: Chat) -> None:
     assert ann.session.user.id == ben.session.user.id
 
 
-async def test_many_hellos_have_a_turn_each_and_a_rate(chat: Chat) -> None:
+async def test_hellos_take_one_turn_each_and_are_rate_limited(chat: Chat) -> None:
     """A signature costs as much as ten commands; whatever comes at the same time, others are answered in between."""
     ann = Person(chat, "ann")
     for number in range(100):
@@ -111,7 +111,7 @@ async def test_a_token_expires(repository: FaultyRepository) -> None:
         assert late.errors() == {"h": "unauthorized"}
 
 
-async def test_naming_oneself_in_a_room_is_seen_as_one_leaving_and_another_coming(chat: Chat) -> None:
+async def test_a_hello_in_a_room_is_seen_as_a_leave_and_a_join(chat: Chat) -> None:
     plain = Person(chat, "pat", "general", dialect=BY_PATH["/chat"])
     ben = Person(chat, "ben", "general")
     ann = Person(chat, "ann")
@@ -139,7 +139,7 @@ async def test_naming_oneself_in_a_room_is_seen_as_one_leaving_and_another_comin
 # --- guests off ------------------------------------------------------------------------------------------------------
 
 
-async def test_without_guests_nothing_goes_before_hello(repository: FaultyRepository) -> None:
+async def test_without_guests_every_command_before_hello_is_refused(repository: FaultyRepository) -> None:
     async with chatting(repository, guests=False) as chat:
         ann = Person(chat, "ann", "general")
         await passes()
@@ -174,7 +174,7 @@ async def test_guests_without_a_name_get_one(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("name", ["SYSTEM", "s.y.s.t.e.m", "x" * 65, "a\u202eb"])
-async def test_a_wrong_name_is_told(chat: Chat, name: str) -> None:
+async def test_an_invalid_name_is_reported(chat: Chat, name: str) -> None:
     """A native client is a nameless guest then; a plain one, which has no other way to say its name, is closed."""
     ann = Person(chat, name, "general")
     await passes()
@@ -186,7 +186,7 @@ async def test_a_wrong_name_is_told(chat: Chat, name: str) -> None:
     assert pat.connection.closed.code == 4102
 
 
-async def test_a_wrong_room_is_told(chat: Chat) -> None:
+async def test_an_invalid_room_is_reported(chat: Chat) -> None:
     ann = Person(chat, "ann", "x" * 65)
     assert ann.last("error")["code"] == "bad_field"
     assert ann.connection.closed is None
@@ -197,7 +197,7 @@ async def test_a_wrong_room_is_told(chat: Chat) -> None:
     assert not chat.parts.hub.rooms
 
 
-async def test_a_plain_client_whose_room_cannot_be_loaded_is_told_to_come_again(
+async def test_a_plain_client_whose_room_cannot_be_loaded_is_asked_to_retry(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     repository.away = "unplugged"
@@ -209,7 +209,7 @@ async def test_a_plain_client_whose_room_cannot_be_loaded_is_told_to_come_again(
 
 
 @pytest.mark.parametrize("kind", ["public", "private", "ephemeral"])
-async def test_who_says_hello_in_a_room_is_in_it_as_who_they_are_now_or_not_at_all(chat: Chat, kind: str) -> None:
+async def test_a_hello_in_a_room_keeps_the_session_only_if_the_new_user_may_be_there(chat: Chat, kind: str) -> None:
     """The room let somebody else in: where people are members, the one who they are now has to join."""
     ann, boss = account(chat, "ann"), Person(chat, "boss")
     if kind != "ephemeral":
@@ -231,7 +231,7 @@ async def test_who_says_hello_in_a_room_is_in_it_as_who_they_are_now_or_not_at_a
     assert code == ("no_such_room" if kind == "private" else "")
 
 
-async def test_an_admin_who_is_one_no_more_is_out_of_where_they_may_not_be(chat: Chat) -> None:
+async def test_a_former_admin_is_removed_from_rooms_they_may_not_enter(chat: Chat) -> None:
     ann, root = account(chat, "ann"), account(chat, "root", "admin")
     await created(chat, ann, private=True)
     await ask(root, "join", room="lobby")

@@ -42,7 +42,7 @@ def contents(first: int, last: int) -> list[str]:
     return [f"{number} of ten" for number in range(first, last + 1)]
 
 
-async def test_pages_and_what_lies_beside_them(ann: Person) -> None:
+async def test_a_page_says_whether_there_is_more_on_either_side(ann: Person) -> None:
     seqs = [frame["seq"] for frame in ann.of("message")]
     first, last = seqs[0], seqs[9]
     assert told(await ask(ann)) == (contents(0, 9), False, False)
@@ -70,7 +70,7 @@ async def test_pages_and_what_lies_beside_them(ann: Person) -> None:
     assert told(await ask(ann, after=seqs[6], before=seqs[2])) == ([], True, True)
 
 
-async def test_turning_pages_in_both_directions_meets_every_message_once(ann: Person) -> None:
+async def test_paging_in_both_directions_returns_every_message_once(ann: Person) -> None:
     for limit in range(1, 12):
         back: list[Frame] = []
         page = await ask(ann, limit=limit)
@@ -86,7 +86,7 @@ async def test_turning_pages_in_both_directions_meets_every_message_once(ann: Pe
         assert there == ann.of("message")
 
 
-async def test_by_sender_and_by_words(ann: Person) -> None:
+async def test_history_is_filtered_by_sender_and_by_words(ann: Person) -> None:
     odd = [f"{number} of ten" for number in range(1, 10, 2)]
     assert told(await ask(ann, sender="ben")) == (odd, False, False)
     assert told(await ask(ann, sender="ben", limit=2)) == (odd[3:], True, False)
@@ -107,7 +107,9 @@ async def test_by_sender_and_by_words(ann: Person) -> None:
     }
 
 
-async def test_everything_broadcast_before_it_was_read_is_in_it(chat: Chat, repository: FaultyRepository) -> None:
+async def test_history_includes_every_message_broadcast_before_the_read(
+    chat: Chat, repository: FaultyRepository
+) -> None:
     repository.hold("write")
     ann = Person(chat, "ann", "general")
     await passes()
@@ -124,7 +126,7 @@ async def test_everything_broadcast_before_it_was_read_is_in_it(chat: Chat, repo
     assert ann.heard()[-1] == "held behind the question"
 
 
-async def test_it_waits_only_for_what_was_said_before(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_history_read_waits_only_for_earlier_messages(chat: Chat, repository: FaultyRepository) -> None:
     """A room in which people never stop talking still has a history."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
@@ -140,7 +142,7 @@ async def test_it_waits_only_for_what_was_said_before(chat: Chat, repository: Fa
     assert told(ben.last("history"))[0][0] == "before"
 
 
-async def test_it_gives_up_when_writes_are_stuck(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_history_read_times_out_when_writes_are_stuck(chat: Chat, repository: FaultyRepository) -> None:
     repository.hold("write")
     ann = Person(chat, "ann", "general")
     await passes()
@@ -158,7 +160,7 @@ async def test_it_gives_up_when_writes_are_stuck(chat: Chat, repository: FaultyR
     assert told(await ask(ann))[0] == ["stuck"]
 
 
-async def test_those_who_gave_up_waiting_cost_nothing(chat: Chat, repository: FaultyRepository) -> None:
+async def test_history_reads_that_timed_out_leave_nothing(chat: Chat, repository: FaultyRepository) -> None:
     """While storage is away, people ask for the history again and again."""
     repository.hold("write")
     ann = Person(chat, "ann", "general")
@@ -183,7 +185,7 @@ async def _refused(chat: Chat) -> None:
         await read_history(chat.parts, "general", ReadHistory(room="general"), None)
 
 
-async def test_storage_away(chat: Chat, repository: FaultyRepository) -> None:
+async def test_history_is_unavailable_while_storage_is_down(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     repository.away = "unplugged"
@@ -193,7 +195,7 @@ async def test_storage_away(chat: Chat, repository: FaultyRepository) -> None:
 
 
 @pytest.mark.parametrize("direction", ["before", "after"])
-async def test_pages_of_long_messages_hold_fewer(repository: FaultyRepository, direction: str) -> None:
+async def test_pages_of_long_messages_have_fewer_messages(repository: FaultyRepository, direction: str) -> None:
     """A page is bounded in bytes as sent, and says that there is more; turning pages still meets everything once."""
     async with chatting(repository, slow_high=80_000) as chat:
         ann = Person(chat, "ann", "general")
@@ -216,7 +218,7 @@ async def test_pages_of_long_messages_hold_fewer(repository: FaultyRepository, d
         assert pages >= 3
 
 
-async def test_a_reader_of_history_is_waited_for(repository: FaultyRepository) -> None:
+async def test_the_next_command_waits_until_the_client_has_read_its_page(repository: FaultyRepository) -> None:
     """Its next command is carried out when it has read the page, so asking a lot at once cuts nobody off."""
     async with chatting(repository, slow_high=100_000) as chat:
         ann = Person(chat, "ann", "general", low=8000)
@@ -251,7 +253,7 @@ async def unread_page(chat: Chat) -> tuple[Person, Person]:
     return ann, ben
 
 
-async def test_a_client_that_does_not_read_its_page_is_cut_off(chat: Chat) -> None:
+async def test_a_client_that_does_not_read_its_page_is_disconnected(chat: Chat) -> None:
     """As over HTTP; its other commands are not carried out any more."""
     ann, ben = await unread_page(chat)
     await passes(STALL_SECONDS - 1)
@@ -263,7 +265,7 @@ async def test_a_client_that_does_not_read_its_page_is_cut_off(chat: Chat) -> No
     assert ben.connection.closed is None
 
 
-async def test_a_client_that_reads_its_page_in_time_is_not(chat: Chat) -> None:
+async def test_a_client_that_reads_its_page_in_time_stays_connected(chat: Chat) -> None:
     ann, _ = await unread_page(chat)
     await passes(STALL_SECONDS - 1)
     ann.connection.drain()
@@ -272,7 +274,7 @@ async def test_a_client_that_reads_its_page_in_time_is_not(chat: Chat) -> None:
     assert ann.last("pong")["id"] == "2"
 
 
-async def test_a_client_that_reads_a_few_bytes_now_and_then_is_cut_off_later(chat: Chat) -> None:
+async def test_a_client_that_trickles_its_reads_is_disconnected_later(chat: Chat) -> None:
     ann, _ = await unread_page(chat)
     seconds = 0
     while ann.connection.closed is None:

@@ -10,7 +10,7 @@ from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
 
-async def test_sent_again_while_it_is_written(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_retry_during_the_write_is_acked_once_stored(chat: Chat, repository: FaultyRepository) -> None:
     """One broadcast, one row, one ack, and that only when it is stored."""
     repository.hold("write")
     ann = Person(chat, "ann", "general")
@@ -28,7 +28,7 @@ async def test_sent_again_while_it_is_written(chat: Chat, repository: FaultyRepo
     assert await repository.stored() == ["one"]
 
 
-async def test_sent_again_after_it_was_stored(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_retry_after_the_write_gets_the_same_ack(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     ann.say("one", "1")
@@ -46,7 +46,9 @@ async def test_sent_again_after_it_was_stored(chat: Chat, repository: FaultyRepo
 
 @pytest.mark.parametrize("resend", [False, True])
 @pytest.mark.parametrize("stored", [False, True])
-async def test_another_body_is_a_conflict(chat: Chat, repository: FaultyRepository, stored: bool, resend: bool) -> None:
+async def test_the_same_id_with_another_body_is_a_conflict(
+    chat: Chat, repository: FaultyRepository, stored: bool, resend: bool
+) -> None:
     if not stored:
         repository.hold("write")
     ann = Person(chat, "ann", "general")
@@ -63,7 +65,7 @@ async def test_another_body_is_a_conflict(chat: Chat, repository: FaultyReposito
     assert await repository.stored() == ["one"]
 
 
-async def test_the_same_id_of_somebody_else_or_elsewhere_is_another_message(
+async def test_the_same_id_from_another_user_or_room_is_another_message(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ann", "general")
@@ -81,7 +83,7 @@ async def test_the_same_id_of_somebody_else_or_elsewhere_is_another_message(
 
 @pytest.mark.parametrize("resend", [False, True])
 @pytest.mark.parametrize("room_tail", [0, 500])
-async def test_two_sessions_of_one_principal_at_the_same_moment(
+async def test_concurrent_retries_of_two_sessions_post_one_message(
     repository: FaultyRepository, resend: bool, room_tail: int
 ) -> None:
     async with chatting(repository, room_tail=room_tail) as chat:
@@ -101,7 +103,9 @@ async def test_two_sessions_of_one_principal_at_the_same_moment(
         assert await repository.stored() == ["one"]
 
 
-async def test_a_resend_of_what_was_never_received_is_posted(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_retry_of_a_message_the_server_never_received_is_posted(
+    chat: Chat, repository: FaultyRepository
+) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     ann.say("one", "1", resend=True)
@@ -111,7 +115,7 @@ async def test_a_resend_of_what_was_never_received_is_posted(chat: Chat, reposit
     assert list(ann.acked()) == ["1"]
 
 
-async def test_without_an_id_every_message_is_another(chat: Chat, repository: FaultyRepository) -> None:
+async def test_messages_without_an_id_are_never_duplicates(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     ann.say("one")
@@ -135,7 +139,9 @@ async def forgotten_by_the_tail(chat: Chat, tail: int) -> Person:
 
 
 @pytest.mark.parametrize("room_tail", [0, 1, 5])
-async def test_a_duplicate_that_only_storage_remembers(repository: FaultyRepository, room_tail: int) -> None:
+async def test_a_duplicate_known_only_to_storage_is_retracted_and_acked(
+    repository: FaultyRepository, room_tail: int
+) -> None:
     """Sent again without ``resend``: the second one is shown, taken back, and acked with the first one's seq."""
     async with chatting(repository, room_tail=room_tail) as chat:
         ann = await forgotten_by_the_tail(chat, room_tail)
@@ -155,7 +161,7 @@ async def test_a_duplicate_that_only_storage_remembers(repository: FaultyReposit
 
 
 @pytest.mark.parametrize("room_tail", [0, 1, 5])
-async def test_a_resend_that_only_storage_remembers_is_not_shown_again(
+async def test_a_retry_known_only_to_storage_is_not_broadcast_again(
     repository: FaultyRepository, room_tail: int
 ) -> None:
     async with chatting(repository, room_tail=room_tail) as chat:
@@ -172,7 +178,7 @@ async def test_a_resend_that_only_storage_remembers_is_not_shown_again(
         assert not ann.of("message")
 
 
-async def test_a_conflict_that_only_storage_finds(repository: FaultyRepository) -> None:
+async def test_a_conflict_known_only_to_storage_is_reported(repository: FaultyRepository) -> None:
     async with chatting(repository, room_tail=0) as chat:
         ann = await forgotten_by_the_tail(chat, 0)
         ann.forget()
@@ -183,7 +189,7 @@ async def test_a_conflict_that_only_storage_finds(repository: FaultyRepository) 
         assert "something else" not in await repository.stored()
 
 
-async def test_a_resend_while_storage_is_away_can_be_sent_again(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_retry_during_a_storage_outage_can_be_repeated(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     repository.away = "unplugged"
@@ -199,7 +205,7 @@ async def test_a_resend_while_storage_is_away_can_be_sent_again(chat: Chat, repo
 
 
 @pytest.mark.parametrize("goes", ["disconnect", "leave"])
-async def test_who_goes_while_a_resend_is_looked_up_posts_nothing(
+async def test_a_disconnect_while_a_retry_is_looked_up_posts_nothing(
     chat: Chat, repository: FaultyRepository, goes: str
 ) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
@@ -217,7 +223,7 @@ async def test_who_goes_while_a_resend_is_looked_up_posts_nothing(
     assert not len(chat.parts.tasks)
 
 
-async def test_a_message_that_storage_refuses_may_be_sent_again(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_message_that_storage_rejects_may_be_sent_again(chat: Chat, repository: FaultyRepository) -> None:
     """What was refused is forgotten: the id is free, nobody is told that it was stored."""
 
     def refused(write: Write) -> bool:
@@ -236,7 +242,7 @@ async def test_a_message_that_storage_refuses_may_be_sent_again(chat: Chat, repo
     assert await repository.stored() == ["bad"]
 
 
-async def test_a_lost_answer_is_neither_a_second_row_nor_another_seq(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_lost_storage_response_causes_no_second_row_or_seq(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     repository.lost_answers = 3

@@ -29,7 +29,7 @@ async def all_leave(chat: Chat) -> None:
     assert not chat.parts.hub.rooms
 
 
-async def test_who_comes_back_soon_costs_no_reads(chat: Chat, repository: FaultyRepository) -> None:
+async def test_rejoining_an_idle_room_needs_no_storage_reads(chat: Chat, repository: FaultyRepository) -> None:
     people = await staffed(chat)
     seq = await said(people["owner"])
     assert await code_of(people["owner"], "ban", room="lobby", user=id_of(people["member"])) == ""
@@ -44,7 +44,7 @@ async def test_who_comes_back_soon_costs_no_reads(chat: Chat, repository: Faulty
     assert owner.last("joined")["epoch"] == chat.parts.hub.epoch
 
 
-async def test_what_was_said_is_resumed_from_storage(chat: Chat) -> None:
+async def test_an_idle_room_is_resumed_from_storage(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     first, second = await said(ann, "one", "general"), await said(ann, "two", "general")
@@ -56,7 +56,7 @@ async def test_what_was_said_is_resumed_from_storage(chat: Chat) -> None:
     assert [frame["seq"] for frame in ben.of("message")] == [second]
 
 
-async def test_slow_mode_outlives_that_everybody_leaves(chat: Chat) -> None:
+async def test_slow_mode_survives_an_empty_room(chat: Chat) -> None:
     people = await staffed(chat)
     assert await code_of(people["owner"], "update_room", room="lobby", slow_mode=3600) == ""
     await said(people["member"])
@@ -67,7 +67,7 @@ async def test_slow_mode_outlives_that_everybody_leaves(chat: Chat) -> None:
     assert await code_of(member, "message", room="lobby", content="x") == "slow_mode"
 
 
-async def test_a_room_is_read_again_after_ten_minutes(chat: Chat, repository: FaultyRepository) -> None:
+async def test_an_idle_room_is_reloaded_after_ten_minutes(chat: Chat, repository: FaultyRepository) -> None:
     await created(chat, account(chat, "ann"))
     for seconds, more in ((590, False), (610, True)):
         await all_leave(chat)
@@ -77,7 +77,7 @@ async def test_a_room_is_read_again_after_ten_minutes(chat: Chat, repository: Fa
         assert (reads(repository) > before) is more
 
 
-async def test_a_room_is_read_again_when_another_server_has_written(chat: Chat, repository: FaultyRepository) -> None:
+async def test_an_idle_room_is_reloaded_after_another_server_wrote(chat: Chat, repository: FaultyRepository) -> None:
     """Also one that was loaded before, and is left after that."""
     ann = account(chat, "ann")
     await created(chat, ann)
@@ -93,7 +93,7 @@ async def test_a_room_is_read_again_when_another_server_has_written(chat: Chat, 
     assert reads(repository) > before
 
 
-async def test_a_room_of_which_a_row_was_refused_is_read_again(chat: Chat, repository: FaultyRepository) -> None:
+async def test_an_idle_room_is_reloaded_after_storage_rejected_a_row(chat: Chat, repository: FaultyRepository) -> None:
     people = await staffed(chat)
     repository.refused = lambda write: isinstance(write, SetMember)
     people["owner"].send("set_role", room="lobby", user=id_of(people["member"]), role="moderator")
@@ -105,21 +105,21 @@ async def test_a_room_of_which_a_row_was_refused_is_read_again(chat: Chat, repos
     assert reads(repository) > before
 
 
-async def test_a_deleted_room_is_not_kept(chat: Chat) -> None:
+async def test_a_deleted_room_is_not_kept_idle(chat: Chat) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     await ask(ann, "delete_room", room="lobby")
     assert await code_of(account(chat, "ben"), "create_room", room="lobby") == ""
 
 
-async def test_a_room_that_nobody_made_is_not_kept(chat: Chat) -> None:
+async def test_a_room_that_was_never_created_is_not_kept_idle(chat: Chat) -> None:
     Person(chat, "ann", "nothing")
     await passes()
     await all_leave(chat)
     assert chat.parts.hub.take_idle("nothing") is None
 
 
-async def test_idle_rooms_count_for_nobody(repository: FaultyRepository) -> None:
+async def test_idle_rooms_count_toward_no_limit(repository: FaultyRepository) -> None:
     async with chatting(repository, address_rooms=2, server_rooms=3) as chat:
         ann = account(chat, "ann")
         for number in range(10):
@@ -130,7 +130,7 @@ async def test_idle_rooms_count_for_nobody(repository: FaultyRepository) -> None
         assert chat.parts.hub.opened[id_of(ann)] == 0
 
 
-async def test_they_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_idle_rooms_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     """By number, and by the rows and speakers of all of them; those that were left first are dropped."""
     ann = account(chat, "ann")
     for number in range(6):

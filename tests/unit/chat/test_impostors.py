@@ -25,7 +25,7 @@ def guest(chat: Chat, name: str, token: str | None = None) -> Person:
 
 @pytest.mark.parametrize("role", ["owner", "moderator", "organizer", "admin"])
 @pytest.mark.parametrize("name", LIKE)
-async def test_a_guest_does_not_enter_under_a_name_like_that_of_somebody_with_a_role(
+async def test_a_guest_cannot_join_under_a_name_like_that_of_a_user_with_a_role(
     chat: Chat, role: str, name: str
 ) -> None:
     owner = account(chat, "Boss" if role == "owner" else "other")
@@ -47,7 +47,7 @@ async def test_a_guest_does_not_enter_under_a_name_like_that_of_somebody_with_a_
 
 
 @pytest.mark.parametrize("way", ["enters", "gets a role", "organizer enters"])
-async def test_a_guest_who_is_there_is_sent_out_when_somebody_with_a_role_has_their_name(chat: Chat, way: str) -> None:
+async def test_a_guest_is_removed_when_a_user_with_a_role_has_their_name(chat: Chat, way: str) -> None:
     owner, other = account(chat, "owner"), guest(chat, "Bob")
     await created(chat, owner, "lobby")
     boss = account(chat, "Boss", "organizer" if way == "organizer enters" else "user")
@@ -74,7 +74,7 @@ async def test_a_guest_who_is_there_is_sent_out_when_somebody_with_a_role_has_th
     assert id_of(impostor) in {user["id"] for frame in other.of("presence") for user in frame.get("left", [])}
 
 
-async def test_accounts_and_guests_with_a_role_may_be_called_as_they_are(chat: Chat) -> None:
+async def test_accounts_and_guests_with_a_role_keep_their_names(chat: Chat) -> None:
     people = await staffed(chat)
     namesake = account(chat, "other")
     identify(chat.parts, namesake.session, Identity(User("u_2", "OWNER"), guest=False, role="user"))
@@ -88,7 +88,7 @@ async def test_accounts_and_guests_with_a_role_may_be_called_as_they_are(chat: C
     assert "lobby" in again.session.rooms
 
 
-async def test_a_guest_does_not_take_the_name_inside(chat: Chat) -> None:
+async def test_a_guest_cannot_take_such_a_name_after_joining(chat: Chat) -> None:
     """By saying who they are only then."""
     admin = account(chat, "Boss", "admin")
     await ask(admin, "join", room="general")
@@ -100,7 +100,7 @@ async def test_a_guest_does_not_take_the_name_inside(chat: Chat) -> None:
     assert inside.last("left") == {"type": "left", "room": "general", "reason": "identity"}
 
 
-async def test_the_other_doors(chat: Chat) -> None:
+async def test_the_name_check_covers_http_and_the_other_dialects(chat: Chat) -> None:
     owner = account(chat, "Boss")
     await created(chat, owner, "lobby")
     claimed = Person(chat, dialect=BY_PATH["/ws"])

@@ -34,7 +34,7 @@ def heard(person: Person) -> list[bool]:
 
 
 @pytest.mark.parametrize("private", [True, False])
-async def test_an_offer_is_no_membership_until_it_is_accepted(chat: Chat, private: bool) -> None:
+async def test_an_invitation_is_no_membership_until_it_is_accepted(chat: Chat, private: bool) -> None:
     ann, ben, twin = account(chat, "ann"), account(chat, "ben"), account(chat, "ben")
     await created(chat, ann, title="The lobby", private=private)
     assert await code_of(ann, "invite", room="lobby", user="u_ben") == ""
@@ -59,7 +59,7 @@ async def test_an_offer_is_no_membership_until_it_is_accepted(chat: Chat, privat
     assert await code_of(ben, "join", room="lobby") == ("no_such_room" if private else "")
 
 
-async def test_an_offer_survives_that_everybody_goes(chat: Chat) -> None:
+async def test_an_invitation_survives_an_empty_room(chat: Chat) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, private=True)
     await ask(ann, "invite", room="lobby", user="u_ben")
@@ -73,7 +73,7 @@ async def test_an_offer_survives_that_everybody_goes(chat: Chat) -> None:
     assert heard(ben) == [False]
 
 
-async def test_it_is_declined_and_whoever_made_it_hears_of_it(chat: Chat) -> None:
+async def test_declining_an_invitation_notifies_the_inviter(chat: Chat) -> None:
     ann, ben, twin = account(chat, "ann"), account(chat, "ben"), account(chat, "ben")
     await created(chat, ann, private=True)
     await ask(ann, "invite", room="lobby", user="u_ben")
@@ -89,7 +89,7 @@ async def test_it_is_declined_and_whoever_made_it_hears_of_it(chat: Chat) -> Non
     assert await invited(ben) == ["lobby"]
 
 
-async def test_without_an_invitation_there_is_nothing_to_decline_and_nothing_to_learn(chat: Chat) -> None:
+async def test_declining_without_an_invitation_reveals_nothing(chat: Chat) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, "secret", private=True)
     await created(chat, ann, "public")
@@ -106,7 +106,7 @@ async def test_without_an_invitation_there_is_nothing_to_decline_and_nothing_to_
 
 @pytest.mark.parametrize("how", ["kick", "ban", "delete_room"])
 @pytest.mark.parametrize("cold", [True, False])
-async def test_it_is_withdrawn(chat: Chat, how: str, cold: bool) -> None:
+async def test_an_invitation_can_be_withdrawn(chat: Chat, how: str, cold: bool) -> None:
     """Also when the room was forgotten in between, and for good: neither an unban nor a new room brings it back."""
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, private=True)
@@ -129,7 +129,7 @@ async def test_it_is_withdrawn(chat: Chat, how: str, cold: bool) -> None:
     assert await code_of(ann, "kick", room="lobby", user="u_ben") == "no_such_user"
 
 
-async def test_to_invite_twice_or_a_member_changes_nothing_and_is_told_to_nobody(chat: Chat) -> None:
+async def test_inviting_twice_or_inviting_a_member_changes_and_broadcasts_nothing(chat: Chat) -> None:
     people = await staffed(chat)
     owner, moderator, member, ben = *(people[name] for name in ("owner", "moderator", "member")), account(chat, "ben")
     assert await code_of(owner, "invite", room="lobby", user="u_ben") == ""
@@ -146,7 +146,7 @@ async def test_to_invite_twice_or_a_member_changes_nothing_and_is_told_to_nobody
     assert await code_of(member, "members", room="lobby", invited=True) == "forbidden"
 
 
-async def test_an_admin_needs_no_consent(chat: Chat) -> None:
+async def test_an_admin_adds_members_without_an_invitation(chat: Chat) -> None:
     ann, ada, ben = account(chat, "ann"), account(chat, "ada", "admin"), account(chat, "ben")
     await created(chat, ann, private=True)
     await ask(ada, "join", room="lobby")
@@ -158,7 +158,7 @@ async def test_an_admin_needs_no_consent(chat: Chat) -> None:
     assert set(await mine(ben)) == {"lobby"}
 
 
-async def test_who_becomes_a_member_in_another_way_has_no_invitation_any_more(chat: Chat) -> None:
+async def test_becoming_a_member_in_another_way_ends_the_invitation(chat: Chat) -> None:
     orla, ben = account(chat, "orla", "organizer"), account(chat, "ben")
     for person in (orla, ben):
         await ask(person, "join", room="general")
@@ -172,7 +172,9 @@ async def test_who_becomes_a_member_in_another_way_has_no_invitation_any_more(ch
     assert await invited(ben) == []
 
 
-async def test_at_most_a_hundred_are_open_however_many_ask_at_once(chat: Chat, repository: FaultyRepository) -> None:
+async def test_at_most_a_hundred_invitations_are_open_even_under_concurrency(
+    chat: Chat, repository: FaultyRepository
+) -> None:
     ben = account(chat, "ben")
     people = [account(chat, f"p{number}") for number in range(20)]
     for number in range(INVITATIONS + 10):
@@ -195,7 +197,7 @@ async def test_at_most_a_hundred_are_open_however_many_ask_at_once(chat: Chat, r
     assert await mine(ben) == {}
 
 
-async def test_an_offer_that_storage_does_not_have_yet_is_listed_and_counts(
+async def test_an_invitation_that_is_not_stored_yet_is_listed_and_counted(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     people = [account(chat, f"p{number}") for number in range(2)]
@@ -219,7 +221,7 @@ async def test_an_offer_that_storage_does_not_have_yet_is_listed_and_counts(
     assert not chat.parts.changes._queued
 
 
-async def test_an_offer_that_is_made_while_a_list_is_read_is_in_it(chat: Chat, repository: FaultyRepository) -> None:
+async def test_an_invitation_created_while_the_list_is_read_is_in_it(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     for room in ("one", "two", "three"):
         await created(chat, ann, room, private=True)
@@ -240,7 +242,7 @@ async def test_an_offer_that_is_made_while_a_list_is_read_is_in_it(chat: Chat, r
     assert [entry["room"] for entry in ben.last("rooms")["invitations"]] == ["two", "one"]
 
 
-async def test_an_inviter_has_a_rate_over_all_rooms_and_connections(chat: Chat) -> None:
+async def test_invitations_are_rate_limited_per_inviter_across_rooms(chat: Chat) -> None:
     ann, twin = account(chat, "ann"), account(chat, "ann")
     account(chat, "ben")
     for room in ("one", "two"):
@@ -261,7 +263,7 @@ async def test_an_inviter_has_a_rate_over_all_rooms_and_connections(chat: Chat) 
     assert await code_of(ann, "invite", room="one", user="u_ben") == ""
 
 
-async def test_guests_of_one_address_have_one_rate(chat: Chat) -> None:
+async def test_guests_of_one_address_share_one_invitation_rate(chat: Chat) -> None:
     account(chat, "ben")
     codes = []
     for number in range(12):
@@ -276,7 +278,7 @@ async def test_guests_of_one_address_have_one_rate(chat: Chat) -> None:
     assert set(codes[11]) == {"rate_limited"}
 
 
-async def test_it_is_open_for_thirty_days(repository: FaultyRepository) -> None:
+async def test_an_invitation_expires_after_thirty_days(repository: FaultyRepository) -> None:
     async with chatting(repository) as chat:
         ann, ben = account(chat, "ann"), account(chat, "ben")
         for room in ("old", "new"):
@@ -297,7 +299,7 @@ async def test_it_is_open_for_thirty_days(repository: FaultyRepository) -> None:
         assert await invited(ben) == ["old", "new"]
 
 
-async def test_strangers_do_not_fill_somebody_s_list(chat: Chat) -> None:
+async def test_invitations_from_strangers_do_not_fill_a_users_room_list(chat: Chat) -> None:
     """Their rooms come first by name, and are none of the invited user's."""
     vic = account(chat, "vic")
     await created(chat, vic, "team")
@@ -312,7 +314,9 @@ async def test_strangers_do_not_fill_somebody_s_list(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("point", ["find_user", "invitations", "write"])
-async def test_storage_fails_meanwhile(chat: Chat, repository: FaultyRepository, point: str) -> None:
+async def test_a_storage_failure_during_an_invitation_is_reported(
+    chat: Chat, repository: FaultyRepository, point: str
+) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     far = RoomRecord(77, "far", "2026-11-21T08:30:10.000001Z")
@@ -333,7 +337,7 @@ async def test_storage_fails_meanwhile(chat: Chat, repository: FaultyRepository,
     assert (await offered(ann) == ["u_far"]) == (point == "write")
 
 
-async def test_who_is_sent_out_meanwhile_invites_nobody(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_user_kicked_during_the_lookup_cannot_invite(chat: Chat, repository: FaultyRepository) -> None:
     people = await staffed(chat)
     ben = account(chat, "ben")
     repository.hold("invitations")
@@ -346,7 +350,7 @@ async def test_who_is_sent_out_meanwhile_invites_nobody(chat: Chat, repository: 
     assert not ben.of("invitation")
 
 
-async def test_a_guest_may_be_invited_and_comes_back_to_it(chat: Chat) -> None:
+async def test_a_guest_can_return_to_an_invitation(chat: Chat) -> None:
     ann, guest = account(chat, "ann"), Person(chat, "guest")
     await created(chat, ann, private=True)
     assert await code_of(ann, "invite", room="lobby", user=id_of(guest)) == ""
@@ -356,5 +360,5 @@ async def test_a_guest_may_be_invited_and_comes_back_to_it(chat: Chat) -> None:
     assert await code_of(back, "join", room="lobby") == ""
 
 
-def test_a_row_that_is_only_an_invitation_belongs_to_nobody() -> None:
+def test_a_row_with_only_an_invitation_is_not_a_member() -> None:
     assert not Member(User("u", "u"), invitation=Invitation(User("v", "v"), 1)).belongs

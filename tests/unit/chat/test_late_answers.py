@@ -39,7 +39,7 @@ LOSSES = ("kick", "ban", "quit", "delete_room")
 
 @pytest.mark.parametrize("kind", LOSSES)
 @pytest.mark.parametrize("point", ["rooms_of", "count_members"])
-async def test_a_room_that_was_lost_meanwhile_is_not_in_the_list_behind_it(kind: str, point: str) -> None:
+async def test_a_room_lost_during_the_read_is_not_in_the_list(kind: str, point: str) -> None:
     repository = FaultyRepository()
     async with chatting(repository) as chat:
         repository.early.add(point)
@@ -59,7 +59,7 @@ async def test_a_room_that_was_lost_meanwhile_is_not_in_the_list_behind_it(kind:
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-async def test_a_room_that_was_lost_is_in_no_answer_before_storage_knows(kind: str) -> None:
+async def test_a_lost_room_is_in_no_response_before_storage_confirms(kind: str) -> None:
     repository = FaultyRepository()
     async with chatting(repository) as chat:
         people = await staffed(chat)
@@ -76,7 +76,9 @@ async def test_a_room_that_was_lost_is_in_no_answer_before_storage_knows(kind: s
         assert member.last("search")["messages"] == []
 
 
-async def test_a_list_of_members_is_as_new_as_what_was_sent_before_it(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_member_list_is_never_older_than_the_events_sent_before_it(
+    chat: Chat, repository: FaultyRepository
+) -> None:
     """Who left is not in it; and the page that they were to fill has a cursor to the next one."""
     ann, ada = account(chat, "ann"), account(chat, "ada", "admin")
     await created(chat, ann)
@@ -110,7 +112,7 @@ async def test_a_list_of_members_is_as_new_as_what_was_sent_before_it(chat: Chat
 
 
 @pytest.mark.parametrize(("kind", "fields"), [("update_room", {"private": True}), ("delete_room", {})])
-async def test_a_room_that_is_hidden_is_not_among_the_public_ones_before_storage_knows(
+async def test_a_hidden_room_is_not_listed_as_public_before_storage_confirms(
     chat: Chat, repository: FaultyRepository, kind: str, fields: dict[str, bool]
 ) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
@@ -121,7 +123,7 @@ async def test_a_room_that_is_hidden_is_not_among_the_public_ones_before_storage
     assert ben.last("rooms")["rooms"] == []
 
 
-async def test_a_room_made_by_joining_that_another_device_quits_is_not_in_the_list_behind_it(
+async def test_an_ephemeral_room_that_another_device_quits_is_not_in_the_list(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     ann, twin = account(chat, "ann"), account(chat, "ann")
@@ -139,7 +141,7 @@ async def test_a_room_made_by_joining_that_another_device_quits_is_not_in_the_li
 
 
 @pytest.mark.parametrize(("kind", "fields"), [("update_room", {"private": True}), ("delete_room", {})])
-async def test_a_room_that_is_hidden_meanwhile_is_not_among_the_public_ones(
+async def test_a_room_hidden_during_the_read_is_not_listed_as_public(
     chat: Chat, repository: FaultyRepository, kind: str, fields: dict[str, bool]
 ) -> None:
     """And the next page goes on behind it."""
@@ -159,7 +161,7 @@ async def test_a_room_that_is_hidden_meanwhile_is_not_among_the_public_ones(
     assert [entry["room"] for entry in ben.last("rooms")["rooms"]] == ["two"]
 
 
-async def test_somebody_else_who_loses_a_room_delays_nobodys_list(chat: Chat, repository: FaultyRepository) -> None:
+async def test_another_user_losing_a_room_does_not_delay_a_list(chat: Chat, repository: FaultyRepository) -> None:
     people = await staffed(chat)
     member = people["member"]
     repository.delay("rooms_of")
@@ -172,7 +174,7 @@ async def test_somebody_else_who_loses_a_room_delays_nobodys_list(chat: Chat, re
     assert repository.calls["rooms_of"] == 1
 
 
-async def test_a_room_made_by_joining_stays_in_the_list_of_who_read_there(
+async def test_an_ephemeral_room_stays_in_the_list_of_a_user_who_read_it(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     """With the cursor that storage has, though the room did not need the row when they came back; until they quit."""
@@ -209,7 +211,7 @@ async def test_a_room_made_by_joining_stays_in_the_list_of_who_read_there(
         ("find_member", {"type": "invite", "user": "u_far"}),
     ],
 )
-async def test_whoever_is_out_gets_no_answer_from_the_room(kind: str, point: str, asked: dict[str, Any]) -> None:
+async def test_a_removed_user_gets_no_response_from_the_room(kind: str, point: str, asked: dict[str, Any]) -> None:
     repository = FaultyRepository()
     async with chatting(repository, room_tail=0) as chat:
         people = await staffed(chat)
@@ -238,7 +240,7 @@ async def test_whoever_is_out_gets_no_answer_from_the_room(kind: str, point: str
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-async def test_whoever_is_out_gets_nothing_more_of_a_resume(kind: str) -> None:
+async def test_a_removed_user_gets_no_more_of_a_resume(kind: str) -> None:
     repository = FaultyRepository()
     async with chatting(repository, room_tail=0) as chat:
         people = await staffed(chat)
@@ -261,7 +263,7 @@ async def test_whoever_is_out_gets_nothing_more_of_a_resume(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-async def test_nothing_is_found_in_a_room_that_was_lost_while_storage_looked(kind: str) -> None:
+async def test_a_search_finds_nothing_in_a_room_lost_during_the_search(kind: str) -> None:
     repository = FaultyRepository()
     async with chatting(repository) as chat:
         people = await staffed(chat)
@@ -279,7 +281,7 @@ async def test_nothing_is_found_in_a_room_that_was_lost_while_storage_looked(kin
         assert member.last("search")["messages"] == []
 
 
-async def test_a_mute_that_is_left_over_finds_nothing(chat: Chat) -> None:
+async def test_a_leftover_mute_gives_no_search_access(chat: Chat) -> None:
     """They are nothing in the room but silenced, should they come back."""
     people = await staffed(chat)
     owner, member = people["owner"], people["member"]
@@ -364,7 +366,7 @@ READS: dict[str, tuple[Read, str]] = {
 
 @pytest.mark.parametrize("kind", ["kick", "ban"])
 @pytest.mark.parametrize("name", READS)
-async def test_nothing_is_read_of_a_private_room_before_storage_knows_of_the_kick(name: str, kind: str) -> None:
+async def test_a_kicked_user_cannot_read_a_private_room_before_the_kick_is_stored(name: str, kind: str) -> None:
     read, _ = READS[name]
     repository = FaultyRepository()
     async with chatting(repository) as chat:
@@ -377,7 +379,7 @@ async def test_nothing_is_read_of_a_private_room_before_storage_knows_of_the_kic
 
 @pytest.mark.parametrize("kind", ["kick", "ban"])
 @pytest.mark.parametrize("name", READS)
-async def test_nothing_is_read_of_a_private_room_that_one_was_sent_out_of_meanwhile(name: str, kind: str) -> None:
+async def test_a_user_kicked_during_the_read_gets_nothing_of_a_private_room(name: str, kind: str) -> None:
     """As over HTTP: the reader has no session of their own, and a device that is in the room."""
     read, point = READS[name]
     repository = FaultyRepository()
@@ -395,7 +397,7 @@ async def test_nothing_is_read_of_a_private_room_that_one_was_sent_out_of_meanwh
         assert await reading == []
 
 
-async def test_a_page_of_an_export_is_nothing_for_a_moderator_who_is_none_any_more() -> None:
+async def test_a_former_moderator_gets_no_further_export_page() -> None:
     repository = FaultyRepository()
     async with chatting(repository) as chat:
         people = await staffed(chat)
@@ -412,7 +414,7 @@ async def test_a_page_of_an_export_is_nothing_for_a_moderator_who_is_none_any_mo
 
 
 @pytest.mark.parametrize("identity", [None, Identity(User("u_far", "far"), guest=False)], ids=["nobody", "outsider"])
-async def test_a_room_that_is_hidden_meanwhile_is_not_read_by_those_outside(identity: Identity | None) -> None:
+async def test_a_room_hidden_during_the_read_is_not_readable_by_non_members(identity: Identity | None) -> None:
     repository = FaultyRepository()
     async with chatting(repository) as chat:
         people = await staffed(chat)
@@ -426,7 +428,7 @@ async def test_a_room_that_is_hidden_meanwhile_is_not_read_by_those_outside(iden
         assert await reading is None
 
 
-async def test_what_somebody_was_is_not_what_they_are_when_the_gate_has_asked() -> None:
+async def test_access_is_judged_by_the_current_row_not_the_one_storage_returned() -> None:
     """The row that storage gave is older than the one that was decided, and forgotten again, while it did."""
     repository = FaultyRepository()
     async with chatting(repository) as chat:

@@ -21,7 +21,7 @@ async def listed(person: Person, **fields: Any) -> dict[str, dict[str, Any]]:
     return {entry["room"]: entry for entry in person.last("rooms")["rooms"]}
 
 
-async def test_public_rooms_and_those_where_somebody_is(chat: Chat) -> None:
+async def test_public_rooms_and_rooms_in_use_are_listed(chat: Chat) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, "lobby", title="The lobby", topic="talk")
     await created(chat, ann, "secret", private=True)
@@ -38,7 +38,7 @@ async def test_public_rooms_and_those_where_somebody_is(chat: Chat) -> None:
     assert set(await listed(ann, mine=True)) == {"lobby", "secret"}
 
 
-async def test_a_room_made_by_joining_is_forgotten_when_it_is_empty_and_nothing_was_said(chat: Chat) -> None:
+async def test_an_empty_ephemeral_room_without_messages_is_dropped(chat: Chat) -> None:
     ann, ben = account(chat, "ann"), Person(chat, "ben", "silent")
     talker = Person(chat, "talker", "talk")
     await passes()
@@ -57,7 +57,7 @@ async def test_a_room_made_by_joining_is_forgotten_when_it_is_empty_and_nothing_
     assert set(await listed(ann)) == set()
 
 
-async def test_pages(chat: Chat) -> None:
+async def test_room_lists_are_paged(chat: Chat) -> None:
     ann = account(chat, "ann")
     for number in range(5):
         await created(chat, ann, f"room{number}")
@@ -78,7 +78,7 @@ async def test_pages(chat: Chat) -> None:
     assert set(await listed(ann, mine=True, cursor="room2")) == {"room3", "room4"}
 
 
-async def test_looking_for_a_room(chat: Chat) -> None:
+async def test_rooms_are_found_by_name_or_title(chat: Chat) -> None:
     ann = account(chat, "ann")
     await created(chat, ann, "lobby", title="Empfang für Ärzte")
     await created(chat, ann, "100%_sure")
@@ -89,7 +89,7 @@ async def test_looking_for_a_room(chat: Chat) -> None:
         assert set(await listed(ann, q=q, mine=True)) == found - {"Lobby two"}
 
 
-async def test_members_with_their_state(chat: Chat) -> None:
+async def test_members_are_listed_with_their_state(chat: Chat) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     other_device, guest = account(chat, "ann"), Person(chat, "guest")
     await created(chat, ann)
@@ -113,7 +113,7 @@ async def test_members_with_their_state(chat: Chat) -> None:
     }  # fmt: skip
 
 
-async def test_reasons_and_when_people_were_here_are_not_told_to_everybody(chat: Chat) -> None:
+async def test_reasons_and_last_seen_times_are_not_public(chat: Chat) -> None:
     people = await staffed(chat)
     seq = await said(people["owner"])
     await ask(people["moderator"], "read", room="lobby", seq=seq)
@@ -143,7 +143,7 @@ async def test_reasons_and_when_people_were_here_are_not_told_to_everybody(chat:
 
 
 @pytest.mark.parametrize("command", ["ban", "mute"])
-async def test_a_reason_is_told_to_moderators_and_the_one_it_is_about(chat: Chat, command: str) -> None:
+async def test_a_reason_is_visible_to_moderators_and_the_user_concerned(chat: Chat, command: str) -> None:
     people = await staffed(chat)
     people["twin"] = account(chat, "member")
     await ask(people["twin"], "join", room="lobby")
@@ -159,7 +159,7 @@ async def test_a_reason_is_told_to_moderators_and_the_one_it_is_about(chat: Chat
         assert all("id" not in frame for frame in told[1:])
 
 
-async def test_members_page_after_page(chat: Chat) -> None:
+async def test_members_are_paged(chat: Chat) -> None:
     owner = account(chat, "owner")
     await created(chat, owner)
     for number in range(7):
@@ -187,9 +187,7 @@ async def pages_of(person: Person, **asked: Any) -> list[list[str]]:
 
 @pytest.mark.parametrize("kept", [False, True], ids=["made by joining", "that stays"])
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 100])
-async def test_a_page_of_members_has_no_more_than_was_asked_for_and_all_pages_have_everybody(
-    chat: Chat, kept: bool, limit: int
-) -> None:
+async def test_member_pages_respect_the_limit_and_cover_every_member(chat: Chat, kept: bool, limit: int) -> None:
     """Also of those who are here and have no row: an admin, and everybody in a room that was made by joining."""
     owner = account(chat, "owner")
     if kept:
@@ -206,7 +204,7 @@ async def test_a_page_of_members_has_no_more_than_was_asked_for_and_all_pages_ha
     assert [user_id for page in pages for user_id in page] == wanted
 
 
-async def test_who_is_kept_out_is_for_moderators_to_know(chat: Chat) -> None:
+async def test_only_moderators_see_bans(chat: Chat) -> None:
     people = await staffed(chat)
     owner = people["owner"]
     for number in range(3):
@@ -228,14 +226,14 @@ async def test_who_is_kept_out_is_for_moderators_to_know(chat: Chat) -> None:
     assert await pages_of(owner, room="lobby", banned=True) == [["u_p2"]]
 
 
-async def test_rooms_are_listed_while_they_are_being_stored(chat: Chat, repository: FaultyRepository) -> None:
+async def test_rooms_are_listed_before_they_are_stored(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     repository.hold("write")
     await ask(ann, "create_room", room="lobby")
     assert set(await listed(ann, mine=True)) == set(await listed(ben)) == {"lobby"}
 
 
-async def test_a_banned_member_has_the_room_no_more(chat: Chat) -> None:
+async def test_a_banned_member_no_longer_has_the_room_listed(chat: Chat) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann)
     await ask(ben, "join", room="lobby")
@@ -245,7 +243,7 @@ async def test_a_banned_member_has_the_room_no_more(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("how", ["banned", "direct", "seen"])
-async def test_what_others_do_does_not_push_somebody_s_own_rooms_out(
+async def test_other_users_cannot_push_rooms_out_of_a_users_list(
     chat: Chat, repository: FaultyRepository, how: str
 ) -> None:
     """Out of neither list nor search: not by bans, by direct rooms that others open, nor by rooms left long ago."""

@@ -47,7 +47,7 @@ ASKED: dict[Action, tuple[str, dict[str, Any]]] = {
 ELSEWHERE = {Action.EXPORT}  # over HTTP alone
 
 
-def test_every_action_is_tried() -> None:
+def test_every_action_is_covered() -> None:
     assert set(ASKED) | ELSEWHERE == set(Action)
 
 
@@ -109,7 +109,9 @@ class Scene:
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
 @pytest.mark.parametrize("action", ASKED, ids=lambda action: action.name)
 @pytest.mark.parametrize("standing", STANDINGS)
-async def test_the_native_protocol(chat: Chat, standing: Standing, action: Action, private: bool) -> None:
+async def test_the_native_protocol_follows_the_permission_table(
+    chat: Chat, standing: Standing, action: Action, private: bool
+) -> None:
     scene = Scene(chat, standing, private=private)
     person = await scene.open()
     command, wanted = ASKED[action]
@@ -130,7 +132,9 @@ async def test_the_native_protocol(chat: Chat, standing: Standing, action: Actio
 
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
 @pytest.mark.parametrize("standing", STANDINGS)
-async def test_who_enters_who_reads_and_what_is_found(chat: Chat, standing: Standing, private: bool) -> None:
+async def test_joining_reading_and_search_follow_the_permission_table(
+    chat: Chat, standing: Standing, private: bool
+) -> None:
     scene = Scene(chat, standing, private=private)
     person = await scene.open()
     sees = standing in INSIDE or (standing == "outsider" and not private)
@@ -160,7 +164,7 @@ async def test_who_enters_who_reads_and_what_is_found(chat: Chat, standing: Stan
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
 @pytest.mark.parametrize("standing", ["stranger", "outsider"])
 @pytest.mark.parametrize("path", [None, "/chat", "/ws", "/api/chat"])
-async def test_nothing_is_told_of_a_room_to_those_who_are_not_in_it(
+async def test_events_of_a_room_reach_only_its_sessions(
     chat: Chat, standing: Standing, private: bool, path: str | None
 ) -> None:
     dialect = NATIVE if path is None else BY_PATH[path]
@@ -192,7 +196,9 @@ def says(dialect: str, seq: int) -> dict[Action, str]:
 @pytest.mark.parametrize("path", ["/chat", "/ws", "/api/chat"])
 @pytest.mark.parametrize("action", [Action.POST, Action.TYPE, Action.EDIT, Action.DELETE_OWN], ids=lambda a: a.name)
 @pytest.mark.parametrize("standing", INSIDE)
-async def test_the_other_dialects(chat: Chat, standing: Standing, action: Action, path: str) -> None:
+async def test_the_other_dialects_follow_the_permission_table(
+    chat: Chat, standing: Standing, action: Action, path: str
+) -> None:
     scene = Scene(chat, standing, BY_PATH[path])
     person = await scene.open()
     text = says(path, scene.seqs["own"]).get(action)
@@ -212,7 +218,7 @@ async def test_the_other_dialects(chat: Chat, standing: Standing, action: Action
         assert await scene.state() == before
 
 
-async def test_a_stranger_enters_by_no_dialect(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_stranger_cannot_join_in_any_dialect(chat: Chat, repository: FaultyRepository) -> None:
     scene = Scene(chat, "stranger", private=True)
     await scene.open()
     told: list[list[Frame]] = []

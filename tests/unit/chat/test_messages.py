@@ -22,7 +22,7 @@ def room_tail(request: pytest.FixtureRequest) -> int:
     return 500 if request.param == "in the tail" else 0
 
 
-async def test_a_reaction_is_told_stored_and_acked(room_tail: int) -> None:
+async def test_a_reaction_is_broadcast_stored_and_acked(room_tail: int) -> None:
     async with chatting(room_tail=room_tail) as chat:
         ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
         await passes()
@@ -46,7 +46,7 @@ async def test_a_reaction_is_told_stored_and_acked(room_tail: int) -> None:
         assert "reactions" not in (await history(ann))[0]
 
 
-async def test_reacting_twice_is_reacting_once(chat: Chat) -> None:
+async def test_a_repeated_reaction_counts_once(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     seq = await said(ann)
@@ -73,14 +73,14 @@ async def test_reactions_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "emoji", ["\u3164", "\u2800", "\ufe0f", "a\u202eb", "", " ", "a b", "x" * 33, "\u200b", "a\x00", "\ud800"]
 )
-async def test_what_is_no_emoji(chat: Chat, emoji: str) -> None:
+async def test_an_invalid_emoji_is_refused(chat: Chat, emoji: str) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     seq = await said(ann)
     assert await code_of(ann, "react", room="general", seq=seq, emoji=emoji) in ("bad_field", "bad_json")
 
 
-async def test_a_pin_is_told_and_found(room_tail: int) -> None:
+async def test_a_pin_is_broadcast_and_listed(room_tail: int) -> None:
     async with chatting(room_tail=room_tail) as chat:
         people = await staffed(chat)
         member, moderator = people["member"], people["moderator"]
@@ -101,7 +101,7 @@ async def test_a_pin_is_told_and_found(room_tail: int) -> None:
         assert "pinned_at" not in (await history(member, "lobby"))[0]
 
 
-async def test_a_reply_carries_the_head_of_what_it_answers(room_tail: int) -> None:
+async def test_a_reply_carries_the_start_of_the_quoted_message(room_tail: int) -> None:
     async with chatting(room_tail=room_tail) as chat:
         ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
         await passes()
@@ -120,7 +120,7 @@ async def test_a_reply_carries_the_head_of_what_it_answers(room_tail: int) -> No
             assert await code_of(ben, "message", room="general", content="x", reply_to=nothing) == "no_such_message"
 
 
-async def test_a_resume_brings_replies_with_what_they_quote_now(room_tail: int) -> None:
+async def test_a_resume_returns_replies_with_their_current_quotes(room_tail: int) -> None:
     async with chatting(room_tail=room_tail) as chat:
         ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
         await passes()
@@ -135,7 +135,7 @@ async def test_a_resume_brings_replies_with_what_they_quote_now(room_tail: int) 
         assert [frame["content"] for frame in back.of("message")] == ["answer", ""]
 
 
-async def test_a_reply_sent_again_is_one_reply(chat: Chat) -> None:
+async def test_a_retried_reply_is_posted_once(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     first = await said(ann)
@@ -144,7 +144,7 @@ async def test_a_reply_sent_again_is_one_reply(chat: Chat) -> None:
     assert ann.heard() == ["hello", "answer"]
 
 
-async def test_mentions_are_names_in_any_case(room_tail: int) -> None:
+async def test_mentions_ignore_case(room_tail: int) -> None:
     async with chatting(room_tail=room_tail) as chat:
         ann = Person(chat, "ann", "general")
         await passes()
@@ -164,7 +164,7 @@ async def test_mentions_are_names_in_any_case(room_tail: int) -> None:
     [("readonly", "forbidden"), ("member", "not_author"), ("moderator", ""), ("organizer", ""), ("owner", ""),
      ("admin", "")],
 )  # fmt: skip
-async def test_who_deletes_what_others_said(room_tail: int, who: Standing, code: str) -> None:
+async def test_only_moderators_delete_messages_of_others(room_tail: int, who: Standing, code: str) -> None:
     async with chatting(room_tail=room_tail) as chat:
         people = await staffed(chat)
         other = account(chat, "other")
@@ -177,7 +177,7 @@ async def test_who_deletes_what_others_said(room_tail: int, who: Standing, code:
             assert await code_of(people[who], "edit", room="lobby", seq=seq, content="x") == "no_such_message"
 
 
-async def test_what_was_deleted_is_seen_by_those_who_may_and_ask(room_tail: int) -> None:
+async def test_deleted_content_is_shown_to_moderators_who_request_it(room_tail: int) -> None:
     async with chatting(room_tail=room_tail) as chat:
         people = await staffed(chat)
         member = people["member"]
@@ -195,7 +195,7 @@ async def test_what_was_deleted_is_seen_by_those_who_may_and_ask(room_tail: int)
             assert await code_of(people[who], "history", room="lobby", include_deleted=True) == "forbidden"
 
 
-async def test_a_bot_edits_at_any_time(chat: Chat) -> None:
+async def test_a_bot_may_edit_at_any_time(chat: Chat) -> None:
     bot, ann = account(chat, "bot", "bot"), account(chat, "ann")
     for person in (bot, ann):
         await ask(person, "join", room="general")
@@ -207,7 +207,7 @@ async def test_a_bot_edits_at_any_time(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("change", ["react", "pin"])
-async def test_a_change_that_storage_refuses_is_undone(chat: Chat, repository: FaultyRepository, change: str) -> None:
+async def test_a_change_that_storage_rejects_is_undone(chat: Chat, repository: FaultyRepository, change: str) -> None:
     people = await staffed(chat)
     owner = people["owner"]
     seq = await said(owner, "hm", "lobby")
@@ -218,7 +218,7 @@ async def test_a_change_that_storage_refuses_is_undone(chat: Chat, repository: F
     assert chat.parts.hub.rooms["lobby"].tail.changes() == {}
 
 
-async def test_reactions_and_pins_come_with_a_resume(room_tail: int) -> None:
+async def test_a_resume_includes_reactions_and_pins(room_tail: int) -> None:
     async with chatting(room_tail=room_tail) as chat:
         people = await staffed(chat)
         owner, member = people["owner"], people["member"]

@@ -25,7 +25,7 @@ def fields(command: str, target: Person) -> dict[str, Any]:
 @pytest.mark.parametrize("command", ABOUT)
 @pytest.mark.parametrize("actor", RANKS)
 @pytest.mark.parametrize("target", RANKS)
-async def test_only_those_above_may(chat: Chat, actor: str, target: str, command: str) -> None:
+async def test_only_a_higher_role_may_moderate(chat: Chat, actor: str, target: str, command: str) -> None:
     if actor == target:
         return
     people = await staffed(chat)
@@ -40,7 +40,7 @@ async def test_only_those_above_may(chat: Chat, actor: str, target: str, command
         assert "lobby" in people[target].session.rooms
 
 
-async def test_the_last_owner_stays_one(chat: Chat) -> None:
+async def test_the_last_owner_cannot_lose_the_role(chat: Chat) -> None:
     people = await staffed(chat)
     owner, member = people["owner"], people["member"]
     assert await code_of(owner, "set_role", room="lobby", user=id_of(owner), role="member") == "last_owner"
@@ -64,7 +64,7 @@ async def test_an_owner_who_is_offline_keeps_their_rank(chat: Chat, command: str
 
 
 @pytest.mark.parametrize("command", ["kick", "ban"])
-async def test_an_admin_makes_somebody_else_the_owner_before_the_last_one_is_sent_out(chat: Chat, command: str) -> None:
+async def test_an_admin_must_name_another_owner_before_removing_the_last_one(chat: Chat, command: str) -> None:
     people = await staffed(chat)
     admin, owner, member = people["admin"], people["owner"], people["member"]
     assert await code_of(admin, command, room="lobby", user=id_of(owner)) == "last_owner"
@@ -74,7 +74,7 @@ async def test_an_admin_makes_somebody_else_the_owner_before_the_last_one_is_sen
     assert "lobby" not in owner.session.rooms
 
 
-async def test_a_moderator_makes_nobody_anything(chat: Chat) -> None:
+async def test_a_moderator_cannot_grant_roles(chat: Chat) -> None:
     people = await staffed(chat)
     for actor in ("moderator", "organizer", "member"):
         code = await code_of(people[actor], "set_role", room="lobby", user=id_of(people["readonly"]), role="member")
@@ -82,7 +82,7 @@ async def test_a_moderator_makes_nobody_anything(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("private", [False, True])
-async def test_who_is_kicked_is_out_on_every_device_and_told_why(chat: Chat, private: bool) -> None:
+async def test_a_kick_removes_every_device_and_gives_the_reason(chat: Chat, private: bool) -> None:
     people = await staffed(chat, private=private)
     owner, member = people["owner"], people["member"]
     other = account(chat, "member")
@@ -109,7 +109,7 @@ async def test_who_is_kicked_is_out_on_every_device_and_told_why(chat: Chat, pri
     assert await code_of(member, "join", room="lobby") == ("no_such_room" if private else "")
 
 
-async def test_who_is_banned_stays_out_until_then(chat: Chat) -> None:
+async def test_a_ban_holds_until_it_expires(chat: Chat) -> None:
     people = await staffed(chat)
     owner, member = people["owner"], people["member"]
     await ask(owner, "ban", room="lobby", user=id_of(member), seconds=60, reason="spam")
@@ -123,7 +123,7 @@ async def test_who_is_banned_stays_out_until_then(chat: Chat) -> None:
     assert await code_of(member, "join", room="lobby") == ""
 
 
-async def test_a_ban_without_end_is_lifted(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_permanent_ban_can_be_lifted(chat: Chat, repository: FaultyRepository) -> None:
     people = await staffed(chat)
     owner, member = people["owner"], people["member"]
     await ask(owner, "ban", room="lobby", user=id_of(member))
@@ -139,7 +139,7 @@ async def test_a_ban_without_end_is_lifted(chat: Chat, repository: FaultyReposit
     assert await code_of(member, "join", room="lobby") == ""
 
 
-async def test_a_guest_is_banned_by_who_they_are(chat: Chat) -> None:
+async def test_a_guest_is_banned_by_id(chat: Chat) -> None:
     people = await staffed(chat)
     guest = Person(chat, "guest")
     await ask(guest, "join", room="lobby")
@@ -148,7 +148,7 @@ async def test_a_guest_is_banned_by_who_they_are(chat: Chat) -> None:
     assert await code_of(again, "join", room="lobby") == "banned"
 
 
-async def test_an_admin_is_not_kept_out(chat: Chat) -> None:
+async def test_an_admin_cannot_be_banned(chat: Chat) -> None:
     people = await staffed(chat, private=True)
     stranger = account(chat, "boss", "admin")
     assert await code_of(stranger, "join", room="lobby") == ""
@@ -157,7 +157,7 @@ async def test_an_admin_is_not_kept_out(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("what", ["message", "edit", "react", "typing"])
-async def test_who_is_muted_is_not_heard(chat: Chat, what: str) -> None:
+async def test_a_muted_user_cannot_post(chat: Chat, what: str) -> None:
     people = await staffed(chat)
     owner, member = people["owner"], people["member"]
     member.say("before", "m", "lobby")
@@ -191,7 +191,7 @@ async def test_a_mute_survives_leaving_and_quitting(chat: Chat) -> None:
     assert await code_of(member, "message", room="lobby", content="x") == "muted"
 
 
-async def test_who_may_only_read_does_not_get_the_word_by_leaving(chat: Chat) -> None:
+async def test_a_readonly_member_stays_readonly_after_rejoining(chat: Chat) -> None:
     people = await staffed(chat)
     reader = people["readonly"]
     await ask(reader, "leave", room="lobby", quit=True)
@@ -202,7 +202,7 @@ async def test_who_may_only_read_does_not_get_the_word_by_leaving(chat: Chat) ->
     assert await code_of(reader, "message", room="lobby", content="x") == ""
 
 
-async def test_what_is_over_is_not_told_any_more(chat: Chat) -> None:
+async def test_an_expired_sanction_is_not_listed(chat: Chat) -> None:
     people = await staffed(chat)
     owner, member = people["owner"], people["member"]
     for command in ("ban", "mute"):
@@ -216,14 +216,14 @@ async def test_what_is_over_is_not_told_any_more(chat: Chat) -> None:
     assert told in owner.last("members")["members"]
 
 
-async def test_somebody_nobody_knows(chat: Chat) -> None:
+async def test_moderating_an_unknown_user_is_refused(chat: Chat) -> None:
     people = await staffed(chat)
     for command in (*ABOUT, "invite"):
         asked = {"room": "lobby", "user": "g_nobody"} | ({"role": "member"} if command == "set_role" else {})
         assert await code_of(people["owner"], command, **asked) == "no_such_user", command
 
 
-async def test_somebody_who_was_never_here(chat: Chat) -> None:
+async def test_a_user_who_never_joined_can_only_be_banned(chat: Chat) -> None:
     people, ben = await staffed(chat), account(chat, "ben")
     assert await code_of(people["owner"], "kick", room="lobby", user=id_of(ben)) == "no_such_user"
     role = await code_of(people["owner"], "set_role", room="lobby", user=id_of(ben), role="moderator")
@@ -233,12 +233,12 @@ async def test_somebody_who_was_never_here(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("command", ["kick", "ban"])
-async def test_nobody_sends_themselves_out(chat: Chat, command: str) -> None:
+async def test_users_cannot_kick_themselves(chat: Chat, command: str) -> None:
     people = await staffed(chat)
     assert await code_of(people["owner"], command, room="lobby", user="u_owner") == "bad_field"
 
 
-async def test_an_organizer_moderates_rooms_made_by_joining(chat: Chat) -> None:
+async def test_an_organizer_moderates_ephemeral_rooms(chat: Chat) -> None:
     guest, organizer = Person(chat, "guest", "general"), account(chat, "organizer", "organizer")
     await ask(organizer, "join", room="general")
     assert organizer.last("joined")["role"] == "moderator"
@@ -247,7 +247,7 @@ async def test_an_organizer_moderates_rooms_made_by_joining(chat: Chat) -> None:
     assert await code_of(guest, "join", room="general") == "banned"
 
 
-async def test_whoever_is_sent_out_meanwhile_decides_nothing(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_moderator_kicked_during_the_lookup_decides_nothing(chat: Chat, repository: FaultyRepository) -> None:
     """Their command waits for storage; when that has answered, they are nobody any more."""
     people = await staffed(chat)
     far = account(chat, "far")
@@ -264,7 +264,7 @@ async def test_whoever_is_sent_out_meanwhile_decides_nothing(chat: Chat, reposit
     assert await code_of(account(chat, "far"), "join", room="lobby") == ""
 
 
-async def test_who_enters_while_being_banned_is_not_let_in(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_user_banned_while_joining_is_not_admitted(chat: Chat, repository: FaultyRepository) -> None:
     people, ben = await staffed(chat), account(chat, "ben")
     repository.hold("find_member")
     ben.send("join", id="j", room="lobby")
@@ -282,7 +282,7 @@ async def test_who_enters_while_being_banned_is_not_let_in(chat: Chat, repositor
 @pytest.mark.parametrize("command", ["kick", "ban", "mute", "unmute", "unban"])
 @pytest.mark.parametrize("role", ["organizer", "admin"])
 @pytest.mark.parametrize("known", ["here", "elsewhere"])
-async def test_somebody_who_is_not_connected_ranks_as_they_did(chat: Chat, role: str, known: str, command: str) -> None:
+async def test_an_offline_user_keeps_their_rank(chat: Chat, role: str, known: str, command: str) -> None:
     people = await staffed(chat)
     boss = account(chat, "boss", role)
     await created(chat, boss, "lobby two" if known == "elsewhere" else "other")
@@ -297,9 +297,7 @@ async def test_somebody_who_is_not_connected_ranks_as_they_did(chat: Chat, role:
     assert await code_of(back, "message", room="lobby", content="x") == ""
 
 
-async def test_an_account_role_that_was_taken_or_given_counts_from_the_next_connection(
-    chat: Chat, repository: FaultyRepository
-) -> None:
+async def test_a_changed_account_role_counts_from_the_next_connection(chat: Chat, repository: FaultyRepository) -> None:
     people = await staffed(chat)
     room_id = chat.parts.hub.rooms["lobby"].record.room_id
 
@@ -355,7 +353,7 @@ async def test_a_row_stored_for_an_admin_who_is_offline_does_not_hide_their_rank
     assert await code_of(people["moderator"], "ban", room="lobby", user="u_boss") == "forbidden"
 
 
-async def test_a_moderator_who_is_none_any_more_while_a_rank_is_asked_for_decides_nothing(
+async def test_a_moderator_demoted_during_a_rank_lookup_decides_nothing(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     people = await staffed(chat)
@@ -371,7 +369,7 @@ async def test_a_moderator_who_is_none_any_more_while_a_rank_is_asked_for_decide
     assert await code_of(account(chat, "member"), "join", room="lobby") == ""
 
 
-async def test_nothing_is_known_of_somebody_whose_mute_was_lifted_that_storage_does_not_know(
+async def test_lifting_a_mute_in_an_ephemeral_room_leaves_no_row_in_memory(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     """They are in a room made by joining, where nobody has a row without a reason."""
@@ -384,7 +382,7 @@ async def test_nothing_is_known_of_somebody_whose_mute_was_lifted_that_storage_d
     assert await repository.inner.rooms.find_member(room.record.room_id, "u_ben") is None
 
 
-async def test_a_mute_that_is_over_is_off_the_books(chat: Chat, repository: FaultyRepository) -> None:
+async def test_an_expired_mute_is_forgotten(chat: Chat, repository: FaultyRepository) -> None:
     people = await staffed(chat)
     owner, member = people["owner"], people["member"]
     assert await code_of(owner, "set_role", room="lobby", user="u_readonly", role="member") == ""
@@ -406,9 +404,7 @@ async def test_a_mute_that_is_over_is_off_the_books(chat: Chat, repository: Faul
         assert room.members[user_id].muted_until == 0
 
 
-async def test_a_ban_that_is_over_is_off_the_books_when_the_room_is_read_again(
-    chat: Chat, repository: FaultyRepository
-) -> None:
+async def test_an_expired_ban_is_forgotten_when_the_room_is_reloaded(chat: Chat, repository: FaultyRepository) -> None:
     people = await staffed(chat)
     owner = people["owner"]
     for name, seconds in (("member", 60), ("readonly", 600)):
@@ -450,7 +446,7 @@ async def test_slow_mode_remembers_a_bounded_number_of_speakers(chat: Chat, monk
     assert list(room.last_spoke) == ["u_p7"]
 
 
-async def test_slow_mode_is_for_those_who_do_not_moderate(chat: Chat) -> None:
+async def test_slow_mode_does_not_apply_to_moderators(chat: Chat) -> None:
     people = await staffed(chat)
     assert await code_of(people["moderator"], "update_room", room="lobby", slow_mode=10) == ""
     for name, slow in (("member", True), ("moderator", False), ("owner", False), ("admin", False)):
@@ -464,7 +460,7 @@ async def test_slow_mode_is_for_those_who_do_not_moderate(chat: Chat) -> None:
     assert await code_of(people["member"], "message", room="lobby", content="four") == ""
 
 
-async def test_a_plain_client_that_is_sent_out_is_closed() -> None:
+async def test_a_kicked_plain_client_is_disconnected() -> None:
     from tests.support.chatting import BY_PATH
 
     async with chatting() as chat:
@@ -476,7 +472,7 @@ async def test_a_plain_client_that_is_sent_out_is_closed() -> None:
         assert plain.connection.closed.code == 4102
 
 
-async def test_an_announcement_reaches_everybody_and_only_admins_make_one(chat: Chat) -> None:
+async def test_an_announcement_reaches_every_user_and_requires_an_admin(chat: Chat) -> None:
     people = await staffed(chat)
     guest = Person(chat, "guest")
     for name in ("owner", "organizer", "member"):

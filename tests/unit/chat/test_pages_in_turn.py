@@ -37,7 +37,7 @@ async def crowd(chat: Chat) -> tuple[list[Person], Person]:
     ],
     ids=["history", "words", "search", "rooms", "members"],
 )
-async def test_readers_take_turns(chat: Chat, question: dict[str, Any]) -> None:
+async def test_clients_take_turns_building_pages(chat: Chat, question: dict[str, Any]) -> None:
     guests, ben = await crowd(chat)
     everybody = [*guests, ben]
     # Much work of this kind was done in the turn of the loop in which they ask.
@@ -52,7 +52,7 @@ async def test_readers_take_turns(chat: Chat, question: dict[str, Any]) -> None:
     assert first.index(ben) <= 4
 
 
-async def test_large_pages_are_made_in_turns_of_their_own(chat: Chat) -> None:
+async def test_each_large_page_is_encoded_in_its_own_turn(chat: Chat) -> None:
     guests, _ = await crowd(chat)
     for person in guests:
         person.forget()

@@ -61,7 +61,7 @@ async def all_of(*tasks: asyncio.Future[Any]) -> list[Any]:
         return await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_those_who_make_rooms_do_not_keep_out_who_enters_one(hasher: SlowHasher) -> None:
+async def test_hashing_for_new_rooms_does_not_delay_joins(hasher: SlowHasher) -> None:
     passwords = Passwords()
     making = [asyncio.ensure_future(passwords.hash(f"room {number}", at(number))) for number in range(60)]
     await passes()
@@ -73,7 +73,7 @@ async def test_those_who_make_rooms_do_not_keep_out_who_enters_one(hasher: SlowH
     passwords.close()
 
 
-async def test_addresses_and_the_people_there_have_turns(hasher: SlowHasher) -> None:
+async def test_hashing_alternates_between_addresses_and_their_users(hasher: SlowHasher) -> None:
     passwords = Passwords()
     order = [(1, "a"), (1, "a"), (1, "b"), (1, "c"), (2, "a"), (3, "a")]
     tasks = [
@@ -88,7 +88,7 @@ async def test_addresses_and_the_people_there_have_turns(hasher: SlowHasher) -> 
 
 
 @pytest.mark.parametrize("kind", ["hash", "matches"])
-async def test_what_waits_is_bounded_for_each_and_for_all(hasher: SlowHasher, kind: str) -> None:
+async def test_queued_hashing_is_bounded_per_user_and_in_total(hasher: SlowHasher, kind: str) -> None:
     passwords = Passwords()
 
     def asking(asker: Party) -> asyncio.Future[Any]:
@@ -114,7 +114,7 @@ async def test_what_waits_is_bounded_for_each_and_for_all(hasher: SlowHasher, ki
     passwords.close()
 
 
-async def test_what_nobody_waits_for_any_more_is_not_hashed(hasher: SlowHasher) -> None:
+async def test_an_abandoned_password_is_not_hashed(hasher: SlowHasher) -> None:
     passwords = Passwords()
     first, gone, last = (asyncio.ensure_future(passwords.hash(f"{n}", at(n))) for n in range(3))
     await passes()
@@ -126,7 +126,7 @@ async def test_what_nobody_waits_for_any_more_is_not_hashed(hasher: SlowHasher) 
     passwords.close()
 
 
-async def test_a_password_is_the_same_however_its_letters_are_composed() -> None:
+async def test_a_password_matches_in_any_unicode_composition() -> None:
     """In NFC in a new room; as it was given in one from before (RFC 8265, 4.2)."""
     passwords = Passwords()
     composed, apart = "caf\u00e9", unicodedata.normalize("NFD", "caf\u00e9")
@@ -166,7 +166,7 @@ class Counting(Plainly):
 
 
 @pytest.mark.parametrize("banned", [False, True])
-async def test_a_guess_at_a_hidden_room_is_answered_as_one_at_none(chat: Chat, banned: bool) -> None:
+async def test_an_attempt_at_a_hidden_room_looks_like_one_at_a_missing_room(chat: Chat, banned: bool) -> None:
     """With as much work, and as often."""
     counting = chat.parts.passwords = Counting()
     ann, ben = account(chat, "ann"), account(chat, "ben")
@@ -201,7 +201,7 @@ async def test_a_guess_at_a_hidden_room_is_answered_as_one_at_none(chat: Chat, b
         assert other[1:] == [without, compared]
 
 
-async def test_guesses_are_counted_by_name_by_principal_and_by_address(chat: Chat) -> None:
+async def test_attempts_are_counted_by_name_by_principal_and_by_address(chat: Chat) -> None:
     chat.parts.passwords = Counting()
     people = [account(chat, f"p{number}") for number in range(NETWORK_ATTEMPTS * ATTEMPTS_BURST)]
 
@@ -228,7 +228,7 @@ async def test_guesses_are_counted_by_name_by_principal_and_by_address(chat: Cha
     assert [await guess(person, person.session.user.id) for person in others] == ["no_such_room", "rate_limited"]
 
 
-async def test_nothing_is_hashed_for_a_room_that_may_not_be_made(chat: Chat) -> None:
+async def test_no_password_is_hashed_for_a_room_that_may_not_be_created(chat: Chat) -> None:
     counting = chat.parts.passwords = Counting()
     ann = account(chat, "ann")
     await created(chat, ann, "taken")
@@ -241,7 +241,7 @@ async def test_nothing_is_hashed_for_a_room_that_may_not_be_made(chat: Chat) -> 
     assert counting.hashed == ["x"]
 
 
-async def test_a_room_that_could_not_be_hashed_does_not_count_as_made(chat: Chat) -> None:
+async def test_a_create_whose_hashing_failed_does_not_count_as_created(chat: Chat) -> None:
     class Full(Plainly):
         async def hash(self, password: str, asker: Party) -> str:
             raise ParleyError("overloaded", retry_after=1.0)

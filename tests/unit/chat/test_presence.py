@@ -18,7 +18,7 @@ def changes(person: Person) -> list[tuple[list[str], list[str], int]]:
     return [(names(frame, "joined"), names(frame, "left"), frame["count"]) for frame in person.of("presence")]
 
 
-async def test_the_first_is_told_at_once_and_the_next_ones_together(chat: Chat) -> None:
+async def test_the_first_join_is_broadcast_at_once_and_later_ones_together(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes(2)
     ann.forget()
@@ -32,7 +32,7 @@ async def test_the_first_is_told_at_once_and_the_next_ones_together(chat: Chat) 
     assert changes(ann)[1:] == [(["cat", "dan"], ["ben"], 3)]
 
 
-async def test_at_most_one_a_second(chat: Chat) -> None:
+async def test_at_most_one_presence_update_a_second(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes(2)
     ann.forget()
@@ -45,7 +45,7 @@ async def test_at_most_one_a_second(chat: Chat) -> None:
     assert changes(ann)[-1][2] == 101
 
 
-async def test_who_comes_back_within_the_second_was_never_away(chat: Chat) -> None:
+async def test_a_user_who_returns_within_a_second_never_left(chat: Chat) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(0.5)
     ann.forget()
@@ -59,7 +59,7 @@ async def test_who_comes_back_within_the_second_was_never_away(chat: Chat) -> No
     assert here == {"ann", "ben"}
 
 
-async def test_several_sessions_are_one_person(chat: Chat) -> None:
+async def test_several_sessions_are_one_user(chat: Chat) -> None:
     ben = Person(chat, "ben", "general")
     ann = Person(chat, "ann", "general")
     await passes(2)
@@ -80,7 +80,7 @@ async def test_several_sessions_are_one_person(chat: Chat) -> None:
     assert changes(ben) == [([], ["ann"], 1)]
 
 
-async def test_a_crowd_is_told_its_number_and_thins_out_without_ghosts(chat: Chat) -> None:
+async def test_a_large_room_gets_a_count_and_shrinks_without_ghosts(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     crowd = [Person(chat, f"{number}", "general") for number in range(CROWD - 1)]
     await passes(2)
@@ -109,7 +109,7 @@ async def test_a_crowd_is_told_its_number_and_thins_out_without_ghosts(chat: Cha
     assert ann.last("presence")["count"] == len(here)
 
 
-async def test_the_larger_the_crowd_the_less_often_it_is_told(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_larger_rooms_get_presence_updates_less_often(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.rooms.presence.CROWD", 5)
     monkeypatch.setattr("chat.rooms.presence.CROWD_FRAMES", 10)
     ann = Person(chat, "ann", "general")
@@ -127,7 +127,7 @@ async def test_the_larger_the_crowd_the_less_often_it_is_told(chat: Chat, monkey
 
 
 @pytest.mark.parametrize("noted", [50, 10_000])
-async def test_a_crowd_leaves_no_ghosts_however_many_came_and_went(
+async def test_a_large_room_has_no_ghosts_after_many_joins_and_leaves(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, noted: int
 ) -> None:
     monkeypatch.setattr("chat.rooms.presence.CROWD", 20)
@@ -165,7 +165,7 @@ def _here(person: Person, before: set[str] | None = None) -> set[str]:
     return here
 
 
-async def test_no_timer_stays_behind_an_empty_room(chat: Chat) -> None:
+async def test_an_empty_room_keeps_no_presence_timer(chat: Chat) -> None:
     people = [Person(chat, "x", "general") for _ in range(3)]
     await passes()
     for person in people:
@@ -175,7 +175,7 @@ async def test_no_timer_stays_behind_an_empty_room(chat: Chat) -> None:
     assert not [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
 
 
-async def test_whoever_lost_the_connection_is_there_for_a_while(repository: FaultyRepository) -> None:
+async def test_a_user_who_lost_the_connection_lingers(repository: FaultyRepository) -> None:
     async with chatting(repository, presence_grace=5.0) as chat:
         ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
         await passes(2)
@@ -194,7 +194,7 @@ async def test_whoever_lost_the_connection_is_there_for_a_while(repository: Faul
         assert changes(ann) == [([], ["ben"], 1)]
 
 
-async def test_whoever_leaves_or_is_alone_does_not_linger(repository: FaultyRepository) -> None:
+async def test_a_user_who_leaves_or_is_alone_does_not_linger(repository: FaultyRepository) -> None:
     async with chatting(repository, presence_grace=5.0) as chat:
         ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
         await passes(2)
@@ -206,7 +206,7 @@ async def test_whoever_leaves_or_is_alone_does_not_linger(repository: FaultyRepo
         assert not chat.parts.hub.rooms
 
 
-async def test_they_are_gone_in_the_order_in_which_they_were_lost(repository: FaultyRepository) -> None:
+async def test_lingering_users_leave_in_the_order_they_were_lost(repository: FaultyRepository) -> None:
     async with chatting(repository, presence_grace=5.0) as chat:
         ann = Person(chat, "ann", "general")
         others = [Person(chat, name, "general") for name in ("ben", "cat")]

@@ -91,7 +91,7 @@ def notice(content: str) -> list[Frame]:
 
 
 @pytest.mark.parametrize("who", ["native", "plain", "rooms", "events"])
-async def test_a_message(meeting: Meeting, who: str) -> None:
+async def test_a_message_in_every_dialect(meeting: Meeting, who: str) -> None:
     send = {
         "native": lambda: meeting.native.say("hello", "m", ROOM),
         "plain": lambda: meeting.plain_send("hello"),
@@ -123,7 +123,7 @@ async def test_a_message(meeting: Meeting, who: str) -> None:
     }  # fmt: skip
 
 
-async def test_somebody_comes_and_goes(meeting: Meeting) -> None:
+async def test_joins_and_leaves_in_every_dialect(meeting: Meeting) -> None:
     new = Person(meeting.chat, "new", ROOM)
     told = await meeting.told()
     principal = new.session.user.id
@@ -142,7 +142,7 @@ async def test_somebody_comes_and_goes(meeting: Meeting) -> None:
     assert told["events"] == [{"event": "leave", "userid": principal, "username": "new"}]
 
 
-async def test_to_the_doer(meeting: Meeting) -> None:
+async def test_events_sent_to_the_author_of_a_command(meeting: Meeting) -> None:
     other = Person(meeting.chat, dialect=BY_PATH["/ws"])
     asked = {"room_id": "plans", "room_name": "Plans", "user_id": "8", "user_name": "rob"}
     meeting.chat.receive(other.session, json.dumps({"type": "create_room", "payload": asked}))
@@ -161,7 +161,7 @@ async def test_to_the_doer(meeting: Meeting) -> None:
     ]
 
 
-async def test_an_edit(meeting: Meeting) -> None:
+async def test_an_edit_in_every_dialect(meeting: Meeting) -> None:
     seq, _ = await meeting.said()
     meeting.native.send("edit", room=ROOM, seq=seq, content="hello, all")
     told = await meeting.told()
@@ -199,7 +199,7 @@ async def test_an_edit_from_the_events_dialect(meeting: Meeting) -> None:
 
 
 @pytest.mark.parametrize("who", ["native", "events", "moderator"])
-async def test_a_deletion(meeting: Meeting, who: str) -> None:
+async def test_a_deletion_in_every_dialect(meeting: Meeting, who: str) -> None:
     if who == "events":
         meeting.events_send("message", content="hello")
         seq = (await meeting.told())["events"][0]["id"]
@@ -219,7 +219,7 @@ async def test_a_deletion(meeting: Meeting, who: str) -> None:
     assert told["events"] == [{"event": "delete", "id": seq, "deleted_at": deleted["deleted_at"]}]
 
 
-async def test_a_message_that_is_taken_back(meeting: Meeting) -> None:
+async def test_a_retraction_in_every_dialect(meeting: Meeting) -> None:
     meeting.repository.refused = lambda write: type(write).__name__ == "InsertMessage"
     meeting.native.say("poison", "p", ROOM)
     told = await meeting.told()
@@ -232,7 +232,7 @@ async def test_a_message_that_is_taken_back(meeting: Meeting) -> None:
     assert gone == {"event": "delete", "id": seq, "deleted_at": gone["deleted_at"]}
 
 
-async def test_typing(meeting: Meeting) -> None:
+async def test_typing_in_every_dialect(meeting: Meeting) -> None:
     meeting.events_send("typing")
     told = await meeting.told()
     assert told == {
@@ -244,7 +244,7 @@ async def test_typing(meeting: Meeting) -> None:
 
 
 @pytest.mark.parametrize("what", ["react", "pin", "read", "update_room", "mute"])
-async def test_what_only_the_native_protocol_has_words_for(meeting: Meeting, what: str) -> None:
+async def test_events_that_only_the_native_protocol_has(meeting: Meeting, what: str) -> None:
     seq, _ = await meeting.said()
     possible: dict[str, dict[str, Any]] = {
         "react": {"seq": seq, "emoji": "👍"}, "pin": {"seq": seq}, "read": {"seq": seq}, "update_room": {"topic": "t"},
@@ -258,7 +258,7 @@ async def test_what_only_the_native_protocol_has_words_for(meeting: Meeting, wha
     assert told["plain"] == told["rooms"] == told["events"] == NOTHING
 
 
-async def test_a_refusal_is_for_the_one_who_asked(meeting: Meeting) -> None:
+async def test_an_error_is_sent_only_to_its_author(meeting: Meeting) -> None:
     meeting.native.say(" ", "e", ROOM)
     meeting.plain_send(" ")
     meeting.rooms_send("message", room_id=ROOM, message=" ")
@@ -275,7 +275,7 @@ async def test_a_refusal_is_for_the_one_who_asked(meeting: Meeting) -> None:
     }  # fmt: skip
 
 
-async def test_a_limit_is_told_to_the_one_who_meets_it(meeting: Meeting) -> None:
+async def test_a_limit_is_reported_to_the_client_that_exceeds_it(meeting: Meeting) -> None:
     await code_of(meeting.owner, "update_room", room=ROOM, slow_mode=60)
     await meeting.told()
     for number in range(2):
@@ -289,7 +289,7 @@ async def test_a_limit_is_told_to_the_one_who_meets_it(meeting: Meeting) -> None
     assert {"event": "error", "content": sentence} in told["events"]
 
 
-async def test_overloaded(repository: FaultyRepository) -> None:
+async def test_overloaded_in_every_dialect(repository: FaultyRepository) -> None:
     async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=8)) as chat:
         meeting = Meeting(chat, repository)
         await meeting.open()
@@ -309,7 +309,7 @@ async def test_overloaded(repository: FaultyRepository) -> None:
         await passes(2)
 
 
-async def test_an_announcement(meeting: Meeting) -> None:
+async def test_an_announcement_in_every_dialect(meeting: Meeting) -> None:
     meeting.owner.send("announce", content="be kind")
     told = await meeting.told()
     time = told["native"][0]["timestamp"]
@@ -323,7 +323,7 @@ async def test_an_announcement(meeting: Meeting) -> None:
     assert told["plain"] == [{"sender": "SYSTEM", "room": "", "content": '"owner" announces: be kind'}]
 
 
-async def test_whoever_is_sent_out_is_told_why(meeting: Meeting) -> None:
+async def test_a_kicked_user_gets_the_reason_in_every_dialect(meeting: Meeting) -> None:
     for person in meeting.everybody.values():
         meeting.owner.send("kick", room=ROOM, user=person.session.user.id, reason="late")
     told = await meeting.told()
@@ -339,7 +339,7 @@ async def test_whoever_is_sent_out_is_told_why(meeting: Meeting) -> None:
     }  # fmt: skip
 
 
-async def test_a_room_that_is_deleted(meeting: Meeting) -> None:
+async def test_a_deleted_room_in_every_dialect(meeting: Meeting) -> None:
     meeting.owner.send("delete_room", room=ROOM)
     told = await meeting.told()
     by = {"id": "u_owner", "name": "owner"}

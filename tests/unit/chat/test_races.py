@@ -26,7 +26,7 @@ async def stored_row(repository: FaultyRepository, user_id: str, room: str = "lo
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-async def test_whoever_comes_and_goes_while_storage_is_away_fills_no_queue_beyond_its_bound() -> None:
+async def test_joins_and_leaves_during_an_outage_do_not_overfill_the_queue() -> None:
     repository = FaultyRepository()
     async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=20)) as chat:
         people = await staffed(chat)
@@ -43,7 +43,7 @@ async def test_whoever_comes_and_goes_while_storage_is_away_fills_no_queue_beyon
         assert (await stored_row(repository, id_of(moderator)))["role"] == "moderator"
 
 
-async def test_a_cursor_of_somebody_who_leaves_is_stored_though_the_queue_is_full() -> None:
+async def test_the_read_cursor_of_a_leaving_user_is_stored_despite_a_full_queue() -> None:
     repository = FaultyRepository()
     async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=20)) as chat:
         people = await staffed(chat)
@@ -59,7 +59,7 @@ async def test_a_cursor_of_somebody_who_leaves_is_stored_though_the_queue_is_ful
         assert (await stored_row(repository, id_of(moderator)))["read"] == seq
 
 
-async def test_muting_somebody_who_comes_and_goes_meanwhile_leaves_them_a_member(
+async def test_muting_a_user_who_rejoins_during_the_lookup_keeps_their_membership(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     people, ben = await staffed(chat), account(chat, "ben")
@@ -80,7 +80,7 @@ async def test_muting_somebody_who_comes_and_goes_meanwhile_leaves_them_a_member
     assert id_of(ben) in chat.parts.hub.rooms["lobby"].members  # it says more than "member"
 
 
-async def test_a_cursor_that_another_device_raises_during_a_resume_is_kept() -> None:
+async def test_a_read_cursor_raised_by_another_device_during_a_resume_is_kept() -> None:
     repository = FaultyRepository()
     async with chatting(repository, room_tail=0) as chat:
         people = await staffed(chat)
@@ -99,7 +99,7 @@ async def test_a_cursor_that_another_device_raises_during_a_resume_is_kept() -> 
         assert await stored_row(repository, id_of(member)) == {"role": "member", "read": last, "muted": False}
 
 
-async def test_a_password_is_looked_at_once_though_others_come_in_meanwhile(chat: Chat) -> None:
+async def test_a_password_is_checked_once_while_others_join(chat: Chat) -> None:
     class Slow(Plainly):
         looked = 0
 
@@ -119,7 +119,7 @@ async def test_a_password_is_looked_at_once_though_others_come_in_meanwhile(chat
     assert slow.looked == len(guests)
 
 
-async def test_a_guest_who_was_invited_talks_where_guests_only_read(repository: FaultyRepository) -> None:
+async def test_an_invited_guest_may_post_where_guests_are_readonly(repository: FaultyRepository) -> None:
     """Also after everybody had gone, and over HTTP: what storage has of them is asked for."""
     async with chatting(repository, guest_role="readonly") as chat:
         ann, guest = account(chat, "ann"), Person(chat, "guest", "general")
@@ -148,7 +148,7 @@ async def test_a_guest_who_was_invited_talks_where_guests_only_read(repository: 
         assert await repository.stored() == ["x", "y", "z"]
 
 
-async def test_those_who_are_in_a_room_when_it_gets_an_owner_keep_what_they_have_read(
+async def test_users_present_when_a_room_gets_an_owner_keep_their_read_cursors(
     repository: FaultyRepository,
 ) -> None:
     async with chatting(repository, guest_role="readonly") as chat:
@@ -169,7 +169,7 @@ async def test_those_who_are_in_a_room_when_it_gets_an_owner_keep_what_they_have
         assert (await mine(ann))["general"]["read"] == seq
 
 
-async def test_who_enters_while_a_room_gets_an_owner_becomes_a_member_too(
+async def test_a_user_who_joins_while_a_room_gets_an_owner_becomes_a_member(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     ann, ben, admin = account(chat, "ann"), account(chat, "ben"), account(chat, "admin", "admin")
@@ -189,7 +189,7 @@ async def test_who_enters_while_a_room_gets_an_owner_becomes_a_member_too(
         assert person.last("room")["info"] == {"kind": "private"}
 
 
-async def test_somebody_whose_connection_was_lost_is_listed_as_what_they_are(repository: FaultyRepository) -> None:
+async def test_a_lingering_user_is_listed_with_their_role(repository: FaultyRepository) -> None:
     async with chatting(repository, presence_grace=5.0) as chat:
         people = await staffed(chat)
         people["member"].disconnect()
@@ -199,7 +199,7 @@ async def test_somebody_whose_connection_was_lost_is_listed_as_what_they_are(rep
         assert (rows["u_member"]["role"], rows["u_member"]["online"]) == ("member", True)
 
 
-async def test_somebody_who_is_sent_out_does_not_linger(repository: FaultyRepository) -> None:
+async def test_a_kicked_user_does_not_linger(repository: FaultyRepository) -> None:
     async with chatting(repository, presence_grace=5.0) as chat:
         people = await staffed(chat)
         owner = people["owner"]
@@ -212,7 +212,7 @@ async def test_somebody_who_is_sent_out_does_not_linger(repository: FaultyReposi
         assert "u_member" not in chat.parts.hub.rooms["lobby"].presence.people
 
 
-async def test_a_cursor_is_told_when_its_reader_leaves(chat: Chat) -> None:
+async def test_a_read_cursor_is_broadcast_when_its_user_leaves(chat: Chat) -> None:
     people = await staffed(chat)
     owner, member = people["owner"], people["member"]
     seq = await said(owner)
@@ -225,7 +225,7 @@ async def test_a_cursor_is_told_when_its_reader_leaves(chat: Chat) -> None:
 # --- messages --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_change_builds_on_what_the_room_has_let_go_of_meanwhile() -> None:
+async def test_a_change_builds_on_a_state_evicted_during_the_lookup() -> None:
     """Storage answers late; by then the message is another, and the room does not remember that any more."""
     repository = FaultyRepository()
     async with chatting(repository, room_tail=0) as chat:
@@ -245,7 +245,7 @@ async def test_a_change_builds_on_what_the_room_has_let_go_of_meanwhile() -> Non
         assert message["reactions"] == {"a": [id_of(ann)], "b": [id_of(ben)]}
 
 
-async def test_an_edited_reply_quotes_its_message_as_that_is_now(chat: Chat) -> None:
+async def test_an_edited_reply_quotes_the_current_message(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     seq = await said(ann, "first", "general")
@@ -259,7 +259,7 @@ async def test_an_edited_reply_quotes_its_message_as_that_is_now(chat: Chat) -> 
     assert told[reply]["reply_to"]["content"] == "second"
 
 
-async def test_a_reply_to_what_is_taken_back_quotes_nothing(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_reply_to_a_retracted_message_quotes_nothing(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes()
     since = await said(ann, "before", "general")
@@ -281,7 +281,7 @@ async def test_a_reply_to_what_is_taken_back_quotes_nothing(chat: Chat, reposito
     assert other.last("message")["reply_to"] == {"seq": seq}
 
 
-async def test_a_deleted_room_is_not_resumed_in_a_new_one_of_its_name(chat: Chat) -> None:
+async def test_a_deleted_room_is_not_resumed_in_a_new_room_of_the_same_name(chat: Chat) -> None:
     people = await staffed(chat)
     owner, member = people["owner"], people["member"]
     head = await said(owner)

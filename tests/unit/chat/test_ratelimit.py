@@ -20,7 +20,7 @@ HERE, THERE = "192.0.2.1", "192.0.2.2"
 # --- buckets ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_bucket_is_shared_by_all_who_hold_it_and_kept_until_it_is_full() -> None:
+def test_a_bucket_is_shared_by_its_holders_and_kept_until_full() -> None:
     allowances = Allowances(rate=1.0, burst=5)
     held = allowances.of("ann", 0.0)
     assert allowances.of("ann", 0.0) is held
@@ -31,7 +31,7 @@ def test_a_bucket_is_shared_by_all_who_hold_it_and_kept_until_it_is_full() -> No
     assert allowances.take("ben", 100.0) == 0.0
 
 
-def test_what_its_last_holder_has_used_up_stays_used_up() -> None:
+def test_a_spent_bucket_stays_spent_after_its_last_holder() -> None:
     allowances = Allowances(rate=1.0, burst=5)
     held = allowances.of("ann", 0.0)
     held.take(0.0)
@@ -51,7 +51,7 @@ def test_a_bucket_is_not_forgotten_before_the_first_token_is_taken() -> None:
     assert (allowances.take("one", 0.0), allowances.take("other", 0.0)) == (1.0, 1.0)
 
 
-def test_what_is_full_is_forgotten_and_what_is_not_stays() -> None:
+def test_only_full_buckets_are_forgotten() -> None:
     allowances = Allowances(rate=1.0, burst=5)
     for _ in range(5):
         allowances.take("busy", 0.0)
@@ -76,7 +76,7 @@ def test_allowances_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert allowances.take("99", 0.0) > 0
 
 
-def test_what_is_given_back_can_be_taken_again() -> None:
+def test_a_returned_token_can_be_taken_again() -> None:
     bucket = Allowances(rate=1.0, burst=2).of("ann", 0.0)
     bucket.give()
     assert [bucket.take(0.0) for _ in range(3)] == [0.0, 0.0, 1.0]
@@ -95,7 +95,7 @@ def said(person: Person, count: int) -> int:
     return count - (len(person.of("error")) - before)
 
 
-async def test_guests_of_one_address_talk_at_one_rate() -> None:
+async def test_guests_of_one_address_share_one_message_rate() -> None:
     async with chatting(limits=TALKATIVE, guest_messages=Rate(10, 100)) as chat:
         guests = [Person(chat, f"p{number}", "general", network=HERE) for number in range(30)]
         other = Person(chat, "other", "general", network=THERE)
@@ -115,7 +115,7 @@ async def test_guests_of_one_address_talk_at_one_rate() -> None:
         assert sum(said(guest, 10) for guest in guests) in (10, 11, 12, 13)
 
 
-async def test_every_door_counts_for_the_address() -> None:
+async def test_http_and_all_dialects_count_toward_the_address_rate() -> None:
     """Over HTTP, in the other dialects, and with commands that a whole room is told of."""
     async with chatting(limits=TALKATIVE, guest_messages=Rate(0.001, 4)) as chat:
         runner, keeper = CommandRunner(chat), account(chat, "keeper")
@@ -148,7 +148,7 @@ async def test_every_door_counts_for_the_address() -> None:
         assert await post(Identity(User("u_2", "ann"), guest=False), "3") == ""
 
 
-async def test_who_has_no_limit_has_none_with_others_either() -> None:
+async def test_a_user_without_a_limit_is_not_limited_by_address() -> None:
     async with chatting(guest_messages=Rate(1, 1)) as chat:
         guest = Person(chat, "ann", "general", network=HERE)
         await passes()
@@ -158,7 +158,7 @@ async def test_who_has_no_limit_has_none_with_others_either() -> None:
 # --- new guests ------------------------------------------------------------------------------------------------------
 
 
-async def test_new_guests_of_an_address_have_a_rate() -> None:
+async def test_new_guests_of_an_address_are_rate_limited() -> None:
     async with chatting(new_guests=Rate(0.1, 3)) as chat:
         guests = [Person(chat, f"p{number}", "general", network=HERE) for number in range(5)]
         await passes()
@@ -171,7 +171,7 @@ async def test_new_guests_of_an_address_have_a_rate() -> None:
         assert Person(chat, "again", network=HERE).types() == ["welcome"]
 
 
-async def test_who_has_a_token_comes_in_all_the_same() -> None:
+async def test_a_client_with_a_token_connects_despite_the_guest_limit() -> None:
     """And takes nothing from those who come next: an office that reconnects is not full of new guests."""
     async with chatting(new_guests=Rate(0.001, 2)) as chat:
         known = Person(chat, "known", network=HERE)
@@ -187,7 +187,7 @@ async def test_who_has_a_token_comes_in_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("path", ["/chat", "/api/chat"])
-async def test_a_page_that_has_no_other_word_is_closed_and_may_come_back(path: str) -> None:
+async def test_a_plain_client_over_the_guest_limit_is_disconnected_and_may_retry(path: str) -> None:
     async with chatting(new_guests=Rate(0.001, 1)) as chat:
         Person(chat, "first", network=HERE)
         page = Person(chat, "page", "general", dialect=BY_PATH[path], network=HERE)
@@ -195,7 +195,7 @@ async def test_a_page_that_has_no_other_word_is_closed_and_may_come_back(path: s
         assert page.connection.closed.code == 1013
 
 
-async def test_a_claimed_id_is_a_new_guest() -> None:
+async def test_a_claimed_id_counts_as_a_new_guest() -> None:
     async with chatting(new_guests=Rate(0.001, 1)) as chat:
         Person(chat, "first", network=HERE)
         claims = Person(chat, dialect=BY_PATH["/ws"], network=HERE)

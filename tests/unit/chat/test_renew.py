@@ -17,7 +17,7 @@ from tests.unit.chat.people import account, ask, code_of, created
 from utils.clock import DAY_US
 
 
-async def test_guests_talk_as_their_role_says_now(chat: Chat) -> None:
+async def test_guests_follow_the_new_guest_role(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     for number, (role, refusals) in enumerate((("member", {}), ("readonly", {"1": "forbidden"}), ("member", {}))):
@@ -28,7 +28,7 @@ async def test_guests_talk_as_their_role_says_now(chat: Chat) -> None:
     assert ann.heard() == ["hello", "hello"]
 
 
-async def test_rates_are_the_new_ones_for_those_who_are_here(chat: Chat) -> None:
+async def test_connected_users_get_the_new_rates(chat: Chat) -> None:
     """Also for one who asks by HTTP alone, and when there was no rate at all."""
     runner, ben = CommandRunner(chat), account(chat, "ben").session.identity
     assert ben is not None
@@ -53,7 +53,7 @@ async def test_rates_are_the_new_ones_for_those_who_are_here(chat: Chat) -> None
     assert said == ["", "", "", "rate_limited", "", "", "", ""]
 
 
-async def test_rates_that_stay_give_nobody_another_burst(chat: Chat) -> None:
+async def test_unchanged_rates_give_no_new_burst(chat: Chat) -> None:
     chat.renew(replace(chat.parts.options, limits=replace_limits(0.1, 1)))
     ann = account(chat, "ann")
     await created(chat, ann)
@@ -74,7 +74,7 @@ def replace_limits(rate: float, burst: int) -> Limits:
     return Limits(messages_per_second=rate, messages_burst=burst)
 
 
-async def test_rooms_are_bounded_by_the_new_numbers(repository: FaultyRepository) -> None:
+async def test_room_limits_follow_the_new_settings(repository: FaultyRepository) -> None:
     async with chatting(repository, address_rooms=1000) as chat:
         ann = account(chat, "ann")
         ann.session.network = "192.0.2.1"
@@ -86,7 +86,7 @@ async def test_rooms_are_bounded_by_the_new_numbers(repository: FaultyRepository
         assert await code_of(ann, "join", room="third") == "too_many_rooms"
 
 
-async def test_retention_begins_and_ends(repository: FaultyRepository) -> None:
+async def test_retention_can_be_switched_on_and_off(repository: FaultyRepository) -> None:
     clock = VirtualClock()
     async with chatting(repository, clock) as chat:
         ann = account(chat, "ann")
@@ -101,7 +101,7 @@ async def test_retention_begins_and_ends(repository: FaultyRepository) -> None:
         await writer.close()
 
 
-async def test_options_of_the_start_stay(chat: Chat) -> None:
+async def test_options_fixed_at_start_do_not_change(chat: Chat) -> None:
     """As `room_tail`: what was made with it is not made again."""
     ann = account(chat, "ann")
     await created(chat, ann)

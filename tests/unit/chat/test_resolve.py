@@ -63,41 +63,41 @@ async def ann(chat: Chat) -> Person:
     return ann
 
 
-async def test_what_memory_has_is_decided_at_once(chat: Chat, ann: Person) -> None:
+async def test_a_command_whose_state_is_in_memory_is_decided_at_once(chat: Chat, ann: Person) -> None:
     decided: list[str] = []
     row = Handler(lambda *args: decided.append(args[3]), in_room(Action.TYPE), InMemory())
     assert row(chat.parts, ann.session, COMMAND) is None
     assert decided == ["known"]
 
 
-async def test_what_enters_held_is_released_after_the_decision(chat: Chat, ann: Person) -> None:
+async def test_pins_are_released_after_the_decision(chat: Chat, ann: Person) -> None:
     need = Fetched()
     assert await resolve(chat, ann, need) == ["found"]
     assert need.released == ["general"]
 
 
-async def test_an_outdated_answer_is_asked_for_again(chat: Chat, ann: Person) -> None:
+async def test_an_outdated_storage_answer_is_queried_again(chat: Chat, ann: Person) -> None:
     need = Fetched(late=2)
     assert await resolve(chat, ann, need) == ["found"]
     assert need.released == ["general"] * 3
 
 
-async def test_access_is_checked_after_storage_was_asked(chat: Chat, ann: Person) -> None:
+async def test_access_is_checked_after_the_storage_lookup(chat: Chat, ann: Person) -> None:
     room = ann.session.rooms["general"]
     with pytest.raises(ParleyError, match="not_joined"):
         await resolve(chat, ann, Fetched(lambda: room.exit(ann.session)))
 
 
-async def test_a_session_that_ends_while_storage_is_asked_gets_nothing(chat: Chat, ann: Person) -> None:
+async def test_a_session_that_ends_during_the_storage_lookup_gets_nothing(chat: Chat, ann: Person) -> None:
     assert await resolve(chat, ann, Fetched(ann.disconnect)) == []
 
 
-async def test_a_room_is_loaded_and_kept_only_as_long_as_it_is_needed(chat: Chat, ann: Person) -> None:
+async def test_a_room_is_pinned_only_as_long_as_it_is_needed(chat: Chat, ann: Person) -> None:
     assert await code_of(ann, "decline", room="elsewhere") == "no_such_invitation"
     assert "elsewhere" not in chat.parts.hub.rooms
 
 
-async def test_a_room_that_was_not_created_does_not_take_its_name(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_failed_create_does_not_take_the_name(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben, cem = (account(chat, name) for name in ("ann", "ben", "cem"))
     repository.hold("kept_like")
     ann.send("create_room", room="Lobby")

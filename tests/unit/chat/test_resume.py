@@ -32,7 +32,9 @@ def seqs(person: Person) -> list[int]:
 
 
 @pytest.mark.parametrize("room_tail", [0, 1, 100, 299, 300, 500], ids="tail{}".format)
-async def test_300_missed_messages_are_exact_while_others_talk(repository: FaultyRepository, room_tail: int) -> None:
+async def test_a_resume_returns_300_missed_messages_exactly_while_others_post(
+    repository: FaultyRepository, room_tail: int
+) -> None:
     """From the tail, from storage, and across the boundary between them."""
     async with chatting(repository, room_tail=room_tail) as chat:
         ann, ben, join = await away(chat, 300)
@@ -72,7 +74,7 @@ async def test_a_resume_reads_storage_in_pages(repository: FaultyRepository) -> 
         assert seqs(ben) + seqs(back) == seqs(ann)
 
 
-async def test_a_resume_larger_than_the_high_mark_is_paced(repository: FaultyRepository) -> None:
+async def test_a_resume_larger_than_the_send_limit_is_paced(repository: FaultyRepository) -> None:
     """The reader is slow, never cut off, and never has more than its share waiting."""
     async with chatting(repository, room_tail=50, slow_high=100_000) as chat:
         ann, ben, join = await away(chat, 1000, size=1000)
@@ -91,7 +93,7 @@ async def test_a_resume_larger_than_the_high_mark_is_paced(repository: FaultyRep
         assert seqs(ben) + seqs(back) == seqs(ann)
 
 
-async def test_what_is_held_back_for_a_resume_counts_as_unread(repository: FaultyRepository) -> None:
+async def test_live_events_deferred_by_a_resume_count_toward_the_send_limit(repository: FaultyRepository) -> None:
     """A client that does not read its resume is cut off while others talk: memory stays bounded."""
     async with chatting(repository, room_tail=0, slow_high=50_000) as chat:
         ann, _, join = await away(chat, 300, size=500)
@@ -113,7 +115,9 @@ async def test_what_is_held_back_for_a_resume_counts_as_unread(repository: Fault
 
 @pytest.mark.parametrize(("missed", "recovered"), [(20, True), (21, False)])
 @pytest.mark.parametrize("room_tail", [0, 10, 500])
-async def test_the_resume_limit(repository: FaultyRepository, missed: int, recovered: bool, room_tail: int) -> None:
+async def test_a_resume_beyond_the_limit_is_not_recovered(
+    repository: FaultyRepository, missed: int, recovered: bool, room_tail: int
+) -> None:
     async with chatting(repository, room_tail=room_tail, limits=limits(resume_limit=20)) as chat:
         ann, _, join = await away(chat, missed)
         back = Person(chat, "ben")
@@ -150,7 +154,7 @@ async def test_a_since_beyond_the_head_is_not_recovered(chat: Chat) -> None:
     assert not back.of("message")
 
 
-async def test_a_room_in_which_nothing_was_ever_said(chat: Chat) -> None:
+async def test_a_room_without_messages_is_recovered(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     head, epoch = ann.last("joined")["head"], ann.last("joined")["epoch"]
@@ -170,7 +174,7 @@ async def test_a_room_in_which_nothing_was_ever_said(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("room_tail", [0, 500])
-async def test_joining_again_with_since_brings_each_message_once(repository: FaultyRepository, room_tail: int) -> None:
+async def test_rejoining_with_since_returns_each_message_once(repository: FaultyRepository, room_tail: int) -> None:
     async with chatting(repository, room_tail=room_tail) as chat:
         ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
         await passes(2)
@@ -198,7 +202,9 @@ async def test_joining_again_with_since_brings_each_message_once(repository: Fau
         assert chat.parts.hub.rooms["general"].presence.people[ben.session.user.id].sessions == 1
 
 
-async def test_a_message_taken_back_while_one_was_away_means_reload(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_message_retracted_while_the_client_was_away_forces_a_reload(
+    chat: Chat, repository: FaultyRepository
+) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
     repository.hold("write")
@@ -226,7 +232,7 @@ async def test_a_message_taken_back_while_one_was_away_means_reload(chat: Chat, 
     assert third.heard() == ["later"]
 
 
-async def test_a_message_taken_back_while_a_resume_is_counted_means_reload(repository: FaultyRepository) -> None:
+async def test_a_message_retracted_while_a_resume_is_counted_forces_a_reload(repository: FaultyRepository) -> None:
     """The epoch is compared before storage counts, and what the client has seen may be taken back meanwhile."""
     async with chatting(repository, room_tail=0) as chat:
         ann, _, join = await away(chat, 3)
@@ -246,7 +252,7 @@ async def test_a_message_taken_back_while_a_resume_is_counted_means_reload(repos
         assert back.last("joined")["recovered"] is False
 
 
-async def test_a_message_taken_back_during_a_replay_is_retracted_behind_it(
+async def test_a_message_retracted_during_a_replay_is_retracted_after_it(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     ann, _, join = await away(chat, 3)
@@ -268,7 +274,7 @@ async def test_a_message_taken_back_during_a_replay_is_retracted_behind_it(
     assert back.last("retracted")["seq"] == back.of("message")[-1]["seq"]
 
 
-async def test_a_session_that_goes_during_its_replay_leaves_nothing(repository: FaultyRepository) -> None:
+async def test_a_session_that_disconnects_during_its_replay_leaves_nothing(repository: FaultyRepository) -> None:
     async with chatting(repository, room_tail=0) as chat:
         ann, _, join = await away(chat, 300)
         ann.disconnect()
@@ -285,7 +291,7 @@ async def test_a_session_that_goes_during_its_replay_leaves_nothing(repository: 
         assert not back.of("synced")
 
 
-async def test_a_replay_waits_for_storage_as_long_as_its_client_does(repository: FaultyRepository) -> None:
+async def test_a_replay_waits_for_storage_while_its_client_is_connected(repository: FaultyRepository) -> None:
     async with chatting(repository, room_tail=0) as chat:
         ann, ben, join = await away(chat, 300)
         repository.hold("changed")
@@ -307,7 +313,7 @@ async def test_a_replay_waits_for_storage_as_long_as_its_client_does(repository:
         assert seqs(ben) + seqs(back) == seqs(ann)
 
 
-async def test_a_room_that_somebody_is_about_to_enter_is_not_forgotten(repository: FaultyRepository) -> None:
+async def test_a_room_with_a_pending_join_is_not_freed(repository: FaultyRepository) -> None:
     async with chatting(repository, room_tail=0) as chat:
         ann, ben, join = await away(chat, 5)
         repository.hold("count_changed")
@@ -324,9 +330,7 @@ async def test_a_room_that_somebody_is_about_to_enter_is_not_forgotten(repositor
 
 
 @pytest.mark.parametrize("room_tail", [0, 2])
-async def test_what_storage_has_not_answered_for_is_never_forgotten(
-    repository: FaultyRepository, room_tail: int
-) -> None:
+async def test_unconfirmed_messages_are_never_evicted(repository: FaultyRepository, room_tail: int) -> None:
     """However short the tail: nobody else has it yet, neither for a resume nor to recognise what is sent again."""
     async with chatting(repository, room_tail=room_tail) as chat:
         ann, ben, join = await away(chat, 0)
@@ -349,7 +353,7 @@ async def test_what_storage_has_not_answered_for_is_never_forgotten(
         assert len(chat.parts.hub.rooms["general"].tail) == max(room_tail, 1)
 
 
-async def test_a_resume_that_misses_what_memory_evicted_is_not_recovered(repository: FaultyRepository) -> None:
+async def test_a_resume_missing_evicted_messages_is_not_recovered(repository: FaultyRepository) -> None:
     async with chatting(repository, room_tail=5) as chat:
         ann, _, join = await away(chat, 30)
         repository.faults["count_changed"].append(Forgotten())
@@ -362,7 +366,7 @@ async def test_a_resume_that_misses_what_memory_evicted_is_not_recovered(reposit
         assert back.last("message")["content"] == "live"
 
 
-async def test_what_memory_evicts_during_a_resume_sends_the_client_back_to_history(
+async def test_eviction_during_a_resume_sends_the_client_back_to_history(
     repository: FaultyRepository,
 ) -> None:
     """It has been promised everything, so it must not take what came for that."""

@@ -13,7 +13,7 @@ from tests.unit.chat.people import account, ask, created, id_of
 from utils.clock import DAY_US
 
 
-async def test_a_room_keeps_its_messages_as_long_as_it_says(repository: FaultyRepository) -> None:
+async def test_a_room_keeps_its_messages_for_its_retention_time(repository: FaultyRepository) -> None:
     clock = VirtualClock()
     async with chatting(repository, clock, retention_days=7, room_tail=0) as chat:
         ann = account(chat, "ann")
@@ -33,7 +33,7 @@ async def test_a_room_keeps_its_messages_as_long_as_it_says(repository: FaultyRe
         await writer.close()
 
 
-async def test_what_is_gone_from_storage_is_gone_from_a_resume(repository: FaultyRepository) -> None:
+async def test_expired_messages_are_gone_from_a_resume(repository: FaultyRepository) -> None:
     clock = VirtualClock()
     async with chatting(repository, clock, retention_days=1) as chat:
         ann = account(chat, "ann")
@@ -52,7 +52,7 @@ async def test_what_is_gone_from_storage_is_gone_from_a_resume(repository: Fault
         await writer.close()
 
 
-async def test_a_bounded_number_at_a_time_and_on_after_an_outage(
+async def test_expiry_works_in_batches_and_continues_after_an_outage(
     repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log has one line for each round, however many batches that were."""
@@ -82,7 +82,7 @@ async def test_a_bounded_number_at_a_time_and_on_after_an_outage(
         await writer.close()
 
 
-async def test_nothing_goes_by_itself(chat: Chat, repository: FaultyRepository) -> None:
+async def test_messages_do_not_expire_without_a_retention_setting(chat: Chat, repository: FaultyRepository) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     ann.say("old", room="lobby")
@@ -94,7 +94,7 @@ async def test_nothing_goes_by_itself(chat: Chat, repository: FaultyRepository) 
     await writer.close()
 
 
-async def test_guests_who_do_not_come_back_are_forgotten(repository: FaultyRepository) -> None:
+async def test_guests_who_do_not_return_are_forgotten(repository: FaultyRepository) -> None:
     """When their token has expired: not those who are here, and not those whom a moderator keeps out."""
     clock = VirtualClock()
     async with chatting(repository, clock) as chat:
@@ -122,7 +122,7 @@ async def test_guests_who_do_not_come_back_are_forgotten(repository: FaultyRepos
         await writer.close()
 
 
-async def test_a_log_that_is_ahead_of_the_clock_is_said_once(
+async def test_messages_dated_in_the_future_are_logged_once(
     repository: FaultyRepository, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = VirtualClock()

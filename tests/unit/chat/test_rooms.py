@@ -14,7 +14,7 @@ from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
 
-async def test_many_joiners_of_a_cold_room_cause_one_load(chat: Chat, repository: FaultyRepository) -> None:
+async def test_concurrent_joins_of_an_unloaded_room_cause_one_load(chat: Chat, repository: FaultyRepository) -> None:
     repository.hold("find_room")
     people = [Person(chat, room="general") for _ in range(50)]
     await passes()
@@ -25,7 +25,7 @@ async def test_many_joiners_of_a_cold_room_cause_one_load(chat: Chat, repository
     assert [person.of("joined")[0]["head"] for person in people] == [0] * 50
 
 
-async def test_a_failing_load_answers_every_joiner(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_failed_load_answers_every_join(chat: Chat, repository: FaultyRepository) -> None:
     repository.hold("find_room")
     people = [Person(chat) for _ in range(5)]
     for number, person in enumerate(people):
@@ -47,7 +47,7 @@ async def test_a_failing_load_answers_every_joiner(chat: Chat, repository: Fault
 
 
 @pytest.mark.parametrize("point", ["find_room", "head"])
-async def test_a_load_that_takes_too_long_is_given_up(chat: Chat, repository: FaultyRepository, point: str) -> None:
+async def test_a_load_that_takes_too_long_is_cancelled(chat: Chat, repository: FaultyRepository, point: str) -> None:
     Person(chat, "ann", "general").say("so that there is a log")
     await passes()
     for person in tuple(chat.parts.hub.sessions):
@@ -81,7 +81,7 @@ async def test_a_standby_does_not_ask_storage(chat: Chat, repository: FaultyRepo
     assert not repository.calls["find_room"]
 
 
-async def test_a_session_that_goes_while_its_room_loads_leaves_nothing(
+async def test_a_session_that_disconnects_while_its_room_loads_leaves_nothing(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     repository.hold("find_room")
@@ -99,7 +99,9 @@ async def test_a_session_that_goes_while_its_room_loads_leaves_nothing(
     assert gone() is None
 
 
-async def test_others_get_in_when_the_first_joiner_goes(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_load_continues_for_others_when_the_first_session_disconnects(
+    chat: Chat, repository: FaultyRepository
+) -> None:
     repository.hold("find_room")
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes()
@@ -120,7 +122,7 @@ async def test_an_empty_room_is_freed(chat: Chat) -> None:
     ben.disconnect()  # twice is as good as once
 
 
-async def test_a_room_that_waits_for_storage_is_never_freed(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_room_with_pending_writes_is_never_freed(chat: Chat, repository: FaultyRepository) -> None:
     repository.hold("write")
     ann = Person(chat, "ann", "general")
     await passes()
@@ -138,7 +140,7 @@ async def test_a_room_that_waits_for_storage_is_never_freed(chat: Chat, reposito
     assert await repository.stored() == ["one"]
 
 
-async def test_a_room_is_freed_when_storage_refuses_its_last_message(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_room_is_freed_when_storage_rejects_its_last_message(chat: Chat, repository: FaultyRepository) -> None:
     repository.hold("write")
     ann = Person(chat, "ann", "general")
     await passes()
@@ -175,7 +177,7 @@ async def test_a_room_is_freed_when_a_resume_cannot_be_counted(chat: Chat, repos
         assert not chat.parts.hub.rooms
 
 
-async def test_a_room_goes_on_above_its_log_when_the_clock_steps_back(repository: FaultyRepository) -> None:
+async def test_sequence_numbers_keep_rising_when_the_clock_steps_back(repository: FaultyRepository) -> None:
     clock = VirtualClock()
     async with chatting(repository, clock) as chat:
         ann = Person(chat, "ann", "general")
@@ -195,7 +197,7 @@ async def test_a_room_goes_on_above_its_log_when_the_clock_steps_back(repository
         assert await repository.stored() == ["one", "two", "three"]
 
 
-async def test_too_many_rooms() -> None:
+async def test_a_session_may_join_a_limited_number_of_rooms() -> None:
     """A room that one is in already does not count again; leaving one makes room for another."""
     async with chatting(limits=limits(max_rooms=2)) as chat:
         ann = Person(chat, "ann")
@@ -211,7 +213,7 @@ async def test_too_many_rooms() -> None:
         assert ann.last("joined")["room"] == "c"
 
 
-async def test_commands_for_a_room_that_one_is_not_in(chat: Chat) -> None:
+async def test_commands_for_a_room_not_joined_are_refused(chat: Chat) -> None:
     ann = Person(chat, "ann")
     ann.say("hi", "m", room="elsewhere")
     ann.send("leave", id="l", room="elsewhere")
@@ -221,7 +223,7 @@ async def test_commands_for_a_room_that_one_is_not_in(chat: Chat) -> None:
     assert ann.errors() == {"m": "not_joined", "l": "not_joined", "h": "not_joined", "x": "bad_field"}
 
 
-async def test_a_room_is_found_however_its_name_is_written(chat: Chat) -> None:
+async def test_equivalent_spellings_of_a_name_find_the_same_room(chat: Chat) -> None:
     """White space around a name, and characters put together from parts, make no other room."""
     ann = Person(chat, "ann")
     ann.send("join", room="  caf\u00e9 ")
@@ -233,7 +235,7 @@ async def test_a_room_is_found_however_its_name_is_written(chat: Chat) -> None:
     assert list(chat.parts.hub.rooms) == ["caf\u00e9"]
 
 
-async def test_who_holds_the_name_of_a_room_in_storage_wins(chat: Chat, repository: FaultyRepository) -> None:
+async def test_the_room_in_storage_wins_a_name_conflict(chat: Chat, repository: FaultyRepository) -> None:
     """A hand in the database has made the room meanwhile: the clients come again and find it."""
     ann = Person(chat, "ann", "general")
     await passes()

@@ -31,14 +31,14 @@ async def rooms(chat: Chat) -> dict[str, Person]:
     return {"ann": ann, "ben": ben}
 
 
-async def test_newest_first_in_the_rooms_of_ones_own(rooms: dict[str, Person]) -> None:
+async def test_search_returns_the_newest_first_from_the_users_rooms(rooms: dict[str, Person]) -> None:
     assert await found(rooms["ann"], "apple") == [("one", "Apple 3"), ("two", "Apple 1"), ("one", "Apple 0")]
     assert await found(rooms["ben"], "APPLE") == [("three", "Apple 2")]
     assert await found(rooms["ann"], "apple 1") == [("two", "Apple 1")]
     assert await found(rooms["ann"], "pear") == []
 
 
-async def test_page_after_page(rooms: dict[str, Person]) -> None:
+async def test_search_results_are_paged(rooms: dict[str, Person]) -> None:
     ann = rooms["ann"]
     seen = await found(ann, "apple", limit=2)
     page = ann.last("search")
@@ -49,11 +49,11 @@ async def test_page_after_page(rooms: dict[str, Person]) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"q": ""}, {"q": "  !? "}, {"q": "x", "cursor": "y"}, {"q": "x", "cursor": "1"}])
-async def test_what_is_no_question(chat: Chat, fields: dict[str, str]) -> None:
+async def test_an_invalid_query_is_refused(chat: Chat, fields: dict[str, str]) -> None:
     assert await code_of(account(chat, "ann"), "search", **fields) == "bad_field"
 
 
-async def test_what_one_may_not_see_is_not_found(chat: Chat, rooms: dict[str, Person]) -> None:
+async def test_search_finds_nothing_the_user_may_not_see(chat: Chat, rooms: dict[str, Person]) -> None:
     ann, ben = rooms["ann"], rooms["ben"]
     await ask(ben, "join", room="one")
     assert len(await found(ben, "apple")) == 3
@@ -66,7 +66,7 @@ async def test_what_one_may_not_see_is_not_found(chat: Chat, rooms: dict[str, Pe
     assert await found(ann, "apple") == [("one", "Apple 3"), ("one", "Apple 0")]
 
 
-async def test_a_guest_finds_in_the_room_they_are_in(chat: Chat) -> None:
+async def test_a_guest_searches_the_room_they_are_in(chat: Chat) -> None:
     guest = Person(chat, "guest", "general")
     await passes()
     guest.say("apple", "m")
@@ -76,7 +76,7 @@ async def test_a_guest_finds_in_the_room_they_are_in(chat: Chat) -> None:
     assert await found(guest, "apple") == []
 
 
-async def test_what_was_said_or_deleted_a_moment_ago(chat: Chat, repository: FaultyRepository) -> None:
+async def test_search_reflects_messages_posted_or_deleted_just_before(chat: Chat, repository: FaultyRepository) -> None:
     ann = account(chat, "ann")
     await created(chat, ann, "one")
     ann.say("apple", "m", "one")
@@ -93,7 +93,9 @@ async def test_what_was_said_or_deleted_a_moment_ago(chat: Chat, repository: Fau
     assert [message["content"] for message in ann.last("search")["messages"]] == ["apple pie"]
 
 
-async def test_for_whom_storage_is_read(chat: Chat, repository: FaultyRepository) -> None:
+async def test_searches_are_scheduled_per_account_and_per_guest_address(
+    chat: Chat, repository: FaultyRepository
+) -> None:
     """Accounts by themselves, wherever they are; guests as one of their address."""
     ann, guest = account(chat, "ann"), Person(chat, "gus")
     guest.session.network = "192.0.2.7"
@@ -105,7 +107,9 @@ async def test_for_whom_storage_is_read(chat: Chat, repository: FaultyRepository
 
 
 @pytest.mark.parametrize(("own", "code"), [(True, "rate_limited"), (False, "overloaded")])
-async def test_too_many_reads_wait(chat: Chat, repository: FaultyRepository, own: bool, code: str) -> None:
+async def test_too_many_queued_reads_are_refused(
+    chat: Chat, repository: FaultyRepository, own: bool, code: str
+) -> None:
     ann = account(chat, "ann")
     repository.faults["search"].append(TooManyReads(own=own))
     frames = await ask(ann, "search", q="apple")

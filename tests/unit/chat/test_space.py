@@ -35,7 +35,7 @@ async def talking(chat: Chat, network: str, *rooms: str) -> Person:
 # --- empty rooms give way --------------------------------------------------------------------------------------------
 
 
-async def test_the_empty_room_that_was_opened_first_is_closed_for_a_new_one() -> None:
+async def test_the_oldest_empty_room_is_closed_for_a_new_one() -> None:
     async with chatting(address_rooms=3) as chat:
         first, second = guest(chat, "first"), guest(chat, "second")
         assert await joined(first, "a", "b", "c", "d") == [""] * 4
@@ -46,7 +46,7 @@ async def test_the_empty_room_that_was_opened_first_is_closed_for_a_new_one() ->
         assert await joined(first, "a") == [""]  # nothing is lost by it
 
 
-async def test_one_guest_with_many_rooms_keeps_nobody_out() -> None:
+async def test_one_guest_with_many_rooms_does_not_block_other_users() -> None:
     async with chatting(address_rooms=100) as chat:
         for connection in range(3):
             attacker = guest(chat, f"attacker {connection}")
@@ -59,7 +59,7 @@ async def test_one_guest_with_many_rooms_keeps_nobody_out() -> None:
         assert len(chat.parts.hub.rooms) == 100
 
 
-async def test_rooms_where_somebody_is_or_was_heard_stay() -> None:
+async def test_rooms_with_users_or_messages_stay_open() -> None:
     async with chatting(address_rooms=4) as chat:
         await talking(chat, HERE, "said")
         ann, ben = guest(chat, "ann"), guest(chat, "ben", THERE)
@@ -70,7 +70,7 @@ async def test_rooms_where_somebody_is_or_was_heard_stay() -> None:
         assert set(chat.parts.hub.rooms) == {"said", "two", "made", "newer"}
 
 
-async def test_only_when_there_is_no_empty_one_a_join_is_refused_and_may_be_tried_again() -> None:
+async def test_a_join_is_refused_for_now_only_if_no_room_is_empty() -> None:
     async with chatting(address_rooms=2) as chat:
         talker = await talking(chat, HERE, "a", "b")
         ann, far = guest(chat, "ann"), guest(chat, "far", THERE)
@@ -89,7 +89,7 @@ async def test_only_when_there_is_no_empty_one_a_join_is_refused_and_may_be_trie
 
 
 @pytest.mark.parametrize("path", ["/chat", "/api/chat"])
-async def test_who_has_no_other_room_is_closed_and_may_come_back(path: str) -> None:
+async def test_a_client_left_without_a_room_is_disconnected_and_may_retry(path: str) -> None:
     async with chatting(address_rooms=1) as chat:
         page = Person(chat, "page", "empty", dialect=BY_PATH[path], network=HERE)
         await passes()
@@ -100,7 +100,7 @@ async def test_who_has_no_other_room_is_closed_and_may_come_back(path: str) -> N
         assert "closed" in str(told.get("content") or told.get("reason")), told
 
 
-async def test_a_full_server_closes_the_empty_rooms_of_anybody() -> None:
+async def test_a_full_server_closes_empty_rooms_of_any_user() -> None:
     async with chatting(server_rooms=3) as chat:
         await talking(chat, HERE, "said")
         one, other = guest(chat, "one", HERE), account(chat, "other")
@@ -112,7 +112,7 @@ async def test_a_full_server_closes_the_empty_rooms_of_anybody() -> None:
         assert await joined(other, "d") == ["too_many_rooms"]
 
 
-async def test_rooms_that_are_being_opened_count(repository: FaultyRepository) -> None:
+async def test_rooms_being_opened_count_toward_the_limit(repository: FaultyRepository) -> None:
     async with chatting(repository, address_rooms=3, server_rooms=5) as chat:
         here = [guest(chat, f"p{number}") for number in range(10)]
         there = [account(chat, f"q{number}") for number in range(10)]
@@ -134,7 +134,7 @@ async def test_rooms_that_are_being_opened_count(repository: FaultyRepository) -
         assert (chat.parts.hub.opened, chat.parts.hub._unsaid, chat.parts.loading) == ({}, {}, {})
 
 
-async def test_a_room_that_could_not_be_opened_counts_no_more(repository: FaultyRepository) -> None:
+async def test_a_room_that_failed_to_open_no_longer_counts(repository: FaultyRepository) -> None:
     async with chatting(repository, address_rooms=1) as chat:
         ann = guest(chat, "ann")
         repository.hold("find_room")
@@ -146,7 +146,7 @@ async def test_a_room_that_could_not_be_opened_counts_no_more(repository: Faulty
         assert await joined(ann, "b") == [""]
 
 
-async def test_to_look_for_an_empty_room_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_search_for_an_empty_room_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that were looked at come last the next time, so each has its turn."""
     monkeypatch.setattr("chat.rooms.hub.EMPTY_LOOKS", 2)
     async with chatting(address_rooms=4) as chat:
@@ -161,7 +161,7 @@ async def test_to_look_for_an_empty_room_is_bounded(monkeypatch: pytest.MonkeyPa
 # --- accounts, and the guests of an address --------------------------------------------------------------------------
 
 
-async def test_guests_use_up_nothing_of_an_account() -> None:
+async def test_guests_do_not_use_up_an_accounts_limit() -> None:
     async with chatting(address_rooms=2) as chat:
         await talking(chat, HERE, "a", "b")
         ann, ben = account(chat, "ann"), account(chat, "ben")
@@ -173,7 +173,7 @@ async def test_guests_use_up_nothing_of_an_account() -> None:
             assert await code_of(person, "create_room", room="more") == "too_many_rooms"
 
 
-async def test_rooms_made_in_a_day_are_bounded_for_an_account_wherever_it_is() -> None:
+async def test_an_account_may_create_a_limited_number_of_rooms_a_day() -> None:
     async with chatting(address_rooms=3) as chat:
         codes = []
         for number in range(4):
@@ -187,7 +187,7 @@ async def test_rooms_made_in_a_day_are_bounded_for_an_account_wherever_it_is() -
         assert await code_of(account(chat, "ann"), "create_room", room="r4") == ""
 
 
-async def test_making_and_deleting_uses_up_nobody_elses_day() -> None:
+async def test_creating_and_deleting_rooms_uses_only_the_users_own_daily_limit() -> None:
     async with chatting(address_rooms=20) as chat:
         maker, codes = guest(chat, "maker"), []
         for number in range(12):
@@ -199,7 +199,7 @@ async def test_making_and_deleting_uses_up_nobody_elses_day() -> None:
         assert chat.parts.makers._whole.of(HERE, chat.parts.clock.monotonic())._tokens > 18
 
 
-async def test_rooms_that_stay_count_for_all_guests_of_an_address() -> None:
+async def test_lasting_rooms_count_for_all_guests_of_an_address() -> None:
     async with chatting(address_rooms=20) as chat:
         codes = []
         for number in range(21):

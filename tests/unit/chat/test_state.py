@@ -38,7 +38,7 @@ def idle_rooms() -> None:
 @settings(max_examples=examples(100), suppress_health_check=TOO_SLOW)
 @given(play=plays())
 @example(play=REMOVED_ROW)
-def test_what_everybody_knows_is_what_a_newcomer_learns(play: Play) -> None:
+def test_snapshot_plus_events_equals_a_fresh_snapshot(play: Play) -> None:
     run_virtually(play.perform(FaultyRepository()))
 
 
@@ -46,5 +46,5 @@ def test_what_everybody_knows_is_what_a_newcomer_learns(play: Play) -> None:
 @pytest.mark.timeout(0)
 @settings(max_examples=examples(1000), suppress_health_check=TOO_SLOW)
 @given(play=plays())
-def test_so_it_is_in_many_more_plays(play: Play) -> None:
+def test_snapshot_plus_events_equals_a_fresh_snapshot_in_more_scenarios(play: Play) -> None:
     run_virtually(play.perform(FaultyRepository()))

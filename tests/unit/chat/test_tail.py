@@ -21,7 +21,7 @@ def message(seq: int, content: str) -> Message:
 
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9", "\u4e2d", BOMB])
-def test_a_tail_is_bounded_in_bytes_as_kept(letter: str) -> None:
+def test_a_tail_is_bounded_by_its_size_in_memory(letter: str) -> None:
     """Four bytes a character count as four, and a million characters are not a mebibyte then."""
     budget = TailBudget(1 << 40)
     tail = Tail(10_000, 0, budget)
@@ -32,13 +32,13 @@ def test_a_tail_is_bounded_in_bytes_as_kept(letter: str) -> None:
     assert budget.used <= TAIL_BYTES
 
 
-def test_reactions_count_too() -> None:
+def test_reactions_count_toward_the_size_of_a_tail() -> None:
     reactions = {f":{number}:": [f"g_{who}" for who in range(1000)] for number in range(20)}
     reacted = replace(message(1, "x"), reactions=reactions)
     assert kept_bytes(reacted) > 20 * 1000 * 8
 
 
-def test_what_is_counted_is_taken_off_again() -> None:
+def test_the_counted_size_is_subtracted_again() -> None:
     budget = TailBudget(1 << 40)
     tail = Tail(3, 0, budget)
     for seq in range(1, 10):
@@ -86,7 +86,7 @@ async def test_all_tails_together_are_bounded(repository: FaultyRepository) -> N
         assert chat.parts.hub._tails.used == 0
 
 
-async def test_what_is_not_stored_stays(repository: FaultyRepository) -> None:
+async def test_unstored_messages_stay_in_the_tail(repository: FaultyRepository) -> None:
     async with chatting(repository, tails_bytes=LIMIT) as chat:
         people = [Person(chat, "ann", f"room {number}") for number in range(20)]
         await passes()

@@ -59,7 +59,7 @@ def nothing_left(chat: Chat) -> bool:
 # --- what is asked for is done, and stored by then -------------------------------------------------------------------
 
 
-async def test_a_message_is_heard_by_those_who_are_there_and_stored_when_answered(
+async def test_a_message_is_broadcast_and_answered_once_stored(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     ann = account(chat, "ann")
@@ -71,7 +71,7 @@ async def test_a_message_is_heard_by_those_who_are_there_and_stored_when_answere
     assert (heard["type"], heard["seq"], heard["sender_id"], heard["id"]) == ("message", seq, "u_ben", "m")
 
 
-async def test_it_waits_for_storage(chat: Chat, repository: FaultyRepository, runner: CommandRunner) -> None:
+async def test_a_request_waits_for_storage(chat: Chat, repository: FaultyRepository, runner: CommandRunner) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     repository.hold("write")
@@ -84,7 +84,7 @@ async def test_it_waits_for_storage(chat: Chat, repository: FaultyRepository, ru
     assert asked.result() == ann.last("message")["seq"]
 
 
-async def test_the_same_id_is_the_same_message(chat: Chat, runner: CommandRunner) -> None:
+async def test_a_repeated_id_is_the_same_message(chat: Chat, runner: CommandRunner) -> None:
     ann, ben = account(chat, "ann"), identity("ben")
     await created(chat, ann)
     first = await say(runner, ben, "hello", "m", resend=True)
@@ -98,7 +98,9 @@ async def test_the_same_id_is_the_same_message(chat: Chat, runner: CommandRunner
     assert await refused(runner, ben, post("other", resend=True)) == "conflict"
 
 
-async def test_the_same_id_many_times_at_once(chat: Chat, repository: FaultyRepository, runner: CommandRunner) -> None:
+async def test_concurrent_requests_with_one_id_post_one_message(
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
+) -> None:
     await created(chat, account(chat, "ann"))
     ben = identity("ben")
     seqs = await asyncio.gather(*(say(runner, ben, "hello", "m", resend=True) for _ in range(20)))
@@ -106,7 +108,7 @@ async def test_the_same_id_many_times_at_once(chat: Chat, repository: FaultyRepo
     assert await repository.stored("lobby") == ["hello"]
 
 
-async def test_changes_of_a_message(chat: Chat, runner: CommandRunner) -> None:
+async def test_edits_deletions_and_reactions_work_over_http(chat: Chat, runner: CommandRunner) -> None:
     ann, ben = account(chat, "ann"), identity("ben")
     await created(chat, ann)
     seq = await say(runner, ben, "hello")
@@ -123,7 +125,7 @@ async def test_changes_of_a_message(chat: Chat, runner: CommandRunner) -> None:
         assert ann.last(told)["seq"] == seq
 
 
-async def test_a_room_is_made_without_anybody_in_it(
+async def test_a_room_is_created_without_any_session_in_it(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     made = await runner.run(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
@@ -137,7 +139,7 @@ async def test_a_room_is_made_without_anybody_in_it(
     assert nothing_left(chat)
 
 
-async def test_of_many_who_make_a_room_one_does(chat: Chat, runner: CommandRunner) -> None:
+async def test_only_one_of_many_concurrent_creates_succeeds(chat: Chat, runner: CommandRunner) -> None:
     asked = [
         refused(runner, identity(f"u{n}"), commands.CreateRoom(id="c", room="lobby"), RoomState) for n in range(20)
     ]
@@ -146,7 +148,7 @@ async def test_of_many_who_make_a_room_one_does(chat: Chat, runner: CommandRunne
     assert nothing_left(chat)
 
 
-async def test_a_direct_room(chat: Chat, runner: CommandRunner) -> None:
+async def test_a_direct_room_is_opened_over_http(chat: Chat, runner: CommandRunner) -> None:
     ben = account(chat, "ben")
     command = commands.OpenDirect(id="d", user="u_ben")
     await runner.run(identity("ann"), command, RoomState)
@@ -160,9 +162,7 @@ async def test_a_direct_room(chat: Chat, runner: CommandRunner) -> None:
     assert nothing_left(chat)
 
 
-async def test_who_quits_is_out_on_every_device(
-    chat: Chat, repository: FaultyRepository, runner: CommandRunner
-) -> None:
+async def test_quitting_removes_every_device(chat: Chat, repository: FaultyRepository, runner: CommandRunner) -> None:
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann)
     await ask(ben, "join", room="lobby")
@@ -175,7 +175,7 @@ async def test_who_quits_is_out_on_every_device(
     assert await refused(runner, identity("ann"), quit_again, Left) == "last_owner"
 
 
-async def test_an_announcement(chat: Chat, runner: CommandRunner) -> None:
+async def test_an_announcement_over_http_reaches_every_session(chat: Chat, runner: CommandRunner) -> None:
     ann = account(chat, "ann")
     command = commands.Announce(id="a", content="soon")
     assert await refused(runner, identity("ben"), command, Announcement) == "forbidden"
@@ -184,7 +184,7 @@ async def test_an_announcement(chat: Chat, runner: CommandRunner) -> None:
     assert ann.last("announcement")["content"] == "soon"
 
 
-async def test_an_admin_makes_themself_a_member(
+async def test_an_admin_without_a_connection_adds_themself_as_a_member(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     """Whom nobody has heard of yet, as they have no connection."""
@@ -199,7 +199,7 @@ async def test_an_admin_makes_themself_a_member(
 # --- nobody sees it --------------------------------------------------------------------------------------------------
 
 
-async def test_nobody_sees_them_come(chat: Chat, runner: CommandRunner) -> None:
+async def test_an_http_request_causes_no_presence(chat: Chat, runner: CommandRunner) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     await passes(2)
@@ -212,7 +212,7 @@ async def test_nobody_sees_them_come(chat: Chat, runner: CommandRunner) -> None:
     assert set(chat.parts.hub.rooms["lobby"].presence.people) == {"u_ann"}
 
 
-async def test_who_speaks_in_a_public_room_becomes_no_member(
+async def test_posting_in_a_public_room_creates_no_membership(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     await created(chat, account(chat, "ann"))
@@ -221,7 +221,9 @@ async def test_who_speaks_in_a_public_room_becomes_no_member(
     assert await repository.inner.rooms.find_member(record.room_id, "u_ben") is None
 
 
-async def test_who_is_sent_out_during_a_visit(chat: Chat, repository: FaultyRepository, runner: CommandRunner) -> None:
+async def test_a_user_kicked_during_a_request_is_refused(
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
+) -> None:
     """Their visit holds no session that could be sent out; its command is judged by what they are then."""
     people = await staffed(chat, private=True)
     people["member"].disconnect()
@@ -237,7 +239,7 @@ async def test_who_is_sent_out_during_a_visit(chat: Chat, repository: FaultyRepo
     assert await asked == "no_such_room"
 
 
-async def test_a_room_that_is_deleted_during_a_visit(
+async def test_a_room_deleted_during_a_request_is_not_found(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     people = await staffed(chat)
@@ -260,7 +262,7 @@ async def test_a_room_that_is_deleted_during_a_visit(
 # --- who may ---------------------------------------------------------------------------------------------------------
 
 
-async def test_what_one_may_not_see_is_what_is_not_there(chat: Chat, runner: CommandRunner) -> None:
+async def test_a_hidden_room_looks_like_a_missing_one(chat: Chat, runner: CommandRunner) -> None:
     await created(chat, account(chat, "ann"), private=True)
     refusals = []
     for room in ("lobby", "nothing"):
@@ -277,7 +279,7 @@ async def test_what_one_may_not_see_is_what_is_not_there(chat: Chat, runner: Com
     assert refusals[0][1] == "no_such_room"
 
 
-async def test_a_room_that_somebody_only_asks_for_is_not_there(
+async def test_requests_alone_do_not_create_a_room(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     """Two who ask for it at the same time do not make it for each other, nor for a reader."""
@@ -290,7 +292,7 @@ async def test_a_room_that_somebody_only_asks_for_is_not_there(
     assert nothing_left(chat)
 
 
-async def test_a_room_where_somebody_is_is_there(chat: Chat, runner: CommandRunner) -> None:
+async def test_a_room_with_a_session_in_it_exists(chat: Chat, runner: CommandRunner) -> None:
     guest = Person(chat, "guest", "general")
     await passes()
     await say(runner, identity("ben"), "hello", room="general")
@@ -299,14 +301,14 @@ async def test_a_room_where_somebody_is_is_there(chat: Chat, runner: CommandRunn
 
 
 @pytest.mark.parametrize("kind", ["public", "private"])
-async def test_who_is_banned(chat: Chat, runner: CommandRunner, kind: str) -> None:
+async def test_a_banned_user_is_refused(chat: Chat, runner: CommandRunner, kind: str) -> None:
     people = await staffed(chat, private=kind == "private")
     await ask(people["owner"], "ban", room="lobby", user="u_member")
     code = "banned" if kind == "public" else "no_such_room"
     assert await refused(runner, identity("member"), post("x")) == code
 
 
-async def test_the_row_of_who_visits_twice_at_once_stays_for_the_second(
+async def test_the_row_of_a_user_stays_cached_for_a_second_concurrent_request(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     people = await staffed(chat, private=True)
@@ -327,7 +329,7 @@ async def test_the_row_of_who_visits_twice_at_once_stays_for_the_second(
 # --- storage ---------------------------------------------------------------------------------------------------------
 
 
-async def test_nothing_is_shown_while_storage_is_known_to_be_away(
+async def test_nothing_is_broadcast_while_storage_is_known_to_be_down(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     ann = account(chat, "ann")
@@ -343,7 +345,7 @@ async def test_nothing_is_shown_while_storage_is_known_to_be_away(
     assert ann.types() == ["announcement"]
 
 
-async def test_nothing_is_shown_where_writes_are_known_to_wait(
+async def test_nothing_is_broadcast_where_writes_are_known_to_be_stuck(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     ann = account(chat, "ann")
@@ -358,7 +360,7 @@ async def test_nothing_is_shown_where_writes_are_known_to_wait(
     assert ann.heard() == ["waits", "hello"]
 
 
-async def test_a_room_that_was_opened_for_a_refused_request_is_closed(
+async def test_a_room_opened_for_a_refused_request_is_closed(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     ann = account(chat, "ann")
@@ -370,7 +372,7 @@ async def test_a_room_that_was_opened_for_a_refused_request_is_closed(
     assert set(chat.parts.hub.rooms) == {"lobby"}
 
 
-async def test_an_answer_that_does_not_come_is_unavailable(
+async def test_a_missing_storage_response_is_unavailable(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     ann = account(chat, "ann")
@@ -385,7 +387,7 @@ async def test_an_answer_that_does_not_come_is_unavailable(
     assert await say(runner, identity("ben"), "hello", resend=True) == ann.last("message")["seq"]
 
 
-async def test_what_storage_refuses_is_not_stored(
+async def test_a_message_that_storage_rejects_is_reported(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     ann = account(chat, "ann")
@@ -398,13 +400,13 @@ async def test_what_storage_refuses_is_not_stored(
     assert await refused(runner, owner, commands.CreateRoom(id="c", room="other"), RoomState) == "not_stored"
 
 
-async def test_a_draining_server_takes_nothing(chat: Chat, runner: CommandRunner) -> None:
+async def test_a_draining_server_refuses_requests(chat: Chat, runner: CommandRunner) -> None:
     await created(chat, account(chat, "ann"))
     await chat.drain(1.0)
     assert await refused(runner, identity("ben"), post("hello")) == "shutting_down"
 
 
-async def test_a_fault_of_ours_is_told(
+async def test_an_internal_fault_is_reported(
     chat: Chat, runner: CommandRunner, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
 ) -> None:
     await created(chat, account(chat, "ann"))
@@ -416,7 +418,7 @@ async def test_a_fault_of_ours_is_told(
 # --- rates -----------------------------------------------------------------------------------------------------------
 
 
-async def test_the_rate_of_messages_is_one_for_all_that_a_person_does(repository: FaultyRepository) -> None:
+async def test_http_and_websocket_share_one_message_rate(repository: FaultyRepository) -> None:
     limits = Limits(messages_per_second=1.0, messages_burst=5)
     async with chatting(repository, limits=limits) as chat:
         runner, ann = CommandRunner(chat), account(chat, "ann")
@@ -435,7 +437,7 @@ async def test_the_rate_of_messages_is_one_for_all_that_a_person_does(repository
         ann.disconnect()
 
 
-async def test_the_rate_of_other_commands(chat: Chat, runner: CommandRunner) -> None:
+async def test_http_and_websocket_share_one_command_rate(chat: Chat, runner: CommandRunner) -> None:
     await created(chat, account(chat, "ann"))
     codes = [
         await refused(runner, identity("ben"), commands.Leave(id="q", room="lobby", quit=True), Left)
@@ -452,7 +454,7 @@ async def test_the_rate_of_other_commands(chat: Chat, runner: CommandRunner) -> 
 # --- nothing is left -------------------------------------------------------------------------------------------------
 
 
-async def test_nothing_is_left_of_a_thousand_visits(
+async def test_a_thousand_requests_leave_nothing_in_memory(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     await runner.run(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
@@ -475,7 +477,7 @@ async def test_nothing_is_left_of_a_thousand_visits(
     assert len(await repository.stored("lobby")) == 250
 
 
-async def test_nothing_is_left_of_visits_to_a_room_that_stays(chat: Chat, runner: CommandRunner) -> None:
+async def test_requests_to_a_loaded_room_leave_nothing_in_memory(chat: Chat, runner: CommandRunner) -> None:
     """Rows of plain members are known while somebody needs them, and no longer."""
     ann = account(chat, "ann")
     await created(chat, ann, private=True)
@@ -494,7 +496,7 @@ async def test_nothing_is_left_of_visits_to_a_room_that_stays(chat: Chat, runner
 
 
 @pytest.mark.parametrize("point", ["find_room", "find_member", "find_posted", "write"])
-async def test_a_visit_that_is_cancelled_leaves_nothing(
+async def test_a_cancelled_request_leaves_nothing(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner, point: str
 ) -> None:
     """A server that stops cancels what is under way."""
@@ -512,7 +514,7 @@ async def test_a_visit_that_is_cancelled_leaves_nothing(
     assert nothing_left(chat)
 
 
-async def test_a_visit_that_is_cancelled_fails_nobody_else_s(
+async def test_a_cancelled_request_does_not_fail_others(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     """It was the one that read the room, for all who came meanwhile."""
@@ -527,7 +529,7 @@ async def test_a_visit_that_is_cancelled_fails_nobody_else_s(
     assert len(set(await asyncio.gather(*others))) == 3
 
 
-async def test_who_may_open_no_more_rooms_fails_nobody_else(repository: FaultyRepository) -> None:
+async def test_a_user_at_the_room_limit_does_not_fail_others(repository: FaultyRepository) -> None:
     async with chatting(repository, address_rooms=1) as chat:
         runner = CommandRunner(chat)
         for name, room in (("ann", "lobby"), ("amy", "other")):
@@ -549,7 +551,7 @@ async def test_who_may_open_no_more_rooms_fails_nobody_else(repository: FaultyRe
         busy.disconnect()
 
 
-async def test_a_visit_that_gave_up_leaves_nothing(
+async def test_a_request_that_timed_out_leaves_nothing(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     await runner.run(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
@@ -562,7 +564,7 @@ async def test_a_visit_that_gave_up_leaves_nothing(
     assert nothing_left(chat)
 
 
-async def test_slow_mode_remembers_who_spoke_where_nobody_is(
+async def test_slow_mode_applies_to_posts_in_an_empty_room(
     chat: Chat, runner: CommandRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.rooms.idle.ROOMS", 1)

@@ -43,7 +43,7 @@ async def test_writes_of_a_room_keep_their_order_in_bounded_batches(repository: 
         assert await repository.stored() == [*map(str, range(40))]
 
 
-async def test_one_batch_at_a_time_and_what_waits_goes_together(chat: Chat, repository: FaultyRepository) -> None:
+async def test_one_batch_at_a_time_and_pending_writes_go_together(chat: Chat, repository: FaultyRepository) -> None:
     repository.hold("write")
     ann = Person(chat, "ann", "general")
     await passes()
@@ -59,7 +59,7 @@ async def test_one_batch_at_a_time_and_what_waits_goes_together(chat: Chat, repo
     assert repository.most_writing == 1
 
 
-async def test_rooms_spread_over_workers_which_do_not_wait_for_each_other(repository: FaultyRepository) -> None:
+async def test_rooms_are_spread_over_independent_workers(repository: FaultyRepository) -> None:
     async with chatting(repository, pool=PoolLimits(workers=4)) as chat:
         ann = Person(chat, "ann")
         repository.hold("write")
@@ -77,7 +77,7 @@ async def test_rooms_spread_over_workers_which_do_not_wait_for_each_other(reposi
         assert len(ann.acked()) == 40
 
 
-async def test_a_write_without_an_answer_is_told_as_trouble(
+async def test_a_write_without_a_response_is_reported_as_a_problem(
     chat: Chat, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A locked table, say: storage is there, and nothing is stored."""
@@ -111,7 +111,7 @@ async def test_a_write_without_an_answer_is_told_as_trouble(
         pytest.param(PoolLimits(workers=1, queue_bytes=30_000), 9, id="half of the bytes for one room"),
     ],
 )
-async def test_a_full_queue_refuses_before_anything_is_shown(
+async def test_a_full_queue_refuses_before_any_broadcast(
     repository: FaultyRepository, pool: PoolLimits, taken: int
 ) -> None:
     async with chatting(repository, pool=pool) as chat:
@@ -135,7 +135,7 @@ async def test_a_full_queue_refuses_before_anything_is_shown(
         assert "0 again" in ann.acked()
 
 
-async def test_one_room_leaves_half_of_the_queue_to_the_others(repository: FaultyRepository) -> None:
+async def test_one_room_may_use_at_most_half_of_the_queue(repository: FaultyRepository) -> None:
     async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=20)) as chat:
         repository.hold("write")
         ann = Person(chat, "ann", "loud")
@@ -157,7 +157,7 @@ async def test_one_room_leaves_half_of_the_queue_to_the_others(repository: Fault
         assert await repository.stored("quiet") == ["still room for this"]
 
 
-async def test_who_feeds_a_queue_more_than_half_full_is_not_read_from(repository: FaultyRepository) -> None:
+async def test_reading_pauses_for_sessions_that_fill_a_queue_beyond_half(repository: FaultyRepository) -> None:
     async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=20)) as chat:
         repository.hold("write")
         ann, ben = Person(chat, "ann", "a"), Person(chat, "ben", "b")
@@ -195,7 +195,7 @@ async def test_a_pause_ends_after_a_second_at_most(repository: FaultyRepository)
         repository.go("write")
 
 
-async def test_a_paused_session_that_ends_is_read_from_to_its_end(repository: FaultyRepository) -> None:
+async def test_a_paused_session_that_ends_is_read_to_its_end(repository: FaultyRepository) -> None:
     """Its closing handshake must be read."""
     async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=4)) as chat:
         repository.hold("write")
@@ -215,7 +215,7 @@ async def test_a_paused_session_that_ends_is_read_from_to_its_end(repository: Fa
 # --- storage away, refusing, breaking --------------------------------------------------------------------------------
 
 
-async def test_what_storage_refuses_is_found_by_halving_and_the_rest_is_stored(
+async def test_a_rejected_row_is_found_by_halving_and_the_rest_is_stored(
     chat: Chat, repository: FaultyRepository
 ) -> None:
     def refused(write: Write) -> bool:
@@ -240,7 +240,7 @@ async def test_what_storage_refuses_is_found_by_halving_and_the_rest_is_stored(
     assert chat.problem() is None
 
 
-async def test_a_refused_message_without_an_id_is_told_too(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_rejected_message_without_an_id_is_reported(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     repository.refused = lambda write: isinstance(write, InsertMessage)
@@ -250,7 +250,7 @@ async def test_a_refused_message_without_an_id_is_told_too(chat: Chat, repositor
     assert ann.last("retracted")["seq"] == ann.last("message")["seq"]
 
 
-async def test_storage_away_keeps_the_batch_and_says_why(
+async def test_a_storage_outage_keeps_the_batch_and_logs_why(
     chat: Chat, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -307,7 +307,7 @@ async def test_a_wrong_number_of_answers_is_a_fault_too(chat: Chat, repository: 
     assert chat.problem() is None
 
 
-async def test_a_fault_in_telling_does_not_end_the_worker(
+async def test_a_fault_in_a_callback_does_not_end_the_worker(
     chat: Chat, repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ann = Person(chat, "ann", "general")
@@ -325,7 +325,7 @@ async def test_a_fault_in_telling_does_not_end_the_worker(
     assert len(chat.parts.pool) == 0
 
 
-async def test_one_room_in_trouble_does_not_stop_other_workers(repository: FaultyRepository) -> None:
+async def test_one_failing_room_does_not_stop_other_workers(repository: FaultyRepository) -> None:
     async with chatting(repository, pool=PoolLimits(workers=2)) as chat:
         ann = Person(chat, "ann")
         rooms: dict[int, str] = {}
@@ -364,7 +364,7 @@ async def test_drain_waits_until_everything_is_stored_and_acked(chat: Chat, repo
     assert ann.acked()["0"]
 
 
-async def test_drain_gives_up_at_its_deadline_and_counts(
+async def test_drain_gives_up_at_its_deadline_and_counts_unstored_writes(
     chat: Chat, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
 ) -> None:
     ann = Person(chat, "ann", "general")
@@ -381,7 +381,7 @@ async def test_drain_gives_up_at_its_deadline_and_counts(
     assert "7 writes were not stored within 3.0 s" in caplog.text
 
 
-async def test_every_kind_of_write_that_was_shown_is_counted(chat: Chat, repository: FaultyRepository) -> None:
+async def test_every_kind_of_unstored_write_is_counted(chat: Chat, repository: FaultyRepository) -> None:
     owner, ben = account(chat, "owner"), account(chat, "ben")
     await created(chat, owner, "den")
     await ask(ben, "join", room="den")
@@ -406,7 +406,7 @@ async def test_every_kind_of_write_that_was_shown_is_counted(chat: Chat, reposit
     assert await chat.drain(1.0) == len(shown)
 
 
-async def test_a_resend_under_way_when_draining_begins_is_not_posted(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_retry_pending_when_draining_begins_is_not_posted(chat: Chat, repository: FaultyRepository) -> None:
     """Otherwise it would be shown, and neither acked nor counted."""
     ann = Person(chat, "ann", "general")
     await passes()
@@ -420,7 +420,7 @@ async def test_a_resend_under_way_when_draining_begins_is_not_posted(chat: Chat,
     assert ann.errors() == {"1": "shutting_down"}
 
 
-async def test_closing_gives_up_what_is_stuck(repository: FaultyRepository) -> None:
+async def test_closing_abandons_stuck_writes(repository: FaultyRepository) -> None:
     async with chatting(repository) as chat:
         ann = Person(chat, "ann", "general")
         await passes()
@@ -434,7 +434,7 @@ async def test_closing_gives_up_what_is_stuck(repository: FaultyRepository) -> N
     assert not ann.of("history", "ack")
 
 
-async def test_goodbye_spreads_those_who_come_back(chat: Chat) -> None:
+async def test_goodbye_spreads_reconnects_over_time(chat: Chat) -> None:
     people = [Person(chat, room="general") for _ in range(50)]
     await passes()
     people[0].say("last words")
@@ -451,7 +451,7 @@ async def test_goodbye_spreads_those_who_come_back(chat: Chat) -> None:
         assert person.connection.closed.code == 1001
 
 
-async def test_after_a_takeover_everybody_starts_afresh(chat: Chat) -> None:
+async def test_after_a_takeover_every_client_reconnects(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     epoch = chat.parts.hub.epoch
