@@ -26,7 +26,7 @@ def postgres_elsewhere(database_url: str) -> Iterator[Elsewhere]:
 # One database for all examples: each has people and rooms of its own.
 @settings(max_examples=examples(9), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(play=plays())
-def test_what_everybody_knows_is_what_a_newcomer_learns(postgres_elsewhere: Elsewhere, play: Play) -> None:
+def test_snapshot_plus_events_equals_a_fresh_snapshot(postgres_elsewhere: Elsewhere, play: Play) -> None:
     repository = FaultyRepository(postgres_elsewhere.repository, mirror=open_storage(None))
     try:
         run_virtually(play.perform(repository, next(_numbers)))
