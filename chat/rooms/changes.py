@@ -26,11 +26,6 @@ class ConcurrentChanges:
     members: dict[str, Member] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
 
-    def lost_access(self, room_id: int) -> bool:
-        """Whether the user no longer belongs to a room."""
-        row = self.rows.get(room_id)
-        return room_id in self.gone or (row is not None and not row.belongs)
-
     def affect(self, room_id: int) -> bool:
         """Whether the role of the user in a room may have changed."""
         return room_id in self.gone or room_id in self.rows

@@ -63,7 +63,11 @@ async def _count_and_tell(parts: Parts, room: Room, member: Member) -> None:
             found = await ask(parts, parts.storage.messages.unread(user, cursors, limit=UNREAD_LIMIT))
         except ParleyError:
             return  # storage is unavailable; `rooms` has the counts later
-        if not changes.lost_access(room_id):
+        row, loaded = changes.rows.get(room_id, member), parts.hub.room_of(room.record)
+        if loaded is not None:
+            row = loaded.members.get(user.id, row)
+        # Not if it was raised again, which the devices receive separately, or reset by a removal from the room.
+        if row.read_seq == member.read_seq and room_id not in changes.gone:
             _tell_devices(parts, room, member, found.get(room_id, Unread(0, 0)))
 
 

@@ -135,6 +135,53 @@ async def test_other_devices_receive_the_unread_count_in_any_room(room_tail: int
         assert (told["unread"], told["mentions"]) == (2, 2)
 
 
+@pytest.mark.parametrize("quits", [True, False])
+async def test_a_reset_read_cursor_is_not_sent_to_its_users_devices(repository: FaultyRepository, quits: bool) -> None:
+    """While the unread messages are counted in storage, the user is removed from the room and joins again."""
+    async with chatting(repository, room_tail=0) as chat:
+        ann, ben, phone = account(chat, "ann"), account(chat, "ben"), account(chat, "ben")
+        await created(chat, ann)
+        await ask(ben, "join", room="lobby")
+        for key in ("m", "later", "latest"):
+            ann.say("hello", key, "lobby")
+            await passes(0.1)
+        repository.hold("unread")
+        await ask(ben, "read", room="lobby", seq=ann.acked()["m"])
+        await passes(1.5)
+        assert ann.last("read")["seq"] == ann.acked()["m"]
+        if quits:
+            await ask(ben, "leave", room="lobby", quit=True)
+        else:
+            await ask(ann, "kick", room="lobby", user="u_ben")
+        await ask(ben, "join", room="lobby")
+        await passes(0.1)
+        repository.go("unread")
+        await passes(0.1)
+        assert ben.last("joined").get("read", 0) == 0
+        assert phone.of("read") == []
+        await ask(ben, "read", room="lobby", seq=ann.acked()["m"])
+        await passes(1.5)
+        assert [frame["unread"] for frame in phone.of("read")] == [2]
+
+
+async def test_read_cursors_sent_to_other_devices_never_go_back(repository: FaultyRepository) -> None:
+    """The unread messages above an older cursor are counted in storage, those above a newer one at once."""
+    async with chatting(repository, room_tail=1) as chat:
+        ann, ben, phone = account(chat, "ann"), account(chat, "ben"), account(chat, "ben")
+        await created(chat, ann)
+        await ask(ben, "join", room="lobby")
+        for number in range(3):
+            ann.say(f"{number}", f"m{number}", "lobby")
+            await passes(0.1)
+        repository.hold("unread")
+        for key in ("m0", "m2"):
+            await ask(ben, "read", room="lobby", seq=ann.acked()[key])
+            await passes(1.5)
+        repository.go("unread")
+        await passes(0.1)
+        assert [frame["seq"] for frame in phone.of("read")] == [ann.acked()["m2"]]
+
+
 async def test_read_cursors_are_kept_in_an_ephemeral_room(chat: Chat, repository: FaultyRepository) -> None:
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes()
