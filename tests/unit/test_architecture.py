@@ -48,7 +48,7 @@ def names_defined(tree: ast.AST) -> Iterator[str]:
                 yield name
 
 
-def test_the_top_level_folders_are_the_agreed_ones() -> None:
+def test_the_top_level_folders_are_as_agreed() -> None:
     """Hidden folders are tools' (.git, .venv, caches); `*.egg-info` and __pycache__ are Python's."""
     found = {
         entry.name
@@ -64,14 +64,14 @@ def test_every_folder_of_a_package_has_its_init_file() -> None:
     assert not without
 
 
-def test_main_only_hands_over() -> None:
+def test_main_only_calls_the_server() -> None:
     """import-linter takes packages, not modules, so main.py's half of the layers is checked here."""
     main = ROOT / "main.py"
     assert imports_of(main) - sys.stdlib_module_names <= {"server", "utils", "dotenv", "uvloop"}
     assert len(main.read_text().splitlines()) <= 40
 
 
-def test_no_exception_is_kept_by_the_frame_that_raises_it() -> None:
+def test_no_exception_is_referenced_by_the_frame_that_raises_it() -> None:
     """`raise refusal`, of a name that the function keeps, is a cycle: exception, traceback, frame, its texts."""
     kept: list[str] = []
     for path in SOURCES:
@@ -86,7 +86,7 @@ def test_no_exception_is_kept_by_the_frame_that_raises_it() -> None:
     assert not kept
 
 
-def test_nothing_private_of_another_module_is_used() -> None:
+def test_no_module_uses_private_names_of_another() -> None:
     """Least of all a library's: a name with one underscore may be gone in its next release."""
     documented = {"_asdict", "_replace"}  # of named tuples: the underscore keeps them apart from fields
     used: list[str] = []
@@ -112,7 +112,7 @@ def test_the_environment_is_read_in_one_place() -> None:
     assert readers <= {"server/cli.py", "server/settings/values.py"}
 
 
-def test_utils_and_model_need_no_network_and_no_files() -> None:
+def test_utils_and_model_use_no_network_and_no_files() -> None:
     forbidden = {"socket", "ssl", "http", "urllib", "subprocess", "selectors", "sqlite3", "tempfile", "shutil"}
     for path in SOURCES:
         if path.relative_to(ROOT).parts[0] in ("utils", "model"):

@@ -51,14 +51,14 @@ def test_an_unknown_command_prints_the_usage_and_exits_with_2(arguments: tuple[s
 
 
 @pytest.mark.parametrize("word", ["-h", "--help", "help"])
-def test_help_is_no_error(word: str) -> None:
+def test_help_exits_with_0(word: str) -> None:
     done = run_dev(word)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: python3 dev.py COMMAND" in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [("now",), ("run", "now"), ("test",)])
-def test_setup_takes_one_word(arguments: tuple[str, ...]) -> None:
+def test_setup_accepts_only_run(arguments: tuple[str, ...]) -> None:
     done = run_dev("setup", *arguments)
     assert (done.returncode, done.stderr) == (1, "dev.py: the only argument of setup is run\n")
 
@@ -106,7 +106,7 @@ def test_the_fingerprint_follows_the_folder_and_the_python(project: Path, monkey
     [("run", "run", True), ("test", "run", True), ("test", "test", True), ("run", "test", False)],
 )
 @pytest.mark.usefixtures("project")
-def test_what_serves_test_serves_run(installed: str, wanted: str, enough: bool) -> None:
+def test_an_installation_for_tests_also_serves_run(installed: str, wanted: str, enough: bool) -> None:
     dev.VENV.mkdir()
     dev.STAMP.write_text(json.dumps({"purpose": installed, "fingerprint": dev.fingerprint()}))
     assert dev.installed_for(wanted) is enough
@@ -114,7 +114,7 @@ def test_what_serves_test_serves_run(installed: str, wanted: str, enough: bool) 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"purpose": "test", "fingerprint": "of another day"}'])
 @pytest.mark.usefixtures("project")
-def test_a_missing_broken_or_old_stamp_is_no_installation(text: str | None) -> None:
+def test_a_missing_broken_or_old_stamp_means_not_installed(text: str | None) -> None:
     if text is not None:
         dev.VENV.mkdir()
         dev.STAMP.write_text(text)
@@ -145,23 +145,21 @@ def test_ensure_installs_once(steps: list[str]) -> None:
     assert steps == ["venv", "install run"]
 
 
-def test_tests_add_to_what_run_installed_and_run_keeps_them(steps: list[str]) -> None:
+def test_test_adds_to_what_run_installed_and_run_keeps_it(steps: list[str]) -> None:
     dev.ensure("run")
     dev.ensure("test")
     dev.ensure("run")
     assert steps == ["venv", "install run", "install test"]
 
 
-def test_a_changed_pyproject_installs_again_in_place_with_the_tests_if_they_were_there(
-    steps: list[str], project: Path
-) -> None:
+def test_a_changed_pyproject_reinstalls_in_place_with_the_same_extras(steps: list[str], project: Path) -> None:
     dev.ensure("test")
     (project / "pyproject.toml").write_text("[project]\nname = 'y'\n")
     dev.ensure("run")
     assert steps == ["venv", "install test", "install test"]
 
 
-def test_an_interrupted_installation_is_made_anew(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_installation_is_redone(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(purpose: str) -> None:
         raise KeyboardInterrupt
 
@@ -173,14 +171,14 @@ def test_an_interrupted_installation_is_made_anew(steps: list[str], monkeypatch:
     assert steps == ["venv", "venv", "install run"]
 
 
-def test_a_venv_whose_python_is_gone_is_made_anew(steps: list[str]) -> None:
+def test_a_venv_whose_python_is_gone_is_recreated(steps: list[str]) -> None:
     dev.ensure("run")
     dev.PYTHON.unlink()
     dev.ensure("run")
     assert steps == ["venv", "install run", "venv", "install run"]
 
 
-def test_a_venv_of_another_python_is_made_anew(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_venv_of_another_python_is_recreated(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     dev.ensure("run")
     monkeypatch.setattr(sys, "base_prefix", "/opt/another")
     monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-399")
@@ -195,7 +193,7 @@ def without_network(purpose: str) -> None:
     raise dev.failure(["python", "-m", "pip", "install"], f"Collecting a\n{NO_SERVER}\nERROR: nothing found", 1)
 
 
-def test_without_a_network_what_was_installed_before_still_runs(
+def test_without_a_network_an_earlier_installation_still_runs(
     steps: list[str], project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dev.ensure("test")
@@ -212,7 +210,7 @@ def test_without_a_network_what_was_installed_before_still_runs(
     assert steps == ["venv", "install test", "install test"]
 
 
-def test_without_a_network_tests_are_not_run_with_the_packages_of_run(
+def test_without_a_network_tests_do_not_run_without_their_packages(
     steps: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dev.ensure("run")
@@ -222,7 +220,7 @@ def test_without_a_network_tests_are_not_run_with_the_packages_of_run(
     assert line.startswith("dev.py: pip cannot reach a server (is there a network?): ERROR: ... Failed to establish")
 
 
-def test_a_folder_that_cannot_be_written_to_says_whose_venv_it_has(
+def test_a_read_only_folder_says_which_venv_it_has(
     steps: list[str], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a read-only mount, where the folder has another name."""
@@ -254,7 +252,7 @@ def test_a_second_call_waits_for_the_first(steps: list[str], project: Path) -> N
 # --- installing ------------------------------------------------------------------------------------------------------
 
 
-def test_uvloop_is_left_out_where_it_has_no_build(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uvloop_is_skipped_where_it_has_no_build(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def pip(command: list[str], **_: object) -> str:
@@ -269,7 +267,7 @@ def test_uvloop_is_left_out_where_it_has_no_build(monkeypatch: pytest.MonkeyPatc
     assert asked == [".[speed,test]", ".[test]", ".[speed]", "."]
 
 
-def test_any_other_failure_of_pip_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_failure_of_pip_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def pip(command: list[str], **_: object) -> str:
         raise dev.SetupError(f"{' '.join(command)}\nno network")
 
@@ -307,7 +305,7 @@ def test_a_program_that_fails_shows_its_output() -> None:
         "npm error code EAI_AGAIN",
     ],
 )
-def test_a_missing_network_is_named_as_that(line: str) -> None:
+def test_a_missing_network_is_reported_as_such(line: str) -> None:
     program = f"print({line!r}); print('E: Unable to locate package x'); raise SystemExit(100)"
     with pytest.raises(dev.NetworkError, match="cannot reach a server") as raised:
         dev.quietly([sys.executable, "-c", program])
@@ -315,14 +313,14 @@ def test_a_missing_network_is_named_as_that(line: str) -> None:
     assert line in str(raised.value)
 
 
-def test_what_fails_while_packages_are_unpacked_is_no_missing_network() -> None:
+def test_a_failure_while_unpacking_is_not_reported_as_a_missing_network() -> None:
     """pip may have tried a server twice; by then it has changed the .venv. Nor is every missing thing a network."""
     assert not isinstance(dev.failure(["pip"], "FileNotFoundError: [Errno 2]", 1), dev.NetworkError)
     output = f"Collecting a\n{NO_SERVER}\nInstalling collected packages: a\nERROR: No space left on device"
     assert not isinstance(dev.failure(["pip"], output, 1), dev.NetworkError)
 
 
-def test_a_long_installation_says_how_far_it_is(
+def test_a_long_installation_shows_its_progress(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(dev, "SILENCE", 0.0)
@@ -355,7 +353,7 @@ def test_ctrl_c_prints_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert capsys.readouterr().err == "\ndev.py: interrupted\n"
 
 
-def test_a_folder_that_is_not_ours_gets_one_line(
+def test_a_folder_without_permission_gets_one_line(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refused() -> None:
@@ -367,9 +365,7 @@ def test_a_folder_that_is_not_ours_gets_one_line(
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-def test_whatever_is_in_the_way_of_the_venv_is_replaced(
-    project: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+def test_anything_in_place_of_the_venv_is_replaced(project: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     elsewhere = project / "elsewhere"
     elsewhere.mkdir()
     if kind == "file":
@@ -431,7 +427,7 @@ def requirements_of(name: str, extras: set[str]) -> list[Requirement]:
     ]
 
 
-def test_everything_we_need_is_pinned_through_and_through() -> None:
+def test_every_dependency_is_pinned_including_indirect_ones() -> None:
     """Also what our packages need in turn, as their own metadata says."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
@@ -456,7 +452,7 @@ def is_installed(name: str) -> bool:
     return True
 
 
-def test_dev_needs_nothing_but_the_standard_library() -> None:
+def test_dev_needs_only_the_standard_library() -> None:
     tree = ast.parse((ROOT / "dev.py").read_text())
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -481,7 +477,7 @@ def test_root_installs_by_apt_only_where_it_may(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("statuses", "status"), [((0, 0), 0), ((1, 0), 1), ((0, 3), 3), ((2, 3), 2), ((0, 5), 0), ((5, 1), 1), ((5, 5), 5)]
 )
-def test_all_runs_the_tests_that_need_the_machine_for_themselves_after_the_others(
+def test_all_runs_the_tests_that_must_run_alone_last(
     monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, int], status: int
 ) -> None:
     runs: list[list[str]] = []

@@ -62,7 +62,7 @@ def test_protocol_has_exactly_the_error_table() -> None:
     assert rows == [(code, str(kind.status), "yes" if kind.retryable else "no") for code, kind in ERRORS.items()]
 
 
-def test_close_codes_are_explained_alike() -> None:
+def test_close_codes_are_explained_alike_everywhere() -> None:
     codes = re.findall(r"^\| (\d{4}) \| (?:`?([\w ]+?)`? )?\|", PROTOCOL, re.MULTILINE)
     assert [(row["code"], row.get("reason", "")) for row in close_codes()] == [(int(code), why) for code, why in codes]
 
@@ -125,7 +125,7 @@ def test_protocol_has_a_row_for_every_request_about_rooms() -> None:
     assert len(rows) == len(served)
 
 
-def test_protocol_has_requests_that_are_answered_so() -> None:
+def test_protocols_http_examples_match_the_document() -> None:
     """Every example of HTTP: the request's body and the answer are what the document says."""
     document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints())
     blocks = re.findall(r"^```http\n(.*?)^```$", section("HTTP"), re.MULTILINE | re.DOTALL)
@@ -173,7 +173,7 @@ DIALECTS: list[tuple[str, Any, list[tuple[Any, str]], str]] = [
 
 
 @pytest.mark.parametrize(("title", "dialect", "frames", "tag"), DIALECTS, ids=["rooms", "events"])
-def test_protocol_shows_every_frame_of_a_dialect_as_it_is(title: str, dialect: Any, frames: Any, tag: str) -> None:
+def test_protocols_examples_of_a_dialect_match_its_frames(title: str, dialect: Any, frames: Any, tag: str) -> None:
     asked, told = examples(section(title))
     for frame in asked:
         dialect.command(frame, "general")

@@ -20,12 +20,12 @@ def test_without_options_the_short_selection_runs_twice() -> None:
     assert (options.workloads, options.curves, options.runs) == (SHORT, (), 2)
 
 
-def test_full_is_everything_five_times_and_n_says_otherwise() -> None:
+def test_full_measures_everything_five_times_unless_n_is_given() -> None:
     assert (options_of(["--full"]).workloads, options_of(["--full"]).runs) == (FULL, 5)
     assert options_of(["--full", "-n", "3"]).runs == 3
 
 
-def test_curves_alone_are_measured_alone() -> None:
+def test_only_the_requested_curves_are_measured() -> None:
     options = options_of(["--curves"])
     assert (options.workloads, options.curves) == ((), ("members", "rooms", "connections"))
     assert options_of(["W1", "--curves", "members"]).workloads == ("W1",)
@@ -41,7 +41,7 @@ def test_curves_alone_are_measured_alone() -> None:
         (["-n", "0"], "-n must be 1 or more"),
     ],
 )
-def test_a_wrong_command_line_says_what_is_wrong(
+def test_an_invalid_command_line_is_explained(
     arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -86,13 +86,13 @@ def test_too_few_open_files_leave_a_workload_out_in_one_line(capsys: pytest.Capt
     assert "left out W5 (idle connections): each program needs 10,128 open files" in said
 
 
-def test_settings_of_the_person_who_measures_reach_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_in_the_users_environment_reach_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://me@production/chat")
     options = Options(("W1",), against=f"{sys.executable} {{port}}")
     assert all("DATABASE_URL" not in one.env for one in choose_subjects(options))
 
 
-def test_acks_are_counted_only_where_there_are_some() -> None:
+def test_acks_are_counted_only_where_the_server_sends_them() -> None:
     assert "--acks" in NATIVE.options(1, idle=False, acks=True)
     assert "--acks" not in NATIVE.options(1, idle=False, acks=False)
     assert "--acks" not in RAW.options(1, idle=False, acks=True)
@@ -100,7 +100,7 @@ def test_acks_are_counted_only_where_there_are_some() -> None:
 
 
 @pytest.mark.parametrize(("text", "cores"), [("0", {0}), ("0,4\n", {0, 4}), ("0-1", {0, 1}), ("2-4,9", {2, 3, 4, 9})])
-def test_lists_of_cores(text: str, cores: set[int]) -> None:
+def test_lists_of_cores_are_parsed(text: str, cores: set[int]) -> None:
     assert core_list(text) == cores
 
 

@@ -61,7 +61,7 @@ def test_ticks_are_plain_numbers(value: float, text: str) -> None:
     assert plain(value) == text
 
 
-def test_the_pictures_are_svg_on_a_white_card_and_the_same_every_time(measured: Record, tmp_path: Path) -> None:
+def test_the_pictures_are_reproducible_svg_on_a_white_card(measured: Record, tmp_path: Path) -> None:
     drawn = draw(measured, tmp_path)
     assert [path.name for path in drawn] == ["members.svg", "acks.svg", "ratios.svg"]
     first = {path: path.read_bytes() for path in drawn}

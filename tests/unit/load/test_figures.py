@@ -21,26 +21,26 @@ def test_a_figure_is_the_median_of_the_undisturbed_runs() -> None:
     assert (figure.deliveries_per_cpu_s, figure.runs, figure.disturbed) == (200, 4, 1)
 
 
-def test_where_every_run_was_disturbed_all_of_them_count() -> None:
+def test_if_every_run_was_disturbed_all_of_them_count() -> None:
     figure = summarize(series(Run("parley", result(100), disturbed=True)), "parley")
     assert figure is not None
     assert figure.deliveries_per_cpu_s == 100
 
 
-def test_faults_of_every_run_are_added_up_the_disturbed_ones_too() -> None:
+def test_faults_of_every_run_are_added_up_including_disturbed_ones() -> None:
     runs = [Run("parley", result(lost=2)), Run("parley", result(lost=3, stalls=1), disturbed=True)]
     figure = summarize(series(*runs), "parley")
     assert figure is not None
     assert figure.faults == {"lost": 5, "stalls": 1}
 
 
-def test_who_was_not_measured_has_no_figure_and_no_ratio() -> None:
+def test_a_server_that_was_not_measured_has_no_figure_and_no_ratio() -> None:
     one = series(Run("parley", result()))
     assert summarize(one, "baseline_aiohttp") is None
     assert ratio(one, "baseline_aiohttp") is None
 
 
-def test_a_ratio_compares_deliveries_per_cpu_second_and_memory_where_nobody_talks() -> None:
+def test_a_ratio_compares_deliveries_per_cpu_second_or_memory_for_idle_clients() -> None:
     talk = series(Run("parley", result(600)), Run("baseline_aiohttp", result(200)))
     assert ratio(talk, "baseline_aiohttp") == 3
     runs = [Run("parley", result(0)), Run("baseline_aiohttp", result(0, bytes_per_conn=16_000))]
@@ -56,7 +56,7 @@ def test_cpu_per_message_counts_messages_not_deliveries() -> None:
     assert cpu_us_per_message(result(msgs_per_s=0)) == 0
 
 
-def test_a_curve_is_in_the_order_of_x_and_leaves_out_what_has_no_figure() -> None:
+def test_a_curve_is_ordered_by_x_and_omits_missing_figures() -> None:
     points = [
         series(Run("parley", result(msgs_per_s=rate)), name=f"members={x}", curve="members", x=x)
         for x, rate in ((1000, 250), (10, 500), (100, 0))

@@ -42,14 +42,14 @@ def test_masked_and_compressed_frames_are_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 4000])
-def test_our_frames_are_masked_text(size: int) -> None:
+def test_the_generators_frames_are_masked_text(size: int) -> None:
     data = frame(b"x" * size)
     assert data[0] == 0x81
     assert data[1] & 0x80
     assert data.endswith(b"\0\0\0\0" + b"x" * size)
 
 
-def test_templates() -> None:
+def test_templates_are_filled_in() -> None:
     assert filled("/chat?r={room}&u={user}&i={i}", 7, 5) == "/chat?r=room2&u=user7&i=7"
 
 
@@ -136,6 +136,6 @@ def test_options_are_those_of_wsload() -> None:
 
 
 @pytest.mark.parametrize("extra", ["", "--pub {payload}", "--pub x --window 1", "--pub {payload} --window 1 --rate 1"])
-def test_a_load_that_is_none_is_refused(extra: str) -> None:
+def test_an_invalid_load_is_refused(extra: str) -> None:
     with pytest.raises(SystemExit):
         read_options(["--url", "ws://127.0.0.1:81/", *extra.split()])

@@ -8,7 +8,7 @@ from tests.load.record import Percentiles, RecordError, Run, read_record, write_
 from tests.unit.load.records import record, result, series
 
 
-def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+def test_a_record_survives_writing_and_reading(tmp_path: Path) -> None:
     run = Run("parley", result(lost=1, ack_us=Percentiles(p50=1, max=2)), disturbed=True)
     one = record(series(run), series(curve="members", x=10))
     write_record(one, tmp_path / "new" / "a.json")
@@ -17,7 +17,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1, "machine": "here"}'])
-def test_another_file_is_one_clear_line(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_record_is_one_clear_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(RecordError, match=r"a\.json: ") as caught:
         read_record(tmp_path / "a.json")

@@ -14,17 +14,17 @@ def test_a_table_is_markdown_with_figures_to_the_right() -> None:
 
 
 @pytest.mark.parametrize(("us", "text"), [(0, "0.00"), (312, "0.31"), (9_999, "10.00"), (12_345_678, "12,346")])
-def test_milliseconds(us: float, text: str) -> None:
+def test_milliseconds_are_formatted(us: float, text: str) -> None:
     assert milliseconds(us) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, "-"), (2.94, "2.9x"), (12.4, "12x"), (1234.0, "1,234x")])
-def test_ratios(value: float | None, text: str) -> None:
+def test_ratios_are_formatted(value: float | None, text: str) -> None:
     assert times(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.1234, "0.123"), (19.02, "19"), (14_102.4, "14,102")])
-def test_numbers_have_three_digits_that_count(value: float, text: str) -> None:
+def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
     assert number(value) == text
 
 
@@ -52,7 +52,7 @@ def test_ack_columns_are_there_when_acks_were_measured() -> None:
     assert "4.20" in words
 
 
-def test_a_full_generator_is_told_in_plain_words() -> None:
+def test_a_saturated_generator_is_reported_in_plain_words() -> None:
     run = Run("parley", result(generator_busy=0.97, server_busy=0.4))
     assert notes(record(series(run))) == [
         "W1, Parley: the load generator was the bottleneck (97% busy), not the server (40% busy): it can do more than "
@@ -62,7 +62,7 @@ def test_a_full_generator_is_told_in_plain_words() -> None:
     assert "was full as well" in notes(record(series(both)))[0]
 
 
-def test_faults_and_disturbances_are_told() -> None:
+def test_faults_and_disturbances_are_reported() -> None:
     runs = [Run("baseline_aiohttp", result(lost=1200)), Run("baseline_aiohttp", result(), disturbed=True)]
     assert notes(record(series(*runs))) == [
         "W1, aiohttp, send_str: 1,200 deliveries lost.",

@@ -6,7 +6,7 @@ from model.errors import CLOSE_CODES, ERRORS, CloseCode, ParleyError
 
 
 @pytest.mark.parametrize("code", ERRORS)
-def test_an_error_is_its_row(code: str) -> None:
+def test_an_error_has_the_values_of_its_row(code: str) -> None:
     error = ParleyError(code)
     assert (error.code, error.kind, error.message) == (code, ERRORS[code], ERRORS[code].message)
     assert (error.field, error.retry_after, error.id) == (None, None, None)
@@ -14,20 +14,20 @@ def test_an_error_is_its_row(code: str) -> None:
     assert error.kind.message.isprintable()
 
 
-def test_what_may_pass_later_has_a_status_that_says_so() -> None:
+def test_temporary_errors_have_a_retryable_status() -> None:
     """And 503 is never said of what would fail again."""
     for code, kind in ERRORS.items():
         assert kind.retryable or kind.status != 503, code
         assert not kind.retryable or kind.status in (429, 500, 503), code
 
 
-def test_another_code_is_a_fault_of_the_program() -> None:
+def test_an_unknown_code_is_a_programming_error() -> None:
     with pytest.raises(KeyError):
         ParleyError("no_such_code")
 
 
 @pytest.mark.parametrize("close", [close for close in CLOSE_CODES if close.reason], ids=lambda close: close.reason)
-def test_a_close_code_may_be_sent(close: CloseCode) -> None:
+def test_close_codes_may_be_sent_in_a_close_frame(close: CloseCode) -> None:
     """RFC 6455 sections 7.4 and 5.5: a registered code or a private one, and the reason fits a control frame."""
     assert close.code in (1001, 1011, 1013) or 4000 <= close.code <= 4199
     assert 0 < len(close.reason.encode()) <= 123

@@ -5,11 +5,11 @@ from model.message import body_hash
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
-def test_a_body_s_fingerprint_tells_bodies_apart_and_fits_a_bigint(one: str, other: str) -> None:
+def test_fingerprints_distinguish_bodies_and_fit_a_bigint(one: str, other: str) -> None:
     assert (body_hash(one) == body_hash(other)) == (one == other)
     assert -(2**63) <= body_hash(one) < 2**63
 
 
-def test_a_fingerprint_is_the_same_for_ever() -> None:
+def test_the_fingerprint_function_never_changes() -> None:
     """It is stored: another function would make every re-send of an old message a conflict."""
     assert body_hash("") == -1970711489451281740

@@ -33,12 +33,12 @@ def test_every_action_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize(("standing", "action"), list(product(RANK, Action)), ids=lambda x: getattr(x, "name", x))
-def test_who_may_do_what(standing: Standing, action: Action) -> None:
+def test_each_role_may_do_what_the_table_says(standing: Standing, action: Action) -> None:
     assert may(standing, action) == (action.name in ALLOWED[standing])
 
 
 @pytest.mark.parametrize(("actor", "target"), list(product(RANK, RANK)))
-def test_who_is_moderated_by_whom(actor: Standing, target: Standing) -> None:
+def test_moderation_requires_a_higher_role(actor: Standing, target: Standing) -> None:
     assert outranks(actor, target) == (RANK[actor] > RANK[target] or actor == target == "owner")
 
 
@@ -59,18 +59,18 @@ KINDS: list[RoomKind] = ["ephemeral", "public", "private", "direct"]
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("account", ["guest", "user", "organizer", "admin", "bot"])
-def test_a_deleted_room_is_there_for_nobody(kind: RoomKind, account: str) -> None:
+def test_a_deleted_room_does_not_exist_for_any_user(kind: RoomKind, account: str) -> None:
     assert standing(kind, Member(ANN, "owner"), account, "member", deleted="t") == NOBODY
 
 
 @pytest.mark.parametrize("account", ["guest", "user", "organizer", "admin", "bot"])
-def test_a_direct_room_is_for_its_two_people(account: str) -> None:
+def test_a_direct_room_admits_only_its_two_users(account: str) -> None:
     assert standing("direct", None, account, "member") == NOBODY
     assert standing("direct", Member(ANN, "member"), account) == "member"
 
 
 @pytest.mark.parametrize("row", [None, *(Member(User("w_7", "ann"), role) for role in ROLES)])
-def test_an_id_that_anybody_may_claim_is_in_no_closed_room(row: Member | None) -> None:
+def test_a_claimed_id_has_no_access_to_closed_rooms(row: Member | None) -> None:
     for kind in KINDS:
         closed = kind in ("private", "direct")
         assert (standing(kind, row, "claimed", "member") == NOBODY) == closed
@@ -78,14 +78,14 @@ def test_an_id_that_anybody_may_claim_is_in_no_closed_room(row: Member | None) -
 
 @pytest.mark.parametrize("kind", ["ephemeral", "public", "private"])
 @pytest.mark.parametrize("role", ROLES)
-def test_a_member_is_what_they_were_made(kind: RoomKind, role: Role) -> None:
+def test_a_member_has_the_role_they_were_given(kind: RoomKind, role: Role) -> None:
     assert standing(kind, Member(ANN, role), inside="member") == role
     assert standing(kind, Member(ANN, role), "organizer") == ("owner" if role == "owner" else "moderator")
     assert standing(kind, Member(ANN, role, banned_until=FOREVER), "admin") == "admin"
 
 
 @pytest.mark.parametrize(("kind", "outside"), [("ephemeral", "outsider"), ("public", "outsider"), ("private", NOBODY)])
-def test_who_is_no_member(kind: RoomKind, outside: Standing) -> None:
+def test_a_user_without_a_role_is_an_outsider(kind: RoomKind, outside: Standing) -> None:
     follower = Member(ANN, read_seq=5)
     for row in (None, follower):
         assert standing(kind, row) == outside

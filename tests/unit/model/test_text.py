@@ -67,7 +67,7 @@ def content_error(content: str) -> str | None:
 @example("a \u200d b")
 @example("❤\ufe0f\ufe0f")
 @example("\u0645\u200c\u200c\u0645")
-def test_a_name_that_passes_is_clean_and_passes_again(name: str) -> None:
+def test_an_accepted_name_is_clean_and_stable(name: str) -> None:
     if (code := name_error(name)) is not None:
         assert code == "bad_field"
         return
@@ -88,7 +88,7 @@ def test_a_name_that_passes_is_clean_and_passes_again(name: str) -> None:
 @given(
     st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=64).filter(lambda t: t.strip())
 )
-def test_printable_ascii_passes(name: str) -> None:
+def test_printable_ascii_is_accepted(name: str) -> None:
     assert check_name(name, "room") == re.sub(" +", " ", name.strip())
 
 
@@ -149,7 +149,7 @@ UNSEEN = {
 
 
 @pytest.mark.parametrize("char", [char for chars in UNSEEN.values() for char in chars], ids=ascii)
-def test_a_character_that_cannot_be_seen_is_refused_and_named(char: str) -> None:
+def test_an_invisible_character_is_refused_and_named(char: str) -> None:
     with pytest.raises(ParleyError) as refused:
         check_name(f"a{char}b", "room")
     assert (refused.value.code, refused.value.field) == ("bad_field", "room")
@@ -174,7 +174,7 @@ BOLD = {ord(c): 0x1D41A + i for i, c in enumerate("abcdefghijklmnopqrstuvwxyz")}
 
 
 @given(st.sampled_from(WORDS), st.lists(st.booleans(), min_size=6, max_size=6), st.sampled_from([{}, FULL_WIDTH, BOLD]))
-def test_a_reserved_word_is_in_any_case_and_width(word: str, upper: list[bool], width: dict[int, int]) -> None:
+def test_a_reserved_word_is_found_in_any_case_and_width(word: str, upper: list[bool], width: dict[int, int]) -> None:
     spelled = "".join(char.upper() if up else char for char, up in zip(word, upper, strict=False))
     assert user_error(spelled.translate(width)) == "reserved_name"
 
@@ -182,7 +182,7 @@ def test_a_reserved_word_is_in_any_case_and_width(word: str, upper: list[bool], 
 @given(
     st.sampled_from(WORDS), st.lists(st.text(" .-_*!#@~'\"|/()[]«»·†★\u0335\u0489", max_size=2), min_size=7, max_size=7)
 )
-def test_a_reserved_word_is_in_any_punctuation(word: str, between: list[str]) -> None:
+def test_a_reserved_word_is_found_despite_punctuation(word: str, between: list[str]) -> None:
     spelled = between[0] + "".join(char + gap for char, gap in zip(word, between[1:], strict=False))
     assert user_error(spelled) == "reserved_name"
 
@@ -190,7 +190,7 @@ def test_a_reserved_word_is_in_any_punctuation(word: str, between: list[str]) ->
 @pytest.mark.parametrize(
     "name", ["ſystem", "ⓈⓎⓈⓉⒺⓂ", "🅂🅈🅂🅃🄴🄼", "🆂🆈🆂🆃🅴🅼", "🅢🅨🅢🅣🅔🅜", "🇸🇾🇸🇹🇪🇲", "𝓼𝔂𝓼𝓽𝓮𝓶", "SYSTEM\u0335"], ids=ascii
 )
-def test_a_reserved_word_in_fancy_letters(name: str) -> None:
+def test_a_reserved_word_is_found_in_fancy_letters(name: str) -> None:
     assert user_error(name) == "reserved_name"
 
 
@@ -213,7 +213,7 @@ def test_a_reserved_word_in_fancy_letters(name: str) -> None:
     ],
     ids=ascii,
 )
-def test_a_reserved_word_in_letters_of_other_alphabets(name: str) -> None:
+def test_a_reserved_word_is_found_in_letters_of_other_alphabets(name: str) -> None:
     assert user_error(name) == "reserved_name"
 
 
@@ -233,19 +233,19 @@ def test_a_reserved_word_in_letters_of_other_alphabets(name: str) -> None:
         "server ٤",
     ],
 )
-def test_a_reserved_word_with_digits_and_signs(name: str) -> None:
+def test_a_reserved_word_is_found_with_digits_and_signs(name: str) -> None:
     assert user_error(name) == "reserved_name"
 
 
 @pytest.mark.parametrize(
     "name", ["systematic", "1", "42", "7 $", "my system", "serverina", "parley fan", "sys", "tem", "systém", "система"]
 )
-def test_a_name_that_only_holds_such_a_word_is_fine(name: str) -> None:
+def test_a_name_that_merely_contains_a_reserved_word_is_accepted(name: str) -> None:
     assert user_error(name) is None
 
 
 @pytest.mark.parametrize("name", ["SYSTEM", "server"])
-def test_a_room_may_be_called_so(name: str) -> None:
+def test_a_room_may_have_a_reserved_name(name: str) -> None:
     assert name_error(name) is None
 
 
@@ -275,7 +275,7 @@ def is_noncharacter(char: str) -> bool:
 @example("\ud800")
 @example("\u2028x")
 @example("\U000e01f0")
-def test_a_content_passes_unchanged_or_is_refused_for_what_it_holds(content: str) -> None:
+def test_content_is_accepted_unchanged_or_refused(content: str) -> None:
     control = any(unicodedata2.category(char) in ("Cc", "Cs") and char not in "\n\t\r" for char in content)
     unseen = all(
         char.isspace() or unicodedata2.category(char) in HIDDEN or char in FILLERS or is_noncharacter(char)
@@ -301,7 +301,7 @@ def test_a_content_passes_unchanged_or_is_refused_for_what_it_holds(content: str
     ],
     ids=ascii,
 )
-def test_what_cannot_be_seen_is_empty(content: str) -> None:
+def test_invisible_content_is_empty(content: str) -> None:
     assert content_error(content) == "empty"
     assert content_error(f"{content}x") is None
 
@@ -318,14 +318,14 @@ def test_a_control_character_is_refused(char: str) -> None:
     assert content_error(f"a{char}b") == "bad_field"
 
 
-def test_a_content_is_bounded_in_characters() -> None:
+def test_content_is_bounded_in_characters() -> None:
     assert content_error("😀" * LIMIT) is None
     assert content_error("😀" * (LIMIT + 1)) == "too_large"
     assert content_error(" " * (LIMIT + 1)) == "too_large"
 
 
 @pytest.mark.parametrize("content", ["a\r\nb", "a\rb", "\r\n\r\na\r", "日本\r\n語"], ids=ascii)
-def test_line_ends_are_newlines(content: str) -> None:
+def test_line_ends_become_newlines(content: str) -> None:
     assert check_content(content, LIMIT) == re.sub("\r\n?", "\n", content)
     assert check_text(content, "topic", LIMIT) == re.sub("\r\n?", "\n", content).strip()
     assert content_error("\r\n\r") == "empty"
@@ -349,14 +349,14 @@ CHECKS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize(
     "text", [MARKED, MARKED[:200], "x" * 32_000, "\ufdfa" * 32_000, "\u200d" * 32_000, "😀\u200d" * 16_000]
 )
-def test_a_long_text_is_refused_or_taken_in_no_time(check: Callable[[str], str], text: str) -> None:
+def test_a_long_text_is_accepted_or_refused_quickly(check: Callable[[str], str], text: str) -> None:
     start = time.thread_time()
     refusal(lambda: check(text))
     assert time.thread_time() - start < 0.02
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
-def test_marks_in_a_row_are_bounded(check: Callable[[str], str]) -> None:
+def test_consecutive_marks_are_bounded(check: Callable[[str], str]) -> None:
     """Thirty are stream-safe text (UAX 15): no writing needs so many."""
     error = refusal(lambda: check("a" + "\u0334" * (MARKS + 1)))
     assert error is not None
@@ -391,12 +391,12 @@ def test_marks_in_a_row_are_bounded(check: Callable[[str], str]) -> None:
     ],
     ids=ascii,
 )
-def test_mentions(content: str, names: list[str]) -> None:
+def test_mentions_are_found(content: str, names: list[str]) -> None:
     assert find_mentions(content) == tuple(names)
 
 
 @pytest.mark.parametrize("unit", ["@", "@a", "@[", "@[\\", "@[\\]", "@a.", "@" + "a" * 300, "@a\u0301", "@a-.", "@[a]"])
-def test_mentions_are_looked_for_in_bounded_time(unit: str) -> None:
+def test_mentions_are_found_in_bounded_time(unit: str) -> None:
     text = (unit * (32_000 // len(unit)))[:32_000]
     start = time.thread_time()
     find_mentions(text)
@@ -414,7 +414,7 @@ def test_mentions_are_looked_for_in_bounded_time(unit: str) -> None:
         ("ﬁ", "FI"),
     ],
 )
-def test_one_identity(one: str, other: str) -> None:
+def test_equivalent_names_have_one_identity(one: str, other: str) -> None:
     assert fold_name(one) == fold_name(other)
 
 
@@ -430,7 +430,7 @@ def test_one_identity(one: str, other: str) -> None:
         ("🅐nn", "ann"),
     ],
 )
-def test_one_look(one: str, other: str) -> None:
+def test_names_that_look_alike_have_one_skeleton(one: str, other: str) -> None:
     assert skeleton(one) == skeleton(other)
 
 
@@ -440,7 +440,7 @@ def test_an_ascii_name_has_the_look_that_any_other_way_finds(name: str) -> None:
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=64))
-def test_a_look_has_no_case(name: str) -> None:
+def test_a_skeleton_ignores_case(name: str) -> None:
     assert skeleton(name) == skeleton(name.lower()) == skeleton(name.upper())
 
 
@@ -470,13 +470,13 @@ def test_a_look_has_no_case(name: str) -> None:
     ],
     ids=ascii,
 )
-def test_what_looks_the_same_is_one_reaction(sent: str, told: str) -> None:
+def test_reactions_that_look_alike_are_one(sent: str, told: str) -> None:
     assert check_emoji(sent) == told
     assert check_emoji(told) == told
 
 
 @pytest.mark.parametrize("emoji", ["", "\ufe0f", "\u200d", "a b", "x" * 33, "\U000e0067", "a\n", "\u202ea"], ids=ascii)
-def test_no_reaction(emoji: str) -> None:
+def test_invalid_reactions_are_refused(emoji: str) -> None:
     error = refusal(lambda: check_emoji(emoji))
     assert error is not None
     assert (error.code, error.field) == ("bad_field", "emoji")

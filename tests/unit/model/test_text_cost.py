@@ -39,7 +39,7 @@ _COSTLY = (
 
 
 @pytest.mark.parametrize("unit", _COSTLY, ids=ascii)
-def test_no_name_costs_much(unit: str) -> None:
+def test_every_name_is_checked_cheaply(unit: str) -> None:
     names = [(unit * size)[:size] for size in (64, 128, 256)]
     for name in names:
         assert seconds_each(lambda name: check_user_name(name, "u"), [name] * 10) < 0.0004
@@ -52,13 +52,13 @@ def test_no_name_costs_much(unit: str) -> None:
     ["ʼsʼyʼsʼtʼeʼmʼ", "ʼ" * 50 + "SYSTEM", "ѕystеmʼ4", "…" * 40 + "ѕerver", "sуstem" + "\u00b2" * 50, "🅂🅈🅂🅃🄴🄼"],
     ids=ascii,
 )
-def test_what_shows_no_letter_hides_no_reserved_name(name: str) -> None:
+def test_ignorable_characters_cannot_hide_a_reserved_name(name: str) -> None:
     with pytest.raises(ParleyError, match="reserved"):
         check_user_name(name, "u")
 
 
 @pytest.mark.parametrize("name", ["\ufdfa" * 64, "ѕystemѕystem", "\u3300" * 64, "ʼs" * 32], ids=ascii)
-def test_other_names_are_free(name: str) -> None:
+def test_names_unlike_reserved_ones_are_accepted(name: str) -> None:
     assert check_user_name(name, "u") == name
 
 
@@ -70,7 +70,7 @@ def test_other_names_are_free(name: str) -> None:
     ],
     ids=ascii,
 )
-def test_a_message_full_of_mentions_costs_no_more_than_others(unit: str) -> None:
+def test_a_message_full_of_mentions_costs_no_more_than_any_other(unit: str) -> None:
     texts = [(str(number) + " " + unit * 4000)[:4000] for number in range(20)]
     assert seconds_each(find_mentions, texts) < 0.001
 
@@ -89,6 +89,6 @@ def _mentions_by_pattern(content: str) -> tuple[str, ...]:
         st.sampled_from(["@", "@[", "[", "]", "\\", "a", " ", "\n", ".", "é", "x" * 60, "\\\\" * 100]), max_size=40
     )
 )
-def test_mentions_are_those_of_the_pattern(pieces: list[str]) -> None:
+def test_mentions_are_the_matches_of_the_pattern(pieces: list[str]) -> None:
     content = "".join(pieces)
     assert find_mentions(content) == _mentions_by_pattern(content)

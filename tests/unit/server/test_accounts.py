@@ -43,19 +43,19 @@ def reason(token: str, code: str = "unauthorized", **options: Any) -> str:
     return refused.value.message
 
 
-def test_an_account_is_who_its_token_says() -> None:
+def test_a_token_identifies_its_account() -> None:
     assert tokens().verify(signed()) == ANN
     assert tokens().verify(signed(userid="a b é", username=" Ann Lee ", role="organizer")) == Identity(
         User("u_a b é", "Ann Lee"), guest=False, role="organizer", expires=ANN.expires
     )
 
 
-def test_no_account_is_taken_for_a_guest_or_for_one_who_only_says_so() -> None:
+def test_account_ids_differ_from_guest_and_claimed_ids() -> None:
     for chosen in ("g_1", "w_1", "u_1"):
         assert tokens().verify(signed(userid=chosen)).user.id == f"u_{chosen}"
 
 
-def test_an_account_gets_no_token_from_here() -> None:
+def test_the_server_issues_no_token_to_an_account() -> None:
     assert tokens().mint(ANN) == ""
 
 
@@ -71,7 +71,7 @@ def is_visible(userid: str) -> bool:
     st.sampled_from(["user", "admin"]),
     st.integers(1, 10**9),
 )
-def test_what_sign_account_signs_is_valid_until_it_expires(userid: str, role: str, seconds: int) -> None:
+def test_a_token_from_sign_account_is_valid_until_it_expires(userid: str, role: str, seconds: int) -> None:
     clock = StoppedClock(NOW * 1_000_000)
     token = sign_account(SECRET, userid=userid, username="ann", role=role, expires=NOW + seconds)
     ends = (NOW + seconds) * 1_000_000
@@ -85,11 +85,11 @@ def test_what_sign_account_signs_is_valid_until_it_expires(userid: str, role: st
 # --- the signature ---------------------------------------------------------------------------------------------------
 
 
-def test_another_secret_signs_nothing() -> None:
+def test_a_token_signed_with_another_secret_is_refused() -> None:
     assert reason(signed("b" * 40)) == "the token is signed with another secret"
 
 
-def test_without_a_secret_nobody_signs() -> None:
+def test_without_a_secret_every_account_token_is_refused() -> None:
     """Not even with an empty key, nor one that this process could guess."""
     for key in (b"", b"\0" * 64, b"secret"):
         parts = [encode({"alg": "HS256", "typ": "JWT"}), encode(CLAIMS)]
@@ -110,18 +110,18 @@ def encode(value: Any) -> str:
 @pytest.mark.parametrize(
     "algorithm", ["none", "None", "NONE", "", None, "HS384", "HS512", "RS256", ["HS256"]], ids=repr
 )
-def test_no_other_algorithm_is_believed(algorithm: Any) -> None:
+def test_other_algorithms_are_refused(algorithm: Any) -> None:
     _, body, signature = signed().split(".")
     for given_signature in ("", signature):
         reason(f"{encode({'alg': algorithm, 'typ': 'JWT'})}.{body}.{given_signature}")
 
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
-def test_another_hash_of_the_right_secret_is_no_signature(algorithm: str) -> None:
+def test_another_hash_with_the_right_secret_is_refused(algorithm: str) -> None:
     reason(signed("s" * 64, algorithm), secret="s" * 64)
 
 
-def test_the_key_of_guests_signs_no_account() -> None:
+def test_the_guest_key_cannot_sign_account_tokens() -> None:
     key = hmac.digest(SECRET.encode(), b"parley guest token v1", hashlib.sha256)
     reason(jwt.encode(CLAIMS, key, algorithm="HS256"))
 
@@ -131,7 +131,7 @@ def test_the_key_of_guests_signs_no_account() -> None:
     ["x", "short", "é" * 20, "x" * 63, "x" * 64, "x" * 65, "x" * 500, "-----BEGIN PUBLIC KEY-----\nMIIB\n" + "x" * 60],
     ids=lambda secret: f"{secret[:5]} {len(secret)}",
 )
-def test_any_secret_is_the_key_as_it_stands(secret: str) -> None:
+def test_the_secret_is_used_as_the_key_unchanged(secret: str) -> None:
     """Whatever its length, without a word of warning: the server says so once, at its start."""
     parts = [encode({"alg": "HS256", "typ": "JWT"}), encode(CLAIMS)]
     signature = hmac.digest(secret.encode(), ".".join(parts).encode(), hashlib.sha256)
@@ -151,7 +151,7 @@ def test_a_token_that_was_tampered_with_is_refused(at: int, change: int) -> None
 @pytest.mark.parametrize(
     "token", ["", ".", "..", "a.b.c", "\x00", "é.é.é", "\udcff", "x" * 60_000, "." * 1000], ids=range(9)
 )
-def test_what_is_no_token_is_refused(token: str) -> None:
+def test_an_invalid_token_is_refused(token: str) -> None:
     assert reason(token) == "this is not a JSON Web Token signed with HS256"
 
 
@@ -183,33 +183,33 @@ def test_a_userid_may_be_a_whole_number(number: int, id: str) -> None:
         ({"nbf": "soon"}, "the token's claim nbf must be Unix seconds, as a number"),
     ],
 )
-def test_a_wrong_claim_is_told_in_our_words(claims: dict[str, Any], said: str) -> None:
+def test_an_invalid_claim_is_described_in_parleys_words(claims: dict[str, Any], said: str) -> None:
     assert reason(by_hand({**CLAIMS, **claims})).startswith(said)
 
 
-def test_a_missing_claim_is_told_in_our_words() -> None:
+def test_a_missing_claim_is_described_in_parleys_words() -> None:
     assert reason(signed(role=...)) == "the token has no claim role, which must be a string"
     assert reason(sign_text("[]")) == "the token's claims are not a valid JSON object"
 
 
 @pytest.mark.parametrize("aud", ["chat", ["chat"], ["shop", "chat"]])
-def test_a_token_for_this_audience_is_taken(aud: Any) -> None:
+def test_a_token_for_this_audience_is_accepted(aud: Any) -> None:
     assert tokens(audience="chat").verify(signed(aud=aud)) == ANN
 
 
 @pytest.mark.parametrize("aud", [..., "shop", "chat ", "Chat", "", [], ["shop"], ["chat shop"]], ids=repr)
-def test_a_token_for_another_audience_is_not(aud: Any) -> None:
+def test_a_token_for_another_audience_is_refused(aud: Any) -> None:
     assert reason(signed(aud=aud), audience="chat").startswith("the token is for another audience")
     assert tokens().verify(signed(aud=aud)) == ANN
 
 
 @pytest.mark.parametrize("aud", [None, 7, {"chat": 1}, [7, None, ["chat"]]], ids=repr)
-def test_an_audience_of_another_kind_is_another_one(aud: Any) -> None:
+def test_an_audience_of_another_type_is_refused(aud: Any) -> None:
     assert reason(by_hand({**CLAIMS, "aud": aud}), audience="chat").startswith("the token is for another audience")
     assert tokens().verify(by_hand({**CLAIMS, "aud": aud})) == ANN
 
 
-def test_the_issuer_is_looked_at_where_one_is_asked_for() -> None:
+def test_the_issuer_is_checked_if_one_is_required() -> None:
     assert tokens(issuer="shop").verify(signed(iss="shop")) == ANN
     for issuer in (..., "Shop", "other"):
         assert reason(signed(iss=issuer), issuer="shop").startswith("the token is from another issuer")
@@ -217,7 +217,7 @@ def test_the_issuer_is_looked_at_where_one_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("claim", "wrong"), [("username", 7), ("role", 7), ("exp", str(NOW + 60))])
-def test_a_number_is_no_text_and_a_text_no_number(claim: str, wrong: Any) -> None:
+def test_claims_are_not_converted_between_numbers_and_texts(claim: str, wrong: Any) -> None:
     assert claim in reason(by_hand({**CLAIMS, claim: wrong}))
 
 
@@ -256,7 +256,7 @@ def test_a_signed_payload_that_holds_no_claims_is_refused(payload: str) -> None:
         ({"username": "s y s t e m"}, "reserved"),
     ],
 )
-def test_ids_and_names_are_those_of_everybody(changed: dict[str, str], named: str) -> None:
+def test_ids_and_names_follow_the_common_rules(changed: dict[str, str], named: str) -> None:
     assert named in reason(signed(**changed))
 
 
@@ -266,13 +266,13 @@ def test_a_token_that_has_expired_is_refused(exp: float) -> None:
 
 
 @pytest.mark.parametrize("exp", [NOW + 1, NOW + 0.5, 1e308, 2**53, 10**30])
-def test_until_then_it_is_valid(exp: float) -> None:
+def test_a_token_is_valid_until_it_expires(exp: float) -> None:
     identity = tokens().verify(by_hand({**CLAIMS, "exp": exp}))
     assert identity == replace(ANN, expires=int(min(exp, 10**11) * 1_000_000))
 
 
 @pytest.mark.parametrize("nbf", [NOW, NOW + 5, NOW + 59.5, NOW + 60, 0, -1])
-def test_a_clock_that_is_a_minute_ahead_does_no_harm(nbf: float) -> None:
+def test_a_clock_up_to_a_minute_ahead_is_tolerated(nbf: float) -> None:
     assert tokens().verify(by_hand({**CLAIMS, "nbf": nbf})) == ANN
 
 
@@ -293,7 +293,7 @@ def test_a_token_of_the_future_is_refused(nbf: float) -> None:
         {"name": "Ann", "email": "ann@example.org", "nested": {"a": [1]}},
     ],
 )
-def test_claims_that_are_for_others_do_not_matter(more: dict[str, Any]) -> None:
+def test_unrelated_claims_are_ignored(more: dict[str, Any]) -> None:
     assert tokens().verify(by_hand({**CLAIMS, **more})) == ANN
 
 
@@ -301,7 +301,7 @@ def test_claims_that_are_for_others_do_not_matter(more: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("role", ["player", "participant", "user", "organizer", "admin"])
-def test_these_roles_are_let_in_by_default(role: str) -> None:
+def test_the_default_roles_are_admitted(role: str) -> None:
     assert tokens().verify(signed(role=role)).role == role
 
 
@@ -310,11 +310,11 @@ def test_another_role_is_forbidden(role: str) -> None:
     assert reason(signed(role=role), code="forbidden") == "accounts with this role are not admitted"
 
 
-def test_the_roles_are_the_operators_to_name() -> None:
+def test_the_operator_chooses_the_admitted_roles() -> None:
     assert tokens(roles=("bot",)).verify(signed(role="bot")) == replace(ANN, role="bot")
     reason(signed(), code="forbidden", roles=("bot",))
 
 
-def test_who_has_no_valid_token_does_not_learn_of_roles() -> None:
+def test_an_invalid_token_reveals_nothing_about_roles() -> None:
     assert "expired" in reason(signed(role="root", exp=NOW - 1))
     assert "secret" in reason(signed("b" * 40, role="root"))

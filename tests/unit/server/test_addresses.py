@@ -22,7 +22,7 @@ def address_of(entries: str | Sequence[str], peer: str = "10.0.0.1", header: str
 
 
 @pytest.mark.parametrize("peer", ["192.0.2.1", "2001:db8::1", "", "nonsense"])
-def test_an_untrusted_peer_is_the_client_whatever_it_says(peer: str) -> None:
+def test_an_untrusted_peer_is_the_client_whatever_its_headers_say(peer: str) -> None:
     for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
         said = headers(
             X_Forwarded_For="203.0.113.9",
@@ -69,7 +69,7 @@ def test_an_untrusted_peer_is_the_client_whatever_it_says(peer: str) -> None:
         ('"' * 16000, "10.0.0.1"),
     ],
 )
-def test_the_right_most_entry_that_is_no_proxy(entries: str | Sequence[str], address: str) -> None:
+def test_the_client_is_the_rightmost_untrusted_address(entries: str | Sequence[str], address: str) -> None:
     assert address_of(entries) == address
 
 
@@ -92,11 +92,11 @@ def test_the_right_most_entry_that_is_no_proxy(entries: str | Sequence[str], add
         ("for=" * 4000, "10.0.0.1"),
     ],
 )
-def test_forwarded_of_rfc_7239(entries: str | Sequence[str], address: str) -> None:
+def test_the_client_is_read_from_forwarded(entries: str | Sequence[str], address: str) -> None:
     assert address_of(entries, header="Forwarded") == address
 
 
-def test_x_real_ip() -> None:
+def test_the_client_is_read_from_x_real_ip() -> None:
     assert address_of("192.0.2.1", header="X-Real-IP") == "192.0.2.1"
     assert address_of(["203.0.113.9", "192.0.2.1"], header="X-Real-IP") == "192.0.2.1"
 
@@ -114,7 +114,7 @@ def test_x_real_ip() -> None:
         ({"X_Forwarded_For": "192.0.2.1, 10.0.0.2", "X_Forwarded_Proto": "https"}, "https"),
     ],
 )
-def test_the_scheme_between_the_client_and_the_first_proxy(lines: dict[str, str], scheme: str | None) -> None:
+def test_the_scheme_is_the_one_used_to_reach_the_first_proxy(lines: dict[str, str], scheme: str | None) -> None:
     assert Addresses(PROXIES).client("10.0.0.1", headers(**lines)).scheme == scheme
 
 
@@ -136,7 +136,7 @@ def test_forwarded_names_scheme_and_host_too() -> None:
         ("", None),
     ],
 )
-def test_a_forwarded_host_counts_where_it_is_switched_on(host: str, counts: str | None) -> None:
+def test_a_forwarded_host_counts_if_enabled(host: str, counts: str | None) -> None:
     said = headers(X_Forwarded_Host=host)
     assert Addresses(PROXIES).client("10.0.0.1", said).host is None
     assert Addresses(PROXIES, forwarded_host=True).client("10.0.0.1", said).host == counts
@@ -155,18 +155,18 @@ def test_a_forwarded_host_counts_where_it_is_switched_on(host: str, counts: str 
         ("nonsense", ""),
     ],
 )
-def test_what_an_address_counts_as(address: str, network: str) -> None:
+def test_limits_group_ipv6_addresses_by_network(address: str, network: str) -> None:
     assert network_of(address) == network
 
 
-def test_a_proxy_that_names_nobody_does_not_count() -> None:
+def test_a_proxy_that_names_no_client_does_not_count() -> None:
     addresses = Addresses(PROXIES)
     assert addresses.client("10.0.0.1", headers()) == Client("10.0.0.1", "")
     assert addresses.peer("10.0.0.1") == Client("10.0.0.1", "")
     assert addresses.peer("2001:db8::1") == Client("2001:db8::1", "2001:db8::/64")
 
 
-def test_trusted_networks() -> None:
+def test_trusted_networks_are_parsed() -> None:
     addresses = Addresses(trusted_networks("192.0.2.7/24,::ffff:10.0.0.0/104, ::1"))
     assert [addresses.trusts(one) for one in ("192.0.2.200", "10.1.2.3", "::1")] == [True] * 3
     assert [addresses.trusts(one) for one in ("192.0.3.1", "11.0.0.1", "::2", "", "x")] == [False] * 5
@@ -176,7 +176,7 @@ def test_trusted_networks() -> None:
             trusted_networks(text)
 
 
-def test_values_in_a_request_head() -> None:
+def test_header_values_are_read_from_a_request_head() -> None:
     head = (
         b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: one\r\nx-forwarded-for:two\nNot-X-Forwarded-For: three\r\n\r\n"
     )
@@ -184,7 +184,7 @@ def test_values_in_a_request_head() -> None:
     assert values_in(head)("Forwarded") == []
 
 
-def test_plain_addresses() -> None:
+def test_addresses_are_normalized() -> None:
     assert [plain_address(text) for text in ("::FFFF:1.2.3.4", "2001:DB8::0:1", "1.2.3", "")] == [
         "1.2.3.4",
         "2001:db8::1",
@@ -199,7 +199,7 @@ def test_plain_addresses() -> None:
     ids=ascii,
 )
 @pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP"])
-def test_what_clients_write_is_read_in_linear_time(header: str, unit: str) -> None:
+def test_client_headers_are_parsed_in_linear_time(header: str, unit: str) -> None:
     addresses = Addresses(PROXIES, header, forwarded_host=True)
     text = unit * (16_000 // len(unit))
     said = headers(**{header.replace("-", "_"): text, "X_Forwarded_Proto": text, "X_Forwarded_Host": text})
@@ -222,6 +222,6 @@ def test_what_clients_write_is_read_in_linear_time(header: str, unit: str) -> No
         ("by=10.0.0.1 for=192.0.2.1", ("192.0.2.1", None)),
     ],
 )
-def test_parameters_of_forwarded(entry: str, client: tuple[str, str | None]) -> None:
+def test_parameters_of_forwarded_are_parsed(entry: str, client: tuple[str, str | None]) -> None:
     found = Addresses(PROXIES, "Forwarded").client("10.0.0.1", headers(Forwarded=entry))
     assert (found.address, found.scheme) == client

@@ -11,7 +11,7 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)  # a turn of the loop
 
 
-async def test_so_many_begin_in_a_turn_and_the_others_in_the_next_ones() -> None:
+async def test_a_bounded_number_starts_in_each_turn() -> None:
     admission, begun = Admission(), list[int]()
     at_once = [number for number in range(200) if admission.admit("a", partial(begun.append, number))]
     assert at_once == [*range(A_TURN)]
@@ -26,7 +26,7 @@ async def test_so_many_begin_in_a_turn_and_the_others_in_the_next_ones() -> None
     assert admission.admit("a", lambda: None), "all is as it was"
 
 
-async def test_a_network_waits_for_no_other_ones_queue() -> None:
+async def test_a_network_is_not_delayed_by_the_queue_of_another() -> None:
     admission, begun = Admission(), list[str]()
     for _ in range(A_TURN + 10_000):
         admission.admit("crowd", lambda: begun.append("crowd"))
@@ -36,7 +36,7 @@ async def test_a_network_waits_for_no_other_ones_queue() -> None:
     assert len(begun) <= 2 * A_TURN
 
 
-async def test_work_that_is_given_up_while_it_waits_keeps_no_place() -> None:
+async def test_cancelled_work_keeps_no_place_in_the_queue() -> None:
     admission = Admission()
     for _ in range(A_TURN):
         assert admission.admit("a", lambda: None)

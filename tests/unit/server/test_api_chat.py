@@ -95,12 +95,12 @@ def test_a_wrong_or_missing_field_is_named(event: str, field: str) -> None:
 
 
 @pytest.mark.parametrize("event", ["", "Message", "join", "leave", "error", "announcement", "x` - at `$.id`"])
-def test_another_event_is_unknown(event: str) -> None:
+def test_an_unknown_event_is_unknown_type(event: str) -> None:
     assert refusal(json.dumps({"event": event, "content": "c", "id": 5})).code == "unknown_type"
 
 
 @pytest.mark.parametrize("text", ["{}", '{"event":null}', '{"event":5}', '{"type":"message","content":"c"}'])
-def test_an_event_that_is_none_is_a_bad_field(text: str) -> None:
+def test_an_invalid_event_name_is_bad_field(text: str) -> None:
     error = refusal(text)
     assert (error.code, error.field) == ("bad_field", "event")
 
@@ -119,7 +119,7 @@ NO_OBJECTS = [
 
 
 @pytest.mark.parametrize("text", NO_OBJECTS, ids=lambda text: ascii(text[:20]))
-def test_what_is_no_json_object_is_bad_json(text: str) -> None:
+def test_a_frame_that_is_not_a_json_object_is_bad_json(text: str) -> None:
     assert refusal(text).code == "bad_json"
 
 
@@ -191,14 +191,14 @@ TOLD: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("event", "frame"), TOLD, ids=range(len(TOLD)))
-def test_an_event_is_a_frame(event: Any, frame: str) -> None:
+def test_each_event_is_encoded_as_a_frame(event: Any, frame: str) -> None:
     data = DIALECT.frame(event)
     assert data is not None
     assert data.endswith(frame.encode())
     assert unframe(data) == [json.loads(frame)]
 
 
-def test_what_was_taken_back_is_deleted_now() -> None:
+def test_a_retracted_message_is_shown_as_deleted() -> None:
     data = DIALECT.frame(Retracted(room="den", seq=5, sender="ann"))
     assert data is not None
     (told,) = unframe(data)
@@ -224,5 +224,5 @@ def test_what_was_taken_back_is_deleted_now() -> None:
     ],
     ids=lambda event: type(event).__name__,
 )
-def test_it_has_no_word_for_the_rest(event: Any) -> None:
+def test_other_events_are_not_sent_in_this_dialect(event: Any) -> None:
     assert DIALECT.frame(event) is None

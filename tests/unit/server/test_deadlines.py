@@ -7,7 +7,7 @@ from server.wire.deadlines import Deadlines, Expiries
 
 
 @given(st.lists(st.floats(0, 10), max_size=20).map(sorted), st.floats(0, 5), st.floats(0, 20))
-def test_what_is_due_is_called_once_and_in_order(starts: list[float], delay: float, now: float) -> None:
+def test_due_callbacks_are_called_once_and_in_order(starts: list[float], delay: float, now: float) -> None:
     called: list[int] = []
     deadlines = Deadlines(delay, called.append)
     for number, start in enumerate(starts):
@@ -20,7 +20,7 @@ def test_what_is_due_is_called_once_and_in_order(starts: list[float], delay: flo
     assert len(called) == len(starts)
 
 
-def test_a_callback_may_add_another_one() -> None:
+def test_a_callback_may_add_another_deadline() -> None:
     called: list[str] = []
 
     def due(what: str) -> None:
@@ -36,7 +36,7 @@ def test_a_callback_may_add_another_one() -> None:
     assert called == ["first", "second"]
 
 
-def test_what_was_discarded_is_not_called_nor_kept() -> None:
+def test_a_discarded_callback_is_neither_called_nor_kept() -> None:
     called: list[str] = []
 
     def due(what: str) -> None:
@@ -66,7 +66,7 @@ class End:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 20)), max_size=200), st.integers(0, 25))
-def test_what_expires_does_so_once_at_the_time_that_was_set_last(changes: list[tuple[int, int]], now: int) -> None:
+def test_an_entry_expires_once_at_its_latest_time(changes: list[tuple[int, int]], now: int) -> None:
     ended: list[int] = []
     things = [End(name, ended) for name in range(6)]
     expiries = Expiries[End](methodcaller("expire"))
@@ -83,7 +83,7 @@ def test_what_expires_does_so_once_at_the_time_that_was_set_last(changes: list[t
     assert len(ended) == len(set(ended))
 
 
-def test_what_was_moved_or_is_gone_takes_no_place_for_long() -> None:
+def test_moved_and_removed_entries_are_soon_freed() -> None:
     """A client that renews its token without pause, and clients that come and go."""
     expiries = Expiries[End](methodcaller("expire"))
     ended: list[int] = []
@@ -98,7 +98,7 @@ def test_what_was_moved_or_is_gone_takes_no_place_for_long() -> None:
     assert ended == [0]
 
 
-def test_an_end_may_set_another_one() -> None:
+def test_an_expiry_may_set_another_one() -> None:
     expiries = Expiries[End](methodcaller("expire"))
     ended: list[int] = []
 

@@ -54,7 +54,7 @@ class Inner(Struct):
         ("7", "", ""),
     ],
 )
-def test_what_is_wrong_is_said_in_our_words(sent: str, field: str, said: str) -> None:
+def test_decoding_errors_are_described_in_parleys_words(sent: str, field: str, said: str) -> None:
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.json.decode(sent, type=Frame)
     assert (wrong_field(str(refused.value)) or ("", "")) == (field, said)

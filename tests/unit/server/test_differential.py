@@ -113,7 +113,7 @@ anything = st.one_of(common, common, parts, control, closes, nearly, odd, st.bin
 @example([frame(TEXT, b"\xff"), frame(PING, b"p"), frame(TEXT, b"late")], [], False, False)
 @example([frame(TEXT, b"x", announced=2**40), frame(TEXT, b"late")], [], False, False)
 @example([frame(TEXT, b"x" * (LIMIT + 1)), frame(CLOSE, b"\x03\xe8")], [], True, False)
-def test_the_same_bytes_make_the_same_events_and_answers(
+def test_the_same_bytes_cause_the_same_events_and_responses_as_the_library(
     frames: list[bytes], cuts: list[int], bytewise: bool, as_bytearray: bool
 ) -> None:
     data = b"".join(frames) + REST

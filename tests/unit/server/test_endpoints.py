@@ -101,7 +101,7 @@ async def test_path_and_query_make_one_record() -> None:
     assert found == FindThings("den", True, 3, "null")
 
 
-async def test_what_is_left_out_has_its_default() -> None:
+async def test_an_omitted_parameter_has_its_default() -> None:
     assert await make() == MakeThing("den", "x")
     assert await find("") == FindThings("den")
 
@@ -109,13 +109,13 @@ async def test_what_is_left_out_has_its_default() -> None:
 @pytest.mark.parametrize(
     "value", ["0", "10", "-1", "+5", "5.0", "5e0", "null", "", "1_0", "%D9%A3", " 5", "0x5", "9" * 5000, "1" * 17]
 )
-async def test_a_wrong_number_is_bad_field(value: str) -> None:
+async def test_an_invalid_number_is_bad_field(value: str) -> None:
     """Also what msgspec and Python would take for a number."""
     assert await refusal(find(f"?times={value}")) == ("bad_field", "times")
 
 
 @pytest.mark.parametrize("value", ["1", "yes", "True", ""])
-async def test_a_wrong_flag_is_bad_field(value: str) -> None:
+async def test_an_invalid_flag_is_bad_field(value: str) -> None:
     assert await refusal(find(f"?dry={value}")) == ("bad_field", "dry")
 
 
@@ -133,7 +133,7 @@ async def test_a_wrong_flag_is_bad_field(value: str) -> None:
         (b"[" * 60_000, "bad_json", None),
     ],
 )
-async def test_a_wrong_body_is_refused_by_name(body: bytes, code: str, field: str | None) -> None:
+async def test_an_invalid_body_returns_a_named_error(body: bytes, code: str, field: str | None) -> None:
     assert await refusal(make(body)) == (code, field)
 
 
@@ -141,7 +141,7 @@ async def nothing(request: web.Request, params: Any) -> web.StreamResponse:
     return web.Response()
 
 
-def test_the_document_knows_where_everything_goes() -> None:
+def test_the_document_says_where_each_parameter_goes() -> None:
     row = MAKE._replace(
         handler=nothing,
         answers=(Answer(201, "it is made", FindThings, headers={"Location": "where", "Link?": "more"}),),
@@ -195,13 +195,13 @@ class AddParts(Struct, frozen=True):
 ADD = Endpoint("PUT", "/rooms/{room}/parts", "Add parts", params=AddParts)
 
 
-async def test_a_body_all_of_which_has_a_default_may_be_left_out() -> None:
+async def test_a_body_with_only_defaults_may_be_omitted() -> None:
     assert (await ask(ADD))[0] == AddParts("den")
     assert (await ask(ADD, b'{"times":3}'))[0] == AddParts("den", 3)
     assert (await ask(ADD, b'{"times":null}'))[0] == AddParts("den")
 
 
-async def test_a_change_has_a_body() -> None:
+async def test_a_change_requires_a_body() -> None:
     assert await refusal(ask(ADD._replace(method="PATCH"))) == ("bad_json", None)
 
 
@@ -210,7 +210,7 @@ async def test_a_field_may_be_a_header() -> None:
     assert await refusal(ask(ADD, Idempotency_Key="k-1234")) == ("bad_field", "Idempotency-Key")
 
 
-async def test_the_id_of_a_command_and_what_a_row_decides_are_no_parameters() -> None:
+async def test_command_ids_and_fixed_fields_are_not_parameters() -> None:
     row = Endpoint("PUT", "/rooms/{room}/things", "Pin", params=Pin, fixed={"on": False})
     assert row.parameters().places == {"room": "path", "seq": "body"}
     pin = (await ask(row, b'{"seq":7,"on":true,"id":"x"}'))[0]
@@ -241,18 +241,18 @@ async def test_a_field_may_have_another_name_in_the_request() -> None:
 
 
 @pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
-async def test_a_body_that_says_that_it_is_no_json_is_unsupported(media: str) -> None:
+async def test_a_body_with_another_content_type_is_unsupported(media: str) -> None:
     assert await refusal(ask(ADD, b"{}", Content_Type=media)) == ("unsupported", None)
 
 
-async def test_the_caller_is_known_before_anything_is_read() -> None:
+async def test_the_caller_is_authenticated_before_anything_is_read() -> None:
     assert (await ask(ADD, X_Name="ann"))[1] is None  # a row that does not authenticate
     assert (await ask(ADD._replace(auth="optional")))[1] is None
     assert (await ask(ADD._replace(auth="token"), X_Name="ann"))[1].user.name == "ann"
     assert (await refusal(ask(ADD._replace(auth="token"), b"{")))[0] == "unauthorized"
 
 
-def test_the_document_says_who_may_call_and_what_may_be_null() -> None:
+def test_the_document_says_who_may_call_and_which_fields_are_nullable() -> None:
     auths: list[Auth] = ["", "optional", "token", "account"]
     rows = [Endpoint("PUT", f"/{auth or 'x'}/{{room}}", "", nothing, AddParts, auth=auth) for auth in auths]
     document = json.loads(json.dumps(openapi(rows)))

@@ -22,7 +22,7 @@ def test_a_ping_is_what_the_library_would_send() -> None:
     assert Frame(Opcode.PING, b"").serialize(mask=False) == PING
 
 
-def test_an_answer_says_how_long_it_is_and_that_it_is_the_last() -> None:
+def test_a_raw_response_has_its_length_and_closes_the_connection() -> None:
     head, body = plain_response(b"408 Request Timeout", "zu spät\n".encode()).split(b"\r\n\r\n")
     status, *headers = head.split(b"\r\n")
     assert status == b"HTTP/1.1 408 Request Timeout"
@@ -35,7 +35,7 @@ payloads = st.one_of(st.binary(max_size=130), st.binary(min_size=120, max_size=2
 
 
 @given(st.lists(st.tuples(payloads, masks), max_size=5), st.binary(max_size=3), st.integers(0, 1000))
-def test_common_frames_are_read_wherever_the_bytes_end(
+def test_common_frames_are_read_wherever_the_data_is_cut(
     pairs: list[tuple[bytes, bytes]], before: bytes, cut: int
 ) -> None:
     """The payloads of what is all there; the rest begins where the next frame does."""
@@ -67,13 +67,13 @@ def test_common_frames_are_read_wherever_the_bytes_end(
         st.builds(frame, st.just(TEXT), payloads, announced=st.integers(0, 2**64 - 1)),
     )
 )
-def test_every_other_frame_is_left_to_the_library(odd: bytes) -> None:
+def test_all_other_frames_are_left_to_the_library(odd: bytes) -> None:
     good = frame(TEXT, b"good")
     assert common_frames(good + odd + good, 0, 300, 9) == ([b"good"], len(good))
 
 
 @given(st.integers(0, 15), payloads, st.booleans(), st.booleans(), st.binary(max_size=5), st.binary(max_size=5))
-def test_the_end_of_a_frame_is_known_once_its_length_is_there(
+def test_the_end_of_a_frame_is_known_once_its_length_is_received(
     opcode: int, payload: bytes, fin: bool, masked: bool, before: bytes, behind: bytes
 ) -> None:
     """Wherever that is: the payload need not be there yet."""
@@ -85,7 +85,7 @@ def test_the_end_of_a_frame_is_known_once_its_length_is_there(
         assert frame_end(before + one[:cut], len(before), 300) == (None if cut < head else end)
 
 
-def test_a_frame_that_says_it_is_too_long_ends_with_the_data() -> None:
+def test_a_frame_declared_too_long_ends_with_the_data() -> None:
     """The library refuses it by its head, so its payload need not come."""
     for head in (frame(TEXT, announced=301), frame(CONT, announced=2**64 - 1), frame(TEXT, b"x" * 301)[:4]):
         assert frame_end(head, 0, 300) == len(head)

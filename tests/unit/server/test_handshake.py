@@ -93,7 +93,7 @@ def without_date(response: bytes) -> list[bytes]:
 
 
 @given(heads(), st.sampled_from([["*"], ["https://good.example"], []]))
-def test_the_short_way_answers_as_the_library_does(head: bytes, origins: list[str]) -> None:
+def test_the_fast_path_responds_as_the_library_does(head: bytes, origins: list[str]) -> None:
     short = handshake._accept_common(head, BY_PATH, Origins(origins))
     if short is not None:
         with pytest.MonkeyPatch.context() as patch:
@@ -110,7 +110,7 @@ def test_a_query_is_read_as_the_standard_library_does(query: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["", "Sec-WebSocket-Protocol: parley.v1\r\n"])
-def test_the_ordinary_request_goes_the_short_way(protocol: str) -> None:
+def test_an_ordinary_request_takes_the_fast_path(protocol: str) -> None:
     """What Chromium sends."""
     head = (
         "GET /chat?u=ann HTTP/1.1\r\nHost: localhost:8080\r\nConnection: Upgrade\r\nPragma: no-cache\r\n"
@@ -153,7 +153,7 @@ def refusal_of(response: bytes) -> tuple[str, dict[str, str], str]:
 @pytest.mark.parametrize("path", BY_PATH)
 @pytest.mark.parametrize("spelling", ["Authorization: Bearer good", "AUTHORIZATION:bearer   good  "])
 @pytest.mark.parametrize("protocol", [[], ["Sec-WebSocket-Protocol: parley.v1"]], ids=["its own", "parley.v1"])
-def test_a_token_is_taken_at_every_path(path: str, spelling: str, protocol: list[str]) -> None:
+def test_a_token_is_accepted_at_every_path(path: str, spelling: str, protocol: list[str]) -> None:
     shaken = shake(head_of(f"{path}?x=y", spelling, *protocol))
     assert shaken.response.startswith(b"HTTP/1.1 101 ")
     assert shaken.dialect is not None
@@ -171,7 +171,7 @@ def test_a_token_is_taken_at_every_path(path: str, spelling: str, protocol: list
     ],
     ids=["wrong", "none", "two"],
 )
-def test_a_token_that_is_not_valid_is_401_at_every_path(path: str, headers: list[str], reason: str) -> None:
+def test_an_invalid_token_is_401_at_every_path(path: str, headers: list[str], reason: str) -> None:
     """Not a guest in its place: whoever sends a token means to be somebody."""
     shaken = shake(head_of(path, *headers))
     status, told, body = refusal_of(shaken.response)
@@ -184,7 +184,7 @@ def test_a_token_that_is_not_valid_is_401_at_every_path(path: str, headers: list
 
 
 @pytest.mark.parametrize("path", BY_PATH)
-def test_a_role_that_is_not_let_in_is_403(path: str) -> None:
+def test_a_role_that_is_not_admitted_is_403(path: str) -> None:
     shaken = shake(head_of(path, "Authorization: Bearer forbidden"))
     status, told, body = refusal_of(shaken.response)
     assert (status, body) == ("HTTP/1.1 403 Forbidden", "not you\n")
@@ -203,14 +203,14 @@ def test_a_role_that_is_not_let_in_is_403(path: str) -> None:
     ],
     ids=["nothing", "another scheme", "no scheme", "a guest's", "parley.v1"],
 )
-def test_events_are_for_accounts_alone(headers: list[str], reason: str) -> None:
+def test_the_events_dialect_requires_an_account(headers: list[str], reason: str) -> None:
     status, told, body = refusal_of(shake(head_of("/api/chat?room=den", *headers)).response)
     assert (status, told["www-authenticate"]) == ("HTTP/1.1 401 Unauthorized", "Bearer")
     assert body == f"{reason}\n"
 
 
 @pytest.mark.parametrize("path", ["/chat", "/ws"])
-def test_elsewhere_another_scheme_says_nothing(path: str) -> None:
+def test_at_other_paths_another_authorization_scheme_is_ignored(path: str) -> None:
     """A browser sends the password of a protected site along, which is the business of the proxy that asked for it."""
     shaken = shake(head_of(path, "Authorization: Basic YTpi"))
     assert shaken.response.startswith(b"HTTP/1.1 101 ")
@@ -218,7 +218,7 @@ def test_elsewhere_another_scheme_says_nothing(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/chat", "/ws"])
-def test_a_guests_token_is_as_good_as_guests_are(path: str) -> None:
+def test_a_guest_token_is_accepted_only_if_guests_are_enabled(path: str) -> None:
     assert shake(head_of(path, "Authorization: Bearer guest")).identity == BEN
     status, _, body = refusal_of(shake(head_of(path, "Authorization: Bearer guest"), guests=False).response)
     assert (status, body) == ("HTTP/1.1 401 Unauthorized", "guest access is disabled\n")
@@ -236,23 +236,23 @@ def test_a_guests_token_is_as_good_as_guests_are(path: str) -> None:
     ],
     ids=["path", "method", "version", "key", "origin"],
 )
-def test_what_is_wrong_with_the_handshake_comes_first(head: bytes, status: bytes) -> None:
+def test_handshake_errors_take_precedence(head: bytes, status: bytes) -> None:
     response = shake(head, origins=["https://good.example"]).response
     assert response.startswith(b"HTTP/1.1 " + status)
     assert b"token" not in response
 
 
-def test_a_draining_server_looks_at_no_token() -> None:
+def test_a_draining_server_checks_no_token() -> None:
     assert shake(head_of("/api/chat", "Authorization: Bearer bad"), draining=True).response.startswith(b"HTTP/1.1 503 ")
 
 
 @pytest.mark.parametrize("value", ["\xff\xfe", "Bearer \xff", "Bearer \x80good", "\xa0"])
-def test_odd_bytes_in_the_header_are_no_fault_of_ours(value: str) -> None:
+def test_odd_bytes_in_a_header_cause_no_internal_error(value: str) -> None:
     for path in BY_PATH:
         assert shake(head_of(path, f"Authorization: {value}")).response.startswith((b"HTTP/1.1 101 ", b"HTTP/1.1 40"))
 
 
-def test_reading_a_head_takes_time_in_proportion_to_its_bytes() -> None:
+def test_a_head_is_read_in_linear_time() -> None:
     """Also of one that consists of spaces, in the short way and in the other."""
     for path, size in (("/chat", 4000), ("/api/chat", 60_000)):
         head = head_of(path, f"X-Odd: a{' ' * size}b", "Authorization: Bearer good" if path == "/api/chat" else "X: y")

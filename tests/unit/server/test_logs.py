@@ -93,7 +93,7 @@ def test_long_messages_are_cut_in_length_and_lines(log: Log) -> None:
     ],
     ids=ascii,
 )
-def test_nothing_that_a_client_chose_begins_a_line(log: Log, said: str, written: str) -> None:
+def test_text_from_a_client_never_starts_a_log_line(log: Log, said: str, written: str) -> None:
     logger = logging.getLogger("aa")
     logger.error("%s and %d", said, 7)
     logger.error("%.100s", ValueError(said))
@@ -117,7 +117,7 @@ def test_a_template_keeps_its_lines(log: Log) -> None:
     assert log.lines() == ["task failed", "task: \\x1ba\\nb"]
 
 
-def test_causes_are_told_apart(log: Log) -> None:
+def test_causes_are_distinguished(log: Log) -> None:
     def raise_here(kind: type[Exception]) -> None:
         raise kind("here")
 
@@ -137,7 +137,7 @@ def test_causes_are_told_apart(log: Log) -> None:
     assert len(written) <= 3 * 99
 
 
-def test_after_a_minute_the_number_that_was_left_out_is_said(log: Log) -> None:
+def test_after_a_minute_the_number_of_suppressed_lines_is_logged(log: Log) -> None:
     for _ in range(190):
         logging.getLogger("aa.b").warning("bad %s", "thing")
     before = len(log.lines())
@@ -148,7 +148,7 @@ def test_after_a_minute_the_number_that_was_left_out_is_said(log: Log) -> None:
     assert log.lines()[before:] == ["100 more like this left out: bad %s", "something else", "bad thing"]
 
 
-def test_the_number_is_said_at_the_end(log: Log) -> None:
+def test_the_number_of_suppressed_lines_is_logged_at_the_end(log: Log) -> None:
     for _ in range(91):
         logging.getLogger("aa").warning("bad")
     log.fold.flush()
@@ -159,20 +159,20 @@ def test_the_number_is_said_at_the_end(log: Log) -> None:
     ]
 
 
-def test_what_varies_in_the_template_is_bounded_too(log: Log) -> None:
+def test_varying_templates_are_bounded_too(log: Log) -> None:
     for number in range(CAUSES + 1000):
         logging.getLogger("aa").warning(f"{number} failed")  # noqa: G004 as other people's loggers do
     assert len(log.lines()) <= CAUSES + 99
 
 
-def test_objects_in_further_lines_do_not_make_another_cause(log: Log) -> None:
+def test_objects_in_later_lines_do_not_make_another_cause(log: Log) -> None:
     """asyncio's handler of exceptions writes so."""
     for number in range(1000):
         logging.getLogger("aa").error(f"socket.accept() out of system resource\nsocket: <{number}>")  # noqa: G004
     assert len(log.lines()) <= 99
 
 
-def test_every_logger_goes_through_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_logger_uses_the_limit(capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     handlers, level, library = root.handlers[:], root.level, logging.getLogger("websockets")
     library_level = library.level

@@ -28,7 +28,7 @@ print(held >> 20, early >> 20, resident() >> 20, len(staying))
 """
 
 
-def test_what_is_free_is_given_back_when_it_is_time() -> None:
+def test_free_memory_is_returned_to_the_system_when_due() -> None:
     done = subprocess.run([sys.executable, "-c", GIVE_BACK], cwd=ROOT, capture_output=True, text=True, check=True)
     held, early, after, staying = map(int, done.stdout.split())
     assert early > held - 10
@@ -36,14 +36,14 @@ def test_what_is_free_is_given_back_when_it_is_time() -> None:
     assert staying == 5000
 
 
-def test_a_little_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_amount_is_not_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_trim", lambda pad: pytest.fail("it is not worth it"))
     looked_after = Memory(0.0)
     looked_after._least = resident() - SPARE_BYTES // 2
     looked_after.give_back(EVERY_SECONDS)
 
 
-def test_it_takes_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trimming_takes_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     times = iter([1.0, 1.5, 2.0, 2.0])
     monkeypatch.setattr(time, "thread_time", lambda: next(times))
@@ -58,7 +58,7 @@ def test_it_takes_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(calls) == 2
 
 
-def test_where_nothing_can_be_done_nothing_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_malloc_trim_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_trim", None)
     monkeypatch.setattr(memory, "_STATM", memory._STATM.with_name("not there"))
     assert resident() == 0

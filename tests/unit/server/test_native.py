@@ -126,7 +126,7 @@ def test_every_command_and_field_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize(("kind", "field"), FIELDS)
-def test_a_wrong_value_is_bad_field_and_names_it(kind: str, field: str) -> None:
+def test_an_invalid_value_is_bad_field_and_names_the_field(kind: str, field: str) -> None:
     for value in WRONG[field]:
         error = refusal(spell(kind, {"id": '"7"', **NEEDED[kind], field: value}))
         assert (error.code, error.field) == ("bad_field", field), value
@@ -135,7 +135,7 @@ def test_a_wrong_value_is_bad_field_and_names_it(kind: str, field: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind, fields in NEEDED.items() for field in fields])
-def test_a_missing_field_is_bad_field_and_names_it(kind: str, field: str) -> None:
+def test_a_missing_field_is_bad_field_and_names_the_field(kind: str, field: str) -> None:
     fields = {name: value for name, value in NEEDED[kind].items() if name != field}
     error = refusal(spell(kind, {**fields, "id": '"7"'}))
     assert (error.code, error.field, error.id) == ("bad_field", field, "7")
@@ -161,7 +161,7 @@ def test_a_missing_field_is_bad_field_and_names_it(kind: str, field: str) -> Non
         (' \n{"type":"ping","id":"' + "x" * 64 + '","more":[1,{}]}\t', Ping(id="x" * 64)),
     ],
 )
-def test_a_right_command_is_its_record(text: str, command: Any) -> None:
+def test_a_valid_command_is_decoded_to_its_record(text: str, command: Any) -> None:
     assert DIALECT.command(text, "home") == command
 
 
@@ -188,12 +188,12 @@ def test_a_right_command_is_its_record(text: str, command: Any) -> None:
     ],
     ids=lambda text: ascii(text[:20]),
 )
-def test_what_is_no_json_object_is_bad_json(text: str) -> None:
+def test_a_frame_that_is_not_a_json_object_is_bad_json(text: str) -> None:
     assert refusal(text).code == "bad_json"
 
 
 @pytest.mark.parametrize("escape", ["\\ud800", "\\uD83D", "x\\udc00x"])
-def test_half_an_emoji_is_refused_with_the_command_s_id(escape: str) -> None:
+def test_a_lone_surrogate_is_refused_with_the_id_of_the_command(escape: str) -> None:
     """Its author waits for an answer, and would send it again for ever."""
     error = refusal(spell("message", {"id": '"7"', "room": '"r"', "content": f'"{escape}"'}))
     assert (error.code, error.id) == ("bad_json", "7")
@@ -204,25 +204,25 @@ def test_half_an_emoji_is_refused_with_the_command_s_id(escape: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "Ping", "ping ", "welcome", "error", "`ping`", "$.type", "x` - at `$.room`"])
-def test_another_type_is_unknown(kind: str) -> None:
+def test_an_unknown_type_is_unknown_type(kind: str) -> None:
     error = refusal(spell(kind, {"id": '"7"'}))
     assert (error.code, error.id) == ("unknown_type", "7")
 
 
 @pytest.mark.parametrize("text", ["{}", '{"type":null}', '{"type":5}', '{"type":[]}', '{"type":true}'])
-def test_a_type_that_is_none_is_a_bad_field(text: str) -> None:
+def test_an_invalid_type_is_bad_field(text: str) -> None:
     error = refusal(text)
     assert (error.code, error.field) == ("bad_field", "type")
 
 
 @pytest.mark.parametrize("id", ["` - at `$.zz`", "missing required field `q`", "` - at `$`"])
-def test_the_client_s_words_do_not_change_what_is_named(id: str) -> None:
+def test_text_from_the_client_does_not_change_the_field_named(id: str) -> None:
     """The field is taken from the validator's sentence, in which nothing of the frame may stand."""
     error = refusal(spell("message", {"room": json.dumps(id), "content": "5", "id": json.dumps(id)}))
     assert (error.code, error.field, error.id) == ("bad_field", "content", id)
 
 
-def test_an_event_is_its_record_in_a_text_frame() -> None:
+def test_each_event_is_encoded_as_a_text_frame_of_its_record() -> None:
     message = Message("r", 5, 5, "ann", "g_1", "hé", "2026-01-01T00:00:00.000000Z")
     expected = {"type": "message", "room": "r", "seq": 5, "version": 5, "sender": "ann", "sender_id": "g_1"}
     assert json.loads(to_json(message)) == {**expected, "content": "hé", "timestamp": "2026-01-01T00:00:00.000000Z"}
@@ -243,12 +243,12 @@ def test_an_event_is_its_record_in_a_text_frame() -> None:
     ],
     ids=["without id", "with id", "ack", "error", "presence"],
 )
-def test_fields_that_have_nothing_to_say_are_left_out(event: Any, frame: dict[str, Any]) -> None:
+def test_empty_optional_fields_are_omitted(event: Any, frame: dict[str, Any]) -> None:
     payload = DIALECT.frame(event)
     assert payload is not None
     assert json.loads(payload[2:]) == frame
 
 
 @pytest.mark.parametrize("record", [Entered, Exited])
-def test_presence_says_who_came_and_went(record: Any) -> None:
+def test_presence_lists_who_joined_and_left(record: Any) -> None:
     assert DIALECT.frame(record("r", User("g_1", "ann"))) is None

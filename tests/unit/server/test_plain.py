@@ -36,7 +36,7 @@ FAKE = "The administrator announces: go to"
 
 
 @given(st.text(), st.text(min_size=1))
-def test_every_text_is_a_message_to_the_room_of_the_address(text: str, home: str) -> None:
+def test_every_text_is_a_message_to_the_room_in_the_address(text: str, home: str) -> None:
     assert DIALECT.command(text, home) == PostMessage(room=home, content=text)
 
 
@@ -63,7 +63,7 @@ def test_every_text_is_a_message_to_the_room_of_the_address(text: str, home: str
         (Error(code="empty", message="say something", retryable=False, room="den"), "SYSTEM", "say something"),
     ],
 )
-def test_what_is_told_has_four_fields(event: Any, sender: str, content: str) -> None:
+def test_every_frame_has_four_fields(event: Any, sender: str, content: str) -> None:
     frame = DIALECT.frame(event)
     assert frame is not None
     told = json.loads(frame[frame.index(b"{") :])
@@ -84,11 +84,11 @@ def test_what_is_told_has_four_fields(event: Any, sender: str, content: str) -> 
     ],
     ids=lambda event: type(event).__name__,
 )
-def test_it_has_no_word_for_the_rest(event: Any) -> None:
+def test_other_events_are_not_sent_in_this_dialect(event: Any) -> None:
     assert DIALECT.frame(event) is None
 
 
-def test_an_announcement_is_of_no_room() -> None:
+def test_an_announcement_names_no_room() -> None:
     frame = DIALECT.frame(Announcement(content="closing soon", sender=ANN, timestamp="2026-01-01T00:00:00.000000Z"))
     assert frame is not None
     assert json.loads(frame[frame.index(b"{") :]) == {

@@ -45,7 +45,7 @@ TLV = b"\x04\x00\x03abc" + b"\x20\x00\x05\x01\x00\x00\x00\x00"
         (v2(0x00, b"", command=0x20), None),
     ],
 )
-def test_headers_in_any_number_of_pieces(header: bytes, source: str | None) -> None:
+def test_a_header_may_arrive_in_any_number_of_pieces(header: bytes, source: str | None) -> None:
     for end in range(len(header)):
         assert read_proxy_header(header[:end]) is None
     assert read_proxy_header(bytearray(header + b"GET / HTTP/1.1\r\n\r\n")) == ProxyHeader(len(header), source)
@@ -75,6 +75,6 @@ def test_headers_in_any_number_of_pieces(header: bytes, source: str | None) -> N
         v2(0x11, b"\0" * V2_BYTES),
     ],
 )
-def test_anything_else_is_refused(data: bytes) -> None:
+def test_an_invalid_header_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
         read_proxy_header(data)

@@ -25,7 +25,7 @@ ROOM = room_for(LIMIT)
         ),
     ],
 )
-def test_who_gets_in(given: dict[str, str], remarks: list[str]) -> None:
+def test_the_start_log_says_who_can_connect(given: dict[str, str], remarks: list[str]) -> None:
     assert list(Settings(given).oddities()) == remarks
 
 
@@ -47,10 +47,10 @@ def test_who_gets_in(given: dict[str, str], remarks: list[str]) -> None:
         ),
     ],
 )
-def test_how_many_connections_there_can_be(most: str, of_address: str, remarks: list[str]) -> None:
+def test_the_start_log_says_how_many_connections_are_possible(most: str, of_address: str, remarks: list[str]) -> None:
     given = {"MAX_CONNECTIONS": most, "MAX_CONNECTIONS_PER_ADDRESS": of_address, "JWT_SECRET": SECRET}
     assert list(Settings(given).oddities()) == remarks
 
 
-def test_what_is_odd_about_the_sources_comes_first() -> None:
+def test_remarks_about_setting_sources_come_first() -> None:
     assert list(Settings({"JWT_SECRET": SECRET}, ["odd"]).oddities()) == ["odd"]

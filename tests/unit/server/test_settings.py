@@ -176,7 +176,7 @@ def test_every_row_is_tested_here() -> None:
 
 @pytest.mark.parametrize(("name", "text", "value"), [(n, t, v) for n, rows in RIGHT.items() for t, v in rows])
 @pytest.mark.parametrize("source", ["environment", "file"])
-def test_a_right_value_is_read(tmp_path: Path, name: str, text: str, value: Any, source: str) -> None:
+def test_a_valid_value_is_read(tmp_path: Path, name: str, text: str, value: Any, source: str) -> None:
     environment: dict[str, str] = {"SLOW_BYTES_LOW": "1024"}
     dotenv = tmp_path / ".env"
     if source == "environment":
@@ -188,7 +188,7 @@ def test_a_right_value_is_read(tmp_path: Path, name: str, text: str, value: Any,
 
 
 @pytest.mark.parametrize(("name", "text"), [(n, t) for n, rows in WRONG.items() for t in rows])
-def test_a_wrong_value_is_named_and_not_repeated(name: str, text: str) -> None:
+def test_an_invalid_value_is_reported_by_name_and_not_repeated(name: str, text: str) -> None:
     with pytest.raises(SettingError) as refused:
         Settings({name: text, "SLOW_BYTES_LOW": "1024"} if name != "SLOW_BYTES_LOW" else {name: text})
     said = str(refused.value)
@@ -200,7 +200,7 @@ def test_a_wrong_value_is_named_and_not_repeated(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", DEFAULTS)
 @pytest.mark.parametrize("text", ["", "  "])
-def test_an_empty_value_is_as_good_as_none(name: str, text: str) -> None:
+def test_an_empty_value_counts_as_unset(name: str, text: str) -> None:
     assert getattr(Settings({name: text}), name.lower()) == DEFAULTS[name]
 
 
@@ -209,7 +209,7 @@ def test_defaults_listen_on_this_machine_only_and_keep_messages_in_memory() -> N
     assert (settings.host, settings.port, settings.database_url) == ("127.0.0.1", 8080, "")
 
 
-def test_the_two_slow_marks_may_be_equal_but_not_crossed() -> None:
+def test_the_slow_marks_may_be_equal_but_not_reversed() -> None:
     assert Settings({"SLOW_BYTES_LOW": "2000", "SLOW_BYTES_HIGH": "2000"}).slow_bytes_high == 2000
     with pytest.raises(SettingError, match="SLOW_BYTES_HIGH must"):
         Settings({"SLOW_BYTES_LOW": "2001", "SLOW_BYTES_HIGH": "2000"})
@@ -240,7 +240,7 @@ def test_a_short_secret_is_refused_unless_that_is_allowed(secret: str) -> None:
         ("chat.example", "127.0.0.1", False),
     ],
 )
-def test_two_ports_of_one_address_are_different_ones(host: str, admin_host: str, same: bool) -> None:
+def test_the_two_ports_of_one_address_must_differ(host: str, admin_host: str, same: bool) -> None:
     for one, other in ((host, admin_host), (admin_host, host)):
         given = {"HOST": one, "ADMIN_HOST": other, "PORT": "9100", "ADMIN_PORT": "9100"}
         if same:
@@ -252,7 +252,7 @@ def test_two_ports_of_one_address_are_different_ones(host: str, admin_host: str,
         assert Settings({**given, "PORT": "0", "ADMIN_PORT": "0"}).port == 0
 
 
-def test_a_wrong_value_is_not_said_to_be_wrong_beside_others_too() -> None:
+def test_an_invalid_value_is_not_reported_a_second_time_in_combination() -> None:
     with pytest.raises(SettingError) as refused:
         Settings({"SLOW_BYTES_LOW": "2000000", "SLOW_BYTES_HIGH": "x", "JWT_SECRET": "x", "JWT_SECRET_WEAK": "maybe"})
     names = [problem.partition(" must")[0] for problem in refused.value.problems]
@@ -262,7 +262,7 @@ def test_a_wrong_value_is_not_said_to_be_wrong_beside_others_too() -> None:
 # --- other values while the server runs ------------------------------------------------------------------------------
 
 
-def test_the_live_ones_are_taken_from_the_new_settings_and_the_others_are_named() -> None:
+def test_reloading_applies_live_settings_and_names_the_others() -> None:
     old = Settings({"PORT": "1", "EDIT_WINDOW": "5", "DB_NAME": "chat", "DB_PASS": "p"})
     new = Settings({"PORT": "2", "EDIT_WINDOW": "6", "DB_NAME": "chat", "DB_PASS": "q"}, ["odd"])
     renewed, changed, waiting = old.renewed(new)
@@ -272,12 +272,12 @@ def test_the_live_ones_are_taken_from_the_new_settings_and_the_others_are_named(
     assert renewed.renewed(old)[1:] == (["EDIT_WINDOW"], [])
 
 
-def test_an_unknown_attribute_is_one() -> None:
+def test_an_unknown_attribute_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="colour"):
         _ = Settings({}).colour
 
 
-def test_other_variables_do_not_matter() -> None:
+def test_unrelated_variables_are_ignored() -> None:
     assert Settings({"PATH": "/bin", "port": "5"}).port == 8080
 
 
@@ -289,7 +289,7 @@ readable = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, m
 
 
 @given(user=readable, password=readable, name=readable)
-def test_odd_characters_in_the_parts_are_quoted(user: str, password: str, name: str) -> None:
+def test_special_characters_in_database_parts_are_quoted(user: str, password: str, name: str) -> None:
     """What libpq takes out of the URL is what was put in."""
     parts = {"DB_NAME": name, "DB_USER": user, "DB_PASS": password, "DB_HOST": "db.example", "DB_PORT": "5433"}
     url = Settings(parts).database_url
@@ -301,16 +301,16 @@ def test_odd_characters_in_the_parts_are_quoted(user: str, password: str, name: 
 @pytest.mark.parametrize(
     "host", ["::1", "[::1]", "fe80::1%eth0", "127.0.0.1", "/var/run/postgresql", "db.example", "a,b"]
 )
-def test_any_kind_of_host_is_put_together(host: str) -> None:
+def test_any_kind_of_host_forms_a_valid_url(host: str) -> None:
     url = Settings({"DB_NAME": "chat", "DB_HOST": host}).database_url
     assert psycopg.conninfo.conninfo_to_dict(url)["host"] == host.strip("[]")
 
 
-def test_without_a_password_there_is_no_colon() -> None:
+def test_without_a_password_the_url_has_no_colon() -> None:
     assert Settings({"DB_NAME": "chat"}).database_url == "postgresql://postgres@localhost:5432/chat"
 
 
-def test_the_parts_wait_for_a_name_and_the_url_wins() -> None:
+def test_database_parts_require_a_name_and_the_url_wins() -> None:
     assert Settings({"DB_HOST": "h", "DB_PASS": "p"}).database_url == ""
     assert Settings({"DATABASE_URL": "postgresql://h/d", "DB_NAME": "other"}).database_url == "postgresql://h/d"
     assert urlsplit(unquote(Settings({"DB_NAME": "a/b"}).database_url)).path == "/a/b"
@@ -331,17 +331,17 @@ def test_help_has_a_line_for_each_setting() -> None:
     ("value", "shown"),
     [("", "unset"), (None, "unset"), (True, "on"), (("*",), "*"), (20.0, "20"), (0.5, "0.5"), (7, "7")],
 )
-def test_a_default_is_shown_as_it_would_be_typed(value: object, shown: str) -> None:
+def test_help_shows_a_default_as_it_would_be_typed(value: object, shown: str) -> None:
     assert show(value) == shown
 
 
-def test_every_shown_default_is_a_right_value() -> None:
+def test_every_default_shown_in_help_is_valid() -> None:
     for setting in SETTINGS:
         if (text := show(setting.default)) != "unset":
             assert setting.read(text) == setting.default, setting.name
 
 
-def test_settings_are_read_in_one_place_only() -> None:
+def test_only_one_module_reads_settings() -> None:
     """No other module looks at the environment, but for main's command line, which hands it over."""
     root = Path(__file__).resolve().parents[3]
     readers = set()

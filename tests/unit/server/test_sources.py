@@ -21,11 +21,11 @@ def test_the_environment_wins_over_the_file_and_arguments_over_both(tmp_path: Pa
     assert (settings.port, settings.host, settings.workers, settings.batch) == (2, "argument", 5, 500)
 
 
-def test_a_missing_file_is_an_empty_one(tmp_path: Path) -> None:
+def test_a_missing_file_counts_as_empty(tmp_path: Path) -> None:
     assert read_settings({}, tmp_path / "none").port == 8080
 
 
-def test_a_wrong_value_that_is_overruled_does_no_harm(tmp_path: Path) -> None:
+def test_an_overridden_invalid_value_is_ignored(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("PORT=nonsense\n")
     assert read_settings({"PORT": "5"}, file).port == 5
@@ -36,7 +36,7 @@ def test_a_wrong_value_that_is_overruled_does_no_harm(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["JWT_SECRET", "DB_PASS"])
 @pytest.mark.parametrize("secret", [f" {SECRET}", f"{SECRET}\n", f"\t{SECRET} \n\n", f'"{SECRET}"', f"{SECRET} # x"])
-def test_secrets_are_taken_literally(tmp_path: Path, name: str, secret: str) -> None:
+def test_secrets_are_used_literally(tmp_path: Path, name: str, secret: str) -> None:
     """An application that signs with the same variable signs with these characters."""
     assert getattr(read_settings({name: secret}), name.lower()) == secret
     dotenv = tmp_path / ".env"
@@ -69,7 +69,7 @@ def test_a_secret_may_be_in_a_file(tmp_path: Path, name: str, held: bytes, taken
 
 
 @pytest.mark.parametrize("name", ["JWT_SECRET", "DB_PASS", "DATABASE_URL"])
-def test_a_secret_and_a_file_of_it_are_one_too_many(tmp_path: Path, name: str) -> None:
+def test_a_secret_may_not_be_set_both_directly_and_by_file(tmp_path: Path, name: str) -> None:
     secret, dotenv = tmp_path / "secret", tmp_path / ".env"
     secret.write_text(SECRET)
     dotenv.write_text(f"{name}_FILE={secret}\n")
@@ -78,7 +78,7 @@ def test_a_secret_and_a_file_of_it_are_one_too_many(tmp_path: Path, name: str) -
     assert read_settings({"DB_PASS": "", "DB_PASS_FILE": str(secret)}).db_pass == SECRET
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     missing, empty, long, zero = (tmp_path / name for name in ("missing", "empty", "long", "zero"))
     empty.write_text("\n")
     long.write_text("x" * (FILE_BYTES + 1))
@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("DATABASE_URL", "postgresql://u:hunter2@h/d?x=1", "has a parameter that"),
     ],
 )
-def test_a_wrong_secret_of_a_file_names_the_file_s_setting_and_is_not_repeated(
+def test_an_invalid_secret_in_a_file_is_reported_by_setting_and_not_repeated(
     tmp_path: Path, name: str, text: str, problem: str
 ) -> None:
     secret = tmp_path / "secret"
@@ -119,7 +119,7 @@ def test_a_wrong_secret_of_a_file_names_the_file_s_setting_and_is_not_repeated(
     assert str(refused.value).startswith(f"{name} {problem}")
 
 
-def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
     """In the files of secrets, in single values and in those beside each other; a value that is right is not named."""
     secret, dotenv = tmp_path / "secret", tmp_path / ".env"
     secret.write_text("short")
@@ -132,7 +132,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     assert named == expected
 
 
-def test_a_folder_is_no_env_file(tmp_path: Path) -> None:
+def test_a_folder_is_refused_as_an_env_file(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"is a directory; it must be a file$"):
         read_settings({}, tmp_path)
 
@@ -140,7 +140,7 @@ def test_a_folder_is_no_env_file(tmp_path: Path) -> None:
 # --- names that nobody knows -----------------------------------------------------------------------------------------
 
 
-def test_a_misspelt_name_is_remarked_on(tmp_path: Path) -> None:
+def test_a_misspelt_name_is_reported(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("PROT=9000\nRETENTION_DAY=5\njwt_secret=x\nDB_PASSFILE=/x\nLOG_LEVEL=info\nJWT_SECRET_FILE=\n")
     assert read_settings({}, dotenv).remarks == (
@@ -160,5 +160,5 @@ def test_names_of_other_programs_are_only_counted(tmp_path: Path) -> None:
     assert read_settings({}, dotenv).remarks == (".env has 1 other name that is not a setting",)
 
 
-def test_the_environment_is_everybodys() -> None:
+def test_unknown_names_in_the_environment_are_ignored() -> None:
     assert read_settings({"PROT": "9000"}).remarks == ()

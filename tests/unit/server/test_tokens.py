@@ -46,18 +46,18 @@ def assert_refused(tokens: JwtTokens, token: str) -> ParleyError:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=64), st.text("abcXYZ_-0", min_size=1))
-def test_a_minted_token_names_the_same_guest(name: str, id: str) -> None:
+def test_a_minted_token_identifies_the_same_guest(name: str, id: str) -> None:
     tokens = JwtTokens(SECRET, SystemClock())
     guest = Identity(User(id, name), guest=True)
     assert tokens.verify(tokens.mint(guest)) == guest
 
 
-def test_a_token_outlives_the_process_where_the_secret_does() -> None:
+def test_a_token_outlives_the_process_if_the_secret_does() -> None:
     clock = StoppedClock()
     assert JwtTokens(SECRET, clock).verify(JwtTokens(SECRET, clock).mint(ANN)) == ANN
 
 
-def test_a_token_of_our_own_and_an_accounts_usual_one_need_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guest_tokens_and_common_account_tokens_need_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyJWT takes six times as long, and after a deploy every client shows its token at once."""
     tokens = JwtTokens(SECRET, StoppedClock())
     guests = tokens.mint(ANN)
@@ -69,7 +69,7 @@ def test_a_token_of_our_own_and_an_accounts_usual_one_need_no_library(monkeypatc
 
 
 @pytest.mark.parametrize("payload", [b"no JSON", b"\xff", b""])
-def test_what_was_signed_is_read_as_the_library_does(payload: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signed_payloads_are_read_as_the_library_does(payload: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any payload that has the secret's signature is refused for what it holds, whoever reads it."""
     tokens = JwtTokens(SECRET, StoppedClock())
     token = jwt.PyJWS().encode(payload, SECRET, algorithm="HS256", headers={"typ": "JWT"})
@@ -78,7 +78,7 @@ def test_what_was_signed_is_read_as_the_library_does(payload: bytes, monkeypatch
     assert assert_refused(tokens, token).message == reason == "the token's claims are not a valid JSON object"
 
 
-def test_a_token_is_worth_nothing_under_another_secret() -> None:
+def test_a_token_is_refused_under_another_secret() -> None:
     clock = StoppedClock()
     token = JwtTokens(SECRET, clock).mint(ANN)
     assert_refused(JwtTokens(SECRET + "!", clock), token)
@@ -91,7 +91,7 @@ def test_without_a_secret_each_process_has_its_own() -> None:
     assert_refused(JwtTokens("", clock), token)
 
 
-def test_a_token_ends_after_its_time() -> None:
+def test_a_token_expires() -> None:
     clock = StoppedClock()
     tokens = JwtTokens(SECRET, clock)
     token = tokens.mint(ANN)
@@ -121,14 +121,14 @@ def test_a_token_that_was_tampered_with_is_refused(at: int, change: int) -> None
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "", None, "HS512", "RS256", ["HS256"]], ids=repr)
-def test_no_other_algorithm_is_believed(algorithm: Any) -> None:
+def test_other_algorithms_are_refused(algorithm: Any) -> None:
     _, body, signature = JwtTokens(SECRET, StoppedClock()).mint(ANN).split(".")
     for signed in ("", signature):
         token = f"{encode({'alg': algorithm, 'typ': 'JWT'})}.{body}.{signed}"
         assert_refused(JwtTokens(SECRET, StoppedClock()), token)
 
 
-def test_a_token_that_somebody_else_signs_with_the_same_secret_is_no_guest() -> None:
+def test_a_token_signed_elsewhere_with_the_same_secret_is_not_a_guest_token() -> None:
     """The key is derived for this one purpose."""
     claims = {"sub": "g_1", "name": "ann", "exp": 2**40}
     assert_refused(JwtTokens(SECRET, StoppedClock()), jwt.encode(claims, SECRET, algorithm="HS256"))
@@ -164,5 +164,5 @@ def test_a_token_without_one_of_its_claims_is_refused(missing: str) -> None:
     ],
     ids=range(14),
 )
-def test_what_is_no_token_is_refused(token: str) -> None:
+def test_an_invalid_token_is_refused(token: str) -> None:
     assert_refused(JwtTokens(SECRET, StoppedClock()), token)

@@ -44,7 +44,7 @@ class Connected:
         pytest.param(frame(TEXT, b"x" * 200) * MANY, MANY, id="longer ones"),
     ],
 )
-async def test_so_many_frames_in_a_turn(data: bytes, messages: int) -> None:
+async def test_a_bounded_number_of_frames_is_handled_in_a_turn(data: bytes, messages: int) -> None:
     it = Connected()
     it.connection.data_received(data)
     before = 0
@@ -56,7 +56,7 @@ async def test_so_many_frames_in_a_turn(data: bytes, messages: int) -> None:
     assert it.handled - before <= FRAMES_PER_TURN
 
 
-async def test_what_was_read_already_comes_behind() -> None:
+async def test_frames_received_later_are_handled_after_deferred_ones() -> None:
     it = Connected()
     it.connection.data_received(b"".join(frame(TEXT, b"%d" % number) for number in range(MANY)))
     it.connection.data_received(frame(TEXT, b"last"))
@@ -64,7 +64,7 @@ async def test_what_was_read_already_comes_behind() -> None:
     assert it.outcome.events == [f"text {number}" for number in range(MANY)] + ["text last"]
 
 
-async def test_a_session_that_is_paused_meanwhile_goes_on_when_it_may() -> None:
+async def test_a_session_paused_in_a_turn_continues_when_resumed() -> None:
     it = Connected()
     it.connection.data_received(frame(TEXT, b"x") * MANY)
     it.session.paused = True
@@ -81,7 +81,7 @@ async def test_a_session_that_is_paused_meanwhile_goes_on_when_it_may() -> None:
     assert it.handled == MANY
 
 
-async def test_a_connection_that_is_gone_handles_nothing_more() -> None:
+async def test_a_lost_connection_handles_no_more_frames() -> None:
     it = Connected()
     it.connection.data_received(frame(TEXT, b"x") * MANY)
     it.transport.closing = True
@@ -90,7 +90,7 @@ async def test_a_connection_that_is_gone_handles_nothing_more() -> None:
     assert it.handled == FRAMES_PER_TURN
 
 
-async def test_of_a_flood_only_the_end_is_searched_for_the_close_frame() -> None:
+async def test_only_the_end_of_a_flood_is_searched_for_the_close_frame() -> None:
     """Reading it all would take the server's time for as long as the flood goes on."""
     flood = frame(TEXT, b"x" * 100) * (CLOSE_BYTES // 100)
     for close in (frame(CLOSE), frame(CLOSE, b"\x03\xe8"), frame(CLOSE, b"\x03\xe8" + b"x" * 123)):

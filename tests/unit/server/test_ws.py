@@ -83,7 +83,7 @@ def test_a_frame_is_a_command(text: str, command: Any) -> None:
     assert DIALECT.command(text, "") == command
 
 
-def test_whoever_only_says_who_they_are_is_no_account_and_no_guest() -> None:
+def test_a_claimed_id_is_neither_an_account_nor_a_guest() -> None:
     """However the id is chosen: what it begins with is not the client's to say."""
     for chosen in ("u_7", "g_7", "w_7"):
         command = DIALECT.command(json.dumps({"type": "join", "payload": person(user_id=chosen)}), "")
@@ -111,7 +111,7 @@ FIELDS = [(kind, field) for kind, payload in PAYLOADS.items() for field in paylo
 
 
 @pytest.mark.parametrize(("kind", "field"), FIELDS)
-def test_a_wrong_or_missing_field_is_named_as_the_client_knows_it(kind: str, field: str) -> None:
+def test_an_invalid_or_missing_field_is_named_as_in_this_dialect(kind: str, field: str) -> None:
     payload = PAYLOADS[kind]
     without = {name: value for name, value in payload.items() if name != field}
     values: list[Any] = [7, None, True, [], {}, 1.5]
@@ -123,7 +123,7 @@ def test_a_wrong_or_missing_field_is_named_as_the_client_knows_it(kind: str, fie
 
 @pytest.mark.parametrize("type", PAYLOADS)
 @pytest.mark.parametrize("payload", ["", ',"payload":null', ',"payload":[]', ',"payload":"den"', ',"payload":7'])
-def test_a_payload_that_is_none_is_named(type: str, payload: str) -> None:
+def test_an_invalid_payload_is_named(type: str, payload: str) -> None:
     error = refusal(f'{{"type":"{type}"{payload}}}')
     assert (error.code, error.field) == ("bad_field", "payload")
 
@@ -149,12 +149,12 @@ def test_ids_and_names_are_checked(type: str, field: str, value: str, code: str)
 
 
 @pytest.mark.parametrize("type", ["", "Join", "welcome", "claim", "Claim", "history", "x` - at `$.payload.room_id`"])
-def test_another_type_is_unknown(type: str) -> None:
+def test_an_unknown_type_is_unknown_type(type: str) -> None:
     assert refusal(json.dumps({"type": type, "payload": person()})).code == "unknown_type"
 
 
 @pytest.mark.parametrize("text", ["{}", '{"type":null}', '{"type":5}', '{"type":[]}', '{"payload":{}}'])
-def test_a_type_that_is_none_is_a_bad_field(text: str) -> None:
+def test_an_invalid_type_is_bad_field(text: str) -> None:
     error = refusal(text)
     assert (error.code, error.field) == ("bad_field", "type")
 
@@ -173,7 +173,7 @@ NO_OBJECTS = [
 
 
 @pytest.mark.parametrize("text", NO_OBJECTS, ids=lambda text: ascii(text[:20]))
-def test_what_is_no_json_object_is_bad_json(text: str) -> None:
+def test_a_frame_that_is_not_a_json_object_is_bad_json(text: str) -> None:
     assert refusal(text).code == "bad_json"
 
 
@@ -267,7 +267,7 @@ TOLD: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("event", "frame"), TOLD, ids=range(len(TOLD)))
-def test_an_event_is_a_frame(event: Any, frame: str) -> None:
+def test_each_event_is_encoded_as_a_frame(event: Any, frame: str) -> None:
     data = DIALECT.frame(event)
     assert data is not None
     assert data.endswith(frame.encode())
@@ -286,7 +286,7 @@ def test_an_event_is_a_frame(event: Any, frame: str) -> None:
         (None, "room is what it is", "room is what it is"),
     ],
 )
-def test_a_refusal_calls_the_field_as_the_client_does(field: str | None, message: str, told: str) -> None:
+def test_an_error_names_the_field_as_in_this_dialect(field: str | None, message: str, told: str) -> None:
     data = DIALECT.frame(Error(code="bad_field", message=message, retryable=False, field=field))
     assert data is not None
     assert unframe(data) == [{"type": "error", "payload": {"code": "bad_field", "message": told}}]
@@ -312,5 +312,5 @@ def test_a_refusal_calls_the_field_as_the_client_does(field: str | None, message
     ],
     ids=lambda event: type(event).__name__,
 )
-def test_it_has_no_word_for_the_rest(event: Any) -> None:
+def test_other_events_are_not_sent_in_this_dialect(event: Any) -> None:
     assert DIALECT.frame(event) is None

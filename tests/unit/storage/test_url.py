@@ -28,7 +28,7 @@ SECRET = "hunter2"
         ("postgresql://", {}),
     ],
 )
-def test_what_libpq_takes(url: str, parts: dict[str, str]) -> None:
+def test_urls_that_libpq_accepts_are_accepted(url: str, parts: dict[str, str]) -> None:
     assert parts.items() <= read_url(url).items()
 
 
@@ -58,7 +58,7 @@ def test_what_libpq_takes(url: str, parts: dict[str, str]) -> None:
         ("postgresql://app:p@h/d?timezone", "that PostgreSQL does not know: timezone"),
     ],
 )
-def test_a_slip_is_named_and_nothing_repeated(url: str, said: str) -> None:
+def test_a_mistake_is_named_and_the_url_is_not_repeated(url: str, said: str) -> None:
     with pytest.raises(ValueError) as refused:
         read_url(url)
     assert said in str(refused.value)
@@ -68,7 +68,7 @@ def test_a_slip_is_named_and_nothing_repeated(url: str, said: str) -> None:
 
 
 @given(password=st.text(st.sampled_from("@/?#%[]:,&=+ \\'\"aé0"), min_size=1, max_size=8))
-def test_no_password_is_repeated(password: str) -> None:
+def test_an_error_never_repeats_the_password(password: str) -> None:
     """As it is typed into the URL, encoded or not: it is taken, or refused without a word of it."""
     secret = f"s3cr3t{password}w0rd"
     said = ""
@@ -114,5 +114,5 @@ PARTS = {"user": "app", "password": "hunter2", "host": "db1.example,10.0.0.5", "
         ("x" * 1000, "x" * 300 + "..."),
     ],
 )
-def test_what_libpq_says_is_passed_on_without_the_url(said: str, told: str) -> None:
+def test_libpqs_message_is_passed_on_without_the_url(said: str, told: str) -> None:
     assert without_url(said, PARTS) == told

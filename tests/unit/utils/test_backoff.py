@@ -14,7 +14,7 @@ def test_pauses_double_up_to_the_cap_and_are_spread(first: float, factor: float,
         assert bound / 2 <= backoff.next() <= bound * 1.000001
 
 
-def test_after_a_success_it_begins_again() -> None:
+def test_a_success_resets_the_backoff() -> None:
     backoff = Backoff(1.0, 64.0)
     for _ in range(8):
         backoff.next()
@@ -22,5 +22,5 @@ def test_after_a_success_it_begins_again() -> None:
     assert backoff.next() <= 1.0
 
 
-def test_two_clients_do_not_wait_equally_long() -> None:
+def test_two_clients_do_not_wait_the_same_time() -> None:
     assert len({Backoff(1.0, 2.0).next() for _ in range(20)}) > 1

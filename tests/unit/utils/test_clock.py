@@ -12,7 +12,7 @@ LAST = (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - EPOCH) // time
 @given(st.lists(st.integers(0, LAST), min_size=1, max_size=5))
 @example([0, LAST, 0, 1, 999_999, 1_000_000, 999_999])
 @example([951_782_399_999_999, 951_782_400_000_000])
-def test_rfc3339_is_what_datetime_says(times: list[int]) -> None:
+def test_rfc3339_agrees_with_datetime(times: list[int]) -> None:
     """In any order: the text of the last second is kept between calls."""
     for us in times:
         expected = (EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds")
@@ -20,11 +20,11 @@ def test_rfc3339_is_what_datetime_says(times: list[int]) -> None:
 
 
 @given(st.integers(0, LAST), st.integers(0, LAST))
-def test_the_order_of_texts_is_the_order_of_times(one: int, other: int) -> None:
+def test_texts_sort_in_the_order_of_their_times(one: int, other: int) -> None:
     assert (rfc3339(one) < rfc3339(other)) == (one < other)
 
 
-def test_the_system_clock_is_the_machine_s() -> None:
+def test_the_system_clock_is_the_machines_clock() -> None:
     clock = SystemClock()
     before = datetime.now(UTC)
     now = EPOCH + timedelta(microseconds=clock.now_us())

@@ -11,7 +11,7 @@ PARTS = st.lists(st.lists(st.text(max_size=3), max_size=4), max_size=6)
 
 
 @given(PARTS)
-def test_it_is_encoded_as_a_list_is_and_each_item_once(parts: list[list[str]]) -> None:
+def test_it_encodes_like_a_list_and_each_item_once(parts: list[list[str]]) -> None:
     encoded: list[str] = []
 
     def noted(item: str) -> bytes:
@@ -32,7 +32,7 @@ def test_it_is_encoded_as_a_list_is_and_each_item_once(parts: list[list[str]]) -
 
 
 @given(PARTS)
-def test_what_is_made_of_each_item_is_made_once(parts: list[list[str]]) -> None:
+def test_each_item_is_converted_once(parts: list[list[str]]) -> None:
     made: list[str] = []
 
     def double(item: str) -> str:
@@ -50,7 +50,7 @@ def test_what_is_made_of_each_item_is_made_once(parts: list[list[str]]) -> None:
     assert made == plain
 
 
-def test_records_may_hold_one() -> None:
+def test_records_may_contain_one() -> None:
     assert to_json({"users": EncodedOnce([1, 2]), "none": EncodedOnce(), "count": 2}) == (
         b'{"users":[1,2],"none":[],"count":2}'
     )

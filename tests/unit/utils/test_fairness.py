@@ -53,7 +53,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_who_asks_often_delays_nobody() -> None:
+async def test_frequent_requests_of_one_caller_do_not_delay_others() -> None:
     turns = FairQueue(2, each=1, waiting=100, full=FullError)
     play = Play(turns)
     await play.ask(*(f"mallory {n}" for n in range(60)), "ann 0", "bob 0", "ann 1")
@@ -83,7 +83,7 @@ async def test_the_members_of_a_group_take_turns() -> None:
     await play.end_all()
 
 
-async def test_too_many_wait() -> None:
+async def test_too_many_waiting_callers_are_refused() -> None:
     turns = FairQueue(1, each=1, waiting=2, full=FullError)
     play = Play(turns)
     await play.ask("a/x 0", "a/x 1", "a/x 2", "a/x 3")
@@ -107,7 +107,7 @@ async def test_too_many_wait() -> None:
     assert turns.waiting == 0
 
 
-async def test_who_gives_up_is_not_waited_for() -> None:
+async def test_a_cancelled_caller_is_skipped() -> None:
     turns = FairQueue(1, each=1, waiting=5, full=FullError)
     play = Play(turns)
     await play.ask("a 0", "b 0", "b 1", "c 0")
@@ -125,7 +125,7 @@ async def test_who_gives_up_is_not_waited_for() -> None:
     await play.end_all()
 
 
-async def test_a_turn_that_was_granted_and_not_begun_is_passed_on() -> None:
+async def test_a_granted_turn_that_was_never_started_is_passed_on() -> None:
     turns = FairQueue(1, each=1, waiting=5, full=FullError)
     play = Play(turns)
     await play.ask("a 0", "b 0", "c 0")
@@ -138,7 +138,7 @@ async def test_a_turn_that_was_granted_and_not_begun_is_passed_on() -> None:
     assert turns.waiting == 0
 
 
-async def test_who_gives_up_in_the_step_in_which_the_turn_comes_passes_it_on() -> None:
+async def test_a_caller_cancelled_as_its_turn_is_granted_passes_it_on() -> None:
     """Many time out together when something is slow: the turn is granted to one that does not know of its end yet."""
     turns = FairQueue(1, each=1, waiting=5, full=FullError)
     play = Play(turns)

@@ -27,7 +27,7 @@ async def test_a_task_runs_under_its_name_and_is_forgotten_when_done() -> None:
     assert len(registry) == 0
 
 
-async def test_closing_cancels_what_runs() -> None:
+async def test_closing_cancels_running_tasks() -> None:
     registry = TaskRegistry()
     tasks = [registry.spawn(forever(), name=str(number)) for number in range(3)]
     assert await registry.close(5.0) == []
@@ -35,7 +35,7 @@ async def test_closing_cancels_what_runs() -> None:
     assert await registry.close(5.0) == []
 
 
-async def test_closing_names_who_does_not_stop() -> None:
+async def test_closing_names_tasks_that_do_not_stop() -> None:
     registry = TaskRegistry()
     started, release = asyncio.Event(), asyncio.Event()
 
@@ -55,7 +55,7 @@ async def test_closing_names_who_does_not_stop() -> None:
     await task
 
 
-async def test_a_closed_registry_takes_nothing_new() -> None:
+async def test_a_closed_registry_accepts_no_new_task() -> None:
     """And leaves no coroutine behind that was never awaited, which would be a warning, so an error here."""
     registry = TaskRegistry()
     await registry.close(1.0)
@@ -63,7 +63,7 @@ async def test_a_closed_registry_takes_nothing_new() -> None:
         registry.spawn(forever(), name="late")
 
 
-async def test_a_failure_is_logged_at_once_with_the_task_s_name(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_is_logged_at_once_with_the_name_of_the_task(caplog: pytest.LogCaptureFixture) -> None:
     registry = TaskRegistry()
 
     async def fail() -> None:

@@ -42,7 +42,7 @@ class Workers:
             self._now += 1
 
 
-async def test_all_together_take_one_slice_of_a_turn_and_take_it_in_turn() -> None:
+async def test_all_callers_share_one_slice_per_turn_and_alternate() -> None:
     workers = Workers()
     counting = asyncio.create_task(workers.count_turns())
     await asyncio.gather(workers.run("a", 4), workers.run("b", 4), workers.run("c", 1))
@@ -52,7 +52,7 @@ async def test_all_together_take_one_slice_of_a_turn_and_take_it_in_turn() -> No
     assert "".join(workers.steps) == "aabcababb"
 
 
-async def test_who_comes_later_does_not_pass_those_who_wait() -> None:
+async def test_a_later_caller_does_not_overtake_waiting_ones() -> None:
     workers = Workers()
     first = [asyncio.create_task(workers.run(name, 2)) for name in "ab"]
     await asyncio.sleep(0)
@@ -61,7 +61,7 @@ async def test_who_comes_later_does_not_pass_those_who_wait() -> None:
     assert workers.steps.index("b") < workers.steps.index("late")
 
 
-async def test_short_work_begins_at_once() -> None:
+async def test_short_work_starts_at_once() -> None:
     turns = SharedTurns()
     done: list[int] = []
 
@@ -75,7 +75,7 @@ async def test_short_work_begins_at_once() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_what_is_counted_ahead_delays_the_next() -> None:
+async def test_work_counted_in_advance_delays_the_next() -> None:
     turns = SharedTurns()
     entered: list[SharedTurns] = []
 
@@ -92,7 +92,7 @@ async def test_what_is_counted_ahead_delays_the_next() -> None:
     assert len(entered) == 2
 
 
-async def test_one_who_gives_up_leaves_nothing_behind() -> None:
+async def test_a_cancelled_caller_leaves_nothing_behind() -> None:
     workers = Workers()
     first = asyncio.create_task(workers.run("a", 1))
     gone = asyncio.create_task(workers.run("gone", 1))

@@ -3,7 +3,7 @@
 from utils.wording import counted
 
 
-def test_one_is_counted_in_the_singular() -> None:
+def test_a_count_of_one_uses_the_singular() -> None:
     assert [counted(number, "write was", "writes were") for number in (0, 1, 2)] == [
         "0 writes were",
         "1 write was",

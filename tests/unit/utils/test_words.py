@@ -42,7 +42,7 @@ from utils.words import TEXT_CHARS, WORD_CHARS, WORDS, cut_words, cut_words_v1, 
         ("𖺠𞗐", {"𖺻𞗐"}),
     ],
 )
-def test_words(text: str, words: set[str]) -> None:
+def test_words_of_a_text(text: str, words: set[str]) -> None:
     assert set(cut_words(text)) == words
 
 
@@ -55,7 +55,7 @@ def test_words_are_distinct_bounded_and_folded(text: str) -> None:
 
 
 @given(st.text("abc ABC é東京", max_size=30), st.text("abc ABC é東京", max_size=30))
-def test_whoever_searches_a_word_of_a_text_finds_it(before: str, after: str) -> None:
+def test_every_word_of_a_text_finds_the_text(before: str, after: str) -> None:
     """A search finds a message that holds every word of it: so does each word of the message itself, in any case."""
     text = f"{before} needle {after}"
     words = set(cut_words(text))
@@ -89,7 +89,7 @@ def test_composed_and_decomposed_letters_are_the_same_words(text: str) -> None:
         ("zoe\u0308", "ZOË"),
     ],
 )
-def test_found(text: str, query: str) -> None:
+def test_matching_queries_find_the_text(text: str, query: str) -> None:
     assert set(cut_words(query)) <= set(cut_words(text))
     assert holds_words(text, frozenset(cut_words(query)))
 
@@ -98,14 +98,14 @@ def test_found(text: str, query: str) -> None:
     ("text", "query"),
     [("बोल", "बिल"), ("को", "कि"), ("को", "क"), ("ดี", "ด"), ("กินข้าว", "ขาว"), ("آب", "اب"), ("résumé", "resume")],
 )
-def test_not_found(text: str, query: str) -> None:
+def test_other_queries_do_not_find_the_text(text: str, query: str) -> None:
     """Vowel signs count, and letters that are something else with a mark."""
     assert not set(cut_words(query)) <= set(cut_words(text))
     assert not holds_words(text, frozenset(cut_words(query)))
 
 
 @given(st.text("ab กขดีา人京\u0301\u200b\u05b8ש", max_size=40), st.text("ab กขดีา人京\u0301\u200b\u05b8ש", max_size=8))
-def test_holding_words_is_having_them_all(text: str, query: str) -> None:
+def test_a_text_matches_only_with_all_words(text: str, query: str) -> None:
     wanted = frozenset(cut_words(query))
     assert holds_words(text, wanted) == (wanted <= set(cut_words(text)))
 
@@ -140,7 +140,7 @@ _LONG = {
 
 @pytest.mark.parametrize("unit", _LONG.values(), ids=_LONG)
 @pytest.mark.parametrize("chars", [4000, 1_000_000])
-def test_cutting_is_short_whatever_the_text(unit: str, chars: int) -> None:
+def test_splitting_is_fast_for_any_text(unit: str, chars: int) -> None:
     """3 ms on the machine of the project, where 5 ms are promised; the best of five is without the noise of others."""
     text = (unit * (chars // len(unit) + 1))[:chars]
     times = []
@@ -152,7 +152,7 @@ def test_cutting_is_short_whatever_the_text(unit: str, chars: int) -> None:
     assert len(fold_text(text)) <= TEXT_CHARS
 
 
-def test_the_cut_before_is_kept() -> None:
+def test_the_previous_word_version_is_kept() -> None:
     """What is stored in the old way is found by a query in the old way."""
     assert set(cut_words_v1("Straße हिन्दी 東京 e\u0301")) == {"strasse", "ह", "न", "द", "東", "京", "東京", "é"}
     assert set(cut_words_v1("The Fox-trot " + "x" * 99)) == {"the", "fox", "trot", "x" * WORD_CHARS}

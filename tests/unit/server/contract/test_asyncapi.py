@@ -36,18 +36,18 @@ def references(node: Any) -> Iterator[str]:
             yield from references(item)
 
 
-def test_it_is_an_asyncapi_document() -> None:
+def test_the_document_is_valid_asyncapi() -> None:
     jsonschema_rs.validate(SCHEMA, DOCUMENT)
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_resolves() -> None:
     for reference in set(references(DOCUMENT)):
         found = DOCUMENT
         for part in reference.removeprefix("#/").split("/"):
             found = found[part]
 
 
-def test_every_schema_is_a_json_schema_that_is_used() -> None:
+def test_every_schema_is_valid_json_schema_and_used() -> None:
     for name, schema in SCHEMAS.items():
         jsonschema_rs.meta.validate({"$schema": "http://json-schema.org/draft-07/schema#", **schema})
         assert f"#/components/schemas/{name}" in set(references(DOCUMENT))
@@ -69,7 +69,7 @@ def test_the_native_channel_has_every_command_and_every_event() -> None:
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, *EVENTS])
-def test_every_frame_says_what_it_is_and_has_an_example(name: str) -> None:
+def test_every_frame_has_a_description_and_an_example(name: str) -> None:
     message = MESSAGES[name]
     assert message["summary"][-1] in ".:"
     assert "``" not in json.dumps(message) + json.dumps(SCHEMAS[name])
@@ -79,7 +79,7 @@ def test_every_frame_says_what_it_is_and_has_an_example(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_example_of_a_command_is_one(name: str) -> None:
+def test_every_example_of_a_command_is_valid(name: str) -> None:
     (example,) = MESSAGES[name]["examples"]
     assert type(NATIVE.command(json.dumps(example["payload"]), "")) is COMMANDS[name]
 
@@ -93,12 +93,12 @@ def test_an_attribute_of_a_docstring_describes_its_property() -> None:
     assert "140 characters" in SCHEMAS["Quote"]["properties"]["content"]["description"]
 
 
-def test_what_is_left_out_is_not_said_to_be_null() -> None:
+def test_omitted_fields_are_not_nullable() -> None:
     assert SCHEMAS["JoinCommand"]["properties"]["epoch"] == {"type": "string"}
     assert '"null"' not in json.dumps([SCHEMAS[name] for name in (*COMMANDS, *EVENTS)])
 
 
-def test_errors_close_codes_and_limits_are_all_there() -> None:
+def test_the_document_has_all_errors_close_codes_and_limits() -> None:
     assert [row["code"] for row in DOCUMENT["x-errors"]] == list(ERRORS)
     closes = {row["code"]: row for row in DOCUMENT["x-close-codes"]}
     assert {code: row.get("reason", "") for code, row in closes.items()} == {

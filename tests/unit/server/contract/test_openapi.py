@@ -20,7 +20,7 @@ OPERATIONS = {
 }
 
 
-def test_it_is_an_openapi_document() -> None:
+def test_the_document_is_valid_openapi() -> None:
     validate(DOCUMENT)
 
 
@@ -43,7 +43,7 @@ def test_every_operation_is_described() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_refusals_are_under_the_status_of_the_table() -> None:
+def test_errors_are_documented_under_their_status() -> None:
     for operation in OPERATIONS.values():
         for status, response in operation["responses"].items():
             for code in response.get("x-codes", ()):
@@ -52,13 +52,13 @@ def test_refusals_are_under_the_status_of_the_table() -> None:
     assert OPERATIONS["GET", "/history"]["responses"]["400"]["x-codes"] == ["bad_field"]
 
 
-def test_who_may_do_what_with_a_token_is_said() -> None:
+def test_required_permissions_are_documented() -> None:
     assert OPERATIONS["GET", "/api/chat"]["security"] == [{"bearer": []}]
     assert OPERATIONS["GET", "/ws"]["security"] == [{"bearer": []}, {}]
     assert "security" not in OPERATIONS["GET", "/health"]
 
 
-def test_parameters_have_their_bounds_and_defaults() -> None:
+def test_parameters_are_documented_with_bounds_and_defaults() -> None:
     limit = next(one for one in OPERATIONS["GET", "/history"]["parameters"] if one["name"] == "limit")
     assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}
     assert (limit["in"], limit["required"]) == ("query", False)
