@@ -8,7 +8,7 @@ from tests.abuse.peers import Peer, token
 from tests.abuse.victim import Victim
 
 
-async def test_a_guest_who_opens_as_many_rooms_as_may_be_keeps_nobody_out(victim: Victim) -> None:
+async def test_a_guest_who_opens_every_room_allowed_does_not_block_others(victim: Victim) -> None:
     """Ten connections join a hundred rooms each; everybody else behind the same address goes on."""
     attackers = [await Peer.open(victim.port) for _ in range(10)]
     for number, attacker in enumerate(attackers):
@@ -30,7 +30,7 @@ async def test_a_guest_who_opens_as_many_rooms_as_may_be_keeps_nobody_out(victim
         await attacker.close()
 
 
-async def test_guests_of_one_address_share_what_they_say(memory_victim: Victim) -> None:
+async def test_guests_of_one_address_share_one_message_rate(memory_victim: Victim) -> None:
     """Thirty guests say sixty things each; an account behind the same address has a rate of its own."""
     guests = [await Peer.open(memory_victim.port, f"/chat?u=p{number}") for number in range(30)]
     for number, guest in enumerate(guests):

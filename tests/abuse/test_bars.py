@@ -89,7 +89,7 @@ def _run(name: str | None, attack: Attack, url: str | None) -> Outcome:
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("_two_cores")
 @pytest.mark.parametrize(("name", "storage"), CASES)
-def test_others_do_not_notice(name: str, storage: str, postgres: DatabaseServer) -> None:
+def test_an_attack_does_not_disturb_other_users(name: str, storage: str, postgres: DatabaseServer) -> None:
     attack = ATTACKS[name]
 
     def run(chosen: str | None) -> Outcome:

@@ -28,7 +28,7 @@ JUNK = {
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-async def test_frames_that_are_no_command_are_not_kept(memory_victim: Victim, dialect: str) -> None:
+async def test_invalid_frames_are_not_kept_in_memory(memory_victim: Victim, dialect: str) -> None:
     """Some of 60 KB, of each kind, connection after connection: 70 MB of them."""
     target, headers = DIALECTS[dialect]
     before = memory_victim.memory()
@@ -48,7 +48,7 @@ async def test_frames_that_are_no_command_are_not_kept(memory_victim: Victim, di
     assert (await get(memory_victim.port, "/health"))[0] == 200
 
 
-async def test_a_page_of_an_old_dialect_gets_a_bounded_number_of_frames_from_people_who_come_and_go(
+async def test_churn_sends_a_bounded_number_of_frames_to_a_plain_client(
     memory_victim: Victim,
 ) -> None:
     """20 guests come and go 40 times each: 1,600 commands, and what a page is sent of it has a bound."""

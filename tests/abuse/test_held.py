@@ -14,7 +14,7 @@ GROWTH = 40  # MB of everything but what the connections hold
 EACH = 1.0  # MB: a page of half a megabyte, and what one read has brought
 
 
-async def test_commands_behind_a_page_that_is_not_read_are_bounded_in_bytes(
+async def test_commands_deferred_by_an_unread_page_are_bounded_in_bytes(
     memory_victim: Victim,
 ) -> None:
     """40 of 64 KB each, which would be 2.6 MB."""

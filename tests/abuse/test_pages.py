@@ -41,7 +41,7 @@ async def fill(victim: Victim) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_pages_that_are_left_in_the_middle_are_freed(filled: Victim, page: str) -> None:
+async def test_abandoned_pages_are_freed(filled: Victim, page: str) -> None:
     before = filled.memory()
     for _ in range(60):
         reader, writer = await asyncio.open_connection(sock=await dial(filled.port))
@@ -52,7 +52,7 @@ async def test_pages_that_are_left_in_the_middle_are_freed(filled: Victim, page:
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_pages_that_nobody_reads_are_not_held(filled: Victim, page: str) -> None:
+async def test_unread_pages_are_not_kept_in_memory(filled: Victim, page: str) -> None:
     """Not even while their connections are open: only what is being sent is there."""
     before = filled.memory()
     held = [await dawdle(filled.port, page, [ANN]) for _ in range(60)]
@@ -71,7 +71,7 @@ async def answered(victim: Victim, page: str) -> bytes:
 
 
 @pytest.mark.parametrize("page", PAGES[:4])
-async def test_a_page_has_at_most_so_many_bytes(filled: Victim, page: str) -> None:
+async def test_a_page_is_bounded_in_bytes(filled: Victim, page: str) -> None:
     """Whatever its limit asks for."""
     body = await answered(filled, page)
     assert len(body) < 850_000
@@ -80,7 +80,7 @@ async def test_a_page_has_at_most_so_many_bytes(filled: Victim, page: str) -> No
 
 
 @pytest.mark.parametrize("command", [{"type": "search", "q": "needle"}, {"type": "history", "room": "big"}])
-async def test_a_page_over_websocket_does_not_cut_its_own_reader_off(filled: Victim, command: dict[str, str]) -> None:
+async def test_a_page_over_websocket_does_not_disconnect_its_reader(filled: Victim, command: dict[str, str]) -> None:
     """A reader that takes its time gets the page whole, and is told that there is more."""
     await answered(filled, PAGES[0])
     async with await Peer.open(filled.port, "/chat?r=big", headers=[ANN]) as ann:

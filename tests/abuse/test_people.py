@@ -11,7 +11,7 @@ from tests.abuse.victim import Victim
 VIC = bearer("vic")
 
 
-async def test_strangers_push_no_room_out_of_the_list_and_the_search_of_a_user(victim: Victim) -> None:
+async def test_strangers_cannot_push_rooms_out_of_a_users_list_or_search(victim: Victim) -> None:
     """As many invitations as three guests can send; none of their rooms becomes one of the user's."""
     async with await Peer.open(victim.port, "/chat", headers=[VIC]) as vic:
         await vic.ask(type="create_room", room="team")
@@ -33,7 +33,7 @@ async def test_strangers_push_no_room_out_of_the_list_and_the_search_of_a_user(v
         assert [message["content"] for message in found["messages"]] == ["needle"]
 
 
-async def test_an_id_that_anybody_may_claim_shares_no_private_or_direct_room(victim: Victim) -> None:
+async def test_a_claimed_id_cannot_enter_private_or_direct_rooms(victim: Victim) -> None:
     async with (
         await Peer.open(victim.port, "/ws", native=False) as claimed,
         await Peer.open(victim.port, "/chat", headers=[bearer("eve")]) as eve,
@@ -51,7 +51,7 @@ async def test_an_id_that_anybody_may_claim_shares_no_private_or_direct_room(vic
         assert answer["type"] == "error"
 
 
-async def test_making_rooms_with_passwords_keeps_nobody_out_of_one(victim: Victim) -> None:
+async def test_creating_password_rooms_does_not_block_joining_one(victim: Victim) -> None:
     """40 guests who make such rooms without pause: a friend with the right password is let in all the same."""
     async with await Peer.open(victim.port, "/chat", headers=[bearer("owner")]) as owner:
         await owner.ask(type="create_room", room="club", password="open sesame")

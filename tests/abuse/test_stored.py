@@ -6,7 +6,7 @@ from tests.abuse.victim import MB, SECRET, Victim
 KEPT = 16
 
 
-async def test_memory_storage_keeps_within_its_bytes() -> None:
+async def test_memory_storage_stays_within_its_byte_limit() -> None:
     """100 MB of text, and as much again in edits; the bound holds and the room is still read."""
     settings = {"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0", "MEMORY_BYTES": str(KEPT * MB), "ROOM_TAIL": "10"}
     text = "\U0001f4a3" * 4000

@@ -76,7 +76,7 @@ def filled(fields: dict[str, Any], text: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", EXPENSIVE)
-async def test_a_text_in_any_field_of_any_command_costs_little(victim: Victim, kind: str) -> None:
+async def test_text_in_any_field_of_any_command_is_cheap_to_check(victim: Victim, kind: str) -> None:
     costs: dict[str, float] = {}
     async with await Peer.open(victim.port, "/chat?u=m&r=general") as peer:
         for name, fields in FIELDS.items():
@@ -87,7 +87,7 @@ async def test_a_text_in_any_field_of_any_command_costs_little(victim: Victim, k
 
 
 @pytest.mark.parametrize("kind", EXPENSIVE)
-async def test_a_message_as_long_as_it_may_be_costs_little(victim: Victim, kind: str) -> None:
+async def test_a_message_of_maximum_length_is_cheap(victim: Victim, kind: str) -> None:
     """Taken or refused: what is done when it is stored and found again counts too."""
     before = victim.cpu()
     async with await Peer.open(victim.port, "/chat?u=m&r=general") as peer:
@@ -113,7 +113,7 @@ async def test_a_message_as_long_as_it_may_be_costs_little(victim: Victim, kind:
         "/api/chat/messages?room=*",
     ],
 )
-async def test_a_text_in_an_address_costs_little(victim: Victim, target: str) -> None:
+async def test_text_in_an_address_is_cheap_to_check(victim: Victim, target: str) -> None:
     costs = {}
     for kind, text in EXPENSIVE.items():
         before = victim.cpu()
@@ -140,7 +140,7 @@ async def test_a_text_in_an_address_costs_little(victim: Victim, target: str) ->
     ],
     ids=["plain", "rooms", "events"],
 )
-async def test_a_text_in_any_dialect_costs_little(victim: Victim, target: str, frames: list[str]) -> None:
+async def test_text_in_any_dialect_is_cheap_to_check(victim: Victim, target: str, frames: list[str]) -> None:
     costs = {}
     for kind, text in EXPENSIVE.items():
         for shape in frames:

@@ -28,7 +28,7 @@ INPUTS = {
 
 
 @pytest.mark.parametrize("kind", INPUTS)
-async def test_input_that_breaks_off_leaves_nothing(memory_victim: Victim, kind: str) -> None:
+async def test_interrupted_input_leaves_nothing_in_memory(memory_victim: Victim, kind: str) -> None:
     """Twice 50 MB of it."""
     before = memory_victim.memory()
     loop = asyncio.get_running_loop()

@@ -14,7 +14,7 @@ async def page(repository: Storage, where: RoomRecord) -> list[Message]:
     return await repository.messages.history(where, limit=100)
 
 
-async def test_an_edited_message(repository: Storage, writer: Writer) -> None:
+async def test_an_edited_message_is_stored_and_found(repository: Storage, writer: Writer) -> None:
     where = room()
     first, second = message(where, 1, "red fish", id="a"), message(where, 2, "blue fish")
     await writer.write(inserts(where, first, second))
@@ -27,7 +27,7 @@ async def test_an_edited_message(repository: Storage, writer: Writer) -> None:
     assert await repository.messages.history(where, limit=9, words=["red"]) == []
 
 
-async def test_a_deleted_message(repository: Storage, writer: Writer) -> None:
+async def test_a_deleted_message_has_no_content_and_is_not_found(repository: Storage, writer: Writer) -> None:
     """It is told without its content, and only to those who may still show it."""
     where = room()
     first, second = message(where, 1, "red fish"), message(where, 2, "blue fish")
@@ -42,7 +42,7 @@ async def test_a_deleted_message(repository: Storage, writer: Writer) -> None:
     assert await repository.messages.changed(where, after=2, until=2, limit=9) == [gone]
 
 
-async def test_nothing_at_this_place(repository: Storage, writer: Writer) -> None:
+async def test_a_change_of_a_missing_message_is_rejected(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1)))
     assert await repository.messages.find_message(where, 2) is None
@@ -52,7 +52,7 @@ async def test_nothing_at_this_place(repository: Storage, writer: Writer) -> Non
     assert await page(repository, where) == []
 
 
-async def test_the_newer_change_stays(repository: Storage, writer: Writer) -> None:
+async def test_an_older_change_does_not_overwrite_a_newer_one(repository: Storage, writer: Writer) -> None:
     """A batch whose commit was answered by silence is sent again, perhaps behind what came after it."""
     where = room()
     first = message(where, 1, "one")
@@ -65,7 +65,7 @@ async def test_the_newer_change_stays(repository: Storage, writer: Writer) -> No
 
 
 @pytest.mark.parametrize("split", [False, True], ids=["one batch", "a batch each"])
-async def test_changes_in_a_row(repository: Storage, writer: Writer, split: bool) -> None:
+async def test_successive_changes_are_applied_in_order(repository: Storage, writer: Writer, split: bool) -> None:
     """In the order in which they were decided, right behind the insert, each message by itself."""
     where = room()
     first, second = message(where, 1, "one", id="a"), message(where, 2, "one", id="b")
@@ -87,7 +87,7 @@ async def test_changes_in_a_row(repository: Storage, writer: Writer, split: bool
     assert [each.version for each in await repository.messages.changed(where, after=0, until=6, limit=9)] == [6, 7, 8]
 
 
-async def test_a_resend_is_compared_with_what_was_first_said(repository: Storage, writer: Writer) -> None:
+async def test_a_retry_is_compared_with_the_original_message(repository: Storage, writer: Writer) -> None:
     where = room()
     first = message(where, 1, "one", id="a")
     await filled(repository, where, first)
@@ -101,7 +101,7 @@ async def test_a_resend_is_compared_with_what_was_first_said(repository: Storage
     assert await writer.write(inserts_more(where, first)) == [STORED]
 
 
-async def test_what_changed_since(repository: Storage, writer: Writer) -> None:
+async def test_changed_messages_are_returned_by_version(repository: Storage, writer: Writer) -> None:
     """New messages and changed ones in the order of version; a page that is full is gone on with."""
     where = room()
     log = [message(where, seq, f"text {seq}") for seq in range(1, 7)]

@@ -56,7 +56,7 @@ async def test_a_closed_repository_cannot_be_written(repository: Storage, writer
         await each.close()
 
 
-async def test_a_closed_writer(repository: Storage, writer: Writer) -> None:
+async def test_a_closed_writer_refuses_writes(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where))
     await writer.close()
@@ -67,7 +67,7 @@ async def test_a_closed_writer(repository: Storage, writer: Writer) -> None:
     assert await repository.messages.history(where, limit=1) == []
 
 
-async def test_a_writer_goes_on_after_being_cancelled(repository: Storage, writer: Writer) -> None:
+async def test_a_writer_works_after_a_cancelled_write(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where))
     batch = inserts(where, *(message(where, n) for n in range(1, 400)))
@@ -80,7 +80,7 @@ async def test_a_writer_goes_on_after_being_cancelled(repository: Storage, write
     assert len(await repository.messages.history(where, limit=500)) == 399
 
 
-def test_open_repository_chooses() -> None:
+def test_the_url_chooses_the_storage() -> None:
     assert type(open_storage(None)).__name__ == "MemoryStorage"
     assert type(open_storage("")).__name__ == "MemoryStorage"
     assert type(open_storage("postgresql://localhost/x")).__name__ == "PostgresStorage"
@@ -91,7 +91,7 @@ def test_open_repository_chooses() -> None:
         assert "secret" not in str(raised.value)
 
 
-async def test_acked_messages_outlive_the_repository(database_url: str) -> None:
+async def test_acked_messages_survive_a_restart(database_url: str) -> None:
     where = room()
     first = await open_postgres(database_url)
     await first.writer().write(inserts(where, message(where, 1)))

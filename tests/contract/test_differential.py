@@ -381,7 +381,7 @@ def everything() -> Iterator[Read]:
 
 @given(st.lists(st.one_of(BATCHES, BATCHES, READS), max_size=15))
 @example([Batch([Post(0, 1, None, ("u1", ""), ""), Post(0, 1, "a", ("u1", ""), ""), Post(0, 0, "a", ("u1", ""), "")])])
-def test_both_adapters_answer_alike(pair: Pair, operations: list[Batch | Read]) -> None:
+def test_both_storages_return_the_same_results(pair: Pair, operations: list[Batch | Read]) -> None:
     async def play() -> None:
         world = World()
         first = Batch([Room(0, 0, State("ephemeral", "", 0))])

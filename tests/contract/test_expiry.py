@@ -43,7 +43,7 @@ async def left(repository: Storage, where: RoomRecord) -> list[str]:
     return [each.content for each in await repository.messages.history(where, limit=500, include_deleted=True)]
 
 
-async def test_each_room_by_its_own_rule_and_the_others_by_the_server_s(repository: Storage, writer: Writer) -> None:
+async def test_messages_expire_by_the_rooms_retention_or_the_servers(repository: Storage, writer: Writer) -> None:
     plain, short, long, deleted = room(), room(retention_days=2), room(retention_days=90), room(retention_days=2)
     for where in (plain, short, long, deleted):
         await writer.write(inserts(where, *aged(where, 100, 20, 3, 1)))
@@ -58,7 +58,7 @@ async def test_each_room_by_its_own_rule_and_the_others_by_the_server_s(reposito
     assert await expire(writer, days=10) == Removed(0)
 
 
-async def test_to_the_microsecond(repository: Storage, writer: Writer) -> None:
+async def test_expiry_is_exact_to_the_microsecond(repository: Storage, writer: Writer) -> None:
     """What is exactly as old as the rule says is kept."""
     where = room(retention_days=7)
     (due,) = aged(where, 7)
@@ -68,7 +68,7 @@ async def test_to_the_microsecond(repository: Storage, writer: Writer) -> None:
     assert await expire(writer, now_us=NOW + 1) == Removed(1)
 
 
-async def test_no_more_than_the_limit_at_once(repository: Storage, writer: Writer) -> None:
+async def test_expiry_removes_at_most_the_limit_at_once(repository: Storage, writer: Writer) -> None:
     rooms = [room(retention_days=n % 3) for n in range(5)]
     for where in rooms:
         await writer.write(inserts(where, *aged(where, 9, 8, 7, 6), *aged(where, 0)))
@@ -81,7 +81,7 @@ async def test_no_more_than_the_limit_at_once(repository: Storage, writer: Write
     assert await expire(writer, days=5, limit=0) == Removed(0)
 
 
-async def test_a_rule_that_changes(repository: Storage, writer: Writer) -> None:
+async def test_a_changed_retention_applies_to_existing_messages(repository: Storage, writer: Writer) -> None:
     """It counts from then on, for what is there already."""
     where = room()
     await writer.write(inserts(where, *aged(where, 100, 3, 1)))
@@ -96,7 +96,7 @@ async def test_a_rule_that_changes(repository: Storage, writer: Writer) -> None:
     assert await left(repository, where) == ["1 days old"]
 
 
-async def test_time_goes_on(repository: Storage, writer: Writer) -> None:
+async def test_messages_expire_as_time_passes(repository: Storage, writer: Writer) -> None:
     """A room that was looked at, emptied and written to again is due again."""
     where, other = room(), room(retention_days=1)
     for day in range(1, 6):
@@ -110,7 +110,7 @@ async def test_time_goes_on(repository: Storage, writer: Writer) -> None:
     assert await expire(writer, days=2, now_us=NOW + 93 * DAY_US) == Removed(1)
 
 
-async def test_nothing_of_them_is_left(repository: Storage, writer: Writer) -> None:
+async def test_expired_messages_leave_nothing_behind(repository: Storage, writer: Writer) -> None:
     """Neither their ids, nor whom they mentioned, nor what they are quoted by, nor their changes."""
     where = room(retention_days=2)
     old = replace(aged(where, 9)[0], id="a", mentions=("ann",))
@@ -136,7 +136,7 @@ async def test_nothing_of_them_is_left(repository: Storage, writer: Writer) -> N
     assert await writer.write(inserts_more(where, again)) == [STORED]
 
 
-async def test_more_rooms_than_are_looked_at_in_one_go(repository: Storage, writer: Writer) -> None:
+async def test_expiry_covers_more_rooms_than_one_batch_reads(repository: Storage, writer: Writer) -> None:
     rooms = [room() for _ in range(2300)]
     await writer.write([InsertRoom(where) for where in rooms])
     await writer.write([write for where in rooms for write in inserts_more(where, *aged(where, 5, 1))])

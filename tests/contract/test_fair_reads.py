@@ -63,7 +63,7 @@ async def where(repository: PostgresStorage) -> RoomRecord:
     return where
 
 
-async def test_searches_of_one_reader_delay_nobody(
+async def test_searches_of_one_reader_do_not_delay_others(
     repository: PostgresStorage, where: RoomRecord, lock: psycopg.AsyncConnection
 ) -> None:
     """Sixty of them: one runs, sixteen wait, the rest are refused; what others ask for comes right behind."""
@@ -97,7 +97,7 @@ async def test_searches_of_one_reader_delay_nobody(
     assert repository.waiting_reads() == 0
 
 
-async def test_pages_of_one_reader_delay_nobody(
+async def test_pages_of_one_reader_do_not_delay_others(
     repository: PostgresStorage, where: RoomRecord, lock: psycopg.AsyncConnection
 ) -> None:
     """Ordinary pages too: no reader has more than half of the connections."""
@@ -121,7 +121,7 @@ async def test_pages_of_one_reader_delay_nobody(
     assert readers.answered.index("ann") <= 50, readers.answered
 
 
-async def test_too_many_of_all_together(
+async def test_too_many_reads_in_total_are_refused(
     repository: PostgresStorage, where: RoomRecord, lock: psycopg.AsyncConnection
 ) -> None:
     readers = Readers()
@@ -138,7 +138,7 @@ async def test_too_many_of_all_together(
     assert len(readers.answered) == 642
 
 
-async def test_postgres_ends_a_read_before_those_behind_it_are_too_late(database_url: str) -> None:
+async def test_postgres_cancels_a_slow_read_before_queued_ones_time_out(database_url: str) -> None:
     """At half of what a read may take, so that the connection is good for the next one."""
     repository = await open_postgres(database_url, read_seconds=1.0, read_connections=1)
     try:
@@ -154,7 +154,7 @@ async def test_postgres_ends_a_read_before_those_behind_it_are_too_late(database
         await repository.close()
 
 
-async def test_reads_that_wait_end_when_storage_is_closed(
+async def test_queued_reads_end_when_storage_is_closed(
     repository: PostgresStorage, where: RoomRecord, lock: psycopg.AsyncConnection
 ) -> None:
     readers = Readers()
@@ -194,7 +194,7 @@ def looks_for(memory: MemoryStorage, where: RoomRecord, way: str) -> Awaitable[o
 
 
 @pytest.mark.parametrize("way", ["history", "search"])
-async def test_searches_in_memory_delay_nobody(memory: MemoryStorage, long_room: RoomRecord, way: str) -> None:
+async def test_searches_in_memory_do_not_delay_others(memory: MemoryStorage, long_room: RoomRecord, way: str) -> None:
     """As with Postgres; and what is no search is answered at once."""
     readers = Readers()
     for n in range(60):
@@ -219,7 +219,7 @@ async def test_searches_in_memory_delay_nobody(memory: MemoryStorage, long_room:
     assert memory.waiting_reads() == 0
 
 
-async def test_searches_that_wait_end_when_memory_is_closed(memory: MemoryStorage, long_room: RoomRecord) -> None:
+async def test_queued_searches_end_when_memory_storage_is_closed(memory: MemoryStorage, long_room: RoomRecord) -> None:
     readers = Readers()
     for n in range(10):
         readers.ask(f"{n}", MALLORY, memory.messages.history(long_room, limit=5, words=["nothing"]))
@@ -242,7 +242,7 @@ async def many_rooms(memory: MemoryStorage) -> list[RoomRecord]:
 
 
 @pytest.mark.parametrize("way", ["listed", "mine", "unread", "sender", "search"])
-async def test_all_that_look_at_much_share_one_slice(
+async def test_all_long_reads_share_one_slice_of_a_turn(
     memory: MemoryStorage, many_rooms: list[RoomRecord], way: str
 ) -> None:
     """A hundred readers at once: no turn of the loop has more than a slice of their work."""
@@ -273,7 +273,7 @@ async def test_all_that_look_at_much_share_one_slice(
     assert len(readers.answered) == 100
 
 
-async def test_rooms_that_come_and_go_while_they_are_listed(
+async def test_rooms_added_and_removed_during_a_listing_do_not_break_it(
     memory: MemoryStorage, many_rooms: list[RoomRecord]
 ) -> None:
     reading = asyncio.create_task(memory.rooms.listed_rooms(after="", contains="last", limit=9))
@@ -288,7 +288,7 @@ async def test_rooms_that_come_and_go_while_they_are_listed(
     assert (await reading)[-1] == names[1]
 
 
-async def test_a_page_behind_many_deleted_messages(memory: MemoryStorage) -> None:
+async def test_a_page_is_found_beyond_many_deleted_messages(memory: MemoryStorage) -> None:
     """It is looked for in slices, when they are many."""
     where = room()
     await filled(memory, where, *(message(where, n) for n in range(1, 3001)))

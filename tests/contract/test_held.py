@@ -12,7 +12,7 @@ from storage.ports.storage import STORED, Storage, Writer
 from tests.contract.records import at, delete, edit, inserts, inserts_more, message, room
 
 
-async def test_all_of_a_message_comes_back(repository: Storage, writer: Writer) -> None:
+async def test_a_message_is_read_back_completely(repository: Storage, writer: Writer) -> None:
     where = room()
     first = message(where, 1, "hello @ann", id="a", mentions=("ann", "bob lee", "日本", 'q"{,}\\', "null"))
     second = message(where, 2, "yes", reply_to=Quote(1))
@@ -26,7 +26,7 @@ async def test_all_of_a_message_comes_back(repository: Storage, writer: Writer) 
     assert await repository.messages.search([where], words=["yes"], before=None, limit=9) == [(where.room_id, told)]
 
 
-async def test_a_quote_is_what_the_quoted_message_is_now(repository: Storage, writer: Writer) -> None:
+async def test_a_quote_shows_the_current_state_of_its_message(repository: Storage, writer: Writer) -> None:
     """Not what it was, nor what whoever stored the reply believed."""
     where = room()
     long = "ä\U0001f469" * QUOTE_CHARS
@@ -46,7 +46,7 @@ async def test_a_quote_is_what_the_quoted_message_is_now(repository: Storage, wr
     assert await quote() == Quote(1, "Ann")
 
 
-async def test_a_quote_of_nothing(repository: Storage, writer: Writer) -> None:
+async def test_a_quote_of_a_missing_message_is_empty(repository: Storage, writer: Writer) -> None:
     """Of a message that is gone, was never there, or is in another room only."""
     where, other = room(), room()
     reply = message(where, 2, "yes", reply_to=Quote(1, "eve", "made up"))
@@ -54,7 +54,7 @@ async def test_a_quote_of_nothing(repository: Storage, writer: Writer) -> None:
     assert await repository.messages.find_message(where, 2) == replace(reply, reply_to=Quote(1))
 
 
-async def test_an_edit_brings_its_mentions(repository: Storage, writer: Writer) -> None:
+async def test_an_edit_replaces_the_mentions(repository: Storage, writer: Writer) -> None:
     where = room()
     first = message(where, 1, "@ann @bob", mentions=("ann", "bob"))
     await writer.write(inserts(where, first))
@@ -71,7 +71,7 @@ async def test_an_edit_brings_its_mentions(repository: Storage, writer: Writer) 
     )
 
 
-async def test_reactions(repository: Storage, writer: Writer) -> None:
+async def test_reactions_are_replaced_as_a_whole(repository: Storage, writer: Writer) -> None:
     """All of them at once, in their order."""
     where = room()
     first = message(where, 1)
@@ -95,7 +95,7 @@ async def test_reactions(repository: Storage, writer: Writer) -> None:
     assert await react(6, {"b": ["u1"]}) == {"b": ["u1"]}
 
 
-async def test_pins(repository: Storage, writer: Writer) -> None:
+async def test_pinned_messages_are_found(repository: Storage, writer: Writer) -> None:
     where = room()
     log = [message(where, n, f"text {n}", sender="ann" if n % 2 else "bob") for n in range(1, 8)]
     await writer.write(inserts(where, *log))
@@ -117,7 +117,7 @@ def held(where: Any) -> Message:
     return message(where, 2, "red fish", id="a", reply_to=Quote(1, "ann", "before"), mentions=("ann",))
 
 
-async def test_a_deleted_message_is_told_without_what_it_held(repository: Storage, writer: Writer) -> None:
+async def test_a_deleted_message_is_returned_without_its_content(repository: Storage, writer: Writer) -> None:
     """But to who asks for it, and never in a search; it keeps its place, its author and its times."""
     where = room()
     first, second = message(where, 1, "before"), held(where)
@@ -153,7 +153,7 @@ async def test_a_deleted_message_is_told_without_what_it_held(repository: Storag
 
 
 @pytest.mark.parametrize("reply", [None, Quote(1)])
-async def test_a_duplicate_keeps_what_the_first_one_held(
+async def test_a_duplicate_keeps_mentions_and_quote_of_the_first_message(
     repository: Storage, writer: Writer, reply: Quote | None
 ) -> None:
     where = room()

@@ -36,7 +36,7 @@ async def lose_in_postgres(url: str) -> None:
 
 
 @pytest.mark.parametrize("adapter", ["memory", "postgres"])
-async def test_a_private_room_stays_private(adapter: str, request: pytest.FixtureRequest) -> None:
+async def test_a_lost_private_room_stays_private(adapter: str, request: pytest.FixtureRequest) -> None:
     url = request.getfixturevalue("database_url") if adapter == "postgres" else None
     inner: Storage = await open_postgres(url) if url else open_storage(None, memory_rooms=3)
     if not url:

@@ -13,7 +13,7 @@ from tests.contract.records import member, room, sets
 FULL = Member(User("u_cy", "cy 'q\" %s"), "moderator", 1, 2, 3, FOREVER, 5, "spam,\n{NULL} 日本", account_role="admin")
 
 
-async def test_a_member_comes_back(repository: Storage, writer: Writer) -> None:
+async def test_a_member_row_is_read_back_completely(repository: Storage, writer: Writer) -> None:
     where = room()
     follower = Member(User("u_bob", "bob"), read_seq=2**53 - 1)
     assert await writer.write([InsertRoom(where), *sets(where, FULL, follower)]) == [STORED] * 3
@@ -23,7 +23,7 @@ async def test_a_member_comes_back(repository: Storage, writer: Writer) -> None:
     assert await repository.rooms.find_member(room().room_id, "u_cy") is None
 
 
-async def test_the_later_row_stays(repository: Storage, writer: Writer) -> None:
+async def test_a_later_row_replaces_an_earlier_one(repository: Storage, writer: Writer) -> None:
     """Also within a batch, and all of it: a role that is gone, a ban that is over."""
     where = room()
     after = Member(User("u_cy", "Cy"), read_seq=9)
@@ -33,7 +33,7 @@ async def test_the_later_row_stays(repository: Storage, writer: Writer) -> None:
     assert await repository.rooms.find_member(where.room_id, "u_cy") == FULL
 
 
-async def test_a_removed_member(repository: Storage, writer: Writer) -> None:
+async def test_a_removed_member_is_gone(repository: Storage, writer: Writer) -> None:
     where, other = room(), room()
     await writer.write([InsertRoom(where), InsertRoom(other), *sets(where, FULL, member()), *sets(other, FULL)])
     gone = RemoveMember(where.room_id, "u_cy")
@@ -49,7 +49,7 @@ async def test_a_removed_member(repository: Storage, writer: Writer) -> None:
     assert await repository.rooms.find_member(where.room_id, "u_cy") == replace(FULL, read_seq=77)
 
 
-async def test_nobody_is_in_a_room_that_is_not_there(repository: Storage, writer: Writer) -> None:
+async def test_a_missing_room_has_no_members(repository: Storage, writer: Writer) -> None:
     where, unknown = room(), room()
     outcomes = await writer.write([InsertRoom(where), *sets(unknown, member()), *sets(where, member())])
     assert outcomes == [STORED, NO_ROOM, STORED]
@@ -57,7 +57,7 @@ async def test_nobody_is_in_a_room_that_is_not_there(repository: Storage, writer
     assert await repository.rooms.find_member(where.room_id, "u_ann") == member()
 
 
-async def test_the_rooms_of_a_person(repository: Storage, writer: Writer) -> None:
+async def test_rooms_of_a_user_are_listed_by_last_use(repository: Storage, writer: Writer) -> None:
     """Those that they used last, whatever their kind: without those where they are only kept out, or were once."""
     me = f"u_{room().room_id}"
     kinds: tuple[RoomKind, ...] = ("direct", "private", "ephemeral", "public", "public", "public", "direct")
@@ -94,7 +94,7 @@ PEOPLE = [
 ]
 
 
-async def test_who_has_a_standing(repository: Storage, writer: Writer) -> None:
+async def test_members_with_a_special_row_are_found(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write([InsertRoom(where), *sets(where, *reversed(PEOPLE))])
     assert await repository.rooms.special_members(where.room_id) == [PEOPLE[n] for n in (1, 3, 4, 5, 6)]
@@ -103,7 +103,7 @@ async def test_who_has_a_standing(repository: Storage, writer: Writer) -> None:
     assert [each.user.id for each in await repository.rooms.special_members(where.room_id)] == ["u1", "u4", "u6", "u7"]
 
 
-async def test_who_is_a_member(repository: Storage, writer: Writer) -> None:
+async def test_members_are_listed_in_pages(repository: Storage, writer: Writer) -> None:
     """Whoever has a role, by id, in pages."""
     where, other = room(), room()
     batch = [InsertRoom(where), InsertRoom(other), *sets(where, *PEOPLE), *sets(other, member("u4"))]
@@ -118,7 +118,7 @@ async def test_who_is_a_member(repository: Storage, writer: Writer) -> None:
     assert await repository.rooms.members(room().room_id, after="", limit=9) == []
 
 
-async def test_how_many_members_rooms_have(repository: Storage, writer: Writer) -> None:
+async def test_members_of_several_rooms_are_counted(repository: Storage, writer: Writer) -> None:
     where, other, empty, unknown = (room() for _ in range(4))
     await writer.write([*map(InsertRoom, (where, other, empty)), *sets(where, *PEOPLE), *sets(other, member("u4"))])
     await writer.write(sets(empty, member("u1", None)))
@@ -131,9 +131,7 @@ async def test_how_many_members_rooms_have(repository: Storage, writer: Writer) 
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["one batch", "a batch each"])
-async def test_a_person_is_found_under_the_name_that_was_stored_last(
-    repository: Storage, writer: Writer, together: bool
-) -> None:
+async def test_a_user_is_found_under_the_name_stored_last(repository: Storage, writer: Writer, together: bool) -> None:
     """In whichever room that was."""
     me = f"u_{room().room_id}"
     assert await repository.rooms.find_user(me) is None
@@ -154,7 +152,9 @@ async def test_a_person_is_found_under_the_name_that_was_stored_last(
     assert await repository.rooms.find_user(me) is None
 
 
-async def test_whether_two_people_share_a_room(repository: Storage, writer: Writer) -> None:
+async def test_two_users_share_a_room_only_if_both_have_a_role_or_read_cursor(
+    repository: Storage, writer: Writer
+) -> None:
     """Where each has a role or a read cursor: not where one of them is only kept out, silenced or was there once."""
     me, other, third = (f"u_{room().room_id}" for _ in range(3))
     where, elsewhere = room(kind="private"), room()
@@ -180,7 +180,7 @@ def offer(user_id: str, made_at: int, **fields: Any) -> Member:
     return member(user_id, None, invitation=Invitation(User("u_boss", "b'o\"ss 日本"), made_at), **fields)
 
 
-async def test_the_invitations_of_a_person(repository: Storage, writer: Writer) -> None:
+async def test_invitations_of_a_user_are_listed_newest_first(repository: Storage, writer: Writer) -> None:
     """The newest first; rows of members and of those whose invitation has ended are none."""
     me = f"u_{room().room_id}"
     rooms = [room(f"{me} {number}") for number in range(6)]
@@ -201,7 +201,7 @@ async def test_the_invitations_of_a_person(repository: Storage, writer: Writer) 
     assert await repository.rooms.invitations(me, after=2, limit=9) == [(rooms[2], rows[2])]
 
 
-async def test_old_invitations_are_forgotten(repository: Storage, writer: Writer) -> None:
+async def test_old_invitations_are_removed(repository: Storage, writer: Writer) -> None:
     """Some at a time; a row that says more stays as it is."""
     me, where = f"u_{room().room_id}", [room() for _ in range(7)]
     stay = [
@@ -222,7 +222,7 @@ async def test_old_invitations_are_forgotten(repository: Storage, writer: Writer
     assert await writer.write([ExpireInvitations(4, 0), ExpireInvitations(0, 9)]) == [Removed(0)] * 2
 
 
-async def test_guests_who_were_not_there_for_long_are_forgotten(repository: Storage, writer: Writer) -> None:
+async def test_long_absent_guests_are_removed(repository: Storage, writer: Writer) -> None:
     """In public and ephemeral rooms, some at a time; what a moderator decided stays until it is over."""
     public, ephemeral, private = room(kind="public"), room(), room(kind="private")
 

@@ -15,7 +15,7 @@ from storage.ports.storage import NO_ROOM, STORED, Refused
 from tests.contract.records import EPOCH_US, at, delete, edit, inserts, inserts_more, member, message, room, sets
 
 
-async def test_the_oldest_messages_go_first_and_their_ids_with_them() -> None:
+async def test_the_oldest_messages_are_evicted_first_with_their_ids() -> None:
     repository = MemoryStorage(memory_messages=3)
     writer = repository.writer()
     where = room()
@@ -29,7 +29,7 @@ async def test_the_oldest_messages_go_first_and_their_ids_with_them() -> None:
     assert await repository.messages.head(where.room_id) == 6
 
 
-async def test_the_room_not_used_for_longest_is_forgotten_whole() -> None:
+async def test_the_least_recently_used_room_is_evicted_completely() -> None:
     repository = MemoryStorage(memory_rooms=2)
     writer = repository.writer()
     old, used, new = room(), room(), room()
@@ -43,7 +43,7 @@ async def test_the_room_not_used_for_longest_is_forgotten_whole() -> None:
     assert await repository.rooms.find_room(new.name) == new
 
 
-async def test_rooms_that_come_and_go_are_forgotten_before_those_that_somebody_made() -> None:
+async def test_ephemeral_rooms_are_evicted_before_created_ones() -> None:
     """Else whoever enters many rooms could make a server forget who may enter a private one."""
     repository = MemoryStorage(memory_rooms=10)
     writer = repository.writer()
@@ -63,7 +63,7 @@ async def test_rooms_that_come_and_go_are_forgotten_before_those_that_somebody_m
     assert [each for each in passing if await repository.rooms.find_room(each.name)] == passing[-7:]
 
 
-async def test_memory_is_full_when_rooms_that_somebody_made_leave_a_tenth_to_the_others() -> None:
+async def test_memory_is_full_when_created_rooms_leave_a_tenth_to_the_others() -> None:
     repository = MemoryStorage(memory_rooms=10)
     writer = repository.writer()
     made = [room(kind="public") for _ in range(9)]
@@ -77,7 +77,7 @@ async def test_memory_is_full_when_rooms_that_somebody_made_leave_a_tenth_to_the
     assert not repository.is_full()
 
 
-async def test_a_room_that_was_forgotten_can_come_back() -> None:
+async def test_an_evicted_room_can_be_inserted_again() -> None:
     repository = MemoryStorage(memory_rooms=1)
     writer = repository.writer()
     first, second = room(), room()
@@ -90,7 +90,7 @@ async def test_a_room_that_was_forgotten_can_come_back() -> None:
     assert await repository.rooms.find_room(second.name) is None
 
 
-async def test_not_when_its_name_was_given_away() -> None:
+async def test_an_evicted_room_cannot_return_if_its_name_was_taken() -> None:
     repository = MemoryStorage(memory_rooms=1)
     writer = repository.writer()
     first = room()
@@ -102,7 +102,7 @@ async def test_not_when_its_name_was_given_away() -> None:
     assert lost == NO_ROOM
 
 
-async def test_a_batch_larger_than_everything() -> None:
+async def test_a_batch_larger_than_memory_keeps_its_newest_messages() -> None:
     repository = MemoryStorage(memory_messages=10, memory_rooms=2)
     rooms = [room() for _ in range(5)]
     batch = [write for each in rooms for write in inserts(each, *(message(each, n) for n in range(1, 101)))]
@@ -129,7 +129,7 @@ async def test_evicted_messages_leave_nothing_behind() -> None:
     assert found.reply_to == Quote(1)
 
 
-async def test_a_forgotten_room_has_no_members() -> None:
+async def test_an_evicted_room_has_no_members() -> None:
     repository = MemoryStorage(memory_rooms=1)
     writer = repository.writer()
     first = room()
@@ -144,7 +144,7 @@ async def test_a_forgotten_room_has_no_members() -> None:
     assert (members._rooms, members._rosters) == ({}, {})
 
 
-async def test_members_whom_a_room_can_spare_go_first() -> None:
+async def test_plain_and_longest_absent_members_are_evicted_first() -> None:
     """Plain ones, and of those whoever was not there for longest."""
     repository = MemoryStorage(memory_members=4)
     writer = repository.writer()
@@ -175,7 +175,7 @@ async def test_members_whom_a_room_can_spare_go_first() -> None:
     assert await repository.rooms.find_member(where.room_id, "owner") == people[0]
 
 
-async def test_members_beyond_the_bound_go_in_small_heaps() -> None:
+async def test_members_beyond_the_bound_are_evicted_in_small_batches() -> None:
     """So that each of many who come costs little."""
     repository = MemoryStorage(memory_members=1000)
     writer = repository.writer()
@@ -186,7 +186,7 @@ async def test_members_beyond_the_bound_go_in_small_heaps() -> None:
     assert await repository.rooms.count_members([where.room_id]) == {where.room_id: 990}
 
 
-def test_bounds_of_nothing_are_refused() -> None:
+def test_bounds_of_zero_are_refused() -> None:
     for wrong in ({"memory_messages": 0}, {"memory_rooms": 0}, {"memory_bytes": 0}, {"memory_members": 0}):
         with pytest.raises(ValueError):
             MemoryStorage(**wrong)
@@ -208,7 +208,7 @@ def weight(repository: MemoryStorage) -> int:
     )
 
 
-async def test_the_largest_rooms_forget_their_oldest_messages_first() -> None:
+async def test_the_largest_rooms_lose_their_oldest_messages_first() -> None:
     """However much is said in some rooms, the others keep what they have."""
     repository = MemoryStorage(memory_bytes=MB)
     writer = repository.writer()
@@ -226,7 +226,7 @@ async def test_the_largest_rooms_forget_their_oldest_messages_first() -> None:
     assert len(await repository.messages.history(loud, limit=500)) == 200
 
 
-async def test_one_message_heavier_than_everything_empties_only_its_own_room() -> None:
+async def test_one_message_larger_than_memory_empties_only_its_own_room() -> None:
     repository = MemoryStorage(memory_bytes=100_000)
     writer = repository.writer()
     small, large = room(), room()
@@ -236,7 +236,7 @@ async def test_one_message_heavier_than_everything_empties_only_its_own_room() -
     assert await repository.messages.history(large, limit=9) == []
 
 
-async def test_members_take_a_quarter_at_most_and_large_rooms_spare_theirs_first() -> None:
+async def test_members_take_at_most_a_quarter_and_large_rooms_lose_theirs_first() -> None:
     repository = MemoryStorage(memory_bytes=MB)
     writer = repository.writer()
     small, large = room(), room()
@@ -258,7 +258,7 @@ async def test_members_take_a_quarter_at_most_and_large_rooms_spare_theirs_first
     assert len(await repository.messages.history(small, limit=9)) == 1
 
 
-async def test_what_was_evicted_is_missed_by_a_resume_and_what_expired_is_not() -> None:
+async def test_a_resume_misses_evicted_messages_but_not_expired_ones() -> None:
     repository = MemoryStorage(memory_bytes=100_000)
     writer = repository.writer()
     where = room()
@@ -277,7 +277,7 @@ async def test_what_was_evicted_is_missed_by_a_resume_and_what_expired_is_not() 
     assert (await repository.messages.changed(where, after=first - 1, until=99, limit=1))[0].seq == first
 
 
-async def test_what_is_counted_is_what_is_there() -> None:
+async def test_the_counted_size_matches_the_contents() -> None:
     """Through inserts, edits, reactions, deletions, expiry, members who come and go, and rooms that are forgotten."""
     chance = random.Random(7)
     repository = MemoryStorage(memory_messages=20, memory_rooms=5, memory_bytes=60_000, memory_members=10)

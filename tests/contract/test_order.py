@@ -42,7 +42,7 @@ def heard(person: Person, content: str) -> int:
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 500])
 @pytest.mark.parametrize("fault", ["none", "lost answers", "a refused row"])
-async def test_what_was_decided_is_stored_in_that_order(repository: Storage, batch: int, fault: str) -> None:
+async def test_writes_are_stored_in_the_order_they_were_decided(repository: Storage, batch: int, fault: str) -> None:
     faulty = FaultyRepository(repository)
     faulty.refused = refused
     room = new_token("r", 9)

@@ -53,7 +53,7 @@ async def run(url: str, statement: bytes) -> None:
     ],
     ids=["content", "sender", "id", "time", "no such day", "seq", "too long for an index"],
 )
-async def test_one_poisoned_row_refuses_the_batch(
+async def test_one_invalid_row_rejects_the_batch(
     repository: PostgresStorage, poison: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing of it is stored, the rest can be, and no text of a message gets into an error."""
@@ -102,7 +102,7 @@ async def test_one_poisoned_row_refuses_the_batch(
         "too late a now",
     ],
 )
-async def test_one_poisoned_write_of_any_kind(repository: PostgresStorage, poison: Write) -> None:
+async def test_one_invalid_write_of_any_kind_rejects_the_batch(repository: PostgresStorage, poison: Write) -> None:
     """Nothing of its batch is stored, and the rest can be."""
     where = room()
     writer = await filled(repository, where, message(where, 1))
@@ -120,7 +120,7 @@ async def test_one_poisoned_write_of_any_kind(repository: PostgresStorage, poiso
     assert repository.problem() is None
 
 
-async def test_a_refused_room_is_not_taken_for_known(repository: PostgresStorage) -> None:
+async def test_a_rejected_room_is_not_remembered_as_stored(repository: PostgresStorage) -> None:
     """The room went with its batch; a message alone must not find its way into a log without a room."""
     where = room()
     writer = repository.writer()
@@ -131,7 +131,7 @@ async def test_a_refused_room_is_not_taken_for_known(repository: PostgresStorage
     assert await repository.messages.history(where, limit=5) == []
 
 
-def test_nothing_is_changed_twice_in_a_statement() -> None:
+def test_no_row_is_changed_twice_in_a_statement() -> None:
     """Of two rows for it UPDATE takes any, and an insert that updates refuses the second; the later one must stay."""
     one, two = room(), room()
     pin = ChangeMessage(one.room_id, 1, 2, pin=PinState())
@@ -155,7 +155,7 @@ async def fails(writer: Writer, batch: list[Write], words: str) -> None:
         await writer.write(batch)
 
 
-async def test_a_missing_table(repository: PostgresStorage, database_url: str) -> None:
+async def test_a_missing_table_is_unavailable_until_it_returns(repository: PostgresStorage, database_url: str) -> None:
     where = room()
     writer = await filled(repository, where)
     await run(database_url, b"ALTER TABLE messages RENAME TO messages_away")
@@ -168,7 +168,9 @@ async def test_a_missing_table(repository: PostgresStorage, database_url: str) -
     assert repository.problem() is None
 
 
-async def test_a_read_only_database(repository: PostgresStorage, database_url: str) -> None:
+async def test_a_read_only_database_refuses_writes_and_serves_reads(
+    repository: PostgresStorage, database_url: str
+) -> None:
     where = room()
     writer = await filled(repository, where, message(where, 1))
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
@@ -184,7 +186,7 @@ async def test_a_read_only_database(repository: PostgresStorage, database_url: s
     assert repository.problem() is None
 
 
-async def test_a_lock_that_is_not_free_in_time(database_url: str) -> None:
+async def test_a_lock_that_is_not_free_in_time_is_unavailable(database_url: str) -> None:
     where = room()
     patient = await open_postgres(database_url)
     await filled(patient, where)  # on a busy machine it may take longer
@@ -198,7 +200,7 @@ async def test_a_lock_that_is_not_free_in_time(database_url: str) -> None:
     await repository.close()
 
 
-async def test_closing_ends_what_waits_for_a_lock(database_url: str) -> None:
+async def test_closing_ends_writes_waiting_for_a_lock(database_url: str) -> None:
     """Not when the lock is free, nor when the minute is over."""
     repository = await open_postgres(database_url, read_seconds=60.0, write_seconds=60.0)
     where = room()
@@ -262,7 +264,7 @@ async def test_the_password_is_never_shown(database_url: str) -> None:
     await repository.close()
 
 
-async def test_a_url_option_wins_over_ours(database_url: str) -> None:
+async def test_an_option_in_the_url_wins_over_parleys(database_url: str) -> None:
     repository = await open_postgres(f"{database_url}?application_name=chat-1&options=-c%20work_mem%3D9MB")
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         rows = await (

@@ -43,7 +43,7 @@ async def hangs(network: Network, call: Coroutine[Any, Any, Any]) -> asyncio.Tas
     return task
 
 
-async def test_a_read_ends_in_its_time(network: Network, repository: PostgresStorage) -> None:
+async def test_a_read_times_out_on_a_frozen_network(network: Network, repository: PostgresStorage) -> None:
     where = room()
     await filled(repository, where, message(where, 1))
     await repository.messages.history(where, limit=1)
@@ -134,7 +134,7 @@ async def test_closing_does_not_wait_for_the_network(network: Network) -> None:
     network.thaw()
 
 
-async def test_connecting_to_a_frozen_postgres(network: Network) -> None:
+async def test_connecting_to_a_frozen_postgres_times_out(network: Network) -> None:
     """It says so, a write is refused at once, and closing does not wait."""
     network.freeze()
     repository = PostgresStorage(network.url, pace=PACE, connect_seconds=0.3, read_seconds=0.3, close_seconds=2.0)

@@ -25,7 +25,7 @@ def log_of(where: object, count: int = 60) -> list[Message]:
     ]
 
 
-async def test_nothing_there(repository: Storage, writer: Writer) -> None:
+async def test_an_empty_or_unknown_room_has_no_messages(repository: Storage, writer: Writer) -> None:
     where = room()
     assert await repository.rooms.find_room(where.name) is None
     for _ in ("an unknown room", "an empty one"):
@@ -41,7 +41,7 @@ async def test_nothing_there(repository: Storage, writer: Writer) -> None:
 
 @pytest.mark.parametrize("words", [(), ("fish",), ("red", "fish"), ("nothing",)], ids=" ".join)
 @pytest.mark.parametrize("sender", [None, "ann", "bob", "eve"])
-async def test_every_kind_of_page(
+async def test_every_kind_of_page_has_the_right_messages(
     repository: Storage, writer: Writer, words: tuple[str, ...], sender: str | None
 ) -> None:
     where = room()
@@ -64,7 +64,7 @@ async def test_every_kind_of_page(
 
 
 @pytest.mark.parametrize("backwards", [True, False])
-async def test_paging_meets_each_message_once(repository: Storage, writer: Writer, backwards: bool) -> None:
+async def test_paging_returns_each_message_once(repository: Storage, writer: Writer, backwards: bool) -> None:
     where = room()
     log = log_of(where)
     await writer.write(inserts(where, *log))
@@ -81,7 +81,7 @@ async def test_paging_meets_each_message_once(repository: Storage, writer: Write
     assert met == log
 
 
-async def test_pages_carry_the_name_the_reader_knows(repository: Storage, writer: Writer) -> None:
+async def test_pages_carry_the_current_name_of_the_room(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1)))
     renamed = type(where)(where.room_id, "another name", where.created_at)
@@ -91,7 +91,7 @@ async def test_pages_carry_the_name_the_reader_knows(repository: Storage, writer
     ]
 
 
-async def test_equal_display_names_are_told_apart_by_id(repository: Storage, writer: Writer) -> None:
+async def test_equal_display_names_are_distinguished_by_id(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1, sender_id="u1"), message(where, 2, sender_id="u2")))
     assert [each.sender_id for each in await repository.messages.history(where, limit=9, sender="ann")] == ["u1", "u2"]
@@ -120,7 +120,9 @@ async def test_equal_display_names_are_told_apart_by_id(repository: Storage, wri
         ("_", []),
     ],
 )
-async def test_search(repository: Storage, writer: Writer, query: str, found: list[str]) -> None:
+async def test_a_search_matches_whole_words_in_any_case(
+    repository: Storage, writer: Writer, query: str, found: list[str]
+) -> None:
     """Whole words, any case and width, all of them; scripts without spaces by pairs of characters."""
     where = room()
     texts = [
@@ -142,7 +144,7 @@ async def test_search(repository: Storage, writer: Writer, query: str, found: li
     assert [each.content for each in await repository.messages.history(where, limit=50, words=words)] == expected
 
 
-async def test_words_of_a_batch_are_cut_in_turns(repository: Storage, writer: Writer) -> None:
+async def test_words_of_a_batch_are_split_over_several_turns(repository: Storage, writer: Writer) -> None:
     """Also those of the heaviest text, of which each character becomes 18: 300 of them are half a second of work."""
     where = room()
     heavy = inserts(where, *(message(where, n, "\ufdfa" * 4000) for n in range(1, 301)))
@@ -151,7 +153,7 @@ async def test_words_of_a_batch_are_cut_in_turns(repository: Storage, writer: Wr
     assert await longest_step(found) < 0.06
 
 
-async def test_searching_a_long_log(repository: Storage, writer: Writer) -> None:
+async def test_a_search_covers_a_long_log(repository: Storage, writer: Writer) -> None:
     """More messages than memory cuts in one go."""
     where = room()
     log = [message(where, n, "rare one" if n % 400 == 7 else f"common {n}") for n in range(1, 1201)]
@@ -161,7 +163,7 @@ async def test_searching_a_long_log(repository: Storage, writer: Writer) -> None
     assert [each.seq for each in await repository.messages.history(where, limit=2, words=["rare"], after=0)] == [7, 407]
 
 
-async def test_changed_and_its_count(repository: Storage, writer: Writer) -> None:
+async def test_changed_messages_match_their_count(repository: Storage, writer: Writer) -> None:
     where = room()
     log = log_of(where)
     await writer.write(inserts(where, *log))
@@ -174,7 +176,7 @@ async def test_changed_and_its_count(repository: Storage, writer: Writer) -> Non
         )
 
 
-async def test_a_limit_of_nothing(repository: Storage, writer: Writer) -> None:
+async def test_a_limit_of_zero_returns_nothing(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1)))
     assert await repository.messages.history(where, limit=0) == []
@@ -182,7 +184,7 @@ async def test_a_limit_of_nothing(repository: Storage, writer: Writer) -> None:
     assert await repository.messages.count_changed(where.room_id, after=0, until=9, limit=0) == 0
 
 
-async def test_a_text_that_cannot_be_stored_is_not_found(repository: Storage, writer: Writer) -> None:
+async def test_a_search_for_text_that_cannot_be_stored_finds_nothing(repository: Storage, writer: Writer) -> None:
     """Postgres cannot hold NUL, and lone surrogates have no UTF-8: asking for them is no failure."""
     where = room()
     await writer.write(inserts(where, message(where, 1)))
@@ -193,7 +195,7 @@ async def test_a_text_that_cannot_be_stored_is_not_found(repository: Storage, wr
     assert await repository.messages.history(where, limit=9) == [message(where, 1)]
 
 
-async def test_reactions_of_before_they_were_alike(module_database_url: str) -> None:
+async def test_reactions_stored_before_normalization_are_merged(module_database_url: str) -> None:
     """They are read as they would be stored today, and each person once."""
     repository = await open_postgres(module_database_url)
     writer, where = repository.writer(), room()

@@ -26,14 +26,14 @@ def names(rooms: Iterable[RoomRecord]) -> list[str]:
     return [each.name for each in rooms]
 
 
-async def test_all_of_a_room_comes_back(repository: Storage, writer: Writer) -> None:
+async def test_a_room_is_read_back_completely(repository: Storage, writer: Writer) -> None:
     where, plain = room(**FULL), room()
     assert await writer.write([InsertRoom(where), InsertRoom(plain)]) == [STORED] * 2
     assert await repository.rooms.find_room(where.name) == where
     assert await repository.rooms.find_room(plain.name) == plain
 
 
-async def test_a_room_takes_another_state(repository: Storage, writer: Writer) -> None:
+async def test_an_update_changes_everything_but_id_name_and_age(repository: Storage, writer: Writer) -> None:
     """But for its id, its name and its age; of two states in a batch the later one stays."""
     where, other = room(), room(title="other")
     changed = replace(where, **FULL)
@@ -50,7 +50,7 @@ async def test_a_room_takes_another_state(repository: Storage, writer: Writer) -
     assert await repository.rooms.find_room(where.name) == replace(changed, password=None, title="")
 
 
-async def test_a_room_that_is_not_there_cannot_be_changed(repository: Storage, writer: Writer) -> None:
+async def test_a_missing_room_cannot_be_changed(repository: Storage, writer: Writer) -> None:
     where, unknown = room(), room()
     await writer.write([InsertRoom(where)])
     outcomes = await writer.write([UpdateRoom(unknown), UpdateRoom(replace(where, title="x"))])
@@ -58,7 +58,7 @@ async def test_a_room_that_is_not_there_cannot_be_changed(repository: Storage, w
     assert await repository.rooms.find_room(unknown.name) is None
 
 
-async def test_a_deleted_room(repository: Storage, writer: Writer) -> None:
+async def test_a_deleted_room_is_not_found_and_frees_its_name(repository: Storage, writer: Writer) -> None:
     """Nobody finds it, nobody is in it, its name is free, and its log is still there under its id."""
     where, other = room(kind="public"), room()
     said = message(where, 1)
@@ -99,7 +99,7 @@ async def test_a_deleted_room_stays_deleted(repository: Storage, writer: Writer)
     assert await repository.rooms.find_room(where.name) == successor
 
 
-async def test_which_rooms_are_listed(repository: Storage, writer: Writer) -> None:
+async def test_public_and_used_ephemeral_rooms_are_listed(repository: Storage, writer: Writer) -> None:
     """Public ones, and ephemeral ones in which something is to be read."""
     tag = room().name
     kinds = [room(f"{tag} {kind}", kind=kind) for kind in ("ephemeral", "public", "private", "direct")]
@@ -128,7 +128,7 @@ async def test_which_rooms_are_listed(repository: Storage, writer: Writer) -> No
     assert names(await repository.rooms.listed_rooms(after="", contains=tag, limit=9)) == names([kinds[0], kinds[2]])
 
 
-async def test_a_list_of_rooms_in_pages(repository: Storage, writer: Writer) -> None:
+async def test_rooms_are_listed_in_pages_by_name(repository: Storage, writer: Writer) -> None:
     """By name, letter by letter."""
     tag = room().name
     rooms = [room(f"{tag} {name}", kind="public") for name in ("b", "ä", "a", "Z", "日本", "a b", "\U0001f469")]
@@ -160,7 +160,7 @@ async def test_a_list_of_rooms_in_pages(repository: Storage, writer: Writer) -> 
         ("e\x00", None),
     ],
 )
-async def test_a_part_of_a_name_or_a_title(
+async def test_rooms_are_found_by_part_of_a_name_or_title(
     repository: Storage, writer: Writer, contains: str, found: str | None
 ) -> None:
     """In any case and width, and every sign for itself."""
@@ -172,7 +172,7 @@ async def test_a_part_of_a_name_or_a_title(
     assert [each.name.removeprefix(tag) for each in listed if each.name.startswith(tag)] == ([found] if found else [])
 
 
-async def test_a_new_title_is_found_and_the_old_one_is_not(repository: Storage, writer: Writer) -> None:
+async def test_a_new_title_replaces_the_old_one_in_searches(repository: Storage, writer: Writer) -> None:
     where = room(kind="public", title=f"one {room().room_id}")
     title = f"TWO {room().room_id}"
     await writer.write([InsertRoom(where), UpdateRoom(replace(where, title=title))])
@@ -183,7 +183,7 @@ async def test_a_new_title_is_found_and_the_old_one_is_not(repository: Storage, 
     assert names(await repository.rooms.listed_rooms(after="", contains=where.name, limit=9)) == [where.name]
 
 
-async def test_a_name_like_that_of_a_room_that_stays(repository: Storage, writer: Writer) -> None:
+async def test_a_name_similar_to_that_of_a_lasting_room_is_found(repository: Storage, writer: Writer) -> None:
     number = new_room_id()
     like = [f"Plän{number}", f"PLÄN{number}", f"plän{number}", f"ｐｌän{number}"]
     assert not await repository.rooms.kept_like(like[0])

@@ -22,7 +22,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(reading, "RARE_HITS", 0)
 
 
-async def test_the_newest_of_all_rooms_come_first(repository: Storage, writer: Writer) -> None:
+async def test_the_newest_messages_of_all_rooms_come_first(repository: Storage, writer: Writer) -> None:
     """By seq, and by the room's id where those are equal; every page goes on where the one before it ended."""
     rooms = sorted((room() for _ in range(4)), key=lambda each: each.room_id)
     logs = [[message(where, seq, BODIES[seq % 4]) for seq in range(1, 40, n + 1)] for n, where in enumerate(rooms)]
@@ -57,7 +57,7 @@ async def pages(repository: Storage, rooms: list[Any], limit: int) -> list[tuple
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100])
-async def test_page_after_page_is_everything_once(repository: Storage, writer: Writer, limit: int) -> None:
+async def test_paging_returns_every_result_once(repository: Storage, writer: Writer, limit: int) -> None:
     rooms = [room() for _ in range(3)]
     for where in rooms:
         await writer.write(inserts(where, *(message(where, seq, "red fish") for seq in range(10))))
@@ -65,7 +65,7 @@ async def test_page_after_page_is_everything_once(repository: Storage, writer: W
     assert await pages(repository, rooms, limit) == everything
 
 
-async def test_what_a_search_does_not_find(repository: Storage, writer: Writer) -> None:
+async def test_a_search_finds_only_current_texts_of_the_given_rooms(repository: Storage, writer: Writer) -> None:
     where, other, unknown = room(), room(), room()
     first = message(where, 1, "red fish")
     await writer.write(
@@ -84,7 +84,7 @@ async def test_what_a_search_does_not_find(repository: Storage, writer: Writer) 
     assert await repository.messages.search([], words=["fish"], before=None, limit=9) == []
 
 
-async def test_a_long_search(repository: Storage, writer: Writer) -> None:
+async def test_a_search_beyond_many_messages_finds_all_results(repository: Storage, writer: Writer) -> None:
     """More messages than memory cuts in one go."""
     rooms = [room() for _ in range(3)]
     for where in rooms:

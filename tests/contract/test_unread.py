@@ -9,7 +9,7 @@ from tests.contract.records import delete, edit, inserts, inserts_more, message,
 ANN, BOB = User("u_ann", "Ann"), User("u_bob", "bob")
 
 
-async def test_what_is_above_the_cursor_and_not_my_own(repository: Storage, writer: Writer) -> None:
+async def test_unread_messages_are_those_of_others_after_the_cursor(repository: Storage, writer: Writer) -> None:
     where = room()
     log = [message(where, n, sender_id="u_ann" if n % 3 == 0 else "u_bob") for n in range(10, 20)]
     await writer.write(inserts(where, *log))
@@ -30,7 +30,7 @@ async def test_what_is_above_the_cursor_and_not_my_own(repository: Storage, writ
     assert await unread(BOB, 0) == 2
 
 
-async def test_each_room_for_itself(repository: Storage, writer: Writer) -> None:
+async def test_unread_messages_are_counted_per_room(repository: Storage, writer: Writer) -> None:
     """Also those with nothing in them, and those that nobody knows."""
     rooms = [room() for _ in range(100)]
     unknown = room()
@@ -56,7 +56,7 @@ async def test_each_room_for_itself(repository: Storage, writer: Writer) -> None
     assert set((await repository.messages.unread(ANN, cursors, limit=0)).values()) == {Unread(0, 0)}
 
 
-async def test_mentions_are_of_a_folded_name(repository: Storage, writer: Writer) -> None:
+async def test_mentions_are_counted_by_case_folded_name(repository: Storage, writer: Writer) -> None:
     """Each message once, the first unread ones and the last."""
     where, other = room(), room()
     mentions = [("ann",), (), ("bob", "ann"), ("bob",), ("ann", "ann"), ("anna",), ("ANN",)]
@@ -99,7 +99,7 @@ async def test_mentions_follow_edits_and_deletions(repository: Storage, writer: 
     assert await mentions(BOB) == Unread(3, 1)
 
 
-async def test_a_row_is_not_needed(repository: Storage, writer: Writer) -> None:
+async def test_unread_counts_need_no_member_row(repository: Storage, writer: Writer) -> None:
     """Where somebody has read up to is the caller's to say."""
     where = room()
     await writer.write([*inserts(where, message(where, 1, sender_id="u_bob")), RemoveMember(where.room_id, "u_ann")])

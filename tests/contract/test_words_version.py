@@ -62,7 +62,7 @@ async def found(repository: Storage, where: RoomRecord, q: str) -> list[int]:
 
 
 @pytest.mark.parametrize("rare_hits", [reading.RARE_HITS, 0])
-async def test_messages_of_either_version_are_found_by_their_own_cut(
+async def test_messages_of_either_version_are_found_by_its_own_words(
     repository: PostgresStorage,
     admin: psycopg.AsyncConnection,
     monkeypatch: pytest.MonkeyPatch,
@@ -89,7 +89,9 @@ async def test_messages_of_either_version_are_found_by_their_own_cut(
     assert await found(repository, where, "plain") == [2, 4]
 
 
-async def test_what_is_changed_meanwhile_wins(repository: PostgresStorage, admin: psycopg.AsyncConnection) -> None:
+async def test_a_message_changed_during_the_conversion_wins(
+    repository: PostgresStorage, admin: psycopg.AsyncConnection
+) -> None:
     """An edit, a deletion and a reaction that come between reading a text and storing its words."""
     where = room()
     log = [message(where, seq, HINDI) for seq in range(1, 5)]
@@ -124,7 +126,7 @@ async def until_waiting(admin: psycopg.AsyncConnection) -> None:
                 return
 
 
-async def test_a_change_that_came_between_is_left_for_the_next_time(
+async def test_a_change_between_read_and_write_is_converted_next_time(
     repository: PostgresStorage, admin: psycopg.AsyncConnection
 ) -> None:
     """The guard by itself: words of a text that is not the message's any more are never stored."""
@@ -145,12 +147,12 @@ async def test_a_change_that_came_between_is_left_for_the_next_time(
     await cutter.close()
 
 
-async def test_memory_has_nothing_to_cut() -> None:
+async def test_memory_storage_has_nothing_to_convert() -> None:
     repository = open_storage(None)
     assert await repository.writer().write([CutWords(FIRST, 9)]) == [WordsCut(None, 0)]
 
 
-async def test_only_the_server_that_writes_cuts(repository: PostgresStorage, database_url: str) -> None:
+async def test_only_the_server_with_the_lease_converts(repository: PostgresStorage, database_url: str) -> None:
     second = PostgresStorage(database_url)
     await second.start()
     await until(lambda: "another server" in str(second.problem()))
@@ -159,7 +161,7 @@ async def test_only_the_server_that_writes_cuts(repository: PostgresStorage, dat
     await second.close()
 
 
-async def test_a_server_that_is_killed_goes_on_where_it_was(
+async def test_a_killed_server_continues_the_conversion_where_it_was(
     database_url: str, start_server: Callable[[Mapping[str, str]], ServerProcess]
 ) -> None:
     """kill -9 in the middle, with edits and deletions under way; in the end every message has the words of its text."""

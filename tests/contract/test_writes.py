@@ -29,14 +29,14 @@ def kinds(outcomes: list[Outcome]) -> list[type]:
     return [type(outcome) for outcome in outcomes]
 
 
-async def test_a_room_and_its_messages_in_one_batch(repository: Storage, writer: Writer) -> None:
+async def test_a_room_and_its_messages_are_stored_in_one_batch(repository: Storage, writer: Writer) -> None:
     where = room()
     assert await writer.write(inserts(where, message(where, 1), message(where, 2))) == [STORED] * 3
     assert await repository.rooms.find_room(where.name) == where
     assert await repository.messages.history(where, limit=10) == [message(where, 1), message(where, 2)]
 
 
-async def test_an_empty_batch(writer: Writer) -> None:
+async def test_an_empty_batch_returns_no_outcomes(writer: Writer) -> None:
     assert await writer.write([]) == []
 
 
@@ -53,13 +53,15 @@ async def test_writing_again_changes_nothing(repository: Storage, writer: Writer
     assert [each.seq for each in await repository.messages.history(where, limit=10)] == [1, 2, 3, 4]
 
 
-async def test_twice_in_one_batch_is_a_repeat_too(writer: Writer) -> None:
+async def test_a_repetition_in_one_batch_changes_nothing(writer: Writer) -> None:
     where = room()
     assert await writer.write(inserts(where, message(where, 1, id="a"), message(where, 1, id="a"))) == [STORED] * 3
 
 
 @pytest.mark.parametrize(("body", "same"), [("hello", True), ("other", False)])
-async def test_duplicate_id_in_one_batch(repository: Storage, writer: Writer, body: str, same: bool) -> None:
+async def test_a_duplicate_id_in_one_batch_is_reported(
+    repository: Storage, writer: Writer, body: str, same: bool
+) -> None:
     where = room()
     outcomes = await writer.write(inserts(where, message(where, 1, id="a"), message(where, 2, body, id="a")))
     assert outcomes == [STORED, STORED, Duplicate(1, same)]
@@ -67,7 +69,9 @@ async def test_duplicate_id_in_one_batch(repository: Storage, writer: Writer, bo
 
 
 @pytest.mark.parametrize(("body", "same"), [("hello", True), ("other", False)])
-async def test_duplicate_id_in_a_later_batch(repository: Storage, writer: Writer, body: str, same: bool) -> None:
+async def test_a_duplicate_id_in_a_later_batch_is_reported(
+    repository: Storage, writer: Writer, body: str, same: bool
+) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1, id="a")))
     batch = inserts_more(where, message(where, 2), message(where, 3, body, id="a"), message(where, 4))
@@ -76,7 +80,7 @@ async def test_duplicate_id_in_a_later_batch(repository: Storage, writer: Writer
     assert await repository.messages.find_posted(where.room_id, "u_ann", "a") == Posted(1, hash_of("hello"))
 
 
-async def test_the_id_belongs_to_author_and_room(repository: Storage, writer: Writer) -> None:
+async def test_ids_are_unique_per_author_and_room(repository: Storage, writer: Writer) -> None:
     """Same id, other principal; same id, other room; same display name: all of them different messages."""
     where, elsewhere = room(), room()
     batch = [
@@ -99,7 +103,9 @@ async def test_messages_without_id_are_never_duplicates(writer: Writer) -> None:
     [{"content": "other"}, {"sender_id": "u_bob"}, {"id": "b"}, {"id": None}],
     ids=["body", "author", "id", "no id"],
 )
-async def test_another_message_at_my_seq(repository: Storage, writer: Writer, change: dict[str, str]) -> None:
+async def test_another_message_at_a_taken_seq_is_rejected(
+    repository: Storage, writer: Writer, change: dict[str, str]
+) -> None:
     where = room()
     first = message(where, 1, id="a")
     await writer.write(inserts(where, first))
@@ -109,14 +115,14 @@ async def test_another_message_at_my_seq(repository: Storage, writer: Writer, ch
     assert await repository.messages.history(where, limit=10) == [first, message(where, 2)]
 
 
-async def test_my_seq_taken_and_my_id_elsewhere(writer: Writer) -> None:
+async def test_a_duplicate_id_is_found_even_if_its_seq_is_taken(writer: Writer) -> None:
     """Both are wrong: where the first one is, is the more useful answer."""
     where = room()
     await writer.write(inserts(where, message(where, 1, id="a"), message(where, 2, id="b")))
     assert await writer.write(inserts_more(where, message(where, 2, id="a"))) == [Duplicate(1, same_body=True)]
 
 
-async def test_the_same_seq_in_one_batch_goes_to_the_first_that_can_have_it(writer: Writer) -> None:
+async def test_a_seq_used_twice_in_a_batch_goes_to_the_first_valid_message(writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 1, id="a")))
     outcomes = await writer.write(
@@ -126,13 +132,13 @@ async def test_the_same_seq_in_one_batch_goes_to_the_first_that_can_have_it(writ
     assert isinstance(outcomes[2], Refused)
 
 
-async def test_a_message_may_come_late(repository: Storage, writer: Writer) -> None:
+async def test_a_message_may_be_stored_out_of_order(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write(inserts(where, message(where, 5), message(where, 3), message(where, 4)))
     assert [each.seq for each in await repository.messages.history(where, limit=10)] == [3, 4, 5]
 
 
-async def test_a_name_that_another_room_has(repository: Storage, writer: Writer) -> None:
+async def test_a_room_with_a_taken_name_is_rejected_with_its_messages(repository: Storage, writer: Writer) -> None:
     """Two logs behind one name would hide one of them after a restart: neither the room nor its messages are stored."""
     where = room()
     await writer.write(inserts(where, message(where, 1)))
@@ -147,7 +153,7 @@ async def test_a_name_that_another_room_has(repository: Storage, writer: Writer)
     assert kinds(await writer.write([InsertRoom(one), InsertRoom(two)])) == [type(STORED), Refused]
 
 
-async def test_messages_to_a_room_that_is_gone(repository: Storage, writer: Writer) -> None:
+async def test_messages_to_a_missing_room_are_rejected(repository: Storage, writer: Writer) -> None:
     """Forgotten by memory, or lost with a crash of the database: only who knows all of it can bring it back."""
     where, known = room(kind="private"), room()
     await writer.write([InsertRoom(known)])
@@ -160,7 +166,7 @@ async def test_messages_to_a_room_that_is_gone(repository: Storage, writer: Writ
     assert await repository.messages.history(where, limit=9) == [message(where, 1), message(where, 2)]
 
 
-async def test_a_room_under_another_name(repository: Storage, writer: Writer) -> None:
+async def test_a_known_room_under_another_name_is_rejected(repository: Storage, writer: Writer) -> None:
     where = room()
     await writer.write([InsertRoom(where)])
     renamed = room(f"{where.name} again")
@@ -169,7 +175,7 @@ async def test_a_room_under_another_name(repository: Storage, writer: Writer) ->
     assert await repository.rooms.find_room(renamed.name) is None
 
 
-async def test_names_are_compared_letter_by_letter(repository: Storage, writer: Writer) -> None:
+async def test_names_are_compared_exactly(repository: Storage, writer: Writer) -> None:
     names = ["Straße", "STRASSE", "straße", "Cafe\u0301", "Café", "café ", "日本"]
     rooms = [room(name) for name in names]
     assert await writer.write([InsertRoom(each) for each in rooms]) == [STORED] * len(rooms)
@@ -178,7 +184,7 @@ async def test_names_are_compared_letter_by_letter(repository: Storage, writer: 
     assert await repository.rooms.find_room("strasse") is None
 
 
-async def test_a_big_batch_of_many_rooms(repository: Storage, writer: Writer) -> None:
+async def test_a_large_batch_for_many_rooms_is_stored(repository: Storage, writer: Writer) -> None:
     rooms = [room() for _ in range(7)]
     await writer.write([InsertRoom(each) for each in rooms])
     batch = [InsertMessage(rooms[n % 7].room_id, message(rooms[n % 7], n + 1, f"message {n}")) for n in range(1200)]
@@ -188,7 +194,7 @@ async def test_a_big_batch_of_many_rooms(repository: Storage, writer: Writer) ->
 
 
 @pytest.mark.parametrize("content", ODD, ids=range(len(ODD)))
-async def test_odd_texts_come_back_as_they_were(repository: Storage, writer: Writer, content: str) -> None:
+async def test_unusual_texts_are_read_back_unchanged(repository: Storage, writer: Writer, content: str) -> None:
     where = room()
     # The body goes where a body may be long; the other fields are as long as a name may be.
     odd = message(where, 1, content, id=content[:64], sender=content[:64], sender_id=content[:64])
@@ -200,14 +206,14 @@ async def test_odd_texts_come_back_as_they_were(repository: Storage, writer: Wri
     )
 
 
-async def test_empty_texts(repository: Storage, writer: Writer) -> None:
+async def test_empty_texts_are_stored(repository: Storage, writer: Writer) -> None:
     where = room()
     empty = message(where, 1, "", id="", sender="", sender_id="")
     assert await writer.write(inserts(where, empty)) == [STORED] * 2
     assert await repository.messages.history(where, limit=1) == [empty]
 
 
-async def test_numbers_at_their_limits(repository: Storage, writer: Writer) -> None:
+async def test_numbers_at_their_limits_are_stored(repository: Storage, writer: Writer) -> None:
     where = room()
     batch = inserts(where, message(where, 0), message(where, 2**53 - 1 - 1_700_000_000_000_000))
     assert await writer.write(batch) == [STORED] * 3
@@ -218,7 +224,7 @@ async def test_numbers_at_their_limits(repository: Storage, writer: Writer) -> N
 
 
 @pytest.mark.parametrize("us", [0, 1, 999_999, 1_700_000_000_000_000, 1_700_000_000_100_000, 4_102_444_800_000_001])
-async def test_times_come_back_to_the_microsecond(repository: Storage, writer: Writer, us: int) -> None:
+async def test_times_are_exact_to_the_microsecond(repository: Storage, writer: Writer, us: int) -> None:
     from msgspec.structs import replace
 
     from utils.clock import rfc3339
