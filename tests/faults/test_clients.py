@@ -87,7 +87,7 @@ async def misses_nothing(load: Load, *connections: Client) -> None:
     assert not copy.differs(wanted), copy.differs(wanted)
 
 
-async def test_a_member_that_stops_reading(serve: Serve, url: str, settle: Settle) -> None:
+async def test_a_member_that_stops_reading_is_disconnected(serve: Serve, url: str, settle: Settle) -> None:
     """It is cut off with 4008 behind what was queued, comes back, and misses nothing; people talk on meanwhile."""
     server = await serve(DATABASE_URL=url, CLOSE_SECONDS="60", **MARKS)
     async with talking(server.port, choose=long_post) as load, not_reading(server, "slow") as slow:
@@ -114,7 +114,7 @@ async def test_a_member_that_stops_reading(serve: Serve, url: str, settle: Settl
         assert all(4008 not in person.closes for person in load.people)
 
 
-async def test_one_that_reads_and_writes_one_byte_at_a_time(serve: Serve, url: str, settle: Settle) -> None:
+async def test_a_client_that_reads_and_writes_one_byte_at_a_time(serve: Serve, url: str, settle: Settle) -> None:
     """It gets what everybody gets, in order, and what it says is stored; or it is cut off, and nobody else is."""
     server = await serve(DATABASE_URL=url)
     async with talking(server.port, choose=chat) as load:  # nothing that it saw is deleted
@@ -156,7 +156,7 @@ class _Bytewise(asyncio.StreamReader):
         return data
 
 
-async def test_half_open_connections(serve: Serve, url: str, settle: Settle) -> None:
+async def test_half_open_connections_are_detected(serve: Serve, url: str, settle: Settle) -> None:
     """Machines that vanished, and clients that only end their half: both are noticed, and leave their rooms."""
     server = await serve(DATABASE_URL=url, HEARTBEAT="0.3")
     async with talking(server.port) as load, Network(ws_url(server)) as network:
@@ -183,7 +183,7 @@ async def test_half_open_connections(serve: Serve, url: str, settle: Settle) -> 
             await client.closed()
 
 
-async def test_one_that_asks_without_reading_the_answers(serve: Serve, url: str, settle: Settle) -> None:
+async def test_a_client_that_requests_without_reading_is_bounded(serve: Serve, url: str, settle: Settle) -> None:
     """Pongs count for who does not read them; pages of history wait, and so does whoever asks for more."""
     server = await serve(DATABASE_URL=url, CLOSE_SECONDS="0.5", **MARKS)
     async with (
@@ -212,7 +212,7 @@ async def test_one_that_asks_without_reading_the_answers(serve: Serve, url: str,
         await settle(load)
 
 
-async def test_floods_of_small_frames(serve: Serve, url: str, settle: Settle) -> None:
+async def test_floods_of_small_frames_close_the_connection(serve: Serve, url: str, settle: Settle) -> None:
     """Each is closed with 4103, with what it was answered so far."""
     server = await serve(DATABASE_URL=url)
     floods = [
@@ -235,7 +235,7 @@ async def test_floods_of_small_frames(serve: Serve, url: str, settle: Settle) ->
         assert not any(person.closes for person in load.people)
 
 
-async def test_a_resume_larger_than_the_slow_mark(
+async def test_a_resume_larger_than_the_slow_mark_finishes(
     serve: Serve, url: str, settle: Settle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twice what may wait for a client, for one with a small buffer: it is paced, and finishes while people talk."""

@@ -17,7 +17,7 @@ Start = Callable[[Mapping[str, str]], ServerProcess]
 PATIENCE = 30_000
 
 
-async def test_an_outage_of_the_database(
+async def test_the_page_recovers_from_a_database_outage(
     new_page: Pages, start_server: Start, cluster: PostgresCluster, url: str
 ) -> None:
     """What is shown but not stored says so; what is refused says why, and is tried again; then all have ticks."""

@@ -73,7 +73,7 @@ def say_or_react_to_the_last(person: Person, number: int) -> Operation:
     return Reaction(post.id, post.room, max(states), "+1", number % 10 != 7) if states and number % 5 == 2 else post
 
 
-async def test_a_crash_of_postgres_twice(
+async def test_two_crashes_of_postgres(
     serve: Serve, cluster: PostgresCluster, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
 ) -> None:
     """People talk on, and what waits is stored when it is back. Nobody is refused anything."""
@@ -155,7 +155,7 @@ async def network(url: str) -> AsyncIterator[Network]:
         yield opened
 
 
-async def test_a_network_that_freezes_and_goes_on(serve: Serve, network: Network, settle: Settle) -> None:
+async def test_a_network_that_freezes_and_recovers(serve: Serve, network: Network, settle: Settle) -> None:
     """What was on its way arrives after all, late, beside its own repetition."""
     server = await serve(DATABASE_URL=network.url, pace=SHORT)
     async with talking(server.port) as load:
@@ -186,7 +186,7 @@ async def test_a_network_that_freezes_and_drops(serve: Serve, network: Network, 
         await settle(load)
 
 
-async def test_the_answer_of_a_commit_is_lost(serve: Serve, network: Network, settle: Settle) -> None:
+async def test_the_response_to_a_commit_is_lost(serve: Serve, network: Network, settle: Settle) -> None:
     """It is stored, and the server cannot know: it writes again, and nothing is there twice."""
     server = await serve(DATABASE_URL=network.url)
     # The first batch of a new room is a transaction of several statements, and so is one of messages and changes; one
@@ -283,7 +283,7 @@ async def test_a_deadlock(serve: Serve, url: str, settle: Settle, caplog: pytest
     assert "deadlock detected" in caplog.text
 
 
-async def test_a_poison_row_in_a_batch_of_500(
+async def test_an_invalid_row_in_a_batch_of_500(
     serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Three rows that only the database refuses: their authors are told, the rest is stored."""

@@ -16,7 +16,7 @@ PROMISES = [line for line in PAGE.splitlines() if line.startswith("|") and NAMES
 
 
 @pytest.mark.parametrize(("file", "name"), NAMED, ids=lambda part: part.removeprefix("tests/"))
-def test_a_test_that_is_named_exists(file: str, name: str) -> None:
+def test_every_named_test_exists(file: str, name: str) -> None:
     path = ROOT / file
     assert path.is_file(), f"docs/reliability.md names {file}, which is not there"
     found = re.search(rf"^(async def|def|class) {name}\b|^{name} = ", path.read_text(encoding="utf-8"), re.MULTILINE)
@@ -51,7 +51,7 @@ def test_every_fault_case_is_named() -> None:
             assert (f"tests/faults/{path.name}", case) in NAMED, f"docs/reliability.md does not name {case}"
 
 
-def test_what_ready_says_is_what_storage_says() -> None:
+def test_the_reasons_on_the_page_match_the_code() -> None:
     for words in (
         "the connection to Postgres failed",
         "the database is read-only",

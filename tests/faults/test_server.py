@@ -44,7 +44,7 @@ async def ready(server: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
-async def test_killed_again_and_again(start_server: Start, url: str, settle: Settle, kills: int) -> None:
+async def test_a_server_that_is_killed_repeatedly(start_server: Start, url: str, settle: Settle, kills: int) -> None:
     """At a random moment, and started again on the same database: people come back, resume, and send again."""
     server = await started(start_server, url)
     async with talking(server.port) as load:
@@ -61,7 +61,7 @@ async def test_killed_again_and_again(start_server: Start, url: str, settle: Set
     assert "Traceback" not in server.log_text()
 
 
-async def test_sigterm_during_an_outage(
+async def test_sigterm_during_a_database_outage(
     start_server: Start, cluster: PostgresCluster, url: str, settle: Settle
 ) -> None:
     """It gives up at its deadline, says how many writes were not stored, and they are sent again to the next one."""

@@ -29,7 +29,7 @@ async def opened() -> AsyncIterator[Opened]:
 
 
 @pytest.mark.parametrize("away", ["127.0.0.1", "localhost", "[::1]"])
-async def test_several_hosts_with_a_port_each(opened: Opened, database_url: str, away: str) -> None:
+async def test_a_url_may_name_several_hosts_with_ports(opened: Opened, database_url: str, away: str) -> None:
     """libpq's way to name the servers of a failover: the one that can be written to is taken, wherever it stands."""
     parts = urlsplit(database_url)
     login, _, server = parts.netloc.rpartition("@")
@@ -54,7 +54,7 @@ async def test_several_hosts_with_a_port_each(opened: Opened, database_url: str,
     ],
     ids=["password", "database", "host", "long host", "port", "ports", "socket", "sslmode", "certificate"],
 )
-async def test_nothing_of_the_url_is_said(
+async def test_nothing_of_the_url_is_logged(
     opened: Opened, database_url: str, slip: Callable[[str, str], str], kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")

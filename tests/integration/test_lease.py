@@ -59,7 +59,7 @@ async def stores(writer: Writer, repository: PostgresStorage, where: object, seq
                 return
 
 
-async def test_a_second_server_waits_and_says_for_whom(server: Servers, database_url: str) -> None:
+async def test_a_second_server_waits_and_names_the_lease_holder(server: Servers, database_url: str) -> None:
     first = await server()
     await ready(first)
     where = room()
@@ -80,7 +80,7 @@ async def test_a_second_server_waits_and_says_for_whom(server: Servers, database
     assert await second.writer().write(inserts(where, message(where, 2))) == [STORED] * 2
 
 
-async def test_servers_that_start_at_once(server: Servers, database_url: str) -> None:
+async def test_of_servers_started_together_one_writes(server: Servers, database_url: str) -> None:
     """Exactly one writes, the schema is made once, and the others take over one after the other."""
     waiting = [await server() for _ in range(4)]
     for left in range(4, 0, -1):
@@ -127,7 +127,7 @@ async def test_no_connection_may_write_while_a_new_server_takes_over(server: Ser
             await repository.writer().write(inserts(room()))
 
 
-async def test_the_one_that_lost_its_session_is_back_before_the_standby(server: Servers, database_url: str) -> None:
+async def test_a_server_that_lost_its_session_is_back_before_the_standby(server: Servers, database_url: str) -> None:
     first = await server()
     await ready(first)
     second = await server(pace=PACE._replace(poll=3600.0))
@@ -144,7 +144,7 @@ async def test_the_one_that_lost_its_session_is_back_before_the_standby(server: 
 
 
 @pytest.mark.parametrize("signs", [True, False])
-async def test_whoever_comes_back_is_told_that_another_wrote(server: Servers, database_url: str, signs: bool) -> None:
+async def test_a_returning_server_learns_that_another_wrote(server: Servers, database_url: str, signs: bool) -> None:
     repository = await server()
     await ready(repository)
     taken_over: list[bool] = []
@@ -217,7 +217,7 @@ def cluster() -> Iterator[PostgresCluster]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["fast", "immediate"])
-async def test_a_restart_of_postgres_does_not_hand_the_database_over(
+async def test_a_restart_of_postgres_does_not_transfer_the_lease(
     server: Servers, cluster: PostgresCluster, how: str
 ) -> None:
     url = await asyncio.to_thread(cluster.create_database)
@@ -248,7 +248,7 @@ async def test_a_restart_of_postgres_does_not_hand_the_database_over(
 
 
 @pytest.mark.slow
-async def test_a_server_knows_its_own_sessions_again(server: Servers, cluster: PostgresCluster) -> None:
+async def test_a_server_recognizes_its_own_sessions(server: Servers, cluster: PostgresCluster) -> None:
     """A session that hangs keeps the lock: that is no other server, and nobody is sent away for it."""
     url = await asyncio.to_thread(cluster.create_database)
     repository = await server(url, pace=PACE._replace(answer=0.3))
@@ -268,7 +268,7 @@ async def test_a_server_knows_its_own_sessions_again(server: Servers, cluster: P
     assert not superseded
 
 
-async def test_postgres_away_at_the_start(server: Servers, cluster: PostgresCluster) -> None:
+async def test_a_server_starts_while_postgres_is_down(server: Servers, cluster: PostgresCluster) -> None:
     url = await asyncio.to_thread(cluster.create_database)
     await asyncio.to_thread(cluster.stop)
     repository = await server(url)

@@ -180,13 +180,13 @@ def write(folder: Path, **files: str) -> list[Migration]:
     return load_migrations(folder)
 
 
-async def test_the_migrations_make_the_schema_that_the_code_expects(connection: Connection) -> None:
+async def test_the_migrations_create_the_schema_the_code_expects(connection: Connection) -> None:
     assert await migrate(connection) == [migration.file for migration in load_migrations()]
     assert await schema(connection) == SCHEMA
     assert await migrate(connection) == []
 
 
-async def test_what_was_there_before_rooms_had_kinds(database_url: str, connection: Connection) -> None:
+async def test_data_from_before_room_kinds_is_migrated(database_url: str, connection: Connection) -> None:
     """Every room is an ephemeral one, found by its name in another case; its messages hold nothing, and grow old."""
     await migrate(connection, load_migrations()[:2])
     await connection.execute(b"""
@@ -211,7 +211,7 @@ async def test_what_was_there_before_rooms_had_kinds(database_url: str, connecti
     await repository.close()
 
 
-async def test_rooms_of_before_names_had_single_spaces(database_url: str, connection: Connection) -> None:
+async def test_room_names_from_before_single_spaces_are_migrated(database_url: str, connection: Connection) -> None:
     """They have the names by which they are asked for now, unless another room has that already."""
     await migrate(connection, load_migrations()[:3])
     await connection.execute(b"""
@@ -226,7 +226,7 @@ async def test_rooms_of_before_names_had_single_spaces(database_url: str, connec
     await repository.close()
 
 
-async def test_mentions_follow_whoever_changes_messages(connection: Connection) -> None:
+async def test_mentions_follow_manual_changes_of_messages(connection: Connection) -> None:
     """By hand too: an operator who deletes messages leaves nothing behind that is counted."""
     await migrate(connection)
     mentions = b"SELECT name, seq FROM mentions ORDER BY name, seq"
@@ -272,7 +272,7 @@ async def test_every_statement_fits_the_schema(connection: Connection) -> None:
             raise
 
 
-async def test_many_at_once_apply_each_once(database_url: str, tmp_path: Path) -> None:
+async def test_concurrent_servers_apply_each_migration_once(database_url: str, tmp_path: Path) -> None:
     """While one of them is in the middle of it, every other one finds the door closed."""
     migrations = write(
         tmp_path,
@@ -323,12 +323,12 @@ async def test_a_failing_file_leaves_nothing_behind(connection: Connection, tmp_
         ({"_0001_One": ""}, "0001_One.sql is not named NNNN_name.sql"),
     ],
 )
-def test_wrong_files_are_refused_by_name(tmp_path: Path, files: dict[str, str], words: str) -> None:
+def test_invalid_files_are_refused_by_name(tmp_path: Path, files: dict[str, str], words: str) -> None:
     with pytest.raises(MigrationError, match=words):
         write(tmp_path, **files)
 
 
-async def test_a_database_that_does_not_fit_is_refused_by_name(connection: Connection, tmp_path: Path) -> None:
+async def test_a_database_that_does_not_match_is_refused_by_name(connection: Connection, tmp_path: Path) -> None:
     migrations = write(tmp_path, _0001_one="CREATE TABLE one (x int)", _0002_two="CREATE TABLE two (x int)")
     await migrate(connection, migrations)
     with pytest.raises(
@@ -352,7 +352,7 @@ def test_line_ends_do_not_count_as_an_edit(tmp_path: Path) -> None:
     assert load_migrations(tmp_path) == [one]
 
 
-async def test_a_refused_migration_is_a_trouble_until_it_is_mended(database_url: str, connection: Connection) -> None:
+async def test_a_refused_migration_is_reported_until_it_is_fixed(database_url: str, connection: Connection) -> None:
     """It does not stop the process, is not silent, and does not keep a server that fits from writing."""
     await migrate(connection)
     await connection.execute(sql_lease.RECORD_MIGRATION, {"version": 99, "name": "future", "checksum": ""})
@@ -433,7 +433,7 @@ async def test_a_database_of_another_program_is_refused_and_left_alone(
     await own.close()
 
 
-async def test_columns_alone_do_not_make_it_ours(connection: Connection) -> None:
+async def test_matching_columns_alone_are_not_a_parley_database(connection: Connection) -> None:
     await connection.execute(b"CREATE TABLE schema_migrations (version varchar, name text, checksum text)")
     with pytest.raises(MigrationError, match="belongs to another program"):
         await migrate(connection)

@@ -110,7 +110,7 @@ async def test_other_modes_are_refused_by_name(
 
 
 @pooled(("transaction", ""), ("transaction", "server_round_robin = 1"))
-async def test_it_is_refused_while_others_use_the_pooler(pooler: PgBouncer) -> None:
+async def test_transaction_mode_is_refused_while_others_use_the_pooler(pooler: PgBouncer) -> None:
     """Their transactions change which connection is next."""
     tasks = TaskRegistry()
     loops = [await psycopg.AsyncConnection.connect(pooler.url, autocommit=True, prepare_threshold=None) for _ in "abc"]
@@ -131,7 +131,7 @@ async def test_it_is_refused_while_others_use_the_pooler(pooler: PgBouncer) -> N
 
 
 @pooled(("transaction", ""))
-async def test_a_pooled_server_does_not_disturb_the_one_that_writes(pooler: PgBouncer, database_url: str) -> None:
+async def test_a_pooled_server_does_not_disturb_the_writing_one(pooler: PgBouncer, database_url: str) -> None:
     writes = await open_postgres(database_url)
     where = room()
     writer = await filled(writes, where)
@@ -144,9 +144,7 @@ async def test_a_pooled_server_does_not_disturb_the_one_that_writes(pooler: PgBo
     await writes.close()
 
 
-async def test_a_session_that_turns_out_to_be_shared_is_given_up(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_session_found_to_be_shared_is_abandoned(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In case the comparison at the start found nothing: the holder looks at each of its looks."""
     monkeypatch.setattr(session, "_ROUNDS", 0)
     with PgBouncer(database_url, "transaction") as pooler:

@@ -105,7 +105,7 @@ def rows_read(plan: list[dict[str, Any]]) -> Any:
 
 
 @pytest.mark.parametrize("oldest_first", [False, True])
-def test_a_page_of_a_room(connection: psycopg.Connection, oldest_first: bool) -> None:
+def test_a_page_of_a_room_reads_only_its_rows(connection: psycopg.Connection, oldest_first: bool) -> None:
     plan = explain(connection, HISTORY[HistoryKind(oldest_first, sender=False, words=False)], PAGE)
     assert types(plan) == {"Limit", "Index Scan"}
     assert indexes(plan) == {"messages_pkey"}
@@ -114,7 +114,9 @@ def test_a_page_of_a_room(connection: psycopg.Connection, oldest_first: bool) ->
 
 @pytest.mark.parametrize("oldest_first", [False, True])
 @pytest.mark.parametrize(("sender", "rows"), [("sender 7", 50), ("rare", 2), ("nobody", 0)])
-def test_a_page_of_a_sender(connection: psycopg.Connection, oldest_first: bool, sender: str, rows: int) -> None:
+def test_a_page_of_a_sender_uses_the_sender_index(
+    connection: psycopg.Connection, oldest_first: bool, sender: str, rows: int
+) -> None:
     kind = HistoryKind(oldest_first, sender=True, words=False)
     plan = explain(connection, HISTORY[kind], PAGE | {"sender": sender})
     assert types(plan) == {"Limit", "Index Scan"}
@@ -137,7 +139,7 @@ def test_a_search_for_common_words_walks_the_log(
 
 
 @pytest.mark.parametrize("oldest_first", [False, True])
-def test_a_search_for_a_rare_word_asks_the_index_of_words(connection: psycopg.Connection, oldest_first: bool) -> None:
+def test_a_search_for_a_rare_word_uses_the_word_index(connection: psycopg.Connection, oldest_first: bool) -> None:
     """The few hits are sorted, and nothing else is read."""
     kind = HistoryKind(oldest_first, sender=False, words=True)
     plan = explain(connection, HISTORY[kind], PAGE | {"words": ["the", "31234"]})
@@ -148,7 +150,7 @@ def test_a_search_for_a_rare_word_asks_the_index_of_words(connection: psycopg.Co
     assert sorted_rows == 1
 
 
-def test_what_changed_since(connection: psycopg.Connection) -> None:
+def test_changed_messages_are_read_in_index_order(connection: psycopg.Connection) -> None:
     """Two halves, each in the order of its index, merged: no sort, and no more than two pages are read."""
     for values in (PAGE, PAGE | {"after": 60000, "until": 10**9}, PAGE | {"after": 10**9, "until": 10**10}):
         plan = explain(connection, sql.CHANGED, values)
@@ -160,13 +162,13 @@ def test_what_changed_since(connection: psycopg.Connection) -> None:
         assert rows_read(counted) <= 2 * 50 + 5
 
 
-def test_head(connection: psycopg.Connection) -> None:
+def test_the_head_is_read_from_an_index(connection: psycopg.Connection) -> None:
     plan = explain(connection, sql.HEAD, PAGE)
     assert not types(plan) & {"Seq Scan", "Sort"}
     assert rows_read(plan) <= 4
 
 
-def test_looking_up_one_thing(connection: psycopg.Connection) -> None:
+def test_single_lookups_use_an_index(connection: psycopg.Connection) -> None:
     plan = explain(connection, sql.FIND_POSTED, {"room_id": 1, "sender_id": "u7", "id": "c20007"})
     assert types(plan) == {"Index Scan"}
     assert indexes(plan) == {"messages_client_id"}
@@ -178,7 +180,7 @@ def test_looking_up_one_thing(connection: psycopg.Connection) -> None:
 @pytest.mark.parametrize(
     ("text", "index"), [(sql.FIND_BY_SEQ, "messages_pkey"), (sql.FIND_BY_ID, "messages_client_id")]
 )
-def test_looking_up_the_rows_of_a_batch(connection: psycopg.Connection, text: bytes, index: str) -> None:
+def test_the_rows_of_a_batch_are_looked_up_by_index(connection: psycopg.Connection, text: bytes, index: str) -> None:
     """One look into the index for each row, however many messages there are."""
     keys = ",".join(
         f'{{"room_id":1,"seq":{seq},"sender_id":"u{seq % 50}","client_id":"c{seq}"}}' for seq in range(100, 600)
@@ -188,7 +190,7 @@ def test_looking_up_the_rows_of_a_batch(connection: psycopg.Connection, text: by
     assert "Seq Scan" not in types(plan)
 
 
-def test_a_page_of_what_is_pinned(connection: psycopg.Connection) -> None:
+def test_a_page_of_pinned_messages_uses_its_own_index(connection: psycopg.Connection) -> None:
     """Of an index of nothing else: a room has few."""
     for oldest_first in (False, True):
         plan = explain(connection, HISTORY[HistoryKind(oldest_first, pinned=True)], PAGE)
@@ -196,7 +198,7 @@ def test_a_page_of_what_is_pinned(connection: psycopg.Connection) -> None:
         assert rows_read(plan) == 6
 
 
-def test_a_page_with_replies(connection: psycopg.Connection) -> None:
+def test_a_page_with_replies_looks_up_only_the_quoted_messages(connection: psycopg.Connection) -> None:
     """One look into the index for each of them, and for no other message."""
     plan = explain(connection, HISTORY[HistoryKind(False)], PAGE | {"before": 60000})
     assert types(plan) == {"Limit", "Index Scan"}
@@ -204,7 +206,7 @@ def test_a_page_with_replies(connection: psycopg.Connection) -> None:
     assert rows_read(plan) == 50 + 5
 
 
-def test_a_page_with_what_was_deleted(connection: psycopg.Connection) -> None:
+def test_a_page_with_deleted_messages_reads_only_its_rows(connection: psycopg.Connection) -> None:
     plan = explain(connection, HISTORY[HistoryKind(False, include_deleted=True)], PAGE)
     assert types(plan) == {"Limit", "Index Scan"}
     assert rows_read(plan) == 50
@@ -222,7 +224,9 @@ def search_values(rooms: Sequence[int], words: list[str], *, limit: int, **befor
 
 @pytest.mark.parametrize("common", [True, False])
 @pytest.mark.parametrize("rooms", [1, 20, 100])
-def test_a_search_in_several_rooms(connection: psycopg.Connection, rooms: int, common: bool) -> None:
+def test_a_search_in_several_rooms_reads_a_page_per_room_at_most(
+    connection: psycopg.Connection, rooms: int, common: bool
+) -> None:
     """A rare word: its hits. Common ones: a page of each room at most, once it is known that they are common."""
     words = ["the", "message"] if common else ["the", "31234"]
     values = search_values(range(1, rooms + 1), words, limit=20, before=50000, before_room=7)
@@ -241,7 +245,7 @@ def test_a_search_in_several_rooms(connection: psycopg.Connection, rooms: int, c
         assert indexes(plan) == {"messages_words", "messages_pkey"}
 
 
-def test_what_somebody_has_not_read(connection: psycopg.Connection) -> None:
+def test_unread_counts_read_a_bounded_number_of_rows(connection: psycopg.Connection) -> None:
     """A hundred rooms, the largest among them, and never more of one than is counted."""
     cursors = ",".join(f'{{"room_id":{room},"seq":{room % 90}}}' for room in range(1, 101))
     values = {"cursors": f"[{cursors}]", "user_id": "u7", "name": "ann", "limit": 20}
@@ -253,7 +257,7 @@ def test_what_somebody_has_not_read(connection: psycopg.Connection) -> None:
 
 
 @pytest.mark.parametrize(("after", "part"), [("", ""), ("room 14", ""), ("", "room 15"), ("", "nothing")])
-def test_a_list_of_rooms(connection: psycopg.Connection, after: str, part: str) -> None:
+def test_a_list_of_rooms_is_read_in_index_order(connection: psycopg.Connection, after: str, part: str) -> None:
     """In the order of an index that leaves direct and private rooms out; of a log, its newest message."""
     plan = explain(connection, sql_rooms.LISTED_ROOMS, {"after": after, "part": part, "limit": 50})
     assert types(plan) <= {"Limit", "Index Scan", "Index Only Scan", "Result"}
@@ -264,7 +268,7 @@ def test_a_list_of_rooms(connection: psycopg.Connection, after: str, part: str) 
     assert rows_read(messages) <= 50
 
 
-def test_the_rooms_of_a_person(connection: psycopg.Connection) -> None:
+def test_the_rooms_of_a_user_are_found_by_index(connection: psycopg.Connection) -> None:
     plan = explain(connection, sql_rooms.ROOMS_OF, {"user_id": "u7", "limit": 100})
     assert "Seq Scan" not in types(plan)
     assert {"members_user", "rooms_pkey"} == indexes(plan)
@@ -278,14 +282,14 @@ def test_the_rooms_of_a_person(connection: psycopg.Connection) -> None:
     assert rows_read(plan) <= 2 * 51
 
 
-def test_a_room_that_stays_with_a_name_like_another(connection: psycopg.Connection) -> None:
+def test_a_lasting_room_with_a_similar_name_is_found_by_index(connection: psycopg.Connection) -> None:
     for name in ("Room 15", "room 15", "Room 16"):
         plan = explain(connection, sql_rooms.KEPT_LIKE, {"folded": name.lower(), "name": name})
         assert indexes(plan) == {"rooms_folded"}
         assert rows_read(plan) <= 1
 
 
-def test_a_room_that_two_people_share(connection: psycopg.Connection) -> None:
+def test_a_shared_room_is_found_from_both_users_rows(connection: psycopg.Connection) -> None:
     """Also when they share none: no more than the rows of both."""
     for other in ("u9", "u10", "nobody"):
         plan = explain(connection, sql_rooms.SHARED_ROOM, {"user_id": "u7", "other_id": other})
@@ -293,7 +297,7 @@ def test_a_room_that_two_people_share(connection: psycopg.Connection) -> None:
         assert rows_read(plan) <= 2 * (51 + 51)
 
 
-def test_the_people_of_a_room(connection: psycopg.Connection) -> None:
+def test_the_members_of_a_room_are_found_by_index(connection: psycopg.Connection) -> None:
     """Ten thousand rows: those that say something are found without the others."""
     plan = explain(connection, sql_rooms.SPECIAL_MEMBERS, PAGE)
     assert indexes(plan) == {"members_standing"}
@@ -312,7 +316,7 @@ def test_the_people_of_a_room(connection: psycopg.Connection) -> None:
 EXPIRY = {"now_us": NOW + DAY_US, "cutoff": NOW - 9 * DAY_US, "rooms_at_once": 1000, "limit": 200, "rooms": [1]}
 
 
-def test_nothing_is_too_old(connection: psycopg.Connection) -> None:
+def test_expiry_with_nothing_due_reads_no_rows(connection: psycopg.Connection) -> None:
     """Twenty thousand rooms and no look at any of them, nor at a message."""
     for cutoff in (-1, EXPIRY["cutoff"]):
         plan = explain(connection, sql_expiry.ROOMS_DUE, EXPIRY | {"cutoff": cutoff})
@@ -320,7 +324,7 @@ def test_nothing_is_too_old(connection: psycopg.Connection) -> None:
         assert rows_read(plan) == 0
 
 
-def test_the_rooms_in_which_something_is_too_old(connection: psycopg.Connection) -> None:
+def test_expiry_reads_only_rooms_with_expired_messages(connection: psycopg.Connection) -> None:
     """Some at a time, and no others are looked at."""
     for now, cutoff, due in ((31, -9, 200), (1, 1, 500), (31, 1, 700)):
         values = EXPIRY | {"now_us": NOW + now * DAY_US, "cutoff": NOW + cutoff * DAY_US, "rooms_at_once": 500}
@@ -330,7 +334,7 @@ def test_the_rooms_in_which_something_is_too_old(connection: psycopg.Connection)
         assert rows_read([node for node in plan if node.get("Relation Name") == "rooms"]) == due
 
 
-def test_what_is_too_old_is_removed_from_the_end(connection: psycopg.Connection) -> None:
+def test_expiry_removes_the_oldest_messages_by_index(connection: psycopg.Connection) -> None:
     with connection.transaction(force_rollback=True):
         values = EXPIRY | {"cutoff": NOW, "rooms": list(range(1, 100))}
         plan = explain(connection, sql_expiry.REMOVE_DUE, values)
@@ -342,7 +346,7 @@ def test_what_is_too_old_is_removed_from_the_end(connection: psycopg.Connection)
         assert rows_read([node for node in plan if node.get("Relation Name") == "messages"]) <= 99
 
 
-def test_plans_do_not_age_into_generic_ones(connection: psycopg.Connection) -> None:
+def test_statements_never_switch_to_generic_plans(connection: psycopg.Connection) -> None:
     """psycopg prepares a text after five uses; Postgres must still plan for the values of each call."""
     row = connection.execute("SHOW plan_cache_mode").fetchone()
     assert row == ("force_custom_plan",)

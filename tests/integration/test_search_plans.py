@@ -69,7 +69,9 @@ def searched(request: pytest.FixtureRequest, search_url: str) -> str:
         (["first", "nowhere"], RARE_BLOCKS),
     ],
 )
-def test_a_search_reads_little(searched: str, words: list[str], blocks: int, limit: int, text: bytes) -> None:
+def test_a_search_reads_a_bounded_number_of_rows(
+    searched: str, words: list[str], blocks: int, limit: int, text: bytes
+) -> None:
     values = search_values(range(1, 201), words, limit=limit) | {"old_words": words}
     with planned(searched) as connection:
         found = [row[1] for row in connection.execute(text, values).fetchall()]

@@ -73,7 +73,7 @@ def test_the_wheel_has_every_file_that_is_served(wheel: Path) -> None:
     assert zipfile.ZipFile(wheel).read("server/client.html") == (ROOT / "client.html").read_bytes()
 
 
-def test_the_sdist_has_what_the_documents_name(source: Path) -> None:
+def test_the_sdist_has_every_file_the_documents_name(source: Path) -> None:
     """And a wheel can be built from it again."""
     build = "from setuptools.build_meta import build_sdist; print(build_sdist('..'))"
     name = do(sys.executable, "-c", build, cwd=source).split()[-1]
@@ -89,7 +89,7 @@ def test_the_sdist_has_what_the_documents_name(source: Path) -> None:
 
 
 @pytest.mark.parametrize("program", ["parley", "python -m main"])
-def test_an_installed_parley_says_what_it_takes(installed: Path, tmp_path: Path, program: str) -> None:
+def test_an_installed_parley_prints_its_help(installed: Path, tmp_path: Path, program: str) -> None:
     first, *others = program.split()
     name = first if first == "parley" else "main.py"
     assert f"usage: {name} " in do(installed / first, *others, "--help", cwd=tmp_path)

@@ -35,7 +35,7 @@ async def change_two(ann: Client) -> tuple[int, int]:
 
 
 @ON_BOTH
-async def test_what_everybody_sees_of_a_change(serve: Serve, storage: dict[str, str]) -> None:
+async def test_every_client_sees_a_change(serve: Serve, storage: dict[str, str]) -> None:
     server = await serve(**storage)
     async with (
         Client(url(server), "ann", "general") as ann,
@@ -60,7 +60,7 @@ async def test_what_everybody_sees_of_a_change(serve: Serve, storage: dict[str, 
         assert (state["content"], state["edited_at"]) == ("hello", edited["edited_at"])
 
 
-async def test_who_was_away_gets_the_states(serve: Serve, storage: dict[str, str]) -> None:
+async def test_a_resume_returns_the_current_state_of_changed_messages(serve: Serve, storage: dict[str, str]) -> None:
     """From the room's tail, and from storage when it is too short for that."""
     server = await serve(ROOM_TAIL="3", **storage)
     async with Client(url(server), "ann", "general") as ann:
@@ -88,7 +88,7 @@ async def test_who_was_away_gets_the_states(serve: Serve, storage: dict[str, str
             ]
 
 
-async def test_a_restart_keeps_what_was_changed(serve: Serve, database_url: str) -> None:
+async def test_a_restart_keeps_changes(serve: Serve, database_url: str) -> None:
     server = await serve(DATABASE_URL=database_url)
     async with Client(url(server), "ann", "general") as ann:
         one, two = await change_two(ann)

@@ -75,7 +75,9 @@ async def execute(url: str, statement: bytes) -> None:
         await connection.execute(statement)
 
 
-async def test_who_was_away_gets_what_they_missed_and_nothing_else(start_server: Start, database_url: str) -> None:
+async def test_a_resume_after_a_clean_restart_returns_exactly_the_missed_messages(
+    start_server: Start, database_url: str
+) -> None:
     """Over several restarts, the last of them right after a start, and at the same epoch."""
     server = await started(start_server, database_url)
     seen = await say(server, "one")
@@ -94,7 +96,7 @@ async def test_who_was_away_gets_what_they_missed_and_nothing_else(start_server:
     assert await resume(server, seen) == ["two", "three", "four"]
 
 
-async def test_a_retraction_that_was_missed(start_server: Start, database_url: str) -> None:
+async def test_a_missed_retraction_prevents_recovery(start_server: Start, database_url: str) -> None:
     """Whoever was shown it, and was away when it was taken back, must not keep it."""
     server = await started(start_server, database_url)
     await execute(database_url, POISON)
@@ -108,7 +110,7 @@ async def test_a_retraction_that_was_missed(start_server: Start, database_url: s
     assert await resume(server, seen) is None
 
 
-async def test_a_dump_that_is_restored(start_server: Start, database_url: str) -> None:
+async def test_a_restored_dump_prevents_recovery(start_server: Start, database_url: str) -> None:
     """It was made while the server was stopped, so an epoch is in it; and the rows go into the very same tables."""
     server = await started(start_server, database_url)
     await say(server, "one")
@@ -132,7 +134,7 @@ async def test_a_dump_that_is_restored(start_server: Start, database_url: str) -
     assert await resume(server, seen) is None
 
 
-async def test_a_copy_of_the_database(start_server: Start, database_url: str) -> None:
+async def test_a_copied_database_has_another_epoch(start_server: Start, database_url: str) -> None:
     """It says another past from then on; the original is as good as before."""
     server = await started(start_server, database_url)
     seen = await say(server, "one")
@@ -149,7 +151,7 @@ async def test_a_copy_of_the_database(start_server: Start, database_url: str) ->
 
 
 @pytest.mark.parametrize("talks", [True, False])
-async def test_a_server_that_is_killed_right_after_a_clean_start(
+async def test_a_kill_right_after_a_clean_start_prevents_recovery(
     start_server: Start, database_url: str, talks: bool
 ) -> None:
     server = await started(start_server, database_url)
@@ -164,7 +166,9 @@ async def test_a_server_that_is_killed_right_after_a_clean_start(
 
 
 @pytest.mark.parametrize("cleanly", [True, False])
-async def test_another_server_that_wrote_in_between(start_server: Start, database_url: str, cleanly: bool) -> None:
+async def test_the_epoch_passes_between_servers_that_stop_cleanly(
+    start_server: Start, database_url: str, cleanly: bool
+) -> None:
     """The epoch goes from hand to hand, as long as each of them stops cleanly."""
     server = await started(start_server, database_url)
     seen = await say(server, "one")
@@ -176,7 +180,7 @@ async def test_another_server_that_wrote_in_between(start_server: Start, databas
     assert await resume(server, seen) == (["two"] if cleanly else None)
 
 
-async def test_an_older_version_that_wrote_in_between(start_server: Start, database_url: str) -> None:
+async def test_an_older_version_writing_in_between_prevents_recovery(start_server: Start, database_url: str) -> None:
     """It knows nothing of epochs that are left, and signs the lease."""
     server = await started(start_server, database_url)
     seen = await say(server, "one")
@@ -186,7 +190,7 @@ async def test_an_older_version_that_wrote_in_between(start_server: Start, datab
     assert await resume(server, seen) is None
 
 
-async def test_a_server_that_waited_goes_on(start_server: Start, database_url: str) -> None:
+async def test_a_standby_server_continues_the_epoch(start_server: Start, database_url: str) -> None:
     server = await started(start_server, database_url)
     seen = await say(server, "one")
     waiting = await asyncio.to_thread(start_server, {**SETTINGS, "DATABASE_URL": database_url})
@@ -196,7 +200,7 @@ async def test_a_server_that_waited_goes_on(start_server: Start, database_url: s
     assert await resume(waiting, seen) == ["two"]
 
 
-async def test_memory_keeps_nothing(start_server: Start) -> None:
+async def test_memory_storage_keeps_no_epoch(start_server: Start) -> None:
     server = await asyncio.to_thread(start_server, SETTINGS)
     seen = await say(server, "one")
     await stop(server)

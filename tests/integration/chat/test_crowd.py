@@ -72,7 +72,7 @@ async def server_time(seat: Seat, number: int) -> int:
     return microseconds((await seat.ask(type="ping", id=f"ping {number}"))["timestamp"])
 
 
-async def test_two_thousand_people(server: ServerProcess, hall: Crowd) -> None:
+async def test_two_thousand_users_in_one_room(server: ServerProcess, hall: Crowd) -> None:
     began = asyncio.get_running_loop().time()
     ann = await hall.seat("ann")
     old = await hall.seat("old", native=False)
@@ -129,7 +129,7 @@ async def test_two_thousand_people(server: ServerProcess, hall: Crowd) -> None:
     assert len(here) == left
 
 
-async def test_two_thousand_members_of_whom_two_are_here(start_server: Start, database_url: str) -> None:
+async def test_two_thousand_members_of_whom_two_are_connected(start_server: Start, database_url: str) -> None:
     """Everybody is told once, by id, to whoever takes the pages together."""
     repository = await open_postgres(database_url)
     where = room("hall", kind="public")

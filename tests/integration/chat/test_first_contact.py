@@ -20,7 +20,7 @@ async def cluster() -> AsyncIterator[PostgresCluster]:
         yield made
 
 
-async def test_who_comes_before_the_database_is_served_when_it_is_there(cluster: PostgresCluster) -> None:
+async def test_a_client_that_connects_before_the_database_is_served_once_it_is_up(cluster: PostgresCluster) -> None:
     server = Server(Settings({"PORT": "0", "JWT_SECRET": SECRET, "DATABASE_URL": cluster.url(), "CLOSE_SECONDS": "1"}))
     await server.start()
     try:

@@ -58,7 +58,7 @@ def things() -> list[object]:
     return [thing for thing in gc.get_objects() if isinstance(thing, (Session, Room, WebSocketConnection))]
 
 
-async def test_nothing_stays_of_a_thousand_connections(serve: Serve, storage: dict[str, str]) -> None:
+async def test_a_thousand_connections_leave_nothing_in_memory(serve: Serve, storage: dict[str, str]) -> None:
     server = await serve(**storage, CLOSE_SECONDS="0.5", HEAD_SECONDS="2", HELLO_SECONDS="2")
     tasks = {task.get_name() for task in asyncio.all_tasks()}
     before = things()  # a test that failed earlier keeps its own in its traceback

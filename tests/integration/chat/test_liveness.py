@@ -28,7 +28,7 @@ async def test_a_client_is_pinged_once_a_heartbeat(serve: Serve) -> None:
         assert sum(pauses) / len(pauses) == pytest.approx(heartbeat, rel=0.5)
 
 
-async def test_a_client_that_answers_pings_stays(serve: Serve) -> None:
+async def test_a_client_that_answers_pings_stays_connected(serve: Serve) -> None:
     server = await serve(HEARTBEAT="0.05")
     async with Client(url(server), "ann", "general") as ann:
         beaten = 0
@@ -43,7 +43,7 @@ async def test_a_client_that_answers_pings_stays(serve: Serve) -> None:
         await ann.expect("pong", id="p")
 
 
-async def test_a_silent_client_is_given_up_after_three_beats(serve: Serve) -> None:
+async def test_a_silent_client_is_disconnected_after_three_heartbeats(serve: Serve) -> None:
     heartbeat = 0.15
     server = await serve(HEARTBEAT=str(heartbeat))
     async with Client(url(server), "ann", "general"):
@@ -55,7 +55,7 @@ async def test_a_silent_client_is_given_up_after_three_beats(serve: Serve) -> No
         assert len(server.shared.connections) == 1
 
 
-async def test_a_client_whose_reading_is_paused_is_not_taken_for_dead(serve: Serve) -> None:
+async def test_a_client_whose_reading_is_paused_is_not_disconnected(serve: Serve) -> None:
     """As during a resume while storage is away: its pongs stay in the socket because the server does not read them."""
     server = await serve(HEARTBEAT="0.1")
     async with await rawws.RawClient.native(server.port, "/chat?r=general&u=ann") as ann:
@@ -70,7 +70,7 @@ async def test_a_client_whose_reading_is_paused_is_not_taken_for_dead(serve: Ser
         await until(lambda: session.ended)  # it does not answer the pings that come now
 
 
-async def test_an_idle_client_is_closed_where_the_operator_wants_it(serve: Serve) -> None:
+async def test_an_idle_client_is_disconnected_if_so_configured(serve: Serve) -> None:
     """It answers pings, but asks for nothing; one that asks for something now and then stays."""
     server = await serve(HEARTBEAT="0.1", IDLE_TIMEOUT="0.5")
     async with Client(url(server), "busy", "general") as busy, Client(url(server), "idle", "general") as idle:
@@ -83,7 +83,7 @@ async def test_an_idle_client_is_closed_where_the_operator_wants_it(serve: Serve
         assert not busy.ended
 
 
-async def test_without_guests_hello_must_come_in_time(serve: Serve) -> None:
+async def test_without_guests_hello_has_a_deadline(serve: Serve) -> None:
     server = await serve(GUESTS="off", HELLO_SECONDS="0.1")
     client = await Client(url(server), "ann").open()
     await client.send("ping", id="p")

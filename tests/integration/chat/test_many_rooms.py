@@ -85,7 +85,7 @@ async def opened(connect: Connect) -> tuple[Client, Client]:
     return hal, ann
 
 
-async def test_a_hundred_rooms_on_one_connection(connect: Connect) -> None:
+async def test_one_connection_can_join_a_hundred_rooms(connect: Connect) -> None:
     hal, ann = await opened(connect)
     await say_all(ann, "ann in")
     await say_all(hal, "hal in")
@@ -124,7 +124,7 @@ async def test_a_hundred_rooms_on_one_connection(connect: Connect) -> None:
 
 
 @ON_BOTH
-async def test_all_of_them_come_back_after_a_cut(server: ServerProcess, connect: Connect) -> None:
+async def test_a_hundred_rooms_are_resumed_after_a_disconnect(server: ServerProcess, connect: Connect) -> None:
     hal, ann = await opened(connect)
     copies = {room: Copy() for room in ROOMS}
     for frame in ann.of("joined"):

@@ -60,9 +60,7 @@ def person(server: ServerProcess, name: str) -> Client:
     return Client(server.ws_url, token=token_of(name))
 
 
-async def test_who_knows_it_enters_and_nobody_else_learns_that_there_is_a_room(
-    server: ServerProcess, vault: str
-) -> None:
+async def test_the_password_admits_and_others_cannot_detect_the_room(server: ServerProcess, vault: str) -> None:
     async with person(server, "ann") as ann, person(server, "ben") as ben:
         unknown = await knock(ben, "nothing", password="sesame")
         assert unknown == UNKNOWN
@@ -87,7 +85,7 @@ async def test_who_knows_it_enters_and_nobody_else_learns_that_there_is_a_room(
         assert (await knock(again, vault, password="forgotten"))["type"] == "joined"
 
 
-async def test_another_password_and_none(server: ServerProcess, vault: str) -> None:
+async def test_a_changed_or_removed_password_takes_effect(server: ServerProcess, vault: str) -> None:
     eve = Web(server.port, "eve")
     async with person(server, "ann") as ann, person(server, "ben") as ben, person(server, "cat") as cat:
         assert (await knock(ann, vault, password="sesame"))["type"] == "joined"
@@ -103,7 +101,7 @@ async def test_another_password_and_none(server: ServerProcess, vault: str) -> N
         await ann.until(lambda frame: frame["type"] == "room" and frame["info"] == {"kind": "public"}, "it is public")
 
 
-async def test_a_ban_holds_whatever_one_knows(server: ServerProcess, vault: str) -> None:
+async def test_a_ban_holds_despite_the_password(server: ServerProcess, vault: str) -> None:
     async with person(server, "ann") as ann:
         assert (await knock(ann, vault, password="sesame"))["type"] == "joined"
         assert (await Web(server.port, "eve").put(f"{path(vault)}/bans/u_ann")).status == 204
@@ -114,7 +112,7 @@ async def test_a_ban_holds_whatever_one_knows(server: ServerProcess, vault: str)
         assert (await knock(ann, vault, password="sesame"))["type"] == "joined"
 
 
-async def test_nobody_can_guess_it(server: ServerProcess, vault: str) -> None:
+async def test_password_attempts_are_rate_limited(server: ServerProcess, vault: str) -> None:
     """However many connections are used, and whether anybody is there; and members do not suffer from who tries."""
     async with person(server, "eve") as eve, person(server, "ann") as ann, person(server, "ben") as ben:
         began, tried, answer = time.monotonic(), 0, UNKNOWN
@@ -135,7 +133,7 @@ async def test_nobody_can_guess_it(server: ServerProcess, vault: str) -> None:
         assert await knock(ann, vault) == UNKNOWN, "who does not guess is answered as ever"
 
 
-async def test_what_is_stored_of_it_opens_the_room_after_a_restart(start_server: Start, database_url: str) -> None:
+async def test_the_stored_hash_admits_after_a_restart(start_server: Start, database_url: str) -> None:
     settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s" * 32, "CLOSE_SECONDS": "1", "DATABASE_URL": database_url}
     server = await asyncio.to_thread(start_server, settings)
     await ready(server)

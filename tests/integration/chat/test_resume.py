@@ -28,7 +28,9 @@ async def talk_without_end(server: Server, stop: asyncio.Event) -> list[int]:
 
 @ON_BOTH
 @pytest.mark.parametrize("room_tail", [500, 0, 100], ids=["from the tail", "from storage", "from both"])
-async def test_300_missed_messages_are_exact(serve: Serve, storage: dict[str, str], room_tail: int) -> None:
+async def test_a_resume_returns_300_missed_messages_exactly(
+    serve: Serve, storage: dict[str, str], room_tail: int
+) -> None:
     server = await serve(**storage, ROOM_TAIL=str(room_tail))
     async with Client(url(server), "ann", "general") as ann:
         ben = await Client(url(server), "ben", "general").open()
@@ -61,7 +63,7 @@ async def test_300_missed_messages_are_exact(serve: Serve, storage: dict[str, st
         assert last == sorted(set(last))
 
 
-async def test_a_resume_larger_than_what_may_wait_finishes(serve: Serve, storage: dict[str, str]) -> None:
+async def test_a_resume_larger_than_the_send_limit_finishes(serve: Serve, storage: dict[str, str]) -> None:
     """1 MB for a client with a small receive buffer, where 256 KiB may wait: paced, not cut off."""
     server = await serve(**storage, ROOM_TAIL="50", SLOW_BYTES_LOW="65536", SLOW_BYTES_HIGH="262144")
     async with Client(url(server), "ann", "general") as ann:
@@ -107,7 +109,7 @@ async def test_more_than_the_limit_is_not_recovered(serve: Serve, storage: dict[
             await ben.expect("left")
 
 
-async def test_memory_that_forgot_does_not_claim_to_recover(serve: Serve) -> None:
+async def test_a_resume_of_evicted_messages_is_not_recovered(serve: Serve) -> None:
     """With fewer messages kept than a resume may bring, what is gone must not look as if it had never been."""
     server = await serve(ROOM_TAIL="10", MEMORY_MESSAGES="100")
     async with Client(url(server), "ann", "general") as ann, Client(url(server), "ben", "general") as ben:
@@ -120,7 +122,9 @@ async def test_memory_that_forgot_does_not_claim_to_recover(serve: Serve) -> Non
         assert (await ben.resume("general", since, epoch))["recovered"] is False
 
 
-async def test_an_empty_room_and_a_since_beyond_its_head(serve: Serve, storage: dict[str, str]) -> None:
+async def test_an_empty_room_is_recovered_and_a_since_beyond_the_head_is_not(
+    serve: Serve, storage: dict[str, str]
+) -> None:
     server = await serve(**storage)
     async with Client(url(server), "ann", "general") as ann:
         assert ann.since() == 0

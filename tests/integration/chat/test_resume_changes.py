@@ -34,7 +34,7 @@ async def away(cast: Cast, room: str, do: Do) -> Scene:
 
 
 @pytest.mark.parametrize("do", [*MESSAGES, *ROOMS], ids=lambda do: do.__name__)
-async def test_a_resume_is_as_good_as_coming_anew(url: str, do: Do) -> None:
+async def test_a_resume_equals_a_fresh_join(url: str, do: Do) -> None:
     room = f"room {do.__name__}"
     async with Cast(url) as cast:
         scene = await away(cast, room, do)
@@ -56,7 +56,7 @@ async def test_a_resume_is_as_good_as_coming_anew(url: str, do: Do) -> None:
 
 
 @pytest.mark.parametrize("do", KEPT_OUT, ids=lambda do: do.__name__)
-async def test_what_one_may_not_see_any_more(url: str, do: Do) -> None:
+async def test_a_user_without_access_cannot_resume_a_room(url: str, do: Do) -> None:
     room = f"room {do.__name__}"
     async with Cast(url) as cast:
         await away(cast, room, do)

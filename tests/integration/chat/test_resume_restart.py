@@ -50,7 +50,7 @@ async def missed(cast: Cast, doings: Sequence[Do]) -> list[Scene]:
 @pytest.mark.parametrize(
     ("how", "doings"), [("SIGTERM", tuple(MESSAGES)), ("SIGKILL", EVERYTHING)], ids=["SIGTERM", "SIGKILL"]
 )
-async def test_what_was_acked_is_there_after_a_restart(
+async def test_acked_messages_survive_a_restart(
     start_server: Start, database_url: str, how: str, doings: Sequence[Do]
 ) -> None:
     """Every kind of change, each in a room of its own. What eve has heard of it until then is what fay finds."""
@@ -77,7 +77,7 @@ async def test_what_was_acked_is_there_after_a_restart(
                 assert not wrong, f"{do.__name__}: acked, told to everybody, and not so after {how}: {wrong}"
 
 
-async def test_what_memory_held_is_gone_and_nobody_believes_otherwise(start_server: Start) -> None:
+async def test_a_restart_loses_memory_storage_and_clients_notice(start_server: Start) -> None:
     server = await started(start_server)
     async with Cast(server.ws_url) as cast:
         scenes = await missed(cast, tuple(MESSAGES))

@@ -106,7 +106,7 @@ def ages(messages: list[dict[str, Any]]) -> list[int]:
     return [int(message["content"].split(" ")[0]) for message in messages]
 
 
-async def test_what_was_old_is_found_nowhere(hurried: ServerProcess) -> None:
+async def test_expired_messages_are_found_nowhere_over_http(hurried: ServerProcess) -> None:
     batches = removed(hurried.log_text())
     assert max(batches) == 100 < sum(batches), "so many in one transaction that others wait for it"
     web, rooms = Web(hurried.port, "ann"), ("week", "year", "plain")
@@ -126,7 +126,7 @@ async def test_what_was_old_is_found_nowhere(hurried: ServerProcess) -> None:
     assert {message["room"] for message in found["messages"]} == {"year"}
 
 
-async def test_whoever_comes_finds_nothing_of_it_either(hurried: ServerProcess) -> None:
+async def test_expired_messages_are_found_nowhere_over_websocket(hurried: ServerProcess) -> None:
     """Not by paging, by time, by its place, by searching, nor by saying how long ago one was there."""
     async with Client(hurried.ws_url, token=token_of("ann"), room="week") as ann:
         page = await ann.history("week", limit=500)
@@ -148,7 +148,7 @@ async def test_whoever_comes_finds_nothing_of_it_either(hurried: ServerProcess) 
         assert ages(ann.of("message")) == kept("week")
 
 
-def test_storage_holds_nothing_of_it(hurried: ServerProcess, module_database_url: str) -> None:
+def test_expired_messages_leave_nothing_in_storage(hurried: ServerProcess, module_database_url: str) -> None:
     """Neither hidden nor marked, but gone; and nothing is known of whom it mentioned."""
     with psycopg.connect(module_database_url) as connection:
         for table in ("messages", "mentions"):
@@ -182,7 +182,7 @@ async def server(
 
 
 @ON_BOTH
-async def test_what_grows_old_goes_while_people_are_there(
+async def test_messages_expire_while_users_are_connected(
     server: Server, calendar: Calendar, caplog: pytest.LogCaptureFixture
 ) -> None:
     """From the tail too, which a resume would bring it back from."""

@@ -34,11 +34,11 @@ async def story(server: Server) -> Client:
 
 
 @ON_BOTH
-async def test_the_same_story_on_both_storages(serve: Serve, storage: dict[str, str]) -> None:
+async def test_the_same_scenario_on_both_storages(serve: Serve, storage: dict[str, str]) -> None:
     await story(await serve(**storage))
 
 
-async def test_a_restart_keeps_what_postgres_has(serve: Serve, database_url: str) -> None:
+async def test_a_restart_keeps_everything_in_postgres(serve: Serve, database_url: str) -> None:
     server = await serve(DATABASE_URL=database_url)
     ann = await story(server)
     assert await server.stop() == 0
@@ -65,7 +65,7 @@ async def test_a_restart_keeps_what_postgres_has(serve: Serve, database_url: str
         assert len((await back.history(limit=500))["messages"]) == len(ann.heard()) + 1
 
 
-async def test_a_restart_forgets_what_memory_had(serve: Serve) -> None:
+async def test_a_restart_loses_everything_in_memory(serve: Serve) -> None:
     server = await serve()
     ann = await story(server)
     await server.stop()
@@ -77,7 +77,7 @@ async def test_a_restart_forgets_what_memory_had(serve: Serve) -> None:
         assert (await back.history())["messages"] == []
 
 
-async def test_a_token_of_another_secret_is_a_strangers(serve: Serve) -> None:
+async def test_a_token_of_another_secret_is_refused(serve: Serve) -> None:
     first, second = await serve(JWT_SECRET="one" * 11), await serve(JWT_SECRET="two" * 11)
     async with Client(url(first), "ann") as ann, Client(url(second), "ann") as stranger:
         await ann.expect("welcome")
@@ -86,7 +86,7 @@ async def test_a_token_of_another_secret_is_a_strangers(serve: Serve) -> None:
 
 
 @ON_BOTH
-async def test_many_people_send_the_same_ids_again_and_again(serve: Serve, storage: dict[str, str]) -> None:
+async def test_many_clients_retry_the_same_ids(serve: Serve, storage: dict[str, str]) -> None:
     """With a tail of two messages most re-sends are found by storage alone."""
     server = await serve(**storage, ROOM_TAIL="2")
     async with (

@@ -71,7 +71,7 @@ async def test_everything_accepted_is_stored_and_acked(start_server: Start, data
     assert stored == shown
 
 
-async def test_while_it_drains_nobody_comes_in_and_nothing_is_taken(
+async def test_a_draining_server_accepts_no_connections_and_no_messages(
     start_server: Start, database_url: str, stuck: Callable[[], None]
 ) -> None:
     """And when storage does not come back by the deadline, the status and the log say how much was lost."""
@@ -134,7 +134,7 @@ async def test_a_second_signal_stops_at_once(start_server: Start, database_url: 
         ({"type": "ban", "user": "ben"}, "member"),
     ],
 )
-async def test_a_change_that_was_shown_and_not_stored_is_counted(
+async def test_a_broadcast_change_that_was_not_stored_is_counted(
     start_server: Start, database_url: str, command: dict[str, str], shown: str
 ) -> None:
     server = await started(start_server, database_url, DRAIN_SECONDS="0.2", WORKERS="1")
@@ -159,7 +159,7 @@ async def test_a_change_that_was_shown_and_not_stored_is_counted(
     )  # a busy machine needs longer than 0.2
 
 
-async def test_every_call_of_stop_says_what_was_not_stored(database_url: str) -> None:
+async def test_every_call_of_stop_returns_the_unstored_count(database_url: str) -> None:
     settings = {"PORT": "0", "DATABASE_URL": database_url, "DRAIN_SECONDS": "0.2", "CLOSE_SECONDS": "1"}
     server = Server(Settings(settings))
     await server.start()
@@ -175,7 +175,7 @@ async def test_every_call_of_stop_says_what_was_not_stored(database_url: str) ->
     assert await server.stop() == 1
 
 
-async def test_storage_that_comes_back_in_time_gets_everything(start_server: Start, database_url: str) -> None:
+async def test_storage_that_recovers_in_time_receives_everything(start_server: Start, database_url: str) -> None:
     server = await started(start_server, database_url, DRAIN_SECONDS="20", WORKERS="1")
     ann = await Client(server.ws_url, "ann", "general").open()
     await ann.say("stored", "0")
@@ -195,7 +195,7 @@ async def test_storage_that_comes_back_in_time_gets_everything(start_server: Sta
     assert await stopped(server) == 0
 
 
-async def test_one_who_does_not_answer_the_close_does_not_hold_it_up(start_server: Start) -> None:
+async def test_a_client_that_does_not_answer_the_close_does_not_delay_the_stop(start_server: Start) -> None:
     server = await started(start_server)
     silent = await rawws.RawClient.native(server.port)
     halfway = await rawws.RawClient.connect(server.port)

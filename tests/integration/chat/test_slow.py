@@ -8,7 +8,7 @@ from tests.support.client import Client
 LOW, HIGH = 65_536, 262_144
 
 
-async def test_a_client_that_does_not_read(serve: Serve, storage: dict[str, str]) -> None:
+async def test_a_client_that_does_not_read_is_disconnected(serve: Serve, storage: dict[str, str]) -> None:
     server = await serve(
         **storage, SLOW_BYTES_LOW=str(LOW), SLOW_BYTES_HIGH=str(HIGH), CLOSE_SECONDS="30", HEARTBEAT="60"
     )
@@ -41,7 +41,7 @@ async def test_a_client_that_does_not_read(serve: Serve, storage: dict[str, str]
         await until(lambda: len(server.chat.parts.hub.sessions) == 1)
 
 
-async def test_the_kernel_does_not_put_it_off(serve: Serve) -> None:
+async def test_kernel_buffers_do_not_delay_the_disconnect(serve: Serve) -> None:
     """A client that does not read is cut off after what may wait and one small buffer, not after megabytes more."""
     server = await serve(SLOW_BYTES_LOW=str(LOW), SLOW_BYTES_HIGH=str(HIGH), CLOSE_SECONDS="30", HEARTBEAT="60")
     async with Client(url(server), "ann", "general") as ann:
@@ -57,7 +57,7 @@ async def test_the_kernel_does_not_put_it_off(serve: Serve) -> None:
         assert await slow.closed() == (4008, "slow_consumer")
 
 
-async def test_one_who_never_reads_its_close_is_aborted(serve: Serve) -> None:
+async def test_a_client_that_never_reads_its_close_is_aborted(serve: Serve) -> None:
     server = await serve(SLOW_BYTES_LOW="1024", SLOW_BYTES_HIGH="16384", CLOSE_SECONDS="0.2")
     async with Client(url(server), "ann", "general") as ann:
         slow = await Client(url(server), "slow", "general", receive_buffer=4096).open()
@@ -75,7 +75,7 @@ async def test_one_who_never_reads_its_close_is_aborted(serve: Serve) -> None:
         await slow.abort()
 
 
-async def test_a_slow_one_hears_no_presence_but_every_message(serve: Serve) -> None:
+async def test_a_slow_client_gets_every_message_but_no_presence(serve: Serve) -> None:
     server = await serve(SLOW_BYTES_LOW="16384", SLOW_BYTES_HIGH="4000000")
     async with (
         Client(url(server), "ann", "general") as ann,

@@ -41,7 +41,7 @@ def holds(record: Record) -> None:
     assert {name: getattr(run.result, name) for name in FAULTS} == dict.fromkeys(FAULTS, 0)
 
 
-def test_with_the_c_generator(tmp_path: Path) -> None:
+def test_the_bench_runs_with_the_c_generator(tmp_path: Path) -> None:
     try:
         build("wsload")
     except BuildError:  # a machine without a compiler: then that is what it says
@@ -54,7 +54,7 @@ def test_with_the_c_generator(tmp_path: Path) -> None:
     assert record.generator == "wsload (C)"
 
 
-def test_with_the_python_generator(tmp_path: Path) -> None:
+def test_the_bench_runs_with_the_python_generator(tmp_path: Path) -> None:
     printed, record = run_bench(tmp_path, "python")
     holds(record)
     assert "| smoke: a second of everything | Parley |" in printed
@@ -67,7 +67,7 @@ def test_the_baselines_deliver_everything(subject: Subject) -> None:
     assert (run.result.lost, run.result.disconnects, run.result.protocol_errors) == (0, 0, 0)
 
 
-def test_acks_are_timed_and_all_of_them_come() -> None:
+def test_every_message_is_acked_and_timed() -> None:
     """Two processes share each room here, so that a message is acknowledged by members of both."""
 
     class TwoProcesses(Generator):
@@ -84,7 +84,7 @@ def test_acks_are_timed_and_all_of_them_come() -> None:
     assert run.result.ack_us.p50 > 0
 
 
-def test_without_a_compiler_the_build_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_compiler_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(BuildError, match="no C compiler"):

@@ -33,7 +33,7 @@ def test_one_setting_listens_on_both_families(host: str, loop: str) -> None:
         server.wait_for_log(rf"the full /ready on http://127.0.0.1:{admin} and http://\[::1\]:{admin}")
 
 
-async def test_an_ipv6_address_is_an_address_in_the_log(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_ipv6_address_is_logged_as_an_address(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     server = await serve(HOST="[::1]")
     assert f"listening on http://[::1]:{server.port}," in caplog.text

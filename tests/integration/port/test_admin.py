@@ -42,7 +42,7 @@ async def named(port: int) -> set[str]:
     return {label for name, label in await scrape(port) if name == "room_connections"}
 
 
-async def test_metrics_name_no_room_that_not_everybody_may_list(serve: Serve) -> None:
+async def test_metrics_name_only_publicly_listed_rooms(serve: Serve) -> None:
     server = await serve(JWT_SECRET=SECRET)
     async with await with_rooms(server):
         assert await named(server.port) == {"shown", "fleeting"}
@@ -52,7 +52,7 @@ async def test_metrics_name_no_room_that_not_everybody_may_list(serve: Serve) ->
         assert b"python_info" not in body, "no versions"
 
 
-async def test_the_admin_port_has_everything_and_the_other_one_no_metrics(serve: Serve) -> None:
+async def test_only_the_admin_port_serves_metrics(serve: Serve) -> None:
     server = await serve(JWT_SECRET=SECRET, ADMIN_PORT="0")
     async with await with_rooms(server):
         rooms = await named(server.admin_port)
@@ -67,7 +67,7 @@ async def test_the_admin_port_has_everything_and_the_other_one_no_metrics(serve:
         assert await status(server.admin_port, path) == 404
 
 
-async def test_the_reason_in_words_is_for_the_operator(serve: Serve) -> None:
+async def test_the_detailed_reason_is_only_on_the_admin_port(serve: Serve) -> None:
     server = await serve(DATABASE_URL=NOBODY, ADMIN_PORT="0")
     await until(lambda: "failed" in str(server.chat.problem()))  # it has tried once
     told = (await fetch(server.admin_port, "/ready")).json()
@@ -88,7 +88,7 @@ async def test_a_second_server_is_on_standby(serve: Serve, database_url: str) ->
 
 
 @pytest.mark.slow
-async def test_storage_that_was_there_is_another_trouble_than_storage_that_never_was(
+async def test_lost_storage_is_reported_differently_from_storage_never_reached(
     serve: Serve, postgres: DatabaseServer
 ) -> None:
     url = postgres.create_database()
@@ -99,14 +99,14 @@ async def test_storage_that_was_there_is_another_trouble_than_storage_that_never
     assert (await fetch(server.port, "/ready")).json() == {"status": "not ready", "reason": "storage"}
 
 
-async def test_the_admin_port_tells_of_the_stop(serve: Serve) -> None:
+async def test_the_admin_port_reports_the_stop(serve: Serve) -> None:
     server = await serve(ADMIN_PORT="0")
     await server.chat.drain(1.0)
     told = (await fetch(server.admin_port, "/ready")).json()
     assert (told["reason"], told["detail"]) == ("stopping", "the server is shutting down")
 
 
-async def test_a_head_to_the_admin_port_is_held_to_the_same_rules(serve: Serve) -> None:
+async def test_a_head_to_the_admin_port_follows_the_same_rules(serve: Serve) -> None:
     server = await serve(ADMIN_PORT="0")
     async with await RawClient.connect(server.admin_port) as client:
         client.send(request("/health").replace(b"localhost", b"a b"))

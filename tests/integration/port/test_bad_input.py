@@ -149,7 +149,7 @@ async def send_in_pieces(client: RawClient, data: bytes, seed: int) -> None:
         await asyncio.sleep(0)  # the server's turn
 
 
-def test_random_frames_are_answered_by_name(live: LiveServer) -> None:
+def test_random_frames_return_named_errors(live: LiveServer) -> None:
     async def drive(stream: bytes, seed: int) -> None:
         async with await RawClient.open(live.port, "/chat?u=ann", NATIVE) as client:
             await send_in_pieces(client, stream, seed)
@@ -168,7 +168,7 @@ def test_random_frames_are_answered_by_name(live: LiveServer) -> None:
     live.runner.run(assert_serves(live.port))
 
 
-def test_random_frames_without_an_end_of_the_stream(live: LiveServer) -> None:
+def test_random_frames_on_an_open_stream_are_handled(live: LiveServer) -> None:
     """As above, but the client stays: whatever it sent, the server closes or goes on to answer, and never hangs."""
 
     async def drive(stream: bytes) -> None:
@@ -190,7 +190,7 @@ def test_random_frames_without_an_end_of_the_stream(live: LiveServer) -> None:
 # --- the head --------------------------------------------------------------------------------------------------------
 
 
-def test_random_heads_are_answered_or_hung_up_on(live: LiveServer) -> None:
+def test_random_heads_are_answered_or_disconnected(live: LiveServer) -> None:
     async def drive(data: bytes, seed: int) -> None:
         async with await RawClient.connect(live.port) as client:
             await send_in_pieces(client, data, seed)
@@ -272,7 +272,7 @@ texts = st.one_of(
 )
 
 
-def test_random_commands_are_answered_by_name(live: LiveServer) -> None:
+def test_random_commands_return_named_errors(live: LiveServer) -> None:
     async def drive(said: list[str]) -> None:
         async with await RawClient.open(live.port, "/chat?u=ann&r=den", NATIVE) as client:
             for one in said:
@@ -303,7 +303,7 @@ def unix(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def test_random_text_in_the_plain_dialect(live: LiveServer) -> None:
+def test_random_text_in_the_plain_dialect_is_handled(live: LiveServer) -> None:
     """Every frame comes back as what was said, or as a notice to its author."""
 
     async def drive(said: list[str]) -> None:
@@ -393,7 +393,7 @@ REFUSALS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-async def test_each_refusal_has_its_name(serve: Serve) -> None:
+async def test_each_error_has_its_code(serve: Serve) -> None:
     """All on one connection, which lives: each answer comes before the pong of a ping sent right behind."""
     server = await serve(MAX_CONTENT_CHARS="1000", RATE_LIMIT_MESSAGES="0")
     async with await RawClient.native(server.port, "/chat?u=ann&r=den") as client:
@@ -412,7 +412,7 @@ async def test_unknown_fields_are_ignored(port: int) -> None:
         await client.expect("pong", id="p")
 
 
-async def test_too_many_rooms_is_refused_by_name(serve: Serve) -> None:
+async def test_too_many_rooms_returns_a_named_error(serve: Serve) -> None:
     server = await serve(SESSION_ROOMS="2")
     async with await RawClient.native(server.port) as client:
         for room in "abc":
@@ -422,7 +422,7 @@ async def test_too_many_rooms_is_refused_by_name(serve: Serve) -> None:
         await client.expect("joined", id="again")
 
 
-async def test_too_many_messages_are_refused_with_when_to_come_back(serve: Serve) -> None:
+async def test_too_many_messages_are_refused_with_a_retry_time(serve: Serve) -> None:
     server = await serve(RATE_LIMIT_MESSAGES="2")
     async with await RawClient.native(server.port, "/chat?u=ann&r=den") as client:
         await client.expect("joined")
@@ -431,7 +431,7 @@ async def test_too_many_messages_are_refused_with_when_to_come_back(serve: Serve
         assert 0 < error["retry_after"] <= 0.5
 
 
-async def test_too_many_commands_are_refused_and_the_connection_lives(port: int) -> None:
+async def test_too_many_commands_are_refused_and_the_connection_stays(port: int) -> None:
     async with await RawClient.native(port) as client:
         client.send(b"".join(command(type="ping", id=str(number)) for number in range(700)))
         error = await client.refused("rate_limited", retryable=True)
@@ -439,7 +439,7 @@ async def test_too_many_commands_are_refused_and_the_connection_lives(port: int)
     await assert_serves(port)
 
 
-async def test_another_principal_is_refused_by_name(port: int) -> None:
+async def test_a_second_principal_returns_a_named_error(port: int) -> None:
     async with await RawClient.open(port, headers=NATIVE) as ann, await RawClient.open(port, headers=NATIVE) as bob:
         anns, bobs = (await ann.expect("welcome"))["token"], (await bob.expect("welcome"))["token"]
         ann.send(command(type="hello", id="1", token=anns))

@@ -31,7 +31,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "identity, gzip", "GZIP", "x-odd"])
-async def test_a_body_in_a_coding_is_refused_everywhere(port: int, coding: str) -> None:
+async def test_a_body_with_a_content_coding_is_refused_everywhere(port: int, coding: str) -> None:
     for method, path in PATHS:
         for token in ((), (("Authorization", "Bearer x"),)):
             headers = [("Content-Encoding", coding), *token]
@@ -43,7 +43,7 @@ async def test_a_body_in_a_coding_is_refused_everywhere(port: int, coding: str) 
                 assert reply.json()["error"]["field"] == "Content-Encoding"
 
 
-async def test_it_is_refused_before_it_is_there(port: int) -> None:
+async def test_a_body_with_a_content_coding_is_refused_before_it_arrives(port: int) -> None:
     """What comes is never looked at: neither whether it is of that form, nor whether it comes."""
     for body in (b"", b"\x1f\x8b no gzip"):
         async with await RawClient.connect(port) as client:
@@ -53,14 +53,14 @@ async def test_it_is_refused_before_it_is_there(port: int) -> None:
 
 @pytest.mark.parametrize("coding", ["gzip, chunked", "gzip,chunked", "identity, chunked", "chunked, chunked"])
 @pytest.mark.parametrize("path", ["/health", "/history", "/nothing"])
-async def test_a_transfer_coding_but_chunked_is_refused(port: int, coding: str, path: str) -> None:
+async def test_a_transfer_coding_other_than_chunked_is_refused(port: int, coding: str, path: str) -> None:
     async with await RawClient.connect(port) as client:
         body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BOMB), BOMB)
         client.send(request(path, [("Transfer-Encoding", coding)]) + body)
         assert (await client.reply()).status in (400, 415)  # 400: aiohttp's parser knows that it is malformed
 
 
-async def test_identity_is_no_coding(port: int) -> None:
+async def test_identity_counts_as_no_coding(port: int) -> None:
     reply = await fetch(port, "/health", [("Content-Encoding", "identity")], body=b"x" * 100)
     assert reply.status == 200
     async with await RawClient.connect(port) as client:
@@ -68,7 +68,7 @@ async def test_identity_is_no_coding(port: int) -> None:
         assert (await client.reply()).status == 200
 
 
-async def test_the_header_alone_is_no_body(port: int) -> None:
+async def test_a_content_coding_without_a_body_is_accepted(port: int) -> None:
     assert (await fetch(port, "/health", [("Content-Encoding", "gzip")])).status == 200
 
 
@@ -81,7 +81,7 @@ async def test_an_upgrade_reads_no_body(port: int) -> None:
         assert (await client.reply()).status in (400, 415)
 
 
-async def test_a_small_body_that_nobody_wants_keeps_the_connection(port: int) -> None:
+async def test_a_small_unexpected_body_keeps_the_connection(port: int) -> None:
     async with await RawClient.connect(port) as client:
         for _ in range(2):
             client.send(request("/health", [("Content-Length", "1000")]))
@@ -90,7 +90,7 @@ async def test_a_small_body_that_nobody_wants_keeps_the_connection(port: int) ->
 
 
 @pytest.mark.parametrize("path", ["/health", "/history", "/nothing", "/api/rooms"])
-async def test_a_body_that_nobody_wants_is_not_read_for_ever(
+async def test_a_large_unexpected_body_is_not_read_to_its_end(
     serve: Serve, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer is there at once; then a little is read, for a client that sends it all first, and no more."""
@@ -111,7 +111,7 @@ async def test_a_body_that_nobody_wants_is_not_read_for_ever(
     assert sent < sending.DROPPED_BYTES + (16 << 20)
 
 
-async def test_a_body_that_does_not_come_is_waited_for_a_little(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_body_is_awaited_briefly(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "DROP_SECONDS", 0.01)
     async with await RawClient.connect(port) as client:
         client.send(request("/health", [("Content-Length", "1000")]))

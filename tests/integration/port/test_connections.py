@@ -32,7 +32,7 @@ async def nobody_is_left(server: Server) -> None:
     assert server.shared.capacity._by_network == {}
 
 
-async def test_one_too_many_is_told_so_whatever_it_asks(serve: Serve) -> None:
+async def test_a_connection_over_the_limit_is_refused_for_any_request(serve: Serve) -> None:
     server = await serve(MAX_CONNECTIONS="4")
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(await RawClient.open(server.port, "/chat", NATIVE, source=HERE))
@@ -58,7 +58,7 @@ async def test_one_too_many_is_told_so_whatever_it_asks(serve: Serve) -> None:
     await nobody_is_left(server)
 
 
-async def test_a_crowd_that_is_told_so_is_bounded_too(serve: Serve) -> None:
+async def test_connections_that_are_being_refused_are_bounded(serve: Serve) -> None:
     server = await serve(MAX_CONNECTIONS="2", MAX_CONNECTIONS_PER_ADDRESS="1000")
     async with AsyncExitStack() as stack:
         crowd = [
@@ -100,7 +100,7 @@ async def test_behind_a_proxy_connections_count_for_their_clients(serve: Serve) 
     await nobody_is_left(server)
 
 
-async def test_with_the_proxy_protocol_connections_count_for_whom_they_are(serve: Serve) -> None:
+async def test_with_the_proxy_protocol_connections_count_for_their_clients(serve: Serve) -> None:
     server = await serve(MAX_CONNECTIONS_PER_ADDRESS="1", PROXY_PROTOCOL="on")
     one, other = b"PROXY TCP4 192.0.2.1 127.0.0.1 1 2\r\n", b"PROXY TCP4 192.0.2.2 127.0.0.1 1 2\r\n"
     async with await RawClient.open(server.port, before=one), await RawClient.open(server.port, before=other):
@@ -108,7 +108,7 @@ async def test_with_the_proxy_protocol_connections_count_for_whom_they_are(serve
     await nobody_is_left(server)
 
 
-async def test_one_principal_has_so_many_connections(serve: Serve) -> None:
+async def test_one_principal_has_a_limited_number_of_connections(serve: Serve) -> None:
     server = await serve(MAX_CONNECTIONS_PER_PRINCIPAL="2", JWT_SECRET=SECRET)
     authorized = ("Authorization", f"Bearer {token_of('ann')}")
     async with AsyncExitStack() as stack:
@@ -149,7 +149,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-async def test_out_of_descriptors_the_listener_pauses_and_says_so_once(loop: str, tmp_path: Path) -> None:
+async def test_without_descriptors_the_listener_pauses_and_logs_it_once(loop: str, tmp_path: Path) -> None:
 
     starter = tmp_path / "starter.py"
     starter.write_text(STARTER.format(few=FEW, root=str(ROOT)))

@@ -37,7 +37,7 @@ async def test_both_documents_are_served_to_any_page(port: int) -> None:
         assert (await fetch(port, path)).body == reply.body
 
 
-async def test_the_limits_are_those_in_force(serve: Serve) -> None:
+async def test_the_documents_show_the_limits_in_force(serve: Serve) -> None:
     server = await serve(MAX_CONTENT_CHARS="77")
     document = (await fetch(server.port, "/asyncapi.json")).json()
     assert document["x-limits"]["max_content_chars"] == 77
@@ -45,7 +45,7 @@ async def test_the_limits_are_those_in_force(serve: Serve) -> None:
 
 
 @pytest.mark.slow
-async def test_somebody_with_a_token_is_answered_as_openapi_json_says(tmp_path: Path, database_url: str) -> None:
+async def test_requests_with_a_token_are_answered_as_openapi_json_says(tmp_path: Path, database_url: str) -> None:
     """An admin, of a room and a member that there are, on PostgreSQL: it reaches the handlers and storage."""
     settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": SECRET, "DATABASE_URL": database_url}
     async with ServerProcess(settings) as server:

@@ -46,7 +46,7 @@ async def port(serve: Serve) -> int:
 # --- talk ------------------------------------------------------------------------------------------------------------
 
 
-async def test_people_of_a_room_hear_each_other(port: int) -> None:
+async def test_users_in_a_room_receive_each_others_messages(port: int) -> None:
     async with await enter(port) as ann:
         async with await enter(port, userid="8", username="ben", role="organizer") as ben:
             assert await ann.message() == {"event": "join", "userid": "8", "username": "ben"}
@@ -83,7 +83,7 @@ async def test_a_message_is_edited_and_deleted_by_its_id(port: int) -> None:
         assert (await fetch(port, "/history?r=den")).json() == []
 
 
-async def test_only_the_author_changes_a_message(port: int) -> None:
+async def test_only_the_author_may_change_a_message(port: int) -> None:
     async with await enter(port) as ann, await enter(port, userid="8", username="ann") as namesake:
         await ann.message()
         ann.send(say("message", content="mine"))
@@ -97,7 +97,7 @@ async def test_only_the_author_changes_a_message(port: int) -> None:
             assert (await namesake.message())["content"] == "still mine"
 
 
-async def test_two_connections_of_an_account_are_one_person(port: int) -> None:
+async def test_two_connections_of_an_account_are_one_user(port: int) -> None:
     async with await enter(port, userid="8", username="ben") as ben:
         async with await enter(port) as ann:
             assert (await ben.message())["event"] == "join"
@@ -116,7 +116,7 @@ async def test_the_room_is_general_by_default(port: int) -> None:
         assert (await ann.message())["room"] == "general"
 
 
-async def test_all_dialects_meet(port: int) -> None:
+async def test_clients_of_all_dialects_share_a_room(port: int) -> None:
     async with (
         await RawClient.native(port, "/chat?u=new&r=den") as new,
         await RawClient.open(port, "/chat?u=old&r=den") as old,
@@ -136,14 +136,14 @@ async def test_all_dialects_meet(port: int) -> None:
         assert answer["userid"].startswith("g_")
 
 
-async def test_typing_is_seen(port: int) -> None:
+async def test_typing_is_broadcast(port: int) -> None:
     async with await enter(port, userid="8", username="ben") as ben, await enter(port) as ann:
         await ben.message()
         ann.send(say("typing"))
         assert await ben.message() == {"event": "typing", "userid": "7", "username": "ann"}
 
 
-async def test_whoever_is_sent_out_is_told_why(port: int) -> None:
+async def test_a_kicked_user_gets_the_reason(port: int) -> None:
     admin = bearer(userid="1", username="root", role="admin")
     async with await enter(port) as ann, await RawClient.open(port, "/chat?r=den", [*NATIVE, admin]) as root:
         await root.expect("joined")
@@ -172,7 +172,7 @@ async def test_whoever_is_sent_out_is_told_why(port: int) -> None:
         ('{"event":"delete","id":5}', "this message does not exist or was deleted"),
     ],
 )
-async def test_a_refusal_is_an_event_to_its_author_alone(port: int, frame: str, told: str) -> None:
+async def test_an_error_is_sent_only_to_its_author(port: int, frame: str, told: str) -> None:
     async with await enter(port, userid="8", username="ben") as ben, await enter(port) as ann:
         await ben.message()
         ann.send(text(frame) + say("message", content="fine"))
@@ -184,7 +184,7 @@ async def test_a_refusal_is_an_event_to_its_author_alone(port: int, frame: str, 
 
 
 @pytest.mark.parametrize("room", ["x" * 65, "%E2%80%AE", "a%0Ab"])
-async def test_a_wrong_room_is_told_and_closed_with_4102(port: int, room: str) -> None:
+async def test_an_invalid_room_is_reported_and_closed_with_4102(port: int, room: str) -> None:
     async with await RawClient.open(port, f"/api/chat?room={room}", [bearer()]) as client:
         error = await client.message()
         assert (error["event"], error["content"].split()[0]) == ("error", "room")
@@ -223,36 +223,36 @@ WRONG: dict[str, tuple[list[tuple[str, str]], str]] = {
 
 
 @pytest.mark.parametrize(("headers", "reason"), WRONG.values(), ids=WRONG.keys())
-async def test_without_a_valid_token_it_is_401(port: int, headers: list[tuple[str, str]], reason: str) -> None:
+async def test_without_a_valid_token_the_status_is_401(port: int, headers: list[tuple[str, str]], reason: str) -> None:
     reply = await knock(port, *headers)
     assert (reply.status, reply.headers["www-authenticate"]) == (401, "Bearer")
     assert reply.body.decode().startswith(reason)
 
 
-async def test_a_number_is_an_id(port: int) -> None:
+async def test_a_numeric_user_id_is_accepted(port: int) -> None:
     async with await RawClient.open(port, "/api/chat?room=den", [bearer(userid=7)]) as client:
         assert await client.message() == {"event": "join", "userid": "7", "username": "ann"}
 
 
-async def test_another_role_is_403(port: int) -> None:
+async def test_a_role_that_is_not_admitted_is_403(port: int) -> None:
     reply = await knock(port, bearer(role="spectator"))
     assert (reply.status, reply.body) == (403, b"accounts with this role are not admitted\n")
     assert "www-authenticate" not in reply.headers
 
 
-async def test_the_roles_are_the_operators(serve: Serve) -> None:
+async def test_the_operator_chooses_the_admitted_roles(serve: Serve) -> None:
     server = await serve(JWT_SECRET=SECRET, CHAT_ROLES="spectator, bot")
     assert (await knock(server.port, bearer(role="bot"))).status == 101
     assert (await knock(server.port, bearer())).status == 403
 
 
-async def test_without_a_secret_the_reason_is_told(port: int, serve: Serve) -> None:
+async def test_a_missing_secret_is_given_as_the_reason(port: int, serve: Serve) -> None:
     unset = await serve()
     reply = await knock(unset.port, bearer())
     assert (reply.status, reply.body[:21]) == (401, b"JWT_SECRET is not set")
 
 
-async def test_a_later_upgrade_on_a_connection_minds_the_token_too(port: int) -> None:
+async def test_a_later_upgrade_on_a_connection_checks_the_token(port: int) -> None:
     """As behind a proxy, where aiohttp has the connection first."""
     for headers, status in (([bearer()], 101), ([], 401)):
         async with await RawClient.connect(port) as client:
@@ -264,7 +264,7 @@ async def test_a_later_upgrade_on_a_connection_minds_the_token_too(port: int) ->
                 assert await client.message() == {"event": "join", "userid": "7", "username": "ann"}
 
 
-async def test_the_library_s_client_gets_in_by_a_header(port: int) -> None:
+async def test_the_librarys_client_authenticates_by_a_header(port: int) -> None:
     """What the documentation shows."""
     address = f"ws://127.0.0.1:{port}/api/chat?room=den"
     async with connect(address, additional_headers={"Authorization": f"Bearer {token()}"}, proxy=None) as socket:
@@ -279,7 +279,7 @@ async def test_the_library_s_client_gets_in_by_a_header(port: int) -> None:
 # --- the same token at the other doors -------------------------------------------------------------------------------
 
 
-async def test_the_same_token_in_the_native_protocol(serve: Serve) -> None:
+async def test_the_same_token_works_in_the_native_protocol(serve: Serve) -> None:
     """In `hello`, or before the upgrade; with guests off as well."""
     server = await serve(JWT_SECRET=SECRET, GUESTS="off")
     async with await RawClient.open(server.port, "/chat?r=den", NATIVE) as ann:
@@ -296,13 +296,13 @@ async def test_the_same_token_in_the_native_protocol(serve: Serve) -> None:
         await ann.refused("principal_fixed", id="1")
 
 
-async def test_the_same_token_in_the_plain_dialect(serve: Serve) -> None:
+async def test_the_same_token_works_in_the_plain_dialect(serve: Serve) -> None:
     server = await serve(JWT_SECRET=SECRET, GUESTS="off")
     async with await RawClient.open(server.port, "/chat?r=den&u=x", [bearer()]) as ann:
         assert (await ann.message())["content"] == "User ann entered the chat"
 
 
-async def test_a_guest_s_token_before_the_upgrade(serve: Serve) -> None:
+async def test_a_guest_token_is_accepted_before_the_upgrade(serve: Serve) -> None:
     server = await serve(JWT_SECRET=SECRET)
     async with await RawClient.open(server.port, "/chat?u=ann", NATIVE) as first:
         welcome = await first.expect("welcome")
@@ -314,7 +314,7 @@ async def test_a_guest_s_token_before_the_upgrade(serve: Serve) -> None:
     assert (await knock(without.port, header, target="/chat")).status == 401
 
 
-async def test_a_plain_get_is_told_that_it_speaks_websocket(port: int) -> None:
+async def test_a_plain_get_is_426(port: int) -> None:
     for path in ("/ws", "/api/chat"):
         reply = await fetch(port, path)
         assert (reply.status, reply.headers["upgrade"]) == (426, "websocket")

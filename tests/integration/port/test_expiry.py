@@ -32,7 +32,7 @@ async def quick(serve: Serve, **environment: str) -> Server:
     ],
     ids=["events", "native", "plain", "rooms"],
 )
-async def test_a_connection_ends_with_its_token(
+async def test_a_connection_is_closed_when_its_token_expires(
     serve: Serve, path: str, headers: list[tuple[str, str]], said: str
 ) -> None:
     server = await quick(serve)
@@ -47,7 +47,7 @@ async def test_a_connection_ends_with_its_token(
         assert await ann.rest() == b""
 
 
-async def test_a_token_by_hello_counts_like_one_in_the_head(serve: Serve) -> None:
+async def test_a_token_in_hello_expires_like_one_in_the_head(serve: Serve) -> None:
     server = await quick(serve, GUESTS="off")
     async with await RawClient.open(server.port, headers=NATIVE) as ann:
         ann.send(command(type="hello", token=token(1)))
@@ -56,7 +56,7 @@ async def test_a_token_by_hello_counts_like_one_in_the_head(serve: Serve) -> Non
         assert await ann.closing() == EXPIRED
 
 
-async def test_a_hello_in_time_keeps_the_connection(serve: Serve) -> None:
+async def test_a_timely_hello_keeps_the_connection(serve: Serve) -> None:
     """A second connection with the first token shows that its time has come."""
     server = await quick(serve)
     first = ("Authorization", f"Bearer {token(1)}")
@@ -76,7 +76,7 @@ async def test_a_hello_in_time_keeps_the_connection(serve: Serve) -> None:
         await ann.expect("message", id="1")
 
 
-async def test_a_hello_may_bring_the_end_nearer(serve: Serve) -> None:
+async def test_a_hello_may_shorten_the_connections_life(serve: Serve) -> None:
     server = await quick(serve)
     async with await RawClient.open(server.port, headers=NATIVE) as ann:
         await ann.expect("welcome")
@@ -87,7 +87,7 @@ async def test_a_hello_may_bring_the_end_nearer(serve: Serve) -> None:
         assert await ann.closing() == EXPIRED
 
 
-async def test_guests_stay_and_nothing_is_kept_of_those_who_went(serve: Serve) -> None:
+async def test_guests_do_not_expire_and_leave_nothing_behind(serve: Serve) -> None:
     server = await quick(serve)
     async with await RawClient.native(server.port) as guest:
         bearer = ("Authorization", f"Bearer {token(600)}")

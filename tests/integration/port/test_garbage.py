@@ -292,7 +292,9 @@ CASES: dict[str, Attack] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_the_collector_finds_nothing(target: Target, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_garbage_collector_finds_no_cycles(
+    target: Target, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(parameters, "BODY_SECONDS", 0.1)
     monkeypatch.setattr(sending, "DROP_SECONDS", 0.1)
     server = target.server
@@ -327,7 +329,7 @@ async def test_a_forgotten_room_is_freed(target: Target) -> None:
         gc.enable()
 
 
-async def test_a_head_that_came_to_nothing_is_freed(serve: Serve) -> None:
+async def test_an_unfinished_head_is_freed(serve: Serve) -> None:
     """Nothing keeps what has been read until its deadline."""
     server = await serve(HEAD_SECONDS="60")
     for head in (b"GET / HTTP/1.1\r\nX: " + b"x" * 8000, b"GET / HTTP/1.1\n\n", request("/", [("X", "x" * 100_000)])):
@@ -358,7 +360,7 @@ def referred(found: list[Any]) -> list[Any]:
     return list(things.values())
 
 
-def test_the_measurement_sees_a_page_that_is_kept() -> None:
+def test_the_measurement_detects_a_leaked_page() -> None:
     """The kind of fault that this file is about: an exception that one of its own frames keeps."""
 
     def refuse(text: str) -> None:

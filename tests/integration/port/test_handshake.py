@@ -30,7 +30,7 @@ async def test_websocket_and_http_share_the_port(port: int) -> None:
             await socket.pong()
 
 
-async def test_the_accept_header_is_that_of_the_rfc(port: int) -> None:
+async def test_the_accept_header_matches_the_rfc(port: int) -> None:
     """The key and its answer are the example of RFC 6455 section 1.3."""
     status, headers, _ = await answer(port, upgrade())
     assert status == 101
@@ -50,7 +50,7 @@ async def test_the_accept_header_is_that_of_the_rfc(port: int) -> None:
         ("mqtt, soap", None),
     ],
 )
-async def test_the_native_protocol_is_spoken_when_it_is_offered(port: int, offered: str, chosen: str | None) -> None:
+async def test_the_native_protocol_is_selected_if_offered(port: int, offered: str, chosen: str | None) -> None:
     """An unknown one is no reason to refuse: such a client gets the plain dialect and no protocol in the answer."""
     async with await RawClient.connect(port) as client:
         client.send(upgrade("/chat?u=ann&r=den", [("Sec-WebSocket-Protocol", offered)]))
@@ -62,12 +62,12 @@ async def test_the_native_protocol_is_spoken_when_it_is_offered(port: int, offer
 
 @pytest.mark.parametrize("spelling", ["websocket", "WebSocket", "WEBSOCKET"])
 @pytest.mark.parametrize("connection", ["Upgrade", "keep-alive, Upgrade", "upgrade"])
-async def test_tokens_of_the_handshake_know_no_case(port: int, spelling: str, connection: str) -> None:
+async def test_handshake_tokens_ignore_case(port: int, spelling: str, connection: str) -> None:
     status, _, _ = await answer(port, upgrade("/chat", [("Upgrade", spelling), ("Connection", connection)]))
     assert status == 101
 
 
-async def test_extensions_are_declined_in_silence(port: int) -> None:
+async def test_extensions_are_declined_silently(port: int) -> None:
     offer = ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
     status, headers, _ = await answer(port, upgrade("/chat", [offer]))
     assert status == 101
@@ -75,7 +75,7 @@ async def test_extensions_are_declined_in_silence(port: int) -> None:
 
 
 @pytest.mark.parametrize("head", [HEALTH, upgrade("/chat?u=ann", NATIVE)], ids=["http", "websocket"])
-async def test_a_head_may_come_byte_by_byte(port: int, head: bytes) -> None:
+async def test_a_head_may_arrive_byte_by_byte(port: int, head: bytes) -> None:
     async with await RawClient.connect(port) as client:
         await client.send_bytewise(head)
         assert (await client.reply()).status in (200, 101)
@@ -116,7 +116,7 @@ async def test_a_later_upgrade_is_a_full_member(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["pipelined", "after the answer"])
-async def test_frames_that_came_with_a_later_upgrade_are_read(port: int, at_once: bool) -> None:
+async def test_frames_sent_with_a_later_upgrade_are_read(port: int, at_once: bool) -> None:
     early = upgrade("/chat?u=ann", NATIVE) + command(type="ping", id="p") + command(type="join", id="j", room="early")
     async with await RawClient.connect(port) as client:
         client.send(HEALTH + early if at_once else HEALTH)
@@ -129,7 +129,7 @@ async def test_frames_that_came_with_a_later_upgrade_are_read(port: int, at_once
         assert (await client.expect("joined"))["room"] == "early"
 
 
-async def test_a_later_upgrade_is_closed_with_1009_too(serve: Serve) -> None:
+async def test_an_oversize_message_after_a_later_upgrade_closes_with_1009(serve: Serve) -> None:
     server = await serve(MAX_FRAME_BYTES="2048")
     async with await kept_alive(server.port) as client:
         await client.expect("joined")
@@ -138,7 +138,7 @@ async def test_a_later_upgrade_is_closed_with_1009_too(serve: Serve) -> None:
         assert (await client.closing())[0] == 1009
 
 
-async def test_a_later_upgrade_is_told_of_the_stop(serve: Serve) -> None:
+async def test_a_connection_after_a_later_upgrade_gets_goodbye(serve: Serve) -> None:
     server = await serve()
     async with await kept_alive(server.port) as client:
         stopping = asyncio.create_task(server.stop())
@@ -149,7 +149,7 @@ async def test_a_later_upgrade_is_told_of_the_stop(serve: Serve) -> None:
     await stopping
 
 
-async def test_a_later_upgrade_that_vanishes_leaves_nothing_behind(serve: Serve) -> None:
+async def test_a_later_upgrade_that_disconnects_leaves_nothing_behind(serve: Serve) -> None:
     """Neither a connection nor a session nor aiohttp's own task for the request."""
     server = await serve()
     before = asyncio.all_tasks()
@@ -165,7 +165,7 @@ async def test_a_later_upgrade_that_vanishes_leaves_nothing_behind(serve: Serve)
     assert not server.chat.parts.hub.rooms
 
 
-async def test_a_later_upgrade_that_is_refused_is_told_why(port: int) -> None:
+async def test_a_refused_later_upgrade_gets_the_reason(port: int) -> None:
     async with await RawClient.connect(port) as client:
         client.send(HEALTH)
         await client.reply()
@@ -185,7 +185,7 @@ async def test_a_later_upgrade_elsewhere_is_an_ordinary_request(port: int, targe
         assert (await client.reply()).status in (200, 302, 404)
 
 
-async def test_the_chat_is_told_the_address_of_the_client(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_chat_gets_the_address_of_the_client(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever way the upgrade came; limits by address hang on it."""
     server = await serve()
     seen: list[str] = []
@@ -206,7 +206,7 @@ async def test_the_chat_is_told_the_address_of_the_client(serve: Serve, monkeypa
 
 @pytest.mark.parametrize("end", [b"", b"\r\n\r\n"], ids=["without an end", "with an end"])
 @pytest.mark.parametrize("filler", [b"X: " + b"y" * 2000, b"X: y\r\n" * 400], ids=["one header", "many headers"])
-async def test_a_head_beyond_its_bytes_is_431(serve: Serve, end: bytes, filler: bytes) -> None:
+async def test_an_oversize_head_is_431(serve: Serve, end: bytes, filler: bytes) -> None:
     server = await serve(HEAD_BYTES="1024")
     async with await RawClient.connect(server.port) as client:
         client.send(b"GET / HTTP/1.1\r\n" + filler + end)
@@ -232,7 +232,7 @@ async def test_an_oversize_request_line_is_refused(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("began", [b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\n"], ids=len)
-async def test_a_head_beyond_its_time_is_408(serve: Serve, began: bytes) -> None:
+async def test_a_head_that_takes_too_long_is_408(serve: Serve, began: bytes) -> None:
     server = await serve(HEAD_SECONDS="0.05", CLOSE_SECONDS="0.1")
     async with await RawClient.connect(server.port) as client:
         client.send(began)
@@ -242,7 +242,7 @@ async def test_a_head_beyond_its_time_is_408(serve: Serve, began: bytes) -> None
     assert not server.shared.heads
 
 
-async def test_a_head_in_time_is_not_held_against_the_connection(serve: Serve) -> None:
+async def test_the_head_deadline_does_not_apply_after_the_head(serve: Serve) -> None:
     """The deadline is for the head, not for what comes after it."""
     server = await serve(HEAD_SECONDS="0.04", HEARTBEAT="0.02")
     async with await RawClient.native(server.port) as client:
@@ -252,7 +252,7 @@ async def test_a_head_in_time_is_not_held_against_the_connection(serve: Serve) -
         await client.pong()
 
 
-async def test_many_headers_are_refused_by_name(serve: Serve) -> None:
+async def test_too_many_headers_return_a_named_error(serve: Serve) -> None:
     server = await serve()
     crowd = [(f"X-{number}", "y") for number in range(300)]
     assert (await answer(server.port, upgrade("/chat", crowd)))[0] in (400, 431)
@@ -276,7 +276,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
-async def test_garbage_is_answered_or_hung_up_on(port: int, garbage: bytes) -> None:
+async def test_garbage_is_answered_or_disconnected(port: int, garbage: bytes) -> None:
     """With a 4xx where it looks like HTTP at all; and the server goes on."""
     async with await RawClient.connect(port) as client:
         client.send(garbage)
@@ -292,12 +292,12 @@ async def test_garbage_is_answered_or_hung_up_on(port: int, garbage: bytes) -> N
 
 
 @pytest.mark.parametrize("target", ["/nothing", "/chat/", "/CHAT", "/chat/x", "/ch%61t"])
-async def test_another_path_is_404(port: int, target: str) -> None:
+async def test_an_unknown_path_is_404(port: int, target: str) -> None:
     assert (await answer(port, upgrade(target)))[0] == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD", "get"])
-async def test_another_method_is_405_and_told_which(port: int, method: str) -> None:
+async def test_another_method_is_405_with_allow(port: int, method: str) -> None:
     async with await RawClient.connect(port) as client:
         client.send(upgrade(method=method))
         reply = await client.reply(head_only=method == "HEAD")
@@ -305,7 +305,7 @@ async def test_another_method_is_405_and_told_which(port: int, method: str) -> N
 
 
 @pytest.mark.parametrize("version", ["0", "7", "8", "12", "14", "13.0", "thirteen"])
-async def test_another_version_is_426_and_told_ours(port: int, version: str) -> None:
+async def test_another_version_is_426_with_the_supported_one(port: int, version: str) -> None:
     status, headers, _ = await answer(port, upgrade("/chat", [("Sec-WebSocket-Version", version)]))
     assert (status, headers.get("sec-websocket-version")) == (426, "13")
 
@@ -332,7 +332,7 @@ async def test_a_malformed_handshake_is_400(serve: Serve, head: bytes) -> None:
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/2.0", "HTTP/9"])
-async def test_another_http_is_refused(port: int, version: str) -> None:
+async def test_another_http_version_is_refused(port: int, version: str) -> None:
     assert (await answer(port, upgrade(version=version)))[0] in (400, 426, 505)
 
 
@@ -344,7 +344,7 @@ async def test_another_http_is_refused(port: int, version: str) -> None:
     ],
     ids=["no Connection", "Connection without Upgrade"],
 )
-async def test_half_an_upgrade_is_426(port: int, head: bytes) -> None:
+async def test_an_incomplete_upgrade_is_426(port: int, head: bytes) -> None:
     status, headers, _ = await answer(port, head)
     assert (status, headers.get("upgrade")) == (426, "websocket")
 
@@ -386,7 +386,7 @@ async def test_only_allowed_origins_may_connect(serve: Serve) -> None:
     assert status == 101, "a program sends no Origin and may connect"
 
 
-async def test_a_later_upgrade_minds_the_origin_as_well(serve: Serve) -> None:
+async def test_a_later_upgrade_checks_the_origin(serve: Serve) -> None:
     server = await serve(ALLOWED_ORIGINS="https://example.com")
     async with await RawClient.connect(server.port) as client:
         client.send(HEALTH)
@@ -398,7 +398,7 @@ async def test_a_later_upgrade_minds_the_origin_as_well(serve: Serve) -> None:
 # --- while stopping --------------------------------------------------------------------------------------------------
 
 
-async def test_a_draining_server_takes_nobody_new(serve: Serve) -> None:
+async def test_a_draining_server_accepts_no_new_client(serve: Serve) -> None:
     """A connection that was open already is told when it asks."""
     server = await serve()
     async with await RawClient.connect(server.port) as client:

@@ -42,7 +42,7 @@ async def test_history_is_a_json_array_that_any_origin_may_read(port: int) -> No
     assert message == {**expected, "id": "0", "type": "message"}
 
 
-async def test_a_room_that_nobody_has_written_in_is_empty(port: int) -> None:
+async def test_a_room_without_messages_is_empty(port: int) -> None:
     async with await RawClient.native(port, "/chat?u=ann&r=silent") as client:
         await client.expect("joined")
         for room in ("nobody", "silent"):
@@ -57,7 +57,7 @@ async def test_the_room_is_general_unless_one_is_named(port: int) -> None:
         assert [message["content"] for message in (await fetch(port, target)).json()] == ["here"]
 
 
-async def test_history_holds_what_was_broadcast_before_it_was_asked(port: int) -> None:
+async def test_history_includes_every_message_broadcast_before_the_request(port: int) -> None:
     """Also what is still on its way to storage."""
     async with await RawClient.native(port, "/chat?u=ann&r=fresh") as client:
         await client.expect("joined")
@@ -68,7 +68,7 @@ async def test_history_holds_what_was_broadcast_before_it_was_asked(port: int) -
     assert [message["content"] for message in messages] == [str(number) for number in range(30)]
 
 
-async def test_the_newest_50_come_oldest_first(serve: Serve) -> None:
+async def test_the_newest_50_are_returned_oldest_first(serve: Serve) -> None:
     server = await serve(RATE_LIMIT_MESSAGES="0")
     await talk(server.port, "many", *(str(number) for number in range(60)))
     messages = (await fetch(server.port, "/history?r=many")).json()
@@ -92,7 +92,7 @@ async def test_before_and_after_exclude_the_cursor_itself(port: int) -> None:
 
 
 @pytest.mark.parametrize("total", [0, 1, 6, 7, 20])
-async def test_links_lead_through_every_message_once_both_ways(serve: Serve, total: int) -> None:
+async def test_links_visit_every_message_once_in_both_directions(serve: Serve, total: int) -> None:
     """And they keep the other parameters of the question, whatever letters those have."""
     room, name = "a&b #1 ü+%", "zoé & co"
     server = await serve(RATE_LIMIT_MESSAGES="0")
@@ -122,7 +122,7 @@ async def test_links_lead_through_every_message_once_both_ways(serve: Serve, tot
     assert all(newer[:-1])
 
 
-async def test_sender_and_words_narrow_the_page(port: int) -> None:
+async def test_history_is_filtered_by_sender_and_words(port: int) -> None:
     await talk(port, "search", "The quick fox", "a LAZY dog", "quick and lazy", name="ann")
     await talk(port, "search", "quick too", name="bob")
 
@@ -149,7 +149,7 @@ async def test_sender_and_words_narrow_the_page(port: int) -> None:
         *((f"q={value}", "q") for value in ("", "%20", "...")),
     ],
 )
-async def test_a_wrong_parameter_is_named(port: int, question: str, field: str) -> None:
+async def test_an_invalid_parameter_is_named(port: int, question: str, field: str) -> None:
     reply = await fetch(port, f"/history?{question}")
     assert reply.status == 400
     error = reply.json()["error"]
@@ -158,7 +158,7 @@ async def test_a_wrong_parameter_is_named(port: int, question: str, field: str) 
     assert reply.headers["access-control-allow-origin"] == "*", "the page that asked may read why"
 
 
-async def test_a_seq_at_its_bound_is_taken(port: int) -> None:
+async def test_a_seq_at_its_bound_is_accepted(port: int) -> None:
     for value in ("0", "9007199254740991", "0000000000000001"):
         assert (await fetch(port, f"/history?before={value}&after={value}")).status == 200
 
@@ -178,13 +178,13 @@ async def test_history_is_503_while_storage_is_away(serve: Serve, monkeypatch: p
 # --- health and readiness --------------------------------------------------------------------------------------------
 
 
-async def test_health_and_ready(port: int) -> None:
+async def test_health_and_ready_answer_200(port: int) -> None:
     assert (await fetch(port, "/health")).json() == {"status": "ok"}
     reply = await fetch(port, "/ready")
     assert (reply.status, reply.json()) == (200, {"status": "ready"})
 
 
-async def test_ready_says_the_reason(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+async def test_ready_gives_the_reason(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     """To anybody, so no host, port or user. Healthy all the same: starting again would not bring the database back."""
     server = await serve(DATABASE_URL=NOBODY)
     await until(lambda: "failed" in str(server.chat.problem()))  # it has tried once
@@ -210,14 +210,14 @@ async def test_a_draining_server_is_not_ready(serve: Serve) -> None:
 @pytest.mark.parametrize(
     "question", ["", "?r=general&u=ann", "?r=a%26b%23c%2Bd%25", "?r=%C3%A9&x=%0D%0ASet-Cookie:%20a=b", "?r=a+b"]
 )
-async def test_the_root_leads_to_the_page_and_keeps_the_question(port: int, question: str) -> None:
+async def test_the_root_redirects_to_the_page_and_keeps_the_query(port: int, question: str) -> None:
     reply = await fetch(port, f"/{question}")
     assert reply.status == 302
     assert reply.headers["location"] == f"client.html{question}", "relative: a proxy may serve it below a path"
     assert "set-cookie" not in reply.headers
 
 
-async def test_the_page_may_run_its_own_modules_and_nothing_else(port: int) -> None:
+async def test_the_policy_allows_only_the_pages_own_modules(port: int) -> None:
     reply = await fetch(port, "/client.html")
     assert (reply.status, reply.headers["content-type"].split(";")[0]) == (200, "text/html")
     assert reply.body == CLIENT.read_bytes()
@@ -245,7 +245,7 @@ async def test_every_static_file_is_served_with_its_type(port: int) -> None:
         assert reply.headers["cache-control"] == "no-cache"
 
 
-async def test_a_file_that_did_not_change_is_not_sent_again(port: int) -> None:
+async def test_an_unchanged_file_is_not_sent_again(port: int) -> None:
     first = await fetch(port, "/static/protocol.js")
     again = await fetch(port, "/static/protocol.js", [("If-None-Match", first.headers["etag"])])
     assert (again.status, again.body) == (304, b"")
@@ -301,7 +301,7 @@ PATHS = ["/", "/client.html", "/history", "/health", "/ready", "/metrics", "/sta
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-async def test_another_method_is_405_and_told_which(port: int, path: str, method: str) -> None:
+async def test_another_method_is_405_with_allow(port: int, path: str, method: str) -> None:
     reply = await fetch(port, path, method=method)
     assert reply.status == 405
     assert set(reply.headers["allow"].split(",")) == {"GET", "HEAD"}
@@ -319,7 +319,7 @@ async def test_head_is_get_without_the_body(port: int, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/history/", "/client.htm", "/%00", "/é".encode().decode("latin-1")])
-async def test_another_path_is_404(port: int, path: str) -> None:
+async def test_an_unknown_path_is_404(port: int, path: str) -> None:
     assert (await fetch(port, quote(path, safe="/%"))).status == 404
 
 
@@ -334,7 +334,7 @@ async def test_a_request_with_a_body_is_answered_and_the_connection_stays_usable
         assert [(await client.reply()).status for _ in range(2)] == [200, 200]
 
 
-async def test_a_large_body_does_not_hurt(port: int) -> None:
+async def test_a_large_body_is_handled(port: int) -> None:
     async with await RawClient.connect(port) as client:
         size = 5_000_000
         headers = [("Content-Length", str(size)), ("Connection", "close")]
@@ -344,7 +344,7 @@ async def test_a_large_body_does_not_hurt(port: int) -> None:
     assert (await fetch(port, "/health")).status == 200
 
 
-async def test_history_is_closed_where_guests_are_not_let_in(serve: Serve) -> None:
+async def test_history_requires_a_token_if_guests_are_disabled(serve: Serve) -> None:
     server = await serve(GUESTS="off")
     got = await fetch(server.port, "/history?r=general")
     assert got.status == 401

@@ -21,7 +21,7 @@ async def scrape(port: int) -> Samples:
     }
 
 
-async def test_a_fresh_server_has_every_metric_at_nought(serve: Serve) -> None:
+async def test_a_new_server_has_every_metric_at_zero(serve: Serve) -> None:
     server = await serve(WORKERS="3")
     samples = await scrape(server.port)
     plain = ["connections", "rooms", "connections_opened_total", "messages_in_total", "deliveries_total", "acks_total"]
@@ -36,7 +36,7 @@ async def test_a_fresh_server_has_every_metric_at_nought(serve: Serve) -> None:
     assert samples["resumes_total", "true"] == samples["resumes_total", "false"] == 0
 
 
-async def test_what_happens_is_counted(serve: Serve) -> None:
+async def test_activity_is_counted(serve: Serve) -> None:
     server = await serve()
     room = 'a "quoted" \\ room'
     async with await RawClient.native(server.port) as ann, await RawClient.native(server.port, "/chat?u=bob") as bob:
@@ -77,7 +77,7 @@ async def test_what_happens_is_counted(serve: Serve) -> None:
     assert (samples["connections", ""], samples["connections_opened_total", ""]) == (0, 2)
 
 
-async def test_only_the_largest_rooms_have_a_line_of_their_own(serve: Serve) -> None:
+async def test_only_the_largest_rooms_have_their_own_metrics(serve: Serve) -> None:
     """A label for every room would be unbounded, and rooms are made by anybody."""
     server = await serve()
     async with await RawClient.native(server.port) as ann, await RawClient.native(server.port) as bob:
@@ -93,6 +93,6 @@ async def test_only_the_largest_rooms_have_a_line_of_their_own(serve: Serve) -> 
     assert lines["room 29"] == 2
 
 
-async def test_a_server_without_its_storage_says_so(serve: Serve) -> None:
+async def test_a_server_without_storage_reports_it_in_its_metrics(serve: Serve) -> None:
     server = await serve(DATABASE_URL="postgresql://x@127.0.0.1:1/nothing")
     assert (await scrape(server.port))["ready", ""] == 0

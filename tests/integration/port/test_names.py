@@ -37,7 +37,7 @@ UNSEEN = [
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-async def test_nobody_is_called_like_the_server(port: int, name: str) -> None:
+async def test_a_user_cannot_have_the_name_of_the_server(port: int, name: str) -> None:
     async with await RawClient.open(port, f"/chat?u={quote(name)}") as plain:
         assert (await plain.message())["sender"] == "SYSTEM"
         assert await plain.closing() == (4102, "refused")
@@ -49,7 +49,7 @@ async def test_nobody_is_called_like_the_server(port: int, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", UNSEEN, ids=ascii)
-async def test_what_cannot_be_seen_is_in_no_name(port: int, name: str) -> None:
+async def test_names_contain_no_invisible_characters(port: int, name: str) -> None:
     for parameter in ("u", "r"):
         async with await RawClient.open(port, f"/chat?{parameter}={quote(name)}") as plain:
             await plain.message()
@@ -72,7 +72,7 @@ async def test_what_cannot_be_seen_is_in_no_name(port: int, name: str) -> None:
     ],
     ids=ascii,
 )
-async def test_names_are_taken_as_keyboards_type_them(port: int, sent: str, kept: str) -> None:
+async def test_names_are_accepted_as_keyboards_type_them(port: int, sent: str, kept: str) -> None:
     """At every door: people and rooms, and the title of a room."""
     async with (
         await RawClient.native(port, f"/chat?u={quote(sent)}&r={quote(sent)}") as native,
@@ -152,7 +152,7 @@ async def test_equal_looking_room_names_are_one_room(port: int) -> None:
     "room",
     ["a/b", "../x", "'; DROP TABLE rooms; --", "<script>", "%00", "a&r=b", "🙂 room", "日本語", "مرحبا", "x" * 64],
 )
-async def test_any_visible_name_is_a_room(port: int, room: str) -> None:
+async def test_any_visible_name_is_a_valid_room_name(port: int, room: str) -> None:
     async with await RawClient.native(port) as client:
         client.send(command(type="join", room=room))
         assert (await client.expect("joined"))["room"] == room
@@ -176,7 +176,7 @@ async def test_any_visible_name_is_a_room(port: int, room: str) -> None:
     ],
     ids=ascii,
 )
-async def test_a_content_comes_back_as_it_was_sent(port: int, content: str) -> None:
+async def test_content_is_returned_as_it_was_sent(port: int, content: str) -> None:
     async with (
         await RawClient.native(port, "/chat?u=ann&r=den") as ann,
         await RawClient.open(port, "/chat?u=bob&r=den") as bob,
@@ -192,7 +192,7 @@ async def test_a_content_comes_back_as_it_was_sent(port: int, content: str) -> N
 
 
 @pytest.mark.parametrize("escape", ["\\ud800", "\\udc00", "\\ud800\\ud800", "\\udc00\\ud800"])
-async def test_half_a_surrogate_pair_is_no_text(port: int, escape: str) -> None:
+async def test_a_lone_surrogate_is_refused(port: int, escape: str) -> None:
     async with await RawClient.native(port, "/chat?u=ann&r=den") as client:
         await client.expect("joined")
         client.send(text(f'{{"type":"message","room":"den","content":"{escape}"}}'))

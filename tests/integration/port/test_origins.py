@@ -50,7 +50,7 @@ async def test_only_allowed_pages_may_read(serve: Serve, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PUBLIC)
-async def test_any_page_may_read_what_is_public_by_default(serve: Serve, path: str) -> None:
+async def test_any_page_may_read_public_data_by_default(serve: Serve, path: str) -> None:
     server = await serve()
     reply = await read(server, path, EVIL)
     assert reply.headers["access-control-allow-origin"] == "*"
@@ -58,7 +58,7 @@ async def test_any_page_may_read_what_is_public_by_default(serve: Serve, path: s
 
 
 @pytest.mark.parametrize("allowed", ["*", GOOD])
-async def test_no_page_may_read_with_a_token_nor_what_is_not_public(serve: Serve, allowed: str) -> None:
+async def test_other_pages_may_not_read_with_a_token_or_private_data(serve: Serve, allowed: str) -> None:
     server = await serve(ALLOWED_ORIGINS=allowed, JWT_SECRET=SECRET)
     token = ("Authorization", f"Bearer {token_of('ann')}")
     for path in ("/history?r=den", "/api/rooms", "/api/users", "/search?q=x"):
@@ -67,7 +67,7 @@ async def test_no_page_may_read_with_a_token_nor_what_is_not_public(serve: Serve
         assert "access-control-allow-origin" not in (await read(server, path, GOOD)).headers
 
 
-async def test_pages_of_other_origins_write_nothing(serve: Serve) -> None:
+async def test_pages_of_other_origins_cannot_write(serve: Serve) -> None:
     """Whatever token they have; programs send no origin."""
     server = await serve(ALLOWED_ORIGINS=GOOD, JWT_SECRET=SECRET)
     assert [await post(server, origin) for origin in (EVIL, "null", f"{GOOD}.evil.example", f"{GOOD}:8443")] == [
@@ -91,7 +91,7 @@ async def test_the_servers_own_pages_are_always_allowed(serve: Serve) -> None:
     assert reply.headers["access-control-allow-origin"] == "http://localhost"
 
 
-async def test_behind_a_trusted_proxy_the_own_pages_are_those_that_it_serves(serve: Serve) -> None:
+async def test_behind_a_trusted_proxy_own_pages_are_those_the_proxy_serves(serve: Serve) -> None:
     server = await serve(ALLOWED_ORIGINS=GOOD, TRUSTED_PROXIES="127.0.0.1", FORWARDED_HOST="on")
     forwarded = (
         ("X-Forwarded-For", "192.0.2.1"),

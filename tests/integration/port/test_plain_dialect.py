@@ -23,7 +23,7 @@ async def heard(client: RawClient) -> tuple[str, str, str]:
     return frame["room"], frame["sender"], frame["content"]
 
 
-async def test_everybody_hears_everybody_the_author_included(port: int) -> None:
+async def test_every_client_receives_every_message_including_its_own(port: int) -> None:
     async with await RawClient.open(port, "/chat?r=den&u=ann") as ann:
         assert await heard(ann) == ("den", "SYSTEM", "User ann entered the chat")
         async with await RawClient.open(port, "/chat?r=den&u=bob") as bob:
@@ -39,19 +39,19 @@ async def test_everybody_hears_everybody_the_author_included(port: int) -> None:
 
 
 @pytest.mark.parametrize("target", ["/chat", "/chat?", "/chat?r=&u=", "/chat?other=x", "/chat?r=general&u=Anonymous"])
-async def test_defaults_are_general_and_anonymous(port: int, target: str) -> None:
+async def test_the_defaults_are_general_and_anonymous(port: int, target: str) -> None:
     async with await RawClient.open(port, target) as client:
         assert await heard(client) == ("general", "SYSTEM", "User Anonymous entered the chat")
         client.send(text("hi"))
         assert await heard(client) == ("general", "Anonymous", "hi")
 
 
-async def test_the_address_is_decoded(port: int) -> None:
+async def test_names_in_the_address_are_decoded(port: int) -> None:
     async with await RawClient.open(port, "/chat?r=caf%C3%A9+%26+bar&u=J%C3%BCrgen%20%E2%9C%93") as client:
         assert await heard(client) == ("café & bar", "SYSTEM", 'User "Jürgen ✓" entered the chat')
 
 
-async def test_rooms_are_apart(port: int) -> None:
+async def test_rooms_are_separate(port: int) -> None:
     async with await RawClient.open(port, "/chat?r=one&u=ann") as ann, await RawClient.open(port, "/chat?r=two") as two:
         await heard(ann)
         await heard(two)
@@ -61,7 +61,7 @@ async def test_rooms_are_apart(port: int) -> None:
         assert await heard(two) == ("two", "Anonymous", "only there")
 
 
-async def test_two_sessions_of_one_name_are_two_people(port: int) -> None:
+async def test_two_sessions_with_one_name_are_two_users(port: int) -> None:
     """A name is for display: nobody is thrown out because another has it too."""
     async with await RawClient.open(port, "/chat?r=den&u=ann") as first:
         await heard(first)
@@ -71,7 +71,7 @@ async def test_two_sessions_of_one_name_are_two_people(port: int) -> None:
             assert await heard(first) == await heard(second) == ("den", "ann", "me too")
 
 
-async def test_both_dialects_meet(port: int) -> None:
+async def test_clients_of_both_dialects_share_a_room(port: int) -> None:
     async with (
         await RawClient.open(port, "/chat?r=den&u=old") as old,
         await RawClient.native(port, "/chat?r=den&u=new") as new,
@@ -102,7 +102,7 @@ async def test_both_dialects_meet(port: int) -> None:
     ],
     ids=["empty", "white", "long", "NUL", "escape"],
 )
-async def test_a_refusal_is_a_notice_to_its_author_alone(port: int, wrong: str, sentence: str) -> None:
+async def test_an_error_is_a_notice_only_to_its_author(port: int, wrong: str, sentence: str) -> None:
     async with (
         await RawClient.open(port, "/chat?r=den&u=ann") as ann,
         await RawClient.open(port, "/chat?r=den&u=bob") as bob,
@@ -116,7 +116,7 @@ async def test_a_refusal_is_a_notice_to_its_author_alone(port: int, wrong: str, 
         assert await heard(bob) == ("den", "ann", "fine")
 
 
-async def test_too_many_at_once_is_a_notice(serve: Serve) -> None:
+async def test_too_many_messages_at_once_is_a_notice(serve: Serve) -> None:
     server = await serve(RATE_LIMIT_MESSAGES="1")
     async with await RawClient.open(server.port, "/chat?r=den&u=ann") as ann:
         await heard(ann)
@@ -139,7 +139,7 @@ async def test_too_many_at_once_is_a_notice(serve: Serve) -> None:
         "/chat?r=a%0D%0Ab",
     ],
 )
-async def test_a_wrong_address_is_told_and_closed_with_4102(port: int, target: str) -> None:
+async def test_an_invalid_address_is_reported_and_closed_with_4102(port: int, target: str) -> None:
     async with await RawClient.open(port, target) as client:
         _, sender, reason = await heard(client)
         assert sender == "SYSTEM"
@@ -147,7 +147,7 @@ async def test_a_wrong_address_is_told_and_closed_with_4102(port: int, target: s
         assert await client.closing() == (4102, "refused")
 
 
-async def test_without_guests_there_is_no_plain_dialect(serve: Serve) -> None:
+async def test_the_plain_dialect_is_refused_if_guests_are_disabled(serve: Serve) -> None:
     server = await serve(GUESTS="off")
     async with await RawClient.open(server.port) as client:
         assert (await heard(client))[1] == "SYSTEM"
@@ -171,7 +171,7 @@ async def receive(socket: ClientConnection, kind: type = dict) -> Any:
     return got
 
 
-async def test_a_page_of_years_ago_works_unchanged(port: int) -> None:
+async def test_an_old_page_works_unchanged(port: int) -> None:
     """What such a page does: `new WebSocket(url)`, `send(text)`, `JSON.parse(data).sender`, `fetch(history)`.
 
     It comes from another origin than the server, and its library speaks plain RFC 6455 with compression on offer.
@@ -195,7 +195,7 @@ async def test_a_page_of_years_ago_works_unchanged(port: int) -> None:
         ]
 
 
-async def test_the_library_sees_the_refusal_of_binary_and_stays(port: int) -> None:
+async def test_a_refused_binary_frame_keeps_the_librarys_connection(port: int) -> None:
     async with connect(f"ws://127.0.0.1:{port}/chat?r=lobby", proxy=None) as socket:
         await receive(socket)
         await socket.send(b"\x00\x01")

@@ -33,7 +33,7 @@ async def client() -> AsyncIterator[ClientSession]:
         yield session
 
 
-async def test_the_root_leads_to_the_page_and_the_page_to_its_files(base: URL, client: ClientSession) -> None:
+async def test_the_root_redirects_to_the_page_which_finds_its_files(base: URL, client: ClientSession) -> None:
     async with client.get(base.with_query(r="den")) as reply:
         assert reply.url == (base / "client.html").with_query(r="den")
     for path in ("static/main.js", "static/view/text.js", "static/icon.svg"):
@@ -41,7 +41,7 @@ async def test_the_root_leads_to_the_page_and_the_page_to_its_files(base: URL, c
             assert reply.status == 200
 
 
-async def test_locations_and_links_lead_to_what_they_name(base: URL, client: ClientSession) -> None:
+async def test_locations_and_links_resolve(base: URL, client: ClientSession) -> None:
     """Also of a room whose name has a slash in it, at each depth of path."""
     rooms = base.join(URL("api/rooms"))
     async with client.post(rooms, json={"name": ROOM}) as reply:
@@ -84,7 +84,7 @@ async def test_locations_and_links_lead_to_what_they_name(base: URL, client: Cli
     assert names == [ROOM, *(f"room {number}" for number in range(4))]
 
 
-async def test_the_document_names_the_server_below_the_path(base: URL, client: ClientSession) -> None:
+async def test_the_document_names_the_server_under_the_path(base: URL, client: ClientSession) -> None:
     async with client.get(base.join(URL("openapi.json"))) as reply:
         (server,) = (await reply.json())["servers"]
         url = reply.url.join(URL(server["url"]))
@@ -93,7 +93,7 @@ async def test_the_document_names_the_server_below_the_path(base: URL, client: C
         assert await reply.json() == {"status": "ok"}
 
 
-async def test_a_websocket_opens_below_the_path(base: URL, client: ClientSession) -> None:
+async def test_a_websocket_opens_under_the_path(base: URL, client: ClientSession) -> None:
     address = base.join(URL("chat")).with_scheme("ws").with_query(u="ann", r="den")
     async with client.ws_connect(address, protocols=["parley.v1"]) as socket:
         assert json.loads((await socket.receive()).data)["type"] == "welcome"

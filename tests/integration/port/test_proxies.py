@@ -75,7 +75,9 @@ async def start(start_proxy: StartProxy, name: str, body: str, port: int, **list
 
 
 @pytest.mark.parametrize("behind", BEHIND)
-async def test_a_client_behind_a_proxy_has_its_own_address(serve: Serve, start_proxy: StartProxy, behind: str) -> None:
+async def test_a_client_behind_a_proxy_is_known_by_its_own_address(
+    serve: Serve, start_proxy: StartProxy, behind: str
+) -> None:
     name, body, settings = BEHIND[behind]
     server = await serve(**settings)
     proxy = await start(start_proxy, name, body, server.port)
@@ -88,14 +90,16 @@ async def test_a_client_behind_a_proxy_has_its_own_address(serve: Serve, start_p
     )
 
 
-async def test_a_chain_of_proxies(serve: Serve, start_proxy: StartProxy) -> None:
+async def test_the_client_is_found_behind_a_chain_of_proxies(serve: Serve, start_proxy: StartProxy) -> None:
     server = await serve(**TRUSTED)
     inner = await start(start_proxy, "nginx", NGINX, server.port)
     outer = await start(start_proxy, "haproxy", HAPROXY, inner.port)
     assert await address_of(server, outer.port, ("X-Forwarded-For", f"{FORGED}, 127.0.0.1")) == CLIENT
 
 
-async def test_a_chain_that_begins_with_the_proxy_protocol(serve: Serve, start_proxy: StartProxy) -> None:
+async def test_the_client_is_found_behind_a_chain_starting_with_the_proxy_protocol(
+    serve: Serve, start_proxy: StartProxy
+) -> None:
     """As behind a load balancer of TCP: it names the client to nginx, and nginx names it to us."""
     server = await serve(**TRUSTED)
     real_ip = "set_real_ip_from 127.0.0.1; real_ip_header proxy_protocol;" + NGINX
@@ -136,14 +140,14 @@ async def test_the_servers_own_page_connects_through_a_proxy_on_any_port(
 # --- headers, without a proxy ----------------------------------------------------------------------------------------
 
 
-async def test_who_is_no_trusted_proxy_speaks_for_itself_alone(serve: Serve) -> None:
+async def test_an_untrusted_peer_cannot_name_another_client(serve: Serve) -> None:
     said = [("X-Forwarded-For", FORGED), ("Forwarded", f"for={FORGED}"), ("X-Real-IP", FORGED)]
     for settings in ({}, TRUSTED, {**TRUSTED, "FORWARDED_HEADER": "Forwarded"}):
         server = await serve(**settings)
         assert await address_of(server, server.port, *said) == CLIENT
 
 
-async def test_an_upgrade_on_a_connection_that_served_somebody_else_before(serve: Serve) -> None:
+async def test_an_upgrade_on_a_reused_proxy_connection_has_its_own_client(serve: Serve) -> None:
     server = await serve(**TRUSTED)
     async with await RawClient.connect(server.port) as client:
         client.send(request("/health", [("X-Forwarded-For", "192.0.2.1")]))
@@ -183,7 +187,7 @@ async def test_the_proxy_header_comes_before_the_first_byte(serve: Serve, header
         assert addresses(server) == [address]
 
 
-async def test_what_the_proxy_header_names_may_be_a_trusted_proxy(serve: Serve) -> None:
+async def test_the_address_in_the_proxy_header_may_be_a_trusted_proxy(serve: Serve) -> None:
     server = await serve(PROXY_PROTOCOL="on", TRUSTED_PROXIES="127.0.0.1,192.0.2.1")
     said = ("X-Forwarded-For", "198.51.100.4")
     assert await address_of(server, server.port, said, source="127.0.0.1", before=V1) == "198.51.100.4"
@@ -212,12 +216,12 @@ async def test_only_trusted_proxies_may_send_the_header(serve: Serve) -> None:
     assert (await refused(server.port, V1 + request("/health"), CLIENT)).status == 400
 
 
-async def test_the_header_is_no_header_where_the_protocol_is_off(serve: Serve) -> None:
+async def test_the_proxy_header_is_refused_if_the_protocol_is_off(serve: Serve) -> None:
     server = await serve(**TRUSTED)
     assert (await refused(server.port, V1 + request("/health"))).status == 400
 
 
-async def test_the_header_has_the_deadline_of_the_head(serve: Serve) -> None:
+async def test_the_proxy_header_shares_the_head_deadline(serve: Serve) -> None:
     server = await serve(PROXY_PROTOCOL="on", HEAD_SECONDS="0.05")
     assert (await refused(server.port, b"PROXY TCP4")).status == 408
     for data in (b"", V1):  # no request has begun

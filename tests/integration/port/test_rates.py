@@ -22,7 +22,7 @@ async def ask(port: int, data: bytes, source: str = HERE) -> Reply:
 # --- upgrades --------------------------------------------------------------------------------------------------------
 
 
-async def test_upgrades_of_an_address_have_a_rate(serve: Serve) -> None:
+async def test_upgrades_are_rate_limited_per_address(serve: Serve) -> None:
     port = (await serve(RATE_LIMIT_UPGRADES=FEW)).port
     statuses = [(await ask(port, upgrade(path))).status for path in ("/chat", "/ws", "/api/chat")]
     assert statuses == [101, 101, 401]  # whatever comes of it
@@ -36,7 +36,7 @@ async def test_upgrades_of_an_address_have_a_rate(serve: Serve) -> None:
     assert (await ask(port, request("/health"))).status == 200
 
 
-async def test_an_upgrade_on_a_kept_connection_has_the_same_rate(serve: Serve) -> None:
+async def test_upgrades_on_kept_connections_share_the_rate(serve: Serve) -> None:
     port = (await serve(RATE_LIMIT_UPGRADES=FEW)).port
     for status in (101, 101, 101, 429):
         async with await RawClient.connect(port, HERE) as client:
@@ -66,7 +66,7 @@ async def test_behind_a_proxy_each_client_has_its_own_rate(serve: Serve) -> None
 @pytest.mark.parametrize(
     "target", ["/history?r=den", "/api/rooms", "/api/users", "/openapi.json", "/metrics", "/search?q=x"]
 )
-async def test_requests_of_an_address_have_a_rate(serve: Serve, target: str) -> None:
+async def test_requests_are_rate_limited_per_address(serve: Serve, target: str) -> None:
     port = (await serve(RATE_LIMIT_REQUESTS=FEW)).port
     for _ in range(3):
         assert (await ask(port, request(target))).status in (200, 401)
@@ -76,7 +76,7 @@ async def test_requests_of_an_address_have_a_rate(serve: Serve, target: str) -> 
     assert (await ask(port, request(target), THERE)).status in (200, 401)
 
 
-async def test_a_token_that_proves_nobody_changes_nothing(serve: Serve) -> None:
+async def test_an_invalid_token_does_not_lift_the_rate(serve: Serve) -> None:
     server = await serve(RATE_LIMIT_REQUESTS=FEW, JWT_SECRET=SECRET)
     async with await RawClient.connect(server.port, THERE) as guest:
         guest.send(upgrade("/chat", NATIVE))
@@ -87,7 +87,7 @@ async def test_a_token_that_proves_nobody_changes_nothing(serve: Serve) -> None:
         assert reply.status == status
 
 
-async def test_accounts_and_the_page_do_not_count(serve: Serve) -> None:
+async def test_accounts_health_and_static_files_are_not_rate_limited(serve: Serve) -> None:
     port = (await serve(RATE_LIMIT_REQUESTS="0.001/1", JWT_SECRET=SECRET)).port
     authorized = [("Authorization", f"Bearer {token_of('ann')}")]
     for _ in range(3):
@@ -101,7 +101,7 @@ async def test_accounts_and_the_page_do_not_count(serve: Serve) -> None:
 # --- guests ----------------------------------------------------------------------------------------------------------
 
 
-async def test_an_account_comes_in_where_there_are_too_many_new_guests(serve: Serve) -> None:
+async def test_an_account_connects_despite_too_many_new_guests(serve: Serve) -> None:
     port = (await serve(RATE_LIMIT_GUESTS="0.001/1", JWT_SECRET=SECRET, HELLO_SECONDS="0.2")).port
     first = await RawClient.open(port, "/chat", NATIVE, source=HERE)
     second = await RawClient.open(port, "/chat", NATIVE, source=HERE)
@@ -115,7 +115,7 @@ async def test_an_account_comes_in_where_there_are_too_many_new_guests(serve: Se
         assert await third.closing() == (1013, "try again later")  # and not 4101, as nothing is wrong with it
 
 
-async def test_zero_is_no_limit(serve: Serve) -> None:
+async def test_zero_means_no_limit(serve: Serve) -> None:
     off = dict.fromkeys(("RATE_LIMIT_UPGRADES", "RATE_LIMIT_REQUESTS", "RATE_LIMIT_GUESTS"), "0")
     port = (await serve(**off)).port
     replies = await asyncio.gather(

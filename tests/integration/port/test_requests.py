@@ -49,16 +49,14 @@ def with_host(head: bytes, host: str) -> bytes:
     "host",
     ["a b/c", "a/b", "a@b", "[::1", "::1", "a:b", "a:80:80", "\u00e4", "localhost\r\nHost: localhost", "a\r\nHost: b"],
 )
-async def test_another_number_of_hosts_than_one_and_no_host_at_all_are_400(
-    port: int, later: bool, head: bytes, host: str
-) -> None:
+async def test_several_hosts_or_a_missing_host_are_400(port: int, later: bool, head: bytes, host: str) -> None:
     """RFC 9112 section 3.2."""
     assert (await answer(port, later, with_host(head, host))).status == 400
     assert (await answer(port, later, without_host(head))).status == 400
 
 
 @pytest.mark.parametrize("host", ["", "localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]", "[::1]:80", "a_b.c-d:"])
-async def test_any_host_that_can_be_one_is_taken(port: int, later: bool, host: str) -> None:
+async def test_any_valid_host_is_accepted(port: int, later: bool, host: str) -> None:
     assert (await answer(port, later, with_host(HEALTH, host))).status == 200
     assert (await answer(port, later, with_host(upgrade(), host))).status == 101
 
@@ -75,12 +73,12 @@ async def test_an_upgrade_with_a_body_is_400(serve: Serve, later: bool, header: 
     assert not server.chat.parts.hub.sessions
 
 
-async def test_an_upgrade_may_say_that_it_has_no_body(port: int, later: bool) -> None:
+async def test_an_upgrade_may_declare_an_empty_body(port: int, later: bool) -> None:
     assert (await answer(port, later, upgrade("/chat?u=ann", [("Content-Length", "0")]))).status == 101
 
 
 @pytest.mark.parametrize("line", [b"GET /health", b"GET /health HTTP/0.9", b"GET /health HTTP/2.0"])
-async def test_another_version_of_http_is_400(port: int, later: bool, line: bytes) -> None:
+async def test_an_unsupported_version_of_http_is_400(port: int, later: bool, line: bytes) -> None:
     reply = await answer(port, later, line + b"\r\nHost: localhost\r\n\r\n" if b"HTTP" in line else line + b"\r\n\r\n")
     assert reply.status == 400
     assert b"ok" not in reply.body
@@ -94,7 +92,7 @@ MANY = [(f"X-{number}", "y") for number in range(400)]
 
 @pytest.mark.parametrize("headers", [LONG, MANY], ids=["long", "many"])
 @pytest.mark.parametrize("head", [request, upgrade], ids=["http", "websocket"])
-async def test_one_setting_bounds_the_head(
+async def test_one_setting_limits_the_head(
     serve: Serve, later: bool, headers: list[tuple[str, str]], head: Callable[..., bytes]
 ) -> None:
     data = head("/chat" if head is upgrade else "/health", headers)
@@ -104,7 +102,7 @@ async def test_one_setting_bounds_the_head(
 
 
 @pytest.mark.parametrize("answered", [0, 1, 3])
-async def test_the_sum_of_the_headers_is_bounded_also_on_a_used_connection(port: int, answered: int) -> None:
+async def test_the_size_of_all_headers_is_bounded_on_a_reused_connection(port: int, answered: int) -> None:
     """Each line of it is short enough, and there are few of them."""
     async with await RawClient.connect(port) as client:
         for _ in range(answered):
@@ -117,7 +115,7 @@ async def test_the_sum_of_the_headers_is_bounded_also_on_a_used_connection(port:
         assert await client.rest() == b""
 
 
-async def test_a_body_is_not_taken_for_a_head(serve: Serve) -> None:
+async def test_a_body_is_not_parsed_as_a_head(serve: Serve) -> None:
     server = await serve(JWT_SECRET=SECRET, MAX_FRAME_BYTES=str(1 << 20), MAX_CONTENT_CHARS="1000000")
     ann = ("Authorization", f"Bearer {token_of('ann')}")
     async with await RawClient.connect(server.port) as client:
@@ -128,7 +126,7 @@ async def test_a_body_is_not_taken_for_a_head(serve: Serve) -> None:
             assert (await client.reply()).status in (201, 404)
 
 
-async def test_a_long_token_opens_a_websocket_where_it_may_ask_over_http(serve: Serve, later: bool) -> None:
+async def test_a_token_accepted_over_http_also_opens_a_websocket(serve: Serve, later: bool) -> None:
     server = await serve(HEAD_BYTES="65536", JWT_SECRET=SECRET)
     headers = [("Authorization", f"Bearer {token_of('ann')}"), ("Cookie", "session=" + "z" * 10_000)]
     assert (await answer(server.port, later, upgrade("/api/chat?room=den", headers))).status == 101
@@ -139,7 +137,7 @@ async def test_a_long_token_opens_a_websocket_where_it_may_ask_over_http(serve: 
 
 
 @pytest.mark.parametrize("path", ["/health", "/client.html", "/history", "/nothing"])
-async def test_where_no_websocket_is_upgrade_is_ignored(port: int, path: str) -> None:
+async def test_upgrade_is_ignored_at_addresses_without_websocket(port: int, path: str) -> None:
     """RFC 9110 section 7.8. A proxy that asks for an upgrade of everything gets the page all the same."""
     expected = await answer(port, False, request(path))
     async with await RawClient.connect(port) as client:
@@ -163,7 +161,7 @@ async def test_where_no_websocket_is_upgrade_is_ignored(port: int, path: str) ->
         upgrade("/ws", [("Upgrade", "h2c")]),
     ],
 )
-async def test_426_names_what_to_upgrade_to(port: int, later: bool, head: bytes) -> None:
+async def test_a_426_names_the_protocol_to_upgrade_to(port: int, later: bool, head: bytes) -> None:
     """RFC 9110 sections 7.8 and 15.5.22."""
     reply = await answer(port, later, head)
     assert (reply.status, reply.headers["upgrade"]) == (426, "websocket")
@@ -171,12 +169,12 @@ async def test_426_names_what_to_upgrade_to(port: int, later: bool, head: bytes)
 
 
 @pytest.mark.parametrize("wanted", [["h2c, websocket"], ["websocket, h2c"], ["h2c", "websocket"], ["h2c,WebSocket"]])
-async def test_a_websocket_may_be_one_of_several_wishes(port: int, later: bool, wanted: list[str]) -> None:
+async def test_websocket_may_be_one_of_several_upgrade_options(port: int, later: bool, wanted: list[str]) -> None:
     reply = await answer(port, later, upgrade("/chat", [("Upgrade", value) for value in wanted]))
     assert (reply.status, reply.headers["upgrade"]) == (101, "websocket")
 
 
-async def test_no_subprotocol_may_be_offered_by_an_empty_list(port: int, later: bool) -> None:
+async def test_an_empty_subprotocol_header_offers_none(port: int, later: bool) -> None:
     reply = await answer(port, later, upgrade("/chat", [("Sec-WebSocket-Protocol", "")]))
     assert reply.status == 101
     assert "sec-websocket-protocol" not in reply.headers
@@ -206,14 +204,14 @@ async def test_a_line_without_cr_is_400(port: int, head: bytes, which: str) -> N
     assert (await answer(port, False, wrong)).status == 400
 
 
-async def test_a_last_request_is_answered_whatever_follows_it(port: int) -> None:
+async def test_a_last_request_is_answered_whatever_data_follows(port: int) -> None:
     async with await RawClient.connect(port) as client:
         client.send(request("/health", [("Connection", "close")]) + HEALTH)
         assert (await client.reply()).status == 200
         assert await client.rest() == b""
 
 
-async def test_a_body_that_will_be_refused_is_not_asked_for(serve: Serve, later: bool) -> None:
+async def test_a_refused_body_is_not_requested_with_100_continue(serve: Serve, later: bool) -> None:
     server = await serve(JWT_SECRET=SECRET)
     before = asyncio.all_tasks()
     expecting = [("Content-Type", "application/json"), ("Expect", "100-continue")]
@@ -237,7 +235,7 @@ async def test_a_body_that_will_be_refused_is_not_asked_for(serve: Serve, later:
 
 
 @pytest.mark.parametrize("began", [b"", b"\r\n"])
-async def test_a_connection_that_says_nothing_is_closed_without_a_word(serve: Serve, began: bytes) -> None:
+async def test_a_silent_connection_is_closed_without_a_response(serve: Serve, began: bytes) -> None:
     """A browser opens connections ahead of need, and would take an answer for that to its next request."""
     server = await serve(HEAD_SECONDS="0.05")
     async with await RawClient.connect(server.port) as client:
@@ -269,14 +267,14 @@ async def test_a_connection_that_says_nothing_is_closed_without_a_word(serve: Se
         (request("/health", [("X", "y" * 20_000)]), 431),
     ],
 )
-async def test_every_answer_says_how_it_may_be_used(port: int, data: bytes, status: int) -> None:
+async def test_every_response_has_the_common_headers(port: int, data: bytes, status: int) -> None:
     """Whoever wrote it: an endpoint, the port, the handshake or aiohttp. Nothing tells a version."""
     reply = await answer(port, False, data)
     assert reply.status == status
     assert {name: reply.headers.get(name.lower()) for name in EVERY} == EVERY
 
 
-async def test_files_may_be_kept_but_are_asked_for_again(port: int) -> None:
+async def test_files_may_be_cached_but_are_revalidated(port: int) -> None:
     for path in ("/client.html", "/static/main.js", "/openapi.json"):
         reply = await answer(port, False, request(path))
         assert (reply.headers["cache-control"], reply.headers["server"]) == ("no-cache", "parley")

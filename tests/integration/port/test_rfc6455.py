@@ -50,7 +50,7 @@ async def test_a_fragmented_text_is_one_message(port: int, cuts: tuple[int, ...]
         await client.expect("pong", id="p")
 
 
-async def test_control_frames_may_come_between_fragments(port: int) -> None:
+async def test_control_frames_may_arrive_between_fragments(port: int) -> None:
     async with await RawClient.native(port) as client:
         client.send(frame(TEXT, PING_COMMAND[:7], fin=False))
         client.send(frame(PING, b"in between"))
@@ -84,7 +84,7 @@ async def test_frames_arrive_byte_by_byte(port: int) -> None:
         await client.expect("pong", id="p")
 
 
-async def test_many_frames_in_one_packet_are_taken_in_order(port: int) -> None:
+async def test_many_frames_in_one_packet_are_handled_in_order(port: int) -> None:
     async with await RawClient.native(port, "/chat?u=ann&r=packet") as client:
         await client.expect("joined")
         numbers = [str(number) for number in range(40)]
@@ -136,7 +136,7 @@ async def test_an_unsolicited_pong_is_ignored(port: int) -> None:
         await client.pong()
 
 
-async def test_the_server_pings_and_drops_a_client_that_says_nothing(serve: Serve) -> None:
+async def test_the_server_pings_and_disconnects_a_silent_client(serve: Serve) -> None:
     server = await serve(HEARTBEAT="0.03")
     async with await RawClient.native(server.port) as client:
         assert await client.frame() == (True, PING, b"")
@@ -145,7 +145,7 @@ async def test_the_server_pings_and_drops_a_client_that_says_nothing(serve: Serv
     assert not server.shared.connections
 
 
-async def test_a_client_that_answers_pings_stays(serve: Serve) -> None:
+async def test_a_client_that_answers_pings_stays_connected(serve: Serve) -> None:
     server = await serve(HEARTBEAT="0.03")
     async with await RawClient.native(server.port) as client:
         for _ in range(8):  # of which three without an answer would be its end
@@ -154,7 +154,7 @@ async def test_a_client_that_answers_pings_stays(serve: Serve) -> None:
         await client.pong()
 
 
-async def test_who_asks_for_nothing_is_closed_as_idle_where_the_operator_wants_that(serve: Serve) -> None:
+async def test_an_idle_client_is_disconnected_if_so_configured(serve: Serve) -> None:
     server = await serve(HEARTBEAT="0.02", IDLE_TIMEOUT="0.06")
     async with await RawClient.native(server.port) as client:
         while (got := await client.frame()).opcode == PING:
@@ -200,7 +200,7 @@ async def test_a_close_with_a_reason_that_is_not_utf_8_is_refused(port: int) -> 
         assert (await client.closing())[0] == 1007
 
 
-async def test_what_comes_after_a_close_is_ignored(port: int) -> None:
+async def test_frames_after_a_close_are_ignored(port: int) -> None:
     async with await RawClient.native(port, "/chat?u=ann&r=after") as client:
         await client.expect("joined")
         close = frame(CLOSE, struct.pack("!H", 1000))
@@ -220,7 +220,7 @@ async def test_a_close_inside_a_fragmented_message_ends_the_connection(port: int
         assert await client.rest() == b""
 
 
-async def test_a_client_that_only_half_closes_is_gone(serve: Serve) -> None:
+async def test_a_client_that_half_closes_is_disconnected(serve: Serve) -> None:
     """TCP's own end without a Close frame: the server ends its side as well and forgets the session."""
     server = await serve()
     async with await RawClient.native(server.port) as client:
@@ -229,7 +229,7 @@ async def test_a_client_that_only_half_closes_is_gone(serve: Serve) -> None:
     assert not server.shared.connections
 
 
-async def test_the_server_closes_first_when_its_own_close_was_answered(serve: Serve) -> None:
+async def test_the_server_ends_tcp_once_its_close_was_answered(serve: Serve) -> None:
     """7.1.1: the server ends the TCP connection as soon as both Close frames are through, not after a time-out."""
     server = await serve(GUESTS="off", HELLO_SECONDS="0.02", CLOSE_SECONDS="60")
     async with await RawClient.open(server.port, headers=NATIVE) as client:
@@ -238,7 +238,7 @@ async def test_the_server_closes_first_when_its_own_close_was_answered(serve: Se
         assert await client.rest() == b""
 
 
-async def test_a_client_that_does_not_answer_a_close_is_dropped(serve: Serve) -> None:
+async def test_a_client_that_does_not_answer_a_close_is_disconnected(serve: Serve) -> None:
     server = await serve(GUESTS="off", HELLO_SECONDS="0.02", CLOSE_SECONDS="0.05")
     async with await RawClient.open(server.port, headers=NATIVE) as client:
         assert await client.closing() == (4101, "hello_timeout")
@@ -246,7 +246,7 @@ async def test_a_client_that_does_not_answer_a_close_is_dropped(serve: Serve) ->
     assert not server.shared.connections
 
 
-async def test_stopping_says_goodbye_and_1001(serve: Serve) -> None:
+async def test_stopping_sends_goodbye_and_closes_with_1001(serve: Serve) -> None:
     server = await serve()
     async with await RawClient.native(server.port) as client:
         stopping = asyncio.create_task(server.stop())
@@ -321,7 +321,7 @@ async def test_text_that_is_not_utf_8_closes_with_1007(
 
 
 @pytest.mark.parametrize("fragmented", [False, True], ids=["whole", "fragmented"])
-async def test_binary_is_unsupported_and_the_connection_lives(port: int, fragmented: bool) -> None:
+async def test_binary_is_unsupported_and_keeps_the_connection(port: int, fragmented: bool) -> None:
     async with await RawClient.native(port) as client:
         if fragmented:
             client.send(frame(BINARY, b"\xff", fin=False) + frame(CONT, b"\xfe", fin=False) + frame(CONT, PING_COMMAND))
@@ -355,7 +355,7 @@ async def expect_too_large(client: RawClient) -> None:
     ],
     ids=["just", "large", "binary", "just its head", "a head of 2 GiB", "fragments", "unfinished"],
 )
-async def test_an_oversize_message_is_told_and_closed_with_1009(serve: Serve, oversize: bytes) -> None:
+async def test_an_oversize_message_is_reported_and_closed_with_1009(serve: Serve, oversize: bytes) -> None:
     server = await serve(MAX_FRAME_BYTES="2048")
     async with await RawClient.native(server.port) as client:
         client.send(text(PING_COMMAND.decode()) + oversize)
@@ -364,7 +364,7 @@ async def test_an_oversize_message_is_told_and_closed_with_1009(serve: Serve, ov
     await assert_serves(server.port)
 
 
-async def test_an_oversize_binary_in_fragments_is_told_both_faults(serve: Serve) -> None:
+async def test_an_oversize_binary_in_fragments_reports_both_errors(serve: Serve) -> None:
     server = await serve(MAX_FRAME_BYTES="2048")
     async with await RawClient.native(server.port) as client:
         client.send(frame(BINARY, b"x" * 2000, fin=False) + frame(CONT, b"x" * 49))
@@ -372,7 +372,7 @@ async def test_an_oversize_binary_in_fragments_is_told_both_faults(serve: Serve)
         await expect_too_large(client)
 
 
-async def test_the_largest_frame_passes(serve: Serve) -> None:
+async def test_the_largest_frame_is_accepted(serve: Serve) -> None:
     server = await serve(MAX_FRAME_BYTES="2048")
     async with await RawClient.native(server.port) as client:
         padded = PING_COMMAND + b" " * (2048 - len(PING_COMMAND))
@@ -400,7 +400,7 @@ async def test_a_length_with_the_high_bit_set_is_refused(port: int, fin: int) ->
         assert struct.unpack("!H", got.payload[:2])[0] in (1002, 1009)
 
 
-async def test_a_cut_off_head_of_an_oversize_frame_waits_for_its_rest(serve: Serve) -> None:
+async def test_an_incomplete_head_of_an_oversize_frame_waits_for_the_rest(serve: Serve) -> None:
     """The length is judged when it is all there, wherever the packets are cut."""
     server = await serve(MAX_FRAME_BYTES="2048")
     for form in (frame(TEXT, b"x" * 3000)[:12], frame(TEXT, announced=3000)):
@@ -445,7 +445,7 @@ async def test_a_flood_of_small_frames_is_closed_with_4103(serve: Serve, flood: 
     await assert_serves(server.port)
 
 
-async def test_who_cuts_messages_into_fragments_may_say_as_many_as_others(serve: Serve) -> None:
+async def test_fragmented_messages_count_once_toward_the_rate(serve: Serve) -> None:
     """500 messages in 5 fragments are 500 commands, of which a client may have as many at once, not 2,500."""
     server = await serve()
     async with await RawClient.native(server.port) as client:
@@ -459,7 +459,7 @@ async def test_who_cuts_messages_into_fragments_may_say_as_many_as_others(serve:
 
 
 @pytest.mark.parametrize("size", [64, 4096])
-async def test_a_large_message_may_have_many_fragments_where_messages_may_be_large(serve: Serve, size: int) -> None:
+async def test_a_large_message_may_have_many_fragments_if_large_messages_are_allowed(serve: Serve, size: int) -> None:
     """As many as it takes: 4 MiB in pieces of 64 bytes are 65,536."""
     server = await serve(MAX_FRAME_BYTES="16777216")
     whole = json.dumps({"type": "ping", "id": "p", "x": "y" * (1 << 22)}).encode()
@@ -472,7 +472,7 @@ async def test_a_large_message_may_have_many_fragments_where_messages_may_be_lar
         assert (await client.message())["type"] == "pong"
 
 
-async def test_a_flood_that_nobody_reads_takes_no_memory(serve: Serve) -> None:
+async def test_a_flood_from_a_client_that_does_not_read_takes_no_memory(serve: Serve) -> None:
     """Pings by the megabyte from a client that never reads a pong: what waits for it stays below the slow mark."""
     server = await serve(SLOW_BYTES_LOW="16384", SLOW_BYTES_HIGH="65536", CLOSE_SECONDS="0.3")
     async with await RawClient.native(server.port) as client:

@@ -24,7 +24,7 @@ async def told(client: RawClient, type: str) -> Any:
         assert got["type"] != "error", got
 
 
-async def test_nothing_is_said_before_the_client_asks(port: int) -> None:
+async def test_nothing_is_sent_before_the_clients_first_command(port: int) -> None:
     async with await RawClient.open(port, "/ws") as client:
         client.send(ask("ping"))
         got = await client.message()
@@ -48,7 +48,7 @@ async def test_nothing_is_said_before_the_client_asks(port: int) -> None:
     ],
     ids=["text", "type", "no payload", "a number", "name", "message", "leave", "binary"],
 )
-async def test_a_refusal_has_its_name_and_the_connection_lives(port: int, data: bytes, code: str, message: str) -> None:
+async def test_an_error_has_its_code_and_keeps_the_connection(port: int, data: bytes, code: str, message: str) -> None:
     async with await RawClient.open(port, "/ws") as client:
         client.send(data)
         assert await client.message() == {"type": "error", "payload": {"code": code, "message": message}}
@@ -56,7 +56,7 @@ async def test_a_refusal_has_its_name_and_the_connection_lives(port: int, data: 
         await told(client, "pong")
 
 
-async def test_people_of_a_room_hear_each_other(port: int) -> None:
+async def test_users_in_a_room_receive_each_others_messages(port: int) -> None:
     async with (
         await RawClient.native(port, "/chat?u=ben&r=den") as ben,
         await RawClient.open(port, "/ws") as ann,
@@ -102,7 +102,7 @@ async def make(client: RawClient, room_id: str = "den", user_id: str = "7", user
     assert await client.message() == {"type": "user_joined", "payload": {"room_id": room_id, **user}}
 
 
-async def test_a_room_that_is_made_can_be_joined_by_its_id(port: int) -> None:
+async def test_a_created_room_can_be_joined_by_its_id(port: int) -> None:
     async with await RawClient.open(port, "/ws") as ann, await RawClient.open(port, "/ws") as ben:
         ben.send(ask("join", room_id="den", user_id="8", user_name="ben"))
         assert (await ben.message())["payload"]["code"] == "no_such_room"
@@ -125,7 +125,7 @@ async def test_a_room_that_is_made_can_be_joined_by_its_id(port: int) -> None:
         ({"room_name": "x" * 65}, "bad_field", "room_name has more than 64 characters"),
     ],
 )
-async def test_what_is_wrong_with_a_room_is_named_as_the_client_knows_it(
+async def test_errors_about_a_room_use_the_field_names_of_this_dialect(
     port: int, changed: dict[str, str], code: str, message: str
 ) -> None:
     async with await RawClient.open(port, "/ws") as ann:
@@ -134,7 +134,7 @@ async def test_what_is_wrong_with_a_room_is_named_as_the_client_knows_it(
         assert await ann.message() == {"type": "error", "payload": {"code": code, "message": message}}
 
 
-async def test_whoever_is_sent_out_is_told_why(serve: Serve) -> None:
+async def test_a_kicked_user_gets_the_reason(serve: Serve) -> None:
     server = await serve(JWT_SECRET=SECRET)
     async with (
         await RawClient.open(server.port, "/ws") as ann,
@@ -157,7 +157,7 @@ async def test_whoever_is_sent_out_is_told_why(serve: Serve) -> None:
         assert await told(ann, "left") == {"room_id": "den", "reason": "kicked"}
 
 
-async def test_a_private_room_is_closed_to_whoever_only_says_who_they_are(serve: Serve) -> None:
+async def test_a_private_room_is_closed_to_claimed_ids(serve: Serve) -> None:
     server = await serve(JWT_SECRET=SECRET)
     async with (
         await RawClient.open(server.port, "/ws") as seven,
@@ -176,7 +176,7 @@ async def test_a_private_room_is_closed_to_whoever_only_says_who_they_are(serve:
         assert (await told(seven, "error"))["code"] == "no_such_room"
 
 
-async def test_an_account_makes_rooms_of_its_own(serve: Serve) -> None:
+async def test_an_account_owns_the_rooms_it_creates(serve: Serve) -> None:
     """Its `user_id` is the token's; nobody who only says that they are 7 is the owner of what 7 made."""
     server = await serve(JWT_SECRET=SECRET)
     async with await RawClient.open(server.port, "/ws", [bearer()]) as ann:
@@ -192,7 +192,7 @@ async def test_an_account_makes_rooms_of_its_own(serve: Serve) -> None:
             assert len((await told(other, "joined"))["users"]) == 2
 
 
-async def test_a_connection_speaks_for_the_first_id_alone(port: int) -> None:
+async def test_a_connection_is_bound_to_its_first_id(port: int) -> None:
     async with (
         await RawClient.native(port, "/chat?u=ben&r=den") as ben,
         await RawClient.open(port, "/ws") as ann,
@@ -209,7 +209,7 @@ async def test_a_connection_speaks_for_the_first_id_alone(port: int) -> None:
         assert (await told(ann, "message"))["user_id"] == "7"
 
 
-async def test_too_many_at_once_is_refused_by_name(serve: Serve) -> None:
+async def test_too_many_messages_at_once_return_a_named_error(serve: Serve) -> None:
     server = await serve(RATE_LIMIT_MESSAGES="1")
     async with (
         await RawClient.native(server.port, "/chat?u=ben&r=den") as ben,
@@ -224,7 +224,7 @@ async def test_too_many_at_once_is_refused_by_name(serve: Serve) -> None:
         assert [a["payload"]["code"] for a in got if a["type"] == "error"] == ["rate_limited"]
 
 
-async def test_where_guests_are_off_nobody_only_says_who_they_are(serve: Serve) -> None:
+async def test_without_guests_claimed_ids_are_refused(serve: Serve) -> None:
     server = await serve(GUESTS="off", HELLO_SECONDS="0.05")
     async with await RawClient.open(server.port, "/ws") as client:
         client.send(ask("join", room_id="den", user_id="7", user_name="ann"))

@@ -59,7 +59,7 @@ async def unread(server: Server, target: str) -> RawClient:
 
 
 @pytest.mark.parametrize("target", [LARGE, "/openapi.json", "/api/rooms/large/messages?limit=500"])
-async def test_a_client_that_does_not_read_is_let_go(
+async def test_a_client_that_does_not_read_its_response_is_disconnected(
     server: Server, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
     """Until then what waits for it is a part of the page, not the page."""
@@ -75,9 +75,7 @@ async def test_a_client_that_does_not_read_is_let_go(
         await client.close()
 
 
-async def test_a_client_that_reads_a_little_now_and_then_is_let_go_too(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_client_that_reads_too_slowly_is_disconnected(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """It must be as fast as a slow telephone: else each part that it takes would buy it time for another."""
     monkeypatch.setattr(sending, "STALL_SECONDS", 0.002)  # in all, as nobody is as fast as this:
     monkeypatch.setattr(sending, "LEAST_BYTES_A_SECOND", 1 << 40)
@@ -94,7 +92,7 @@ async def test_a_client_that_reads_a_little_now_and_then_is_let_go_too(
         assert 0 < read < size
 
 
-async def test_a_slow_client_gets_all_of_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_client_gets_the_whole_response(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "LEAST_BYTES_A_SECOND", 1)
     async with await RawClient.connect(server.port) as client:
         for _ in range(2):  # on one connection
@@ -104,7 +102,7 @@ async def test_a_slow_client_gets_all_of_it(server: Server, monkeypatch: pytest.
             assert reply.json()[-1]["content"] == "\U0001f4a3" * 4000
 
 
-async def test_requests_whose_answers_are_not_read_do_not_pile_up(
+async def test_pipelined_requests_with_unread_responses_do_not_pile_up(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sending, "STALL_SECONDS", PATIENCE)
@@ -119,7 +117,7 @@ async def test_requests_whose_answers_are_not_read_do_not_pile_up(
     await client.close()
 
 
-async def test_a_path_forges_no_line_of_the_log(
+async def test_a_path_cannot_forge_a_log_line(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -140,7 +138,7 @@ async def test_a_path_forges_no_line_of_the_log(
     assert "/nothing\\n\\r2030-01-01 INFO\\x1b[31m\\x9b\\u202e too slowly" in line
 
 
-async def test_the_kernel_takes_little(serve: Serve) -> None:
+async def test_kernel_send_buffers_are_small(serve: Serve) -> None:
     """A connection that is not read costs SLOW_BYTES_HIGH and this, not the megabytes of the system's default."""
     server = await serve()
     async with await RawClient.native(server.port), await RawClient.connect(server.port) as client:

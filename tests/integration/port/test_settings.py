@@ -62,7 +62,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return run_here
 
 
-def test_help_prints_every_setting_with_what_it_takes_and_its_default(tmp_path: Path) -> None:
+def test_help_prints_every_setting_with_its_values_and_default(tmp_path: Path) -> None:
     done = run(tmp_path, "--help", PORT="nonsense", COLUMNS="200")
     assert (done.returncode, done.stderr) == (0, "")
     for setting in SETTINGS:
@@ -111,7 +111,7 @@ def test_help_prints_every_setting_with_what_it_takes_and_its_default(tmp_path: 
         *("twice", "no such file", "check", "argument of check", "argument before check", "one port"),
     ],
 )
-def test_a_wrong_setting_is_one_line_and_status_2(
+def test_an_invalid_setting_is_one_line_and_status_2(
     call: Call, tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], dotenv: str, named: str
 ) -> None:
     (tmp_path / ".env").write_text(dotenv, encoding="latin-1")
@@ -122,7 +122,7 @@ def test_a_wrong_setting_is_one_line_and_status_2(
     assert "s3cr3t-w0rd" not in line
 
 
-def test_a_check_says_that_the_settings_can_be_used_and_what_is_odd(call: Call, tmp_path: Path) -> None:
+def test_check_says_whether_the_settings_are_valid_and_what_is_unusual(call: Call, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PROT=1\nDATABASE_URL=postgresql://nobody@127.0.0.1:1/none\n")
     done = call(tmp_path, "check")
     assert (done.returncode, done.stderr) == (0, "")
@@ -134,7 +134,7 @@ def test_a_check_says_that_the_settings_can_be_used_and_what_is_odd(call: Call, 
 
 
 @pytest.mark.parametrize("arguments", [(), ("check",)], ids=["start", "check"])
-def test_all_wrong_values_are_said_at_once(call: Call, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_all_invalid_values_are_reported_at_once(call: Call, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = call(tmp_path, *arguments, PORT="x", WORKERS="0", DATABASE_URL="postgresql://u:s3cr3t-w0rd@h/d?x=1")
     assert (done.returncode, done.stdout) == (2, "")
     lines = [line.removeprefix("main.py: ").partition(" ")[0] for line in done.stderr.splitlines()]
@@ -142,14 +142,14 @@ def test_all_wrong_values_are_said_at_once(call: Call, tmp_path: Path, arguments
 
 
 @pytest.mark.parametrize("arguments", [(), ("check",)], ids=["start", "check"])
-def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_a_folder_in_place_of_the_env_file_is_reported(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     (tmp_path / ".env").mkdir()
     done = run(tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "main.py: .env is a directory; it must be a file\n"
 
 
-def test_a_taken_admin_port_is_named_as_that(tmp_path: Path) -> None:
+def test_a_taken_admin_port_is_reported_as_such(tmp_path: Path) -> None:
     with ServerProcess() as server:
         done = run(tmp_path, PORT="0", ADMIN_PORT=str(server.port))
     assert done.returncode == 1
@@ -176,7 +176,7 @@ def test_a_token_is_printed_and_nothing_else(tmp_path: Path) -> None:
     assert claims == {"userid": "ann", "username": "ann", "role": "user"}
 
 
-def test_a_token_is_what_its_arguments_say(call: Call, tmp_path: Path) -> None:
+def test_a_token_has_the_claims_in_its_arguments(call: Call, tmp_path: Path) -> None:
     arguments = ("--user", "42", "--name", "Ann Lee", "--role", "bot", "--days", "0.5")
     done = call(tmp_path, "token", *arguments, JWT_SECRET=SECRET, CHAT_ROLES="player bot")
     claims = jwt.decode(done.stdout.strip(), SECRET, algorithms=["HS256"])
@@ -207,7 +207,7 @@ def test_a_token_is_what_its_arguments_say(call: Call, tmp_path: Path) -> None:
         (("--user", "a", "--days", "soon"), {}, "--days must be a number above 0"),
     ],
 )
-def test_what_is_wrong_with_a_token_is_one_line_and_status_2(
+def test_an_invalid_token_argument_is_one_line_and_status_2(
     call: Call, tmp_path: Path, arguments: tuple[str, ...], environment: dict[str, str], said: str
 ) -> None:
     done = call(tmp_path, "token", *arguments, **{"JWT_SECRET": SECRET, "PYTHONUTF8": "1", **environment})
@@ -218,19 +218,19 @@ def test_what_is_wrong_with_a_token_is_one_line_and_status_2(
 
 
 @pytest.mark.parametrize("arguments", [("token",), ("token", "--user"), ("tokens",), ("token", "--user", "a", "b")])
-def test_a_wrong_word_is_status_2_with_the_usage(call: Call, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_an_unknown_word_is_status_2_with_the_usage(call: Call, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = call(tmp_path, *arguments, JWT_SECRET=SECRET)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("usage: main.py")
 
 
-def test_help_tells_of_the_token(call: Call, tmp_path: Path) -> None:
+def test_help_describes_the_token_command(call: Call, tmp_path: Path) -> None:
     assert "main.py token --user ID" in call(tmp_path, "--help").stdout
     told = call(tmp_path, "token", "--help").stdout
     assert all(option in told for option in ("--user ID", "--name", "--role", "--days", "JWT_SECRET"))
 
 
-async def test_a_printed_token_lets_somebody_in(tmp_path: Path, serve: Serve) -> None:
+async def test_a_printed_token_authenticates(tmp_path: Path, serve: Serve) -> None:
     done = await asyncio.to_thread(run, tmp_path, "token", "--user", "ann", JWT_SECRET=SECRET)
     server = await serve(JWT_SECRET=SECRET)
     header = ("Authorization", f"Bearer {done.stdout.strip()}")
@@ -281,7 +281,7 @@ def test_the_file_is_read_and_the_environment_wins_and_arguments_win_over_both(t
     assert port_of("--port", str(from_argument), PORT=str(from_environment)) == from_argument
 
 
-async def test_a_running_server_keeps_its_secrets_and_stops_on_sigterm() -> None:
+async def test_a_running_server_logs_no_secrets_and_stops_on_sigterm() -> None:
     """A password appears nowhere in the log, though the database cannot be reached."""
     env = {"DB_NAME": "nothing", "DB_HOST": "127.0.0.1", "DB_PORT": "1", "DB_PASS": SECRET, "JWT_SECRET": SECRET}
     async with ServerProcess({**env, "LOG_LEVEL": "debug"}) as server:
@@ -299,7 +299,7 @@ async def test_a_running_server_keeps_its_secrets_and_stops_on_sigterm() -> None
     assert "Traceback" not in log
 
 
-async def test_without_a_jwt_secret_there_is_a_warning_and_tokens_end_with_the_process() -> None:
+async def test_without_a_jwt_secret_there_is_a_warning_and_tokens_do_not_survive() -> None:
     async with ServerProcess() as server:
         assert "JWT_SECRET" in server.log_text()
         async with await RawClient.open(server.port, headers=NATIVE) as client:
@@ -315,7 +315,7 @@ async def test_without_a_jwt_secret_there_is_a_warning_and_tokens_end_with_the_p
 # --- what the rows do ------------------------------------------------------------------------------------------------
 
 
-async def test_limits_are_announced_as_they_are_set(serve: Serve) -> None:
+async def test_configured_limits_are_announced(serve: Serve) -> None:
     server = await serve(
         MAX_FRAME_BYTES="5000",
         MAX_CONTENT_CHARS="77",
@@ -342,7 +342,7 @@ async def test_limits_are_announced_as_they_are_set(serve: Serve) -> None:
     }
 
 
-async def test_guests_off_lets_nobody_do_anything_before_hello(serve: Serve) -> None:
+async def test_without_guests_every_command_before_hello_is_refused(serve: Serve) -> None:
     server = await serve(GUESTS="off")
     async with await RawClient.open(server.port, headers=NATIVE) as client:
         client.send(command(type="join", id="j", room="den"))
@@ -350,7 +350,7 @@ async def test_guests_off_lets_nobody_do_anything_before_hello(serve: Serve) -> 
         assert (error["type"], error["code"], error["id"]) == ("error", "unauthorized", "j")
 
 
-async def test_guests_off_refuses_a_guest_token_too(serve: Serve) -> None:
+async def test_without_guests_a_guest_token_is_refused(serve: Serve) -> None:
     """Of the time when guests were let in."""
     secret = "x" * 40
     with_guests = await serve(JWT_SECRET=secret)
@@ -362,7 +362,7 @@ async def test_guests_off_refuses_a_guest_token_too(serve: Serve) -> None:
         await client.refused("unauthorized")
 
 
-async def test_a_secret_makes_the_same_guest_on_another_server(serve: Serve) -> None:
+async def test_the_same_secret_restores_a_guest_on_another_server(serve: Serve) -> None:
     secret = "y" * 40
     first, second = await serve(JWT_SECRET=secret), await serve(JWT_SECRET=secret)
     async with await RawClient.open(first.port, "/chat?u=ann", NATIVE) as client:
@@ -372,13 +372,13 @@ async def test_a_secret_makes_the_same_guest_on_another_server(serve: Serve) -> 
         assert (await client.expect("welcome", id="h"))["user"] == welcome["user"]
 
 
-async def test_the_guest_role_is_told_in_joined(serve: Serve) -> None:
+async def test_joined_states_the_guest_role(serve: Serve) -> None:
     server = await serve(GUEST_ROLE="readonly")
     async with await RawClient.native(server.port, "/chat?r=den") as client:
         assert (await client.expect("joined"))["role"] == "readonly"
 
 
-async def test_no_rate_limit_at_nought(serve: Serve) -> None:
+async def test_a_rate_of_zero_means_no_limit(serve: Serve) -> None:
     server = await serve(RATE_LIMIT_MESSAGES="0")
     async with await RawClient.native(server.port, "/chat?r=den") as client:
         await client.expect("joined")
@@ -386,7 +386,7 @@ async def test_no_rate_limit_at_nought(serve: Serve) -> None:
         await client.expect("message", id="299")
 
 
-async def test_memory_keeps_as_many_messages_as_it_is_told(serve: Serve) -> None:
+async def test_memory_keeps_the_configured_number_of_messages(serve: Serve) -> None:
     server = await serve(MEMORY_MESSAGES="5", ROOM_TAIL="0")
     async with await RawClient.native(server.port, "/chat?r=den") as client:
         await client.expect("joined")
@@ -397,7 +397,7 @@ async def test_memory_keeps_as_many_messages_as_it_is_told(serve: Serve) -> None
     assert kept == ["7", "8", "9", "10", "11"]
 
 
-async def test_a_slow_reader_is_cut_off_above_the_mark(serve: Serve) -> None:
+async def test_a_slow_reader_is_disconnected_above_the_limit(serve: Serve) -> None:
     """By bytes that wait for it in the server; it is told so in the end, when it reads."""
     server = await serve(SLOW_BYTES_LOW="4096", SLOW_BYTES_HIGH="65536", RATE_LIMIT_MESSAGES="0", CLOSE_SECONDS="30")
     async with (
@@ -417,13 +417,13 @@ async def test_a_slow_reader_is_cut_off_above_the_mark(serve: Serve) -> None:
         assert await slow.closing() == (4008, "slow_consumer")
 
 
-async def test_host_is_where_it_listens(serve: Serve) -> None:
+async def test_the_server_listens_on_the_configured_host(serve: Serve) -> None:
     server = await serve(HOST="127.0.0.2")
     with pytest.raises(OSError, match=r"refused|Connect call failed"):
         await RawClient.connect(server.port)
 
 
-async def test_fractions_of_seconds_are_taken(serve: Serve) -> None:
+async def test_fractions_of_seconds_are_accepted(serve: Serve) -> None:
     server = await serve(HEAD_SECONDS="0.5", HELLO_SECONDS="0.02", CLOSE_SECONDS="0.03", HEARTBEAT="0.04")
     async with await RawClient.connect(server.port) as client:
         client.send(b"G")

@@ -93,7 +93,7 @@ def test_closed_standard_streams_do_not_change_the_exit_status(tmp_path: Path, c
         assert server.wait() == 0
 
 
-def test_a_reader_of_the_log_that_is_gone_does_not_change_the_exit_status(server: ServerProcess) -> None:
+def test_a_broken_log_pipe_does_not_change_the_exit_status(server: ServerProcess) -> None:
     read, write = os.pipe()
     process = subprocess.Popen([sys.executable, ROOT / "main.py"], cwd=server.folder, env=server.env, stderr=write)
     os.close(read)
@@ -114,7 +114,7 @@ def is_up(server: ServerProcess) -> bool:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-async def test_sighup_applies_what_can_change(server: ServerProcess, loop: str) -> None:
+async def test_sighup_applies_the_settings_that_can_change(server: ServerProcess, loop: str) -> None:
     server.env["EVENT_LOOP"] = loop
     (server.folder / ".env").write_text(f"JWT_SECRET={OLD}\nEDIT_WINDOW=60\nWORKERS=2\n")
     async with server, await RawClient.open(server.port, "/chat?u=ann&r=den", NATIVE) as ann:
@@ -161,7 +161,7 @@ async def test_sighup_applies_what_can_change(server: ServerProcess, loop: str) 
         assert await asyncio.to_thread(server.wait) == 0
 
 
-async def test_sighup_with_a_wrong_value_changes_nothing(server: ServerProcess) -> None:
+async def test_sighup_with_an_invalid_value_changes_nothing(server: ServerProcess) -> None:
     (server.folder / ".env").write_text("EDIT_WINDOW=60\n")
     async with server:
         said = await renew(server, "EDIT_WINDOW=soon", "MAX_CONTENT_CHARS=10", f"JWT_SECRET={NEW}")
@@ -174,7 +174,7 @@ async def test_sighup_with_a_wrong_value_changes_nothing(server: ServerProcess) 
         assert "MAX_CONTENT_CHAR in .env is not a setting; did you mean MAX_CONTENT_CHARS?" in said
 
 
-async def test_sighup_without_the_file_that_was_there_changes_nothing(server: ServerProcess) -> None:
+async def test_sighup_with_a_missing_env_file_changes_nothing(server: ServerProcess) -> None:
     """It would reset every setting; a file that was never there is no reason to refuse."""
     dotenv = server.folder / ".env"
 
@@ -201,7 +201,7 @@ async def test_sighup_without_the_file_that_was_there_changes_nothing(server: Se
         assert "changed: MAX_CONTENT_CHARS\n" in await renew(server, "MAX_CONTENT_CHARS=11")
 
 
-async def test_trusted_proxies_are_renewed(serve: Serve) -> None:
+async def test_sighup_reloads_trusted_proxies(serve: Serve) -> None:
     server = await serve()
     headers = {"X-Forwarded-For": ["192.0.2.7"]}
 
@@ -216,7 +216,7 @@ async def test_trusted_proxies_are_renewed(serve: Serve) -> None:
     assert logging.getLogger().level == level  # LOG_LEVEL has no other value
 
 
-async def test_sighup_while_the_server_stops_does_no_harm(server: ServerProcess) -> None:
+async def test_sighup_while_the_server_stops_does_not_disturb_it(server: ServerProcess) -> None:
     async with server, await RawClient.open(server.port, headers=NATIVE) as ann:
         await ann.expect("welcome")
         server.terminate()

@@ -75,7 +75,7 @@ def seen(reply: Reply) -> tuple[int, bytes, list[tuple[str, str]]]:
 
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
 @pytest.mark.parametrize("who", [*RANKS, "organizer", "nobody"])
-async def test_everybody_may_do_what_the_table_says(port: int, who: str, private: bool) -> None:
+async def test_each_role_may_do_what_the_table_says(port: int, who: str, private: bool) -> None:
     people, seq = await staffed(port, private=private)
     people["nobody"] = Web(port)
     one = people[who]
@@ -102,7 +102,7 @@ async def test_everybody_may_do_what_the_table_says(port: int, who: str, private
 
 
 @pytest.mark.parametrize("command", ["members", "bans", "mutes"])
-async def test_nobody_is_moderated_by_who_stands_no_higher(port: int, command: str) -> None:
+async def test_only_a_higher_role_may_moderate(port: int, command: str) -> None:
     people, _ = await staffed(port, private=False)
     method = "DELETE" if command == "members" else "PUT"
     for actor, target in (("moderator", "owner"), ("moderator", "organizer"), ("owner", "admin")):
@@ -112,7 +112,7 @@ async def test_nobody_is_moderated_by_who_stands_no_higher(port: int, command: s
             assert (code(reply) if reply.status >= 400 else "") == expected, (actor, target)
 
 
-async def test_announcements_are_for_admins(port: int) -> None:
+async def test_announcements_require_an_admin(port: int) -> None:
     async with Client(f"ws://127.0.0.1:{port}", "guest") as guest:
         for role in ("user", "organizer"):
             assert code(await Web(port, "boss", role).post("/api/announcements", {"content": "soon"})) == "forbidden"
@@ -135,7 +135,7 @@ ACCOUNTS = ["/api/chat/messages", "/api/chat/list", "/api/chat/users", "/api/use
     ["Bearer", "Bearer x", f"Bearer {token_of('ann', seconds=-1)}", f"bearer  {token_of('ann')}x", "Bearer é"],
 )
 @pytest.mark.parametrize("target", [*OPEN, *CLOSED, *ACCOUNTS])
-async def test_a_wrong_token_is_401_even_where_none_is_needed(port: int, target: str, value: str) -> None:
+async def test_an_invalid_token_is_401_even_if_none_is_required(port: int, target: str, value: str) -> None:
     await Web(port, "ann").create("lobby")
     reply = await fetch(port, target, [("Authorization", value)])
     assert (reply.status, code(reply)) == (401, "unauthorized")
@@ -143,17 +143,17 @@ async def test_a_wrong_token_is_401_even_where_none_is_needed(port: int, target:
     assert "access-control-allow-origin" not in reply.headers
 
 
-async def test_two_tokens_are_none(port: int) -> None:
+async def test_two_tokens_are_refused(port: int) -> None:
     header = ("Authorization", f"Bearer {token_of('ann')}")
     assert (await fetch(port, "/api/rooms", [header, header])).status == 401
 
 
-async def test_another_scheme_is_a_proxy_s_business(port: int) -> None:
+async def test_another_authorization_scheme_is_ignored(port: int) -> None:
     assert (await fetch(port, "/api/rooms", [("Authorization", "Basic eDp5")])).status == 200
     assert (await fetch(port, "/search?q=x", [("Authorization", "Basic eDp5")])).status == 401
 
 
-async def test_a_role_that_is_not_let_in(serve: Serve) -> None:
+async def test_a_role_that_is_not_admitted_is_403(serve: Serve) -> None:
     server = await serve(CHAT_ROLES="player")
     for target in (*OPEN, *CLOSED, *ACCOUNTS):
         reply = await Web(server.port, "ann", "user").get(target)
@@ -161,7 +161,7 @@ async def test_a_role_that_is_not_let_in(serve: Serve) -> None:
     assert (await Web(server.port, "ann", "player").get("/api/rooms")).status == 200
 
 
-async def test_without_guests_a_token_is_needed_for_everything(serve: Serve) -> None:
+async def test_without_guests_every_request_requires_a_token(serve: Serve) -> None:
     server = await serve(GUESTS="off")
     ann = Web(server.port, "ann")
     await ann.create("lobby")
@@ -172,7 +172,7 @@ async def test_without_guests_a_token_is_needed_for_everything(serve: Serve) -> 
         assert (await ann.get(target)).status == 200
 
 
-async def test_a_guest_s_token(serve: Serve) -> None:
+async def test_a_guest_token_authenticates(serve: Serve) -> None:
     server = await serve()
     async with Client(f"ws://127.0.0.1:{server.port}", "gus") as client:
         guest = Web(server.port, token=(await client.expect("welcome"))["token"])
@@ -191,7 +191,7 @@ async def test_a_guest_s_token(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("target", [*OPEN, "/api/rooms/nothing", "/api/rooms/lobby/messages?limit=x", "/history?r=%00"])
-async def test_any_page_may_read_what_a_nobody_may_read(port: int, target: str) -> None:
+async def test_any_page_may_read_what_anonymous_callers_may_read(port: int, target: str) -> None:
     ann = Web(port, "ann")
     await ann.create("lobby")
     reply = await Web(port).get(target, Origin="https://elsewhere.example")
@@ -204,7 +204,7 @@ async def test_any_page_may_read_what_a_nobody_may_read(port: int, target: str) 
 
 
 @pytest.mark.parametrize("target", [*CLOSED, *ACCOUNTS])
-async def test_what_needs_a_token_is_for_no_other_page(port: int, target: str) -> None:
+async def test_other_pages_may_not_read_what_requires_a_token(port: int, target: str) -> None:
     ann = Web(port, "ann")
     await ann.create("lobby")
     for reply in (await Web(port).get(target), await ann.get(target)):
@@ -212,7 +212,7 @@ async def test_what_needs_a_token_is_for_no_other_page(port: int, target: str) -
         assert allowed == (target.startswith("/api/rooms?") and reply.status == 401)
 
 
-async def test_no_other_page_may_write(port: int) -> None:
+async def test_other_pages_may_not_write(port: int) -> None:
     ann = Web(port, "ann")
     await ann.create("lobby")
     for one in (ann, Web(port)):
@@ -235,7 +235,7 @@ async def test_no_other_page_may_write(port: int) -> None:
 # --- what is hidden --------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_hidden_looks_like_what_is_not_there_in_every_header(port: int) -> None:
+async def test_a_hidden_room_looks_like_a_missing_one_in_every_header(port: int) -> None:
     ann = Web(port, "ann")
     await ann.create("secret", private=True)
     await ann.say("secret", "psst")
@@ -251,7 +251,7 @@ async def test_what_is_hidden_looks_like_what_is_not_there_in_every_header(port:
         assert seen(hidden) == seen(unknown)
 
 
-async def test_who_is_banned_from_a_private_room_learns_nothing(port: int) -> None:
+async def test_a_user_banned_from_a_private_room_learns_nothing(port: int) -> None:
     people, _ = await staffed(port, private=True)
     await people["owner"].put("/api/rooms/lobby/bans/u_member")
     for method, target, body in (

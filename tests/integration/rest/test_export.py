@@ -50,7 +50,7 @@ async def server(storage: dict[str, str], serve: Serve) -> Server:
 
 
 @ON_BOTH
-async def test_everything_comes_oldest_first(server: Server) -> None:
+async def test_an_export_is_ordered_oldest_first(server: Server) -> None:
     ann = Web(server.port, "ann")
     contents = await talk(ann, 3000)
     reply = await ann.get(EXPORT)
@@ -64,7 +64,7 @@ async def test_everything_comes_oldest_first(server: Server) -> None:
     assert messages[-500:] == page["messages"]
 
 
-async def test_what_was_changed_and_deleted_is_there(server: Server) -> None:
+async def test_an_export_includes_changed_and_deleted_messages(server: Server) -> None:
     ann = Web(server.port, "ann")
     first, second = await ann.say("plans", "first"), await ann.say("plans", "second")
     await ann.patch(f"/api/rooms/plans/messages/{first}", {"content": "edited"})
@@ -81,7 +81,7 @@ async def test_an_empty_room_is_an_empty_file(server: Server) -> None:
     assert (reply.status, reply.body) == (200, b"")
 
 
-async def test_head_tells_what_would_come(server: Server) -> None:
+async def test_head_returns_the_headers_of_the_export(server: Server) -> None:
     ann = Web(server.port, "ann")
     await talk(ann, 10)
     reply = await ann.ask("HEAD", EXPORT)
@@ -89,7 +89,7 @@ async def test_head_tells_what_would_come(server: Server) -> None:
     assert code(await Web(server.port, "ben").get(EXPORT)) == "forbidden"
 
 
-async def test_a_reader_that_pauses_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_export_waits_for_a_reader_that_pauses(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for it is bounded by the sockets' buffers, not by the room."""
     monkeypatch.setattr("chat.queries.history.EXPORT_PAGE", 50)
     ann = Web(server.port, "ann")
@@ -114,7 +114,7 @@ async def test_a_reader_that_pauses_is_waited_for(server: Server, monkeypatch: p
     assert [message["content"] for message in lines(body)] == contents
 
 
-async def test_an_interrupted_storage_breaks_it_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_storage_failure_aborts_the_export(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     ann = Web(server.port, "ann")
     await talk(ann, 1500)
     _fail_after(server, monkeypatch, 1)
@@ -151,7 +151,7 @@ def _fail_after(server: Server, monkeypatch: pytest.MonkeyPatch, pages: int) -> 
     monkeypatch.setattr(server.chat.parts.storage.messages, "history", failing)
 
 
-async def test_who_is_a_moderator_no_more_gets_no_more(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_former_moderator_gets_no_more_of_the_export(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, ben = Web(server.port, "ann"), Web(server.port, "ben")
     await ben.create("of ben")
     await Web(ann.port, "root", "admin").put("/api/rooms/plans/members/u_ben")
@@ -176,7 +176,7 @@ async def test_who_is_a_moderator_no_more_gets_no_more(server: Server, monkeypat
                 pass
 
 
-async def test_a_reader_that_does_not_read_is_let_go(
+async def test_a_client_that_does_not_read_its_export_is_disconnected(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sending, "STALL_SECONDS", 0.2)
@@ -190,7 +190,7 @@ async def test_a_reader_that_does_not_read_is_let_go(
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
 
 
-async def test_there_are_not_many_at_a_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_exports_are_limited(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one person, and of all together; those that are over do not count."""
     monkeypatch.setattr(export, "EXPORTS", 3)
     ann, ben = Web(server.port, "ann"), Web(server.port, "ben")
@@ -246,7 +246,7 @@ async def test_the_guests_of_one_address_leave_room_for_others(storage: dict[str
         await client.close()
 
 
-async def test_a_server_that_stops_breaks_it_off(serve: Serve) -> None:
+async def test_a_stopping_server_aborts_the_export(serve: Serve) -> None:
     server = await serve()
     ann = Web(server.port, "ann")
     await ann.create("plans")
@@ -261,7 +261,7 @@ async def test_a_server_that_stops_breaks_it_off(serve: Serve) -> None:
                 pass
 
 
-async def test_a_client_that_hangs_up_ends_it(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_disconnects_ends_the_export(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     ann = Web(server.port, "ann")
     await talk(ann, 1000, size=4000)
     send_little(server)

@@ -34,7 +34,7 @@ async def slow_search(database_url: str) -> AsyncIterator[psycopg.AsyncConnectio
         yield connection
 
 
-async def test_searches_of_one_account_delay_nobody(
+async def test_searches_of_one_account_do_not_delay_others(
     serve: Serve, database_url: str, slow_search: psycopg.AsyncConnection
 ) -> None:
     server = await serve(DATABASE_URL=database_url)

@@ -59,7 +59,7 @@ async def test_members_are_listed_page_by_page(people: dict[str, Web]) -> None:
 
 
 @ON_BOTH
-async def test_an_invitation_is_told_listed_accepted_and_declined(people: dict[str, Web]) -> None:
+async def test_an_invitation_is_sent_listed_accepted_and_declined(people: dict[str, Web]) -> None:
     ann, ben, cal = people["ann"], people["ben"], people["cal"]
     async with Client(f"ws://127.0.0.1:{ann.port}", token=cal.token) as client:
         for _ in range(2):
@@ -98,7 +98,7 @@ async def test_an_invitation_is_told_listed_accepted_and_declined(people: dict[s
     assert (await listed(ann))["u_cal"]["role"] == "moderator"
 
 
-async def test_an_admin_makes_members(people: dict[str, Web]) -> None:
+async def test_an_admin_adds_members(people: dict[str, Web]) -> None:
     ann, cal, root = people["ann"], people["cal"], Web(people["ann"].port, "root", "admin")
     assert (await ann.put(f"{MEMBERS}/u_cal")).status == 202
     async with Client(f"ws://127.0.0.1:{ann.port}", token=cal.token) as client:
@@ -111,7 +111,7 @@ async def test_an_admin_makes_members(people: dict[str, Web]) -> None:
 
 
 @ON_BOTH
-async def test_roles(people: dict[str, Web]) -> None:
+async def test_roles_are_granted_and_withdrawn(people: dict[str, Web]) -> None:
     ann, ben = people["ann"], people["ben"]
     assert (await ann.put(f"{MEMBERS}/u_ben", {"role": "owner"})).status == 204
     assert (await ben.put(f"{MEMBERS}/u_ann", {"role": "readonly"})).status == 204
@@ -121,7 +121,7 @@ async def test_roles(people: dict[str, Web]) -> None:
     assert code(await ben.put(f"{MEMBERS}/u_ann", {"role": "king"})) == "bad_field"
 
 
-async def test_who_is_sent_out(people: dict[str, Web]) -> None:
+async def test_a_kicked_member_is_removed(people: dict[str, Web]) -> None:
     ann, ben = people["ann"], people["ben"]
     async with Client(f"ws://127.0.0.1:{ann.port}", room="plans", token=ben.token) as client:
         assert (await ann.delete(f"{MEMBERS}/u_ben?reason=too%20loud")).status == 204
@@ -131,7 +131,7 @@ async def test_who_is_sent_out(people: dict[str, Web]) -> None:
     assert code(await ann.delete(f"{MEMBERS}/u_ben")) == "no_such_user"
 
 
-async def test_who_leaves_for_good(people: dict[str, Web]) -> None:
+async def test_a_member_can_quit(people: dict[str, Web]) -> None:
     ann, ben = people["ann"], people["ben"]
     async with Client(f"ws://127.0.0.1:{ann.port}", room="plans", token=ben.token) as client:
         assert (await ben.delete(f"{MEMBERS}/u_ben")).status == 204
@@ -142,7 +142,7 @@ async def test_who_leaves_for_good(people: dict[str, Web]) -> None:
     assert (reply.status, code(reply)) == (409, "last_owner")
 
 
-async def test_a_nobody_reads_neither_reasons_nor_when_people_were_here(people: dict[str, Web]) -> None:
+async def test_anonymous_callers_see_neither_reasons_nor_last_seen_times(people: dict[str, Web]) -> None:
     ann, nobody = people["ann"], Web(people["ann"].port)
     async with Client(f"ws://127.0.0.1:{ann.port}", room="plans", token=people["cal"].token):
         pass
@@ -156,7 +156,7 @@ async def test_a_nobody_reads_neither_reasons_nor_when_people_were_here(people: 
     assert told["nobody"].keys() == {"id", "name", "role", "muted_until"}
 
 
-async def test_who_is_kept_out_is_for_moderators_to_know(people: dict[str, Web]) -> None:
+async def test_only_moderators_see_bans(people: dict[str, Web]) -> None:
     ann, ben, cal = people["ann"], people["ben"], people["cal"]
     assert (await ann.put("/api/rooms/plans/bans/u_cal", {"reason": "spam", "seconds": 3600})).status == 204
     page = await ann.json(f"{MEMBERS}?banned=true")
@@ -171,7 +171,7 @@ async def test_who_is_kept_out_is_for_moderators_to_know(people: dict[str, Web])
     assert await listed(ann, f"{MEMBERS}?banned=true") == {}
 
 
-async def test_bans(people: dict[str, Web]) -> None:
+async def test_bans_are_set_and_lifted(people: dict[str, Web]) -> None:
     ann, ben = people["ann"], people["ben"]
     ban = "/api/rooms/plans/bans/u_ben"
     assert (await ann.put(ban, {"seconds": 3600, "reason": "spam"})).status == 204
@@ -187,7 +187,7 @@ async def test_bans(people: dict[str, Web]) -> None:
     assert code(await ann.put("/api/rooms/plans/bans/u_ann")) == "bad_field"
 
 
-async def test_mutes(people: dict[str, Web]) -> None:
+async def test_mutes_are_set_and_lifted(people: dict[str, Web]) -> None:
     ann, ben = people["ann"], people["ben"]
     mute = "/api/rooms/plans/mutes/u_ben"
     assert (await ann.put(mute, {"seconds": 3600})).status == 204
@@ -206,7 +206,7 @@ async def test_mutes(people: dict[str, Web]) -> None:
         *(({"reason": value}, "reason") for value in (1, "x" * 501)),
     ],
 )
-async def test_a_wrong_sentence_is_named(port: int, body: object, field: str) -> None:
+async def test_an_invalid_ban_or_mute_is_named(port: int, body: object, field: str) -> None:
     ann = Web(port, "ann")
     await ann.create("plans")
     for what in ("bans", "mutes"):
@@ -215,7 +215,7 @@ async def test_a_wrong_sentence_is_named(port: int, body: object, field: str) ->
 
 
 @pytest.mark.parametrize("user", ["u_nobody", "x", "a%00b", "%F0%9F%91%8D", "..%2f"])
-async def test_somebody_whom_nobody_knows(stored: int, user: str) -> None:
+async def test_an_unknown_user_is_404(stored: int, user: str) -> None:
     ann = Web(stored, "ann")
     await ann.create("plans")
     for method, target in (
@@ -228,7 +228,7 @@ async def test_somebody_whom_nobody_knows(stored: int, user: str) -> None:
         assert (reply.status, code(reply)) == (404, "no_such_user"), target
 
 
-async def test_a_guest_is_banned_by_their_id(serve: Serve) -> None:
+async def test_a_guest_is_banned_by_id(serve: Serve) -> None:
     server = await serve()
     ann = Web(server.port, "ann")
     await ann.create("plans")

@@ -32,7 +32,7 @@ async def ann(stored: int) -> Web:
 
 
 @ON_BOTH
-async def test_what_is_said_is_stored_and_heard(ann: Web) -> None:
+async def test_a_posted_message_is_stored_and_broadcast(ann: Web) -> None:
     async with Client(f"ws://127.0.0.1:{ann.port}", "guest", "plans") as guest:
         reply = await ann.post(PLANS, {"content": "hello", "id": "m-1"})
         assert reply.status == 201
@@ -47,7 +47,7 @@ async def test_what_is_said_is_stored_and_heard(ann: Web) -> None:
 
 
 @ON_BOTH
-async def test_the_same_id_is_stored_once(ann: Web) -> None:
+async def test_a_repeated_id_is_stored_once(ann: Web) -> None:
     seq = await ann.say("plans", "hello", id="m-1")
     assert await ann.say("plans", "hello", id="m-1") == seq
     again = await ann.post(PLANS, {"content": "hello"}, Idempotency_Key="m-1")
@@ -59,7 +59,7 @@ async def test_the_same_id_is_stored_once(ann: Web) -> None:
     assert len(await contents(ann)) == 3
 
 
-async def test_the_same_id_is_stored_once_whoever_sends_it_how_often(ann: Web) -> None:
+async def test_a_repeated_id_is_stored_once_across_transports(ann: Web) -> None:
     seqs = await asyncio.gather(*(ann.say("plans", "hello", id="m-1") for _ in range(20)))
     assert len(set(seqs)) == 1
     async with Client(f"ws://127.0.0.1:{ann.port}", room="plans", token=ann.token) as client:
@@ -70,7 +70,7 @@ async def test_the_same_id_is_stored_once_whoever_sends_it_how_often(ann: Web) -
 
 
 @pytest.mark.parametrize("key", ["", "x" * 65, "a\tb"])
-async def test_a_wrong_key_is_named(ann: Web, key: str) -> None:
+async def test_an_invalid_key_is_named(ann: Web, key: str) -> None:
     reply = await ann.post(PLANS, {"content": "hello"}, Idempotency_Key=key)
     assert reply.status == 400
     assert code(reply) == "bad_field"
@@ -98,7 +98,7 @@ async def test_a_wrong_key_is_named(ann: Web, key: str) -> None:
         (b'{"content":"' + b"x" * 70_000 + b'"}', 413, "too_large", None),
     ],
 )
-async def test_a_wrong_message_is_refused_by_name(
+async def test_an_invalid_message_returns_a_named_error(
     ann: Web, body: Any, status: int, refusal: str, field: str | None
 ) -> None:
     reply = await ann.post(PLANS, body)
@@ -106,7 +106,7 @@ async def test_a_wrong_message_is_refused_by_name(
     assert await contents(ann) == []
 
 
-async def test_a_body_is_json_and_says_so(port: int) -> None:
+async def test_a_body_must_be_json_with_that_content_type(port: int) -> None:
     ann = Web(port, "ann")
     await ann.create("plans")
     for media, status in {
@@ -123,20 +123,20 @@ async def test_a_body_is_json_and_says_so(port: int) -> None:
     assert (await ann.post(PLANS, b'{"content":"hello"}')).status == 201
 
 
-async def test_a_reply_quotes_what_it_answers(ann: Web) -> None:
+async def test_a_reply_quotes_its_message(ann: Web) -> None:
     seq = await ann.say("plans", "hello")
     await ann.say("plans", "what?", reply_to=seq)
     messages = (await ann.json(PLANS))["messages"]
     assert messages[1]["reply_to"] == {"seq": seq, "sender": "ann", "content": "hello"}
 
 
-async def test_a_nobody_says_nothing(ann: Web) -> None:
+async def test_an_anonymous_caller_cannot_post(ann: Web) -> None:
     reply = await Web(ann.port).post(PLANS, {"content": "hello"})
     assert (reply.status, code(reply)) == (401, "unauthorized")
     assert reply.headers["www-authenticate"] == "Bearer"
 
 
-async def test_a_guest_says_something_with_their_token(ann: Web) -> None:
+async def test_a_guest_posts_with_their_token(ann: Web) -> None:
     async with Client(f"ws://127.0.0.1:{ann.port}", "gus") as client:
         welcome = await client.expect("welcome")
         token, guest_id = welcome["token"], welcome["user"]["id"]
@@ -145,7 +145,7 @@ async def test_a_guest_says_something_with_their_token(ann: Web) -> None:
     assert (message["sender"], message["sender_id"]) == ("gus", guest_id)
 
 
-async def test_who_is_too_fast(serve: Serve) -> None:
+async def test_posting_too_fast_is_rate_limited(serve: Serve) -> None:
     server = await serve(RATE_LIMIT_MESSAGES="1")
     ann = Web(server.port, "ann")
     await ann.create("plans")
@@ -159,7 +159,7 @@ async def test_who_is_too_fast(serve: Serve) -> None:
     assert 0 < replies[-1].json()["error"]["retry_after"] <= 1
 
 
-async def test_slow_mode(port: int) -> None:
+async def test_slow_mode_applies_over_http(port: int) -> None:
     ann, ben = Web(port, "ann"), Web(port, "ben")
     await ann.create("plans")
     await ann.patch("/api/rooms/plans", {"slow_mode": 60})
@@ -190,7 +190,7 @@ async def test_a_message_is_edited_and_deleted(ann: Web) -> None:
     assert await contents(ann, f"{PLANS}?include_deleted=true") == ["hello, all"]
 
 
-async def test_only_the_author_edits_and_moderators_delete(ann: Web) -> None:
+async def test_only_the_author_edits_and_only_moderators_delete_others(ann: Web) -> None:
     ben = Web(ann.port, "ben")
     seq = await ben.say("plans", "hello")
     edit = await ann.patch(f"{PLANS}/{seq}", {"content": "x"})
@@ -200,7 +200,7 @@ async def test_only_the_author_edits_and_moderators_delete(ann: Web) -> None:
     assert (await ann.delete(f"{PLANS}/{seq}")).status == 204
 
 
-async def test_an_old_message_stays_as_it_is(serve: Serve) -> None:
+async def test_a_message_past_the_edit_window_cannot_be_edited(serve: Serve) -> None:
     server = await serve(EDIT_WINDOW="0.000001")
     ann = Web(server.port, "ann")
     await ann.create("plans")
@@ -210,7 +210,7 @@ async def test_an_old_message_stays_as_it_is(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("emoji", ["👍", ":thumbs up:".replace(" ", "_"), "a/b", "#", "👩‍👩‍👧‍👧"])
-async def test_reactions(ann: Web, emoji: str) -> None:
+async def test_reactions_are_added_and_removed(ann: Web, emoji: str) -> None:
     ben = Web(ann.port, "ben")
     seq = await ann.say("plans", "hello")
     target = f"{PLANS}/{seq}/reactions/{quote(emoji, safe='')}"
@@ -224,7 +224,7 @@ async def test_reactions(ann: Web, emoji: str) -> None:
     assert code(await ann.put(f"{PLANS}/{seq + 1}/reactions/x")) == "no_such_message"
 
 
-async def test_pins(ann: Web) -> None:
+async def test_messages_are_pinned_and_unpinned(ann: Web) -> None:
     seq = await ann.say("plans", "hello")
     await ann.say("plans", "other")
     assert code(await Web(ann.port, "ben").put(f"{PLANS}/{seq}/pin")) == "forbidden"
@@ -236,7 +236,7 @@ async def test_pins(ann: Web) -> None:
 
 
 @pytest.mark.parametrize("seq", ["x", "-1", "1.0", "9007199254740992", "%20", "1e3"])
-async def test_a_seq_is_a_number(port: int, seq: str) -> None:
+async def test_a_seq_must_be_a_number(port: int, seq: str) -> None:
     ann = Web(port, "ann")
     for reply in (
         await ann.get(f"{PLANS}/{seq}"),
@@ -250,7 +250,7 @@ async def test_a_seq_is_a_number(port: int, seq: str) -> None:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-async def test_pages_and_what_lies_beside_them(ann: Web) -> None:
+async def test_a_page_says_whether_there_is_more_on_either_side(ann: Web) -> None:
     seqs = [await ann.say("plans", f"{number} of ten") for number in range(10)]
 
     async def page(question: str) -> tuple[str, bool, bool, set[str]]:
@@ -273,7 +273,7 @@ async def test_pages_and_what_lies_beside_them(ann: Web) -> None:
     assert await page(f"start={quote(first)}&end={quote(last)}") == ("345", False, False, set())
 
 
-async def test_links_lead_through_every_message_once_both_ways(ann: Web) -> None:
+async def test_links_visit_every_message_once_in_both_directions(ann: Web) -> None:
     sent = [f"message {number}" for number in range(10)]
     for content in sent:
         await ann.say("plans", content)
@@ -304,13 +304,13 @@ async def test_links_lead_through_every_message_once_both_ways(ann: Web) -> None
         ("q=...", "q"),
     ],
 )
-async def test_a_wrong_question_is_named(port: int, question: str, field: str) -> None:
+async def test_an_invalid_query_is_named(port: int, question: str, field: str) -> None:
     reply = await Web(port, "ann").get(f"{PLANS}?{question}")
     assert (reply.status, code(reply), reply.json()["error"]["field"]) == (400, "bad_field", field)
 
 
 @ON_BOTH
-async def test_search_finds_words_in_one_s_own_rooms(ann: Web) -> None:
+async def test_search_finds_words_in_the_users_rooms(ann: Web) -> None:
     ben = Web(ann.port, "ben")
     await ben.create("secret", private=True)
     await ben.say("secret", "the quick fox")
@@ -328,7 +328,7 @@ async def test_search_finds_words_in_one_s_own_rooms(ann: Web) -> None:
     assert code(await ann.get("/search?q=x&cursor=x")) == "bad_field"
 
 
-async def test_history_knows_who_asks(ann: Web) -> None:
+async def test_history_depends_on_the_caller(ann: Web) -> None:
     await ann.create("secret", private=True)
     await ann.say("secret", "psst")
     assert [message["content"] for message in await ann.json("/history?r=secret")] == ["psst"]
@@ -341,7 +341,7 @@ async def test_history_knows_who_asks(ann: Web) -> None:
 # --- storage ---------------------------------------------------------------------------------------------------------
 
 
-async def test_storage_away(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_posting_is_refused_while_storage_is_unavailable(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """By name, with the time after which to try again; and nothing is shown that was not taken."""
     server = await serve()
     ann = Web(server.port, "ann")
@@ -375,7 +375,7 @@ async def test_storage_away(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> No
     assert len((await ann.json("/api/rooms"))["rooms"]) == 1
 
 
-async def test_a_server_that_stops_takes_nothing(serve: Serve) -> None:
+async def test_a_stopping_server_accepts_no_messages(serve: Serve) -> None:
     server = await serve()
     ann = Web(server.port, "ann")
     await ann.create("plans")
@@ -386,7 +386,7 @@ async def test_a_server_that_stops_takes_nothing(serve: Serve) -> None:
     assert await contents(ann) == []
 
 
-async def test_a_full_queue(serve: Serve) -> None:
+async def test_a_full_queue_refuses_messages(serve: Serve) -> None:
     server = await serve(QUEUE_MESSAGES="2", WORKERS="1")
     ann = Web(server.port, "ann")
     await ann.create("plans")
@@ -400,7 +400,7 @@ async def test_a_full_queue(serve: Serve) -> None:
     assert "retry-after" in reply.headers
 
 
-async def test_a_fault_of_ours_is_told_by_name(
+async def test_an_internal_fault_returns_a_named_error(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = await serve()

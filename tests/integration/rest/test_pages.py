@@ -75,7 +75,7 @@ def seqs(messages: list[dict[str, Any]]) -> list[int]:
 @pytest.mark.parametrize("limit", [500, 7])
 @pytest.mark.parametrize("target", ["/history?r=plans", "/api/rooms/plans/messages?room=plans"])
 @pytest.mark.parametrize("back", [True, False])
-async def test_http_pages_meet_every_message_once(server: Server, target: str, back: bool, limit: int) -> None:
+async def test_http_pages_return_every_message_once(server: Server, target: str, back: bool, limit: int) -> None:
     stored = await fill(server, "plans")
     ann = Web(server.port, "ann")
     target = f"{target}&limit={limit}{'' if back else '&after=0'}"
@@ -96,7 +96,7 @@ async def test_http_pages_meet_every_message_once(server: Server, target: str, b
 
 @ON_BOTH
 @pytest.mark.parametrize("back", [True, False])
-async def test_native_pages_meet_every_message_once(server: Server, native: RawClient, back: bool) -> None:
+async def test_native_pages_return_every_message_once(server: Server, native: RawClient, back: bool) -> None:
     met: list[int] = []
     cursor: dict[str, int] = {} if back else {"after": 0}
     while True:
@@ -112,7 +112,7 @@ async def test_native_pages_meet_every_message_once(server: Server, native: RawC
     assert len(met) == COUNT
 
 
-async def test_a_page_around_a_message_has_it(server: Server, native: RawClient) -> None:
+async def test_a_page_around_a_message_includes_it(server: Server, native: RawClient) -> None:
     native.send(command(type="history", id="all", room="plans", limit=500, after=0))
     first = (await native.expect("history"))["messages"][0]["seq"]
     for number in (0, 1, 9, 12, 20, COUNT - 1):
@@ -130,7 +130,7 @@ async def test_a_page_around_a_message_has_it(server: Server, native: RawClient)
 
 @ON_BOTH
 @pytest.mark.parametrize("over", ["http", "native"])
-async def test_pages_of_a_search_meet_every_message_once(server: Server, native: RawClient, over: str) -> None:
+async def test_search_pages_return_every_message_once(server: Server, native: RawClient, over: str) -> None:
     met: list[int] = []
     cursor: str | None = None
     while True:
@@ -151,13 +151,13 @@ async def test_pages_of_a_search_meet_every_message_once(server: Server, native:
 
 
 @ON_BOTH
-async def test_an_export_has_every_message_once(server: Server) -> None:
+async def test_an_export_returns_every_message_once(server: Server) -> None:
     stored = await fill(server, "plans")
     reply = await Web(server.port, "ann").get("/api/rooms/plans/export")
     assert [json.loads(line)["seq"] for line in reply.body.splitlines()] == stored
 
 
-async def test_a_resume_brings_every_message_once(server: Server) -> None:
+async def test_a_resume_returns_every_message_once(server: Server) -> None:
     stored = await fill(server, "plans")
     headers = [*NATIVE, ("Authorization", f"Bearer {token_of('ann')}")]
     async with await RawClient.open(server.port, "/chat", headers) as client:
@@ -174,7 +174,7 @@ async def test_a_resume_brings_every_message_once(server: Server) -> None:
     assert sorted(met) == stored
 
 
-async def test_no_more_is_read_than_is_sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_reads_no_more_than_it_sends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 45 messages with 20,000 reactions each a page has one, so storage is not asked for all of them."""
     await fill(server, "plans", heavy=range(COUNT))
     read = 0
@@ -199,7 +199,7 @@ async def test_no_more_is_read_than_is_sent(server: Server, monkeypatch: pytest.
         assert read <= FIRST_READ + 2
 
 
-async def test_lists_are_bounded_too(serve: Serve) -> None:
+async def test_lists_are_bounded_in_bytes(serve: Serve) -> None:
     """Rooms with long topics, people with long names: a part, and where to go on."""
     server = await serve()
     ann = Web(server.port, "ann")
@@ -218,7 +218,7 @@ async def test_lists_are_bounded_too(serve: Serve) -> None:
         assert len(met) == 250
 
 
-async def test_a_page_does_not_cut_its_reader_off(server: Server) -> None:
+async def test_a_page_does_not_disconnect_its_reader(server: Server) -> None:
     """Nor one with a message that is larger than what may wait, or many that are asked for at once."""
     await fill(server, "plans", heavy=range(COUNT - 2, COUNT), reactor="u_{:060}")  # 1.3 MB each
     headers = [*NATIVE, ("Authorization", f"Bearer {token_of('ann')}")]

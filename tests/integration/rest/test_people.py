@@ -14,7 +14,7 @@ from utils.clock import microseconds
 
 @ON_BOTH
 @pytest.mark.parametrize("address", ["messages", "list"])
-async def test_the_newest_messages_as_events(stored: int, address: str) -> None:
+async def test_the_newest_messages_are_returned_as_events(stored: int, address: str) -> None:
     ann = Web(stored, "ann")
     await ann.create("general")
     async with Client(f"ws://127.0.0.1:{stored}", room="general", token=ann.token) as client:
@@ -31,7 +31,7 @@ async def test_the_newest_messages_as_events(stored: int, address: str) -> None:
     }  # fmt: skip
 
 
-async def test_they_are_the_events_that_the_socket_tells(serve: Serve) -> None:
+async def test_http_returns_the_same_events_as_the_websocket(serve: Serve) -> None:
     server = await serve()
     ann = Web(server.port, "ann")
     await ann.create("plans")
@@ -48,12 +48,12 @@ async def test_they_are_the_events_that_the_socket_tells(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("target", ["messages", "list", "users"])
-async def test_a_wrong_room_is_named(port: int, target: str) -> None:
+async def test_an_invalid_room_is_named(port: int, target: str) -> None:
     reply = await Web(port, "ann").get(f"/api/chat/{target}?room={'x' * 65}")
     assert (reply.status, code(reply), reply.json()["error"]["field"]) == (400, "bad_field", "room")
 
 
-async def test_who_is_online_and_where(stored: int) -> None:
+async def test_users_are_listed_with_their_rooms(stored: int) -> None:
     url = f"ws://127.0.0.1:{stored}"
     ann, ben = Web(stored, "ann"), Web(stored, "ben")
     await ann.create("secret", private=True)
@@ -94,7 +94,7 @@ async def gone(web: Web, target: str, userid: str) -> None:
     raise AssertionError(f"{userid} is still at {target}")
 
 
-async def test_they_come_page_by_page(port: int) -> None:
+async def test_users_are_paged(port: int) -> None:
     ann = Web(port, "ann")
     clients = [await Client(f"ws://127.0.0.1:{port}", f"gus {number}", "lobby").open() for number in range(7)]
     for address in ("/api/users", "/api/chat/users?room=lobby"):
@@ -112,7 +112,7 @@ async def test_they_come_page_by_page(port: int) -> None:
 
 
 @pytest.mark.parametrize("target", ["/api/chat/messages", "/api/chat/list", "/api/chat/users", "/api/users"])
-async def test_they_are_for_accounts(port: int, target: str) -> None:
+async def test_the_events_requests_require_an_account(port: int, target: str) -> None:
     reply = await Web(port).get(target)
     assert (reply.status, code(reply)) == (401, "unauthorized")
     assert reply.headers["www-authenticate"] == "Bearer"

@@ -24,7 +24,7 @@ async def server(serve: Serve) -> Server:
     return server
 
 
-async def test_a_body_in_pieces(server: Server) -> None:
+async def test_a_chunked_body_is_accepted(server: Server) -> None:
     async with await RawClient.connect(server.port) as client:
         client.send(request(PLANS, [TOKEN, JSON, ("Transfer-Encoding", "chunked")], method="POST"))
         await client.send_bytewise(b'4\r\n{"co\r\nf\r\nntent":"hello"}\r\n0\r\n\r\n')
@@ -34,7 +34,9 @@ async def test_a_body_in_pieces(server: Server) -> None:
 
 
 @pytest.mark.parametrize("chunks", [b"x\r\n", b"-1\r\n", b"2\r\n{}xx"])
-async def test_a_body_in_pieces_that_are_none(server: Server, chunks: bytes, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_malformed_chunked_body_is_refused(
+    server: Server, chunks: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     async with await RawClient.connect(server.port) as client:
         client.send(request(PLANS, [TOKEN, JSON, ("Transfer-Encoding", "chunked")], method="POST") + chunks)
         assert (await client.reply()).status == 400
@@ -43,7 +45,7 @@ async def test_a_body_in_pieces_that_are_none(server: Server, chunks: bytes, cap
 
 
 @pytest.mark.parametrize("more", [b"x\r\n", b"", b"1\r\nx"], ids=["broken", "nothing", "unfinished"])
-async def test_a_body_that_does_not_come(
+async def test_a_body_that_does_not_arrive_times_out(
     server: Server, more: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("server.http.parameters.BODY_SECONDS", 0.2)
@@ -57,7 +59,7 @@ async def test_a_body_that_does_not_come(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_an_empty_body_in_pieces_is_none(server: Server) -> None:
+async def test_an_empty_chunked_body_counts_as_no_body(server: Server) -> None:
     ann = Web(server.port, "ann")
     await Web(server.port, "ben").create("of ben")
     async with await RawClient.connect(server.port) as client:
@@ -67,7 +69,9 @@ async def test_an_empty_body_in_pieces_is_none(server: Server) -> None:
     assert (await ann.json("/api/rooms/plans/members?invited=true"))["count"] == 1
 
 
-async def test_a_client_that_goes_in_the_middle_of_its_body(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_disconnects_during_its_body_leaves_nothing(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     for _ in range(20):
         async with await RawClient.connect(server.port) as client:
             client.send(request(PLANS, [TOKEN, JSON, ("Content-Length", "100")], method="POST") + b'{"content":')
@@ -84,7 +88,7 @@ def no_idle_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_idle_rooms")
-async def test_a_client_that_goes_before_the_answer_has_still_said_it(
+async def test_a_message_is_posted_even_if_the_client_disconnects_before_the_response(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And nothing of it is left in memory."""
@@ -129,7 +133,7 @@ def _is_done(server: Server) -> bool:
     return not server._runner.server.connections
 
 
-async def test_a_thousand_requests_leave_nothing(server: Server) -> None:
+async def test_a_thousand_requests_leave_nothing_in_memory(server: Server) -> None:
     ann, nobody = Web(server.port, "ann"), Web(server.port)
 
     async def some(number: int) -> None:
@@ -145,7 +149,7 @@ async def test_a_thousand_requests_leave_nothing(server: Server) -> None:
     assert len(server.shared.runner._commands) <= 1
 
 
-async def test_rooms_of_one_address_are_bounded(serve: Serve) -> None:
+async def test_only_created_rooms_count_toward_the_address_limit(serve: Serve) -> None:
     """Asking for a room that is not there makes none, however often."""
     server = await serve(ADDRESS_ROOMS="2")
     ann = Web(server.port, "ann")
@@ -157,7 +161,7 @@ async def test_rooms_of_one_address_are_bounded(serve: Serve) -> None:
     assert (refused.status, code(refused)) == (429, "too_many_rooms")
 
 
-async def test_an_answer_that_does_not_come(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_storage_response_is_unavailable(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Storage takes nothing for longer than anybody waits: told by name, and the same id later is the same message."""
     monkeypatch.setattr("chat.one_shot.ANSWER_SECONDS", 0.2)
     server = await serve()

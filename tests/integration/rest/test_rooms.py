@@ -13,7 +13,7 @@ from tests.support.web import Web, code, path
 
 
 @ON_BOTH
-async def test_a_room_is_made_and_found(stored: int) -> None:
+async def test_a_room_is_created_and_found(stored: int) -> None:
     ann = Web(stored, "ann")
     made = await ann.post("/api/rooms", {"name": "plans", "title": "Plans", "topic": "what comes next"})
     assert made.status == 201
@@ -28,7 +28,7 @@ async def test_a_room_is_made_and_found(stored: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["a/b", "ü % #?&=+", "..%2f", "'\";--", "日本語", "a.b", "%", "a:b"])
-async def test_any_name_makes_an_address(stored: int, name: str) -> None:
+async def test_any_room_name_works_in_a_path(stored: int, name: str) -> None:
     ann = Web(stored, "ann")
     made = await ann.post("/api/rooms", {"name": name})
     assert made.status == 201
@@ -55,12 +55,12 @@ async def test_any_name_makes_an_address(stored: int, name: str) -> None:
         ({"name": "x", "password": "p" * 129}, "password"),
     ],
 )
-async def test_a_wrong_field_of_a_new_room_is_named(port: int, fields: dict[str, Any], field: str) -> None:
+async def test_an_invalid_field_of_a_new_room_is_named(port: int, fields: dict[str, Any], field: str) -> None:
     reply = await Web(port, "ann").post("/api/rooms", fields)
     assert (reply.status, code(reply), reply.json()["error"]["field"]) == (400, "bad_field", field)
 
 
-async def test_a_name_that_is_taken_or_reserved(port: int) -> None:
+async def test_a_taken_or_reserved_name_is_refused(port: int) -> None:
     ann = Web(port, "ann")
     await ann.create("plans")
     taken = await Web(port, "ben").post("/api/rooms", {"name": "plans"})
@@ -70,7 +70,7 @@ async def test_a_name_that_is_taken_or_reserved(port: int) -> None:
 
 
 @ON_BOTH
-async def test_of_twenty_who_make_a_room_at_once_one_does(stored: int) -> None:
+async def test_only_one_of_twenty_concurrent_creates_succeeds(stored: int) -> None:
     people = [Web(stored, f"u{number}") for number in range(20)]
     replies = await asyncio.gather(*(one.post("/api/rooms", {"name": "plans"}) for one in people))
     assert sorted(reply.status for reply in replies) == [201] + [409] * 19
@@ -79,7 +79,7 @@ async def test_of_twenty_who_make_a_room_at_once_one_does(stored: int) -> None:
     assert [(member["id"], member["role"]) for member in members["members"]] == [(owner.id, "owner")]
 
 
-async def test_a_private_room_is_for_members(stored: int) -> None:
+async def test_a_private_room_is_visible_only_to_members(stored: int) -> None:
     ann, ben = Web(stored, "ann"), Web(stored, "ben")
     await ann.create("secret", private=True)
     await ben.create("lobby")
@@ -96,7 +96,7 @@ async def test_a_private_room_is_for_members(stored: int) -> None:
     assert [room["room"] for room in (await ben.json("/api/rooms?mine=true"))["rooms"]] == ["lobby", "secret"]
 
 
-async def test_a_password_opens_a_room_to_who_joins(port: int) -> None:
+async def test_a_password_admits_a_joining_user(port: int) -> None:
     ann = Web(port, "ann")
     await ann.create("secret", password="open sesame")
     assert (await ann.json("/api/rooms/secret"))["kind"] == "private"
@@ -106,7 +106,7 @@ async def test_a_password_opens_a_room_to_who_joins(port: int) -> None:
     assert (await ann.patch("/api/rooms/secret", {"password": ""})).json().get("password") is None
 
 
-async def test_rooms_are_listed_page_by_page(stored: int) -> None:
+async def test_rooms_are_paged(stored: int) -> None:
     ann = Web(stored, "ann")
     for number in range(7):
         await ann.create(f"room {number}", title="odd" if number % 2 else "even")
@@ -122,7 +122,7 @@ async def test_rooms_are_listed_page_by_page(stored: int) -> None:
         assert [room["room"] for room in rooms] == ["room 1", "room 3", "room 5"]
 
 
-async def test_one_s_own_rooms_say_what_is_unread(stored: int) -> None:
+async def test_a_users_own_rooms_have_unread_counts(stored: int) -> None:
     ann, ben = Web(stored, "ann"), Web(stored, "ben")
     await ann.create("plans")
     assert code(await ann.put("/api/rooms/plans/members/u_ben")) == "no_such_user"  # yet
@@ -136,7 +136,7 @@ async def test_one_s_own_rooms_say_what_is_unread(stored: int) -> None:
     assert one == plans
 
 
-async def test_a_room_where_somebody_is_and_nothing_was_said(port: int) -> None:
+async def test_a_room_with_users_but_no_messages_is_listed(port: int) -> None:
     ann = Web(port, "ann")
     assert (await ann.get("/api/rooms/general")).status == 404
     async with Client(f"ws://127.0.0.1:{port}", "guest", "general"):
@@ -146,7 +146,7 @@ async def test_a_room_where_somebody_is_and_nothing_was_said(port: int) -> None:
     assert (await ann.json("/api/rooms/general/messages"))["messages"][0]["content"] == "hello"
 
 
-async def test_a_room_is_changed_and_those_who_are_there_are_told(stored: int) -> None:
+async def test_a_room_update_is_broadcast(stored: int) -> None:
     ann = Web(stored, "ann")
     await ann.create("plans")
     async with Client(f"ws://127.0.0.1:{stored}", "guest", "plans") as guest:
@@ -170,7 +170,7 @@ async def test_a_room_is_changed_and_those_who_are_there_are_told(stored: int) -
         ({"private": "no"}, "private"),
     ],
 )
-async def test_a_wrong_change_is_named(port: int, changes: dict[str, Any], field: str) -> None:
+async def test_an_invalid_change_is_named(port: int, changes: dict[str, Any], field: str) -> None:
     ann = Web(port, "ann")
     await ann.create("plans")
     reply = await ann.patch("/api/rooms/plans", changes)
@@ -191,7 +191,7 @@ async def test_a_deleted_room_is_gone_and_its_name_is_free(stored: int) -> None:
     assert (await ann.json("/api/rooms/plans/messages"))["messages"] == []
 
 
-async def test_a_direct_room(stored: int) -> None:
+async def test_a_direct_room_is_opened(stored: int) -> None:
     ann, ben, cal = Web(stored, "ann"), Web(stored, "ben"), Web(stored, "cal")
     for one in (ben, cal):
         await one.create(f"of {one.id}")  # so that the server knows them
@@ -214,7 +214,7 @@ async def test_a_direct_room(stored: int) -> None:
     ("user", "status", "refusal"),
     [("u_nobody", 404, "no_such_user"), ("u_ann", 400, "bad_field"), ("a\x00b", 404, "no_such_user")],
 )
-async def test_a_direct_room_with_nobody(stored: int, user: str, status: int, refusal: str) -> None:
+async def test_a_direct_room_with_an_unknown_user_is_refused(stored: int, user: str, status: int, refusal: str) -> None:
     reply = await Web(stored, "ann").post(f"/api/direct/{quote(user)}")
     assert (reply.status, code(reply)) == (status, refusal)
 
