@@ -48,7 +48,7 @@ CONTRAST = """() => {
 }"""
 
 
-async def test_everything_by_keyboard_alone(server: ServerProcess, new_page: Pages, room: str) -> None:
+async def test_the_page_works_by_keyboard_alone(server: ServerProcess, new_page: Pages, room: str) -> None:
     """Go in, talk, read back, go to another room and leave, without a pointer."""
     page = await new_page(f"{server.http_url}/client.html?r={room}")
     keys = page.keyboard
@@ -87,7 +87,7 @@ async def test_everything_by_keyboard_alone(server: ServerProcess, new_page: Pag
     await expect(page.get_by_role("button", name="Enter", exact=True)).to_be_focused()
 
 
-async def test_the_focus_can_be_seen_everywhere(enter: Enter) -> None:
+async def test_the_focus_is_always_visible(enter: Enter) -> None:
     """Each stop of the Tab key draws something around itself; the first one skips the sidebar."""
     ann = await enter("ann")
     await ann.page.keyboard.press("Shift+Tab")  # from the composer, so that the focus is one of the keyboard
@@ -113,7 +113,7 @@ async def test_the_focus_can_be_seen_everywhere(enter: Enter) -> None:
     assert {"skip", "room", "new-room-name", "quit", "share", "log", "message"} <= seen
 
 
-async def test_what_a_screen_reader_is_told(enter: Enter) -> None:
+async def test_a_screen_reader_finds_landmarks_names_and_live_regions(enter: Enter) -> None:
     """Landmarks, names and live regions: the tree that assistive technology sees."""
     ann = await enter("ann")
     bob = await enter("bob")
@@ -161,7 +161,7 @@ async def test_what_a_screen_reader_is_told(enter: Enter) -> None:
     assert await ann.page.evaluate("document.documentElement.lang") == "en"
 
 
-async def test_history_is_not_read_out(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_loaded_history_is_not_announced(enter: Enter, server: ServerProcess, room: str) -> None:
     """While a page of old messages is put in, the log is no live region; new ones are announced again after it."""
     async with peer(server, room) as bob:
         await bob.say(f"message {i}" for i in range(150))
@@ -183,7 +183,7 @@ async def test_history_is_not_read_out(enter: Enter, server: ServerProcess, room
     await expect(ann.log).to_have_attribute("aria-live", "polite")
 
 
-async def test_a_tick_is_not_a_new_message_for_a_screen_reader(enter: Enter, wire: Wire) -> None:
+async def test_an_ack_is_not_announced_as_a_new_message(enter: Enter, wire: Wire) -> None:
     """From written to acked a message stays one element: it is read once."""
     ann = await enter("ann", wire=wire)
     await ann.page.evaluate(
@@ -200,7 +200,7 @@ async def test_a_tick_is_not_a_new_message_for_a_screen_reader(enter: Enter, wir
     assert await ann.page.evaluate("window.added") == 1
 
 
-async def test_on_a_phone(enter: Enter) -> None:
+async def test_the_page_fits_a_phone(enter: Enter) -> None:
     """Nothing is wider than the screen, whatever is written; rooms and people are a drawer."""
     ann = await enter("ann the third of that name, of somewhere", **PHONE)
     bob = await enter("bob")
@@ -229,7 +229,7 @@ async def test_on_a_phone(enter: Enter) -> None:
     await _no_sideways_scroll(ann.page)
 
 
-async def test_targets_are_big_enough_to_touch(enter: Enter) -> None:
+async def test_targets_are_large_enough_to_touch(enter: Enter) -> None:
     """24 by 24 CSS pixels at least (WCAG 2.2, target size)."""
     ann = await enter("ann", **PHONE)
     await ann.page.get_by_role("button", name="Rooms and people").click()
@@ -243,7 +243,7 @@ async def test_targets_are_big_enough_to_touch(enter: Enter) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_text_can_be_read_in_light_and_dark(
+async def test_text_has_enough_contrast_in_light_and_dark(
     enter: Enter, server: ServerProcess, new_page: Pages, wire: Wire, scheme: str
 ) -> None:
     """WCAG AA, 4.5 to 1, for every text of every state: form, talk, waiting, failed, alert, banner."""
@@ -276,7 +276,7 @@ async def test_text_can_be_read_in_light_and_dark(
     assert await ann.page.evaluate(CONTRAST) == []
 
 
-async def test_no_motion_for_those_who_want_none(enter: Enter) -> None:
+async def test_reduced_motion_is_respected(enter: Enter) -> None:
     ann = await enter("ann", reduced_motion="reduce")
     await ann.say("still")
     await ann.delivered("still")

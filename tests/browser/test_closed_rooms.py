@@ -41,9 +41,7 @@ async def put_out(server: ServerProcess, person: ChatPage, room: str, how: str) 
 
 
 @pytest.mark.parametrize("how", PUT_OUT)
-async def test_what_is_being_typed_goes_to_no_other_room(
-    enter: Enter, server: ServerProcess, room: str, how: str
-) -> None:
+async def test_typed_text_is_not_sent_to_another_room(enter: Enter, server: ServerProcess, room: str, how: str) -> None:
     ann = await in_two_rooms(enter, room)
     await ann.say("hello")
     await ann.delivered("hello")
@@ -62,7 +60,7 @@ async def test_what_is_being_typed_goes_to_no_other_room(
     await expect(ann.messages).to_have_count(0)
 
 
-async def test_a_draft_is_there_again_when_the_room_is(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_a_draft_returns_with_its_room(enter: Enter, server: ServerProcess, room: str) -> None:
     ann = await in_two_rooms(enter, room)
     await ann.box.press_sequentially("half a sen")
     await put_out(server, ann, room, "kick")
@@ -74,7 +72,7 @@ async def test_a_draft_is_there_again_when_the_room_is(enter: Enter, server: Ser
 
 
 @pytest.mark.parametrize("how", PUT_OUT)
-async def test_a_reload_does_not_enter_it_again(enter: Enter, server: ServerProcess, room: str, how: str) -> None:
+async def test_a_reload_does_not_rejoin_a_closed_room(enter: Enter, server: ServerProcess, room: str, how: str) -> None:
     ann = await in_two_rooms(enter, room)
     await put_out(server, ann, room, how)
     await expect(ann.closed).to_be_visible()
@@ -84,7 +82,7 @@ async def test_a_reload_does_not_enter_it_again(enter: Enter, server: ServerProc
     await expect(ann.page.get_by_role("navigation", name="Rooms").get_by_role("link")).to_have_count(1)
 
 
-async def test_alone_in_it_a_reload_asks_where_to_go(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_a_reload_of_the_only_closed_room_asks_for_a_room(enter: Enter, server: ServerProcess, room: str) -> None:
     ann = await enter("ann")
     await put_out(server, ann, room, "kick")
     await expect(ann.closed).to_be_visible()
@@ -93,7 +91,7 @@ async def test_alone_in_it_a_reload_asks_where_to_go(enter: Enter, server: Serve
     await expect(ann.page.get_by_label("Room", exact=True)).to_have_value("general")
 
 
-async def test_a_created_room_that_was_deleted_is_not_made_by_coming_back(
+async def test_reconnecting_does_not_recreate_a_deleted_room(
     enter: Enter, server: ServerProcess, wire: Wire, room: str
 ) -> None:
     """Neither by a reconnect nor by a reload; its name stays free for its owner."""
@@ -112,7 +110,7 @@ async def test_a_created_room_that_was_deleted_is_not_made_by_coming_back(
     await owner.create(room)
 
 
-async def test_leaving_a_room_that_was_never_entered_says_nothing(enter: Enter, room: str) -> None:
+async def test_leaving_a_room_that_was_never_joined_sends_nothing(enter: Enter, room: str) -> None:
     ann = await enter("ann")
     await ann.page.get_by_label("Enter another room").fill("r" * 65)
     await ann.page.get_by_label("Enter another room").press("Enter")
@@ -124,7 +122,7 @@ async def test_leaving_a_room_that_was_never_entered_says_nothing(enter: Enter, 
     await expect(ann.page.locator(".alert")).to_have_count(0)
 
 
-async def test_what_is_in_sight_in_another_room_is_read(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_visible_messages_in_another_room_are_marked_read(enter: Enter, server: ServerProcess, room: str) -> None:
     """Though the log was not at its end in the room before."""
     ann = await enter("ann")
     other = f"{room}-b"
@@ -139,7 +137,7 @@ async def test_what_is_in_sight_in_another_room_is_read(enter: Enter, server: Se
     await expect(ann.page).to_have_title(f"{other} · Parley")
 
 
-async def test_closing_the_tab_asks_while_something_is_not_sent(
+async def test_closing_the_tab_warns_of_unsent_messages(
     own_server: ServerProcess, new_page: Pages, enter: Enter
 ) -> None:
     new_page.expect_error(SERVER_AWAY)
@@ -166,7 +164,7 @@ async def test_closing_the_tab_asks_while_something_is_not_sent(
     assert asked == ["beforeunload"]
 
 
-async def test_the_link_of_a_room_leads_into_it(new_page: Pages, server: ServerProcess, room: str) -> None:
+async def test_a_room_link_leads_into_the_room(new_page: Pages, server: ServerProcess, room: str) -> None:
     """The address is forgotten for a closed room only."""
     page = await new_page(link(server, room, "ann"))
     await ChatPage(page).connected()

@@ -18,7 +18,7 @@ from tests.support.web import Web
 Start = Callable[[Mapping[str, str]], ServerProcess]
 
 
-async def test_an_empty_name_is_asked_for(server: ServerProcess, new_page: Pages) -> None:
+async def test_an_empty_name_is_refused_by_the_form(server: ServerProcess, new_page: Pages) -> None:
     page = await new_page(f"{server.http_url}/client.html")
     await page.get_by_role("button", name="Enter").click()
     await expect(page.get_by_text("Choose a name that others will see.")).to_be_visible()
@@ -30,7 +30,9 @@ async def test_an_empty_name_is_asked_for(server: ServerProcess, new_page: Pages
     ("name", "said"),
     [("SYSTEM", "reserved"), ("x" * 65, "more than 64 characters"), ("a\u200bb", "U+200B, an invisible character")],
 )
-async def test_a_name_that_the_server_refuses(server: ServerProcess, new_page: Pages, name: str, said: str) -> None:
+async def test_a_name_refused_by_the_server_returns_to_the_form(
+    server: ServerProcess, new_page: Pages, name: str, said: str
+) -> None:
     """Back at the form, with the server's words beside the name; another one goes in."""
     page = await new_page(link(server, "general", name))
     await expect(page.get_by_role("alert").filter(has_text=said)).to_be_visible()
@@ -42,7 +44,7 @@ async def test_a_name_that_the_server_refuses(server: ServerProcess, new_page: P
     await ChatPage(page).connected()
 
 
-async def test_a_room_that_the_server_refuses(server: ServerProcess, new_page: Pages) -> None:
+async def test_a_room_refused_by_the_server_returns_to_the_form(server: ServerProcess, new_page: Pages) -> None:
     page = await new_page(link(server, "r" * 65, "ann"))
     await expect(page.get_by_role("alert").filter(has_text="more than 64 characters")).to_be_visible()
     await expect(page.get_by_label("Room", exact=True)).to_be_focused()
@@ -52,7 +54,7 @@ async def test_a_room_that_the_server_refuses(server: ServerProcess, new_page: P
     await expect(page.get_by_role("heading", level=1)).to_have_text("general")
 
 
-async def test_a_second_room_that_the_server_refuses_says_so_and_leads_back(enter: Enter, room: str) -> None:
+async def test_a_refused_second_room_shows_the_reason_and_leads_back(enter: Enter, room: str) -> None:
     """What is typed meanwhile goes nowhere, least of all to the room before."""
     ann = await enter("ann")
     await ann.page.get_by_label("Enter another room").fill("r" * 65)
@@ -68,7 +70,7 @@ async def test_a_second_room_that_the_server_refuses_says_so_and_leads_back(ente
     await ann.delivered("still here")
 
 
-async def test_the_length_of_a_message(enter: Enter, start_server: Start) -> None:
+async def test_the_length_of_a_message_is_shown_and_limited(enter: Enter, start_server: Start) -> None:
     """Counted as the server counts, shown near the limit; too long is said, and the text stays."""
     server = start_server({"JWT_SECRET": SECRET, "MAX_CONTENT_CHARS": "50"})
     ann = await enter("ann", server=server)
@@ -87,7 +89,7 @@ async def test_the_length_of_a_message(enter: Enter, start_server: Start) -> Non
     await ann.delivered("😀" * 50)
 
 
-async def test_too_fast_is_sent_later_by_itself(enter: Enter, start_server: Start) -> None:
+async def test_rate_limited_messages_are_retried_automatically(enter: Enter, start_server: Start) -> None:
     """Over the rate limit everything arrives all the same, once and in order."""
     server = start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "5"})
     ann = await enter("ann", server=server)
@@ -97,7 +99,7 @@ async def test_too_fast_is_sent_later_by_itself(enter: Enter, start_server: Star
     assert await ann.texts() == said
 
 
-async def test_a_refused_message_stays_with_its_reason(enter: Enter, wire: Wire) -> None:
+async def test_a_refused_message_stays_and_shows_its_reason(enter: Enter, wire: Wire) -> None:
     """Not sent, why, and two ways on. The next message is not held up by it."""
 
     def refuse(frame: Frame, route: WebSocketRoute) -> Frame | None:
@@ -121,7 +123,7 @@ async def test_a_refused_message_stays_with_its_reason(enter: Enter, wire: Wire)
     await ann.delivered("bad")
 
 
-async def test_overloaded_is_tried_again_and_given_up_in_sight(enter: Enter, wire: Wire) -> None:
+async def test_overloaded_is_retried_and_then_shown_as_failed(enter: Enter, wire: Wire) -> None:
     """Automatic, bounded, visible; a person can go on from there, and discard."""
 
     def refuse(frame: Frame, route: WebSocketRoute) -> Frame | None:
@@ -150,7 +152,7 @@ async def test_overloaded_is_tried_again_and_given_up_in_sight(enter: Enter, wir
     assert await ann.outbox() == []
 
 
-async def test_storage_away_is_said_and_what_is_written_is_kept(
+async def test_a_storage_outage_is_shown_and_written_messages_are_kept(
     start_server: Start, new_page: Pages, room: str
 ) -> None:
     """A room that cannot be entered yet: why, that it goes on trying, and the composer works."""
@@ -164,14 +166,14 @@ async def test_storage_away_is_said_and_what_is_written_is_kept(
     assert [entry["content"] for entry in await ann.outbox()] == ["kept"]
 
 
-async def test_a_server_without_guests_says_so(start_server: Start, new_page: Pages, room: str) -> None:
+async def test_a_server_without_guests_shows_the_reason(start_server: Start, new_page: Pages, room: str) -> None:
     server = start_server({"JWT_SECRET": SECRET, "GUESTS": "off", "HELLO_SECONDS": "0.2"})
     ann = ChatPage(await new_page(link(server, room, "ann")))
     await expect(ann.page.get_by_role("alert")).to_contain_text(["requires an account"])
     await expect(ann.status).to_have_text("Not connected")
 
 
-async def test_a_browser_that_remembers_nothing_is_told_of(enter: Enter) -> None:
+async def test_a_browser_without_storage_is_reported(enter: Enter) -> None:
     """Storage full or switched off: talking works, and the page says what a reload would cost."""
     ann = await enter("ann")
     await ann.page.evaluate(
@@ -182,9 +184,7 @@ async def test_a_browser_that_remembers_nothing_is_told_of(enter: Enter) -> None
     await expect(ann.page.get_by_role("alert")).to_contain_text(["does not allow the page to store anything"])
 
 
-async def test_history_that_does_not_load_can_be_asked_for_again(
-    enter: Enter, wire: Wire, server: ServerProcess, room: str
-) -> None:
+async def test_a_failed_history_load_can_be_retried(enter: Enter, wire: Wire, server: ServerProcess, room: str) -> None:
     """The page before the oldest message fails: why, and a button."""
 
     def refuse(frame: Frame, route: WebSocketRoute) -> Frame | None:
@@ -215,7 +215,7 @@ async def test_history_that_does_not_load_can_be_asked_for_again(
     ],
     ids=lambda value: value["type"] if isinstance(value, dict) else "",
 )
-async def test_a_user_put_out_of_a_room_sees_by_whom_and_why(
+async def test_a_kicked_user_sees_by_whom_and_why(
     enter: Enter, server: ServerProcess, room: str, command: dict[str, str], said: str
 ) -> None:
     ann = await enter("ann")
@@ -261,13 +261,15 @@ async def test_an_invitation_is_declined(enter: Enter, server: ServerProcess, ro
             pass
 
 
-async def test_an_invitation_that_is_taken_back_goes(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_a_withdrawn_invitation_disappears(enter: Enter, server: ServerProcess, room: str) -> None:
     ann, orla = await invited(enter, server, room)
     assert (await orla.delete(f"/api/rooms/{room}-den/members/{await ann.identity()}")).status == 204
     await expect(ann.page.locator(".alert")).to_have_count(0)
 
 
-async def test_what_comes_into_sight_when_a_room_closes_is_read(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_messages_shown_when_a_room_closes_are_marked_read(
+    enter: Enter, server: ServerProcess, room: str
+) -> None:
     """Somebody is sent out of the room in front: the one behind it counts nothing as unread any more."""
     ann = await enter("ann")
     other = f"{room}-b"

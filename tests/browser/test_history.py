@@ -56,7 +56,7 @@ async def test_older_messages_load_on_scrolling_up_without_a_jump(
     assert await ann.texts() == said
 
 
-async def test_who_reads_back_is_not_moved_by_what_comes(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_new_messages_do_not_move_a_reader_of_older_ones(enter: Enter, server: ServerProcess, room: str) -> None:
     """New messages are counted on a button, which goes to the end and follows from there."""
     async with peer(server, room) as bob:
         await bob.say(f"message {i}" for i in range(60))
@@ -79,7 +79,7 @@ async def test_who_reads_back_is_not_moved_by_what_comes(enter: Enter, server: S
         await ann.at_end()
 
 
-async def test_what_arrives_in_the_frame_in_which_the_reader_scrolls_up_counts(
+async def test_messages_arriving_in_the_frame_of_a_scroll_count_as_unread(
     enter: Enter, server: ServerProcess, room: str
 ) -> None:
     """The scroll event comes with the next frame: a message that is there before it was never in sight."""
@@ -108,7 +108,7 @@ async def test_what_arrives_in_the_frame_in_which_the_reader_scrolls_up_counts(
         await expect(ann.jump).to_be_hidden()
 
 
-async def test_at_the_end_the_log_follows(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_at_the_end_the_log_follows_new_messages(enter: Enter, server: ServerProcess, room: str) -> None:
     """What comes is in sight; what I say brings me back to the end; a smaller window stays at the end."""
     ann = await enter("ann")
     async with peer(server, room) as bob:
@@ -124,7 +124,9 @@ async def test_at_the_end_the_log_follows(enter: Enter, server: ServerProcess, r
     await ann.at_end()
 
 
-async def test_a_long_session_keeps_a_bounded_page(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_a_long_session_keeps_a_bounded_number_of_messages(
+    enter: Enter, server: ServerProcess, room: str
+) -> None:
     """Of thousands of messages the newest stay in the page; the older ones come back on scrolling up."""
     ann = await enter("ann")
     async with peer(server, room) as bob:
@@ -138,7 +140,7 @@ async def test_a_long_session_keeps_a_bounded_page(enter: Enter, server: ServerP
     assert texts == [f"message {i}" for i in range(1600 - len(texts), 1600)]
 
 
-async def test_days_are_told_apart(enter: Enter) -> None:
+async def test_messages_are_grouped_by_day(enter: Enter) -> None:
     """Yesterday's messages stand under yesterday."""
     ann = await enter("ann")
     await ann.say("said today")

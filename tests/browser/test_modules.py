@@ -37,7 +37,7 @@ def test_every_module_is_preloaded() -> None:
     assert preloaded | {"main.js"} == modules
 
 
-def test_no_way_from_text_to_markup() -> None:
+def test_no_module_turns_text_into_markup() -> None:
     """The words that turn text into elements or code are nowhere in the client."""
     words = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc|DOMParser")
     for path in STATIC.rglob("*.js"):
@@ -82,7 +82,7 @@ async def test_a_room_takes_the_newest_version_of_a_message_once(page: Page) -> 
     assert seen == [[True, False, False, False, True], ["10:m10", "20:new", "25:m25"], {"since": 99, "epoch": "e"}]
 
 
-async def test_a_resume_that_breaks_is_resumed_from_where_it_broke(page: Page) -> None:
+async def test_an_interrupted_resume_continues_where_it_stopped(page: Page) -> None:
     """The head of `joined` counts only when everything before it has come."""
     since = await run(
         page,
@@ -103,7 +103,7 @@ async def test_a_resume_that_breaks_is_resumed_from_where_it_broke(page: Page) -
     assert since == [10, 20, 45]
 
 
-async def test_what_comes_while_the_newest_page_is_read_is_kept(page: Page) -> None:
+async def test_messages_arriving_while_the_newest_page_loads_are_kept(page: Page) -> None:
     """A room that was not recovered: the old copy is dropped, live messages are not, and nothing is there twice."""
     seqs = await run(
         page,
@@ -154,7 +154,7 @@ async def test_the_outbox_sends_one_at_a_time_and_never_reorders(page: Page) -> 
     ]
 
 
-async def test_an_outbox_that_somebody_tampered_with_is_no_harm(page: Page) -> None:
+async def test_a_tampered_outbox_is_harmless(page: Page) -> None:
     """What a store gives back is taken apart, not trusted."""
     entries = await run(
         page,
@@ -205,7 +205,7 @@ async def test_the_timeline_groups_and_orders(page: Page) -> None:
     ]
 
 
-async def test_a_silent_connection_is_found_out(page: Page) -> None:
+async def test_a_silent_connection_is_detected(page: Page) -> None:
     """Nothing came for a heartbeat: a ping; nothing came after it: the connection is dropped and made anew."""
     await page.clock.install()
     steps = await run(
@@ -243,7 +243,7 @@ async def test_a_silent_connection_is_found_out(page: Page) -> None:
     ]
 
 
-async def test_the_pause_that_a_goodbye_names_is_taken_once(page: Page) -> None:
+async def test_the_delay_in_goodbye_is_used_once(page: Page) -> None:
     """The reconnect after the goodbye waits as long as the server asked for; the ones after it use the backoff."""
     pauses = await run(
         page,
@@ -271,7 +271,7 @@ async def test_the_pause_that_a_goodbye_names_is_taken_once(page: Page) -> None:
     assert [round(pause, -2) for pause in pauses] == [7000, 1000, 2000]
 
 
-async def test_what_a_person_typed_is_cleaned_as_the_server_wants_it(page: Page) -> None:
+async def test_typed_text_is_cleaned_as_the_server_requires(page: Page) -> None:
     """No control characters, no halves of characters, no blank lines around; the first line's indentation stays."""
     cleaned = await run(
         page,

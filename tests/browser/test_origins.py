@@ -29,7 +29,7 @@ async def page_of(new_page: Pages, origin: str) -> Page:
     return page
 
 
-async def test_only_allowed_pages_and_the_own_one_talk_to_the_server(
+async def test_only_allowed_pages_and_the_servers_own_may_connect(
     new_page: Pages, start_server: Callable[[Mapping[str, str]], ServerProcess], room: str
 ) -> None:
     server = start_server({**PLAIN, "ALLOWED_ORIGINS": "http://BÜCHER.localhost:80/"})

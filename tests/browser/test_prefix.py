@@ -24,7 +24,7 @@ async def base(request: pytest.FixtureRequest, server: ServerProcess) -> AsyncIt
     await asyncio.to_thread(proxy.remove)
 
 
-async def test_the_page_works_below_a_path(base: str, new_page: Pages, server: ServerProcess, room: str) -> None:
+async def test_the_page_works_under_a_path(base: str, new_page: Pages, server: ServerProcess, room: str) -> None:
     """It loads with all of its modules, talks, scrolls back, and shares an address that leads in again."""
     async with Client(server.ws_url, "eve", room) as eve:
         for number in range(70):
@@ -49,7 +49,7 @@ async def test_the_page_works_below_a_path(base: str, new_page: Pages, server: S
     await expect(ann.message("from below")).to_have_count(1)
 
 
-async def test_the_page_leads_in_by_its_form_below_a_path(base: str, new_page: Pages, room: str) -> None:
+async def test_the_form_leads_into_a_room_under_a_path(base: str, new_page: Pages, room: str) -> None:
     page = await new_page(base)
     await page.get_by_label("Your name").fill("ann")
     await page.get_by_label("Room", exact=True).fill(room)

@@ -70,7 +70,7 @@ async def test_the_outbox_survives_a_reload(enter: Enter, wire: Wire) -> None:
     assert sent[-1]["resend"] is True
 
 
-async def test_a_lost_ack_makes_no_second_message(enter: Enter, wire: Wire) -> None:
+async def test_a_lost_ack_causes_no_second_message(enter: Enter, wire: Wire) -> None:
     """The server has it, the page does not know, and is reloaded: the same id is sent again and it is there once."""
     wire.to_page = swallow("ack", "message")
     ann = await enter("ann", wire=wire)
@@ -85,7 +85,7 @@ async def test_a_lost_ack_makes_no_second_message(enter: Enter, wire: Wire) -> N
     assert await ann.texts() == await bob.texts() == ["once"]
 
 
-async def test_resume_brings_exactly_what_was_missed(
+async def test_a_resume_shows_exactly_the_missed_messages(
     enter: Enter, wire: Wire, server: ServerProcess, room: str
 ) -> None:
     """300 messages while the connection was away: each is there once, in order, and what was there stays."""
@@ -110,7 +110,9 @@ async def test_resume_brings_exactly_what_was_missed(
     assert len([frame for frame in wire.sent if frame["type"] == "history"]) == 1
 
 
-async def test_more_was_missed_than_a_resume_brings(enter: Enter, wire: Wire, start_server: Start, room: str) -> None:
+async def test_more_missed_messages_than_a_resume_returns(
+    enter: Enter, wire: Wire, start_server: Start, room: str
+) -> None:
     """The page drops its copy and reads the newest page; the rest is there on scrolling up, each message once."""
     server = start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0", "RESUME_LIMIT": "10"})
     ann = await enter("ann", server=server, wire=wire)
@@ -163,7 +165,7 @@ async def test_a_restart_of_the_server_loses_nothing(
     await expect(ann.message("before").locator(".name")).to_have_text("You")
 
 
-async def test_a_server_that_forgot_me_gets_my_messages_all_the_same(
+async def test_unsent_messages_are_sent_even_if_the_token_is_no_longer_valid(
     enter: Enter, start_server: Start, new_page: Pages
 ) -> None:
     """With a new secret the token is worth nothing: the page says so and sends as the new guest, once."""
@@ -184,7 +186,7 @@ async def test_a_server_that_forgot_me_gets_my_messages_all_the_same(
     await expect(ann.page.get_by_text("no longer recognises you")).to_have_count(0)
 
 
-async def test_a_server_that_stops_says_when_to_come_back(
+async def test_a_stopping_server_tells_the_page_when_to_reconnect(
     enter: Enter, own_server: ServerProcess, new_page: Pages
 ) -> None:
     """`goodbye` is taken at its word, and the page comes back by itself."""
@@ -197,7 +199,7 @@ async def test_a_server_that_stops_says_when_to_come_back(
     await expect(ann.status).to_have_text("Connected", timeout=30_000)
 
 
-async def test_a_close_for_good_is_not_tried_again(enter: Enter, wire: Wire) -> None:
+async def test_a_permanent_close_is_not_retried(enter: Enter, wire: Wire) -> None:
     """4100 to 4199: the page says why, and waits for a person."""
     ann = await enter("ann", wire=wire)
     await wire.cut(4103, "flood")
@@ -209,7 +211,7 @@ async def test_a_close_for_good_is_not_tried_again(enter: Enter, wire: Wire) -> 
     assert wire.connections == 2
 
 
-async def test_the_network_coming_back_ends_the_waiting(enter: Enter, wire: Wire) -> None:
+async def test_a_returning_network_triggers_a_reconnect_at_once(enter: Enter, wire: Wire) -> None:
     """The browser's own `online` event is a reason to try at once."""
     ann = await enter("ann", wire=wire)
     await ann.page.add_init_script("Math.random = () => 30")  # already the first pause lasts half a minute
@@ -223,7 +225,7 @@ async def test_the_network_coming_back_ends_the_waiting(enter: Enter, wire: Wire
     await expect(ann.status).to_have_text("Connected")
 
 
-async def test_what_was_taken_back_disappears(enter: Enter, wire: Wire) -> None:
+async def test_a_retracted_message_disappears(enter: Enter, wire: Wire) -> None:
     """`retracted` takes a message away; `not_stored` leaves it to its author to send it again, as a new one."""
     ann = await enter("ann", wire=wire)
     seqs: dict[str, int] = {}

@@ -15,7 +15,7 @@ ROOM = "<svg onload=hit=1> &amp; "
 OWN_ELEMENTS = {"div", "span", "time", "bdi", "a", "button", "svg", "path", "strong"}
 
 
-async def test_markup_is_text_in_every_field(enter: Enter) -> None:
+async def test_markup_is_shown_as_text_in_every_field(enter: Enter) -> None:
     """A name, a room, a message, a notice, the list of people, the title and the address: shown as written."""
     room = f"{ROOM}{new_room()}"
     ann = await enter("ann", room=room)
@@ -71,7 +71,7 @@ async def test_a_long_message_is_folded_and_marks_stay_in_their_bubble(enter: En
     await expect(ann.messages.nth(2).get_by_role("button", name="Show more")).to_have_count(0)
 
 
-async def test_the_page_asks_nobody_but_its_server(enter: Enter, server: ServerProcess, new_page: Pages) -> None:
+async def test_the_page_requests_only_its_own_server(enter: Enter, server: ServerProcess, new_page: Pages) -> None:
     """No request leaves, whatever is talked about: not even for a link's picture."""
     page = await new_page()
     hosts: set[str | None] = set()
@@ -88,7 +88,7 @@ async def test_the_page_asks_nobody_but_its_server(enter: Enter, server: ServerP
     assert hosts == {urlsplit(server.http_url).netloc}
 
 
-async def test_the_policy_of_the_page_is_strict(server: ServerProcess, new_page: Pages) -> None:
+async def test_the_content_security_policy_is_strict(server: ServerProcess, new_page: Pages) -> None:
     """The server allows the page nothing but its own files, and the page needs nothing more."""
     page = await new_page()
     response = await page.goto(f"{server.http_url}/client.html")

@@ -8,7 +8,7 @@ from tests.browser.chat_page import ChatPage, Enter, Wire, pass_on, swallow
 WITHOUT_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })"
 
 
-async def test_two_people_in_two_tabs_of_one_browser(enter: Enter, wire: Wire) -> None:
+async def test_two_users_in_two_tabs_of_one_browser(enter: Enter, wire: Wire) -> None:
     """Each tab has its own identity and outbox, before and after a reload."""
     wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
@@ -31,7 +31,7 @@ async def test_two_people_in_two_tabs_of_one_browser(enter: Enter, wire: Wire) -
 
 
 @pytest.mark.parametrize("locks", [True, False], ids=["web locks", "plain http, no web locks"])
-async def test_a_duplicated_tab_is_somebody_else(enter: Enter, wire: Wire, locks: bool) -> None:
+async def test_a_duplicated_tab_is_another_guest(enter: Enter, wire: Wire, locks: bool) -> None:
     """The copy of a tab (`sessionStorage` and all) gets an identity of its own and an empty outbox, and says so."""
     wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
@@ -62,7 +62,7 @@ async def test_a_duplicated_tab_is_somebody_else(enter: Enter, wire: Wire, locks
     assert await copy.texts() == ["mine alone"]
 
 
-async def test_going_in_under_another_name_sends_nothing_in_it(enter: Enter, wire: Wire) -> None:
+async def test_joining_under_another_name_sends_no_messages_of_the_first(enter: Enter, wire: Wire) -> None:
     """What ann wrote and did not get sent is not bob's: it stays, and bob decides."""
     wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)

@@ -11,7 +11,7 @@ from tests.browser.peer import peer
 from tests.support.server import ServerProcess
 
 
-async def test_two_people_talk(enter: Enter) -> None:
+async def test_two_users_exchange_messages(enter: Enter) -> None:
     """Each sees both messages in the order they were said, and tells their own from the other's."""
     ann = await enter("ann")
     bob = await enter("bob")
@@ -29,7 +29,7 @@ async def test_two_people_talk(enter: Enter) -> None:
     await expect(bob.message("Hello Bob")).not_to_have_class(re.compile(r"\bown\b"))
 
 
-async def test_every_message_has_its_time(enter: Enter) -> None:
+async def test_every_message_shows_its_time(enter: Enter) -> None:
     """The hour is shown, the full date is told on hovering, and a machine can read it."""
     ann = await enter("ann")
     await ann.say("now")
@@ -41,7 +41,7 @@ async def test_every_message_has_its_time(enter: Enter) -> None:
     await expect(ann.log.get_by_role("separator", name="Today")).to_be_visible()
 
 
-async def test_messages_of_one_author_and_minute_are_one_run(enter: Enter) -> None:
+async def test_messages_of_one_author_and_minute_are_grouped(enter: Enter) -> None:
     """The name is drawn once for a run; a line in the middle of it still tells screen readers who speaks."""
     ann = await enter("ann", timezone_id="UTC")
     bob = await enter("bob")
@@ -54,7 +54,7 @@ async def test_messages_of_one_author_and_minute_are_one_run(enter: Enter) -> No
     await expect(ann.message("two").locator(".name")).to_have_text("bob")
 
 
-async def test_the_tick_comes_with_the_ack_and_not_before(enter: Enter, wire: Wire) -> None:
+async def test_a_message_is_marked_sent_only_with_its_ack(enter: Enter, wire: Wire) -> None:
     """A message that is in the room but not acked is not called sent."""
     held: list[tuple[WebSocketRoute, Frame]] = []
 
@@ -78,7 +78,7 @@ async def test_the_tick_comes_with_the_ack_and_not_before(enter: Enter, wire: Wi
     assert await ann.outbox() == []
 
 
-async def test_a_reload_shows_the_history_once_and_keeps_who_i_am(enter: Enter) -> None:
+async def test_a_reload_shows_the_history_once_and_keeps_the_identity(enter: Enter) -> None:
     ann = await enter("ann")
     bob = await enter("bob")
     await ann.say("first")
@@ -98,7 +98,7 @@ async def test_a_reload_shows_the_history_once_and_keeps_who_i_am(enter: Enter) 
     assert await ann.texts() == ["first", "second", "third"]
 
 
-async def test_people_come_and_leave(enter: Enter) -> None:
+async def test_joins_and_leaves_are_shown(enter: Enter) -> None:
     """The list, the count and a line in the log follow who is here."""
     ann = await enter("ann")
     await expect(ann.people).to_have_text([re.compile("ann")])
@@ -113,7 +113,7 @@ async def test_people_come_and_leave(enter: Enter) -> None:
     await expect(ann.notices).to_have_text(["bob joined", "bob left"])
 
 
-async def test_who_came_and_left_unseen_is_not_told(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_joins_and_leaves_that_cancel_out_are_not_shown(enter: Enter, server: ServerProcess, room: str) -> None:
     """Comings and goings with nothing between them are one line, and those that cancel out are none."""
     ann = await enter("ann")
     async with peer(server, room, "bob"):
@@ -122,7 +122,7 @@ async def test_who_came_and_left_unseen_is_not_told(enter: Enter, server: Server
     await expect(ann.notices).to_have_count(0)
 
 
-async def test_lines_and_spaces_arrive_as_written(enter: Enter) -> None:
+async def test_line_breaks_and_spaces_are_preserved(enter: Enter) -> None:
     """Shift+Enter starts a line; what an input method composes is not sent by the Enter that chooses a word."""
     ann = await enter("ann")
     bob = await enter("bob")
@@ -173,7 +173,7 @@ async def test_only_web_addresses_become_links(enter: Enter) -> None:
         ),
     ],
 )
-async def test_a_link_ends_where_the_address_does_and_shows_where_it_leads(
+async def test_a_link_ends_with_the_address_and_shows_its_target(
     enter: Enter, text: str, leads_to: str, shown: str | None
 ) -> None:
     ann = await enter("ann")
@@ -183,7 +183,7 @@ async def test_a_link_ends_where_the_address_does_and_shows_where_it_leads(
     await expect(link).to_have_text(leads_to if shown is None else shown)
 
 
-async def test_several_rooms_in_one_tab(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_one_tab_can_be_in_several_rooms(enter: Enter, server: ServerProcess, room: str) -> None:
     """A second room is entered beside the first, which counts what was not read; back goes back."""
     ann = await enter("ann")
     other = f"{room}-b"
@@ -206,7 +206,7 @@ async def test_several_rooms_in_one_tab(enter: Enter, server: ServerProcess, roo
     await expect(ann.page).to_have_title(f"{room} · Parley")
 
 
-async def test_a_draft_waits_in_its_room(enter: Enter, room: str) -> None:
+async def test_a_draft_is_kept_in_its_room(enter: Enter, room: str) -> None:
     """What is not finished is there after a reload and after a look into another room."""
     ann = await enter("ann")
     await ann.box.fill("half a thou")
@@ -219,7 +219,7 @@ async def test_a_draft_waits_in_its_room(enter: Enter, room: str) -> None:
     await expect(ann.box).to_have_value("half a thou")
 
 
-async def test_what_waits_in_a_room_that_was_left_is_not_lost(enter: Enter, wire: Wire, room: str) -> None:
+async def test_unsent_messages_in_a_left_room_are_kept(enter: Enter, wire: Wire, room: str) -> None:
     """Leaving says so; entering again sends it."""
     wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
@@ -237,7 +237,7 @@ async def test_what_waits_in_a_room_that_was_left_is_not_lost(enter: Enter, wire
     await ann.delivered("left behind")
 
 
-async def test_a_link_to_a_room_never_holds_my_name(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_a_room_link_never_contains_the_users_name(enter: Enter, server: ServerProcess, room: str) -> None:
     """The address bar is safe to share; the next person is asked for a name of their own."""
     ann = await enter("ann")
     assert ann.page.url == f"{server.http_url}/client.html?r={room}"
@@ -255,7 +255,9 @@ async def test_a_room_link_asks_for_a_name_and_remembers_it(enter: Enter, server
     await expect(ann.people).to_have_count(2)
 
 
-async def test_what_others_edit_and_delete(enter: Enter, server: ServerProcess, room: str, wire: Wire) -> None:
+async def test_edits_and_deletions_by_others_are_shown(
+    enter: Enter, server: ServerProcess, room: str, wire: Wire
+) -> None:
     """At once, after a reload, and when it happened while the page was away."""
     ann = await enter("ann", wire=wire)
     async with peer(server, room, "bob") as bob:

@@ -24,7 +24,7 @@ def broken() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("frame", [PONG, JOINED, ERROR, {**PONG, "id": "1"}])
-def test_a_right_frame_is_nothing_to_note(broken: list[str], frame: Any) -> None:
+def test_a_valid_frame_is_not_reported(broken: list[str], frame: Any) -> None:
     contract.hold("parley.v1", frame)
     assert not broken
 
@@ -45,7 +45,7 @@ def test_a_right_frame_is_nothing_to_note(broken: list[str], frame: Any) -> None
         "pong",
     ],
 )
-def test_a_wrong_frame_is_noted(broken: list[str], frame: Any) -> None:
+def test_an_invalid_frame_is_reported(broken: list[str], frame: Any) -> None:
     contract.hold("parley.v1", frame)
     assert len(broken) == 1
 
@@ -59,7 +59,7 @@ def test_each_dialect_has_its_own_frames(broken: list[str]) -> None:
     assert len(broken) == 3
 
 
-def test_a_response_is_held_to_its_row(broken: list[str]) -> None:
+def test_a_response_is_checked_against_its_route(broken: list[str]) -> None:
     contract.hold_reply("GET", "/health?x=1", 200, "application/json", {"status": "ok"})
     contract.hold_reply("GET", "/nothing", 200, "text/html", None)
     contract.hold_reply("POST", "/health", 405, "text/plain", None)
@@ -70,7 +70,7 @@ def test_a_response_is_held_to_its_row(broken: list[str]) -> None:
     assert len(broken) == 3
 
 
-def test_a_response_is_held_to_its_row_whatever_the_path_names(broken: list[str]) -> None:
+def test_a_response_is_checked_against_its_route_for_any_path_values(broken: list[str]) -> None:
     entry = {"kind": "public", "room": "plans"}
     contract.hold_reply("GET", "/api/rooms/plans", 200, "application/json", entry)
     contract.hold_reply("GET", "/api/rooms/a%2Fb?x=1", 200, "application/json", entry)
@@ -81,7 +81,7 @@ def test_a_response_is_held_to_its_row_whatever_the_path_names(broken: list[str]
     assert len(broken) == 2
 
 
-def test_a_flood_of_the_same_is_noted_a_few_times(broken: list[str]) -> None:
+def test_repeated_violations_are_reported_a_few_times(broken: list[str]) -> None:
     for _ in range(1000):
         contract.hold("parley.v1", {"type": "pong"})
     assert 1 <= len(broken) <= 10

@@ -30,7 +30,7 @@ def _with(reactors: list[str]) -> Frame:
     return SAID | {"reactions": {"+1": reactors}} if reactors else SAID
 
 
-def test_what_was_acked_last_is_there() -> None:
+def test_the_last_acked_message_is_found() -> None:
     for reactors, asked in ((["ann"], [ON]), ([], [ON, OFF]), (["ann"], [ON, OFF, AGAIN]), ([], [OFF])):
         assert counted(reactors, *asked).clean, counted(reactors, *asked)
 
@@ -50,7 +50,7 @@ def test_what_was_acked_last_is_there() -> None:
         ("refused_for_nothing", counted([], ON, refused=ON.id)),
     ],
 )
-def test_what_is_wrong_is_counted(which: str, wrong: Any) -> None:
+def test_violations_are_counted(which: str, wrong: Any) -> None:
     assert getattr(wrong, which) > 0, wrong
     assert not wrong.clean
     assert wrong.examples

@@ -32,18 +32,18 @@ def test_each_proxy_forwards(
         assert answer.status == 200
 
 
-def test_a_wrong_configuration_is_named(start_proxy: Callable[..., ProxyProcess]) -> None:
+def test_an_invalid_configuration_is_named(start_proxy: Callable[..., ProxyProcess]) -> None:
     with pytest.raises(NotReadyError, match="no_such_directive"):
         start_proxy("nginx", "no_such_directive on;")
 
 
-def test_a_program_that_nobody_has_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_program_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARLEY_NO_APT", "1")
     with pytest.raises(debian.ProgramMissingError, match=r"^no no-such-program found: install it .*$"):
         debian.fetch("no-such-program")
 
 
-def test_an_ordinary_user_unpacks_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_ordinary_user_unpacks_missing_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setattr(dev, "may_use_apt", lambda: False)
     monkeypatch.setattr(debian, "_installed", lambda name: None)

@@ -34,7 +34,7 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_fo
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------
 
 
-def test_a_cluster_keeps_its_data_and_its_port_over_every_kind_of_end() -> None:
+def test_a_cluster_keeps_its_data_and_port_after_any_kind_of_stop() -> None:
     with PostgresCluster(durable=True) as cluster:
         url = cluster.create_database()
         with psycopg.connect(url) as connection:
@@ -53,7 +53,7 @@ def test_a_cluster_keeps_its_data_and_its_port_over_every_kind_of_end() -> None:
                 assert connection.execute("SELECT count(*) FROM kept").fetchone() == (n + 1,)
 
 
-def test_databases_are_empty_apart_and_case_folds_beyond_ascii(database_url: str, module_database_url: str) -> None:
+def test_databases_are_empty_separate_and_fold_case_beyond_ascii(database_url: str, module_database_url: str) -> None:
     assert database_url != module_database_url
     with psycopg.connect(database_url) as connection:
         connection.execute("CREATE TABLE mine (n int)")
@@ -74,7 +74,7 @@ async def test_a_cluster_started_from_a_worker_thread_outlives_the_thread() -> N
         cluster.remove()
 
 
-def test_a_cluster_that_cannot_start_says_why() -> None:
+def test_a_cluster_that_cannot_start_reports_why() -> None:
     cluster = PostgresCluster(settings={"shared_buffers": "many"})
     try:
         with pytest.raises(NotReadyError, match="shared_buffers"):
@@ -120,7 +120,7 @@ def stand_in(tmp_path: Path) -> Path:
     return main
 
 
-async def test_a_server_gets_its_settings_and_none_of_ours(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_gets_only_the_given_settings(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://of-the-person-who-runs-the-tests/")
     async with ServerProcess({"X_MINE": "1"}, main=stand_in) as server:
         assert server.wait_for_log(r"settings: (.*)").group(1) == "['PORT', 'X_MINE']"
@@ -157,7 +157,7 @@ def test_a_server_that_ends_while_starting_shows_its_log(tmp_path: Path) -> None
     [("tests/unit/model/test_errors.py", "passed"), ("tests/browser/test_modules.py", "failed")],
     ids=["none selected", "some selected"],
 )
-def test_a_chromium_is_asked_for_only_where_a_selected_test_needs_one(selected: str, outcome: str) -> None:
+def test_chromium_is_required_only_if_a_selected_test_needs_it(selected: str, outcome: str) -> None:
     """As `dev.py test` runs pytest, with a browser that cannot be had: those tests fail with a line, others run."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--quiet", "--maxfail=2", "-p", "no:cacheprovider", selected],
@@ -175,9 +175,7 @@ def test_a_chromium_is_asked_for_only_where_a_selected_test_needs_one(selected: 
 # --- what stays behind -----------------------------------------------------------------------------------------------
 
 
-def test_everything_dies_with_pytest_and_the_next_run_cleans_up(
-    stand_in: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_end_with_pytest_and_the_next_run_cleans_up(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in for pytest starts a cluster and a server and is killed by SIGKILL."""
     temp = process.make_temp_folder("temp")  # pytest's own ones are closed to others, and PostgreSQL may be another
     script = (
@@ -213,7 +211,7 @@ def test_everything_dies_with_pytest_and_the_next_run_cleans_up(
     process.remove_temp_folder(temp)
 
 
-async def test_a_task_left_running_is_noticed() -> None:
+async def test_a_task_left_running_is_detected() -> None:
     before = asyncio.all_tasks()
     task = asyncio.create_task(asyncio.Event().wait(), name="forgotten")
     assert ["forgotten" in line for line in await leaks.tasks_left(before)] == [True]
@@ -221,7 +219,7 @@ async def test_a_task_left_running_is_noticed() -> None:
     assert await leaks.tasks_left(before) == []
 
 
-def test_a_socket_left_open_is_noticed() -> None:
+def test_a_socket_left_open_is_detected() -> None:
     before = leaks.open_sockets()
     with socket.socket() as forgotten:
         left = {name: number for name, number in leaks.open_sockets().items() if name not in before}
