@@ -1,4 +1,4 @@
-"""Everything here runs in virtual time (tests/support/virtual.py): seconds take no time, in the same order always."""
+"""Everything here runs in virtual time (tests/support/virtual.py): waiting takes no time, and the order is fixed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping

@@ -1,4 +1,4 @@
-"""People for the tests of rooms and roles: with an account, in a room, as somebody there."""
+"""Users for the tests of rooms and roles: with an account, in a room, with a role there."""
 
 import json
 from typing import Any
@@ -33,7 +33,7 @@ class RoomsPerson(Person):
 
 
 def account(chat: Chat, name: str, role: str = "user") -> Person:
-    """Somebody who has an account."""
+    """Return a client with an account."""
     person = Person(chat, name)
     identify(chat.parts, person.session, Identity(User(f"u_{name}", name), guest=False, role=role))
     person.session.provisional = False
@@ -45,7 +45,7 @@ def id_of(person: Person) -> str:
 
 
 async def ask(person: Person, type: str, **fields: Any) -> list[dict[str, Any]]:
-    """Send a command and return what the person is told within the next turns."""
+    """Send a command and return the frames that the client receives within the next turns."""
     before = len(person.frames)
     person.send(type, **fields)
     await passes(0.2)
@@ -53,18 +53,18 @@ async def ask(person: Person, type: str, **fields: Any) -> list[dict[str, Any]]:
 
 
 async def code_of(person: Person, type: str, **fields: Any) -> str:
-    """The code of the refusal of a command; "" when it is not refused."""
+    """Return the error code of a command; "" if it succeeds."""
     errors = [frame for frame in await ask(person, type, **fields) if frame["type"] == "error"]
     return str(errors[0]["code"]) if errors else ""
 
 
 async def created(chat: Chat, owner: Person, room: str = "lobby", **fields: Any) -> None:
-    """A room made by its owner."""
+    """Create a room with this owner."""
     assert await code_of(owner, "create_room", room=room, **fields) == ""
 
 
 async def staffed(chat: Chat, room: str = "lobby", **fields: Any) -> dict[str, Person]:
-    """A room with somebody of every standing that may be in it; an admin and an organizer too."""
+    """Create a room with a user of every access level in it, plus an admin and an organizer."""
     people = {name: account(chat, name) for name in ("owner", "moderator", "member", "readonly")}
     people["admin"], people["organizer"] = account(chat, "admin", "admin"), account(chat, "organizer", "organizer")
     owner = people["owner"]
@@ -79,7 +79,7 @@ async def staffed(chat: Chat, room: str = "lobby", **fields: Any) -> dict[str, P
 
 
 async def look_at(chat: Chat, name: str, identity: Identity | None, action: Action = Action.SEE) -> RoomAccess | None:
-    """The room of this name as somebody sees it who may do this there."""
+    """Return the room of this name, as a user sees it who may perform this action."""
 
     async def read(seen: RoomAccess) -> RoomAccess:
         return seen
@@ -88,7 +88,7 @@ async def look_at(chat: Chat, name: str, identity: Identity | None, action: Acti
 
 
 async def said(person: Person, content: str = "hello", room: str = "", **fields: object) -> int:
-    """Say something, by default in the first room that the person is in, and wait for the ack. Returns the seq."""
+    """Post a message, by default in the first room that the client has joined, wait for the ack, and return the seq."""
     key = f"m{len(person.frames)}"
     person.say(content, key, room or next(iter(person.session.rooms)), **fields)
     await passes(0.1)
@@ -96,6 +96,6 @@ async def said(person: Person, content: str = "hello", room: str = "", **fields:
 
 
 async def mine(person: Person) -> dict[str, dict[str, Any]]:
-    """The person's own rooms by name, as `rooms` tells them."""
+    """Return the user's own rooms by name, as `rooms` lists them."""
     await ask(person, "rooms", mine=True)
     return {entry["room"]: entry for entry in person.last("rooms")["rooms"]}

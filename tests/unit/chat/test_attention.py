@@ -1,4 +1,4 @@
-"""Typing, read cursors, and what is unread."""
+"""Typing, read cursors, and unread counts."""
 
 import pytest
 
@@ -93,7 +93,7 @@ async def test_unread_messages_are_counted_in_memory(room_tail: int) -> None:
         await passes(0.1)
         entry = (await mine(ben))["lobby"]
         assert (entry["unread"], entry["mentions"], entry["role"]) == (3, 2, "member")
-        assert "unread" not in (await mine(ann))["lobby"]  # one has read what one wrote
+        assert "unread" not in (await mine(ann))["lobby"]  # an author has read their own message
         await ask(ann, "delete", room="lobby", seq=ann.acked()["m2"])
         entry = (await mine(ben))["lobby"]
         assert (entry["unread"], entry["mentions"]) == (2, 1)
@@ -187,7 +187,7 @@ async def test_read_cursors_are_kept_in_an_ephemeral_room(chat: Chat, repository
     await passes()
     ann.say("one", "1")
     await passes(0.1)
-    assert set(await mine(ben)) == {"general"}  # it is in there
+    assert set(await mine(ben)) == {"general"}  # while he is in the room
     await ask(ben, "leave", room="general")
     assert set(await mine(ben)) == set()
     await ask(ben, "join", room="general")

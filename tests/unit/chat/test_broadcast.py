@@ -1,4 +1,4 @@
-"""How frames reach the members of a room: encoded once, written once a turn, in an order that can be relied on."""
+"""How frames reach the members of a room: encoded once, written once per loop turn, in a guaranteed order."""
 
 from chat.chat import Chat
 from model.errors import SLOW_CONSUMER
@@ -72,7 +72,7 @@ async def test_a_response_comes_after_the_messages_sent_before_it(chat: Chat) ->
 
 
 async def test_rejoining_in_the_same_turn_comes_after_earlier_messages(chat: Chat) -> None:
-    """No event from before a ``joined`` comes after it, whether or not one was in the room."""
+    """No event from before a ``joined`` follows it, whether or not the session was in the room."""
     ann = Person(chat, "ann", "general")
     await passes(2)
     ann.forget()
@@ -135,7 +135,7 @@ async def test_a_congested_member_gets_no_presence(chat: Chat) -> None:
     assert slow.session.congested
     slow.forget()
     ann.forget()
-    ben = Person(chat, "ben", "general")  # the diff and the message are in one turn: the bytes must be told apart
+    ben = Person(chat, "ben", "general")  # the diff and the message are in one turn: the bytes must be separable
     ann.say("still here")
     await passes()
     assert sorted(ann.types()) == ["message", "presence"]
@@ -179,7 +179,7 @@ async def test_only_the_member_that_does_not_read_is_disconnected(repository: Fa
         await passes()
         assert len(slow.connection.writes) == told
         assert len(ann.heard()) == said + 1
-        # Nothing is missing behind the cut: what it has is the beginning, and the rest can be asked for by `since`.
+        # There is no gap: the client has a prefix, and can request the rest with `since`.
         assert slow.heard() == ann.heard()[: len(slow.heard())]
         slow.disconnect()
         again = Person(chat, "slow")
@@ -257,7 +257,7 @@ async def test_each_dialect_gets_only_its_own_frames(chat: Chat) -> None:
 async def test_acks_of_many_authors_are_sent_even_if_no_message_follows(
     chat: Chat, repository: FaultyRepository
 ) -> None:
-    """Many at once may wait for their rooms' next frames, but not long."""
+    """Acks may wait for the next frames of their rooms, but not for long."""
     repository.hold("write")
     people = [Person(chat, room=f"room {number % 5}") for number in range(100)]
     await passes(2)

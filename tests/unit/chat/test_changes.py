@@ -1,4 +1,4 @@
-"""Edits and deletions: decided in the room, told at once, stored in order, and seen by whoever comes back."""
+"""Edits and deletions: decided in the room, broadcast at once, stored in order, and returned by a resume."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ Frame = dict[str, Any]
 
 
 async def said(person: Person, *contents: str) -> list[int]:
-    """Say something and wait until it is stored. Returns the seqs."""
+    """Post messages, wait until they are stored, and return their seqs."""
     before = len(person.of("message"))
     for content in contents:
         person.say(content, f"said {content}")
@@ -68,14 +68,13 @@ async def test_a_deleted_message_keeps_only_its_place(chat: Chat) -> None:
     ben.send("delete", id="not mine", room="general", seq=first)
     assert ann.errors() == {"again": "no_such_message"}
     assert ben.errors() == {"not mine": "no_such_message"}
-    ann.send("delete", id="twice", room="general", seq=first)  # the answer may have been lost
+    ann.send("delete", id="twice", room="general", seq=first)  # the response may have been lost
     await passes()
     assert ann.acked()["twice"] == first
     assert ben.last("deleted")["deleted_at"] == told["deleted_at"]
 
 
 async def test_refused_changes_return_an_error_and_are_not_broadcast(chat: Chat, repository: FaultyRepository) -> None:
-    """By name, and nobody hears of them."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
     (seq,) = await said(ann, "mine")
@@ -130,7 +129,7 @@ async def test_the_edit_window_is_measured_by_the_servers_clock(repository: Faul
         clock.offset_us += 3_000_000
         ann.send("edit", id="late", room="general", seq=seq, content="goodbye")
         assert ann.errors() == {"late": "too_late"}
-        ann.send("delete", id="gone", room="general", seq=seq)  # that has no end
+        ann.send("delete", id="gone", room="general", seq=seq)  # deleting has no time limit
         await passes()
         assert ann.acked()["gone"] == seq
 
@@ -148,7 +147,7 @@ async def test_without_an_edit_window_edits_are_always_allowed(repository: Fault
 
 
 async def test_a_message_no_longer_in_memory_is_edited_from_storage(repository: FaultyRepository) -> None:
-    """It is asked for in storage, and the session's later commands wait behind that."""
+    """Storage is queried, and the session's later commands are queued after that."""
     async with chatting(repository, room_tail=2) as chat:
         ann = Person(chat, "ann", "general")
         await passes(2)
@@ -166,7 +165,7 @@ async def test_a_message_no_longer_in_memory_is_edited_from_storage(repository: 
 
 
 async def test_a_deletion_during_a_storage_lookup_wins(repository: FaultyRepository) -> None:
-    """Another device of the same person deletes the message meanwhile."""
+    """Another device of the same user deletes the message during the lookup."""
     async with chatting(repository, room_tail=2) as chat:
         ann = Person(chat, "ann", "general")
         await passes(2)
@@ -191,7 +190,7 @@ async def test_a_change_is_refused_while_storage_is_unavailable(chat: Chat, repo
     ann.send("edit", id="old", room="general", seq=seq - 5, content="new")
     await passes()
     assert ann.errors() == {"old": "unavailable"}
-    ann.send("edit", id="here", room="general", seq=seq, content="new")  # the room has it
+    ann.send("edit", id="here", room="general", seq=seq, content="new")  # still in the room's memory
     repository.standby = None
     await passes()
     assert ann.acked()["here"] == seq
@@ -220,7 +219,7 @@ async def test_a_change_is_stored_after_its_message(chat: Chat, repository: Faul
 
 
 async def test_a_retry_is_recognized_after_an_edit(chat: Chat) -> None:
-    """By what was first said."""
+    """Its original content is compared."""
     ann = Person(chat, "ann", "general")
     await passes(2)
     (seq,) = await said(ann, "helo")
@@ -261,7 +260,7 @@ async def test_a_resume_returns_the_current_state_of_changed_messages(repository
 
 
 async def test_a_change_during_a_resume_is_not_missed(repository: FaultyRepository) -> None:
-    """The message that is edited was on a page that storage has not read yet: the edit alone would say too little."""
+    """The edited message is on a page that storage has not read yet: the edit event alone would be incomplete."""
     async with chatting(repository, room_tail=1) as chat:
         ann = Person(chat, "ann", "general")
         await passes(2)
@@ -297,7 +296,7 @@ async def test_a_change_during_a_resume_is_not_missed(repository: FaultyReposito
 async def test_a_history_page_is_never_older_than_an_edit_broadcast_before_it(
     chat: Chat, repository: FaultyRepository
 ) -> None:
-    """Storage had read the old state; the edit was told; the page must not bring the old one back."""
+    """Storage read the old state before the edit was broadcast; the page must not restore it."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
     one, two = await said(ann, "one", "two")
@@ -331,7 +330,7 @@ async def test_a_history_page_includes_changes_evicted_while_it_was_read(
             await passes()
 
         repository.hold(kind)
-        if queued and kind == "search":  # history waits for what is queued
+        if queued and kind == "search":  # history waits for queued writes
             repository.hold("write")
             await change()
         ben.send(kind, **fields)
@@ -352,7 +351,7 @@ async def test_a_history_page_includes_changes_evicted_while_it_was_read(
 async def test_a_change_that_storage_rejects_sends_members_back_to_history(
     chat: Chat, repository: FaultyRepository
 ) -> None:
-    """Its author gets the error; everybody who was shown it comes back and reads what storage has."""
+    """Its author gets the error; all clients that saw it reconnect and read the stored state."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
     (seq,) = await said(ann, "first")

@@ -1,4 +1,4 @@
-"""Many people come and go at once: what that costs those who stay, and what they know of it afterwards."""
+"""Many users join and leave at once: what that costs the others, and what they know afterwards."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ PAGES = ("plain", "rooms", "events", "native")
 
 
 async def page(chat: Chat, dialect: str, name: str) -> Person:
-    """Somebody in the room, who speaks this dialect."""
+    """Return a client of this dialect that is in the room."""
     if dialect == "native":
         person = Person(chat, name, ROOM)
     elif dialect == "plain":
@@ -42,7 +42,7 @@ async def page(chat: Chat, dialect: str, name: str) -> Person:
 
 
 def named(person: Person, dialect: str) -> Iterator[tuple[bool | None, str]]:
-    """Who came (True), went (False) or is listed (None), by name, in the order in which it was told."""
+    """Return who joined (True), left (False) or is listed (None), by name, in the order of the frames."""
     for frame in person.frames:
         yield from _named(frame, dialect)
 
@@ -69,7 +69,7 @@ def _named(frame: Frame, dialect: str) -> Iterator[tuple[bool | None, str]]:
 
 
 def shown(person: Person, dialect: str, before: set[str] = frozenset()) -> set[str]:  # type: ignore[assignment]
-    """Who is in the list that a page makes of what it is told."""
+    """Return the users in the list that a page builds from its frames."""
     here = set(before)
     for came, name in named(person, dialect):
         if came is False:
@@ -81,7 +81,7 @@ def shown(person: Person, dialect: str, before: set[str] = frozenset()) -> set[s
 
 @contextmanager
 def counted(*people: Person) -> Iterator[list[tuple[int, int]]]:
-    """The writes and the frames that each of them gets meanwhile."""
+    """Count the writes and frames that each client gets inside the block."""
     counts: list[tuple[int, int]] = []
     before = [len(person.connection.writes) for person in people]
     yield counts
@@ -111,7 +111,7 @@ async def test_churn_costs_each_client_one_write_a_second(chat: Chat, dialect: s
 
 
 async def test_churn_does_not_split_a_burst_of_messages(chat: Chat) -> None:
-    """A change of who is here flushes what was said before it, and there is nothing else to send."""
+    """A join or leave flushes the messages before it, and there is nothing else to send."""
     listeners, guest = [await page(chat, "plain", f"page{number}") for number in range(3)], Person(chat, "guest")
     author = Person(chat, "author", ROOM)
     await passes(2)
@@ -130,11 +130,11 @@ async def test_churn_does_not_split_a_burst_of_messages(chat: Chat) -> None:
 async def test_a_member_who_joins_between_presence_updates_has_the_right_list(
     chat: Chat, dialect: str, stays: bool
 ) -> None:
-    """Their snapshot was of a moment between two notices."""
+    """Their snapshot was taken between two presence updates."""
     old = await page(chat, dialect, "old")
     flighty, restless = Person(chat, "flighty"), Person(chat, "restless", ROOM)
     await passes(2)
-    Person(chat, "first", ROOM)  # is told at once, the others in a second
+    Person(chat, "first", ROOM)  # broadcast at once, the others within a second
     await passes()
     flighty.send("join", room=ROOM)
     restless.send("leave", room=ROOM)
@@ -171,7 +171,7 @@ async def test_clients_learn_who_left_when_a_large_room_shrinks(chat: Chat) -> N
 
 
 async def test_quitting_counts_toward_the_message_rate(repository: FaultyRepository) -> None:
-    """Everybody in the room is told of each, in a frame of its own."""
+    """Each one is broadcast in a frame of its own."""
     async with chatting(repository, limits=Limits(messages_per_second=5.0, messages_burst=10)) as chat:
         owner, guest = account(chat, "owner"), Person(chat, "guest")
         await created(chat, owner, ROOM)
@@ -193,14 +193,14 @@ async def test_quitting_counts_toward_the_message_rate(repository: FaultyReposit
 
 
 def renamed(chat: Chat, person: Person, name: str) -> None:
-    """The account of somebody has another name now: on this device."""
+    """Give the account another name on this device."""
     identity = person.session.identity
     assert identity is not None
     identify(chat.parts, person.session, replace(identity, user=User(identity.user.id, name)))
 
 
 def again(chat: Chat, person: Person, name: str) -> Person:
-    """Another device of the same account, under this name."""
+    """Connect another device of the same account under this name."""
     identity = person.session.identity
     assert identity is not None
     return Person(chat, None, ROOM, identity=replace(identity, user=User(identity.user.id, name)))
@@ -263,7 +263,7 @@ async def test_the_row_of_a_member_keeps_the_new_name(chat: Chat) -> None:
 
 
 async def test_changing_principal_leaves_no_row_for_the_old_one(chat: Chat) -> None:
-    """A room made by joining keeps the rows of the people who are here, no others."""
+    """An ephemeral room keeps only the rows of the users who are present."""
     ann, guest = account(chat, "ann"), Person(chat, "guest", ROOM)
     await ask(ann, "join", room=ROOM)
     seq = await said(ann)

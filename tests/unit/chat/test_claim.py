@@ -1,4 +1,4 @@
-"""Who a session speaks for when it connects with a proof, and when a client only says who it is."""
+"""The identity of a session that connects with a token, or that only claims an id."""
 
 import pytest
 
@@ -15,7 +15,7 @@ ACCOUNT = Identity(User("u_7", "ann"), guest=False, role="user")
 GUEST = Identity(User("g_7", "ann"), guest=True)
 
 
-# --- a proof at the handshake -----------------------------------------------------------------------------------------
+# --- a token at the handshake ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("guests", [True, False])
@@ -57,7 +57,7 @@ async def test_an_account_joins_the_room_in_its_address_in_every_dialect(chat: C
     assert person.frames == [{"event": "join", "userid": "7", "username": "ann"}]
 
 
-# --- somebody who says who they are ----------------------------------------------------------------------------------
+# --- a claimed id ----------------------------------------------------------------------------------------------------
 
 
 async def test_the_first_claimed_id_binds_the_connection(chat: Chat) -> None:
@@ -100,7 +100,7 @@ async def test_a_later_name_is_ignored(chat: Chat) -> None:
 
 
 async def test_a_refused_command_also_binds_its_id(chat: Chat) -> None:
-    """Who one is does not hang on whether there is such a room."""
+    """The identity does not depend on whether the room exists."""
     ann = RoomsPerson(chat)
     ann.join("7", "ann", "\u202e")
     assert ann.codes() == ["bad_field"]
@@ -119,7 +119,7 @@ async def test_a_connection_without_an_id_cannot_post(chat: Chat) -> None:
 
 @pytest.mark.parametrize(("identity", "own"), [(ACCOUNT, "7"), (GUEST, "g_7")], ids=["account", "guest"])
 async def test_a_token_wins_over_a_claimed_id(chat: Chat, identity: Identity, own: str) -> None:
-    """Its own id may be claimed, under any name: it stays who it is."""
+    """The client may claim its own id under any name: its identity does not change."""
     Person(chat, "ben", "general")
     await passes()
     ann = RoomsPerson(chat, identity)
@@ -134,7 +134,7 @@ async def test_a_token_wins_over_a_claimed_id(chat: Chat, identity: Identity, ow
 
 @pytest.mark.parametrize("claimed", ["7", "u_7", "g_7", "w_7"])
 async def test_a_claimed_id_never_equals_another_principal(chat: Chat, claimed: str) -> None:
-    """In any dialect: not like the account, the guest or whoever claims something else."""
+    """In every dialect it differs from an account, a guest and any other claimed id."""
     events = Person(chat, room="general", dialect=BY_PATH["/api/chat"], identity=ACCOUNT)
     rooms = RoomsPerson(chat)
     rooms.join("watcher", "watcher")

@@ -1,4 +1,4 @@
-"""The way of a command: in order, bounded, and no faster than one may ask."""
+"""Commands are carried out in order, bounded, and rate limited."""
 
 import gc
 import json
@@ -18,7 +18,7 @@ from tests.support.virtual import passes
 
 
 async def test_commands_never_overtake_each_other(chat: Chat, repository: FaultyRepository) -> None:
-    """In one packet: joining a room that must be loaded, and what is said there."""
+    """In one packet: a join of a room that must be loaded, and a message to it."""
     repository.hold("find_room")
     ann = Person(chat, "ann")
     ann.send("join", id="1", room="cold")
@@ -71,7 +71,7 @@ async def test_deferred_commands_are_bounded_by_pausing_reads(chat: Chat, reposi
     assert ann.is_read()
     ann.send("ping", id=f"{DEFERRED_COMMANDS - 1}")
     assert not ann.is_read()
-    for number in range(DEFERRED_COMMANDS, DEFERRED_COMMANDS + 10):  # what the last read from the kernel had brought
+    for number in range(DEFERRED_COMMANDS, DEFERRED_COMMANDS + 10):  # already received by the last read
         ann.send("ping", id=f"{number}")
     assert ann.types() == ["welcome"]
     repository.go("find_room")
@@ -82,7 +82,7 @@ async def test_deferred_commands_are_bounded_by_pausing_reads(chat: Chat, reposi
 
 @pytest.mark.parametrize("letter", ["a", "\xe9", "\U0001f4a3"])
 async def test_deferred_commands_are_bounded_in_bytes(chat: Chat, repository: FaultyRepository, letter: str) -> None:
-    """And again when those have been carried out: what was held does not count for ever."""
+    """The bound applies again afterwards: commands that were carried out no longer count."""
     ann = Person(chat, "ann", "general")
     await passes()
     text = '{"type":"ping","x":"' + letter * 10_000 + '"}'
@@ -150,7 +150,7 @@ async def test_a_fault_in_a_handler_fails_only_that_command(
 
 
 async def test_a_failed_resume_closes_the_connection(repository: FaultyRepository) -> None:
-    """Otherwise the client would wait for ever for live events that are held back behind it."""
+    """Otherwise the client would wait forever for the live events deferred until its end."""
     async with chatting(repository, room_tail=0) as chat:
         ann = Person(chat, "ann", "general")
         await passes(2)
@@ -193,11 +193,11 @@ async def test_the_rate_limit_is_per_principal_not_per_session(repository: Fault
         assert ann.errors()["not yet"] == "rate_limited"
         assert len(await repository.stored()) == 8
         ann.send("ping", id="p")
-        assert ann.last("pong")["id"] == "p"  # other commands have their own measure
+        assert ann.last("pong")["id"] == "p"  # other commands have their own rate
 
 
 async def test_reconnecting_does_not_reset_the_rate_limit(repository: FaultyRepository) -> None:
-    """Neither while the old connection's objects wait to be collected, nor after that."""
+    """Neither before the old connection is garbage-collected nor afterwards."""
     async with chatting(repository, limits=limits(messages_per_second=10.0, messages_burst=6)) as chat:
         ann = Person(chat, "ann", "general")
         await passes()
@@ -222,11 +222,11 @@ async def test_reconnecting_does_not_reset_the_rate_limit(repository: FaultyRepo
         ben.say("x", "1")
         chat.disconnect(ben.session)
         assert chat.parts.speakers is not None
-        assert len(chat.parts.speakers) == 1  # no longer than until it is full again
+        assert len(chat.parts.speakers) == 1  # kept only until it is full again
 
 
 async def test_other_commands_and_invalid_frames_are_rate_limited(chat: Chat) -> None:
-    """Whatever is no message: commands, and frames that are none."""
+    """Everything except messages: other commands, and invalid frames."""
     ann = Person(chat, "ann")
     for _ in range(COMMANDS_BURST // 2):
         ann.send("ping")
@@ -244,7 +244,7 @@ async def test_other_commands_and_invalid_frames_are_rate_limited(chat: Chat) ->
 
 
 async def test_a_client_that_waits_for_retry_after_is_accepted(chat: Chat) -> None:
-    """However short it is: half a millisecond is not told as none."""
+    """However short the time is: half a millisecond is not rounded to zero."""
     ann = Person(chat, "ann")
     for _ in range(COMMANDS_BURST):
         ann.send("ping")
@@ -256,7 +256,7 @@ async def test_a_client_that_waits_for_retry_after_is_accepted(chat: Chat) -> No
     assert ann.last("pong")["id"] == "again"
 
 
-# --- what is no good -------------------------------------------------------------------------------------------------
+# --- bad input -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

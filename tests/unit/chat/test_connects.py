@@ -26,7 +26,7 @@ BEN = Identity(User("u_1", "ben"), guest=False, role="user")
 
 @pytest.fixture
 def signed(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> list[Identity]:
-    """Whose tokens were signed."""
+    """Record whose tokens were signed."""
     identities: list[Identity] = []
     mint = chat.parts.tokens.mint
 
@@ -61,7 +61,7 @@ async def test_one_token_is_signed_for_each_welcome(chat: Chat, signed: list[Ide
 
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The people who were encoded for snapshots."""
+    """Record the users who were encoded for snapshots."""
     people: list[Any] = []
 
     def noted(person: Any) -> bytes:
@@ -73,7 +73,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 async def test_clients_that_join_together_share_one_snapshot(chat: Chat, encoded: list[Any]) -> None:
-    """Each person is encoded once for all snapshots, and nobody whom no snapshot shows."""
+    """Each user is encoded once for all snapshots, and only if a snapshot shows them."""
     people = [Person(chat, f"user{number}") for number in range(CROWD + 50)]
     people[0].send("join", room="den")
     await passes()
@@ -131,7 +131,7 @@ async def test_the_first_command_needs_no_bucket_but_still_counts(chat: Chat) ->
 
 @pytest.mark.parametrize("missed", [0, 1, AT_ONCE, AT_ONCE + 1])
 async def test_a_short_resume_takes_one_write_and_no_task(chat: Chat, missed: int) -> None:
-    """After a deploy nearly every client is one of these: a task and a second write are a fifth of its resume."""
+    """After a deploy nearly every client does this: a task and a second write would cost a fifth of its resume."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes()
     ben.disconnect()
@@ -176,7 +176,7 @@ def test_the_first_frame_and_the_upgrade_response_are_one_write() -> None:
 
 
 async def test_a_join_that_reads_a_row_asks_storage_once(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each question sets a timer, and a row may be among the writes of the room that are not stored yet."""
+    """Each query sets a timer, and a row may be among the room's pending writes."""
     ann = Person(chat, "ann")
     ann.send("create_room", room="den", title="")
     await passes()

@@ -1,4 +1,4 @@
-"""Rooms that stay: made, changed, entered by those who may, deleted."""
+"""Lasting rooms: created, changed, joined by permitted users, deleted."""
 
 import pytest
 
@@ -93,7 +93,7 @@ async def test_joining_makes_a_lasting_member(chat: Chat, repository: FaultyRepo
     member = await repository.inner.rooms.find_member(record.room_id, id_of(ben))
     assert member is not None
     assert (member.role, member.seen_at > 0) == ("member", True)
-    assert "u_ben" not in chat.parts.hub.rooms["lobby"].members  # kept in storage, not here
+    assert "u_ben" not in chat.parts.hub.rooms["lobby"].members  # in storage, not in memory
 
 
 async def test_joining_without_create_does_not_create_the_room(chat: Chat) -> None:
@@ -137,7 +137,7 @@ async def test_the_password_of_a_private_room_makes_a_lasting_member(chat: Chat,
 
 
 async def test_a_muted_user_who_was_kicked_can_rejoin_with_the_password(chat: Chat) -> None:
-    """Their row is known, and says that they are no member."""
+    """Their row is cached, and says that they are not a member."""
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, password="sesame")
     assert await code_of(ben, "join", room="lobby", password="sesame") == ""
@@ -186,7 +186,7 @@ async def test_only_one_of_concurrent_creates_with_similar_names_succeeds(
 
 
 async def test_a_deleted_room_frees_its_name_and_similar_ones(chat: Chat, repository: FaultyRepository) -> None:
-    """Though storage does not know that yet."""
+    """Even before storage confirms the deletion."""
     ann = account(chat, "ann")
     await created(chat, ann, LIKE[0])
     await passes(0.1)
@@ -232,7 +232,7 @@ async def test_password_attempts_are_rate_limited(chat: Chat) -> None:
 
 
 async def test_password_attempts_are_rate_limited_in_an_unloaded_room(chat: Chat) -> None:
-    """The room is forgotten after each guess, and what was guessed is not."""
+    """The room is unloaded after each attempt; the attempts are remembered."""
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, password="sesame")
     ann.disconnect()

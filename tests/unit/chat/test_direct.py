@@ -1,4 +1,4 @@
-"""Rooms of two: there is one for each two people, and nobody else ever learns of it."""
+"""Direct rooms: there is one for each pair of users, hidden from all others."""
 
 import pytest
 
@@ -64,7 +64,7 @@ async def test_a_direct_room_is_there_when_both_users_return(chat: Chat, reposit
     ben.disconnect()
     await passes()
     ben = account(chat, "ben")
-    assert await code_of(ben, "direct", user="u_ann") == ""  # known, though she is not here
+    assert await code_of(ben, "direct", user="u_ann") == ""  # known, although offline
     assert ben.last("room")["peer"] == {"id": "u_ann", "name": "ann"}
 
 
@@ -138,14 +138,14 @@ async def test_opening_it_concurrently_creates_one_room(chat: Chat, repository: 
         assert NAME in person.session.rooms
 
 
-# --- guests, and ids that anybody may claim ---------------------------------------------------------------------------
+# --- guests, and claimed ids -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stored", [[], ["ann"], ["ben"]])
 async def test_a_server_stopped_while_it_created_the_room(
     chat: Chat, repository: FaultyRepository, stored: list[str]
 ) -> None:
-    """The rows that are missing are created when one of the two opens it again."""
+    """The missing rows are created when one of the two users opens it again."""
     record = RoomRecord(77, NAME, "2026-11-21T08:30:10.000001Z", kind="direct")
     rows = [SetMember(77, Member(User(f"u_{name}", name), "member")) for name in stored]
     await repository.inner.writer().write([InsertRoom(record), *rows])
@@ -161,7 +161,7 @@ async def test_a_server_stopped_while_it_created_the_room(
 
 
 async def test_a_guest_opens_a_direct_room_only_with_a_user_in_a_shared_room(chat: Chat) -> None:
-    """And learns no more of anybody else than of an id that nobody has."""
+    """Any other user looks like an unknown id."""
     ann, guest = account(chat, "ann"), Person(chat, "guest")
     refusals = []
     for user in ("u_ann", "u_nobody"):
@@ -176,7 +176,7 @@ async def test_a_guest_opens_a_direct_room_only_with_a_user_in_a_shared_room(cha
 @pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize("made", ["joined", "created"])
 async def test_a_guest_shares_a_room_with_its_present_users_or_members(chat: Chat, inside: bool, made: str) -> None:
-    """In one made by joining, those who are there now; in one that stays, its members, wherever they are."""
+    """In an ephemeral room its present users; in a lasting one its members, online or not."""
     ann, guest = account(chat, "ann"), Person(chat, "guest")
     if made == "created":
         await ask(ann, "create_room", room="lobby")
@@ -204,7 +204,7 @@ async def test_a_failing_storage_lookup_for_a_guest_returns_an_error(chat: Chat,
 
 @pytest.mark.parametrize("role", ["user", "admin"])
 async def test_a_claimed_id_gets_no_direct_room_and_no_moderating_role(chat: Chat, role: str) -> None:
-    """Whether it is known or not; and it gets no role that moderates."""
+    """Whether or not the server knows the id."""
     ann, seven = account(chat, "ann", role), RoomsPerson(chat)
     await ask(ann, "create_room", room="den", private=True)
     await ask(ann, "create_room", room="lobby")
@@ -222,7 +222,7 @@ async def test_a_claimed_id_gets_no_direct_room_and_no_moderating_role(chat: Cha
 
 
 async def test_a_room_that_becomes_private_removes_claimed_ids(chat: Chat) -> None:
-    """Made by joining or to stay, with a password or without one."""
+    """Whether it was ephemeral or lasting, with a password or without one."""
     chat.parts.passwords = Plainly()
     ann = account(chat, "ann", "admin")
     for room, fields in (("a", {"private": True}), ("b", {"password": "sesame"})):
@@ -235,7 +235,7 @@ async def test_a_room_that_becomes_private_removes_claimed_ids(chat: Chat) -> No
             assert await code_of(ann, "update_room", room=name, **fields) == ""
             assert seven.payloads("left") == [{"room_id": name, "reason": "kicked"}]
             assert not seven.session.rooms
-            await passes(1.5)  # of presence
+            await passes(1.5)  # for presence
             assert [user["id"] for user in ann.last("presence")["left"]] == ["w_7"]
             ann.say("psst", room=name)
             seven.join("7", "ben", name)

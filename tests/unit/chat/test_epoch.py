@@ -1,4 +1,4 @@
-"""Whether a chat that ends leaves its epoch to the next one: only if all that it broadcast is stored as it was told."""
+"""A chat that ends leaves its epoch to the next one only if everything that it broadcast is stored unchanged."""
 
 from collections.abc import Awaitable, Callable
 
@@ -20,7 +20,7 @@ async def nothing(chat: Chat, repository: FaultyRepository) -> None:
     await created(chat, ann)
     seq = await said(ann)
     await ask(ann, "edit", room="lobby", seq=seq, content="changed")
-    await ask(ann, "message", room="nowhere", content="refused")  # before anything was shown
+    await ask(ann, "message", room="nowhere", content="refused")  # before any broadcast
     repository.lost_answers = 1
     await said(ann, "sent twice")
 

@@ -1,4 +1,4 @@
-"""Commands that come before storage was reached for the first time wait for it, for a few seconds."""
+"""Commands that arrive before storage was first reached wait for it for a few seconds."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ from tests.support.virtual import passes
 
 @pytest.fixture
 def repository() -> FaultyRepository:
-    """Storage to which nothing is connected yet."""
+    """Return storage that has not connected yet."""
     repository = FaultyRepository()
     repository.starting()
     return repository
@@ -68,7 +68,7 @@ async def test_an_http_request_also_waits_for_storage(chat: Chat, repository: Fa
     listed = asyncio.ensure_future(list_rooms(chat.parts, None, ListRooms(), list))
     given_up = asyncio.ensure_future(list_rooms(chat.parts, None, ListRooms(), list))
     await passes(1)
-    given_up.cancel()  # with a read that was never begun
+    given_up.cancel()  # with a read that never started
     repository.started()
     assert (await made).room == "den"
     assert (await listed).rooms == []

@@ -1,4 +1,4 @@
-"""Who sees a room from outside: as it is now, whatever storage still says."""
+"""Access without joining follows the current state of a room, even if storage still has an older one."""
 
 import asyncio
 
@@ -48,7 +48,7 @@ async def test_a_decision_made_during_a_storage_lookup_counts(chat: Chat, reposi
 
 
 async def test_a_late_storage_row_does_not_lift_a_ban(chat: Chat, repository: FaultyRepository) -> None:
-    """Storage answers with the row from before the ban: the banned user does not get to read once."""
+    """Storage returns the row from before the ban: the banned user must not be able to read even once."""
     people = await staffed(chat)
     people["member"].disconnect()
     await passes()
@@ -58,7 +58,7 @@ async def test_a_late_storage_row_does_not_lift_a_ban(chat: Chat, repository: Fa
         read.append(view)
         return view
 
-    repository.delay("find_member")  # this one waits, later ones do not
+    repository.delay("find_member")  # this call waits, later ones do not
     identity = Identity(User("u_member", "member"), guest=False)
     looking = asyncio.ensure_future(read_as(chat.parts, "lobby", identity, look))
     await passes()
@@ -70,7 +70,7 @@ async def test_a_late_storage_row_does_not_lift_a_ban(chat: Chat, repository: Fa
 
 
 async def test_a_moderator_of_an_ownerless_room_keeps_the_role_when_it_is_empty(chat: Chat) -> None:
-    """An admin made them one; the room is read from storage again."""
+    """An admin gave them the role; the room is reloaded from storage."""
     root, ann = account(chat, "root", "admin"), account(chat, "ann")
     for person in (root, ann):
         await ask(person, "join", room="general")
@@ -132,7 +132,7 @@ async def test_an_export_ends_at_the_head_it_began_with(chat: Chat, monkeypatch:
 
 
 async def test_an_export_ends_with_its_room(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another room of the same name is another room."""
+    """A new room of the same name is a different room."""
     monkeypatch.setattr("chat.queries.history.EXPORT_PAGE", 3)
     ann = account(chat, "ann")
     await created(chat, ann)

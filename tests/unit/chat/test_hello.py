@@ -1,4 +1,4 @@
-"""Who a session speaks for."""
+"""The identity of a session: `hello`, tokens and names."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ from tests.unit.chat.people import account, ask, code_of, created, id_of
 
 
 async def test_a_guest_token_restores_the_same_guest(chat: Chat, repository: FaultyRepository) -> None:
-    """So that what it sends again after a reconnect is recognised."""
+    """So its retries after a reconnect are recognized."""
     ann = Person(chat, "ann", "general")
     await passes()
     ann.say("one", "1")
@@ -54,7 +54,7 @@ async def test_a_named_principal_cannot_be_replaced(chat: Chat) -> None:
 
 
 async def test_an_account_renews_its_token_in_its_rooms(chat: Chat) -> None:
-    """Nobody sees it, and what may still be said stays what it was."""
+    """No event is sent, and the rate limit is not reset."""
     ann = Person(chat, room="general", identity=Identity(User("u_1", "ann"), False, "user", expires=10))
     ben = Person(chat, "ben", "general")
     await passes()
@@ -79,13 +79,13 @@ async def test_a_bad_token_leaves_the_guest_unchanged(chat: Chat) -> None:
     await passes(10)
     assert set(ann.errors().values()) == {"unauthorized"}
     assert ann.session.user == mine
-    ann.send("hello", id="good", token=ben.token)  # it is still nobody's connection
+    ann.send("hello", id="good", token=ben.token)  # the connection has no principal yet
     await passes(2)
     assert ann.session.user.id == ben.session.user.id
 
 
 async def test_hellos_take_one_turn_each_and_are_rate_limited(chat: Chat) -> None:
-    """A signature costs as much as ten commands; whatever comes at the same time, others are answered in between."""
+    """A signature costs as much as ten commands; other clients are served between concurrent hellos."""
     ann = Person(chat, "ann")
     for number in range(100):
         ann.send("hello", id=f"{number}", token=ann.token)
@@ -165,7 +165,7 @@ async def test_without_guests_a_plain_client_is_refused(repository: FaultyReposi
         assert b"SYSTEM" in pat.connection.writes[0]
 
 
-# --- what the address asks for ---------------------------------------------------------------------------------------
+# --- the name and room in the address --------------------------------------------------------------------------------
 
 
 async def test_guests_without_a_name_get_one(chat: Chat) -> None:
@@ -175,7 +175,7 @@ async def test_guests_without_a_name_get_one(chat: Chat) -> None:
 
 @pytest.mark.parametrize("name", ["SYSTEM", "s.y.s.t.e.m", "x" * 65, "a\u202eb"])
 async def test_an_invalid_name_is_reported(chat: Chat, name: str) -> None:
-    """A native client is a nameless guest then; a plain one, which has no other way to say its name, is closed."""
+    """A native client continues as a nameless guest; a plain one, with no other way to send a name, is disconnected."""
     ann = Person(chat, name, "general")
     await passes()
     assert ann.last("error")["field"] == "u"
@@ -210,7 +210,7 @@ async def test_a_plain_client_whose_room_cannot_be_loaded_is_asked_to_retry(
 
 @pytest.mark.parametrize("kind", ["public", "private", "ephemeral"])
 async def test_a_hello_in_a_room_keeps_the_session_only_if_the_new_user_may_be_there(chat: Chat, kind: str) -> None:
-    """The room let somebody else in: where people are members, the one who they are now has to join."""
+    """The room admitted another user: in a room with members, the new user has to join."""
     ann, boss = account(chat, "ann"), Person(chat, "boss")
     if kind != "ephemeral":
         await created(chat, ann, private=kind == "private")

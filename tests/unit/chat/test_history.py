@@ -1,4 +1,4 @@
-"""`history`: pages that are exact at every boundary, and hold everything that was broadcast before they were read."""
+"""`history`: pages are exact at every boundary, and include every message broadcast before the read."""
 
 import json
 
@@ -29,7 +29,7 @@ def told(page: Frame) -> tuple[list[str], bool, bool]:
 
 @pytest.fixture
 async def ann(chat: Chat) -> Person:
-    """In a room with the messages "0" to "9", the odd ones by Ben."""
+    """Return Ann in a room with the messages "0" to "9", the odd ones by Ben."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
     for number in range(10):
@@ -49,14 +49,14 @@ async def test_a_page_says_whether_there_is_more_on_either_side(ann: Person) -> 
     assert told(await ask(ann, limit=10)) == (contents(0, 9), False, False)
     assert told(await ask(ann, limit=9)) == (contents(1, 9), True, False)
     assert told(await ask(ann, limit=1)) == (contents(9, 9), True, False)
-    # Right before a seq, which need not be anybody's.
+    # Directly before a seq, which need not exist.
     assert told(await ask(ann, limit=3, before=seqs[5])) == (contents(2, 4), True, True)
     assert told(await ask(ann, limit=5, before=seqs[5])) == (contents(0, 4), False, True)
     assert told(await ask(ann, before=first)) == ([], False, True)
     assert told(await ask(ann, before=first + 1)) == (contents(0, 0), False, True)
     assert told(await ask(ann, before=last + 1)) == (contents(0, 9), False, False)
     assert told(await ask(ann, before=0)) == ([], False, True)
-    # Right after one.
+    # Directly after one.
     assert told(await ask(ann, limit=3, after=seqs[5])) == (contents(6, 8), True, True)
     assert told(await ask(ann, limit=4, after=seqs[5])) == (contents(6, 9), True, False)
     assert told(await ask(ann, after=last)) == ([], True, False)
@@ -127,7 +127,7 @@ async def test_history_includes_every_message_broadcast_before_the_read(
 
 
 async def test_a_history_read_waits_only_for_earlier_messages(chat: Chat, repository: FaultyRepository) -> None:
-    """A room in which people never stop talking still has a history."""
+    """A room with constant traffic can still be read."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
     repository.hold("write")
@@ -161,7 +161,7 @@ async def test_a_history_read_times_out_when_writes_are_stuck(chat: Chat, reposi
 
 
 async def test_history_reads_that_timed_out_leave_nothing(chat: Chat, repository: FaultyRepository) -> None:
-    """While storage is away, people ask for the history again and again."""
+    """Clients request the history repeatedly while storage is unavailable."""
     repository.hold("write")
     ann = Person(chat, "ann", "general")
     await passes()
@@ -196,7 +196,7 @@ async def test_history_is_unavailable_while_storage_is_down(chat: Chat, reposito
 
 @pytest.mark.parametrize("direction", ["before", "after"])
 async def test_pages_of_long_messages_have_fewer_messages(repository: FaultyRepository, direction: str) -> None:
-    """A page is bounded in bytes as sent, and says that there is more; turning pages still meets everything once."""
+    """A page is bounded in bytes as sent, and says that there is more; paging still returns every message once."""
     async with chatting(repository, slow_high=80_000) as chat:
         ann = Person(chat, "ann", "general")
         await passes(2)
@@ -219,7 +219,7 @@ async def test_pages_of_long_messages_have_fewer_messages(repository: FaultyRepo
 
 
 async def test_the_next_command_waits_until_the_client_has_read_its_page(repository: FaultyRepository) -> None:
-    """Its next command is carried out when it has read the page, so asking a lot at once cuts nobody off."""
+    """So a client that requests many pages at once is not disconnected."""
     async with chatting(repository, slow_high=100_000) as chat:
         ann = Person(chat, "ann", "general", low=8000)
         await passes(2)
@@ -240,7 +240,7 @@ async def test_the_next_command_waits_until_the_client_has_read_its_page(reposit
 
 
 async def unread_page(chat: Chat) -> tuple[Person, Person]:
-    """Ann, who has read nothing of a page yet, in a room with Ben."""
+    """Return Ann, who has read nothing of a page yet, and Ben, in one room."""
     ann, ben = Person(chat, "ann", "general", low=8000), Person(chat, "ben", "general")
     await passes(2)
     for number in range(20):
@@ -254,7 +254,7 @@ async def unread_page(chat: Chat) -> tuple[Person, Person]:
 
 
 async def test_a_client_that_does_not_read_its_page_is_disconnected(chat: Chat) -> None:
-    """As over HTTP; its other commands are not carried out any more."""
+    """As over HTTP; its later commands are not carried out."""
     ann, ben = await unread_page(chat)
     await passes(STALL_SECONDS - 1)
     assert chat.parts.counters.slow_members == 0

@@ -1,4 +1,4 @@
-"""The same (room, principal, id) is stored once, whoever sends it again, whenever, however."""
+"""The same (room, principal, id) is stored once, whenever and from whichever session it is sent again."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.support.virtual import passes
 
 
 async def test_a_retry_during_the_write_is_acked_once_stored(chat: Chat, repository: FaultyRepository) -> None:
-    """One broadcast, one row, one ack, and that only when it is stored."""
+    """One broadcast, one row, and one ack, once it is stored."""
     repository.hold("write")
     ann = Person(chat, "ann", "general")
     await passes()
@@ -126,7 +126,7 @@ async def test_messages_without_an_id_are_never_duplicates(chat: Chat, repositor
 
 
 async def forgotten_by_the_tail(chat: Chat, tail: int) -> Person:
-    """Ann has posted "one" as "1", and then so much that only storage remembers."""
+    """Return Ann, whose message "one" with id "1" has been evicted and is only in storage."""
     ann = Person(chat, "ann", "general")
     await passes(2)
     ann.say("one", "1")
@@ -142,7 +142,7 @@ async def forgotten_by_the_tail(chat: Chat, tail: int) -> Person:
 async def test_a_duplicate_known_only_to_storage_is_retracted_and_acked(
     repository: FaultyRepository, room_tail: int
 ) -> None:
-    """Sent again without ``resend``: the second one is shown, taken back, and acked with the first one's seq."""
+    """Sent again without ``resend``: the copy is broadcast, retracted, and acked with the first one's seq."""
     async with chatting(repository, room_tail=room_tail) as chat:
         ann = await forgotten_by_the_tail(chat, room_tail)
         ben = Person(chat, "ben", "general")
@@ -224,7 +224,7 @@ async def test_a_disconnect_while_a_retry_is_looked_up_posts_nothing(
 
 
 async def test_a_message_that_storage_rejects_may_be_sent_again(chat: Chat, repository: FaultyRepository) -> None:
-    """What was refused is forgotten: the id is free, nobody is told that it was stored."""
+    """A rejected message is forgotten: its id is free, and a retry is not acked as a duplicate."""
 
     def refused(write: Write) -> bool:
         return isinstance(write, InsertMessage) and write.message.content == "bad"

@@ -1,4 +1,4 @@
-"""Idle rooms: what is known of a room that everybody has left, for those who come back soon."""
+"""Idle rooms: the state of an empty room is kept for a while, for users who return soon."""
 
 import pytest
 
@@ -15,7 +15,7 @@ READS = ("find_room", "head", "special_members", "members")
 
 @pytest.fixture
 def idle_rooms() -> None:
-    """Keep them, as a server does."""
+    """Keep idle rooms, as a server does."""
 
 
 def reads(repository: FaultyRepository) -> int:
@@ -78,7 +78,7 @@ async def test_an_idle_room_is_reloaded_after_ten_minutes(chat: Chat, repository
 
 
 async def test_an_idle_room_is_reloaded_after_another_server_wrote(chat: Chat, repository: FaultyRepository) -> None:
-    """Also one that was loaded before, and is left after that."""
+    """Also a room that was loaded before and becomes empty afterwards."""
     ann = account(chat, "ann")
     await created(chat, ann)
     chat.disconnect_all("another server wrote")
@@ -131,7 +131,7 @@ async def test_idle_rooms_count_toward_no_limit(repository: FaultyRepository) ->
 
 
 async def test_idle_rooms_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By number, and by the rows and speakers of all of them; those that were left first are dropped."""
+    """By number, and by their rows and speakers in total; the rooms that have been empty longest are dropped first."""
     ann = account(chat, "ann")
     for number in range(6):
         await created(chat, ann, f"room {number}")
@@ -145,7 +145,7 @@ async def test_idle_rooms_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("chat.rooms.idle.ROOMS", 3)
     assert kept(IdleRooms()) == [3, 4, 5]
     monkeypatch.setattr("chat.rooms.idle.ROOMS", 1000)
-    monkeypatch.setattr("chat.rooms.idle.ENTRIES", 4)  # a row each
+    monkeypatch.setattr("chat.rooms.idle.ENTRIES", 4)  # one row each
     idle = IdleRooms()
     assert kept(idle) == [2, 3, 4, 5]
     rooms[5].last_spoke.update(dict.fromkeys(map(str, range(5)), 1.0))

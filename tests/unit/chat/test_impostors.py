@@ -1,4 +1,4 @@
-"""Guests who call themselves like somebody who has a role in the room."""
+"""Guests with a name like that of a user who has a role in the room."""
 
 import json
 
@@ -42,7 +42,7 @@ async def test_a_guest_cannot_join_under_a_name_like_that_of_a_user_with_a_role(
     assert await code_of(guest(chat, "Bossy"), "join", room="lobby") == ""
     boss.disconnect()
     await passes(0.1)
-    kept = role in ("owner", "moderator")  # an admin or organizer counts while they are there
+    kept = role in ("owner", "moderator")  # an admin or organizer counts while present
     assert await code_of(guest(chat, name), "join", room="lobby") == ("reserved_name" if kept else "")
 
 
@@ -89,7 +89,6 @@ async def test_accounts_and_guests_with_a_role_keep_their_names(chat: Chat) -> N
 
 
 async def test_a_guest_cannot_take_such_a_name_after_joining(chat: Chat) -> None:
-    """By saying who they are only then."""
     admin = account(chat, "Boss", "admin")
     await ask(admin, "join", room="general")
     token = guest(chat, "boss").token

@@ -1,4 +1,4 @@
-"""Invitations are offers: made, told, listed, accepted, declined and withdrawn, and bounded."""
+"""Invitations are created, sent, listed, accepted, declined and withdrawn, and bounded."""
 
 from typing import Any
 
@@ -18,13 +18,13 @@ from utils.clock import DAY_US
 
 
 async def invited(person: Person) -> list[str]:
-    """The rooms of one's open invitations, the newest first."""
+    """Return the rooms of the user's open invitations, the newest first."""
     await ask(person, "rooms", mine=True)
     return [entry["room"] for entry in person.last("rooms").get("invitations", ())]
 
 
 async def offered(person: Person, room: str = "lobby", **fields: Any) -> list[str]:
-    """Who is invited into a room, as its moderators see it."""
+    """Return the users invited to a room, as its moderators see them."""
     await ask(person, "members", room=room, invited=True, **fields)
     return [member["id"] for member in person.last("members")["members"]]
 
@@ -107,7 +107,7 @@ async def test_declining_without_an_invitation_reveals_nothing(chat: Chat) -> No
 @pytest.mark.parametrize("how", ["kick", "ban", "delete_room"])
 @pytest.mark.parametrize("cold", [True, False])
 async def test_an_invitation_can_be_withdrawn(chat: Chat, how: str, cold: bool) -> None:
-    """Also when the room was forgotten in between, and for good: neither an unban nor a new room brings it back."""
+    """Also after the room was unloaded, and permanently: neither an unban nor a new room restores it."""
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, private=True)
     await ask(ann, "invite", room="lobby", user="u_ben")
@@ -162,7 +162,7 @@ async def test_becoming_a_member_in_another_way_ends_the_invitation(chat: Chat) 
     orla, ben = account(chat, "orla", "organizer"), account(chat, "ben")
     for person in (orla, ben):
         await ask(person, "join", room="general")
-    await ask(orla, "invite", room="general", user="u_ben")  # who is there, without a role
+    await ask(orla, "invite", room="general", user="u_ben")  # he is present, without a role
     assert await code_of(account(chat, "ada", "admin"), "join", room="general") == ""
     assert await code_of(orla, "update_room", room="general", topic="x") == ""
     ada = account(chat, "ada", "admin")
@@ -300,7 +300,7 @@ async def test_an_invitation_expires_after_thirty_days(repository: FaultyReposit
 
 
 async def test_invitations_from_strangers_do_not_fill_a_users_room_list(chat: Chat) -> None:
-    """Their rooms come first by name, and are none of the invited user's."""
+    """Their rooms sort first by name, but are not among the invited user's own."""
     vic = account(chat, "vic")
     await created(chat, vic, "team")
     strangers = [Person(chat, f"guest {number}") for number in range(3)]

@@ -1,4 +1,4 @@
-"""Answers that come late, because storage is asked: they hold nothing of a room that their reader has lost."""
+"""Responses delayed by a storage lookup contain nothing of a room that the user has lost access to."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ from tests.unit.chat.people import account, ask, code_of, created, id_of, mine, 
 
 
 def change(kind: str, people: dict[str, Person]) -> None:
-    """Make the member nothing in the room any more."""
+    """Take the member's role in the room away."""
     owner, user = people["owner"], id_of(people["member"])
     match kind:
         case "kick" | "ban":
@@ -79,7 +79,7 @@ async def test_a_lost_room_is_in_no_response_before_storage_confirms(kind: str) 
 async def test_a_member_list_is_never_older_than_the_events_sent_before_it(
     chat: Chat, repository: FaultyRepository
 ) -> None:
-    """Who left is not in it; and the page that they were to fill has a cursor to the next one."""
+    """A member who left is not in it, and their page still has a cursor to the next one."""
     ann, ada = account(chat, "ann"), account(chat, "ada", "admin")
     await created(chat, ann)
     await ask(ada, "join", room="lobby")
@@ -144,7 +144,7 @@ async def test_an_ephemeral_room_that_another_device_quits_is_not_in_the_list(
 async def test_a_room_hidden_during_the_read_is_not_listed_as_public(
     chat: Chat, repository: FaultyRepository, kind: str, fields: dict[str, bool]
 ) -> None:
-    """And the next page goes on behind it."""
+    """The next page continues after it."""
     ann, ben = account(chat, "ann"), account(chat, "ben")
     for name in ("one", "two"):
         await created(chat, ann, name)
@@ -177,7 +177,7 @@ async def test_another_user_losing_a_room_does_not_delay_a_list(chat: Chat, repo
 async def test_an_ephemeral_room_stays_in_the_list_of_a_user_who_read_it(
     chat: Chat, repository: FaultyRepository
 ) -> None:
-    """With the cursor that storage has, though the room did not need the row when they came back; until they quit."""
+    """With the stored cursor, although the row was not needed in memory when they returned; until they quit."""
     ann, ben = account(chat, "ann"), account(chat, "ben")
     for person in (ann, ben):
         await ask(person, "join", room="general")
@@ -195,7 +195,7 @@ async def test_an_ephemeral_room_stays_in_the_list_of_a_user_who_read_it(
     assert "read" not in ann.last("joined")
 
 
-# --- answers that are under way --------------------------------------------------------------------------------------
+# --- responses in progress -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", LOSSES)
@@ -282,7 +282,7 @@ async def test_a_search_finds_nothing_in_a_room_lost_during_the_search(kind: str
 
 
 async def test_a_leftover_mute_gives_no_search_access(chat: Chat) -> None:
-    """They are nothing in the room but silenced, should they come back."""
+    """Their only row in the room is a mute, in case they return."""
     people = await staffed(chat)
     owner, member = people["owner"], people["member"]
     await said(owner, "apple")
@@ -293,11 +293,11 @@ async def test_a_leftover_mute_gives_no_search_access(chat: Chat) -> None:
     assert await mine(member) == {}
 
 
-# --- what somebody reads who is sent out meanwhile -------------------------------------------------------------------
+# --- reads by a user who is kicked during the lookup -----------------------------------------------------------------
 
 
 async def _secret(chat: Chat) -> tuple[dict[str, Person], Identity]:
-    """A private room with a message, a device of the member in it, and who that is."""
+    """Create a private room with a message, with a device of a member in it, and return that member's identity."""
     people = await staffed(chat, private=True)
     await said(people["owner"], "secret apple", "lobby")
     identity = people["member"].session.identity
@@ -380,7 +380,7 @@ async def test_a_kicked_user_cannot_read_a_private_room_before_the_kick_is_store
 @pytest.mark.parametrize("kind", ["kick", "ban"])
 @pytest.mark.parametrize("name", READS)
 async def test_a_user_kicked_during_the_read_gets_nothing_of_a_private_room(name: str, kind: str) -> None:
-    """As over HTTP: the reader has no session of their own, and a device that is in the room."""
+    """As over HTTP: the reader has no session, but a device that is in the room."""
     read, point = READS[name]
     repository = FaultyRepository()
     repository.early |= {"members", "count_members", "rooms_of"}
@@ -429,7 +429,7 @@ async def test_a_room_hidden_during_the_read_is_not_readable_by_non_members(iden
 
 
 async def test_access_is_judged_by_the_current_row_not_the_one_storage_returned() -> None:
-    """The row that storage gave is older than the one that was decided, and forgotten again, while it did."""
+    """Storage returns an older row than one that was decided, stored and evicted during the lookup."""
     repository = FaultyRepository()
     async with chatting(repository) as chat:
         people, identity = await _secret(chat)

@@ -1,4 +1,4 @@
-"""Which rooms are found by whom, and who is told of whom."""
+"""Which rooms each user finds, and which members they see."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ async def test_an_empty_ephemeral_room_without_messages_is_dropped(chat: Chat) -
     back = Person(chat, "talker", "talk", token=talker.token)
     await passes()
     await ask(back, "delete", room="talk", seq=talker.acked()["m"])
-    assert set(await listed(ann)) == {"talk"}  # somebody is in it
+    assert set(await listed(ann)) == {"talk"}  # it has a user
     back.disconnect()
     await passes()
     assert set(await listed(ann)) == set()
@@ -173,7 +173,7 @@ async def test_members_are_paged(chat: Chat) -> None:
 
 
 async def pages_of(person: Person, **asked: Any) -> list[list[str]]:
-    """The ids on each page of `members`."""
+    """Return the ids on each page of `members`."""
     pages: list[list[str]] = []
     fields: dict[str, Any] = {}
     while True:
@@ -188,7 +188,7 @@ async def pages_of(person: Person, **asked: Any) -> list[list[str]]:
 @pytest.mark.parametrize("kept", [False, True], ids=["made by joining", "that stays"])
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 100])
 async def test_member_pages_respect_the_limit_and_cover_every_member(chat: Chat, kept: bool, limit: int) -> None:
-    """Also of those who are here and have no row: an admin, and everybody in a room that was made by joining."""
+    """Including present users without a row: an admin, and every user of an ephemeral room."""
     owner = account(chat, "owner")
     if kept:
         await created(chat, owner)
@@ -246,7 +246,7 @@ async def test_a_banned_member_no_longer_has_the_room_listed(chat: Chat) -> None
 async def test_other_users_cannot_push_rooms_out_of_a_users_list(
     chat: Chat, repository: FaultyRepository, how: str
 ) -> None:
-    """Out of neither list nor search: not by bans, by direct rooms that others open, nor by rooms left long ago."""
+    """Neither from the list nor from search: not by bans, direct rooms opened by others, or rooms left long ago."""
     ann = account(chat, "ann")
     await created(chat, ann, "team")
     await said(ann, "needle", "team")

@@ -1,5 +1,5 @@
-"""Roles by actions, through every dialect that has a word for the action: what one may do, one does; what one may not
-do is refused and changes nothing; what one may not see answers like what is not there, and is never told.
+"""Roles by actions, in every dialect that has the action: a permitted action works; a forbidden one is refused and
+changes nothing; a hidden room answers like a missing one, and none of its events are sent.
 """
 
 import json
@@ -23,7 +23,7 @@ STANDINGS: tuple[Standing, ...] = ("stranger", "outsider", "readonly", "member",
 INSIDE = ("readonly", "member", "moderator", "owner", "admin")
 SECRET = "xyzzy"
 
-# How each action is asked for in the native protocol; `seq` is somebody else's message, `own` one's own.
+# The native command for each action; `seq` is another user's message, `own` the user's own.
 ASKED: dict[Action, tuple[str, dict[str, Any]]] = {
     Action.SEE: ("history", {}),
     Action.MARK_READ: ("read", {"seq": "seq"}),
@@ -44,7 +44,7 @@ ASKED: dict[Action, tuple[str, dict[str, Any]]] = {
     Action.SET_ROLE: ("set_role", {"user": "u_low", "role": "member"}),
     Action.SECURE: ("update_room", {"retention_days": 5}),
 }
-ELSEWHERE = {Action.EXPORT}  # over HTTP alone
+ELSEWHERE = {Action.EXPORT}  # over HTTP only
 
 
 def test_every_action_is_covered() -> None:
@@ -52,7 +52,7 @@ def test_every_action_is_covered() -> None:
 
 
 class Scene:
-    """A room with its founder, somebody below everybody, and the one who tries, in a dialect."""
+    """A room with its owner, a user of the lowest rank, and the user who tries the action in a dialect."""
 
     def __init__(self, chat: Chat, standing: Standing, dialect: Dialect = NATIVE, *, private: bool = False) -> None:
         self.chat, self.standing, self.private = chat, standing, private
@@ -94,7 +94,7 @@ class Scene:
         return {name: self.seqs.get(value, value) if name == "seq" else value for name, value in wanted.items()}
 
     async def state(self) -> list[Any]:
-        """Everything that an action could change."""
+        """Return everything that an action could change."""
         room = self.chat.parts.hub.rooms.get("den")
         await ask(self.founder, "history", room="den", include_deleted=True)
         page = self.founder.of("history")[-1]["messages"] if room is not None else []
@@ -180,7 +180,7 @@ async def test_events_of_a_room_reach_only_its_sessions(
 
 
 def says(dialect: str, seq: int) -> dict[Action, str]:
-    """What a dialect has words for."""
+    """Return the actions that a dialect has."""
     if dialect == "/chat":
         return {Action.POST: "hi"}
     if dialect == "/ws":

@@ -1,4 +1,4 @@
-"""What can be done with a message beside saying it: answer it, react to it, pin it, mention somebody, delete it."""
+"""Replies, reactions, pins, mentions, and deletions of messages."""
 
 import pytest
 

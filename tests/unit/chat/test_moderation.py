@@ -1,4 +1,4 @@
-"""What somebody may do to somebody else in a room, what becomes of them, and what everybody is told."""
+"""Moderation: who may kick, ban, mute and promote whom, the effects, and the events that are broadcast."""
 
 from typing import Any
 
@@ -131,7 +131,7 @@ async def test_a_permanent_ban_can_be_lifted(chat: Chat, repository: FaultyRepos
     for person in people.values():
         person.disconnect()
     await passes()
-    assert not chat.parts.hub.rooms  # it is known from storage too
+    assert not chat.parts.hub.rooms  # found in storage too
     back, member = account(chat, "owner"), account(chat, "member")
     assert await code_of(member, "join", room="lobby") == "banned"
     await ask(back, "join", room="lobby")
@@ -248,7 +248,7 @@ async def test_an_organizer_moderates_ephemeral_rooms(chat: Chat) -> None:
 
 
 async def test_a_moderator_kicked_during_the_lookup_decides_nothing(chat: Chat, repository: FaultyRepository) -> None:
-    """Their command waits for storage; when that has answered, they are nobody any more."""
+    """Their command waits for storage; when that answers, they have no role any longer."""
     people = await staffed(chat)
     far = account(chat, "far")
     await ask(far, "join", room="lobby")
@@ -337,7 +337,7 @@ async def test_a_row_stored_for_an_admin_who_is_offline_does_not_hide_their_rank
     schemer = people["member"]
     for room in ("trap", "trap 2"):
         assert await code_of(schemer, "create_room", room=room) == ""
-    if member:  # since before the account had a rank
+    if member:  # a member since before the account had a rank
         early = account(chat, "boss", "user")
         assert await code_of(early, "join", room="trap") == ""
         early.disconnect()
@@ -372,7 +372,7 @@ async def test_a_moderator_demoted_during_a_rank_lookup_decides_nothing(
 async def test_lifting_a_mute_in_an_ephemeral_room_leaves_no_row_in_memory(
     chat: Chat, repository: FaultyRepository
 ) -> None:
-    """They are in a room made by joining, where nobody has a row without a reason."""
+    """The user is in an ephemeral room, where plain users need no row."""
     organizer, ben = account(chat, "organizer", "organizer"), account(chat, "ben")
     for person in (organizer, ben):
         await ask(person, "join", room="general")
@@ -392,7 +392,7 @@ async def test_an_expired_mute_is_forgotten(chat: Chat, repository: FaultyReposi
     restricted = [room.unrestricted]
     await passes(1)
     assert await code_of(member, "message", room="lobby", content="x") == ""
-    restricted.append(room.unrestricted)  # by the other one
+    restricted.append(room.unrestricted)  # by the other moderator
     await passes(2)
     assert await code_of(owner, "message", room="lobby", content="x") == ""
     restricted.append(room.unrestricted)
@@ -426,7 +426,7 @@ async def test_an_expired_ban_is_forgotten_when_the_room_is_reloaded(chat: Chat,
 
 
 async def test_slow_mode_remembers_a_bounded_number_of_speakers(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And looks at no more than the oldest of them for a message."""
+    """And only checks the oldest of them for each message."""
     monkeypatch.setattr("chat.handlers.messages.SPEAKERS", 10)
     people = await staffed(chat)
     await ask(people["owner"], "update_room", room="lobby", slow_mode=60)
@@ -437,7 +437,7 @@ async def test_slow_mode_remembers_a_bounded_number_of_speakers(chat: Chat, monk
         assert await code_of(person, "message", room="lobby", content="x") == ""
     assert list(room.last_spoke) == [f"u_p{number}" for number in range(5, 15)]
     assert await code_of(crowd[5], "message", room="lobby", content="y") == "slow_mode"
-    await passes(57.5)  # some of them may speak again, and speak
+    await passes(57.5)  # some of them may post again, and do
     assert await code_of(crowd[6], "message", room="lobby", content="y") == ""
     assert "u_p5" not in room.last_spoke
     assert list(room.last_spoke)[-1] == "u_p6"

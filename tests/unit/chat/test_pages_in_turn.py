@@ -1,4 +1,4 @@
-"""Many connections of one reader ask for much at the same time: another reader's page comes among the first."""
+"""Many connections of one user request large pages at once: another user's page is still among the first."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ CONNECTIONS = 30
 
 
 async def crowd(chat: Chat) -> tuple[list[Person], Person]:
-    """Guests of one address, and one of another, in a room with long messages."""
+    """Connect guests of one address, and one of another, to a room with long messages."""
     ann = account(chat, "ann")
     await created(chat, ann, "long")
     for n in range(40):
@@ -40,7 +40,7 @@ async def crowd(chat: Chat) -> tuple[list[Person], Person]:
 async def test_clients_take_turns_building_pages(chat: Chat, question: dict[str, Any]) -> None:
     guests, ben = await crowd(chat)
     everybody = [*guests, ben]
-    # Much work of this kind was done in the turn of the loop in which they ask.
+    # Much of this work was already done in the loop turn of their requests.
     asyncio.get_running_loop().call_soon(chat.parts.pages.spend, 1.0)
     for person in everybody:
         person.forget()

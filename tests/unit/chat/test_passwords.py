@@ -1,4 +1,4 @@
-"""Who waits for a password to be hashed, and what can be learned from the answer."""
+"""The queue for hashing passwords, and what the response reveals."""
 
 import asyncio
 import threading
@@ -23,7 +23,7 @@ from utils.fairness import Party
 
 
 class SlowHasher:
-    """Argon2's place, taken by something that notes who comes, and waits until it may go on."""
+    """Replaces Argon2: records its callers, and waits until it is released."""
 
     def __init__(self) -> None:
         self.may = threading.Event()
@@ -49,12 +49,12 @@ def hasher(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowHasher]:
 
 
 def at(number: int, person: str = "p") -> Party:
-    """Somebody on a network of their own."""
+    """Return a party with a network of its own."""
     return Party(f"192.0.2.{number}", f"g_{person}{number}")
 
 
 async def all_of(*tasks: asyncio.Future[Any]) -> list[Any]:
-    """Their answers or errors, which come from the thread while no virtual time passes."""
+    """Return their results or errors, which come from a thread while no virtual time passes."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     with loop.standing_still():
@@ -95,7 +95,7 @@ async def test_queued_hashing_is_bounded_per_user_and_in_total(hasher: SlowHashe
         work = passwords.hash("x", asker) if kind == "hash" else passwords.matches("x", "x", asker)
         return asyncio.ensure_future(work)
 
-    first = asking(at(0))  # which is under way
+    first = asking(at(0))  # already running
     await passes()
     person = [asking(at(1)) for _ in range(WAITING + 1)]
     network = [asking(Party("198.51.100.1", f"g_{number}")) for number in range(4 * WAITING + 1)]
@@ -127,7 +127,7 @@ async def test_an_abandoned_password_is_not_hashed(hasher: SlowHasher) -> None:
 
 
 async def test_a_password_matches_in_any_unicode_composition() -> None:
-    """In NFC in a new room; as it was given in one from before (RFC 8265, 4.2)."""
+    """Normalized to NFC in a new room; unchanged in a room created by an older version (RFC 8265, 4.2)."""
     passwords = Passwords()
     composed, apart = "caf\u00e9", unicodedata.normalize("NFD", "caf\u00e9")
     (stored,) = await all_of(asyncio.ensure_future(passwords.hash(apart, at(1))))
@@ -145,11 +145,11 @@ async def test_a_password_matches_in_any_unicode_composition() -> None:
     passwords.close()
 
 
-# --- what can be learned ---------------------------------------------------------------------------------------------
+# --- what the response reveals ---------------------------------------------------------------------------------------
 
 
 class Counting(Plainly):
-    """Notes what was hashed and compared."""
+    """Records what was hashed and compared."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class Counting(Plainly):
 
 @pytest.mark.parametrize("banned", [False, True])
 async def test_an_attempt_at_a_hidden_room_looks_like_one_at_a_missing_room(chat: Chat, banned: bool) -> None:
-    """With as much work, and as often."""
+    """With the same work and the same rate limit."""
     counting = chat.parts.passwords = Counting()
     ann, ben = account(chat, "ann"), account(chat, "ben")
     await created(chat, ann, "locked", password="sesame")
@@ -211,13 +211,13 @@ async def test_attempts_are_counted_by_name_by_principal_and_by_address(chat: Ch
         await passes(0)
         return person.errors()["j"]
 
-    # One principal at many names.
+    # One principal, many room names.
     codes = [await guess(people[0], f"room {number}") for number in range(ATTEMPTS_BURST + 1)]
     assert codes == ["no_such_room"] * ATTEMPTS_BURST + ["rate_limited"]
-    # Many at one name.
+    # Many principals, one room name.
     codes = [await guess(person, "one") for person in people[1 : ATTEMPTS_BURST + 2]]
     assert codes == ["no_such_room"] * ATTEMPTS_BURST + ["rate_limited"]
-    # Many of one address at many names.
+    # Many principals of one address, many room names.
     for person in people:
         person.session.network = "192.0.2.1"
     codes = [await guess(person, f"{place}") for place, person in enumerate(people[1:])]

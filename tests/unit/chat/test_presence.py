@@ -1,4 +1,4 @@
-"""Who is here: counted by principal, told at most once a second, not at all in a crowd."""
+"""Presence: counted by principal, broadcast at most once a second, and only as a count in a large room."""
 
 import asyncio
 
@@ -103,7 +103,7 @@ async def test_a_large_room_gets_a_count_and_shrinks_without_ghosts(chat: Chat) 
     here = {person.session.user.id for person in [ann, *crowd[30:], *late]}
     before = {person.session.user.id for person in [ann, *crowd]}
     assert _here(ann, before) == here
-    # The snapshot of who came in the crowd held the first 200 only; what it was told since completes it.
+    # The snapshot sent in the large room had only the first 200; the events since then complete it.
     snapshot = {user["id"] for user in late[-1].last("joined")["members"]}
     assert _here(late[-1], snapshot) == here
     assert ann.last("presence")["count"] == len(here)

@@ -1,4 +1,4 @@
-"""People of every dialect in one room: what each is told of everything that can happen there, frame by frame.
+"""Clients of every dialect in one room: the frames that each receives for everything that can happen there.
 
 The frames are written as the documents of the dialects give them. `{seq}`, `{time}` and the ids of guests are the
 only parts that a test cannot know before.
@@ -23,7 +23,7 @@ NOTHING: list[Frame] = []
 
 
 class Meeting:
-    """One room, somebody of each dialect in it, and an admin who speaks the native one."""
+    """One room with a client of each dialect, and an admin with the native one."""
 
     def __init__(self, chat: Chat, repository: FaultyRepository) -> None:
         self.chat, self.repository = chat, repository
@@ -58,7 +58,7 @@ class Meeting:
         self.chat.receive(self.plain.session, text)
 
     async def told(self) -> dict[str, list[Frame]]:
-        """What everybody was told since the last time, without presence, acks and times of notices."""
+        """Return the frames since the last call, without presence, acks and the times of notices."""
         await passes(3)
         found = {}
         for name, person in self.everybody.items():
@@ -71,7 +71,7 @@ class Meeting:
         return found
 
     async def said(self, content: str = "hello") -> tuple[int, str]:
-        """A message of the native person's: its seq and time."""
+        """Post a message as the native user; return its seq and time."""
         self.native.say(content, f"m{content}", ROOM)
         await passes(0.1)
         message = self.native.last("message")

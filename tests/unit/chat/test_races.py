@@ -1,4 +1,4 @@
-"""What is decided while storage is being asked: no row and no message is written from an old copy."""
+"""Decisions during a storage lookup: no row and no message is written from an outdated copy."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ async def test_joins_and_leaves_during_an_outage_do_not_overfill_the_queue() -> 
     repository = FaultyRepository()
     async with chatting(repository, pool=PoolLimits(workers=1, queue_messages=20)) as chat:
         people = await staffed(chat)
-        moderator = people["moderator"]  # whose row stays known
+        moderator = people["moderator"]  # whose row stays cached
         repository.away = "unplugged"
         for _ in range(100):
             moderator.send("leave", room="lobby")
@@ -63,7 +63,7 @@ async def test_muting_a_user_who_rejoins_during_the_lookup_keeps_their_membershi
     chat: Chat, repository: FaultyRepository
 ) -> None:
     people, ben = await staffed(chat), account(chat, "ben")
-    await created(chat, ben, "elsewhere")  # so that he is known
+    await created(chat, ben, "elsewhere")  # so that the server knows him
     ben.disconnect()
     await passes()
     repository.hold("find_user")
@@ -77,7 +77,7 @@ async def test_muting_a_user_who_rejoins_during_the_lookup_keeps_their_membershi
     await passes(0.1)
     assert "m" in people["owner"].acked()
     assert await stored_row(repository, id_of(ben)) == {"role": "member", "read": 0, "muted": True}
-    assert id_of(ben) in chat.parts.hub.rooms["lobby"].members  # it says more than "member"
+    assert id_of(ben) in chat.parts.hub.rooms["lobby"].members  # it has more than the role "member"
 
 
 async def test_a_read_cursor_raised_by_another_device_during_a_resume_is_kept() -> None:
@@ -120,7 +120,7 @@ async def test_a_password_is_checked_once_while_others_join(chat: Chat) -> None:
 
 
 async def test_an_invited_guest_may_post_where_guests_are_readonly(repository: FaultyRepository) -> None:
-    """Also after everybody had gone, and over HTTP: what storage has of them is asked for."""
+    """Also after the room was empty, and over HTTP: their stored row is loaded."""
     async with chatting(repository, guest_role="readonly") as chat:
         ann, guest = account(chat, "ann"), Person(chat, "guest", "general")
         await ask(ann, "join", room="general")
@@ -162,7 +162,7 @@ async def test_users_present_when_a_room_gets_an_owner_keep_their_read_cursors(
         await passes(0.1)
         ann = account(chat, "ann")
         await ask(ann, "join", room="general")
-        assert id_of(ann) not in chat.parts.hub.rooms["general"].members  # nobody needed it until now
+        assert id_of(ann) not in chat.parts.hub.rooms["general"].members  # not needed until now
         assert await code_of(admin, "update_room", room="general", private=False) == ""
         assert await stored_row(repository, id_of(ann), "general") == {"role": "member", "read": seq, "muted": False}
         assert (await stored_row(repository, id_of(guest), "general"))["role"] == "readonly"
@@ -226,7 +226,7 @@ async def test_a_read_cursor_is_broadcast_when_its_user_leaves(chat: Chat) -> No
 
 
 async def test_a_change_builds_on_a_state_evicted_during_the_lookup() -> None:
-    """Storage answers late; by then the message is another, and the room does not remember that any more."""
+    """Storage answers late; the message has changed since, and the room no longer has that change in memory."""
     repository = FaultyRepository()
     async with chatting(repository, room_tail=0) as chat:
         ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")

@@ -1,4 +1,4 @@
-"""What one principal, and what all guests of one address, may ask for; whatever connection they ask on."""
+"""Rate limits of one principal, and of all guests of one address, across connections."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_a_bucket_is_shared_by_its_holders_and_kept_until_full() -> None:
     held = allowances.of("ann", 0.0)
     assert allowances.of("ann", 0.0) is held
     assert [allowances.take("ben", 0.0) for _ in range(6)] == [0.0] * 5 + [1.0]
-    for number in range(10):  # forgotten here, but not by who holds it
+    for number in range(10):  # forgotten here, but not by its holder
         allowances.take(f"other {number}", 100.0)
     assert allowances.of("ann", 100.0) is held
     assert allowances.take("ben", 100.0) == 0.0
@@ -57,7 +57,7 @@ def test_only_full_buckets_are_forgotten() -> None:
         allowances.take("busy", 0.0)
     for number in range(1000):
         allowances.take(f"other {number}", number / 500)
-    assert len(allowances) > 400  # of the last second
+    assert len(allowances) > 400  # those of the last second
     assert allowances.take("busy", 2.0) == 0.0
     assert allowances.take("busy", 2.0) == 0.0
     assert allowances.take("busy", 2.0) == 1.0
@@ -88,7 +88,7 @@ def test_a_returned_token_can_be_taken_again() -> None:
 
 
 def said(person: Person, count: int) -> int:
-    """Say that many things; how many are not refused."""
+    """Post this many messages; return how many are accepted."""
     before = len(person.of("error"))
     for number in range(count):
         person.say(f"{number}")
@@ -116,7 +116,7 @@ async def test_guests_of_one_address_share_one_message_rate() -> None:
 
 
 async def test_http_and_all_dialects_count_toward_the_address_rate() -> None:
-    """Over HTTP, in the other dialects, and with commands that a whole room is told of."""
+    """Over HTTP, in the other dialects, and with commands that are broadcast to a whole room."""
     async with chatting(limits=TALKATIVE, guest_messages=Rate(0.001, 4)) as chat:
         runner, keeper = CommandRunner(chat), account(chat, "keeper")
         keeper.send("create_room", room="general")
@@ -172,7 +172,7 @@ async def test_new_guests_of_an_address_are_rate_limited() -> None:
 
 
 async def test_a_client_with_a_token_connects_despite_the_guest_limit() -> None:
-    """And takes nothing from those who come next: an office that reconnects is not full of new guests."""
+    """Without using up the limit for others: the guests of an office that reconnects are not new."""
     async with chatting(new_guests=Rate(0.001, 2)) as chat:
         known = Person(chat, "known", network=HERE)
         token = known.token

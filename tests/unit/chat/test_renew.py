@@ -1,4 +1,4 @@
-"""Other options while people are there: what they say of limits, rights and time counts from then on."""
+"""Options changed while users are connected: new limits, rights and times count from then on."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ async def test_guests_follow_the_new_guest_role(chat: Chat) -> None:
 
 
 async def test_connected_users_get_the_new_rates(chat: Chat) -> None:
-    """Also for one who asks by HTTP alone, and when there was no rate at all."""
+    """Also for a user who only uses HTTP, and if there was no rate before."""
     runner, ben = CommandRunner(chat), account(chat, "ben").session.identity
     assert ben is not None
     ann = account(chat, "ann")
@@ -102,7 +102,7 @@ async def test_retention_can_be_switched_on_and_off(repository: FaultyRepository
 
 
 async def test_options_fixed_at_start_do_not_change(chat: Chat) -> None:
-    """As `room_tail`: what was made with it is not made again."""
+    """Such as `room_tail`: existing rooms are not rebuilt."""
     ann = account(chat, "ann")
     await created(chat, ann)
     chat.renew(replace(chat.parts.options, room_tail=0, guests=False))

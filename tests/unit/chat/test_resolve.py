@@ -1,4 +1,4 @@
-"""The resolver: memory first and synchronously; after storage was asked, access is checked again."""
+"""The resolver: memory first and synchronously; after a storage lookup, access is checked again."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -22,7 +22,7 @@ COMMAND = Typing(room="general")
 
 
 class Fetched(Need[str]):
-    """What storage answers, after ``meanwhile`` was called; the first ``late`` answers are outdated."""
+    """Storage that calls ``meanwhile`` before it answers; its first ``late`` answers are outdated."""
 
     def __init__(self, meanwhile: Callable[[], object] = lambda: None, late: int = 0) -> None:
         self.meanwhile = meanwhile
@@ -42,7 +42,7 @@ class InMemory(Need[str]):
 
 
 async def resolve(chat: Chat, person: Person, need: Need[str]) -> list[str]:
-    """What the handler was called with."""
+    """Return the arguments of the handler."""
     decided: list[str] = []
 
     def decide(parts: Parts, session: Session, room: Room, found: str, command: Typing) -> None:

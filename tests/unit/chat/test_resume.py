@@ -1,4 +1,4 @@
-"""Resume: everything missed, each state once, in order, then `synced`, then what is live."""
+"""Resume: everything missed, each state once, in order, then `synced`, then live events."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.support.virtual import passes
 
 
 async def away(chat: Chat, missed: int, *, size: int = 1) -> tuple[Person, Person, Frame]:
-    """Ann stays, Ben has seen one message and goes; `missed` more are said. Returns both, and Ben's join."""
+    """Disconnect Ben after one message while Ann posts `missed` more. Returns both, and Ben's join."""
     ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes(2)
     ann.say("seen")
@@ -41,7 +41,7 @@ async def test_a_resume_returns_300_missed_messages_exactly_while_others_post(
         repository.hold("changed")
         back = Person(chat, "ben")
         back.send("join", **join)
-        for number in range(100, 130):  # talk goes on before, between and after the pages that storage gives
+        for number in range(100, 130):  # messages arrive before, between and after the pages from storage
             ann.say(f"live {number}")
             await passes()
             if number % 3 == 0:
@@ -70,12 +70,12 @@ async def test_a_resume_reads_storage_in_pages(repository: FaultyRepository) -> 
         back = Person(chat, "ben")
         back.send("join", **join)
         await passes()
-        assert repository.calls["changed"] == 4  # the first one is small: nothing is known of their size yet
+        assert repository.calls["changed"] == 4  # the first page is small: the size of messages is not known yet
         assert seqs(ben) + seqs(back) == seqs(ann)
 
 
 async def test_a_resume_larger_than_the_send_limit_is_paced(repository: FaultyRepository) -> None:
-    """The reader is slow, never cut off, and never has more than its share waiting."""
+    """The slow client is never disconnected, and never has more than its share queued."""
     async with chatting(repository, room_tail=50, slow_high=100_000) as chat:
         ann, ben, join = await away(chat, 1000, size=1000)
         back = Person(chat, "ben", low=20_000)
@@ -94,7 +94,7 @@ async def test_a_resume_larger_than_the_send_limit_is_paced(repository: FaultyRe
 
 
 async def test_live_events_deferred_by_a_resume_count_toward_the_send_limit(repository: FaultyRepository) -> None:
-    """A client that does not read its resume is cut off while others talk: memory stays bounded."""
+    """A client that does not read its resume is disconnected as others post: memory stays bounded."""
     async with chatting(repository, room_tail=0, slow_high=50_000) as chat:
         ann, _, join = await away(chat, 300, size=500)
         back = Person(chat, "ben", low=10_000)
@@ -221,7 +221,7 @@ async def test_a_message_retracted_while_the_client_was_away_forces_a_reload(
     await passes()
     assert back.last("joined")["recovered"] is False
     assert not back.of("synced")
-    # With the epoch of that answer, the next resume is exact again.
+    # With the epoch of that response, the next resume is exact again.
     ann.say("later")
     await passes()
     back.disconnect()
@@ -233,7 +233,7 @@ async def test_a_message_retracted_while_the_client_was_away_forces_a_reload(
 
 
 async def test_a_message_retracted_while_a_resume_is_counted_forces_a_reload(repository: FaultyRepository) -> None:
-    """The epoch is compared before storage counts, and what the client has seen may be taken back meanwhile."""
+    """The epoch is compared before storage counts; messages may be retracted in between."""
     async with chatting(repository, room_tail=0) as chat:
         ann, _, join = await away(chat, 3)
         repository.hold("write")
@@ -331,7 +331,7 @@ async def test_a_room_with_a_pending_join_is_not_freed(repository: FaultyReposit
 
 @pytest.mark.parametrize("room_tail", [0, 2])
 async def test_unconfirmed_messages_are_never_evicted(repository: FaultyRepository, room_tail: int) -> None:
-    """However short the tail: nobody else has it yet, neither for a resume nor to recognise what is sent again."""
+    """However short the tail: only memory has them yet, for a resume and to recognize retries."""
     async with chatting(repository, room_tail=room_tail) as chat:
         ann, ben, join = await away(chat, 0)
         repository.hold("write")
@@ -369,7 +369,7 @@ async def test_a_resume_missing_evicted_messages_is_not_recovered(repository: Fa
 async def test_eviction_during_a_resume_sends_the_client_back_to_history(
     repository: FaultyRepository,
 ) -> None:
-    """It has been promised everything, so it must not take what came for that."""
+    """It was promised every message, so it must not treat the incomplete replay as complete."""
     async with chatting(repository, room_tail=5) as chat:
         _, _, join = await away(chat, PAGE + 30)
         repository.faults["changed"].append(Forgotten())

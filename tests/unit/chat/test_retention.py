@@ -1,4 +1,4 @@
-"""Messages that are too old go, a bounded number at a time."""
+"""Expired messages are removed, a bounded number at a time."""
 
 import pytest
 
@@ -55,7 +55,7 @@ async def test_expired_messages_are_gone_from_a_resume(repository: FaultyReposit
 async def test_expiry_works_in_batches_and_continues_after_an_outage(
     repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log has one line for each round, however many batches that were."""
+    """The log has one line per round, regardless of the number of batches."""
     caplog.set_level("INFO", "chat.maintenance")
     monkeypatch.setattr("chat.maintenance.BATCH", 10)
     assert BATCH == 1000
@@ -95,7 +95,7 @@ async def test_messages_do_not_expire_without_a_retention_setting(chat: Chat, re
 
 
 async def test_guests_who_do_not_return_are_forgotten(repository: FaultyRepository) -> None:
-    """When their token has expired: not those who are here, and not those whom a moderator keeps out."""
+    """Once their token has expired: not guests who are present, and not those with a ban."""
     clock = VirtualClock()
     async with chatting(repository, clock) as chat:
         ann = account(chat, "ann")

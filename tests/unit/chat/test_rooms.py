@@ -1,4 +1,4 @@
-"""Rooms: loaded once, freed when nobody and nothing needs them."""
+"""Rooms: loaded once, freed when no session and no write needs them."""
 
 import gc
 import weakref
@@ -119,7 +119,7 @@ async def test_an_empty_room_is_freed(chat: Chat) -> None:
     assert list(chat.parts.hub.rooms) == ["general"]
     ben.disconnect()
     assert not chat.parts.hub.rooms
-    ben.disconnect()  # twice is as good as once
+    ben.disconnect()  # a second time has no effect
 
 
 async def test_a_room_with_pending_writes_is_never_freed(chat: Chat, repository: FaultyRepository) -> None:
@@ -198,7 +198,7 @@ async def test_sequence_numbers_keep_rising_when_the_clock_steps_back(repository
 
 
 async def test_a_session_may_join_a_limited_number_of_rooms() -> None:
-    """A room that one is in already does not count again; leaving one makes room for another."""
+    """A room that was already joined does not count again; leaving one allows another."""
     async with chatting(limits=limits(max_rooms=2)) as chat:
         ann = Person(chat, "ann")
         for room in ("a", "b", "c", "b"):
@@ -224,7 +224,7 @@ async def test_commands_for_a_room_not_joined_are_refused(chat: Chat) -> None:
 
 
 async def test_equivalent_spellings_of_a_name_find_the_same_room(chat: Chat) -> None:
-    """White space around a name, and characters put together from parts, make no other room."""
+    """White space around a name and decomposed characters do not make it a different room."""
     ann = Person(chat, "ann")
     ann.send("join", room="  caf\u00e9 ")
     await passes()
@@ -236,7 +236,7 @@ async def test_equivalent_spellings_of_a_name_find_the_same_room(chat: Chat) -> 
 
 
 async def test_the_room_in_storage_wins_a_name_conflict(chat: Chat, repository: FaultyRepository) -> None:
-    """A hand in the database has made the room meanwhile: the clients come again and find it."""
+    """The room was inserted by hand in the database: the clients reconnect and find it."""
     ann = Person(chat, "ann", "general")
     await passes()
     other = repository.inner.writer()

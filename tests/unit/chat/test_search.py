@@ -1,4 +1,4 @@
-"""Search across the rooms of one person."""
+"""Search across the rooms of one user."""
 
 from typing import Any
 
@@ -96,7 +96,7 @@ async def test_search_reflects_messages_posted_or_deleted_just_before(chat: Chat
 async def test_searches_are_scheduled_per_account_and_per_guest_address(
     chat: Chat, repository: FaultyRepository
 ) -> None:
-    """Accounts by themselves, wherever they are; guests as one of their address."""
+    """Each account by itself, from any address; all guests of an address together."""
     ann, guest = account(chat, "ann"), Person(chat, "gus")
     guest.session.network = "192.0.2.7"
     for person, party in ((ann, Party("u_ann")), (guest, Party("192.0.2.7", guest.session.user.id))):

@@ -1,4 +1,4 @@
-"""As many rooms as there may be: for an account, for the guests of an address, on the server; who gives way to whom."""
+"""Room limits per account, per address of guests and per server, and which empty rooms are closed for new ones."""
 
 import asyncio
 
@@ -18,12 +18,12 @@ def guest(chat: Chat, name: str, network: str = HERE) -> Person:
 
 
 async def joined(person: Person, *rooms: str) -> list[str]:
-    """Join rooms; the codes of the refusals."""
+    """Join rooms and return the error codes."""
     return [await code_of(person, "join", room=room) for room in rooms]
 
 
 async def talking(chat: Chat, network: str, *rooms: str) -> Person:
-    """A guest who said something in rooms."""
+    """Return a guest who posted in rooms."""
     person = guest(chat, "talker", network)
     assert await joined(person, *rooms) == [""] * len(rooms)
     for room in rooms:
@@ -32,7 +32,7 @@ async def talking(chat: Chat, network: str, *rooms: str) -> Person:
     return person
 
 
-# --- empty rooms give way --------------------------------------------------------------------------------------------
+# --- empty rooms are closed first ------------------------------------------------------------------------------------
 
 
 async def test_the_oldest_empty_room_is_closed_for_a_new_one() -> None:
@@ -147,7 +147,7 @@ async def test_a_room_that_failed_to_open_no_longer_counts(repository: FaultyRep
 
 
 async def test_the_search_for_an_empty_room_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that were looked at come last the next time, so each has its turn."""
+    """Rooms that were checked come last the next time, so each has its turn."""
     monkeypatch.setattr("chat.rooms.hub.EMPTY_LOOKS", 2)
     async with chatting(address_rooms=4) as chat:
         ann, ben = guest(chat, "ann"), guest(chat, "ben", THERE)
@@ -193,7 +193,7 @@ async def test_creating_and_deleting_rooms_uses_only_the_users_own_daily_limit()
         for number in range(12):
             codes.append(await code_of(maker, "create_room", room=f"r{number}"))
             await ask(maker, "delete_room", room=f"r{number}")
-        assert codes == [""] * 10 + ["too_many_rooms"] * 2  # a share of what its address may make
+        assert codes == [""] * 10 + ["too_many_rooms"] * 2  # a share of the limit of its address
         other = guest(chat, "other")
         assert await code_of(other, "create_room", room="mine") == ""
         assert chat.parts.makers._whole.of(HERE, chat.parts.clock.monotonic())._tokens > 18

@@ -32,7 +32,7 @@ REMOVED_ROW = Play(
 
 @pytest.fixture
 def idle_rooms() -> None:
-    """Keep them, as a server does."""
+    """Keep idle rooms, as a server does."""
 
 
 @settings(max_examples=examples(100), suppress_health_check=TOO_SLOW)

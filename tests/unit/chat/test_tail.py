@@ -1,4 +1,4 @@
-"""What rooms keep at hand is bounded in bytes, each and together, but for what storage has not taken."""
+"""The messages that rooms keep in memory are bounded in bytes, per room and in total, except unstored ones."""
 
 from sys import getsizeof
 
@@ -22,7 +22,7 @@ def message(seq: int, content: str) -> Message:
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9", "\u4e2d", BOMB])
 def test_a_tail_is_bounded_by_its_size_in_memory(letter: str) -> None:
-    """Four bytes a character count as four, and a million characters are not a mebibyte then."""
+    """Four-byte characters count as four bytes, so a million characters are more than a mebibyte."""
     budget = TailBudget(1 << 40)
     tail = Tail(10_000, 0, budget)
     for seq in range(1, 2000):
@@ -63,7 +63,7 @@ async def talk(chat: Chat, rooms: int, messages: int) -> list[Person]:
 
 
 async def test_all_tails_together_are_bounded(repository: FaultyRepository) -> None:
-    """The rooms that keep most give way, those that keep little keep it, and what is gone is read from storage."""
+    """The rooms that keep most are trimmed, small ones are not, and evicted messages are read from storage."""
     async with chatting(repository, tails_bytes=LIMIT) as chat:
         little = Person(chat, "ben", "little")
         await passes()

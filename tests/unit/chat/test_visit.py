@@ -1,4 +1,4 @@
-"""Asking without a connection: everybody's rules, an answer when it is stored, and nothing left behind."""
+"""Commands without a connection: the same rules, a response once stored, and nothing left in memory."""
 
 import asyncio
 from typing import Any
@@ -37,13 +37,13 @@ async def runner(chat: Chat) -> CommandRunner:
 async def say(
     runner: CommandRunner, who: Identity, content: str, id: str = "m", room: str = "lobby", **fields: Any
 ) -> int:
-    """The seq."""
+    """Post a message and return its seq."""
     ack = await runner.run(who, post(content, id, room, **fields), Ack)
     return next(item.seq for item in ack.ids if item.id == id)
 
 
 async def refused(runner: CommandRunner, who: Identity, command: commands.AnyCommand, until: Any = Ack) -> str:
-    """The code; "" when it is not refused."""
+    """Return the error code; "" if the command succeeds."""
     try:
         await runner.run(who, command, until)
     except ParleyError as error:
@@ -56,7 +56,7 @@ def nothing_left(chat: Chat) -> bool:
     return not (hub.rooms or hub.ending or parts.directory.people or hub.sessions or len(parts.tasks))
 
 
-# --- what is asked for is done, and stored by then -------------------------------------------------------------------
+# --- the command is carried out, and stored when it is answered ------------------------------------------------------
 
 
 async def test_a_message_is_broadcast_and_answered_once_stored(
@@ -187,7 +187,7 @@ async def test_an_announcement_over_http_reaches_every_session(chat: Chat, runne
 async def test_an_admin_without_a_connection_adds_themself_as_a_member(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
-    """Whom nobody has heard of yet, as they have no connection."""
+    """The server does not know them yet, as they have no connection."""
     await created(chat, account(chat, "ann"), private=True)
     root = identity("root", "admin")
     await runner.run(root, commands.Invite(id="i", room="lobby", user="u_root"), Ack)
@@ -196,7 +196,7 @@ async def test_an_admin_without_a_connection_adds_themself_as_a_member(
     assert member.role == "member"
 
 
-# --- nobody sees it --------------------------------------------------------------------------------------------------
+# --- no presence, no membership --------------------------------------------------------------------------------------
 
 
 async def test_an_http_request_causes_no_presence(chat: Chat, runner: CommandRunner) -> None:
@@ -224,7 +224,7 @@ async def test_posting_in_a_public_room_creates_no_membership(
 async def test_a_user_kicked_during_a_request_is_refused(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
-    """Their visit holds no session that could be sent out; its command is judged by what they are then."""
+    """The request has no session that could be removed; access is checked again afterwards."""
     people = await staffed(chat, private=True)
     people["member"].disconnect()
     seq = await say(runner, identity("member"), "hello")
@@ -259,7 +259,7 @@ async def test_a_room_deleted_during_a_request_is_not_found(
     assert nothing_left(chat)
 
 
-# --- who may ---------------------------------------------------------------------------------------------------------
+# --- permissions -----------------------------------------------------------------------------------------------------
 
 
 async def test_a_hidden_room_looks_like_a_missing_one(chat: Chat, runner: CommandRunner) -> None:
@@ -282,7 +282,7 @@ async def test_a_hidden_room_looks_like_a_missing_one(chat: Chat, runner: Comman
 async def test_requests_alone_do_not_create_a_room(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
-    """Two who ask for it at the same time do not make it for each other, nor for a reader."""
+    """Two concurrent requests do not create it for each other, nor for a reader."""
     repository.hold("head")
     asked = [asyncio.ensure_future(refused(runner, identity(f"u{n}"), post("x", room="nothing"))) for n in range(3)]
     await passes()
@@ -451,7 +451,7 @@ async def test_http_and_websocket_share_one_command_rate(chat: Chat, runner: Com
     runner.count(identity("cal"))
 
 
-# --- nothing is left -------------------------------------------------------------------------------------------------
+# --- nothing is left in memory ---------------------------------------------------------------------------------------
 
 
 async def test_a_thousand_requests_leave_nothing_in_memory(
@@ -478,7 +478,7 @@ async def test_a_thousand_requests_leave_nothing_in_memory(
 
 
 async def test_requests_to_a_loaded_room_leave_nothing_in_memory(chat: Chat, runner: CommandRunner) -> None:
-    """Rows of plain members are known while somebody needs them, and no longer."""
+    """Rows of plain members are cached only while a request or session needs them."""
     ann = account(chat, "ann")
     await created(chat, ann, private=True)
     others = [account(chat, f"u{number}") for number in range(50)]
@@ -499,7 +499,7 @@ async def test_requests_to_a_loaded_room_leave_nothing_in_memory(chat: Chat, run
 async def test_a_cancelled_request_leaves_nothing(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner, point: str
 ) -> None:
-    """A server that stops cancels what is under way."""
+    """A stopping server cancels running requests."""
     await runner.run(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
     await passes()
     assert nothing_left(chat)
@@ -517,7 +517,7 @@ async def test_a_cancelled_request_leaves_nothing(
 async def test_a_cancelled_request_does_not_fail_others(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
-    """It was the one that read the room, for all who came meanwhile."""
+    """It was loading the room for the other requests too."""
     await runner.run(identity("ann"), commands.CreateRoom(id="c", room="lobby"), RoomState)
     await passes()
     repository.hold("find_room")
@@ -558,7 +558,7 @@ async def test_a_request_that_timed_out_leaves_nothing(
     await passes()
     repository.hold("write")
     assert await refused(runner, identity("ben"), post("hello")) == "unavailable"
-    assert list(chat.parts.hub.rooms) == ["lobby"]  # what was said there is not stored yet
+    assert list(chat.parts.hub.rooms) == ["lobby"]  # its message is not stored yet
     repository.go("write")
     await passes()
     assert nothing_left(chat)

@@ -1,4 +1,4 @@
-"""The way to storage: order, bounds, and what becomes of a write when storage is away, refuses, or breaks."""
+"""Writing to storage: order, bounds, and the outcome of a write when storage is unavailable, rejects it, or fails."""
 
 import logging
 from typing import Any
@@ -80,7 +80,7 @@ async def test_rooms_are_spread_over_independent_workers(repository: FaultyRepos
 async def test_a_write_without_a_response_is_reported_as_a_problem(
     chat: Chat, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A locked table, say: storage is there, and nothing is stored."""
+    """For example a locked table: storage is connected, but stores nothing."""
     repository.hold("write")
     ann = Person(chat, "ann", "general")
     await passes()
@@ -94,7 +94,7 @@ async def test_a_write_without_a_response_is_reported_as_a_problem(
     await passes()
     assert chat.problem() is None
     assert "1" in ann.acked()
-    # Writes one after the other are no stall, however long they go on.
+    # Consecutive writes are no stall, however long they continue.
     for number in range(20):
         ann.say("hi", f"more {number}")
         await passes(1.0)
@@ -150,7 +150,7 @@ async def test_one_room_may_use_at_most_half_of_the_queue(repository: FaultyRepo
         for number in range(30):
             ann.say("x", f"third {number}", room="third")
         await passes()
-        assert 20 <= len(chat.parts.pool) <= 21  # a room's own row may come on top
+        assert 20 <= len(chat.parts.pool) <= 21  # plus possibly the room's own row
         repository.go("write")
         await passes()
         assert len(chat.parts.pool) == 0
@@ -212,7 +212,7 @@ async def test_a_paused_session_that_ends_is_read_to_its_end(repository: FaultyR
         await passes(2)
 
 
-# --- storage away, refusing, breaking --------------------------------------------------------------------------------
+# --- storage unavailable, rejecting, failing -------------------------------------------------------------------------
 
 
 async def test_a_rejected_row_is_found_by_halving_and_the_rest_is_stored(
@@ -273,7 +273,7 @@ async def test_a_storage_outage_keeps_the_batch_and_logs_why(
     assert list(ann.acked()) == [*map(str, range(10))]
     assert await repository.stored() == [*map(str, range(10))]
     told = [record.message for record in caplog.records if record.name == "chat.writes.workers"]
-    assert len(told) == 2  # once that it is away, once that it is back
+    assert len(told) == 2  # once for the outage, once for its end
     assert "the disk is full" in told[0]
 
 
@@ -314,7 +314,7 @@ async def test_a_fault_in_a_callback_does_not_end_the_worker(
     await passes()
     ann.say("one", "1")
     repository.refused = lambda write: isinstance(write, InsertMessage)
-    monkeypatch.setattr(chat.parts.hub, "new_epoch_of", None)  # not callable: what taking a message back runs into
+    monkeypatch.setattr(chat.parts.hub, "new_epoch_of", None)  # not callable: retracting a message fails on it
     await passes()
     assert "failed" in caplog.text
     monkeypatch.undo()
@@ -407,7 +407,7 @@ async def test_every_kind_of_unstored_write_is_counted(chat: Chat, repository: F
 
 
 async def test_a_retry_pending_when_draining_begins_is_not_posted(chat: Chat, repository: FaultyRepository) -> None:
-    """Otherwise it would be shown, and neither acked nor counted."""
+    """Otherwise it would be broadcast, but neither acked nor counted."""
     ann = Person(chat, "ann", "general")
     await passes()
     repository.hold("find_posted")
