@@ -1,4 +1,4 @@
-"""Every adapter behind the port, started."""
+"""Every adapter of the port, started."""
 
 from collections.abc import AsyncIterator
 
@@ -11,7 +11,7 @@ from tests.contract.records import open_postgres
 
 @pytest.fixture(params=["memory", "postgres"])
 async def repository(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
-    """A repository that can write. Rooms of other tests may be in it: make your own."""
+    """Return a repository that can write. It may contain rooms of other tests: create your own."""
     opened: Storage
     if request.param == "memory":
         opened = open_storage(None)
@@ -24,7 +24,7 @@ async def repository(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
 
 @pytest.fixture
 async def writer(repository: Storage) -> AsyncIterator[Writer]:
-    """A writer of that repository."""
+    """Return a writer of that repository."""
     opened = repository.writer()
     yield opened
     await opened.close()

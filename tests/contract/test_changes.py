@@ -1,4 +1,4 @@
-"""What every repository answers when messages change."""
+"""Changes of messages, the same in every repository."""
 
 import pytest
 from msgspec.structs import replace
@@ -28,7 +28,7 @@ async def test_an_edited_message_is_stored_and_found(repository: Storage, writer
 
 
 async def test_a_deleted_message_has_no_content_and_is_not_found(repository: Storage, writer: Writer) -> None:
-    """It is told without its content, and only to those who may still show it."""
+    """It is returned without its content, and only by queries that include deleted messages."""
     where = room()
     first, second = message(where, 1, "red fish"), message(where, 2, "blue fish")
     await writer.write(inserts(where, first, second))
@@ -53,7 +53,7 @@ async def test_a_change_of_a_missing_message_is_rejected(repository: Storage, wr
 
 
 async def test_an_older_change_does_not_overwrite_a_newer_one(repository: Storage, writer: Writer) -> None:
-    """A batch whose commit was answered by silence is sent again, perhaps behind what came after it."""
+    """A batch whose commit got no response is retried, possibly after later writes."""
     where = room()
     first = message(where, 1, "one")
     await writer.write(inserts(where, first))
@@ -66,7 +66,7 @@ async def test_an_older_change_does_not_overwrite_a_newer_one(repository: Storag
 
 @pytest.mark.parametrize("split", [False, True], ids=["one batch", "a batch each"])
 async def test_successive_changes_are_applied_in_order(repository: Storage, writer: Writer, split: bool) -> None:
-    """In the order in which they were decided, right behind the insert, each message by itself."""
+    """In the order they were decided, directly after the insert, per message."""
     where = room()
     first, second = message(where, 1, "one", id="a"), message(where, 2, "one", id="b")
     writes: list[Write] = [
@@ -102,7 +102,7 @@ async def test_a_retry_is_compared_with_the_original_message(repository: Storage
 
 
 async def test_changed_messages_are_returned_by_version(repository: Storage, writer: Writer) -> None:
-    """New messages and changed ones in the order of version; a page that is full is gone on with."""
+    """New messages and changed ones in the order of version; a full page can be continued."""
     where = room()
     log = [message(where, seq, f"text {seq}") for seq in range(1, 7)]
     await writer.write(inserts(where, *log))

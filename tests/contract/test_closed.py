@@ -1,4 +1,4 @@
-"""After the end, and before the beginning."""
+"""Repositories and writers after their close, and the choice of storage at the start."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

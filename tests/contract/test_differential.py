@@ -1,4 +1,4 @@
-"""Random histories of operations, the same through both adapters: every answer must be equal."""
+"""The same random sequences of operations through both adapters: every result must be equal."""
 
 import asyncio
 import secrets
@@ -28,7 +28,7 @@ IDS = st.sampled_from([None, "a", "b", "", "NULL"])
 AUTHORS = st.sampled_from([("u1", "ann"), ("u2", "ann"), ("u3", "Ann"), ("u2", "bob")])
 TEXTS = st.one_of(
     st.sampled_from(["", "Red fish", "red FISH", "東京都 red", 'q"u\\o{t}e,', "NULL", "100% %s"]),
-    # What Postgres cannot hold is for test_postgres_border.
+    # Text that Postgres cannot store is tested in test_postgres_border.
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12),
 )
 
@@ -93,7 +93,7 @@ class Change(NamedTuple):
 
 
 class Later(NamedTuple):
-    """Forty days later, what is too old goes."""
+    """Expire messages forty days later."""
 
     days: int
 
@@ -170,9 +170,9 @@ READS = st.builds(
 
 
 class World:
-    """One random history: fresh rooms and people, and what the caller of a repository would know of them.
+    """One random sequence: new rooms and users, and the knowledge of a repository's caller about them.
 
-    Seqs come from a clock that all worlds share: what expires, expires in all of them.
+    Seqs come from a clock that all worlds share: messages expire in all of them.
     """
 
     clock_us = EPOCH_US
@@ -242,7 +242,7 @@ class World:
 
     def change(self, asked: Change) -> ChangeMessage:
         seq = self.seq(asked.seq)
-        version = 13 * asked.later + seq  # a number of its own, as a room gives them
+        version = 13 * asked.later + seq  # a unique number, as a room would assign
         when = rfc3339(version)
         change = ChangeMessage(self.ids[asked.room], seq, version)
         match asked.what:

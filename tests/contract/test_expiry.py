@@ -1,4 +1,4 @@
-"""Messages that nobody keeps any longer."""
+"""Expiry of messages after the retention time."""
 
 from collections.abc import AsyncIterator
 
@@ -19,7 +19,7 @@ NOW = EPOCH_US + 1000 * DAY_US
 
 @pytest.fixture(params=["memory", "postgres"])
 async def repository(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
-    """One that no other test has rooms in."""
+    """Return a repository without rooms of other tests."""
     if request.param == "memory":
         opened: Storage = open_storage(None)
         await opened.start()
@@ -30,7 +30,7 @@ async def repository(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
 
 
 def aged(where: RoomRecord, *days: float) -> list[Message]:
-    """Messages so many days old, a microsecond older each than a rule of as many days keeps."""
+    """Return messages of these ages in days, each a microsecond older than a retention of as many days keeps."""
     return [message(where, NOW - round(age * DAY_US) - 1, f"{age:g} days old") for age in days]
 
 
@@ -59,7 +59,7 @@ async def test_messages_expire_by_the_rooms_retention_or_the_servers(repository:
 
 
 async def test_expiry_is_exact_to_the_microsecond(repository: Storage, writer: Writer) -> None:
-    """What is exactly as old as the rule says is kept."""
+    """A message that is exactly as old as the retention time is kept."""
     where = room(retention_days=7)
     (due,) = aged(where, 7)
     await writer.write(inserts(where, due, message(where, due.seq + 1, "kept")))
@@ -82,7 +82,7 @@ async def test_expiry_removes_at_most_the_limit_at_once(repository: Storage, wri
 
 
 async def test_a_changed_retention_applies_to_existing_messages(repository: Storage, writer: Writer) -> None:
-    """It counts from then on, for what is there already."""
+    """The new retention counts at once, for existing messages too."""
     where = room()
     await writer.write(inserts(where, *aged(where, 100, 3, 1)))
     assert await expire(writer, days=200) == Removed(0)
@@ -97,7 +97,7 @@ async def test_a_changed_retention_applies_to_existing_messages(repository: Stor
 
 
 async def test_messages_expire_as_time_passes(repository: Storage, writer: Writer) -> None:
-    """A room that was looked at, emptied and written to again is due again."""
+    """A room that was checked, emptied and written to again is due again."""
     where, other = room(), room(retention_days=1)
     for day in range(1, 6):
         now = NOW + day * DAY_US
@@ -111,7 +111,7 @@ async def test_messages_expire_as_time_passes(repository: Storage, writer: Write
 
 
 async def test_expired_messages_leave_nothing_behind(repository: Storage, writer: Writer) -> None:
-    """Neither their ids, nor whom they mentioned, nor what they are quoted by, nor their changes."""
+    """Neither their ids, mentions, quotes nor changes."""
     where = room(retention_days=2)
     old = replace(aged(where, 9)[0], id="a", mentions=("ann",))
     reply = replace(aged(where, 1)[0], reply_to=Quote(old.seq))
@@ -131,7 +131,7 @@ async def test_expired_messages_leave_nothing_behind(repository: Storage, writer
     for name in ("ann", "bob"):
         unread = await repository.messages.unread(User("u_x", name), [(where.room_id, 0)], limit=9)
         assert unread == {where.room_id: Unread(1, 0)}
-    # So the same id is another message now.
+    # So the same id may be used for a new message.
     again = replace(message(where, NOW + 9, "another", id="a"), sender_id=old.sender_id)
     assert await writer.write(inserts_more(where, again)) == [STORED]
 

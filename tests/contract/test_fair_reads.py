@@ -1,4 +1,4 @@
-"""Reads have a fair share: a reader who asks for many delays others by what is under way."""
+"""Reads are scheduled fairly: a user with many reads delays others only by those already running."""
 
 import asyncio
 import gc
@@ -36,7 +36,7 @@ async def lock(database_url: str, repository: PostgresStorage) -> AsyncIterator[
 
 
 class Readers:
-    """Reads under way, and in which order they were answered."""
+    """Records the reads and the order of their results."""
 
     def __init__(self) -> None:
         self.answered: list[str] = []
@@ -66,10 +66,10 @@ async def where(repository: PostgresStorage) -> RoomRecord:
 async def test_searches_of_one_reader_do_not_delay_others(
     repository: PostgresStorage, where: RoomRecord, lock: psycopg.AsyncConnection
 ) -> None:
-    """Sixty of them: one runs, sixteen wait, the rest are refused; what others ask for comes right behind."""
+    """Of sixty, one runs, sixteen wait, and the rest are refused; reads of other users run directly after the first."""
     readers = Readers()
 
-    def search(name: str, reader: Party) -> None:  # the same for all, so that none is quicker than another
+    def search(name: str, reader: Party) -> None:  # the same for all, so that none is faster
         words = ["even", "odd"]
         readers.ask(name, reader, repository.messages.history(where, limit=5, words=words, old_words=words))
 
@@ -81,7 +81,7 @@ async def test_searches_of_one_reader_do_not_delay_others(
         search(f"home {n}", HOME)
     search("ann", ANN)
     await until(lambda: repository.waiting_reads() == 16 + 3)
-    # What a join asks, and the list of somebody's rooms, wait for none of these.
+    # The reads of a join, and the list of a user's rooms, wait for none of these.
     for n in range(5):
         readers.ask(f"join {n}", Party(f"u_{n}"), repository.rooms.find_room(where.name))
         readers.ask(f"rooms {n}", MALLORY, repository.rooms.rooms_of("u_mallory", limit=9))
@@ -91,7 +91,7 @@ async def test_searches_of_one_reader_do_not_delay_others(
     await asyncio.gather(*readers.tasks.values(), return_exceptions=True)
     searches = readers.answered[10:]
     assert len(searches) == 17 + 4
-    # Two run at a time, one of a reader: which of two that run together ends first is a matter of chance.
+    # Two run at a time, one per user: which of two concurrent ones ends first is random.
     assert searches.index("ann") <= 8, searches
     assert searches.index("home 2") <= 14, searches
     assert repository.waiting_reads() == 0
@@ -117,7 +117,7 @@ async def test_pages_of_one_reader_do_not_delay_others(
     await lock.rollback()
     await asyncio.gather(*readers.tasks.values(), return_exceptions=True)
     assert len(readers.answered) == 102 + 4
-    # She has the first connection that is free. How much the others answer until hers has is a matter of chance.
+    # She gets the first free connection. How many of the others finish before hers is random.
     assert readers.answered.index("ann") <= 50, readers.answered
 
 
@@ -139,7 +139,7 @@ async def test_too_many_reads_in_total_are_refused(
 
 
 async def test_postgres_cancels_a_slow_read_before_queued_ones_time_out(database_url: str) -> None:
-    """At half of what a read may take, so that the connection is good for the next one."""
+    """At half of a read's time limit, so that the connection is free for the next one."""
     repository = await open_postgres(database_url, read_seconds=1.0, read_connections=1)
     try:
         where = room()
@@ -167,7 +167,7 @@ async def test_queued_reads_end_when_storage_is_closed(
     assert repository.waiting_reads() == 0
 
 
-# --- memory: the event loop itself is what all share ----------------------------------------------------------------
+# --- memory: the shared resource is the event loop -------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ async def memory() -> AsyncIterator[MemoryStorage]:
 
 @pytest.fixture
 async def long_room(memory: MemoryStorage) -> RoomRecord:
-    """One whose messages take about ten slices to look through."""
+    """Return a room whose messages take about ten slices to search."""
     where = room()
     text = "".join(map(chr, range(0x4E00, 0x4E00 + 2000)))
     await filled(memory, where, *(message(where, n, text) for n in range(1, 61)))
@@ -195,7 +195,7 @@ def looks_for(memory: MemoryStorage, where: RoomRecord, way: str) -> Awaitable[o
 
 @pytest.mark.parametrize("way", ["history", "search"])
 async def test_searches_in_memory_do_not_delay_others(memory: MemoryStorage, long_room: RoomRecord, way: str) -> None:
-    """As with Postgres; and what is no search is answered at once."""
+    """As with Postgres; other reads are answered at once."""
     readers = Readers()
     for n in range(60):
         readers.ask(f"mallory {n}", MALLORY, looks_for(memory, long_room, way))
@@ -205,7 +205,7 @@ async def test_searches_in_memory_do_not_delay_others(memory: MemoryStorage, lon
     await asyncio.sleep(0)
     assert memory.waiting_reads() == 16 + 2
     assert len(readers.full()) == 43
-    # None of these lets go of the loop even once.
+    # None of these yields to the loop even once.
     for n in range(200):
         readers.ask(f"join {n}", MALLORY, memory.rooms.find_room(long_room.name))
         readers.ask(f"page {n}", MALLORY, memory.messages.history(long_room, limit=5))
@@ -232,7 +232,7 @@ async def test_queued_searches_end_when_memory_storage_is_closed(memory: MemoryS
 
 @pytest.fixture
 async def many_rooms(memory: MemoryStorage) -> list[RoomRecord]:
-    """Ann is a member of them all."""
+    """Create many rooms with Ann as a member."""
     rooms = [room(f"room {n}") for n in range(2000)]
     writer = memory.writer()
     for each in rooms:
@@ -265,7 +265,7 @@ async def test_all_long_reads_share_one_slice_of_a_turn(
         await asyncio.gather(*readers.tasks.values())
 
     gc.collect()
-    gc.disable()  # a collection is a step by itself
+    gc.disable()  # a garbage collection would be a step of its own
     try:
         assert await longest_step(ask()) < 0.03
     finally:
@@ -289,7 +289,7 @@ async def test_rooms_added_and_removed_during_a_listing_do_not_break_it(
 
 
 async def test_a_page_is_found_beyond_many_deleted_messages(memory: MemoryStorage) -> None:
-    """It is looked for in slices, when they are many."""
+    """The search runs in slices if there are many."""
     where = room()
     await filled(memory, where, *(message(where, n) for n in range(1, 3001)))
     writer = memory.writer()

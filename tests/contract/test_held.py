@@ -1,4 +1,4 @@
-"""What messages hold besides their text: what they answer, whom they mention, reactions, pins; and who is told."""
+"""What messages hold besides their text: quotes, mentions, reactions, pins; and which queries return it."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ async def test_a_message_is_read_back_completely(repository: Storage, writer: Wr
 
 
 async def test_a_quote_shows_the_current_state_of_its_message(repository: Storage, writer: Writer) -> None:
-    """Not what it was, nor what whoever stored the reply believed."""
+    """Neither its earlier state nor the state given with the reply."""
     where = room()
     long = "ä\U0001f469" * QUOTE_CHARS
     quoted = message(where, 1, long, sender="Ann", sender_id="u_ann")
@@ -47,7 +47,7 @@ async def test_a_quote_shows_the_current_state_of_its_message(repository: Storag
 
 
 async def test_a_quote_of_a_missing_message_is_empty(repository: Storage, writer: Writer) -> None:
-    """Of a message that is gone, was never there, or is in another room only."""
+    """If the message was removed, never existed, or is in another room."""
     where, other = room(), room()
     reply = message(where, 2, "yes", reply_to=Quote(1, "eve", "made up"))
     await writer.write([*inserts(where, reply), *inserts(other, message(other, 1))])
@@ -61,7 +61,7 @@ async def test_an_edit_replaces_the_mentions(repository: Storage, writer: Writer
     await writer.write([edit(where, first, 2, "@cy", mentions=("cy",))])
     edited = replace(first, version=2, content="@cy", mentions=("cy",), edited_at=at(2))
     assert await repository.messages.find_message(where, 1) == edited
-    # What changes nothing of the text leaves them.
+    # A change that is not of the text keeps them.
     await writer.write([ChangeMessage(where.room_id, 1, 3, pin=PinState(at(3), "u1"))])
     pinned = replace(edited, version=3, pinned_at=at(3), pinned_by="u1")
     assert await repository.messages.find_message(where, 1) == pinned
@@ -72,7 +72,7 @@ async def test_an_edit_replaces_the_mentions(repository: Storage, writer: Writer
 
 
 async def test_reactions_are_replaced_as_a_whole(repository: Storage, writer: Writer) -> None:
-    """All of them at once, in their order."""
+    """All reactions at once, in order."""
     where = room()
     first = message(where, 1)
 
@@ -113,12 +113,12 @@ async def test_pinned_messages_are_found(repository: Storage, writer: Writer) ->
 
 
 def held(where: Any) -> Message:
-    """A message with everything."""
+    """Return a message with everything."""
     return message(where, 2, "red fish", id="a", reply_to=Quote(1, "ann", "before"), mentions=("ann",))
 
 
 async def test_a_deleted_message_is_returned_without_its_content(repository: Storage, writer: Writer) -> None:
-    """But to who asks for it, and never in a search; it keeps its place, its author and its times."""
+    """Unless a query includes it, and never in a search; it keeps its place, its author and its times."""
     where = room()
     first, second = message(where, 1, "before"), held(where)
     await writer.write(inserts(where, first, second, message(where, 3, "after", reply_to=Quote(2))))
@@ -146,7 +146,7 @@ async def test_a_deleted_message_is_returned_without_its_content(repository: Sto
         assert await repository.messages.history(where, limit=9, **options, include_deleted=True) == [whole]
     assert await repository.messages.history(where, limit=9, words=["red"], include_deleted=True) == []
     assert await repository.messages.search([where], words=["blue"], before=None, limit=9) == []
-    # A quote in it is of now as well.
+    # Its quote is current as well.
     await writer.write([delete(where, 1, 7)])
     (_, found, _) = await repository.messages.history(where, limit=9, include_deleted=True)
     assert found == replace(whole, reply_to=Quote(1, "ann"))

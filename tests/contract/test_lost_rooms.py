@@ -1,4 +1,4 @@
-"""A room in use that storage has lost comes back as the server knows it: nobody gets in who could not before."""
+"""A room in use that storage lost is restored as the server knows it: no user gains access."""
 
 from collections.abc import Awaitable, Callable
 
@@ -20,12 +20,12 @@ Lose = Callable[[], Awaitable[None]]
 
 
 async def lose_in_memory(repository: Storage) -> None:
-    """More rooms that stay than memory holds; it asks nobody to make them."""
+    """Insert more lasting rooms than memory holds, without any user creating them."""
     await repository.writer().write([InsertRoom(room(kind="public")) for _ in range(3)])
 
 
 async def lose_in_postgres(url: str) -> None:
-    """What a crash with ``synchronous_commit = off`` does: rows are gone, and so are the connections."""
+    """Do what a crash with ``synchronous_commit = off`` does: rows and connections are lost."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as admin:
         for table in ("members", "rooms"):
             await admin.execute(f"DELETE FROM {table}".encode())  # noqa: S608  # two words of ours

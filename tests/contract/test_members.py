@@ -1,4 +1,4 @@
-"""Who is what in which room."""
+"""Member rows: roles, bans, invitations and read cursors."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ async def test_a_member_row_is_read_back_completely(repository: Storage, writer:
 
 
 async def test_a_later_row_replaces_an_earlier_one(repository: Storage, writer: Writer) -> None:
-    """Also within a batch, and all of it: a role that is gone, a ban that is over."""
+    """Also within a batch, and completely: including a removed role and an ended ban."""
     where = room()
     after = Member(User("u_cy", "Cy"), read_seq=9)
     assert await writer.write([InsertRoom(where), *sets(where, FULL, member(), after)]) == [STORED] * 4
@@ -58,7 +58,7 @@ async def test_a_missing_room_has_no_members(repository: Storage, writer: Writer
 
 
 async def test_rooms_of_a_user_are_listed_by_last_use(repository: Storage, writer: Writer) -> None:
-    """Those that they used last, whatever their kind: without those where they are only kept out, or were once."""
+    """Rooms of every kind, without those where the user is only banned or was a member earlier."""
     me = f"u_{room().room_id}"
     kinds: tuple[RoomKind, ...] = ("direct", "private", "ephemeral", "public", "public", "public", "direct")
     rooms = [room(f"{me} {number}", kind=kind) for number, kind in enumerate(kinds)]
@@ -104,7 +104,7 @@ async def test_members_with_a_special_row_are_found(repository: Storage, writer:
 
 
 async def test_members_are_listed_in_pages(repository: Storage, writer: Writer) -> None:
-    """Whoever has a role, by id, in pages."""
+    """Every user with a role, by id."""
     where, other = room(), room()
     batch = [InsertRoom(where), InsertRoom(other), *sets(where, *PEOPLE), *sets(other, member("u4"))]
     await writer.write(batch)
@@ -132,7 +132,7 @@ async def test_members_of_several_rooms_are_counted(repository: Storage, writer:
 
 @pytest.mark.parametrize("together", [True, False], ids=["one batch", "a batch each"])
 async def test_a_user_is_found_under_the_name_stored_last(repository: Storage, writer: Writer, together: bool) -> None:
-    """In whichever room that was."""
+    """In any room."""
     me = f"u_{room().room_id}"
     assert await repository.rooms.find_user(me) is None
     rooms = [room() for _ in range(20)]
@@ -155,7 +155,7 @@ async def test_a_user_is_found_under_the_name_stored_last(repository: Storage, w
 async def test_two_users_share_a_room_only_if_both_have_a_role_or_read_cursor(
     repository: Storage, writer: Writer
 ) -> None:
-    """Where each has a role or a read cursor: not where one of them is only kept out, silenced or was there once."""
+    """A room where one of them is only banned, muted or was earlier does not count."""
     me, other, third = (f"u_{room().room_id}" for _ in range(3))
     where, elsewhere = room(kind="private"), room()
     await writer.write(
@@ -176,12 +176,12 @@ async def test_two_users_share_a_room_only_if_both_have_a_role_or_read_cursor(
 
 
 def offer(user_id: str, made_at: int, **fields: Any) -> Member:
-    """An invitation by somebody whose name is not easy to store."""
+    """Return an invitation by a user whose name is difficult to store."""
     return member(user_id, None, invitation=Invitation(User("u_boss", "b'o\"ss 日本"), made_at), **fields)
 
 
 async def test_invitations_of_a_user_are_listed_newest_first(repository: Storage, writer: Writer) -> None:
-    """The newest first; rows of members and of those whose invitation has ended are none."""
+    """Rows of members and of ended invitations are not included."""
     me = f"u_{room().room_id}"
     rooms = [room(f"{me} {number}") for number in range(6)]
     rows = [offer(me, 5), offer(me, 7), offer(me, 5, read_seq=3), member(me), offer(me, 2), offer(me, FOREVER)]
@@ -202,7 +202,7 @@ async def test_invitations_of_a_user_are_listed_newest_first(repository: Storage
 
 
 async def test_old_invitations_are_removed(repository: Storage, writer: Writer) -> None:
-    """Some at a time; a row that says more stays as it is."""
+    """Some at a time; a row with other content is kept unchanged."""
     me, where = f"u_{room().room_id}", [room() for _ in range(7)]
     stay = [
         member(me),
@@ -223,7 +223,7 @@ async def test_old_invitations_are_removed(repository: Storage, writer: Writer) 
 
 
 async def test_long_absent_guests_are_removed(repository: Storage, writer: Writer) -> None:
-    """In public and ephemeral rooms, some at a time; what a moderator decided stays until it is over."""
+    """In public and ephemeral rooms, some at a time; bans and mutes are kept until they end."""
     public, ephemeral, private = room(kind="public"), room(), room(kind="private")
 
     def guest(name: str, role: Any = "member", **fields: Any) -> Member:

@@ -1,4 +1,4 @@
-"""What memory forgets, and in which order."""
+"""What memory storage evicts, and in which order."""
 
 import random
 
@@ -35,7 +35,7 @@ async def test_the_least_recently_used_room_is_evicted_completely() -> None:
     old, used, new = room(), room(), room()
     await writer.write(inserts(used, message(used, 1)))
     await writer.write(inserts(old, message(old, 1)))
-    await repository.messages.history(used, limit=1)  # reading is using
+    await repository.messages.history(used, limit=1)  # reading counts as use
     await writer.write(inserts(new))
     assert await repository.rooms.find_room(old.name) is None
     assert await repository.messages.history(old, limit=1) == []
@@ -44,7 +44,7 @@ async def test_the_least_recently_used_room_is_evicted_completely() -> None:
 
 
 async def test_ephemeral_rooms_are_evicted_before_created_ones() -> None:
-    """Else whoever enters many rooms could make a server forget who may enter a private one."""
+    """Otherwise a client that joins many rooms could make a server forget the members of a private one."""
     repository = MemoryStorage(memory_rooms=10)
     writer = repository.writer()
     private = [room(kind="private") for _ in range(3)]
@@ -112,7 +112,7 @@ async def test_a_batch_larger_than_memory_keeps_its_newest_messages() -> None:
 
 
 async def test_evicted_messages_leave_nothing_behind() -> None:
-    """Neither whom they mention, nor what they are quoted by, nor that they were changed."""
+    """Neither their mentions, quotes nor changes."""
     repository = MemoryStorage(memory_messages=2)
     writer = repository.writer()
     where = room()
@@ -145,7 +145,7 @@ async def test_an_evicted_room_has_no_members() -> None:
 
 
 async def test_plain_and_longest_absent_members_are_evicted_first() -> None:
-    """Plain ones, and of those whoever was not there for longest."""
+    """Plain members, and among those the longest absent."""
     repository = MemoryStorage(memory_members=4)
     writer = repository.writer()
     where = room()
@@ -169,14 +169,14 @@ async def test_plain_and_longest_absent_members_are_evicted_first() -> None:
         await writer.write(sets(where, people[added]))
         assert await left() == before - {gone} | {people[added].user.id}
         assert await repository.rooms.find_user(gone) is None
-    # Of those it would miss, the owner last.
+    # Of the others, the owner last.
     await writer.write(sets(where, member("u1", "moderator")))
     assert len(await left() & {"banned", "muted", "readonly"}) == 2
     assert await repository.rooms.find_member(where.room_id, "owner") == people[0]
 
 
 async def test_members_beyond_the_bound_are_evicted_in_small_batches() -> None:
-    """So that each of many who come costs little."""
+    """So the cost of each of many joins is small."""
     repository = MemoryStorage(memory_members=1000)
     writer = repository.writer()
     where = room()
@@ -198,7 +198,7 @@ MB = 1 << 20
 
 
 def weight(repository: MemoryStorage) -> int:
-    """What everything weighs, counted anew."""
+    """Recount the size of all contents."""
     logs = sum(
         weigh_room(log.record) + sum(weigh_message(state) for state in log.states.values())
         for log in repository.contents.logs
@@ -209,7 +209,7 @@ def weight(repository: MemoryStorage) -> int:
 
 
 async def test_the_largest_rooms_lose_their_oldest_messages_first() -> None:
-    """However much is said in some rooms, the others keep what they have."""
+    """However much is posted in some rooms, the others keep their messages."""
     repository = MemoryStorage(memory_bytes=MB)
     writer = repository.writer()
     quiet, loud, louder = room(), room(), room()
@@ -278,7 +278,7 @@ async def test_a_resume_misses_evicted_messages_but_not_expired_ones() -> None:
 
 
 async def test_the_counted_size_matches_the_contents() -> None:
-    """Through inserts, edits, reactions, deletions, expiry, members who come and go, and rooms that are forgotten."""
+    """Through inserts, edits, reactions, deletions, expiry, joins and leaves, and evicted rooms."""
     chance = random.Random(7)
     repository = MemoryStorage(memory_messages=20, memory_rooms=5, memory_bytes=60_000, memory_members=10)
     writer = repository.writer()
@@ -303,6 +303,6 @@ async def test_the_counted_size_matches_the_contents() -> None:
             )
         )
         assert weight(repository) == repository.contents.members.bytes + repository.contents.logs.bytes
-        assert weight(repository) <= 60_000 + 4 * 1000  # members and rooms are not given up for messages
+        assert weight(repository) <= 60_000 + 4 * 1000  # members and rooms are not evicted for messages
     await repository.close()
     assert not vars(repository.contents).keys() & {"_members", "_logs"}

@@ -1,7 +1,7 @@
-"""What waits for storage is stored in the order in which it was decided: no change overtakes what it changes.
+"""Pending writes are stored in the order they were decided: no change overtakes the message that it changes.
 
-A whole conversation is held back, with what becomes of its room and members, and then let go: in batches of any size,
-with answers that are lost, and with rows that storage refuses, so that batches are halved and written again.
+A whole conversation is queued, with the changes of its room and members, and then released: in batches of any size,
+with lost responses, and with rows that storage rejects, so that batches are halved and written again.
 """
 
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def chatting(repository: FaultyRepository, batch: int) -> AsyncIterator[Ch
 
 
 def heard(person: Person, content: str) -> int:
-    """The seq of a message."""
+    """Return the seq of a message."""
     return next(int(frame["seq"]) for frame in person.of("message") if frame["content"] == content)
 
 
@@ -56,7 +56,7 @@ async def test_writes_are_stored_in_the_order_they_were_decided(repository: Stor
         await until(lambda: not len(chat.parts.pool))
         faulty.hold("write")
         ann.say("first", "first", room)
-        await until(lambda: bool(faulty.writing))  # what comes now waits behind it, and goes together
+        await until(lambda: bool(faulty.writing))  # later writes are queued after it, and go together
         for content in ("edited", "deleted", "reacted", "pinned", "answered", "left alone"):
             ann.say(content, content, room)
         await until(lambda: len(eve.of("message")) == 7)

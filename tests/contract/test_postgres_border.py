@@ -1,4 +1,4 @@
-"""What Postgres refuses or cannot do, in the port's two words."""
+"""What Postgres rejects or cannot do, as the port's two exceptions."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -56,7 +56,7 @@ async def run(url: str, statement: bytes) -> None:
 async def test_one_invalid_row_rejects_the_batch(
     repository: PostgresStorage, poison: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing of it is stored, the rest can be, and no text of a message gets into an error."""
+    """Nothing of the batch is stored, the rest can be afterwards, and no error contains the text of a message."""
     where = room()
     writer = await filled(repository, where)
     good = [message(where, n, f"secret {n}") for n in range(1, 10)]
@@ -103,7 +103,7 @@ async def test_one_invalid_row_rejects_the_batch(
     ],
 )
 async def test_one_invalid_write_of_any_kind_rejects_the_batch(repository: PostgresStorage, poison: Write) -> None:
-    """Nothing of its batch is stored, and the rest can be."""
+    """Nothing of its batch is stored, and the rest can be afterwards."""
     where = room()
     writer = await filled(repository, where, message(where, 1))
     if isinstance(poison, UpdateRoom):
@@ -121,7 +121,7 @@ async def test_one_invalid_write_of_any_kind_rejects_the_batch(repository: Postg
 
 
 async def test_a_rejected_room_is_not_remembered_as_stored(repository: PostgresStorage) -> None:
-    """The room went with its batch; a message alone must not find its way into a log without a room."""
+    """The room was rejected with its batch; a later message must not be stored without a room."""
     where = room()
     writer = repository.writer()
     with pytest.raises(BatchRefused):
@@ -132,7 +132,7 @@ async def test_a_rejected_room_is_not_remembered_as_stored(repository: PostgresS
 
 
 def test_no_row_is_changed_twice_in_a_statement() -> None:
-    """Of two rows for it UPDATE takes any, and an insert that updates refuses the second; the later one must stay."""
+    """Of two changes to a row UPDATE takes any, and an upsert rejects the second; the later one must win."""
     one, two = room(), room()
     pin = ChangeMessage(one.room_id, 1, 2, pin=PinState())
     batch: list[Write] = [
@@ -176,7 +176,7 @@ async def test_a_read_only_database_refuses_writes_and_serves_reads(
     name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
     await run(database_url, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'.encode())
     await writer.close()
-    writer = repository.writer()  # a session of its own keeps what it began with
+    writer = repository.writer()  # an existing session keeps the setting it started with
     await fails(writer, inserts_more(where, message(where, 2)), "the database is read-only")
     assert "read-only" in str(repository.problem())
     assert await repository.messages.history(where, limit=5) == [message(where, 1)]
@@ -201,7 +201,7 @@ async def test_a_lock_that_is_not_free_in_time_is_unavailable(database_url: str)
 
 
 async def test_closing_ends_writes_waiting_for_a_lock(database_url: str) -> None:
-    """Not when the lock is free, nor when the minute is over."""
+    """Not only once the lock is free or the minute is over."""
     repository = await open_postgres(database_url, read_seconds=60.0, write_seconds=60.0)
     where = room()
     writer = await filled(repository, where)
@@ -234,7 +234,7 @@ async def ready_again(repository: PostgresStorage, writer: Writer, batch: list[W
 
 
 async def test_a_killed_connection_is_replaced(repository: PostgresStorage, database_url: str) -> None:
-    """All connections at once: those of the writers, the readers and the lease."""
+    """All connections are killed at once: those of the writers, the readers and the lease."""
     where = room()
     writer = await filled(repository, where)
     taken_over: list[bool] = []
@@ -253,7 +253,7 @@ async def test_a_killed_connection_is_replaced(repository: PostgresStorage, data
 
 
 async def test_the_password_is_never_shown(database_url: str) -> None:
-    """Neither in the trouble of a failed login nor in an error."""
+    """Neither in the reported problem of a failed login nor in an error."""
     repository = PostgresStorage(database_url.replace("postgres:", "nobody:hunter2-", 1))
     await repository.start()
     await until(lambda: "connecting" not in str(repository.problem()))

@@ -1,4 +1,4 @@
-"""A network that freezes: every call ends in its time, and when it is cancelled; later everything works again."""
+"""A network that freezes: every call ends within its time limit, or when cancelled; later everything works again."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -12,7 +12,7 @@ from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts, inserts_more, message, ready, room, until
 from tests.support.proxy import Network
 
-# psycopg by itself takes 5 to 11 s to give a frozen connection up.
+# psycopg by itself takes 5 to 11 s to give up a frozen connection.
 PROMPT = 3.0
 
 
@@ -24,7 +24,7 @@ async def network(database_url: str) -> AsyncIterator[Network]:
 
 @pytest.fixture
 async def repository(network: Network) -> AsyncIterator[PostgresStorage]:
-    """Short patience for reads, and more than the test has for writes."""
+    """Return a repository with a short time limit for reads, and one for writes that is longer than the test's."""
     pace = PACE._replace(check=0.2, answer=0.5)
     opened = PostgresStorage(
         network.url, pace=pace, connect_seconds=0.5, read_seconds=0.5, write_seconds=60.0, close_seconds=2.0
@@ -36,7 +36,7 @@ async def repository(network: Network) -> AsyncIterator[PostgresStorage]:
 
 
 async def hangs(network: Network, call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """The call, once it waits for an answer that the network holds back."""
+    """Start the call, and return once it waits for a response that the network withholds."""
     held = network.held
     task = asyncio.ensure_future(call)
     await until(lambda: network.held > held or task.done())
@@ -49,7 +49,7 @@ async def test_a_read_times_out_on_a_frozen_network(network: Network, repository
     await repository.messages.history(where, limit=1)
     network.freeze()
     async with asyncio.timeout(PROMPT):
-        for _ in range(2):  # the second finds no connection and cannot make one
+        for _ in range(2):  # the second call finds no connection and cannot open one
             with pytest.raises(StorageUnavailable):
                 await repository.messages.history(where, limit=1)
     network.thaw()
@@ -82,7 +82,7 @@ async def test_a_cancelled_read_ends_at_once(network: Network, repository: Postg
 
 
 async def test_a_write_ends_when_the_lease_is_lost(network: Network, repository: PostgresStorage) -> None:
-    """Long before its own time is over: the lease's session is looked at, and found frozen."""
+    """Long before its own time limit: the session of the lease is checked, and found frozen."""
     where = room()
     writer = await filled(repository, where)
     network.freeze()
@@ -94,7 +94,7 @@ async def test_a_write_ends_when_the_lease_is_lost(network: Network, repository:
             await writer.write(inserts_more(where, message(where, 1)))
     network.thaw()
     await ready(repository)
-    # Whether the first attempt was stored or not, there is one message now.
+    # Whether or not the first attempt was stored, there is one message now.
     assert await writer.write(inserts_more(where, message(where, 1))) == [STORED]
     await until_read(repository, where)
 
@@ -114,7 +114,7 @@ async def test_a_cancelled_write_ends_at_once(network: Network, repository: Post
 
 
 async def test_closing_does_not_wait_for_the_network(network: Network) -> None:
-    """Nor for calls that have a minute left: they end as `StorageUnavailable`."""
+    """Calls that have a minute left end as `StorageUnavailable`."""
     pace = PACE._replace(check=60.0, answer=60.0)
     repository = PostgresStorage(network.url, pace=pace, read_seconds=60.0, write_seconds=60.0, close_seconds=2.0)
     await repository.start()
@@ -135,7 +135,7 @@ async def test_closing_does_not_wait_for_the_network(network: Network) -> None:
 
 
 async def test_connecting_to_a_frozen_postgres_times_out(network: Network) -> None:
-    """It says so, a write is refused at once, and closing does not wait."""
+    """The problem is reported, a write is refused at once, and closing does not wait."""
     network.freeze()
     repository = PostgresStorage(network.url, pace=PACE, connect_seconds=0.3, read_seconds=0.3, close_seconds=2.0)
     async with asyncio.timeout(PROMPT):

@@ -1,4 +1,4 @@
-"""Reading rooms back: pages, filters, search and what changed since."""
+"""Reading rooms: pages, filters, search and changed messages."""
 
 from collections.abc import Awaitable
 from itertools import product
@@ -18,7 +18,7 @@ BODIES = ["red fish", "blue fish", "Red bird", "green"]
 
 
 def log_of(where: object, count: int = 60) -> list[Message]:
-    """Sixty messages at every tenth seq, three authors of two names, four bodies: every filter leaves some."""
+    """Return sixty messages at every tenth seq, three authors of two names, four bodies: every filter matches some."""
     return [
         message(where, n * 10, BODIES[n % 4], sender=AUTHORS[n % 3], sender_id=f"u{n % 3}")  # type: ignore[arg-type]
         for n in range(1, count + 1)
@@ -50,7 +50,7 @@ async def test_every_kind_of_page_has_the_right_messages(
     matching = [
         each for each in log if (sender is None or each.sender == sender) and set(words) <= set(cut_words(each.content))
     ]
-    # On a message, between two, before the first, behind the last, and none.
+    # On a message, between two, before the first, after the last, and none.
     seqs = (None, 0, 10, 300, 305, 600, 9999)
     for before, after, limit in product(seqs, seqs, (1, 7, 500)):
         inside = [
@@ -123,7 +123,7 @@ async def test_equal_display_names_are_distinguished_by_id(repository: Storage, 
 async def test_a_search_matches_whole_words_in_any_case(
     repository: Storage, writer: Writer, query: str, found: list[str]
 ) -> None:
-    """Whole words, any case and width, all of them; scripts without spaces by pairs of characters."""
+    """All words must match, in any case and width; scripts without spaces match by pairs of characters."""
     where = room()
     texts = [
         "Hello World",
@@ -145,7 +145,7 @@ async def test_a_search_matches_whole_words_in_any_case(
 
 
 async def test_words_of_a_batch_are_split_over_several_turns(repository: Storage, writer: Writer) -> None:
-    """Also those of the heaviest text, of which each character becomes 18: 300 of them are half a second of work."""
+    """Also those of the heaviest text, in which each character becomes 18: 300 messages take half a second."""
     where = room()
     heavy = inserts(where, *(message(where, n, "\ufdfa" * 4000) for n in range(1, 301)))
     assert await longest_step(writer.write(heavy)) < 0.12
@@ -154,7 +154,7 @@ async def test_words_of_a_batch_are_split_over_several_turns(repository: Storage
 
 
 async def test_a_search_covers_a_long_log(repository: Storage, writer: Writer) -> None:
-    """More messages than memory cuts in one go."""
+    """More messages than memory splits into words in one slice."""
     where = room()
     log = [message(where, n, "rare one" if n % 400 == 7 else f"common {n}") for n in range(1, 1201)]
     await writer.write(inserts(where, *log))
@@ -185,7 +185,7 @@ async def test_a_limit_of_zero_returns_nothing(repository: Storage, writer: Writ
 
 
 async def test_a_search_for_text_that_cannot_be_stored_finds_nothing(repository: Storage, writer: Writer) -> None:
-    """Postgres cannot hold NUL, and lone surrogates have no UTF-8: asking for them is no failure."""
+    """Postgres cannot store NUL, and lone surrogates have no UTF-8: searching for them is not an error."""
     where = room()
     await writer.write(inserts(where, message(where, 1)))
     for odd in ("nul\x00", "lone \ud800"):
@@ -196,7 +196,7 @@ async def test_a_search_for_text_that_cannot_be_stored_finds_nothing(repository:
 
 
 async def test_reactions_stored_before_normalization_are_merged(module_database_url: str) -> None:
-    """They are read as they would be stored today, and each person once."""
+    """They are read as they would be stored today, each user once."""
     repository = await open_postgres(module_database_url)
     writer, where = repository.writer(), room()
     await writer.write(inserts(where, message(where, 1, "x")))

@@ -1,4 +1,4 @@
-"""Rooms: what is stored of them, what becomes of one that is changed or deleted, and who finds which."""
+"""Rooms: storing, changing, deleting and finding them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -34,7 +34,7 @@ async def test_a_room_is_read_back_completely(repository: Storage, writer: Write
 
 
 async def test_an_update_changes_everything_but_id_name_and_age(repository: Storage, writer: Writer) -> None:
-    """But for its id, its name and its age; of two states in a batch the later one stays."""
+    """Of two updates in a batch the later one wins."""
     where, other = room(), room(title="other")
     changed = replace(where, **FULL)
     assert await writer.write([InsertRoom(where), InsertRoom(other)]) == [STORED] * 2
@@ -45,7 +45,7 @@ async def test_an_update_changes_everything_but_id_name_and_age(repository: Stor
     assert await writer.write([UpdateRoom(renamed)]) == [STORED]
     assert await repository.rooms.find_room(where.name) == replace(changed, password=None, title="")
     assert await repository.rooms.find_room("another name") is None
-    # The retry of a batch that had made the room.
+    # The retry of a batch that created the room.
     assert await writer.write([InsertRoom(where)]) == [STORED]
     assert await repository.rooms.find_room(where.name) == replace(changed, password=None, title="")
 
@@ -59,7 +59,7 @@ async def test_a_missing_room_cannot_be_changed(repository: Storage, writer: Wri
 
 
 async def test_a_deleted_room_is_not_found_and_frees_its_name(repository: Storage, writer: Writer) -> None:
-    """Nobody finds it, nobody is in it, its name is free, and its log is still there under its id."""
+    """It has no members, and its messages are still stored under its id."""
     where, other = room(kind="public"), room()
     said = message(where, 1)
     await writer.write([*inserts(where, said), *inserts(other), *sets(where, member()), *sets(other, member())])
@@ -81,7 +81,7 @@ async def test_a_deleted_room_is_not_found_and_frees_its_name(repository: Storag
 
 
 async def test_a_deleted_room_stays_deleted(repository: Storage, writer: Writer) -> None:
-    """Whatever is written again or comes late: everything of it is done already."""
+    """Retried and late writes change nothing."""
     where, me = room(), f"u_{room().room_id}"
     gone = replace(where, deleted_at=at(5))
     batch = [InsertRoom(where), *sets(where, member(me)), UpdateRoom(replace(where, title="x")), UpdateRoom(gone)]
@@ -100,7 +100,7 @@ async def test_a_deleted_room_stays_deleted(repository: Storage, writer: Writer)
 
 
 async def test_public_and_used_ephemeral_rooms_are_listed(repository: Storage, writer: Writer) -> None:
-    """Public ones, and ephemeral ones in which something is to be read."""
+    """Public rooms, and ephemeral ones with messages to read."""
     tag = room().name
     kinds = [room(f"{tag} {kind}", kind=kind) for kind in ("ephemeral", "public", "private", "direct")]
     silent, emptied, deleted = room(f"{tag} silent"), room(f"{tag} emptied"), room(f"{tag} deleted", kind="public")
@@ -129,7 +129,7 @@ async def test_public_and_used_ephemeral_rooms_are_listed(repository: Storage, w
 
 
 async def test_rooms_are_listed_in_pages_by_name(repository: Storage, writer: Writer) -> None:
-    """By name, letter by letter."""
+    """Names are compared exactly."""
     tag = room().name
     rooms = [room(f"{tag} {name}", kind="public") for name in ("b", "ä", "a", "Z", "日本", "a b", "\U0001f469")]
     await writer.write([InsertRoom(each) for each in rooms])
@@ -163,7 +163,7 @@ async def test_rooms_are_listed_in_pages_by_name(repository: Storage, writer: Wr
 async def test_rooms_are_found_by_part_of_a_name_or_title(
     repository: Storage, writer: Writer, contains: str, found: str | None
 ) -> None:
-    """In any case and width, and every sign for itself."""
+    """In any case and width; no character is a wildcard."""
     tag = f"{room().room_id:x}"
     rooms = [room(f"{tag}{name}", kind="public") for name in ("Die Straße", "100% _sure_", "back\\slash")]
     rooms.append(room(f"{tag}titled", kind="public", title="Board Games"))

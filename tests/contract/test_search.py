@@ -17,13 +17,13 @@ BODIES = ["red fish", "blue fish", "Red bird", "green"]
 
 @pytest.fixture(params=["rare words", "common words"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Postgres has two ways to search, and small rooms would only see one of them."""
+    """Test both plans of Postgres, as small rooms would only use one of them."""
     if request.param == "common words":
         monkeypatch.setattr(reading, "RARE_HITS", 0)
 
 
 async def test_the_newest_messages_of_all_rooms_come_first(repository: Storage, writer: Writer) -> None:
-    """By seq, and by the room's id where those are equal; every page goes on where the one before it ended."""
+    """By seq, and by the room's id if seqs are equal; every page continues after the previous one."""
     rooms = sorted((room() for _ in range(4)), key=lambda each: each.room_id)
     logs = [[message(where, seq, BODIES[seq % 4]) for seq in range(1, 40, n + 1)] for n, where in enumerate(rooms)]
     for where, log in zip(rooms, logs, strict=True):
@@ -74,7 +74,7 @@ async def test_a_search_finds_only_current_texts_of_the_given_rooms(repository: 
     await writer.write([delete(where, 2, 4), edit(where, first, 5, "blue fish")])
 
     async def found(words: list[str]) -> list[tuple[int, Message]]:
-        # Named twice, unknown, and under the name that it has now.
+        # Named twice, unknown, and under its current name.
         rooms = [replace(where, name="other"), unknown, replace(where, name="new")]
         return await repository.messages.search(rooms, words=words, before=None, limit=9)
 
@@ -85,7 +85,7 @@ async def test_a_search_finds_only_current_texts_of_the_given_rooms(repository: 
 
 
 async def test_a_search_beyond_many_messages_finds_all_results(repository: Storage, writer: Writer) -> None:
-    """More messages than memory cuts in one go."""
+    """More messages than memory splits into words in one slice."""
     rooms = [room() for _ in range(3)]
     for where in rooms:
         log = [message(where, n, "rare one" if n % 400 == 7 else f"common {n}") for n in range(1, 501)]

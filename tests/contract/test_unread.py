@@ -1,4 +1,4 @@
-"""What somebody has not read, in many rooms at once."""
+"""Unread counts of a user, in many rooms at once."""
 
 from model.room import User
 from storage.ports.messages import Unread
@@ -31,7 +31,7 @@ async def test_unread_messages_are_those_of_others_after_the_cursor(repository: 
 
 
 async def test_unread_messages_are_counted_per_room(repository: Storage, writer: Writer) -> None:
-    """Also those with nothing in them, and those that nobody knows."""
+    """Also empty rooms and unknown ones."""
     rooms = [room() for _ in range(100)]
     unknown = room()
     for where in rooms:
@@ -91,16 +91,16 @@ async def test_mentions_follow_edits_and_deletions(repository: Storage, writer: 
     assert await mentions(BOB) == Unread(5, 1)
     await writer.write([delete(where, 2, 8), delete(where, 5, 9), edit(where, log[2], 10, "z")])
     assert await mentions(ANN) == Unread(3, 1)
-    await writer.write(inserts_more(where, log[1], log[3]))  # once more: nothing comes back
+    await writer.write(inserts_more(where, log[1], log[3]))  # once more: nothing is restored
     assert await mentions(ANN) == Unread(3, 1)
-    # Edited after it was deleted: it stays gone.
+    # Edited after it was deleted: it stays deleted.
     await writer.write([edit(where, log[1], 11, "x", mentions=("ann", "bob"))])
     assert await mentions(ANN) == Unread(3, 1)
     assert await mentions(BOB) == Unread(3, 1)
 
 
 async def test_unread_counts_need_no_member_row(repository: Storage, writer: Writer) -> None:
-    """Where somebody has read up to is the caller's to say."""
+    """The caller supplies the read cursor."""
     where = room()
     await writer.write([*inserts(where, message(where, 1, sender_id="u_bob")), RemoveMember(where.room_id, "u_ann")])
     assert await repository.messages.unread(ANN, [(where.room_id, 0)], limit=9) == {where.room_id: Unread(1, 0)}

@@ -1,4 +1,4 @@
-"""Words that an older version cut: found by their own cut, and cut again while messages are changed. With Postgres."""
+"""Words stored by an older version: they still find messages, and are converted while messages change. With Postgres."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -19,7 +19,7 @@ from tests.support.server import ServerProcess
 from tests.support.web import Web
 from utils.words import WORDS_VERSION, cut_words, cut_words_v1
 
-# What each cut finds in it by itself: the first took a word apart at its vowel signs, and the second does not.
+# What only one version finds: the first split a word at its vowel signs, the second does not.
 HINDI = "हिन्दी में लिखा"
 ONLY_NEW, ONLY_OLD = "हिन्दी", "ह न"
 
@@ -38,7 +38,7 @@ async def admin(database_url: str, repository: PostgresStorage) -> AsyncIterator
 
 
 async def make_old(admin: psycopg.AsyncConnection) -> None:
-    """All messages as version 1 stored them."""
+    """Change all messages to how version 1 stored them."""
     rows = await (await admin.execute("SELECT room_id, seq, content FROM messages")).fetchall()
     async with admin.cursor() as cursor:
         await cursor.executemany(
@@ -53,7 +53,7 @@ async def versions(admin: psycopg.AsyncConnection) -> list[int]:
 
 
 async def found(repository: Storage, where: RoomRecord, q: str) -> list[int]:
-    """By a page of history and by a search, which must agree."""
+    """Return the results of a page of history and of a search, which must agree."""
     words, old_words = cut_words(q), cut_words_v1(q)
     page = await repository.messages.history(where, limit=50, words=words, old_words=old_words)
     hits = await repository.messages.search([where], words=words, old_words=old_words, before=None, limit=50)
@@ -75,9 +75,9 @@ async def test_messages_of_either_version_are_found_by_its_own_words(
     await writer.write(inserts_more(where, message(where, 3, HINDI), message(where, 4, "plain words")))
     assert await versions(admin) == [1, 1, WORDS_VERSION, WORDS_VERSION]
     assert await found(repository, where, ONLY_NEW) == [1, 3]
-    assert await found(repository, where, ONLY_OLD) == [1]  # of new ones the letters alone are no words
+    assert await found(repository, where, ONLY_OLD) == [1]  # in new messages these letters alone are no words
     assert await found(repository, where, "plain") == [2, 4]
-    # A query in which the old cut finds no word at all finds no message that is stored so.
+    # A query without any word in the old version finds no message stored by it.
     assert await repository.messages.history(where, limit=5, words=cut_words(ONLY_NEW), old_words=[]) == [
         message(where, 3, HINDI)
     ]
@@ -92,7 +92,7 @@ async def test_messages_of_either_version_are_found_by_its_own_words(
 async def test_a_message_changed_during_the_conversion_wins(
     repository: PostgresStorage, admin: psycopg.AsyncConnection
 ) -> None:
-    """An edit, a deletion and a reaction that come between reading a text and storing its words."""
+    """An edit, a deletion and a reaction arrive between reading a text and storing its words."""
     where = room()
     log = [message(where, seq, HINDI) for seq in range(1, 5)]
     writer = await filled(repository, where, *log)
@@ -105,7 +105,7 @@ async def test_a_message_changed_during_the_conversion_wins(
         await until_waiting(admin)
         changing = asyncio.ensure_future(writer.write([edit(where, log[0], 11, "another text"), delete(where, 2, 12)]))
     await asyncio.gather(cutting, changing)
-    # Whichever of the two came first: the text is the edit's, with the words of it, and nothing is lost.
+    # Whichever came first: the text and its words are those of the edit, and nothing is lost.
     while await cutter.write([CutWords(FIRST, 9)]) != [WordsCut(None, 0)]:
         pass
     assert await versions(admin) == [WORDS_VERSION] * 4
@@ -118,7 +118,7 @@ async def test_a_message_changed_during_the_conversion_wins(
 
 
 async def until_waiting(admin: psycopg.AsyncConnection) -> None:
-    """Until a statement waits for the row that this connection holds."""
+    """Wait until a statement waits for the row that this connection locks."""
     async with asyncio.timeout(20):
         while True:
             waits = await admin.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
@@ -129,7 +129,7 @@ async def until_waiting(admin: psycopg.AsyncConnection) -> None:
 async def test_a_change_between_read_and_write_is_converted_next_time(
     repository: PostgresStorage, admin: psycopg.AsyncConnection
 ) -> None:
-    """The guard by itself: words of a text that is not the message's any more are never stored."""
+    """The check by itself: words of an outdated text are never stored."""
     where = room()
     await filled(repository, where, message(where, 1, HINDI))
     await make_old(admin)
@@ -164,7 +164,7 @@ async def test_only_the_server_with_the_lease_converts(repository: PostgresStora
 async def test_a_killed_server_continues_the_conversion_where_it_was(
     database_url: str, start_server: Callable[[Mapping[str, str]], ServerProcess]
 ) -> None:
-    """kill -9 in the middle, with edits and deletions under way; in the end every message has the words of its text."""
+    """kill -9 in the middle of edits and deletions; at the end every message has the words of its text."""
     where, size = room("old"), 3 * WORDS_BATCH
     log: list[Message] = [message(where, seq, f"{HINDI} {seq}") for seq in range(1, size + 1)]
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as admin:

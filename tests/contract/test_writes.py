@@ -1,4 +1,4 @@
-"""What becomes of a write: stored, a duplicate, refused; the same from every adapter."""
+"""The outcome of a write: stored, duplicate, or refused; the same from every adapter."""
 
 import pytest
 
@@ -41,12 +41,12 @@ async def test_an_empty_batch_returns_no_outcomes(writer: Writer) -> None:
 
 
 async def test_writing_again_changes_nothing(repository: Storage, writer: Writer) -> None:
-    """The ambiguous retry: the batch was committed, but nobody was told."""
+    """An ambiguous retry: the batch was committed, but the response was lost."""
     where = room()
     batch = inserts(where, message(where, 1, id="a"), message(where, 2), message(where, 3, id="b"))
     assert await writer.write(batch) == [STORED] * 4
     assert await writer.write(batch) == [STORED] * 4
-    # A part of it together with something new, through another writer.
+    # A part of it together with new writes, through another writer.
     other = repository.writer()
     assert await other.write([*batch[2:], *inserts_more(where, message(where, 4))]) == [STORED] * 3
     await other.close()
@@ -81,7 +81,7 @@ async def test_a_duplicate_id_in_a_later_batch_is_reported(
 
 
 async def test_ids_are_unique_per_author_and_room(repository: Storage, writer: Writer) -> None:
-    """Same id, other principal; same id, other room; same display name: all of them different messages."""
+    """Same id, other principal; same id, other room; same display name: all are different messages."""
     where, elsewhere = room(), room()
     batch = [
         *inserts(where, message(where, 1, id="a"), message(where, 2, id="a", sender_id="u_bob")),
@@ -116,7 +116,7 @@ async def test_another_message_at_a_taken_seq_is_rejected(
 
 
 async def test_a_duplicate_id_is_found_even_if_its_seq_is_taken(writer: Writer) -> None:
-    """Both are wrong: where the first one is, is the more useful answer."""
+    """Both are conflicts: the place of the first message is the more useful result."""
     where = room()
     await writer.write(inserts(where, message(where, 1, id="a"), message(where, 2, id="b")))
     assert await writer.write(inserts_more(where, message(where, 2, id="a"))) == [Duplicate(1, same_body=True)]
@@ -139,7 +139,7 @@ async def test_a_message_may_be_stored_out_of_order(repository: Storage, writer:
 
 
 async def test_a_room_with_a_taken_name_is_rejected_with_its_messages(repository: Storage, writer: Writer) -> None:
-    """Two logs behind one name would hide one of them after a restart: neither the room nor its messages are stored."""
+    """Two rooms with one name would hide one of them after a restart: neither the room nor its messages are stored."""
     where = room()
     await writer.write(inserts(where, message(where, 1)))
     rival = room(where.name)
@@ -154,7 +154,7 @@ async def test_a_room_with_a_taken_name_is_rejected_with_its_messages(repository
 
 
 async def test_messages_to_a_missing_room_are_rejected(repository: Storage, writer: Writer) -> None:
-    """Forgotten by memory, or lost with a crash of the database: only who knows all of it can bring it back."""
+    """Evicted by memory, or lost in a crash of the database: only a caller that knows the room can restore it."""
     where, known = room(kind="private"), room()
     await writer.write([InsertRoom(known)])
     batch = inserts_more(where, message(where, 1), message(where, 2)) + inserts_more(known, message(known, 1))
@@ -196,7 +196,7 @@ async def test_a_large_batch_for_many_rooms_is_stored(repository: Storage, write
 @pytest.mark.parametrize("content", ODD, ids=range(len(ODD)))
 async def test_unusual_texts_are_read_back_unchanged(repository: Storage, writer: Writer, content: str) -> None:
     where = room()
-    # The body goes where a body may be long; the other fields are as long as a name may be.
+    # The text is as long as content may be; the other fields are as long as a name may be.
     odd = message(where, 1, content, id=content[:64], sender=content[:64], sender_id=content[:64])
     assert await writer.write(inserts(where, odd)) == [STORED] * 2
     assert await repository.messages.history(where, limit=1) == [odd]

@@ -1,4 +1,4 @@
-"""The shape of the repository: which folders there are, who may import whom, and that the rules would notice."""
+"""The shape of the repository: its folders, the allowed imports, and that the rules detect a violation."""
 
 import ast
 import shutil
@@ -49,7 +49,7 @@ def names_defined(tree: ast.AST) -> Iterator[str]:
 
 
 def test_the_top_level_folders_are_as_agreed() -> None:
-    """Hidden folders are tools' (.git, .venv, caches); `*.egg-info` and __pycache__ are Python's."""
+    """Hidden folders belong to tools (.git, .venv, caches), `*.egg-info` and __pycache__ to Python."""
     found = {
         entry.name
         for entry in ROOT.iterdir()
@@ -72,7 +72,7 @@ def test_main_only_calls_the_server() -> None:
 
 
 def test_no_exception_is_referenced_by_the_frame_that_raises_it() -> None:
-    """`raise refusal`, of a name that the function keeps, is a cycle: exception, traceback, frame, its texts."""
+    """`raise refusal` with a name that the function keeps is a reference cycle: exception, traceback, frame, locals."""
     kept: list[str] = []
     for path in SOURCES:
         tree = ast.parse(path.read_text())
@@ -87,7 +87,7 @@ def test_no_exception_is_referenced_by_the_frame_that_raises_it() -> None:
 
 
 def test_no_module_uses_private_names_of_another() -> None:
-    """Least of all a library's: a name with one underscore may be gone in its next release."""
+    """Above all not of a library: a name with one underscore may disappear in its next release."""
     documented = {"_asdict", "_replace"}  # of named tuples: the underscore keeps them apart from fields
     used: list[str] = []
     for path in SOURCES:
@@ -119,12 +119,12 @@ def test_utils_and_model_use_no_network_and_no_files() -> None:
             assert not imports_of(path) & forbidden, path
 
 
-# --- would import-linter notice? ------------------------------------------------------------------------------------
+# --- import-linter detects violations --------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A repository with our contracts and our modules, all of them empty, to plant violations in."""
+    """Build a repository with the contracts and the modules, all of them empty, to plant violations in."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for path in SOURCES:
         if path.relative_to(ROOT).parts[0] in PACKAGES:

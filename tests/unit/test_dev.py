@@ -1,4 +1,4 @@
-"""dev.py, as far as it can be tested without a network: words, stamps, refusals, locks."""
+"""dev.py, as far as it can be tested without a network: arguments, stamps, errors, locks."""
 
 import ast
 import json
@@ -28,7 +28,7 @@ def run_dev(*arguments: str, cwd: Path = ROOT, script: Path = ROOT / "dev.py") -
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the two files that count, in which dev.py now works."""
+    """Create a folder with the two files that count, and make dev.py work in it."""
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
     (tmp_path / "constraints.txt").write_text("a==1\n")
     monkeypatch.setattr(dev, "ROOT", tmp_path)
@@ -38,7 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-# --- words -----------------------------------------------------------------------------------------------------------
+# --- arguments -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("arguments", [(), ("fly",), ("--fly",), ("Run",)])
@@ -126,7 +126,7 @@ def test_a_missing_broken_or_old_stamp_means_not_installed(text: str | None) -> 
 
 @pytest.fixture
 def steps(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What ensure() did: "venv" for an empty .venv, "install ..." for packages. Neither needs a network here."""
+    """Record what ensure() does: "venv" for an empty .venv, "install ..." for packages. No network is needed."""
     done: list[str] = []
 
     def make_venv() -> None:
@@ -223,7 +223,7 @@ def test_without_a_network_tests_do_not_run_without_their_packages(
 def test_a_read_only_folder_says_which_venv_it_has(
     steps: list[str], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a read-only mount, where the folder has another name."""
+    """For example on a read-only mount, where the folder has another name."""
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(dev.SetupError, match=f"{project} is not writable, and has no .venv"):
         dev.ensure("run")
@@ -236,7 +236,7 @@ def test_a_read_only_folder_says_which_venv_it_has(
 
 
 def test_a_second_call_waits_for_the_first(steps: list[str], project: Path) -> None:
-    """The lock is the folder's: a child that asks for it is told to wait, and gets it when the first one is done."""
+    """The lock belongs to the folder: a child that requests it waits, and gets it when the first call ends."""
     ask = f"import dev, pathlib; dev.ROOT = pathlib.Path({str(project)!r})\nwith dev.locked(): print('mine')"
     with dev.locked():
         child = subprocess.Popen(
@@ -314,7 +314,7 @@ def test_a_missing_network_is_reported_as_such(line: str) -> None:
 
 
 def test_a_failure_while_unpacking_is_not_reported_as_a_missing_network() -> None:
-    """pip may have tried a server twice; by then it has changed the .venv. Nor is every missing thing a network."""
+    """pip may have retried a server before it changed the .venv. And not everything missing is a network."""
     assert not isinstance(dev.failure(["pip"], "FileNotFoundError: [Errno 2]", 1), dev.NetworkError)
     output = f"Collecting a\n{NO_SERVER}\nInstalling collected packages: a\nERROR: No space left on device"
     assert not isinstance(dev.failure(["pip"], output, 1), dev.NetworkError)
@@ -398,8 +398,8 @@ def test_the_process_becomes_the_program_with_the_arguments_given(
     became: list[list[str]] = []
     monkeypatch.setattr(dev, "ensure", lambda purpose: None)
     monkeypatch.setattr(dev, "become", became.append)
-    monkeypatch.setenv("PARLEY_GET_CHROMIUM", "1")  # and gone again, since test sets it
-    monkeypatch.chdir(project)  # and back again, since test changes it
+    monkeypatch.setenv("PARLEY_GET_CHROMIUM", "1")  # restored afterwards, as test sets it
+    monkeypatch.chdir(project)  # restored afterwards, as test changes it
     assert dev.main([command, "--port", "1"]) == 0
     assert [word.removeprefix(f"{project}/") for word in became[0]] == [".venv/bin/python", *expected]
 
@@ -428,7 +428,7 @@ def requirements_of(name: str, extras: set[str]) -> list[Requirement]:
 
 
 def test_every_dependency_is_pinned_including_indirect_ones() -> None:
-    """Also what our packages need in turn, as their own metadata says."""
+    """Also the requirements of the packages, according to their metadata."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     waiting = [Requirement(line) for line in [*project["dependencies"], *extras["speed"], *extras["test"]]]
@@ -488,7 +488,7 @@ def test_all_runs_the_tests_that_must_run_alone_last(
         return subprocess.CompletedProcess(command, left.pop(0))
 
     monkeypatch.setattr(dev, "ensure", lambda purpose: None)
-    monkeypatch.setenv("PARLEY_GET_CHROMIUM", "1")  # and gone again, since test sets it
+    monkeypatch.setenv("PARLEY_GET_CHROMIUM", "1")  # restored afterwards, as test sets it
     monkeypatch.setattr("dev.subprocess.run", run)
     with pytest.raises(SystemExit) as ended:
         dev.command_test(["--all", "tests/abuse"])

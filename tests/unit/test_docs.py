@@ -1,4 +1,4 @@
-"""What the documents say is what the code does."""
+"""The documents agree with the code."""
 
 import json
 import re
@@ -76,7 +76,7 @@ def test_protocol_has_exactly_the_table_of_permissions() -> None:
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, list[Any]]:
-    """The examples of the protocol by the names of the messages of /asyncapi.json that they are."""
+    """Return the examples of the protocol by the name of their message in /asyncapi.json."""
     found: dict[str, list[Any]] = {name: [] for name in VALIDATORS}
     for line in [line for block in examples(PROTOCOL.replace(section("Accounts"), "")) for line in block]:
         example = json.loads(line)
@@ -90,7 +90,7 @@ def shown() -> dict[str, list[Any]]:
 
 @pytest.mark.parametrize("name", VALIDATORS)
 def test_protocol_has_an_example_of_every_frame(shown: dict[str, list[Any]], name: str) -> None:
-    """And every example is a frame, to the letter: no field is called by another name."""
+    """And every example is a valid frame, without unknown fields."""
     assert shown[name]
 
 
@@ -126,7 +126,7 @@ def test_protocol_has_a_row_for_every_request_about_rooms() -> None:
 
 
 def test_protocols_http_examples_match_the_document() -> None:
-    """Every example of HTTP: the request's body and the answer are what the document says."""
+    """Every HTTP example: the request's body and the response match the document."""
     document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints())
     blocks = re.findall(r"^```http\n(.*?)^```$", section("HTTP"), re.MULTILINE | re.DOTALL)
     assert len(blocks) > 5
@@ -151,17 +151,17 @@ def test_protocols_http_examples_match_the_document() -> None:
 
 
 def part(title: str) -> str:
-    """What the protocol says under a smaller heading."""
+    """Return the protocol's text under a smaller heading."""
     return PROTOCOL.split(f"\n### {title}\n")[1].split("\n##")[0]
 
 
 def section(title: str) -> str:
-    """What the protocol says under a heading that begins with this word."""
+    """Return the protocol's text under a heading that starts with this word."""
     return PROTOCOL.split(f"\n## {title}")[1].split("\n## ")[0]
 
 
 def examples(text: str) -> list[list[str]]:
-    """The frames of each block of examples; a long one goes on in a line that is set in."""
+    """Yield the frames of each block of examples; a long one continues on an indented line."""
     blocks = re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [block.replace("\n ", "").splitlines() for block in blocks]
 
@@ -188,5 +188,5 @@ def test_protocols_examples_of_a_dialect_match_its_frames(title: str, dialect: A
 
 
 def shape(frame: Any) -> Any:
-    """The names of a frame's fields, in order."""
+    """Return the names of a frame's fields, in order."""
     return [(name, shape(value)) for name, value in frame.items()] if isinstance(frame, dict) else None

@@ -1,4 +1,4 @@
-"""Records that no machine has measured, with round figures."""
+"""Made-up records with round figures."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ MACHINE = Machine("A processor", 4, 8 << 30, "Linux 6, x86_64", "3.11.9", "uvloo
 
 
 def result(per_cpu_s: float = 1000, **others: Any) -> Result:
-    """An undisturbed run of two seconds without faults."""
+    """Return an undisturbed run of two seconds without faults."""
     given: dict[str, Any] = {
         "clients": 10,
         "rooms": 1,

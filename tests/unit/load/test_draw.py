@@ -1,4 +1,4 @@
-"""The pictures: what is in them, and that they can be drawn where matplotlib is."""
+"""The pictures: their contents, and that matplotlib can draw them."""
 
 import xml.etree.ElementTree as ET
 from pathlib import Path

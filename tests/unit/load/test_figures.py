@@ -61,7 +61,7 @@ def test_a_curve_is_ordered_by_x_and_omits_missing_figures() -> None:
         series(Run("parley", result(msgs_per_s=rate)), name=f"members={x}", curve="members", x=x)
         for x, rate in ((1000, 250), (10, 500), (100, 0))
     ]
-    points.append(series(Run("parley", result())))  # a workload is no point of a curve
+    points.append(series(Run("parley", result())))  # a workload is not a point of a curve
     assert curve_points(record(*points), "members", "parley", cpu_us_per_message) == [(10, 1000), (1000, 2000)]
 
 

@@ -57,7 +57,7 @@ def test_templates_are_filled_in() -> None:
 
 
 class Seen(list[int]):
-    """The publishers whose messages all members have seen, in that order."""
+    """Records the publishers whose messages all members have seen, in order."""
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def seen() -> Seen:
 
 @pytest.fixture
 def room(seen: Seen) -> Room:
-    """Room 0 of 2, with two members."""
+    """Return room 0 of 2, with two members."""
     room = Room(0, 2, seen.append)
     room.enter()
     room.enter()

@@ -1,4 +1,4 @@
-"""What people read at the end."""
+"""The report that is printed at the end."""
 
 import pytest
 

@@ -15,7 +15,7 @@ def test_an_error_has_the_values_of_its_row(code: str) -> None:
 
 
 def test_temporary_errors_have_a_retryable_status() -> None:
-    """And 503 is never said of what would fail again."""
+    """And no error that would recur has status 503."""
     for code, kind in ERRORS.items():
         assert kind.retryable or kind.status != 503, code
         assert not kind.retryable or kind.status in (429, 500, 503), code

@@ -11,5 +11,5 @@ def test_fingerprints_distinguish_bodies_and_fit_a_bigint(one: str, other: str) 
 
 
 def test_the_fingerprint_function_never_changes() -> None:
-    """It is stored: another function would make every re-send of an old message a conflict."""
+    """Fingerprints are stored: another function would make every retry of an old message a conflict."""
     assert body_hash("") == -1970711489451281740

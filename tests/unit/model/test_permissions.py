@@ -1,4 +1,4 @@
-"""The table of who may do what, written out a second time: a change of it must be meant."""
+"""The table of permissions, written out a second time, so that a change to it is deliberate."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""What names and contents may hold."""
+"""The rules for names and message content."""
 
 import re
 import time
@@ -28,7 +28,7 @@ LIMIT = 100
 
 
 def refusal(check: Callable[[], str]) -> ParleyError | None:
-    """What a check raises; None when it passes."""
+    """Return the error that a check raises; None if it passes."""
     try:
         check()
     except ParleyError as error:

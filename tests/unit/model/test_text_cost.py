@@ -1,4 +1,4 @@
-"""What checking one text costs: about the same for the worst characters as for all others."""
+"""The cost of checking one text: the worst characters cost about as much as any others."""
 
 import re
 import time
@@ -17,7 +17,7 @@ from model.text import check_user_name, find_mentions, fold_name
 
 
 def seconds_each(function: Callable[[str], object], texts: list[str]) -> float:
-    """The processor's time for one of the texts, at best: other processes may take it away."""
+    """Return the least CPU time per text of several runs, as other processes add noise."""
 
     def once() -> float:
         start = time.process_time()
@@ -29,7 +29,7 @@ def seconds_each(function: Callable[[str], object], texts: list[str]) -> float:
     return min(once() for _ in range(5))
 
 
-# What normalization, the table of look-alikes or the rules of joiners have most to do with.
+# The characters that normalization, the table of look-alikes or the rules for joiners spend most on.
 _COSTLY = (
     *("\ufdfa", "\ufdfb", "\u3300", "\u2057", "\u24a8", "\u2177", "\u0390", "\u1e9b\u0323", "\u0e33", "\uac01"),
     *("\u1100\u1161\u11a8", "\u0958\u0959", "a" + "\u0301" * 30, "\u0915" + "\u093c" * 30, "\u02bc", "\u02bcs"),
@@ -76,7 +76,7 @@ def test_a_message_full_of_mentions_costs_no_more_than_any_other(unit: str) -> N
 
 
 def _mentions_by_pattern(content: str) -> tuple[str, ...]:
-    """As `find_mentions`, by one pattern that goes through the same brackets again and again."""
+    """Do what `find_mentions` does with one pattern, which scans the same brackets repeatedly."""
     part = r"[\p{L}\p{N}\p{M}_\u200c\u200d]+"
     quoted = r"\[((?:[^\]\n\\]|\\[\]\\]|\\(?![\]\\])){1,256}+)\]"
     found = regex.findall(rf"(?<![A-Za-z0-9._%+-])@(?:{quoted}|(?=[\p{{L}}\p{{N}}_])({part}(?:[.-]+{part})*))", content)

@@ -1,4 +1,4 @@
-"""A `WebSocketConnection` without sockets and without a chat, between stand-ins that only note what happens."""
+"""A `WebSocketConnection` without sockets and without a chat, between stand-ins that only record events."""
 
 import logging
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ END = b"end of stream"
 
 
 class Outcome:
-    """What came of the bytes: messages and refusals in order, and what was sent, up to the end of the stream."""
+    """The effects of the bytes: messages and refusals in order, and the bytes sent, up to the end of the stream."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -46,7 +46,7 @@ class Outcome:
 
 
 class Session:
-    """As much of `chat.delivery.session.Session` as a connection uses."""
+    """The part of `chat.delivery.session.Session` that a connection uses."""
 
     def __init__(self, connection: WebSocketConnection, outcome: Outcome) -> None:
         self.connection, self.outcome = connection, outcome
@@ -66,7 +66,7 @@ class Session:
 
 
 class Transport:
-    """Keeps what is written."""
+    """Keeps the bytes written."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.write = outcome.sent.append

@@ -1,4 +1,4 @@
-"""Accounts' tokens: what the application signs with JWT_SECRET is taken, and nothing else is."""
+"""Tokens of accounts: only tokens signed by the application with JWT_SECRET are accepted."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ def tokens(secret: str = SECRET, **options: Any) -> JwtTokens:
 
 
 def signed(secret: str = SECRET, algorithm: str = "HS256", **changed: Any) -> str:
-    """A token by another hand than ours; a claim that is `...` is left out."""
+    """Return a token that is not signed by Parley's code; a claim of `...` is left out."""
     claims = {name: value for name, value in {**CLAIMS, **changed}.items() if value is not ...}
     return jwt.encode(claims, secret, algorithm=algorithm)
 
@@ -90,7 +90,7 @@ def test_a_token_signed_with_another_secret_is_refused() -> None:
 
 
 def test_without_a_secret_every_account_token_is_refused() -> None:
-    """Not even with an empty key, nor one that this process could guess."""
+    """Neither an empty key nor one derived by this process is accepted."""
     for key in (b"", b"\0" * 64, b"secret"):
         parts = [encode({"alg": "HS256", "typ": "JWT"}), encode(CLAIMS)]
         signature = hmac.digest(key, ".".join(parts).encode(), hashlib.sha256)
@@ -132,7 +132,7 @@ def test_the_guest_key_cannot_sign_account_tokens() -> None:
     ids=lambda secret: f"{secret[:5]} {len(secret)}",
 )
 def test_the_secret_is_used_as_the_key_unchanged(secret: str) -> None:
-    """Whatever its length, without a word of warning: the server says so once, at its start."""
+    """Whatever its length, without a warning per token: the server warns once, at its start."""
     parts = [encode({"alg": "HS256", "typ": "JWT"}), encode(CLAIMS)]
     signature = hmac.digest(secret.encode(), ".".join(parts).encode(), hashlib.sha256)
     with warnings.catch_warnings():

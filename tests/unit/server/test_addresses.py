@@ -1,4 +1,4 @@
-"""Where a client comes from: what trusted proxies say, what anybody may have written, and how it is counted."""
+"""The address of a client: headers of trusted proxies, forged headers, and the network that limits count."""
 
 import time
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def test_an_untrusted_peer_is_the_client_whatever_its_headers_say(peer: str) -> 
         ("192.0.2.1", "192.0.2.1"),
         ("203.0.113.9, 192.0.2.1", "192.0.2.1"),  # the client wrote the first one itself
         ("203.0.113.9, 192.0.2.1, 10.0.0.2", "192.0.2.1"),
-        ("10.9.9.9, 192.0.2.1", "192.0.2.1"),  # it pretends to come from a proxy
+        ("10.9.9.9, 192.0.2.1", "192.0.2.1"),  # the client pretends to be a proxy
         ("192.0.2.1,10.0.0.2,10.0.0.3", "192.0.2.1"),
         (["203.0.113.9", "192.0.2.1", "10.0.0.2"], "192.0.2.1"),
         (["203.0.113.9, 192.0.2.1", "10.0.0.2"], "192.0.2.1"),
@@ -52,7 +52,7 @@ def test_an_untrusted_peer_is_the_client_whatever_its_headers_say(peer: str) -> 
         ('"[2001:db8::1]:4711"', "2001:db8::1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
         ("fe80::1%eth0", "fe80::1"),
-        ("10.0.0.7", "10.0.0.7"),  # a proxy that asks for itself
+        ("10.0.0.7", "10.0.0.7"),  # a request of the proxy itself
         ("unknown", "10.0.0.1"),
         ("192.0.2.1, unknown, 10.0.0.2", "10.0.0.2"),
         ("192.0.2.1, _hidden", "10.0.0.1"),
@@ -64,7 +64,7 @@ def test_an_untrusted_peer_is_the_client_whatever_its_headers_say(peer: str) -> 
         (["", ""], "10.0.0.1"),
         ("192.0.2.1 203.0.113.9", "10.0.0.1"),
         ("192.0.2.1" + ", 10.0.0.2" * 14, "192.0.2.1"),
-        ("192.0.2.1" + ", 10.0.0.2" * 3000, "10.0.0.2"),  # no chain is so long
+        ("192.0.2.1" + ", 10.0.0.2" * 3000, "10.0.0.2"),  # no real chain is that long
         ("," * 16000, "10.0.0.1"),
         ('"' * 16000, "10.0.0.1"),
     ],
@@ -82,7 +82,7 @@ def test_the_client_is_the_rightmost_untrusted_address(entries: str | Sequence[s
         ('for="[2001:db8:cafe::17]:4711"', "2001:db8:cafe::17"),
         ('proto=https ; for="[2001:db8::1]" ; host="a,b"', "2001:db8::1"),
         ('for=203.0.113.9, for="[2001:db8::1]", for=10.0.0.2', "2001:db8::1"),
-        ('for="203.0.113.9, for=192.0.2.1', "192.0.2.1"),  # an open quote swallows nothing
+        ('for="203.0.113.9, for=192.0.2.1', "192.0.2.1"),  # an open quote does not hide the rest
         ('for=203.0.113.9;x="a, for=192.0.2.1', "192.0.2.1"),
         ("for=unknown", "10.0.0.1"),
         ("for=_secret, for=10.0.0.2", "10.0.0.2"),

@@ -1,4 +1,4 @@
-"""What begins in one turn of the event loop: a bounded number, and of each network in turn."""
+"""One turn of the event loop starts a bounded number of jobs, alternating between networks."""
 
 import asyncio
 from functools import partial
@@ -8,7 +8,7 @@ from server.wire.admission import A_TURN, Admission
 
 async def turns(count: int) -> None:
     for _ in range(count):
-        await asyncio.sleep(0)  # a turn of the loop
+        await asyncio.sleep(0)  # one turn of the loop
 
 
 async def test_a_bounded_number_starts_in_each_turn() -> None:

@@ -1,4 +1,4 @@
-"""The events dialect as pure functions: every frame in and out, and what is refused."""
+"""The events dialect as pure functions: every incoming and outgoing frame, and every error."""
 
 import json
 from typing import Any
@@ -124,7 +124,7 @@ def test_a_frame_that_is_not_a_json_object_is_bad_json(text: str) -> None:
 
 
 def code_of(text: str) -> str | None:
-    """What the frame is refused as; None for a command. Any other exception fails the test."""
+    """Return the error code of the frame; None for a command. Any other exception fails the test."""
     try:
         command = DIALECT.command(text, "den")
     except ParleyError as error:

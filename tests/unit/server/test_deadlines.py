@@ -55,7 +55,7 @@ def test_a_discarded_callback_is_neither_called_nor_kept() -> None:
 
 
 class End:
-    """Something that expires, and notes it."""
+    """An entry that records its expiry."""
 
     def __init__(self, name: int, ended: list[int]) -> None:
         self.name = name
@@ -84,7 +84,7 @@ def test_an_entry_expires_once_at_its_latest_time(changes: list[tuple[int, int]]
 
 
 def test_moved_and_removed_entries_are_soon_freed() -> None:
-    """A client that renews its token without pause, and clients that come and go."""
+    """For a client that renews its token constantly, and for clients that connect and disconnect."""
     expiries = Expiries[End](methodcaller("expire"))
     ended: list[int] = []
     staying = End(0, ended)

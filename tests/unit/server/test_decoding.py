@@ -1,4 +1,4 @@
-"""Every way in which a field can be wrong is said in Parley's own words, and not in those of its decoder."""
+"""Every invalid field is described in Parley's own words, not in those of its decoder."""
 
 from typing import Annotated, Literal
 

@@ -1,8 +1,8 @@
-"""Bytes in, cut anywhere: a connection does and answers what the `websockets` library alone would.
+"""Bytes cut anywhere: a connection acts and responds as the `websockets` library alone would.
 
-The fast path (server/codec/fastpath.py) and the way of whole frames to the library are compared with `ServerProtocol`,
-fed a byte at a time. What the library leaves to its users is done here as plainly as can be: joining fragments,
-checking UTF-8, refusing binary messages.
+The fast path (server/codec/fastpath.py) and the passing of whole frames to the library are compared with
+`ServerProtocol`, fed a byte at a time. The parts that the library leaves to its users (joining fragments, checking
+UTF-8, refusing binary messages) are done here in the simplest way.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from tests.support.examples import examples
 from tests.support.rawws import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
 from tests.unit.server.connections import END, LIMIT, LOG, PLACE, UPGRADE, Outcome, Transport, World
 
-# A connection judges a frame when it is all there (the library by its head): more than the last one may lack.
+# A connection judges a frame once it is complete (the library by its head): more than the last one may be missing.
 REST = bytes(LIMIT + 20)
 
 

@@ -1,4 +1,4 @@
-"""A row of the table of endpoints: what is decoded, what is refused, and what the document says of it."""
+"""A row of the table of endpoints: what is decoded, what is refused, and how it is documented."""
 
 import json
 from collections.abc import Awaitable
@@ -70,7 +70,7 @@ async def ask(row: Endpoint, body: bytes = b"", query: str = "", room: str = "de
 
 
 def someone(request: web.Request, auth: Auth) -> Identity | None:
-    """The caller is the one whose name a header has."""
+    """Identify the caller by a name in a header."""
     if "X-Name" in request.headers:
         return Identity(User("u_1", request.headers["X-Name"]), guest=False)
     if auth == "token":
@@ -110,7 +110,7 @@ async def test_an_omitted_parameter_has_its_default() -> None:
     "value", ["0", "10", "-1", "+5", "5.0", "5e0", "null", "", "1_0", "%D9%A3", " 5", "0x5", "9" * 5000, "1" * 17]
 )
 async def test_an_invalid_number_is_bad_field(value: str) -> None:
-    """Also what msgspec and Python would take for a number."""
+    """Also values that msgspec or Python would accept as a number."""
     assert await refusal(find(f"?times={value}")) == ("bad_field", "times")
 
 
@@ -218,7 +218,7 @@ async def test_command_ids_and_fixed_fields_are_not_parameters() -> None:
 
 
 async def test_a_field_may_have_another_name_in_the_request() -> None:
-    """In what is read, in every refusal, and in the document."""
+    """When it is read, in every error, and in the document."""
     row = Endpoint("POST", "/things", "Make a room", params=CreateRoom, names={"room": "name"})
     assert (await ask(row, b'{"name":"den"}'))[0] == CreateRoom(room="den")
     assert await refusal(ask(row, b'{"room":"den"}')) == ("bad_field", "name")

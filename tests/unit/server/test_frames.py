@@ -1,4 +1,4 @@
-"""Frames packed by hand are those of the library; frames read by hand are those of the library."""
+"""Frames are packed and parsed here exactly as by the library."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -38,7 +38,7 @@ payloads = st.one_of(st.binary(max_size=130), st.binary(min_size=120, max_size=2
 def test_common_frames_are_read_wherever_the_data_is_cut(
     pairs: list[tuple[bytes, bytes]], before: bytes, cut: int
 ) -> None:
-    """The payloads of what is all there; the rest begins where the next frame does."""
+    """All complete payloads are returned; the rest starts at the next frame."""
     frames = [frame(TEXT, payload, mask=mask) for payload, mask in pairs]
     data = b"".join(frames)
     data = data[: cut % (len(data) + 1)]
@@ -76,7 +76,7 @@ def test_all_other_frames_are_left_to_the_library(odd: bytes) -> None:
 def test_the_end_of_a_frame_is_known_once_its_length_is_received(
     opcode: int, payload: bytes, fin: bool, masked: bool, before: bytes, behind: bytes
 ) -> None:
-    """Wherever that is: the payload need not be there yet."""
+    """Wherever the frame ends: its payload need not have arrived."""
     one = frame(opcode, payload, fin=fin, masked=masked)
     end = len(before) + len(one)
     assert frame_end(before + one + behind, len(before), 300) == end
@@ -86,7 +86,7 @@ def test_the_end_of_a_frame_is_known_once_its_length_is_received(
 
 
 def test_a_frame_declared_too_long_ends_with_the_data() -> None:
-    """The library refuses it by its head, so its payload need not come."""
+    """The library refuses it by its head, so the payload is not awaited."""
     for head in (frame(TEXT, announced=301), frame(CONT, announced=2**64 - 1), frame(TEXT, b"x" * 301)[:4]):
         assert frame_end(head, 0, 300) == len(head)
         assert frame_end(head + b"more", 0, 300) == len(head) + 4

@@ -1,4 +1,4 @@
-"""The handshake of the ordinary request is read without the library: it must answer as the library would."""
+"""An ordinary handshake is parsed without the library; the response must be the library's."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BEN = Identity(User("g_7", "ben"), guest=True)
 
 
 class Tokens:
-    """Knows two people, and somebody who is not let in."""
+    """Knows two users, and one with a role that is not admitted."""
 
     def mint(self, identity: Identity) -> str:
         raise AssertionError("nothing is minted here")
@@ -71,7 +71,7 @@ ORDINARY = {"Host", "Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket
 
 @st.composite
 def heads(draw: st.DrawFn) -> bytes:
-    """Request heads near the ordinary one: each header may be odd, missing, twice, or in another case."""
+    """Generate request heads close to the ordinary one: headers may be odd, missing, doubled, or in another case."""
     target = draw(
         st.sampled_from(
             ["/chat?u=ann&r=general", "/chat", "/ws", "/api/chat?room=den", "/chat?u=a%20b#c", "/other", "//chat", "*"]
@@ -88,7 +88,7 @@ def heads(draw: st.DrawFn) -> bytes:
 
 
 def without_date(response: bytes) -> list[bytes]:
-    """Status line and headers in no particular order; the library adds a date."""
+    """Return the status line and headers in no particular order, without the date that the library adds."""
     return sorted(line for line in response.split(b"\r\n") if not line.startswith(b"Date:"))
 
 
@@ -127,7 +127,7 @@ def test_an_ordinary_request_takes_the_fast_path(protocol: str) -> None:
     assert accepted.dialect.name == ("parley.v1" if protocol else "plain")
 
 
-# --- who it is from ---------------------------------------------------------------------------------------------------
+# --- the identity of the client --------------------------------------------------------------------------------------
 
 
 def head_of(target: str, *headers: str) -> bytes:
@@ -144,7 +144,7 @@ def head_of(target: str, *headers: str) -> bytes:
 
 
 def refusal_of(response: bytes) -> tuple[str, dict[str, str], str]:
-    """Status line, headers by name in lower case, body."""
+    """Return the status line, the headers by lower-case name, and the body."""
     head, _, body = response.decode().partition("\r\n\r\n")
     status, *lines = head.split("\r\n")
     return status, {line.split(": ")[0].lower(): line.split(": ")[1] for line in lines}, body
@@ -172,7 +172,7 @@ def test_a_token_is_accepted_at_every_path(path: str, spelling: str, protocol: l
     ids=["wrong", "none", "two"],
 )
 def test_an_invalid_token_is_401_at_every_path(path: str, headers: list[str], reason: str) -> None:
-    """Not a guest in its place: whoever sends a token means to be somebody."""
+    """The client does not become a guest instead: it meant to authenticate."""
     shaken = shake(head_of(path, *headers))
     status, told, body = refusal_of(shaken.response)
     assert status == "HTTP/1.1 401 Unauthorized"
@@ -211,7 +211,7 @@ def test_the_events_dialect_requires_an_account(headers: list[str], reason: str)
 
 @pytest.mark.parametrize("path", ["/chat", "/ws"])
 def test_at_other_paths_another_authorization_scheme_is_ignored(path: str) -> None:
-    """A browser sends the password of a protected site along, which is the business of the proxy that asked for it."""
+    """A browser also sends the password of a protected site, which is for the proxy that requested it."""
     shaken = shake(head_of(path, "Authorization: Basic YTpi"))
     assert shaken.response.startswith(b"HTTP/1.1 101 ")
     assert shaken.identity is None
@@ -253,7 +253,7 @@ def test_odd_bytes_in_a_header_cause_no_internal_error(value: str) -> None:
 
 
 def test_a_head_is_read_in_linear_time() -> None:
-    """Also of one that consists of spaces, in the short way and in the other."""
+    """Also a head that consists of spaces, on the fast path and on the slow one."""
     for path, size in (("/chat", 4000), ("/api/chat", 60_000)):
         head = head_of(path, f"X-Odd: a{' ' * size}b", "Authorization: Bearer good" if path == "/api/chat" else "X: y")
         spent = []

@@ -1,4 +1,4 @@
-"""One cause writes at most 100 lines of log a minute, whatever a client does."""
+"""One cause writes at most 100 log lines a minute, whatever a client does."""
 
 import io
 import logging
@@ -10,7 +10,7 @@ from server.logs import CAUSES, LINE_CHARS, FoldRepeats, set_up_logging
 
 
 class Log:
-    """A handler of its own behind the filter, and a clock that the test moves."""
+    """A handler that receives the filtered records, and a clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -27,7 +27,7 @@ class Log:
 def log() -> Iterator[Log]:
     log, logger = Log(), logging.getLogger("aa")
     level = logger.level
-    logger.setLevel(logging.WARNING)  # whatever a test before has set for all of them
+    logger.setLevel(logging.WARNING)  # undo what an earlier test may have set for all loggers
     logger.addHandler(log.handler)
     yield log
     logger.removeHandler(log.handler)
@@ -166,7 +166,7 @@ def test_varying_templates_are_bounded_too(log: Log) -> None:
 
 
 def test_objects_in_later_lines_do_not_make_another_cause(log: Log) -> None:
-    """asyncio's handler of exceptions writes so."""
+    """asyncio's exception handler writes such records."""
     for number in range(1000):
         logging.getLogger("aa").error(f"socket.accept() out of system resource\nsocket: <{number}>")  # noqa: G004
     assert len(log.lines()) <= 99

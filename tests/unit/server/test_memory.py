@@ -8,7 +8,7 @@ from server import memory
 from server.memory import EVERY_SECONDS, SHARE, SPARE_BYTES, Memory, resident
 from tests.support.process import ROOT
 
-# In a process of its own: in one that has run for long, what is freed lies among what others have left.
+# In a new process: in one that has run for long, freed memory is fragmented.
 GIVE_BACK = """
 import gc
 from server.memory import EVERY_SECONDS, Memory, resident

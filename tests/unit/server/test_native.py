@@ -100,7 +100,7 @@ NEEDED: dict[str, dict[str, str]] = {
 
 
 def spell(kind: str, fields: dict[str, str]) -> str:
-    """A command as JSON; values are JSON already, so that any number can be written."""
+    """Return a command as JSON; values are JSON already, so that any number can be written."""
     return "{" + ",".join(f'"{name}":{value}' for name, value in {"type": json.dumps(kind), **fields}.items()) + "}"
 
 
@@ -194,7 +194,7 @@ def test_a_frame_that_is_not_a_json_object_is_bad_json(text: str) -> None:
 
 @pytest.mark.parametrize("escape", ["\\ud800", "\\uD83D", "x\\udc00x"])
 def test_a_lone_surrogate_is_refused_with_the_id_of_the_command(escape: str) -> None:
-    """Its author waits for an answer, and would send it again for ever."""
+    """Otherwise its author would wait for a response, and retry forever."""
     error = refusal(spell("message", {"id": '"7"', "room": '"r"', "content": f'"{escape}"'}))
     assert (error.code, error.id) == ("bad_json", "7")
     assert "unpaired surrogate" in error.message
@@ -217,7 +217,7 @@ def test_an_invalid_type_is_bad_field(text: str) -> None:
 
 @pytest.mark.parametrize("id", ["` - at `$.zz`", "missing required field `q`", "` - at `$`"])
 def test_text_from_the_client_does_not_change_the_field_named(id: str) -> None:
-    """The field is taken from the validator's sentence, in which nothing of the frame may stand."""
+    """The field is parsed from the validator's message, which must contain nothing of the frame."""
     error = refusal(spell("message", {"room": json.dumps(id), "content": "5", "id": json.dumps(id)}))
     assert (error.code, error.field, error.id) == ("bad_field", "content", id)
 

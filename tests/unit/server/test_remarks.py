@@ -1,4 +1,4 @@
-"""What is said about settings that can be used and do less than they seem to."""
+"""Warnings about settings that are valid but have less effect than they seem to."""
 
 import resource
 

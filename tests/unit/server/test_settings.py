@@ -1,4 +1,4 @@
-"""The table of settings: each row read from its text, wrong values named, the parts of a database put together."""
+"""The table of settings: each row is read from its text, invalid values are named, database parts form a URL."""
 
 import ast
 from ipaddress import ip_network
@@ -290,7 +290,7 @@ readable = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, m
 
 @given(user=readable, password=readable, name=readable)
 def test_special_characters_in_database_parts_are_quoted(user: str, password: str, name: str) -> None:
-    """What libpq takes out of the URL is what was put in."""
+    """libpq reads the same parts from the URL."""
     parts = {"DB_NAME": name, "DB_USER": user, "DB_PASS": password, "DB_HOST": "db.example", "DB_PORT": "5433"}
     url = Settings(parts).database_url
     taken = psycopg.conninfo.conninfo_to_dict(url)
@@ -342,7 +342,7 @@ def test_every_default_shown_in_help_is_valid() -> None:
 
 
 def test_only_one_module_reads_settings() -> None:
-    """No other module looks at the environment, but for main's command line, which hands it over."""
+    """No other module reads the environment, except main's command line, which passes it on."""
     root = Path(__file__).resolve().parents[3]
     readers = set()
     for package in ("utils", "model", "storage", "chat", "server"):

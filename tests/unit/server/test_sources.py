@@ -1,4 +1,4 @@
-"""Where settings come from: which source wins, files of secrets, names that nobody knows."""
+"""The sources of settings: precedence, files with secrets, unknown names."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_an_overridden_invalid_value_is_ignored(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["JWT_SECRET", "DB_PASS"])
 @pytest.mark.parametrize("secret", [f" {SECRET}", f"{SECRET}\n", f"\t{SECRET} \n\n", f'"{SECRET}"', f"{SECRET} # x"])
 def test_secrets_are_used_literally(tmp_path: Path, name: str, secret: str) -> None:
-    """An application that signs with the same variable signs with these characters."""
+    """An application that signs with the same variable uses exactly these characters."""
     assert getattr(read_settings({name: secret}), name.lower()) == secret
     dotenv = tmp_path / ".env"
     dotenv.write_bytes(f"{name}='{secret}'\n".encode())
@@ -58,7 +58,7 @@ def test_secrets_are_used_literally(tmp_path: Path, name: str, secret: str) -> N
 )
 @pytest.mark.parametrize("source", ["environment", "file"])
 def test_a_secret_may_be_in_a_file(tmp_path: Path, name: str, held: bytes, taken: str, source: str) -> None:
-    """Without the one line end that `echo` and editors put behind it."""
+    """Without the one line end that `echo` and editors append."""
     secret, dotenv = tmp_path / "secret", tmp_path / ".env"
     secret.write_bytes(held)
     given = {f"{name}_FILE": str(secret)}
@@ -120,7 +120,7 @@ def test_an_invalid_secret_in_a_file_is_reported_by_setting_and_not_repeated(
 
 
 def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
-    """In the files of secrets, in single values and in those beside each other; a value that is right is not named."""
+    """In files with secrets, in single values and in combinations; a valid value is not named."""
     secret, dotenv = tmp_path / "secret", tmp_path / ".env"
     secret.write_text("short")
     dotenv.write_text("WORKERS=none\nPORT=80\nADMIN_PORT=80\nSLOW_BYTES_LOW=2000\nSLOW_BYTES_HIGH=x\n")
@@ -137,7 +137,7 @@ def test_a_folder_is_refused_as_an_env_file(tmp_path: Path) -> None:
         read_settings({}, tmp_path)
 
 
-# --- names that nobody knows -----------------------------------------------------------------------------------------
+# --- unknown names ---------------------------------------------------------------------------------------------------
 
 
 def test_a_misspelt_name_is_reported(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_misspelt_name_is_reported(tmp_path: Path) -> None:
 
 
 def test_names_of_other_programs_are_only_counted(tmp_path: Path) -> None:
-    """A line of a secret that lacks its quotes is read as a name."""
+    """A line of an unquoted secret is read as a name."""
     dotenv = tmp_path / ".env"
     dotenv.write_text("POSTGRES_DB=chat\nhunter2\n")
     assert read_settings({}, dotenv).remarks == (".env has 2 other names that are not settings",)

@@ -1,4 +1,4 @@
-"""Guests' tokens: what is minted is verified, and nothing else is."""
+"""Tokens of guests: only minted tokens are accepted."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ ANN = Identity(User("g_1", "ann"), guest=True)
 
 
 class StoppedClock(SystemClock):
-    """A clock that a test turns by hand."""
+    """A clock that a test sets."""
 
     __slots__ = ("us",)
 
@@ -58,7 +58,7 @@ def test_a_token_outlives_the_process_if_the_secret_does() -> None:
 
 
 def test_guest_tokens_and_common_account_tokens_need_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyJWT takes six times as long, and after a deploy every client shows its token at once."""
+    """PyJWT takes six times as long, and after a deploy every client sends its token at once."""
     tokens = JwtTokens(SECRET, StoppedClock())
     guests = tokens.mint(ANN)
     claims = {"userid": "7", "username": "ben", "role": "user", "exp": 2**40}
@@ -70,7 +70,7 @@ def test_guest_tokens_and_common_account_tokens_need_no_library(monkeypatch: pyt
 
 @pytest.mark.parametrize("payload", [b"no JSON", b"\xff", b""])
 def test_signed_payloads_are_read_as_the_library_does(payload: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any payload that has the secret's signature is refused for what it holds, whoever reads it."""
+    """A signed payload is judged in the same way by both parsers."""
     tokens = JwtTokens(SECRET, StoppedClock())
     token = jwt.PyJWS().encode(payload, SECRET, algorithm="HS256", headers={"typ": "JWT"})
     reason = assert_refused(tokens, token).message
@@ -114,7 +114,7 @@ def test_a_token_that_was_tampered_with_is_refused(at: int, change: int) -> None
     if len(parts) == 3 and parts[:2] == [head, body]:
         try:
             if base64.urlsafe_b64decode(parts[2] + "==") == decoded:
-                return  # the last character has bits that mean nothing
+                return  # the last character has unused bits
         except ValueError:
             pass
     assert_refused(tokens, other)

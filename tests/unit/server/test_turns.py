@@ -1,4 +1,4 @@
-"""One connection that sends without pause leaves the others their turn, and is not read from meanwhile."""
+"""A flooding connection leaves the others their turn, and is not read in the meantime."""
 
 import asyncio
 from typing import Any
@@ -27,8 +27,8 @@ class Connected:
         self.session = world.session
 
     async def done(self) -> None:
-        """Let turns pass until everything is handled."""
-        while self.transport.paused:  # noqa: ASYNC110  # its condition is the loop's own next turn
+        """Let turns of the loop pass until everything is handled."""
+        while self.transport.paused:  # noqa: ASYNC110  # the condition is the next turn of the loop
             await asyncio.sleep(0)
 
     @property
@@ -48,7 +48,7 @@ async def test_a_bounded_number_of_frames_is_handled_in_a_turn(data: bytes, mess
     it = Connected()
     it.connection.data_received(data)
     before = 0
-    while it.transport.paused:  # its condition is the loop's own next turn
+    while it.transport.paused:  # the condition is the next turn of the loop
         assert before < it.handled <= before + FRAMES_PER_TURN
         before = it.handled
         await asyncio.sleep(0)
@@ -73,7 +73,7 @@ async def test_a_session_paused_in_a_turn_continues_when_resumed() -> None:
         await asyncio.sleep(0)
     assert it.handled == FRAMES_PER_TURN
     it.session.paused = False
-    for _ in range(3):  # however often it is told
+    for _ in range(3):  # however often it is called
         it.connection.resume_reading()
     await asyncio.sleep(0)
     assert it.handled == 2 * FRAMES_PER_TURN
@@ -91,7 +91,7 @@ async def test_a_lost_connection_handles_no_more_frames() -> None:
 
 
 async def test_only_the_end_of_a_flood_is_searched_for_the_close_frame() -> None:
-    """Reading it all would take the server's time for as long as the flood goes on."""
+    """Parsing all of it would cost the server CPU time for as long as the flood continues."""
     flood = frame(TEXT, b"x" * 100) * (CLOSE_BYTES // 100)
     for close in (frame(CLOSE), frame(CLOSE, b"\x03\xe8"), frame(CLOSE, b"\x03\xe8" + b"x" * 123)):
         it = Connected()

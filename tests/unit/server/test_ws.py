@@ -1,4 +1,4 @@
-"""The rooms dialect as pure functions: every frame in and out, and what is refused."""
+"""The rooms dialect as pure functions: every incoming and outgoing frame, and every error."""
 
 import json
 from typing import Any
@@ -84,7 +84,7 @@ def test_a_frame_is_a_command(text: str, command: Any) -> None:
 
 
 def test_a_claimed_id_is_neither_an_account_nor_a_guest() -> None:
-    """However the id is chosen: what it begins with is not the client's to say."""
+    """Whatever the id is: the client does not choose its prefix."""
     for chosen in ("u_7", "g_7", "w_7"):
         command = DIALECT.command(json.dumps({"type": "join", "payload": person(user_id=chosen)}), "")
         assert isinstance(command, Claim)
@@ -178,7 +178,7 @@ def test_a_frame_that_is_not_a_json_object_is_bad_json(text: str) -> None:
 
 
 def code_of(text: str) -> str | None:
-    """What the frame is refused as; None for a command. Any other exception fails the test."""
+    """Return the error code of the frame; None for a command. Any other exception fails the test."""
     try:
         DIALECT.command(text, "")
     except ParleyError as error:

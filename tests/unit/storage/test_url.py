@@ -1,4 +1,4 @@
-"""The URL of a database: what is taken, how a slip is named, and that nothing of it is repeated."""
+"""The URL of a database: what is accepted, and that an error names the mistake without repeating the URL."""
 
 import pytest
 from hypothesis import given
@@ -69,7 +69,7 @@ def test_a_mistake_is_named_and_the_url_is_not_repeated(url: str, said: str) -> 
 
 @given(password=st.text(st.sampled_from("@/?#%[]:,&=+ \\'\"aé0"), min_size=1, max_size=8))
 def test_an_error_never_repeats_the_password(password: str) -> None:
-    """As it is typed into the URL, encoded or not: it is taken, or refused without a word of it."""
+    """As typed into the URL, encoded or not: it is accepted, or refused without being repeated."""
     secret = f"s3cr3t{password}w0rd"
     said = ""
     try:

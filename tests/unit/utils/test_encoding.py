@@ -1,4 +1,4 @@
-"""A sequence that is in many frames."""
+"""A sequence that is part of many frames."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Turns: who goes next, and who may not even wait."""
+"""Turns: which caller is next, and which is refused."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ class Play:
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     async def ask(self, *names: str) -> None:
-        """Each name is `group/member number`; the turn is asked for before this returns."""
+        """Request a turn for each name, `group/member number`, before this returns."""
         for name in names:
             self._ends[name] = asyncio.Event()
             self.tasks[name] = asyncio.create_task(self._take(name))
@@ -61,7 +61,7 @@ async def test_frequent_requests_of_one_caller_do_not_delay_others() -> None:
     assert turns.waiting == 61
     await play.end("ann 0")
     assert play.served == ["mallory 0", "ann 0", "bob 0"]
-    await play.end("mallory 0")  # it comes behind ann, who waited longer since her last turn
+    await play.end("mallory 0")  # it comes after ann, whose last turn was earlier
     assert play.served[3:] == ["ann 1"]
     await play.end("bob 0", "ann 1")
     assert play.served[4:] == ["mallory 1"]
@@ -91,7 +91,7 @@ async def test_too_many_waiting_callers_are_refused() -> None:
         await play.tasks["a/x 3"]
     assert full.value.own
     await play.ask(*(f"a/{member} 0" for member in range(7)))
-    with pytest.raises(FullError) as full:  # eight wait for the group already
+    with pytest.raises(FullError) as full:  # eight of the group are already waiting
         await play.tasks["a/6 0"]
     assert full.value.own
     others = [f"g{n} {m}" for n in range(36) for m in range(2)]
@@ -139,7 +139,7 @@ async def test_a_granted_turn_that_was_never_started_is_passed_on() -> None:
 
 
 async def test_a_caller_cancelled_as_its_turn_is_granted_passes_it_on() -> None:
-    """Many time out together when something is slow: the turn is granted to one that does not know of its end yet."""
+    """Many time out together when a read is slow: a turn may be granted to a caller that is already cancelled."""
     turns = FairQueue(1, each=1, waiting=5, full=FullError)
     play = Play(turns)
     await play.ask("a 0", "b 0", "b 1", "c 0")

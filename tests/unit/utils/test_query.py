@@ -56,7 +56,7 @@ def test_rows_can_come_from_a_parameter() -> None:
 
 
 def test_a_query_can_run_for_each_row() -> None:
-    """Its tables are named in full, since it uses the columns of another one."""
+    """Its tables are named in full, since it uses columns of the outer query."""
     newest = Query.from_(MESSAGES).select(MESSAGES.seq).where(MESSAGES.room_id == ROOMS.room_id).limit(param("limit"))
     each = Lateral(newest, "each")
     assert sql_text(Query.from_(ROOMS).from_(each).select(ROOMS.name, each.seq).orderby(each.seq)) == (

@@ -56,7 +56,7 @@ async def test_closing_names_tasks_that_do_not_stop() -> None:
 
 
 async def test_a_closed_registry_accepts_no_new_task() -> None:
-    """And leaves no coroutine behind that was never awaited, which would be a warning, so an error here."""
+    """And leaves no coroutine that was never awaited, which would be a warning, and so an error here."""
     registry = TaskRegistry()
     await registry.close(1.0)
     with pytest.raises(RuntimeError, match="late"):

@@ -1,4 +1,4 @@
-"""Long work in slices: everybody has a turn between them, and those who work share one slice."""
+"""Long work in slices: other tasks run in between, and all workers share one slice per turn."""
 
 import asyncio
 from time import perf_counter
@@ -9,14 +9,14 @@ from utils.turns import SHARED_SECONDS, SharedTurns
 
 
 def work() -> None:
-    """As long as a slice."""
+    """Work for as long as a slice."""
     until = perf_counter() + SHARED_SECONDS
     while perf_counter() < until:
         pass
 
 
 class Workers:
-    """In which turn of the loop each step of each worker was made."""
+    """Records the turn of the loop of each worker's steps."""
 
     def __init__(self) -> None:
         self.turns = SharedTurns()
@@ -47,8 +47,8 @@ async def test_all_callers_share_one_slice_per_turn_and_alternate() -> None:
     counting = asyncio.create_task(workers.count_turns())
     await asyncio.gather(workers.run("a", 4), workers.run("b", 4), workers.run("c", 1))
     counting.cancel()
-    assert len(set(workers.in_turn)) == len(workers.in_turn)  # no turn has two steps
-    # "b" and "c" came when "a" had paused already.
+    assert len(set(workers.in_turn)) == len(workers.in_turn)  # at most one step per turn
+    # "b" and "c" started after "a" had paused.
     assert "".join(workers.steps) == "aabcababb"
 
 

@@ -26,7 +26,7 @@ def test_normalization_is_linear_in_runs_of_marks() -> None:
 
 
 def test_every_capital_is_lowercased_under_every_python() -> None:
-    """Those that this Python does not know yet as well: `utils.unicode` lists the capitals since Unicode 14."""
+    """Including those that this Python does not know yet: `utils.unicode` lists the capitals since Unicode 14."""
     for code in range(0x80, sys.maxunicode + 1):
         char = chr(code)
         if unicodedata2.category(char) == "Lu":

@@ -56,7 +56,7 @@ def test_words_are_distinct_bounded_and_folded(text: str) -> None:
 
 @given(st.text("abc ABC é東京", max_size=30), st.text("abc ABC é東京", max_size=30))
 def test_every_word_of_a_text_finds_the_text(before: str, after: str) -> None:
-    """A search finds a message that holds every word of it: so does each word of the message itself, in any case."""
+    """A query finds a message that has all of its words: so each word of a message finds it, in any case."""
     text = f"{before} needle {after}"
     words = set(cut_words(text))
     assert set(cut_words("NEEDLE")) <= words
@@ -99,7 +99,7 @@ def test_matching_queries_find_the_text(text: str, query: str) -> None:
     [("बोल", "बिल"), ("को", "कि"), ("को", "क"), ("ดี", "ด"), ("กินข้าว", "ขาว"), ("آب", "اب"), ("résumé", "resume")],
 )
 def test_other_queries_do_not_find_the_text(text: str, query: str) -> None:
-    """Vowel signs count, and letters that are something else with a mark."""
+    """Vowel signs count, and so do marks that make a different letter."""
     assert not set(cut_words(query)) <= set(cut_words(text))
     assert not holds_words(text, frozenset(cut_words(query)))
 
@@ -141,7 +141,7 @@ _LONG = {
 @pytest.mark.parametrize("unit", _LONG.values(), ids=_LONG)
 @pytest.mark.parametrize("chars", [4000, 1_000_000])
 def test_splitting_is_fast_for_any_text(unit: str, chars: int) -> None:
-    """3 ms on the machine of the project, where 5 ms are promised; the best of five is without the noise of others."""
+    """3 ms when measured, 5 ms allowed; the best of five runs excludes the noise of other processes."""
     text = (unit * (chars // len(unit) + 1))[:chars]
     times = []
     for _ in range(5):
@@ -153,6 +153,6 @@ def test_splitting_is_fast_for_any_text(unit: str, chars: int) -> None:
 
 
 def test_the_previous_word_version_is_kept() -> None:
-    """What is stored in the old way is found by a query in the old way."""
+    """Words stored by the old version are found by a query of the old version."""
     assert set(cut_words_v1("Straße हिन्दी 東京 e\u0301")) == {"strasse", "ह", "न", "द", "東", "京", "東京", "é"}
     assert set(cut_words_v1("The Fox-trot " + "x" * 99)) == {"the", "fox", "trot", "x" * WORD_CHARS}

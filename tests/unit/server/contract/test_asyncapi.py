@@ -1,4 +1,4 @@
-"""`/asyncapi.json` is a proper document, and says everything that is said over WebSocket."""
+"""`/asyncapi.json` is a valid document, and covers every frame."""
 
 import json
 from collections.abc import Iterator

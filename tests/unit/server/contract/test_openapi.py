@@ -1,4 +1,4 @@
-"""`/openapi.json` is a proper document, and has every route."""
+"""`/openapi.json` is a valid document, and covers every route."""
 
 import json
 from typing import Any
