@@ -1,4 +1,4 @@
-"""Run as a program: a normal client in a room of its own, which measures how long its answers take.
+"""Run as a program: a normal client in a room of its own, which measures its response times.
 
     python -m tests.abuse.bystander PORT SECONDS
 
@@ -14,14 +14,14 @@ import time
 
 from tests.abuse.peers import Peer
 
-# A command every 25 ms, half of them messages: within every rate that a client has.
+# A command every 25 ms, half of them messages: within every rate limit of a client.
 PAUSE = 0.025
-# Not the attacker's: what one address may do together is bounded, and others must not notice that.
+# Not the attacker's address: the limits of one address must not affect others.
 ADDRESS = "127.0.0.200"
 
 
 async def measure(port: int, seconds: float) -> dict[str, float]:
-    """Talk for some seconds."""
+    """Send commands for some seconds and measure the responses."""
     waits: list[float] = []
     async with await Peer.open(port, "/chat?u=bystander&r=quiet", source=ADDRESS) as peer:
         end = time.monotonic() + seconds

@@ -1,10 +1,10 @@
-"""One client against all others: whatever one client or address does, the others do not notice.
+"""One client against all others: whatever one client or address does, the others are not disturbed.
 
-Two kinds of tests. Those of the default suite assert causes, on a real server process seen from outside: seconds of CPU
-time for an input, bytes of memory, lines of log, who was let in. `test_bars.py` asserts seconds of waiting; it needs
-the machine for itself and runs in `dev.py test --all` only.
+There are two kinds of tests. Those of the default suite assert causes, on a real server process seen from outside: CPU
+time for an input, bytes of memory, log lines, refused clients. `test_bars.py` asserts response times; it needs the
+machine for itself and runs in `dev.py test --all` only.
 
-A new attack is a function in `attacks/`, which `test_bars.py` then runs, and a test of its cause here.
+A new attack is a function in `attacks/`, which `test_bars.py` runs, and a test of its cause here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support.process import poll_until
 
 @pytest.fixture(scope="module", params=["memory", "postgres"])
 def victim(request: pytest.FixtureRequest, postgres: DatabaseServer) -> Iterator[Victim]:
-    """A server for the tests of one file, once with each storage."""
+    """Start a server for the tests of one file, once with each storage."""
     url = postgres.create_database() if request.param == "postgres" else ""
     with Victim({"JWT_SECRET": SECRET, **({"DATABASE_URL": url} if url else {})}) as started:
         poll_until(lambda: started.get_status("/ready") == 200, timeout=20, what="GET /ready answers 200")
@@ -31,6 +31,6 @@ def victim(request: pytest.FixtureRequest, postgres: DatabaseServer) -> Iterator
 
 @pytest.fixture(scope="module")
 def memory_victim() -> Iterator[Victim]:
-    """A server in memory for the tests of one file: for what does not reach storage."""
+    """Start a server with memory storage for the tests of one file: for inputs that do not reach storage."""
     with Victim({"JWT_SECRET": SECRET}) as started:
         yield started

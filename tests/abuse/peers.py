@@ -1,4 +1,4 @@
-"""Clients for attacks: bytes in, bytes out, and as little work of their own as possible."""
+"""Clients for attacks: they send and receive bytes with as little work as possible."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ IP_BIND_ADDRESS_NO_PORT = 24
 
 
 def token(name: str, role: str = "user") -> str:
-    """The token of an account whose id at the application is its name."""
+    """Return the token of an account whose id at the application is its name."""
     return sign_account(SECRET, userid=name, username=name, role=role, expires=int(time.time()) + 3600)
 
 
 def bearer(name: str, role: str = "user") -> tuple[str, str]:
-    """The header of an account."""
+    """Return the header of an account."""
     return "Authorization", f"Bearer {token(name, role)}"
 
 
 async def dial(port: int, source: str = "127.0.0.1", *, receive_buffer: int = 0) -> socket.socket:
-    """A connection to the server from an address of the loopback network."""
+    """Open a connection to the server from an address of the loopback network."""
     raw = socket.socket()
     raw.setblocking(False)
     if receive_buffer:
@@ -83,14 +83,14 @@ class Peer:
 
     def send(self, **fields: Any) -> None:
         """Send a native command."""
-        self.send_text(json.dumps(fields, ensure_ascii=False))  # escapes would make a long text a frame too large
+        self.send_text(json.dumps(fields, ensure_ascii=False))  # escapes would make the frame of a long text too large
 
     def send_text(self, text: str) -> None:
         """Send a text frame."""
         self.writer.write(frame(1, text.encode()))
 
     async def message(self) -> Json:
-        """The next text frame. Raises ConnectionError at the end of the connection."""
+        """Return the next text frame. Raises ConnectionError at the end of the connection."""
         try:
             while True:
                 first, size = await self.reader.readexactly(2)
@@ -108,19 +108,19 @@ class Peer:
             raise ConnectionError("the connection ended") from error
 
     async def ask(self, **fields: Any) -> Json:
-        """Send a native command; the frame that answers it, which may be an error."""
+        """Send a native command and return the response frame, which may be an error."""
         mine = os.urandom(6).hex()
         self.send(id=mine, **fields)
         async with asyncio.timeout(PATIENCE):
             while True:
                 got = await self.message()
                 if got["type"] == "message":
-                    continue  # what was said, which has the id as well; the answer is its ack
+                    continue  # the message itself, which has the id as well; the response is its ack
                 if got.get("id") == mine or any(item["id"] == mine for item in got.get("ids", ())):
                     return got
 
     def eat(self) -> None:
-        """Read and forget whatever comes, from now on."""
+        """Read and discard everything from now on."""
         self._eater = asyncio.create_task(self._eat())
 
     async def _eat(self) -> None:
@@ -128,11 +128,11 @@ class Peer:
             while await self.reader.read(1 << 18):
                 pass
         except ConnectionError:
-            pass  # the server has had enough
+            pass  # the server closed the connection
 
 
 async def get(port: int, target: str, headers: Iterable[tuple[str, str]] = ()) -> tuple[int, bytes]:
-    """GET on a connection of its own: the status and the body."""
+    """Send a GET on a connection of its own, and return the status and the body."""
     reader, writer = await asyncio.open_connection(sock=await dial(port))
     try:
         writer.write(request(target, [*headers, ("Connection", "close")]))
@@ -144,16 +144,16 @@ async def get(port: int, target: str, headers: Iterable[tuple[str, str]] = ()) -
 
 
 async def keep_asking(port: int, target: str) -> None:
-    """GET again and again, for ever, whatever the answer."""
+    """Send GET requests forever, whatever the response."""
     while True:
         try:
             await get(port, target)
         except ConnectionError:
-            await asyncio.sleep(0.01)  # it takes no more for now
+            await asyncio.sleep(0.01)  # it accepts no more for now
 
 
 async def dawdle(port: int, target: str, headers: Iterable[tuple[str, str]] = ()) -> socket.socket:
-    """GET, with a small receive buffer, and read nothing of the answer."""
+    """Send a GET with a small receive buffer, and read nothing of the response."""
     raw = await dial(port, receive_buffer=2048)
     await asyncio.get_running_loop().sock_sendall(raw, request(target, headers))
     return raw

@@ -1,4 +1,4 @@
-"""What everybody behind one address may do together, and what that leaves to the others there."""
+"""The limits that all clients of one address share, and what they leave for the others there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.abuse.victim import Victim
 
 
 async def test_a_guest_who_opens_every_room_allowed_does_not_block_others(victim: Victim) -> None:
-    """Ten connections join a hundred rooms each; everybody else behind the same address goes on."""
+    """Ten connections join a hundred rooms each; other clients of the same address are not affected."""
     attackers = [await Peer.open(victim.port) for _ in range(10)]
     for number, attacker in enumerate(attackers):
         for room in range(100):
@@ -31,7 +31,7 @@ async def test_a_guest_who_opens_every_room_allowed_does_not_block_others(victim
 
 
 async def test_guests_of_one_address_share_one_message_rate(memory_victim: Victim) -> None:
-    """Thirty guests say sixty things each; an account behind the same address has a rate of its own."""
+    """Thirty guests post sixty messages each; an account at the same address has a rate of its own."""
     guests = [await Peer.open(memory_victim.port, f"/chat?u=p{number}") for number in range(30)]
     for number, guest in enumerate(guests):
         assert (await guest.ask(type="join", room=f"room {number}"))["type"] == "joined"
@@ -40,7 +40,7 @@ async def test_guests_of_one_address_share_one_message_rate(memory_victim: Victi
     answers = [
         await guest.ask(type="message", room=f"room {number}", content="x") for number, guest in enumerate(guests)
     ]
-    # Not the last one of all: while a busy machine asks the others, the address may say more again.
+    # Not the very last one: on a busy machine the address may post again before all were asked.
     assert "rate_limited" in [answer.get("code") for answer in answers]
     async with await Peer.open(memory_victim.port) as ann:
         await ann.ask(type="hello", token=token("ann"))

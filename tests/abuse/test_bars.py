@@ -1,8 +1,8 @@
-"""The bars in seconds: whatever one client does, others do not notice. Run alone, by `dev.py test --all`.
+"""Response times of others during an attack. Run alone, by `dev.py test --all`.
 
-The server has core 0; the attacker and the normal client share core 1, the attacker at a lower priority. Each bar is
-the median of three runs, each against a fresh server; two runs below it decide that. A median above it counts only if a
-control run without an attack is below it: else the machine is too busy, and all of it is run again.
+The server has core 0; the attacker and the normal client share core 1, the attacker at a lower priority. Each limit
+applies to the median of three runs, each with a new server; two runs below it are enough. A median above it counts only
+if a control run without an attack is below it: otherwise the machine is too busy, and everything is repeated.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CASES = [pytest.param(name, storage, id=f"{name}-{storage}") for name, a in ATTA
 
 
 class Outcome(NamedTuple):
-    """What a normal client saw, in seconds, and how many lines the log grew by."""
+    """The response times of a normal client in seconds, and the number of new log lines."""
 
     p99: float
     slowest: float

@@ -1,4 +1,4 @@
-"""What one connection may send: frames that are no command, and commands without pause."""
+"""Floods from one connection: invalid frames, and constant commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JUNK = {
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_invalid_frames_are_not_kept_in_memory(memory_victim: Victim, dialect: str) -> None:
-    """Some of 60 KB, of each kind, connection after connection: 70 MB of them."""
+    """Frames of 60 KB, of each kind, on one connection after the other: 70 MB in total."""
     target, headers = DIALECTS[dialect]
     before = memory_victim.memory()
     for junk in JUNK.values():
@@ -42,7 +42,7 @@ async def test_invalid_frames_are_not_kept_in_memory(memory_victim: Victim, dial
                     writer.write(data)
                     await writer.drain()
             except ConnectionError:
-                pass  # it was closed as a flood
+                pass  # closed as a flood
             writer.transport.abort()
     memory_victim.settles_below(before + GROWTH)
     assert (await get(memory_victim.port, "/health"))[0] == 200
@@ -51,7 +51,7 @@ async def test_invalid_frames_are_not_kept_in_memory(memory_victim: Victim, dial
 async def test_churn_sends_a_bounded_number_of_frames_to_a_plain_client(
     memory_victim: Victim,
 ) -> None:
-    """20 guests come and go 40 times each: 1,600 commands, and what a page is sent of it has a bound."""
+    """20 guests join and leave 40 times each: 1,600 commands, and a bounded number of frames."""
     async with await Peer.open(memory_victim.port, "/chat?u=page&r=busy", native=False) as page:
         guests = [await Peer.open(memory_victim.port, f"/chat?u=g{number}") for number in range(20)]
         before = memory_victim.cpu()

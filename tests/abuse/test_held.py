@@ -1,4 +1,4 @@
-"""What is held for a client that reads nothing and goes on to send."""
+"""Memory of a client that reads nothing and keeps sending."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tests.abuse.victim import Victim
 from tests.support.rawws import NATIVE, command, text, upgrade
 
 CONNECTIONS = 60
-GROWTH = 40  # MB of everything but what the connections hold
-EACH = 1.0  # MB: a page of half a megabyte, and what one read has brought
+GROWTH = 40  # MB, without the connections
+EACH = 1.0  # MB: a page of half a megabyte, and the bytes of one read
 
 
 async def test_commands_deferred_by_an_unread_page_are_bounded_in_bytes(
     memory_victim: Victim,
 ) -> None:
-    """40 of 64 KB each, which would be 2.6 MB."""
+    """40 commands of 64 KB each would be 2.6 MB."""
     await fill(memory_victim.port, "big", messages=50)
     before = memory_victim.memory()
     loop = asyncio.get_running_loop()
@@ -28,7 +28,7 @@ async def test_commands_deferred_by_an_unread_page_are_bounded_in_bytes(
     flood = text('{"type":"ping","x":"' + "a" * 65_000 + '"}') * 40
     sends = [asyncio.create_task(loop.sock_sendall(raw, flood)) for raw in held]
     most = 0.0
-    for _ in range(100):  # meanwhile it reads what it reads
+    for _ in range(100):  # give it time to read
         assert (await get(memory_victim.port, "/health"))[0] == 200
         most = max(most, memory_victim.memory())
     assert most < before + GROWTH + EACH * CONNECTIONS

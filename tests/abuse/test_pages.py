@@ -1,4 +1,4 @@
-"""What an answer holds: pages that are not read or left in the middle, and pages with all that they may have."""
+"""Memory of responses: pages that are not read or abandoned, and pages of maximum size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANN = bearer("ann")
 
 @pytest.fixture(scope="module")
 def filled(victim: Victim) -> Victim:
-    """With a room of Ann's that is full of long messages."""
+    """Create a room of Ann's that is full of long messages."""
     asyncio.run(fill(victim))
     return victim
 
@@ -37,7 +37,7 @@ async def fill(victim: Victim) -> None:
             content = f"needle {number} " + "\U0001f4a3" * 3980
             while (answer := await ann.ask(type="message", room="big", content=content))["type"] == "error":
                 assert answer["code"] == "rate_limited", answer
-                await asyncio.sleep(answer["retry_after"])  # the answer says how long
+                await asyncio.sleep(answer["retry_after"])  # the response says how long
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -53,7 +53,7 @@ async def test_abandoned_pages_are_freed(filled: Victim, page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 async def test_unread_pages_are_not_kept_in_memory(filled: Victim, page: str) -> None:
-    """Not even while their connections are open: only what is being sent is there."""
+    """Not even while their connections are open: only the part being sent is in memory."""
     before = filled.memory()
     held = [await dawdle(filled.port, page, [ANN]) for _ in range(60)]
     filled.settles_below(before + GROWTH)
@@ -62,7 +62,7 @@ async def test_unread_pages_are_not_kept_in_memory(filled: Victim, page: str) ->
 
 
 async def answered(victim: Victim, page: str) -> bytes:
-    """The page, when Ann's own reads of before have gone."""
+    """Return the page, once Ann's earlier reads have ended."""
     async with asyncio.timeout(10):
         while (answer := await get(victim.port, page, [ANN]))[0] == 429:
             pass
@@ -72,7 +72,7 @@ async def answered(victim: Victim, page: str) -> bytes:
 
 @pytest.mark.parametrize("page", PAGES[:4])
 async def test_a_page_is_bounded_in_bytes(filled: Victim, page: str) -> None:
-    """Whatever its limit asks for."""
+    """Whatever limit is requested."""
     body = await answered(filled, page)
     assert len(body) < 850_000
     found = json.loads(body)
@@ -81,7 +81,7 @@ async def test_a_page_is_bounded_in_bytes(filled: Victim, page: str) -> None:
 
 @pytest.mark.parametrize("command", [{"type": "search", "q": "needle"}, {"type": "history", "room": "big"}])
 async def test_a_page_over_websocket_does_not_disconnect_its_reader(filled: Victim, command: dict[str, str]) -> None:
-    """A reader that takes its time gets the page whole, and is told that there is more."""
+    """A slow reader gets the whole page, which says that there is more."""
     await answered(filled, PAGES[0])
     async with await Peer.open(filled.port, "/chat?r=big", headers=[ANN]) as ann:
         page = await ann.ask(**command, limit=500)

@@ -1,4 +1,4 @@
-"""What one person may do to another: invitations, claimed ids, and rooms with a password."""
+"""Attacks of one user on another: invitations, claimed ids, and rooms with a password."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VIC = bearer("vic")
 
 
 async def test_strangers_cannot_push_rooms_out_of_a_users_list_or_search(victim: Victim) -> None:
-    """As many invitations as three guests can send; none of their rooms becomes one of the user's."""
+    """As many invitations as three guests can send; none of their rooms becomes the user's own."""
     async with await Peer.open(victim.port, "/chat", headers=[VIC]) as vic:
         await vic.ask(type="create_room", room="team")
         await vic.ask(type="message", room="team", content="needle")
@@ -52,7 +52,7 @@ async def test_a_claimed_id_cannot_enter_private_or_direct_rooms(victim: Victim)
 
 
 async def test_creating_password_rooms_does_not_block_joining_one(victim: Victim) -> None:
-    """40 guests who make such rooms without pause: a friend with the right password is let in all the same."""
+    """40 guests create such rooms constantly: a user with the right password is still admitted."""
     async with await Peer.open(victim.port, "/chat", headers=[bearer("owner")]) as owner:
         await owner.ask(type="create_room", room="club", password="open sesame")
     flood = [await Peer.open(victim.port, "/chat?u=m", source=f"127.0.1.{number + 2}") for number in range(40)]

@@ -1,4 +1,4 @@
-"""What people say takes the memory that is set aside for it, and no more."""
+"""Stored messages take at most the configured memory."""
 
 from tests.abuse.peers import Peer, get
 from tests.abuse.victim import MB, SECRET, Victim
@@ -7,7 +7,7 @@ KEPT = 16
 
 
 async def test_memory_storage_stays_within_its_byte_limit() -> None:
-    """100 MB of text, and as much again in edits; the bound holds and the room is still read."""
+    """100 MB of text, and the same again in edits; the bound holds and the room can still be read."""
     settings = {"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0", "MEMORY_BYTES": str(KEPT * MB), "ROOM_TAIL": "10"}
     text = "\U0001f4a3" * 4000
     with Victim(settings) as victim:
@@ -17,7 +17,7 @@ async def test_memory_storage_stays_within_its_byte_limit() -> None:
             for number in range(20):
                 room = f"r{number}"
                 await peer.ask(type="join", room=room)
-                for _ in range(16):  # and reads what comes back, as otherwise it would be cut off
+                for _ in range(16):  # and reads the responses, as otherwise it would be disconnected
                     for _ in range(10):
                         peer.send(type="message", room=room, content=text)
                     said = await peer.ask(type="message", room=room, content=text)

@@ -1,4 +1,4 @@
-"""No text that a client sends costs more than its size, through whatever door it comes."""
+"""The cost of every text from a client is in proportion to its size, over any protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.abuse.attacks.text import marks
 from tests.abuse.peers import Peer, bearer, get
 from tests.abuse.victim import Victim
 
-# CPU seconds of one input. Such a frame cost 2 to 3 s once; an ordinary one costs less than a thousandth.
+# CPU seconds of one input. Such a frame used to cost 2 to 3 s; an ordinary one costs less than a thousandth of that.
 MOST = 0.1
 EXPENSIVE = {
     "marks": marks(21_000),
@@ -71,7 +71,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 
 def filled(fields: dict[str, Any], text: str) -> dict[str, Any]:
-    """The command with the text in the place of the star."""
+    """Return the command with the text in place of the star."""
     return {name: text if value == "*" else value for name, value in fields.items()}
 
 
@@ -88,7 +88,7 @@ async def test_text_in_any_field_of_any_command_is_cheap_to_check(victim: Victim
 
 @pytest.mark.parametrize("kind", EXPENSIVE)
 async def test_a_message_of_maximum_length_is_cheap(victim: Victim, kind: str) -> None:
-    """Taken or refused: what is done when it is stored and found again counts too."""
+    """Accepted or refused: the work of storing and finding it counts too."""
     before = victim.cpu()
     async with await Peer.open(victim.port, "/chat?u=m&r=general") as peer:
         for _ in range(10):

@@ -1,4 +1,4 @@
-"""Input that begins and never ends: what is held of it goes with its connection, and its memory back to the system."""
+"""Input that never ends: its memory is freed with its connection, and returned to the system."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INPUTS = {
 
 @pytest.mark.parametrize("kind", INPUTS)
 async def test_interrupted_input_leaves_nothing_in_memory(memory_victim: Victim, kind: str) -> None:
-    """Twice 50 MB of it."""
+    """Send 50 MB of it twice."""
     before = memory_victim.memory()
     loop = asyncio.get_running_loop()
     for _ in range(WAVES):
@@ -38,7 +38,7 @@ async def test_interrupted_input_leaves_nothing_in_memory(memory_victim: Victim,
             try:
                 await loop.sock_sendall(raw, INPUTS[kind])
             except ConnectionError:
-                pass  # it was refused
+                pass  # refused
         for raw in held:
             raw.close()
         poll_until(lambda: not memory_victim.connections(), timeout=15, what="all connections are gone")

@@ -1,4 +1,4 @@
-"""A real server that is about to be abused, with what it uses and writes while that happens."""
+"""A real server to attack, and its use of CPU, memory and log meanwhile."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class Victim(ServerProcess):
     """One server process whose CPU time, memory and log are read from outside."""
 
     def cpu(self) -> float:
-        """Seconds of CPU time it has used so far."""
+        """Return the CPU time used so far, in seconds."""
         times = psutil.Process(self.pid).cpu_times()
         return times.user + times.system
 
     def memory(self) -> float:
-        """Resident memory in MB."""
+        """Return the resident memory in MB."""
         return float(psutil.Process(self.pid).memory_info().rss / MB)
 
     def log_lines(self) -> int:
-        """Lines it has logged so far."""
+        """Return the number of lines logged so far."""
         return len(self.log_text().splitlines())
 
     def connections(self) -> int:
-        """Open TCP connections, other than the listening sockets."""
+        """Return the number of open TCP connections, without the listening sockets."""
         found = psutil.Process(self.pid).net_connections(kind="tcp")
         return sum(connection.status != psutil.CONN_LISTEN for connection in found)
 
@@ -40,6 +40,6 @@ class Victim(ServerProcess):
         poll_until(lambda: self.memory() < megabytes, timeout=seconds, what=f"less than {megabytes:.0f} MB of memory")
 
     def pin(self, core: int) -> None:
-        """Let it run on one core only."""
+        """Restrict it to one core."""
         for thread in Path(f"/proc/{self.pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), {core})

@@ -1,4 +1,4 @@
-"""The page as its users see it: what they do, and what is on the screen. Everything waits for a condition."""
+"""The page as its users see it: their actions, and what is on the screen. Everything waits for a condition."""
 
 import json
 import re
@@ -14,12 +14,12 @@ from tests.support import contract
 from tests.support.server import ServerProcess
 
 SECRET = "a secret of the tests, long enough for HS256"
-# What Chromium itself logs when a server is away: not a fault of the page.
+# What Chromium itself logs when a server is unreachable: not an error of the page.
 SERVER_AWAY = r"WebSocket connection to .* failed|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET"
 
 
 def new_room() -> str:
-    """A room that nobody was in: tests may share a server."""
+    """Return a new room name: tests may share a server."""
     return f"room-{secrets.token_hex(4)}"
 
 
@@ -37,24 +37,24 @@ class ChatPage:
 
     @property
     def messages(self) -> Locator:
-        """Every message in the log, mine and others'."""
+        """Every message in the log, one's own and others'."""
         return self.log.locator(".msg")
 
     @property
     def notices(self) -> Locator:
-        """Lines that tell who came and left."""
+        """Lines about joins and leaves."""
         return self.log.locator(".notice-text")
 
     def message(self, text: str) -> Locator:
-        """The messages with exactly this text."""
+        """Find the messages with exactly this text."""
         return self.messages.filter(has=self.page.locator(".text", has_text=re.compile(f"^{re.escape(text)}$")))
 
     async def texts(self) -> list[str]:
-        """The text of every message, from the top to the bottom."""
+        """Return the text of every message, from top to bottom."""
         return await self.log.locator(".text").all_inner_texts()
 
     async def connected(self) -> None:
-        """Wait until the page says that it is connected."""
+        """Wait until the page shows that it is connected."""
         await expect(self.status).to_have_text("Connected")
 
     async def say(self, *texts: str) -> None:
@@ -64,22 +64,22 @@ class ChatPage:
             await self.box.press("Enter")
 
     async def delivered(self, text: str) -> None:
-        """Wait until a message is there once, with the tick that only an ack brings."""
+        """Wait until a message is shown once, with the tick that requires an ack."""
         await expect(self.message(text)).to_have_count(1)
         await expect(self.message(text).get_by_role("img", name="Sent", exact=True)).to_be_visible()
 
     async def identity(self) -> str:
-        """The id that the server knows this tab by."""
+        """Return the user id of this tab."""
         found = await self.page.evaluate("JSON.parse(sessionStorage.getItem('parley.identity')).user.id")
         return str(found)
 
     async def outbox(self) -> list[dict[str, Any]]:
-        """What this tab would send after a reload."""
+        """Return what this tab would send after a reload."""
         found = await self.page.evaluate("JSON.parse(sessionStorage.getItem('parley.outbox')) ?? []")
         return list(found)
 
     async def at_end(self) -> None:
-        """Wait until the newest line is in sight at the bottom."""
+        """Wait until the newest line is visible at the bottom."""
         await self.page.wait_for_function(
             """() => {
               const { scrollHeight, scrollTop, clientHeight } = document.querySelector('#log');
@@ -95,7 +95,7 @@ OnFrame = Callable[[Frame, WebSocketRoute], Frame | None]
 
 
 def link(server: ServerProcess, room: str, name: str) -> str:
-    """The address that goes straight in."""
+    """Return the address that joins directly."""
     return f"{server.http_url}/client.html?r={quote(room, safe='')}&u={quote(name, safe='')}"
 
 
@@ -105,7 +105,7 @@ def pass_on(frame: Frame, _: WebSocketRoute) -> Frame:
 
 
 def swallow(*types: str) -> OnFrame:
-    """Let every frame through but those of these types."""
+    """Let every frame through except those of these types."""
     return lambda frame, _: None if frame["type"] in types else frame
 
 
@@ -115,15 +115,15 @@ def answer(route: WebSocketRoute, frame: Frame) -> None:
 
 
 def refusal(command_id: str, code: str, message: str, *, retry_after: float | None = None) -> Frame:
-    """The `error` with which a server refuses a command; with `retry_after` it is a retryable one."""
+    """Return the `error` for a refused command, a retryable one if it has `retry_after`."""
     frame: Frame = {"type": "error", "id": command_id, "code": code, "message": message}
     return frame | ({"retryable": False} if retry_after is None else {"retryable": True, "retry_after": retry_after})
 
 
 class Wire:
-    """Stands between a page and its server and sees every frame; a test tells it what to do with them.
+    """Stands between a page and its server and sees every frame; a test decides what happens to it.
 
-    `to_server` and `to_page` are asked about every frame. `refuse` closes every connection before it begins.
+    `to_server` and `to_page` are called with every frame. `refuse` closes every connection before it opens.
     """
 
     def __init__(self) -> None:
@@ -135,11 +135,11 @@ class Wire:
         self._routes: list[WebSocketRoute] = []
 
     async def attach(self, page: Page) -> None:
-        """Take over the connections of a page; before it is opened or reloaded."""
+        """Take over the connections of a page, before it is opened or reloaded."""
         await page.route_web_socket(re.compile(r"/chat\?"), self._connect)
 
     async def cut(self, code: int = 4008, reason: str = "slow_consumer") -> None:
-        """Close the connections there are, as a server would."""
+        """Close all connections, as a server would."""
         routes, self._routes = self._routes, []
         for route in routes:
             await route.close(code=code, reason=reason)

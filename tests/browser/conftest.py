@@ -10,7 +10,7 @@ from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire, link, new_roo
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
-expect.set_options(timeout=15_000)  # a busy machine is no failure
+expect.set_options(timeout=15_000)  # a busy machine must not fail a test
 
 PLAIN = {"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0"}
 Start = Callable[[Mapping[str, str]], ServerProcess]
@@ -24,14 +24,14 @@ def shared_server() -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def server(shared_server: ServerProcess) -> ServerProcess:
-    """The server of all tests that need nothing special of it; it keeps messages in memory. Not for stopping."""
+    """The shared server, with memory storage, of tests without special requirements. Tests must not stop it."""
     assert shared_server.returncode is None, f"an earlier test ended the server:\n{shared_server.log_text()[-4000:]}"
     return shared_server
 
 
 @pytest.fixture
 def own_server(start_server: Start) -> ServerProcess:
-    """A server of this test alone, to stop, kill and start again."""
+    """A server for one test, which may stop, kill and restart it."""
     return start_server(PLAIN)
 
 
@@ -47,7 +47,7 @@ def wire() -> Wire:
 
 @pytest.fixture
 def enter(new_page: Pages, server: ServerProcess, room: str) -> Enter:
-    """Go into the test's room: `ann = await enter("ann")`, as a person of their own unless `beside` says otherwise."""
+    """Join the test's room: `ann = await enter("ann")`, as a separate user unless `beside` is given."""
 
     async def enter(
         name: str,

@@ -1,4 +1,4 @@
-"""Somebody else in the room: a native client in Python, quick enough to say a thousand things."""
+"""Another user in the room: a native client in Python, fast enough to post a thousand messages."""
 
 import contextlib
 import json
@@ -22,23 +22,23 @@ class Peer:
         self._room = room
 
     async def join(self) -> None:
-        """Enter the room."""
+        """Join the room."""
         await self._send(type="join", id="j", room=self._room)
         while (frame := await self.receive())["type"] != "joined":
             assert frame["type"] != "error", frame
 
     async def change(self, **command: object) -> None:
-        """Send a command that changes something, and return when that is stored."""
+        """Send a command that changes something, and return once that is stored."""
         await self._send(id="change", room=self._room, **command)
         while (frame := await self.receive())["type"] != "ack":
             assert frame["type"] != "error", frame
 
     async def announce(self, content: str) -> None:
-        """Tell every session of the server something."""
+        """Send an announcement to every session of the server."""
         await self._send(type="announce", content=content)
 
     async def say(self, texts: Iterable[str]) -> list[int]:
-        """Say these in order, and return their seqs when all of them are stored."""
+        """Post these in order, and return their seqs once all of them are stored."""
         waiting, seqs = set(), []
         for text in texts:
             message_id = secrets.token_hex(8)
@@ -54,7 +54,7 @@ class Peer:
         return sorted(seqs)
 
     async def receive(self) -> dict[str, Any]:
-        """The next frame."""
+        """Return the next frame."""
         frame: dict[str, Any] = json.loads(await self._connection.recv())
         contract.hold(NATIVE.name, frame)
         return frame
@@ -67,7 +67,7 @@ class Peer:
 async def peer(
     server: ServerProcess, room: str, name: str = "peer", *, token: str | None = None
 ) -> AsyncIterator[Peer]:
-    """Enter a room as somebody, perhaps with an account, and leave it at the end."""
+    """Join a room as a user, optionally with an account, and disconnect at the end."""
     address = f"{server.ws_url}/chat?u={name}"
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     protocols = [Subprotocol("parley.v1")]

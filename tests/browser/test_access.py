@@ -12,7 +12,7 @@ from tests.support.server import ServerProcess
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
 
-# WCAG 2.2: contrast of text against what is painted behind it, as the browser computed both.
+# WCAG 2.2: contrast of text against its background, as the browser computed both.
 CONTRAST = """() => {
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
   const rgba = (color) => {
@@ -49,7 +49,7 @@ CONTRAST = """() => {
 
 
 async def test_the_page_works_by_keyboard_alone(server: ServerProcess, new_page: Pages, room: str) -> None:
-    """Go in, talk, read back, go to another room and leave, without a pointer."""
+    """Join, post, scroll back, switch rooms and leave, without a pointer."""
     page = await new_page(f"{server.http_url}/client.html?r={room}")
     keys = page.keyboard
     await expect(page.get_by_label("Your name")).to_be_focused()
@@ -72,7 +72,7 @@ async def test_the_page_works_by_keyboard_alone(server: ServerProcess, new_page:
     await keys.press("Enter")
     await ann.at_end()
     await ann.log.focus()
-    await keys.press("x")  # typing where nothing takes it writes a message
+    await keys.press("x")  # typing outside of a field goes to the composer
     await expect(ann.box).to_be_focused()
     await expect(ann.box).to_have_value("x")
 
@@ -88,9 +88,9 @@ async def test_the_page_works_by_keyboard_alone(server: ServerProcess, new_page:
 
 
 async def test_the_focus_is_always_visible(enter: Enter) -> None:
-    """Each stop of the Tab key draws something around itself; the first one skips the sidebar."""
+    """Each stop of the Tab key has a visible outline; the first one skips the sidebar."""
     ann = await enter("ann")
-    await ann.page.keyboard.press("Shift+Tab")  # from the composer, so that the focus is one of the keyboard
+    await ann.page.keyboard.press("Shift+Tab")  # from the composer, so that the focus counts as set by keyboard
     await ann.page.locator(".skip").focus()
     await expect(ann.page.get_by_role("link", name="Skip to the message box")).to_be_focused()
     await expect(ann.page.get_by_role("link", name="Skip to the message box")).to_be_in_viewport()
@@ -162,7 +162,7 @@ async def test_a_screen_reader_finds_landmarks_names_and_live_regions(enter: Ent
 
 
 async def test_loaded_history_is_not_announced(enter: Enter, server: ServerProcess, room: str) -> None:
-    """While a page of old messages is put in, the log is no live region; new ones are announced again after it."""
+    """While a page of old messages is inserted, the log is not a live region; later messages are announced again."""
     async with peer(server, room) as bob:
         await bob.say(f"message {i}" for i in range(150))
     ann = await enter("ann")
@@ -184,7 +184,7 @@ async def test_loaded_history_is_not_announced(enter: Enter, server: ServerProce
 
 
 async def test_an_ack_is_not_announced_as_a_new_message(enter: Enter, wire: Wire) -> None:
-    """From written to acked a message stays one element: it is read once."""
+    """From posting to ack a message stays one element: it is announced once."""
     ann = await enter("ann", wire=wire)
     await ann.page.evaluate(
         """() => {
@@ -201,7 +201,7 @@ async def test_an_ack_is_not_announced_as_a_new_message(enter: Enter, wire: Wire
 
 
 async def test_the_page_fits_a_phone(enter: Enter) -> None:
-    """Nothing is wider than the screen, whatever is written; rooms and people are a drawer."""
+    """Nothing is wider than the screen, whatever the content; rooms and users are in a drawer."""
     ann = await enter("ann the third of that name, of somewhere", **PHONE)
     bob = await enter("bob")
     await bob.say("w" * 300, "https://example.com/" + "path/" * 60, "short")

@@ -1,4 +1,4 @@
-"""A room that is closed to me: what I type goes nowhere else, and a reload does not undo it."""
+"""A room that is closed to the user: typed text goes nowhere else, and a reload does not undo it."""
 
 import time
 
@@ -20,7 +20,7 @@ def admin() -> str:
 
 
 async def in_two_rooms(enter: Enter, room: str) -> ChatPage:
-    """Ann in `room`, and before that in one beside it."""
+    """Join `room` as Ann, after another room."""
     ann = await enter("ann", room=f"{room}-secret")
     await go_to(ann, room)
     return ann
@@ -34,7 +34,7 @@ async def go_to(person: ChatPage, room: str) -> None:
 
 
 async def put_out(server: ServerProcess, person: ChatPage, room: str, how: str) -> None:
-    """The account of an admin does that to somebody."""
+    """Remove a user with this command, as an admin."""
     about = {} if how == "delete_room" else {"user": await person.identity()}
     async with peer(server, room, "root", token=admin()) as root:
         await root.change(type=how, **about)
@@ -123,7 +123,7 @@ async def test_leaving_a_room_that_was_never_joined_sends_nothing(enter: Enter, 
 
 
 async def test_visible_messages_in_another_room_are_marked_read(enter: Enter, server: ServerProcess, room: str) -> None:
-    """Though the log was not at its end in the room before."""
+    """Even if the log of the previous room was not at its end."""
     ann = await enter("ann")
     other = f"{room}-b"
     async with peer(server, room, "bob") as bob:
@@ -165,7 +165,7 @@ async def test_closing_the_tab_warns_of_unsent_messages(
 
 
 async def test_a_room_link_leads_into_the_room(new_page: Pages, server: ServerProcess, room: str) -> None:
-    """The address is forgotten for a closed room only."""
+    """The address is only cleared for a closed room."""
     page = await new_page(link(server, room, "ann"))
     await ChatPage(page).connected()
     assert page.url.endswith(f"?r={room}")

@@ -1,4 +1,4 @@
-"""What goes wrong is said where one looks, in words, with what can be done about it."""
+"""Errors are shown where the user looks, in words, with what can be done about them."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ async def test_an_empty_name_is_refused_by_the_form(server: ServerProcess, new_p
 async def test_a_name_refused_by_the_server_returns_to_the_form(
     server: ServerProcess, new_page: Pages, name: str, said: str
 ) -> None:
-    """Back at the form, with the server's words beside the name; another one goes in."""
+    """The form shows the server's message next to the name; another name is accepted."""
     page = await new_page(link(server, "general", name))
     await expect(page.get_by_role("alert").filter(has_text=said)).to_be_visible()
     await expect(page.get_by_label("Your name")).to_be_focused()
@@ -55,7 +55,7 @@ async def test_a_room_refused_by_the_server_returns_to_the_form(server: ServerPr
 
 
 async def test_a_refused_second_room_shows_the_reason_and_leads_back(enter: Enter, room: str) -> None:
-    """What is typed meanwhile goes nowhere, least of all to the room before."""
+    """Text typed in the meantime is not sent, above all not to the previous room."""
     ann = await enter("ann")
     await ann.page.get_by_label("Enter another room").fill("r" * 65)
     await ann.page.get_by_label("Enter another room").press("Enter")
@@ -71,7 +71,7 @@ async def test_a_refused_second_room_shows_the_reason_and_leads_back(enter: Ente
 
 
 async def test_the_length_of_a_message_is_shown_and_limited(enter: Enter, start_server: Start) -> None:
-    """Counted as the server counts, shown near the limit; too long is said, and the text stays."""
+    """It is counted as by the server, and shown near the limit; a text that is too long is reported and kept."""
     server = start_server({"JWT_SECRET": SECRET, "MAX_CONTENT_CHARS": "50"})
     ann = await enter("ann", server=server)
     counter = ann.page.locator("#counter")
@@ -90,7 +90,7 @@ async def test_the_length_of_a_message_is_shown_and_limited(enter: Enter, start_
 
 
 async def test_rate_limited_messages_are_retried_automatically(enter: Enter, start_server: Start) -> None:
-    """Over the rate limit everything arrives all the same, once and in order."""
+    """Messages above the rate limit still arrive, once and in order."""
     server = start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "5"})
     ann = await enter("ann", server=server)
     said = [f"quick {i}" for i in range(30)]
@@ -100,7 +100,7 @@ async def test_rate_limited_messages_are_retried_automatically(enter: Enter, sta
 
 
 async def test_a_refused_message_stays_and_shows_its_reason(enter: Enter, wire: Wire) -> None:
-    """Not sent, why, and two ways on. The next message is not held up by it."""
+    """It shows that it was not sent, why, and two options. It does not delay the next message."""
 
     def refuse(frame: Frame, route: WebSocketRoute) -> Frame | None:
         if frame["type"] != "message" or frame["content"] != "bad":
@@ -124,7 +124,7 @@ async def test_a_refused_message_stays_and_shows_its_reason(enter: Enter, wire: 
 
 
 async def test_overloaded_is_retried_and_then_shown_as_failed(enter: Enter, wire: Wire) -> None:
-    """Automatic, bounded, visible; a person can go on from there, and discard."""
+    """Retries are automatic, bounded and visible; afterwards the user can retry or discard."""
 
     def refuse(frame: Frame, route: WebSocketRoute) -> Frame | None:
         if frame["type"] != "message":
@@ -155,7 +155,7 @@ async def test_overloaded_is_retried_and_then_shown_as_failed(enter: Enter, wire
 async def test_a_storage_outage_is_shown_and_written_messages_are_kept(
     start_server: Start, new_page: Pages, room: str
 ) -> None:
-    """A room that cannot be entered yet: why, that it goes on trying, and the composer works."""
+    """For a room that cannot be joined yet, the page shows why and that it retries, and the composer works."""
     server = start_server(
         {"JWT_SECRET": SECRET, "DATABASE_URL": f"postgresql://nobody:nothing@127.0.0.1:{free_port()}/none"}
     )
@@ -174,7 +174,7 @@ async def test_a_server_without_guests_shows_the_reason(start_server: Start, new
 
 
 async def test_a_browser_without_storage_is_reported(enter: Enter) -> None:
-    """Storage full or switched off: talking works, and the page says what a reload would cost."""
+    """Browser storage full or disabled: posting works, and the page says what a reload would lose."""
     ann = await enter("ann")
     await ann.page.evaluate(
         "() => { Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') } }"
@@ -185,7 +185,7 @@ async def test_a_browser_without_storage_is_reported(enter: Enter) -> None:
 
 
 async def test_a_failed_history_load_can_be_retried(enter: Enter, wire: Wire, server: ServerProcess, room: str) -> None:
-    """The page before the oldest message fails: why, and a button."""
+    """If loading the page before the oldest message fails, the reason and a button are shown."""
 
     def refuse(frame: Frame, route: WebSocketRoute) -> Frame | None:
         if frame["type"] != "history" or "before" not in frame:
@@ -230,7 +230,7 @@ async def test_a_kicked_user_sees_by_whom_and_why(
 
 
 async def invited(enter: Enter, server: ServerProcess, room: str) -> tuple[ChatPage, Web]:
-    """Ann, invited to a private room of Orla's."""
+    """Return Ann, invited to a private room of Orla's."""
     expires = int(time.time()) + 600
     ann = await enter("ann")
     orla = Web(server.port, token=sign_account(SECRET, userid="orla", username="orla", role="user", expires=expires))
@@ -270,7 +270,7 @@ async def test_a_withdrawn_invitation_disappears(enter: Enter, server: ServerPro
 async def test_messages_shown_when_a_room_closes_are_marked_read(
     enter: Enter, server: ServerProcess, room: str
 ) -> None:
-    """Somebody is sent out of the room in front: the one behind it counts nothing as unread any more."""
+    """The user is removed from the visible room: the room shown next has no unread messages."""
     ann = await enter("ann")
     other = f"{room}-b"
     await ann.page.get_by_label("Enter another room").fill(other)

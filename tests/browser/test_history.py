@@ -1,4 +1,4 @@
-"""Reading back, and following what comes: the reader's place is theirs."""
+"""Scrolling back, and following new messages: the position of the reader is kept."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ from tests.browser.chat_page import Enter
 from tests.browser.peer import peer
 from tests.support.server import ServerProcess
 
-# The message in the middle of what is in sight, and where it stands.
+# The message in the middle of the visible part, and its position.
 READING = """() => {
   const log = document.querySelector('#log');
   const middle = log.getBoundingClientRect().top + log.clientHeight / 2;
@@ -16,7 +16,7 @@ READING = """() => {
   const line = lines.find((each) => each.getBoundingClientRect().bottom > middle);
   return [line.dataset.seq, line.getBoundingClientRect().top];
 }"""
-# Keeps the page's connection where a test finds it.
+# Keeps the page's connection where a test can find it.
 KEEP_SOCKET = (
     "window.WebSocket = class extends WebSocket { constructor(...args) { super(...args); window.socket = this; } }"
 )
@@ -26,7 +26,7 @@ PLACE = """(seq) => document.querySelector(`.msg[data-seq="${seq}"]`).getBoundin
 async def test_older_messages_load_on_scrolling_up_without_a_jump(
     enter: Enter, server: ServerProcess, room: str
 ) -> None:
-    """450 messages: page after page comes in above, what is read stays where it is, each is there once."""
+    """450 messages: pages are inserted above, the visible part stays in place, each message is there once."""
     said = [f"message {i}\n" + "line\n" * (i % 4) + "end" for i in range(450)]
     async with peer(server, room) as bob:
         await bob.say(said)
@@ -57,7 +57,7 @@ async def test_older_messages_load_on_scrolling_up_without_a_jump(
 
 
 async def test_new_messages_do_not_move_a_reader_of_older_ones(enter: Enter, server: ServerProcess, room: str) -> None:
-    """New messages are counted on a button, which goes to the end and follows from there."""
+    """New messages are counted on a button, which scrolls to the end and follows from there."""
     async with peer(server, room) as bob:
         await bob.say(f"message {i}" for i in range(60))
         ann = await enter("ann")
@@ -82,7 +82,7 @@ async def test_new_messages_do_not_move_a_reader_of_older_ones(enter: Enter, ser
 async def test_messages_arriving_in_the_frame_of_a_scroll_count_as_unread(
     enter: Enter, server: ServerProcess, room: str
 ) -> None:
-    """The scroll event comes with the next frame: a message that is there before it was never in sight."""
+    """The scroll event fires with the next frame: a message that arrives before it was never visible."""
     ann = await enter("ann")
     await ann.page.add_init_script(KEEP_SOCKET)
     await ann.page.reload()
@@ -109,7 +109,7 @@ async def test_messages_arriving_in_the_frame_of_a_scroll_count_as_unread(
 
 
 async def test_at_the_end_the_log_follows_new_messages(enter: Enter, server: ServerProcess, room: str) -> None:
-    """What comes is in sight; what I say brings me back to the end; a smaller window stays at the end."""
+    """New messages are visible; posting scrolls to the end; a smaller window stays at the end."""
     ann = await enter("ann")
     async with peer(server, room) as bob:
         await bob.say(f"message {i}" for i in range(80))
@@ -127,7 +127,7 @@ async def test_at_the_end_the_log_follows_new_messages(enter: Enter, server: Ser
 async def test_a_long_session_keeps_a_bounded_number_of_messages(
     enter: Enter, server: ServerProcess, room: str
 ) -> None:
-    """Of thousands of messages the newest stay in the page; the older ones come back on scrolling up."""
+    """Of thousands of messages the page keeps the newest; older ones return on scrolling up."""
     ann = await enter("ann")
     async with peer(server, room) as bob:
         await bob.say(f"message {i}" for i in range(1600))
@@ -141,7 +141,7 @@ async def test_a_long_session_keeps_a_bounded_number_of_messages(
 
 
 async def test_messages_are_grouped_by_day(enter: Enter) -> None:
-    """Yesterday's messages stand under yesterday."""
+    """Yesterday's messages are below a heading for yesterday."""
     ann = await enter("ann")
     await ann.say("said today")
     await ann.delivered("said today")

@@ -1,4 +1,4 @@
-"""The parts of the client that know neither page nor socket, asked directly, in the browser that runs them."""
+"""The modules of the client that use neither page nor socket, called directly in a browser."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ const joined = (more = {}) => ({ epoch: 'e', head: 0, recovered: true, members: 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(server: ServerProcess, new_page: Pages) -> Page:
-    """A page of the client that has not gone in."""
+    """A page of the client that has not joined."""
     return await new_page(f"{server.http_url}/client.html")
 
 
@@ -31,14 +31,14 @@ async def run(page: Page, modules: dict[str, str], script: str) -> Any:
 
 
 def test_every_module_is_preloaded() -> None:
-    """Found in one go, not one import at a time."""
+    """The browser finds them at once, not one import at a time."""
     preloaded = set(re.findall(r'modulepreload" href="static/([^"]+)"', (ROOT / "client.html").read_text()))
     modules = {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")}
     assert preloaded | {"main.js"} == modules
 
 
 def test_no_module_turns_text_into_markup() -> None:
-    """The words that turn text into elements or code are nowhere in the client."""
+    """The APIs that turn text into elements or code do not occur in the client."""
     words = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc|DOMParser")
     for path in STATIC.rglob("*.js"):
         code = re.sub(r"/\*.*?\*/|//.*", "", path.read_text(), flags=re.DOTALL)
@@ -46,7 +46,7 @@ def test_no_module_turns_text_into_markup() -> None:
 
 
 async def test_backoff_is_fully_jittered_and_capped(page: Page) -> None:
-    """Anything from 0 to a bound that doubles to 30 s, as often as one likes; `reset` begins again."""
+    """Any value from 0 to a bound that doubles up to 30 s; `reset` starts again."""
     bounds = await run(
         page,
         {"backoff.js": "Backoff"},
@@ -62,7 +62,7 @@ async def test_backoff_is_fully_jittered_and_capped(page: Page) -> None:
 
 
 async def test_a_room_takes_the_newest_version_of_a_message_once(page: Page) -> None:
-    """In whatever order states come: by seq, each once, the newer version wins, what was taken back stays away."""
+    """Whatever order states arrive in: sorted by seq, each once, the newer version wins, retracted ones stay away."""
     seen = await run(
         page,
         {"room.js": "Room"},
@@ -83,7 +83,7 @@ async def test_a_room_takes_the_newest_version_of_a_message_once(page: Page) -> 
 
 
 async def test_an_interrupted_resume_continues_where_it_stopped(page: Page) -> None:
-    """The head of `joined` counts only when everything before it has come."""
+    """The head of `joined` counts only once everything before it has arrived."""
     since = await run(
         page,
         {"room.js": "Room"},
@@ -104,7 +104,7 @@ async def test_an_interrupted_resume_continues_where_it_stopped(page: Page) -> N
 
 
 async def test_messages_arriving_while_the_newest_page_loads_are_kept(page: Page) -> None:
-    """A room that was not recovered: the old copy is dropped, live messages are not, and nothing is there twice."""
+    """If a room was not recovered, the old copy is dropped, live messages are kept, and nothing is there twice."""
     seqs = await run(
         page,
         {"room.js": "Room"},
@@ -123,7 +123,7 @@ async def test_messages_arriving_while_the_newest_page_loads_are_kept(page: Page
 
 
 async def test_the_outbox_sends_one_at_a_time_and_never_reorders(page: Page) -> None:
-    """Behind one that waits, nothing overtakes; one that failed or was seen in the room holds nothing up."""
+    """No message overtakes a pending one; one that failed or was seen in the room delays no other."""
     steps = await run(
         page,
         {"outbox.js": "Outbox"},
@@ -155,7 +155,7 @@ async def test_the_outbox_sends_one_at_a_time_and_never_reorders(page: Page) -> 
 
 
 async def test_a_tampered_outbox_is_harmless(page: Page) -> None:
-    """What a store gives back is taken apart, not trusted."""
+    """Data from the browser's storage is validated, not trusted."""
     entries = await run(
         page,
         {"outbox.js": "Outbox"},
@@ -169,7 +169,7 @@ async def test_a_tampered_outbox_is_harmless(page: Page) -> None:
 
 
 async def test_the_timeline_groups_and_orders(page: Page) -> None:
-    """Days, runs of one author within a minute, notices in their place, what is not sent yet at the end."""
+    """Days, runs of one author within a minute, notices in their place, unsent messages at the end."""
     lines = await run(
         page,
         {"room.js": "Room", "outbox.js": "Outbox", "timeline.js": "timeline"},
@@ -206,7 +206,7 @@ async def test_the_timeline_groups_and_orders(page: Page) -> None:
 
 
 async def test_a_silent_connection_is_detected(page: Page) -> None:
-    """Nothing came for a heartbeat: a ping; nothing came after it: the connection is dropped and made anew."""
+    """After a heartbeat without frames the client pings; without a response it reconnects."""
     await page.clock.install()
     steps = await run(
         page,
@@ -228,7 +228,7 @@ async def test_a_silent_connection_is_detected(page: Page) -> None:
     assert steps is None
     await page.clock.run_for(15_000)
     await page.evaluate("made[0].onmessage({ data: '{}' })")
-    await page.clock.run_for(15_000)  # 15 s since something came: no ping yet
+    await page.clock.run_for(15_000)  # 15 s since the last frame: no ping yet
     assert await page.evaluate("made[0].sent") == []
     await page.clock.run_for(6_000)
     assert await page.evaluate("made[0].sent") == ["ping"]
@@ -244,7 +244,7 @@ async def test_a_silent_connection_is_detected(page: Page) -> None:
 
 
 async def test_the_delay_in_goodbye_is_used_once(page: Page) -> None:
-    """The reconnect after the goodbye waits as long as the server asked for; the ones after it use the backoff."""
+    """The reconnect after the goodbye waits as long as the server requested; later ones use the backoff."""
     pauses = await run(
         page,
         {"transport.js": "Transport"},
@@ -272,7 +272,7 @@ async def test_the_delay_in_goodbye_is_used_once(page: Page) -> None:
 
 
 async def test_typed_text_is_cleaned_as_the_server_requires(page: Page) -> None:
-    """No control characters, no halves of characters, no blank lines around; the first line's indentation stays."""
+    """No control characters, no lone surrogates, no blank lines around; the first line's indentation is kept."""
     cleaned = await run(
         page,
         {"protocol.js": "cleanContent, countChars"},

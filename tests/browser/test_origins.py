@@ -1,4 +1,4 @@
-"""`ALLOWED_ORIGINS` as a browser takes it: only the own page and those of allowed origins read and connect."""
+"""`ALLOWED_ORIGINS` in a browser: only the server's own page and those of allowed origins can read and connect."""
 
 from collections.abc import Callable, Mapping
 
@@ -18,8 +18,8 @@ CONNECT = """(url) => new Promise((resolve) => {
 
 
 async def page_of(new_page: Pages, origin: str) -> Page:
-    """An empty page of this origin."""
-    page = await new_page(permissions=["local-network-access"])  # what Chromium itself would ask for
+    """Return an empty page of this origin."""
+    page = await new_page(permissions=["local-network-access"])  # what Chromium itself would ask the user for
 
     async def empty(route: Route) -> None:
         await route.fulfill(content_type="text/html", body="<!doctype html><link rel=icon href=data:,>")

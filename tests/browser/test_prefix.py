@@ -1,4 +1,4 @@
-"""The page below a path, behind a real proxy that takes the path off."""
+"""The page under a path, behind a real proxy that strips the path."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from tests.support.server import ServerProcess
 
 @pytest_asyncio.fixture(params=BELOW_A_PATH, loop_scope="session")
 async def base(request: pytest.FixtureRequest, server: ServerProcess) -> AsyncIterator[str]:
-    """The address of the page below a path, with its slash."""
+    """The address of the page under a path, with its slash."""
     proxy = below_a_path(request.param, server.port)
     await asyncio.to_thread(proxy.start)
     yield f"{proxy.http_url}/parley/"
@@ -25,7 +25,7 @@ async def base(request: pytest.FixtureRequest, server: ServerProcess) -> AsyncIt
 
 
 async def test_the_page_works_under_a_path(base: str, new_page: Pages, server: ServerProcess, room: str) -> None:
-    """It loads with all of its modules, talks, scrolls back, and shares an address that leads in again."""
+    """It loads with all of its modules, posts, scrolls back, and shares an address that joins again."""
     async with Client(server.ws_url, "eve", room) as eve:
         for number in range(70):
             await eve.say(f"line {number}", id=str(number), room=room)

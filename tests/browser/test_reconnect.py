@@ -1,4 +1,4 @@
-"""The connection breaks: nothing is lost, nothing comes twice, and the page says how it stands."""
+"""The connection breaks: nothing is lost, nothing is shown twice, and the page shows its state."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ Start = Callable[[Mapping[str, str]], ServerProcess]
 
 
 async def test_the_outbox_waits_for_the_server(enter: Enter, own_server: ServerProcess, new_page: Pages) -> None:
-    """What is written while the server is away is shown as waiting, then sent once, in order, and acked."""
+    """Messages written while the server is down are shown as pending, then sent once, in order, and acked."""
     new_page.expect_error(SERVER_AWAY)
     ann = await enter("ann", server=own_server)
     bob = await enter("bob", server=own_server)
@@ -53,7 +53,7 @@ async def test_the_outbox_waits_for_the_server(enter: Enter, own_server: ServerP
 
 
 async def test_the_outbox_survives_a_reload(enter: Enter, wire: Wire) -> None:
-    """A message that never reached the server is sent by the page that comes after."""
+    """A message that never reached the server is sent by the reloaded page."""
     wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
     bob = await enter("bob")
@@ -71,7 +71,7 @@ async def test_the_outbox_survives_a_reload(enter: Enter, wire: Wire) -> None:
 
 
 async def test_a_lost_ack_causes_no_second_message(enter: Enter, wire: Wire) -> None:
-    """The server has it, the page does not know, and is reloaded: the same id is sent again and it is there once."""
+    """The server has the message, the page does not know, and is reloaded: its retry with the same id adds nothing."""
     wire.to_page = swallow("ack", "message")
     ann = await enter("ann", wire=wire)
     bob = await enter("bob")
@@ -88,7 +88,7 @@ async def test_a_lost_ack_causes_no_second_message(enter: Enter, wire: Wire) -> 
 async def test_a_resume_shows_exactly_the_missed_messages(
     enter: Enter, wire: Wire, server: ServerProcess, room: str
 ) -> None:
-    """300 messages while the connection was away: each is there once, in order, and what was there stays."""
+    """300 messages during a disconnect: each is shown once, in order, and earlier ones are kept."""
     ann = await enter("ann", wire=wire)
     await ann.say("before")
     await ann.delivered("before")
@@ -113,7 +113,7 @@ async def test_a_resume_shows_exactly_the_missed_messages(
 async def test_more_missed_messages_than_a_resume_returns(
     enter: Enter, wire: Wire, start_server: Start, room: str
 ) -> None:
-    """The page drops its copy and reads the newest page; the rest is there on scrolling up, each message once."""
+    """The page drops its copy and reads the newest page; the rest loads on scrolling up, each message once."""
     server = start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0", "RESUME_LIMIT": "10"})
     ann = await enter("ann", server=server, wire=wire)
     await ann.say("before")
@@ -136,14 +136,14 @@ async def test_more_missed_messages_than_a_resume_returns(
 async def test_a_restart_of_the_server_loses_nothing(
     enter: Enter, start_server: Start, database_url: str, room: str, new_page: Pages
 ) -> None:
-    """Stored in Postgres: after a restart the page reads the room anew, 300 missed messages and all, each once."""
+    """With Postgres: after a restart the page has the whole room with 300 missed messages, each once."""
     new_page.expect_error(SERVER_AWAY)
     server = start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0", "DATABASE_URL": database_url})
     ann = await enter("ann", server=server)
     who = await ann.identity()
     await ann.say("before")
     await ann.delivered("before")
-    # A page that waits for its turn to come back is kept waiting: its tries are counted, not let through.
+    # Keep the page from reconnecting: its attempts are counted, but not let through.
     await ann.page.context.set_offline(True)
     await asyncio.to_thread(server.terminate)
     await asyncio.to_thread(server.wait)
@@ -168,7 +168,7 @@ async def test_a_restart_of_the_server_loses_nothing(
 async def test_unsent_messages_are_sent_even_if_the_token_is_no_longer_valid(
     enter: Enter, start_server: Start, new_page: Pages
 ) -> None:
-    """With a new secret the token is worth nothing: the page says so and sends as the new guest, once."""
+    """With a new secret the token is invalid: the page says so and sends the messages once, as the new guest."""
     new_page.expect_error(SERVER_AWAY)
     server = start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0"})
     ann = await enter("ann", server=server)
@@ -189,7 +189,7 @@ async def test_unsent_messages_are_sent_even_if_the_token_is_no_longer_valid(
 async def test_a_stopping_server_tells_the_page_when_to_reconnect(
     enter: Enter, own_server: ServerProcess, new_page: Pages
 ) -> None:
-    """`goodbye` is taken at its word, and the page comes back by itself."""
+    """The page waits as long as `goodbye` says, and reconnects by itself."""
     new_page.expect_error(SERVER_AWAY)
     ann = await enter("ann", server=own_server)
     await asyncio.to_thread(own_server.terminate)
@@ -200,7 +200,7 @@ async def test_a_stopping_server_tells_the_page_when_to_reconnect(
 
 
 async def test_a_permanent_close_is_not_retried(enter: Enter, wire: Wire) -> None:
-    """4100 to 4199: the page says why, and waits for a person."""
+    """4100 to 4199: the page shows why, and waits for the user."""
     ann = await enter("ann", wire=wire)
     await wire.cut(4103, "flood")
     await expect(ann.status).to_have_text("Not connected")
@@ -212,9 +212,9 @@ async def test_a_permanent_close_is_not_retried(enter: Enter, wire: Wire) -> Non
 
 
 async def test_a_returning_network_triggers_a_reconnect_at_once(enter: Enter, wire: Wire) -> None:
-    """The browser's own `online` event is a reason to try at once."""
+    """The browser's `online` event triggers an attempt at once."""
     ann = await enter("ann", wire=wire)
-    await ann.page.add_init_script("Math.random = () => 30")  # already the first pause lasts half a minute
+    await ann.page.add_init_script("Math.random = () => 30")  # the first delay is half a minute already
     await ann.page.reload()
     await ann.connected()
     wire.refuse = True
@@ -226,7 +226,7 @@ async def test_a_returning_network_triggers_a_reconnect_at_once(enter: Enter, wi
 
 
 async def test_a_retracted_message_disappears(enter: Enter, wire: Wire) -> None:
-    """`retracted` takes a message away; `not_stored` leaves it to its author to send it again, as a new one."""
+    """`retracted` removes a message; with `not_stored` its author can send it again, as a new one."""
     ann = await enter("ann", wire=wire)
     seqs: dict[str, int] = {}
 
@@ -252,13 +252,13 @@ async def test_a_retracted_message_disappears(enter: Enter, wire: Wire) -> None:
 
 
 async def _try_now(chat: ChatPage) -> None:
-    """Press the button if the page has not come back by itself in this very moment."""
+    """Press the button, unless the page reconnects by itself at this moment."""
     await chat.page.evaluate("dispatchEvent(new Event('online'))")
     await chat.connected()
 
 
 async def _read_everything(chat: ChatPage) -> None:
-    """Scroll up until the beginning of the room is there."""
+    """Scroll up until the beginning of the room is loaded."""
     beginning = chat.log.get_by_text("This is the beginning of")
     for _ in range(50):
         if await beginning.is_visible():

@@ -1,4 +1,4 @@
-"""Nothing that somebody else wrote is ever more than text, and the page talks to its own server alone."""
+"""Text by other users is never more than text, and the page only connects to its own server."""
 
 from urllib.parse import urlsplit
 
@@ -11,12 +11,12 @@ from tests.support.server import ServerProcess
 MARKUP = '"><img src=x onerror=window.hit=1><script>window.hit=1</script>'
 NAME = "<img src=x onerror=hit=1>"
 ROOM = "<svg onload=hit=1> &amp; "
-# Made by the client's own code; everything else in a log would be somebody's markup.
+# Created by the client's own code; anything else in a log would be a user's markup.
 OWN_ELEMENTS = {"div", "span", "time", "bdi", "a", "button", "svg", "path", "strong"}
 
 
 async def test_markup_is_shown_as_text_in_every_field(enter: Enter) -> None:
-    """A name, a room, a message, a notice, the list of people, the title and the address: shown as written."""
+    """A name, a room, a message, a notice, the list of users, the title and the address: shown as written."""
     room = f"{ROOM}{new_room()}"
     ann = await enter("ann", room=room)
     eve = await enter(NAME, room=room)
@@ -41,7 +41,7 @@ async def test_markup_is_shown_as_text_in_every_field(enter: Enter) -> None:
 
 
 async def test_text_cannot_reach_out_of_its_message(enter: Enter) -> None:
-    """Direction overrides, right-to-left names and endless words stay where they are."""
+    """Direction overrides, right-to-left names and endless words do not affect other text."""
     ann = await enter("ann")
     eve = await enter("שלום abc")
     await eve.say("\u202eevil\u202d reversed", "מה שלומך?", "w" * 2000, "e" + "\u0301" * 30 + "zalgo")
@@ -72,7 +72,7 @@ async def test_a_long_message_is_folded_and_marks_stay_in_their_bubble(enter: En
 
 
 async def test_the_page_requests_only_its_own_server(enter: Enter, server: ServerProcess, new_page: Pages) -> None:
-    """No request leaves, whatever is talked about: not even for a link's picture."""
+    """No other request is sent, whatever the messages contain: not even for the icon of a link."""
     page = await new_page()
     hosts: set[str | None] = set()
 
@@ -89,7 +89,7 @@ async def test_the_page_requests_only_its_own_server(enter: Enter, server: Serve
 
 
 async def test_the_content_security_policy_is_strict(server: ServerProcess, new_page: Pages) -> None:
-    """The server allows the page nothing but its own files, and the page needs nothing more."""
+    """The server allows the page only its own files, and the page needs nothing more."""
     page = await new_page()
     response = await page.goto(f"{server.http_url}/client.html")
     assert response is not None

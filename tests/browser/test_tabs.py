@@ -1,4 +1,4 @@
-"""A tab is a person: whatever browsers copy between tabs, two never speak as one."""
+"""Each tab is a user: whatever browsers copy between tabs, two never share an identity."""
 
 import pytest
 from playwright.async_api import Page, expect
@@ -32,7 +32,7 @@ async def test_two_users_in_two_tabs_of_one_browser(enter: Enter, wire: Wire) ->
 
 @pytest.mark.parametrize("locks", [True, False], ids=["web locks", "plain http, no web locks"])
 async def test_a_duplicated_tab_is_another_guest(enter: Enter, wire: Wire, locks: bool) -> None:
-    """The copy of a tab (`sessionStorage` and all) gets an identity of its own and an empty outbox, and says so."""
+    """The copy of a tab (with its `sessionStorage`) gets a new identity and an empty outbox, and says so."""
     wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
     if not locks:
@@ -63,7 +63,7 @@ async def test_a_duplicated_tab_is_another_guest(enter: Enter, wire: Wire, locks
 
 
 async def test_joining_under_another_name_sends_no_messages_of_the_first(enter: Enter, wire: Wire) -> None:
-    """What ann wrote and did not get sent is not bob's: it stays, and bob decides."""
+    """Ann's unsent messages are not Bob's: they are kept, and Bob decides."""
     wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
     await ann.say("a secret of ann")
@@ -82,7 +82,7 @@ async def test_joining_under_another_name_sends_no_messages_of_the_first(enter: 
 
 
 async def _duplicate(page: Page) -> Page:
-    """As a browser duplicates a tab: the new one starts with a copy of the `sessionStorage`."""
+    """Duplicate a tab as a browser does: the new one starts with a copy of the `sessionStorage`."""
     async with page.expect_popup() as popup:
         await page.evaluate("window.open(location.href, '_blank')")
     copy = await popup.value

@@ -1,4 +1,4 @@
-"""People talk: who says what and when, to whom, and whether it arrived."""
+"""Messages: author, time, room and delivery state, as the page shows them."""
 
 import itertools
 import re
@@ -12,7 +12,7 @@ from tests.support.server import ServerProcess
 
 
 async def test_two_users_exchange_messages(enter: Enter) -> None:
-    """Each sees both messages in the order they were said, and tells their own from the other's."""
+    """Each sees both messages in order, and can distinguish their own from the other's."""
     ann = await enter("ann")
     bob = await enter("bob")
 
@@ -30,7 +30,7 @@ async def test_two_users_exchange_messages(enter: Enter) -> None:
 
 
 async def test_every_message_shows_its_time(enter: Enter) -> None:
-    """The hour is shown, the full date is told on hovering, and a machine can read it."""
+    """The time is shown, the full date appears on hovering, and is machine-readable."""
     ann = await enter("ann")
     await ann.say("now")
     await ann.delivered("now")
@@ -42,7 +42,7 @@ async def test_every_message_shows_its_time(enter: Enter) -> None:
 
 
 async def test_messages_of_one_author_and_minute_are_grouped(enter: Enter) -> None:
-    """The name is drawn once for a run; a line in the middle of it still tells screen readers who speaks."""
+    """The name is shown once per run; every line still has its author for screen readers."""
     ann = await enter("ann", timezone_id="UTC")
     bob = await enter("bob")
     await ann.page.clock.install()
@@ -55,7 +55,7 @@ async def test_messages_of_one_author_and_minute_are_grouped(enter: Enter) -> No
 
 
 async def test_a_message_is_marked_sent_only_with_its_ack(enter: Enter, wire: Wire) -> None:
-    """A message that is in the room but not acked is not called sent."""
+    """A message that is in the room but not acked is not marked as sent."""
     held: list[tuple[WebSocketRoute, Frame]] = []
 
     def hold_acks(frame: Frame, route: WebSocketRoute) -> Frame | None:
@@ -99,7 +99,7 @@ async def test_a_reload_shows_the_history_once_and_keeps_the_identity(enter: Ent
 
 
 async def test_joins_and_leaves_are_shown(enter: Enter) -> None:
-    """The list, the count and a line in the log follow who is here."""
+    """The list, the count and a line in the log follow the presence."""
     ann = await enter("ann")
     await expect(ann.people).to_have_text([re.compile("ann")])
     bob = await enter("bob")
@@ -114,7 +114,7 @@ async def test_joins_and_leaves_are_shown(enter: Enter) -> None:
 
 
 async def test_joins_and_leaves_that_cancel_out_are_not_shown(enter: Enter, server: ServerProcess, room: str) -> None:
-    """Comings and goings with nothing between them are one line, and those that cancel out are none."""
+    """Consecutive joins and leaves are one line, and those that cancel out are none."""
     ann = await enter("ann")
     async with peer(server, room, "bob"):
         await expect(ann.notices).to_have_text(["bob joined"])
@@ -123,7 +123,7 @@ async def test_joins_and_leaves_that_cancel_out_are_not_shown(enter: Enter, serv
 
 
 async def test_line_breaks_and_spaces_are_preserved(enter: Enter) -> None:
-    """Shift+Enter starts a line; what an input method composes is not sent by the Enter that chooses a word."""
+    """Shift+Enter starts a line; the Enter that confirms a word in an input method does not send."""
     ann = await enter("ann")
     bob = await enter("bob")
     await ann.box.press_sequentially("def f():")
@@ -138,7 +138,7 @@ async def test_line_breaks_and_spaces_are_preserved(enter: Enter) -> None:
 
 
 async def test_only_web_addresses_become_links(enter: Enter) -> None:
-    """They open elsewhere and give nothing away; anything else that looks like an address stays text."""
+    """They open in a new tab without a referrer; anything else that looks like an address stays text."""
     ann = await enter("ann")
     await ann.say("see https://example.com/a_(b)?c=1&d=2. and javascript:alert(1) data:text/html,x //x.y")
     await expect(ann.messages).to_have_count(1)
@@ -184,7 +184,7 @@ async def test_a_link_ends_with_the_address_and_shows_its_target(
 
 
 async def test_one_tab_can_be_in_several_rooms(enter: Enter, server: ServerProcess, room: str) -> None:
-    """A second room is entered beside the first, which counts what was not read; back goes back."""
+    """A second room is joined besides the first, which counts unread messages; back returns to it."""
     ann = await enter("ann")
     other = f"{room}-b"
     await ann.page.get_by_label("Enter another room").fill(other)
@@ -207,7 +207,7 @@ async def test_one_tab_can_be_in_several_rooms(enter: Enter, server: ServerProce
 
 
 async def test_a_draft_is_kept_in_its_room(enter: Enter, room: str) -> None:
-    """What is not finished is there after a reload and after a look into another room."""
+    """Unfinished text is kept after a reload and after a visit to another room."""
     ann = await enter("ann")
     await ann.box.fill("half a thou")
     await ann.page.get_by_label("Enter another room").fill(f"{room}-b")
@@ -220,7 +220,7 @@ async def test_a_draft_is_kept_in_its_room(enter: Enter, room: str) -> None:
 
 
 async def test_unsent_messages_in_a_left_room_are_kept(enter: Enter, wire: Wire, room: str) -> None:
-    """Leaving says so; entering again sends it."""
+    """Leaving warns of them; rejoining sends them."""
     wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
     await ann.page.get_by_label("Enter another room").fill(f"{room}-b")
@@ -244,7 +244,7 @@ async def test_a_room_link_never_contains_the_users_name(enter: Enter, server: S
 
 
 async def test_a_room_link_asks_for_a_name_and_remembers_it(enter: Enter, server: ServerProcess, room: str) -> None:
-    """A second tab of the same browser suggests the name, and goes in with one key."""
+    """A second tab of the same browser suggests the name, and joins with one key."""
     ann = await enter("ann")
     page = await ann.page.context.new_page()
     await page.goto(f"{server.http_url}/client.html?r={room}")

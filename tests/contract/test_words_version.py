@@ -1,4 +1,4 @@
-"""Words stored by an older version: they still find messages, and are converted while messages change. With Postgres."""
+"""Words stored by an older version still find messages, and are converted while messages change. Postgres only."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping

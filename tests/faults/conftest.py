@@ -27,9 +27,9 @@ QUICK = PACE._replace(poll=0.1)
 
 @pytest.fixture
 def settle(record_property: Callable[[str, object], None], request: pytest.FixtureRequest) -> Settle:
-    """End a case: wait until everything is answered, count, print (in the summary of the run) and assert.
+    """End a case: wait until everything is answered, then count, print (in the summary of the run) and assert.
 
-    What the server says is held against what the database has: what it has at hand is not what is stored.
+    The server's responses are compared with the database, as its memory may differ from what is stored.
     """
 
     async def count(load: Load, note: str = "", *, database: str = "") -> Counts:
@@ -49,14 +49,14 @@ def settle(record_property: Callable[[str, object], None], request: pytest.Fixtu
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[PostgresCluster]:
-    """A PostgreSQL of this file alone, to be killed: what was committed survives that."""
+    """Start a PostgreSQL for this file alone, to be killed: committed data survives that."""
     with PostgresCluster(durable=True) as started:
         yield started
 
 
 @pytest.fixture
 def url(cluster: PostgresCluster) -> Iterator[str]:
-    """An empty database on it."""
+    """Return the URL of an empty database on it."""
     created = cluster.create_database()
     yield created
     cluster.start()
@@ -65,9 +65,9 @@ def url(cluster: PostgresCluster) -> Iterator[str]:
 
 @pytest.fixture
 async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Serve]:
-    """Start servers in this loop: `await serve(DATABASE_URL=url)`. In the end they must have stored everything.
+    """Start servers in this loop: `await serve(DATABASE_URL=url)`. At the end they must have stored everything.
 
-    They try again sooner than they do by default, so that a case takes seconds.
+    They retry sooner than by default, so that a case takes seconds.
     """
     caplog.set_level(logging.INFO)
     monkeypatch.setattr("chat.writes.workers.RETRY_CAP", 0.3)
@@ -83,7 +83,7 @@ async def serve(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
             "JWT_SECRET": SECRET,
             "CLOSE_SECONDS": "1",
             "PRESENCE_GRACE": "0",
-            "DRAIN_SECONDS": "5",  # a case that failed with writes waiting is over soon
+            "DRAIN_SECONDS": "5",  # a case that failed with pending writes ends soon
         }
         server = Server(Settings({**defaults, **environment}), clock)
         if isinstance(server._storage, PostgresStorage):

@@ -1,4 +1,4 @@
-"""What is done to a database from outside while a server writes to it."""
+"""Operations on a database from outside while a server writes to it."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ Admin = psycopg.AsyncConnection[psycopg.rows.TupleRow]
 
 @asynccontextmanager
 async def administrator(url: str, *, autocommit: bool = True) -> AsyncIterator[Admin]:
-    """A connection of somebody who is not Parley."""
+    """Open a connection that is not Parley's."""
     async with await psycopg.AsyncConnection.connect(
         url, autocommit=autocommit, application_name="an administrator"
     ) as connection:
@@ -31,7 +31,7 @@ async def administrator(url: str, *, autocommit: bool = True) -> AsyncIterator[A
 
 
 async def sessions(admin: Admin) -> set[int]:
-    """The process ids of Parley's own connections to this database."""
+    """Return the process ids of Parley's connections to this database."""
     rows = await admin.execute(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'parley'"
     )
@@ -39,7 +39,7 @@ async def sessions(admin: Admin) -> set[int]:
 
 
 async def lease_holder(admin: Admin) -> int:
-    """The process id of the connection by which Parley has the right to write."""
+    """Return the process id of the connection that holds Parley's lease."""
     rows = await admin.execute(
         "SELECT l.pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database() "
         "AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock' AND l.granted"
@@ -49,13 +49,13 @@ async def lease_holder(admin: Admin) -> int:
 
 
 async def waits_for(admin: Admin, table: str) -> bool:
-    """Whether somebody waits for a lock on this table."""
+    """Return whether a statement waits for a lock on this table."""
     found = await admin.execute("SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted", (table,))
     return await found.fetchone() is not None
 
 
 class Onlooker:
-    """What the database has, read past every server, each of which has the last of it at hand."""
+    """Reads the database directly, as each server has the newest messages in memory."""
 
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
@@ -66,33 +66,33 @@ class Onlooker:
         return await (await self._admin.execute(text, values)).fetchall()
 
     async def log(self, room: str) -> dict[int, Frame]:
-        """A room's messages by seq, as `/history` has to tell them."""
+        """Return a room's messages by seq, as `/history` must return them."""
         record = await self._rooms.find_room(room)
         stored = [] if record is None else await self._messages.history(record, limit=100_000)
         return {message.seq: msgspec.json.decode(msgspec.json.encode(message)) for message in stored}
 
 
 class SmallDisk:
-    """A file system of a few megabytes for one database, that can be filled to the last byte and emptied again."""
+    """A file system of a few megabytes for one database, which can be filled completely and emptied again."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._filler = folder / "filler"
 
     def fill(self) -> None:
-        """Leave no room."""
+        """Fill the disk."""
         with self._filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(b"\0" * 4096)
 
     def empty(self) -> None:
-        """Leave room again."""
+        """Free the disk again."""
         self._filler.unlink()
 
 
 @contextlib.contextmanager
 def small_disk(cluster: PostgresCluster, megabytes: int) -> Iterator[SmallDisk | None]:
-    """A small disk that this cluster may put a tablespace on; None where we may not mount one."""
+    """Mount a small disk for a tablespace of this cluster; None without permission to mount."""
     folder = cluster.log_path.parent / "small"
     folder.mkdir()
     mount = shutil.which("mount")

@@ -1,4 +1,4 @@
-"""Clients that do not do as they should, in rooms where 20 people talk: nobody else notices, and memory is bounded."""
+"""Misbehaving clients in rooms with 20 active users: the others are not disturbed, and memory is bounded."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,12 +25,12 @@ from tests.support.proxy import Network
 LOW, HIGH = 64 << 10, 256 << 10
 MARKS = {"SLOW_BYTES_LOW": str(LOW), "SLOW_BYTES_HIGH": str(HIGH)}
 ROOM = "room 0"
-# A frame of a long message, or the part of a history page or a resume that is written at once.
+# A frame of a long message, or the part of a history page or resume that is written at once.
 LARGEST_WRITE = HIGH
 
 
 def long_post(person: Person, number: int) -> Operation:
-    """4000 characters, so that who does not read is soon full; and reactions."""
+    """Return 4000 characters, so that the buffers of a client that does not read fill soon; or a reaction."""
     simple = chat(person, number)
     if isinstance(simple, Post):
         return replace(simple, content=f"{person.name} {number} ".ljust(4000, "x"))
@@ -38,12 +38,12 @@ def long_post(person: Person, number: int) -> Operation:
 
 
 def unread(server: Server) -> int:
-    """The most bytes that wait for any client."""
+    """Return the largest number of bytes queued for any client."""
     return max((session.connection.buffered() for session in server.chat.parts.hub.sessions), default=0)
 
 
 async def until_ended(load: Load, server: Server, session: Session) -> None:
-    """Wait until the server has cut a session off; what waits for anybody stays bounded meanwhile."""
+    """Wait until the server has disconnected a session; the bytes queued for any client stay bounded."""
     said = load.acks
 
     def ended() -> bool:
@@ -56,7 +56,7 @@ async def until_ended(load: Load, server: Server, session: Session) -> None:
 
 @asynccontextmanager
 async def not_reading(server: Server, name: str, room: str | None = ROOM) -> AsyncIterator[Client]:
-    """A client that stopped reading, with next to no buffer in the kernel; dropped in the end."""
+    """Connect a client that does not read, with almost no kernel buffer; drop it at the end."""
     client = await Client(ws_url(server), name, room, receive_buffer=4096).open()
     await client.holds(lambda: bool(client.of("welcome")), "a welcome")
     send_little(session_of(server, client))
@@ -69,13 +69,13 @@ async def not_reading(server: Server, name: str, room: str | None = ROOM) -> Asy
 
 
 async def misses_nothing(load: Load, *connections: Client) -> None:
-    """What a client was told over these connections is all that /history has behind the head it came in at."""
+    """Assert that a client received over these connections all that /history has after its first head."""
     copy, log = Copy(), (await load.read(ROOM)).states
     frames = [frame for client in connections for frame in client.frames if frame.get("room") == ROOM]
     for frame in frames:
         if frame["type"] == "joined":
             copy.on_joined(frame)
-            copy.loaded = True  # from here on
+            copy.loaded = True  # from this point on
         elif frame["type"] == "synced":
             copy.on_synced(frame)
         elif frame["type"] == "message" or frame["type"] in CHANGES:
@@ -88,7 +88,7 @@ async def misses_nothing(load: Load, *connections: Client) -> None:
 
 
 async def test_a_member_that_stops_reading_is_disconnected(serve: Serve, url: str, settle: Settle) -> None:
-    """It is cut off with 4008 behind what was queued, comes back, and misses nothing; people talk on meanwhile."""
+    """It is disconnected with 4008 after its queued frames, reconnects, and misses nothing; others are not affected."""
     server = await serve(DATABASE_URL=url, CLOSE_SECONDS="60", **MARKS)
     async with talking(server.port, choose=long_post) as load, not_reading(server, "slow") as slow:
         session = session_of(server, slow)
@@ -115,9 +115,9 @@ async def test_a_member_that_stops_reading_is_disconnected(serve: Serve, url: st
 
 
 async def test_a_client_that_reads_and_writes_one_byte_at_a_time(serve: Serve, url: str, settle: Settle) -> None:
-    """It gets what everybody gets, in order, and what it says is stored; or it is cut off, and nobody else is."""
+    """It gets every message in order, and its messages are stored; or it alone is disconnected."""
     server = await serve(DATABASE_URL=url)
-    async with talking(server.port, choose=chat) as load:  # nothing that it saw is deleted
+    async with talking(server.port, choose=chat) as load:  # so no message that it saw is deleted
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1)
         client = rawws.RawClient(_Bytewise(reader), writer)
         await client.send_bytewise(rawws.upgrade(f"/chat?u=slow&r={ROOM.replace(' ', '%20')}", rawws.NATIVE))
@@ -140,7 +140,7 @@ async def test_a_client_that_reads_and_writes_one_byte_at_a_time(serve: Serve, u
 
 
 class _Bytewise(asyncio.StreamReader):
-    """Hands on one byte at a time."""
+    """Passes on one byte at a time."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ class _Bytewise(asyncio.StreamReader):
 
 
 async def test_half_open_connections_are_detected(serve: Serve, url: str, settle: Settle) -> None:
-    """Machines that vanished, and clients that only end their half: both are noticed, and leave their rooms."""
+    """Machines that vanished, and clients that only close their half: both are detected, and leave their rooms."""
     server = await serve(DATABASE_URL=url, HEARTBEAT="0.3")
     async with talking(server.port) as load, Network(ws_url(server)) as network:
         gone = [await Client(network.url, f"gone {number}", ROOM).open() for number in range(10)]
@@ -184,7 +184,7 @@ async def test_half_open_connections_are_detected(serve: Serve, url: str, settle
 
 
 async def test_a_client_that_requests_without_reading_is_bounded(serve: Serve, url: str, settle: Settle) -> None:
-    """Pongs count for who does not read them; pages of history wait, and so does whoever asks for more."""
+    """Unread pongs count toward the send limit; history pages are queued, and so are further requests."""
     server = await serve(DATABASE_URL=url, CLOSE_SECONDS="0.5", **MARKS)
     async with (
         talking(server.port, choose=long_post) as load,
@@ -199,7 +199,7 @@ async def test_a_client_that_requests_without_reading_is_bounded(serve: Serve, u
                 try:
                     await client.send(**command)  # type: ignore[arg-type]
                 except ConnectionClosed:
-                    assert who.ended  # in the middle of a question
+                    assert who.ended  # in the middle of a request
                 assert len(who.deferred or ()) < 2000, "questions pile up in the server"
 
         async with asyncio.TaskGroup() as group:
@@ -213,7 +213,7 @@ async def test_a_client_that_requests_without_reading_is_bounded(serve: Serve, u
 
 
 async def test_floods_of_small_frames_close_the_connection(serve: Serve, url: str, settle: Settle) -> None:
-    """Each is closed with 4103, with what it was answered so far."""
+    """Each is closed with 4103, after the responses so far."""
     server = await serve(DATABASE_URL=url)
     floods = [
         rawws.frame(rawws.PING, b"x" * 125) * 2000,
@@ -227,7 +227,7 @@ async def test_floods_of_small_frames_close_the_connection(serve: Serve, url: st
         for flood in floods:
             async with await rawws.RawClient.native(server.port) as client:
                 client.send(flood)
-                client.send_close()  # which is all that a server without a bound would answer to
+                client.send_close()  # a server without a bound would only respond to this
                 assert await client.closing() == (4103, "flood"), "a flood was taken in whole"
             assert unread(server) <= HIGH
         await load.more()
@@ -238,7 +238,7 @@ async def test_floods_of_small_frames_close_the_connection(serve: Serve, url: st
 async def test_a_resume_larger_than_the_slow_mark_finishes(
     serve: Serve, url: str, settle: Settle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twice what may wait for a client, for one with a small buffer: it is paced, and finishes while people talk."""
+    """Twice the send limit, to a client with a small buffer: the resume is paced, and finishes while others post."""
     monkeypatch.setattr("chat.queries.resume.PAGE", 50)  # several pages
     server = await serve(DATABASE_URL=url, ROOM_TAIL="20", **MARKS)
     async with talking(server.port, choose=long_post) as load:
@@ -249,7 +249,7 @@ async def test_a_resume_larger_than_the_slow_mark_finishes(
         missed = 2 * HIGH // 4000
         people = [person for person in load.people if ROOM in person.copies]
         await load.until(lambda: sum(s > since for s in people[0].copies[ROOM].states) > missed, "much is said")
-        # Short messages now: what is said during the resume waits for the traveller too, however slow this machine is.
+        # Short messages now: those sent during the resume are queued for the client too, however slow this machine is.
         load.choose, load.every = chat, 0.5
         back = await Client(ws_url(server), token=traveller.token, receive_buffer=8192).open()
         session = session_of(server, back)

@@ -1,4 +1,4 @@
-"""What people in front of the page are told while storage is away, and when it is back."""
+"""What the page shows during a storage outage, and after it."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -13,14 +13,14 @@ from tests.support.process import poll_until
 from tests.support.server import ServerProcess
 
 Start = Callable[[Mapping[str, str]], ServerProcess]
-# The page waits for the server's `retry_after`, and longer each time.
+# The page waits for the server's `retry_after`, longer each time.
 PATIENCE = 30_000
 
 
 async def test_the_page_recovers_from_a_database_outage(
     new_page: Pages, start_server: Start, cluster: PostgresCluster, url: str
 ) -> None:
-    """What is shown but not stored says so; what is refused says why, and is tried again; then all have ticks."""
+    """Unstored messages are marked; refused ones show the reason and are retried; at the end all are acked."""
     settings = {"DATABASE_URL": url, "JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0", "QUEUE_MESSAGES": "4"}
     server = await asyncio.to_thread(start_server, settings)
     await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
@@ -33,7 +33,7 @@ async def test_the_page_recovers_from_a_database_outage(
 
     await asyncio.to_thread(cluster.stop, "immediate")
     await ann.say("one", "two", "three")
-    for text in ("one", "two"):  # as many as the queue takes: everybody sees them
+    for text in ("one", "two"):  # as many as the queue takes: all clients see them
         await expect(ann.message(text).get_by_role("img", name="Sent, not stored yet")).to_be_visible(timeout=PATIENCE)
         await expect(bob.message(text)).to_have_count(1)
     waiting = ann.message("three")

@@ -1,4 +1,4 @@
-"""PostgreSQL breaks in every way it can, under a load of 20 people in 5 rooms."""
+"""PostgreSQL fails in every way, under a load of 20 users in 5 rooms."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,21 +18,21 @@ from tests.support.person import Person
 from tests.support.postgres import PostgresCluster
 from tests.support.proxy import Network
 
-# How patiently the server waits for the answer of a database that may be frozen.
+# How long the server waits for a database that may be frozen.
 SHORT = QUICK._replace(answer=1.0, check=0.2)
 
 
 async def recovered(load: Load, operator: Operator) -> None:
-    """`/ready` is 200 again, and what people say is acked again."""
+    """Wait until `/ready` is 200 and messages are acked again."""
     await operator.until_ready()
     assert await operator.metric("ready") == 1
     await load.more()
 
 
 async def writes_wait(load: Load, server: Server, *, none_stored: bool = True) -> None:
-    """People talk on while storage is away. What they see is in the queues; nothing is acked, and nobody is refused.
+    """Users keep posting during an outage. Their messages are broadcast and queued; none is acked, and none refused.
 
-    With ``none_stored`` False some writes may still get through, so acks may come.
+    With ``none_stored`` False some writes may still succeed, so acks may arrive.
     """
     pool = server.chat.parts.pool
 
@@ -49,13 +49,13 @@ async def writes_wait(load: Load, server: Server, *, none_stored: bool = True) -
 
         await load.until(said, "people talk on")
 
-    await talk(None)  # acks that were on their way arrive
+    await talk(None)  # wait for acks already sent
     await talk(load.acks if none_stored else None)
     await load.until(lambda: len(pool) > 50, "writes wait")
 
 
 def bounded_by(server: Server, limit: int) -> bool:
-    """Queues and tails hold no more than the settings allow."""
+    """Assert that queues and tails hold no more than the settings allow."""
     for worker in server.chat.parts.pool.workers:
         assert len(worker) <= limit
         assert worker._bytes <= worker._limits.queue_bytes
@@ -67,7 +67,7 @@ def bounded_by(server: Server, limit: int) -> bool:
 
 
 def say_or_react_to_the_last(person: Person, number: int) -> Operation:
-    """A message, or an emoji to what was said last in the same room."""
+    """Return a message, or a reaction to the last message in the same room."""
     post = say(person, number)
     states = person.copies[post.room].states
     return Reaction(post.id, post.room, max(states), "+1", number % 10 != 7) if states and number % 5 == 2 else post
@@ -76,7 +76,7 @@ def say_or_react_to_the_last(person: Person, number: int) -> Operation:
 async def test_two_crashes_of_postgres(
     serve: Serve, cluster: PostgresCluster, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """People talk on, and what waits is stored when it is back. Nobody is refused anything."""
+    """Users keep posting, and pending writes are stored after the restart. Nothing is refused."""
     server = await serve(DATABASE_URL=url)
     async with talking(server.port) as load:
         operator = Operator(load)
@@ -99,10 +99,10 @@ async def test_two_crashes_of_postgres(
 async def test_an_outage_longer_than_the_queues_hold(
     serve: Serve, cluster: PostgresCluster, url: str, settle: Settle
 ) -> None:
-    """Refusals are `overloaded`, nothing refused was shown, memory is bounded, and all of it passes later."""
+    """Refusals are `overloaded` and not broadcast, memory is bounded, and retries succeed later."""
     limit = 60
     server = await serve(DATABASE_URL=url, QUEUE_MESSAGES=str(limit), WORKERS="2", ROOM_TAIL="5")
-    # No more than that before storage is back: changes of what only storage has would wait, and with them who asked.
+    # No more before storage is back: changes of evicted messages would wait for it, and so would their authors.
     async with talking(server.port, choose=say_or_react_to_the_last) as load:
         operator = Operator(load)
         await asyncio.to_thread(cluster.stop, "fast")
@@ -122,21 +122,21 @@ async def test_an_outage_longer_than_the_queues_hold(
         assert set(load.refusals) <= {"overloaded", "unavailable"}
         assert refused_while_away
         assert counts.acked + sum(len(person.given_up) for person in load.people) == counts.operations
-        # What is refused and sent again later has another place then: whoever saw it before would have seen two.
+        # A refused message has another place when it is retried: a client that had seen it would have seen two.
         assert all(len(places) == 1 for places in load.places.values())
 
 
 async def test_connections_are_terminated_one_by_one(
     serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The lease's, each writer's, and those for reads."""
+    """The connection of the lease, those of the writers, and those for reads."""
     server = await serve(DATABASE_URL=url)
     async with talking(server.port) as load, administrator(url) as admin:
         operator = Operator(load)
         async with asyncio.timeout(10):
             while len(there := await sessions(admin)) < 6:
-                pass  # the lease's, four writers', one at least for reads: it is opened by the first of them
-        # The lease's comes last: the server gives all of its writers up with it.
+                pass  # of the lease, four writers, and at least one for reads, which is opened by the first read
+        # That of the lease is last: with it the server gives up all of its writers.
         lease = await lease_holder(admin)
         for pid in [*sorted(there - {lease}), lease]:
             ended = await (await admin.execute("SELECT pg_terminate_backend(%s)", (pid,))).fetchone()
@@ -156,7 +156,7 @@ async def network(url: str) -> AsyncIterator[Network]:
 
 
 async def test_a_network_that_freezes_and_recovers(serve: Serve, network: Network, settle: Settle) -> None:
-    """What was on its way arrives after all, late, beside its own repetition."""
+    """Delayed packets arrive in the end, next to their retries."""
     server = await serve(DATABASE_URL=network.url, pace=SHORT)
     async with talking(server.port) as load:
         operator = Operator(load)
@@ -170,7 +170,7 @@ async def test_a_network_that_freezes_and_recovers(serve: Serve, network: Networ
 
 
 async def test_a_network_that_freezes_and_drops(serve: Serve, network: Network, settle: Settle) -> None:
-    """What was on its way is lost, and nobody can connect for a while."""
+    """Packets are lost, and no connection is possible for a while."""
     server = await serve(DATABASE_URL=network.url, pace=SHORT)
     async with talking(server.port) as load:
         operator = Operator(load)
@@ -187,10 +187,10 @@ async def test_a_network_that_freezes_and_drops(serve: Serve, network: Network, 
 
 
 async def test_the_response_to_a_commit_is_lost(serve: Serve, network: Network, settle: Settle) -> None:
-    """It is stored, and the server cannot know: it writes again, and nothing is there twice."""
+    """The commit succeeded, but the server cannot know: it retries, and nothing is stored twice."""
     server = await serve(DATABASE_URL=network.url)
-    # The first batch of a new room is a transaction of several statements, and so is one of messages and changes; one
-    # of a kind is a statement alone.
+    # The first batch of a new room is a transaction of several statements, and so is one of messages and changes; a
+    # batch of one kind is a single statement.
     network.lose_answers(*[b"COMMIT", b'"content":', b'"reactions":'] * 3)
     async with talking(server.port) as load:
         await load.until(lambda: network.lost == 9, "nine answers are lost")
@@ -204,7 +204,7 @@ async def test_the_response_to_a_commit_is_lost(serve: Serve, network: Network, 
 async def test_the_disk_is_full(
     serve: Serve, cluster: PostgresCluster, settle: Settle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A real one where a small file system can be mounted (root on Linux); else a trigger says what Postgres would."""
+    """A real disk if a small file system can be mounted (root on Linux); else a trigger raises the same error."""
     with small_disk(cluster, 40) as disk:
         name = "small_disk"
         if disk is not None:
@@ -225,7 +225,7 @@ async def test_the_disk_is_full(
                 )
                 await admin.execute("CREATE TRIGGER f BEFORE INSERT ON messages EXECUTE FUNCTION full_disk()")
             await operator.until_said("the database server's disk is full", "could not extend file")
-            await writes_wait(load, server, none_stored=False)  # some rows may find room in a page
+            await writes_wait(load, server, none_stored=False)  # some rows may still fit in a page
             if disk is not None:
                 await asyncio.to_thread(disk.empty)
             else:
@@ -237,11 +237,11 @@ async def test_the_disk_is_full(
         await asyncio.to_thread(cluster.drop_database, url)
         if disk is not None:
             await asyncio.to_thread(cluster.execute, sql.SQL("DROP TABLESPACE {}").format(sql.Identifier("small")))
-    assert " for storage: the database server's disk is full" in caplog.text  # one write waits, or several
+    assert " for storage: the database server's disk is full" in caplog.text  # one pending write, or several
 
 
 async def test_the_database_becomes_read_only(serve: Serve, cluster: PostgresCluster, url: str, settle: Settle) -> None:
-    """As on a standby, or by an administrator's hand; under open connections, and for new ones."""
+    """As on a standby, or set by an administrator; for open connections and new ones."""
     server = await serve(DATABASE_URL=url)
     async with talking(server.port) as load, administrator(url) as admin:
         operator = Operator(load)
@@ -261,10 +261,10 @@ async def test_the_database_becomes_read_only(serve: Serve, cluster: PostgresClu
 
 
 async def test_a_deadlock(serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture) -> None:
-    """A writer has new rooms and wants messages, somebody else has messages and wants rooms."""
+    """A writer has locked rooms and needs messages, another session has locked messages and needs rooms."""
     server = await serve(DATABASE_URL=url)
     async with administrator(url) as admin, administrator(url, autocommit=False) as other:
-        # Postgres looks for a cycle once, so long after the wait began, and ends the transaction that looked.
+        # Postgres checks for a cycle once, this long after the wait began, and aborts the transaction that checked.
         await other.execute("SET deadlock_timeout = '60s'")
         await other.execute("LOCK TABLE messages IN SHARE MODE")
         load = Load(server.port)
@@ -286,7 +286,7 @@ async def test_a_deadlock(serve: Serve, url: str, settle: Settle, caplog: pytest
 async def test_an_invalid_row_in_a_batch_of_500(
     serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Three rows that only the database refuses: their authors are told, the rest is stored."""
+    """Three rows that only the database rejects: their authors get an error, the rest is stored."""
     server = await serve(DATABASE_URL=url, WORKERS="1", QUEUE_MESSAGES="10000")
     async with administrator(url) as admin, talking(server.port, every=0.01, unanswered=100) as load:
         room = next(iter(load.people[0].copies))
@@ -302,7 +302,7 @@ async def test_an_invalid_row_in_a_batch_of_500(
             await witness.close()
             waiting = [(person, entry) for person in load.people for entry in person.outbox if entry.seq is not None]
             await other.rollback()
-        # There is one worker, so what waited is answered before what comes later.
+        # There is one worker, so pending writes are answered before later ones.
         await load.more(len(waiting) + 300)
         load.every = 0.1
         forgotten = [entry.operation.id for person, entry in waiting if entry in person.outbox]

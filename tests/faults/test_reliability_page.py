@@ -1,4 +1,4 @@
-"""docs/reliability.md names tests that exist, each promise has one in the default run, and its words are the code's."""
+"""docs/reliability.md names existing tests, each promise has one in the default run, and its quotes match the code."""
 
 import ast
 import re
@@ -24,7 +24,7 @@ def test_every_named_test_exists(file: str, name: str) -> None:
 
 
 def left_out(file: str, name: str) -> bool:
-    """Whether the default run leaves a whole test out: a mark on one of its parameters leaves the others in."""
+    """Return whether the default run omits a whole test: a mark on one parameter keeps the others."""
     module = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     marks: list[ast.expr] = []
     for node in module.body:

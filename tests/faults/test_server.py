@@ -1,4 +1,4 @@
-"""The server itself dies, stops, waits for its turn, or comes back with another clock, under the same load."""
+"""The server is killed, stops, is on standby, or restarts with another clock, under the same load."""
 
 import asyncio
 import random
@@ -25,7 +25,7 @@ HOUR_US = 3600 * 1_000_000
 
 
 async def started(start_server: Start, url: str, **environment: str) -> ServerProcess:
-    """A server process that takes messages."""
+    """Start a server process that accepts messages."""
     settings = {
         "DATABASE_URL": url,
         "JWT_SECRET": SECRET,
@@ -45,7 +45,7 @@ async def ready(server: ServerProcess) -> None:
 
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
 async def test_a_server_that_is_killed_repeatedly(start_server: Start, url: str, settle: Settle, kills: int) -> None:
-    """At a random moment, and started again on the same database: people come back, resume, and send again."""
+    """Killed at random moments and restarted on the same database: clients reconnect, resume, and retry."""
     server = await started(start_server, url)
     async with talking(server.port) as load:
         for _ in range(kills):
@@ -57,19 +57,19 @@ async def test_a_server_that_is_killed_repeatedly(start_server: Start, url: str,
         assert all(len(person.closes) >= 1 for person in load.people)
     assert (
         server.log_text().count("this server is now the writer of the database") > kills // 2
-    )  # one may die before that
+    )  # one may be killed before that
     assert "Traceback" not in server.log_text()
 
 
 async def test_sigterm_during_a_database_outage(
     start_server: Start, cluster: PostgresCluster, url: str, settle: Settle
 ) -> None:
-    """It gives up at its deadline, says how many writes were not stored, and they are sent again to the next one."""
+    """It gives up at its deadline, logs how many writes were not stored, and clients retry them on the next server."""
     server = await started(start_server, url, DRAIN_SECONDS="1")
     async with talking(server.port) as load:
         await asyncio.to_thread(cluster.stop, "immediate")
         operator = Operator(load)
-        await operator.until_said("storage")  # in words it is for the operator's port
+        await operator.until_said("storage")  # the detailed reason is on the operator's port
         await load.until(lambda: load.waiting > 100, "many wait")
         await asyncio.to_thread(server.terminate)
         status = await asyncio.to_thread(server.wait)
@@ -79,7 +79,7 @@ async def test_sigterm_during_a_database_outage(
         assert found is not None
         await load.until(lambda: all(person.closes for person in load.people), "everybody was told")
         assert load.refusals.get("shutting_down", 0) > 0, "messages were taken after the signal"
-        # What was not stored was shown and not acked, changes too. What was refused since the signal was not shown.
+        # Unstored messages and changes were broadcast but not acked. Those refused since the signal were not broadcast.
         waiting = {(person.user, entry.operation.id) for person in load.people for entry in person.outbox}
         assert int(found[1]) >= len([1 for _, author, name in load.places if (author, name) in waiting]) > 0
         assert " not stored within 1.0 s: the connection to Postgres" in log
@@ -93,7 +93,7 @@ async def test_sigterm_during_a_database_outage(
 
 
 class SteppingClock:
-    """The machine's clock, and an offset to it."""
+    """The machine's clock with an offset."""
 
     def __init__(self, offset_us: int) -> None:
         self._offset_us = offset_us
@@ -107,7 +107,7 @@ class SteppingClock:
 
 
 async def test_a_clock_that_steps_back_an_hour(serve: Serve, url: str, settle: Settle) -> None:
-    """Between two runs: rooms go on above what is stored, so the order stays."""
+    """Between two runs: seqs continue above the stored ones, so the order is kept."""
     first = await serve(DATABASE_URL=url, clock=SteppingClock(HOUR_US))
     async with talking(first.port) as load:
         await load.more()
@@ -127,7 +127,7 @@ async def test_a_clock_that_steps_back_an_hour(serve: Serve, url: str, settle: S
 async def test_a_second_server_on_the_same_database(
     serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It waits and says for whom; when the first one ends it takes over, and people go there."""
+    """It waits and names the holder; when the first one stops it takes over, and clients move to it."""
     first = await serve(DATABASE_URL=url)
     async with talking(first.port) as load, administrator(url) as admin:
         second = await serve(DATABASE_URL=url, wait=False)
@@ -142,7 +142,7 @@ async def test_a_second_server_on_the_same_database(
         assert await found.fetchone() is not None
         assert await standby.metric("ready") == 0
         await load.more()
-        # The half that is sent away early finds a server that does not take messages yet.
+        # The half that is disconnected early finds a server that does not accept messages yet.
         load.port = second.port
         await load.people[0].leave()
         await load.until(lambda: load.refusals.get("unavailable", 0) > 0, "the standby refuses")
@@ -156,14 +156,14 @@ async def test_a_second_server_on_the_same_database(
 async def test_a_server_that_lost_the_database_to_another_one(
     serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It sends everybody away and lets nobody in: two halves of a room would talk past each other."""
+    """It disconnects all clients and admits none: otherwise a room would be split in two."""
     first = await serve(DATABASE_URL=url)
     async with talking(first.port) as load:
         second = await serve(DATABASE_URL=url, wait=False)
         repository = first._storage
         assert isinstance(repository, PostgresStorage)
         async with Client(f"ws://127.0.0.1:{first.port}") as newcomer, administrator(url) as admin:
-            # As when its machine had hung until Postgres gave it up: it comes to itself, and the other one writes.
+            # As if its machine had hung until Postgres dropped its session: it resumes while the other server writes.
             lease = repository.lease
             lease.state, lease.pace = LeaseState.WAITING, lease.pace._replace(grace=1.0)
             load.port = second.port
@@ -178,8 +178,8 @@ async def test_a_server_that_lost_the_database_to_another_one(
         await load.more()
         assert await Operator(load, port=lambda: first.port).trouble() is not None
         await settle(load)
-        # What it still holds was sent again to the other one: when its turn comes it finds that. Only a reply to what
-        # it alone knew was refused by the other one, and comes now.
+        # Its pending messages were retried on the other server, which it finds when its turn comes. Only a reply to a
+        # message that it alone knew was refused by the other one, and is sent now.
         held = {room: (await load.read(room)).states for room in load.rooms}
         assert await second.stop() == 0
         await until(lambda: first.chat.problem() is None and not len(first.chat.parts.pool))

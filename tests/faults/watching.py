@@ -1,4 +1,4 @@
-"""What an operator sees of a server: `/ready` and `/metrics`, asked over HTTP like everybody does."""
+"""An operator's view of a server: `/ready` and `/metrics` over HTTP."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,19 +6,19 @@ from collections.abc import Callable
 from tests.support import rawws
 from tests.support.load import PATIENCE, Load
 
-# By the port of the server.
+# By server port.
 ADMIN_PORTS: dict[int, int] = {}
 
 
 class Operator:
-    """Looks at the server of a load from outside, or at the one at ``port``."""
+    """Watches the server of a load from outside, or the one at ``port``."""
 
     def __init__(self, load: Load, *, port: Callable[[], int] | None = None) -> None:
         self._load = load
         self._port = port or (lambda: load.port)
 
     async def trouble(self) -> str | None:
-        """What `/ready` says is wrong, in words where the server has an ADMIN_PORT; None when it says 200."""
+        """Return the problem in `/ready`, in detail if the server has an ADMIN_PORT; None if it is ready."""
         answer = await self._ask("/ready")
         if answer.status == 200:
             return None
@@ -31,7 +31,7 @@ class Operator:
         await self._until(lambda said: said is None, "/ready is 200")
 
     async def until_said(self, *words: str, seconds: float = PATIENCE) -> str:
-        """Wait until `/ready` is 503 and says all of this. Storage being away is no reason to give a message up."""
+        """Wait until `/ready` is 503 with all of these words."""
 
         def is_said(said: str | None) -> bool:
             lost = self._load.refusals.get("not_stored", 0)
@@ -41,7 +41,7 @@ class Operator:
         return str(await self._until(is_said, str(words), seconds))
 
     async def metric(self, name: str) -> float:
-        """The sum of all samples of this name, whatever their labels."""
+        """Return the sum of all samples of this name, whatever their labels."""
         text = (await self._ask("/metrics")).body.decode()
         samples = [line for line in text.splitlines() if line.partition(" ")[0].partition("{")[0] == f"parley_{name}"]
         assert samples, f"no metric parley_{name}"

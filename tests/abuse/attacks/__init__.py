@@ -1,9 +1,9 @@
-"""What one client or address may try, a function each. `tests/abuse/test_bars.py` runs every one against a real server.
+"""Attacks by one client or address, one function each. `tests/abuse/test_bars.py` runs all of them on a real server.
 
     python -m tests.abuse.attacks NAME PORT
 
-An attack goes on until it is killed. It starts against a fresh server; what the server must hold for it (a long room)
-it makes itself before it prints ``ready``.
+An attack runs until it is killed. It starts with a new server, and creates what it needs there (a long room) before it
+prints ``ready``.
 """
 
 from tests.abuse.attacks import http, rooms, text

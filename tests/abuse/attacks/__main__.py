@@ -1,4 +1,4 @@
-"""Run one attack as a program, behind everybody else on its core."""
+"""Run one attack as a program, with the lowest priority on its core."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from tests.abuse.attacks import ATTACKS
 
 
 def ready() -> None:
-    """Tell whoever started us."""
+    """Notify the parent process."""
     print("ready", flush=True)
 
 

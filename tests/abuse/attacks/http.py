@@ -1,4 +1,4 @@
-"""Attacks by requests and answers over HTTP."""
+"""Attacks by HTTP requests and responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BOMB_MB = 400
 
 
 async def fill(port: int, room: str, *, messages: int = 500) -> None:
-    """Put messages of 16 KB each into a room, by as many guests as their rate asks for."""
+    """Post messages of 16 KB each to a room, from as many guests as the rate limit requires."""
     for number in range(messages // 50):
         async with await Peer.open(port, f"/chat?u=f{number}&r={room}") as peer:
             for _ in range(50):
@@ -25,7 +25,7 @@ async def fill(port: int, room: str, *, messages: int = 500) -> None:
 
 @attack(databases=("memory", "postgres"))
 async def aborted_downloads(port: int, ready: Callable[[], None]) -> None:
-    """An impatient reader: asks for a page, reads its beginning, goes away; one page after the other."""
+    """Request a page, read its beginning and disconnect; one page after the other."""
     await fill(port, "big")
     ready()
     while True:
@@ -37,7 +37,7 @@ async def aborted_downloads(port: int, ready: Callable[[], None]) -> None:
 
 @attack(databases=("memory", "postgres"))
 async def downloads_that_are_not_read(port: int, ready: Callable[[], None]) -> None:
-    """A hundred pages, of which nothing is read."""
+    """Request a hundred pages and read none of them."""
     await fill(port, "big")
     ready()
     held = [await dawdle(port, "/history?r=big&limit=500") for _ in range(100)]
@@ -47,7 +47,7 @@ async def downloads_that_are_not_read(port: int, ready: Callable[[], None]) -> N
 
 @attack()
 async def compressed_bodies(port: int, ready: Callable[[], None]) -> None:
-    """Bodies of 400 KB that would be 400 MB, in each encoding, to any path."""
+    """Send bodies of 400 KB that decompress to 400 MB, in each encoding, to any path."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, 31)
     zeros = bytes(1 << 20)
     bomb = b"".join(deflate.compress(zeros) for _ in range(BOMB_MB)) + deflate.flush()
@@ -61,7 +61,7 @@ async def compressed_bodies(port: int, ready: Callable[[], None]) -> None:
                 writer.write(head + bomb)
                 await reader.read(100)
             except ConnectionError:
-                pass  # refused before all of it was sent
+                pass  # refused before it was sent completely
             writer.transport.abort()
 
     pairs = [("gzip", "/health"), ("gzip", "/api/rooms"), ("deflate", "/history"), ("gzip, gzip", "/api/announcements")]
@@ -70,7 +70,7 @@ async def compressed_bodies(port: int, ready: Callable[[], None]) -> None:
 
 @attack()
 async def bodies_that_break_off(port: int, ready: Callable[[], None]) -> None:
-    """Bodies of an account and of nobody, nearly all of them sent; a hundred at a time."""
+    """Send incomplete bodies, with and without an account; a hundred at a time."""
     ready()
     loop = asyncio.get_running_loop()
 
@@ -84,7 +84,7 @@ async def bodies_that_break_off(port: int, ready: Callable[[], None]) -> None:
                 while await loop.sock_recv(raw, 1000):
                     pass
             except ConnectionError:
-                pass  # the server was first
+                pass  # the server closed first
             raw.close()
 
     await asyncio.gather(*(send([bearer("mallory")] if number % 2 else []) for number in range(100)))
@@ -92,7 +92,7 @@ async def bodies_that_break_off(port: int, ready: Callable[[], None]) -> None:
 
 @attack()
 async def long_static_names(port: int, ready: Callable[[], None]) -> None:
-    """Names that no file system takes, each of them a fault in the log once."""
+    """Request names that no file system accepts, each of which used to log an error."""
     ready()
     while True:
         await get(port, "/static/" + "a" * 8000)
@@ -100,7 +100,7 @@ async def long_static_names(port: int, ready: Callable[[], None]) -> None:
 
 @attack(databases=("memory", "postgres"))
 async def searches_without_a_token(port: int, ready: Callable[[], None]) -> None:
-    """64 programs that look for words in a long room, and list rooms."""
+    """Search a long room and list rooms from 64 clients."""
     await fill(port, "big", messages=250)
     ready()
 
@@ -114,7 +114,7 @@ async def searches_without_a_token(port: int, ready: Callable[[], None]) -> None
 
 @attack(databases=("memory", "postgres"), RATE_LIMIT_MESSAGES="0")
 async def searches_that_are_not_read(port: int, ready: Callable[[], None]) -> None:
-    """50 WebSocket connections that ask for pages of long messages and read nothing."""
+    """Request pages of long messages from 50 WebSocket connections and read nothing."""
     await fill(port, "big", messages=250)
     ready()
     held = []
@@ -129,7 +129,7 @@ async def searches_that_are_not_read(port: int, ready: Callable[[], None]) -> No
 
 @attack(stored=80, RATE_LIMIT_MESSAGES="0")
 async def lists_and_words_in_memory(port: int, ready: Callable[[], None]) -> None:
-    """One address asks for lists among thousands of rooms, and for words in a room of long texts without spaces."""
+    """List thousands of rooms, and search a room of long texts without spaces, from one address."""
     for number in range(20):
         async with await Peer.open(port, f"/chat?u=r{number}", source=f"127.0.1.{number + 1}") as peer:
             for place in range(100):
@@ -156,7 +156,7 @@ async def lists_and_words_in_memory(port: int, ready: Callable[[], None]) -> Non
 
 @attack()
 async def heads_on_used_connections(port: int, ready: Callable[[], None]) -> None:
-    """Connections that were answered once, and then send headers without end."""
+    """Send endless headers on connections that were answered once."""
     ready()
 
     async def send() -> None:

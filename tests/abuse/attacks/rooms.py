@@ -1,4 +1,4 @@
-"""Attacks by frames, rooms and people."""
+"""Attacks by frames, rooms and users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.rawws import NATIVE, frame, upgrade
 
 @attack()
 async def frames_that_are_no_command(port: int, ready: Callable[[], None]) -> None:
-    """Frames of 60 KB of open brackets, one connection after the other."""
+    """Send frames of 60 KB of open brackets, on one connection after the other."""
     junk = frame(1, b"[" * 60_000)
     ready()
     while True:
@@ -24,13 +24,13 @@ async def frames_that_are_no_command(port: int, ready: Callable[[], None]) -> No
                 writer.write(junk)
                 await writer.drain()
         except ConnectionError:
-            pass  # it was closed as a flood
+            pass  # closed as a flood
         writer.transport.abort()
 
 
 @attack(databases=("memory", "postgres"))
 async def comings_and_goings(port: int, ready: Callable[[], None]) -> None:
-    """50 guests who come to a room and leave it 20 times a second, before 150 people of every dialect."""
+    """Join and leave a room 20 times a second as 50 guests, in front of 150 users of every dialect."""
     for number in range(150):
         target = ("/chat?u=p&r=big", "/ws")[number % 2]
         page = await Peer.open(port, target, native=False)
@@ -52,7 +52,7 @@ async def comings_and_goings(port: int, ready: Callable[[], None]) -> None:
 
 @attack(databases=("memory", "postgres"), stored=64, MEMORY_BYTES=str(64 << 20))
 async def as_much_text_as_may_be_said(port: int, ready: Callable[[], None]) -> None:
-    """100 guests of one address, each within its rate, each message as long as one may be."""
+    """Post messages of maximum length as 100 guests of one address, each within its rate."""
     ready()
 
     async def talk(number: int) -> None:
@@ -67,7 +67,7 @@ async def as_much_text_as_may_be_said(port: int, ready: Callable[[], None]) -> N
 
 @attack(databases=("postgres",), RATE_LIMIT_MESSAGES="0")
 async def rooms_that_are_left(port: int, ready: Callable[[], None]) -> None:
-    """Rooms full of long messages, which everybody leaves again."""
+    """Fill rooms with long messages, and leave them."""
     ready()
     for wave in itertools.count():
         async with await Peer.open(port) as peer:
@@ -82,7 +82,7 @@ async def rooms_that_are_left(port: int, ready: Callable[[], None]) -> None:
 
 @attack(databases=("memory", "postgres"))
 async def made_up_rooms(port: int, ready: Callable[[], None]) -> None:
-    """A guest who holds as many rooms as an address may, and makes and deletes others."""
+    """Keep as many rooms open as one address may, and create and delete others."""
     held = [await Peer.open(port) for _ in range(10)]
     for number, peer in enumerate(held):
         peer.eat()
@@ -98,7 +98,7 @@ async def made_up_rooms(port: int, ready: Callable[[], None]) -> None:
 
 @attack(databases=("memory", "postgres"))
 async def passwords(port: int, ready: Callable[[], None]) -> None:
-    """60 guests who make rooms with a password, from several addresses."""
+    """Create rooms with a password as 60 guests from several addresses."""
     ready()
 
     async def make(number: int) -> None:
@@ -113,7 +113,7 @@ async def passwords(port: int, ready: Callable[[], None]) -> None:
 
 @attack()
 async def new_guests(port: int, ready: Callable[[], None]) -> None:
-    """Connections one after the other: a new guest each."""
+    """Connect repeatedly, as a new guest each time."""
     ready()
 
     async def come() -> None:
@@ -129,7 +129,7 @@ async def new_guests(port: int, ready: Callable[[], None]) -> None:
 
 @attack(databases=("memory", "postgres"))
 async def invitations(port: int, ready: Callable[[], None]) -> None:
-    """Guests of many addresses who make rooms and invite one user to each of them."""
+    """Create rooms as guests of many addresses, and invite one user to each."""
     victim = await Peer.open(port, headers=[bearer("vic")])
     victim.eat()
     ready()
@@ -148,7 +148,7 @@ async def invitations(port: int, ready: Callable[[], None]) -> None:
 
 @attack()
 async def connections_that_stay(port: int, ready: Callable[[], None]) -> None:
-    """As many connections as the server takes: idle ones, and beginnings of heads that never end."""
+    """Open as many connections as the server accepts: idle ones, and ones with heads that never end."""
     ready()
     held: list[asyncio.StreamWriter] = []
     for number in itertools.count():
@@ -157,4 +157,4 @@ async def connections_that_stay(port: int, ready: Callable[[], None]) -> None:
             writer.write(upgrade("/chat", NATIVE) if number % 2 else b"GET /chat HTTP/1.1\r\nX: " + b"a" * 8000)
             held.append(writer)
         except OSError:
-            await asyncio.sleep(0.05)  # it takes no more for now
+            await asyncio.sleep(0.05)  # it accepts no more for now

@@ -1,4 +1,4 @@
-"""The table that attacks enter themselves into."""
+"""The table of attacks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ class Attack(NamedTuple):
     """One attack.
 
     Attributes:
-        run: attacks the server on a port of 127.0.0.1, for ever; calls its second argument when what it needs is there.
-        settings: what the server is started with, besides the defaults.
-        databases: whether it is run against a server in memory, with Postgres, or both.
-        stored: MB of memory that what it stores may take (MEMORY_BYTES).
+        run: attacks the server on a port of 127.0.0.1, forever; calls its second argument when its setup is complete.
+        settings: the server's settings, besides the defaults.
+        databases: whether it runs against a server with memory storage, with Postgres, or both.
+        stored: MB of memory that the stored data may take (MEMORY_BYTES).
     """
 
     run: Callable[[int, Callable[[], None]], Coroutine[Any, Any, None]]
@@ -28,7 +28,7 @@ Run = Callable[[int, Callable[[], None]], Coroutine[Any, Any, None]]
 
 
 def attack(*, databases: tuple[str, ...] = ("memory",), stored: float = 0, **settings: str) -> Callable[[Run], Run]:
-    """Enter a function in the table under its name."""
+    """Add a function to the table under its name."""
 
     def enter(run: Run) -> Run:
         ATTACKS[run.__name__] = Attack(run, settings, databases, stored)

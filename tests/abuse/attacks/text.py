@@ -1,4 +1,4 @@
-"""Attacks by what a text holds."""
+"""Attacks by the content of texts."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from tests.abuse.attacks.table import attack
 from tests.abuse.peers import Peer, keep_asking
 
-# Normalizing sorts the marks behind a letter: two classes of them, in the wrong order, are the worst case.
+# Normalizing sorts the marks after a letter: two classes of them, in the wrong order, are the worst case.
 MARKS = "\u0345", "\u0334"
 
 
 def marks(count: int) -> str:
-    """A letter with that many combining marks."""
+    """Return a letter with this many combining marks."""
     return "a" + MARKS[0] * (count // 2) + MARKS[1] * (count // 2)
 
 
 @attack(databases=("memory", "postgres"))
 async def combining_marks_in_every_field(port: int, ready: Callable[[], None]) -> None:
-    """Frames of 64 KB, each with one field of 32,000 marks, as fast as the server takes them."""
+    """Send frames of 64 KB, each with one field of 32,000 marks, as fast as the server reads them."""
     text = marks(32_000)
     fields: list[dict[str, Any]] = [
         {"type": "join", "room": text},
@@ -47,7 +47,7 @@ async def combining_marks_in_every_field(port: int, ready: Callable[[], None]) -
 
 @attack(databases=("memory", "postgres"))
 async def marks_in_addresses(port: int, ready: Callable[[], None]) -> None:
-    """Eight programs that ask for rooms whose names are 2,600 marks, and look for such words."""
+    """Request rooms with names of 2,600 marks, and search for such words, from eight clients."""
     encoded = "a" + "%CD%85%CC%B4" * 1300
     ready()
 
@@ -58,7 +58,7 @@ async def marks_in_addresses(port: int, ready: Callable[[], None]) -> None:
 
 @attack(databases=("memory", "postgres"))
 async def legal_messages_of_marks(port: int, ready: Callable[[], None]) -> None:
-    """Six guests who talk within their rate: as many marks, or words, as a message may have."""
+    """Post within the rate as six guests: as many marks, or words, as a message may have."""
     texts = (
         marks(3998),
         ("b" + MARKS[0] * 15 + MARKS[1] * 15) * 129,
@@ -80,7 +80,7 @@ async def legal_messages_of_marks(port: int, ready: Callable[[], None]) -> None:
 
 @attack()
 async def searches_of_what_must_be_cut(port: int, ready: Callable[[], None]) -> None:
-    """Messages whose words are many times as long when they are folded, and people who search among them."""
+    """Post messages whose words become many times longer when folded, and search among them."""
     peer = await Peer.open(port, "/chat?u=m&r=big")
     peer.eat()
     for _ in range(150):
