@@ -138,7 +138,7 @@ class Left(RoomAnswer, frozen=True, gc=False, tag="left"):
     """The session is no longer in this room: the answer to ``leave``, or for a ``reason``.
 
     ``kicked``, ``banned``, ``deleted``, ``quit`` (on another device), ``identity`` (the session now acts for another
-    principal, who has to join), ``closed`` (an empty room without messages, closed to make space), ``name`` (a guest
+    principal, who has to join), ``closed`` (a room without messages, closed to make space), ``name`` (a guest
     whose name looks like that of a user who has a role here and has just entered).
 
     ``by`` is the user who did it, ``text`` the reason they gave.

@@ -114,10 +114,9 @@ class Server:
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(expire_messages(self.chat.parts, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat.parts, self._cutter), name="words")
-        kept = "in Postgres" if settings.database_url else "in memory, until the server stops"
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]  # asyncio or uvloop
         where = urls_of([listening.getsockname() for listening in self._listener.sockets])
-        log.info("listening on %s, messages are kept %s; event loop: %s", where, kept, loop)
+        log.info("listening on %s, messages are kept %s; event loop: %s", where, self._storage.place, loop)
 
     def _accepted(self, connected: socket.socket, peer: Any) -> None:
         shared = self.shared

@@ -40,7 +40,7 @@ def open_storage(
         close_seconds: how long ``close`` may take.
 
     Raises:
-        ValueError: the URL is invalid. The text repeats nothing of it: it contains a password.
+        ValueError: the URL is invalid. The text does not repeat it: it contains a password.
     """
     if not url:
         from storage.memory.storage import MemoryStorage

@@ -10,8 +10,8 @@ from utils.encoding import to_json
 from utils.fairness import FairQueue
 from utils.turns import SharedTurns
 
-# Bytes of one page as sent. Over WebSocket, a page is at most half of what may be queued for a client
-# (SLOW_BYTES_HIGH).
+# Bytes of one page as sent: by default half of what may be queued for a client (SLOW_BYTES_HIGH). With a lower setting,
+# a page over WebSocket is smaller.
 PAGE_BYTES = 512 << 10
 # Messages in the first read for a page: each may have 20 reactions of 1000 users. Their size tells how many more fit.
 FIRST_READ = 25
@@ -27,8 +27,8 @@ T = TypeVar("T")
 class PageTurns:
     """Shares the making of pages: readers take turns, and together they use a slice of each event loop iteration.
 
-    A finished page must not be sent after newer events. So it is measured in its turn, and sent in the callback in
-    which the turn ends; :meth:`spend` accounts for the time of sending in advance.
+    No newer event may be sent between making a page and sending it, so both happen in one callback. :meth:`spend`
+    counts the time of the sending beforehand.
     """
 
     def __init__(self) -> None:

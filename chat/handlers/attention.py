@@ -7,7 +7,7 @@ from chat.rooms.access import joined_room
 from chat.rooms.parts import Parts
 from chat.rooms.reading import raise_cursor
 from chat.rooms.room import Room, Session
-from chat.rooms.storing import admit
+from chat.rooms.storing import check_space
 from model.commands import MarkRead, Typing
 from model.errors import ParleyError
 from model.events import Typing as TypingEvent
@@ -39,5 +39,5 @@ def mark_read(parts: Parts, session: Session, room: Room, row: Member | None, co
     if session.user.id not in room.members:
         members.cache(parts, room, member)
     if command.seq > member.read_seq:
-        admit(parts, room, "")
+        check_space(parts, room, "")
         raise_cursor(parts, room, replace(members.as_known(parts, member, member.user), read_seq=command.seq))

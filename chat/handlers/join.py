@@ -13,7 +13,7 @@ from chat.rooms.access import check_entry, default_role, is_row_known, member_ch
 from chat.rooms.pacing import try_password
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from chat.rooms.storing import admit, ask, unavailable
+from chat.rooms.storing import ask, check_space, unavailable
 from model.commands import Join, Leave, RoomCommand
 from model.errors import ParleyError
 from model.events import Joined, Left, Synced
@@ -28,7 +28,7 @@ _JOINABLE = frozenset({"public", "private"})
 
 
 def room_to_enter(parts: Parts, session: Session, command: RoomCommand) -> Room | None:
-    """Need a room that the session may not be in yet, and space for it on the connection.
+    """Return the room if it is loaded, else None. The session need not be in it, but its connection must have space.
 
     Raises:
         ParleyError: ``too_many_rooms``; ``unavailable`` while this server may not write, even for an unstored room.
@@ -86,7 +86,7 @@ def _exists(room: Room, command: Join) -> bool:
 async def _match_password(
     parts: Parts, session: Session, room: Room, row: Member | Ask | None, command: Join
 ) -> str | None:
-    """Return the hash that the password matches. Hidden and missing rooms take the same time to compare."""
+    """Return the hash that the password matches. A missing room is handled in `fetch`, and takes as long."""
     hidden = room.record.kind in ("private", "direct")
     belongs = isinstance(row, Member) and row.role is not None
     if not hidden or command.password is None or belongs:
@@ -135,10 +135,12 @@ async def _can_recover(parts: Parts, room: Room, command: Join) -> bool:
 def join(parts: Parts, session: Session, room: Room, entry: Entry, command: Join) -> Awaitable[None] | None:
     """Enter a room and receive a snapshot of it; with ``since``, missed messages are replayed before live events."""
     assert entry.member is not ASK
-    invited = entry.password is not None and entry.password == room.record.password
+    knows_password = entry.password is not None and entry.password == room.record.password
     recovered, since = entry.recovered, command.since
     missed = missed_little(parts, session, room, since) if recovered and since is not None else None
-    enter(parts, session, room, entry.member, command, invited=invited, recovered=recovered, missed=missed)
+    enter(
+        parts, session, room, entry.member, command, knows_password=knows_password, recovered=recovered, missed=missed
+    )
     if recovered and since is not None and missed is None:
         return replay(parts, session, room, since)
     # Snapshots of crowded rooms are sent at the client's pace.
@@ -152,17 +154,19 @@ def enter(
     member: Member | None,
     command: Join,
     *,
-    invited: bool = False,
+    knows_password: bool = False,
     recovered: bool = True,
     missed: Sequence[Message] | None = None,
 ) -> None:
-    """Add a session to a room and send it a snapshot and what it missed, in one write. ``invited`` makes a member.
+    """Add a session to a room and send it a snapshot and what it missed, in one write.
+
+    With ``knows_password`` the user becomes a member of a private room.
 
     Raises:
         ParleyError: ``no_such_room``, ``banned``, ``reserved_name``, ``overloaded``, ``shutting_down``.
     """
     syncing = recovered and command.since is not None and missed is None
-    standing = _admit(parts, session, room, member, invited=invited)
+    standing = _admit(parts, session, room, member, knows_password=knows_password)
     if room.name not in session.rooms:
         if RANK[standing] >= RANK["moderator"]:
             impostors.remove(parts, room, session.user.name)
@@ -175,7 +179,8 @@ def enter(
     if command.since is not None:
         parts.counters.resumes[recovered] += 1
     member = room.members.get(session.user.id)
-    # Not `reply`: the frames queued by the room since then follow this snapshot.
+    # `send`, not `reply`: `reply` would first flush frames that the room queued after `room.enter`; they must come
+    # after this snapshot.
     joined = Joined(
         id=command.id,
         room=room.name,
@@ -202,20 +207,20 @@ def peer_of(room: Room, user_id: str) -> User | None:
     return next((member.user for member in room.members.values() if member.user.id != user_id), None)
 
 
-def _admit(parts: Parts, session: Session, room: Room, member: Member | None, *, invited: bool) -> Standing:
+def _admit(parts: Parts, session: Session, room: Room, member: Member | None, *, knows_password: bool) -> Standing:
     identity, user, record = session.actor.identity, session.user, room.record
     row = member
     accepts = member is not None and invitations.is_open(parts, member)
     if member is not None and accepts:
         row = replace(member, role="member")
-    elif invited and (row is None or (row.role is None and row.banned_until <= parts.clock.now_us())):
+    elif knows_password and (row is None or (row.role is None and row.banned_until <= parts.clock.now_us())):
         row = replace(row or Member(user), role=default_role(parts, identity))
     standing = check_entry(parts, record, row, identity)
     if room.name not in session.rooms:
         impostors.refuse(parts, room, identity)
     joins = record.kind in _JOINABLE and standing != "admin" and (member is None or member.role is None)
     if accepts or joins:
-        admit(parts, room, "")
+        check_space(parts, room, "")
         role = row.role if row is not None and row.role is not None else default_role(parts, identity)
         now_us = parts.clock.now_us()
         joined = replace(members.lifted(row or Member(user), now_us), user=user, role=role, joined_at=now_us)
@@ -243,7 +248,7 @@ def _quit(parts: Parts, session: Session, room: Room, member: Member | None, com
     user = session.user
     with members.pinned(parts, room):
         if member is not None:
-            admit(parts, room, "")
+            check_space(parts, room, "")
             muted_until = FOREVER if member.role == "readonly" else member.muted_until  # joining again does not lift it
             gone = replace(member, role=None, joined_at=0, read_seq=0, muted_until=muted_until, invitation=None)
             members.save(parts, room, gone, session, command.id)

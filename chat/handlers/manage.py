@@ -16,7 +16,7 @@ from chat.rooms.access import check_provable, default_role, joined_room, require
 from chat.rooms.pacing import admit_room, hashing_for
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from chat.rooms.storing import admit, ask, ensure_stored, store
+from chat.rooms.storing import ask, check_space, ensure_stored, store
 from model.commands import CreateRoom, DeleteRoom, Join, OpenDirect, RoomCommand, UpdateRoom
 from model.errors import ParleyError
 from model.events import Left, RoomState
@@ -48,7 +48,7 @@ class NewRoom(Need[str | None]):
     ) -> str | Ask | None:
         if room.stored or room.presence.people:
             raise ParleyError("room_exists", field="room")
-        admit(parts, room, "")
+        check_space(parts, room, "")
         admit_room(parts, session.actor, take=False)
         return stored
 
@@ -182,7 +182,7 @@ def update_room(parts: Parts, session: Session, room: Room, hashed: str | None, 
         changes["password"] = hashed
         if hashed is not None:
             changes["kind"] = "private"
-    admit(parts, room, "")
+    check_space(parts, room, "")
     before = room.record
     ensure_stored(parts, room)
     room.record = replace(before, **changes)
@@ -216,7 +216,7 @@ def _keep_those_who_are_here(parts: Parts, room: Room) -> None:
 
 def delete_room(parts: Parts, session: Session, room: Room, _: None, command: DeleteRoom) -> None:
     """Delete a room: its sessions are removed, its name is free; its messages are kept but no longer served."""
-    admit(parts, room, "")
+    check_space(parts, room, "")
     ensure_stored(parts, room)
     user = session.user
     room.record = replace(room.record, deleted_at=rfc3339(parts.clock.now_us()))
@@ -277,7 +277,7 @@ def _enter_direct(parts: Parts, session: Session, room: Room, _: None, command: 
     rows = [Member(user, role="member", joined_at=parts.clock.now_us()), replace(other, role="member")]
     missing = [row for row in rows if row.user.id not in room.members]
     if missing:
-        admit(parts, room, "")
+        check_space(parts, room, "")
     if not room.stored:
         admit_room(parts, session.actor)
         _make(parts, room, replace(room.record, kind="direct"), missing, session, command.id)

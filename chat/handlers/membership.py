@@ -17,7 +17,7 @@ from chat.rooms.access import check_provable, member_changed, require, standing_
 from chat.rooms.pacing import take_invitation
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from chat.rooms.storing import admit
+from chat.rooms.storing import check_space
 from model.commands import Ban, Decline, Invite, Kick, Mute, SetRole, Unban, Unmute
 from model.errors import ParleyError
 from model.events import Left, RoomState
@@ -147,7 +147,7 @@ def _change(
     text: str = "",
 ) -> None:
     """Save and broadcast a row. If the user is ``removed``, their sessions leave and receive the reason."""
-    admit(parts, room, "")
+    check_space(parts, room, "")
     members.save(parts, room, after, session, command.id)
     action = str(type(command).__struct_config__.tag)
     member_changed(parts, room, after, action, session.user, command.id)
@@ -201,7 +201,7 @@ def invite(parts: Parts, session: Session, room: Room, invitee: Invitee, command
         if invitee.elsewhere is not None and invitee.elsewhere >= INVITATIONS:
             raise ParleyError("too_many_invitations", field="user")
         row = replace(row, invitation=Invitation(session.user, now))
-    admit(parts, room, "")
+    check_space(parts, room, "")
     members.save(parts, room, row, session, command.id)
     member_changed(parts, room, row, "invite", session.user, command.id)
     if row.role != before.role:
@@ -217,7 +217,7 @@ def decline(parts: Parts, session: Session, room: Room, _: None, command: Declin
     row = room.members.get(user.id)
     if row is None or not invitations.is_open(parts, row):
         raise ParleyError("no_such_invitation", field="room")
-    admit(parts, room, "")
+    check_space(parts, room, "")
     gone = replace(row, invitation=None)
     members.save(parts, room, gone, session, command.id)
     member_changed(parts, room, gone, "decline", user)

@@ -15,7 +15,7 @@ from chat.rooms.access import joined_room, standing_of
 from chat.rooms.jobs import ChangeJob, MessageJob
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from chat.rooms.storing import admit, ask, ensure_stored, require_storage
+from chat.rooms.storing import ask, check_space, ensure_stored, require_storage
 from model.commands import DeleteMessage, EditMessage, Pin, PostMessage, React
 from model.errors import ParleyError
 from model.events import AckItem, Deleted, Edited, Pinned, Reaction
@@ -95,7 +95,7 @@ _RESEND = Handler(_resend, in_room(Action.POST), _PostedBefore())
 def _say(parts: Parts, session: Session, room: Room, content: str, id: str | None, reply_to: Quote | None) -> None:
     if room.record.slow_mode:
         _enforce_slow_mode(parts, session, room)
-    size = admit(parts, room, content)
+    size = check_space(parts, room, content)
     if not room.stored:
         ensure_stored(parts, room)
     user = session.user
@@ -167,7 +167,7 @@ def edit_message(parts: Parts, session: Session, room: Room, state: Message, com
     if window and session.actor.identity.role != "bot" and now - microseconds(state.timestamp) > window * 1_000_000:
         raise ParleyError("too_late", f"a message can be edited for {window:g} seconds")
     content = command.content
-    size = admit(parts, room, content)
+    size = check_space(parts, room, content)
     version, edited_at, mentions = room.next_seq(now), rfc3339(now), find_mentions(content)
     write = ChangeMessage(
         room.record.room_id,
@@ -192,7 +192,7 @@ def delete_message(parts: Parts, session: Session, room: Room, state: Message, c
     own = state.sender_id == session.user.id
     if not own and not may(standing_of(parts, room, session.actor.identity), Action.DELETE_ANY):
         raise ParleyError("no_such_message" if state.deleted_at is not None else "not_author", field="seq")
-    size = admit(parts, room, "")
+    size = check_space(parts, room, "")
     now = parts.clock.now_us()
     version, deleted_at = room.next_seq(now), state.deleted_at or rfc3339(now)
     write = ChangeMessage(room.record.room_id, state.seq, version, deleted_at=deleted_at)
@@ -218,7 +218,7 @@ def react(parts: Parts, session: Session, room: Room, state: Message, command: R
     reactions = {**before, emoji: people}
     if not people:
         del reactions[emoji]
-    size = admit(parts, room, "") + 32 * len(people)
+    size = check_space(parts, room, "") + 32 * len(people)
     version = room.next_seq(parts.clock.now_us())
     write = ChangeMessage(room.record.room_id, state.seq, version, reactions=reactions)
     after = replace(state, version=version, reactions=reactions or None)
@@ -228,7 +228,7 @@ def react(parts: Parts, session: Session, room: Room, state: Message, command: R
 
 def pin(parts: Parts, session: Session, room: Room, state: Message, command: Pin) -> None:
     """Pin a message to its room, or unpin it."""
-    size = admit(parts, room, "")
+    size = check_space(parts, room, "")
     now = parts.clock.now_us()
     version, user = room.next_seq(now), session.user
     pinned = PinState(rfc3339(now), user.id) if command.on else PinState()

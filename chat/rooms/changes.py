@@ -1,4 +1,4 @@
-"""Changes of rooms and rows that a read from storage may miss: the result must not be older than what was sent."""
+"""Collects the changes that happen while storage is read, so that an answer is never older than events already sent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -21,8 +21,8 @@ from utils.ids import new_token
 
 # Rooms whose epoch differs from the server's. With more of them, the server's own epoch changes.
 EPOCHS = 10_000
-# Rooms that one search for an empty room checks; the next search starts after them.
-EMPTY_LOOKS = 64
+# Rooms that one search for an expendable room checks; the next search starts after them.
+EXPENDABLE_LOOKS = 64
 # The acks of at most this many sessions are written at once. With more sessions, acks wait for the next frames of their
 # rooms, at most this many seconds, so that on a busy server an ack costs no send of its own.
 FEW_ACKS = 16
@@ -38,7 +38,7 @@ class Hub:
         slow_high: the unread bytes at which a client is disconnected.
 
     Attributes:
-        opened: how many rooms are open, or being opened, for each address or account.
+        loaded: how many rooms are loaded, or being loaded, for each address or account.
         faithful: everything that was broadcast is stored or will be: no epoch has changed.
     """
 
@@ -47,9 +47,9 @@ class Hub:
         self.sessions: dict[Session, None] = {}  # of 10,000, a dict has half the bytes of a set
         # Deleted rooms with unconfirmed writes: a new room with the same name must wait for those.
         self.ending: dict[str, Room] = {}
-        self.opened: Counter[str] = Counter()
-        # Rooms that storage did not know when they were opened, by opener, and all of them under "".
-        self._unsaid: dict[str, dict[str, Room]] = {}
+        self.loaded: Counter[str] = Counter()
+        # Rooms that were not in storage when they were loaded, by opener, and all of them under "".
+        self._not_stored: dict[str, dict[str, Room]] = {}
         self.epoch = new_token("e_", 6)
         self._epochs: dict[str, str] = {}
         self.faithful = True
@@ -84,23 +84,23 @@ class Hub:
         )
         if not stored:
             for key in {opener, ""}:
-                self._unsaid.setdefault(key, {})[room.name] = room
+                self._not_stored.setdefault(key, {})[room.name] = room
         return room
 
     def count(self, opener: str, more: int) -> None:
-        """Count ``more`` rooms that are open, or being opened, for an address or account."""
+        """Count ``more`` rooms that are loaded, or being loaded, for an address or account."""
         if opener:
-            self.opened[opener] += more
-            if not self.opened[opener]:
-                del self.opened[opener]
+            self.loaded[opener] += more
+            if not self.loaded[opener]:
+                del self.loaded[opener]
 
-    def find_empty(self, opener: str) -> Room | None:
-        """Return the room to close first of those that were opened for this address or account, "" for all of them.
+    def find_expendable(self, opener: str) -> Room | None:
+        """Return the room to close first of those that were loaded for this address or account, "" for all of them.
 
-        That is the oldest room that was created by joining, has no messages and has at most one user in it.
+        That is the oldest one that was created by joining, has no messages and has at most one user in it.
         """
-        rooms = self._unsaid.get(opener, {})
-        for name, room in tuple(islice(rooms.items(), EMPTY_LOOKS)):
+        rooms = self._not_stored.get(opener, {})
+        for name, room in tuple(islice(rooms.items(), EXPENDABLE_LOOKS)):
             del rooms[name]
             if not room.stored:
                 rooms[name] = room  # to the end, in case it is not closed
@@ -139,10 +139,10 @@ class Hub:
         del self.rooms[room.name]
         self.count(room.opener, -1)
         for opener in {room.opener, ""}:
-            if (unsaid := self._unsaid.get(opener)) is not None:
-                unsaid.pop(room.name, None)
-                if not unsaid:
-                    del self._unsaid[opener]
+            if (not_stored := self._not_stored.get(opener)) is not None:
+                not_stored.pop(room.name, None)
+                if not not_stored:
+                    del self._not_stored[opener]
 
     def _shrink_tails(self) -> None:
         """Evict the oldest messages of the rooms with the largest tails, so that no tail exceeds its share."""

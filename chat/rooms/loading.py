@@ -34,7 +34,7 @@ async def load(parts: Parts, name: str, opener: str = "") -> Room:
         if waiting is not None:
             if await asyncio.shield(waiting):
                 raise unavailable()
-            continue  # now loaded, unless it was unloaded again, or its reader was cancelled or has too many rooms
+            continue  # look again: the other task may have loaded the room, or given up for a reason of its own
         done = parts.loading[name] = asyncio.get_running_loop().create_future()
         failed = False
         parts.hub.count(opener, 1)
@@ -53,22 +53,22 @@ async def load(parts: Parts, name: str, opener: str = "") -> Room:
 
 
 def _make_space(parts: Parts, opener: str) -> None:
-    """Make space for one more room, which is already counted, by closing empty ones.
+    """Make space for one more room, which is already counted.
 
-    Only rooms that were created by joining are closed.
+    Only rooms created by joining that have no messages and at most one user are closed.
 
     Raises:
         ParleyError: ``too_many_rooms``.
     """
     hub, options = parts.hub, parts.options
-    while opener and hub.opened[opener] > options.address_rooms:
-        _close_empty(parts, opener, "you, or the guests of your address, have too many rooms open")
+    while opener and hub.loaded[opener] > options.address_rooms:
+        _close_expendable(parts, opener, "you, or the guests of your address, have too many rooms loaded")
     while len(hub.rooms) + len(parts.loading) > options.server_rooms:
-        _close_empty(parts, "", "too many rooms are open on this server")
+        _close_expendable(parts, "", "too many rooms are loaded on this server")
 
 
-def _close_empty(parts: Parts, opener: str, refusal: str) -> None:
-    room = parts.hub.find_empty(opener)
+def _close_expendable(parts: Parts, opener: str, refusal: str) -> None:
+    room = parts.hub.find_expendable(opener)
     if room is None:
         raise ParleyError("too_many_rooms", refusal, retry_after=FULL_SECONDS)
     for session in tuple(room.presence.sessions):
@@ -111,7 +111,8 @@ def _compare_clock(parts: Parts, head: int) -> None:
     if ahead > CLOCK_SECONDS and not parts.clock_differs:
         parts.clock_differs = True
         log.warning(
-            "a room has messages dated %.0f seconds in the future: this clock is slow, or an earlier one was fast; "
-            "until then, start and end do not find its new messages, and their retention counts from that time",
+            "a room has messages dated %.0f seconds in the future: check this machine's clock; until it has passed the "
+            "time of those messages, the history filters start and end miss new ones, and their retention counts from "
+            "that time",
             ahead,
         )

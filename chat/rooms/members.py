@@ -9,7 +9,7 @@ from chat.rooms import invitations
 from chat.rooms.parts import Parts
 from chat.rooms.reading import broadcast_cursor
 from chat.rooms.room import Room, Session, is_default
-from chat.rooms.storing import admit, ask, store
+from chat.rooms.storing import ask, check_space, store
 from model.errors import REFUSED, TRY_AGAIN, ParleyError
 from model.events import Left, MemberInfo
 from model.permissions import RANK, Standing
@@ -110,7 +110,7 @@ def refresh(parts: Parts, room: Room, user: User) -> None:
     member = room.members.get(user.id)
     if member is not None and (known := as_known(parts, member, user)) is not member:
         with suppress(ParleyError):  # the queue is full: it is stored when the user leaves or joins again
-            admit(parts, room, "")
+            check_space(parts, room, "")
             save(parts, room, known)
 
 
@@ -145,7 +145,7 @@ def lift(parts: Parts, room: Room) -> None:
     room.unrestricted = True  # recomputed once, after all of them
     for member, after in over[:LIFTED]:
         with suppress(ParleyError):  # the queue is full: it is retried the next time
-            admit(parts, room, "")
+            check_space(parts, room, "")
             save(parts, room, after)
             room.forget(member.user.id)
     refresh_unrestricted(parts, room)
@@ -171,7 +171,7 @@ def on_last_leave(parts: Parts, room: Room, user: User) -> None:
         broadcast_cursor(parts, room, member)
     with suppress(ParleyError):  # the queue is full: only the time is lost
         if not raised:
-            admit(parts, room, "")
+            check_space(parts, room, "")
         seen = replace(as_known(parts, member, user), seen_at=parts.clock.now_us())
         room.members[user.id] = seen
         store(parts, room, SetMember(room.record.room_id, seen))

@@ -81,7 +81,7 @@ async def ask(parts: Parts, read: Awaitable[T]) -> T:
 # Writing.
 
 
-def admit(parts: Parts, room: Room, content: str) -> int:
+def check_space(parts: Parts, room: Room, content: str) -> int:
     """Make sure, before a broadcast, that a write with this content fits into the queue.
 
     Returns its size: an upper bound of its bytes in memory and in UTF-8.
@@ -92,7 +92,7 @@ def admit(parts: Parts, room: Room, content: str) -> int:
     if parts.draining:
         raise ParleyError("shutting_down", retry_after=1.0)
     size = len(content) if content.isascii() else 4 * len(content)
-    room.worker.admit(room.backlog, size)
+    room.worker.check_space(room.backlog, size)
     return size
 
 

@@ -63,7 +63,7 @@ class Worker:
         """Return the number of writes that storage has not answered."""
         return self._unconfirmed
 
-    def admit(self, backlog: Backlog, size: int) -> None:
+    def check_space(self, backlog: Backlog, size: int) -> None:
         """Make sure that one more write of ``size`` bytes fits.
 
         Raises:
@@ -80,7 +80,7 @@ class Worker:
             raise ParleyError("overloaded", retry_after=RETRY_AFTER)
 
     def submit(self, job: Job) -> None:
-        """Queue a write that was admitted in this event loop iteration."""
+        """Queue a write for which `check_space` found space in this event loop iteration."""
         if not self._queue:
             self._wake.set()
             self._idle.clear()
@@ -270,7 +270,8 @@ class WorkerPool:
                     await worker.drained()
         except TimeoutError:
             unstored = counted(len(self), "write was", "writes were")
-            log.error("%s not stored within %.1f s: %s", unstored, loop.time() - started, self.problem())
+            why = self.problem() or "storage has not answered yet"
+            log.error("%s not stored within %.1f s: %s", unstored, loop.time() - started, why)
         finally:
             self._drain_limit = None
         return len(self)

@@ -180,6 +180,6 @@ def _node(text: str) -> str | None:
 
 
 def _of_the_client(lines: Sequence[str], hops: int) -> str | None:
-    """Return the value of the outermost trusted proxy in a list to which each proxy may have added one."""
+    """Each proxy may add one value to this list. Return the one that the outermost trusted proxy added."""
     values = [value for value, _ in zip(_entries(lines), range(max(hops, 1)), strict=False)]
     return values[-1] if values else None

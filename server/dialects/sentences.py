@@ -10,7 +10,7 @@ _FAREWELLS = {
     "banned": "you were banned from {room}{by}{why}",
     "deleted": "{room} was deleted{by}{why}",
     "name": "your name looks like that of a moderator of {room}",
-    "closed": "{room} was empty and was closed to make space",
+    "closed": "{room} had no messages and was closed to make space",
     "quit": "you left {room} on another connection",
 }
 

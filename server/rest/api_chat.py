@@ -18,6 +18,7 @@ from utils.clock import rfc3339
 
 ROUTES = Routes()
 
+# These clients cannot ask for a second page, so the limit is larger than that of other pages.
 MESSAGES_BYTES = 2 << 20
 
 
@@ -93,7 +94,6 @@ _NEWEST = Endpoint(
 async def messages(rest: RestContext, params: ChatParams) -> web.StreamResponse:
     """Answer with the newest page of a room."""
     name = check_name(params.room or DEFAULT_ROOM, "room")
-    # These clients cannot ask for a second page, so no message of this one is left out to save bytes.
     found = await read_history(
         rest.parts, name, ReadHistory(room=name), rest.request[IDENTITY], max_bytes=MESSAGES_BYTES, bare=True
     )

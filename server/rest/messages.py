@@ -81,7 +81,7 @@ class NewMessage(RoomParams, frozen=True):
     Attributes:
         id: idempotency key chosen by the client; a message sent again with the same id is stored once.
         reply_to: the `seq` of the message it replies to.
-        idempotency_key: used instead of the message's `id`.
+        idempotency_key: used if the body has no `id`.
     """
 
     content: Content

@@ -53,7 +53,7 @@ export function leftSentence({ reason, by, text }) {
   if (reason === "kicked") return `You were removed${who}${why}`;
   if (reason === "banned") return `You were banned${who}${why}`;
   if (reason === "deleted") return `The room was deleted${who}${why}`;
-  if (reason === "closed") return "The room was empty and was closed to make space";
+  if (reason === "closed") return "The room had no messages and was closed to make space";
   if (reason === "name") return "Your name looks like that of a moderator here: choose another one";
   if (reason === "identity") return "Your identity has changed: enter the room again";
   return `You left the room on another device${why}`;

@@ -30,10 +30,10 @@ from utils.clock import DAY_US
 
 # Members' rows kept for each room: about 5 MB at most.
 _MEMORY_MEMBERS = 10_000
-# The share of memory_bytes that members may use; messages may use the rest.
-_MEMBERS_SHARE = 4
-# How much more than necessary is evicted, as a share of memory_bytes: finding the largest rooms examines all of them.
-_SLACK_SHARE = 100
+# Members may use memory_bytes divided by this; messages may use the rest.
+_MEMBERS_DIVISOR = 4
+# memory_bytes divided by this is evicted in addition to what is necessary: finding the largest rooms examines all.
+_SLACK_DIVISOR = 100
 
 
 class MemoryStorage:
@@ -57,8 +57,9 @@ class MemoryStorage:
     ) -> None:
         if min(memory_messages, memory_rooms, memory_bytes, memory_members) < 1:
             raise ValueError("memory_messages, memory_rooms, memory_bytes and memory_members must be at least 1")
+        self.place = "in memory, until the server stops"
         self.lease_events = LeaseEvents()  # none of them ever happens: only this process can write here
-        self.contents = Contents(Logs(memory_rooms), Members(memory_members, memory_bytes // _MEMBERS_SHARE))
+        self.contents = Contents(Logs(memory_rooms), Members(memory_members, memory_bytes // _MEMBERS_DIVISOR))
         self.rooms = MemoryRoomRepository(self.contents)
         self.messages = MemoryMessageRepository(self.contents)
         self.keep_messages = memory_messages
@@ -140,8 +141,8 @@ class MemoryWriter:
             case ExpireMessages():
                 return self._expire_messages(write)
             case ExpireGuests():
-                open_rooms = (log.record.room_id for log in logs if log.record.kind in ("ephemeral", "public"))
-                return Removed(members.expire(open_rooms, partial(is_old_guest, write=write), write.limit))
+                joinable = (log.record.room_id for log in logs if log.record.kind in ("ephemeral", "public"))
+                return Removed(members.expire(joinable, partial(is_old_guest, write=write), write.limit))
             case CutWords():
                 return WordsCut(None, 0)  # a search cuts them itself
             case ExpireInvitations():
@@ -172,4 +173,4 @@ class MemoryWriter:
             members.forget_room(room_id)
         weight = members.bytes + logs.bytes
         if weight > self._storage.keep_bytes:
-            logs.evict(weight - self._storage.keep_bytes + self._storage.keep_bytes // _SLACK_SHARE)
+            logs.evict(weight - self._storage.keep_bytes + self._storage.keep_bytes // _SLACK_DIVISOR)

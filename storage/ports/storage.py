@@ -138,8 +138,14 @@ class LeaseEvents(Struct):
 
 
 class Storage(Protocol):
-    """Rooms, their members and their messages."""
+    """Rooms, their members and their messages.
 
+    Attributes:
+        place: where they are kept, for an operator.
+        lease_events: callbacks, see `LeaseEvents`.
+    """
+
+    place: str
     lease_events: LeaseEvents
 
     @property

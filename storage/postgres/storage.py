@@ -47,6 +47,7 @@ class PostgresStorage:
         self._write_seconds = write_seconds
         self._close_seconds = close_seconds
         self._connector = Connector(read_url(url), connect_seconds)
+        self.place = f"in Postgres at {self._connector.place}"
         self._options = self._connector.options(connect_seconds, session_settings(write_seconds))
         self._reads = ReadPool(
             self._connector,
@@ -67,7 +68,7 @@ class PostgresStorage:
         self._closed = False
 
     async def start(self) -> None:
-        # They log each failed attempt, with hosts and users; the lease logs the same once, without them.
+        # They log each failed attempt, with users; the lease logs the same once, without them.
         for logger in ("psycopg", "psycopg.pool"):
             logging.getLogger(logger).setLevel(logging.ERROR)
         await self._reads.open()

@@ -273,7 +273,7 @@ async def test_a_server_starts_while_postgres_is_down(server: Servers, cluster: 
     await asyncio.to_thread(cluster.stop)
     repository = await server(url)
     assert repository.problem() is not None
-    await until(lambda: "the connection to Postgres failed" in str(repository.problem()))
+    await until(lambda: "cannot connect to Postgres at " in str(repository.problem()))
     with pytest.raises(StorageUnavailable):
         await repository.writer().write(inserts(room()))
     await asyncio.to_thread(cluster.start)

@@ -38,6 +38,7 @@ class FaultyRepository:
     ) -> None:
         self.mirror = mirror
         self.inner = inner or open_storage(None, memory_messages=memory_messages)
+        self.place = self.inner.place
         self.lease_events = LeaseEvents()
         self.rooms = cast(RoomRepository, _FaultyReads(self, self.inner.rooms))
         self.messages = cast(MessageRepository, _FaultyReads(self, self.inner.messages))

@@ -14,6 +14,10 @@ class UnsuitableError(Exception):
     """Postgres answers, but Parley cannot work with it. The text is a sentence for an operator."""
 
 
+class ConnectError(psycopg.OperationalError):
+    """No connection could be opened. The text is a sentence for an operator."""
+
+
 # A row can never be stored. ProgramLimitExceeded (54000) is an OperationalError to psycopg, but here it means one value
 # too long for an index; UnicodeEncodeError is a lone surrogate, which has no UTF-8.
 REFUSALS = (psycopg.DataError, psycopg.IntegrityError, errors.ProgramLimitExceeded, UnicodeEncodeError)
@@ -53,7 +57,7 @@ _WORDS_OF_KIND: dict[type[Exception], str] = {
 def words_for(error: BaseException) -> str:
     """Return one line for an operator: the problem in plain words, then the message of Postgres."""
     said = _said(error)
-    if isinstance(error, UnsuitableError):
+    if isinstance(error, UnsuitableError | ConnectError):
         return said
     for kind, words_of_kind in _WORDS_OF_KIND.items():
         if isinstance(error, kind):

@@ -13,8 +13,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg.types.json import Json
 
-from storage.postgres.connection.errors import UnsuitableError
-from storage.postgres.connection.url import without_url
+from storage.postgres.connection.errors import ConnectError, UnsuitableError
+from storage.postgres.connection.url import place_of, without_url
 from storage.postgres.sql import lease as sql
 from utils.encoding import to_json
 
@@ -48,7 +48,8 @@ class ParleyConnection(AsyncConnection[TupleRow]):
 
         Raises:
             UnsuitableError: Postgres is too old, or the session is shared through a pooler.
-            psycopg.Error: refused, or the login failed; the text contains no part of the URL.
+            ConnectError: refused, or the login failed; the text contains neither the user nor the password.
+            psycopg.Error: the checks of the new session failed.
             TimeoutError: no answer in time.
         """
         deadline = asyncio.get_running_loop().time() + seconds
@@ -56,7 +57,7 @@ class ParleyConnection(AsyncConnection[TupleRow]):
             async with asyncio.timeout_at(deadline):
                 connection = await super().connect(conninfo, **kwargs)
         except (psycopg.Error, UnicodeError) as error:  # the latter for an impossible host name
-            raise psycopg.OperationalError(without_url(str(error), connector.parts)) from None
+            raise connector.failed(error) from None
         try:
             left = max(0.001, deadline - asyncio.get_running_loop().time())
             await bounded(connection, connector.begin(connection, settings), left)
@@ -78,11 +79,13 @@ class Connector:
         connect_seconds: how long an attempt to connect may take.
 
     Attributes:
+        place: the database, for an operator: ``127.0.0.1:5432/chat``.
         conninfo: for libpq. Its keepalives and ``tcp_user_timeout`` notice a dead peer within about 25 s.
     """
 
     def __init__(self, parts: Mapping[str, str], connect_seconds: float) -> None:
-        self.parts = parts
+        self.place = place_of(parts)
+        self._parts = parts
         defaults: dict[str, Any] = {
             "application_name": "parley",
             "connect_timeout": max(2, round(connect_seconds)),
@@ -98,6 +101,10 @@ class Connector:
     def options(self, seconds: float, settings: Mapping[str, str]) -> dict[str, Any]:
         """Return the keyword arguments of `ParleyConnection.connect`, after the conninfo."""
         return {"seconds": seconds, "connector": self, "settings": settings, "autocommit": True}
+
+    def failed(self, error: Exception) -> ConnectError:
+        """Return the error for a failed attempt to connect."""
+        return ConnectError(f"cannot connect to Postgres at {self.place}: {without_url(str(error), self._parts)}")
 
     async def begin(self, connection: Connection, settings: Mapping[str, str]) -> None:
         """Check a new session and apply the settings; not in the start-up packet, where poolers refuse them.
@@ -121,7 +128,7 @@ class Connector:
         try:
             other = await AsyncConnection.connect(self.conninfo, autocommit=True)
         except psycopg.Error as error:
-            raise psycopg.OperationalError(without_url(str(error), self.parts)) from None
+            raise self.failed(error) from None
         try:
             other_pid = await served_by(other)
             for _ in range(_ROUNDS):

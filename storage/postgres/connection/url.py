@@ -1,4 +1,4 @@
-"""The URL of a database: parsed as libpq parses it, and never repeated in errors and logs.
+"""The URL of a database: parsed as libpq parses it. Errors and logs name its hosts, ports and database, nothing else.
 
 A URL contains a password, and after a mistake (an ``@`` that is not encoded) libpq takes a part of the password for a
 host name and prints it. So URLs that look like mistakes are refused at startup, and in libpq's errors every part of the
@@ -23,6 +23,8 @@ _FAILED = re.compile(
 )
 _SEVERAL = "Multiple connection attempts failed. All failures were:\n"
 _ATTEMPT = re.compile(r"^- host: '?(.*?)'?, port: '?(.*?)'?, hostaddr: \S+: ", re.MULTILINE)
+# libpq's second line, which asks whether the server is running.
+_QUESTION = re.compile(r"^\s*Is the server running .*$", re.MULTILINE)
 _KNOWN = {option.keyword.decode() for option in Conninfo.get_defaults()} | {"ssl"}
 # The longest message of libpq that is passed on.
 _SAID_CHARS = 300
@@ -61,6 +63,19 @@ def read_url(url: str) -> dict[str, str]:
     return parts
 
 
+def place_of(parts: Mapping[str, str]) -> str:
+    """Return where a database is: ``127.0.0.1:5432/chat``, with all of several hosts, and without the user.
+
+    Args:
+        parts: the result of `read_url`, which refuses a URL in which one of these could be a part of the password.
+    """
+    hosts = (parts.get("host") or parts.get("hostaddr") or "localhost").split(",")
+    ports = (parts.get("port") or "5432").split(",")
+    places = ",".join(f"{host}:{ports[min(at, len(ports) - 1)] or 5432}" for at, host in enumerate(hosts))
+    database = f"/{parts['dbname']}" if "dbname" in parts else ""
+    return (places + database)[:_SAID_CHARS]
+
+
 def without_url(said: str, parts: Mapping[str, str]) -> str:
     """Return libpq's error about a connection on one line of bounded length, with ``<host>`` etc. for ``parts``.
 
@@ -90,7 +105,7 @@ def _number(host: str, port: str, parts: Mapping[str, str]) -> str:
 
 
 def _hidden(said: str, parts: Mapping[str, str]) -> str:
-    lines = [" ".join(_FAILED.sub("", line).split()) for line in said.splitlines()]
+    lines = [" ".join(_FAILED.sub("", line).split()) for line in _QUESTION.sub("", said).splitlines()]
     said = " ".join(dict.fromkeys(line for line in lines if line))
     for name, value in sorted(parts.items(), key=lambda part: -len(part[1])):
         for one in value.split(",") if name in _LISTS else [value]:

@@ -27,7 +27,7 @@ def _rooms_due(due: Any, seq: Any) -> Any:
 
 
 def _removing(table: Any, rows: Any) -> bytes:
-    """Delete rows by their place on disk, found just before: an index look-up for each would cost as much again."""
+    """Delete by ctid: finding each row again through an index would double the cost."""
     places = Function("ARRAY", rows.limit(param("limit")))  # runs once, before the enclosing statement
     return sql_text(Query.from_(table).delete().where(equals_any(table.ctid, places)))
 

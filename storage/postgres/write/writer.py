@@ -89,7 +89,7 @@ class PostgresWriter:
             _finish(connection)
 
     def _failed(self, problem: str) -> None:
-        """Note the problem and check the lease, unless the lease is already lost: that is then the problem."""
+        """Note the problem and check the lease. If the lease is lost, that is the cause, so do neither."""
         self.drop()
         if self._lease.tenure is not None:
             if self.problem is None:

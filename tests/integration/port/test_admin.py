@@ -69,7 +69,7 @@ async def test_only_the_admin_port_serves_metrics(serve: Serve) -> None:
 
 async def test_the_detailed_reason_is_only_on_the_admin_port(serve: Serve) -> None:
     server = await serve(DATABASE_URL=NOBODY, ADMIN_PORT="0")
-    await until(lambda: "failed" in str(server.chat.problem()))  # it has tried once
+    await until(lambda: "cannot connect" in str(server.chat.problem()))  # it has tried once
     told = (await fetch(server.admin_port, "/ready")).json()
     assert (told["status"], told["reason"]) == ("not ready", "starting")
     assert "Connection refused" in told["detail"]

@@ -145,7 +145,7 @@ async def test_a_thousand_requests_leave_nothing_in_memory(server: Server) -> No
 
     await asyncio.gather(*(some(number) for number in range(25)))
     hub, people = server.chat.parts.hub, server.chat.parts.directory.people
-    assert [hub.rooms, hub.ending, people, hub.sessions, hub.opened] == [{}, {}, {}, {}, {}]
+    assert [hub.rooms, hub.ending, people, hub.sessions, hub.loaded] == [{}, {}, {}, {}, {}]
     assert len(server.shared.runner._commands) <= 1
 
 

@@ -127,7 +127,7 @@ async def test_idle_rooms_count_toward_no_limit(repository: FaultyRepository) ->
             await said(ann, room=f"room {number}")
             await ask(ann, "leave", room=f"room {number}")
         assert not ann.of("error")
-        assert chat.parts.hub.opened[id_of(ann)] == 0
+        assert chat.parts.hub.loaded[id_of(ann)] == 0
 
 
 async def test_idle_rooms_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,7 @@ async def test_rooms_being_opened_count_toward_the_limit(repository: FaultyRepos
         for person in (*here, *there):
             person.disconnect()
         await passes()
-        assert (chat.parts.hub.opened, chat.parts.hub._unsaid, chat.parts.loading) == ({}, {}, {})
+        assert (chat.parts.hub.loaded, chat.parts.hub._not_stored, chat.parts.loading) == ({}, {}, {})
 
 
 async def test_a_room_that_failed_to_open_no_longer_counts(repository: FaultyRepository) -> None:
@@ -142,13 +142,13 @@ async def test_a_room_that_failed_to_open_no_longer_counts(repository: FaultyRep
         await asyncio.sleep(30)  # virtual: longer than storage may take
         assert ann.errors()["j"] == "unavailable"
         repository.go("find_room")
-        assert chat.parts.hub.opened == {}
+        assert chat.parts.hub.loaded == {}
         assert await joined(ann, "b") == [""]
 
 
 async def test_the_search_for_an_empty_room_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rooms that were checked come last the next time, so each has its turn."""
-    monkeypatch.setattr("chat.rooms.hub.EMPTY_LOOKS", 2)
+    monkeypatch.setattr("chat.rooms.hub.EXPENDABLE_LOOKS", 2)
     async with chatting(address_rooms=4) as chat:
         ann, ben = guest(chat, "ann"), guest(chat, "ben", THERE)
         assert await joined(ann, "a", "b", "c") == [""] * 3

@@ -378,7 +378,7 @@ async def test_drain_gives_up_at_its_deadline_and_counts_unstored_writes(
     assert await chat.drain(3.0) == 7
     assert chat.parts.clock.monotonic() - before == pytest.approx(3.0)
     assert list(ann.acked()) == ["0"]
-    assert "7 writes were not stored within 3.0 s" in caplog.text
+    assert "7 writes were not stored within 3.0 s: storage has not answered yet" in caplog.text
 
 
 async def test_every_kind_of_unstored_write_is_counted(chat: Chat, repository: FaultyRepository) -> None:

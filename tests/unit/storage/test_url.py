@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.postgres.connection.url import read_url, without_url
+from storage.postgres.connection.url import place_of, read_url, without_url
 
 SECRET = "hunter2"
 
@@ -73,11 +73,27 @@ def test_an_error_never_repeats_the_password(password: str) -> None:
     secret = f"s3cr3t{password}w0rd"
     said = ""
     try:
-        read_url(f"postgresql://app:{secret}@db.example/chat")
+        said = place_of(read_url(f"postgresql://app:{secret}@db.example/chat"))
+        assert said == "db.example:5432/chat"
     except ValueError as refused:
         said = str(refused)
     assert "s3cr3t" not in said
     assert "w0rd" not in said
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql://app:hunter2@127.0.0.1/chat", "127.0.0.1:5432/chat"),
+        ("postgresql://app:hunter2@a:6432,b/chat", "a:6432,b:5432/chat"),
+        ("postgresql://app@a,b:6432/chat", "a:5432,b:6432/chat"),
+        ("postgresql:///chat?host=/run/postgresql&user=app&password=hunter2", "/run/postgresql:5432/chat"),
+        ("postgresql://app:hunter2@[::1]:6432", "::1:6432"),
+        ("postgresql://", "localhost:5432"),
+    ],
+)
+def test_the_place_of_a_database_has_hosts_ports_and_database(url: str, place: str) -> None:
+    assert place_of(read_url(url)) == place
 
 
 PARTS = {"user": "app", "password": "hunter2", "host": "db1.example,10.0.0.5", "port": "5432,6432", "dbname": "chat"}
@@ -88,8 +104,9 @@ PARTS = {"user": "app", "password": "hunter2", "host": "db1.example,10.0.0.5", "
     [
         ("failed to resolve host 'db1.example': no", "failed to resolve host '<host>': no"),
         (
-            'connection to server at "10.0.0.5", port 6432 failed: Connection refused\n\tIs it running?',
-            "Connection refused Is it running?",
+            'connection to server at "10.0.0.5", port 6432 failed: Connection refused\n\tIs the server running on that '
+            "host and accepting TCP/IP connections?",
+            "Connection refused",
         ),
         (
             'connection failed: connection to server at "db1.example" (10.0.0.4), port 5432 failed: FATAL:  no',
