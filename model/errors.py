@@ -19,10 +19,10 @@ class ErrorKind(NamedTuple):
 
 
 ERRORS: dict[str, ErrorKind] = {
-    "bad_json": ErrorKind(400, False, "the frame is not a JSON object"),
+    "bad_json": ErrorKind(400, False, "expected a JSON object"),
     "bad_field": ErrorKind(400, False, "a field is missing or not valid"),
     "unknown_type": ErrorKind(400, False, "unknown command type"),
-    "unsupported": ErrorKind(415, False, "binary frames are not supported; send text"),
+    "unsupported": ErrorKind(415, False, "this format is not supported"),
     "too_large": ErrorKind(413, False, "larger than the server accepts"),
     "empty": ErrorKind(400, False, "a message must contain at least one visible character"),
     "reserved_name": ErrorKind(403, False, "this name is reserved"),

@@ -42,7 +42,7 @@ class Metrics(Collector):
         parts, counters = self._chat.parts, self._chat.parts.counters
         for name, text, value in (
             ("connections", "WebSocket connections", len(parts.hub.sessions)),
-            ("rooms", "rooms that have users or pending writes", len(parts.hub.rooms)),
+            ("rooms", "rooms in use: with users, pending writes or a running command", len(parts.hub.rooms)),
             ("sockets", "open connections of any kind", counters.sockets),
             ("messages_to_reindex", "stored messages still to be re-indexed for search", counters.words_left),
             ("reads_waiting", "reads queued for storage", parts.storage.waiting_reads()),

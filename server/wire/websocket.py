@@ -347,7 +347,9 @@ class WebSocketConnection(asyncio.Protocol):
         elif opcode is Opcode.TEXT and frame.fin:
             self._text(frame.data)
         elif opcode is Opcode.BINARY:
-            self._shared.chat.refuse_frame(session, ParleyError("unsupported"))
+            self._shared.chat.refuse_frame(
+                session, ParleyError("unsupported", "binary frames are not supported; send text")
+            )
             if not frame.fin:
                 self._fragments = Fragments(None)
         elif opcode is Opcode.TEXT:

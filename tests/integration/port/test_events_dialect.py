@@ -162,7 +162,7 @@ async def test_a_kicked_user_gets_the_reason(port: int) -> None:
 @pytest.mark.parametrize(
     ("frame", "told"),
     [
-        ("hello", "the frame is not a JSON object"),
+        ("hello", "expected a JSON object"),
         ('{"event":"shout","content":"hi"}', "unknown command type"),
         ('{"event":"message"}', "content is missing"),
         ('{"event":"edit","id":"x","content":"hi"}', "id must be the id of a message"),

@@ -37,7 +37,7 @@ async def test_nothing_is_sent_before_the_clients_first_command(port: int) -> No
 @pytest.mark.parametrize(
     ("data", "code", "message"),
     [
-        (text("hello"), "bad_json", "the frame is not a JSON object"),
+        (text("hello"), "bad_json", "expected a JSON object"),
         (text('{"type":"shout","payload":{}}'), "unknown_type", "unknown command type"),
         (text('{"type":"join"}'), "bad_field", "payload is missing"),
         (ask("join", room_id="den", user_id=7, user_name="ann"), "bad_field", "user_id must be a string"),
