@@ -1,4 +1,4 @@
-"""Room limits per account, per address of guests and per server, and which empty rooms are closed for new ones."""
+"""Room limits per account, address and server; unused rooms (no messages, at most one user) are closed for new ones."""
 
 import asyncio
 
@@ -32,10 +32,10 @@ async def talking(chat: Chat, network: str, *rooms: str) -> Person:
     return person
 
 
-# --- empty rooms are closed first ------------------------------------------------------------------------------------
+# --- unused rooms are closed first -----------------------------------------------------------------------------------
 
 
-async def test_the_oldest_empty_room_is_closed_for_a_new_one() -> None:
+async def test_the_oldest_unused_room_is_closed_for_a_new_one() -> None:
     async with chatting(address_rooms=3) as chat:
         first, second = guest(chat, "first"), guest(chat, "second")
         assert await joined(first, "a", "b", "c", "d") == [""] * 4
@@ -59,7 +59,7 @@ async def test_one_guest_with_many_rooms_does_not_block_other_users() -> None:
         assert len(chat.parts.hub.rooms) == 100
 
 
-async def test_rooms_with_users_or_messages_stay_open() -> None:
+async def test_rooms_with_other_users_or_messages_stay_open() -> None:
     async with chatting(address_rooms=4) as chat:
         await talking(chat, HERE, "said")
         ann, ben = guest(chat, "ann"), guest(chat, "ben", THERE)
@@ -70,7 +70,7 @@ async def test_rooms_with_users_or_messages_stay_open() -> None:
         assert set(chat.parts.hub.rooms) == {"said", "two", "made", "newer"}
 
 
-async def test_a_join_is_refused_for_now_only_if_no_room_is_empty() -> None:
+async def test_a_join_is_refused_for_now_only_if_no_room_is_unused() -> None:
     async with chatting(address_rooms=2) as chat:
         talker = await talking(chat, HERE, "a", "b")
         ann, far = guest(chat, "ann"), guest(chat, "far", THERE)
@@ -100,7 +100,7 @@ async def test_a_client_left_without_a_room_is_disconnected_and_may_retry(path: 
         assert "closed" in str(told.get("content") or told.get("reason")), told
 
 
-async def test_a_full_server_closes_empty_rooms_of_any_user() -> None:
+async def test_a_full_server_closes_unused_rooms_of_any_user() -> None:
     async with chatting(server_rooms=3) as chat:
         await talking(chat, HERE, "said")
         one, other = guest(chat, "one", HERE), account(chat, "other")
@@ -146,7 +146,7 @@ async def test_a_room_that_failed_to_open_no_longer_counts(repository: FaultyRep
         assert await joined(ann, "b") == [""]
 
 
-async def test_the_search_for_an_empty_room_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_search_for_an_unused_room_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rooms that were checked come last the next time, so each has its turn."""
     monkeypatch.setattr("chat.rooms.hub.EXPENDABLE_LOOKS", 2)
     async with chatting(address_rooms=4) as chat:
