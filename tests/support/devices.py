@@ -114,6 +114,9 @@ class Device(Asker):
             who = frame[field] if isinstance(frame[field], str) else frame[field]["id"]
             at = microseconds(frame["timestamp"]) if "timestamp" in frame else self._clock.now_us()
             new = kind != "message" or (frame["version"] == frame["seq"] and view.copy.synced)
+            if kind == "member" and "reason" in frame["member"]:  # the second time, for moderators and that user
+                assert view.shows(frame["member"]), f"{self.name} receives only the copy with the reason: {frame}"
+                new = False
             quits = kind == "member" and frame["action"] in ("leave", "decline")
             if new and not quits and who in self._accounts:
                 assert view.allows(who, LEAST[action], at, talk=talk), f"{who} may not, and does: {frame}"

@@ -125,6 +125,11 @@ class View:
             "seq"
         ]
 
+    def shows(self, row: Frame) -> bool:
+        """Whether a row is known, apart from the reason of its ban or mute."""
+        known = self.members.get(row["id"], {})
+        return all(known.get(name) == row[name] for name in row if name not in ("reason", "online"))
+
     def allows(self, user_id: str, least: Standing, now_us: int, *, talk: bool = False) -> bool:
         """Whether a user has at least the standing ``least``, as far as this view knows; a mute forbids ``talk``."""
         account = self._accounts[user_id]

@@ -29,6 +29,22 @@ REMOVED_ROW = Play(
     slow_high=3000,
 )
 
+# A muted owner makes themselves read-only, and receives that change twice: the second time with the reason of the mute.
+OWN_ROLE = Play(
+    steps=[
+        ("race", 5, 2652, None),
+        ("race", 0, 6255, 0.01),
+        ("race", 1, 4316, 6.0),
+        ("set_role", 1, 6122, 0.3),
+    ],
+    room_tail=2,
+    batch=1,
+    grace=0.0,
+    late=True,
+    queue=20_000,
+    slow_high=3000,
+)
+
 
 @pytest.fixture
 def idle_rooms() -> None:
@@ -38,6 +54,7 @@ def idle_rooms() -> None:
 @settings(max_examples=examples(100), suppress_health_check=TOO_SLOW)
 @given(play=plays())
 @example(play=REMOVED_ROW)
+@example(play=OWN_ROLE)
 def test_snapshot_plus_events_equals_a_fresh_snapshot(play: Play) -> None:
     run_virtually(play.perform(FaultyRepository()))
 
