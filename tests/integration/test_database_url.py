@@ -30,7 +30,7 @@ async def opened() -> AsyncIterator[Opened]:
 
 @pytest.mark.parametrize("away", ["127.0.0.1", "localhost", "[::1]"])
 async def test_a_url_may_name_several_hosts_with_ports(opened: Opened, database_url: str, away: str) -> None:
-    """libpq's way to name the servers of a failover: the one that can be written to is taken, wherever it stands."""
+    """libpq's way to name the servers of a failover: the writable one is used, in any position."""
     parts = urlsplit(database_url)
     login, _, server = parts.netloc.rpartition("@")
     url = f"postgresql://{login}@{away}:{free_port()},{server}{parts.path}?target_session_attrs=read-write"

@@ -1,4 +1,4 @@
-"""One writer for each database, whatever happens to servers, sessions and Postgres itself."""
+"""One writer per database, whatever happens to servers, sessions and Postgres itself."""
 
 import asyncio
 import logging
@@ -47,7 +47,7 @@ async def end_lease_session(url: str, repository: PostgresStorage) -> None:
 
 
 async def stores(writer: Writer, repository: PostgresStorage, where: object, seq: int) -> None:
-    """As a worker does: the same batch again until it is stored."""
+    """Write as a worker does: retry the same batch until it is stored."""
     batch = inserts_more(where, message(where, seq))  # type: ignore[arg-type]
     async with asyncio.timeout(30):
         while True:
@@ -70,7 +70,7 @@ async def test_a_second_server_waits_and_names_the_lease_holder(server: Servers,
     assert f"parley at 127.0.0.1 (PostgreSQL process {first.lease.tenure.pid})" in str(second.problem())
     with pytest.raises(StorageUnavailable, match="another server is writing to this database"):
         await second.writer().write(inserts(where))
-    # It may read, and take over when the first one is done: then what it has read is old.
+    # It may read, and take over when the first one stops: then what it has read is outdated.
     assert await second.messages.history(where, limit=5) == [message(where, 1)]
     taken_over: list[bool] = []
     second.lease_events.on_takeover = lambda: taken_over.append(True)
@@ -81,7 +81,7 @@ async def test_a_second_server_waits_and_names_the_lease_holder(server: Servers,
 
 
 async def test_of_servers_started_together_one_writes(server: Servers, database_url: str) -> None:
-    """Exactly one writes, the schema is made once, and the others take over one after the other."""
+    """Exactly one writes, the schema is created once, and the others take over one after the other."""
     waiting = [await server() for _ in range(4)]
     for left in range(4, 0, -1):
         await until(lambda: any(each.problem() is None for each in waiting))
@@ -95,7 +95,7 @@ async def test_of_servers_started_together_one_writes(server: Servers, database_
 
 
 async def test_an_old_writer_never_commits_after_a_new_one_took_over(server: Servers, database_url: str) -> None:
-    """The old server has lost its lease and does not look: its open connection keeps the new server out until it ends,
+    """The old server has lost its lease without noticing: its open connection blocks the new server until it ends,
     and it gets no new one.
     """
     old = await server(pace=PACE._replace(check=3600.0))
@@ -118,7 +118,7 @@ async def test_an_old_writer_never_commits_after_a_new_one_took_over(server: Ser
 
 
 async def test_no_connection_may_write_while_a_new_server_takes_over(server: Servers, database_url: str) -> None:
-    """Not even one whose own lease seems to be there still."""
+    """Not even a connection whose lease seems to be valid."""
     repository = await server(pace=PACE._replace(check=3600.0))
     await ready(repository)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as new:
@@ -165,7 +165,7 @@ async def test_a_returning_server_learns_that_another_wrote(server: Servers, dat
         if signs:
             await other.execute(sql.SIGN_LEASE, {"holder": "another"})
     await stores(writer, repository, where, 1)
-    # Before the first write of the new tenure, or not at all when nobody had the right to write.
+    # Before the first write under the new lease, or not at all if no server had the lease.
     assert taken_over == ([True] if signs else [])
     assert superseded == [True], "told once, however often it looked"
     assert not repository.another_writes()
@@ -183,7 +183,7 @@ async def test_each_change_is_logged_once(server: Servers, database_url: str, ca
     await ready(first)
     second = await server(pace=PACE._replace(poll=0.001))
     await until(lambda: "another server" in str(second.problem()))
-    # Many more looks of the second one happen while the first one's session is looked at.
+    # The second server checks many more times while the first one's session is checked.
     for _ in range(20):
         await execute(database_url, b"SELECT 1")
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("storage")]
@@ -206,7 +206,7 @@ async def test_nothing_is_left_after_close(server: Servers, database_url: str) -
             pass
 
 
-# --- Postgres itself comes and goes --------------------------------------------------------------------------------
+# --- Postgres itself comes and goes ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +221,7 @@ async def test_a_restart_of_postgres_does_not_transfer_the_lease(
     server: Servers, cluster: PostgresCluster, how: str
 ) -> None:
     url = await asyncio.to_thread(cluster.create_database)
-    # The grace must be longer than one attempt to connect of the incumbent, as it is by default.
+    # The grace period must be longer than one connection attempt of the holder, as it is by default.
     pace = PACE._replace(grace=2.0)
     first = await server(url, pace)
     await ready(first)
@@ -249,7 +249,7 @@ async def test_a_restart_of_postgres_does_not_transfer_the_lease(
 
 @pytest.mark.slow
 async def test_a_server_recognizes_its_own_sessions(server: Servers, cluster: PostgresCluster) -> None:
-    """A session that hangs keeps the lock: that is no other server, and nobody is sent away for it."""
+    """A hanging session keeps the lock: it belongs to no other server, so no client is disconnected."""
     url = await asyncio.to_thread(cluster.create_database)
     repository = await server(url, pace=PACE._replace(answer=0.3))
     await ready(repository)

@@ -1,4 +1,4 @@
-"""The schema: made once whoever starts first, refused by name when it does not fit, and what the code expects."""
+"""The schema: created once by the first server, refused by name if it does not match, and as the code expects."""
 
 import asyncio
 import re
@@ -33,7 +33,7 @@ from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, open_postgres, ready, until
 from utils.clock import DAY_US
 
-# One line for each column, index and constraint: a change of the schema is a change here, seen in review.
+# One line for each column, index and constraint: every change of the schema is visible here in review.
 SCHEMA = {
     "columns": """
 lease.id smallint not null
@@ -137,7 +137,7 @@ messages: AFTER INSERT mentions_insert
 messages: AFTER UPDATE mentions_update
 """,
 }
-# Of every server from 15 to 18: 18 lists NOT NULL as constraints too, the columns say it here.
+# For every server from 15 to 18: 18 also lists NOT NULL as constraints, which are shown with the columns here.
 QUERIES = {
     "columns": b"""
 SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
@@ -187,7 +187,7 @@ async def test_the_migrations_create_the_schema_the_code_expects(connection: Con
 
 
 async def test_data_from_before_room_kinds_is_migrated(database_url: str, connection: Connection) -> None:
-    """Every room is an ephemeral one, found by its name in another case; its messages hold nothing, and grow old."""
+    """Every room is ephemeral and found by its name in any case; its messages hold only text, and expire."""
     await migrate(connection, load_migrations()[:2])
     await connection.execute(b"""
         INSERT INTO rooms SELECT n, name, to_timestamp(n), CASE WHEN n = 3 THEN now() END
@@ -212,7 +212,7 @@ async def test_data_from_before_room_kinds_is_migrated(database_url: str, connec
 
 
 async def test_room_names_from_before_single_spaces_are_migrated(database_url: str, connection: Connection) -> None:
-    """They have the names by which they are asked for now, unless another room has that already."""
+    """They get the normalized names by which clients look them up, unless another room already has that name."""
     await migrate(connection, load_migrations()[:3])
     await connection.execute(b"""
         INSERT INTO rooms (room_id, name, created_at, kind, folded_name, folded_title, deleted_at)
@@ -227,7 +227,7 @@ async def test_room_names_from_before_single_spaces_are_migrated(database_url: s
 
 
 async def test_mentions_follow_manual_changes_of_messages(connection: Connection) -> None:
-    """By hand too: an operator who deletes messages leaves nothing behind that is counted."""
+    """Also by hand: after an operator deletes messages, no mention of them is counted."""
     await migrate(connection)
     mentions = b"SELECT name, seq FROM mentions ORDER BY name, seq"
     steps = [
@@ -251,14 +251,14 @@ async def test_mentions_follow_manual_changes_of_messages(connection: Connection
 
 
 def statements() -> list[tuple[str, bytes]]:
-    """Every text of storage.postgres by its name."""
+    """Return every SQL text of storage.postgres by name."""
     modules = (sql, sql_pages, sql_rooms, sql_expiry, sql_lease)
     texts = [(name, text) for module in modules for name, text in vars(module).items() if isinstance(text, bytes)]
     return texts + [(f"HISTORY {kind}", text) for kind, text in sql_pages.HISTORY.items()]
 
 
 async def test_every_statement_fits_the_schema(connection: Connection) -> None:
-    """Postgres parses each against the tables: no column is misspelt, and every type can be told."""
+    """Postgres parses each against the tables: no column is misspelt, and every type can be inferred."""
     await migrate(connection)
     assert len(statements()) > 60
     for number, (name, text) in enumerate(statements()):
@@ -273,7 +273,7 @@ async def test_every_statement_fits_the_schema(connection: Connection) -> None:
 
 
 async def test_concurrent_servers_apply_each_migration_once(database_url: str, tmp_path: Path) -> None:
-    """While one of them is in the middle of it, every other one finds the door closed."""
+    """While one of them migrates, all others have to wait."""
     migrations = write(
         tmp_path,
         _0001_one="CREATE TABLE one (x int)",
@@ -289,7 +289,7 @@ async def test_concurrent_servers_apply_each_migration_once(database_url: str, t
                     return await migrate(connection, migrations)
                 except MigrationsBusyError:
                     turned_away.add(number)
-                    await asyncio.sleep(0)  # again at once, to be as much in the way as possible
+                    await asyncio.sleep(0)  # again at once, to interfere as much as possible
 
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as gate:
         await gate.execute("SELECT pg_advisory_lock(7)")
@@ -353,7 +353,7 @@ def test_line_ends_do_not_count_as_an_edit(tmp_path: Path) -> None:
 
 
 async def test_a_refused_migration_is_reported_until_it_is_fixed(database_url: str, connection: Connection) -> None:
-    """It does not stop the process, is not silent, and does not keep a server that fits from writing."""
+    """It does not stop the process, is reported, and does not keep a matching server from writing."""
     await migrate(connection)
     await connection.execute(sql_lease.RECORD_MIGRATION, {"version": 99, "name": "future", "checksum": ""})
     repository = PostgresStorage(database_url, pace=PACE)
@@ -411,7 +411,7 @@ FOREIGN = {
 async def test_a_database_of_another_program_is_refused_and_left_alone(
     connection: Connection, database_url: str, table: str
 ) -> None:
-    """Named, with what to do, which works: a schema of one's own."""
+    """The error names the table and a solution that works: a separate schema."""
     await connection.execute(FOREIGN[table])
     before = await schema(connection)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""A real PgBouncer between server and database: in session mode all works, in the others it is refused by name."""
+"""A real PgBouncer between server and database: session mode works, the other modes are refused by name."""
 
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -34,7 +34,7 @@ async def repository(pooler: PgBouncer) -> AsyncIterator[PostgresStorage]:
 
 @pytest.fixture
 async def impatient(pooler: PgBouncer) -> AsyncIterator[PostgresStorage]:
-    """A storage whose reads give up soon, for a pooler that it refuses."""
+    """A storage with a short time limit for reads, for a pooler that it refuses."""
     opened = PostgresStorage(pooler.url, pace=PACE, read_seconds=0.5)
     await opened.start()
     yield opened
@@ -60,7 +60,7 @@ async def test_session_mode_works(pooler: PgBouncer, repository: PostgresStorage
         ).fetchone()
         assert row == (value,), name
     await connection.close()
-    # It knows its own sessions when it lost one, and a second server waits, also a direct one.
+    # It recognizes its own sessions after losing one, and a second server waits, also one without the pooler.
     superseded: list[bool] = []
     repository.lease_events.on_superseded = lambda: superseded.append(True)
     tenure = repository.lease.tenure
@@ -95,7 +95,7 @@ REFUSED: list[tuple[PoolMode, str]] = [
 async def test_other_modes_are_refused_by_name(
     pooler: PgBouncer, impatient: PostgresStorage, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With one idle connection of the pooler as with many; and nobody else who uses it gets our settings."""
+    """With one idle connection of the pooler as with many; Parley's settings reach no other user of the pooler."""
     await until(lambda: POOLED in str(impatient.problem()))
     with pytest.raises(StorageUnavailable, match=POOLED):
         await impatient.writer().write(inserts(room()))
@@ -111,7 +111,7 @@ async def test_other_modes_are_refused_by_name(
 
 @pooled(("transaction", ""), ("transaction", "server_round_robin = 1"))
 async def test_transaction_mode_is_refused_while_others_use_the_pooler(pooler: PgBouncer) -> None:
-    """Their transactions change which connection is next."""
+    """Their transactions change which server connection comes next."""
     tasks = TaskRegistry()
     loops = [await psycopg.AsyncConnection.connect(pooler.url, autocommit=True, prepare_threshold=None) for _ in "abc"]
 
@@ -145,7 +145,7 @@ async def test_a_pooled_server_does_not_disturb_the_writing_one(pooler: PgBounce
 
 
 async def test_a_session_found_to_be_shared_is_abandoned(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In case the comparison at the start found nothing: the holder looks at each of its looks."""
+    """In case the comparison at the start found nothing: the holder compares again at each check."""
     monkeypatch.setattr(session, "_ROUNDS", 0)
     with PgBouncer(database_url, "transaction") as pooler:
         repository = PostgresStorage(pooler.url, pace=PACE)
@@ -161,7 +161,7 @@ async def test_a_session_found_to_be_shared_is_abandoned(database_url: str, monk
 
 
 def _holds(url: str, pid: int, others: list[psycopg.Connection]) -> bool:
-    """Keep this process busy with a transaction of somebody else's, so that the next one is served by another."""
+    """Keep this process busy with another client's transaction, so that the next one is served by a different one."""
     others.append(psycopg.connect(url, prepare_threshold=None))
     return others[-1].execute("SELECT pg_backend_pid()").fetchone() == (pid,)
 

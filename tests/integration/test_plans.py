@@ -18,9 +18,9 @@ from storage.postgres.sql import messages as sql
 from storage.postgres.sql import rooms as sql_rooms
 from storage.postgres.sql.pages import HISTORY, SEARCH, HistoryKind
 
-# 100 messages in each of 199 rooms, and 60,000 in room 1; 50 senders of which "rare" wrote 3; changes here and there.
+# 100 messages in each of 199 rooms, and 60,000 in room 1; 50 senders, of whom "rare" wrote 3; some changes.
 # 20,000 rooms: direct ones, public ones, and some that keep messages for 30 days only; all messages are of today.
-# 10,000 people in room 1, half of them members; 200 of them are in 50 rooms more.
+# 10,000 users in room 1, half of them members; 200 of them are in 50 more rooms.
 _FILL = b"""
 INSERT INTO rooms (room_id, name, created_at, kind, retention_days, folded_name, oldest_seq)
 SELECT n, 'room ' || n, now(), CASE WHEN n % 10 = 5 THEN 'public' WHEN n > 15000 THEN 'direct' ELSE 'ephemeral' END,
@@ -67,7 +67,7 @@ def connection(filled_url: str) -> Iterator[psycopg.Connection]:
 
 @contextmanager
 def planned(url: str) -> Iterator[psycopg.Connection]:
-    """A connection as the pool's are: with the settings that choose how statements are planned."""
+    """A connection like those of the pool: with the settings that affect planning."""
     with psycopg.connect(url, autocommit=True) as opened:
         settings = [{"name": name, "value": text} for name, text in session_settings(30).items()]
         opened.execute(sql_lease.SET_SETTINGS, {"rows": Json(settings)})
@@ -83,7 +83,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def explain(connection: psycopg.Connection, text: bytes, values: dict[str, Any]) -> list[dict[str, Any]]:
     row = connection.execute(b"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) " + text, values).fetchone()
     assert row is not None
-    # What never ran costs nothing: the message that a reply is about, on a page without replies.
+    # Nodes that never ran cost nothing, such as the lookup of quoted messages on a page without replies.
     return [node for node in nodes(row[0][0]["Plan"]) if node["Actual Loops"] > 0]
 
 
@@ -96,7 +96,7 @@ def indexes(plan: list[dict[str, Any]]) -> set[str]:
 
 
 def rows_read(plan: list[dict[str, Any]]) -> Any:
-    """Rows that the scans found, those they threw away included."""
+    """Return the number of rows that the scans read, including discarded ones."""
     return sum(
         (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
         for node in plan
@@ -129,7 +129,7 @@ def test_a_page_of_a_sender_uses_the_sender_index(
 def test_a_search_for_common_words_walks_the_log(
     connection: psycopg.Connection, oldest_first: bool, sender: str | None
 ) -> None:
-    """In order, and stops when the page is full: sorting every hit would cost the whole room."""
+    """In order, until the page is full: sorting every hit would read the whole room."""
     kind = HistoryKind(oldest_first, sender=sender is not None, words=True)
     values = PAGE | {"words": ["the", "message"]} | ({"sender": sender} if sender else {})
     plan = explain(connection, HISTORY[kind], values)
@@ -140,7 +140,7 @@ def test_a_search_for_common_words_walks_the_log(
 
 @pytest.mark.parametrize("oldest_first", [False, True])
 def test_a_search_for_a_rare_word_uses_the_word_index(connection: psycopg.Connection, oldest_first: bool) -> None:
-    """The few hits are sorted, and nothing else is read."""
+    """Only the few hits are read and sorted."""
     kind = HistoryKind(oldest_first, sender=False, words=True)
     plan = explain(connection, HISTORY[kind], PAGE | {"words": ["the", "31234"]})
     assert "messages_words" in indexes(plan)
@@ -151,7 +151,7 @@ def test_a_search_for_a_rare_word_uses_the_word_index(connection: psycopg.Connec
 
 
 def test_changed_messages_are_read_in_index_order(connection: psycopg.Connection) -> None:
-    """Two halves, each in the order of its index, merged: no sort, and no more than two pages are read."""
+    """Two halves, each in index order, are merged: no sort, and at most two pages of rows are read."""
     for values in (PAGE, PAGE | {"after": 60000, "until": 10**9}, PAGE | {"after": 10**9, "until": 10**10}):
         plan = explain(connection, sql.CHANGED, values)
         assert types(plan) <= {"Limit", "Merge Append", "Index Scan", "Subquery Scan", "Result"}
@@ -181,7 +181,7 @@ def test_single_lookups_use_an_index(connection: psycopg.Connection) -> None:
     ("text", "index"), [(sql.FIND_BY_SEQ, "messages_pkey"), (sql.FIND_BY_ID, "messages_client_id")]
 )
 def test_the_rows_of_a_batch_are_looked_up_by_index(connection: psycopg.Connection, text: bytes, index: str) -> None:
-    """One look into the index for each row, however many messages there are."""
+    """One index lookup per row, however many messages there are."""
     keys = ",".join(
         f'{{"room_id":1,"seq":{seq},"sender_id":"u{seq % 50}","client_id":"c{seq}"}}' for seq in range(100, 600)
     )
@@ -191,7 +191,7 @@ def test_the_rows_of_a_batch_are_looked_up_by_index(connection: psycopg.Connecti
 
 
 def test_a_page_of_pinned_messages_uses_its_own_index(connection: psycopg.Connection) -> None:
-    """Of an index of nothing else: a room has few."""
+    """From an index of pinned messages only, of which a room has few."""
     for oldest_first in (False, True):
         plan = explain(connection, HISTORY[HistoryKind(oldest_first, pinned=True)], PAGE)
         assert indexes(plan) == {"messages_pinned"}
@@ -199,7 +199,7 @@ def test_a_page_of_pinned_messages_uses_its_own_index(connection: psycopg.Connec
 
 
 def test_a_page_with_replies_looks_up_only_the_quoted_messages(connection: psycopg.Connection) -> None:
-    """One look into the index for each of them, and for no other message."""
+    """One index lookup for each reply, and for no other message."""
     plan = explain(connection, HISTORY[HistoryKind(False)], PAGE | {"before": 60000})
     assert types(plan) == {"Limit", "Index Scan"}
     assert indexes(plan) == {"messages_pkey"}
@@ -216,7 +216,7 @@ PROBE = RARE_HITS + 1
 
 
 def search_values(rooms: Sequence[int], words: list[str], *, limit: int, **before: int) -> dict[str, Any]:
-    """As `storage.postgres.read` asks."""
+    """Return the parameters that `storage.postgres.read` uses."""
     first = {"before": 2**63 - 1, "before_room": 2**63 - 1} | before
     page = {"limit": limit, "share": -(-limit // len(rooms)), "last": limit - 1}
     return {"rooms": list(rooms), "words": words, "probe": PROBE, **first, **page}
@@ -227,7 +227,7 @@ def search_values(rooms: Sequence[int], words: list[str], *, limit: int, **befor
 def test_a_search_in_several_rooms_reads_a_page_per_room_at_most(
     connection: psycopg.Connection, rooms: int, common: bool
 ) -> None:
-    """A rare word: its hits. Common ones: a page of each room at most, once it is known that they are common."""
+    """A rare word reads its hits; common ones at most a page of each room, once they are known to be common."""
     words = ["the", "message"] if common else ["the", "31234"]
     values = search_values(range(1, rooms + 1), words, limit=20, before=50000, before_room=7)
     plan = explain(connection, SEARCH, values)
@@ -246,19 +246,19 @@ def test_a_search_in_several_rooms_reads_a_page_per_room_at_most(
 
 
 def test_unread_counts_read_a_bounded_number_of_rows(connection: psycopg.Connection) -> None:
-    """A hundred rooms, the largest among them, and never more of one than is counted."""
+    """A hundred rooms, including the largest, and at most as many rows of each as are counted."""
     cursors = ",".join(f'{{"room_id":{room},"seq":{room % 90}}}' for room in range(1, 101))
     values = {"cursors": f"[{cursors}]", "user_id": "u7", "name": "ann", "limit": 20}
     plan = explain(connection, sql.UNREAD, values)
     assert not types(plan) & {"Seq Scan", "Sort", "Hash Join"}
     assert indexes(plan) == {"messages_pkey", "mentions_pkey"}
-    # Those of my own, one in fifty, are read and not counted.
+    # The user's own messages, one in fifty, are read but not counted.
     assert rows_read(plan) <= 100 + 100 * 22 + 100 * 20
 
 
 @pytest.mark.parametrize(("after", "part"), [("", ""), ("room 14", ""), ("", "room 15"), ("", "nothing")])
 def test_a_list_of_rooms_is_read_in_index_order(connection: psycopg.Connection, after: str, part: str) -> None:
-    """In the order of an index that leaves direct and private rooms out; of a log, its newest message."""
+    """In the order of an index without direct and private rooms; of each room only its newest message is read."""
     plan = explain(connection, sql_rooms.LISTED_ROOMS, {"after": after, "part": part, "limit": 50})
     assert types(plan) <= {"Limit", "Index Scan", "Index Only Scan", "Result"}
     assert indexes(plan) <= {"rooms_listed", "messages_pkey"}
@@ -290,7 +290,7 @@ def test_a_lasting_room_with_a_similar_name_is_found_by_index(connection: psycop
 
 
 def test_a_shared_room_is_found_from_both_users_rows(connection: psycopg.Connection) -> None:
-    """Also when they share none: no more than the rows of both."""
+    """Even if they share none: at most the rows of both."""
     for other in ("u9", "u10", "nobody"):
         plan = explain(connection, sql_rooms.SHARED_ROOM, {"user_id": "u7", "other_id": other})
         assert "Seq Scan" not in types(plan)
@@ -298,7 +298,7 @@ def test_a_shared_room_is_found_from_both_users_rows(connection: psycopg.Connect
 
 
 def test_the_members_of_a_room_are_found_by_index(connection: psycopg.Connection) -> None:
-    """Ten thousand rows: those that say something are found without the others."""
+    """Of ten thousand rows, only the special ones are read."""
     plan = explain(connection, sql_rooms.SPECIAL_MEMBERS, PAGE)
     assert indexes(plan) == {"members_standing"}
     assert rows_read(plan) <= 2 * 20
@@ -317,7 +317,7 @@ EXPIRY = {"now_us": NOW + DAY_US, "cutoff": NOW - 9 * DAY_US, "rooms_at_once": 1
 
 
 def test_expiry_with_nothing_due_reads_no_rows(connection: psycopg.Connection) -> None:
-    """Twenty thousand rooms and no look at any of them, nor at a message."""
+    """Of twenty thousand rooms and their messages none is read."""
     for cutoff in (-1, EXPIRY["cutoff"]):
         plan = explain(connection, sql_expiry.ROOMS_DUE, EXPIRY | {"cutoff": cutoff})
         assert indexes(plan) == {"rooms_oldest", "rooms_due"}
@@ -325,7 +325,7 @@ def test_expiry_with_nothing_due_reads_no_rows(connection: psycopg.Connection) -
 
 
 def test_expiry_reads_only_rooms_with_expired_messages(connection: psycopg.Connection) -> None:
-    """Some at a time, and no others are looked at."""
+    """Some at a time, and no other room is read."""
     for now, cutoff, due in ((31, -9, 200), (1, 1, 500), (31, 1, 700)):
         values = EXPIRY | {"now_us": NOW + now * DAY_US, "cutoff": NOW + cutoff * DAY_US, "rooms_at_once": 500}
         plan = explain(connection, sql_expiry.ROOMS_DUE, values)
@@ -347,6 +347,6 @@ def test_expiry_removes_the_oldest_messages_by_index(connection: psycopg.Connect
 
 
 def test_statements_never_switch_to_generic_plans(connection: psycopg.Connection) -> None:
-    """psycopg prepares a text after five uses; Postgres must still plan for the values of each call."""
+    """psycopg prepares a statement after five uses; Postgres must still plan for the values of each call."""
     row = connection.execute("SHOW plan_cache_mode").fetchone()
     assert row == ("force_custom_plan",)

@@ -1,4 +1,4 @@
-"""A search in many rooms of a large log reads little, however common its words are. See docs/storage.md."""
+"""A search in many rooms of a large database reads little, however common its words are. See docs/storage.md."""
 
 import asyncio
 from typing import Any
@@ -12,8 +12,8 @@ from tests.integration.test_plans import nodes, planned, search_values
 
 pytestmark = pytest.mark.slow
 
-# 300,000 messages, from 200 rooms in turn, so that the messages of one room are as far apart on disk as they are in
-# life. `first` and `second` are in every third message, both in every ninth, `tenth` in every sixteenth; `rare` in
+# 300,000 messages, from 200 rooms in turn, so that the messages of one room are as far apart on disk as in
+# practice. `first` and `second` are in every third message, both in every ninth, `tenth` in every sixteenth; `rare` in
 # three, the newest of all among them.
 _FILL = b"""
 INSERT INTO rooms (room_id, name, created_at) SELECT n, 'room ' || n, now() FROM generate_series(1, 200) n;
@@ -25,8 +25,8 @@ SELECT 1 + n * 7919 % 200, n, n, now(), 'u' || n % 500, 'sender ' || n % 500, 'c
                           CASE WHEN n % 100000 = 0 THEN 'rare' END], NULL)
 FROM generate_series(1::bigint, 300000) n;
 """
-# Blocks: finding out that words are common takes each block of the table once at most (4,600), the walk the rest. A
-# look into the index of words for each room would take 32,000 to 48,000.
+# Blocks: finding out that words are common reads each block of the table once at most (4,600), the walk the rest. An
+# index lookup for each room would read 32,000 to 48,000.
 COMMON_BLOCKS = 8000
 RARE_BLOCKS = 600
 
@@ -45,7 +45,7 @@ def search_url(module_database_url: str) -> str:
 
 @pytest.fixture(scope="module", params=["all", "after retention"])
 def searched(request: pytest.FixtureRequest, search_url: str) -> str:
-    """The log as it is, then without its oldest third; with statistics, when Postgres once chose the worse plan."""
+    """The full log, then without its oldest third; with the statistics for which Postgres once chose the worse plan."""
     if request.param == "after retention":
         with psycopg.connect(search_url, autocommit=True) as connection:
             connection.execute("DELETE FROM messages WHERE seq < 100000")

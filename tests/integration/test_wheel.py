@@ -1,4 +1,4 @@
-"""The installed server: the wheel and the sdist of this repository hold everything that it serves."""
+"""The installed server: the wheel and the sdist of this repository contain everything that it serves."""
 
 import asyncio
 import shutil
@@ -19,7 +19,7 @@ from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.slow
 
-# What a checkout may hold that is not in the repository, and what is not for those who install it.
+# Files in a checkout that are not in the repository, or not part of an installation.
 LEFT_OUT = shutil.ignore_patterns(
     ".venv", ".git", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build", "dist", "node_modules", "tests"
 )
@@ -29,7 +29,7 @@ OTHERS = ("utils", "model", "server", "chat", "storage", "main")
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy to build from, as building writes into the folder."""
+    """Return a copy to build from, as building writes into the folder."""
     folder = tmp_path_factory.mktemp("wheel") / "source"
     shutil.copytree(ROOT, folder, symlinks=True, ignore=LEFT_OUT)
     return folder
@@ -54,13 +54,13 @@ def wheel(source: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path) -> Path:
-    """The folder of programs of an environment with nothing but the wheel, and what it depends on by reference."""
+    """Return the folder of programs of an environment with only the wheel; its dependencies are linked."""
     folder = wheel.parent / "environment"
     venv.create(folder, with_pip=False)
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet"]
     do(*pip, "--no-deps", "--no-index", wheel, cwd=wheel.parent)
     packages = next(folder.glob("lib/python*/site-packages"))
-    # A line of a .pth file is searched last, and the .pth files there, which lead to this checkout, are not read.
+    # A line of a .pth file is searched last, and the .pth files there, which point to this checkout, are not read.
     (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n")
     return folder / "bin"
 
@@ -74,7 +74,7 @@ def test_the_wheel_has_every_file_that_is_served(wheel: Path) -> None:
 
 
 def test_the_sdist_has_every_file_the_documents_name(source: Path) -> None:
-    """And a wheel can be built from it again."""
+    """And a wheel can be built from it."""
     build = "from setuptools.build_meta import build_sdist; print(build_sdist('..'))"
     name = do(sys.executable, "-c", build, cwd=source).split()[-1]
     with tarfile.open(source.parent / name) as archive:
@@ -96,7 +96,7 @@ def test_an_installed_parley_prints_its_help(installed: Path, tmp_path: Path, pr
 
 
 async def test_an_installed_parley_serves_everything(installed: Path) -> None:
-    """From a folder of its user, whose own modules of the same names are not in its way."""
+    """From a user's folder that has modules of the same names, which must not interfere."""
     server = ServerProcess(python=installed / "python", main=installed / "parley")
     for name in OTHERS:
         (server.folder / f"{name}.py").write_text("raise SystemExit('the wrong module')\n")

@@ -19,8 +19,8 @@ ON_BOTH = pytest.mark.parametrize("storage", ["memory", "postgres"], indirect=Tr
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.slow)])
 def storage(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The part of the environment that chooses the storage. A test that uses it runs with both, with Postgres only in
-    `dev.py test --all`: tests/contract shows that both answer alike. `ON_BOTH` runs it with both by default.
+    """Return the settings that choose the storage. A test that uses them runs with both storages, with Postgres only in
+    `dev.py test --all`: tests/contract shows that both return the same results. `ON_BOTH` runs it with both by default.
     """
     if request.param == "memory":
         return {}
@@ -29,7 +29,7 @@ def storage(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Start servers: `await serve(HEARTBEAT="0.1", **storage)`. They are stopped, and must have stored everything."""
+    """Start servers: `await serve(HEARTBEAT="0.1", **storage)`. They stop with the test, with everything stored."""
     servers: list[Server] = []
 
     async def start(**environment: str) -> Server:
@@ -57,18 +57,18 @@ async def serve() -> AsyncIterator[Serve]:
 
 
 def url(server: Server) -> str:
-    """Where its WebSockets are."""
+    """Return the base URL of its WebSockets."""
     return f"ws://127.0.0.1:{server.port}"
 
 
 def session_of(server: Server, client: Client) -> Session:
-    """The server's side of a connection."""
+    """Return the server's session of a connection."""
     wanted = client.of("welcome")[0]["session"]
     return next(session for session in server.chat.parts.hub.sessions if session.id == wanted)
 
 
 def send_little(session: Session) -> None:
-    """Make the kernel take no more than a few kilobytes on the server's side; by itself it would take megabytes."""
+    """Limit the kernel's send buffer on the server's side to a few kilobytes; by default it would take megabytes."""
     connection = session.connection
     assert isinstance(connection, WebSocketConnection)
     connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)

@@ -1,4 +1,4 @@
-"""What may happen in a room while somebody is away: every kind of change, done by real clients of a real server."""
+"""Everything that may happen in a room while a user is away, done by real clients of a real server."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Self
@@ -9,9 +9,9 @@ from tests.support.views import View
 
 
 class Cast:
-    """People with accounts. In every room of a case eve is the owner, ann, bob and fay are members, gus is not there.
+    """Users with accounts. In every room of a case eve is the owner, ann, bob and fay are members, gus is not.
 
-    Fay is the one who misses what happens; her connection is her own affair.
+    Fay is the one who misses the changes; the tests control her connection.
     """
 
     def __init__(self, url: str) -> None:
@@ -31,13 +31,13 @@ class Cast:
             await person.client.close()
 
     async def connect(self) -> None:
-        """Everybody but fay comes, or comes back."""
+        """Connect or reconnect everyone except fay."""
         for person in self._there:
             await person.connect()
 
 
 class Scene(NamedTuple):
-    """A room with a past, as of when fay lost her connection.
+    """A room with messages, as it was when fay lost her connection.
 
     Attributes:
         plain: a message of ann's that bob has reacted to.
@@ -53,7 +53,7 @@ class Scene(NamedTuple):
 
 
 async def staged(cast: Cast, room: str) -> Scene:
-    """Make the room, with all of them in it; fay knows everything there is to know."""
+    """Create the room with all of them in it; fay is up to date."""
     await cast.eve.do("create_room", room=room, title="Before")
     await cast.eve.enter(room)
     for person in (cast.ann, cast.bob):
@@ -80,12 +80,12 @@ async def post(scene: Scene) -> None:
 
 
 async def edit(scene: Scene) -> None:
-    """One that is quoted in a reply."""
+    """Change a message that is quoted in a reply."""
     await scene.cast.ann.do("edit", room=scene.room, seq=scene.plain, content="good morning @gus")
 
 
 async def delete(scene: Scene) -> None:
-    """One that is quoted in a reply."""
+    """Delete a message that is quoted in a reply."""
     await scene.cast.ann.do("delete", room=scene.room, seq=scene.plain)
 
 
@@ -111,14 +111,14 @@ async def unpin(scene: Scene) -> None:
 
 
 async def reply(scene: Scene) -> None:
-    """To one that fay has seen, and to one that she has not."""
+    """Reply to a message that fay has seen, and to one that she has not."""
     unseen = await scene.cast.ann.say(scene.room, "while nobody looks")
     await scene.cast.bob.say(scene.room, "I do", reply_to=unseen)
     await scene.cast.bob.say(scene.room, "no, really", reply_to=scene.other)
 
 
 async def everything(scene: Scene) -> None:
-    """To the same message, which comes once, as it is in the end; and to what is gone before it was seen."""
+    """Change one message in every way: it arrives once in its final state. Delete another before fay has seen it."""
     unseen = await scene.cast.ann.say(scene.room, "first")
     await scene.cast.ann.do("edit", room=scene.room, seq=unseen, content="second")
     await scene.cast.bob.do("react", room=scene.room, seq=unseen, emoji="+1")
@@ -149,7 +149,7 @@ async def delete_room(scene: Scene) -> None:
 
 
 async def make_another(scene: Scene) -> None:
-    """Of the same name, with a past of its own."""
+    """Delete the room and create another with the same name and its own messages."""
     await delete_room(scene)
     await scene.cast.gus.do("create_room", room=scene.room, title="Another")
     await scene.cast.gus.say(scene.room, "new")
@@ -163,7 +163,7 @@ async def make_another_private(scene: Scene) -> None:
     await scene.cast.gus.say(scene.room, "ours")
 
 
-# --- people ----------------------------------------------------------------------------------------------------------
+# --- users -----------------------------------------------------------------------------------------------------------
 
 
 async def set_role(scene: Scene) -> None:
@@ -205,7 +205,7 @@ async def quit_room(scene: Scene) -> None:
 
 
 async def be_kicked(scene: Scene) -> None:
-    """From a room that one may come back to."""
+    """Kick fay from a room that she may rejoin."""
     await scene.cast.eve.do("set_role", room=scene.room, user="u_fay", role="moderator")
     await scene.cast.eve.do("kick", room=scene.room, user="u_fay")
     await post(scene)
@@ -220,31 +220,31 @@ async def be_banned(scene: Scene) -> None:
     await scene.cast.eve.do("ban", room=scene.room, user="u_fay")
 
 
-# --- what it comes to ------------------------------------------------------------------------------------------------
+# --- the expected results --------------------------------------------------------------------------------------------
 
 
 def states(view: View) -> list[Frame]:
-    """The messages, oldest first."""
+    """Return the messages, oldest first."""
     return [view.copy.states[seq] for seq in sorted(view.copy.states)]
 
 
 def said(view: View) -> list[str]:
-    """What they say."""
+    """Return their texts."""
     return [state["content"] for state in states(view)]
 
 
 def of(view: View, seq: int, name: str) -> Any:
-    """A field of a message."""
+    """Return a field of a message."""
     return view.copy.states[seq].get(name)
 
 
 def roles(view: View) -> dict[str, str | None]:
-    """By what comes behind the `u_`."""
+    """Return the roles by the part of the id after `u_`."""
     return {user_id[2:]: member.get("role") for user_id, member in view.members.items()}
 
 
 def here(view: View) -> set[str]:
-    """Who is, in the same way."""
+    """Return who is present, by the same part."""
     assert len(view.people) == view.count
     return {user_id[2:] for user_id in view.people}
 
@@ -286,7 +286,7 @@ ROOMS: dict[Do, Holds] = {
     set_one_s_own_role: lambda view, at: view.role == roles(view)["fay"] == "moderator",
     mute: lambda view, at: (
         {user: row.get("reason") for user, row in view.members.items() if "muted_until" in row}
-        == {"u_ann": None, "u_fay": "for good"}  # reasons are for moderators, and for whom they are about
+        == {"u_ann": None, "u_fay": "for good"}  # only moderators and the user concerned see reasons
     ),
     kick: lambda view, at: "ann" not in here(view) | roles(view).keys(),
     ban: lambda view, at: "bob" not in here(view) | roles(view).keys(),
@@ -311,7 +311,7 @@ KEPT_OUT: dict[Do, str] = {
 
 
 def wrong_with(do: Do, scene: Scene, view: View) -> str:
-    """What is not as it was done; "" when all is."""
+    """Return what differs from the expected result; "" if nothing does."""
     if {**MESSAGES, **ROOMS}[do](view, scene):
         return ""
     return f"{do.__name__} left {view.copy.states if do in MESSAGES else (view.info, view.members)}"

@@ -1,4 +1,4 @@
-"""Edits and deletions over real sockets, on both storages: told, resumed, read over HTTP, and kept over a restart."""
+"""Edits and deletions over real sockets, on both storages: broadcast, resumed, read over HTTP, kept over a restart."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from tests.support.client import Client
 
 
 async def read_http(server: Server) -> list[dict[str, Any]]:
-    """`GET /history`, as a page would."""
+    """Read `GET /history`, as a page would."""
 
     def get() -> Any:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/history?r=general") as answer:
@@ -23,7 +23,7 @@ async def read_http(server: Server) -> list[dict[str, Any]]:
 
 
 async def change_two(ann: Client) -> tuple[int, int]:
-    """Ann says two things, edits the first and deletes the second. Returns their seqs, when all is stored."""
+    """Post two messages as Ann, edit the first and delete the second. Returns their seqs, once all is stored."""
     await ann.say("helo", "1")
     await ann.say("secret", "2")
     await ann.all_acked("1", "2")
@@ -61,7 +61,7 @@ async def test_every_client_sees_a_change(serve: Serve, storage: dict[str, str])
 
 
 async def test_a_resume_returns_the_current_state_of_changed_messages(serve: Serve, storage: dict[str, str]) -> None:
-    """From the room's tail, and from storage when it is too short for that."""
+    """From the room's tail, and from storage if the tail is too short."""
     server = await serve(ROOM_TAIL="3", **storage)
     async with Client(url(server), "ann", "general") as ann:
         for number in range(6):
@@ -98,7 +98,7 @@ async def test_a_restart_keeps_changes(serve: Serve, database_url: str) -> None:
         page = (await back.history())["messages"]
         assert [(state["seq"], state["content"]) for state in page] == [(one, "hello")]
         assert back.of("joined")[-1]["head"] > two, "continues behind the changes"
-        await back.say("helo", "1", resend=True)  # what was first said is the key, not what it says now
+        await back.say("helo", "1", resend=True)  # the original text is compared, not the current one
         await back.send("edit", id="f", room="general", seq=one, content="hello again")
         await back.send("edit", id="g", room="general", seq=two, content="back from the dead")
         assert (await back.expect("error"))["code"] == "no_such_message"

@@ -1,4 +1,4 @@
-"""A clean stop leaves its epoch to the next server, so that clients resume there; and when it must not."""
+"""A clean stop leaves its epoch to the next server, so that clients resume there; and the cases when it must not."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ CREATE TRIGGER refuse BEFORE INSERT ON messages FOR EACH ROW WHEN (NEW.content =
 
 
 class Seen(NamedTuple):
-    """What a client that is away knows of the room."""
+    """The state of the room that a disconnected client knows."""
 
     since: int
     epoch: str
@@ -50,7 +50,7 @@ async def start(server: ServerProcess) -> None:
 
 
 async def say(server: ServerProcess, *contents: str) -> Seen:
-    """Say something, and know it."""
+    """Post messages and return the state after them."""
     async with Client(server.ws_url, "ben", ROOM) as ben:
         joined = ben.of("joined")[0]
         seq = joined["head"]
@@ -61,7 +61,7 @@ async def say(server: ServerProcess, *contents: str) -> Seen:
 
 
 async def resume(server: ServerProcess, seen: Seen) -> list[str] | None:
-    """What comes when somebody is back; None when nothing can be recovered."""
+    """Return the messages of a resume; None if it was not recovered."""
     async with Client(server.ws_url, "ann") as ann:
         joined = await ann.resume(ROOM, seen.since, seen.epoch)
         if not joined["recovered"]:
@@ -78,7 +78,7 @@ async def execute(url: str, statement: bytes) -> None:
 async def test_a_resume_after_a_clean_restart_returns_exactly_the_missed_messages(
     start_server: Start, database_url: str
 ) -> None:
-    """Over several restarts, the last of them right after a start, and at the same epoch."""
+    """Over several restarts, the last one directly after a start, with the same epoch."""
     server = await started(start_server, database_url)
     seen = await say(server, "one")
     last = await say(server, "two", "three")
@@ -97,7 +97,7 @@ async def test_a_resume_after_a_clean_restart_returns_exactly_the_missed_message
 
 
 async def test_a_missed_retraction_prevents_recovery(start_server: Start, database_url: str) -> None:
-    """Whoever was shown it, and was away when it was taken back, must not keep it."""
+    """A client that saw the message, and was away when it was retracted, must not keep it."""
     server = await started(start_server, database_url)
     await execute(database_url, POISON)
     async with Client(server.ws_url, "ann", ROOM) as ann, Client(server.ws_url, "ben", ROOM) as ben:
@@ -111,7 +111,7 @@ async def test_a_missed_retraction_prevents_recovery(start_server: Start, databa
 
 
 async def test_a_restored_dump_prevents_recovery(start_server: Start, database_url: str) -> None:
-    """It was made while the server was stopped, so an epoch is in it; and the rows go into the very same tables."""
+    """The dump was made while the server was stopped, so it contains an epoch; its rows go into the same tables."""
     server = await started(start_server, database_url)
     await say(server, "one")
     await stop(server)
@@ -124,7 +124,7 @@ async def test_a_restored_dump_prevents_recovery(start_server: Start, database_u
     seen = await say(server, "two")
     await stop(server)
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
-        await connection.execute(b"SET session_replication_role = replica")  # no triggers, as pg_restore has it
+        await connection.execute(b"SET session_replication_role = replica")  # no triggers, as with pg_restore
         for table in TABLES:
             await connection.execute(b"DELETE FROM " + table.encode())
             async with connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT binary)".encode()) as restoring:
@@ -135,7 +135,7 @@ async def test_a_restored_dump_prevents_recovery(start_server: Start, database_u
 
 
 async def test_a_copied_database_has_another_epoch(start_server: Start, database_url: str) -> None:
-    """It says another past from then on; the original is as good as before."""
+    """The copy diverges from then on; the original is not affected."""
     server = await started(start_server, database_url)
     seen = await say(server, "one")
     await stop(server)
@@ -169,7 +169,7 @@ async def test_a_kill_right_after_a_clean_start_prevents_recovery(
 async def test_the_epoch_passes_between_servers_that_stop_cleanly(
     start_server: Start, database_url: str, cleanly: bool
 ) -> None:
-    """The epoch goes from hand to hand, as long as each of them stops cleanly."""
+    """The epoch is handed on as long as each server stops cleanly."""
     server = await started(start_server, database_url)
     seen = await say(server, "one")
     await stop(server)
@@ -181,7 +181,7 @@ async def test_the_epoch_passes_between_servers_that_stop_cleanly(
 
 
 async def test_an_older_version_writing_in_between_prevents_recovery(start_server: Start, database_url: str) -> None:
-    """It knows nothing of epochs that are left, and signs the lease."""
+    """It does not know of stored epochs, and takes the lease."""
     server = await started(start_server, database_url)
     seen = await say(server, "one")
     await stop(server)

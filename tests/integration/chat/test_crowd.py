@@ -1,4 +1,4 @@
-"""A room of two thousand people: who comes and goes there is not told to everybody, and everybody can be listed."""
+"""A room of two thousand users: joins and leaves are not broadcast by name, and all users can be listed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -32,7 +32,7 @@ async def started(start_server: Start, **environment: str) -> ServerProcess:
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.slow)])
 async def server(start_server: Start, request: pytest.FixtureRequest) -> AsyncIterator[ServerProcess]:
-    """One with a room "hall" that stays, of somebody who is not there."""
+    """A server with a lasting room "hall", whose owner is not connected."""
     storage = {} if request.param == "memory" else {"DATABASE_URL": request.getfixturevalue("database_url")}
     with many_files(PEOPLE + 1000):
         server = await started(start_server, **storage)
@@ -48,7 +48,7 @@ async def hall(server: ServerProcess) -> AsyncIterator[Crowd]:
 
 
 def told(frames: list[Frame], people: set[str]) -> set[str]:
-    """Who is there after these changes, as docs/protocol.md says: set operations."""
+    """Return who is present after these changes, by the set operations of docs/protocol.md."""
     for frame in frames:
         people = set() if frame.get("all") else people
         people = people | {user["id"] for user in frame.get("joined", ())}
@@ -57,18 +57,18 @@ def told(frames: list[Frame], people: set[str]) -> set[str]:
 
 
 def at_most_one_a_second(frames: list[Frame], since: float) -> None:
-    """All of them were sent between then and now. A hundredth is for the server's clock, which is not this one."""
+    """Assert at most one of these since then per second. A hundredth is tolerance for the server's own clock."""
     seconds = asyncio.get_running_loop().time() - since
     assert len(frames) <= seconds * 1.01 + 1, f"{len(frames)} notices of presence within {seconds:.2f} s"
 
 
 def named_in_a_crowd(frames: list[Frame]) -> list[Frame]:
-    """Those of them that tell many people of a few."""
+    """Return the frames that name a few users to a large room."""
     return [frame for frame in frames if frame["count"] > CROWD and (frame.get("joined") or frame.get("left"))]
 
 
 async def server_time(seat: Seat, number: int) -> int:
-    """The server's clock; behind everything that it has told the room so far."""
+    """Return the server's time, after everything that it has sent to the room so far."""
     return microseconds((await seat.ask(type="ping", id=f"ping {number}"))["timestamp"])
 
 
@@ -92,7 +92,7 @@ async def test_two_thousand_users_in_one_room(server: ServerProcess, hall: Crowd
     assert await listed(late) == await listed_over_http(server, "eve")
     assert sorted((await listed(late)).values()) == [False] + [True] * (PEOPLE + 1), "all are here but the owner"
 
-    # Hundreds come and go for more than the second of the server's clock after which they would be told.
+    # Hundreds join and leave for more than a second of the server's clock, after which they would be broadcast.
     heard, words, turmoil = ann.size, old.size, asyncio.get_running_loop().time()
     presence = ann.of("presence")
     start = now = await server_time(ann, 0)
@@ -114,7 +114,7 @@ async def test_two_thousand_users_in_one_room(server: ServerProcess, hall: Crowd
     await hall.until(lambda: old.heard["late"] == 1, "in every dialect")
     assert old.size - words < 200, "a crowd is told of it in words"
 
-    # It is no crowd any more, and everybody is told of who is left: in one notice, or in one a second.
+    # The room is no longer large, and all learn who is left: in one notice, or in one a second.
     (known,) = ann.of("joined")
     thinned = asyncio.get_running_loop().time()
     before = len(ann.frames)
@@ -130,7 +130,7 @@ async def test_two_thousand_users_in_one_room(server: ServerProcess, hall: Crowd
 
 
 async def test_two_thousand_members_of_whom_two_are_connected(start_server: Start, database_url: str) -> None:
-    """Everybody is told once, by id, to whoever takes the pages together."""
+    """All pages together list every member once, by id."""
     repository = await open_postgres(database_url)
     where = room("hall", kind="public")
     writer = repository.writer()
@@ -148,7 +148,7 @@ async def test_two_thousand_members_of_whom_two_are_connected(start_server: Star
 
 
 async def listed(seat: Seat) -> dict[str, bool]:
-    """Everybody, page after page, and whether they are here."""
+    """List all members, page by page, and whether they are online."""
     found: dict[str, bool] = {}
     cursor: dict[str, str] = {}
     while True:
@@ -164,7 +164,7 @@ async def listed(seat: Seat) -> dict[str, bool]:
 
 
 async def listed_over_http(server: ServerProcess, name: str) -> dict[str, bool]:
-    """The same, for somebody with an account."""
+    """List the same over HTTP, with an account."""
     web, target, found = Web(server.port, name), "/api/rooms/hall/members?limit=300", dict[str, bool]()
     while target:
         reply = await web.get(target)

@@ -1,4 +1,4 @@
-"""A server and its PostgreSQL are started together: whoever comes at once waits a moment, and is not refused."""
+"""A server and its PostgreSQL start together: clients that connect at once wait a moment, and are not refused."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from tests.support.web import SECRET, Web
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[PostgresCluster]:
-    """A cluster that has run before, and does not run."""
+    """Return a stopped cluster that has run before."""
     with PostgresCluster() as made:
         await asyncio.to_thread(made.stop)
         yield made

@@ -1,4 +1,4 @@
-"""A thousand people come and go in every way there is; nothing of them stays."""
+"""A thousand clients connect and disconnect in every way; nothing of them stays in memory."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ AT_ONCE = 20
 
 
 async def come_and_go(server: Server, number: int) -> None:
-    """One connection: joins a room of its own or a common one, perhaps talks, and ends in one of many ways."""
+    """Connect, join a new or a shared room, perhaps post, and disconnect in one of many ways."""
     room = "common" if number % 3 else f"room {number}"
     client = await rawws.RawClient.open(server.port, "/chat?u=ann", rawws.NATIVE)
     try:
@@ -44,7 +44,7 @@ async def come_and_go(server: Server, number: int) -> None:
             client.send_eof()
             await client.rest()
     finally:
-        await client.close()  # a reset, where it was not over
+        await client.close()  # a reset, if it has not ended yet
 
 
 async def cycle(server: Server, numbers: list[int]) -> None:
@@ -53,7 +53,7 @@ async def cycle(server: Server, numbers: list[int]) -> None:
 
 
 def things() -> list[object]:
-    """What must not stay, of this and every other server in this process."""
+    """Return the objects that must not stay, of this and every other server in this process."""
     gc.collect()
     return [thing for thing in gc.get_objects() if isinstance(thing, (Session, Room, WebSocketConnection))]
 
@@ -61,7 +61,7 @@ def things() -> list[object]:
 async def test_a_thousand_connections_leave_nothing_in_memory(serve: Serve, storage: dict[str, str]) -> None:
     server = await serve(**storage, CLOSE_SECONDS="0.5", HEAD_SECONDS="2", HELLO_SECONDS="2")
     tasks = {task.get_name() for task in asyncio.all_tasks()}
-    before = things()  # a test that failed earlier keeps its own in its traceback
+    before = things()  # a test that failed earlier keeps its objects in its traceback
     numbers = list(range(CYCLES))
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
@@ -77,4 +77,4 @@ async def test_a_thousand_connections_leave_nothing_in_memory(serve: Serve, stor
     def gone() -> bool:
         return not any(all(thing is not other for other in before) for thing in things())
 
-    await until(gone)  # deadlines hold a connection until they are over
+    await until(gone)  # deadlines hold a connection until they expire

@@ -1,4 +1,4 @@
-"""Connections that say nothing: pinged, given up when dead, closed when idle or nameless."""
+"""Silent connections: pinged, disconnected when dead, idle, or without `hello`."""
 
 import itertools
 import time
@@ -14,7 +14,7 @@ from tests.support.client import Client
 
 
 async def test_a_client_is_pinged_once_a_heartbeat(serve: Serve) -> None:
-    """Not more often, however few connections there are."""
+    """Not more often, even with few connections."""
     heartbeat = 0.2
     server = await serve(HEARTBEAT=str(heartbeat))
     async with await rawws.RawClient.native(server.port) as raw:
@@ -67,11 +67,11 @@ async def test_a_client_whose_reading_is_paused_is_not_disconnected(serve: Serve
             pings += (await ann.frame()).opcode == rawws.PING
         assert not session.ended
         session.resume_reading(PAUSED_BY_COMMAND)
-        await until(lambda: session.ended)  # it does not answer the pings that come now
+        await until(lambda: session.ended)  # it does not answer pings any longer
 
 
 async def test_an_idle_client_is_disconnected_if_so_configured(serve: Serve) -> None:
-    """It answers pings, but asks for nothing; one that asks for something now and then stays."""
+    """It answers pings, but sends no command; a client that sends one now and then stays connected."""
     server = await serve(HEARTBEAT="0.1", IDLE_TIMEOUT="0.5")
     async with Client(url(server), "busy", "general") as busy, Client(url(server), "idle", "general") as idle:
         began = time.monotonic()

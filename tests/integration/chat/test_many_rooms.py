@@ -1,4 +1,4 @@
-"""A hundred rooms on one connection: all of it in the right room, no room more, and all of them back after a cut."""
+"""A hundred rooms on one connection: events in the right room, not one room more, all resumed after a disconnect."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -23,7 +23,7 @@ ROOMS = [*STAYING, *PASSING]
 async def server(
     start_server: Callable[[Mapping[str, str]], ServerProcess], storage: dict[str, str]
 ) -> AsyncIterator[ServerProcess]:
-    """One with the default bounds, ready to store."""
+    """A server with the default limits, ready to store."""
     settings = {"RATE_LIMIT_MESSAGES": "0", "EDIT_WINDOW": "0", "JWT_SECRET": "s" * 32, **storage}
     server = await asyncio.to_thread(start_server, settings)
     await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
@@ -34,7 +34,7 @@ async def server(
 
 @pytest.fixture
 async def connect(server: ServerProcess) -> AsyncIterator[Connect]:
-    """Connections of accounts, by name, that end with the test."""
+    """Connections of accounts, by name, closed at the end of the test."""
     clients: list[Client] = []
 
     async def come(name: str) -> Client:
@@ -47,7 +47,7 @@ async def connect(server: ServerProcess) -> AsyncIterator[Connect]:
 
 
 async def join_all(client: Client, rooms: Iterable[str] = ROOMS) -> None:
-    """All at once, as a page does that comes back."""
+    """Join all at once, as a page does after a reconnect."""
     wanted = set(rooms)
     for room in wanted:
         await client.send("join", id=f"join {room}", room=room)
@@ -55,14 +55,14 @@ async def join_all(client: Client, rooms: Iterable[str] = ROOMS) -> None:
 
 
 async def say_all(client: Client, what: str, rooms: Iterable[str] = ROOMS) -> None:
-    """Something in each room that names it, all at once; until all of it is acked."""
+    """Post a message with its name to each room, all at once, and wait until all are acked."""
     for room in rooms:
         await client.say(f"{what} {room}", f"{what} {room}", room=room)
     await client.all_acked(*(f"{what} {room}" for room in rooms))
 
 
 async def listed(client: Client) -> dict[str, int]:
-    """One's own rooms, and how many people are there."""
+    """Return the user's own rooms, and how many users are there."""
     await client.send("rooms", id="mine", mine=True, limit=500)
     answer = await client.expect("rooms", id="mine")
     return {entry["room"]: entry.get("online", 0) for entry in answer["rooms"]}
@@ -75,7 +75,7 @@ async def refusal(client: Client, kind: str, **fields: str) -> str:
 
 
 async def opened(connect: Connect) -> tuple[Client, Client]:
-    """Hal has made half of the rooms, and both of them are in all of them."""
+    """Create half of the rooms as Hal; both users join all of them."""
     hal, ann = await connect("hal"), await connect("ann")
     for room in STAYING:
         await hal.send("create_room", id=f"create {room}", room=room)
@@ -114,11 +114,11 @@ async def test_one_connection_can_join_a_hundred_rooms(connect: Connect) -> None
     assert await refusal(ann, "create_room", room="one more") == "room"
     await say_all(hal, "to who is in")
     await ann.send("ping", id="p")
-    await ann.expect("pong", id="p")  # behind all that was said before
+    await ann.expect("pong", id="p")  # after all earlier messages
     for room in ROOMS:
         wanted = [f"{what} {room}" for what in ("ann in", "hal in", "still in", "to who is in")]
         assert ann.heard(room) == (wanted[:3] if room in left else wanted)
-    # Of the rooms that stay one is still a member; of those that are made by joining there is nothing to be.
+    # The user is still a member of the lasting rooms; ephemeral ones have no members.
     theirs = {room: 1 if room in left else 2 for room in ROOMS if room not in PASSING[:5]}
     assert await listed(ann) == {**theirs, "one more": 1}
 
@@ -129,7 +129,7 @@ async def test_a_hundred_rooms_are_resumed_after_a_disconnect(server: ServerProc
     copies = {room: Copy() for room in ROOMS}
     for frame in ann.of("joined"):
         copies[frame["room"]].on_joined(frame)
-        copies[frame["room"]].loaded = True  # nothing was ever said there
+        copies[frame["room"]].loaded = True  # there are no messages
     await say_all(hal, "seen in")
     await ann.holds(lambda: len(ann.of("message")) == len(ROOMS), "all of it is seen")
     for frame in ann.of("message"):

@@ -1,4 +1,4 @@
-"""A room with a password, hashed and verified by argon2 as everywhere: over real sockets, and over HTTP."""
+"""A room with a password, hashed and verified by the real argon2: over real sockets, and over HTTP."""
 
 import asyncio
 import itertools
@@ -29,7 +29,7 @@ async def ready(server: ServerProcess) -> None:
 
 @pytest.fixture(scope="module", params=["memory", "postgres"])
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    """One for all tests of this file; the rooms are their own."""
+    """One server for all tests of this file; each has its own rooms."""
     settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s" * 32}
     if request.param == "postgres":
         settings["DATABASE_URL"] = request.getfixturevalue("module_database_url")
@@ -43,14 +43,14 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 async def vault(server: ServerProcess) -> str:
-    """A private room of eve's with the password "sesame", in which she is not."""
+    """A private room of eve's with the password "sesame", which she has not joined."""
     name = f"vault {next(_numbers)}"
     await Web(server.port, "eve").create(name, password="sesame")
     return name
 
 
 async def knock(client: Client, room: str, **fields: str) -> Frame:
-    """Try to enter a room, and make none; what is answered, without what was asked."""
+    """Try to join a room without creating it; return the response without the fields of the command."""
     await client.send("join", id="knock", room=room, create=False, **fields)
     answer = await client.until(lambda frame: frame.get("id") == "knock", "an answer")
     return {name: value for name, value in answer.items() if name not in ("id", "room")}
@@ -80,7 +80,7 @@ async def test_the_password_admits_and_others_cannot_detect_the_room(server: Ser
             reply, other = await web.get(target), await web.get(target.replace(path(vault), path("nothing")))
             assert reply.status == status, (name, target)
             assert status == 200 or (reply.status, reply.body) == (other.status, other.body)
-    async with person(server, "ann") as again:  # a member by now
+    async with person(server, "ann") as again:  # a member already
         assert (await knock(again, vault))["type"] == "joined"
         assert (await knock(again, vault, password="forgotten"))["type"] == "joined"
 
@@ -113,7 +113,7 @@ async def test_a_ban_holds_despite_the_password(server: ServerProcess, vault: st
 
 
 async def test_password_attempts_are_rate_limited(server: ServerProcess, vault: str) -> None:
-    """However many connections are used, and whether anybody is there; and members do not suffer from who tries."""
+    """For any number of connections, whether or not the room is in use; its members are not affected."""
     async with person(server, "eve") as eve, person(server, "ann") as ann, person(server, "ben") as ben:
         began, tried, answer = time.monotonic(), 0, UNKNOWN
         while answer == UNKNOWN:

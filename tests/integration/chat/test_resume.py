@@ -1,4 +1,4 @@
-"""Coming back over real sockets: exact, in order, paced, while others talk at full speed."""
+"""Resumes over real sockets: exact, in order, paced, while others post at full speed."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ MISSED = 300
 
 
 async def talk_without_end(server: Server, stop: asyncio.Event) -> list[int]:
-    """Talk as fast as the server takes it until told to stop. Returns the seqs of what was said."""
+    """Post as fast as the server accepts it until stopped. Returns the seqs of the messages."""
     async with Client(url(server), "talker", "general") as talker:
         number = 0
         while not stop.is_set():
@@ -64,7 +64,7 @@ async def test_a_resume_returns_300_missed_messages_exactly(
 
 
 async def test_a_resume_larger_than_the_send_limit_finishes(serve: Serve, storage: dict[str, str]) -> None:
-    """1 MB for a client with a small receive buffer, where 256 KiB may wait: paced, not cut off."""
+    """1 MB for a client with a small receive buffer, with 256 KiB allowed: paced, not disconnected."""
     server = await serve(**storage, ROOM_TAIL="50", SLOW_BYTES_LOW="65536", SLOW_BYTES_HIGH="262144")
     async with Client(url(server), "ann", "general") as ann:
         async with Client(url(server), "ben", "general") as ben:
@@ -110,7 +110,7 @@ async def test_more_than_the_limit_is_not_recovered(serve: Serve, storage: dict[
 
 
 async def test_a_resume_of_evicted_messages_is_not_recovered(serve: Serve) -> None:
-    """With fewer messages kept than a resume may bring, what is gone must not look as if it had never been."""
+    """With fewer messages kept than a resume may return, evicted ones must not go unnoticed."""
     server = await serve(ROOM_TAIL="10", MEMORY_MESSAGES="100")
     async with Client(url(server), "ann", "general") as ann, Client(url(server), "ben", "general") as ben:
         since, epoch = ben.since(), ben.epoch()

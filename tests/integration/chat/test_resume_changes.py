@@ -1,6 +1,6 @@
-"""Whoever lost the connection and resumes knows what somebody knows who comes for the first time: after every change.
+"""After every kind of change, a client that resumes has the same state as one that joins for the first time.
 
-The server is a process of its own, and its rooms one after the other those of the cases.
+The server is a separate process, with one room per case.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.support.server import ServerProcess
 
 @pytest.fixture(scope="module", params=["memory", "postgres"])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where a server of this file is. In memory it has what was said at hand; with Postgres it has to look it up."""
+    """The URL of a server of this file: with memory storage it has all messages; with Postgres it must read them."""
     settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s" * 32}
     if request.param == "postgres":
         settings |= {"DATABASE_URL": request.getfixturevalue("module_database_url"), "ROOM_TAIL": "0"}
@@ -25,7 +25,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 async def away(cast: Cast, room: str, do: Do) -> Scene:
-    """Fay is there, loses the connection, and misses it."""
+    """Connect fay, disconnect her, and make the change."""
     scene = await staged(cast, room)
     await cast.fay.cut()
     await do(scene)

@@ -1,4 +1,4 @@
-"""The server ends, in whatever way, while somebody is away who then resumes at the next one."""
+"""The server stops or is killed while a user is away, who then resumes at the next one."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ async def ready(server: ServerProcess) -> None:
 
 
 async def end(server: ServerProcess, how: str) -> None:
-    """Stop or kill it, and start it again at the same place."""
+    """Stop or kill it, and start it again on the same port."""
     if how == "SIGTERM":
         server.terminate()
         assert await asyncio.to_thread(server.wait) == 0
@@ -38,7 +38,7 @@ async def end(server: ServerProcess, how: str) -> None:
 
 
 async def missed(cast: Cast, doings: Sequence[Do]) -> list[Scene]:
-    """A room for each kind of change, which fay misses; all of it is acked."""
+    """Make each kind of change in a room of its own while fay is away; all are acked."""
     scenes = [await staged(cast, f"room {do.__name__}") for do in doings]
     await cast.fay.cut()
     for do, scene in zip(doings, scenes, strict=True):
@@ -53,7 +53,7 @@ async def missed(cast: Cast, doings: Sequence[Do]) -> list[Scene]:
 async def test_acked_messages_survive_a_restart(
     start_server: Start, database_url: str, how: str, doings: Sequence[Do]
 ) -> None:
-    """Every kind of change, each in a room of its own. What eve has heard of it until then is what fay finds."""
+    """Every kind of change, each in a room of its own. Fay finds what eve received."""
     server = await started(start_server, DATABASE_URL=database_url)
     async with Cast(server.ws_url) as cast:
         scenes = await missed(cast, doings)

@@ -1,4 +1,4 @@
-"""Messages that nobody keeps any longer are gone, wherever one looks: at a running server, in bounded batches."""
+"""Expired messages are gone everywhere: from a running server, in bounded batches."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ from tests.support.web import SECRET, Web, path, token_of
 from utils.clock import DAY_US, SystemClock, rfc3339
 from utils.ids import new_room_id
 
-# main.py, in a hurry: what takes a minute there begins at once.
+# main.py with short delays: work that waits a minute there begins at once.
 HURRY = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -44,7 +44,7 @@ AGES = [400] * 2 + [100] * 3 + [10] * 220 + [3] * 4 + [0] * 5
 
 
 class Calendar:
-    """The machine's clock, on another day."""
+    """The machine's clock, moved to another day."""
 
     def __init__(self) -> None:
         self.days = 0
@@ -57,11 +57,11 @@ class Calendar:
         return self._clock.monotonic()
 
 
-# --- what is old when the server starts ------------------------------------------------------------------------------
+# --- messages that are old when the server starts --------------------------------------------------------------------
 
 
 async def fill(database_url: str) -> None:
-    """Ann owns rooms with rules of their own, and ben has said something in each for years."""
+    """Create rooms of Ann's with their own retention, each with messages of Ben over years."""
     repository = await open_postgres(database_url)
     writer = repository.writer()
     now = SystemClock().now_us()
@@ -79,7 +79,7 @@ async def fill(database_url: str) -> None:
 
 @pytest.fixture(scope="module")
 def hurried(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server that keeps messages for thirty days where the room says nothing, when it has removed what is older."""
+    """A server with a default retention of thirty days, after it has removed older messages."""
     asyncio.run(fill(module_database_url))
     main = tmp_path_factory.mktemp("hurry") / "main.py"
     main.write_text(HURRY)
@@ -92,13 +92,13 @@ def hurried(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def kept(name: str) -> list[int]:
-    """The ages of what is left in a room."""
+    """Return the ages of the messages left in a room."""
     limit = {"week": 7, "year": 365, "plain": 30}[name]
     return [age for age in AGES if age <= limit]
 
 
 def removed(log: str) -> list[int]:
-    """How many at a time, as the log says at its lowest level."""
+    """Return the sizes of the removed batches, from the debug log."""
     return [int(count) for count in REMOVED.findall(log)]
 
 
@@ -127,7 +127,7 @@ async def test_expired_messages_are_found_nowhere_over_http(hurried: ServerProce
 
 
 async def test_expired_messages_are_found_nowhere_over_websocket(hurried: ServerProcess) -> None:
-    """Not by paging, by time, by its place, by searching, nor by saying how long ago one was there."""
+    """Neither by paging, by time, by seq, by search, nor by a resume."""
     async with Client(hurried.ws_url, token=token_of("ann"), room="week") as ann:
         page = await ann.history("week", limit=500)
         assert ages(page["messages"]) == kept("week")
@@ -149,7 +149,7 @@ async def test_expired_messages_are_found_nowhere_over_websocket(hurried: Server
 
 
 def test_expired_messages_leave_nothing_in_storage(hurried: ServerProcess, module_database_url: str) -> None:
-    """Neither hidden nor marked, but gone; and nothing is known of whom it mentioned."""
+    """Not hidden or marked, but removed, with their mentions."""
     with psycopg.connect(module_database_url) as connection:
         for table in ("messages", "mentions"):
             count = "SELECT rooms.name, count(*) FROM rooms JOIN {} USING (room_id) GROUP BY rooms.name"
@@ -157,7 +157,7 @@ def test_expired_messages_leave_nothing_in_storage(hurried: ServerProcess, modul
             assert dict(rows) == {name: len(kept(name)) for name in ("week", "year", "plain")}, table
 
 
-# --- what becomes old while it runs ----------------------------------------------------------------------------------
+# --- messages that expire while the server runs ----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def calendar() -> Calendar:
 async def server(
     storage: dict[str, str], calendar: Calendar, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Server]:
-    """One that looks all the time what is too old, and has another day when the test says so."""
+    """A server that checks for expired messages constantly, with a clock that the test moves."""
     for name, value in {"BATCH": 10, "BEFORE_THE_FIRST": 0.0, "BETWEEN_BATCHES": 0.0, "BETWEEN_ROUNDS": 0.01}.items():
         monkeypatch.setattr(f"chat.maintenance.{name}", value)
     caplog.set_level(logging.DEBUG, "chat.maintenance")
@@ -185,7 +185,7 @@ async def server(
 async def test_messages_expire_while_users_are_connected(
     server: Server, calendar: Calendar, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """From the tail too, which a resume would bring it back from."""
+    """From the tail too, as otherwise a resume would return them."""
     token = token_of("ann", seconds=10**8)
     web = Web(server.port, token=token)
     async with (
@@ -227,7 +227,7 @@ def _is_removed(caplog: pytest.LogCaptureFixture, count: int) -> bool:
 
 
 def _new_there(room: str, days: int) -> int:
-    """Of the one new message of each of the days 0, 8 and 31, those that are there on one of these days."""
+    """Return which of the new messages of the days 0, 8 and 31 are there on one of these days."""
     limit = {"week": 7, "plain": 30}[room]
     return sum(day <= days and days - day <= limit for day in (0, 8, 31))
 

@@ -1,4 +1,4 @@
-"""One story on each storage, chosen by the environment alone; and what a restart leaves of it."""
+"""One scenario on each storage, chosen by the environment alone; and the state after a restart."""
 
 from server.app import Server
 from tests.integration.chat.conftest import ON_BOTH, Serve, url
@@ -6,7 +6,7 @@ from tests.support.client import Client
 
 
 async def story(server: Server) -> Client:
-    """Two people talk, one loses the connection and comes back. Returns Ann, disconnected."""
+    """Exchange messages between two users, one of whom reconnects. Returns Ann, disconnected."""
     async with Client(url(server), "ann", "general") as ann, Client(url(server), "ben", "general") as ben:
         await ann.say("hello", "1")
         await ben.expect("message", content="hello")
@@ -20,7 +20,7 @@ async def story(server: Server) -> Client:
             assert (await back.resume("general", since, epoch))["recovered"] is True
             await back.expect("synced")
             assert back.heard() == ann.heard()[1:]
-            await ann.say("hello", "1")  # sent again: nothing is said twice
+            await ann.say("hello", "1")  # a retry: it is not posted twice
             await ann.say("another body", "1")
             assert (await ann.expect("error"))["code"] == "conflict"
             page = await back.history(limit=10)
@@ -48,13 +48,13 @@ async def test_a_restart_keeps_everything_in_postgres(serve: Serve, database_url
         assert joined["recovered"] is True  # a clean stop keeps the epoch
         assert joined["head"] == ann.since()
         assert (await back.history(limit=500))["messages"] == ann.of("message")
-        # Sent again with the same JWT_SECRET: recognised, not said again.
+        # A retry with the same JWT_SECRET: recognized, not posted again.
         await back.say("hello", "1", resend=True)
         await back.all_acked("1")
         assert back.acked()["1"] == ann.acked()["1"]
         await back.say("another body", "2", resend=True)
         assert (await back.expect("error", id="2"))["code"] == "conflict"
-        # And one that forgets to say so: shown, taken back, acked with the first one's seq.
+        # A retry without `resend`: broadcast, retracted, and acked with the first one's seq.
         await back.say("while ben is away 3", "3")
         retracted = await back.expect("retracted")
         await back.all_acked("3")
@@ -87,7 +87,7 @@ async def test_a_token_of_another_secret_is_refused(serve: Serve) -> None:
 
 @ON_BOTH
 async def test_many_clients_retry_the_same_ids(serve: Serve, storage: dict[str, str]) -> None:
-    """With a tail of two messages most re-sends are found by storage alone."""
+    """With a tail of two messages most retries are only recognized by storage."""
     server = await serve(**storage, ROOM_TAIL="2")
     async with (
         Client(url(server), "watcher", "general") as watcher,
@@ -98,7 +98,7 @@ async def test_many_clients_retry_the_same_ids(serve: Serve, storage: dict[str, 
             for number in range(50):
                 await (ann, twin)[number % 2].say(f"{number}", f"{number}", resend=bool(turn % 2))
                 await (ann, twin)[turn % 2].say(f"{number}", f"{number}", resend=bool(number % 3))
-        for person in (ann, twin):  # a session's commands are in order: behind the pong nothing is left to do
+        for person in (ann, twin):  # a session's commands are in order: after the pong nothing is pending
             await person.send("ping", id="p")
             await person.expect("pong", id="p")
         page = await watcher.history(limit=500)  # waits for the writes

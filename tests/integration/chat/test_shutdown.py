@@ -1,4 +1,4 @@
-"""Stopping: everything accepted is stored and acked, or counted; clients are told; nothing hangs."""
+"""Stopping: every accepted write is stored and acked, or counted; clients are notified; nothing hangs."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ Start = Callable[[Mapping[str, str]], ServerProcess]
 
 
 async def started(start_server: Start, database_url: str = "", **environment: str) -> ServerProcess:
-    """A server process without a rate limit that is ready to take messages."""
+    """Start a server process without a rate limit, ready to accept messages."""
     settings = {"RATE_LIMIT_MESSAGES": "0", "CLOSE_SECONDS": "1", "DATABASE_URL": database_url, **environment}
     server = await asyncio.to_thread(start_server, settings)
     await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
@@ -33,7 +33,7 @@ async def stopped(server: ServerProcess) -> int:
 
 @pytest.fixture
 def stuck(database_url: str) -> Iterator[Callable[[], None]]:
-    """Call it to lock the table of messages: from then on every insert waits, until the test is over."""
+    """Return a function that locks the table of messages: from then on every insert waits until the end of the test."""
     with psycopg.connect(database_url) as connection:
 
         def lock() -> None:
@@ -64,7 +64,7 @@ async def test_everything_accepted_is_stored_and_acked(start_server: Start, data
             for frame in person.of("message")
             if frame["sender_id"] == person.of("welcome")[0]["user"]["id"]
         }
-        assert person.acked() == mine  # shown and acked, or refused, or never read from the socket
+        assert person.acked() == mine  # broadcast and acked, or refused, or never read from the socket
         assert not refused & set(mine)
     with psycopg.connect(database_url) as connection:
         stored = [row[0] for row in connection.execute("SELECT seq FROM messages ORDER BY seq")]
@@ -74,7 +74,7 @@ async def test_everything_accepted_is_stored_and_acked(start_server: Start, data
 async def test_a_draining_server_accepts_no_connections_and_no_messages(
     start_server: Start, database_url: str, stuck: Callable[[], None]
 ) -> None:
-    """And when storage does not come back by the deadline, the status and the log say how much was lost."""
+    """If storage does not recover by the deadline, the exit status and the log say how much was lost."""
     server = await started(start_server, database_url, DRAIN_SECONDS="1.5", WORKERS="1")
     ann = await Client(server.ws_url, "ann", "general").open()
     await ann.say("stored", "0")
@@ -90,7 +90,7 @@ async def test_a_draining_server_accepts_no_connections_and_no_messages(
     await asyncio.to_thread(server.wait_for_log, "stopping")
     await ann.say("too late", "late")
     assert (await ann.expect("error", id="late"))["code"] == "shutting_down"
-    # A connection from before, as a reverse proxy keeps them, is refused its upgrade; a new one is not even accepted.
+    # An upgrade on an existing connection, as of a reverse proxy, is refused; a new connection is not even accepted.
     keep_alive.send(rawws.upgrade("/chat"))
     refused = await keep_alive.reply()
     assert refused.status == 503
@@ -108,7 +108,7 @@ async def test_a_draining_server_accepts_no_connections_and_no_messages(
 
 
 async def test_a_second_signal_stops_at_once(start_server: Start, database_url: str, stuck: Callable[[], None]) -> None:
-    """It does not wait for storage any more, but says goodbye and how much was lost."""
+    """It no longer waits for storage, but sends goodbye and logs how much was lost."""
     server = await started(start_server, database_url, DRAIN_SECONDS="60", WORKERS="1")
     ann = await Client(server.ws_url, "ann", "general").open()
     await ann.say("stored", "0")

@@ -1,4 +1,4 @@
-"""A client that does not read: others do not notice, memory stays bounded, and it loses nothing by coming back."""
+"""A client that does not read: others are not affected, memory stays bounded, and a reconnect loses nothing."""
 
 from server.wire.listener import SEND_BUFFER
 from tests.contract.records import until
@@ -21,7 +21,7 @@ async def test_a_client_that_does_not_read_is_disconnected(serve: Serve, storage
         while not session.ended:
             said += 1
             await ann.say(f"{said} ".ljust(4000, "x"), f"{said}")
-            await ann.all_acked(f"{said}")  # others go on at full speed, one message after the other
+            await ann.all_acked(f"{said}")  # others continue at full speed, one message after the other
             assert session.connection.buffered() < HIGH + 10_000
             assert said < 500
         assert server.chat.parts.counters.slow_members == 1
@@ -30,7 +30,7 @@ async def test_a_client_that_does_not_read_is_disconnected(serve: Serve, storage
             await ann.say(f"on {number}".ljust(4000, "x"), f"on {number}")
         await ann.all_acked(*(f"on {number}" for number in range(20)))
         assert session.connection.buffered() <= queued
-        # The Close is behind the backlog, none of which is lost.
+        # The Close comes after the backlog, none of which is lost.
         assert await slow.closed() == (4008, "slow_consumer")
         assert slow.heard() == ann.heard()[: len(slow.heard())]
         assert len(slow.heard()) > HIGH // 4100
@@ -42,7 +42,7 @@ async def test_a_client_that_does_not_read_is_disconnected(serve: Serve, storage
 
 
 async def test_kernel_buffers_do_not_delay_the_disconnect(serve: Serve) -> None:
-    """A client that does not read is cut off after what may wait and one small buffer, not after megabytes more."""
+    """A client that does not read is disconnected after the send limit and one small buffer, without megabytes more."""
     server = await serve(SLOW_BYTES_LOW=str(LOW), SLOW_BYTES_HIGH=str(HIGH), CLOSE_SECONDS="30", HEARTBEAT="60")
     async with Client(url(server), "ann", "general") as ann:
         slow = await Client(url(server), "slow", "general", receive_buffer=16384).open()
@@ -53,7 +53,7 @@ async def test_kernel_buffers_do_not_delay_the_disconnect(serve: Serve) -> None:
             said += 1
             await ann.say(f"{said} ".ljust(4000, "x"), f"{said}")
             await ann.all_acked(f"{said}")
-            assert said * 4000 < HIGH + 2 * SEND_BUFFER + (128 << 10)  # and what the client's side takes
+            assert said * 4000 < HIGH + 2 * SEND_BUFFER + (128 << 10)  # and the client's buffers
         assert await slow.closed() == (4008, "slow_consumer")
 
 

@@ -1,4 +1,4 @@
-"""Old state plus events equals a fresh fetch, as tests/unit/chat/test_state.py has it, where PostgreSQL keeps it."""
+"""Old state plus events equals a fresh fetch, as in tests/unit/chat/test_state.py, with PostgreSQL."""
 
 import itertools
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def postgres_elsewhere(database_url: str) -> Iterator[Elsewhere]:
         yield elsewhere
 
 
-# One database for all examples: each has people and rooms of its own.
+# One database for all examples: each has its own users and rooms.
 @settings(max_examples=examples(9), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(play=plays())
 def test_snapshot_plus_events_equals_a_fresh_snapshot(postgres_elsewhere: Elsewhere, play: Play) -> None:

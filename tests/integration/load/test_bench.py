@@ -1,4 +1,4 @@
-"""`dev.py bench` from end to end, for a second: nothing is lost, and the table says so. No word about speed."""
+"""`dev.py bench` from end to end, for a second: nothing is lost, and the table says so. Speed is not tested."""
 
 import shutil
 import subprocess
@@ -23,7 +23,7 @@ TINY = Workload("tiny", "tiny", "--clients 12 --rooms 2 --publishers 2 --window 
 
 
 def run_bench(folder: Path, generator: str) -> tuple[str, Record]:
-    """Measure Parley for a second with one generator; return what was printed, and the record."""
+    """Measure Parley for a second with one generator; return the output and the record."""
     file = folder / "record.json"
     command = [sys.executable, "-m", "tests.load", "smoke", "-n", "1", "--no-repeats", "--no-baselines"]
     done = subprocess.run(
@@ -44,7 +44,7 @@ def holds(record: Record) -> None:
 def test_the_bench_runs_with_the_c_generator(tmp_path: Path) -> None:
     try:
         build("wsload")
-    except BuildError:  # a machine without a compiler: then that is what it says
+    except BuildError:  # a machine without a compiler: the message says so
         with pytest.raises(BenchError, match="no C compiler"):
             choose_generator(Options((), generator="c"), Generator(None, choose_cores()))
         return
@@ -68,14 +68,14 @@ def test_the_baselines_deliver_everything(subject: Subject) -> None:
 
 
 def test_every_message_is_acked_and_timed() -> None:
-    """Two processes share each room here, so that a message is acknowledged by members of both."""
+    """Two processes share each room, so that a message is received by members of both."""
 
     class TwoProcesses(Generator):
         @property
         def _processes(self) -> int:
             return 2
 
-    # Acks are timed while the run measures only: for long enough that some come on a busy machine too.
+    # Acks are timed only while the run measures: long enough for some to arrive on a busy machine too.
     one_room = Workload("tiny", "tiny", TINY.options.replace("--rooms 2", "--rooms 1").replace("0.2", "2"))
     run = run_once(parley(), one_room, TwoProcesses(None, choose_cores()), acks=True)
     assert run.result.received == run.result.expected > 0

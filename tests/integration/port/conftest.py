@@ -1,4 +1,4 @@
-"""A server inside the test's own process and event loop: its callbacks are quick, and its log is ours to look at."""
+"""A server inside the test's own process and event loop: its settings can be changed, and its log can be read."""
 
 import asyncio
 import logging
@@ -14,8 +14,8 @@ Serve = Callable[..., Awaitable[Server]]
 
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-# Tests in which the transport matters run on each event loop that the server may use. For the second group, the one
-# that the server prefers is enough by default.
+# Tests that depend on the transport run on each event loop that the server may use. For the second group, the
+# preferred loop is enough by default.
 ON_EVERY_LOOP = {"test_garbage.py", "test_idle_memory.py", "test_sending.py"}
 ON_THE_OTHER_LOOP_TOO = {"test_handshake.py", "test_requests.py", "test_rfc6455.py"}
 
@@ -23,7 +23,7 @@ ON_THE_OTHER_LOOP_TOO = {"test_handshake.py", "test_requests.py", "test_rfc6455.
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, LoopFactory]:
     factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
     if item.path.name in ON_EVERY_LOOP | ON_THE_OTHER_LOOP_TOO and find_spec("uvloop") is not None:
-        import uvloop  # where there is a build of it
+        import uvloop  # if there is a build of it
 
         factories["uvloop"] = uvloop.new_event_loop
     return factories
@@ -31,7 +31,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, LoopFactory]:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the second kind of loop to `dev.py test --all` where one is enough."""
+    """Leave the second loop to `dev.py test --all` if one is enough."""
     if find_spec("uvloop") is None:
         return
     for item in items:
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_fault_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Whatever a client does, the log has neither an error nor a traceback afterwards."""
+    """Assert that the log has neither an error nor a traceback, whatever the client did."""
     yield
     faults = [
         f"{record.name}: {record.getMessage()}" + (f"\n{record.exc_text or record.exc_info}" if record.exc_info else "")
@@ -56,8 +56,8 @@ def _no_fault_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 async def serve(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serve]:
     """Start servers: `server = await serve(MAX_FRAME_BYTES="2048")`. They stop with the test.
 
-    The server's patience with who does not end a closed connection is longer than the tests': where they see an end, it
-    was not that time-out. Rooms notify of arrivals and departures without the pause of a second between two notices.
+    The server waits longer for the end of a closed connection than the tests do: an end that they see is not that
+    time-out. Rooms broadcast joins and leaves without the pause of a second between two notices.
     """
     monkeypatch.setattr("chat.rooms.presence.PAUSE", 0.0)
     servers: list[Server] = []
@@ -75,5 +75,5 @@ async def serve(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serve]:
 
 @pytest.fixture
 async def port(serve: Serve) -> int:
-    """The port of a server with the defaults."""
+    """Return the port of a server with the defaults."""
     return (await serve()).port

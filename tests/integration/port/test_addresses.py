@@ -1,4 +1,4 @@
-"""Where the server listens."""
+"""The addresses on which the server listens."""
 
 import http.client
 import logging

@@ -1,4 +1,4 @@
-"""What anybody may know of a server, and what its operator alone does: `ADMIN_PORT`."""
+"""What the public port reveals of a server, and what only the operator's `ADMIN_PORT` does."""
 
 import pytest
 
@@ -14,7 +14,7 @@ NOBODY = "postgresql://someone:s3cr3t-w0rd@127.0.0.1:1/nothing"
 
 
 async def with_rooms(server: Server) -> RawClient:
-    """Somebody in a room of each kind; `hidden` is private and the fourth is direct."""
+    """Put a user in a room of each kind; `hidden` is private and the fourth is direct."""
     ann, ben = Web(server.port, "ann"), Web(server.port, "ben")
     await ann.create("shown")
     await ann.create("hidden", private=True)
@@ -32,7 +32,7 @@ async def with_rooms(server: Server) -> RawClient:
 
 
 async def status(port: int, path: str) -> int:
-    """Of a path that the published document does not have here."""
+    """Return the status of a path that is not in the published document."""
     async with await RawClient.connect(port) as client:
         client.send(request(path))
         return (await client.reply()).status
@@ -69,7 +69,7 @@ async def test_only_the_admin_port_serves_metrics(serve: Serve) -> None:
 
 async def test_the_detailed_reason_is_only_on_the_admin_port(serve: Serve) -> None:
     server = await serve(DATABASE_URL=NOBODY, ADMIN_PORT="0")
-    await until(lambda: "cannot connect" in str(server.chat.problem()))  # it has tried once
+    await until(lambda: "cannot connect" in str(server.chat.problem()))  # after its first attempt
     told = (await fetch(server.admin_port, "/ready")).json()
     assert (told["status"], told["reason"]) == ("not ready", "starting")
     assert "Connection refused" in told["detail"]

@@ -1,4 +1,4 @@
-"""Whatever comes in gets an answer by name, costs nobody else anything, and leaves no fault in the log."""
+"""Any input gets a named error, does not affect other clients, and logs no internal error."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ CODES = {1000, 1001, 1002, 1007, 1009, *(close.code for close in CLOSE_CODES)}
 
 
 class LiveServer:
-    """A server and its own event loop, for hypothesis, which calls plain functions over and over."""
+    """A server and its own event loop, for hypothesis, which calls plain functions repeatedly."""
 
     def __init__(self, **environment: str) -> None:
         self.runner = asyncio.Runner()
@@ -66,7 +66,7 @@ repeatedly = settings(suppress_health_check=[HealthCheck.function_scoped_fixture
 
 
 async def assert_serves(port: int) -> None:
-    """A fresh client joins, speaks and is acked."""
+    """Assert that a new client can join, post and be acked."""
     async with await RawClient.native(port) as client:
         client.send(command(type="join", id="j", room="fresh"))
         await client.expect("joined", id="j")
@@ -75,7 +75,7 @@ async def assert_serves(port: int) -> None:
 
 
 def read_frames(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """What the server has sent: it is always well-formed, whatever it was sent."""
+    """Return the frames that the server has sent, which are always well-formed."""
     while data:
         first, size = data[0], data[1]
         assert first & 0x80, "the server sends whole messages only"
@@ -92,7 +92,7 @@ def read_frames(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def check_answers(data: bytes) -> None:
-    """Every frame is an event of the protocol, errors are in the table and none is our fault; a Close comes last."""
+    """Assert that every frame is an event of the protocol, no error is unknown or internal, and a Close is last."""
     frames = list(read_frames(data))
     for number, (opcode, payload) in enumerate(frames):
         if opcode == TEXT:
@@ -140,7 +140,7 @@ streams = st.lists(st.one_of(good, odd_frames, closes, st.binary(max_size=40)), 
 
 
 async def send_in_pieces(client: RawClient, data: bytes, seed: int) -> None:
-    """In packets of random length, so that frames are cut anywhere."""
+    """Send in packets of random length, so that frames are cut anywhere."""
     pieces = random.Random(seed)
     while data:
         size = pieces.choice((1, 2, 3, 7, 100, 10_000))
@@ -169,11 +169,11 @@ def test_random_frames_return_named_errors(live: LiveServer) -> None:
 
 
 def test_random_frames_on_an_open_stream_are_handled(live: LiveServer) -> None:
-    """As above, but the client stays: whatever it sent, the server closes or goes on to answer, and never hangs."""
+    """As above, but the client stays connected: the server closes or keeps responding, and never hangs."""
 
     async def drive(stream: bytes) -> None:
         async with await RawClient.open(live.port, "/chat?u=ann", NATIVE) as client:
-            # Enough behind it to end any frame that was cut off and is not oversize; then Closes.
+            # Enough bytes to end any incomplete frame that is not oversize; then Closes.
             client.send(stream + b"".join(text('{"type":"ping"}' + " " * 2000) for _ in range(2)))
             client.send(frame(CLOSE, struct.pack("!H", 1000)) * 500)
             check_answers(await client.rest())
@@ -304,7 +304,7 @@ def unix(text: str) -> str:
 
 
 def test_random_text_in_the_plain_dialect_is_handled(live: LiveServer) -> None:
-    """Every frame comes back as what was said, or as a notice to its author."""
+    """Every frame comes back as the message, or as a notice to its author."""
 
     async def drive(said: list[str]) -> None:
         async with await RawClient.open(live.port, "/chat?u=ann&r=plain") as client:
@@ -325,7 +325,7 @@ def test_random_text_in_the_plain_dialect_is_handled(live: LiveServer) -> None:
     check()
 
 
-# --- named answers ---------------------------------------------------------------------------------------------------
+# --- named errors ----------------------------------------------------------------------------------------------------
 
 HUGE = "9" * 400
 REFUSALS: list[tuple[str, dict[str, Any]]] = [
@@ -394,7 +394,7 @@ REFUSALS: list[tuple[str, dict[str, Any]]] = [
 
 
 async def test_each_error_has_its_code(serve: Serve) -> None:
-    """All on one connection, which lives: each answer comes before the pong of a ping sent right behind."""
+    """All on one connection, which stays open: each error arrives before the pong of a ping sent directly after."""
     server = await serve(MAX_CONTENT_CHARS="1000", RATE_LIMIT_MESSAGES="0")
     async with await RawClient.native(server.port, "/chat?u=ann&r=den") as client:
         await client.expect("joined")
@@ -418,7 +418,7 @@ async def test_too_many_rooms_returns_a_named_error(serve: Serve) -> None:
         for room in "abc":
             client.send(command(type="join", id=room, room=room))
         await client.refused("too_many_rooms", id="c")
-        client.send(command(type="join", id="again", room="a"))  # no third one
+        client.send(command(type="join", id="again", room="a"))  # not a third room
         await client.expect("joined", id="again")
 
 

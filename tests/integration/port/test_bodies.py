@@ -1,4 +1,4 @@
-"""Request bodies: none is inflated, and none is read for ever."""
+"""Request bodies: none is decompressed, and none is read forever."""
 
 import zlib
 
@@ -44,7 +44,7 @@ async def test_a_body_with_a_content_coding_is_refused_everywhere(port: int, cod
 
 
 async def test_a_body_with_a_content_coding_is_refused_before_it_arrives(port: int) -> None:
-    """What comes is never looked at: neither whether it is of that form, nor whether it comes."""
+    """The body is never looked at, whether or not it has that coding or arrives at all."""
     for body in (b"", b"\x1f\x8b no gzip"):
         async with await RawClient.connect(port) as client:
             client.send(request("/health", [("Content-Encoding", "gzip"), ("Content-Length", "900000000")]) + body)
@@ -93,7 +93,7 @@ async def test_a_small_unexpected_body_keeps_the_connection(port: int) -> None:
 async def test_a_large_unexpected_body_is_not_read_to_its_end(
     serve: Serve, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer is there at once; then a little is read, for a client that sends it all first, and no more."""
+    """The response is sent at once; then a little more is read, for a client that first sends everything."""
     monkeypatch.setattr(sending, "DROP_SECONDS", 600.0)
     server: Server = await serve()
     sent = 0
@@ -107,7 +107,7 @@ async def test_a_large_unexpected_body_is_not_read_to_its_end(
             except ConnectionError:
                 break
             sent += 1 << 16
-    # What is on its way besides: the buffers of both kernels, and that of the client's transport.
+    # Plus the buffers of both kernels, and that of the client's transport.
     assert sent < sending.DROPPED_BYTES + (16 << 20)
 
 

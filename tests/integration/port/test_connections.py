@@ -1,4 +1,4 @@
-"""How many connections there may be, and what becomes of one too many. All of 127.0.0.0/8 is this machine."""
+"""The limits on connections, and the response to one too many. All of 127.0.0.0/8 is this machine."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -21,7 +21,7 @@ LOOPS = ["asyncio", *(["uvloop"] if find_spec("uvloop") else [])]
 
 
 async def ask(port: int, data: bytes, source: str = HERE) -> tuple[Reply, bytes]:
-    """Send one request on a connection of its own that the server ends; the response, and what comes after it."""
+    """Send one request on a new connection that the server ends; return the response, and the bytes after it."""
     async with await RawClient.connect(port, source) as client:
         client.send(data)
         return await client.reply(), await client.rest()
@@ -47,7 +47,7 @@ async def test_a_connection_over_the_limit_is_refused_for_any_request(serve: Ser
         assert int(refused.headers["retry-after"]) > 0
         answered, rest = await ask(server.port, request("/health"))
         assert (answered.status, answered.headers["connection"], rest) == (200, "close", b"")
-        kept.send(request("/health"))  # those who are in go on
+        kept.send(request("/health"))  # existing connections continue
         assert (await kept.reply()).status == 200
         await first.expect("welcome")
         await first.pong()
@@ -127,7 +127,7 @@ async def test_one_principal_has_a_limited_number_of_connections(serve: Serve) -
         token = (await guest.expect("welcome"))["token"]
         guest.send(command(type="hello", id="h", token=token_of("ann")))
         await guest.refused("too_many_connections", id="h")
-        await guest.pong()  # it is still the guest that it was
+        await guest.pong()  # the guest is still the same
         for accepted in (True, False):
             again = await client("/chat", *NATIVE)
             await again.expect("welcome")

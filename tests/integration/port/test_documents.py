@@ -1,4 +1,4 @@
-"""The published documents, from a real server; and that server asked whatever they say that can be asked."""
+"""The published documents of a real server, and requests to that server generated from them."""
 
 import asyncio
 import subprocess
@@ -46,7 +46,7 @@ async def test_the_documents_show_the_limits_in_force(serve: Serve) -> None:
 
 @pytest.mark.slow
 async def test_requests_with_a_token_are_answered_as_openapi_json_says(tmp_path: Path, database_url: str) -> None:
-    """An admin, of a room and a member that there are, on PostgreSQL: it reaches the handlers and storage."""
+    """As an admin, with an existing room and member, on PostgreSQL: requests reach the handlers and storage."""
     settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": SECRET, "DATABASE_URL": database_url}
     async with ServerProcess(settings) as server:
         await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="it is ready")
@@ -65,11 +65,11 @@ async def test_requests_with_a_token_are_answered_as_openapi_json_says(tmp_path:
 
 
 def schemathesis(url: str, folder: Path, *more: str) -> "subprocess.CompletedProcess[str]":
-    """The same requests every time: what a seed of chance would find belongs into a test of its own."""
+    """Generate the same requests every time: a failure found by a random seed belongs in a test of its own."""
     program = Path(sys.executable).with_name("schemathesis")
-    # The token that /api/chat needs is looked at in a real handshake only: without one the answer is 426.
+    # The token of /api/chat is only checked in a real handshake: otherwise the response is 426.
     options = [
-        f"--url={url}",  # it puts the document's relative address behind the host as it is, and tests /./ then
+        f"--url={url}",  # it appends the document's relative address to the host, and then tests /./
         "--exclude-path=/api/chat",
         "--phases=examples,coverage,fuzzing",
         "--max-examples=10",

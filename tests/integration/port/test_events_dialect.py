@@ -26,7 +26,7 @@ def bearer(**claims: Any) -> tuple[str, str]:
 
 
 async def enter(port: int, room: str | None = "den", **claims: Any) -> RawClient:
-    """Connect and read up to one's own `join`; others who came in the same second may be named before."""
+    """Connect and read up to the client's own `join`; others who joined in the same second may be named before."""
     client = await RawClient.open(port, "/api/chat" + ("" if room is None else f"?room={room}"), [bearer(**claims)])
     while (first := await client.message())["userid"] != claims.get("userid", "7"):
         assert first["event"] == "join"
@@ -43,7 +43,7 @@ async def port(serve: Serve) -> int:
     return (await serve(JWT_SECRET=SECRET, PRESENCE_GRACE="0")).port
 
 
-# --- talk ------------------------------------------------------------------------------------------------------------
+# --- messages --------------------------------------------------------------------------------------------------------
 
 
 async def test_users_in_a_room_receive_each_others_messages(port: int) -> None:
@@ -92,7 +92,7 @@ async def test_only_the_author_may_change_a_message(port: int) -> None:
         for change in (say("edit", id=seq, content="yours"), say("delete", id=seq)):
             namesake.send(change)
             assert await namesake.message() == {"event": "error", "content": "only the author of a message can do this"}
-        async with await RawClient.open(port, "/api/chat?room=den", [bearer()]) as elsewhere:  # the author's other one
+        async with await RawClient.open(port, "/api/chat?room=den", [bearer()]) as elsewhere:  # their other session
             elsewhere.send(say("edit", id=seq, content="still mine"))
             assert (await namesake.message())["content"] == "still mine"
 
@@ -156,7 +156,7 @@ async def test_a_kicked_user_gets_the_reason(port: int) -> None:
         assert await ann.message() == {"event": "error", "content": 'you were removed from "den" by "root": "spam"'}
 
 
-# --- refusals in the chat --------------------------------------------------------------------------------------------
+# --- errors in the chat ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ async def test_an_invalid_room_is_reported_and_closed_with_4102(port: int, room:
         assert await client.closing() == (4102, "refused")
 
 
-# --- who is let in ---------------------------------------------------------------------------------------------------
+# --- authentication --------------------------------------------------------------------------------------------------
 
 
 async def knock(port: int, *headers: tuple[str, str], target: str = "/api/chat?room=den") -> Reply:
@@ -253,7 +253,7 @@ async def test_a_missing_secret_is_given_as_the_reason(port: int, serve: Serve) 
 
 
 async def test_a_later_upgrade_on_a_connection_checks_the_token(port: int) -> None:
-    """As behind a proxy, where aiohttp has the connection first."""
+    """As behind a proxy, where the connection was used for HTTP before."""
     for headers, status in (([bearer()], 101), ([], 401)):
         async with await RawClient.connect(port) as client:
             client.send(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -265,7 +265,7 @@ async def test_a_later_upgrade_on_a_connection_checks_the_token(port: int) -> No
 
 
 async def test_the_librarys_client_authenticates_by_a_header(port: int) -> None:
-    """What the documentation shows."""
+    """As shown in the documentation."""
     address = f"ws://127.0.0.1:{port}/api/chat?room=den"
     async with connect(address, additional_headers={"Authorization": f"Bearer {token()}"}, proxy=None) as socket:
         assert json.loads(await socket.recv())["event"] == "join"
@@ -276,11 +276,11 @@ async def test_the_librarys_client_authenticates_by_a_header(port: int) -> None:
     assert b"token is required" in bytes(refused.value.response.body)
 
 
-# --- the same token at the other doors -------------------------------------------------------------------------------
+# --- the same token in the other dialects ----------------------------------------------------------------------------
 
 
 async def test_the_same_token_works_in_the_native_protocol(serve: Serve) -> None:
-    """In `hello`, or before the upgrade; with guests off as well."""
+    """In `hello` or before the upgrade; also with guests disabled."""
     server = await serve(JWT_SECRET=SECRET, GUESTS="off")
     async with await RawClient.open(server.port, "/chat?r=den", NATIVE) as ann:
         ann.send(command(type="hello", id="1", token=token(role="spectator")))

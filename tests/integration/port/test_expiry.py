@@ -1,4 +1,4 @@
-"""A connection ends when the token of its account does, in every dialect, unless a `hello` brings another in time."""
+"""A connection ends when its account's token expires, in every dialect, unless a `hello` sends another in time."""
 
 import time
 
@@ -18,7 +18,7 @@ def token(seconds: float, userid: str = "7") -> str:
 
 
 async def quick(serve: Serve, **environment: str) -> Server:
-    """A server that looks for what has expired many times a second."""
+    """A server that checks for expired tokens many times a second."""
     return await serve(JWT_SECRET=SECRET, HEAD_SECONDS="0.2", **environment)
 
 
@@ -57,7 +57,7 @@ async def test_a_token_in_hello_expires_like_one_in_the_head(serve: Serve) -> No
 
 
 async def test_a_timely_hello_keeps_the_connection(serve: Serve) -> None:
-    """A second connection with the first token shows that its time has come."""
+    """A second connection with the first token shows that it has expired."""
     server = await quick(serve)
     first = ("Authorization", f"Bearer {token(1)}")
     async with (

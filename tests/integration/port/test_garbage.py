@@ -1,6 +1,6 @@
-"""What is refused, broken off or over is freed at once: the garbage collector, which may come late, finds nothing.
+"""Refused, aborted and finished work is freed at once: the garbage collector, which may run late, finds nothing.
 
-Each case runs with the collector off, and then asks it what it would have had to find.
+Each case runs with the collector off, and then checks what a collection finds.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from tests.support.rawws import BINARY, NATIVE, TEXT, RawClient, command, frame,
 Attack = Callable[["Target"], Awaitable[None]]
 TIMES = 10
 LONG = 60_000
-# What a page, a frame, a log or a request is made of, and what keeps it alive.
+# The types that a page, a frame, a log or a request consists of, and those that keep it alive.
 TELLING = (
     BaseException,
     FrameType,
@@ -43,7 +43,7 @@ TELLING = (
     Room,
     Message,
 )
-# Endpoints that read a body, one that reads none, and paths that there are not.
+# Endpoints that read a body, one that reads none, and unknown paths.
 WITH_BODY = [
     ("POST", "/api/rooms"),
     ("PATCH", "/api/rooms/large"),
@@ -55,9 +55,9 @@ WITH_BODY = [
     ("GET", "/api/rooms/large/export"),
     ("POST", "/nothing"),
 ]
-# How a body of 65,000 bytes is announced, and begins.
+# How a body of 65,000 bytes is declared, and begins.
 BODIES = {("Content-Length", "65000"): b"", ("Transfer-Encoding", "chunked"): b"fde8\r\n"}
-# aiohttp keeps the refusal of a path in the route that it made for this request, without frames and request.
+# aiohttp keeps the error of an unknown path in the route of this request, without frames and request.
 HARMLESS = (web.HTTPNotFound,)
 
 
@@ -108,7 +108,7 @@ async def pages_and_files(target: Target) -> None:
         async with await RawClient.connect(target.port) as client:
             client.send(request(path))
             await client.reply()
-            client.send(request(path))  # and is gone
+            client.send(request(path))  # and disconnects
 
 
 async def malformed_requests(target: Target) -> None:
@@ -133,7 +133,7 @@ async def refused_bodies(target: Target) -> None:
 
 
 def bodies_that_break_off(end: Callable[[RawClient], None]) -> Attack:
-    """Of requests that are waited for, and of refused ones, which are read on for a while."""
+    """Abort bodies of accepted requests, and of refused ones, which are read for a while."""
 
     async def attack(target: Target) -> None:
         runner = target.server._runner.server
@@ -159,7 +159,7 @@ def reset(client: RawClient) -> None:
 
 
 async def bodies_without_a_turn(target: Target) -> None:
-    """Their connections are lost between their beginning and the turn of their request."""
+    """Disconnect between the start of a request and its turn."""
     runner = target.server._runner.server
     assert runner is not None
     for headers in (target.token, []):
@@ -244,7 +244,7 @@ async def connections(target: Target) -> None:
         if way < 2:
             await client.rest()
         await client.close()
-    async with await RawClient.connect(target.port) as client:  # upgraded later
+    async with await RawClient.connect(target.port) as client:  # upgraded afterwards
         client.send(request("/health"))
         await client.reply()
         client.send(upgrade("/chat"))
@@ -317,7 +317,7 @@ async def test_the_garbage_collector_finds_no_cycles(
 
 
 async def test_a_forgotten_room_is_freed(target: Target) -> None:
-    """Its messages are in storage; what it held of them goes with its last user, not with a collection."""
+    """Its messages are in storage; their copies in memory are freed with its last user, not by a collection."""
     gc.collect()
     gc.disable()
     try:
@@ -330,7 +330,7 @@ async def test_a_forgotten_room_is_freed(target: Target) -> None:
 
 
 async def test_an_unfinished_head_is_freed(serve: Serve) -> None:
-    """Nothing keeps what has been read until its deadline."""
+    """Nothing keeps the bytes read until the deadline."""
     server = await serve(HEAD_SECONDS="60")
     for head in (b"GET / HTTP/1.1\r\nX: " + b"x" * 8000, b"GET / HTTP/1.1\n\n", request("/", [("X", "x" * 100_000)])):
         for is_read in (True, False):
@@ -345,7 +345,7 @@ async def test_an_unfinished_head_is_freed(serve: Serve) -> None:
 
 
 def collected() -> list[Any]:
-    """What a collection finds."""
+    """Return what a collection finds."""
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
         gc.collect()
@@ -361,7 +361,7 @@ def referred(found: list[Any]) -> list[Any]:
 
 
 def test_the_measurement_detects_a_leaked_page() -> None:
-    """The kind of fault that this file is about: an exception that one of its own frames keeps."""
+    """The kind of leak that this file is about: an exception that is referenced by one of its own frames."""
 
     def refuse(text: str) -> None:
         refusal = ParleyError("bad_json")

@@ -1,4 +1,4 @@
-"""The first request decides: WebSocket or HTTP, on one port; and what a wrong handshake is told."""
+"""WebSocket and HTTP on one port, chosen by the first request; and the responses to invalid handshakes."""
 
 import asyncio
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ HEALTH = request("/health")
 
 
 async def answer(port: int, data: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send bytes on a connection of their own; the response, after which the server has nothing more to say."""
+    """Send bytes on a new connection; return the response, after which the server must send nothing more."""
     async with await RawClient.connect(port) as client:
         client.send(data)
         return await client.reply()
@@ -51,7 +51,7 @@ async def test_the_accept_header_matches_the_rfc(port: int) -> None:
     ],
 )
 async def test_the_native_protocol_is_selected_if_offered(port: int, offered: str, chosen: str | None) -> None:
-    """An unknown one is no reason to refuse: such a client gets the plain dialect and no protocol in the answer."""
+    """An unknown one is not refused: such a client gets the plain dialect and no protocol in the response."""
     async with await RawClient.connect(port) as client:
         client.send(upgrade("/chat?u=ann&r=den", [("Sec-WebSocket-Protocol", offered)]))
         reply = await client.reply()
@@ -87,11 +87,11 @@ async def test_requests_may_be_pipelined(port: int) -> None:
         assert [(await client.reply()).status for _ in range(4)] == [200, 200, 404, 200]
 
 
-# --- an upgrade on a connection that served HTTP before ---------------------------------------------------------------
+# --- an upgrade on a connection that served HTTP before --------------------------------------------------------------
 
 
 async def kept_alive(port: int, target: str = "/chat?u=ann&r=later") -> RawClient:
-    """A native client whose connection served an HTTP request first."""
+    """Return a native client whose connection served an HTTP request first."""
     client = await RawClient.connect(port)
     client.send(HEALTH)
     assert (await client.reply()).status == 200
@@ -186,7 +186,7 @@ async def test_a_later_upgrade_elsewhere_is_an_ordinary_request(port: int, targe
 
 
 async def test_the_chat_gets_the_address_of_the_client(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whichever way the upgrade came; limits by address hang on it."""
+    """With either kind of upgrade; limits per address depend on it."""
     server = await serve()
     seen: list[str] = []
     connect = server.chat.connect
@@ -224,7 +224,7 @@ async def test_the_refusal_of_a_head_arrives_while_the_client_keeps_sending(serv
 
 
 async def test_an_oversize_request_line_is_refused(serve: Serve) -> None:
-    """Of a WebSocket as of any other request; by the bytes of the whole head alone."""
+    """For a WebSocket as for any other request; by the size of the whole head."""
     server = await serve(HEAD_BYTES="20000")
     for data in (upgrade("/chat?u=" + "x" * 30_000), request("/" + "x" * 30_000)):
         assert (await answer(server.port, data))[0] in (400, 414, 431)
@@ -277,7 +277,7 @@ GARBAGE = {
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
 async def test_garbage_is_answered_or_disconnected(port: int, garbage: bytes) -> None:
-    """With a 4xx where it looks like HTTP at all; and the server goes on."""
+    """With a 4xx if it looks like HTTP; and the server keeps serving."""
     async with await RawClient.connect(port) as client:
         client.send(garbage)
         client.send_eof()
@@ -288,7 +288,7 @@ async def test_garbage_is_answered_or_disconnected(port: int, garbage: bytes) ->
     assert (await answer(port, HEALTH))[0] == 200
 
 
-# --- wrong handshakes ------------------------------------------------------------------------------------------------
+# --- invalid handshakes ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", ["/nothing", "/chat/", "/CHAT", "/chat/x", "/ch%61t"])
@@ -350,7 +350,7 @@ async def test_an_incomplete_upgrade_is_426(port: int, head: bytes) -> None:
 
 
 async def test_a_refused_handshake_ends_the_connection(serve: Serve) -> None:
-    """What follows it, say frames of a client that did not wait, is not taken for anything."""
+    """Later bytes, such as frames of a client that did not wait, are ignored."""
     server = await serve()
     async with await RawClient.connect(server.port) as client:
         client.send(upgrade("/chat", [("Sec-WebSocket-Key", "short")]) + text("x") + HEALTH)
@@ -399,7 +399,7 @@ async def test_a_later_upgrade_checks_the_origin(serve: Serve) -> None:
 
 
 async def test_a_draining_server_accepts_no_new_client(serve: Serve) -> None:
-    """A connection that was open already is told when it asks."""
+    """A connection that was already open gets an error for its next request."""
     server = await serve()
     async with await RawClient.connect(server.port) as client:
         client.send(HEALTH)

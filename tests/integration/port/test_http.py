@@ -14,7 +14,7 @@ NOBODY = "postgresql://someone:s3cr3t-w0rd@127.0.0.1:1/nothing"
 
 
 async def talk(port: int, room: str, *contents: str, name: str = "ann") -> list[int]:
-    """Say things in a room; their seqs, when all of it is stored."""
+    """Post messages to a room; return their seqs, once all are stored."""
     seqs: dict[str, int] = {}
     async with await RawClient.native(port, f"/chat?u={quote(name)}&r={quote(room)}") as client:
         await client.expect("joined")
@@ -58,7 +58,7 @@ async def test_the_room_is_general_unless_one_is_named(port: int) -> None:
 
 
 async def test_history_includes_every_message_broadcast_before_the_request(port: int) -> None:
-    """Also what is still on its way to storage."""
+    """Including messages that are not stored yet."""
     async with await RawClient.native(port, "/chat?u=ann&r=fresh") as client:
         await client.expect("joined")
         for number in range(30):
@@ -93,7 +93,7 @@ async def test_before_and_after_exclude_the_cursor_itself(port: int) -> None:
 
 @pytest.mark.parametrize("total", [0, 1, 6, 7, 20])
 async def test_links_visit_every_message_once_in_both_directions(serve: Serve, total: int) -> None:
-    """And they keep the other parameters of the question, whatever letters those have."""
+    """And they keep the other parameters of the query, whatever characters those have."""
     room, name = "a&b #1 ü+%", "zoé & co"
     server = await serve(RATE_LIMIT_MESSAGES="0")
     mixed = [f"{'kept' if number % 2 else 'other'} {number}" for number in range(2 * total)]
@@ -185,7 +185,7 @@ async def test_health_and_ready_answer_200(port: int) -> None:
 
 
 async def test_ready_gives_the_reason(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    """To anybody, so no host, port or user. Healthy all the same: starting again would not bring the database back."""
+    """Publicly, so without host, port or user. Still healthy: a restart would not bring the database back."""
     server = await serve(DATABASE_URL=NOBODY)
     await until(lambda: "cannot connect" in str(server.chat.problem()))  # it has tried once
     reply = await fetch(server.port, "/ready")
@@ -232,7 +232,7 @@ async def test_the_policy_allows_only_the_pages_own_modules(port: int) -> None:
 
 async def test_every_static_file_is_served_with_its_type(port: int) -> None:
     """With `nosniff` a browser runs a module only as one of the JavaScript types."""
-    scripts = {"text/javascript", "application/javascript"}  # the system's own table says which
+    scripts = {"text/javascript", "application/javascript"}  # depending on the system's own table
     types = {".js": scripts, ".css": {"text/css"}, ".svg": {"image/svg+xml"}}
     files = [path for path in STATIC.rglob("*") if path.is_file()]
     assert files
@@ -287,7 +287,7 @@ async def test_an_unchanged_file_is_not_sent_again(port: int) -> None:
     ],
 )
 async def test_nothing_outside_of_the_static_folder_is_served(port: int, path: str) -> None:
-    """Nor does any name reach the file system, which has errors of its own for some: all of it is 404."""
+    """No name reaches the file system, which has its own errors for some: all are 404."""
     reply = await fetch(port, path)
     assert reply.status == 404
     assert b"import" not in reply.body

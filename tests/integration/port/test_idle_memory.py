@@ -1,4 +1,4 @@
-"""What an idle connection takes."""
+"""The memory of an idle connection."""
 
 import asyncio
 import gc
@@ -11,12 +11,12 @@ from tests.support.rawws import NATIVE, command, upgrade
 
 CONNECTIONS = 400
 IN_A_ROOM = 100
-# Of Python and of the event loop, by its module. What the kernel holds is not counted.
+# Of Python and of the event loop, by module. Kernel memory is not counted.
 MOST_BYTES = {"uvloop": 3 << 10, "asyncio": 7 << 9}
 
 
 async def test_an_idle_connection_takes_at_most_3_kb(serve: Serve) -> None:
-    """A guest with a room that it has joined, as after a load of the page."""
+    """A guest in one room, as after loading the page."""
     server = await serve()
     clients: list[socket.socket] = []
     try:

@@ -1,4 +1,4 @@
-"""`/metrics`: read with Prometheus' own parser, and compared with what was done to the server."""
+"""`/metrics`: read with Prometheus' own parser, and compared with the server's activity."""
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -9,7 +9,7 @@ Samples = dict[tuple[str, str], float]
 
 
 async def scrape(port: int) -> Samples:
-    """Every sample of ours by name and its one label's value ("" without a label)."""
+    """Return every sample of Parley's by name and the value of its only label ("" without a label)."""
     reply = await fetch(port, "/metrics")
     assert reply.status == 200
     assert reply.headers["content-type"].startswith("text/plain; version=")
@@ -78,7 +78,7 @@ async def test_activity_is_counted(serve: Serve) -> None:
 
 
 async def test_only_the_largest_rooms_have_their_own_metrics(serve: Serve) -> None:
-    """A label for every room would be unbounded, and rooms are made by anybody."""
+    """A label for every room would be unbounded, as any client can create rooms."""
     server = await serve()
     async with await RawClient.native(server.port) as ann, await RawClient.native(server.port) as bob:
         for number in range(30):

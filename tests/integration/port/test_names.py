@@ -1,4 +1,4 @@
-"""Names and contents on their way through both dialects: what is kept, what is made one, what is refused."""
+"""Names and contents through both dialects: what is kept, what is normalized, what is refused."""
 
 from urllib.parse import quote
 
@@ -73,7 +73,7 @@ async def test_names_contain_no_invisible_characters(port: int, name: str) -> No
     ids=ascii,
 )
 async def test_names_are_accepted_as_keyboards_type_them(port: int, sent: str, kept: str) -> None:
-    """At every door: people and rooms, and the title of a room."""
+    """In every place: names of users and rooms, and titles."""
     async with (
         await RawClient.native(port, f"/chat?u={quote(sent)}&r={quote(sent)}") as native,
         await RawClient.open(port, f"/chat?u=bob&r={quote(sent)}") as plain,
@@ -134,7 +134,7 @@ async def test_reactions_that_look_the_same_are_one(port: int) -> None:
 
 
 async def test_equal_looking_room_names_are_one_room(port: int) -> None:
-    """NFC and NFD of the same letters, at every door."""
+    """NFC and NFD of the same letters, in every place."""
     composed, decomposed = "caf\u00e9", "cafe\u0301"
     async with (
         await RawClient.native(port, f"/chat?u=ann&r={quote(decomposed)}") as ann,

@@ -1,4 +1,4 @@
-"""`ALLOWED_ORIGINS`: which pages may connect, read and write, in HTTP and in WebSocket alike."""
+"""`ALLOWED_ORIGINS`: which pages may connect, read and write, over HTTP and WebSocket alike."""
 
 import pytest
 
@@ -16,7 +16,7 @@ async def read(server: Server, path: str, origin: str | None, *more: tuple[str, 
 
 
 async def connect(server: Server, origin: str | None, *more: tuple[str, str]) -> int:
-    """The status of a handshake, once as a connection's first request and once as a later one."""
+    """Return the statuses of a handshake as a connection's first request and as a later one."""
     host = f"Host: localhost:{server.port}".encode()
     head = upgrade("/chat", [*(() if origin is None else [("Origin", origin)]), *more])
     seen = set()
@@ -68,7 +68,7 @@ async def test_other_pages_may_not_read_with_a_token_or_private_data(serve: Serv
 
 
 async def test_pages_of_other_origins_cannot_write(serve: Serve) -> None:
-    """Whatever token they have; programs send no origin."""
+    """Whatever their token; programs send no origin."""
     server = await serve(ALLOWED_ORIGINS=GOOD, JWT_SECRET=SECRET)
     assert [await post(server, origin) for origin in (EVIL, "null", f"{GOOD}.evil.example", f"{GOOD}:8443")] == [
         403

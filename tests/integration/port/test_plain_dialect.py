@@ -1,4 +1,4 @@
-"""The plain dialect, as pages written years ago speak it: raw text out, JSON of four fields in, open history."""
+"""The plain dialect, as old pages use it: raw text out, JSON with four fields in, public history."""
 
 import json
 import re
@@ -16,7 +16,7 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 async def heard(client: RawClient) -> tuple[str, str, str]:
-    """The next frame: room, sender and content. It has the four fields of the dialect and no other."""
+    """Return room, sender and content of the next frame, which has exactly the four fields of the dialect."""
     frame = await client.message()
     assert list(frame) == ["sender", "room", "content", "timestamp"]
     assert TIMESTAMP.fullmatch(frame["timestamp"])
@@ -62,7 +62,7 @@ async def test_rooms_are_separate(port: int) -> None:
 
 
 async def test_two_sessions_with_one_name_are_two_users(port: int) -> None:
-    """A name is for display: nobody is thrown out because another has it too."""
+    """A name is for display: a second user with the same name disconnects nobody."""
     async with await RawClient.open(port, "/chat?r=den&u=ann") as first:
         await heard(first)
         async with await RawClient.open(port, "/chat?r=den&u=ann") as second:
@@ -162,7 +162,7 @@ async def test_stopping_closes_with_1001(serve: Serve) -> None:
         assert await client.closing() == (1001, "going away")
 
 
-# --- a page of years ago ---------------------------------------------------------------------------------------------
+# --- an old page -----------------------------------------------------------------------------------------------------
 
 
 async def receive(socket: ClientConnection, kind: type = dict) -> Any:
@@ -224,7 +224,7 @@ async def test_the_library_sends_fragments_and_pings(port: int) -> None:
 
 
 async def test_the_library_closes_at_once(port: int) -> None:
-    """Its own Close is answered and the connection ended by the server: no time-out of either is waited for."""
+    """Its Close is answered and the connection ended by the server, without waiting for a time-out."""
     async with connect(f"ws://127.0.0.1:{port}/chat", subprotocols=[NATIVE[0][1]], proxy=None) as socket:  # type: ignore[list-item]
         assert socket.subprotocol == "parley.v1"
         assert (await receive(socket))["type"] == "welcome"
@@ -232,7 +232,7 @@ async def test_the_library_closes_at_once(port: int) -> None:
 
 
 async def test_the_library_is_closed_at_once(serve: Serve) -> None:
-    """The library answers the server's Close and waits for the server to end TCP, which it does right away."""
+    """The library answers the server's Close and waits for the server to end TCP, which happens at once."""
     server = await serve(GUESTS="off", HELLO_SECONDS="0.02", CLOSE_SECONDS="60")
     async with connect(f"ws://127.0.0.1:{server.port}/chat", subprotocols=[NATIVE[0][1]], proxy=None) as socket:  # type: ignore[list-item]
         await socket.wait_closed()

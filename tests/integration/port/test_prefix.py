@@ -1,4 +1,4 @@
-"""Below a path, behind a real proxy: every address that Parley hands out leads to where it says."""
+"""Under a path, behind a real proxy: every address that Parley returns resolves correctly."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ ROOM = "a/b #1 ü+%:.."
 
 @pytest.fixture(params=BELOW_A_PATH)
 async def base(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[URL]:
-    """The address of Parley below a path."""
+    """The address of Parley under a path."""
     server = await serve(JWT_SECRET=SECRET, RATE_LIMIT_MESSAGES="0")
     proxy = below_a_path(request.param, server.port)
     await asyncio.to_thread(proxy.start)
@@ -28,7 +28,7 @@ async def base(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[UR
 
 @pytest.fixture
 async def client() -> AsyncIterator[ClientSession]:
-    """Somebody with an account and a library that resolves and follows what it is given."""
+    """A client with an account and a library that resolves and follows links."""
     async with ClientSession(headers={"Authorization": f"Bearer {token_of('ann')}"}, raise_for_status=True) as session:
         yield session
 
@@ -42,7 +42,7 @@ async def test_the_root_redirects_to_the_page_which_finds_its_files(base: URL, c
 
 
 async def test_locations_and_links_resolve(base: URL, client: ClientSession) -> None:
-    """Also of a room whose name has a slash in it, at each depth of path."""
+    """Also for a room with a slash in its name, at each depth of path."""
     rooms = base.join(URL("api/rooms"))
     async with client.post(rooms, json={"name": ROOM}) as reply:
         room = URL(urljoin(str(rooms), reply.headers["Location"]), encoded=True)

@@ -1,4 +1,4 @@
-"""Where clients come from, behind real proxies and the PROXY protocol. All of 127.0.0.0/8 is this machine: clients
+"""The addresses of clients behind real proxies and the PROXY protocol. All of 127.0.0.0/8 is this machine: clients
 connect from 127.0.0.7, proxies forward from 127.0.0.1.
 """
 
@@ -23,7 +23,7 @@ FORGED = "203.0.113.9"
 TRUSTED = {"TRUSTED_PROXIES": "127.0.0.1"}
 
 FENCE = re.compile(r"^```(nginx|caddyfile|haproxy)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# What the README tells operators to write.
+# The README's configurations.
 (_, NGINX), (_, CADDY), (_, HAPROXY), (_, SEND_PROXY_V2), *_ = FENCE.findall((ROOT / "README.md").read_text("utf-8"))
 BEHIND: dict[str, tuple[str, str, dict[str, str]]] = {
     "nginx": ("nginx", NGINX, TRUSTED),
@@ -49,14 +49,14 @@ BEHIND: dict[str, tuple[str, str, dict[str, str]]] = {
 
 
 def addresses(server: Server) -> list[str]:
-    """Where those who are connected come from, as the server sees it."""
+    """Return the addresses of all connected clients, as the server sees them."""
     return [session.address for session in server.chat.parts.hub.sessions]
 
 
 async def address_of(
     server: Server, port: int, *said: tuple[str, str], source: str = CLIENT, before: bytes = b""
 ) -> str:
-    """Where a client that connects to `port` and says this comes from, as the server sees it."""
+    """Return the address of a client that connects to `port` with these headers, as the server sees it."""
     async with await RawClient.open(port, "/chat", [*NATIVE, *said], source=source, before=before) as client:
         await client.expect("welcome")
         (address,) = addresses(server)
@@ -100,7 +100,7 @@ async def test_the_client_is_found_behind_a_chain_of_proxies(serve: Serve, start
 async def test_the_client_is_found_behind_a_chain_starting_with_the_proxy_protocol(
     serve: Serve, start_proxy: StartProxy
 ) -> None:
-    """As behind a load balancer of TCP: it names the client to nginx, and nginx names it to us."""
+    """As behind a TCP load balancer: it names the client to nginx, and nginx names it to Parley."""
     server = await serve(**TRUSTED)
     real_ip = "set_real_ip_from 127.0.0.1; real_ip_header proxy_protocol;" + NGINX
     inner = await start(start_proxy, "nginx", real_ip, server.port, listen=" proxy_protocol")
@@ -121,7 +121,7 @@ OWN_PAGES = {
 async def test_the_servers_own_page_connects_through_a_proxy_on_any_port(
     serve: Serve, start_proxy: StartProxy, behind: str
 ) -> None:
-    """With its port, which a proxy must pass on; and the client is counted by its own address there too."""
+    """With its port, which a proxy must pass on; the client also counts by its own address there."""
     name, body, path = OWN_PAGES[behind]
     server = await serve(ALLOWED_ORIGINS="https://app.example", **TRUSTED)
     proxy = await start(start_proxy, name, body, server.port)
@@ -182,7 +182,7 @@ async def test_the_proxy_header_comes_before_the_first_byte(serve: Serve, header
     async with await RawClient.connect(server.port, CLIENT) as client:
         await client.send_bytewise(header + request("/health"))
         assert (await client.reply()).status == 200
-        await client.send_bytewise(upgrade("/chat", NATIVE))  # the header is the connection's, not the request's
+        await client.send_bytewise(upgrade("/chat", NATIVE))  # the header belongs to the connection, not the request
         assert (await client.reply()).status == 101
         assert addresses(server) == [address]
 
@@ -224,7 +224,7 @@ async def test_the_proxy_header_is_refused_if_the_protocol_is_off(serve: Serve) 
 async def test_the_proxy_header_shares_the_head_deadline(serve: Serve) -> None:
     server = await serve(PROXY_PROTOCOL="on", HEAD_SECONDS="0.05")
     assert (await refused(server.port, b"PROXY TCP4")).status == 408
-    for data in (b"", V1):  # no request has begun
+    for data in (b"", V1):  # no request has started
         async with await RawClient.connect(server.port) as client:
             client.send(data)
             assert await client.rest() == b""

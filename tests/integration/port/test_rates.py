@@ -1,4 +1,4 @@
-"""What one address may ask for without an account: upgrades, requests, guests. All of 127.0.0.0/8 is this machine."""
+"""Rate limits of one address without an account: upgrades, requests, guests. All of 127.0.0.0/8 is this machine."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ FEW = "0.001/3"
 
 
 async def ask(port: int, data: bytes, source: str = HERE) -> Reply:
-    """Send one request on a connection of its own."""
+    """Send one request on a new connection."""
     async with await RawClient.connect(port, source) as client:
         client.send(data)
         return await client.reply()
@@ -25,7 +25,7 @@ async def ask(port: int, data: bytes, source: str = HERE) -> Reply:
 async def test_upgrades_are_rate_limited_per_address(serve: Serve) -> None:
     port = (await serve(RATE_LIMIT_UPGRADES=FEW)).port
     statuses = [(await ask(port, upgrade(path))).status for path in ("/chat", "/ws", "/api/chat")]
-    assert statuses == [101, 101, 401]  # whatever comes of it
+    assert statuses == [101, 101, 401]  # whatever its result
     async with await RawClient.connect(port, HERE) as client:
         client.send(upgrade())
         refused = await client.reply()
@@ -47,7 +47,7 @@ async def test_upgrades_on_kept_connections_share_the_rate(serve: Serve) -> None
 
 
 async def test_behind_a_proxy_each_client_has_its_own_rate(serve: Serve) -> None:
-    """IPv6 counts by /64; a proxy that names nobody is not bounded."""
+    """IPv6 counts by /64; a proxy that names no client is not limited."""
     port = (await serve(RATE_LIMIT_UPGRADES=FEW, TRUSTED_PROXIES=HERE)).port
 
     async def statuses(*addresses: str) -> list[int]:
@@ -112,7 +112,7 @@ async def test_an_account_connects_despite_too_many_new_guests(serve: Serve) -> 
         second.send(command(type="hello", token=token_of("ann")))
         assert (await second.expect("welcome"))["user"]["id"] == "u_ann"
         await third.refused("rate_limited")
-        assert await third.closing() == (1013, "try again later")  # and not 4101, as nothing is wrong with it
+        assert await third.closing() == (1013, "try again later")  # and not 4101, as the client did nothing wrong
 
 
 async def test_zero_means_no_limit(serve: Serve) -> None:

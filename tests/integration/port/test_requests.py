@@ -1,4 +1,4 @@
-"""What a request may look like: the same for a first and a later one of a connection, for HTTP and for WebSocket."""
+"""The rules for requests: the same for the first and later ones of a connection, for HTTP and WebSocket."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ HEALTH = request("/health")
 
 @pytest.fixture(params=["first", "later"])
 def later(request: pytest.FixtureRequest) -> bool:
-    """Whether the connection served a request before."""
+    """Return whether the connection served a request before."""
     return bool(request.param == "later")
 
 
@@ -66,7 +66,7 @@ async def test_any_valid_host_is_accepted(port: int, later: bool, host: str) -> 
     [("Content-Length", "11"), ("Content-Length", "00"), ("content-length", "0, 5"), ("Transfer-Encoding", "chunked")],
 )
 async def test_an_upgrade_with_a_body_is_400(serve: Serve, later: bool, header: tuple[str, str]) -> None:
-    """What follows is the body: it must not be heard as frames (RFC 9112 section 6)."""
+    """The body follows, which must not be parsed as frames (RFC 9112 section 6)."""
     server = await serve()
     reply = await answer(server.port, later, upgrade("/chat?u=ann", [header]) + b"0\r\n\r\n" + b"x" * 9)
     assert reply.status == 400
@@ -103,7 +103,7 @@ async def test_one_setting_limits_the_head(
 
 @pytest.mark.parametrize("answered", [0, 1, 3])
 async def test_the_size_of_all_headers_is_bounded_on_a_reused_connection(port: int, answered: int) -> None:
-    """Each line of it is short enough, and there are few of them."""
+    """Although each line is short enough, and there are few of them."""
     async with await RawClient.connect(port) as client:
         for _ in range(answered):
             client.send(HEALTH)
@@ -138,7 +138,7 @@ async def test_a_token_accepted_over_http_also_opens_a_websocket(serve: Serve, l
 
 @pytest.mark.parametrize("path", ["/health", "/client.html", "/history", "/nothing"])
 async def test_upgrade_is_ignored_at_addresses_without_websocket(port: int, path: str) -> None:
-    """RFC 9110 section 7.8. A proxy that asks for an upgrade of everything gets the page all the same."""
+    """RFC 9110 section 7.8. A proxy that requests an upgrade for everything still gets the page."""
     expected = await answer(port, False, request(path))
     async with await RawClient.connect(port) as client:
         for _ in range(3):
@@ -230,13 +230,13 @@ async def test_a_refused_body_is_not_requested_with_100_continue(serve: Serve, l
         assert (await client.reply()).status == 100
         client.send(body)
         assert (await client.reply()).status == 201
-    while left := asyncio.all_tasks() - before:  # of connections whose body never came
+    while left := asyncio.all_tasks() - before:  # of connections whose body never arrived
         await asyncio.wait(left)
 
 
 @pytest.mark.parametrize("began", [b"", b"\r\n"])
 async def test_a_silent_connection_is_closed_without_a_response(serve: Serve, began: bytes) -> None:
-    """A browser opens connections ahead of need, and would take an answer for that to its next request."""
+    """A browser opens spare connections, and would take a response as that to its next request."""
     server = await serve(HEAD_SECONDS="0.05")
     async with await RawClient.connect(server.port) as client:
         client.send(began)
@@ -268,7 +268,7 @@ async def test_a_silent_connection_is_closed_without_a_response(serve: Serve, be
     ],
 )
 async def test_every_response_has_the_common_headers(port: int, data: bytes, status: int) -> None:
-    """Whoever wrote it: an endpoint, the port, the handshake or aiohttp. Nothing tells a version."""
+    """Whether from an endpoint, the port, the handshake or aiohttp. None reveals a version."""
     reply = await answer(port, False, data)
     assert reply.status == status
     assert {name: reply.headers.get(name.lower()) for name in EVERY} == EVERY

@@ -1,4 +1,4 @@
-"""RFC 6455 as a whole, with frames made by hand. Section numbers are those of the RFC."""
+"""All of RFC 6455, with frames packed by hand. Section numbers are those of the RFC."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ PING_COMMAND = b'{"type":"ping","id":"p"}'
 
 
 async def assert_serves(port: int) -> None:
-    """A fresh client joins, speaks and is acked."""
+    """Assert that a new client can join, post and be acked."""
     async with await RawClient.native(port) as client:
         client.send(command(type="join", id="j", room="afterwards"))
         await client.expect("joined", id="j")
@@ -105,7 +105,7 @@ async def test_every_length_form_is_read(serve: Serve, size: int) -> None:
 
 
 async def test_a_length_need_not_be_in_its_shortest_form(port: int) -> None:
-    """Liberal in what it takes: 7 + 64 bits for a short payload."""
+    """The server is liberal: it accepts 7 + 64 bits for a short payload."""
     async with await RawClient.native(port) as client:
         client.send(frame(TEXT, PING_COMMAND, announced=len(PING_COMMAND)))
         await client.expect("pong", id="p")
@@ -140,7 +140,7 @@ async def test_the_server_pings_and_disconnects_a_silent_client(serve: Serve) ->
     server = await serve(HEARTBEAT="0.03")
     async with await RawClient.native(server.port) as client:
         assert await client.frame() == (True, PING, b"")
-        rest = await client.rest()  # until the server has dropped it
+        rest = await client.rest()  # until the server disconnects it
         assert set(rest) <= set(frame(PING, masked=False))
     assert not server.shared.connections
 
@@ -148,7 +148,7 @@ async def test_the_server_pings_and_disconnects_a_silent_client(serve: Serve) ->
 async def test_a_client_that_answers_pings_stays_connected(serve: Serve) -> None:
     server = await serve(HEARTBEAT="0.03")
     async with await RawClient.native(server.port) as client:
-        for _ in range(8):  # of which three without an answer would be its end
+        for _ in range(8):  # three of them without a pong would disconnect it
             assert await client.frame() == (True, PING, b"")
             client.send(frame(PONG))
         await client.pong()
@@ -221,7 +221,7 @@ async def test_a_close_inside_a_fragmented_message_ends_the_connection(port: int
 
 
 async def test_a_client_that_half_closes_is_disconnected(serve: Serve) -> None:
-    """TCP's own end without a Close frame: the server ends its side as well and forgets the session."""
+    """An end of TCP without a Close frame: the server closes its side as well and ends the session."""
     server = await serve()
     async with await RawClient.native(server.port) as client:
         client.send_eof()
@@ -242,7 +242,7 @@ async def test_a_client_that_does_not_answer_a_close_is_disconnected(serve: Serv
     server = await serve(GUESTS="off", HELLO_SECONDS="0.02", CLOSE_SECONDS="0.05")
     async with await RawClient.open(server.port, headers=NATIVE) as client:
         assert await client.closing() == (4101, "hello_timeout")
-        assert await client.rest() == b""  # nothing was sent, and yet it ends
+        assert await client.rest() == b""  # nothing was sent, but it ends
     assert not server.shared.connections
 
 
@@ -281,7 +281,7 @@ VIOLATIONS = {
 
 @pytest.mark.parametrize("violation", VIOLATIONS.values(), ids=VIOLATIONS.keys())
 async def test_a_violation_closes_with_1002(port: int, violation: bytes) -> None:
-    """And what was said before it was heard."""
+    """After the messages before it were posted."""
     async with await RawClient.native(port) as client:
         client.send(text(PING_COMMAND.decode()) + violation)
         await client.expect("pong", id="p")
@@ -382,7 +382,7 @@ async def test_the_largest_frame_is_accepted(serve: Serve) -> None:
 
 
 async def test_the_error_arrives_while_the_client_keeps_sending(serve: Serve) -> None:
-    """Closing at once with unread input would reset the connection, and the error would be lost on the way."""
+    """Closing at once with unread input would reset the connection, and the error would be lost."""
     server = await serve(MAX_FRAME_BYTES="2048")
     async with await RawClient.native(server.port) as client:
         client.send(frame(TEXT, announced=64 << 20))
@@ -401,7 +401,7 @@ async def test_a_length_with_the_high_bit_set_is_refused(port: int, fin: int) ->
 
 
 async def test_an_incomplete_head_of_an_oversize_frame_waits_for_the_rest(serve: Serve) -> None:
-    """The length is judged when it is all there, wherever the packets are cut."""
+    """The length is checked once it is complete, wherever the packets are cut."""
     server = await serve(MAX_FRAME_BYTES="2048")
     for form in (frame(TEXT, b"x" * 3000)[:12], frame(TEXT, announced=3000)):
         async with await RawClient.native(server.port) as client:
@@ -446,7 +446,7 @@ async def test_a_flood_of_small_frames_is_closed_with_4103(serve: Serve, flood: 
 
 
 async def test_fragmented_messages_count_once_toward_the_rate(serve: Serve) -> None:
-    """500 messages in 5 fragments are 500 commands, of which a client may have as many at once, not 2,500."""
+    """500 messages in 5 fragments each are 500 commands, which a client may send at once, not 2,500."""
     server = await serve()
     async with await RawClient.native(server.port) as client:
         whole = json.dumps({"type": "ping", "id": "x" * 60}).encode()
@@ -460,7 +460,7 @@ async def test_fragmented_messages_count_once_toward_the_rate(serve: Serve) -> N
 
 @pytest.mark.parametrize("size", [64, 4096])
 async def test_a_large_message_may_have_many_fragments_if_large_messages_are_allowed(serve: Serve, size: int) -> None:
-    """As many as it takes: 4 MiB in pieces of 64 bytes are 65,536."""
+    """As many as needed: 4 MiB in pieces of 64 bytes are 65,536."""
     server = await serve(MAX_FRAME_BYTES="16777216")
     whole = json.dumps({"type": "ping", "id": "p", "x": "y" * (1 << 22)}).encode()
     async with await RawClient.native(server.port) as client:
@@ -473,7 +473,7 @@ async def test_a_large_message_may_have_many_fragments_if_large_messages_are_all
 
 
 async def test_a_flood_from_a_client_that_does_not_read_takes_no_memory(serve: Serve) -> None:
-    """Pings by the megabyte from a client that never reads a pong: what waits for it stays below the slow mark."""
+    """Megabytes of pings from a client that never reads a pong: the bytes queued for it stay below the slow mark."""
     server = await serve(SLOW_BYTES_LOW="16384", SLOW_BYTES_HIGH="65536", CLOSE_SECONDS="0.3")
     async with await RawClient.native(server.port) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport that reads as well
@@ -481,11 +481,11 @@ async def test_a_flood_from_a_client_that_does_not_read_takes_no_memory(serve: S
         largest = 0
         for _ in range(60):
             if client.writer.is_closing():
-                break  # dropped already
+                break  # already disconnected
             client.send(frame(PING, b"x" * 125) * 2000)
             await asyncio.sleep(0)  # the server's turn
             largest = max(largest, session.connection.buffered())
-        while server.shared.connections:  # it drops who does not answer its Close
+        while server.shared.connections:  # it drops clients that do not answer its Close
             largest = max(largest, session.connection.buffered())
             await server.shared.connection_gone()
         assert largest < 4 * 65536

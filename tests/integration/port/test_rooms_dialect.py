@@ -1,4 +1,4 @@
-"""The rooms dialect, as a client with ids of its own speaks it, over a real connection."""
+"""The rooms dialect, as a client with its own ids uses it, over a real connection."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ def ask(type: str, **payload: Any) -> bytes:
 
 
 async def told(client: RawClient, type: str) -> Any:
-    """Skip to the next frame of this type: its payload. Frames have a type and a payload and nothing else."""
+    """Skip to the next frame of this type and return its payload. Frames have a type and a payload and nothing else."""
     while True:
         got = await client.message()
         assert list(got) == ["type", "payload"]
@@ -93,7 +93,7 @@ async def test_users_in_a_room_receive_each_others_messages(port: int) -> None:
 
 
 async def make(client: RawClient, room_id: str = "den", user_id: str = "7", user_name: str = "ann") -> None:
-    """Make a room and read what its maker is told. An account is seen by its id in full."""
+    """Create a room and read the response. An account is shown with its full id."""
     client.send(ask("create_room", room_id=room_id, room_name="The Den", user_id=user_id, user_name=user_name))
     assert await client.message() == {"type": "room_created", "payload": {"room_id": room_id, "room_name": "The Den"}}
     user = {"user_id": user_id, "user_name": user_name}
@@ -177,7 +177,7 @@ async def test_a_private_room_is_closed_to_claimed_ids(serve: Serve) -> None:
 
 
 async def test_an_account_owns_the_rooms_it_creates(serve: Serve) -> None:
-    """Its `user_id` is the token's; nobody who only says that they are 7 is the owner of what 7 made."""
+    """Its `user_id` is that of the token; a client that only claims to be 7 does not own the rooms of account 7."""
     server = await serve(JWT_SECRET=SECRET)
     async with await RawClient.open(server.port, "/ws", [bearer()]) as ann:
         await make(ann, user_id="u_7")

@@ -1,4 +1,4 @@
-"""What a client that does not read an answer can make the server hold: a part of it, for a while."""
+"""The memory of a response that the client does not read: a part of it, for a while."""
 
 import asyncio
 import io
@@ -21,7 +21,7 @@ PATIENCE = 0.3
 
 @pytest.fixture
 async def server(serve: Serve) -> Server:
-    """A server with a large page, whose kernel takes next to nothing."""
+    """A server with a large page and small kernel buffers."""
     server = await serve(RATE_LIMIT_MESSAGES="0")
     async with await RawClient.native(server.port, "/chat?u=ann&r=large") as client:
         await client.expect("joined")
@@ -42,7 +42,7 @@ def connections(server: Server) -> int:
 
 
 def held(server: Server) -> list[int]:
-    """The bytes that wait in the transports of HTTP connections."""
+    """Return the bytes queued in the transports of HTTP connections."""
     assert server._runner.server is not None
     transports = [one.transport for one in server._runner.server.connections]
     return [transport.get_write_buffer_size() for transport in transports if transport is not None]
@@ -62,7 +62,7 @@ async def unread(server: Server, target: str) -> RawClient:
 async def test_a_client_that_does_not_read_its_response_is_disconnected(
     server: Server, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
-    """Until then what waits for it is a part of the page, not the page."""
+    """Until then only a part of the page is queued, not all of it."""
     monkeypatch.setattr(sending, "STALL_SECONDS", PATIENCE)
     clients = [await unread(server, target) for _ in range(5)]
     await until(lambda: connections(server) == 5)
@@ -70,14 +70,14 @@ async def test_a_client_that_does_not_read_its_response_is_disconnected(
     while connections(server):
         most = max(most, *held(server), 0)
         await asyncio.sleep(0)
-    assert most <= sending.CHUNK_BYTES + 1024  # and the head
+    assert most <= sending.CHUNK_BYTES + 1024  # plus the head
     for client in clients:
         await client.close()
 
 
 async def test_a_client_that_reads_too_slowly_is_disconnected(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It must be as fast as a slow telephone: else each part that it takes would buy it time for another."""
-    monkeypatch.setattr(sending, "STALL_SECONDS", 0.002)  # in all, as nobody is as fast as this:
+    """It must be as fast as a slow phone: otherwise each part that it reads would give it time for another."""
+    monkeypatch.setattr(sending, "STALL_SECONDS", 0.002)  # in total, as no client is as fast as this:
     monkeypatch.setattr(sending, "LEAST_BYTES_A_SECOND", 1 << 40)
     async with await unread(server, LARGE) as client:
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
@@ -139,7 +139,7 @@ async def test_a_path_cannot_forge_a_log_line(
 
 
 async def test_kernel_send_buffers_are_small(serve: Serve) -> None:
-    """A connection that is not read costs SLOW_BYTES_HIGH and this, not the megabytes of the system's default."""
+    """A connection that is not read costs SLOW_BYTES_HIGH plus this, not the megabytes of the system's default."""
     server = await serve()
     async with await RawClient.native(server.port), await RawClient.connect(server.port) as client:
         client.send(request("/health"))

@@ -1,4 +1,4 @@
-"""The settings, as an operator gives them: environment, `.env`, command line; and that the rows do what they say."""
+"""The settings, as an operator sets them: environment, `.env`, command line; and their effects."""
 
 import asyncio
 import os
@@ -24,9 +24,9 @@ SECRET = "s3cr3t-w0rd, which is long enough"
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run `main.py` to its end in a folder of its own, with nothing in the environment but what is given.
+    """Run `main.py` to its end in an empty folder, with only the given environment.
 
-    A start of Python takes half a second, so most tests use `call`.
+    Starting Python takes half a second, so most tests use `call`.
     """
     return subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "main.py"), *arguments],
@@ -167,7 +167,7 @@ def test_the_version_is_printed(tmp_path: Path) -> None:
 
 
 def test_a_token_is_printed_and_nothing_else(tmp_path: Path) -> None:
-    """By itself on its line, so that a shell can take it: $(python main.py token --user ann)."""
+    """Alone on its line, so that a shell can use it: $(python main.py token --user ann)."""
     (tmp_path / ".env").write_text(f"JWT_SECRET='{SECRET}'\n")
     done = run(tmp_path, "token", "--user", "ann")
     assert (done.returncode, done.stderr) == (0, "")
@@ -282,7 +282,7 @@ def test_the_file_is_read_and_the_environment_wins_and_arguments_win_over_both(t
 
 
 async def test_a_running_server_logs_no_secrets_and_stops_on_sigterm() -> None:
-    """A password appears nowhere in the log, though the database cannot be reached."""
+    """The log contains no password, even if the database cannot be reached."""
     env = {"DB_NAME": "nothing", "DB_HOST": "127.0.0.1", "DB_PORT": "1", "DB_PASS": SECRET, "JWT_SECRET": SECRET}
     async with ServerProcess({**env, "LOG_LEVEL": "debug"}) as server:
         assert (await fetch(server.port, "/ready")).status == 503
@@ -312,7 +312,7 @@ async def test_without_a_jwt_secret_there_is_a_warning_and_tokens_do_not_survive
             await client.refused("unauthorized")
 
 
-# --- what the rows do ------------------------------------------------------------------------------------------------
+# --- the effects of settings -----------------------------------------------------------------------------------------
 
 
 async def test_configured_limits_are_announced(serve: Serve) -> None:
@@ -351,7 +351,7 @@ async def test_without_guests_every_command_before_hello_is_refused(serve: Serve
 
 
 async def test_without_guests_a_guest_token_is_refused(serve: Serve) -> None:
-    """Of the time when guests were let in."""
+    """A token from the time when guests were enabled."""
     secret = "x" * 40
     with_guests = await serve(JWT_SECRET=secret)
     async with await RawClient.open(with_guests.port, headers=NATIVE) as client:
@@ -398,7 +398,7 @@ async def test_memory_keeps_the_configured_number_of_messages(serve: Serve) -> N
 
 
 async def test_a_slow_reader_is_disconnected_above_the_limit(serve: Serve) -> None:
-    """By bytes that wait for it in the server; it is told so in the end, when it reads."""
+    """By the bytes queued for it in the server; it gets the reason when it reads."""
     server = await serve(SLOW_BYTES_LOW="4096", SLOW_BYTES_HIGH="65536", RATE_LIMIT_MESSAGES="0", CLOSE_SECONDS="30")
     async with (
         await RawClient.native(server.port, "/chat?u=slow&r=den") as slow,

@@ -1,4 +1,4 @@
-"""Signals and standard streams, as shells, supervisors and log rotation treat a server; settings that SIGHUP renews."""
+"""Signals and standard streams, as used by shells, supervisors and log rotation; settings that SIGHUP reloads."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ OLD, NEW = "the first secret, of 32 characters or more", "the second secret, of 
 
 @contextmanager
 def started_by(script: str, tmp_path: Path, **environment: str) -> Iterator[ServerProcess]:
-    """A server whose shell does something first: `script` ends with `exec "$@"`, and what belongs to it."""
+    """Start a server from a shell script, which ends with `exec "$@"` and its redirections."""
     file = tmp_path / "start.sh"
     file.write_text(script.replace('"$@"', f'"{sys.executable}" "{ROOT / "main.py"}"'))
     with ServerProcess(environment, python="/bin/sh", main=file) as server:
@@ -35,14 +35,14 @@ def started_by(script: str, tmp_path: Path, **environment: str) -> Iterator[Serv
 
 @pytest.fixture
 def server() -> Iterator[ServerProcess]:
-    """Not started yet: a `.env` comes first."""
+    """A server that is not started yet, as its `.env` is written first."""
     server = ServerProcess()
     yield server
     server.remove()
 
 
 async def renew(server: ServerProcess, *lines: str) -> str:
-    """Write `.env` and send SIGHUP. Returns what the log says then."""
+    """Write `.env` and send SIGHUP. Returns the new log lines."""
     before = len(server.log_text())
     (server.folder / ".env").write_text("".join(f"{line}\n" for line in lines))
     os.kill(server.pid, signal.SIGHUP)
@@ -67,7 +67,7 @@ async def test_signals_that_are_ignored_at_the_start_stay_ignored(tmp_path: Path
             os.kill(server.pid, signal.SIGHUP)
             os.kill(server.pid, signal.SIGINT)
             assert server.get_status("/health") == 200
-            server.terminate()  # a second one, if the others counted
+            server.terminate()  # a second signal, if the others counted
             assert server.wait() == 0
             return server.log_text()
 
@@ -137,13 +137,13 @@ async def test_sighup_applies_the_settings_that_can_change(server: ServerProcess
         await asyncio.to_thread(server.wait_for_log, "changed and need a restart to take effect: JWT_SECRET, WORKERS\n")
         assert OLD not in server.log_text()
         assert NEW not in server.log_text()
-        # Those who are here, by the new limits.
+        # Connected clients get the new limits.
         ann.send(command(type="message", id="1", room="den", content="x" * 11))
         await ann.refused("too_large", id="1")
         for number in (2, 3):
             ann.send(command(type="message", id=str(number), room="den", content="x"))
         await ann.refused("rate_limited", id="3")
-        # Those who come.
+        # So do new ones.
         async with await RawClient.open(server.port, headers=NATIVE) as bob:
             limits = (await bob.expect("welcome"))["limits"]
             assert (limits["edit_window"], limits["messages_per_second"]) == (7, 0.5)
@@ -152,7 +152,7 @@ async def test_sighup_applies_the_settings_that_can_change(server: ServerProcess
         async with await RawClient.connect(server.port) as stranger:
             stranger.send(upgrade("/chat", [("Origin", "https://other.example")]))
             assert (await stranger.reply()).status == 403
-        # The old secret, and the new role.
+        # The old secret, but the new role.
         assert (await fetch(server.port, "/api/rooms", [bearer("scribe")])).status == 200
         assert (await fetch(server.port, "/api/rooms", [bearer("user")])).status == 403
         assert (await fetch(server.port, "/api/rooms", [bearer("scribe", NEW)])).status == 401
@@ -175,7 +175,7 @@ async def test_sighup_with_an_invalid_value_changes_nothing(server: ServerProces
 
 
 async def test_sighup_with_a_missing_env_file_changes_nothing(server: ServerProcess) -> None:
-    """It would reset every setting; a file that was never there is no reason to refuse."""
+    """It would reset every setting; a file that never existed is no reason to refuse."""
     dotenv = server.folder / ".env"
 
     async def hang_up() -> str:

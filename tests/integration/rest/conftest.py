@@ -1,4 +1,4 @@
-"""The real server over real sockets, in the test's own loop, on both kinds of storage; and people who ask it."""
+"""The real server over real sockets, in the test's own loop, on both kinds of storage, and HTTP clients."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -16,8 +16,8 @@ ON_BOTH = pytest.mark.parametrize("storage", ["memory", "postgres"], indirect=Tr
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.slow)])
 def storage(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The part of the environment that chooses the storage. A test that uses it runs with both, with Postgres only in
-    `dev.py test --all`: tests/contract shows that both answer alike. `ON_BOTH` runs it with both by default.
+    """Return the settings that choose the storage. A test that uses them runs with both storages, with Postgres only in
+    `dev.py test --all`: tests/contract shows that both return the same results. `ON_BOTH` runs it with both by default.
     """
     if request.param == "memory":
         return {}
@@ -26,7 +26,7 @@ def storage(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Start servers: `await serve(GUESTS="off", **storage)`. Of what was asked nothing may be left when they stop."""
+    """Start servers: `await serve(GUESTS="off", **storage)`. No request may be left when they stop."""
     servers: list[Server] = []
 
     async def start(**environment: str) -> Server:
@@ -50,11 +50,11 @@ def _is_left(server: Server) -> bool:
 
 @pytest.fixture
 async def port(serve: Serve) -> int:
-    """The port of a server with the defaults, in memory."""
+    """Return the port of a server with the defaults, with memory storage."""
     return (await serve()).port
 
 
 @pytest.fixture
 async def stored(storage: dict[str, str], serve: Serve) -> int:
-    """The port of a server with each kind of storage."""
+    """Return the port of a server, once with each kind of storage."""
     return (await serve(**storage)).port

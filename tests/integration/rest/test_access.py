@@ -1,4 +1,4 @@
-"""Who may do what over HTTP, from which page it may be read, and that what is hidden looks like what is not there."""
+"""Permissions over HTTP, pages that may read a response, and that hidden rooms look like missing ones."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ RANKS = ["stranger", "outsider", "readonly", "member", "moderator", "owner", "ad
 
 
 class Action(NamedTuple):
-    """A request about a room, and the lowest standing that may make it. `{seq}` is a message of the owner's."""
+    """A request about a room, and the lowest access level that may make it. `{seq}` is a message of the owner's."""
 
     least: str
     method: str
@@ -53,7 +53,7 @@ DELETE = Action("moderator", "DELETE")
 
 
 async def staffed(port: int, *, private: bool) -> tuple[dict[str, Web], int]:
-    """People of every standing in the room "lobby", and the seq of a message there."""
+    """Create users of every access level in the room "lobby", and return them with the seq of a message there."""
     people = {name: Web(port, name) for name in (*RANKS[:-1], "other", "zoe")}
     people["admin"] = Web(port, "admin", "admin")
     people["organizer"] = Web(port, "organizer", "organizer")
@@ -69,7 +69,7 @@ async def staffed(port: int, *, private: bool) -> tuple[dict[str, Web], int]:
 
 
 def seen(reply: Reply) -> tuple[int, bytes, list[tuple[str, str]]]:
-    """Everything about a reply but when it came."""
+    """Return everything about a response except its date."""
     return reply.status, reply.body, sorted(item for item in reply.headers.items() if item[0] != "date")
 
 
@@ -84,7 +84,7 @@ async def test_each_role_may_do_what_the_table_says(port: int, who: str, private
         standing = "stranger" if private else "outsider"
     for action in [*READS, EXPORT, *WRITES, DELETE]:  # in this order: an invitation is withdrawn
         reads = action.method == "GET"
-        # Who asks without being there is judged as if they had come in; where they may not, there is nothing.
+        # A caller who has not joined is judged as if they had; if they may not join, the room does not exist for them.
         rank = RANKS.index("member" if standing == "outsider" and not reads else standing)
         target = action.path.replace("{seq}", str(seq))
         reply = await one.ask(action.method, f"/api/rooms/lobby{target}", action.body)
@@ -232,7 +232,7 @@ async def test_other_pages_may_not_write(port: int) -> None:
     assert not any(name.startswith("access-control") for name in preflight.headers)
 
 
-# --- what is hidden --------------------------------------------------------------------------------------------------
+# --- hidden rooms ----------------------------------------------------------------------------------------------------
 
 
 async def test_a_hidden_room_looks_like_a_missing_one_in_every_header(port: int) -> None:

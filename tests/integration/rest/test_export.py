@@ -1,4 +1,4 @@
-"""`/api/rooms/{room}/export`: everything, streamed as fast as it is read, and visibly broken when it cannot go on."""
+"""`/api/rooms/{room}/export`: all messages, as fast as they are read, and visibly aborted if it cannot continue."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ EXPORT = "/api/rooms/plans/export"
 
 
 async def talk(ann: Web, count: int, size: int = 0) -> list[str]:
-    """Say a lot in "plans", quickly; what was said."""
+    """Post many messages to "plans" quickly, and return them."""
     contents = [f"message {number} ".ljust(size, "x") for number in range(count)]
     async with Client(f"ws://127.0.0.1:{ann.port}", room="plans", token=ann.token) as client:
         for number, content in enumerate(contents):
@@ -35,7 +35,7 @@ def lines(body: bytes) -> list[dict[str, Any]]:
 
 
 def send_little(server: Server) -> None:
-    """Make the kernel take no more than a few kilobytes on the server's side; by itself it would take megabytes."""
+    """Limit the kernel's send buffer on the server's side to a few kilobytes; by default it would take megabytes."""
     assert server._listener is not None
     for listener in server._listener.sockets:  # connections inherit it
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
@@ -43,7 +43,7 @@ def send_little(server: Server) -> None:
 
 @pytest.fixture
 async def server(storage: dict[str, str], serve: Serve) -> Server:
-    """With each kind of storage, and a room "plans" of ann's."""
+    """A server with each kind of storage, and a room "plans" of ann's."""
     server = await serve(MEMORY_MESSAGES="100000", **storage)
     await Web(server.port, "ann").create("plans")
     return server
@@ -90,7 +90,7 @@ async def test_head_returns_the_headers_of_the_export(server: Server) -> None:
 
 
 async def test_an_export_waits_for_a_reader_that_pauses(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits for it is bounded by the sockets' buffers, not by the room."""
+    """The bytes queued for it are bounded by the sockets' buffers, not by the room."""
     monkeypatch.setattr("chat.queries.history.EXPORT_PAGE", 50)
     ann = Web(server.port, "ann")
     contents = await talk(ann, 2000, size=2000)
@@ -129,7 +129,7 @@ async def test_a_storage_failure_aborts_the_export(server: Server, monkeypatch: 
 
 
 async def test_a_request_of_http_1_0_is_refused(server: Server) -> None:
-    """A body of HTTP/1.0 ends with its connection, so one that was cut would look complete."""
+    """An HTTP/1.0 body ends with its connection, so a truncated one would look complete."""
     ann = Web(server.port, "ann")
     await talk(ann, 1)
     async with await RawClient.connect(server.port) as client:
@@ -191,7 +191,7 @@ async def test_a_client_that_does_not_read_its_export_is_disconnected(
 
 
 async def test_concurrent_exports_are_limited(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one person, and of all together; those that are over do not count."""
+    """Per user, and in total; finished ones do not count."""
     monkeypatch.setattr(export, "EXPORTS", 3)
     ann, ben = Web(server.port, "ann"), Web(server.port, "ben")
     await talk(ann, 1000, size=4000)
@@ -223,7 +223,7 @@ async def test_concurrent_exports_are_limited(server: Server, monkeypatch: pytes
 
 
 async def test_the_guests_of_one_address_leave_room_for_others(storage: dict[str, str], serve: Serve) -> None:
-    """Another guest costs nothing, and each may have two exports at a time."""
+    """A new guest identity costs nothing, and each could run two exports at a time."""
     server = await serve(MEMORY_MESSAGES="100000", GUEST_ROLE="moderator", **storage)
     ann = Web(server.port, "ann")
     await ann.create("plans")

@@ -1,4 +1,4 @@
-"""The searches of one account take reading away from nobody, over HTTP and WebSocket, with PostgreSQL."""
+"""The searches of one account do not delay the reads of others, over HTTP and WebSocket, with PostgreSQL."""
 
 import asyncio
 from collections import Counter
@@ -12,7 +12,7 @@ from tests.integration.rest.conftest import Serve
 from tests.support.client import Client
 from tests.support.web import Web
 
-# Every look for words waits for a lock of the test's. An operator for text[] comes before Postgres' own for any array.
+# Every search waits for a lock of the test. An operator for text[] takes precedence over Postgres' own for any array.
 _SLOW_SEARCH = b"""
 CREATE FUNCTION slow_contains(text[], text[]) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -26,7 +26,7 @@ CREATE OPERATOR public.@> (LEFTARG = text[], RIGHTARG = text[], FUNCTION = slow_
 
 @pytest.fixture
 async def slow_search(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
-    """Give it a rollback, and searches are answered."""
+    """Return a connection: once it rolls back, searches are answered."""
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         await connection.execute(_SLOW_SEARCH)
         await connection.set_autocommit(False)

@@ -1,4 +1,4 @@
-"""People of a room over HTTP: made members and something else, sent out, kept out, silenced."""
+"""Members of a room over HTTP: invited, promoted, kicked, banned, muted."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ MEMBERS = "/api/rooms/plans/members"
 
 @pytest.fixture
 async def people(stored: int) -> dict[str, Web]:
-    """Ann, who owns "plans"; ben, a member; cal, who is known to the server."""
+    """Return Ann, who owns "plans"; ben, a member; cal, who is known to the server."""
     people = {name: Web(stored, name) for name in ("ann", "ben", "cal")}
     await people["ann"].create("plans")
     for name in ("ben", "cal"):
@@ -117,7 +117,7 @@ async def test_roles_are_granted_and_withdrawn(people: dict[str, Web]) -> None:
     assert (await ben.put(f"{MEMBERS}/u_ann", {"role": "readonly"})).status == 204
     assert code(await ann.post("/api/rooms/plans/messages", {"content": "x"})) == "forbidden"
     assert code(await ben.put(f"{MEMBERS}/u_ben", {"role": "member"})) == "last_owner"
-    assert code(await ben.put(f"{MEMBERS}/u_cal", {"role": "member"})) == "no_such_user"  # no member yet
+    assert code(await ben.put(f"{MEMBERS}/u_cal", {"role": "member"})) == "no_such_user"  # not a member yet
     assert code(await ben.put(f"{MEMBERS}/u_ann", {"role": "king"})) == "bad_field"
 
 
@@ -183,7 +183,7 @@ async def test_bans_are_set_and_lifted(people: dict[str, Web]) -> None:
     assert (await ann.delete(ban)).status == 204
     assert (await ann.delete(ban)).status == 204
     await ben.say("plans", "back")
-    assert (await ann.put(ban)).status == 204  # for good
+    assert (await ann.put(ban)).status == 204  # permanently
     assert code(await ann.put("/api/rooms/plans/bans/u_ann")) == "bad_field"
 
 

@@ -1,4 +1,4 @@
-"""Messages over HTTP: said and answered when stored, changed, found, and read page by page."""
+"""Messages over HTTP: posted and answered once stored, changed, found, and read page by page."""
 
 import asyncio
 import re
@@ -22,13 +22,13 @@ async def contents(web: Web, target: str = PLANS) -> list[str]:
 
 @pytest.fixture
 async def ann(stored: int) -> Web:
-    """The owner of "plans", on each kind of storage."""
+    """Return the owner of "plans", on each kind of storage."""
     ann = Web(stored, "ann")
     await ann.create("plans")
     return ann
 
 
-# --- saying ----------------------------------------------------------------------------------------------------------
+# --- posting ---------------------------------------------------------------------------------------------------------
 
 
 @ON_BOTH
@@ -184,7 +184,7 @@ async def test_a_message_is_edited_and_deleted(ann: Web) -> None:
         assert (await guest.expect("deleted"))["seq"] == seq
     gone = await ann.get(f"{PLANS}/{seq}")
     assert (gone.status, code(gone)) == (404, "no_such_message")
-    assert (await ann.delete(f"{PLANS}/{seq}")).status == 204  # once more, as the answer may have been lost
+    assert (await ann.delete(f"{PLANS}/{seq}")).status == 204  # once more, as the response may have been lost
     assert code(await ann.patch(f"{PLANS}/{seq}", {"content": "x"})) == "no_such_message"
     assert await contents(ann) == []
     assert await contents(ann, f"{PLANS}?include_deleted=true") == ["hello, all"]
@@ -342,7 +342,7 @@ async def test_history_depends_on_the_caller(ann: Web) -> None:
 
 
 async def test_posting_is_refused_while_storage_is_unavailable(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By name, with the time after which to try again; and nothing is shown that was not taken."""
+    """With a named error and a retry time; a refused message is not broadcast."""
     server = await serve()
     ann = Web(server.port, "ann")
     await ann.create("plans")

@@ -1,4 +1,4 @@
-"""Pages are bounded in bytes as sent, whatever the messages hold, and turning them meets every message once."""
+"""Pages are bounded in bytes as sent, whatever the messages hold, and paging returns every message once."""
 
 import json
 from collections.abc import AsyncIterator
@@ -20,18 +20,18 @@ from utils.clock import rfc3339
 
 BOMB = "\U0001f4a3"
 COUNT = 45
-HEAVY = range(10, 16)  # those with as many reactions as there may be
-# A page and what is around it.
+HEAVY = range(10, 16)  # those with the maximum number of reactions
+# A page plus its envelope.
 MOST = PAGE_BYTES + 1024
 
 
 async def fill(
     server: Server, name: str, count: int = COUNT, heavy: range = HEAVY, reactor: str = "g_{:012}"
 ) -> list[int]:
-    """Store messages of 4,000 four-byte characters; their seqs."""
+    """Store messages of 4,000 four-byte characters and return their seqs."""
     record = await server.chat.parts.storage.rooms.find_room(name)
     assert record is not None
-    server.chat.parts.hub.take_idle(name)  # what it knows of the room is older than what is stored here
+    server.chat.parts.hub.take_idle(name)  # its state of the room is older than the messages stored here
     first = server.chat.parts.clock.now_us() - 1_000_000
     reactions = {f":{number}:": [reactor.format(who) for who in range(REACTORS)] for number in range(REACTIONS)}
     writer = server.chat.parts.storage.writer()
@@ -51,7 +51,7 @@ async def fill(
 
 @pytest.fixture
 async def server(storage: dict[str, str], serve: Serve) -> Server:
-    """With each kind of storage, and a room "plans" of ann's."""
+    """A server with each kind of storage, and a room "plans" of ann's."""
     server = await serve(**storage)
     await Web(server.port, "ann").create("plans")
     return server
@@ -59,7 +59,7 @@ async def server(storage: dict[str, str], serve: Serve) -> Server:
 
 @pytest.fixture
 async def native(server: Server) -> AsyncIterator[RawClient]:
-    """Ann, in the room, once it is filled."""
+    """Connect Ann to the room, once it is filled."""
     await fill(server, "plans")
     async with await RawClient.open(
         server.port, "/chat?r=plans", [*NATIVE, ("Authorization", f"Bearer {token_of('ann')}")]
@@ -175,7 +175,7 @@ async def test_a_resume_returns_every_message_once(server: Server) -> None:
 
 
 async def test_a_page_reads_no_more_than_it_sends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 45 messages with 20,000 reactions each a page has one, so storage is not asked for all of them."""
+    """A page has one of 45 messages with 20,000 reactions each, so storage does not read all of them."""
     await fill(server, "plans", heavy=range(COUNT))
     read = 0
 
@@ -200,7 +200,7 @@ async def test_a_page_reads_no_more_than_it_sends(server: Server, monkeypatch: p
 
 
 async def test_lists_are_bounded_in_bytes(serve: Serve) -> None:
-    """Rooms with long topics, people with long names: a part, and where to go on."""
+    """For rooms with long topics and users with long names: a part, and where to continue."""
     server = await serve()
     ann = Web(server.port, "ann")
     for number in range(250):
@@ -219,7 +219,7 @@ async def test_lists_are_bounded_in_bytes(serve: Serve) -> None:
 
 
 async def test_a_page_does_not_disconnect_its_reader(server: Server) -> None:
-    """Nor one with a message that is larger than what may wait, or many that are asked for at once."""
+    """Neither with a message that is larger than the send limit, nor with many pages requested at once."""
     await fill(server, "plans", heavy=range(COUNT - 2, COUNT), reactor="u_{:060}")  # 1.3 MB each
     headers = [*NATIVE, ("Authorization", f"Bearer {token_of('ann')}")]
     async with await RawClient.open(server.port, "/chat?r=plans", headers) as client:

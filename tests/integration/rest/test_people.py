@@ -1,4 +1,4 @@
-"""What pages of the events dialect read: the newest messages, and who is there. For accounts."""
+"""The HTTP requests of the events dialect: the newest messages, and online users. For accounts."""
 
 from typing import Any
 
@@ -87,7 +87,7 @@ async def test_users_are_listed_with_their_rooms(stored: int) -> None:
 
 
 async def gone(web: Web, target: str, userid: str) -> None:
-    """Wait until somebody is not there any more."""
+    """Wait until a user is offline."""
     for _ in range(1000):
         if not any(person["userid"] == userid for person in await web.json(target)):
             return

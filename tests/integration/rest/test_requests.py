@@ -1,4 +1,4 @@
-"""Requests that are not as they should be, and clients that go before they are answered."""
+"""Malformed requests, and clients that disconnect before the response."""
 
 import asyncio
 from functools import partial
@@ -83,7 +83,7 @@ async def test_a_client_that_disconnects_during_its_body_leaves_nothing(
 
 @pytest.fixture
 def no_idle_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command about a room reads it from storage first."""
+    """Make every command about a room read it from storage first."""
     monkeypatch.setattr("chat.rooms.idle.ROOMS", 0)
 
 
@@ -91,7 +91,7 @@ def no_idle_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_message_is_posted_even_if_the_client_disconnects_before_the_response(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And nothing of it is left in memory."""
+    """And nothing of the request is left in memory."""
     before = server.chat.parts.counters.acks
     asked, gone = asyncio.Event(), asyncio.Event()
     find_room = server.chat.parts.storage.rooms.find_room
@@ -110,7 +110,7 @@ async def test_a_message_is_posted_even_if_the_client_disconnects_before_the_res
             body = b'{"content":"%d"}' % number
             client.send(request(PLANS, [TOKEN, JSON, ("Content-Length", str(len(body)))], method="POST") + body)
             await asked.wait()
-        await until(partial(_is_alone, server))  # by now the server knows that nobody waits for the answer
+        await until(partial(_is_alone, server))  # by now the server knows that the client is gone
         gone.set()
         await until(partial(_is_done, server))
         assert server.chat.parts.counters.acks == before + number + 1, "what was asked for is dropped with who asked"
@@ -122,13 +122,13 @@ async def test_a_message_is_posted_even_if_the_client_disconnects_before_the_res
 
 
 def _is_alone(server: Server) -> bool:
-    """No client is connected any more; what it asked for may still be carried out."""
+    """Return whether no client is connected; a command may still be running."""
     assert server._runner.server is not None
     return all(handler.transport is None for handler in server._runner.server.connections)
 
 
 def _is_done(server: Server) -> bool:
-    """Nothing is carried out any more that was asked for by a client who is gone."""
+    """Return whether no command of a disconnected client is running."""
     assert server._runner.server is not None
     return not server._runner.server.connections
 
@@ -150,7 +150,7 @@ async def test_a_thousand_requests_leave_nothing_in_memory(server: Server) -> No
 
 
 async def test_only_created_rooms_count_toward_the_address_limit(serve: Serve) -> None:
-    """Asking for a room that is not there makes none, however often."""
+    """A request to a missing room does not create it, however often."""
     server = await serve(ADDRESS_ROOMS="2")
     ann = Web(server.port, "ann")
     for number in range(5):
@@ -162,7 +162,7 @@ async def test_only_created_rooms_count_toward_the_address_limit(serve: Serve) -
 
 
 async def test_a_missing_storage_response_is_unavailable(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Storage takes nothing for longer than anybody waits: told by name, and the same id later is the same message."""
+    """Storage hangs for longer than a request waits: a named error; a retry with the same id posts one message."""
     monkeypatch.setattr("chat.one_shot.ANSWER_SECONDS", 0.2)
     server = await serve()
     ann = Web(server.port, "ann")

@@ -1,4 +1,4 @@
-"""`/api/rooms` and `/api/direct`: rooms that are made, found, changed and deleted over HTTP."""
+"""`/api/rooms` and `/api/direct`: rooms are created, found, changed and deleted over HTTP."""
 
 import asyncio
 from typing import Any
@@ -90,7 +90,7 @@ async def test_a_private_room_is_visible_only_to_members(stored: int) -> None:
         hidden, unknown = await one.get("/api/rooms/secret"), await one.get("/api/rooms/nothing")
         assert (hidden.status, hidden.body) == (404, unknown.body)
     assert (await ann.put("/api/rooms/secret/members/u_ben")).status == 202
-    assert (await ben.get("/api/rooms/secret")).status == 404  # an invitation is no membership
+    assert (await ben.get("/api/rooms/secret")).status == 404  # an invitation is not a membership
     assert (await Web(stored, "root", "admin").put("/api/rooms/secret/members/u_ben")).status == 204
     assert (await ben.json("/api/rooms/secret"))["role"] == "member"
     assert [room["room"] for room in (await ben.json("/api/rooms?mine=true"))["rooms"]] == ["lobby", "secret"]
