@@ -12,7 +12,7 @@ from itertools import islice
 from chat.delivery.audience import Audience
 from chat.delivery.counters import Counters
 from chat.rooms.changes import ChangeTracker
-from chat.rooms.idle import IdleRoom, IdleRooms
+from chat.rooms.freed import FreedRoom, FreedRooms
 from chat.rooms.room import Room, Session
 from chat.rooms.tail import TailBudget
 from chat.writes.workers import Worker
@@ -53,7 +53,7 @@ class Hub:
         self.epoch = new_token("e_", 6)
         self._epochs: dict[str, str] = {}
         self.faithful = True
-        self._idle = IdleRooms()
+        self._freed = FreedRooms()
         self._tail_limit = tail_limit
         self._tails = TailBudget(tails_bytes, self._shrink_tails)
         self.counters = counters
@@ -113,16 +113,16 @@ class Hub:
         here = (self.rooms.get(record.name), self.ending.get(record.name))
         return next((room for room in here if room is not None and room.record.room_id == record.room_id), None)
 
-    def take_idle(self, name: str) -> IdleRoom | None:
+    def take_freed(self, name: str) -> FreedRoom | None:
         """Return a room that was freed recently, if it can be trusted; only once."""
-        return self._idle.take(name, self.epoch, self._loop.time())
+        return self._freed.take(name, self.epoch, self._loop.time())
 
     def free(self, room: Room) -> None:
         """Free a room if it is `Room.idle`."""
         if room.idle and self.rooms.get(room.name) is room:
             self._forget(room)
             if room.stored:
-                self._idle.keep(room, self._loop.time())
+                self._freed.keep(room, self._loop.time())
         elif room.idle and self.ending.get(room.name) is room:
             del self.ending[room.name]
 
@@ -159,7 +159,7 @@ class Hub:
     def new_epoch_of(self, room: Room) -> None:
         """Give a room a new epoch after a retraction: clients that missed it must load ``history``, not resume."""
         self.faithful = False
-        room.epoch = ""  # not kept when it is idle: storage may differ
+        room.epoch = ""  # its state is not kept when it is freed: storage may differ
         if len(self._epochs) >= EPOCHS:
             self.new_epoch()
         self._epochs[room.name] = new_token("e_", 6)

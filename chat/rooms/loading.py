@@ -82,11 +82,11 @@ async def _read_room(parts: Parts, name: str, opener: str) -> Room:
     storage = parts.storage
     if (ending := parts.hub.ending.get(name)) is not None:
         await ask(parts, ending.backlog.written())  # until then its name is taken in storage
-    if (idle := parts.hub.take_idle(name)) is not None:
+    if (freed := parts.hub.take_freed(name)) is not None:
         room = parts.hub.open(
-            idle.record, parts.pool.of(idle.record.room_id), stored=True, head=idle.head, opener=opener
+            freed.record, parts.pool.of(freed.record.room_id), stored=True, head=freed.head, opener=opener
         )
-        room.members, room.last_spoke = idle.members, idle.last_spoke
+        room.members, room.last_spoke = freed.members, freed.last_spoke
     elif (record := await ask(parts, storage.rooms.find_room(name))) is None:
         record = RoomRecord(new_room_id(), name, rfc3339(parts.clock.now_us()))
         room = parts.hub.open(record, parts.pool.of(record.room_id), stored=False, head=0, opener=opener)

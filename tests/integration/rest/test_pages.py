@@ -31,7 +31,7 @@ async def fill(
     """Store messages of 4,000 four-byte characters and return their seqs."""
     record = await server.chat.parts.storage.rooms.find_room(name)
     assert record is not None
-    server.chat.parts.hub.take_idle(name)  # its state of the room is older than the messages stored here
+    server.chat.parts.hub.take_freed(name)  # its state of the room is older than the messages stored here
     first = server.chat.parts.clock.now_us() - 1_000_000
     reactions = {f":{number}:": [reactor.format(who) for who in range(REACTORS)] for number in range(REACTIONS)}
     writer = server.chat.parts.storage.writer()

@@ -84,7 +84,7 @@ async def test_a_client_that_disconnects_during_its_body_leaves_nothing(
 @pytest.fixture
 def no_idle_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every command about a room read it from storage first."""
-    monkeypatch.setattr("chat.rooms.idle.ROOMS", 0)
+    monkeypatch.setattr("chat.rooms.freed.ROOMS", 0)
 
 
 @pytest.mark.usefixtures("no_idle_rooms")
@@ -105,7 +105,7 @@ async def test_a_message_is_posted_even_if_the_client_disconnects_before_the_res
     for number in range(20):
         asked.clear()
         gone.clear()
-        server.chat.parts.hub.take_idle("plans")  # so the request loads the room
+        server.chat.parts.hub.take_freed("plans")  # so the request loads the room
         async with await RawClient.connect(server.port) as client:
             body = b'{"content":"%d"}' % number
             client.send(request(PLANS, [TOKEN, JSON, ("Content-Length", str(len(body)))], method="POST") + body)

@@ -18,9 +18,9 @@ def pytest_asyncio_loop_factories(
 
 
 @pytest.fixture(autouse=True)
-def idle_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep no idle rooms, so that joining an empty room reads storage. `test_idle.py` and `test_state.py` keep them."""
-    monkeypatch.setattr("chat.rooms.idle.ROOMS", 0)
+def freed_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not keep freed rooms, so that a join reads storage. `test_freed.py` and `test_state.py` keep them."""
+    monkeypatch.setattr("chat.rooms.freed.ROOMS", 0)
 
 
 @pytest.fixture

@@ -47,8 +47,8 @@ OWN_ROLE = Play(
 
 
 @pytest.fixture
-def idle_rooms() -> None:
-    """Keep idle rooms, as a server does."""
+def freed_rooms() -> None:
+    """Keep freed rooms, as a server does."""
 
 
 @settings(max_examples=examples(100), suppress_health_check=TOO_SLOW)

@@ -567,7 +567,7 @@ async def test_a_request_that_timed_out_leaves_nothing(
 async def test_slow_mode_applies_to_posts_in_an_empty_room(
     chat: Chat, runner: CommandRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.rooms.idle.ROOMS", 1)
+    monkeypatch.setattr("chat.rooms.freed.ROOMS", 1)
     ann, ben = identity("ann"), identity("ben")
     await runner.run(ann, commands.CreateRoom(id="c", room="lobby"), RoomState)
     await runner.run(ann, commands.UpdateRoom(id="u", room="lobby", slow_mode=60), Ack)

@@ -3,7 +3,7 @@
 import pytest
 
 from chat.chat import Chat
-from chat.rooms.idle import IdleRooms
+from chat.rooms.freed import FreedRooms
 from storage.ports.rooms import SetMember
 from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
@@ -14,8 +14,8 @@ READS = ("find_room", "head", "special_members", "members")
 
 
 @pytest.fixture
-def idle_rooms() -> None:
-    """Keep idle rooms, as a server does."""
+def freed_rooms() -> None:
+    """Keep freed rooms, as a server does."""
 
 
 def reads(repository: FaultyRepository) -> int:
@@ -29,7 +29,7 @@ async def all_leave(chat: Chat) -> None:
     assert not chat.parts.hub.rooms
 
 
-async def test_rejoining_an_idle_room_needs_no_storage_reads(chat: Chat, repository: FaultyRepository) -> None:
+async def test_rejoining_a_freed_room_needs_no_storage_reads(chat: Chat, repository: FaultyRepository) -> None:
     people = await staffed(chat)
     seq = await said(people["owner"])
     assert await code_of(people["owner"], "ban", room="lobby", user=id_of(people["member"])) == ""
@@ -44,7 +44,7 @@ async def test_rejoining_an_idle_room_needs_no_storage_reads(chat: Chat, reposit
     assert owner.last("joined")["epoch"] == chat.parts.hub.epoch
 
 
-async def test_an_idle_room_is_resumed_from_storage(chat: Chat) -> None:
+async def test_a_freed_room_is_resumed_from_storage(chat: Chat) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     first, second = await said(ann, "one", "general"), await said(ann, "two", "general")
@@ -67,7 +67,7 @@ async def test_slow_mode_survives_an_empty_room(chat: Chat) -> None:
     assert await code_of(member, "message", room="lobby", content="x") == "slow_mode"
 
 
-async def test_an_idle_room_is_reloaded_after_ten_minutes(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_freed_room_is_reloaded_after_ten_minutes(chat: Chat, repository: FaultyRepository) -> None:
     await created(chat, account(chat, "ann"))
     for seconds, more in ((590, False), (610, True)):
         await all_leave(chat)
@@ -77,7 +77,7 @@ async def test_an_idle_room_is_reloaded_after_ten_minutes(chat: Chat, repository
         assert (reads(repository) > before) is more
 
 
-async def test_an_idle_room_is_reloaded_after_another_server_wrote(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_freed_room_is_reloaded_after_another_server_wrote(chat: Chat, repository: FaultyRepository) -> None:
     """Also a room that was loaded before and becomes empty afterwards."""
     ann = account(chat, "ann")
     await created(chat, ann)
@@ -93,7 +93,7 @@ async def test_an_idle_room_is_reloaded_after_another_server_wrote(chat: Chat, r
     assert reads(repository) > before
 
 
-async def test_an_idle_room_is_reloaded_after_storage_rejected_a_row(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_freed_room_is_reloaded_after_storage_rejected_a_row(chat: Chat, repository: FaultyRepository) -> None:
     people = await staffed(chat)
     repository.refused = lambda write: isinstance(write, SetMember)
     people["owner"].send("set_role", room="lobby", user=id_of(people["member"]), role="moderator")
@@ -105,21 +105,21 @@ async def test_an_idle_room_is_reloaded_after_storage_rejected_a_row(chat: Chat,
     assert reads(repository) > before
 
 
-async def test_a_deleted_room_is_not_kept_idle(chat: Chat) -> None:
+async def test_a_deleted_room_is_not_kept(chat: Chat) -> None:
     ann = account(chat, "ann")
     await created(chat, ann)
     await ask(ann, "delete_room", room="lobby")
     assert await code_of(account(chat, "ben"), "create_room", room="lobby") == ""
 
 
-async def test_a_room_that_was_never_created_is_not_kept_idle(chat: Chat) -> None:
+async def test_a_room_that_was_never_created_is_not_kept(chat: Chat) -> None:
     Person(chat, "ann", "nothing")
     await passes()
     await all_leave(chat)
-    assert chat.parts.hub.take_idle("nothing") is None
+    assert chat.parts.hub.take_freed("nothing") is None
 
 
-async def test_idle_rooms_count_toward_no_limit(repository: FaultyRepository) -> None:
+async def test_freed_rooms_count_toward_no_limit(repository: FaultyRepository) -> None:
     async with chatting(repository, address_rooms=2, server_rooms=3) as chat:
         ann = account(chat, "ann")
         for number in range(10):
@@ -130,24 +130,24 @@ async def test_idle_rooms_count_toward_no_limit(repository: FaultyRepository) ->
         assert chat.parts.hub.loaded[id_of(ann)] == 0
 
 
-async def test_idle_rooms_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_freed_rooms_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     """By number, and by their rows and speakers in total; the rooms that have been empty longest are dropped first."""
     ann = account(chat, "ann")
     for number in range(6):
         await created(chat, ann, f"room {number}")
     rooms = [chat.parts.hub.rooms[f"room {number}"] for number in range(6)]
 
-    def kept(idle: IdleRooms) -> list[int]:
+    def kept(freed: FreedRooms) -> list[int]:
         for room in rooms:
-            idle.keep(room, 0.0)
-        return [number for number in range(6) if idle.take(f"room {number}", chat.parts.hub.epoch, 1.0) is not None]
+            freed.keep(room, 0.0)
+        return [number for number in range(6) if freed.take(f"room {number}", chat.parts.hub.epoch, 1.0) is not None]
 
-    monkeypatch.setattr("chat.rooms.idle.ROOMS", 3)
-    assert kept(IdleRooms()) == [3, 4, 5]
-    monkeypatch.setattr("chat.rooms.idle.ROOMS", 1000)
-    monkeypatch.setattr("chat.rooms.idle.ENTRIES", 4)  # one row each
-    idle = IdleRooms()
-    assert kept(idle) == [2, 3, 4, 5]
+    monkeypatch.setattr("chat.rooms.freed.ROOMS", 3)
+    assert kept(FreedRooms()) == [3, 4, 5]
+    monkeypatch.setattr("chat.rooms.freed.ROOMS", 1000)
+    monkeypatch.setattr("chat.rooms.freed.ENTRIES", 4)  # one row each
+    freed = FreedRooms()
+    assert kept(freed) == [2, 3, 4, 5]
     rooms[5].last_spoke.update(dict.fromkeys(map(str, range(5)), 1.0))
-    assert kept(idle) == []
-    assert (idle._rooms, idle._entries) == ({}, 0)
+    assert kept(freed) == []
+    assert (freed._rooms, freed._entries) == ({}, 0)

@@ -1,4 +1,4 @@
-"""Keep the state of empty rooms for a while, so that a join soon after costs no reads."""
+"""Keep a small copy of the state of freed rooms for a while, so that a join soon after costs no reads."""
 
 from collections import OrderedDict
 from typing import NamedTuple
@@ -13,7 +13,7 @@ ENTRIES = 20_000
 SECONDS = 600.0
 
 
-class IdleRoom(NamedTuple):
+class FreedRoom(NamedTuple):
     """The state of a room, equal to the stored one; see `Room` for the fields.
 
     Attributes:
@@ -34,11 +34,11 @@ class IdleRoom(NamedTuple):
         return len(self.members) + len(self.last_spoke)
 
 
-class IdleRooms:
+class FreedRooms:
     """The rooms that were left last, by name. All of them are stored completely, so any may be dropped."""
 
     def __init__(self) -> None:
-        self._rooms: OrderedDict[str, IdleRoom] = OrderedDict()
+        self._rooms: OrderedDict[str, FreedRoom] = OrderedDict()
         self._entries = 0
 
     def keep(self, room: Room, now: float) -> None:
@@ -46,15 +46,15 @@ class IdleRooms:
         record, direct = room.record, room.record.kind == "direct"
         members = {user_id: row for user_id, row in room.members.items() if direct or not is_default(row)}
         until = now + max(SECONDS, record.slow_mode)
-        idle = self._rooms[room.name] = IdleRoom(record, room.head, members, room.last_spoke, room.epoch, until)
-        self._entries += idle.size
+        freed = self._rooms[room.name] = FreedRoom(record, room.head, members, room.last_spoke, room.epoch, until)
+        self._entries += freed.size
         while len(self._rooms) > ROOMS or self._entries > ENTRIES:
             self._entries -= self._rooms.popitem(last=False)[1].size
 
-    def take(self, name: str, epoch: str, now: float) -> IdleRoom | None:
+    def take(self, name: str, epoch: str, now: float) -> FreedRoom | None:
         """Stop keeping a room, and return it if it can be trusted."""
-        idle = self._rooms.pop(name, None)
-        if idle is None:
+        freed = self._rooms.pop(name, None)
+        if freed is None:
             return None
-        self._entries -= idle.size
-        return idle if idle.epoch == epoch and now < idle.until else None
+        self._entries -= freed.size
+        return freed if freed.epoch == epoch and now < freed.until else None
