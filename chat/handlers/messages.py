@@ -25,6 +25,7 @@ from model.permissions import Action, may
 from model.text import check_content, check_emoji, find_mentions
 from storage.ports.messages import ChangeMessage, InsertMessage, PinState, Posted
 from utils.clock import microseconds, rfc3339
+from utils.wording import seconds_left
 
 # Users whom a room remembers in slow mode. Beyond that, those who posted first may post again early.
 SPEAKERS = 10_000
@@ -145,7 +146,9 @@ def _enforce_slow_mode(parts: Parts, session: Session, room: Room) -> None:
     now, pause = parts.clock.monotonic(), room.record.slow_mode
     last = room.last_spoke.get(session.user.id)
     if last is not None and (left := last + pause - now) > 0:
-        raise ParleyError("slow_mode", retry_after=math.ceil(left * 1000) / 1000)
+        # In words too: only native clients receive `retry_after`.
+        text = f"this room is in slow mode; wait {seconds_left(left)}"
+        raise ParleyError("slow_mode", text, retry_after=math.ceil(left * 1000) / 1000)
     spoke = room.last_spoke
     spoke[session.user.id] = now
     spoke.move_to_end(session.user.id)

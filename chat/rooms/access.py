@@ -18,6 +18,7 @@ from model.permissions import LEAST, RANK, TALK, Action, Standing, may, standing
 from model.principals import CLAIMED
 from model.room import Member, Role, RoomRecord, User
 from model.text import check_name
+from utils.wording import seconds_left
 
 T = TypeVar("T")
 
@@ -86,7 +87,11 @@ def require(parts: Parts, room: Room, session: Session, action: Action) -> Stand
         member = room.members.get(session.user.id)
         if member is not None and member.muted_until > (now := parts.clock.now_us()):
             left = (member.muted_until - now) / 1_000_000
-            raise ParleyError("muted", retry_after=left if left < 1e8 else None)
+            if left >= 1e8:
+                raise ParleyError("muted")
+            # In words too: only native clients receive `retry_after`.
+            text = f"you are muted in this room for another {seconds_left(left)}"
+            raise ParleyError("muted", text, retry_after=left)
     return standing
 
 

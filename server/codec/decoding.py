@@ -1,6 +1,9 @@
 """Error messages for invalid texts and JSON: the name of the wrong field, and what is wrong in Parley's own words."""
 
 import re
+from typing import get_args
+
+from model.room import Role
 
 
 class ReadError(ValueError):
@@ -9,6 +12,9 @@ class ReadError(ValueError):
 
 MISSING = "is missing"
 UNKNOWN = "has an unknown value"
+_ROLES = get_args(Role)
+# What to say instead of a field that has one of a few values.
+_CHOICES = {"role": f"must be {', '.join(_ROLES[:-1])} or {_ROLES[-1]}"}
 
 # msgspec's messages end with the place, "... - at `$.room`", or name it, "... missing required field `room`", or both.
 # Patterns for the words before it are anchored at the start, so that no part of the input is mistaken for them.
@@ -39,7 +45,10 @@ def wrong_field(problem: str) -> tuple[str, str] | None:
     if missing := _MISSING.match(problem):
         return missing[1], MISSING
     at = _AT.search(problem)
-    return (at[1], _in_our_words(problem)) if at is not None else None
+    if at is None:
+        return None
+    words = _in_our_words(problem)
+    return at[1], _CHOICES.get(at[1], words) if words == UNKNOWN else words
 
 
 def _in_our_words(problem: str) -> str:

@@ -179,6 +179,18 @@ async def test_a_muted_user_cannot_post(chat: Chat, what: str) -> None:
     assert await code_of(member, what, room="lobby", **asked) == ""
 
 
+async def test_a_muted_user_learns_how_long(chat: Chat) -> None:
+    people = await staffed(chat)
+    owner, member = people["owner"], people["member"]
+    for fields, text in (
+        ({"seconds": 60}, "you are muted in this room for another 60 seconds"),
+        ({}, "you are muted in this room"),
+    ):
+        await ask(owner, "mute", room="lobby", user=id_of(member), **fields)
+        frames = await ask(member, "message", room="lobby", content="x")
+        assert [frame["message"] for frame in frames if frame["type"] == "error"] == [text]
+
+
 async def test_a_mute_survives_leaving_and_quitting(chat: Chat) -> None:
     people = await staffed(chat)
     member = people["member"]

@@ -283,7 +283,7 @@ async def test_a_limit_is_reported_to_the_client_that_exceeds_it(meeting: Meetin
         meeting.rooms_send("message", room_id=ROOM, message=f"{number}")
         meeting.events_send("message", content=f"{number}")
     told = await meeting.told()
-    sentence = "this room is in slow mode; wait a moment"
+    sentence = "this room is in slow mode; wait 60 seconds"
     assert [frame["content"] for frame in told["plain"]].count(sentence) == 1
     assert told["rooms"][-1] == {"type": "error", "payload": {"code": "slow_mode", "message": sentence}}
     assert {"event": "error", "content": sentence} in told["events"]

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
+from model.room import Role
 from server.codec.decoding import wrong_field
 
 Code = Annotated[str, Meta(min_length=2, max_length=4)]
@@ -24,7 +25,8 @@ class Frame(Struct):
     maybe: int | None = None
     many: list[int] = []
     inner: "Inner | None" = None
-    role: Literal["a", "b"] = "a"
+    role: Role = "member"
+    letter: Literal["a", "b"] = "a"
 
 
 class Inner(Struct):
@@ -50,7 +52,8 @@ class Inner(Struct):
         ('{"inner":7}', "inner", "must be an object or null"),
         ('{"inner":{}}', "name", "is missing"),
         ('{"inner":{"name":null}}', "inner.name", "must be a string"),
-        ('{"role":"Expected `str`"}', "role", "has an unknown value"),
+        ('{"role":"Expected `str`"}', "role", "must be owner, moderator, member or readonly"),
+        ('{"letter":"c"}', "letter", "has an unknown value"),
         ("7", "", ""),
     ],
 )
