@@ -82,12 +82,12 @@ async def test_a_client_that_disconnects_during_its_body_leaves_nothing(
 
 
 @pytest.fixture
-def no_idle_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_freed_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every command about a room read it from storage first."""
     monkeypatch.setattr("chat.rooms.freed.ROOMS", 0)
 
 
-@pytest.mark.usefixtures("no_idle_rooms")
+@pytest.mark.usefixtures("no_freed_rooms")
 async def test_a_message_is_posted_even_if_the_client_disconnects_before_the_response(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
