@@ -1,6 +1,7 @@
 """PostgreSQL fails in every way, under a load of 20 users in 5 rooms."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -82,7 +83,7 @@ async def test_two_crashes_of_postgres(
         operator = Operator(load)
         for _ in range(2):
             await asyncio.to_thread(cluster.stop, "immediate")
-            await operator.until_said("the connection to Postgres")
+            await operator.until_said("to Postgres")
             assert await operator.metric("ready") == 0
             await writes_wait(load, server)
             assert await operator.metric("queue_depth") > 0
@@ -91,7 +92,7 @@ async def test_two_crashes_of_postgres(
         assert await operator.metric("store_retries_total") > 0
         await settle(load)
         assert not load.refusals
-    assert "writes wait for storage: the connection to Postgres" in caplog.text
+    assert re.search("writes wait for storage: .*to Postgres", caplog.text)
     assert "storage accepts writes again" in caplog.text
     assert "this server is now the writer of the database" in caplog.text
 
@@ -106,7 +107,7 @@ async def test_an_outage_longer_than_the_queues_hold(
     async with talking(server.port, choose=say_or_react_to_the_last) as load:
         operator = Operator(load)
         await asyncio.to_thread(cluster.stop, "fast")
-        await operator.until_said("the connection to Postgres")
+        await operator.until_said("to Postgres")
         await load.until(
             lambda: bounded_by(server, limit) and load.refusals.get("overloaded", 0) > 30, "30 are refused"
         )
@@ -179,7 +180,7 @@ async def test_a_network_that_freezes_and_drops(serve: Serve, network: Network, 
         network.refuse()
         network.cut()
         network.thaw()
-        await operator.until_said("the connection to Postgres failed")
+        await operator.until_said("to Postgres")
         await writes_wait(load, server)
         network.refuse(False)
         await recovered(load, operator)
