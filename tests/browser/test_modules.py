@@ -284,7 +284,7 @@ async def test_typed_text_is_cleaned_as_the_server_requires(page: Page) -> None:
     assert cleaned == ["  a\nbc", "", 3]
 
 
-async def test_presence_of_all_leaves_no_ghosts(page: Page) -> None:
+async def test_a_full_presence_snapshot_leaves_no_ghosts(page: Page) -> None:
     told = await run(
         page,
         {"presence.js": "Presence"},

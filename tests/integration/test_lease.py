@@ -177,7 +177,9 @@ async def in_queue(url: str) -> None:
             pass
 
 
-async def test_each_change_is_logged_once(server: Servers, database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_lease_change_is_logged_once(
+    server: Servers, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "storage")
     first = await server()
     await ready(first)

@@ -92,6 +92,7 @@ class _Asked:
     def __init__(self, elsewhere: Elsewhere, inner: Storage) -> None:
         self._elsewhere = elsewhere
         self._inner = inner
+        self.place = inner.place
         self.problem = elsewhere.problem
         self.writer = elsewhere.writer
         self.rooms = _AskedReads(elsewhere, inner.rooms)

@@ -89,7 +89,7 @@ async def test_a_resume_larger_than_the_send_limit_finishes(serve: Serve, storag
         await back.close()
 
 
-async def test_more_than_the_limit_is_not_recovered(serve: Serve, storage: dict[str, str]) -> None:
+async def test_a_resume_beyond_the_limit_is_not_recovered(serve: Serve, storage: dict[str, str]) -> None:
     server = await serve(**storage, ROOM_TAIL="5", RESUME_LIMIT="20")
     async with Client(url(server), "ann", "general") as ann, Client(url(server), "ben", "general") as ben:
         since, epoch = ben.since(), ben.epoch()

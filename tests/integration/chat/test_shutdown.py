@@ -42,7 +42,7 @@ def stuck(database_url: str) -> Iterator[Callable[[], None]]:
         yield lock
 
 
-async def test_everything_accepted_is_stored_and_acked(start_server: Start, database_url: str) -> None:
+async def test_every_accepted_message_is_stored_and_acked(start_server: Start, database_url: str) -> None:
     server = await started(start_server, database_url)
     people = [await Client(server.ws_url, f"p{number}", "general").open() for number in range(10)]
     for number in range(100):

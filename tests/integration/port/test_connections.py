@@ -69,7 +69,7 @@ async def test_connections_that_are_being_refused_are_bounded(serve: Serve) -> N
     await nobody_is_left(server)
 
 
-async def test_one_address_leaves_room_for_others(serve: Serve) -> None:
+async def test_connections_per_address_are_limited(serve: Serve) -> None:
     server = await serve(MAX_CONNECTIONS_PER_ADDRESS="2")
     async with AsyncExitStack() as stack:
         for _ in range(2):

@@ -101,7 +101,7 @@ async def kept_alive(port: int, target: str = "/chat?u=ann&r=later") -> RawClien
     return client
 
 
-async def test_a_later_upgrade_is_a_full_member(serve: Serve) -> None:
+async def test_a_later_upgrade_can_join_and_post(serve: Serve) -> None:
     server = await serve()
     async with await kept_alive(server.port) as late, await RawClient.native(server.port, "/chat?u=bob&r=later") as bob:
         await late.expect("joined")

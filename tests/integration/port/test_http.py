@@ -164,7 +164,7 @@ async def test_a_seq_at_its_bound_is_accepted(port: int) -> None:
 
 
 @pytest.mark.slow
-async def test_history_is_503_while_storage_is_away(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_history_is_503_while_storage_is_unavailable(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.rooms.storing.READ_SECONDS", 0.5)
     server = await serve(DATABASE_URL=NOBODY)
     reply = await fetch(server.port, "/history")

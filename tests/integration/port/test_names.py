@@ -93,7 +93,7 @@ async def test_names_are_accepted_as_keyboards_type_them(port: int, sent: str, k
 @pytest.mark.parametrize(
     "name", ["a" + "\u0345" * 5_000 + "\u0334" * 4_000, "a" + "\u0334" * 31, "\ufdfa" * 300], ids=range(3)
 )
-async def test_names_that_are_too_long_or_marked_are_refused(port: int, name: str) -> None:
+async def test_names_that_are_too_long_or_have_too_many_marks_are_refused(port: int, name: str) -> None:
     async with await RawClient.native(port) as native:
         native.send(command(type="join", id="j", room=name))
         await native.refused("bad_field", field="room", id="j")

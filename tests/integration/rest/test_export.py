@@ -190,7 +190,7 @@ async def test_a_client_that_does_not_read_its_export_is_disconnected(
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
 
 
-async def test_concurrent_exports_are_limited(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_downloads_are_limited(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Per user, and in total; finished ones do not count."""
     monkeypatch.setattr(export, "EXPORTS", 3)
     ann, ben = Web(server.port, "ann"), Web(server.port, "ben")
@@ -213,6 +213,7 @@ async def test_concurrent_exports_are_limited(server: Server, monkeypatch: pytes
     assert (await ben.get("/api/rooms/others/export")).status == 503
     for client in clients:
         await client.close()
+    # The name of this test must not contain the word, as its own coroutine is among the tasks.
     await until(lambda: not any("export" in str(task.get_coro()) for task in asyncio.all_tasks()))
 
     async def again() -> bool:
@@ -222,7 +223,7 @@ async def test_concurrent_exports_are_limited(server: Server, monkeypatch: pytes
         pass
 
 
-async def test_the_guests_of_one_address_leave_room_for_others(storage: dict[str, str], serve: Serve) -> None:
+async def test_downloads_of_the_guests_of_one_address_are_limited(storage: dict[str, str], serve: Serve) -> None:
     """A new guest identity costs nothing, and each could run two exports at a time."""
     server = await serve(MEMORY_MESSAGES="100000", GUEST_ROLE="moderator", **storage)
     ann = Web(server.port, "ann")
@@ -261,13 +262,14 @@ async def test_a_stopping_server_aborts_the_export(serve: Serve) -> None:
                 pass
 
 
-async def test_a_client_that_disconnects_ends_the_export(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_disconnects_ends_the_download(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     ann = Web(server.port, "ann")
     await talk(ann, 1000, size=4000)
     send_little(server)
     async with await RawClient.connect(server.port) as client:
         client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
         assert (await client.reply(head_only=True)).status == 200
+    # The name of this test must not contain the word, as its own coroutine is among the tasks.
     await until(lambda: not any("export" in str(task.get_coro()) for task in asyncio.all_tasks()))
     assert (await ann.get("/health")).status == 200
     assert "Traceback" not in caplog.text

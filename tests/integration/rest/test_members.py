@@ -44,7 +44,7 @@ async def test_members_are_listed(people: dict[str, Web]) -> None:
         assert online == ["u_ben"]
 
 
-async def test_members_are_listed_page_by_page(people: dict[str, Web]) -> None:
+async def test_members_are_paged(people: dict[str, Web]) -> None:
     ann, root = people["ann"], Web(people["ann"].port, "root", "admin")
     for number in range(5):
         other = Web(ann.port, f"u{number}")

@@ -131,7 +131,7 @@ async def test_an_export_ends_at_the_head_it_began_with(chat: Chat, monkeypatch:
     assert found == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
 
 
-async def test_an_export_ends_with_its_room(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_export_ends_when_its_room_is_deleted(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new room of the same name is a different room."""
     monkeypatch.setattr("chat.queries.history.EXPORT_PAGE", 3)
     ann = account(chat, "ann")

@@ -131,7 +131,7 @@ async def test_a_resume_beyond_the_limit_is_not_recovered(
         assert back.heard()[-1] == "live"
 
 
-async def test_another_epoch_is_not_recovered(chat: Chat) -> None:
+async def test_a_resume_from_another_epoch_is_not_recovered(chat: Chat) -> None:
     _, _, join = await away(chat, 3)
     back = Person(chat, "ben")
     back.send("join", **{**join, "epoch": "e_of_another_time"})

@@ -294,7 +294,7 @@ async def test_an_unforeseen_fault_does_not_lose_the_batch(
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_wrong_number_of_answers_is_a_fault_too(chat: Chat, repository: FaultyRepository) -> None:
+async def test_a_wrong_number_of_outcomes_is_a_fault(chat: Chat, repository: FaultyRepository) -> None:
     ann = Person(chat, "ann", "general")
     await passes()
     repository.short_answers = 1

@@ -307,7 +307,7 @@ def test_invisible_content_is_empty(content: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["", " ", "\n", "\t \n", "\u3000", "\u00a0\u2003"], ids=ascii)
-def test_white_space_is_empty(content: str) -> None:
+def test_white_space_alone_is_empty(content: str) -> None:
     assert content_error(content) == "empty"
 
 

@@ -160,7 +160,7 @@ def test_an_invalid_token_is_refused(token: str) -> None:
 
 @pytest.mark.parametrize("claim", CLAIMS)
 @pytest.mark.parametrize("wrong", [..., None, True, [], {}, ["7"]], ids=repr)
-def test_a_missing_or_wrong_claim_is_named(claim: str, wrong: Any) -> None:
+def test_a_missing_or_invalid_claim_is_named(claim: str, wrong: Any) -> None:
     if claim == "exp" and wrong is not ...:
         token = by_hand({**CLAIMS, "exp": wrong})
     else:
@@ -277,7 +277,7 @@ def test_a_clock_up_to_a_minute_ahead_is_tolerated(nbf: float) -> None:
 
 
 @pytest.mark.parametrize("nbf", [NOW + 61, NOW + 60.5, 1e300])
-def test_a_token_of_the_future_is_refused(nbf: float) -> None:
+def test_a_token_that_is_not_yet_valid_is_refused(nbf: float) -> None:
     assert reason(by_hand({**CLAIMS, "nbf": nbf})) == "the token is not valid yet"
 
 
@@ -306,7 +306,7 @@ def test_the_default_roles_are_admitted(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ["", "guest", "bot", "User", "user ", "root"])
-def test_another_role_is_forbidden(role: str) -> None:
+def test_a_role_that_is_not_admitted_is_forbidden(role: str) -> None:
     assert reason(signed(role=role), code="forbidden") == "accounts with this role are not admitted"
 
 

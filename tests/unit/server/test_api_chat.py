@@ -66,7 +66,7 @@ RIGHT: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("text", "command"), RIGHT)
-def test_a_frame_is_a_command_to_the_room_of_the_address(text: str, command: Any) -> None:
+def test_a_frame_is_a_command_to_the_room_in_the_address(text: str, command: Any) -> None:
     assert DIALECT.command(text, "den") == command
 
 
@@ -80,7 +80,7 @@ FIELDS = [("message", "content"), ("edit", "id"), ("edit", "content"), ("delete"
 
 
 @pytest.mark.parametrize(("event", "field"), FIELDS)
-def test_a_wrong_or_missing_field_is_named(event: str, field: str) -> None:
+def test_an_invalid_or_missing_field_is_named(event: str, field: str) -> None:
     right: dict[str, Any] = {"event": event, "id": 5, "content": "c"}
     wrong: list[Any] = [None, True, [], {}, 1.5]
     texts = ["", "x", "5x", "-1", "1.5", "5\n", "٥", "9" * 17, str(MAX_SEQ + 1)]
@@ -134,7 +134,7 @@ def code_of(text: str) -> str | None:
 
 
 @given(st.text())
-def test_any_text_is_a_command_or_refused_by_name(text: str) -> None:
+def test_any_text_is_a_command_or_a_named_error(text: str) -> None:
     assert code_of(text) in {None, *ERRORS}
 
 
@@ -149,7 +149,7 @@ values = st.recursive(
     st.sampled_from(["message", "edit", "delete", "typing"]) | values,
     st.fixed_dictionaries({}, optional={"id": values, "content": values}),
 )
-def test_any_json_is_a_command_or_refused_by_name(event: Any, fields: dict[str, Any]) -> None:
+def test_any_json_is_a_command_or_a_named_error(event: Any, fields: dict[str, Any]) -> None:
     assert code_of(json.dumps({"event": event, **fields})) in (None, "bad_json", "bad_field", "unknown_type")
 
 

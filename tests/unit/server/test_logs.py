@@ -112,7 +112,7 @@ def test_text_from_a_client_never_starts_a_log_line(log: Log, said: str, written
     assert any(line.startswith('  File "') for line in lines)
 
 
-def test_a_template_keeps_its_lines(log: Log) -> None:
+def test_a_log_template_keeps_its_line_breaks(log: Log) -> None:
     logging.getLogger("aa").error("task failed\ntask: \x1b%s", "a\nb")
     assert log.lines() == ["task failed", "task: \\x1ba\\nb"]
 

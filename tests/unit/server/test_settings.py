@@ -169,7 +169,7 @@ WRONG: dict[str, list[str]] = {
 }
 
 
-def test_every_row_is_tested_here() -> None:
+def test_every_setting_is_tested_here() -> None:
     assert set(RIGHT) == set(DEFAULTS)
     assert set(WRONG) == set(DEFAULTS) - TEXTS
 

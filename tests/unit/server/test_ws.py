@@ -187,7 +187,7 @@ def code_of(text: str) -> str | None:
 
 
 @given(st.text())
-def test_any_text_is_a_command_or_refused_by_name(text: str) -> None:
+def test_any_text_is_a_command_or_a_named_error(text: str) -> None:
     assert code_of(text) in {None, *ERRORS}
 
 
@@ -205,7 +205,7 @@ values = st.recursive(
     )
     | values,
 )
-def test_any_json_is_a_command_or_refused_by_name(type: Any, payload: Any) -> None:
+def test_any_json_is_a_command_or_a_named_error(type: Any, payload: Any) -> None:
     code = code_of(json.dumps({"type": type, "payload": payload}))
     assert code in (None, "bad_json", "bad_field", "unknown_type", "reserved_name")
 
