@@ -62,10 +62,10 @@ def check_content(content: str, max_chars: int) -> str:
     """Return the text of a message, unchanged except that CRLF and CR become newlines.
 
     Raises:
-        ParleyError: ``too_large`` above ``max_chars`` characters; ``empty`` without a visible character;
+        ParleyError: ``too_large`` if that has more than ``max_chars`` characters; ``empty`` without a visible one;
             ``bad_field`` for a control character other than newline and tab, and for too many combining marks in a row.
     """
-    if len(content) > max_chars:
+    if len(content) > max_chars and len(content := _unix_lines(content)) > max_chars:
         raise ParleyError("too_large", f"a message can have at most {max_chars} characters", field="content")
     if content.isprintable():  # the common case in one fast pass; white space other than " " is not printable
         if content.strip(" "):

@@ -213,11 +213,13 @@ def react(parts: Parts, session: Session, room: Room, state: Message, command: R
     """Add an emoji to a message, or remove it."""
     user, emoji = session.user, command.emoji
     before = state.reactions or {}
-    people = [other for other in before.get(emoji, ()) if other != user.id]
-    if command.on:
+    people = list(before.get(emoji, ()))
+    if command.on and user.id not in people:
         if (emoji not in before and len(before) >= REACTIONS) or len(people) >= REACTORS:
             raise ParleyError("too_many_reactions", field="emoji")
         people.append(user.id)
+    elif not command.on and user.id in people:
+        people.remove(user.id)
     reactions = {**before, emoji: people}
     if not people:
         del reactions[emoji]

@@ -15,7 +15,7 @@ from chat.rooms.room import Session
 from model.commands import Announce, Claim, Hello, Join, Ping
 from model.errors import RETRY_AFTER, ParleyError
 from model.events import Announcement, Left, Pong, Welcome
-from model.permissions import Action, may
+from model.permissions import RANK, Action, may
 from model.principals import ACCOUNT, CLAIMED, CLAIMED_ROLE
 from model.room import User
 from model.text import check_content
@@ -100,6 +100,8 @@ def identify(parts: Parts, session: Session, identity: Identity) -> None:
                 members.on_last_leave(parts, room, before)
             else:
                 members.refresh(parts, room, identity.user)
+            if RANK[standing_of(parts, room, identity)] >= RANK["moderator"]:
+                impostors.remove(parts, room, identity.user.name)
         else:
             members.leave(parts, room, session)
             session.reply(Left(room=room.name, reason="identity"))

@@ -16,8 +16,8 @@ class ConcurrentChanges:
     Attributes:
         rows: the new rows of the user of the query, by room id.
         members: the new rows of the room of the query, by user id.
-        unstored: the user's rows that storage may not return, with their rooms, by room id: ``rows``, and those whose
-            writes were queued when the query began.
+        unstored: the user's rows that storage may not return, with their rooms, by room id, the newest last: ``rows``,
+            and those whose writes were queued when the query began.
         gone: the ids of rooms that were deleted, or, for a query without a user, made private.
     """
 
@@ -57,9 +57,12 @@ class ChangeTracker:
     def row(self, room: Room, member: Member, write: Write) -> None:
         """Note a user's new row, which ``write`` stores."""
         room_id = room.record.room_id
-        self._queued.setdefault(member.user.id, {})[room_id] = (room, member, write)
+        queued = self._queued.setdefault(member.user.id, {})
+        queued.pop(room_id, None)  # so that the newest row is the last
+        queued[room_id] = (room, member, write)
         for changes in self._queries.get(member.user.id, ()):
             changes.rows[room_id] = member
+            changes.unstored.pop(room_id, None)
             changes.unstored[room_id] = (room, member)
         for changes in self._queries.get(room_id, ()):
             changes.members[member.user.id] = member

@@ -84,7 +84,7 @@ def connected_role(parts: Parts, user_id: str) -> str | None:
 async def with_account_role(parts: Parts, member: Member) -> Member:
     """Return a row with the current or last known role of the user's account if it ranks in rooms, else "".
 
-    The row that is stored last decides what is known of a user who is offline: it must have what earlier rows had.
+    Of a user who is offline the newest row decides, in whatever room: so a row to be stored must have this role.
 
     Raises:
         ParleyError: ``unavailable``.
@@ -92,7 +92,10 @@ async def with_account_role(parts: Parts, member: Member) -> Member:
     user_id = member.user.id
     role = connected_role(parts, user_id)
     if role is None and user_id.startswith(ACCOUNT):
-        role = member.account_role or await ask(parts, parts.storage.rooms.account_role(user_id))
+        with parts.changes.during(user_id) as changes:
+            role = await ask(parts, parts.storage.rooms.account_role(user_id))
+            for _, queued in changes.unstored.values():  # newer than what is stored, the newest last
+                role = queued.account_role
     return replace(member, account_role=role or "")
 
 

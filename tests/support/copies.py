@@ -128,7 +128,8 @@ class Copy:
     def _react(self, state: Frame, frame: Frame) -> None:
         emoji, user = frame["emoji"], frame["user"]["id"]
         reactions = dict(state.pop("reactions", {}))
-        people = [other for other in reactions.pop(emoji, []) if other != user] + [user] * frame["on"]
+        people = [other for other in reactions.pop(emoji, []) if other != user or frame["on"]]
+        people += [user] * (frame["on"] and user not in people)
         self.disorder += len(people) != frame["count"] and state["seq"] not in self._early
         if people:
             reactions[emoji] = people

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from chat.chat import Chat
 from chat.handlers.sessions import identify
@@ -72,6 +73,21 @@ async def test_a_guest_is_removed_when_a_user_with_a_role_has_their_name(chat: C
     assert "lobby" in other.session.rooms
     await passes(2)
     assert id_of(impostor) in {user["id"] for frame in other.of("presence") for user in frame.get("left", [])}
+
+
+async def test_a_guest_is_removed_when_a_user_with_a_role_takes_their_name(chat: Chat) -> None:
+    people = await staffed(chat)
+    impostor = guest(chat, "zoe")
+    await ask(impostor, "join", room="lobby")
+    member, owner = people["member"].session.identity, people["owner"].session.identity
+    assert member is not None
+    assert owner is not None
+    identify(chat.parts, people["member"].session, replace(member, user=User(member.user.id, "Zoe")))
+    await passes()
+    assert "lobby" in impostor.session.rooms, "a member is not more than a guest"
+    identify(chat.parts, people["owner"].session, replace(owner, user=User(owner.user.id, "ZOE")))
+    await passes()
+    assert impostor.last("left") == {"type": "left", "room": "lobby", "reason": "name"}
 
 
 async def test_accounts_and_guests_with_a_role_keep_their_names(chat: Chat) -> None:

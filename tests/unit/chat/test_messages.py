@@ -46,14 +46,15 @@ async def test_a_reaction_is_broadcast_stored_and_acked(room_tail: int) -> None:
         assert "reactions" not in (await history(ann))[0]
 
 
-async def test_a_repeated_reaction_counts_once(chat: Chat) -> None:
-    ann = Person(chat, "ann", "general")
+async def test_a_repeated_reaction_counts_once_and_keeps_its_place(chat: Chat) -> None:
+    ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
     await passes()
     seq = await said(ann)
-    for key in ("a", "b"):
-        await ask(ann, "react", id=key, room="general", seq=seq, emoji="x")
-    assert {"a", "b"} <= set(ann.acked())
-    assert (await history(ann))[0]["reactions"] == {"x": [id_of(ann)]}
+    await ask(ann, "react", id="a", room="general", seq=seq, emoji="x")
+    await ask(ben, "react", id="b", room="general", seq=seq, emoji="x")
+    await ask(ann, "react", id="c", room="general", seq=seq, emoji="x")
+    assert {"a", "c"} <= set(ann.acked())
+    assert (await history(ann))[0]["reactions"] == {"x": [id_of(ann), id_of(ben)]}
 
 
 async def test_reactions_are_bounded(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:

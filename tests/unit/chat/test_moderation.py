@@ -340,6 +340,34 @@ async def test_a_changed_account_role_counts_from_the_next_connection(chat: Chat
     assert await code_of(people["moderator"], "ban", room="lobby", user="u_member") == ""
 
 
+@pytest.mark.parametrize("role", ["organizer", "admin"])
+@pytest.mark.parametrize("stored", [False, True], ids=["queued", "stored"])
+async def test_an_account_that_lost_its_role_elsewhere_can_be_moderated_while_it_is_offline(
+    chat: Chat, repository: FaultyRepository, role: str, stored: bool
+) -> None:
+    people = await staffed(chat)
+    boss = account(chat, "boss", role)
+    await ask(boss, "join", room="lobby")
+    await ask(boss, "message", room="lobby", content="x")
+    await passes(0.1)
+    await ask(boss, "read", room="lobby", seq=chat.parts.hub.rooms["lobby"].head)
+    await passes(2)
+    boss.disconnect()
+    await created(chat, people["member"], "square")
+    if not stored:
+        repository.hold("write")
+    fallen = account(chat, "boss", "user")
+    assert await code_of(fallen, "join", room="square") == ""
+    fallen.disconnect()
+    await passes(0.1)
+    people["moderator"].send("ban", id="b", room="lobby", user="u_boss")
+    await passes(0.1)
+    repository.go("write")
+    await passes(0.1)
+    assert not people["moderator"].errors()
+    assert chat.parts.hub.rooms["lobby"].members["u_boss"].banned_until
+
+
 @pytest.mark.parametrize("command", ["invite", "direct"])
 @pytest.mark.parametrize("member", [False, True], ids=["unknown", "member"])
 async def test_a_row_stored_for_an_admin_who_is_offline_does_not_hide_their_rank(

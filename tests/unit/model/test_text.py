@@ -322,6 +322,8 @@ def test_content_is_bounded_in_characters() -> None:
     assert content_error("😀" * LIMIT) is None
     assert content_error("😀" * (LIMIT + 1)) == "too_large"
     assert content_error(" " * (LIMIT + 1)) == "too_large"
+    assert content_error("x" + "\r\n" * (LIMIT - 1)) is None  # counted as it is delivered
+    assert content_error("x" + "\r\n" * LIMIT) == "too_large"
 
 
 @pytest.mark.parametrize("content", ["a\r\nb", "a\rb", "\r\n\r\na\r", "日本\r\n語"], ids=ascii)
