@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 
 from chat.chat import Chat
+from chat.one_shot import CommandRunner
 from tests.support.chatting import chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import VirtualLoop
@@ -32,3 +33,8 @@ def repository() -> FaultyRepository:
 async def chat(repository: FaultyRepository) -> AsyncIterator[Chat]:
     async with chatting(repository) as opened:
         yield opened
+
+
+@pytest.fixture
+async def runner(chat: Chat) -> CommandRunner:
+    return CommandRunner(chat)
