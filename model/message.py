@@ -1,6 +1,7 @@
 """A message: the same record is broadcast, kept in a room's tail, stored and read back."""
 
 from hashlib import blake2b
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -83,10 +84,18 @@ def tombstone(message: Message, version: int, deleted_at: str) -> Message:
     )
 
 
-def body_hash(content: str) -> int:
+class Body(Protocol):
+    """What an author posts, as a message or as the command for it."""
+
+    @property
+    def content(self) -> str:
+        """The text."""
+
+
+def body_hash(body: Body) -> int:
     """Return a signed 64-bit fingerprint of a message's first body, which distinguishes a resend from a conflict.
 
     BLAKE2b, so no two bodies of one author collide by chance or design; signed, like SQL ``bigint``. If authors can one
     day post more than text, include it, without changing the hash of a text alone.
     """
-    return int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(blake2b(body.content.encode(), digest_size=8).digest(), "big", signed=True)

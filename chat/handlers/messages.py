@@ -83,7 +83,7 @@ def _resend(
         return post_message(parts, session, replace(command, resend=False))
     if isinstance(before, Message):
         _answer_again(session, room, before, command.content, command.id)
-    elif before.body_hash == body_hash(command.content):
+    elif before.body_hash == body_hash(command):
         session.ack(AckItem(command.id, room.name, before.seq), room.audience)
     else:
         raise ParleyError("conflict")
@@ -177,7 +177,7 @@ def edit_message(parts: Parts, session: Session, room: Room, state: Message, com
         state.seq,
         version,
         content,
-        body_hash(state.content),
+        body_hash(state),
         edited_at=edited_at,
         mentions=mentions,
     )

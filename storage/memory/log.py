@@ -82,13 +82,13 @@ class Log:
         if there is not None and (there.sender_id, there.id, self.first_body(seq)) == (
             message.sender_id,
             message.id,
-            body_hash(message.content),
+            body_hash(message),
         ):
             return STORED
         if message.id is not None:
             earlier = self.posted.get(key)
             if earlier is not None and earlier != seq:
-                return Duplicate(earlier, self.first_body(earlier) == body_hash(message.content))
+                return Duplicate(earlier, self.first_body(earlier) == body_hash(message))
         if there is not None:
             return Refused(f"another message is at seq {seq} of room {self.record.room_id}")
         if message.id is not None:
@@ -179,7 +179,7 @@ class Log:
     def first_body(self, seq: int) -> int:
         """Return the hash of the first body of the message at ``seq``."""
         kept = self.first_bodies.get(seq)
-        return body_hash(self.states[seq].content) if kept is None else kept
+        return body_hash(self.states[seq]) if kept is None else kept
 
     def shown(self, message: Message, room: str, *, whole: bool = False) -> Message:
         """Return a state of this log for a reader: with its quote, and empty if it was deleted.

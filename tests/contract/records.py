@@ -46,7 +46,7 @@ def message(
 
 def hash_of(content: str) -> int:
     """Return the fingerprint of a message with this text."""
-    return body_hash(content)
+    return body_hash(message(room(), 1, content))
 
 
 def at(seq: int) -> str:
@@ -66,7 +66,7 @@ def inserts_more(where: RoomRecord, *messages: Message) -> list[Write]:
 
 def edit(where: RoomRecord, before: Message, version: int, content: str, **fields: Any) -> ChangeMessage:
     """Return an edit of a message."""
-    first_body = body_hash(before.content)
+    first_body = body_hash(before)
     return ChangeMessage(
         where.room_id, before.seq, version, content, first_body=first_body, edited_at=at(version), **fields
     )

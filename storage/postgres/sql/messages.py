@@ -128,7 +128,7 @@ class PostedRow(Struct, frozen=True, gc=False):
     def first_body(self) -> int:
         """The hash of the first body; stored only once ``content`` is no longer the first
         (migrations/0001_messages.sql)."""
-        return body_hash(self.content) if self.body_hash is None else self.body_hash
+        return body_hash(self) if self.body_hash is None else self.body_hash
 
 
 _posted = [MESSAGES[name] for name in PostedRow.__struct_fields__]

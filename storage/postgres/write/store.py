@@ -174,7 +174,7 @@ def _outcome(
     by_seq: dict[tuple[int, int], PostedRow],
     by_id: dict[tuple[int, str, str | None], PostedRow],
 ) -> Outcome:
-    room_id, message, body = write.room_id, write.message, body_hash(write.message.content)
+    room_id, message, body = write.room_id, write.message, body_hash(write.message)
     there = by_seq.get((room_id, message.seq))
     if there is not None and (there.sender_id, there.client_id, there.first_body) == (
         message.sender_id,
