@@ -47,11 +47,13 @@ class Entry(NamedTuple):
         member: their row; `ASK` if it was not fetched, because the room had it before the read.
         password: the hash that their password matches.
         recovered: everything since ``since`` can be replayed.
+        missed: all of that, if it is so little that it is sent with the snapshot, without a task.
     """
 
     member: Member | Ask | None = ASK
     password: str | None = None
     recovered: bool = True
+    missed: Sequence[Message] | None = None
 
 
 class EntryTo(Need[Entry]):
@@ -62,10 +64,16 @@ class EntryTo(Need[Entry]):
         if stored is ASK:
             if not known or command.password is not None or not _exists(room, command):
                 return ASK
-            recovered = _recovers_at_once(parts, session, room, command)
-            return ASK if recovered is ASK else Entry(room.members.get(session.user.id), None, recovered)
-        member = room.members.get(session.user.id, None if known else stored.member)
-        return ASK if member is ASK else Entry(member, stored.password, stored.recovered)
+            recovered = command.since is None or _may_resume(parts, room, command)
+            entry = Entry(room.members.get(session.user.id), None, recovered)
+        else:
+            entry = stored._replace(member=room.members.get(session.user.id, None if known else stored.member))
+        if entry.member is ASK:
+            return ASK
+        if command.since is None or not entry.recovered:
+            return entry
+        missed = missed_little(parts, session, room, command.since)
+        return ASK if missed is None and stored is ASK else entry._replace(missed=missed)
 
     async def fetch(self, parts: Parts, session: Session, room: Room, command: Join, held: AsyncExitStack) -> Entry:
         if not _exists(room, command):
@@ -93,15 +101,6 @@ async def _match_password(
         return None
     hashed = room.record.password
     return hashed if await try_password(parts, session.actor, room.name, hashed, command.password) else None
-
-
-def _recovers_at_once(parts: Parts, session: Session, room: Room, command: Join) -> bool | Ask:
-    """Whether everything since ``since`` can be replayed, for a client that missed so little that it needs no task."""
-    if command.since is None:
-        return True
-    if not _may_resume(parts, room, command):
-        return False
-    return ASK if missed_little(parts, session, room, command.since) is None else True
 
 
 def _may_resume(parts: Parts, room: Room, command: Join) -> bool:
@@ -136,13 +135,18 @@ def join(parts: Parts, session: Session, room: Room, entry: Entry, command: Join
     """Enter a room and receive a snapshot of it; with ``since``, missed messages are replayed before live events."""
     assert entry.member is not ASK
     knows_password = entry.password is not None and entry.password == room.record.password
-    recovered, since = entry.recovered, command.since
-    missed = missed_little(parts, session, room, since) if recovered and since is not None else None
     enter(
-        parts, session, room, entry.member, command, knows_password=knows_password, recovered=recovered, missed=missed
+        parts,
+        session,
+        room,
+        entry.member,
+        command,
+        knows_password=knows_password,
+        recovered=entry.recovered,
+        missed=entry.missed,
     )
-    if recovered and since is not None and missed is None:
-        return replay(parts, session, room, since)
+    if entry.recovered and command.since is not None and entry.missed is None:
+        return replay(parts, session, room, command.since)
     # Snapshots of crowded rooms are sent at the client's pace.
     return session.drained() if session.congested else None
 

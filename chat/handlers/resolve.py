@@ -53,7 +53,7 @@ class Need(Generic[T]):
         return stored
 
     async def fetch(self, parts: Parts, session: Session, room: Room, command: Any, held: AsyncExitStack) -> T | Ask:
-        """Read it from storage. Whatever enters ``held`` (a lock, a pin) is kept until the handler has run.
+        """Read it from storage. A lock or pin that is entered into ``held`` is kept until the handler has run.
 
         The room is pinned, and so is the row of the user named in the command, or else of the session's own user.
         """

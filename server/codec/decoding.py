@@ -13,7 +13,7 @@ class ReadError(ValueError):
 MISSING = "is missing"
 UNKNOWN = "has an unknown value"
 _ROLES = get_args(Role)
-# What to say instead of a field that has one of a few values.
+# The problem of a field that takes one of a few values, by its name.
 _CHOICES = {"role": f"must be {', '.join(_ROLES[:-1])} or {_ROLES[-1]}"}
 
 # msgspec's messages end with the place, "... - at `$.room`", or name it, "... missing required field `room`", or both.

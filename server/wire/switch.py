@@ -169,7 +169,7 @@ class HttpConnection(web.RequestHandler):
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type]  # which it takes for no log
+            access_log=None,  # type: ignore[arg-type]  # None turns the log off
             keepalive_timeout=KEEPALIVE_SECONDS,
             max_line_size=shared.head_bytes,
             max_field_size=shared.head_bytes,

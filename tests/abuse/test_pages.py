@@ -72,7 +72,7 @@ async def answered(victim: Victim, page: str) -> bytes:
 
 @pytest.mark.parametrize("page", PAGES[:4])
 async def test_a_page_is_bounded_in_bytes(filled: Victim, page: str) -> None:
-    """Whatever limit is requested."""
+    """No requested limit makes it larger."""
     body = await answered(filled, page)
     assert len(body) < 850_000
     found = json.loads(body)

@@ -62,7 +62,7 @@ async def test_backoff_is_fully_jittered_and_capped(page: Page) -> None:
 
 
 async def test_a_room_takes_the_newest_version_of_a_message_once(page: Page) -> None:
-    """Whatever order states arrive in: sorted by seq, each once, the newer version wins, retracted ones stay away."""
+    """In any order of arrival: sorted by seq, each once, the newer version wins, retracted ones do not come back."""
     seen = await run(
         page,
         {"room.js": "Room"},

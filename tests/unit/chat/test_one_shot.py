@@ -184,12 +184,8 @@ async def test_posting_in_a_public_room_creates_no_membership(
     assert await repository.inner.rooms.find_member(record.room_id, "u_ben") is None
 
 
-async def test_a_user_kicked_during_a_request_is_refused(
-    chat: Chat, repository: FaultyRepository, runner: CommandRunner
-) -> None:
-    """The request has no session that could be removed; access is checked again afterwards."""
-    people = await staffed(chat, private=True)
-    people["member"].disconnect()
+async def edit_during_a_read(chat: Chat, repository: FaultyRepository, runner: CommandRunner) -> asyncio.Future[str]:
+    """Have a member edit a message that storage is being asked for; return what the edit will be refused with."""
     seq = await say(runner, identity("member"), "hello")
     room = chat.parts.hub.rooms["lobby"]
     room.tail.forget(room.head + 1, 0)
@@ -197,6 +193,16 @@ async def test_a_user_kicked_during_a_request_is_refused(
     edit = commands.EditMessage(id="e", room="lobby", seq=seq, content="x")
     asked = asyncio.ensure_future(refused(runner, identity("member"), edit))
     await passes()
+    return asked
+
+
+async def test_a_user_kicked_during_a_request_is_refused(
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
+) -> None:
+    """The request has no session that could be removed; access is checked again afterwards."""
+    people = await staffed(chat, private=True)
+    people["member"].disconnect()
+    asked = await edit_during_a_read(chat, repository, runner)
     assert await code_of(people["owner"], "ban", room="lobby", user="u_member") == ""
     repository.go("find_message")
     assert await asked == "no_such_room"
@@ -206,13 +212,7 @@ async def test_a_room_deleted_during_a_request_is_not_found(
     chat: Chat, repository: FaultyRepository, runner: CommandRunner
 ) -> None:
     people = await staffed(chat)
-    seq = await say(runner, identity("member"), "hello")
-    room = chat.parts.hub.rooms["lobby"]
-    room.tail.forget(room.head + 1, 0)
-    repository.hold("find_message")
-    edit = commands.EditMessage(id="e", room="lobby", seq=seq, content="x")
-    asked = asyncio.ensure_future(refused(runner, identity("member"), edit))
-    await passes()
+    asked = await edit_during_a_read(chat, repository, runner)
     assert await code_of(people["owner"], "delete_room", room="lobby") == ""
     repository.go("find_message")
     assert await asked == "no_such_room"
