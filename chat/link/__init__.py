@@ -1,0 +1,1 @@
+"""What two nodes of a cluster exchange: operations in order, each exactly once, over a bus that may lose anything."""

@@ -1,0 +1,202 @@
+"""The link between two nodes: operations arrive in order, each exactly once, for as long as both nodes live.
+
+The bus underneath may lose, duplicate, reorder and delay packets (core NATS promises at most once, and loses what is
+published while a subscriber reconnects). So a link numbers its packets, acknowledges what it received, and repeats
+what was not acknowledged: go-back-N, as in the data link layer of the textbooks (Tanenbaum, Computer Networks, 3.4.2).
+
+All operations of one turn of the event loop travel in one packet. An acknowledgement rides on whatever packet goes the
+other way, and alone only if there is none by the next tick.
+
+A link keeps no clock and starts no task: its owner calls `tick` regularly. It ends when one of the two nodes gives the
+other up; a new link begins with number 1 and remembers nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntFlag
+from typing import Any
+
+from msgspec import Struct
+
+PACKET_BYTES = 900_000
+"""Bytes of operations in one packet, at most: a NATS server accepts messages of 1 MiB unless configured otherwise."""
+WINDOW_BYTES = 64 << 20
+"""Unacknowledged bytes at which a link fails: its peer does not accept what it is sent."""
+REPEAT_SECONDS = 0.5
+"""Seconds without an acknowledgement until the packets are repeated; doubled each time, up to `REPEAT_MOST`."""
+REPEAT_MOST = 2.0
+REPEAT_AT_ONCE = 64
+"""Packets that are repeated before the first of them is acknowledged: a peer that has just come back is not flooded."""
+
+
+class Flag(IntFlag):
+    """What a packet says besides its operations."""
+
+    MORE = 1
+    """The operations continue in the next packet."""
+    GAP = 2
+    """The sender is missing the packet after ``received``."""
+
+
+class Packet(Struct, frozen=True, gc=False):
+    """One message of the bus.
+
+    Attributes:
+        number: its place in the order, from 1; 0 for a packet without operations, which is not acknowledged.
+        received: the number of the last packet that the sender has received in order.
+        flags: see `Flag`.
+        body: encoded operations, or a part of them.
+    """
+
+    number: int
+    received: int
+    flags: int
+    body: bytes
+
+
+class LinkFailed(Exception):
+    """The peer has not acknowledged `WINDOW_BYTES`: give it up."""
+
+
+class Link:
+    """One end of a link. Not thread-safe; nothing here waits.
+
+    Args:
+        send: sends a packet to the peer, or drops it. Must not raise.
+        deliver: is called with the operations of each packet, in the order in which the peer queued them. Must not
+            raise: an operation that was delivered is never delivered again.
+        encode, decode: translate a list of operations.
+        now: the time in seconds, from any start; never goes back.
+
+    Attributes:
+        heard: when the peer's last packet came.
+        waiting_bytes: bytes sent and not acknowledged.
+        repeats: how often packets were repeated.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Packet], object],
+        deliver: Callable[[list[Any]], object],
+        encode: Callable[[list[Any]], bytes],
+        decode: Callable[[bytes], list[Any]],
+        now: Callable[[], float],
+    ) -> None:
+        self._send, self._deliver, self._encode, self._decode, self._now = send, deliver, encode, decode, now
+        self.heard = now()
+        self.waiting_bytes = 0
+        self.repeats = 0
+        # Sending.
+        self._operations: list[Any] = []
+        self._unacknowledged: dict[int, tuple[int, bytes]] = {}  # flags and body, by number
+        self._next = 1  # number of the next packet to send
+        self._acknowledged = 0  # number of the last packet that the peer has received
+        self._catching_up = 0  # packets up to this number are repeated, REPEAT_AT_ONCE at a time
+        self._progress_at = self.heard  # when something was last sent first or acknowledged
+        self._patience = REPEAT_SECONDS
+        # Receiving.
+        self._received = 0
+        self._told = 0  # the last `received` that the peer was told; -1 to tell it again
+        self._gap_told = -1  # the gap after this number was reported
+        self._parts: list[bytes] = []
+
+    # Sending.
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything queued was sent and acknowledged."""
+        return not self._unacknowledged and not self._operations
+
+    def put(self, operation: Any) -> bool:
+        """Queue an operation; returns whether it is the first since the last `flush`."""
+        self._operations.append(operation)
+        return len(self._operations) == 1
+
+    def flush(self) -> None:
+        """Send the queued operations.
+
+        Raises:
+            LinkFailed: too much is unacknowledged.
+        """
+        if not self._operations:
+            return
+        body = self._encode(self._operations)
+        self._operations = []
+        if not self._unacknowledged:
+            self._progress_at = self._now()
+        last = self._acknowledged + len(self._unacknowledged)
+        for start in range(0, len(body), PACKET_BYTES):
+            last += 1
+            flags = Flag.MORE if start + PACKET_BYTES < len(body) else 0
+            self._unacknowledged[last] = (flags, body[start : start + PACKET_BYTES])
+        self.waiting_bytes += len(body)
+        self._pump()
+        if self.waiting_bytes > WINDOW_BYTES:
+            raise LinkFailed
+
+    def _pump(self) -> None:
+        """Send what may be sent: everything, or the next few packets of those to be repeated."""
+        last = self._acknowledged + len(self._unacknowledged)
+        if self._acknowledged < self._catching_up:
+            last = min(last, self._acknowledged + REPEAT_AT_ONCE)
+        while self._next <= last:
+            flags, body = self._unacknowledged[self._next]
+            self._transmit(self._next, flags, body)
+            self._next += 1
+
+    def _transmit(self, number: int, flags: int, body: bytes) -> None:
+        self._told = self._received
+        self._send(Packet(number, self._received, flags, body))
+
+    def repeat(self) -> None:
+        """Send everything unacknowledged again: it seems to be lost, or the bus is back."""
+        if self._unacknowledged:
+            self.repeats += 1
+            self._catching_up = self._next - 1
+            self._next = self._acknowledged + 1
+            self._progress_at = self._now()
+            self._pump()
+
+    # Receiving.
+
+    def receive(self, packet: Packet) -> None:
+        """Take a packet of the peer: deliver its operations if they are the next ones."""
+        self.heard = self._now()
+        self._confirm(packet.received)
+        if packet.flags & Flag.GAP and packet.received == self._acknowledged:
+            self.repeat()
+        if packet.number == 0:
+            return
+        if packet.number != self._received + 1:
+            if packet.number <= self._received:
+                self._told = -1  # a repetition: the acknowledgement was lost
+            elif self._gap_told != self._received:
+                self._gap_told = self._received
+                self._transmit(0, Flag.GAP, b"")
+            return
+        self._received += 1
+        self._parts.append(packet.body)
+        if not packet.flags & Flag.MORE:
+            body = b"".join(self._parts)
+            self._parts.clear()
+            self._deliver(self._decode(body))
+
+    def _confirm(self, received: int) -> None:
+        if received not in self._unacknowledged:
+            return  # known already
+        for number in range(self._acknowledged + 1, received + 1):
+            self.waiting_bytes -= len(self._unacknowledged.pop(number)[1])
+        self._acknowledged = received
+        self._next = max(self._next, received + 1)
+        self._patience = REPEAT_SECONDS
+        self._progress_at = self.heard
+        self._pump()
+
+    def tick(self) -> None:
+        """Acknowledge and repeat what is due. Call it every 50 ms or so."""
+        if self._told != self._received:
+            self._transmit(0, 0, b"")
+        if self._unacknowledged and self._now() - self._progress_at >= self._patience:
+            self._patience = min(REPEAT_MOST, 2 * self._patience)
+            self.repeat()

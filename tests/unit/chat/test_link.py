@@ -1,0 +1,242 @@
+"""A link delivers every operation once and in order, whatever the bus does to its packets."""
+
+from __future__ import annotations
+
+from collections import deque
+from unittest.mock import patch
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from chat.link import link as module
+from chat.link.link import REPEAT_AT_ONCE, REPEAT_SECONDS, Flag, Link, LinkFailed, Packet
+from tests.support.examples import examples
+
+TICK = 0.05
+
+
+class Wire:
+    """Two ends, the packets between them, and a clock."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.flying: tuple[deque[Packet], deque[Packet]] = (deque(), deque())  # to the first end, to the second
+        self.put: tuple[list[int], list[int]] = ([], [])
+        self.delivered: tuple[list[int], list[int]] = ([], [])
+        self.ends = tuple(
+            Link(
+                self.flying[1 - side].append,
+                self.delivered[side].extend,
+                msgspec.msgpack.encode,
+                msgspec.msgpack.decode,
+                lambda: self.now,
+            )
+            for side in (0, 1)
+        )
+
+    def say(self, side: int, count: int = 1) -> None:
+        """Send so many operations, which are one packet."""
+        for _ in range(count):
+            number = len(self.put[side])
+            self.put[side].append(number)
+            self.ends[side].put(number)
+        self.ends[side].flush()
+
+    def arrive(self, side: int, place: int = 0) -> None:
+        """Deliver one of the packets that fly to an end."""
+        packet = self.flying[side][place]
+        del self.flying[side][place]
+        self.ends[side].receive(packet)
+
+    def ticks(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.now += TICK
+            for end in self.ends:
+                end.tick()
+
+    def carry(self) -> None:
+        """Deliver everything that flies, and what it brings about."""
+        while any(self.flying):
+            for side in (0, 1):
+                while self.flying[side]:
+                    self.arrive(side)
+
+    def drop(self) -> list[Packet]:
+        """Lose everything that flies."""
+        lost = [*self.flying[0], *self.flying[1]]
+        for packets in self.flying:
+            packets.clear()
+        return lost
+
+
+class Links(RuleBasedStateMachine):
+    """Both ends talk, and the bus loses, doubles, reorders and delays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wire = Wire()
+
+    sides = st.integers(0, 1)
+    places = st.integers(0, 1000)
+
+    @rule(side=sides, count=st.integers(1, 40))
+    def say(self, side: int, count: int) -> None:
+        self.wire.say(side, count)
+
+    @rule(side=sides, count=st.integers(1, 100))
+    def say_in_turns(self, side: int, count: int) -> None:
+        for _ in range(count):
+            self.wire.say(side)
+
+    @rule(side=sides, place=places)
+    def arrive(self, side: int, place: int) -> None:
+        if flying := self.wire.flying[side]:
+            self.wire.arrive(side, place % len(flying))
+
+    @rule(side=sides, place=places)
+    def lose(self, side: int, place: int) -> None:
+        if flying := self.wire.flying[side]:
+            del flying[place % len(flying)]
+
+    @rule()
+    def lose_all(self) -> None:
+        self.wire.drop()
+
+    @rule(side=sides, place=places)
+    def double(self, side: int, place: int) -> None:
+        if flying := self.wire.flying[side]:
+            flying.append(flying[place % len(flying)])
+
+    @rule(count=st.integers(1, 20))
+    def wait(self, count: int) -> None:
+        self.wire.ticks(count)
+
+    @rule(side=sides)
+    def bus_is_back(self, side: int) -> None:
+        self.wire.ends[side].repeat()
+
+    @invariant()
+    def in_order_and_once(self) -> None:
+        for side in (0, 1):
+            delivered = self.wire.delivered[1 - side]
+            assert delivered == self.wire.put[side][: len(delivered)]
+
+    def teardown(self) -> None:
+        for _ in range(200):
+            self.wire.carry()
+            self.wire.ticks()
+        assert self.wire.delivered == (self.wire.put[1], self.wire.put[0]), "something never arrives"
+        assert [(end.idle, end.waiting_bytes) for end in self.wire.ends] == [(True, 0)] * 2
+        self.wire.drop()
+        self.wire.ticks(100)
+        assert self.wire.drop() == [], "the ends talk on about nothing"
+
+
+@pytest.mark.parametrize("packet_bytes", [3, module.PACKET_BYTES])
+def test_once_and_in_order(packet_bytes: int) -> None:
+    with patch.object(module, "PACKET_BYTES", packet_bytes):  # so that operations are spread over packets
+        run_state_machine_as_test(Links, settings=settings(max_examples=examples(60), deadline=None))
+
+
+def test_a_turn_is_one_packet() -> None:
+    wire = Wire()
+    wire.say(0, 500)
+    assert len(wire.flying[1]) == 1
+    wire.carry()
+    assert wire.delivered[1] == wire.put[0]
+
+
+def test_put_says_when_a_flush_is_needed() -> None:
+    end = Wire().ends[0]
+    assert [end.put(1), end.put(2)] == [True, False]
+    end.flush()
+    assert end.put(3)
+
+
+def test_an_acknowledgement_rides_on_what_goes_back() -> None:
+    wire = Wire()
+    wire.say(0)
+    wire.arrive(1)
+    wire.say(1)
+    wire.arrive(0)
+    assert wire.ends[0].idle
+    assert not wire.flying[1], "nothing goes out before the next tick"
+
+
+def test_an_acknowledgement_goes_alone_at_the_next_tick() -> None:
+    wire = Wire()
+    wire.say(0)
+    wire.arrive(1)
+    assert not wire.flying[0]
+    wire.ticks()
+    assert list(wire.flying[0]) == [Packet(0, 1, 0, b"")]
+    wire.carry()
+    assert wire.ends[0].idle
+
+
+def test_a_gap_is_told_at_once_and_once() -> None:
+    wire = Wire()
+    wire.say(0)
+    wire.drop()
+    for _ in range(3):
+        wire.say(0)
+    while wire.flying[1]:
+        wire.arrive(1)
+    assert list(wire.flying[0]) == [Packet(0, 0, Flag.GAP, b"")]
+    wire.carry()
+    assert wire.delivered[1] == [0, 1, 2, 3]
+    assert wire.now == 0.0, "no time-out was needed"
+
+
+def test_without_an_answer_it_repeats_less_and_less_often() -> None:
+    wire = Wire()
+    wire.say(0)
+    wire.drop()
+    times = []
+    for _ in range(200):
+        wire.ticks()
+        if wire.drop():
+            times.append(wire.now)
+    pauses = [later - earlier for earlier, later in zip([0.0, *times], times, strict=False)]
+    assert pauses[:3] == pytest.approx([REPEAT_SECONDS, 2 * REPEAT_SECONDS, 4 * REPEAT_SECONDS], abs=TICK)
+    assert max(pauses) <= module.REPEAT_MOST + 2 * TICK
+
+
+def test_a_peer_that_comes_back_is_not_flooded() -> None:
+    wire = Wire()
+    for _ in range(10 * REPEAT_AT_ONCE):
+        wire.say(0)
+    wire.drop()
+    wire.ends[0].repeat()
+    assert len(wire.flying[1]) == REPEAT_AT_ONCE
+    most = 0
+    while not wire.ends[0].idle:
+        while wire.flying[1]:
+            wire.arrive(1)
+        wire.ticks()
+        while wire.flying[0]:
+            wire.arrive(0)
+        most = max(most, len(wire.flying[1]))
+    assert most <= REPEAT_AT_ONCE
+    assert wire.delivered[1] == wire.put[0]
+    assert wire.now == pytest.approx(10 * TICK), "each burst waits for an acknowledgement, not for a time-out"
+
+
+def test_a_peer_that_takes_nothing_fails_the_link() -> None:
+    wire = Wire()
+    with patch.object(module, "WINDOW_BYTES", 1000):
+        while wire.ends[0].waiting_bytes < 1000:
+            wire.say(0)
+        with pytest.raises(LinkFailed):
+            wire.say(0, 2)
+
+
+def test_hearing_counts_for_every_packet() -> None:
+    wire = Wire()
+    wire.say(0)
+    wire.now = 3.0
+    wire.arrive(1)
+    assert (wire.ends[0].heard, wire.ends[1].heard) == (0.0, 3.0)
