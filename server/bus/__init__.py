@@ -1,0 +1,1 @@
+"""Buses between nodes: the adapters of `chat.link.bus.Bus`."""
