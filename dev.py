@@ -48,8 +48,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "parley-stamp.json"
 
-# Extras to install, per purpose. Running the server does not require the test packages.
-EXTRAS = {"run": "speed", "test": "speed,test"}
+# Extras to install, per purpose. Running the server does not require the test packages, and one node needs no NATS.
+EXTRAS = {"run": "speed", "test": "speed,cluster,test"}
 
 # Two test files at a time: half of the suite waits for a browser, a kill or an outage. Each process has its own
 # PostgreSQL and Chromium, so more than two would need more cores than a small CI machine has.

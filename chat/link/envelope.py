@@ -1,15 +1,17 @@
-"""How a packet travels on the bus: addressed, and with a code that only the servers of one installation can make.
+"""How a packet travels on the bus: addressed, counted, and with a code that only servers of one installation can make.
 
-The bus is shared with others: whoever may publish there could otherwise open a session for any user. The code covers
+The bus is shared: a program that may publish there could otherwise open a session for any user. The code covers
 everything that tells one packet from another: the installation, the version of the protocol, both nodes and their
-generations, the number and the direction. So a packet cannot be replayed to another node or to a later generation, sent
-back to its sender, or moved from one installation to another. A repeated number is ignored by the link itself.
+generations, the count, the number and the direction. So a packet cannot be sent to another node or to a later
+generation, back to its sender, or to another installation; `freshness.Freshness` refuses one that is sent again.
+
+With a `Sealer` the body is encrypted too, and the sealer's tag takes the place of the code.
 """
 
 import hmac
 from hashlib import blake2b
 from struct import Struct
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from chat.link.link import Packet
 
@@ -19,7 +21,8 @@ NODE_BYTES = 8
 EVERYONE = bytes(NODE_BYTES)
 """The receiver of a packet that is for every node."""
 
-_HEADER = Struct(f"!B{NODE_BYTES}sI{NODE_BYTES}sIQQB")
+_HEADER = Struct(f"!BB{NODE_BYTES}sI{NODE_BYTES}sIQQQB")
+_PLAIN, _SEALED = 0, 1
 _CODE_BYTES = 16
 _BODY_AT = _HEADER.size + _CODE_BYTES
 
@@ -37,7 +40,20 @@ class Address(NamedTuple):
 
 
 class NotFromHere(Exception):
-    """The packet was not made by a server of this installation with this version, or was changed on the way."""
+    """The packet was not made by a server of this installation with this version, or was changed on the way.
+
+    The text says what is wrong, and is one of few: log it once per text.
+    """
+
+
+class Sealer(Protocol):
+    """Encrypts bodies with a key that every server of the installation has: authenticated, with associated data."""
+
+    def seal(self, body: bytes, header: bytes) -> bytes:
+        """Return the encrypted body, with what is needed to open it; ``header`` is authenticated, not included."""
+
+    def open(self, sealed: bytes, header: bytes) -> bytes | None:
+        """Return the body; None if it was not sealed with this key and this header, or was changed."""
 
 
 class Envelope:
@@ -46,34 +62,62 @@ class Envelope:
     Args:
         installation: the identity of the database.
         key: 32 secret bytes that every server of the installation has, and no one else.
+        sealer: encrypts the bodies; None leaves them readable. All nodes must agree.
     """
 
-    def __init__(self, installation: bytes, key: bytes) -> None:
+    def __init__(self, installation: bytes, key: bytes, sealer: Sealer | None = None) -> None:
         # The length keeps the installation and what follows apart.
-        self._code = blake2b(
-            len(installation).to_bytes(2) + installation, digest_size=_CODE_BYTES, key=key, person=b"parley link"
-        )
+        self._context = len(installation).to_bytes(2) + installation
+        self._code = blake2b(self._context, digest_size=_CODE_BYTES, key=key, person=b"parley link")
+        self._sealer = sealer
+        self._kind = _PLAIN if sealer is None else _SEALED
 
-    def pack(self, sender: Address, receiver: Address, packet: Packet) -> bytes:
-        """Return what travels on the bus."""
-        header = _HEADER.pack(LINK_VERSION, *sender, *receiver, packet.number, packet.received, packet.flags)
+    def pack(self, sender: Address, receiver: Address, count: int, packet: Packet) -> bytes:
+        """Return what travels on the bus.
+
+        Args:
+            sender, receiver: their addresses; `EVERYONE` with any generation stands for all nodes.
+            count: how many packets the sender's address has packed, this one included: never the same twice.
+            packet: the packet of the link.
+        """
+        header = _HEADER.pack(
+            LINK_VERSION, self._kind, *sender, *receiver, count, packet.number, packet.received, packet.flags
+        )
+        if self._sealer is not None:
+            return header + self._sealer.seal(packet.body, self._context + header)
         return b"".join((header, self._code_of(header, packet.body), packet.body))
 
-    def unpack(self, data: bytes) -> tuple[Address, Address, Packet]:
-        """Return the sender, the receiver and the packet.
+    def unpack(self, data: bytes) -> tuple[Address, Address, int, Packet]:
+        """Return the sender, the receiver, the count and the packet.
 
         Raises:
             NotFromHere: see there.
         """
-        if len(data) < _BODY_AT:
+        if len(data) < _HEADER.size:
             raise NotFromHere("it is too short")
-        version, node, generation, to_node, to_generation, number, received, flags = _HEADER.unpack_from(data)
+        version, kind, node, generation, to_node, to_generation, count, number, received, flags = _HEADER.unpack_from(
+            data
+        )
         if version != LINK_VERSION:
-            raise NotFromHere(f"it has version {version}, not {LINK_VERSION}")
-        body = data[_BODY_AT:]
-        if not hmac.compare_digest(data[_HEADER.size : _BODY_AT], self._code_of(data[: _HEADER.size], body)):
-            raise NotFromHere("its code is wrong")
-        return Address(node, generation), Address(to_node, to_generation), Packet(number, received, flags, body)
+            raise NotFromHere(f"it has link version {version}, and this node has {LINK_VERSION}")
+        if kind != self._kind:
+            raise NotFromHere(
+                "it is encrypted, and this node has NATS_ENCRYPT=off"
+                if kind == _SEALED
+                else "it is not encrypted, and this node has NATS_ENCRYPT=on"
+            )
+        header = data[: _HEADER.size]
+        if self._sealer is not None:
+            opened = self._sealer.open(data[_HEADER.size :], self._context + header)
+            if opened is None:
+                raise NotFromHere("it was made with another key or for another database, or was changed")
+            body = opened
+        else:
+            body = data[_BODY_AT:]
+            if not hmac.compare_digest(data[_HEADER.size : _BODY_AT], self._code_of(header, body)):
+                raise NotFromHere("it was made with another key or for another database, or was changed")
+        packet = Packet(number, received, flags, body)
+        return Address(node, generation), Address(to_node, to_generation), count, packet
 
     def _code_of(self, header: bytes, body: bytes) -> bytes:
         code = self._code.copy()

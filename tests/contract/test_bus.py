@@ -11,8 +11,10 @@ import pytest
 
 from chat.link.bus import Bus
 from chat.link.envelope import Address, Envelope
-from chat.link.link import Link, Packet
-from server.bus.nats import NatsBus
+from chat.link.freshness import Freshness
+from chat.link.link import PACKET_BYTES, Link, Packet
+from server.bus.nats import DEFAULT_MAX_BYTES, NatsBus
+from server.bus.sealing import XChaChaSealer
 from tests.contract.records import until
 from tests.support.memory_bus import MemoryBus, MemoryHub
 from tests.support.nats import NatsServer
@@ -198,11 +200,13 @@ async def test_links_over_nats_lose_nothing_while_it_is_killed_again_and_again()
     with NatsServer() as server:
         prefix, links, talking = next(PREFIXES), dict[str, Link](), True
         heard: dict[str, list[int]] = {"ann": [], "ben": []}
+        seen = {"ann": Freshness(), "ben": Freshness()}
 
         def connect(name: str, peer: str) -> NatsBus:
             bus = NatsBus([server.url], prefix)
+            counts = count(1)
             links[name] = Link(
-                lambda packet: bus.send(peer, envelope.pack(here[name], here[peer], packet)),
+                lambda packet: bus.send(peer, envelope.pack(here[name], here[peer], next(counts), packet)),
                 heard[name].extend,
                 msgspec.msgpack.encode,
                 msgspec.msgpack.decode,
@@ -211,9 +215,10 @@ async def test_links_over_nats_lose_nothing_while_it_is_killed_again_and_again()
             return bus
 
         def hear(name: str, data: bytes) -> None:
-            sender, receiver, packet = envelope.unpack(data)
+            sender, receiver, counted, packet = envelope.unpack(data)
             assert (sender, receiver) == (here["ben" if name == "ann" else "ann"], here[name])
-            links[name].receive(packet)
+            if seen[name].accept(sender, receiver, counted):
+                links[name].receive(packet)
 
         buses = {"ann": connect("ann", "ben"), "ben": connect("ben", "ann")}
         for name, bus in buses.items():
@@ -254,5 +259,7 @@ async def test_links_over_nats_lose_nothing_while_it_is_killed_again_and_again()
 
 
 def test_a_packet_fits_into_a_message_of_nats() -> None:
-    full = Packet(1, 0, 0, b"x" * 900_000)
-    assert len(Envelope(b"here", b"k" * 32).pack(Address(b"a" * 8, 0), Address(b"b" * 8, 0), full)) < 1 << 20
+    full = Packet(1, 0, 0, b"x" * PACKET_BYTES)
+    for sealer in (None, XChaChaSealer(b"s" * 32)):
+        envelope = Envelope(b"here", b"k" * 32, sealer)
+        assert len(envelope.pack(Address(b"a" * 8, 0), Address(b"b" * 8, 0), 1, full)) < DEFAULT_MAX_BYTES
