@@ -1,8 +1,9 @@
 """The chat of one server: sessions connect and disconnect, and their commands reach the handlers."""
 
+import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Literal
 
 from msgspec.structs import replace
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from chat.delivery.ratelimit import allowances, rate_limited
 from chat.delivery.session import Session as AnySession
 from chat.handlers import HANDLERS
-from chat.handlers.sessions import check_devices, identify, welcome
+from chat.handlers.sessions import SESSIONS_PER_TURN, check_devices, identify, welcome
 from chat.ports import Connection, Dialect, Identity, Tokens
 from chat.rooms import members
 from chat.rooms.makers import Makers
@@ -171,6 +172,20 @@ class Chat:
                 return
         if session.identity is not None and session.address_room:
             self.run(session, Join(room=session.address_room))
+
+    def send_tokens(self) -> None:
+        """Send every guest a ``welcome`` with their token: it could not be signed before, or is signed with another key
+        from now on."""
+        guests = [s for s in self.parts.hub.sessions if s.dialect.welcomes and s.identity and s.identity.guest]
+        if guests:
+            self.parts.tasks.spawn(self._send_tokens(guests), name="tokens")
+
+    async def _send_tokens(self, guests: Sequence[Session]) -> None:
+        for count, session in enumerate(guests, 1):
+            if not session.ended:
+                session.reply(welcome(self.parts, session))
+            if count % SESSIONS_PER_TURN == 0:
+                await asyncio.sleep(0)
 
     def disconnect(self, session: Session) -> None:
         """Remove the session of a lost connection from its rooms. Idempotent."""

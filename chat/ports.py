@@ -97,13 +97,15 @@ class Tokens(Protocol):
     """Signed proofs of identity."""
 
     def mint(self, identity: Identity) -> str:
-        """Sign a token that restores the same guest; empty for an account, whose tokens come from the application."""
+        """Sign a token that restores the same guest; empty for an account, whose tokens come from the application, and
+        as long as no token can be signed: see `chat.chat.Chat.send_tokens`."""
 
     def verify(self, token: str) -> Identity:
         """Return the identity that the token proves.
 
         Raises:
-            ParleyError: ``unauthorized``; ``forbidden`` for an account whose role is not admitted.
+            ParleyError: ``unauthorized``; ``forbidden`` for an account whose role is not admitted; ``unavailable`` for
+                what may be a guest's token, before storage was reached.
         """
 
 

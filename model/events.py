@@ -101,8 +101,9 @@ class InvitationInfo(Struct, frozen=True, omit_defaults=True, gc=False):
 class Welcome(Answer, frozen=True, gc=False, tag="welcome"):
     """The first frame on every connection, and the answer to ``hello``.
 
-    ``token``, sent in ``hello`` on a later connection, restores the same principal. ``epoch`` changes when broadcast
-    messages may have been lost. ``heartbeat`` is the number of seconds between the server's pings.
+    ``token``, sent in ``hello`` on a later connection, restores the same principal. If a guest's is empty, the server
+    cannot sign it yet, and sends ``welcome`` again once it can. ``epoch`` changes when broadcast messages may have been
+    lost. ``heartbeat`` is the number of seconds between the server's pings.
     """
 
     session: str

@@ -18,6 +18,7 @@ from chat.writes.workers import PoolLimits
 from model.limits import Limits
 from server.access.addresses import plain_address
 from server.access.capacity import Place
+from server.auth.keys import ServerKeys
 from server.auth.tokens import JwtTokens
 from server.metrics import Metrics
 from server.settings.values import SettingError, Settings
@@ -61,9 +62,17 @@ class Server:
             memory_messages=settings.memory_messages,
             memory_rooms=settings.memory_rooms,
             memory_bytes=settings.memory_bytes,
+            makes_secret=not settings.server_secret,
         )
+        self._keys = ServerKeys(settings.server_secret)
         self._tokens = JwtTokens(
-            settings.jwt_secret, self._clock, settings.chat_roles, settings.jwt_audience, settings.jwt_issuer
+            settings.jwt_secret,
+            self._clock,
+            self._keys,
+            previous=settings.jwt_secret_previous,
+            roles=settings.chat_roles,
+            audience=settings.jwt_audience,
+            issuer=settings.jwt_issuer,
         )
         self.chat = Chat(self._storage, self._clock, self._tokens, _chat_options(settings))
         self._expirer = self._storage.writer()
@@ -95,6 +104,7 @@ class Server:
         lease_events.on_takeover = partial(disconnect_all, "another server wrote to this database in between")
         lease_events.on_superseded = partial(disconnect_all, "another server is writing to this database now")
         lease_events.on_clean_start = self.chat.parts.hub.keep_epoch
+        lease_events.on_secret = self._learn_secret
         await self._storage.start()
         self.chat.start()
         await self._runner.setup()
@@ -117,6 +127,10 @@ class Server:
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]  # asyncio or uvloop
         where = urls_of([listening.getsockname() for listening in self._listener.sockets])
         log.info("listening on %s, messages are kept %s; event loop: %s", where, self._storage.place, loop)
+
+    def _learn_secret(self, secret: bytes | None, replaced_at: int | None) -> None:
+        if self._tokens.learn(secret, replaced_at):
+            self.chat.send_tokens()
 
     def _accepted(self, connected: socket.socket, peer: Any) -> None:
         shared = self.shared

@@ -25,6 +25,7 @@ def open_storage(
     read_seconds: float = 5.0,
     write_seconds: float = 30.0,
     close_seconds: float = 5.0,
+    makes_secret: bool = True,
 ) -> Storage:
     """Return the storage behind ``url``. It connects when it is started.
 
@@ -38,6 +39,8 @@ def open_storage(
         read_seconds: how long a read may take, including its wait for a connection.
         write_seconds: how long a batch may take.
         close_seconds: how long ``close`` may take.
+        makes_secret: whether to make a secret for the servers if storage has none, see
+            `storage.ports.storage.LeaseEvents.on_secret`; memory always makes one.
 
     Raises:
         ValueError: the URL is invalid. The text does not repeat it: it contains a password.
@@ -55,4 +58,5 @@ def open_storage(
         read_seconds=read_seconds,
         write_seconds=write_seconds,
         close_seconds=close_seconds,
+        makes_secret=makes_secret,
     )

@@ -12,6 +12,7 @@ from chat.rooms.access import is_row_known, standing_of
 from chat.rooms.pacing import give_guest_back, release_buckets
 from chat.rooms.parts import Parts
 from chat.rooms.room import Session
+from chat.rooms.storing import reach_storage
 from model.commands import Announce, Claim, Hello, Join, Ping
 from model.errors import RETRY_AFTER, ParleyError
 from model.events import Announcement, Left, Pong, Welcome
@@ -30,22 +31,37 @@ Handlers = Mapping[type[Any], Callable[..., Awaitable[None] | None]]
 def hello(handlers: Handlers, parts: Parts, session: Session, command: Hello) -> Awaitable[None] | None:
     """Adopt the principal of a token, once; later only renew the token. A guest keeps the name given in the address.
 
-    The first one is answered at once, others in later event loop iterations, so that many do not delay other clients.
+    The first one is answered at once, others in later event loop iterations, so that many do not delay other clients. A
+    token that cannot be verified before storage was reached waits for that, as other commands do.
     """
-    if session.greeted:
-        return _hello_later(handlers, parts, session, command)
-    session.greeted = True
-    return _hello(handlers, parts, session, command)
+    if not session.greeted:
+        session.greeted = True
+        try:
+            identity = parts.tokens.verify(command.token)
+        except ParleyError as error:
+            if error.code != "unavailable":
+                raise
+        else:
+            return _adopt(handlers, parts, session, command, identity)
+    return _hello_later(handlers, parts, session, command)
 
 
 async def _hello_later(handlers: Handlers, parts: Parts, session: Session, command: Hello) -> None:
     await asyncio.sleep(0)
-    if not session.ended and (waits := _hello(handlers, parts, session, command)) is not None:
+    try:
+        identity = parts.tokens.verify(command.token)
+    except ParleyError as error:
+        if error.code != "unavailable":
+            raise
+        await reach_storage(parts)
+        identity = parts.tokens.verify(command.token)
+    if not session.ended and (waits := _adopt(handlers, parts, session, command, identity)) is not None:
         await waits
 
 
-def _hello(handlers: Handlers, parts: Parts, session: Session, command: Hello) -> Awaitable[None] | None:
-    identity = parts.tokens.verify(command.token)
+def _adopt(
+    handlers: Handlers, parts: Parts, session: Session, command: Hello, identity: Identity
+) -> Awaitable[None] | None:
     before = session.identity
     if before is not None and not session.provisional and before.user.id != identity.user.id:
         raise ParleyError("principal_fixed")

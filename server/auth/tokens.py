@@ -1,12 +1,11 @@
 """Tokens that prove an identity: JSON Web Tokens (RFC 7519), signed with HS256.
 
-The server signs tokens of guests. The application that Parley is a part of signs tokens of its accounts with
-``JWT_SECRET``.
+The server signs tokens of guests, with a key that is derived from a secret known to the servers alone. The application
+that Parley is a part of signs tokens of its accounts with ``JWT_SECRET``.
 """
 
 import hashlib
 import hmac
-import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
@@ -15,11 +14,12 @@ import jwt
 import msgspec
 
 from chat.ports import Identity, Tokens
-from model.errors import ParleyError
+from model.errors import RETRY_AFTER, ParleyError
 from model.limits import GUEST_SECONDS
 from model.principals import ACCOUNT, principal_id
 from model.room import User
 from model.text import check_user_name
+from server.auth.keys import KeyUse, ServerKeys, secret_bytes
 from server.codec.decoding import MISSING, wrong_field
 from server.settings.table import CHAT_ROLES
 from utils.clock import Clock
@@ -111,13 +111,14 @@ class _Key:
 class JwtTokens:
     """Signs tokens of guests, and verifies tokens of guests and accounts.
 
-    Tokens of guests are signed with a key that is derived from the secret for this purpose alone, so a token that the
-    application signs is never valid as a guest's, and the reverse.
+    Guests and accounts have different keys, so a token that the application signs is never valid as a guest's, and the
+    reverse.
 
     Args:
-        secret: any text; if empty, a random secret is used: tokens of guests are invalid after a restart, and tokens
-            of accounts always.
+        secret: the secret of account tokens, any text; if empty, they are refused.
         clock: for ``iat``, ``exp`` and ``nbf``.
+        keys: the keys of the servers, with the one of guest tokens.
+        previous: the secret that ``secret`` has replaced: account tokens that it signed are still valid. "" for none.
         roles: the roles of accounts that are allowed.
         audience: required in ``aud`` of an account's token (RFC 7519 section 4.1.3); "" to ignore ``aud``.
         issuer: the required ``iss``; "" to ignore it.
@@ -127,13 +128,20 @@ class JwtTokens:
         self,
         secret: str,
         clock: Clock,
+        keys: ServerKeys,
+        *,
+        previous: str = "",
         roles: Collection[str] = CHAT_ROLES,
         audience: str = "",
         issuer: str = "",
     ) -> None:
-        root = _bytes(secret) if secret else secrets.token_bytes(32)
-        self._guest_key = _Key(hmac.digest(root, b"parley guest token v1", hashlib.sha256))
-        self._account_key = _Key(root) if secret else None
+        roots = [secret_bytes(text) for text in (secret, previous) if text]
+        self._account_keys = [_Key(root) for root in roots]
+        # Up to version 0.1.0 the key of guest tokens was derived from JWT_SECRET, which the application knows.
+        self._former_keys = [_Key(hmac.digest(root, b"parley guest token v1", hashlib.sha256)) for root in roots]
+        self._former_until: int | None = None  # Unix microseconds; None as long as storage was not reached
+        self._keys = keys
+        self._guest_key = self._make_guest_key()
         self._clock = clock
         self._roles = frozenset(roles)
         self._audience = audience
@@ -144,8 +152,24 @@ class JwtTokens:
         """Allow accounts with these roles from now on."""
         self._roles = frozenset(roles)
 
+    def learn(self, secret: bytes | None, replaced_at: int | None) -> bool:
+        """Take over what storage keeps: see `storage.ports.storage.LeaseEvents.on_secret`.
+
+        Returns whether the keys of the servers have changed, the one of guest tokens included.
+        """
+        self._former_until = 0 if replaced_at is None else replaced_at + GUEST_SECONDS * 1_000_000
+        if not self._keys.learn(secret):
+            return False
+        self._guest_key = self._make_guest_key()
+        return True
+
+    def _make_guest_key(self) -> _Key | None:
+        """Return the key of guest tokens; None as long as the secret of the servers is not known."""
+        key = self._keys.key(KeyUse.GUEST_TOKENS)
+        return None if key is None else _Key(key)
+
     def mint(self, identity: Identity) -> str:
-        if not identity.guest:
+        if not identity.guest or self._guest_key is None:
             return ""
         now = self._clock.now_us() // 1_000_000
         claims = {"sub": identity.user.id, "name": identity.user.name, "iat": now, "exp": now + GUEST_SECONDS}
@@ -154,18 +178,31 @@ class JwtTokens:
     def verify(self, token: str) -> Identity:
         if not token.isascii():  # it may contain lone surrogates, which cannot be encoded
             raise self._no_token()
-        guests, accounts = self._guest_key, self._account_key
-        if (payload := guests.read(token)) is not None:
+        guests = self._guest_key
+        if guests is not None and (payload := guests.read(token)) is not None:
             return self._guest(payload)
-        if accounts is not None and (payload := accounts.read(token)) is not None:
-            return self._account(payload)
-        if (payload := self._signed(token, guests)) is not None:
-            return self._guest(payload)
-        if accounts is None:
-            raise _refused(NO_SECRET)
-        if (payload := self._signed(token, accounts)) is not None:
-            return self._account(payload)
-        raise _refused("the token is signed with another secret")
+        for key in self._account_keys:
+            if (payload := key.read(token)) is not None:
+                return self._account(payload)
+        for key in self._former_keys:
+            if (payload := key.read(token)) is not None and self._accepts_former():
+                return self._guest(payload)
+        for key in self._account_keys:
+            if (payload := self._signed(token, key)) is not None:
+                return self._account(payload)
+        if guests is None and token.encode().startswith(_HEADER):  # it may be a guest's
+            raise _not_yet()
+        raise _refused("the token is signed with another secret" if self._account_keys else NO_SECRET)
+
+    def _accepts_former(self) -> bool:
+        """Whether tokens of guests under the former keys are still accepted.
+
+        Raises:
+            ParleyError: ``unavailable``: storage, which knows it, was not reached yet.
+        """
+        if self._former_until is None:
+            raise _not_yet()
+        return self._clock.now_us() < self._former_until
 
     def _signed(self, token: str, key: _Key) -> bytes | None:
         """Return the payload of a token that PyJWT verifies; None if it was signed with another key."""
@@ -178,7 +215,7 @@ class JwtTokens:
         return payload
 
     def _no_token(self) -> ParleyError:
-        return _refused(NO_SECRET if self._account_key is None else "this is not a JSON Web Token signed with HS256")
+        return _refused("this is not a JSON Web Token signed with HS256" if self._account_keys else NO_SECRET)
 
     def _valid(self, payload: bytes, claims_type: type[_SomeClaims]) -> _SomeClaims:
         """Return the claims of a token that is valid now."""
@@ -249,7 +286,7 @@ def sign_account(secret: str, *, userid: str, username: str, role: str, expires:
     ``expires`` is in Unix seconds; ``more`` are other claims, such as ``aud``.
     """
     claims = {"userid": userid, "username": username, "role": role, "exp": expires, **more}
-    return _Key(_bytes(secret)).sign(claims)
+    return _Key(secret_bytes(secret)).sign(claims)
 
 
 def _wrong_claim(problem: str) -> str:
@@ -266,5 +303,5 @@ def _refused(reason: str) -> ParleyError:
     return ParleyError("unauthorized", reason, field="token")
 
 
-def _bytes(secret: str) -> bytes:
-    return secret.encode(errors="surrogateescape")  # the bytes of the environment variable
+def _not_yet() -> ParleyError:
+    return ParleyError("unavailable", "tokens of guests cannot be verified yet", field="token", retry_after=RETRY_AFTER)

@@ -40,6 +40,7 @@ class Setting(NamedTuple):
 
 # RFC 7518 section 3.2: a key for HS256 has at least 256 bits, which takes at least 32 characters of one byte.
 SECRET_CHARS = 32
+TOKEN_SECRETS = ("JWT_SECRET", "JWT_SECRET_PREVIOUS", "SERVER_SECRET")
 CHAT_ROLES = ("player", "participant", "user", "organizer", "admin")
 RATE = "a rate per second and a burst, such as 10/100; 0 for no limit"
 
@@ -138,7 +139,23 @@ SETTINGS: tuple[Setting, ...] = (
         "JWT_SECRET",
         "at least 32 characters",
         "",
-        "secret that signs account tokens and, by a key derived from it, guest tokens; unset: accounts are refused",
+        "secret with which your application signs account tokens; unset: accounts are refused",
+        str,
+        secret=True,
+    ),
+    Setting(
+        "JWT_SECRET_PREVIOUS",
+        "at least 32 characters",
+        "",
+        "the JWT_SECRET before a change: account tokens that it signed are still accepted",
+        str,
+        secret=True,
+    ),
+    Setting(
+        "SERVER_SECRET",
+        "at least 32 characters",
+        "",
+        "secret of the servers alone, for guest tokens; unset: made once and kept in the database",
         str,
         secret=True,
     ),
@@ -146,7 +163,7 @@ SETTINGS: tuple[Setting, ...] = (
         "JWT_SECRET_WEAK",
         "refuse or allow",
         "refuse",
-        "whether to accept a shorter JWT_SECRET, which can be brute-forced",
+        "whether to accept shorter secrets of tokens, which can be brute-forced",
         one_of("refuse", "allow"),
     ),
     Setting("JWT_AUDIENCE", "text", "", "required value of aud in an account token; unset: aud is ignored", str),

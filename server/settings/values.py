@@ -10,7 +10,7 @@ from urllib.parse import quote
 from server.access.capacity import room_for
 from server.codec.decoding import ReadError
 from server.settings.readers import same_address
-from server.settings.table import SECRET_CHARS, SETTINGS
+from server.settings.table import SECRET_CHARS, SETTINGS, TOKEN_SECRETS
 
 
 class SettingError(Exception):
@@ -81,23 +81,36 @@ class Settings:
         """Yield conflicts between valid values: the settings involved, the one to name, and the problem."""
         if self.slow_bytes_high < self.slow_bytes_low:
             yield ("SLOW_BYTES_HIGH", "SLOW_BYTES_LOW"), "SLOW_BYTES_HIGH", "must not be below SLOW_BYTES_LOW"
-        if 0 < len(self.jwt_secret) < SECRET_CHARS and self.jwt_secret_weak == "refuse":  # noqa: S105 - what to do
-            problem = f"must have {SECRET_CHARS} characters or more, unless JWT_SECRET_WEAK is allow"
-            yield ("JWT_SECRET", "JWT_SECRET_WEAK"), "JWT_SECRET", problem
+        if self.jwt_secret_weak == "refuse":  # noqa: S105 - what to do
+            for name in self._short_secrets():
+                problem = f"must have {SECRET_CHARS} characters or more, unless JWT_SECRET_WEAK is allow"
+                yield (name, "JWT_SECRET_WEAK"), name, problem
+        if self.jwt_secret_previous and not self.jwt_secret:
+            names = ("JWT_SECRET_PREVIOUS", "JWT_SECRET")
+            yield names, "JWT_SECRET_PREVIOUS", "must not be set without JWT_SECRET"
+        if self.server_secret and self.server_secret in (self.jwt_secret, self.jwt_secret_previous):
+            problem = "must differ from JWT_SECRET and JWT_SECRET_PREVIOUS, which applications know"
+            yield TOKEN_SECRETS, "SERVER_SECRET", problem
         if self.admin_port and self.admin_port == self.port and same_address(self.host, self.admin_host):
             problem = "must differ from PORT, as HOST and ADMIN_HOST have an address in common"
             yield ("PORT", "ADMIN_PORT", "HOST", "ADMIN_HOST"), "ADMIN_PORT", problem
 
+    def _short_secrets(self) -> list[str]:
+        return [name for name in TOKEN_SECRETS if 0 < len(self._values[name.lower()]) < SECRET_CHARS]
+
     def oddities(self) -> Iterator[str]:
         """Yield a sentence about each oddity of valid settings."""
         yield from self.remarks
-        if self.jwt_secret:
-            if len(self.jwt_secret) < SECRET_CHARS:
-                yield f"JWT_SECRET has fewer than {SECRET_CHARS} characters: tokens can be forged by brute force"
-        elif self.guests:
-            yield "JWT_SECRET is not set: guests are not recognized after a restart, and accounts are refused"
-        else:
-            yield "GUESTS is off and JWT_SECRET is not set: every client is refused"
+        for name in self._short_secrets():
+            yield f"{name} has fewer than {SECRET_CHARS} characters: tokens can be forged by brute force"
+        if self.guests and not self.server_secret and not self.database_url:
+            yield "SERVER_SECRET is not set and there is no database: guests are not recognized after a restart"
+        if not self.jwt_secret:
+            yield (
+                "JWT_SECRET is not set: accounts are refused"
+                if self.guests
+                else "GUESTS is off and JWT_SECRET is not set: every client is refused"
+            )
         most, of_address = self.max_connections, self.max_connections_per_address
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # the hard limit, to which the start raises the soft one
         allowed = None if limit == resource.RLIM_INFINITY else room_for(limit)

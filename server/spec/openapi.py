@@ -114,7 +114,7 @@ def _refusals(row: Endpoint, parameters: Parameters) -> dict[int, list[str]]:
         codes |= dict.fromkeys(("bad_json", "too_large"))
     codes.setdefault("unsupported")  # a body with a Content-Encoding, even if none is expected
     if row.auth:
-        codes |= dict.fromkeys(("unauthorized", "forbidden", "rate_limited", "overloaded", "internal"))
+        codes |= dict.fromkeys(("unauthorized", "forbidden", "rate_limited", "overloaded", "unavailable", "internal"))
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(ERRORS[code].status, []).append(code)

@@ -15,6 +15,7 @@ export class Identity {
   /** The guest that the server created for this connection, until my own identity is settled. @type {any} */
   #guest = null;
   #token = "";
+  /** The server's id of this connection. */ #connection = "";
 
   /**
    * @param {{store: Store, ask: Ask, onKnown: (stranger: boolean) => void}} options `onKnown`: my identity is settled;
@@ -52,15 +53,26 @@ export class Identity {
     this.#guest = null;
   }
 
-  /** @param {any} welcome the first one of a connection, or the answer to `hello` */
+  /** @param {any} welcome the first one of a connection, the answer to `hello`, or a later token */
   onWelcome(welcome) {
     if (welcome.id !== undefined) return this.#become(welcome);
+    if (welcome.session === this.#connection) return this.#onToken(welcome);
+    this.#connection = welcome.session;
     this.#guest = welcome;
     // A different name: the server's spelling of the requested one, or a substitute for one that it refuses. The reason
     // arrives before the answer to anything sent now, and the substitute never enters a room.
     if (welcome.user.name !== this.name) this.ask("name", { type: "ping" });
     else this.onNameTaken();
     return undefined;
+  }
+
+  /** The server could not sign the token of this connection's guest before. @param {any} welcome */
+  #onToken(welcome) {
+    if (this.#guest) this.#guest = welcome;
+    else if (this.me?.id === welcome.user.id) {
+      this.#token = welcome.token;
+      this.#save();
+    }
   }
 
   /** Restore my earlier identity, if there is one, now that the name is accepted. */
@@ -89,7 +101,11 @@ export class Identity {
     this.#token = token;
     this.me = user;
     this.known = true;
-    this.store.set("identity", { token, user, name: this.name, former: [...this.#former] });
+    this.#save();
     this.onKnown(stranger);
+  }
+
+  #save() {
+    this.store.set("identity", { token: this.#token, user: this.me, name: this.name, former: [...this.#former] });
   }
 }

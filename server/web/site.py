@@ -121,7 +121,7 @@ _HANDSHAKE = (
     ),
     Answer(
         503,
-        "the server is shutting down, or has too many connections",
+        "the server is shutting down, has too many connections, or cannot verify the guest token yet",
         str,
         (TEXT,),
         {"Retry-After": "seconds"},

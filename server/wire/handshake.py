@@ -90,7 +90,8 @@ def shake_hands(
     Refusals: 404 for a path without WebSocket, 405 for a method other than GET, 400 for a malformed request (the key,
     a missing header, no or two `Host`, a body), 403 for an origin that is not allowed, 426 for another version (with
     the supported one, RFC 6455 section 4.4), 431 for too many headers, 503 while the server is shutting down. After
-    these checks 401 for an invalid token, or a missing one if it is required, and 403 for a role that is not allowed.
+    these checks 401 for an invalid token, or a missing one if it is required, 403 for a role that is not allowed, and
+    503 for a guest's token that cannot be verified yet.
 
     Args:
         head: the complete request head, with its empty line, within ``HEAD_BYTES``.
@@ -157,6 +158,8 @@ def _answer(
             response = protocol.reject(http.HTTPStatus(error.kind.status), f"{error.message}\n")
             if response.status_code == 401:
                 response.headers["WWW-Authenticate"] = "Bearer"
+            if error.retry_after is not None:
+                response.headers["Retry-After"] = f"{error.retry_after:.0f}"
     if response.status_code != 101 or dialect is None:
         response.headers.update(EVERY)
         if response.status_code == 426:

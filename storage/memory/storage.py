@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import partial
+from secrets import token_bytes
 
 from storage.memory.contents import Contents
 from storage.memory.logs import Logs
@@ -25,7 +26,7 @@ from storage.ports.rooms import (
     SetMember,
     UpdateRoom,
 )
-from storage.ports.storage import NO_ROOM, STORED, LeaseEvents, Outcome, Refused, Removed, WordsCut, Write
+from storage.ports.storage import NO_ROOM, SECRET_BYTES, STORED, LeaseEvents, Outcome, Refused, Removed, WordsCut, Write
 from utils.clock import DAY_US
 
 # Members' rows kept for each room: about 5 MB at most.
@@ -58,7 +59,7 @@ class MemoryStorage:
         if min(memory_messages, memory_rooms, memory_bytes, memory_members) < 1:
             raise ValueError("memory_messages, memory_rooms, memory_bytes and memory_members must be at least 1")
         self.place = "in memory, until the server stops"
-        self.lease_events = LeaseEvents()  # none of them ever happens: only this process can write here
+        self.lease_events = LeaseEvents()  # all but `on_secret` never happen: only this process can write here
         self.contents = Contents(Logs(memory_rooms), Members(memory_members, memory_bytes // _MEMBERS_DIVISOR))
         self.rooms = MemoryRoomRepository(self.contents)
         self.messages = MemoryMessageRepository(self.contents)
@@ -67,6 +68,7 @@ class MemoryStorage:
 
     async def start(self) -> None:
         self.contents.check_open()
+        self.lease_events.on_secret(token_bytes(SECRET_BYTES), None)
 
     async def close(self) -> None:
         self.contents.close()

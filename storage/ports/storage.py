@@ -26,6 +26,9 @@ from utils.fairness import Party
 # (`utils.fairness`), however many reads each of them starts.
 READER: ContextVar[Party] = ContextVar("reader", default=Party(""))  # noqa: B039  # a NamedTuple
 
+# Of the secret that storage makes for the servers.
+SECRET_BYTES = 32
+
 Write = (
     InsertRoom
     | UpdateRoom
@@ -130,11 +133,16 @@ class LeaseEvents(Struct):
         on_superseded: this server had the right to write, and now another one has it.
         on_clean_start: called before this server may write, with the epoch that the previous writer saved by
             `Storage.keep_epoch`. Each saved epoch is passed to one server only.
+        on_secret: called before this server may write, and while another one writes, with what storage keeps for the
+            keys of the servers, and again if that changes. The secret is None if storage has none and was told to make
+            none. The second argument is when it replaced ``JWT_SECRET`` as the secret of guest tokens, in Unix
+            microseconds; None if storage never had such guests.
     """
 
     on_takeover: Callable[[], None] = _ignore
     on_superseded: Callable[[], None] = _ignore
     on_clean_start: Callable[[str], None] = _ignore
+    on_secret: Callable[[bytes | None, int | None], None] = _ignore
 
 
 class Storage(Protocol):

@@ -27,6 +27,7 @@ class PostgresStorage:
         read_seconds: time limit of a read, including its wait in the queue; Postgres may take half of it.
         write_seconds: time limit of a batch, also in Postgres.
         close_seconds: time limit of :meth:`close`.
+        makes_secret: whether to make a secret for the servers if the database has none.
         pace: the intervals of the checks of the lease.
 
     Raises:
@@ -42,6 +43,7 @@ class PostgresStorage:
         read_seconds: float = 5.0,
         write_seconds: float = 30.0,
         close_seconds: float = 5.0,
+        makes_secret: bool = True,
         pace: Pace | None = None,
     ) -> None:
         self._write_seconds = write_seconds
@@ -61,7 +63,12 @@ class PostgresStorage:
         self.messages = PostgresMessageRepository(self._reads.fetch)
         self.lease_events = LeaseEvents()
         self.lease = Lease(
-            self.connect, self.lease_events, on_lost=self._lease_lost, on_connected=self._reads.drain, pace=pace
+            self.connect,
+            self.lease_events,
+            on_lost=self._lease_lost,
+            on_connected=self._reads.drain,
+            makes_secret=makes_secret,
+            pace=pace,
         )
         self._writers: set[PostgresWriter] = set()
         self._tasks = TaskRegistry()

@@ -12,7 +12,7 @@ from tests.support.server import ServerProcess
 
 expect.set_options(timeout=15_000)  # a busy machine must not fail a test
 
-PLAIN = {"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0"}
+PLAIN = {"JWT_SECRET": SECRET, "SERVER_SECRET": SECRET[::-1], "RATE_LIMIT_MESSAGES": "0"}
 Start = Callable[[Mapping[str, str]], ServerProcess]
 
 

@@ -297,3 +297,41 @@ async def test_a_full_presence_snapshot_leaves_no_ghosts(page: Page) -> None:
         """,
     )
     assert told == [["d"], ["a", "b"], ["d", "c"]]
+
+
+async def test_a_token_that_comes_later_is_saved_and_changes_nothing_else(page: Page) -> None:
+    """The server could not sign it when it sent the first `welcome` of the connection."""
+    settled, asked, saved, early = await run(
+        page,
+        {"identity.js": "Identity"},
+        """
+        const tab = (saved) => {
+          const kept = { identity: saved };
+          const store = { get: (key) => kept[key], set: (key, value) => { kept[key] = value; }, remove: () => {} };
+          const settled = [], asked = [];
+          const options = { store, ask: (type) => asked.push(type), onKnown: (stranger) => settled.push(stranger) };
+          return { identity: new Identity(options), kept, settled, asked };
+        };
+        const ann = { id: 'g_1', name: 'ann' }, guest = { id: 'g_2', name: 'ann' };
+        const welcome = (token, more = {}) => ({ type: 'welcome', session: 's_1', user: ann, token, ...more });
+        const one = tab();
+        one.identity.take('ann');
+        one.identity.onWelcome(welcome(''));
+        one.identity.onWelcome(welcome('later'));
+        one.identity.onDisconnect();
+        one.identity.onWelcome(welcome('of another connection', { session: 's_2', user: guest }));
+        // A known guest, whose `hello` is not answered yet, or was answered.
+        const other = tab({ token: 'known', user: ann, name: 'ann' });
+        other.identity.onWelcome(welcome('', { user: guest }));
+        other.identity.onWelcome(welcome('of the guest', { user: guest }));
+        const early = [...other.asked];
+        other.identity.onWelcome(welcome('renewed', { id: 'q-1' }));
+        other.identity.onWelcome(welcome('again'));
+        other.identity.onWelcome(welcome('of the guest', { user: guest }));
+        return [one.settled, one.asked, [one.kept.identity.token, other.kept.identity.token], early];
+        """,
+    )
+    assert settled == [False]
+    assert asked == ["hello"]
+    assert saved == ["later", "again"]
+    assert early == ["hello"]

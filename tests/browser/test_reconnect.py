@@ -15,12 +15,14 @@ from tests.browser.chat_page import (
     Frame,
     Wire,
     answer,
+    link,
     pass_on,
     refusal,
     swallow,
 )
 from tests.browser.peer import peer
 from tests.support.browser import Pages
+from tests.support.postgres import PostgresCluster
 from tests.support.process import poll_until
 from tests.support.server import ServerProcess
 
@@ -165,18 +167,39 @@ async def test_a_restart_of_the_server_loses_nothing(
     await expect(ann.message("before").locator(".name")).to_have_text("You")
 
 
+async def test_a_page_opened_before_the_database_is_reached_keeps_its_identity(
+    start_server: Start, new_page: Pages, room: str
+) -> None:
+    """The server signs the token later; the message is sent once, and a reload is the same guest."""
+    with PostgresCluster() as cluster:
+        await asyncio.to_thread(cluster.stop)
+        server = start_server({"DATABASE_URL": cluster.url(), "RATE_LIMIT_MESSAGES": "0"})
+        ann = ChatPage(await new_page(link(server, room, "ann")))
+        await expect(ann.page.locator("#banner")).to_contain_text("cannot reach its storage. Trying again…")
+        who = await ann.identity()
+        await ann.say("kept")
+        await asyncio.to_thread(cluster.start)
+        await ann.delivered("kept")
+        await ann.page.reload()
+        await ann.delivered("kept")
+        assert await ann.texts() == ["kept"]
+        assert await ann.identity() == who
+        server.terminate()
+        await asyncio.to_thread(server.wait)
+
+
 async def test_unsent_messages_are_sent_even_if_the_token_is_no_longer_valid(
     enter: Enter, start_server: Start, new_page: Pages
 ) -> None:
     """With a new secret the token is invalid: the page says so and sends the messages once, as the new guest."""
     new_page.expect_error(SERVER_AWAY)
-    server = start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0"})
+    server = start_server({"SERVER_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0"})
     ann = await enter("ann", server=server)
     before = await ann.identity()
     await asyncio.to_thread(server.kill)
     await expect(ann.status).to_have_text("Reconnecting")
     await ann.say("who am I?")
-    server.env["JWT_SECRET"] = SECRET[::-1]
+    server.env["SERVER_SECRET"] = SECRET[::-1]
     await asyncio.to_thread(server.start)
     await _try_now(ann)
     await ann.delivered("who am I?")

@@ -7,12 +7,11 @@ import pytest
 
 from chat.chat import Chat
 from chat.rooms.parts import ChatOptions
-from server.auth.tokens import JwtTokens
 from storage.factory import open_storage
 from storage.ports.rooms import InsertRoom
 from storage.ports.storage import Storage
 from tests.contract.records import open_postgres, room, until
-from tests.support.chatting import VirtualClock, limits
+from tests.support.chatting import VirtualClock, limits, signer
 from tests.support.faulty import FaultyRepository
 from tests.unit.chat.people import account, id_of
 
@@ -42,7 +41,7 @@ async def test_a_lost_private_room_stays_private(adapter: str, request: pytest.F
     if not url:
         await inner.start()
     repository, clock = FaultyRepository(inner), VirtualClock()
-    chat = Chat(repository, clock, JwtTokens("secret", clock), ChatOptions(limits=limits(), presence_grace=0.0))
+    chat = Chat(repository, clock, signer(clock), ChatOptions(limits=limits(), presence_grace=0.0))
     chat.start()
     ann, ben, eve, far = (account(chat, name) for name in ("ann", "ben", "eve", "far"))
     ann.send("create_room", id="c", room="den", title="The den", private=True)

@@ -12,10 +12,9 @@ import pytest
 from chat.chat import Chat
 from chat.rooms.parts import ChatOptions
 from chat.writes.workers import PoolLimits
-from server.auth.tokens import JwtTokens
 from storage.ports.storage import Storage
 from tests.contract.records import until
-from tests.support.chatting import Person, VirtualClock, limits
+from tests.support.chatting import Person, VirtualClock, limits, signer
 from tests.support.faulty import FaultyRepository
 from tests.support.world import refused
 from tests.unit.chat.people import account, id_of
@@ -27,7 +26,7 @@ async def chatting(repository: FaultyRepository, batch: int) -> AsyncIterator[Ch
     clock = VirtualClock()
     pool = PoolLimits(workers=1, batch=batch)
     options = ChatOptions(limits=limits(), pool=pool, presence_grace=0.0)
-    chat = Chat(repository, clock, JwtTokens("secret", clock), options)
+    chat = Chat(repository, clock, signer(clock), options)
     chat.start()
     try:
         yield chat

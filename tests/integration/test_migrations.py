@@ -95,6 +95,9 @@ schema_migrations.version integer not null
 schema_migrations.name text not null
 schema_migrations.checksum text not null
 schema_migrations.applied_at timestamp with time zone not null
+server_secret.id smallint not null
+server_secret.secret bytea
+server_secret.replaced_at timestamp with time zone
 """,
     "indexes": """
 lease: UNIQUE btree (id)
@@ -121,6 +124,7 @@ rooms: INDEX btree (oldest_seq) WHERE (retention_days = 0)
 rooms: UNIQUE btree (name) WHERE (deleted_at IS NULL)
 rooms: UNIQUE btree (room_id)
 schema_migrations: UNIQUE btree (version)
+server_secret: UNIQUE btree (id)
 """,
     "constraints": """
 lease: CHECK ((id = 1))
@@ -130,6 +134,8 @@ mentions: PRIMARY KEY (room_id, name, seq)
 messages: PRIMARY KEY (room_id, seq)
 rooms: PRIMARY KEY (room_id)
 schema_migrations: PRIMARY KEY (version)
+server_secret: CHECK ((id = 1))
+server_secret: PRIMARY KEY (id)
 """,
     "triggers": """
 messages: AFTER DELETE mentions_delete

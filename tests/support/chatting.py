@@ -20,6 +20,7 @@ from model.commands import AnyCommand, Claim
 from model.errors import CloseCode
 from model.events import AnyEvent
 from model.limits import Limits
+from server.auth.keys import ServerKeys
 from server.auth.tokens import JwtTokens
 from server.dialects import NATIVE, dialects_by_path
 from storage.ports.storage import Storage
@@ -29,6 +30,7 @@ from tests.support.virtual import passes
 from utils.clock import Clock, SystemClock
 
 Frame = dict[str, Any]
+SERVER_SECRET = "of the servers"
 START_US = 1_700_000_000_000_000
 BY_PATH = dialects_by_path(SystemClock())
 _writes = itertools.count()
@@ -231,9 +233,14 @@ def unframe(data: bytes) -> list[Frame]:
     return frames
 
 
+def signer(clock: Clock, secret: str = SERVER_SECRET) -> JwtTokens:
+    """Tokens of guests, and of accounts whose application has the secret `secret`."""
+    return JwtTokens("secret", clock, ServerKeys(secret))
+
+
 @asynccontextmanager
 async def chatting(
-    repository: Storage | None = None, clock: Clock | None = None, **options: Any
+    repository: Storage | None = None, clock: Clock | None = None, *, secret: str = SERVER_SECRET, **options: Any
 ) -> AsyncIterator[Chat]:
     """A started chat in a virtual loop, with `ChatOptions` except, by default, no rate limit and one worker.
 
@@ -241,7 +248,7 @@ async def chatting(
     """
     clock = clock or VirtualClock()
     options = {"limits": limits(), "pool": PoolLimits(workers=1), "presence_grace": 0.0, **options}
-    chat = Chat(repository or FaultyRepository(), clock, JwtTokens("secret", clock), ChatOptions(**options))
+    chat = Chat(repository or FaultyRepository(), clock, signer(clock, secret), ChatOptions(**options))
     chat.start()
     try:
         yield chat

@@ -15,11 +15,10 @@ from chat.rooms.passwords import Passwords
 from chat.writes.workers import PoolLimits
 from model.permissions import Action, may, standing_in
 from model.room import Member, Role, RoomRecord
-from server.auth.tokens import JwtTokens
 from storage.ports.messages import InsertMessage
 from storage.ports.rooms import InsertRoom
 from storage.ports.storage import Write
-from tests.support.chatting import limits
+from tests.support.chatting import limits, signer
 from tests.support.checks import Checks
 from tests.support.devices import PASSWORD, Device, read
 from tests.support.faulty import FaultyRepository
@@ -93,7 +92,7 @@ class World:
 
     async def start(self, *, without: Device | None = None) -> None:
         """Start a server, and connect all devices except one."""
-        self.chat = Chat(self.repository, self.clock, JwtTokens("secret", self.clock), ChatOptions(**self._options))
+        self.chat = Chat(self.repository, self.clock, signer(self.clock), ChatOptions(**self._options))
         self.chat.parts.passwords = Plainly()
         self.chat.start()
         self.visitors.start(self.chat)

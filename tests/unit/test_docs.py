@@ -14,6 +14,7 @@ from chat.chat import Chat
 from chat.rooms.parts import ChatOptions
 from model.errors import ERRORS
 from model.permissions import LEAST, RANK
+from server.auth.keys import ServerKeys
 from server.auth.tokens import JwtTokens
 from server.dialects import PATHS
 from server.dialects.api_chat import ApiChatDialect
@@ -98,7 +99,7 @@ async def test_readme_has_exactly_the_metrics() -> None:
     table = README.split("\n## Metrics")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(parley_\w+)` \| (\w+) \| (.+) \|$", table, re.MULTILINE)
     clock = SystemClock()
-    text, _ = Metrics(Chat(open_storage(None), clock, JwtTokens("secret", clock), ChatOptions())).render()
+    text, _ = Metrics(Chat(open_storage(None), clock, JwtTokens("", clock, ServerKeys()), ChatOptions())).render()
     families = [family for family in text_string_to_metric_families(text.decode()) if family.name.startswith("parley_")]
     ends = {"counter": "_total"}
     assert rows == [(f"{one.name}{ends.get(one.type, '')}", one.type, one.documentation) for one in families]

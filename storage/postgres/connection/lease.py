@@ -21,14 +21,17 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime
 from enum import Enum, auto
 from functools import partial
+from secrets import token_bytes
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.rows import TupleRow
 
 from storage.ports.errors import StorageUnavailable
-from storage.ports.storage import LeaseEvents
+from storage.ports.storage import SECRET_BYTES, LeaseEvents
 from storage.postgres.connection.errors import FAILURES, UnsuitableError, words_for
 from storage.postgres.connection.migrate import (
     Migration,
@@ -114,6 +117,7 @@ class Lease:
         events: callbacks before the first write is admitted, and after another server got the lease.
         on_lost: called when the lease is lost, before anything else happens, to end all connections that write.
         on_connected: called after a failed connection has been replaced.
+        makes_secret: whether to make a secret for the servers if the database has none.
         migrations: the migrations that the schema must have; by default the files of this package.
 
     Attributes:
@@ -131,6 +135,7 @@ class Lease:
         *,
         on_lost: Callable[[], None],
         on_connected: Callable[[], Awaitable[None]],
+        makes_secret: bool = True,
         pace: Pace | None = None,
         migrations: Callable[[], list[Migration]] = load_migrations,
     ) -> None:
@@ -149,6 +154,9 @@ class Lease:
         self._session: Connection | None = None  # the one that holds the lease
         self._identity = ""  # of the database, when the lease was signed for the first time
         self._news: Callable[[], None] | None = None  # of the previous holder, to announce once the lease is held
+        # Stored if the database has none: a new one, or the known one if another database has replaced the former.
+        self._secret = token_bytes(SECRET_BYTES) if makes_secret else None
+        self._kept: tuple[bytes | None, int | None] | None = None  # what `on_secret` was last called with
         self._own: deque[int] = deque(maxlen=OWN)
         self._check = asyncio.Event()
 
@@ -217,10 +225,12 @@ class Lease:
         applied = await bounded(connection, migrate(connection, migrations), None)
         for file in applied:
             log.info("applied migration %s", file)
+        secret = await self._ask(connection, self._keep_secret(connection))
         tenure = await self._ask(connection, self._sign(connection))
         news, self._news = self._news, None
         if news is not None:
             news()
+        self._learn(*secret)
         pause.reset()
         self.was_held = True
         self.state = LeaseState.HOLDER
@@ -247,6 +257,7 @@ class Lease:
                 rows = await self._ask(connection, fetch_all(connection, sql.HOLDERS, {"number": key & 0xFFFFFFFF}))
                 holders = [Holder(*row) for row in rows]
                 if any(holder.pid not in self._own for holder in holders):
+                    await self._ask(connection, self._read_secret(connection))
                     self._see_another(key)
                 elif holders:  # a session that was cut off, which Postgres has not noticed yet
                     words = "an earlier connection of this server is still open"
@@ -291,6 +302,29 @@ class Lease:
         if row is None:
             raise psycopg.OperationalError("pg_stat_activity does not show this session")
         return Tenure(row[0], row[1])
+
+    async def _keep_secret(self, connection: Connection) -> TupleRow:
+        """Store the secret of the servers if there is none, and return what is stored. The next commit, of `_sign`,
+        makes it durable."""
+        upgraded = await value(connection, sql.LAST_HOLDER) is not None
+        (row,) = await fetch_all(connection, sql.KEEP_SECRET, {"secret": self._secret, "upgraded": upgraded})
+        return row
+
+    async def _read_secret(self, connection: Connection) -> None:
+        """Read the secret that the writing server stores, which may be of a version that has none yet."""
+        if await value(connection, sql.HAS_TABLE, table="server_secret"):
+            for row in await fetch_all(connection, sql.SERVER_SECRET, {}):
+                self._learn(*row)
+
+    def _learn(self, secret: bytes | None, replaced_at: datetime | None) -> None:
+        if self._secret is not None:
+            if secret is None:
+                return  # the writing server has SERVER_SECRET: this one stores a secret when it takes over
+            self._secret = secret
+        kept = secret, None if replaced_at is None else int(replaced_at.timestamp()) * 1_000_000
+        if kept != self._kept:
+            self._kept = kept
+            self._events.on_secret(*kept)
 
     async def _news_of(self, connection: Connection, before: str | None) -> Callable[[], None] | None:
         """Return what to announce if another server, or none, held the lease before this one."""

@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 
 
 # A database that has these tables, but none of our migrations, belongs to another program.
-_OURS = ("rooms", "messages", "members", "mentions", "lease")
+_OURS = ("rooms", "messages", "members", "mentions", "lease", "server_secret")
 _COLUMNS = {"version": "integer", "name": "text", "checksum": "text"}
 _OTHERS = (
     "the table {} belongs to another program: give Parley its own schema, with CREATE SCHEMA parley and"

@@ -5,6 +5,7 @@ from typing import Any
 from pypika import Table
 from pypika.terms import Function
 
+from storage.postgres.sql.tables import unless_null, when
 from utils.query import Query, Recordset, cast_as, param, sql_text
 
 _lease = Table("lease")
@@ -83,6 +84,20 @@ SIGN_LEASE = sql_text(
     .do_update(_lease.since)
     .do_update(_lease.epoch)
     .do_update(_lease.mark)
+)
+
+# --- the secret of the servers -------------------------------------------------------------------------------------
+
+_secret = Table("server_secret")
+SERVER_SECRET = sql_text(Query.from_(_secret).select(_secret.secret, _secret.replaced_at))
+# Returns the row as it is afterwards: a secret that it has is never replaced.
+KEEP_SECRET = sql_text(
+    Query.into(_secret)
+    .columns("id", "secret", "replaced_at")
+    .insert(1, param("secret", "bytea"), when(param("upgraded", "boolean"), Function("now"), None))
+    .on_conflict(_secret.id)
+    .do_update(_secret.secret, unless_null(_secret.secret, param("secret", "bytea")))
+    .returning(_secret.secret, _secret.replaced_at)
 )
 
 # --- the epoch of a server that stopped after everything was stored ------------------------------------------------

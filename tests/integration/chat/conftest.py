@@ -12,6 +12,7 @@ from server.settings.values import Settings
 from server.wire.websocket import WebSocketConnection
 from tests.contract.records import until
 from tests.support.client import Client
+from tests.support.postgres import PostgresCluster
 
 Serve = Callable[..., Awaitable[Server]]
 ON_BOTH = pytest.mark.parametrize("storage", ["memory", "postgres"], indirect=True)
@@ -25,6 +26,14 @@ def storage(request: pytest.FixtureRequest) -> dict[str, str]:
     if request.param == "memory":
         return {}
     return {"DATABASE_URL": request.getfixturevalue("database_url")}
+
+
+@pytest.fixture
+async def stopped_cluster() -> AsyncIterator[PostgresCluster]:
+    """Return a stopped cluster that has run before."""
+    with PostgresCluster() as made:
+        await asyncio.to_thread(made.stop)
+        yield made
 
 
 @pytest.fixture

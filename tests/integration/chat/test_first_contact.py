@@ -1,9 +1,6 @@
 """A server and its PostgreSQL start together: clients that connect at once wait a moment, and are not refused."""
 
 import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
 
 from server.app import Server
 from server.settings.values import Settings
@@ -12,16 +9,12 @@ from tests.support.postgres import PostgresCluster
 from tests.support.web import SECRET, Web
 
 
-@pytest.fixture
-async def cluster() -> AsyncIterator[PostgresCluster]:
-    """Return a stopped cluster that has run before."""
-    with PostgresCluster() as made:
-        await asyncio.to_thread(made.stop)
-        yield made
-
-
-async def test_a_client_that_connects_before_the_database_is_served_once_it_is_up(cluster: PostgresCluster) -> None:
-    server = Server(Settings({"PORT": "0", "JWT_SECRET": SECRET, "DATABASE_URL": cluster.url(), "CLOSE_SECONDS": "1"}))
+async def test_a_client_that_connects_before_the_database_is_served_once_it_is_up(
+    stopped_cluster: PostgresCluster,
+) -> None:
+    server = Server(
+        Settings({"PORT": "0", "JWT_SECRET": SECRET, "DATABASE_URL": stopped_cluster.url(), "CLOSE_SECONDS": "1"})
+    )
     await server.start()
     try:
         clients = [await Client(f"ws://127.0.0.1:{server.port}", f"p{number}").open() for number in range(20)]
@@ -34,7 +27,7 @@ async def test_a_client_that_connects_before_the_database_is_served_once_it_is_u
         ]
         assert (await web.get("/ready")).status == 503  # while they wait
         assert not any(each.done() for each in asked)
-        await asyncio.to_thread(cluster.start)
+        await asyncio.to_thread(stopped_cluster.start)
         for client in clients:
             await client.expect("joined", room="general")
             await client.expect("ack")

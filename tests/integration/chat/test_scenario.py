@@ -48,7 +48,7 @@ async def test_a_restart_keeps_everything_in_postgres(serve: Serve, database_url
         assert joined["recovered"] is True  # a clean stop keeps the epoch
         assert joined["head"] == ann.since()
         assert (await back.history(limit=500))["messages"] == ann.of("message")
-        # A retry with the same JWT_SECRET: recognized, not posted again.
+        # A retry under the same secret of the database: recognized, not posted again.
         await back.say("hello", "1", resend=True)
         await back.all_acked("1")
         assert back.acked()["1"] == ann.acked()["1"]
@@ -66,10 +66,10 @@ async def test_a_restart_keeps_everything_in_postgres(serve: Serve, database_url
 
 
 async def test_a_restart_loses_everything_in_memory(serve: Serve) -> None:
-    server = await serve()
+    server = await serve(SERVER_SECRET="x" * 32)
     ann = await story(server)
     await server.stop()
-    server = await serve()
+    server = await serve(SERVER_SECRET="x" * 32)
     async with Client(url(server), token=ann.token) as back:
         joined = await back.resume("general", ann.since(), ann.epoch())
         assert joined["recovered"] is False
@@ -78,7 +78,7 @@ async def test_a_restart_loses_everything_in_memory(serve: Serve) -> None:
 
 
 async def test_a_token_of_another_secret_is_refused(serve: Serve) -> None:
-    first, second = await serve(JWT_SECRET="one" * 11), await serve(JWT_SECRET="two" * 11)
+    first, second = await serve(SERVER_SECRET="one" * 11), await serve(SERVER_SECRET="two" * 11)
     async with Client(url(first), "ann") as ann, Client(url(second), "ann") as stranger:
         await ann.expect("welcome")
         await stranger.send("hello", id="h", token=ann.token)

@@ -128,7 +128,7 @@ def test_check_says_whether_the_settings_are_valid_and_what_is_unusual(call: Cal
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "PROT in .env is not a setting; did you mean PORT?",
-        "JWT_SECRET is not set: guests are not recognized after a restart, and accounts are refused",
+        "JWT_SECRET is not set: accounts are refused",
         "The settings are valid.",
     ]
 
@@ -299,19 +299,6 @@ async def test_a_running_server_logs_no_secrets_and_stops_on_sigterm() -> None:
     assert "Traceback" not in log
 
 
-async def test_without_a_jwt_secret_there_is_a_warning_and_tokens_do_not_survive() -> None:
-    async with ServerProcess() as server:
-        assert "JWT_SECRET" in server.log_text()
-        async with await RawClient.open(server.port, headers=NATIVE) as client:
-            token = (await client.expect("welcome"))["token"]
-        server.terminate()
-        assert await asyncio.to_thread(server.wait) == 0
-        await asyncio.to_thread(server.start)
-        async with await RawClient.native(server.port) as client:
-            client.send(command(type="hello", token=token))
-            await client.refused("unauthorized")
-
-
 # --- the effects of settings -----------------------------------------------------------------------------------------
 
 
@@ -353,10 +340,10 @@ async def test_without_guests_every_command_before_hello_is_refused(serve: Serve
 async def test_without_guests_a_guest_token_is_refused(serve: Serve) -> None:
     """A token from the time when guests were enabled."""
     secret = "x" * 40
-    with_guests = await serve(JWT_SECRET=secret)
+    with_guests = await serve(SERVER_SECRET=secret)
     async with await RawClient.open(with_guests.port, headers=NATIVE) as client:
         token = (await client.expect("welcome"))["token"]
-    without = await serve(JWT_SECRET=secret, GUESTS="off")
+    without = await serve(SERVER_SECRET=secret, GUESTS="off")
     async with await RawClient.open(without.port, headers=NATIVE) as client:
         client.send(command(type="hello", token=token))
         await client.refused("unauthorized")
@@ -364,7 +351,7 @@ async def test_without_guests_a_guest_token_is_refused(serve: Serve) -> None:
 
 async def test_the_same_secret_restores_a_guest_on_another_server(serve: Serve) -> None:
     secret = "y" * 40
-    first, second = await serve(JWT_SECRET=secret), await serve(JWT_SECRET=secret)
+    first, second = await serve(SERVER_SECRET=secret), await serve(SERVER_SECRET=secret)
     async with await RawClient.open(first.port, "/chat?u=ann", NATIVE) as client:
         welcome = await client.expect("welcome")
     async with await RawClient.native(second.port, "/chat") as client:

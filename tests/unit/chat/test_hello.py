@@ -9,8 +9,8 @@ from chat.handlers.sessions import identify
 from chat.ports import Identity
 from model.limits import GUEST_SECONDS
 from model.room import User
-from server.auth.tokens import JwtTokens, sign_account
-from tests.support.chatting import BY_PATH, Person, VirtualClock, chatting
+from server.auth.tokens import sign_account
+from tests.support.chatting import BY_PATH, Person, VirtualClock, chatting, signer
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of
@@ -73,7 +73,7 @@ async def test_an_account_renews_its_token_in_its_rooms(chat: Chat) -> None:
 async def test_a_bad_token_leaves_the_guest_unchanged(chat: Chat) -> None:
     ann, ben = Person(chat, "ann"), Person(chat, "ben")
     mine = ann.session.user
-    stranger = JwtTokens("another secret", chat.parts.clock).mint(ben.session.identity)  # type: ignore[arg-type]
+    stranger = signer(chat.parts.clock, "another secret").mint(ben.session.identity)  # type: ignore[arg-type]
     for number, token in enumerate(("", "nonsense", stranger, ben.token[:-3])):
         ann.send("hello", id=f"{number}", token=token)
     await passes(10)

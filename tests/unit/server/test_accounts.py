@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from chat.ports import Identity
 from model.errors import ParleyError
 from model.room import User
+from server.auth.keys import ServerKeys
 from server.auth.tokens import JwtTokens, sign_account
-from tests.unit.server.test_tokens import StoppedClock
+from tests.unit.server.test_tokens import SERVER_SECRET, StoppedClock
 
 SECRET = "a secret of at least thirty-two characters"
 NOW = 1_700_000_000
@@ -27,7 +28,9 @@ ANN = Identity(User("u_7", "ann"), guest=False, role="user", expires=(NOW + 60) 
 
 
 def tokens(secret: str = SECRET, **options: Any) -> JwtTokens:
-    return JwtTokens(secret, StoppedClock(NOW * 1_000_000), **options)
+    verifier = JwtTokens(secret, StoppedClock(NOW * 1_000_000), ServerKeys(SERVER_SECRET), **options)
+    verifier.learn(None, 1)
+    return verifier
 
 
 def signed(secret: str = SECRET, algorithm: str = "HS256", **changed: Any) -> str:
@@ -75,11 +78,13 @@ def test_a_token_from_sign_account_is_valid_until_it_expires(userid: str, role: 
     clock = StoppedClock(NOW * 1_000_000)
     token = sign_account(SECRET, userid=userid, username="ann", role=role, expires=NOW + seconds)
     ends = (NOW + seconds) * 1_000_000
-    assert JwtTokens(SECRET, clock).verify(token) == Identity(User(f"u_{userid}", "ann"), False, role, ends)
+    assert JwtTokens(SECRET, clock, ServerKeys()).verify(token) == Identity(
+        User(f"u_{userid}", "ann"), False, role, ends
+    )
     assert jwt.decode(token, SECRET, algorithms=["HS256"], options={"verify_exp": False})["userid"] == userid
     clock.us += seconds * 1_000_000
     with pytest.raises(ParleyError, match="expired"):
-        JwtTokens(SECRET, clock).verify(token)
+        JwtTokens(SECRET, clock, ServerKeys()).verify(token)
 
 
 # --- the signature ---------------------------------------------------------------------------------------------------

@@ -50,6 +50,8 @@ class Tokens:
     def verify(self, token: str) -> Identity:
         if token == "forbidden":
             raise ParleyError("forbidden", "not you")
+        if token == "early":
+            raise ParleyError("unavailable", "not yet", retry_after=2.0)
         if token not in ("good", "guest"):
             raise ParleyError("unauthorized", "no such token")
         return ANN if token == "good" else BEN
@@ -190,6 +192,13 @@ def test_a_role_that_is_not_admitted_is_403(path: str) -> None:
     assert (status, body) == ("HTTP/1.1 403 Forbidden", "not you\n")
     assert "www-authenticate" not in told
     assert shaken.dialect is None
+
+
+@pytest.mark.parametrize("path", BY_PATH)
+def test_a_token_that_cannot_be_verified_yet_is_503(path: str) -> None:
+    status, told, body = refusal_of(shake(head_of(path, "Authorization: Bearer early")).response)
+    assert (status, told["retry-after"], body) == ("HTTP/1.1 503 Service Unavailable", "2", "not yet\n")
+    assert "www-authenticate" not in told
 
 
 @pytest.mark.parametrize(

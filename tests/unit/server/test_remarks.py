@@ -8,6 +8,8 @@ from server.access.capacity import room_for
 from server.settings.values import Settings
 
 SECRET = "a secret of at least thirty-two characters"
+OTHER = "another secret of at least thirty-two characters"
+FORGETFUL = "SERVER_SECRET is not set and there is no database: guests are not recognized after a restart"
 LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 ROOM = room_for(LIMIT)
 
@@ -15,13 +17,19 @@ ROOM = room_for(LIMIT)
 @pytest.mark.parametrize(
     ("given", "remarks"),
     [
-        ({"JWT_SECRET": SECRET}, []),
+        ({"JWT_SECRET": SECRET, "SERVER_SECRET": OTHER}, []),
+        ({"JWT_SECRET": SECRET, "DB_NAME": "chat"}, []),
         ({"JWT_SECRET": SECRET, "GUESTS": "off"}, []),
-        ({}, ["JWT_SECRET is not set: guests are not recognized after a restart, and accounts are refused"]),
+        ({"JWT_SECRET": SECRET}, [FORGETFUL]),
+        ({"DB_NAME": "chat"}, ["JWT_SECRET is not set: accounts are refused"]),
+        ({}, [FORGETFUL, "JWT_SECRET is not set: accounts are refused"]),
         ({"GUESTS": "off"}, ["GUESTS is off and JWT_SECRET is not set: every client is refused"]),
         (
-            {"JWT_SECRET": "x", "JWT_SECRET_WEAK": "allow"},
-            ["JWT_SECRET has fewer than 32 characters: tokens can be forged by brute force"],
+            {"JWT_SECRET": "x", "JWT_SECRET_PREVIOUS": "y", "SERVER_SECRET": "z", "JWT_SECRET_WEAK": "allow"},
+            [
+                f"{name} has fewer than 32 characters: tokens can be forged by brute force"
+                for name in ("JWT_SECRET", "JWT_SECRET_PREVIOUS", "SERVER_SECRET")
+            ],
         ),
     ],
 )
@@ -48,9 +56,9 @@ def test_the_start_log_says_who_can_connect(given: dict[str, str], remarks: list
     ],
 )
 def test_the_start_log_says_how_many_connections_are_possible(most: str, of_address: str, remarks: list[str]) -> None:
-    given = {"MAX_CONNECTIONS": most, "MAX_CONNECTIONS_PER_ADDRESS": of_address, "JWT_SECRET": SECRET}
+    given = {"MAX_CONNECTIONS": most, "MAX_CONNECTIONS_PER_ADDRESS": of_address, "JWT_SECRET": SECRET, "GUESTS": "off"}
     assert list(Settings(given).oddities()) == remarks
 
 
 def test_remarks_about_setting_sources_come_first() -> None:
-    assert list(Settings({"JWT_SECRET": SECRET}, ["odd"]).oddities()) == ["odd"]
+    assert list(Settings({"JWT_SECRET": SECRET}, ["odd"]).oddities()) == ["odd", FORGETFUL]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chat.delivery.ratelimit import Rate
 from server.settings.sources import read_settings
-from server.settings.table import SETTINGS, settings_help, show
+from server.settings.table import SETTINGS, TOKEN_SECRETS, settings_help, show
 from server.settings.values import SettingError, Settings
 
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
@@ -56,6 +56,8 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     "GUESTS": [("off", False), ("0", False), ("No", False), ("FALSE", False), ("on", True), ("1", True), ("yes", True)],
     "GUEST_ROLE": [("readonly", "readonly"), ("Member", "member"), ("moderator", "moderator")],
     "JWT_SECRET": [(" any text = with # signs, 32 or more",) * 2],
+    "JWT_SECRET_PREVIOUS": [(" any text = with # signs, 32 or more",) * 2],
+    "SERVER_SECRET": [(" any text = with # signs, 32 or more",) * 2],
     "JWT_SECRET_WEAK": [("allow", "allow"), ("REFUSE", "refuse")],
     "JWT_AUDIENCE": [("chat", "chat")],
     "JWT_ISSUER": [("https://shop.example", "https://shop.example")],
@@ -98,7 +100,7 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     "EVENT_LOOP": [("uvloop", "uvloop"), ("AUTO", "auto"), ("asyncio", "asyncio")],
     "LOG_LEVEL": [("debug", "debug"), ("WARNING", "warning")],
 }
-TEXTS = {"DB_USER", "DB_PASS", "DB_NAME", "JWT_SECRET", "JWT_AUDIENCE", "JWT_ISSUER"}  # take any text
+TEXTS = {"DB_USER", "DB_PASS", "DB_NAME", "JWT_AUDIENCE", "JWT_ISSUER", *TOKEN_SECRETS}  # take any text
 NO_WHOLE = ["-1", "x", "1.5", "1e3", "0x10", "99999999999999999999"]
 NO_SECONDS = ["-1", "x", "nan", "inf", "-inf", "1e400", "20s"]
 WRONG: dict[str, list[str]] = {
@@ -177,7 +179,7 @@ def test_every_setting_is_tested_here() -> None:
 @pytest.mark.parametrize(("name", "text", "value"), [(n, t, v) for n, rows in RIGHT.items() for t, v in rows])
 @pytest.mark.parametrize("source", ["environment", "file"])
 def test_a_valid_value_is_read(tmp_path: Path, name: str, text: str, value: Any, source: str) -> None:
-    environment: dict[str, str] = {"SLOW_BYTES_LOW": "1024"}
+    environment: dict[str, str] = {"SLOW_BYTES_LOW": "1024", "JWT_SECRET": "j" * 32}
     dotenv = tmp_path / ".env"
     if source == "environment":
         environment[name] = text
@@ -215,13 +217,27 @@ def test_the_slow_marks_may_be_equal_but_not_reversed() -> None:
         Settings({"SLOW_BYTES_LOW": "2001", "SLOW_BYTES_HIGH": "2000"})
 
 
+@pytest.mark.parametrize("name", TOKEN_SECRETS)
 @pytest.mark.parametrize("secret", ["x", "x" * 31, "é" * 31])
-def test_a_short_secret_is_refused_unless_that_is_allowed(secret: str) -> None:
-    with pytest.raises(SettingError, match=r"^JWT_SECRET must have 32 characters or more, unless") as refused:
-        Settings({"JWT_SECRET": secret})
+def test_a_short_secret_is_refused_unless_that_is_allowed(secret: str, name: str) -> None:
+    others = {"JWT_SECRET": "j" * 32}
+    with pytest.raises(SettingError, match=rf"^{name} must have 32 characters or more, unless") as refused:
+        Settings({**others, name: secret})
     assert secret not in str(refused.value).replace("text", "")
-    assert Settings({"JWT_SECRET": secret, "JWT_SECRET_WEAK": "allow"}).jwt_secret == secret
-    assert Settings({"JWT_SECRET": secret + "x" * 31}).jwt_secret == secret + "x" * 31
+    allowed = Settings({**others, name: secret, "JWT_SECRET_WEAK": "allow"})
+    longer = Settings({**others, name: secret + "x" * 31})
+    assert [getattr(each, name.lower()) for each in (allowed, longer)] == [secret, secret + "x" * 31]
+
+
+def test_the_previous_secret_needs_one_that_replaced_it() -> None:
+    with pytest.raises(SettingError, match=r"^JWT_SECRET_PREVIOUS must not be set without JWT_SECRET$"):
+        Settings({"JWT_SECRET_PREVIOUS": "p" * 32})
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS"])
+def test_the_secret_of_the_servers_must_not_be_one_that_applications_know(name: str) -> None:
+    with pytest.raises(SettingError, match=r"^SERVER_SECRET must differ from JWT_SECRET and JWT_SECRET_PREVIOUS"):
+        Settings({"JWT_SECRET": "j" * 32, name: "s" * 32, "SERVER_SECRET": "s" * 32})
 
 
 @pytest.mark.parametrize(
