@@ -27,6 +27,7 @@ from server.wire.connections import Shared
 from server.wire.listener import Listener
 from server.wire.switch import HttpConnection, ProtocolSwitch
 from storage.factory import open_storage
+from storage.ports.servers import Gained
 from utils.clock import Clock, SystemClock
 from utils.tasks import TaskRegistry
 from utils.wording import counted
@@ -101,9 +102,8 @@ class Server:
             ListenError: the server cannot listen on an address.
         """
         lease_events, disconnect_all = self._storage.lease_events, self.chat.disconnect_all
-        lease_events.on_takeover = partial(disconnect_all, "another server wrote to this database in between")
+        lease_events.on_gained = self._gained
         lease_events.on_superseded = partial(disconnect_all, "another server is writing to this database now")
-        lease_events.on_clean_start = self.chat.parts.hub.keep_epoch
         lease_events.on_secret = self._learn_secret
         await self._storage.start()
         self.chat.start()
@@ -131,6 +131,12 @@ class Server:
     def _learn_secret(self, secret: bytes | None, replaced_at: int | None) -> None:
         if self._tokens.learn(secret, replaced_at):
             self.chat.send_tokens()
+
+    def _gained(self, tenure: Gained) -> None:
+        if tenure.epoch is not None:
+            self.chat.parts.hub.keep_epoch(tenure.epoch)
+        if tenure.after_another:
+            self.chat.disconnect_all("another server wrote to this database in between")
 
     def _accepted(self, connected: socket.socket, peer: Any) -> None:
         shared = self.shared

@@ -26,6 +26,7 @@ from storage.ports.rooms import (
     SetMember,
     UpdateRoom,
 )
+from storage.ports.servers import Servers
 from storage.ports.storage import NO_ROOM, SECRET_BYTES, STORED, LeaseEvents, Outcome, Refused, Removed, WordsCut, Write
 from utils.clock import DAY_US
 
@@ -75,6 +76,15 @@ class MemoryStorage:
 
     async def keep_epoch(self, epoch: str) -> None:
         pass
+
+    async def resign(self, epoch: str | None) -> bool:
+        return False
+
+    def say_on_bus(self, up: bool) -> None:
+        pass
+
+    def servers(self) -> Servers | None:
+        return None
 
     async def reached(self) -> None:
         pass

@@ -20,6 +20,7 @@ from storage.ports.rooms import (
     SetMember,
     UpdateRoom,
 )
+from storage.ports.servers import Gained, Servers
 from utils.fairness import Party
 
 # The reader that this task acts for: an account, or a guest within its address. Concurrent readers share storage fairly
@@ -129,19 +130,21 @@ class LeaseEvents(Struct):
     """Callbacks for changes of the writing server; each does nothing by default.
 
     Attributes:
-        on_takeover: this server may write again, and another one wrote in between.
+        on_gained: called before the first write of a tenure of this server, unless the tenure continues its previous
+            one: then only the connection was lost, and no other server has had the right to write.
         on_superseded: this server had the right to write, and now another one has it.
-        on_clean_start: called before this server may write, with the epoch that the previous writer saved by
-            `Storage.keep_epoch`. Each saved epoch is passed to one server only.
+        on_installation: called before `on_gained`, on a node also while another server writes, with what tells this
+            storage from all others whose servers use the same bus: 16 bytes, made by the first writing server. A copy
+            and a restored backup get others. Called again when they change.
         on_secret: called before this server may write, and while another one writes, with what storage keeps for the
             keys of the servers, and again if that changes. The secret is None if storage has none and was told to make
             none. The second argument is when it replaced ``JWT_SECRET`` as the secret of guest tokens, in Unix
             microseconds; None if storage never had such guests.
     """
 
-    on_takeover: Callable[[], None] = _ignore
+    on_gained: Callable[[Gained], None] = _ignore
     on_superseded: Callable[[], None] = _ignore
-    on_clean_start: Callable[[str], None] = _ignore
+    on_installation: Callable[[bytes], None] = _ignore
     on_secret: Callable[[bytes | None, int | None], None] = _ignore
 
 
@@ -175,6 +178,25 @@ class Storage(Protocol):
 
         Does nothing, without an error, in memory and when storage is unreachable or belongs to another server.
         """
+
+    async def resign(self, epoch: str | None) -> bool:
+        """Give the right to write to another node: end all connections of writers, save ``epoch`` as `keep_epoch` does
+        unless it is None, and release the right. Call it once every write has been answered: a running batch ends as
+        `StorageUnavailable`.
+
+        Returns whether all of it was done. The tenure has ended in any case, without `LeaseEvents.on_superseded`. This
+        server tries to get the right again a few seconds later, in case no other one did. False, and nothing else, for
+        a server that is no node.
+        """
+
+    def say_on_bus(self, up: bool) -> None:
+        """Tell the other nodes whether this one reaches the bus; at first it does not.
+
+        As long as one node does, none begins to write that does not.
+        """
+
+    def servers(self) -> Servers | None:
+        """Return the nodes as this one saw them last, several times a second; None while it cannot see them."""
 
     async def reached(self) -> None:
         """Wait until storage has been reached once: this server can write, another server writes, or the database does

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from storage.ports.servers import Servers
 from storage.ports.storage import LeaseEvents
 from storage.postgres.connection.errors import FAILURES, words_for
 from storage.postgres.connection.lease import Lease, LeaseState, Pace
@@ -97,6 +98,15 @@ class PostgresStorage:
             await self.lease.keep_epoch(epoch)
         except FAILURES as error:
             log.warning("the epoch could not be saved: %s", words_for(error))
+
+    async def resign(self, epoch: str | None) -> bool:
+        return False
+
+    def say_on_bus(self, up: bool) -> None:
+        pass
+
+    def servers(self) -> Servers | None:
+        return None
 
     async def reached(self) -> None:
         await self.lease.reached.wait()

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from storage.ports.errors import BatchRefused, StorageUnavailable
 from storage.ports.messages import ChangeMessage, ExpireMessages, PinState
 from storage.ports.rooms import InsertRoom, RemoveMember, SetMember, UpdateRoom
+from storage.ports.servers import Gained
 from storage.ports.storage import NO_ROOM, STORED, Write, Writer
 from storage.postgres.storage import PostgresStorage
 from storage.postgres.write.store import split
@@ -237,8 +238,8 @@ async def test_a_killed_connection_is_replaced(repository: PostgresStorage, data
     """All connections are killed at once: those of the writers, the readers and the lease."""
     where = room()
     writer = await filled(repository, where)
-    taken_over: list[bool] = []
-    repository.lease_events.on_takeover = lambda: taken_over.append(True)
+    gained: list[Gained] = []
+    repository.lease_events.on_gained = gained.append
     await run(
         database_url,
         b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -249,7 +250,7 @@ async def test_a_killed_connection_is_replaced(repository: PostgresStorage, data
     await until(lambda: repository.lease.tenure is not None)
     await ready_again(repository, writer, inserts_more(where, message(where, 1)))
     assert await repository.messages.history(where, limit=5) == [message(where, 1)]
-    assert taken_over == []
+    assert gained == []
 
 
 async def test_the_password_is_never_shown(database_url: str) -> None:

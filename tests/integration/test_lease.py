@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from storage.ports.errors import StorageUnavailable
+from storage.ports.servers import Gained
 from storage.ports.storage import STORED, Writer
 from storage.postgres.connection.lease import Pace
 from storage.postgres.connection.migrate import load_migrations
@@ -36,9 +37,10 @@ async def server(database_url: str) -> AsyncIterator[Servers]:
         await repository.close()
 
 
-async def execute(url: str, statement: bytes, **values: object) -> list[tuple[object, ...]]:
+async def execute(url: str, statement: bytes, *, fetch: bool = True, **values: object) -> list[tuple[object, ...]]:
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        return await (await connection.execute(statement, values)).fetchall()
+        cursor = await connection.execute(statement, values)
+        return await cursor.fetchall() if fetch else []
 
 
 async def end_lease_session(url: str, repository: PostgresStorage) -> None:
@@ -72,11 +74,11 @@ async def test_a_second_server_waits_and_names_the_lease_holder(server: Servers,
         await second.writer().write(inserts(where))
     # It may read, and take over when the first one stops: then what it has read is outdated.
     assert await second.messages.history(where, limit=5) == [message(where, 1)]
-    taken_over: list[bool] = []
-    second.lease_events.on_takeover = lambda: taken_over.append(True)
+    gained: list[Gained] = []
+    second.lease_events.on_gained = gained.append
     await first.close()
     await ready(second)
-    assert taken_over == [True]
+    assert gained == [Gained(2, None, True)]
     assert await second.writer().write(inserts(where, message(where, 2))) == [STORED] * 2
 
 
@@ -132,24 +134,50 @@ async def test_a_server_that_lost_its_session_is_back_before_the_standby(server:
     await ready(first)
     second = await server(pace=PACE._replace(poll=3600.0))
     await until(lambda: "another server" in str(second.problem()))
-    taken_over: list[bool] = []
-    first.lease_events.on_takeover = lambda: taken_over.append(True)
+    gained: list[Gained] = []
+    first.lease_events.on_gained = gained.append
     where = room()
     writer = await filled(first, where)
     before = first.lease.tenure
     await end_lease_session(database_url, first)
     await until(lambda: first.lease.tenure not in (before, None))
     await stores(writer, first, where, 1)
-    assert taken_over == []
+    assert gained == []
+
+
+async def test_a_database_has_an_installation_id_and_a_copy_another(server: Servers, database_url: str) -> None:
+    """A server that starts again finds the same."""
+    admin, _, name = database_url.rpartition("/")
+    first = await installation_of(server, database_url)
+    assert len(first) == 16
+    assert await installation_of(server, database_url) == first
+    for copy in ("copy", "more"):
+        await execute(f"{admin}/postgres", f"CREATE DATABASE {name}_{copy} TEMPLATE {name}".encode(), fetch=False)
+    known = {first, await installation_of(server, f"{database_url}_copy")}
+    known.add(await installation_of(server, f"{database_url}_more"))
+    assert len(known) == 3
+    for copy in ("copy", "more"):
+        await execute(f"{admin}/postgres", f"DROP DATABASE {name}_{copy} WITH (FORCE)".encode(), fetch=False)
+
+
+async def installation_of(server: Servers, url: str) -> bytes:
+    """Return what a server learns that starts and stops."""
+    repository = await server(url)
+    known: list[bytes] = []
+    repository.lease_events.on_installation = known.append
+    await ready(repository)
+    await repository.close()
+    (installation,) = known
+    return installation
 
 
 @pytest.mark.parametrize("signs", [True, False])
 async def test_a_returning_server_learns_that_another_wrote(server: Servers, database_url: str, signs: bool) -> None:
     repository = await server()
     await ready(repository)
-    taken_over: list[bool] = []
+    gained: list[tuple[Gained, bool]] = []
     superseded: list[bool] = []
-    repository.lease_events.on_takeover = lambda: taken_over.append(repository.lease.tenure is None)
+    repository.lease_events.on_gained = lambda event: gained.append((event, repository.lease.tenure is None))
     repository.lease_events.on_superseded = lambda: superseded.append(repository.lease.tenure is None)
     where = room()
     writer = await filled(repository, where)
@@ -163,10 +191,10 @@ async def test_a_returning_server_learns_that_another_wrote(server: Servers, dat
             await writer.write(inserts_more(where, message(where, 1)))
         assert repository.another_writes()
         if signs:
-            await other.execute(sql.SIGN_LEASE, {"holder": "another"})
+            await other.execute(sql.SIGN_LEASE, {"holder": "another", "step": 1})
     await stores(writer, repository, where, 1)
-    # Before the first write under the new lease, or not at all if no server had the lease.
-    assert taken_over == ([True] if signs else [])
+    # Before the first write under the new lease. Nothing is outdated if the other one had not begun to write.
+    assert gained == [(Gained(3 if signs else 2, None, signs), True)]
     assert superseded == [True], "told once, however often it looked"
     assert not repository.another_writes()
 
@@ -229,9 +257,8 @@ async def test_a_restart_of_postgres_does_not_transfer_the_lease(
     await ready(first)
     second = await server(url, pace)
     await until(lambda: "another server" in str(second.problem()))
-    taken_over: list[str] = []
-    first.lease_events.on_takeover = lambda: taken_over.append("first")
-    second.lease_events.on_takeover = lambda: taken_over.append("second")
+    gained: list[Gained] = []
+    first.lease_events.on_gained = second.lease_events.on_gained = gained.append
     where = room()
     writer = await filled(first, where)
     assert await first.messages.history(where, limit=1) == []
@@ -246,7 +273,7 @@ async def test_a_restart_of_postgres_does_not_transfer_the_lease(
     assert await first.messages.history(where, limit=1) == [message(where, 1)]
     await until(lambda: "another server" in str(second.problem()))
     assert second.lease.tenure is None
-    assert taken_over == []
+    assert gained == []
 
 
 @pytest.mark.slow

@@ -41,6 +41,10 @@ lease.holder text not null
 lease.since timestamp with time zone not null
 lease.epoch text "C"
 lease.mark text "C"
+lease.token bigint not null
+lease.beat bigint not null
+lease.installation uuid
+lease.identity text "C"
 members.room_id bigint not null
 members.user_id text "C" not null
 members.name text "C" not null

@@ -9,6 +9,7 @@ from storage.factory import open_storage
 from storage.ports.errors import BatchRefused, StorageUnavailable
 from storage.ports.messages import MessageRepository
 from storage.ports.rooms import RoomRepository
+from storage.ports.servers import Servers
 from storage.ports.storage import READER, LeaseEvents, Outcome, Storage, Write, Writer
 from utils.fairness import Party
 
@@ -105,6 +106,15 @@ class FaultyRepository:
 
     async def keep_epoch(self, epoch: str) -> None:
         self.kept_epoch = epoch
+
+    async def resign(self, epoch: str | None) -> bool:
+        return await self.inner.resign(epoch)
+
+    def say_on_bus(self, up: bool) -> None:
+        self.inner.say_on_bus(up)
+
+    def servers(self) -> Servers | None:
+        return self.inner.servers()
 
     async def reached(self) -> None:
         await self._gates["reached"].wait()

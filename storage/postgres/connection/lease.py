@@ -23,14 +23,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from enum import Enum, auto
-from functools import partial
 from secrets import token_bytes
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from storage.ports.errors import StorageUnavailable
+from storage.ports.servers import Gained
 from storage.ports.storage import SECRET_BYTES, LeaseEvents
 from storage.postgres.connection.errors import FAILURES, UnsuitableError, words_for
 from storage.postgres.connection.migrate import (
@@ -73,10 +74,18 @@ class Pace(NamedTuple):
 
 
 class Tenure(NamedTuple):
-    """One term of the lease: the session that holds it, by process id and start."""
+    """One term of the lease: the session that holds it, by process id and start, and its number."""
 
     pid: int
     started: str
+    token: int
+
+
+class _News(NamedTuple):
+    """What to announce once the lease is held, see `storage.ports.storage.Gained`."""
+
+    epoch: str | None
+    after_another: bool
 
 
 class Holder(NamedTuple):
@@ -152,8 +161,10 @@ class Lease:
         self._migrations = migrations
         self._holder = new_token("s_")
         self._session: Connection | None = None  # the one that holds the lease
-        self._identity = ""  # of the database, when the lease was signed for the first time
-        self._news: Callable[[], None] | None = None  # of the previous holder, to announce once the lease is held
+        self._identity = ""  # of the database, when the first of this server's successive tenures began
+        self._installation: bytes | None = None
+        self._superseded = False  # since the last tenure
+        self._news: _News | None = None
         # Stored if the database has none: a new one, or the known one if another database has replaced the former.
         self._secret = token_bytes(SECRET_BYTES) if makes_secret else None
         self._kept: tuple[bytes | None, int | None] | None = None  # what `on_secret` was last called with
@@ -222,21 +233,8 @@ class Lease:
         migrations = self._migrations()
         await self._ask(connection, pending(connection, migrations))
         await self._take(connection)
-        applied = await bounded(connection, migrate(connection, migrations), None)
-        for file in applied:
-            log.info("applied migration %s", file)
-        secret = await self._ask(connection, self._keep_secret(connection))
-        tenure = await self._ask(connection, self._sign(connection))
-        news, self._news = self._news, None
-        if news is not None:
-            news()
-        self._learn(*secret)
+        tenure = await self._begin(connection, migrations)
         pause.reset()
-        self.was_held = True
-        self.state = LeaseState.HOLDER
-        self.tenure, self._session = tenure, connection
-        self._set_problem(None)
-        self.reached.set()
         while True:
             self._check.clear()
             if await self._ask(connection, served_by(connection)) != tenure.pid:
@@ -246,6 +244,26 @@ class Lease:
                     await self._check.wait()
             except TimeoutError:
                 continue
+
+    async def _begin(self, connection: Connection, migrations: list[Migration]) -> Tenure:
+        """Begin a tenure with the locks that ``connection`` has: migrate, sign, and announce it."""
+        applied = await bounded(connection, migrate(connection, migrations), None)
+        for file in applied:
+            log.info("applied migration %s", file)
+        secret = await self._ask(connection, self._keep_secret(connection))
+        tenure, installation = await self._ask(connection, self._sign(connection))
+        self._learn(*secret)
+        self._learn_installation(installation)
+        news, self._news = self._news, None
+        self._superseded = False
+        if news is not None:
+            self._events.on_gained(Gained(tenure.token, *news))
+        self.was_held = True
+        self.state = LeaseState.HOLDER
+        self.tenure, self._session = tenure, connection
+        self._set_problem(None)
+        self.reached.set()
+        return tenure
 
     async def _take(self, connection: Connection) -> None:
         """Wait for the writer lock, then for the end of every connection admitted under another lease."""
@@ -269,6 +287,7 @@ class Lease:
     def _see_another(self, key: int) -> None:
         if key == sql.WRITER_LOCK:
             if self.was_held and self.state is not LeaseState.STANDBY:
+                self._superseded = True
                 self._events.on_superseded()
             self.state = LeaseState.STANDBY
             self.reached.set()
@@ -288,20 +307,23 @@ class Lease:
             values = {"epoch": epoch, "holder": self._holder, "identity": self._identity}
             await self._ask(self._session, self._session.execute(sql.KEEP_EPOCH, values))
 
-    async def _sign(self, connection: Connection) -> Tenure:
+    async def _sign(self, connection: Connection) -> tuple[Tenure, UUID]:
         """Record that this server writes from now on, and find out whether another one wrote before it."""
         async with connection.transaction():
             # The epoch of the previous server must be invalid, durably, before anything is broadcast.
             await connection.execute(b"SET LOCAL synchronous_commit TO on")
             before = await value(connection, sql.LAST_HOLDER)
+            new = before != self._holder or self._superseded
             # Kept until it is announced: if the connection fails after the commit, the next attempt finds our own name.
-            if before != self._holder:
+            if new and (before != self._holder or self._news is None):
                 self._news = await self._news_of(connection, before)
-            await connection.execute(sql.SIGN_LEASE, {"holder": self._holder})
+            ((token, installation),) = await fetch_all(
+                connection, sql.SIGN_LEASE, {"holder": self._holder, "step": int(new)}
+            )
         row = await (await connection.execute(sql.MY_SESSION)).fetchone()
         if row is None:
             raise psycopg.OperationalError("pg_stat_activity does not show this session")
-        return Tenure(row[0], row[1])
+        return Tenure(row[0], row[1], token), installation
 
     async def _keep_secret(self, connection: Connection) -> TupleRow:
         """Store the secret of the servers if there is none, and return what is stored. The next commit, of `_sign`,
@@ -326,16 +348,16 @@ class Lease:
             self._kept = kept
             self._events.on_secret(*kept)
 
-    async def _news_of(self, connection: Connection, before: str | None) -> Callable[[], None] | None:
-        """Return what to announce if another server, or none, held the lease before this one."""
-        if not self.was_held:
-            self._identity = str(await value(connection, sql.IDENTITY))
-            epoch = await value(connection, sql.KEPT_EPOCH)
-            if epoch is not None:
-                return partial(self._events.on_clean_start, epoch)
-        if before is None or self.state is LeaseState.CONNECTING:
-            return None
-        return self._events.on_takeover
+    def _learn_installation(self, installation: UUID) -> None:
+        if installation.bytes != self._installation:
+            self._installation = installation.bytes
+            self._events.on_installation(self._installation)
+
+    async def _news_of(self, connection: Connection, before: str | None) -> _News:
+        self._identity = str(await value(connection, sql.IDENTITY))
+        epoch = await value(connection, sql.KEPT_EPOCH)
+        outdated = self.was_held or (epoch is None and self.state is not LeaseState.CONNECTING)
+        return _News(epoch, outdated and before not in (None, self._holder))
 
     async def _ask(self, connection: Connection, work: Coroutine[Any, Any, T]) -> T:
         return await bounded(connection, work, self.pace.answer)

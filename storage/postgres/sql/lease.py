@@ -74,16 +74,22 @@ STILL_HOLDS = sql_text(
 )
 
 LAST_HOLDER = sql_text(Query.from_(_lease).select(_lease.holder))
-# Clears the epoch that the previous server saved when it stopped.
+_identity = Function("lease_identity")
+_new_name = Function("gen_random_uuid")
+# Clears the epoch that the previous server saved when it stopped, and renames a copy.
 SIGN_LEASE = sql_text(
     Query.into(_lease)
-    .columns("id", "holder", "since", "epoch", "mark")
-    .insert(1, param("holder"), Function("now"), None, None)
+    .columns("id", "holder", "since", "epoch", "mark", "token", "installation", "identity")
+    .insert(1, param("holder"), Function("now"), None, None, param("step"), _new_name, _identity)
     .on_conflict(_lease.id)
     .do_update(_lease.holder)
     .do_update(_lease.since)
     .do_update(_lease.epoch)
     .do_update(_lease.mark)
+    .do_update(_lease.token, _lease.token + param("step"))
+    .do_update(_lease.installation, when(_lease.identity == _identity, _lease.installation, _new_name))
+    .do_update(_lease.identity)
+    .returning(_lease.token, _lease.installation)
 )
 
 # --- the secret of the servers -------------------------------------------------------------------------------------
