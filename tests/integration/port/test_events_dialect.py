@@ -213,7 +213,7 @@ WRONG: dict[str, tuple[list[tuple[str, str]], str]] = {
     "not yet": ([bearer(nbf=int(time.time()) + 3600)], "the token is not valid yet"),
     "another secret": ([bearer(secret="x" * 40)], "the token is signed with another secret"),
     "no signature": (
-        [("Authorization", "Bearer " + jwt.encode({"userid": "7"}, None, algorithm="none"))],
+        [("Authorization", "Bearer " + jwt.encode({"userid": "7"}, "", algorithm="none"))],
         "this is not a JSON Web Token",
     ),
     "no user": ([bearer(userid=...)], "the token has no claim userid, which must be a string or a whole number"),
