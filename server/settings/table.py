@@ -1,8 +1,5 @@
 """Every setting in one table; `server.settings.sources` reads them, in one place."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
 from chat.delivery.ratelimit import Rate
 from server.access.addresses import FORWARDED_HEADERS, trusted_networks
 from server.access.origins import read_origins
@@ -19,24 +16,7 @@ from server.settings.readers import (
     roles,
     whole,
 )
-
-
-class Setting(NamedTuple):
-    """One row: environment variable, allowed values, default, help, and the function that parses its text.
-
-    ``read`` parses the text and raises ValueError if it is invalid; ``kind`` then completes the message "NAME must be
-    ...", except for a `ReadError`, which has its own text. A new value of a ``live`` setting is applied while the
-    server runs. A ``secret`` may be in a file that NAME_FILE names, and its text is used as is; all others are trimmed.
-    """
-
-    name: str
-    kind: str
-    default: Any
-    help: str
-    read: Callable[[str], Any]
-    live: bool = False
-    secret: bool = False
-
+from server.settings.setting import Setting, show
 
 # RFC 7518 section 3.2: a key for HS256 has at least 256 bits, which takes at least 32 characters of one byte.
 SECRET_CHARS = 32
@@ -126,6 +106,7 @@ SETTINGS: tuple[Setting, ...] = (
         "whether users without an account may connect",
         flag,
         live=True,
+        shared=True,
     ),
     Setting(
         "GUEST_ROLE",
@@ -134,6 +115,7 @@ SETTINGS: tuple[Setting, ...] = (
         "role of a guest in a room that has not given them one",
         one_of("member", "readonly", "moderator"),
         live=True,
+        shared=True,
     ),
     Setting(
         "JWT_SECRET",
@@ -166,8 +148,22 @@ SETTINGS: tuple[Setting, ...] = (
         "whether to accept shorter secrets of tokens, which can be brute-forced",
         one_of("refuse", "allow"),
     ),
-    Setting("JWT_AUDIENCE", "text", "", "required value of aud in an account token; unset: aud is ignored", str),
-    Setting("JWT_ISSUER", "text", "", "required value of iss in an account token; unset: iss is ignored", str),
+    Setting(
+        "JWT_AUDIENCE",
+        "text",
+        "",
+        "required value of aud in an account token; unset: aud is ignored",
+        str,
+        shared=True,
+    ),
+    Setting(
+        "JWT_ISSUER",
+        "text",
+        "",
+        "required value of iss in an account token; unset: iss is ignored",
+        str,
+        shared=True,
+    ),
     Setting(
         "CHAT_ROLES",
         "roles separated by spaces or commas",
@@ -175,6 +171,7 @@ SETTINGS: tuple[Setting, ...] = (
         "account roles that are admitted, as named in the tokens",
         roles,
         live=True,
+        shared=True,
     ),
     Setting(
         "MAX_FRAME_BYTES",
@@ -182,6 +179,7 @@ SETTINGS: tuple[Setting, ...] = (
         65536,
         "largest frame from a client, in bytes",
         whole(1024, 1 << 24),
+        shared=True,
     ),
     Setting(
         "MAX_CONTENT_CHARS",
@@ -190,6 +188,7 @@ SETTINGS: tuple[Setting, ...] = (
         "longest message, in characters",
         whole(1, 10**6),
         live=True,
+        shared=True,
     ),
     Setting(
         "RATE_LIMIT_MESSAGES",
@@ -198,6 +197,7 @@ SETTINGS: tuple[Setting, ...] = (
         "messages per second of one user; bursts of up to three times that many",
         number(0, 10**6),
         live=True,
+        shared=True,
     ),
     Setting(
         "MAX_CONNECTIONS",
@@ -220,6 +220,7 @@ SETTINGS: tuple[Setting, ...] = (
         "concurrent WebSocket connections of one account or guest",
         whole(1, MANY),
         live=True,
+        shared=True,
     ),
     Setting(
         "RATE_LIMIT_GUEST_MESSAGES",
@@ -228,8 +229,17 @@ SETTINGS: tuple[Setting, ...] = (
         "messages of all guests at one address together; no limit if RATE_LIMIT_MESSAGES is 0",
         rate,
         live=True,
+        shared=True,
     ),
-    Setting("RATE_LIMIT_GUESTS", RATE, Rate(50.0, 15_000.0), "new guests from one address", rate, live=True),
+    Setting(
+        "RATE_LIMIT_GUESTS",
+        RATE,
+        Rate(50.0, 15_000.0),
+        "new guests from one address",
+        rate,
+        live=True,
+        shared=True,
+    ),
     Setting(
         "RATE_LIMIT_UPGRADES",
         RATE,
@@ -253,6 +263,7 @@ SETTINGS: tuple[Setting, ...] = (
         "how long an author may edit a message",
         number(0, 10**9),
         live=True,
+        shared=True,
     ),
     Setting(
         "RETENTION_DAYS",
@@ -261,6 +272,7 @@ SETTINGS: tuple[Setting, ...] = (
         "how long messages are kept in rooms without their own retention",
         whole(0, 36_500),
         live=True,
+        shared=True,
     ),
     Setting(
         "SESSION_ROOMS",
@@ -269,6 +281,7 @@ SETTINGS: tuple[Setting, ...] = (
         "maximum number of rooms that one connection may join",
         whole(1, 10_000),
         live=True,
+        shared=True,
     ),
     Setting(
         "ADDRESS_ROOMS",
@@ -277,6 +290,7 @@ SETTINGS: tuple[Setting, ...] = (
         "rooms that one account, or all guests at one address together, may keep loaded, and may create per day",
         whole(1, MANY),
         live=True,
+        shared=True,
     ),
     Setting(
         "SERVER_ROOMS",
@@ -285,6 +299,7 @@ SETTINGS: tuple[Setting, ...] = (
         "rooms that may be loaded at once",
         whole(1, MANY),
         live=True,
+        shared=True,
     ),
     Setting(
         "PRESENCE_GRACE",
@@ -293,6 +308,7 @@ SETTINGS: tuple[Setting, ...] = (
         "how long a user is still shown as present after losing the connection",
         number(0, 3600),
         live=True,
+        shared=True,
     ),
     Setting(
         "ROOM_TAIL",
@@ -315,6 +331,7 @@ SETTINGS: tuple[Setting, ...] = (
         "maximum number of missed messages a resume delivers",
         whole(0, 10**6),
         live=True,
+        shared=True,
     ),
     Setting(
         "SLOW_BYTES_LOW",
@@ -329,6 +346,7 @@ SETTINGS: tuple[Setting, ...] = (
         1 << 20,
         "unread bytes above which a client is disconnected",
         whole(1024, MANY),
+        shared=True,  # the node that replays missed messages sizes its chunks by it, for sockets of another
     ),
     Setting(
         "HEARTBEAT",
@@ -336,6 +354,7 @@ SETTINGS: tuple[Setting, ...] = (
         20.0,
         "seconds between pings; a client that is silent for three of them is disconnected",
         number(0.01, 3600),
+        shared=True,
     ),
     Setting(
         "IDLE_TIMEOUT",
@@ -435,19 +454,6 @@ SETTINGS: tuple[Setting, ...] = (
         live=True,
     ),
 )
-
-
-def show(value: object) -> str:
-    """Return a default as the README table and the help show it."""
-    if value in ("", (), None):
-        return "unset"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, Rate):
-        return f"{value.rate:g}/{value.burst:g}" if value.rate else "0"
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def settings_help() -> str:

@@ -21,7 +21,8 @@ from server.dialects.api_chat import ApiChatDialect
 from server.dialects.ws import WsDialect
 from server.http.parameters import JSON
 from server.metrics import Metrics
-from server.settings.table import SETTINGS, show
+from server.settings.setting import show
+from server.settings.table import SETTINGS
 from server.spec.asyncapi import close_codes
 from server.spec.openapi import openapi
 from server.web.app import HttpEndpoints

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.delivery.ratelimit import Rate
+from server.settings.setting import show
 from server.settings.sources import read_settings
-from server.settings.table import SETTINGS, TOKEN_SECRETS, settings_help, show
+from server.settings.table import SETTINGS, TOKEN_SECRETS, settings_help
 from server.settings.values import SettingError, Settings
 
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
@@ -345,7 +346,18 @@ def test_help_has_a_line_for_each_setting() -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [("", "unset"), (None, "unset"), (True, "on"), (("*",), "*"), (20.0, "20"), (0.5, "0.5"), (7, "7")],
+    [
+        ("", "unset"),
+        (None, "unset"),
+        (True, "on"),
+        (("*",), "*"),
+        (20.0, "20"),
+        (0.5, "0.5"),
+        (1234567.5, "1234567.5"),
+        (7, "7"),
+        (Rate(10.0, 0.1234567), "10/0.1234567"),
+        (Rate(0.0, 5.0), "0"),
+    ],
 )
 def test_help_shows_a_default_as_it_would_be_typed(value: object, shown: str) -> None:
     assert show(value) == shown
