@@ -12,6 +12,7 @@ class KeyUse(Enum):
     GUEST_TOKENS = b"parley guest tokens v1"
     LINK_MACS = b"parley link macs v1"
     LINK_ENCRYPTION = b"parley link encryption v1"
+    FINGERPRINTS = b"parley secret fingerprints v1"
 
 
 class ServerKeys:

@@ -15,6 +15,7 @@ def test_each_use_has_a_label_and_a_key_of_its_own() -> None:
         KeyUse.GUEST_TOKENS: b"parley guest tokens v1",
         KeyUse.LINK_MACS: b"parley link macs v1",
         KeyUse.LINK_ENCRYPTION: b"parley link encryption v1",
+        KeyUse.FINGERPRINTS: b"parley secret fingerprints v1",
     }
     keys = ServerKeys(SECRET)
     derived = {use: keys.key(use) for use in KeyUse}
