@@ -1,7 +1,8 @@
 """Reading messages, for every dialect and for HTTP: a page of a room's past, one message, an export, a search."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -154,16 +155,33 @@ async def find_message(parts: Parts, name: str, seq: int, identity: Identity | N
     return states[0]
 
 
-async def export(parts: Parts, name: str, identity: Identity | None) -> AsyncGenerator[list[Message], None]:
-    """Yield all messages that a room had when the export began, oldest first, page by page.
+class ExportPlace(NamedTuple):
+    """Where a page of an export begins.
 
-    Deleted messages are included with their content. The caller must be a moderator until the last page.
+    Attributes:
+        room_id: the room's, which may lose its name to another room in the meantime.
+        after, until: seqs; the page has messages between them. ``until`` is that of the first page.
+        limit: maximum number of messages.
+    """
+
+    room_id: int
+    after: int
+    until: int
+    limit: int
+
+
+async def export_page(
+    parts: Parts, name: str, identity: Identity | None, place: ExportPlace | None
+) -> tuple[list[Message], ExportPlace | None]:
+    """Return a page of all messages that a room had at the first page, oldest first, and where the next page begins.
+
+    Deleted messages are included with their content. The caller must be a moderator at each page. ``place`` is None
+    for the first page, as the result is after the last one.
 
     Raises:
-        ParleyError: ``no_such_room``, ``forbidden``, ``unavailable``; possibly only after some pages.
+        ParleyError: ``no_such_room``, ``forbidden``, ``unavailable``.
     """
-    after, room_id, until = 0, 0, 0
-    limit = min(FIRST_READ, EXPORT_PAGE)
+    room_id, after, until, limit = place or ExportPlace(0, 0, 0, min(FIRST_READ, EXPORT_PAGE))
 
     async def read(seen: RoomAccess) -> tuple[int, list[Message], dict[int, Message], int]:
         nonlocal until
@@ -179,16 +197,14 @@ async def export(parts: Parts, name: str, identity: Identity | None) -> AsyncGen
                 parts.pages.spend(2 * slices.ran())
         return record.room_id, messages, missed, size
 
-    while True:
-        found = await read_as(parts, name, identity, read, Action.EXPORT)
-        if found is None or room_id not in (0, found[0]):
-            raise ParleyError("no_such_room", field="room")
-        room_id, messages, missed, size = found
-        yield _as_of_now(parts, name, messages, missed, include_deleted=True)
-        if len(messages) < limit:
-            return
-        after = messages[-1].seq
-        limit = next_read(EXPORT_PAGE, len(messages), size)
+    found = await read_as(parts, name, identity, read, Action.EXPORT)
+    if found is None or room_id not in (0, found[0]):
+        raise ParleyError("no_such_room", field="room")
+    room_id, messages, missed, size = found
+    states = _as_of_now(parts, name, messages, missed, include_deleted=True)
+    if len(messages) < limit:
+        return states, None
+    return states, ExportPlace(room_id, messages[-1].seq, until, next_read(EXPORT_PAGE, len(messages), size))
 
 
 async def search_messages(

@@ -9,24 +9,25 @@ from typing import Any, Literal, NamedTuple
 
 from aiohttp import web
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chat.ports import Identity
 from model.errors import ParleyError
 from server.access.addresses import Client
+from server.http.asked import Answered, Asked, RoomsHandler
 from server.http.parameters import JSON, Parameters
+from server.http.parts import Exports, send_parts
 
 TEXT = "text/plain"
 NDJSON = "application/x-ndjson"
 # At the end of a path: any number of segments.
 FILE = "{file}"
-# The caller; not set for an anonymous one, nor where the row does not authenticate.
-IDENTITY = web.RequestKey("identity", Identity)
 # The client that sent the request.
 SENDER = web.RequestKey("sender", Client)
 # Whether the connection exceeds a limit: it is closed after the answer.
 CROWDED = web.RequestKey("crowded", bool)
 
-Handler = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
+LocalHandler = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
 # Who may call: "" when the endpoint does not authenticate; ``optional``, with a token or, where guests are allowed,
 # without one; ``token``, with any token; ``account``, with the token of an account.
 Auth = Literal["", "optional", "token", "account"]
@@ -84,7 +85,9 @@ class Endpoint(NamedTuple):
         method: GET (which answers HEAD too), POST, ...
         path: ``{name}`` stands for one segment, `FILE` for one or more, and fills the field of this name in ``params``.
         summary: a sentence for the document; ``text`` says more, in Markdown.
-        handler: called with the request and a record of ``params``.
+        handler: of a row that every node answers by itself: called with the request and a record of ``params``.
+        rooms_handler: of a row about rooms, in place of ``handler``; see `server.http.asked`.
+        in_parts: whether the answer is sent in parts, each of which is asked for once the client has read the last.
         params: a command of `model.commands`, or another record: see `server.http.parameters.Parameters`, for
             ``fixed`` and ``names`` too.
         answers: see `Answer`.
@@ -99,7 +102,7 @@ class Endpoint(NamedTuple):
     method: str
     path: str
     summary: str
-    handler: Handler | None = None
+    handler: LocalHandler | None = None
     params: type[Struct] = Nothing
     answers: tuple[Answer, ...] = ()
     refusals: tuple[str, ...] = ()
@@ -108,18 +111,40 @@ class Endpoint(NamedTuple):
     handshake: Auth = ""
     fixed: Mapping[str, Any] = {}
     names: Mapping[str, str] = {}
+    rooms_handler: RoomsHandler | None = None
+    in_parts: bool = False
 
     def parameters(self) -> Parameters:
         """Return the places of the fields of ``params`` in a request."""
         return Parameters(self.method, self.path, self.params, self.fixed, self.names)
 
 
+Run = Callable[[Endpoint, Asked, Any], Awaitable[Answered]]
+_Route = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Answer = Callable[[web.Request, Identity | None, Any], Awaitable[web.StreamResponse]]
+
+
+def run_here(row: Endpoint, asked: Asked, params: Any) -> Awaitable[Answered]:
+    """Run a row about rooms in this process."""
+    assert row.rooms_handler is not None
+    return row.rooms_handler(asked, params)
+
+
 def add_routes(
-    app: web.Application, endpoints: Iterable[Endpoint], authenticate: Authenticate = lambda request, auth: None
+    app: web.Application,
+    endpoints: Iterable[Endpoint],
+    authenticate: Authenticate = lambda request, auth: None,
+    run: Run = run_here,
 ) -> None:
-    """Serve the table; ``authenticate`` returns the caller, or raises ParleyError if the caller is not allowed."""
+    """Serve the table.
+
+    Args:
+        authenticate: returns the caller, or raises ParleyError if the caller is not allowed.
+        run: runs the rows about rooms. Their requests need a `SENDER`.
+    """
+    exports = Exports()
     for endpoint in endpoints:
-        route = _route(endpoint, authenticate)
+        route = _route(endpoint, authenticate, _answer(endpoint, run, exports))
         if endpoint.method == "GET":
             path = endpoint.path.replace(FILE, f"{FILE[:-1]}:.+}}")
             app.router.add_get(path, route, expect_handler=_expect)
@@ -127,21 +152,44 @@ def add_routes(
             app.router.add_route(endpoint.method, endpoint.path, route, expect_handler=_expect)
 
 
-def _route(endpoint: Endpoint, authenticate: Authenticate) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    handler, auth, parameters = endpoint.handler, endpoint.auth, endpoint.parameters()
-    assert handler is not None, f"{endpoint.path} has no handler"
+def _route(endpoint: Endpoint, authenticate: Authenticate, answer: _Answer) -> _Route:
+    auth, parameters = endpoint.auth, endpoint.parameters()
 
     async def route(request: web.Request) -> web.StreamResponse:
         request[OPEN] = auth == "optional"
-        if auth and (identity := authenticate(request, auth)) is not None:
-            request[IDENTITY] = identity
+        identity = authenticate(request, auth) if auth else None
         try:
-            return await handler(request, await parameters.read(request))
+            return await answer(request, identity, await parameters.read(request))
         except ParleyError as error:
             parameters.rename(error)
             raise
 
     return route
+
+
+def _answer(endpoint: Endpoint, run: Run, exports: Exports) -> _Answer:
+    """Return the function that answers an authenticated request: here the border of aiohttp is crossed, both ways."""
+    handler = endpoint.handler
+    assert (handler is None) != (endpoint.rooms_handler is None), f"{endpoint.path} must have one handler"
+    if handler is not None:
+        return lambda request, identity, params: handler(request, params)
+
+    async def answer(request: web.Request, identity: Identity | None, params: Any) -> web.StreamResponse:
+        answered = await run(endpoint, _asked(request, identity), params)
+        return web.Response(body=answered.body or None, status=answered.status, headers=answered.headers)
+
+    async def answer_in_parts(request: web.Request, identity: Identity | None, params: Any) -> web.StreamResponse:
+        asked = _asked(request, identity)
+        return await send_parts(
+            request, asked, lambda place: run(endpoint, replace(asked, place=place), params), exports
+        )
+
+    return answer_in_parts if endpoint.in_parts else answer
+
+
+def _asked(request: web.Request, identity: Identity | None) -> Asked:
+    sender = request[SENDER]
+    return Asked(identity, sender.address, sender.network, tuple(request.query.items()))
 
 
 async def _expect(request: web.Request) -> None:

@@ -1,6 +1,5 @@
 """``/api/chat/...`` and ``/api/users``: history and users for clients of `server.dialects.api_chat`."""
 
-from aiohttp import web
 from msgspec import Struct
 
 from chat.delivery.paging import fitting
@@ -12,8 +11,9 @@ from model.principals import ACCOUNT, shown_id
 from model.room import DEFAULT_ROOM
 from model.text import check_name
 from server.dialects.api_chat import MessageFrame, message_frame
-from server.http.endpoints import IDENTITY, Answer, Endpoint
-from server.rest.context import NEXT, RestContext, Routes, json_response, link
+from server.http.asked import Answered
+from server.http.endpoints import Answer, Endpoint
+from server.rest.context import NEXT, RestContext, Routes, json_answer, link
 from utils.clock import rfc3339
 
 ROUTES = Routes()
@@ -91,13 +91,13 @@ _NEWEST = Endpoint(
 
 @ROUTES.add(_NEWEST)
 @ROUTES.add(_NEWEST._replace(path="/api/chat/list", text=f"An alias of `/api/chat/messages`. {_HIDDEN}"))
-async def messages(rest: RestContext, params: ChatParams) -> web.StreamResponse:
+async def messages(rest: RestContext, params: ChatParams) -> Answered:
     """Answer with the newest page of a room."""
     name = check_name(params.room or DEFAULT_ROOM, "room")
     found = await read_history(
-        rest.parts, name, ReadHistory(room=name), rest.request[IDENTITY], max_bytes=MESSAGES_BYTES, bare=True
+        rest.parts, name, ReadHistory(room=name), rest.caller, max_bytes=MESSAGES_BYTES, bare=True
     )
-    return json_response([message_frame(message) for message in (found or NOTHING).messages])
+    return json_answer([message_frame(message) for message in (found or NOTHING).messages])
 
 
 _ONLINE = Endpoint(
@@ -120,10 +120,10 @@ _ONLINE = Endpoint(
     )
 )
 @ROUTES.add(_ONLINE)
-async def users(rest: RestContext, params: UsersParams) -> web.StreamResponse:
+async def users(rest: RestContext, params: UsersParams) -> Answered:
     """Answer with a page of the users who are online, in one room or in any."""
     room = check_name(params.room or DEFAULT_ROOM, "room") if isinstance(params, ChatUsersParams) else None
-    found = await list_online(rest.parts, rest.request[IDENTITY], room, after=params.cursor, limit=params.limit + 1)
+    found = await list_online(rest.parts, rest.caller, room, after=params.cursor, limit=params.limit + 1)
     page = [
         OnlineUser(
             person.user.id,
@@ -136,5 +136,5 @@ async def users(rest: RestContext, params: UsersParams) -> web.StreamResponse:
         for person in (found or [])[: params.limit]
     ]
     page = page[: fitting(page)]
-    links = (link(rest.request, "next", cursor=page[-1].id),) if found and len(found) > len(page) else ()
-    return json_response(page, links=links)
+    links = (link(rest.asked, "next", cursor=page[-1].id),) if found and len(found) > len(page) else ()
+    return json_answer(page, links=links)

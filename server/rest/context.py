@@ -4,17 +4,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
-from aiohttp import web
 from msgspec.structs import replace
 
 from chat.chat import Chat
 from chat.one_shot import CommandRunner
+from chat.ports import Identity
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room
 from model.commands import AnyCommand
 from model.errors import ParleyError
 from model.events import Ack, Event
-from server.http.endpoints import IDENTITY, SENDER, Answer, Endpoint
+from server.http.asked import Answered, Asked, RoomsHandler
+from server.http.endpoints import Answer, Endpoint
 from server.http.parameters import JSON
 from utils.encoding import to_json
 from utils.ids import new_token
@@ -37,27 +38,33 @@ class RestContext(NamedTuple):
 
     parts: Parts
     runner: CommandRunner
-    request: web.Request
+    asked: Asked
+
+    @property
+    def caller(self) -> Identity:
+        """The caller, for rows that require a token."""
+        identity = self.asked.identity
+        assert identity is not None
+        return identity
 
     async def run(self, command: AnyCommand, until: type[E]) -> E:
         """Run a command for the caller; see `chat.one_shot.CommandRunner.run`. A command without an id gets one."""
-        client = self.request[SENDER]
         return await self.runner.run(
-            self.request[IDENTITY],
+            self.caller,
             command if command.id is not None else replace(command, id=new_id()),
             until,
-            address=client.address,
-            network=client.network,
+            address=self.asked.address,
+            network=self.asked.network,
         )
 
     def inside(self) -> list[Room]:
         """Return the rooms that the caller is in now, on any device."""
-        identity = self.request.get(IDENTITY)
+        identity = self.asked.identity
         devices = () if identity is None else self.parts.directory.devices(identity.user.id)
         return list({room: None for device in devices for room in device.rooms.values()})
 
 
-RestHandler = Callable[[RestContext, Any], Awaitable[web.StreamResponse]]
+RestHandler = Callable[[RestContext, Any], Awaitable[Answered]]
 H = TypeVar("H", bound=RestHandler)
 
 
@@ -83,16 +90,16 @@ class Routes:
     def endpoints(self, chat: Chat, runner: CommandRunner) -> tuple[Endpoint, ...]:
         """Return the rows, with handlers that know the chat."""
 
-        def bound(handler: RestHandler) -> Callable[[web.Request, Any], Awaitable[web.StreamResponse]]:
-            return lambda request, params: handler(RestContext(chat.parts, runner, request), params)
+        def bound(handler: RestHandler) -> RoomsHandler:
+            return lambda asked, params: handler(RestContext(chat.parts, runner, asked), params)
 
-        return tuple(row._replace(handler=bound(handler)) for row, handler in self._rows)
+        return tuple(row._replace(rooms_handler=bound(handler)) for row, handler in self._rows)
 
 
-async def run(rest: RestContext, command: AnyCommand) -> web.StreamResponse:
+async def run(rest: RestContext, command: AnyCommand) -> Answered:
     """Run a command whose only answer is an acknowledgement."""
     await rest.run(command, Ack)
-    return web.Response(status=204)
+    return Answered(204)
 
 
 def new_id() -> str:
@@ -112,27 +119,28 @@ def visible(found: T | None) -> T:
     return found
 
 
-def json_response(value: Any, *, status: int = 200, links: tuple[str, ...] = (), **headers: str) -> web.Response:
-    """Return a record as a response."""
+def json_answer(value: Any, *, status: int = 200, links: tuple[str, ...] = (), **headers: str) -> Answered:
+    """Answer with a record as JSON."""
+    headers["Content-Type"] = JSON
     if links:
         headers["Link"] = ", ".join(links)
         headers["Access-Control-Expose-Headers"] = "Link"
-    return web.Response(body=to_json(value), status=status, content_type=JSON, headers=headers)
+    return Answered(status, headers, to_json(value))
 
 
-def link(request: web.Request, rel: str, **cursor: object) -> str:
+def link(asked: Asked, rel: str, **cursor: object) -> str:
     """Return a link to another page of the same query, relative to the request's address (RFC 8288 section 3.1).
 
     So it is right below a prefix that a proxy removes from the path. The query alone: yarl, with which aiohttp clients
     resolve links, decodes the path when a reference has a segment, and so loses the slash in a room's name.
     """
-    query = {name: value for name, value in request.query.items() if name not in _CURSORS}
+    query = {name: value for name, value in asked.query if name not in _CURSORS}
     return f'<?{urlencode({**query, **cursor})}>; rel="{rel}"'
 
 
 _CURSORS = frozenset({"before", "after", "around", "cursor"})
 
 
-def next_page(request: web.Request, cursor: str | None) -> tuple[str, ...]:
+def next_page(asked: Asked, cursor: str | None) -> tuple[str, ...]:
     """Return the link to the next page, if there is one."""
-    return () if cursor is None else (link(request, "next", cursor=cursor),)
+    return () if cursor is None else (link(asked, "next", cursor=cursor),)

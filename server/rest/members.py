@@ -1,7 +1,5 @@
 """``/api/rooms/{room}/members``, ``bans`` and ``mutes``: the people of a room; invitations; and announcements."""
 
-from aiohttp import web
-
 from chat.queries.listing import find_members
 from model.commands import (
     Announce,
@@ -20,7 +18,8 @@ from model.commands import (
 from model.events import Ack, Announcement, Left, Members
 from model.room import Role
 from model.text import check_name
-from server.http.endpoints import IDENTITY, Answer, Endpoint
+from server.http.asked import Answered
+from server.http.endpoints import Answer, Endpoint
 from server.rest.context import (
     DONE,
     IN_ROOM,
@@ -29,7 +28,7 @@ from server.rest.context import (
     STORES,
     RestContext,
     Routes,
-    json_response,
+    json_answer,
     next_page,
     run,
     visible,
@@ -67,12 +66,10 @@ class NewMember(RoomParams, frozen=True):
         auth="optional",
     )
 )
-async def list_members(rest: RestContext, command: ListMembers) -> web.StreamResponse:
+async def list_members(rest: RestContext, command: ListMembers) -> Answered:
     """Answer with a page of people."""
-    page = visible(
-        await find_members(rest.parts, check_name(command.room, "room"), command, rest.request.get(IDENTITY))
-    )
-    return json_response(page, links=next_page(rest.request, page.cursor))
+    page = visible(await find_members(rest.parts, check_name(command.room, "room"), command, rest.asked.identity))
+    return json_answer(page, links=next_page(rest.asked, page.cursor))
 
 
 @ROUTES.add(
@@ -91,12 +88,12 @@ async def list_members(rest: RestContext, command: ListMembers) -> web.StreamRes
         auth="token",
     )
 )
-async def put_member(rest: RestContext, params: NewMember) -> web.StreamResponse:
+async def put_member(rest: RestContext, params: NewMember) -> Answered:
     """Add or invite a member, or change a member's role."""
     if params.role is not None:
         return await run(rest, SetRole(room=params.room, user=params.user, role=params.role))
     await rest.run(Invite(room=params.room, user=params.user), Ack)
-    return web.Response(status=204 if rest.request[IDENTITY].role == "admin" else 202)
+    return Answered(204 if rest.caller.role == "admin" else 202)
 
 
 @ROUTES.add(
@@ -111,12 +108,12 @@ async def put_member(rest: RestContext, params: NewMember) -> web.StreamResponse
         auth="token",
     )
 )
-async def drop_member(rest: RestContext, command: Kick) -> web.StreamResponse:
+async def drop_member(rest: RestContext, command: Kick) -> Answered:
     """Remove a member; the caller leaves."""
-    if command.user != rest.request[IDENTITY].user.id:
+    if command.user != rest.caller.user.id:
         return await run(rest, command)
     await rest.run(Leave(room=command.room, quit=True), Left)
-    return web.Response(status=204)
+    return Answered(204)
 
 
 ROUTES.run(
@@ -147,6 +144,6 @@ ROUTES.run(Endpoint("DELETE", _MUTE, "Unmute a user", params=Unmute, refusals=_A
         auth="token",
     )
 )
-async def announce(rest: RestContext, command: Announce) -> web.StreamResponse:
+async def announce(rest: RestContext, command: Announce) -> Answered:
     """Send an announcement."""
-    return json_response(await rest.run(command, Announcement))
+    return json_answer(await rest.run(command, Announcement))

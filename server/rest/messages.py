@@ -1,6 +1,5 @@
 """``/api/rooms/{room}/messages``, ``/search`` and ``/history``: reading, sending and changing messages."""
 
-from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import asdict
 
@@ -27,7 +26,8 @@ from model.limits import HISTORY_DEFAULT
 from model.message import Message
 from model.room import DEFAULT_ROOM
 from model.text import check_name
-from server.http.endpoints import IDENTITY, Answer, Endpoint
+from server.http.asked import Answered, Asked
+from server.http.endpoints import Answer, Endpoint
 from server.rest.context import (
     IN_ROOM,
     NEXT,
@@ -35,7 +35,7 @@ from server.rest.context import (
     WHERE,
     RestContext,
     Routes,
-    json_response,
+    json_answer,
     link,
     new_id,
     next_page,
@@ -105,12 +105,10 @@ class NewMessage(RoomParams, frozen=True):
         auth="optional",
     )
 )
-async def page(rest: RestContext, command: ReadHistory) -> web.StreamResponse:
+async def page(rest: RestContext, command: ReadHistory) -> Answered:
     """Answer with a page of the room's history."""
-    found = visible(
-        await read_history(rest.parts, check_name(command.room, "room"), command, rest.request.get(IDENTITY))
-    )
-    return json_response(found, links=_beside(rest.request, found))
+    found = visible(await read_history(rest.parts, check_name(command.room, "room"), command, rest.asked.identity))
+    return json_answer(found, links=_beside(rest.asked, found))
 
 
 @ROUTES.add(
@@ -124,7 +122,7 @@ async def page(rest: RestContext, command: ReadHistory) -> web.StreamResponse:
         auth="optional",
     )
 )
-async def one(rest: RestContext, params: MessageParams) -> web.StreamResponse:
+async def one(rest: RestContext, params: MessageParams) -> Answered:
     """Answer with one message."""
     return await _found(rest, params.room, params.seq)
 
@@ -140,10 +138,10 @@ async def one(rest: RestContext, params: MessageParams) -> web.StreamResponse:
         auth="token",
     )
 )
-async def search(rest: RestContext, command: Search) -> web.StreamResponse:
+async def search(rest: RestContext, command: Search) -> Answered:
     """Answer with a page of the messages found."""
-    found = await search_messages(rest.parts, rest.request[IDENTITY], command, rest.inside)
-    return json_response(found, links=next_page(rest.request, found.cursor))
+    found = await search_messages(rest.parts, rest.caller, command, rest.inside)
+    return json_answer(found, links=next_page(rest.asked, found.cursor))
 
 
 @ROUTES.add(
@@ -160,11 +158,11 @@ async def search(rest: RestContext, command: Search) -> web.StreamResponse:
         auth="optional",
     )
 )
-async def history(rest: RestContext, params: HistoryParams) -> web.StreamResponse:
+async def history(rest: RestContext, params: HistoryParams) -> Answered:
     """Answer with a JSON array, oldest first, with ``Link`` to the pages on either side."""
     name = check_name(params.room or DEFAULT_ROOM, "room")
-    found = await read_history(rest.parts, name, ReadHistory(**asdict(params)), rest.request.get(IDENTITY)) or NOTHING
-    return json_response(found.messages, links=_beside(rest.request, found))
+    found = await read_history(rest.parts, name, ReadHistory(**asdict(params)), rest.asked.identity) or NOTHING
+    return json_answer(found.messages, links=_beside(rest.asked, found))
 
 
 # Writing.
@@ -184,7 +182,7 @@ async def history(rest: RestContext, params: HistoryParams) -> web.StreamRespons
         auth="token",
     )
 )
-async def post(rest: RestContext, params: NewMessage) -> web.StreamResponse:
+async def post(rest: RestContext, params: NewMessage) -> Answered:
     """Send a message; one with an id from the client may have been sent before."""
     given, field = (params.id, "id") if params.id is not None else (params.idempotency_key, "idempotency_key")
     if given is not None and not given.isprintable():
@@ -198,7 +196,7 @@ async def post(rest: RestContext, params: NewMessage) -> web.StreamResponse:
     )
     ack = await rest.run(command, Ack)
     stored = next(item for item in ack.ids if item.id == command.id)
-    return json_response(stored, status=201, Location=f"messages/{stored.seq}")
+    return json_answer(stored, status=201, Location=f"messages/{stored.seq}")
 
 
 @ROUTES.add(
@@ -212,7 +210,7 @@ async def post(rest: RestContext, params: NewMessage) -> web.StreamResponse:
         auth="token",
     )
 )
-async def edit(rest: RestContext, command: EditMessage) -> web.StreamResponse:
+async def edit(rest: RestContext, command: EditMessage) -> Answered:
     """Change the content of a message."""
     await rest.run(command, Ack)
     return await _found(rest, command.room, command.seq)
@@ -271,14 +269,14 @@ ROUTES.run(
 )
 
 
-async def _found(rest: RestContext, room: str, seq: int) -> web.StreamResponse:
-    return json_response(await find_message(rest.parts, check_name(room, "room"), seq, rest.request.get(IDENTITY)))
+async def _found(rest: RestContext, room: str, seq: int) -> Answered:
+    return json_answer(await find_message(rest.parts, check_name(room, "room"), seq, rest.asked.identity))
 
 
-def _beside(request: web.Request, found: HistoryPage) -> tuple[str, ...]:
+def _beside(asked: Asked, found: HistoryPage) -> tuple[str, ...]:
     """Return the links to the pages on either side."""
     if not found.messages:
         return ()
-    older = (link(request, "prev", before=found.messages[0].seq),) if found.has_older else ()
-    newer = (link(request, "next", after=found.messages[-1].seq),) if found.has_newer else ()
+    older = (link(asked, "prev", before=found.messages[0].seq),) if found.has_older else ()
+    newer = (link(asked, "next", after=found.messages[-1].seq),) if found.has_newer else ()
     return older + newer

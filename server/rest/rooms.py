@@ -2,7 +2,6 @@
 
 from urllib.parse import quote
 
-from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import asdict
 
@@ -10,7 +9,8 @@ from chat.queries import listing
 from model.commands import CreateRoom, DeleteRoom, ListRooms, OpenDirect, RoomName, UpdateRoom
 from model.events import Ack, RoomEntry, Rooms, RoomState
 from model.text import check_name
-from server.http.endpoints import IDENTITY, Answer, Endpoint
+from server.http.asked import Answered
+from server.http.endpoints import Answer, Endpoint
 from server.rest.context import (
     IN_ROOM,
     NEXT,
@@ -19,7 +19,7 @@ from server.rest.context import (
     WHERE,
     RestContext,
     Routes,
-    json_response,
+    json_answer,
     next_page,
     visible,
 )
@@ -47,10 +47,10 @@ class RoomParams(Struct, frozen=True):
         auth="optional",
     )
 )
-async def list_rooms(rest: RestContext, command: ListRooms) -> web.StreamResponse:
+async def list_rooms(rest: RestContext, command: ListRooms) -> Answered:
     """Answer with a page of rooms."""
-    page = await listing.list_rooms(rest.parts, rest.request.get(IDENTITY), command, rest.inside)
-    return json_response(page, links=next_page(rest.request, page.cursor))
+    page = await listing.list_rooms(rest.parts, rest.asked.identity, command, rest.inside)
+    return json_answer(page, links=next_page(rest.asked, page.cursor))
 
 
 @ROUTES.add(
@@ -65,12 +65,12 @@ async def list_rooms(rest: RestContext, command: ListRooms) -> web.StreamRespons
         auth="token",
     )
 )
-async def create(rest: RestContext, command: CreateRoom) -> web.StreamResponse:
+async def create(rest: RestContext, command: CreateRoom) -> Answered:
     """Create a room."""
     made = await rest.run(command, RoomState)
     # Not read back: if that failed, the caller would not learn that the room was created.
     entry = RoomEntry(**asdict(made.info), room=made.room, members=1, role=made.role)
-    return json_response(entry, status=201, Location=f"rooms/{quote(made.room, safe='')}")
+    return json_answer(entry, status=201, Location=f"rooms/{quote(made.room, safe='')}")
 
 
 @ROUTES.add(
@@ -84,7 +84,7 @@ async def create(rest: RestContext, command: CreateRoom) -> web.StreamResponse:
         auth="optional",
     )
 )
-async def describe(rest: RestContext, params: RoomParams) -> web.StreamResponse:
+async def describe(rest: RestContext, params: RoomParams) -> Answered:
     """Answer with one room."""
     return await _described(rest, params.room)
 
@@ -101,7 +101,7 @@ async def describe(rest: RestContext, params: RoomParams) -> web.StreamResponse:
         auth="token",
     )
 )
-async def update(rest: RestContext, command: UpdateRoom) -> web.StreamResponse:
+async def update(rest: RestContext, command: UpdateRoom) -> Answered:
     """Change the given fields of a room."""
     await rest.run(command, Ack)
     return await _described(rest, command.room)
@@ -131,12 +131,12 @@ ROUTES.run(
         auth="token",
     )
 )
-async def open_direct(rest: RestContext, command: OpenDirect) -> web.StreamResponse:
+async def open_direct(rest: RestContext, command: OpenDirect) -> Answered:
     """Open a direct room."""
     opened = await rest.run(command, RoomState)
     return await _described(rest, opened.room)
 
 
-async def _described(rest: RestContext, room: str) -> web.StreamResponse:
-    entry = await listing.describe_room(rest.parts, check_name(room, "room"), rest.request.get(IDENTITY))
-    return json_response(visible(entry))
+async def _described(rest: RestContext, room: str) -> Answered:
+    entry = await listing.describe_room(rest.parts, check_name(room, "room"), rest.asked.identity)
+    return json_answer(visible(entry))

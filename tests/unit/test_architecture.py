@@ -165,6 +165,7 @@ PLANTED = [  # one for each contract
     ("chat/rooms/hub.py", "def late():\n    import aiohttp", "aiohttp and websockets only in server"),
     ("server/app.py", "def late():\n    import nats", "NATS and its cryptography only in server.bus"),
     ("chat/link/envelope.py", "import nacl.secret", "NATS and its cryptography only in server.bus"),
+    ("server/rest/rooms.py", "from aiohttp import web", "Rooms over HTTP know no connection"),
     ("storage/ports/rooms.py", "import storage.memory", "Only the factory imports the storage backends"),
     ("storage/ports/rooms.py", "import storage.factory", "Imports inside storage point one way"),
     ("storage/postgres/sql/rooms.py", "import storage.postgres.read", "Imports inside storage.postgres point one way"),

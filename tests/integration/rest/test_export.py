@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from server.app import Server
-from server.http import sending
-from server.rest import export
+from server.http import parts, sending
 from storage.ports.errors import StorageUnavailable
 from tests.contract.records import until
 from tests.integration.rest.conftest import ON_BOTH, Serve
@@ -192,15 +191,15 @@ async def test_a_client_that_does_not_read_its_export_is_disconnected(
 
 async def test_concurrent_downloads_are_limited(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Per user, and in total; finished ones do not count."""
-    monkeypatch.setattr(export, "EXPORTS", 3)
+    monkeypatch.setattr(parts, "EXPORTS", 3)
     ann, ben = Web(server.port, "ann"), Web(server.port, "ben")
     await talk(ann, 1000, size=4000)
     await ben.create("others")
-    for _ in range(export.EXPORTS_EACH + 1):
+    for _ in range(parts.EXPORTS_EACH + 1):
         assert (await ann.get(EXPORT)).status == 200
     send_little(server)
     clients = []
-    for _ in range(export.EXPORTS_EACH):
+    for _ in range(parts.EXPORTS_EACH):
         client = await RawClient.connect(server.port)
         client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
         assert (await client.reply(head_only=True)).status == 200
@@ -209,7 +208,7 @@ async def test_concurrent_downloads_are_limited(server: Server, monkeypatch: pyt
     assert (refused.status, code(refused)) == (503, "overloaded")
     assert refused.headers["retry-after"] == "10"
     assert (await ben.get("/api/rooms/others/export")).status == 200
-    monkeypatch.setattr(export, "EXPORTS", 2)
+    monkeypatch.setattr(parts, "EXPORTS", 2)
     assert (await ben.get("/api/rooms/others/export")).status == 503
     for client in clients:
         await client.close()
@@ -236,12 +235,12 @@ async def test_downloads_of_the_guests_of_one_address_are_limited(storage: dict[
     send_little(server)
     clients, statuses = [], []
     for token in tokens:
-        for _ in range(export.EXPORTS_EACH):
+        for _ in range(parts.EXPORTS_EACH):
             client = await RawClient.connect(server.port)
             client.send(request(EXPORT, [("Authorization", f"Bearer {token}")]))
             statuses.append((await client.reply(head_only=True)).status)
             clients.append(client)
-    assert statuses == [200] * export.GUEST_EXPORTS + [503] * 2
+    assert statuses == [200] * parts.GUEST_EXPORTS + [503] * 2
     assert (await ann.get(EXPORT)).status == 200
     for client in clients:
         await client.close()

@@ -6,7 +6,7 @@ import pytest
 
 from chat.chat import Chat
 from chat.ports import Identity
-from chat.queries.history import export, find_message
+from chat.queries.history import ExportPlace, export_page, find_message
 from chat.queries.listing import describe_room
 from chat.rooms.access import RoomAccess, read_as
 from model.errors import ParleyError
@@ -124,10 +124,12 @@ async def test_an_export_ends_at_the_head_it_began_with(chat: Chat, monkeypatch:
     await created(chat, ann)
     for number in range(7):
         ann.say(str(number), room="lobby")
-    pages = export(chat.parts, "lobby", ANN)
-    found = [[message.content for message in await anext(pages)]]
-    ann.say("after it began", room="lobby")
-    found += [[message.content for message in page] async for page in pages]
+    place: ExportPlace | None = None
+    found: list[list[str]] = []
+    while place is not None or not found:
+        page, place = await export_page(chat.parts, "lobby", ANN, place)
+        found.append([message.content for message in page])
+        ann.say("after it began", room="lobby")
     assert found == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
 
 
@@ -138,12 +140,13 @@ async def test_an_export_ends_when_its_room_is_deleted(chat: Chat, monkeypatch: 
     await created(chat, ann)
     for number in range(7):
         ann.say(str(number), room="lobby")
-    pages = export(chat.parts, "lobby", ANN)
-    assert len(await anext(pages)) == 3
+    page, place = await export_page(chat.parts, "lobby", ANN, None)
+    assert len(page) == 3
+    assert place is not None
     await ask(ann, "delete_room", room="lobby")
     await created(chat, ann)
     with pytest.raises(ParleyError, match="no_such_room"):
-        await anext(pages)
+        await export_page(chat.parts, "lobby", ANN, place)
 
 
 async def test_a_room_has_the_same_description_alone_and_in_the_list(chat: Chat) -> None:

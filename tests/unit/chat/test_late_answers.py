@@ -8,7 +8,7 @@ import pytest
 
 from chat.chat import Chat
 from chat.ports import Identity
-from chat.queries.history import NOTHING, export, find_message, read_history, search_messages
+from chat.queries.history import NOTHING, export_page, find_message, read_history, search_messages
 from chat.queries.listing import Inside, describe_room, find_members, list_rooms
 from chat.queries.online import list_online
 from model.commands import ListMembers, ListRooms, ReadHistory, Search
@@ -404,7 +404,7 @@ async def test_a_former_moderator_gets_no_further_export_page() -> None:
         await said(people["owner"])
         identity = people["moderator"].session.identity
         repository.delay("history")
-        reading = asyncio.ensure_future(anext(export(chat.parts, "lobby", identity)))
+        reading = asyncio.ensure_future(export_page(chat.parts, "lobby", identity, None))
         await passes()
         moderator = id_of(people["moderator"])
         assert await code_of(people["owner"], "set_role", room="lobby", user=moderator, role="member") == ""

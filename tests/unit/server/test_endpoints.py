@@ -14,7 +14,9 @@ from chat.ports import Identity
 from model.commands import CreateRoom, Pin
 from model.errors import ParleyError
 from model.room import User
-from server.http.endpoints import IDENTITY, Answer, Auth, Endpoint, add_routes
+from server.access.addresses import Client
+from server.http.asked import Answered, Asked
+from server.http.endpoints import SENDER, Answer, Auth, Endpoint, add_routes
 from server.spec.openapi import openapi
 
 
@@ -55,16 +57,17 @@ async def ask(row: Endpoint, body: bytes = b"", query: str = "", room: str = "de
     """Return what the handler of a row receives, and who calls it."""
     given: list[Any] = []
 
-    async def handler(request: web.Request, params: Any) -> web.StreamResponse:
-        given.extend((params, request.get(IDENTITY)))
-        return web.Response()
+    async def handler(asked: Asked, params: Any) -> Answered:
+        given.extend((params, asked.identity))
+        return Answered(204)
 
     app = web.Application()
-    add_routes(app, [row._replace(handler=handler)], someone)
+    add_routes(app, [row._replace(rooms_handler=handler)], someone)
     called: Handler = next(iter(app.router.routes())).handler
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = make_mocked_request(row.method, f"/rooms/x/things{query}", headers=named, match_info={"room": room})
     request._read_bytes = body
+    request[SENDER] = Client("192.0.2.1", "192.0.2.1")
     await called(request)
     return given
 
