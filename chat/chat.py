@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from chat.delivery.ratelimit import allowances, rate_limited
 from chat.delivery.session import Session as AnySession
 from chat.handlers import HANDLERS
-from chat.handlers.sessions import SESSIONS_PER_TURN, check_devices, identify, welcome
-from chat.ports import Connection, Dialect, Identity, Tokens
+from chat.handlers.sessions import SESSIONS_PER_TURN, Handlers, check_devices, identify, welcome
+from chat.ports import Adopt, Connection, Dialect, Elsewhere, Identity, Received, Tokens
 from chat.rooms import members
 from chat.rooms.makers import Makers
 from chat.rooms.pacing import release_buckets, take_command, take_guest, take_message, too_fast
@@ -71,10 +71,14 @@ class Chat:
 
     Attributes:
         parts: what the handlers and queries work with.
+        handlers: the handler of each command: those of `chat.handlers`, as long as this server has the rooms.
+        elsewhere: the server that has the rooms, None for this one.
     """
 
     def __init__(self, storage: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
         self.parts = Parts(storage, clock, tokens, options)
+        self.handlers: Handlers = HANDLERS
+        self.elsewhere: Elsewhere | None = None
 
     def renew(self, options: ChatOptions) -> None:
         """Apply new options, except those that are read only at the start.
@@ -85,7 +89,7 @@ class Chat:
         parts.options, parts.limits = options, options.limits
         if (options.messages, options.guest_messages) != (before.messages, before.guest_messages):
             parts.speakers, parts.speaking_guests = allowances(options.messages), allowances(options.guest_messages)
-            for session in parts.hub.sessions:
+            for session in (*parts.hub.sessions, *(parts.edges.sessions() if parts.edges is not None else ())):
                 session.bucket = session.address_bucket = None
         if options.new_guests != before.new_guests:
             parts.newcomers = allowances(options.new_guests)
@@ -170,6 +174,8 @@ class Chat:
             if dialect.bound_to_address:
                 session.close(TRY_AGAIN if wrong.kind.retryable else REFUSED)
                 return
+        if self.elsewhere is not None:
+            self.elsewhere.opened(session)
         if session.identity is not None and session.address_room:
             self.run(session, Join(room=session.address_room))
 
@@ -192,34 +198,46 @@ class Chat:
         if session in self.parts.hub.sessions:
             del self.parts.hub.sessions[session]
             session.end()
-            for room in tuple(session.rooms.values()):
-                members.leave(self.parts, room, session, grace=self.parts.options.presence_grace)
-            if session.identity is not None:
-                release_buckets(self.parts, session)
-                self.parts.directory.departed(session)
+            if self.elsewhere is not None:
+                self.elsewhere.closed(session)
+            self.depart(session)
+
+    def depart(self, session: Session) -> None:
+        """Remove an ended session from its rooms and from the directory."""
+        for room in tuple(session.rooms.values()):
+            members.leave(self.parts, room, session, grace=self.parts.options.presence_grace)
+        if session.identity is not None:
+            release_buckets(self.parts, session)
+            self.parts.directory.departed(session)
 
     # Commands.
 
-    def receive(self, session: Session, text: str) -> None:
-        """Run the command in a text frame, at once or after the session's earlier commands."""
+    def receive(self, session: Session, received: Received) -> None:
+        """Run the command in a text frame, at once or after the session's earlier commands.
+
+        Another server sends the command that it has decoded, or the error if it could not be decoded.
+        """
         if session.ended:
             return
         if session.busy:
-            session.defer(text)
+            session.defer(received)
             return
-        try:
-            command = session.dialect.command(text, session.address_room)
-        except ParleyError as error:
-            self.refuse_frame(session, error)
-            return
-        self.run(session, command)
+        if isinstance(received, str):
+            try:
+                received = session.dialect.command(received, session.address_room)
+            except ParleyError as error:
+                received = error
+        if isinstance(received, ParleyError):
+            self.refuse_frame(session, received)
+        else:
+            self.run(session, received)
 
-    def run(self, session: Session, command: AnyCommand | Claim) -> None:
+    def run(self, session: Session, command: AnyCommand | Claim | Adopt) -> None:
         """Run a command, synchronously unless it needs storage."""
         try:
             if self.parts.speakers is not None or type(command) is not PostMessage or session.identity is None:
                 self._admit(session, command)
-            waits = HANDLERS[type(command)](self.parts, session, command)
+            waits = self.handlers[type(command)](self.parts, session, command)
         except ParleyError as error:
             self._refused(session, command, error)
         except Exception:
@@ -234,7 +252,7 @@ class Chat:
                 if isinstance(waits, Coroutine):  # a task that is cancelled before it starts never awaits it
                     task.add_done_callback(lambda _: waits.close())
 
-    def _admit(self, session: Session, command: AnyCommand | Claim) -> None:
+    def _admit(self, session: Session, command: AnyCommand | Claim | Adopt) -> None:
         kind = type(command)
         broadcasts = kind in BROADCAST or (isinstance(command, Leave) and command.quit)
         if broadcasts and session.identity is not None and (speakers := self.parts.speakers) is not None:
@@ -245,10 +263,10 @@ class Chat:
             wait = take_command(self.parts, session, HELLO_COMMANDS if kind is Hello else 1.0)
         if wait:
             raise too_fast(self.parts, session, wait)
-        if session.identity is None and type(command) is not Hello:
+        if session.identity is None and kind is not Hello and kind is not Adopt:
             raise ParleyError("unauthorized", "send hello with a token first")
 
-    async def _finish(self, session: Session, command: AnyCommand | Claim, waits: Awaitable[None]) -> None:
+    async def _finish(self, session: Session, command: AnyCommand | Claim | Adopt, waits: Awaitable[None]) -> None:
         reads_for(session.identity, session.network)
         try:
             await waits
@@ -259,6 +277,10 @@ class Chat:
             session.refuse(ParleyError("internal"), command.id)
             if any(room.audience.is_syncing(session) for room in session.rooms.values()):
                 session.close(INTERNAL)  # the resume cannot end, so no live event would ever be sent
+        self.proceed(session)
+
+    def proceed(self, session: Session) -> None:
+        """Run the commands that a session deferred: the one before them is done."""
         session.busy = False
         while session.deferred and not session.busy:
             self.receive(session, session.deferred.popleft())
@@ -269,9 +291,12 @@ class Chat:
         """Refuse a frame that is not a valid command. It counts as one, so that a flood of them is rate limited."""
         if wait := take_command(self.parts, session):
             error = too_fast(self.parts, session, wait, error.id)
+        elif self.elsewhere is not None:
+            self.elsewhere.refuse(session, error)
+            return
         session.refuse(error, error.id)
 
-    def _refused(self, session: Session, command: AnyCommand | Claim, error: ParleyError) -> None:
+    def _refused(self, session: Session, command: AnyCommand | Claim | Adopt, error: ParleyError) -> None:
         session.refuse(error, command.id, getattr(command, "room", None))
         if isinstance(command, Join) and session.dialect.bound_to_address:
             # This client cannot send another join, and can do nothing else here.
@@ -315,8 +340,12 @@ class Chat:
 
     async def leave_epoch(self) -> None:
         """Let clients resume at the next server, if everything they received is stored. Call it after :meth:`close`."""
-        if self.parts.hub.faithful and not self.parts.counters.lost_rooms and not len(self.parts.pool):
+        if self.is_faithful():
             await self.parts.storage.keep_epoch(self.parts.hub.epoch)
+
+    def is_faithful(self) -> bool:
+        """Whether everything that clients received is stored."""
+        return self.parts.hub.faithful and not self.parts.counters.lost_rooms and not len(self.parts.pool)
 
     def say_goodbye(self) -> None:
         """Send each client a different time to reconnect, and close its connection."""

@@ -1,12 +1,12 @@
 """What chat/ needs from outside, as ports; server/ supplies the adapters (a WebSocket, dialects, tokens)."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
-from model.commands import AnyCommand, Claim
-from model.errors import CloseCode
+from model.commands import AnyCommand, Claim, Command
+from model.errors import CloseCode, ParleyError
 from model.events import AnyEvent
 from model.room import User
 
@@ -81,6 +81,12 @@ class Identity(Struct, frozen=True, gc=False):
     expires: int = 0
 
 
+class Adopt(Command, frozen=True, gc=False, tag="adopt"):
+    """Act for the identity that a ``hello`` has proved. Never decoded from a frame."""
+
+    identity: Identity
+
+
 class Actor(NamedTuple):
     """The user who runs a command, and the network whose limits per address apply to it, "" for none."""
 
@@ -91,6 +97,33 @@ class Actor(NamedTuple):
     def user(self) -> User:
         """The user, or guest."""
         return self.identity.user
+
+
+# What a session has sent: a text frame; or, from another server, the command in it, or why it is none.
+Received = str | AnyCommand | Claim | Adopt | ParleyError
+
+
+class Edges(Protocol):
+    """The clients of the other servers, for the server that has the rooms."""
+
+    def sessions(self) -> Iterable[Any]:
+        """Return their sessions."""
+
+    def broadcast(self, event: AnyEvent, but: Any) -> None:
+        """Send an event to every client of another server, but not to the session ``but``."""
+
+
+class Elsewhere(Protocol):
+    """The server that has the rooms, for a server that has none."""
+
+    def opened(self, session: Any) -> None:
+        """Tell it that a client has connected here."""
+
+    def closed(self, session: Any) -> None:
+        """Tell it that a client has disconnected, and remove the session from its rooms."""
+
+    def refuse(self, session: Any, error: ParleyError) -> None:
+        """Have it refuse a frame that is not a valid command, in the order of the session's commands."""
 
 
 class Tokens(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
+from weakref import ReferenceType
 
 from chat.delivery.counters import Counters
 from chat.ports import Connection, Dialect
@@ -18,10 +19,49 @@ from model.events import AnyEvent
 MEMBERS_PER_ACK = 64
 
 
+class Source(Protocol):
+    """A room, as far as its audience needs to know it."""
+
+    @property
+    def name(self) -> str:
+        """The name of the room."""
+
+    @property
+    def head(self) -> int:
+        """The largest seq or version so far."""
+
+
+class Remote(Protocol):
+    """Another server, which delivers to the members that are connected to it."""
+
+    def attach(self, room: Source, session: Subscriber, *, syncing: bool) -> None:
+        """Deliver later frames of the room to a session; with ``syncing``, withhold them until :meth:`release`."""
+
+    def detach(self, room: Source, session: Subscriber) -> None:
+        """Deliver no more frames of the room to a session."""
+
+    def release(self, room: Source, session: Subscriber) -> None:
+        """Deliver what was withheld from a session."""
+
+    def tell(self, room: Source, session: Subscriber, frame: bytes) -> None:
+        """Deliver a frame to one member, in the order of the room's frames."""
+
+    def deliver(self, room: Source, dialect: Dialect, frames: bytes, lasting: bytes | None) -> None:
+        """Deliver frames to all members there who speak a dialect.
+
+        ``lasting`` is the same without the ephemeral ones; None if there are none of those.
+        """
+
+
 class Subscriber(Protocol):
     """A session, as far as an audience needs to know it."""
 
+    id: str
     acks_of: Audience | None
+
+    @property
+    def remote(self) -> Remote | None:
+        """The server to which the client is connected, None for this one."""
 
     @property
     def connection(self) -> Connection:
@@ -48,7 +88,7 @@ class Subscriber(Protocol):
 class Group:
     """The members of one room that speak one dialect."""
 
-    __slots__ = ("_lasting", "_writes", "congested", "dialect", "frames", "healthy", "syncing")
+    __slots__ = ("_lasting", "_writes", "congested", "dialect", "frames", "healthy", "remote", "syncing")
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -56,13 +96,15 @@ class Group:
         self.congested: dict[Subscriber, None] = {}
         # A resuming session first receives what it missed; its live frames are withheld here (`chat.queries.resume`).
         self.syncing: dict[Subscriber, list[bytes]] = {}
+        # The members who are connected to another server, and whether they are syncing. A server gets each frame once.
+        self.remote: dict[Remote, dict[Subscriber, bool]] | None = None
         self.frames: list[bytes] = []
         # The frames without the ephemeral ones; None while there are none of those.
         self._lasting: list[bytes] | None = None
         self._writes: tuple[Callable[[bytes], object], ...] | None = None
 
     def __len__(self) -> int:
-        return len(self.healthy) + len(self.congested) + len(self.syncing)
+        return len(self.healthy) + len(self.congested) + len(self.syncing) + len(self.remote or ())
 
     def discard(self, session: Subscriber) -> None:
         self._writes = None
@@ -82,7 +124,15 @@ class Group:
             self._lasting.append(frame)
         self.frames.append(frame)
 
-    def flush(self, counters: Counters, acking: Audience | None) -> None:
+    def append_mixed(self, frames: bytes, lasting: bytes) -> None:
+        """Queue frames of which some are ephemeral; ``lasting`` are the others."""
+        if self._lasting is None:
+            self._lasting = self.frames.copy()
+        if lasting:
+            self._lasting.append(lasting)
+        self.frames.append(frames)
+
+    def flush(self, counters: Counters, acking: Audience | None, room: Source | None) -> None:
         """Write the collected frames, together with the acks that belong to the audience ``acking``.
 
         A write may make a session congested, which changes the dicts during the loop.
@@ -103,6 +153,9 @@ class Group:
         counters.deliveries += len(frames) * len(writes)
         if congested or self.syncing:
             self._flush_others(congested, data, data if lasting is None else b"".join(lasting), len(frames), counters)
+        if self.remote and room is not None:
+            for server in self.remote:
+                server.deliver(room, self.dialect, data, None if lasting is None else b"".join(lasting))
 
     def _flush_others(
         self, congested: tuple[Subscriber, ...], data: bytes, lasting: bytes, count: int, counters: Counters
@@ -122,16 +175,18 @@ class Audience:
     Args:
         flush_soon: called with the audience when the first frame is queued; it must call :meth:`flush` in the same
             event loop iteration.
+        room: the room. Only a weak reference: the two refer to each other.
 
     Attributes:
         dirty: something is queued and not written yet.
         acking: how many members have acks due since the last flush, which may be sent with the next one.
     """
 
-    __slots__ = ("_counters", "_flush_soon", "_groups", "acking", "dirty")
+    __slots__ = ("_counters", "_flush_soon", "_groups", "_room", "acking", "dirty")
 
-    def __init__(self, counters: Counters, flush_soon: Callable[[Audience], None]) -> None:
+    def __init__(self, counters: Counters, flush_soon: Callable[[Audience], None], room: ReferenceType[Source]) -> None:
         self._counters = counters
+        self._room = room
         self._flush_soon = flush_soon
         self._groups: dict[Dialect, Group] = {}
         self.acking = 0
@@ -142,7 +197,13 @@ class Audience:
         group = self._groups.get(session.dialect)
         if group is None:
             group = self._groups[session.dialect] = Group(session.dialect)
-        if syncing:
+        if session.remote is not None:
+            if group.remote is None:
+                group.remote = {}
+            group.remote.setdefault(session.remote, {})[session] = syncing
+            if (room := self._room()) is not None:
+                session.remote.attach(room, session, syncing=syncing)
+        elif syncing:
             group.syncing[session] = []
         elif session.congested:
             group.congested[session] = None
@@ -152,15 +213,30 @@ class Audience:
     def discard(self, session: Subscriber) -> None:
         """Deliver nothing more to a session. An unknown session is ignored."""
         group = self._groups.get(session.dialect)
-        if group is not None:
+        if group is None:
+            return
+        if session.remote is None:
             group.discard(session)
-            if not len(group) and not group.frames:
-                del self._groups[session.dialect]
+        elif group.remote is not None and session in (there := group.remote.get(session.remote, {})):
+            del there[session]
+            if not there:
+                del group.remote[session.remote]
+            if (room := self._room()) is not None:
+                session.remote.detach(room, session)
+        if not len(group) and not group.frames:
+            del self._groups[session.dialect]
 
     def release(self, session: Subscriber) -> list[bytes]:
         """End a session's ``syncing``: return the withheld bytes; later frames go straight to the session."""
         if not self.is_syncing(session):
             return []  # it has left
+        if session.remote is not None:
+            remote = self._groups[session.dialect].remote
+            assert remote is not None
+            remote[session.remote][session] = False
+            if (room := self._room()) is not None:
+                session.remote.release(room, session)
+            return []
         waiting = self._groups[session.dialect].syncing.pop(session)
         self.add(session)
         return waiting
@@ -168,6 +244,9 @@ class Audience:
     def is_syncing(self, session: Subscriber) -> bool:
         """Whether live frames are withheld from a session until :meth:`release`."""
         group = self._groups.get(session.dialect)
+        if session.remote is not None:
+            remote = None if group is None else group.remote
+            return remote is not None and remote.get(session.remote, {}).get(session, False)
         return group is not None and session in group.syncing
 
     def move(self, session: Subscriber) -> None:
@@ -187,13 +266,35 @@ class Audience:
                     self.dirty = True
                     self._flush_soon(self)
 
+    def relay(self, dialect: Dialect, frames: bytes, lasting: bytes | None) -> None:
+        """Queue frames that another server has made for the members who speak a dialect; see `Remote.deliver`."""
+        group = self._groups.get(dialect)
+        if group is None:
+            return
+        if lasting is None:
+            group.append(frames, ephemeral=False)
+        else:
+            group.append_mixed(frames, lasting)
+        if not self.dirty:
+            self.dirty = True
+            self._flush_soon(self)
+
     def tell(self, session: Subscriber, event: AnyEvent) -> None:
         """Send one member an event after everything flushed; like live frames, it is withheld during ``syncing``."""
         frame = session.dialect.frame(event)
-        if frame is not None and self.is_syncing(session):
+        if frame is None:
+            return
+        if session.remote is None:
+            self.write(session, frame)
+        elif (room := self._room()) is not None:
+            session.remote.tell(room, session, frame)
+
+    def write(self, session: Subscriber, frame: bytes) -> None:
+        """Write a frame to one member, or withhold it during ``syncing``."""
+        if self.is_syncing(session):
             self._groups[session.dialect].syncing[session].append(frame)
             session.count_withheld(len(frame))
-        elif frame is not None:
+        else:
             session.write(frame)
 
     def flush(self) -> None:
@@ -204,6 +305,6 @@ class Audience:
             if group.frames:
                 # Checking a member costs a hundredth of a send, so there must be enough sends to save.
                 rides = acking and acking * MEMBERS_PER_ACK >= len(group.healthy)
-                group.flush(self._counters, self if rides else None)
+                group.flush(self._counters, self if rides else None, self._room() if group.remote else None)
                 if not len(group):  # its last member left while frames were queued
                     self._groups.pop(dialect, None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
+from collections.abc import Coroutine
 from typing import Any, Generic, Protocol, TypeVar
 
-from chat.delivery.audience import Audience
+from chat.delivery.audience import Audience, Remote
 from chat.delivery.counters import Counters
 from chat.delivery.ratelimit import TokenBucket
-from chat.ports import Actor, Connection, Dialect, Identity
+from chat.ports import Actor, Connection, Dialect, Identity, Received
 from model.errors import SLOW_CONSUMER, CloseCode, ParleyError
 from model.events import Ack, AckItem, AnyEvent, Error
 from model.room import User
@@ -18,6 +19,8 @@ from model.room import User
 # Reasons to pause reading from a session; reading resumes when none is left.
 PAUSED_BY_COMMAND = 1
 PAUSED_BY_QUEUE = 2
+PAUSED_BY_OWNER = 4  # another server has the rooms, and one of the reasons above
+PAUSED_BY_LINK = 8  # it does not keep up, or there is none
 # Commands that may be deferred, after one that needs storage, before reading is paused. The remaining commands of the
 # last read (at most one socket buffer) are still deferred.
 DEFERRED_COMMANDS = 32
@@ -144,7 +147,7 @@ class Session(Generic[R]):
         self.commands: TokenBucket | float | None = None
         self.refusals: TokenBucket | None = None  # of commands that came too fast
         self.busy = False  # a command waits for storage; later ones wait in `deferred`
-        self.deferred: deque[str] | None = None
+        self.deferred: deque[Received] | None = None
         self.congested = False
         self.ended = False
         self.acks: list[AckItem] | None = None
@@ -160,6 +163,11 @@ class Session(Generic[R]):
         """The user who runs its commands. Only the handler of ``hello`` is called before the user is known."""
         assert self.identity is not None
         return Actor(self.identity, self.network)
+
+    @property
+    def remote(self) -> Remote | None:
+        """The server to which the client is connected, None for this one; see `chat.cluster.stubs`."""
+        return None
 
     # Writing.
 
@@ -193,14 +201,17 @@ class Session(Generic[R]):
         if frame is not None:
             await self.write_page(frame)
 
-    async def write_page(self, data: bytes) -> None:
-        """Queue many bytes at once, and wait until the client has read enough of them.
+    def write_page(self, data: bytes) -> Coroutine[Any, Any, None]:
+        """Queue many bytes at once. The result waits until the client has read enough of them.
 
         A page alone never disconnects its reader, whatever its size, because a session is sent one at a time.
         """
         self._page_bytes = len(data)
+        self.write(data)
+        return self._page_read()
+
+    async def _page_read(self) -> None:
         try:
-            self.write(data)
             await self.drained()
         finally:
             self._page_bytes = 0
@@ -317,12 +328,12 @@ class Session(Generic[R]):
             if not self._paused and not self.ended:
                 self.connection.resume_reading()
 
-    def defer(self, text: str) -> None:
+    def defer(self, received: Received) -> None:
         """Queue a command until the one before it is done."""
         if self.deferred is None:
             self.deferred = deque()
-        self.deferred.append(text)
-        self._deferred_bytes += sys.getsizeof(text)
+        self.deferred.append(received)
+        self._deferred_bytes += sys.getsizeof(received)
         if len(self.deferred) >= DEFERRED_COMMANDS or self._deferred_bytes >= DEFERRED_BYTES:
             self.pause_reading(PAUSED_BY_COMMAND)
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from chat.handlers import attention, join, manage, membership, messages, reads
 from chat.handlers.resolve import Handler, MessageAt, OwnRow, check_room, in_room, loaded_room
-from chat.handlers.sessions import announce, claim, hello, ping
+from chat.handlers.sessions import adopt, announce, claim, hello, ping
+from chat.ports import Adopt
 from model import commands
 from model.permissions import Action
 
@@ -47,5 +48,9 @@ HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
     commands.Announce: announce,
     commands.Ping: ping,
 }
-# These two carry out another command, by the same table.
-HANDLERS |= {commands.Hello: partial(hello, HANDLERS), commands.Claim: partial(claim, HANDLERS)}
+# These carry out another command, by the same table.
+HANDLERS |= {
+    commands.Hello: partial(hello, HANDLERS),
+    commands.Claim: partial(claim, HANDLERS),
+    Adopt: partial(adopt, HANDLERS),
+}

@@ -19,7 +19,7 @@ from chat.rooms.loading import load
 from chat.rooms.makers import opener_of
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from chat.rooms.storing import ask, require_storage
+from chat.rooms.storing import ask, require_storage, unavailable
 from model.errors import ParleyError
 from model.message import Message
 from model.permissions import Action
@@ -98,6 +98,7 @@ class Handler:
     async def _ask(self, parts: Parts, session: Session, command: Any) -> None:
         """Load the room and read from storage, again if the room was replaced in the meantime."""
         waits: Awaitable[None] | None = None
+        tenure = parts.hub.tenure
         while True:
             async with AsyncExitStack() as held:
                 room = self.room(parts, session, command) or await load(parts, command.room, opener_of(session.actor))
@@ -107,6 +108,8 @@ class Handler:
                     found = await self.need.fetch(parts, session, room, command, held)
                 if session.ended:
                     return
+                if parts.hub.tenure != tenure:
+                    raise unavailable()
                 if self.room(parts, session, command) is room:
                     found = self.need.find(parts, session, room, command, found)
                     if found is not ASK:

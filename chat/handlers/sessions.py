@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chat.ports import Dialect, Identity
+from chat.ports import Adopt, Dialect, Identity
 from chat.rooms import impostors, members
 from chat.rooms.access import is_row_known, standing_of
 from chat.rooms.pacing import give_guest_back, release_buckets
@@ -42,7 +42,7 @@ def hello(handlers: Handlers, parts: Parts, session: Session, command: Hello) ->
             if error.code != "unavailable":
                 raise
         else:
-            return _adopt(handlers, parts, session, command, identity)
+            return handlers[Adopt](parts, session, Adopt(id=command.id, identity=identity))
     return _hello_later(handlers, parts, session, command)
 
 
@@ -55,14 +55,14 @@ async def _hello_later(handlers: Handlers, parts: Parts, session: Session, comma
             raise
         await reach_storage(parts)
         identity = parts.tokens.verify(command.token)
-    if not session.ended and (waits := _adopt(handlers, parts, session, command, identity)) is not None:
+    adopting = Adopt(id=command.id, identity=identity)
+    if not session.ended and (waits := handlers[Adopt](parts, session, adopting)) is not None:
         await waits
 
 
-def _adopt(
-    handlers: Handlers, parts: Parts, session: Session, command: Hello, identity: Identity
-) -> Awaitable[None] | None:
-    before = session.identity
+def adopt(handlers: Handlers, parts: Parts, session: Session, command: Adopt) -> Awaitable[None] | None:
+    """Act for the identity that was proved."""
+    identity, before = command.identity, session.identity
     if before is not None and not session.provisional and before.user.id != identity.user.id:
         raise ParleyError("principal_fixed")
     if identity.guest:
@@ -75,7 +75,7 @@ def _adopt(
     else:
         if before is None or before.user.id != identity.user.id:
             check_devices(parts, identity.user.id)
-            if before is not None:  # a generated guest
+            if before is not None and session.remote is None:  # a generated guest, who counts where the client is
                 give_guest_back(parts, session)
         identify(parts, session, identity)
     session.provisional = False
@@ -162,16 +162,23 @@ async def announce(parts: Parts, session: Session, command: Announce) -> None:
         raise ParleyError("forbidden")
     content = check_content(command.content, parts.limits.max_content_chars)
     event = Announcement(content=content, sender=session.user, timestamp=rfc3339(parts.clock.now_us()))
+    if parts.edges is not None:
+        parts.edges.broadcast(event, session)
+    await write_to_all(parts, lambda dialect: dialect.frame(event), session.id)
+    session.reply(replace(event, id=command.id))
+
+
+async def write_to_all(parts: Parts, frame_of: Callable[[Dialect], bytes | None], but: str) -> None:
+    """Write a frame to every session of this server, but not to the one with the id ``but``."""
     frames: dict[Dialect, bytes | None] = {}
     for count, other in enumerate(tuple(parts.hub.sessions), 1):
         if count % SESSIONS_PER_TURN == 0:
             await asyncio.sleep(0)
         if other.dialect not in frames:
-            frames[other.dialect] = other.dialect.frame(event)
+            frames[other.dialect] = frame_of(other.dialect)
         frame = frames[other.dialect]
-        if frame is not None and other is not session and other.identity is not None:
+        if frame is not None and other.id != but and other.identity is not None:
             other.write(frame)
-    session.reply(replace(event, id=command.id))
 
 
 def ping(parts: Parts, session: Session, command: Ping) -> None:

@@ -193,6 +193,10 @@ class Link:
         self._progress_at = self.heard
         self._pump()
 
+    def ping(self) -> None:
+        """Send a sign of life."""
+        self._transmit(0, 0, b"")
+
     def tick(self) -> None:
         """Acknowledge and repeat what is due. Call it every 50 ms or so."""
         if self._told != self._received:

@@ -75,6 +75,10 @@ class ChangeTracker:
             if not queued:
                 del self._queued[user_id]
 
+    def forget(self) -> None:
+        """Forget the queued rows: this server does not store them any more."""
+        self._queued.clear()
+
     def hidden(self, room_id: int) -> None:
         """Note that a room is no longer public."""
         for changes in self._queries.get(None, ()):

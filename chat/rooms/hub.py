@@ -8,6 +8,7 @@ import math
 import time
 from collections import Counter
 from itertools import islice
+from typing import Protocol
 
 from chat.delivery.audience import Audience
 from chat.delivery.counters import Counters
@@ -29,6 +30,13 @@ FEW_ACKS = 16
 ACK_SECONDS = 0.02
 
 
+class Flushed(Protocol):
+    """A link to another server."""
+
+    def flush(self) -> None:
+        """Send what is queued."""
+
+
 class Hub:
     """Rooms by name, sessions, and what must be written at the end of this event loop iteration.
 
@@ -40,6 +48,7 @@ class Hub:
     Attributes:
         loaded: how many rooms are loaded, or being loaded, for each address or account.
         faithful: everything that was broadcast is stored or will be: no epoch has changed.
+        tenure: how often this server has taken or lost the rooms; what began in an earlier one must not go on.
     """
 
     def __init__(self, *, tail_limit: int, tails_bytes: int, slow_high: int, counters: Counters) -> None:
@@ -53,6 +62,7 @@ class Hub:
         self.epoch = new_token("e_", 6)
         self._epochs: dict[str, str] = {}
         self.faithful = True
+        self.tenure = 0
         self._freed = FreedRooms()
         self._tail_limit = tail_limit
         self._tails = TailBudget(tails_bytes, self._shrink_tails)
@@ -62,6 +72,8 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._dirty: list[Audience] = []
         self._acking: list[Session] = []
+        self._links: dict[Flushed, None] = {}
+        self._flushing = False
         self._ack_since = 0.0
         self._ack_timer: asyncio.TimerHandle | None = None
         self._scheduled = 0.0  # the time since which a flush is due, 0.0 for none
@@ -91,7 +103,7 @@ class Hub:
         """Count ``more`` rooms that are loaded, or being loaded, for an address or account."""
         if opener:
             self.loaded[opener] += more
-            if not self.loaded[opener]:
+            if self.loaded[opener] <= 0:  # below it after `unload`
                 del self.loaded[opener]
 
     def find_expendable(self, opener: str) -> Room | None:
@@ -175,14 +187,31 @@ class Hub:
         if self.faithful and not self.rooms:
             self.epoch = epoch
 
+    def begin(self, epoch: str | None) -> None:
+        """Begin to have the rooms, with the epoch of the previous server if all its broadcasts are stored."""
+        self.unload()
+        self.faithful = True
+        self.epoch = epoch or new_token("e_", 6)
+
+    def unload(self) -> None:
+        """Forget every room, without a word to the sessions in it."""
+        self.tenure += 1
+        for room in self.rooms.values():
+            room.presence.close()
+            room.tail.close()
+        self.rooms.clear()
+        self.ending.clear()
+        self.loaded.clear()
+        self._not_stored.clear()
+        self._epochs.clear()
+        self._freed = FreedRooms()
+        self.changes.forget()
+
     def close(self) -> None:
         """Unload every room, and cancel all timers."""
         if self._ack_timer is not None:
             self._ack_timer.cancel()
-        for room in self.rooms.values():
-            room.presence.close()
-        self.rooms.clear()
-        self.ending.clear()
+        self.unload()
 
     # The flush.
 
@@ -206,6 +235,12 @@ class Hub:
         elif self._ack_timer is None:
             self._ack_timer = self._loop.call_later(ACK_SECONDS, self._acks_due)
 
+    def flush_last(self, link: Flushed) -> None:
+        """Flush a link at the end of this iteration, after all rooms and acks."""
+        self._links[link] = None
+        if not self._flushing:
+            self._schedule()
+
     def _acks_due(self) -> None:
         """Write the acks that have waited, without looking at a clock: uvloop's timers may be a millisecond early.
 
@@ -224,13 +259,21 @@ class Hub:
         """Write everything that is queued: rooms first, so that no ack precedes its message."""
         started, self._scheduled = self._scheduled, 0.0
         dirty, self._dirty = self._dirty, []
-        for audience in dirty:
-            audience.flush()
-        now = time.perf_counter()
-        if dirty and started:
-            self.counters.broadcast_latency.observe(now - started)
-        if self._acking:
-            self._flush_acks(now)
+        self._flushing = True
+        try:
+            for audience in dirty:
+                audience.flush()
+            now = time.perf_counter()
+            if dirty and started:
+                self.counters.broadcast_latency.observe(now - started)
+            if self._acking:
+                self._flush_acks(now)
+            if self._links:
+                links, self._links = self._links, {}
+                for link in links:
+                    link.flush()
+        finally:
+            self._flushing = False
 
     def _flush_acks(self, now: float) -> None:
         if len(self._acking) > FEW_ACKS and now - self._ack_since < ACK_SECONDS:

@@ -40,6 +40,9 @@ class RoomJob(Job):
             room.tail.trim(1)  # an outage fills it far beyond its limits, and the next message may come much later
             self.hub.free(room)
 
+    def abandon(self) -> None:
+        self.refuse("unavailable")
+
     @abstractmethod
     def stored(self) -> None:
         """Ack the write."""

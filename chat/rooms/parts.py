@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 from chat.delivery.counters import Counters
 from chat.delivery.paging import PAGE_BYTES, PageTurns
 from chat.delivery.ratelimit import UNLIMITED, Allowances, Rate, allowances
-from chat.ports import Directory, Tokens
+from chat.ports import Directory, Edges, Tokens
 from chat.rooms.cursors import ReadCursors
 from chat.rooms.directory import LocalDirectory
 from chat.rooms.hub import Hub
@@ -63,6 +63,7 @@ class Parts:
 
     Attributes:
         limits: those of the options, with one attribute look-up less on the hot path.
+        edges: the clients of the other servers; None if there are none, or if another server has the rooms.
         page_bytes: the bytes of a page over WebSocket, as sent.
         draining: new commands are refused, and the accepted writes are being stored.
         storage_reached: storage has been reached at least once since the start.
@@ -88,6 +89,7 @@ class Parts:
             slow_high=options.slow_high,
             counters=self.counters,
         )
+        self.edges: Edges | None = None
         self.directory: Directory[Session] = LocalDirectory()
         self.pool = WorkerPool(storage, options.pool, self.counters)
         self.tasks = TaskRegistry()

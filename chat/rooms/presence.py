@@ -110,6 +110,18 @@ class Presence(Generic[S]):
                 self._members = _NO_MEMBERS
             self._note(before, user, True)
 
+    def enter_again(self, session: S, user: User) -> None:
+        """Count a session whose user the others in the room know to be here, from another server."""
+        known = self.people.get(user.id)
+        self.people[user.id] = Present(user, (known.sessions if known is not None else 0) + 1)
+        self.sessions[session] = user
+        self._lingering.pop(user.id, None)
+        self._members = _NO_MEMBERS
+        # Not all come back at the same time, and some do not: the whole list is sent a little later.
+        self._forgot = self._untold = True
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PAUSE, self._send_diff)
+
     def exit(self, session: S, grace: float = 0.0) -> None:
         """Stop counting a session. If it was its user's last one, the user lingers for ``grace`` seconds."""
         user_id = self.sessions.pop(session).id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeAlias
+from weakref import ref
 
 from msgspec.structs import replace
 
@@ -109,7 +110,7 @@ class Room:
         self.worker = worker
         self.stored = stored
         self.head = head
-        self.audience = Audience(counters, flush_soon)
+        self.audience = Audience(counters, flush_soon, ref(self))
         self.presence: Presence[Session] = Presence(record.name, self.publish, self.forget)
         self.members: dict[str, Member] = {}
         self.unrestricted = True
@@ -142,7 +143,7 @@ class Room:
     def publish(self, event: AnyEvent, *, ephemeral: bool = False) -> None:
         """Send everyone in the room an event that has been decided and numbered; call it in the order of the numbers.
 
-        Only this method knows which servers have an audience of the room: today only this one.
+        The audience delivers to the members on all servers.
         """
         self.audience.deliver(event, ephemeral)
 

@@ -63,12 +63,16 @@ async def ask(parts: Parts, read: Awaitable[T]) -> T:
         ParleyError: ``unavailable`` if it cannot answer within `READ_SECONDS`; ``rate_limited`` if too many reads of
             this `READER` are queued, ``overloaded`` if too many are queued in total.
     """
+    tenure = parts.hub.tenure
     try:
         await reach_storage(parts)
         if not parts.storage_reached:
             raise StorageUnavailable("it was never reached")
         async with asyncio.timeout(READ_SECONDS):
-            return await read
+            answer = await read
+        if parts.hub.tenure != tenure:
+            raise StorageUnavailable("another server has the rooms now")
+        return answer
     except TooManyReads as error:
         raise too_many_reads(own=error.own) from error
     except (StorageUnavailable, TimeoutError) as error:

@@ -86,5 +86,9 @@ class Job(ABC):
         self.authors = [author] if author is not None else []
 
     @abstractmethod
+    def abandon(self) -> None:
+        """Tell the authors that the outcome is unknown: another server stores the rooms from now on."""
+
+    @abstractmethod
     def on_outcome(self, outcome: Outcome) -> None:
         """Act on the answer of storage; the owner's backlog no longer counts this write."""

@@ -49,6 +49,7 @@ class Worker:
         self._half_bytes = limits.queue_bytes / 2
         self._counters = counters
         self._queue: deque[Job] = deque()
+        self._batch: list[Job] = []
         self._unconfirmed = 0  # queued, or in the current batch
         self._bytes = 0
         self._wake = asyncio.Event()
@@ -117,7 +118,9 @@ class Worker:
                     queue.clear()
                 else:
                     batch = [queue.popleft() for _ in range(self._limits.batch)]
+                self._batch = batch
                 await self._store(batch)
+                self._batch = []
                 del batch  # frees its messages before the wait
 
     async def _store(self, batch: list[Job]) -> None:
@@ -210,6 +213,17 @@ class Worker:
         """Wait until storage has answered every write. Has no time limit: use a timeout."""
         await self._idle.wait()
 
+    def abandon(self) -> list[Job]:
+        """Give up the queue, because another server stores the rooms from now on. Returns the jobs without an answer.
+
+        Whether those of the current batch are stored is unknown.
+        """
+        abandoned = [*self._batch, *self._queue]
+        self._batch = []
+        self._queue.clear()
+        self._resume()
+        return abandoned
+
     async def close(self) -> None:
         """Abandon the queue, and close the writer with its connection."""
         self._resume()
@@ -275,6 +289,10 @@ class WorkerPool:
         finally:
             self._drain_limit = None
         return len(self)
+
+    def abandon(self) -> list[Job]:
+        """Give up every queue; see `Worker.abandon`. Call :meth:`close` afterwards."""
+        return [job for worker in self.workers for job in worker.abandon()]
 
     def abort_drain(self) -> None:
         """End a drain now, even if not everything is stored."""

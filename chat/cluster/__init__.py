@@ -1,0 +1,1 @@
+"""Several servers over one database: one of them owns all rooms, the others are its edges."""

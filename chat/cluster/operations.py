@@ -1,0 +1,238 @@
+"""What two nodes say to each other: operations, which a link carries in order, each exactly once.
+
+An edge sends what its clients do; the owner sends what they receive. Sessions are named by their ids, rooms by their
+names, dialects by theirs. Frames are framed WebSocket messages: the owner encodes each one once, the edges write it.
+"""
+
+from msgspec import Raw, Struct
+from msgspec.msgpack import Decoder, Encoder
+
+from chat.ports import Adopt, Identity
+from model.commands import AnyCommand, Claim
+
+Key = str | int
+"""A command of a session that is not answered yet: by its id; by a number of the edge if it has no answer."""
+
+
+class Operation(Struct, frozen=True, gc=False, array_like=True, tag=True):
+    """Any operation."""
+
+
+# --- from an edge to the owner --------------------------------------------------------------------------------------
+
+
+class Open(Operation, frozen=True, gc=False, tag=1):
+    """A client has connected to the edge, or the edge has another owner. See `chat.delivery.session.Session`."""
+
+    session: str
+    identity: Identity | None
+    provisional: bool
+    asked_name: str | None
+    dialect: str
+    address_room: str
+    address: str
+    network: str
+    since: int
+
+
+class Run(Operation, frozen=True, gc=False, tag=2):
+    """A client's command. ``number`` asks for a `Done`: the command itself has no answer; 0 for none."""
+
+    session: str
+    number: int
+    command: Raw
+
+
+class Refuse(Operation, frozen=True, gc=False, tag=3):
+    """A client's frame that is no valid command: refused in the order of its commands."""
+
+    session: str
+    code: str
+    message: str
+    field: str | None
+    id: str | None
+
+
+class Gone(Operation, frozen=True, gc=False, tag=4):
+    """A client has disconnected."""
+
+    session: str
+
+
+class Drained(Operation, frozen=True, gc=False, tag=5):
+    """A client has read its last `Page`."""
+
+    session: str
+
+
+class Rejoin(Operation, frozen=True, gc=False, tag=6):
+    """Sessions of the edge are in a room that the previous owner had.
+
+    Attributes:
+        head: up to where the edge has received the room's log.
+        epoch: of the previous owner.
+        sessions: those that have received as much.
+        behind: those that had not, because they were resuming.
+    """
+
+    room: str
+    head: int
+    epoch: str
+    sessions: list[str]
+    behind: list[str]
+
+
+class Ask(Operation, frozen=True, gc=False, tag=7):
+    """A question that is not of a session, such as an HTTP request."""
+
+    number: int
+    question: bytes
+
+
+# --- from the owner to an edge --------------------------------------------------------------------------------------
+
+
+class Frames(Operation, frozen=True, gc=False, tag=11):
+    """Frames for all members of a room at the edge who speak a dialect.
+
+    Attributes:
+        lasting: the frames without the ephemeral ones; None if there are none of those.
+        head: the head of the room's log after them.
+    """
+
+    room: str
+    dialect: str
+    frames: bytes
+    lasting: bytes | None
+    head: int
+
+
+class Attach(Operation, frozen=True, gc=False, tag=12):
+    """From here on, a session receives a room's frames; with ``syncing``, the edge withholds them until `Release`."""
+
+    room: str
+    session: str
+    syncing: bool
+    head: int
+
+
+class Detach(Operation, frozen=True, gc=False, tag=13):
+    """From here on, a session does not receive a room's frames."""
+
+    room: str
+    session: str
+
+
+class Release(Operation, frozen=True, gc=False, tag=14):
+    """A session has received what it missed: write what was withheld."""
+
+    room: str
+    session: str
+
+
+class Tell(Operation, frozen=True, gc=False, tag=15):
+    """Frames for one session, after those of its rooms.
+
+    Attributes:
+        answers: the id of the command that they answer.
+        room: the room that they belong to: they are withheld as its other frames are.
+    """
+
+    session: str
+    frames: bytes
+    answers: str | None
+    room: str | None = None
+
+
+class Page(Operation, frozen=True, gc=False, tag=16):
+    """As `Tell`; the owner waits for a `Drained`. ``frames`` may be empty."""
+
+    session: str
+    frames: bytes
+    answers: str | None
+
+
+class Acks(Operation, frozen=True, gc=False, tag=17):
+    """Acknowledgements: (session, room, id, seq) of each."""
+
+    items: list[tuple[str, str, str, int]]
+
+
+class Done(Operation, frozen=True, gc=False, tag=18):
+    """A command without an answer was carried out."""
+
+    session: str
+    number: int
+
+
+class Pause(Operation, frozen=True, gc=False, tag=19):
+    """Stop reading from a client for a reason of the owner, or drop that reason."""
+
+    session: str
+    paused: bool
+
+
+class Close(Operation, frozen=True, gc=False, tag=20):
+    """Close a client's connection."""
+
+    session: str
+    code: int
+    reason: str
+
+
+class Identified(Operation, frozen=True, gc=False, tag=21):
+    """A session acts for this principal now."""
+
+    session: str
+    identity: Identity
+    provisional: bool
+
+
+class Broadcast(Operation, frozen=True, gc=False, tag=22):
+    """Frames, by dialect, for every identified session but one."""
+
+    frames: dict[str, bytes]
+    but: str
+
+
+class Answer(Operation, frozen=True, gc=False, tag=23):
+    """The answer to an `Ask`; None if there is none."""
+
+    number: int
+    answer: bytes | None
+
+
+class Moved(Operation, frozen=True, gc=False, tag=24):
+    """The last operation of this owner.
+
+    With ``clean``, it has answered every command that it carried out; those without an answer were not.
+    """
+
+    clean: bool
+
+
+FromEdge = Open | Run | Refuse | Gone | Drained | Rejoin | Ask
+FromOwner = (
+    Frames
+    | Attach
+    | Detach
+    | Release
+    | Tell
+    | Page
+    | Acks
+    | Done
+    | Pause
+    | Close
+    | Identified
+    | Broadcast
+    | Answer
+    | Moved
+)
+AnyOperation = FromEdge | FromOwner
+
+Sent = AnyCommand | Claim | Adopt
+"""The commands in a `Run`."""
+
+encode = Encoder().encode
+decode = Decoder(list[AnyOperation]).decode
+decode_command = Decoder(Sent).decode

@@ -1,0 +1,140 @@
+"""A node that this one has a link with, and the sessions of its clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from chat.cluster import operations as op
+from chat.delivery.audience import Source, Subscriber
+from chat.link.envelope import Address
+from chat.link.link import Link, LinkFailed, Packet
+from chat.ports import Dialect
+from model.errors import RETRY_AFTER, ParleyError
+from model.events import AckItem
+
+# How long the owner may take to answer a question.
+ANSWER_SECONDS = 15.0
+# Questions of this node that one peer has not answered; more are refused.
+QUESTIONS = 1000
+
+
+class Peer:
+    """The other end of a link, and a `chat.delivery.audience.Remote`: the members of rooms who are connected there.
+
+    Args:
+        address: the life of the node.
+        name: its name, for an operator.
+        send: sends a packet there, or drops it.
+        receive: called with the operations of each packet.
+        flush_last: `chat.rooms.hub.Hub.flush_last`.
+        failed: called when the peer does not accept what it is sent.
+        now: a monotonic clock.
+
+    Attributes:
+        ended: one of the nodes has given up the other.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        name: str,
+        *,
+        send: Callable[[Packet], object],
+        receive: Callable[[Peer, list[op.AnyOperation]], object],
+        flush_last: Callable[[Peer], object],
+        failed: Callable[[Peer], object],
+        now: Callable[[], float],
+    ) -> None:
+        self.address = address
+        self.name = name
+        self.link = Link(send, lambda operations: receive(self, operations), op.encode, op.decode, now)
+        self.ended = False
+        self._flush_last = flush_last
+        self._failed = failed
+        self._acks: list[tuple[str, str, str, int]] = []
+        self._questions: dict[int, asyncio.Future[bytes | None]] = {}
+        self._asked = 0
+
+    def __str__(self) -> str:
+        """``n2 (3fa95cbb)``."""
+        return f"{self.name} ({self.address.node.hex()[:8]})"
+
+    def put(self, operation: op.AnyOperation) -> None:
+        """Send an operation at the end of this event loop iteration."""
+        if not self.ended and self.link.put(operation):
+            self._flush_last(self)
+
+    def ack(self, session: str, item: AckItem) -> None:
+        """Send an acknowledgement after everything else of this iteration: never before its message."""
+        if not self._acks:
+            self._flush_last(self)
+        self._acks.append((session, item.room, item.id, item.seq))
+
+    def flush(self) -> None:
+        """Send what is queued."""
+        if self._acks:
+            acks, self._acks = self._acks, []
+            self.put(op.Acks(acks))
+        if not self.ended:
+            try:
+                self.link.flush()
+            except LinkFailed:
+                self._failed(self)
+
+    def end(self) -> None:
+        """Send and answer nothing more."""
+        self.ended = True
+        questions, self._questions = self._questions, {}
+        for answer in questions.values():
+            if not answer.done():
+                answer.set_result(None)
+
+    # Questions.
+
+    async def ask(self, question: bytes) -> bytes:
+        """Return the answer to a question.
+
+        Raises:
+            ParleyError: ``unavailable``: the peer has not answered in time, and may still do what was asked.
+        """
+        if self.ended or len(self._questions) >= QUESTIONS:
+            raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+        self._asked += 1
+        number = self._asked
+        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self._questions[number] = future
+        self.put(op.Ask(number, question))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await future
+        except TimeoutError:
+            answer = None
+        finally:
+            self._questions.pop(number, None)
+        if answer is None:
+            raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+        return answer
+
+    def answered(self, answer: op.Answer) -> None:
+        """Take the answer to a question."""
+        future = self._questions.pop(answer.number, None)
+        if future is not None and not future.done():
+            future.set_result(answer.answer)
+
+    # The members of rooms who are connected there.
+
+    def attach(self, room: Source, session: Subscriber, *, syncing: bool) -> None:
+        self.put(op.Attach(room.name, session.id, syncing, room.head))
+
+    def detach(self, room: Source, session: Subscriber) -> None:
+        self.put(op.Detach(room.name, session.id))
+
+    def release(self, room: Source, session: Subscriber) -> None:
+        self.put(op.Release(room.name, session.id))
+
+    def tell(self, room: Source, session: Subscriber, frame: bytes) -> None:
+        self.put(op.Tell(session.id, frame, None, room.name))
+
+    def deliver(self, room: Source, dialect: Dialect, frames: bytes, lasting: bytes | None) -> None:
+        self.put(op.Frames(room.name, dialect.name, frames, lasting, room.head))

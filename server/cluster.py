@@ -1,0 +1,106 @@
+"""This server as one node of several: joins the bus as soon as it knows the installation and the keys."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from chat.chat import Chat
+from chat.cluster.node import Node
+from chat.link.bus import Bus
+from chat.link.envelope import Envelope
+from chat.ports import Dialect
+from server.auth.keys import KeyUse, ServerKeys
+from server.settings.shared import disagreements, shared_settings
+from server.settings.values import Settings
+from storage.ports.servers import Gained
+from utils.tasks import TaskRegistry
+
+log = logging.getLogger(__name__)
+
+
+class _Terms:
+    """The settings that change stored or shared results."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._own = shared_settings(settings)
+
+    def own(self) -> dict[str, str]:
+        return self._own
+
+    def differences(self, theirs: Mapping[str, str]) -> list[str]:
+        return list(disagreements(self._own, theirs))
+
+
+class Member:
+    """The node of this server, and its connection to the bus.
+
+    Args:
+        settings: with ``NATS_URL``.
+        chat: the chat of this server.
+        keys: those of the servers, from which the link's are derived.
+        node_id: 8 random bytes; storage has the same.
+        dialects: by name.
+        serve: answers a question of an edge.
+        name: of the node, for operators.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        chat: Chat,
+        keys: ServerKeys,
+        node_id: bytes,
+        dialects: Mapping[str, Dialect],
+        serve: Callable[[bytes], Awaitable[bytes]],
+        name: str,
+    ) -> None:
+        self.node = Node(chat, node_id, dialects, serve, name, _Terms(settings))
+        self._settings = settings
+        self._keys = keys
+        self._installation: bytes | None = None
+        self._joined: tuple[bytes, bytes] | None = None  # the installation and the key
+        self._joining = asyncio.Lock()
+        self._tasks = TaskRegistry()
+
+    def gained(self, tenure: Gained) -> None:
+        """Have the rooms from now on."""
+        self.node.gained(tenure.token, tenure.epoch)
+
+    def learn_installation(self, installation: bytes) -> None:
+        """Take the identity of the database: only servers of the same one are nodes of this cluster."""
+        self._installation = installation
+        self.join()
+
+    def join(self) -> None:
+        """Join the bus if everything needed is known; again if it has changed."""
+        key = self._keys.key(KeyUse.LINK_MACS)
+        if self._installation is not None and key is not None and self._joined != (self._installation, key):
+            self._joined = self._installation, key
+            self._tasks.spawn(self._join(self._installation, key), name="join the bus")
+
+    async def _join(self, installation: bytes, key: bytes) -> None:
+        async with self._joining:
+            await self.node.leave_bus()
+            await self.node.join_bus(self._bus(installation), self._envelope(installation, key))
+
+    def _bus(self, installation: bytes) -> Bus:
+        from server.bus.nats import NatsBus  # only a server with NATS_URL needs the client
+
+        settings = self._settings
+        return NatsBus(
+            settings.nats_url, f"{settings.nats_prefix}.{installation.hex()}", credentials=settings.nats_creds
+        )
+
+    def _envelope(self, installation: bytes, key: bytes) -> Envelope:
+        if not self._settings.nats_encrypt:
+            return Envelope(installation, key)
+        from server.bus.sealing import XChaChaSealer
+
+        encryption = self._keys.key(KeyUse.LINK_ENCRYPTION)
+        assert encryption is not None
+        return Envelope(installation, key, XChaChaSealer(encryption))
+
+    async def close(self) -> None:
+        """Leave the bus."""
+        await self._tasks.close(1.0)
+        await self.node.close()

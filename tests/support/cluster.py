@@ -1,0 +1,277 @@
+"""Several nodes in one process, on virtual time: a bus with faults, one storage, and a referee in the lease's place."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from chat.chat import Chat
+from chat.cluster.node import Node
+from chat.link.envelope import Envelope
+from chat.rooms.parts import ChatOptions
+from chat.writes.workers import PoolLimits
+from server.dialects import NATIVE
+from storage.ports.errors import StorageUnavailable
+from storage.ports.servers import Gained, Servers, node_key
+from storage.ports.storage import LeaseEvents, Outcome, Storage, Write, Writer
+from tests.support.chatting import BY_PATH, VirtualClock, limits, signer
+from tests.support.faulty import FaultyRepository
+from tests.support.virtual import passes
+
+INSTALLATION = b"i" * 16
+KEY = b"k" * 32
+HOP_SECONDS = 0.0002
+DIALECTS = {dialect.name: dialect for dialect in (NATIVE, *BY_PATH.values())}
+
+
+class FaultyBus:
+    """The middle of the buses of all nodes. Everything takes a moment, and may be lost.
+
+    Attributes:
+        cut: the nodes that reach no other.
+        lose: whether to lose a message, by sender and receiver.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, NodeBus] = {}
+        self.cut: set[str] = set()
+        self.lose: Callable[[str, str], bool] = lambda sender, receiver: False
+        self.carried = 0
+
+    def carry(self, sender: str, receiver: str, data: bytes) -> None:
+        if sender not in self.cut and receiver not in self.cut and not self.lose(sender, receiver):
+            self.carried += 1
+            asyncio.get_running_loop().call_later(HOP_SECONDS, self._arrive, receiver, data)
+
+    def _arrive(self, receiver: str, data: bytes) -> None:
+        if receiver in self.nodes and receiver not in self.cut:
+            self.nodes[receiver].hear(data)
+
+
+class NodeBus:
+    """One node's end of the bus."""
+
+    max_bytes = 1 << 20
+
+    def __init__(self, bus: FaultyBus) -> None:
+        self._bus = bus
+        self._node = ""
+        self.hear: Callable[[bytes], object]
+
+    @property
+    def up(self) -> bool:
+        return self._bus.nodes.get(self._node) is self and self._node not in self._bus.cut
+
+    async def start(self, node: str, hear: Callable[[bytes], object], on_up: Callable[[], object]) -> None:
+        self._node, self.hear = node, hear
+        self._bus.nodes[node] = self
+        on_up()
+
+    def send(self, node: str, data: bytes) -> None:
+        self._bus.carry(self._node, node, data)
+
+    def send_all(self, data: bytes) -> None:
+        for node in tuple(self._bus.nodes):
+            if node != self._node:
+                self._bus.carry(self._node, node, data)
+
+    async def close(self) -> None:
+        self._bus.nodes.pop(self._node, None)
+
+
+class Referee:
+    """Decides which node may write: what the lease does in PostgreSQL."""
+
+    def __init__(self, repository: FaultyRepository) -> None:
+        self.repository = repository
+        self.token = 0
+        self.owner: NodeStorage | None = None
+        self.epoch: str | None = None
+        self.nodes: dict[str, NodeStorage] = {}
+
+    def give(self, storage: NodeStorage, *, tell: bool = True) -> None:
+        """Give the right to write to a node; with ``tell``, the one before learns of it from its lease."""
+        before, self.owner = self.owner, storage
+        if before is not None and before is not storage and tell and before.node in self.nodes:
+            before.lease_events.on_superseded()
+        self.token += 1
+        epoch, self.epoch = self.epoch, None
+        storage.lease_events.on_gained(Gained(self.token, epoch, before is not None))
+
+
+class _FencedWriter:
+    def __init__(self, storage: NodeStorage, writer: Writer) -> None:
+        self._storage = storage
+        self._writer = writer
+
+    async def write(self, batch: Sequence[Write]) -> list[Outcome]:
+        if not self._storage.may_write:
+            raise StorageUnavailable("another server may write")
+        return await self._writer.write(batch)
+
+    async def close(self) -> None:
+        await self._writer.close()
+
+
+class NodeStorage(Storage):
+    """The storage that all nodes share, as one of them sees it."""
+
+    def __init__(self, referee: Referee, node: str) -> None:
+        self._referee = referee
+        self.node = node
+        self.place = "in memory"
+        self.lease_events = LeaseEvents()
+        self.on_bus = False
+        self.reachable = True
+        referee.nodes[node] = self
+
+    @property
+    def rooms(self) -> Any:
+        return self._referee.repository.rooms
+
+    @property
+    def messages(self) -> Any:
+        return self._referee.repository.messages
+
+    @property
+    def may_write(self) -> bool:
+        return self._referee.owner is self and self.node in self._referee.nodes
+
+    async def start(self) -> None:
+        """There is nothing to start."""
+
+    async def close(self) -> None:
+        self._referee.nodes.pop(self.node, None)
+
+    async def keep_epoch(self, epoch: str) -> None:
+        if self.may_write:
+            self._referee.epoch = epoch
+
+    async def resign(self, epoch: str | None) -> bool:
+        if self.may_write:
+            self._referee.owner, self._referee.epoch = None, epoch
+        return True
+
+    def say_on_bus(self, up: bool) -> None:
+        self.on_bus = up
+
+    def servers(self) -> Servers | None:
+        if not self.reachable:
+            return None
+        referee = self._referee
+        alive = frozenset(map(node_key, referee.nodes))
+        on_bus = frozenset(node_key(node) for node, storage in referee.nodes.items() if storage.on_bus)
+        owner = "" if referee.owner is None else referee.owner.node
+        return Servers(referee.token, owner, owner in referee.nodes, alive, on_bus)
+
+    async def reached(self) -> None:
+        """It is always reached."""
+
+    def problem(self) -> str | None:
+        return None if self.may_write else "another server writes"
+
+    def was_ready(self) -> bool:
+        return True
+
+    def another_writes(self) -> bool:
+        return not self.may_write
+
+    def is_full(self) -> bool:
+        return False
+
+    def waiting_reads(self) -> int:
+        return 0
+
+    def writer(self) -> Writer:
+        return _FencedWriter(self, self._referee.repository.writer())
+
+
+class SameTerms:
+    """The terms of a node; `terms` of two nodes may differ."""
+
+    def __init__(self) -> None:
+        self.terms = {"EDIT_WINDOW": "900"}
+
+    def own(self) -> dict[str, str]:
+        return self.terms
+
+    def differences(self, theirs: Mapping[str, str]) -> list[str]:
+        return [] if theirs == self.terms else ["EDIT_WINDOW differs"]
+
+
+class ClusterNode:
+    """One node of a `Cluster`."""
+
+    def __init__(self, cluster: Cluster, name: str, options: dict[str, Any]) -> None:
+        self.name = name
+        self.cluster = cluster
+        identity = os.urandom(8)
+        self.storage = NodeStorage(cluster.referee, identity.hex())
+        clock = VirtualClock()
+        options = {"limits": limits(), "pool": PoolLimits(workers=1), "presence_grace": 0.0, **options}
+        self.chat = Chat(self.storage, clock, signer(clock), ChatOptions(**options))
+        self.questions: list[bytes] = []
+        self.node = Node(self.chat, identity, DIALECTS, self._serve, name, SameTerms())
+        self.storage.lease_events.on_gained = lambda gained: self.node.gained(gained.token, gained.epoch)
+        self.storage.lease_events.on_superseded = self.node.superseded
+
+    async def _serve(self, question: bytes) -> bytes:
+        self.questions.append(question)
+        return b"answer to " + question
+
+    async def start(self) -> None:
+        self.chat.start()
+        self.node.start()
+        await self.node.join_bus(NodeBus(self.cluster.bus), Envelope(INSTALLATION, KEY))
+
+    def own(self) -> None:
+        """Get the right to write."""
+        self.cluster.referee.give(self.storage)
+
+    async def kill(self) -> None:
+        """Die like a killed process: nothing leaves this node any more, and its locks are gone."""
+        self.cluster.nodes.remove(self)
+        self.cluster.bus.nodes.pop(self.storage.node, None)
+        self.cluster.referee.nodes.pop(self.storage.node, None)
+        await self.stop()
+
+    async def stop(self) -> None:
+        await self.node.close()
+        assert await self.chat.close(2.0) == []
+
+
+class Cluster:
+    """Some nodes, of which the first has the rooms."""
+
+    def __init__(self, repository: FaultyRepository | None = None, **options: Any) -> None:
+        self.repository = repository or FaultyRepository()
+        self.bus = FaultyBus()
+        self.referee = Referee(self.repository)
+        self.nodes: list[ClusterNode] = []
+        self._options = options
+
+    async def add(self, name: str) -> ClusterNode:
+        node = ClusterNode(self, name, self._options)
+        self.nodes.append(node)
+        await node.start()
+        return node
+
+
+@asynccontextmanager
+async def clustered(
+    count: int = 2, repository: FaultyRepository | None = None, **options: Any
+) -> AsyncIterator[Cluster]:
+    """Nodes that know each other, on a virtual loop. Tasks that they leave behind fail the test."""
+    cluster = Cluster(repository, **options)
+    try:
+        for number in range(count):
+            await cluster.add(f"n{number + 1}")
+        cluster.nodes[0].own()
+        await passes(1.0)
+        yield cluster
+    finally:
+        for node in cluster.nodes:
+            await node.stop()
