@@ -26,6 +26,7 @@ def open_storage(
     write_seconds: float = 30.0,
     close_seconds: float = 5.0,
     makes_secret: bool = True,
+    node: str = "",
 ) -> Storage:
     """Return the storage behind ``url``. It connects when it is started.
 
@@ -41,6 +42,7 @@ def open_storage(
         close_seconds: how long ``close`` may take.
         makes_secret: whether to make a secret for the servers if storage has none, see
             `storage.ports.storage.LeaseEvents.on_secret`; memory always makes one.
+        node: the id of this server as a node of a cluster (Postgres only); empty for a server that writes alone.
 
     Raises:
         ValueError: the URL is invalid. The text does not repeat it: it contains a password.
@@ -59,4 +61,5 @@ def open_storage(
         write_seconds=write_seconds,
         close_seconds=close_seconds,
         makes_secret=makes_secret,
+        node=node,
     )

@@ -7,6 +7,7 @@ from storage.ports.servers import Servers
 from storage.ports.storage import LeaseEvents
 from storage.postgres.connection.errors import FAILURES, words_for
 from storage.postgres.connection.lease import Lease, LeaseState, Pace
+from storage.postgres.connection.node import NodeLease
 from storage.postgres.connection.session import Connection, Connector, ParleyConnection, session_settings
 from storage.postgres.connection.url import read_url
 from storage.postgres.read.messages import PostgresMessageRepository
@@ -29,6 +30,8 @@ class PostgresStorage:
         write_seconds: time limit of a batch, also in Postgres.
         close_seconds: time limit of :meth:`close`.
         makes_secret: whether to make a secret for the servers if the database has none.
+        node: the id of this server as a node of a cluster, unique in each life of each process; empty for a server
+            that writes alone.
         pace: the intervals of the checks of the lease.
 
     Raises:
@@ -45,6 +48,7 @@ class PostgresStorage:
         write_seconds: float = 30.0,
         close_seconds: float = 5.0,
         makes_secret: bool = True,
+        node: str = "",
         pace: Pace | None = None,
     ) -> None:
         self._write_seconds = write_seconds
@@ -63,14 +67,16 @@ class PostgresStorage:
         self.rooms = PostgresRoomRepository(self._reads.fetch)
         self.messages = PostgresMessageRepository(self._reads.fetch)
         self.lease_events = LeaseEvents()
-        self.lease = Lease(
+        self.lease = (NodeLease if node else Lease)(
             self.connect,
             self.lease_events,
             on_lost=self._lease_lost,
             on_connected=self._reads.drain,
             makes_secret=makes_secret,
+            node=node,
             pace=pace,
         )
+        self._node = self.lease if isinstance(self.lease, NodeLease) else None
         self._writers: set[PostgresWriter] = set()
         self._tasks = TaskRegistry()
         self._closed = False
@@ -100,13 +106,14 @@ class PostgresStorage:
             log.warning("the epoch could not be saved: %s", words_for(error))
 
     async def resign(self, epoch: str | None) -> bool:
-        return False
+        return self._node is not None and await self._node.resign(epoch)
 
     def say_on_bus(self, up: bool) -> None:
-        pass
+        if self._node is not None:
+            self._node.say_on_bus(up)
 
     def servers(self) -> Servers | None:
-        return None
+        return None if self._node is None else self._node.servers
 
     async def reached(self) -> None:
         await self.lease.reached.wait()
@@ -138,4 +145,4 @@ class PostgresStorage:
     def _lease_lost(self) -> None:
         self.messages.forget_words()
         for writer in self._writers:
-            writer.drop()
+            writer.end_tenure()

@@ -64,6 +64,11 @@ class Pace(NamedTuple):
             Both servers lose their sessions when Postgres restarts, and the one that was writing should continue; it
             tries at least once a second.
         cap: the longest pause between attempts to connect.
+        look: between two looks of a node at the lease, and the longest pause between its attempts to connect.
+        cut: how long nodes leave a lock alone that became free without a saved epoch. If only the session of the holder
+            was cut, the holder is back in that time.
+        hung: how long a node must see the holder do nothing, in looks of its own, before it ends the holder's sessions.
+        rest: how long a node that has resigned does not try to take the lock.
     """
 
     poll: float = 1.5
@@ -71,6 +76,10 @@ class Pace(NamedTuple):
     answer: float = 3.0
     grace: float = 5.0
     cap: float = 5.0
+    look: float = 0.25
+    cut: float = 0.75
+    hung: float = 6.0
+    rest: float = 3.0
 
 
 class Tenure(NamedTuple):
@@ -82,7 +91,7 @@ class Tenure(NamedTuple):
 
 
 class _News(NamedTuple):
-    """What to announce once the lease is held, see `storage.ports.storage.Gained`."""
+    """What to announce once the lease is held, see `storage.ports.servers.Gained`."""
 
     epoch: str | None
     after_another: bool
@@ -127,6 +136,7 @@ class Lease:
         on_lost: called when the lease is lost, before anything else happens, to end all connections that write.
         on_connected: called after a failed connection has been replaced.
         makes_secret: whether to make a secret for the servers if the database has none.
+        node: what this server signs the lease with; a random token by default.
         migrations: the migrations that the schema must have; by default the files of this package.
 
     Attributes:
@@ -145,6 +155,7 @@ class Lease:
         on_lost: Callable[[], None],
         on_connected: Callable[[], Awaitable[None]],
         makes_secret: bool = True,
+        node: str = "",
         pace: Pace | None = None,
         migrations: Callable[[], list[Migration]] = load_migrations,
     ) -> None:
@@ -159,11 +170,11 @@ class Lease:
         self._on_lost = on_lost
         self._on_connected = on_connected
         self._migrations = migrations
-        self._holder = new_token("s_")
+        self._holder = node or new_token("s_")
         self._session: Connection | None = None  # the one that holds the lease
         self._identity = ""  # of the database, when the first of this server's successive tenures began
         self._installation: bytes | None = None
-        self._superseded = False  # since the last tenure
+        self._ended = False  # the last tenure, although no other server may have signed since
         self._news: _News | None = None
         # Stored if the database has none: a new one, or the known one if another database has replaced the former.
         self._secret = token_bytes(SECRET_BYTES) if makes_secret else None
@@ -211,7 +222,7 @@ class Lease:
                     if failed:
                         await self._on_connected()
                         if self.state in (LeaseState.WAITING, LeaseState.STANDBY):
-                            await asyncio.sleep(self.pace.grace)
+                            await self._let_others_first()
                     failed = False
                     await self._serve(connection, pause)
                 finally:
@@ -226,8 +237,14 @@ class Lease:
                 failed = True
                 notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
                 self._set_problem(words_for(error) + notes)
-            # A server that was writing must reconnect within any standby's grace.
-            await asyncio.sleep(min(pause.next(), 1.0) if self.state is LeaseState.HOLDER else pause.next())
+            await asyncio.sleep(min(pause.next(), self._longest_pause()))
+
+    def _longest_pause(self) -> float:
+        # A server that was writing must reconnect within any standby's grace.
+        return 1.0 if self.state is LeaseState.HOLDER else self.pace.cap
+
+    async def _let_others_first(self) -> None:
+        await asyncio.sleep(self.pace.grace)
 
     async def _serve(self, connection: Connection, pause: Backoff) -> None:
         migrations = self._migrations()
@@ -255,7 +272,7 @@ class Lease:
         self._learn(*secret)
         self._learn_installation(installation)
         news, self._news = self._news, None
-        self._superseded = False
+        self._ended = False
         if news is not None:
             self._events.on_gained(Gained(tenure.token, *news))
         self.was_held = True
@@ -287,7 +304,7 @@ class Lease:
     def _see_another(self, key: int) -> None:
         if key == sql.WRITER_LOCK:
             if self.was_held and self.state is not LeaseState.STANDBY:
-                self._superseded = True
+                self._ended = True
                 self._events.on_superseded()
             self.state = LeaseState.STANDBY
             self.reached.set()
@@ -303,9 +320,12 @@ class Lease:
             Exception: one of `FAILURES`; the epoch is then not saved.
         """
         if self.tenure is not None and self._session is not None:
-            # In the session that holds the lease: a server that lost it cannot write this.
-            values = {"epoch": epoch, "holder": self._holder, "identity": self._identity}
-            await self._ask(self._session, self._session.execute(sql.KEEP_EPOCH, values))
+            await self._save(self._session, epoch)
+
+    async def _save(self, session: Connection, epoch: str) -> bool:
+        """Save ``epoch`` in the session that holds the lease: a server that lost it cannot write this."""
+        values = {"epoch": epoch, "holder": self._holder, "identity": self._identity}
+        return (await self._ask(session, session.execute(sql.KEEP_EPOCH, values))).rowcount == 1
 
     async def _sign(self, connection: Connection) -> tuple[Tenure, UUID]:
         """Record that this server writes from now on, and find out whether another one wrote before it."""
@@ -313,7 +333,7 @@ class Lease:
             # The epoch of the previous server must be invalid, durably, before anything is broadcast.
             await connection.execute(b"SET LOCAL synchronous_commit TO on")
             before = await value(connection, sql.LAST_HOLDER)
-            new = before != self._holder or self._superseded
+            new = before != self._holder or self._ended
             # Kept until it is announced: if the connection fails after the commit, the next attempt finds our own name.
             if new and (before != self._holder or self._news is None):
                 self._news = await self._news_of(connection, before)
@@ -362,16 +382,16 @@ class Lease:
     async def _ask(self, connection: Connection, work: Coroutine[Any, Any, T]) -> T:
         return await bounded(connection, work, self.pace.answer)
 
-    def _lose(self) -> None:
+    def _lose(self, problem: str = "the connection to Postgres was lost") -> None:
         if self.tenure is not None:
             self.tenure = self._session = None
-            self.problem = "the connection to Postgres was lost"
+            self.problem = problem
             self._on_lost()
 
-    def _set_problem(self, problem: str | None) -> None:
+    def _set_problem(self, problem: str | None, level: int = logging.WARNING) -> None:
         if problem != self.problem:
             if problem is None:
                 log.info("this server is now the writer of the database")
             else:
-                log.warning("cannot write: %s", problem)
+                log.log(level, "cannot write: %s", problem)
         self.problem = problem

@@ -9,6 +9,7 @@ from storage.postgres.connection.session import Connection, fetch_all, value
 from storage.postgres.sql import lease as sql
 
 FOLDER = Path(__file__).parents[1] / "migrations"
+_ALONE = "-- alone\n"
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 # Created by the runner itself: it must exist before the first file can be recorded.
@@ -47,6 +48,11 @@ class Migration(NamedTuple):
     name: str
     text: str
     checksum: str
+
+    @property
+    def alone(self) -> bool:
+        """Whether it changes what servers of an earlier version use, so that none may be running: by its first line."""
+        return self.text.startswith(_ALONE)
 
     @property
     def file(self) -> str:

@@ -8,7 +8,7 @@ from pypika.terms import Function
 from storage.postgres.sql.tables import unless_null, when
 from utils.query import Query, Recordset, cast_as, param, sql_text
 
-_lease = Table("lease")
+LEASE = Table("lease")
 
 # --- sessions ------------------------------------------------------------------------------------------------------
 
@@ -26,39 +26,42 @@ SET_SETTINGS = sql_text(
 # --- the lease: advisory locks of this database, one key each -------------------------------------------------------
 
 # Postgres shows a bigint key as two halves, classid and objid. The first half is "parl" in ASCII.
-_LOCK_CLASS = 0x7061726C
+LOCK_CLASS = 0x7061726C
+# The second half is a kind of lock, and above its four bits the number of a part of the rooms: the one part, 0, is all.
 # Held exclusively by the server that may write.
-WRITER_LOCK = _LOCK_CLASS << 32 | 1
+WRITER_LOCK = LOCK_CLASS << 32 | 1
 # Held, shared, by each connection that writes: a new holder of the first lock waits until it gets this one exclusively.
-FENCE_LOCK = _LOCK_CLASS << 32 | 2
+FENCE_LOCK = LOCK_CLASS << 32 | 2
 # Held while migrations are applied.
-MIGRATION_LOCK = _LOCK_CLASS << 32 | 3
+MIGRATION_LOCK = LOCK_CLASS << 32 | 3
 
 TRY_LOCK = sql_text(Query.select(Function("pg_try_advisory_lock", param("key", "bigint"))))
 TRY_LOCK_SHARED = sql_text(Query.select(Function("pg_try_advisory_lock_shared", param("key", "bigint"))))
 UNLOCK = sql_text(Query.select(Function("pg_advisory_unlock", param("key", "bigint"))))
 
-_locks = Table("pg_locks")
+LOCKS = Table("pg_locks")
 _sessions = Table("pg_stat_activity")
 _database = Table("pg_database")
 
 
+HERE = Query.from_(_database).select(_database.oid).where(_database.datname == Function("current_database"))
+
+
 def _holders(*columns: Any) -> Any:
-    here = Query.from_(_database).select(_database.oid).where(_database.datname == Function("current_database"))
     return (
-        Query.from_(_locks)
+        Query.from_(LOCKS)
         .join(_sessions)
-        .on(_sessions.pid == _locks.pid)
+        .on(_sessions.pid == LOCKS.pid)
         .select(*columns)
-        .where((_locks.locktype == "advisory") & (_locks.database == here) & (_locks.classid == _LOCK_CLASS))
-        .where((_locks.objid == param("number", "oid")) & (_locks.objsubid == 1) & _locks.granted)
+        .where((LOCKS.locktype == "advisory") & (LOCKS.database == HERE) & (LOCKS.classid == LOCK_CLASS))
+        .where((LOCKS.objid == param("number", "oid")) & (LOCKS.objsubid == 1) & LOCKS.granted)
     )
 
 
 # The other sessions that hold one of the locks. Names are for people; a session without an address is local.
 HOLDERS = sql_text(
     _holders(_sessions.pid, _sessions.application_name, Function("host", _sessions.client_addr)).where(
-        _locks.pid != Function("pg_backend_pid")
+        LOCKS.pid != Function("pg_backend_pid")
     )
 )
 # A process id may be reused by another session, so the session's start is part of its identity.
@@ -73,23 +76,23 @@ STILL_HOLDS = sql_text(
     .where(_sessions.backend_start == param("started", "timestamptz"))
 )
 
-LAST_HOLDER = sql_text(Query.from_(_lease).select(_lease.holder))
+LAST_HOLDER = sql_text(Query.from_(LEASE).select(LEASE.holder))
 _identity = Function("lease_identity")
 _new_name = Function("gen_random_uuid")
 # Clears the epoch that the previous server saved when it stopped, and renames a copy.
 SIGN_LEASE = sql_text(
-    Query.into(_lease)
+    Query.into(LEASE)
     .columns("id", "holder", "since", "epoch", "mark", "token", "installation", "identity")
     .insert(1, param("holder"), Function("now"), None, None, param("step"), _new_name, _identity)
-    .on_conflict(_lease.id)
-    .do_update(_lease.holder)
-    .do_update(_lease.since)
-    .do_update(_lease.epoch)
-    .do_update(_lease.mark)
-    .do_update(_lease.token, _lease.token + param("step"))
-    .do_update(_lease.installation, when(_lease.identity == _identity, _lease.installation, _new_name))
-    .do_update(_lease.identity)
-    .returning(_lease.token, _lease.installation)
+    .on_conflict(LEASE.id)
+    .do_update(LEASE.holder)
+    .do_update(LEASE.since)
+    .do_update(LEASE.epoch)
+    .do_update(LEASE.mark)
+    .do_update(LEASE.token, LEASE.token + param("step"))
+    .do_update(LEASE.installation, when(LEASE.identity == _identity, LEASE.installation, _new_name))
+    .do_update(LEASE.identity)
+    .returning(LEASE.token, LEASE.installation)
 )
 
 # --- the secret of the servers -------------------------------------------------------------------------------------
@@ -111,18 +114,18 @@ KEEP_SECRET = sql_text(
 IDENTITY = sql_text(Query.select(Function("lease_identity")))
 
 
-def _mark(transaction: Any) -> Any:
+def mark(transaction: Any) -> Any:
     """Mark a row: one that was restored, copied or written since has another transaction id than the mark."""
     return Function("concat", Function("lease_identity"), " ", cast_as(transaction, "text"))
 
 
 KEEP_EPOCH = sql_text(
-    Query.update(_lease)
-    .set(_lease.epoch, param("epoch"))
-    .set(_lease.mark, _mark(cast_as(Function("pg_current_xact_id"), "xid")))
-    .where((_lease.holder == param("holder")) & (Function("lease_identity") == param("identity")))
+    Query.update(LEASE)
+    .set(LEASE.epoch, param("epoch"))
+    .set(LEASE.mark, mark(cast_as(Function("pg_current_xact_id"), "xid")))
+    .where((LEASE.holder == param("holder")) & (Function("lease_identity") == param("identity")))
 )
-KEPT_EPOCH = sql_text(Query.from_(_lease).select(_lease.epoch).where(_lease.mark == _mark(_lease.xmin)))
+KEPT_EPOCH = sql_text(Query.from_(LEASE).select(LEASE.epoch).where(LEASE.mark == mark(LEASE.xmin)))
 
 # --- migrations ----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import psycopg
 from storage.ports.errors import StorageUnavailable
 from storage.ports.storage import Outcome, Write
 from storage.postgres.connection.errors import FAILURES, REFUSALS, translated
-from storage.postgres.connection.lease import Lease
+from storage.postgres.connection.lease import Lease, Tenure
 from storage.postgres.connection.session import Connection, T, abort, bounded
 from storage.postgres.write.store import Store
 
@@ -54,6 +54,7 @@ class PostgresWriter:
         if not batch:
             return []
         deadline = asyncio.get_running_loop().time() + self._seconds
+        tenure = self._lease.tenure
         try:
             connection = self._connection or await self._connect(deadline)
             outcomes = await self._use(connection, self._store.write(connection, batch), deadline)
@@ -62,10 +63,10 @@ class PostgresWriter:
             self._store.forget_rooms()
             raise translated(error) from error
         except StorageUnavailable as error:
-            self._failed(str(error))
+            self._failed(str(error), tenure)
             raise
         except FAILURES as error:
-            self._failed(str(translated(error)))
+            self._failed(str(translated(error)), tenure)
             raise translated(error) from error
         except BaseException:
             self.drop()  # cancelled: whether it was committed is unknown, and what the connection is doing
@@ -88,10 +89,15 @@ class PostgresWriter:
             abort(connection)
             _finish(connection)
 
-    def _failed(self, problem: str) -> None:
-        """Note the problem and check the lease. If the lease is lost, that is the cause, so do neither."""
+    def end_tenure(self) -> None:
+        """End the connection, as the lease is lost: what went wrong until then is no problem of a later tenure."""
         self.drop()
-        if self._lease.tenure is not None:
+        self.problem = None
+
+    def _failed(self, problem: str, tenure: Tenure | None) -> None:
+        """Note the problem and check the lease. If the lease was lost, that is the cause, so do neither."""
+        self.drop()
+        if tenure is not None and tenure == self._lease.tenure:
             if self.problem is None:
                 log.warning("a writer cannot store: %s", problem)
             self.problem = problem
