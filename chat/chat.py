@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from chat.delivery.ratelimit import allowances, rate_limited
 from chat.delivery.session import Session as AnySession
 from chat.handlers import HANDLERS
 from chat.handlers.sessions import SESSIONS_PER_TURN, Handlers, check_devices, identify, welcome
-from chat.ports import Adopt, Connection, Dialect, Elsewhere, Identity, Received, Tokens
+from chat.ports import Adopt, Connection, Dialect, Elsewhere, Identity, Membership, Received, Tokens
 from chat.rooms import members
 from chat.rooms.makers import Makers
 from chat.rooms.pacing import release_buckets, take_command, take_guest, take_message, too_fast
@@ -52,8 +53,8 @@ from utils.ids import new_token
 log = logging.getLogger(__name__)
 
 # Why a server is not ready, in one word: storage was not reached yet, cannot be used now, or is being written by
-# another server; or this server is stopping.
-NotReadyReason = Literal["starting", "storage", "standby", "stopping"]
+# another server; the node that has the rooms cannot be reached; or this server is stopping.
+NotReadyReason = Literal["starting", "storage", "standby", "owner", "stopping"]
 
 # Commands that broadcast a frame to the room; they count towards the rate of messages.
 ABOUT_MESSAGES: frozenset[type] = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
@@ -61,6 +62,9 @@ BROADCAST = ABOUT_MESSAGES | {UpdateRoom, DeleteRoom, Invite, Kick, Ban, Unban, 
 
 # How many commands a `hello` counts as: verifying its signature costs that much.
 HELLO_COMMANDS = 10.0
+
+# How long a stopping server waits for another one to answer what its clients have sent; they can ask again.
+ANSWERED_SECONDS = 2.0
 
 # Largest `reconnect_after`, in seconds: clients reconnect spread over this time, not all at once.
 RECONNECT_SECONDS = 5.0
@@ -73,12 +77,14 @@ class Chat:
         parts: what the handlers and queries work with.
         handlers: the handler of each command: those of `chat.handlers`, as long as this server has the rooms.
         elsewhere: the server that has the rooms, None for this one.
+        membership: this server as a node of several; None for a single server.
     """
 
     def __init__(self, storage: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
         self.parts = Parts(storage, clock, tokens, options)
         self.handlers: Handlers = HANDLERS
         self.elsewhere: Elsewhere | None = None
+        self.membership: Membership | None = None
 
     def renew(self, options: ChatOptions) -> None:
         """Apply new options, except those that are read only at the start.
@@ -306,16 +312,20 @@ class Chat:
         """Return why this server is not ready, for an operator; None when it is ready."""
         if self.parts.draining:
             return "the server is shutting down"
+        if self.elsewhere is not None:
+            return self.elsewhere.problem()
         return self.parts.storage.problem() or self.parts.pool.problem()
 
     def not_ready_reason(self) -> NotReadyReason | None:
         """Return the same in one word, which is safe to publish."""
         if self.parts.draining:
             return "stopping"
-        if self.parts.storage.another_writes():
+        if self.elsewhere is None and self.parts.storage.another_writes():
             return "standby"
         if self.problem() is None:
             return None
+        if self.elsewhere is not None:
+            return "owner"
         return "storage" if self.parts.storage.was_ready() else "starting"
 
     # The end.
@@ -334,6 +344,10 @@ class Chat:
         """Refuse new commands and store what was accepted. Returns how many writes were not stored in time."""
         flush_cursors(self.parts)
         self.parts.draining = True
+        if self.elsewhere is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(deadline, ANSWERED_SECONDS)):
+                    await self.elsewhere.idle()
         left = await self.parts.pool.drain(deadline)
         self.parts.hub.flush()
         return left
@@ -350,9 +364,13 @@ class Chat:
     def say_goodbye(self) -> None:
         """Send each client a different time to reconnect, and close its connection."""
         for session in tuple(self.parts.hub.sessions):
-            after = round(random.uniform(0.1, RECONNECT_SECONDS), 2)
-            session.reply(Goodbye(reason="shutting_down", reconnect_after=after))
-            session.close(GOING_AWAY)
+            self.send_away(session, "shutting_down")
+
+    def send_away(self, session: Session, reason: str) -> None:
+        """Ask a client to reconnect in a few seconds, and close its connection."""
+        after = round(random.uniform(0.1, RECONNECT_SECONDS), 2)
+        session.reply(Goodbye(reason=reason, reconnect_after=after))
+        session.close(GOING_AWAY)
 
     async def close(self, deadline: float) -> list[str]:
         """Stop all tasks. Returns the names of those that did not stop within ``deadline`` seconds."""

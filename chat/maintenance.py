@@ -40,7 +40,7 @@ async def expire_messages(parts: Parts, writer: Writer) -> None:
     while True:
         total, removed = 0, BATCH
         try:
-            while removed == BATCH:
+            while removed == BATCH and not parts.storage.another_writes():
                 removed = await expire_once(parts, writer)
                 total += removed
                 if removed == BATCH:

@@ -113,6 +113,16 @@ class Edges(Protocol):
         """Send an event to every client of another server, but not to the session ``but``."""
 
 
+class Membership(Protocol):
+    """This server as a node of several, for an operator."""
+
+    def status(self) -> Any:
+        """Return a record: `chat.cluster.statistics.Status`."""
+
+    def samples(self) -> Iterable[Any]:
+        """Return metrics: `chat.cluster.statistics.Sample`."""
+
+
 class Elsewhere(Protocol):
     """The server that has the rooms, for a server that has none."""
 
@@ -121,6 +131,12 @@ class Elsewhere(Protocol):
 
     def closed(self, session: Any) -> None:
         """Tell it that a client has disconnected, and remove the session from its rooms."""
+
+    def problem(self) -> str | None:
+        """Return why commands are not carried out, for an operator; None if they are, or soon will be."""
+
+    async def idle(self) -> None:
+        """Wait until every command was answered. Waits without a bound: use a time-out."""
 
     def refuse(self, session: Any, error: ParleyError) -> None:
         """Have it refuse a frame that is not a valid command, in the order of the session's commands."""

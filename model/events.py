@@ -341,7 +341,10 @@ class Error(Answer, frozen=True, gc=False, tag="error"):
 
 
 class Goodbye(Event, frozen=True, gc=False, tag="goodbye"):
-    """The server is shutting down: reconnect after ``reconnect_after`` seconds (a different value for each client)."""
+    """Reconnect after ``reconnect_after`` seconds (a different value for each client).
+
+    ``reason`` is ``shutting_down``; or ``unreachable``: this server cannot reach the one that has the rooms.
+    """
 
     reason: str
     reconnect_after: float

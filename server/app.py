@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -12,14 +13,17 @@ from typing import Any, cast
 from aiohttp import web
 
 from chat.chat import Chat
+from chat.link.envelope import NODE_BYTES
 from chat.maintenance import cut_words_again, expire_messages
 from chat.rooms.parts import ChatOptions
 from chat.writes.workers import PoolLimits
+from model.errors import ParleyError
 from model.limits import Limits
 from server.access.addresses import plain_address
 from server.access.capacity import Place
 from server.auth.keys import ServerKeys
 from server.auth.tokens import JwtTokens
+from server.cluster import Member
 from server.metrics import Metrics
 from server.settings.values import SettingError, Settings
 from server.web.app import HttpEndpoints, admin_application
@@ -58,12 +62,14 @@ class Server:
         self._stop_seconds = stop_seconds
         self._tasks = TaskRegistry()
         self._clock = clock or SystemClock()
+        self._node_id = os.urandom(NODE_BYTES) if settings.nats_url else b""
         self._storage = open_storage(
             settings.database_url or None,
             memory_messages=settings.memory_messages,
             memory_rooms=settings.memory_rooms,
             memory_bytes=settings.memory_bytes,
             makes_secret=not settings.server_secret,
+            node=self._node_id.hex(),
         )
         self._keys = ServerKeys(settings.server_secret)
         self._tokens = JwtTokens(
@@ -83,6 +89,9 @@ class Server:
         self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=stop_seconds)
         self._admin = web.AppRunner(admin_application(self.chat), handle_signals=False, access_log=None)
         self._listener = Listener(self._accepted, self.chat.parts.counters)
+        self._member: Member | None = None
+        if settings.nats_url:
+            self._member = Member(settings, self.chat, self._keys, self._node_id, self.shared.dialects, _serve_nothing)
         self._stopped: asyncio.Task[int] | None = None
 
     @property
@@ -105,6 +114,10 @@ class Server:
         lease_events.on_gained = self._gained
         lease_events.on_superseded = partial(disconnect_all, "another server is writing to this database now")
         lease_events.on_secret = self._learn_secret
+        if self._member is not None:
+            lease_events.on_gained = self._member.gained
+            lease_events.on_superseded = self._member.node.superseded
+            lease_events.on_installation = self._member.learn_installation
         await self._storage.start()
         self.chat.start()
         await self._runner.setup()
@@ -121,6 +134,8 @@ class Server:
             except OSError as error:
                 raise ListenError("ADMIN_", settings.admin_host, settings.admin_port, error) from error
             log.info("serving /metrics and the full /ready on %s", urls_of(self._admin.addresses))
+        if self._member is not None:
+            self._member.start(settings.node_name or f"{socket.gethostname()}:{self.port}")
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(expire_messages(self.chat.parts, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat.parts, self._cutter), name="words")
@@ -131,6 +146,8 @@ class Server:
     def _learn_secret(self, secret: bytes | None, replaced_at: int | None) -> None:
         if self._tokens.learn(secret, replaced_at):
             self.chat.send_tokens()
+        if self._member is not None:
+            self._member.join()
 
     def _gained(self, tenure: Gained) -> None:
         if tenure.epoch is not None:
@@ -194,7 +211,9 @@ class Server:
         self._listener.close()
         for head in self.shared.heads:
             head.close()
-        # 2. Store accepted messages, and acknowledge them.
+        # 2. Give the rooms to another node. Store accepted messages, and acknowledge them.
+        if self._member is not None:
+            await self._member.node.resign_to_another()
         unwritten = await self.chat.drain(self._settings.drain_seconds)
         # 3. Send goodbye and close every connection; some clients do not answer.
         self.chat.say_goodbye()
@@ -213,10 +232,16 @@ class Server:
         await self._cutter.close()
         if stuck:
             log.error("these tasks did not stop: %s", ", ".join(stuck))
-        elif not unwritten:
+        elif not unwritten and self.chat.elsewhere is None:
             await self.chat.leave_epoch()
+        if self._member is not None:
+            await self._member.close()
         await self._storage.close()
         return unwritten
+
+
+async def _serve_nothing(question: bytes) -> bytes:
+    raise ParleyError("unavailable")
 
 
 def urls_of(addresses: Sequence[Any]) -> str:

@@ -10,6 +10,7 @@ from chat.link.bus import Bus
 from chat.link.envelope import Envelope
 from chat.ports import Dialect
 from server.auth.keys import KeyUse, ServerKeys
+from server.dialects import NATIVE
 from server.settings.shared import disagreements, shared_settings
 from server.settings.values import Settings
 from storage.ports.servers import Gained
@@ -39,9 +40,8 @@ class Member:
         chat: the chat of this server.
         keys: those of the servers, from which the link's are derived.
         node_id: 8 random bytes; storage has the same.
-        dialects: by name.
+        dialects: besides the native one, by path.
         serve: answers a question of an edge.
-        name: of the node, for operators.
     """
 
     def __init__(
@@ -52,15 +52,23 @@ class Member:
         node_id: bytes,
         dialects: Mapping[str, Dialect],
         serve: Callable[[bytes], Awaitable[bytes]],
-        name: str,
     ) -> None:
-        self.node = Node(chat, node_id, dialects, serve, name, _Terms(settings))
+        by_name = {dialect.name: dialect for dialect in (NATIVE, *dialects.values())}
+        self.node = Node(chat, node_id, by_name, serve, _Terms(settings))
         self._settings = settings
         self._keys = keys
         self._installation: bytes | None = None
         self._joined: tuple[bytes, bytes] | None = None  # the installation and the key
         self._joining = asyncio.Lock()
+        self._started = False
         self._tasks = TaskRegistry()
+
+    def start(self, name: str) -> None:
+        """Begin, under a name for operators."""
+        self.node.name = name
+        self.node.start()
+        self._started = True
+        self.join()
 
     def gained(self, tenure: Gained) -> None:
         """Have the rooms from now on."""
@@ -74,6 +82,8 @@ class Member:
     def join(self) -> None:
         """Join the bus if everything needed is known; again if it has changed."""
         key = self._keys.key(KeyUse.LINK_MACS)
+        if not self._started:
+            return
         if self._installation is not None and key is not None and self._joined != (self._installation, key):
             self._joined = self._installation, key
             self._tasks.spawn(self._join(self._installation, key), name="join the bus")

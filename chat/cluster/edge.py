@@ -4,6 +4,7 @@ No handler runs here but that of ``hello``, which verifies a token. A command is
 the owner changes, the next one is asked again.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,6 +17,7 @@ from chat.chat import Chat
 from chat.cluster import operations as op
 from chat.cluster.mirrors import Mirror, mirror_of
 from chat.cluster.peers import Peer
+from chat.cluster.statistics import Statistics
 from chat.delivery.session import DEFERRED_COMMANDS, PAUSED_BY_LINK, PAUSED_BY_OWNER
 from chat.handlers import HANDLERS
 from chat.handlers.sessions import Handlers, hello, write_to_all
@@ -31,6 +33,10 @@ log = logging.getLogger(__name__)
 
 # Seconds without a sign of life of the owner after which commands are refused at once.
 SILENT_SECONDS = 1.5
+# Seconds without an owner, or a sign of life of it, after which this node is not ready.
+READY_SECONDS = 3.0
+# The same after which its clients are sent away, if the owner lives.
+CUT_OFF_SECONDS = 10.0
 # Seconds that commands wait for a next owner.
 HELD_SECONDS = 8.0
 # Bytes that the owner has not acknowledged: above it, this node reads nothing more from the clients that send.
@@ -85,7 +91,10 @@ class Edge:
         epoch: of the owner, or of the last one.
     """
 
-    def __init__(self, chat: Chat, dialects: Mapping[str, Dialect], now: Callable[[], float]) -> None:
+    def __init__(
+        self, chat: Chat, dialects: Mapping[str, Dialect], now: Callable[[], float], statistics: Statistics
+    ) -> None:
+        self._statistics = statistics
         self.owner: Peer | None = None
         self.epoch = ""
         self._chat = chat
@@ -96,6 +105,8 @@ class Edge:
         self._mirrors: dict[str, Mirror] = {}
         self._sessions: dict[str, Session] = {}
         self._asked: dict[Session, dict[op.Key, op.Sent | _InDoubt]] = {}
+        self._all_answered = asyncio.Event()
+        self._all_answered.set()
         self._numbers = 0
         self._paused: set[Session] = set()
         self._alone_since: float | None = now()  # without an owner; None with one
@@ -123,12 +134,15 @@ class Edge:
         Raises:
             ParleyError: ``unavailable``.
         """
+        if parts.draining:
+            raise ParleyError("shutting_down", retry_after=1.0)
         if not self.hopeful():
             raise unavailable()
         number = 0
         if command.id is None or isinstance(command, UNANSWERED):
             self._numbers = number = self._numbers + 1
         asked = self._asked.setdefault(session, {})
+        self._all_answered.clear()
         asked[number or command.id] = command
         if self.owner is not None:
             self._run(self.owner, session, number, command)
@@ -142,6 +156,7 @@ class Edge:
         return self.owner is not None and self._now() - self.owner.link.heard < SILENT_SECONDS
 
     def _run(self, owner: Peer, session: Session, number: int, command: op.Sent) -> None:
+        self._statistics.forwarded_commands += 1
         owner.put(op.Run(session.id, number, Raw(op.encode(command))))
         if owner.link.waiting_bytes > PAUSE_BYTES:
             self._pause(session)
@@ -174,6 +189,8 @@ class Edge:
     def closed(self, session: Session) -> None:
         """Tell the owner that a client has disconnected, and remove the session from its rooms."""
         self._asked.pop(session, None)
+        if not self._asked:
+            self._all_answered.set()
         self._paused.discard(session)
         for name in tuple(session.rooms):
             self._leave(name, session)
@@ -186,6 +203,29 @@ class Edge:
             self.owner.put(op.Refuse(session.id, error.code, error.message, error.field, error.id))
         else:
             session.refuse(error, error.id)
+
+    @property
+    def unanswered(self) -> int:
+        """How many commands have no answer yet."""
+        return sum(map(len, self._asked.values()))
+
+    def cut_off(self) -> bool:
+        """Whether the owner has not been reached for `CUT_OFF_SECONDS`."""
+        if self.owner is not None:
+            return self._now() - self.owner.link.heard > CUT_OFF_SECONDS
+        return self._alone_since is not None and self._now() - self._alone_since > CUT_OFF_SECONDS
+
+    async def idle(self) -> None:
+        """Wait until every command was answered."""
+        await self._all_answered.wait()
+
+    def problem(self) -> str | None:
+        """Return why commands are not carried out, for an operator; None if they are, or soon will be."""
+        if self.owner is not None:
+            silent = self._now() - self.owner.link.heard
+            return f"node {self.owner}, which has the rooms, cannot be reached" if silent > READY_SECONDS else None
+        waits = self._alone_since is None or self._now() - self._alone_since <= READY_SECONDS
+        return None if waits and self.epoch else "no node that has the rooms can be reached"
 
     async def ask(self, question: bytes) -> bytes:
         """Return the owner's answer to a question that is not of a session.
@@ -222,6 +262,8 @@ class Edge:
         asked = self._asked.get(session)
         if asked is not None and asked.pop(key, None) is not None and not asked:
             del self._asked[session]
+            if not self._asked:
+                self._all_answered.set()
 
     # The owner changes.
 
@@ -268,6 +310,7 @@ class Edge:
         for session, asked in tuple(self._asked.items()):
             for key, command in tuple(asked.items()):
                 if isinstance(command, _InDoubt):
+                    self._statistics.repeated_commands += 1
                     command = command.command
                     if isinstance(command, commands.PostMessage) and command.id is not None:
                         command = replace(command, resend=True)
@@ -295,6 +338,7 @@ class Edge:
         waiting: list[tuple[Session, op.Sent]] = []
         self._ask_again(lambda session, _, command: waiting.append((session, command)))
         self._asked.clear()
+        self._all_answered.set()
         self._sessions.clear()
         return rejoining, waiting
 

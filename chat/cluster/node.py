@@ -7,25 +7,25 @@ second.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
-
-import msgspec
-from msgspec import Struct
-from msgspec.msgpack import Decoder, Encoder
+import random
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from chat.chat import Chat
 from chat.cluster import operations as op
 from chat.cluster.edge import SILENT_SECONDS, Edge
+from chat.cluster.greetings import Greeting, Owning, Terms
 from chat.cluster.owner import Owner
 from chat.cluster.peers import Peer
+from chat.cluster.post import Post
+from chat.cluster.statistics import Sample, Statistics, Status
 from chat.handlers import HANDLERS
 from chat.link.bus import Bus
-from chat.link.envelope import EVERYONE, Address, Envelope, NotFromHere
-from chat.link.freshness import Freshness
+from chat.link.envelope import Address, Envelope
 from chat.link.link import Packet
 from chat.ports import Dialect
-from storage.ports.servers import node_key
+from chat.rooms.room import Session
+from storage.ports.servers import Servers, node_key
 from utils.tasks import TaskRegistry
 
 log = logging.getLogger(__name__)
@@ -43,46 +43,12 @@ MOVE_SECONDS = 5.0
 """How long everything accepted may take to be stored when the rooms are given away."""
 CONFIRM_SECONDS = 1.0
 """How long the other nodes may take to confirm that they know of it."""
+LOOK_SECONDS = 1.0
+"""Between two looks for clients to be sent away."""
+AWAY_SECONDS = 30.0
+"""Over how long the clients of a node that does not reach the owner are sent away: not all at once."""
 GIVEN_UP = 1000
 """Lives of nodes that are remembered as given up."""
-
-
-class Owning(Struct, frozen=True, gc=False, array_like=True):
-    """A node's claim to have the rooms. There is one shard, 0."""
-
-    shard: int
-    token: int
-    epoch: str
-
-
-class Greeting(Struct, frozen=True, gc=False, array_like=True):
-    """What a node says of itself to all others.
-
-    Attributes:
-        name: for operators.
-        terms: what must be the same on all nodes, as text.
-        given_up: nodes that it takes for dead, with their generations.
-        owning: its claim, if it has the rooms.
-    """
-
-    name: str
-    terms: dict[str, str]
-    given_up: dict[bytes, int]
-    owning: Owning | None
-
-
-_encode = Encoder().encode
-_decode = Decoder(Greeting).decode
-
-
-class Terms(Protocol):
-    """What must be the same on all nodes: what is stored and answered must not depend on which node has the rooms."""
-
-    def own(self) -> dict[str, str]:
-        """Return the terms of this node."""
-
-    def differences(self, theirs: Mapping[str, str]) -> Sequence[str]:
-        """Return how the terms of another node differ, in words; empty if there can be a link with it."""
 
 
 class _Next(NamedTuple):
@@ -101,8 +67,8 @@ class Node:
         id: `NODE_BYTES` random bytes, for this life of the node; its storage has the same.
         dialects: by name.
         serve: answers a question of an edge, such as an HTTP request.
-        name: of this node, for operators.
         terms: compares this node with others.
+        name: of this node, for operators.
 
     Attributes:
         token: of this node's tenure; 0 while another one has the rooms.
@@ -115,8 +81,8 @@ class Node:
         id: bytes,
         dialects: Mapping[str, Dialect],
         serve: Callable[[bytes], Awaitable[bytes]],
-        name: str,
         terms: Terms,
+        name: str = "",
     ) -> None:
         self.id = id
         self.name = name
@@ -126,27 +92,21 @@ class Node:
         self._storage = chat.parts.storage
         self._terms = terms
         self._now = chat.parts.clock.monotonic
-        self.owner = Owner(chat, dialects, serve)
-        self.edge = Edge(chat, dialects, self._now)
-        self._generation = 1
-        self._bus: Bus | None = None
-        self._envelope: Envelope | None = None
-        self._freshness = Freshness()
-        self._count = 0
+        self.statistics = Statistics()
+        self.owner = Owner(chat, dialects, serve, self.statistics)
+        self.edge = Edge(chat, dialects, self._now, self.statistics)
+        self._post = Post(id, heard=self._heard, greeted=self._greeted, on_up=self._on_up, statistics=self.statistics)
         self._newest = 0  # the largest token that was heard of
         self._next: _Next | None = None
         self._given_up: dict[bytes, int] = {}
-        self._said: set[str] = set()  # log lines that are not repeated
         self._tasks = TaskRegistry()
         self._bus_down_since: float | None = self._now()
         self._moving = False
+        self._looked = 0.0
+        self._away_at: dict[Session, float] = {}  # when to send each client away
+        chat.membership = self
         self.edge.begin()
         self.edge.take_rooms()
-
-    @property
-    def address(self) -> Address:
-        """Where others reach this life of the node."""
-        return Address(self.id, self._generation)
 
     # The bus.
 
@@ -156,17 +116,14 @@ class Node:
 
     async def join_bus(self, bus: Bus, envelope: Envelope) -> None:
         """Look for the other nodes of the installation."""
-        self._bus, self._envelope = bus, envelope
-        await bus.start(self.id.hex(), self._hear, self._on_up)
+        await self._post.join(bus, envelope)
 
     async def leave_bus(self) -> None:
         """Give up all links. The clients of this node, and the rooms, stay."""
-        bus, self._bus = self._bus, None
-        if bus is not None:
-            self._generation += 1
-            for peer in tuple(self.peers.values()):
-                self._drop(peer)
-            await bus.close()
+        self._post.begin_again()
+        for peer in tuple(self.peers.values()):
+            self._drop(peer)
+        await self._post.leave()
 
     async def _run(self) -> None:
         greeted = 0.0
@@ -183,7 +140,7 @@ class Node:
     def tick(self) -> None:
         """Do what is due."""
         now = self._now()
-        bus_up = self._bus is not None and self._bus.up
+        bus_up = self._post.up
         self._storage.say_on_bus(bus_up)
         if bus_up:
             self._bus_down_since = None
@@ -199,6 +156,9 @@ class Node:
                 self._lost(peer, "it is silent, and has no session with the database")
         self._adopt_next()
         self.edge.tick()
+        if now - self._looked >= LOOK_SECONDS:
+            self._looked = now
+            self._send_away(servers)
         off = self._bus_down_since is not None and now - self._bus_down_since > SILENT_SECONDS
         if (
             self.token
@@ -210,54 +170,40 @@ class Node:
             log.warning("NATS is out of reach here, and another node reaches it: giving the rooms away")
             self._tasks.spawn(self.resign(), name="resign")
 
+    def _send_away(self, servers: Servers | None) -> None:
+        """Send the clients away if this node does not reach the owner, which lives: other nodes may reach it.
+
+        Without a living owner, they would find none at another node either: then their connections stay.
+        """
+        cut_off = self.edge.cut_off() and servers is not None and servers.owner_lives and not self.token
+        if not cut_off or servers is None or servers.owner == self.id.hex():
+            self._away_at.clear()
+            return
+        now, known = self._now(), self._away_at
+        sessions = [session for session in self._chat.parts.hub.sessions if not session.ended]
+        self._away_at = {session: known.get(session) or now + random.uniform(0.0, AWAY_SECONDS) for session in sessions}
+        for session in sessions:
+            if now >= self._away_at[session]:
+                self._chat.send_away(session, "unreachable")
+
     def _greet(self) -> None:
-        if self._bus is not None:
-            owning = Owning(0, self.token, self._chat.parts.hub.epoch) if self.token and not self._moving else None
-            body = _encode(Greeting(self.name, self._terms.own(), self._given_up, owning))
-            self._bus.send_all(self._pack(Address(EVERYONE, 0), Packet(0, 0, 0, body)))
+        owning = Owning(0, self.token, self._chat.parts.hub.epoch) if self.token and not self._moving else None
+        self._post.greet(Greeting(self.name, self._terms.own(), self._given_up, owning))
 
     def _on_up(self) -> None:
         self._greet()
         for peer in self.peers.values():
             peer.link.repeat()
 
-    def _send(self, receiver: Address, packet: Packet) -> None:
-        if self._bus is not None:
-            self._bus.send(receiver.node.hex(), self._pack(receiver, packet))
-
-    def _pack(self, receiver: Address, packet: Packet) -> bytes:
-        assert self._envelope is not None
-        self._count += 1
-        return self._envelope.pack(self.address, receiver, self._count, packet)
-
-    def _hear(self, data: bytes) -> None:
-        assert self._envelope is not None
-        try:
-            sender, receiver, count, packet = self._envelope.unpack(data)
-        except NotFromHere as refused:
-            self._warn(f"a packet on the bus was refused: {refused}")
-            return
-        if sender.node == self.id or not self._freshness.accept(sender, receiver, count):
-            return
-        if receiver.node == EVERYONE:
-            try:
-                greeting = _decode(packet.body)
-            except msgspec.DecodeError:
-                self._warn("a greeting of another node cannot be read")
-            else:
-                self._greeted(sender, greeting)
-        elif receiver == self.address and (peer := self.peers.get(sender.node)) and peer.address == sender:
+    def _heard(self, sender: Address, packet: Packet) -> None:
+        peer = self.peers.get(sender.node)
+        if peer is not None and peer.address == sender:
             peer.link.receive(packet)
-
-    def _warn(self, words: str) -> None:
-        if words not in self._said and len(self._said) < 1000:
-            self._said.add(words)
-            log.warning("%s", words)
 
     # Other nodes.
 
     def _greeted(self, sender: Address, greeting: Greeting) -> None:
-        if greeting.given_up.get(self.id, 0) >= self._generation:
+        if greeting.given_up.get(self.id, 0) >= self._post.address.generation:
             self._begin_again(greeting.name)
         peer = self.peers.get(sender.node)
         if peer is not None and peer.address.generation < sender.generation:
@@ -266,7 +212,7 @@ class Node:
         if peer is None and sender.generation > self._given_up.get(sender.node, 0):
             if differences := self._terms.differences(greeting.terms):
                 words = "; ".join(differences)
-                self._warn(f"there is no link with node {greeting.name}, which has other settings: {words}")
+                self._post.warn(f"there is no link with node {greeting.name}, which has other settings: {words}")
                 return
             peer = self._link(sender, greeting.name)
         if peer is not None and peer.address == sender and greeting.owning is not None:
@@ -276,7 +222,7 @@ class Node:
         peer = self.peers[address.node] = Peer(
             address,
             name,
-            send=lambda packet: self._send(address, packet),
+            send=lambda packet: self._post.send(address, packet),
             receive=self._receive,
             flush_last=self._chat.parts.hub.flush_last,
             failed=lambda peer: self._lost(peer, "it does not accept what it is sent"),
@@ -303,6 +249,7 @@ class Node:
         """Give up a peer: what it had here ends, and it must begin again."""
         if self.peers.get(peer.address.node) is peer:
             log.warning("node %s is lost: %s", peer, why)
+            self.statistics.peers_given_up += 1
             self._given_up[peer.address.node] = peer.address.generation
             while len(self._given_up) > GIVEN_UP:
                 del self._given_up[next(iter(self._given_up))]
@@ -321,7 +268,7 @@ class Node:
     def _begin_again(self, by: str) -> None:
         """Begin all links again: another node took this one for dead, and has forgotten its sessions."""
         log.warning("node %s had given this node up; it begins again", by)
-        self._generation += 1
+        self._post.begin_again()
         for peer in tuple(self.peers.values()):
             self._drop(peer)
         self._greet()
@@ -354,6 +301,7 @@ class Node:
                 return
             self.edge.lose_owner(clean=False)
         self._next = None
+        self.statistics.owner_changes += 1
         log.info("node %s has the rooms now, with token %d and epoch %s", peer, owning.token, owning.epoch)
         self.edge.adopt(peer, owning.epoch)
 
@@ -372,6 +320,7 @@ class Node:
         self._next = None
         self.owner.begin(epoch)
         self.edge.epoch = self._chat.parts.hub.epoch
+        self.statistics.owner_changes += 1
         log.info("this node has the rooms now, with token %d and epoch %s", token, self.edge.epoch)
         for room, head, sessions, behind in rejoining:
             self.owner.rejoin(room, head, before, sessions, behind)
@@ -391,6 +340,12 @@ class Node:
         self.edge.epoch = self._chat.parts.hub.epoch
         self.edge.take_rooms()
         self.owner.end(clean=clean)
+
+    async def resign_to_another(self) -> bool:
+        """As :meth:`resign`, if another node lives that could take the rooms."""
+        servers = self._storage.servers()
+        alive = servers is not None and servers.alive - {node_key(self.id.hex())}
+        return bool(alive) and await self.resign()
 
     async def resign(self) -> bool:
         """Give the rooms to another node in good order. Returns whether this node has none now."""
@@ -425,6 +380,43 @@ class Node:
                 return
             await asyncio.sleep(TICK_SECONDS / 10)
         log.warning("not every node has confirmed that the rooms are given away")
+
+    # For operators.
+
+    def status(self) -> Status:
+        """Return what ``/health`` says of this node."""
+        owner = self.edge.owner
+        return Status(
+            self.name,
+            role="owner" if self.token else "edge",
+            owner=self.name if self.token else owner.name if owner is not None else "",
+            token=self._newest if self.token or owner is not None else 0,
+            bus=self._post.up,
+            peers=len(self.peers),
+        )
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield the metrics of this node."""
+        yield from (
+            Sample("owner", "1 if this node has the rooms, 0 if it is an edge", float(self.token > 0), False),
+            Sample("bus_up", "1 if this node reaches the bus", float(self._post.up), False),
+            Sample("peers", "other nodes with which this one has a link", len(self.peers), False),
+            Sample("stubs", "clients of other nodes, at the node that has the rooms", self.owner.stubs, False),
+            Sample("unanswered_commands", "forwarded commands without an answer", self.edge.unanswered, False),
+            Sample(
+                "link_unacknowledged_bytes",
+                "bytes sent to other nodes that these have not acknowledged",
+                sum(peer.link.waiting_bytes for peer in self.peers.values()),
+                False,
+            ),
+            Sample(
+                "link_repeats",
+                "times that packets were sent again, over the links that there are",
+                sum(peer.link.repeats for peer in self.peers.values()),
+                False,
+            ),
+        )
+        yield from self.statistics.samples()
 
     # The end.
 

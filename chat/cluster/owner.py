@@ -11,6 +11,7 @@ from chat.chat import Chat
 from chat.cluster import operations as op
 from chat.cluster import rejoining
 from chat.cluster.peers import Peer
+from chat.cluster.statistics import Statistics
 from chat.cluster.stubs import Stub
 from chat.handlers import HANDLERS
 from chat.handlers.sessions import check_devices, identify
@@ -38,7 +39,14 @@ class Owner:
         serve: answers a question of an edge, such as an HTTP request.
     """
 
-    def __init__(self, chat: Chat, dialects: Mapping[str, Dialect], serve: Callable[[bytes], Awaitable[bytes]]) -> None:
+    def __init__(
+        self,
+        chat: Chat,
+        dialects: Mapping[str, Dialect],
+        serve: Callable[[bytes], Awaitable[bytes]],
+        statistics: Statistics,
+    ) -> None:
+        self._statistics = statistics
         self._chat = chat
         self._dialects = dialects
         self._serve = serve
@@ -47,6 +55,11 @@ class Owner:
         self._held: list[tuple[Peer, op.FromEdge]] = []  # while the rooms are about to be given away
         self._rejoining: Counter[Session] = Counter()
         self._turns = asyncio.Semaphore(REJOINING)
+
+    @property
+    def stubs(self) -> int:
+        """How many clients of other nodes there are."""
+        return sum(map(len, self._stubs.values()))
 
     def begin(self, epoch: str | None) -> None:
         """Have the rooms from now on; see `chat.rooms.hub.Hub.begin`."""
@@ -151,6 +164,7 @@ class Owner:
             epoch: of the previous owner.
         """
         everybody = (*sessions, *behind)
+        self._statistics.rejoined_sessions += len(everybody)
         for session in everybody:
             self._rejoining[session] += 1
             session.busy = True

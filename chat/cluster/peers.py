@@ -75,7 +75,7 @@ class Peer:
         """Send what is queued."""
         if self._acks:
             acks, self._acks = self._acks, []
-            self.put(op.Acks(acks))
+            self.link.put(op.Acks(acks))
         if not self.ended:
             try:
                 self.link.flush()

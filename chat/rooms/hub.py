@@ -274,6 +274,8 @@ class Hub:
                     link.flush()
         finally:
             self._flushing = False
+            if self._links:  # a link failed, and others learned of it
+                self._schedule()
 
     def _flush_acks(self, now: float) -> None:
         if len(self._acking) > FEW_ACKS and now - self._ack_since < ACK_SECONDS:

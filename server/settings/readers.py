@@ -1,8 +1,12 @@
 """Parse the texts of settings: a function for each kind, which raises ValueError for an invalid text."""
 
 import ipaddress
+import os
+import re
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from chat.delivery.ratelimit import UNLIMITED, Rate
 from server.codec.decoding import ReadError
@@ -10,6 +14,8 @@ from storage.factory import check_url
 
 MANY = 10**9
 ROLE_CHARS = 64
+SUBJECT_CHARS = 64
+NODE_CHARS = 64
 _LOCAL = {"localhost": ("127.0.0.1", "::1")}
 
 
@@ -104,6 +110,40 @@ def database_host(text: str) -> str:
     text = text.removeprefix("[").removesuffix("]")
     if ":" in text:
         ipaddress.IPv6Address(text)
+    return text
+
+
+def nats_urls(text: str) -> tuple[str, ...]:
+    """URLs of the servers of one NATS cluster; only with the packages for it."""
+    urls = tuple(part.strip() for part in text.split(","))
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in ("nats", "tls") or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError
+        parts.port  # noqa: B018  # ValueError for a wrong one
+    if find_spec("nats") is None:
+        raise ReadError("needs the package nats-py: pip install 'parley[cluster]'")
+    return urls
+
+
+def subject(text: str) -> str:
+    """The first tokens of a NATS subject."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", text) or len(text) > SUBJECT_CHARS:
+        raise ValueError
+    return text
+
+
+def node_name(text: str) -> str:
+    """A name for operators."""
+    if not re.fullmatch(r"[A-Za-z0-9._:-]+", text) or len(text) > NODE_CHARS:
+        raise ValueError
+    return text
+
+
+def readable_file(text: str) -> str:
+    """The path of a file that this process may read."""
+    if not Path(text).is_file() or not os.access(text, os.R_OK):
+        raise ReadError("must be a file that the server may read")
     return text
 
 

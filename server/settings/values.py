@@ -91,6 +91,9 @@ class Settings:
         if self.server_secret and self.server_secret in (self.jwt_secret, self.jwt_secret_previous):
             problem = "must differ from JWT_SECRET and JWT_SECRET_PREVIOUS, which applications know"
             yield TOKEN_SECRETS, "SERVER_SECRET", problem
+        if self.nats_url and not self.database_url:
+            beside = ("NATS_URL", "DATABASE_URL", "DB_NAME")
+            yield beside, "NATS_URL", "must not be set without DATABASE_URL: the nodes share a database"
         if self.admin_port and self.admin_port == self.port and same_address(self.host, self.admin_host):
             problem = "must differ from PORT, as HOST and ADMIN_HOST have an address in common"
             yield ("PORT", "ADMIN_PORT", "HOST", "ADMIN_HOST"), "ADMIN_PORT", problem

@@ -32,7 +32,7 @@ from server.rest import rest_endpoints
 from server.spec.asyncapi import asyncapi
 from server.spec.openapi import openapi
 from server.web.errors import Handler, add_headers, answer_errors, not_the_clients_fault
-from server.web.site import FRESH, Site, exposition, health, readiness
+from server.web.site import FRESH, Site, exposition, health_of, readiness
 from server.wire.connections import Shared
 from server.wire.switch import HttpConnection
 from utils.encoding import to_json
@@ -170,7 +170,7 @@ def admin_application(chat: Chat) -> web.Application:
     add_routes(
         app,
         (
-            Endpoint("GET", "/health", "Whether the process answers", health),
+            Endpoint("GET", "/health", "Whether the process answers", health_of(chat)),
             Endpoint("GET", "/ready", "Whether messages are accepted and stored", ready),
             Endpoint("GET", "/metrics", "Counters for Prometheus", counters),
         ),

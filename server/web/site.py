@@ -8,12 +8,14 @@ from aiohttp import hdrs, web
 from msgspec import Meta, Struct, to_builtins
 
 from chat.chat import Chat, NotReadyReason
+from chat.cluster.statistics import Status
 from server.dialects import ACCOUNTS_ONLY, PATHS
 from server.http.endpoints import (
     SENDER,
     TEXT,
     Answer,
     Endpoint,
+    LocalHandler,
     Nothing,
 )
 from server.http.sending import File
@@ -51,10 +53,11 @@ class StaticFile(Struct, frozen=True):
     file: Annotated[str, Meta(examples=["main.js"])]
 
 
-class Health(Struct, frozen=True):
-    """The process answers."""
+class Health(Struct, frozen=True, omit_defaults=True):
+    """The process answers. ``cluster`` only from a server that is one node of several."""
 
     status: Literal["ok"]
+    cluster: Status | None = None
 
 
 class Ready(Struct, frozen=True):
@@ -145,7 +148,13 @@ class Site:
             Endpoint("GET", "/", "Redirect to the page, keeping the query string", self.index, answers=(_LEADS,)),
             Endpoint("GET", "/client.html", "The browser client", self.client, answers=_file("text/html")),
             Endpoint("GET", "/static/{file}", "A file of the browser client", self.static, StaticFile, _STATIC),
-            Endpoint("GET", "/health", "Whether the process answers", health, answers=(Answer(200, "alive", Health),)),
+            Endpoint(
+                "GET",
+                "/health",
+                "Whether the process answers",
+                health_of(self._chat),
+                answers=(Answer(200, "alive", Health),),
+            ),
             Endpoint("GET", "/ready", "Whether messages are accepted and stored", self.ready, answers=_READY),
             *(
                 (
@@ -254,9 +263,13 @@ class _EarlyFrames:
         """The connection is closed."""
 
 
-async def health(request: web.Request, params: Nothing) -> web.StreamResponse:
-    """Answer, to show that the process is alive."""
-    return web.json_response(to_builtins(Health("ok")))
+def health_of(chat: Chat) -> LocalHandler:
+    """Return the handler of ``/health``, which shows that the process is alive."""
+
+    async def health(request: web.Request, params: Nothing) -> web.StreamResponse:
+        return web.json_response(to_builtins(Health("ok", chat.membership.status() if chat.membership else None)))
+
+    return health
 
 
 def readiness(reason: NotReadyReason | None, detail: str | None) -> web.Response:

@@ -214,7 +214,7 @@ class ClusterNode:
         options = {"limits": limits(), "pool": PoolLimits(workers=1), "presence_grace": 0.0, **options}
         self.chat = Chat(self.storage, clock, signer(clock), ChatOptions(**options))
         self.questions: list[bytes] = []
-        self.node = Node(self.chat, identity, DIALECTS, self._serve, name, SameTerms())
+        self.node = Node(self.chat, identity, DIALECTS, self._serve, SameTerms(), name)
         self.storage.lease_events.on_gained = lambda gained: self.node.gained(gained.token, gained.epoch)
         self.storage.lease_events.on_superseded = self.node.superseded
 

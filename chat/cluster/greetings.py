@@ -1,0 +1,45 @@
+"""What a node says of itself to all others, several times a second."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.msgpack import Decoder, Encoder
+
+
+class Owning(Struct, frozen=True, gc=False, array_like=True):
+    """A node's claim to have the rooms. There is one shard, 0."""
+
+    shard: int
+    token: int
+    epoch: str
+
+
+class Greeting(Struct, frozen=True, gc=False, array_like=True):
+    """See the top of this file.
+
+    Attributes:
+        name: for operators.
+        terms: what must be the same on all nodes, as text.
+        given_up: nodes that it takes for dead, with their generations.
+        owning: its claim, if it has the rooms.
+    """
+
+    name: str
+    terms: dict[str, str]
+    given_up: dict[bytes, int]
+    owning: Owning | None
+
+
+class Terms(Protocol):
+    """What must be the same on all nodes: what is stored and answered must not depend on which node has the rooms."""
+
+    def own(self) -> dict[str, str]:
+        """Return the terms of this node."""
+
+    def differences(self, theirs: Mapping[str, str]) -> Sequence[str]:
+        """Return how the terms of another node differ, in words; empty if there can be a link with it."""
+
+
+encode = Encoder().encode
+decode = Decoder(Greeting).decode

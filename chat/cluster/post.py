@@ -1,0 +1,118 @@
+"""A node's end of the bus: packs and unpacks, and refuses what was not made for this life of the node."""
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from chat.cluster import greetings
+from chat.cluster.greetings import Greeting
+from chat.cluster.statistics import Statistics
+from chat.link.bus import Bus
+from chat.link.envelope import EVERYONE, Address, Envelope, NotFromHere
+from chat.link.freshness import Freshness
+from chat.link.link import Packet
+
+log = logging.getLogger(__name__)
+
+# Lines that are logged once each; more of them are not logged at all.
+SAID = 1000
+
+
+class Post:
+    """See the top of this file.
+
+    Args:
+        id: of the node.
+        heard: called with each packet for this node.
+        greeted: called with each greeting.
+        on_up: called each time the bus is up.
+
+    Attributes:
+        address: where others reach this life of the node.
+    """
+
+    def __init__(
+        self,
+        id: bytes,
+        *,
+        heard: Callable[[Address, Packet], object],
+        greeted: Callable[[Address, Greeting], object],
+        on_up: Callable[[], object],
+        statistics: Statistics,
+    ) -> None:
+        self.address = Address(id, 1)
+        self._statistics = statistics
+        self._heard = heard
+        self._greeted = greeted
+        self._on_up = on_up
+        self._bus: Bus | None = None
+        self._envelope: Envelope
+        self._freshness = Freshness()
+        self._count = 0
+        self._said: set[str] = set()
+
+    @property
+    def up(self) -> bool:
+        """Whether what is sent now has a chance to arrive."""
+        return self._bus is not None and self._bus.up
+
+    async def join(self, bus: Bus, envelope: Envelope) -> None:
+        """Send and receive by a bus."""
+        self._bus, self._envelope = bus, envelope
+        await bus.start(self.address.node.hex(), self._hear, self._on_up)
+
+    async def leave(self) -> None:
+        """Send and receive nothing more. Idempotent."""
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            await bus.close()
+
+    def begin_again(self) -> None:
+        """Begin another generation: the links of the last one are over."""
+        self.address = Address(self.address.node, self.address.generation + 1)
+
+    def send(self, receiver: Address, packet: Packet) -> None:
+        """Send a packet to one node, or drop it."""
+        if self._bus is not None:
+            self._bus.send(receiver.node.hex(), self._pack(receiver, packet))
+
+    def greet(self, greeting: Greeting) -> None:
+        """Send a greeting to all nodes, or drop it."""
+        if self._bus is not None:
+            packet = Packet(0, 0, 0, greetings.encode(greeting))
+            self._bus.send_all(self._pack(Address(EVERYONE, 0), packet))
+
+    def _pack(self, receiver: Address, packet: Packet) -> bytes:
+        self._count += 1
+        data = self._envelope.pack(self.address, receiver, self._count, packet)
+        self._statistics.link_packets_sent += 1
+        self._statistics.link_bytes_sent += len(data)
+        return data
+
+    def _hear(self, data: bytes) -> None:
+        try:
+            sender, receiver, count, packet = self._envelope.unpack(data)
+        except NotFromHere as refused:
+            self._statistics.link_packets_refused += 1
+            self.warn(f"a packet on the bus was refused: {refused}")
+            return
+        if sender.node == self.address.node or not self._freshness.accept(sender, receiver, count):
+            self._statistics.link_packets_refused += 1
+            return
+        self._statistics.link_packets_received += 1
+        if receiver.node == EVERYONE:
+            try:
+                greeting = greetings.decode(packet.body)
+            except msgspec.DecodeError:
+                self.warn("a greeting of another node cannot be read")
+            else:
+                self._greeted(sender, greeting)
+        elif receiver == self.address:
+            self._heard(sender, packet)
+
+    def warn(self, words: str) -> None:
+        """Log a warning once."""
+        if words not in self._said and len(self._said) < SAID:
+            self._said.add(words)
+            log.warning("%s", words)

@@ -1,0 +1,69 @@
+"""What a node counts, for an operator."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from msgspec import Struct
+
+
+class Status(Struct, frozen=True, omit_defaults=True):
+    """What ``/health`` says of a node.
+
+    Attributes:
+        node: its name.
+        role: ``owner`` if it has the rooms, else ``edge``.
+        owner: the name of the node that has them; empty if there is none that it reaches.
+        token: of the owner's tenure; 0 without an owner.
+        bus: whether it reaches the bus.
+        peers: how many other nodes it has a link with.
+    """
+
+    node: str
+    role: str
+    owner: str
+    token: int
+    bus: bool
+    peers: int
+
+
+class Sample(NamedTuple):
+    """One metric, without the prefix of the program; ``counts`` for a counter."""
+
+    name: str
+    text: str
+    value: float
+    counts: bool
+
+
+@dataclass
+class Statistics:
+    """Counters since the start."""
+
+    link_packets_sent: int = 0
+    link_packets_received: int = 0
+    link_packets_refused: int = 0
+    link_bytes_sent: int = 0
+    forwarded_commands: int = 0
+    repeated_commands: int = 0
+    rejoined_sessions: int = 0
+    owner_changes: int = 0
+    peers_given_up: int = 0
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield every counter."""
+        for field in fields(self):
+            yield Sample(field.name, _TEXTS[field.name], float(getattr(self, field.name)), True)
+
+
+_TEXTS = {
+    "link_packets_sent": "packets sent to other nodes, repetitions and greetings included",
+    "link_packets_received": "packets of other nodes",
+    "link_packets_refused": "packets on the bus that no node of this installation made, or that came twice",
+    "link_bytes_sent": "bytes sent to other nodes",
+    "forwarded_commands": "commands sent to the node that has the rooms",
+    "repeated_commands": "of those, commands of which the previous one was asked already",
+    "rejoined_sessions": "sessions taken into a room in which they were at the previous node that had it",
+    "owner_changes": "changes of the node that has the rooms, as this node sees it",
+    "peers_given_up": "nodes taken for dead",
+}
