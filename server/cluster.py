@@ -9,6 +9,7 @@ from chat.cluster.node import Node
 from chat.link.bus import Bus
 from chat.link.envelope import Envelope
 from chat.ports import Dialect
+from server.auth.fingerprints import differing, fingerprints
 from server.auth.keys import KeyUse, ServerKeys
 from server.dialects import NATIVE
 from server.settings.shared import disagreements, shared_settings
@@ -20,9 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class _Terms:
-    """The settings that change stored or shared results."""
+    """The settings that change stored or shared results, and the secrets."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, keys: ServerKeys) -> None:
+        self._settings = settings
+        self._keys = keys
         self._own = shared_settings(settings)
 
     def own(self) -> dict[str, str]:
@@ -30,6 +33,12 @@ class _Terms:
 
     def differences(self, theirs: Mapping[str, str]) -> list[str]:
         return list(disagreements(self._own, theirs))
+
+    def fingerprints(self) -> dict[str, str]:
+        return fingerprints(self._settings, self._keys)
+
+    def differing(self, theirs: Mapping[str, str]) -> list[str]:
+        return differing(self.fingerprints(), theirs)
 
 
 class Member:
@@ -54,7 +63,7 @@ class Member:
         serve: Callable[[bytes], Awaitable[bytes]],
     ) -> None:
         by_name = {dialect.name: dialect for dialect in (NATIVE, *dialects.values())}
-        self.node = Node(chat, node_id, by_name, serve, _Terms(settings))
+        self.node = Node(chat, node_id, by_name, serve, _Terms(settings, keys))
         self._settings = settings
         self._keys = keys
         self._installation: bytes | None = None

@@ -85,6 +85,7 @@ class Edge:
         chat: the chat of this node.
         dialects: by name.
         now: a monotonic clock.
+        obstacle: why there may be no link with the owner, in words.
 
     Attributes:
         owner: the node that has the rooms, None while there is none.
@@ -92,8 +93,14 @@ class Edge:
     """
 
     def __init__(
-        self, chat: Chat, dialects: Mapping[str, Dialect], now: Callable[[], float], statistics: Statistics
+        self,
+        chat: Chat,
+        dialects: Mapping[str, Dialect],
+        now: Callable[[], float],
+        statistics: Statistics,
+        obstacle: Callable[[], str | None],
     ) -> None:
+        self._obstacle = obstacle
         self._statistics = statistics
         self.owner: Peer | None = None
         self.epoch = ""
@@ -225,7 +232,10 @@ class Edge:
             silent = self._now() - self.owner.link.heard
             return f"node {self.owner}, which has the rooms, cannot be reached" if silent > READY_SECONDS else None
         waits = self._alone_since is None or self._now() - self._alone_since <= READY_SECONDS
-        return None if waits and self.epoch else "no node that has the rooms can be reached"
+        if waits and self.epoch:
+            return None
+        obstacle = self._obstacle()
+        return "no node that has the rooms can be reached" + (f": {obstacle}" if obstacle else "")
 
     async def ask(self, question: bytes) -> bytes:
         """Return the owner's answer to a question that is not of a session.
@@ -273,6 +283,8 @@ class Edge:
         With ``clean``, the owner has answered every command that it carried out. Otherwise it may have carried out
         those without an answer, too.
         """
+        if self.owner is not None:
+            self.owner.drop_questions()
         self.owner = None
         self._alone_since = self._now()
         for mirror in self._mirrors.values():

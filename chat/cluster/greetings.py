@@ -21,24 +21,35 @@ class Greeting(Struct, frozen=True, gc=False, array_like=True):
     Attributes:
         name: for operators.
         terms: what must be the same on all nodes, as text.
+        fingerprints: of its secrets, by the names of their settings.
         given_up: nodes that it takes for dead, with their generations.
         owning: its claim, if it has the rooms.
     """
 
     name: str
     terms: dict[str, str]
+    fingerprints: dict[str, str]
     given_up: dict[bytes, int]
     owning: Owning | None
 
 
 class Terms(Protocol):
-    """What must be the same on all nodes: what is stored and answered must not depend on which node has the rooms."""
+    """What must be the same on all nodes: what is stored and answered must not depend on which node has the rooms.
+
+    Secrets may differ, while they are replaced.
+    """
 
     def own(self) -> dict[str, str]:
         """Return the terms of this node."""
 
     def differences(self, theirs: Mapping[str, str]) -> Sequence[str]:
         """Return how the terms of another node differ, in words; empty if there can be a link with it."""
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return a fingerprint of each secret of this node."""
+
+    def differing(self, theirs: Mapping[str, str]) -> Sequence[str]:
+        """Return the names of the secrets that differ from those of another node."""
 
 
 encode = Encoder().encode

@@ -47,6 +47,10 @@ LOOK_SECONDS = 1.0
 """Between two looks for clients to be sent away."""
 AWAY_SECONDS = 30.0
 """Over how long the clients of a node that does not reach the owner are sent away: not all at once."""
+OBSTACLE_SECONDS = 5.0
+"""For how long after a refused greeting that is taken for the reason that there is no link."""
+UNDEAD_SECONDS = 5.0
+"""For how long after its greeting a node that was given up is told so."""
 GIVEN_UP = 1000
 """Lives of nodes that are remembered as given up."""
 
@@ -94,11 +98,14 @@ class Node:
         self._now = chat.parts.clock.monotonic
         self.statistics = Statistics()
         self.owner = Owner(chat, dialects, serve, self.statistics)
-        self.edge = Edge(chat, dialects, self._now, self.statistics)
-        self._post = Post(id, heard=self._heard, greeted=self._greeted, on_up=self._on_up, statistics=self.statistics)
+        self.edge = Edge(chat, dialects, self._now, self.statistics, self._obstacle)
+        self._post = Post(
+            id, heard=self._heard, greeted=self._greeted, on_up=self._on_up, now=self._now, statistics=self.statistics
+        )
         self._newest = 0  # the largest token that was heard of
         self._next: _Next | None = None
         self._given_up: dict[bytes, int] = {}
+        self._undead: dict[bytes, float] = {}  # nodes that were given up and greet, and when they last did
         self._tasks = TaskRegistry()
         self._bus_down_since: float | None = self._now()
         self._moving = False
@@ -188,7 +195,10 @@ class Node:
 
     def _greet(self) -> None:
         owning = Owning(0, self.token, self._chat.parts.hub.epoch) if self.token and not self._moving else None
-        self._post.greet(Greeting(self.name, self._terms.own(), self._given_up, owning))
+        now = self._now()
+        self._undead = {node: at for node, at in self._undead.items() if now - at < UNDEAD_SECONDS}
+        given_up = {node: self._given_up[node] for node in self._undead}
+        self._post.greet(Greeting(self.name, self._terms.own(), self._terms.fingerprints(), given_up, owning))
 
     def _on_up(self) -> None:
         self._greet()
@@ -211,11 +221,14 @@ class Node:
             peer = None
         if peer is None and sender.generation > self._given_up.get(sender.node, 0):
             if differences := self._terms.differences(greeting.terms):
-                words = "; ".join(differences)
-                self._post.warn(f"there is no link with node {greeting.name}, which has other settings: {words}")
+                self._post.warn(f"node {greeting.name} has other settings: {'; '.join(differences)}")
                 return
             peer = self._link(sender, greeting.name)
-        if peer is not None and peer.address == sender and greeting.owning is not None:
+            if differing := self._terms.differing(greeting.fingerprints):
+                log.warning("node %s has another %s", peer, " and another ".join(differing))
+        if peer is None:
+            self._undead[sender.node] = self._now()
+        elif peer.address == sender and greeting.owning is not None:
             self._claimed(peer, greeting.owning)
 
     def _link(self, address: Address, name: str) -> Peer:
@@ -272,6 +285,10 @@ class Node:
         for peer in tuple(self.peers.values()):
             self._drop(peer)
         self._greet()
+
+    def _obstacle(self) -> str | None:
+        """Return why there may be no link with another node, in words."""
+        return self._post.last_warning if self._now() - self._post.warned_at < OBSTACLE_SECONDS else None
 
     # The owner changes.
 

@@ -208,7 +208,7 @@ class Owner:
         until = loop.time() + seconds
         while loop.time() < until:
             flush_cursors(parts)
-            busy = any(session.busy for session in (*parts.hub.sessions, *self.sessions()))
+            busy = any(session.at_work for session in (*parts.hub.sessions, *self.sessions()))
             if not busy and not len(parts.pool) and not any(room.pins for room in parts.hub.rooms.values()):
                 parts.hub.flush()
                 return True

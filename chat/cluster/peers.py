@@ -85,6 +85,10 @@ class Peer:
     def end(self) -> None:
         """Send and answer nothing more."""
         self.ended = True
+        self.drop_questions()
+
+    def drop_questions(self) -> None:
+        """Answer nothing that was asked before: the peer has the rooms no longer."""
         questions, self._questions = self._questions, {}
         for answer in questions.values():
             if not answer.done():

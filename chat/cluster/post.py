@@ -1,6 +1,7 @@
 """A node's end of the bus: packs and unpacks, and refuses what was not made for this life of the node."""
 
 import logging
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -27,9 +28,11 @@ class Post:
         heard: called with each packet for this node.
         greeted: called with each greeting.
         on_up: called each time the bus is up.
+        now: a monotonic clock.
 
     Attributes:
         address: where others reach this life of the node.
+        last_warning, warned_at: what was refused last, and when.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Post:
         heard: Callable[[Address, Packet], object],
         greeted: Callable[[Address, Greeting], object],
         on_up: Callable[[], object],
+        now: Callable[[], float],
         statistics: Statistics,
     ) -> None:
         self.address = Address(id, 1)
@@ -51,6 +55,8 @@ class Post:
         self._freshness = Freshness()
         self._count = 0
         self._said: set[str] = set()
+        self._now = now
+        self.last_warning, self.warned_at = "", -math.inf
 
     @property
     def up(self) -> bool:
@@ -112,7 +118,8 @@ class Post:
             self._heard(sender, packet)
 
     def warn(self, words: str) -> None:
-        """Log a warning once."""
+        """Log a warning once; it may be why there is no link with a node."""
+        self.last_warning, self.warned_at = words, self._now()
         if words not in self._said and len(self._said) < SAID:
             self._said.add(words)
             log.warning("%s", words)

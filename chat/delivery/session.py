@@ -285,6 +285,11 @@ class Session(Generic[R]):
             self._delivery.counters.slow_members += 1
             self.close(SLOW_CONSUMER)
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a command is being carried out, and does not just wait until the client has read its answer."""
+        return self.busy and self._drained is None
+
     async def drained(self) -> None:
         """Wait until the client has read enough, or has disconnected. Disconnect a client that does not read."""
         left = self.connection.buffered()

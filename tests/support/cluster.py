@@ -201,6 +201,12 @@ class SameTerms:
     def differences(self, theirs: Mapping[str, str]) -> list[str]:
         return [] if theirs == self.terms else ["EDIT_WINDOW differs"]
 
+    def fingerprints(self) -> dict[str, str]:
+        return {}
+
+    def differing(self, theirs: Mapping[str, str]) -> list[str]:
+        return []
+
 
 class ClusterNode:
     """One node of a `Cluster`."""
