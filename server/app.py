@@ -193,6 +193,8 @@ class Server:
         self._tokens.let_in(settings.chat_roles)
         self.chat.renew(_chat_options(settings))
         self.shared.renew(settings)
+        if self._member is not None:
+            self._member.renew(settings)
         self._http.forget_documents()
         for remark in settings.oddities():
             log.warning("%s", remark)

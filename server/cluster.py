@@ -24,8 +24,11 @@ class _Terms:
     """The settings that change stored or shared results, and the secrets."""
 
     def __init__(self, settings: Settings, keys: ServerKeys) -> None:
-        self._settings = settings
         self._keys = keys
+        self.renew(settings)
+
+    def renew(self, settings: Settings) -> None:
+        self._settings = settings
         self._own = shared_settings(settings)
 
     def own(self) -> dict[str, str]:
@@ -63,7 +66,8 @@ class Member:
         serve: Callable[[bytes], Awaitable[bytes]],
     ) -> None:
         by_name = {dialect.name: dialect for dialect in (NATIVE, *dialects.values())}
-        self.node = Node(chat, node_id, by_name, serve, _Terms(settings, keys))
+        self._terms = _Terms(settings, keys)
+        self.node = Node(chat, node_id, by_name, serve, self._terms)
         self._settings = settings
         self._keys = keys
         self._installation: bytes | None = None
@@ -78,6 +82,10 @@ class Member:
         self.node.start()
         self._started = True
         self.join()
+
+    def renew(self, settings: Settings) -> None:
+        """Apply new settings to nodes that are met from now on."""
+        self._terms.renew(settings)
 
     def gained(self, tenure: Gained) -> None:
         """Have the rooms from now on."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
@@ -12,20 +12,33 @@ from server.settings.values import Settings
 from server.wire.websocket import WebSocketConnection
 from tests.contract.records import until
 from tests.support.client import Client
+from tests.support.nats import NatsServer
 from tests.support.postgres import PostgresCluster
 
 Serve = Callable[..., Awaitable[Server]]
-ON_BOTH = pytest.mark.parametrize("storage", ["memory", "postgres"], indirect=True)
+AT_AN_EDGE = pytest.param("edge", marks=pytest.mark.slow)
+ON_BOTH = pytest.mark.parametrize("storage", ["memory", "postgres", AT_AN_EDGE], indirect=True)
 
 
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.slow)])
+@pytest.fixture(scope="session")
+def nats() -> Iterator[NatsServer]:
+    with NatsServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.slow) for name in ("postgres", "edge"))])
 def storage(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Return the settings that choose the storage. A test that uses them runs with both storages, with Postgres only in
-    `dev.py test --all`: tests/contract shows that both return the same results. `ON_BOTH` runs it with both by default.
+    """Return the settings that choose the storage. A test that uses them runs with both storages, and at an edge over
+    Postgres: with memory by default, with the others in `dev.py test --all`. tests/contract shows that both return the
+    same results. `ON_BOTH` runs it with both by default.
     """
     if request.param == "memory":
         return {}
-    return {"DATABASE_URL": request.getfixturevalue("database_url")}
+    database = {"DATABASE_URL": request.getfixturevalue("database_url")}
+    if request.param == "edge":
+        nats: NatsServer = request.getfixturevalue("nats")
+        return {**database, "NATS_URL": nats.url}
+    return database
 
 
 @pytest.fixture
@@ -42,6 +55,11 @@ async def serve() -> AsyncIterator[Serve]:
     servers: list[Server] = []
 
     async def start(**environment: str) -> Server:
+        if "NATS_URL" in environment and not servers:
+            await start_one(**environment)  # the owner; clients of tests are those of an edge
+        return await start_one(**environment)
+
+    async def start_one(**environment: str) -> Server:
         server = Server(
             Settings(
                 {
@@ -60,7 +78,7 @@ async def serve() -> AsyncIterator[Serve]:
         return server
 
     yield start
-    for server in servers:
+    for server in reversed(servers):  # edges first
         assert await server.stop() == 0
     await asyncio.sleep(0)
 
