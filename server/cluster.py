@@ -115,7 +115,11 @@ class Member:
 
         settings = self._settings
         return NatsBus(
-            settings.nats_url, f"{settings.nats_prefix}.{installation.hex()}", credentials=settings.nats_creds
+            settings.nats_url,
+            f"{settings.nats_prefix}.{installation.hex()}",
+            name=self.node.name,
+            credentials=settings.nats_creds,
+            authorities=settings.nats_ca,
         )
 
     def _envelope(self, installation: bytes, key: bytes) -> Envelope:

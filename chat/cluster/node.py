@@ -240,6 +240,7 @@ class Node:
             flush_last=self._chat.parts.hub.flush_last,
             failed=lambda peer: self._lost(peer, "it does not accept what it is sent"),
             now=self._now,
+            room=self._post.room,
         )
         log.info("there is a link with node %s", peer)
         self._greet()

@@ -30,6 +30,7 @@ class Peer:
         flush_last: `chat.rooms.hub.Hub.flush_last`.
         failed: called when the peer does not accept what it is sent.
         now: a monotonic clock.
+        room: returns how many bytes of operations fit into a packet.
 
     Attributes:
         ended: one of the nodes has given up the other.
@@ -45,10 +46,11 @@ class Peer:
         flush_last: Callable[[Peer], object],
         failed: Callable[[Peer], object],
         now: Callable[[], float],
+        room: Callable[[], int],
     ) -> None:
         self.address = address
         self.name = name
-        self.link = Link(send, lambda operations: receive(self, operations), op.encode, op.decode, now)
+        self.link = Link(send, lambda operations: receive(self, operations), op.encode, op.decode, now, room)
         self.ended = False
         self._flush_last = flush_last
         self._failed = failed

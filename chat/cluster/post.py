@@ -10,9 +10,9 @@ from chat.cluster import greetings
 from chat.cluster.greetings import Greeting
 from chat.cluster.statistics import Statistics
 from chat.link.bus import Bus
-from chat.link.envelope import EVERYONE, Address, Envelope, NotFromHere
+from chat.link.envelope import EVERYONE, MOST_BYTES_ADDED, Address, Envelope, NotFromHere
 from chat.link.freshness import Freshness
-from chat.link.link import Packet
+from chat.link.link import PACKET_BYTES, Packet
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,10 @@ class Post:
     def up(self) -> bool:
         """Whether what is sent now has a chance to arrive."""
         return self._bus is not None and self._bus.up
+
+    def room(self) -> int:
+        """Return how many bytes of operations fit into a packet."""
+        return self._bus.max_bytes - MOST_BYTES_ADDED if self._bus is not None else PACKET_BYTES
 
     async def join(self, bus: Bus, envelope: Envelope) -> None:
         """Send and receive by a bus."""

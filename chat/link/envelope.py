@@ -25,6 +25,8 @@ _HEADER = Struct(f"!BB{NODE_BYTES}sI{NODE_BYTES}sIQQQB")
 _PLAIN, _SEALED = 0, 1
 _CODE_BYTES = 16
 _BODY_AT = _HEADER.size + _CODE_BYTES
+MOST_BYTES_ADDED = _HEADER.size + 40
+"""Bytes of a message on the bus besides the body, at most: a sealer adds 40."""
 
 
 class Address(NamedTuple):
@@ -50,7 +52,7 @@ class Sealer(Protocol):
     """Encrypts bodies with a key that every server of the installation has: authenticated, with associated data."""
 
     def seal(self, body: bytes, header: bytes) -> bytes:
-        """Return the encrypted body, with what is needed to open it; ``header`` is authenticated, not included."""
+        """Return the encrypted body with what is needed to open it, at most 40 bytes; ``header`` is not included."""
 
     def open(self, sealed: bytes, header: bytes) -> bytes | None:
         """Return the body; None if it was not sealed with this key and this header, or was changed."""

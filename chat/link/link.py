@@ -22,7 +22,9 @@ from msgspec import Struct
 PACKET_BYTES = 900_000
 """Bytes of operations in one packet, at most: a NATS server accepts messages of 1 MiB unless configured otherwise."""
 WINDOW_BYTES = 64 << 20
-"""Unacknowledged bytes at which a link fails: its peer does not accept what it is sent."""
+"""`Link.waiting_bytes` above which a link fails: its peer does not accept what it is sent."""
+KEPT_BYTES = 256
+"""Memory of an unacknowledged packet besides its body, which counts as well: many small packets are bounded, too."""
 REPEAT_SECONDS = 0.5
 """Seconds without an acknowledgement until the packets are repeated; doubled each time, up to `REPEAT_MOST`."""
 REPEAT_MOST = 2.0
@@ -56,7 +58,7 @@ class Packet(Struct, frozen=True, gc=False):
 
 
 class LinkFailed(Exception):
-    """The peer has not acknowledged `WINDOW_BYTES`: give it up."""
+    """The peer does not acknowledge `WINDOW_BYTES`, or cannot be sent what comes next: give it up."""
 
 
 class Link:
@@ -68,10 +70,12 @@ class Link:
             raise: an operation that was delivered is never delivered again.
         encode, decode: translate a list of operations.
         now: the time in seconds, from any start; never goes back.
+        room: returns how many bytes of body the bus carries in one packet now.
 
     Attributes:
         heard: when the peer's last packet came.
-        waiting_bytes: bytes sent and not acknowledged.
+        waiting_bytes: memory of what was flushed and is not acknowledged. The users of the link hold back what they can
+            when it grows.
         repeats: how often packets were repeated.
     """
 
@@ -82,8 +86,10 @@ class Link:
         encode: Callable[[list[Any]], bytes],
         decode: Callable[[bytes], list[Any]],
         now: Callable[[], float],
+        room: Callable[[], int] = lambda: PACKET_BYTES,
     ) -> None:
         self._send, self._deliver, self._encode, self._decode, self._now = send, deliver, encode, decode, now
+        self._room = room
         self.heard = now()
         self.waiting_bytes = 0
         self.repeats = 0
@@ -117,7 +123,7 @@ class Link:
         """Send the queued operations.
 
         Raises:
-            LinkFailed: too much is unacknowledged.
+            LinkFailed: too much is unacknowledged, or the bus has come to carry less than the next packet.
         """
         if not self._operations:
             return
@@ -125,14 +131,18 @@ class Link:
         self._operations = []
         if not self._unacknowledged:
             self._progress_at = self._now()
+        room = self._room()
+        size = min(PACKET_BYTES, room)
         last = self._acknowledged + len(self._unacknowledged)
-        for start in range(0, len(body), PACKET_BYTES):
+        for start in range(0, len(body), size):
             last += 1
-            flags = Flag.MORE if start + PACKET_BYTES < len(body) else 0
-            self._unacknowledged[last] = (flags, body[start : start + PACKET_BYTES])
+            flags = Flag.MORE if start + size < len(body) else 0
+            self._unacknowledged[last] = (flags, body[start : start + size])
+            self.waiting_bytes += KEPT_BYTES
         self.waiting_bytes += len(body)
+        _, next_body = self._unacknowledged[self._acknowledged + 1]
         self._pump()
-        if self.waiting_bytes > WINDOW_BYTES:
+        if self.waiting_bytes > WINDOW_BYTES or len(next_body) > room:
             raise LinkFailed
 
     def _pump(self) -> None:
@@ -141,9 +151,9 @@ class Link:
         if self._acknowledged < self._catching_up:
             last = min(last, self._acknowledged + REPEAT_AT_ONCE)
         while self._next <= last:
-            flags, body = self._unacknowledged[self._next]
-            self._transmit(self._next, flags, body)
-            self._next += 1
+            number = self._next
+            self._next += 1  # before the peer can answer, which some buses let it do at once
+            self._transmit(number, *self._unacknowledged[number])
 
     def _transmit(self, number: int, flags: int, body: bytes) -> None:
         self._told = self._received
@@ -186,7 +196,7 @@ class Link:
         if received not in self._unacknowledged:
             return  # known already
         for number in range(self._acknowledged + 1, received + 1):
-            self.waiting_bytes -= len(self._unacknowledged.pop(number)[1])
+            self.waiting_bytes -= KEPT_BYTES + len(self._unacknowledged.pop(number)[1])
         self._acknowledged = received
         self._next = max(self._next, received + 1)
         self._patience = REPEAT_SECONDS

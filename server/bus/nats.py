@@ -7,19 +7,26 @@ The options of the client are not its defaults, each for a reason that was measu
 - It buffers what is published while it is disconnected, and sends it before the other nodes have subscribed again: old
   news after new. Here that is dropped, and the link above repeats it.
 - A slow reader loses messages above a limit of the client. There is none here: a link's window is the limit.
-- Its default error callback logs a traceback for every failed attempt. Here each change is logged once.
+- Its default error callback logs a traceback for every failed attempt. Here each reason is logged once per outage.
+- It closes for ever when the server reports an error other than a wrong permission, such as expired credentials, and
+  its task for reconnecting ends when another program answers on the port. Here a new client begins.
 """
 
 import asyncio
 import logging
+import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
-import nats
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from server.bus.credentials import Credentials
+from server.bus.transport import BusTransport
 from utils.backoff import Backoff
 from utils.tasks import TaskRegistry
 
@@ -27,33 +34,56 @@ log = logging.getLogger(__name__)
 
 # Bytes that wait for the client to take them; more are dropped. Links have a window of their own.
 QUEUE_BYTES = 64 << 20
+# Bytes that the client has taken and not sent. Few: it keeps them while it reconnects.
+PENDING_BYTES = 1 << 20
 DEFAULT_MAX_BYTES = 1 << 20
 CLOSE_SECONDS = 1.0
+# Seconds without a connection and without an attempt after which the client is given up. An attempt takes at most 5.
+STUCK_SECONDS = 10.0
+# Reasons of an outage that are remembered, to be logged once.
+REASONS = 100
+# How the client and the server report wrong user names, passwords, JWTs and signatures.
+_LOGIN_PROBLEMS = ("authorization violation", "authentication expired", "authentication revoked")
 
 
 class NatsBus:
     """See the top of this file.
 
     Args:
-        servers: ``nats://`` or ``tls://`` URLs of one cluster of NATS servers.
+        servers: ``nats://`` or ``tls://`` URLs of one cluster of NATS servers. The first user and password, or token,
+            in one of them is for all, also for those that the servers name.
         prefix: the first tokens of every subject, such as ``parley.<installation>``.
+        name: is shown by NATS for this connection.
         credentials: the path of a credentials file; "" for none.
+        authorities: the path of a file of the CAs that may sign the servers' certificates; "" for those of the system.
 
     Attributes:
-        dropped: messages that were not sent, because the bus was down or its queue full.
+        dropped: messages that were not sent: the bus was down, its queue full, or the message too large.
     """
 
-    def __init__(self, servers: Sequence[str], prefix: str, *, credentials: str = "") -> None:
+    def __init__(
+        self,
+        servers: Sequence[str],
+        prefix: str,
+        *,
+        name: str = "",
+        credentials: str = "",
+        authorities: str = "",
+    ) -> None:
         self.dropped = 0
-        self._servers = list(servers)
         self._prefix = prefix
-        self._credentials = credentials or None
-        self._client = Client()
+        self._options = _options(servers, name, credentials, authorities)
+        self._transport = BusTransport()
+        self._client = _Client(self._transport)
+        self._max_bytes = DEFAULT_MAX_BYTES
         self._subscribed = False
-        self._problem = ""
+        self._closing = False
+        self._noticed: set[tuple[str, str]] = set()
         self._queue: deque[tuple[str, bytes]] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
+        self._sent = asyncio.Event()  # the client has taken everything
+        self._sent.set()
         self._tasks = TaskRegistry()
 
     @property
@@ -62,52 +92,10 @@ class NatsBus:
 
     @property
     def max_bytes(self) -> int:
-        return self._client.max_payload if self.up else DEFAULT_MAX_BYTES
+        return self._client.max_payload if self.up else self._max_bytes
 
     async def start(self, node: str, hear: Callable[[bytes], object], on_up: Callable[[], object]) -> None:
-        async def heard(message: Msg) -> None:
-            hear(message.data)
-
-        async def failed(error: Exception) -> None:
-            self._notice(f"{type(error).__name__}: {error}")
-
-        async def disconnected() -> None:
-            self._notice("the connection was lost")
-
-        async def connected() -> None:
-            self._problem = ""
-            log.info("connected to NATS at %s", self._client.connected_url and self._client.connected_url.netloc)
-            on_up()
-
-        async def connect() -> None:
-            pause = Backoff(0.1, 1.0)
-            while not self._client.is_connected:
-                try:
-                    await self._client.connect(
-                        self._servers,
-                        user_credentials=self._credentials,
-                        error_cb=failed,
-                        disconnected_cb=disconnected,
-                        reconnected_cb=connected,
-                        max_reconnect_attempts=-1,
-                        reconnect_time_wait=0.1,  # type: ignore[arg-type]  # seconds, compared as any number
-                        connect_timeout=1,
-                        ping_interval=1,
-                        max_outstanding_pings=2,
-                        no_echo=True,
-                        pending_size=QUEUE_BYTES,
-                    )
-                except (OSError, TimeoutError, nats.errors.Error) as error:
-                    await failed(error)
-                    await asyncio.sleep(pause.next())
-            for subject in (self._subject_of(node), self._everyone):
-                await self._client.subscribe(subject, cb=heard, pending_msgs_limit=0, pending_bytes_limit=0)
-            await self._client.flush()  # from now on the server has the subscriptions
-            self._subscribed = True
-            await connected()
-            await self._pump()
-
-        self._tasks.spawn(connect(), name="parley-bus")
+        self._tasks.spawn(self._run(node, hear, on_up), name="parley-bus")
 
     def send(self, node: str, data: bytes) -> None:
         self._put(self._subject_of(node), data)
@@ -116,16 +104,99 @@ class NatsBus:
         self._put(self._everyone, data)
 
     async def close(self) -> None:
-        self._subscribed = False
-        for name in await self._tasks.close(CLOSE_SECONDS):
-            log.error("task %s did not stop", name)
-        client = self._client
-        if client.is_connected or client.is_reconnecting or client.is_connecting:
+        if self._closing:
+            return
+        self._closing = True
+        if self.up:
             try:
                 async with asyncio.timeout(CLOSE_SECONDS):
-                    await client.close()
+                    await self._sent.wait()
+                    await self._client.flush()
             except (OSError, TimeoutError, nats.errors.Error) as error:
-                log.info("the connection to NATS was not closed in good order: %s", error)
+                log.info("what was sent last may not have reached NATS: %s", _text(error))
+        self._subscribed = False
+        self._transport.close()  # the pump may wait for it
+        for name in await self._tasks.close(CLOSE_SECONDS):
+            log.error("task %s did not stop", name)
+
+    async def _run(self, node: str, hear: Callable[[bytes], object], on_up: Callable[[], object]) -> None:
+        """Connect, and begin anew whenever the client has closed."""
+        pause = Backoff(0.1, 1.0)
+        while True:
+            closed = asyncio.Event()
+            try:
+                await self._connect(node, hear, on_up, closed)
+                pump = self._tasks.spawn(self._pump(), name="parley-bus-pump")
+                pause.reset()
+                try:
+                    await self._until_useless(closed)
+                finally:
+                    self._subscribed = False  # before the pump is cancelled
+                    pump.cancel()
+            except (OSError, TimeoutError, nats.errors.Error) as error:
+                self._notice(error)
+            except Exception:  # whatever the client makes of an answer that does not come from NATS
+                log.exception("the NATS client failed at %s", self._transport.where)
+            finally:
+                self._subscribed = False
+                self._drop_queue()
+                self._transport.close()
+                await self._client.close()
+            await asyncio.sleep(pause.next())
+            self._transport = BusTransport()
+            self._client = _Client(self._transport)
+
+    async def _connect(
+        self, node: str, hear: Callable[[bytes], object], on_up: Callable[[], object], closed: asyncio.Event
+    ) -> None:
+        pause = Backoff(0.1, 1.0)
+        client = self._client
+
+        async def heard(message: Msg) -> None:
+            hear(message.data)
+
+        async def failed(error: Exception) -> None:
+            self._notice(error)
+            if type(error) is nats.errors.Error and _is_login_problem(error):
+                await asyncio.sleep(pause.next())  # the client would try again ten times a second
+
+        async def disconnected() -> None:
+            self._drop_queue()
+            if not self._closing:
+                self._notice(ConnectionError("the connection was lost"))
+
+        async def connected() -> None:
+            self._noticed.clear()
+            self._max_bytes = client.max_payload
+            log.info("connected to NATS at %s", self._transport.where)
+            on_up()
+
+        async def gone() -> None:
+            if client.last_error is not None:
+                self._notice(client.last_error)
+            closed.set()
+
+        await client.connect(
+            **self._options, error_cb=failed, disconnected_cb=disconnected, reconnected_cb=connected, closed_cb=gone
+        )
+        for subject in (self._subject_of(node), self._everyone):
+            await client.subscribe(subject, cb=heard, pending_msgs_limit=0, pending_bytes_limit=0)
+        await client.flush(1)  # from now on the server has the subscriptions
+        self._subscribed = True
+        await connected()
+
+    async def _until_useless(self, closed: asyncio.Event) -> None:
+        """Wait until the client has closed, or has stopped trying to connect."""
+        attempts = -1
+        while self._client.is_connected or self._transport.attempts != attempts:
+            attempts = self._transport.attempts
+            try:
+                async with asyncio.timeout(STUCK_SECONDS):
+                    await closed.wait()
+            except TimeoutError:
+                continue
+            return
+        log.error("the NATS client has stopped connecting after an answer of %s", self._transport.where)
 
     @property
     def _everyone(self) -> str:
@@ -135,30 +206,92 @@ class NatsBus:
         return f"{self._prefix}.node.{node}"
 
     def _put(self, subject: str, data: bytes) -> None:
-        if not self.up or self._queued_bytes + len(data) > QUEUE_BYTES:
+        if self._closing or not self.up or self._queued_bytes + len(data) > QUEUE_BYTES:
             self.dropped += 1
             return
         self._queue.append((subject, data))
         self._queued_bytes += len(data)
+        self._sent.clear()
         self._wake.set()
+
+    def _drop_queue(self) -> None:
+        self.dropped += len(self._queue)
+        self._queue.clear()
+        self._queued_bytes = 0
 
     async def _pump(self) -> None:
         """Publish what is queued: the client's `publish` is a coroutine, and `send` is not."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                subject, data = self._queue.popleft()
-                self._queued_bytes -= len(data)
-                try:
-                    if not self.up:
-                        raise nats.errors.ConnectionClosedError
-                    await self._client.publish(subject, data)
-                except (OSError, nats.errors.Error):
-                    self.dropped += 1
+        client = self._client
+        while self._subscribed:  # `publish` swallows the cancellation of a task that waits in it
+            if not self._queue:
+                self._sent.set()
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            subject, data = self._queue.popleft()
+            self._queued_bytes -= len(data)
+            try:
+                await client.publish(subject, data)
+            except (OSError, nats.errors.Error) as error:
+                self.dropped += 1
+                self._notice(error)
 
-    def _notice(self, problem: str) -> None:
-        """Log why the bus is down, once per reason."""
-        if problem != self._problem:
-            self._problem = problem
-            log.warning("NATS is out of reach: %s", problem)
+    def _notice(self, error: Exception) -> None:
+        """Log what is wrong with NATS, once per reason and outage."""
+        if not isinstance(error, OSError | TimeoutError | nats.errors.Error):
+            log.error("a message of another node was not processed", exc_info=error)
+            return
+        where, text = self._transport.where, _text(error)
+        if (where, text) in self._noticed:
+            return
+        if len(self._noticed) == REASONS:  # some contain subjects, and so are not few
+            self._noticed.clear()
+        self._noticed.add((where, text))
+        if type(error) is not nats.errors.Error:
+            log.warning("NATS is out of reach at %s: %s", where, text)
+            return
+        advice = "; check NATS_CREDS, or the user and password in NATS_URL" if _is_login_problem(error) else ""
+        log.warning("NATS at %s: %s%s", where, text, advice)
+
+
+class _Client(Client):
+    """The official client, on a connection of our own."""
+
+    def __init__(self, transport: BusTransport) -> None:
+        super().__init__()
+        self._transport = transport
+
+
+def _options(servers: Sequence[str], name: str, credentials: str, authorities: str) -> dict[str, Any]:
+    """Return the arguments of `Client.connect`, except its callbacks."""
+    urls = [urlsplit(server) for server in servers]
+    options: dict[str, Any] = {
+        # Without the user: it is given below, and so is never part of what the client reports.
+        "servers": [f"{url.scheme}://{url.netloc.rpartition('@')[2]}" for url in urls],
+        "name": name or None,
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": 0.1,
+        "connect_timeout": 1,
+        "ping_interval": 1,
+        "max_outstanding_pings": 2,
+        "no_echo": True,
+        "pending_size": PENDING_BYTES,
+    }
+    if login := next((url for url in urls if url.username is not None), None):
+        user = unquote(login.username or "")
+        options |= {"token": user} if login.password is None else {"user": user, "password": unquote(login.password)}
+    if credentials:
+        file = Credentials(Path(credentials))
+        options |= {"user_jwt_cb": file.jwt, "signature_cb": file.sign}
+    if authorities or any(url.scheme == "tls" for url in urls):
+        options["tls"] = ssl.create_default_context(cafile=authorities or None)
+    return options
+
+
+def _text(error: Exception) -> str:
+    text = str(error).removeprefix("nats: ").strip("'") or type(error).__name__
+    return f"{text}; is its CA the one in NATS_CA?" if isinstance(error, ssl.SSLCertVerificationError) else text
+
+
+def _is_login_problem(error: Exception) -> bool:
+    return _text(error).lower().endswith(_LOGIN_PROBLEMS)

@@ -1,8 +1,9 @@
 """Parse the texts of settings: a function for each kind, which raises ValueError for an invalid text."""
 
 import ipaddress
-import os
 import re
+import ssl
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -116,13 +117,20 @@ def database_host(text: str) -> str:
 def nats_urls(text: str) -> tuple[str, ...]:
     """URLs of the servers of one NATS cluster; only with the packages for it."""
     urls = tuple(part.strip() for part in text.split(","))
+    logins = set()
     for url in urls:
         parts = urlsplit(url)
+        login, at, _ = parts.netloc.rpartition("@")
         if parts.scheme not in ("nats", "tls") or not parts.hostname or parts.path.strip("/") or parts.query:
             raise ValueError
+        if re.search(r"[^\x21-\x7e]", url) or (at and not parts.username):
+            raise ValueError
         parts.port  # noqa: B018  # ValueError for a wrong one
-    if find_spec("nats") is None:
-        raise ReadError("needs the package nats-py: pip install 'parley[cluster]'")
+        logins.update([login] if at else [])
+    if len(logins) > 1:  # servers that are named by other servers come without a login
+        raise ReadError("must have the same user and password in each URL, or in one of them")
+    if not all(find_spec(package) for package in ("nats", "nkeys", "nacl")):
+        raise ReadError(f"needs packages that are not installed: {sys.executable} -m pip install 'nats-py[nkeys]'")
     return urls
 
 
@@ -140,10 +148,25 @@ def node_name(text: str) -> str:
     return text
 
 
-def readable_file(text: str) -> str:
-    """The path of a file that this process may read."""
-    if not Path(text).is_file() or not os.access(text, os.R_OK):
-        raise ReadError("must be a file that the server may read")
+def nats_credentials(text: str) -> str:
+    """The path of a credentials file of NATS."""
+    try:
+        content = Path(text).read_bytes() if Path(text).is_file() else b""
+    except OSError as error:
+        raise ReadError(f"names a file that cannot be read: {error.strerror}") from None
+    if b"BEGIN NATS USER JWT" not in content or b"BEGIN USER NKEY SEED" not in content:
+        raise ValueError
+    return text
+
+
+def certificates(text: str) -> str:
+    """The path of a file of certificates."""
+    try:
+        ssl.create_default_context(cafile=text)
+    except ssl.SSLError:
+        raise ValueError from None
+    except OSError as error:
+        raise ReadError(f"names a file that cannot be read: {error.strerror}") from None
     return text
 
 

@@ -1,12 +1,16 @@
 """Every adapter of the port, started."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 
+from server.bus.nats import NatsBus
 from storage.factory import open_storage
 from storage.ports.storage import Storage, Writer
+from tests.contract.ears import PREFIXES, Ear, Listen
 from tests.contract.records import open_postgres
+from tests.support.nats import NatsServer
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -28,3 +32,32 @@ async def writer(repository: Storage) -> AsyncIterator[Writer]:
     opened = repository.writer()
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="module")
+def nats_server() -> Iterator[NatsServer]:
+    with NatsServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def listen() -> AsyncIterator[Listen]:
+    ears: list[Ear] = []
+
+    async def listen(
+        urls: str,
+        *names: str,
+        prefix: str | None = None,
+        hear: Callable[[bytes], object] | None = None,
+        **options: Any,
+    ) -> list[Ear]:
+        prefix = prefix or next(PREFIXES)
+        new = [Ear(name, NatsBus(urls.split(","), prefix, **options), hear) for name in names]
+        ears.extend(new)
+        for ear in new:
+            await ear.start()
+        return new
+
+    yield listen
+    for ear in ears:
+        await ear.bus.close()

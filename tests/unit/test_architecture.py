@@ -146,7 +146,7 @@ ALLOWED = {
     "server/wire/switch.py": "import aiohttp, websockets, chat.rooms.hub, storage, model, utils",
     "chat/rooms/hub.py": "import model, utils, storage.factory, chat.writes.jobs",
     "chat/rooms/jobs.py": "import chat.rooms.hub",
-    "server/bus/nats.py": "import nats, nats.aio.client, nacl, nacl.secret, chat.link.bus",
+    "server/bus/nats.py": "import nats, nats.aio.client, nkeys, nacl, nacl.secret, chat.link.bus",
     "storage/factory.py": "import storage.memory, storage.postgres.write.store",
     "storage/postgres/write/store.py": "import psycopg, psycopg_pool, pypika, utils.query, storage.postgres.sql.rooms",
     "storage/postgres/sql/rooms.py": "import model, storage.ports.rooms",

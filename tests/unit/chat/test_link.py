@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import Any
 from unittest.mock import patch
 
 import msgspec
@@ -23,6 +27,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.room = module.PACKET_BYTES
         self.flying: tuple[deque[Packet], deque[Packet]] = (deque(), deque())  # to the first end, to the second
         self.put: tuple[list[int], list[int]] = ([], [])
         self.delivered: tuple[list[int], list[int]] = ([], [])
@@ -33,6 +38,7 @@ class Wire:
                 msgspec.msgpack.encode,
                 msgspec.msgpack.decode,
                 lambda: self.now,
+                lambda: self.room,
             )
             for side in (0, 1)
         )
@@ -225,13 +231,76 @@ def test_a_peer_that_comes_back_is_not_flooded() -> None:
     assert wire.now == pytest.approx(10 * TICK), "each burst waits for an acknowledgement, not for a time-out"
 
 
-def test_a_peer_that_takes_nothing_fails_the_link() -> None:
+def fill(link: Link, size: int) -> None:
+    """Send packets of about that size, without end."""
+    for number in count():
+        link.put(str(number).ljust(size))
+        link.flush()
+
+
+@pytest.mark.parametrize("size", [1, 100, 30_000])
+def test_the_memory_for_a_peer_that_takes_nothing_is_bounded(size: int) -> None:
+    """However small the packets are; then the link fails."""
+    window = 1 << 20
+    link = Link(lambda packet: None, list[Any]().extend, msgspec.msgpack.encode, msgspec.msgpack.decode, lambda: 0.0)
+    with patch.object(module, "WINDOW_BYTES", window):
+        tracemalloc.start()
+        try:
+            with pytest.raises(LinkFailed):
+                fill(link, size)
+            used, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert window < link.waiting_bytes < window + 2 * size + module.KEPT_BYTES
+    assert used < 1.6 * window, "the encoder leaves up to half of a body as spare room at its end"
+
+
+def test_a_packet_is_as_small_as_the_bus_wants_it() -> None:
     wire = Wire()
-    with patch.object(module, "WINDOW_BYTES", 1000):
-        while wire.ends[0].waiting_bytes < 1000:
-            wire.say(0)
-        with pytest.raises(LinkFailed):
-            wire.say(0, 2)
+    wire.room = 10
+    text: Any = "x" * 95
+    wire.ends[0].put(text)
+    wire.ends[0].flush()
+    assert [len(packet.body) for packet in wire.flying[1]] == [10] * 9 + [8]
+    wire.carry()
+    assert wire.delivered[1] == [text]
+
+
+def test_a_bus_that_comes_to_carry_less_fails_the_link() -> None:
+    """It would never carry the packet that is next."""
+    wire = Wire()
+    wire.say(0, 100)
+    wire.drop()
+    wire.room = 10
+    with pytest.raises(LinkFailed):
+        wire.say(0)
+
+
+def test_a_peer_that_answers_while_it_is_being_sent_to_misses_nothing() -> None:
+    """A bus in memory delivers within `send`."""
+    got: tuple[list[int], list[int]] = ([], [])
+
+    def answer(operations: list[int]) -> None:
+        got[1].extend(operations)
+        ends[1].put(operations[0])
+        ends[1].flush()
+
+    def end(side: int, deliver: Callable[[list[int]], object]) -> Link:
+        return Link(
+            lambda packet: ends[1 - side].receive(packet),
+            deliver,
+            msgspec.msgpack.encode,
+            msgspec.msgpack.decode,
+            lambda: 0.0,
+            lambda: 1,
+        )
+
+    ends: tuple[Link, Link] = (end(0, got[0].extend), end(1, answer))
+    for number in range(5):
+        ends[0].put(number)
+        ends[0].flush()
+    assert got == ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4])
+    assert ends[0].idle
 
 
 def test_hearing_counts_for_every_packet() -> None:

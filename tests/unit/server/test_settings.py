@@ -102,7 +102,7 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     "LOG_LEVEL": [("debug", "debug"), ("WARNING", "warning")],
 }
 TEXTS = {"DB_USER", "DB_PASS", "DB_NAME", "JWT_AUDIENCE", "JWT_ISSUER", *TOKEN_SECRETS}  # take any text
-OF_A_NODE = {"NATS_URL", "NATS_CREDS", "NATS_PREFIX", "NATS_ENCRYPT", "NODE_NAME"}  # test_node_settings.py
+OF_A_NODE = {"NATS_URL", "NATS_CREDS", "NATS_CA", "NATS_PREFIX", "NATS_ENCRYPT", "NODE_NAME"}  # test_node_settings.py
 NO_WHOLE = ["-1", "x", "1.5", "1e3", "0x10", "99999999999999999999"]
 NO_SECONDS = ["-1", "x", "nan", "inf", "-inf", "1e400", "20s"]
 WRONG: dict[str, list[str]] = {

@@ -15,7 +15,14 @@ NODE = {  # what one node may have alone: where it listens, its sockets, memory,
     *("ROOM_TAIL", "TAILS_BYTES", "SLOW_BYTES_LOW", "IDLE_TIMEOUT"),
     *("HEAD_BYTES", "HEAD_SECONDS", "HELLO_SECONDS", "CLOSE_SECONDS", "DRAIN_SECONDS"),
     *("WORKERS", "BATCH", "QUEUE_MESSAGES", "QUEUE_BYTES", "MEMORY_MESSAGES", "MEMORY_ROOMS", "MEMORY_BYTES"),
-    *("NATS_URL", "NATS_CREDS", "NATS_PREFIX", "NATS_ENCRYPT", "NODE_NAME"),  # without the same, there is no link
+    *(
+        "NATS_URL",
+        "NATS_CREDS",
+        "NATS_CA",
+        "NATS_PREFIX",
+        "NATS_ENCRYPT",
+        "NODE_NAME",
+    ),  # without the same, there is no link
     *("EVENT_LOOP", "LOG_LEVEL"),
 }
 DEFAULTS = {

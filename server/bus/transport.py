@@ -1,0 +1,93 @@
+"""The connection of the NATS client to a server. Three differences to the one that the client brings:
+
+- Closing it does not wait until the server has read everything. While a server hangs that is never, and the client
+  would neither connect to another server nor stop.
+- To a ``tls://`` URL nothing is written in clear, above all no password. The client's own uses TLS if the server says
+  so, and what a server says before TLS can be forged.
+- What is written after the connection was lost is dropped. The client's own raises RuntimeError with uvloop, which ends
+  its reconnecting.
+"""
+
+import asyncio
+import ssl
+from urllib.parse import ParseResult
+
+import nats.errors
+from nats.aio.transport import Transport
+
+
+class BusTransport(Transport):
+    """See the top of this file; the methods are those of the client's interface.
+
+    Attributes:
+        where: host and port of the latest server.
+        attempts: how often a connection was begun.
+    """
+
+    def __init__(self) -> None:
+        self.where = ""
+        self.attempts = 0
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._below: asyncio.StreamWriter | None = None  # of TLS; it would close the connection when it is freed
+        self._tls_missing = False
+
+    async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: float) -> None:
+        self.close()
+        self.attempts += 1
+        self.where = f"{uri.hostname}:{uri.port}"
+        async with asyncio.timeout(connect_timeout):
+            self._reader, self._writer = await asyncio.open_connection(uri.hostname, uri.port, limit=buffer_size)
+        self._tls_missing = uri.scheme == "tls"
+
+    async def connect_tls(
+        self, uri: str | ParseResult, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: float
+    ) -> None:
+        assert self._writer is not None, "connect comes first"
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=buffer_size)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        name = uri if isinstance(uri, str) else uri.hostname
+        async with asyncio.timeout(connect_timeout):
+            transport = await loop.start_tls(self._writer.transport, protocol, ssl_context, server_hostname=name)
+        if transport is None:
+            raise ConnectionResetError("the connection was lost during the TLS handshake")
+        self._below = self._writer
+        self._reader, self._writer = reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+        self._tls_missing = False
+
+    def write(self, payload: bytes) -> None:
+        if self._writer is None or self._writer.transport.is_closing():
+            return
+        if self._tls_missing:
+            self.close()
+            raise nats.errors.Error("it offers no TLS, which tls:// in NATS_URL requires")
+        self._writer.write(payload)
+
+    def writelines(self, payload: list[bytes]) -> None:
+        self.write(b"".join(payload))
+
+    async def drain(self) -> None:
+        if self._writer is not None and not self._writer.transport.is_closing():
+            await self._writer.drain()
+
+    async def read(self, buffer_size: int) -> bytes:
+        assert self._reader is not None, "connect comes first"
+        return await self._reader.read(buffer_size)
+
+    async def readline(self) -> bytes:
+        assert self._reader is not None, "connect comes first"
+        return await self._reader.readline()
+
+    def at_eof(self) -> bool:
+        return self._reader is None or self._reader.at_eof()
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+    async def wait_closed(self) -> None:
+        await asyncio.sleep(0)  # the socket is closed in the next turn of the event loop
+
+    def __bool__(self) -> bool:
+        return True  # else the client makes a transport of its own
