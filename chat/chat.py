@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from chat.delivery.ratelimit import allowances, rate_limited
+from chat.delivery.session import PAUSED_BY_LINK
 from chat.delivery.session import Session as AnySession
 from chat.handlers import HANDLERS
 from chat.handlers.sessions import SESSIONS_PER_TURN, Handlers, check_devices, identify, welcome
@@ -345,6 +346,8 @@ class Chat:
         flush_cursors(self.parts)
         self.parts.draining = True
         if self.elsewhere is not None:
+            for session in self.parts.hub.sessions:  # what they send from now on they send again after the goodbye
+                session.pause_reading(PAUSED_BY_LINK)
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(deadline, ANSWERED_SECONDS)):
                     await self.elsewhere.idle()

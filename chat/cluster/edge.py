@@ -141,8 +141,6 @@ class Edge:
         Raises:
             ParleyError: ``unavailable``.
         """
-        if parts.draining:
-            raise ParleyError("shutting_down", retry_after=1.0)
         if not self.hopeful():
             raise unavailable()
         number = 0
