@@ -141,6 +141,13 @@ class Elsewhere(Protocol):
     def refuse(self, session: Any, error: ParleyError) -> None:
         """Have it refuse a frame that is not a valid command, in the order of the session's commands."""
 
+    async def ask(self, question: bytes) -> bytes:
+        """Return its answer to a question that is not of a session, such as an HTTP request.
+
+        Raises:
+            ParleyError: ``unavailable`` if it does not answer: what was asked may still take effect.
+        """
+
 
 class Tokens(Protocol):
     """Signed proofs of identity."""

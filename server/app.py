@@ -17,7 +17,6 @@ from chat.link.envelope import NODE_BYTES
 from chat.maintenance import cut_words_again, expire_messages
 from chat.rooms.parts import ChatOptions
 from chat.writes.workers import PoolLimits
-from model.errors import ParleyError
 from model.limits import Limits
 from server.access.addresses import plain_address
 from server.access.capacity import Place
@@ -91,7 +90,9 @@ class Server:
         self._listener = Listener(self._accepted, self.chat.parts.counters)
         self._member: Member | None = None
         if settings.nats_url:
-            self._member = Member(settings, self.chat, self._keys, self._node_id, self.shared.dialects, _serve_nothing)
+            self._member = Member(
+                settings, self.chat, self._keys, self._node_id, self.shared.dialects, self._http.answer
+            )
         self._stopped: asyncio.Task[int] | None = None
 
     @property
@@ -240,10 +241,6 @@ class Server:
             await self._member.close()
         await self._storage.close()
         return unwritten
-
-
-async def _serve_nothing(question: bytes) -> bytes:
-    raise ParleyError("unavailable")
 
 
 def urls_of(addresses: Sequence[Any]) -> str:

@@ -7,7 +7,7 @@ handler is called (`server.http.parameters`).
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -34,6 +34,10 @@ Auth = Literal["", "optional", "token", "account"]
 # Whether pages of other origins may read the answer, unless a token was used.
 OPEN = web.RequestKey("open", bool)
 Authenticate = Callable[[web.Request, Auth], Identity | None]
+
+
+def _never(params: Any) -> bool:
+    return False
 
 
 class Nothing(Struct, frozen=True):
@@ -87,6 +91,7 @@ class Endpoint(NamedTuple):
         summary: a sentence for the document; ``text`` says more, in Markdown.
         handler: of a row that every node answers by itself: called with the request and a record of ``params``.
         rooms_handler: of a row about rooms, in place of ``handler``; see `server.http.asked`.
+        repeatable: whether a request with these ``params``, other than a GET, may be sent again if it may be lost.
         in_parts: whether the answer is sent in parts, each of which is asked for once the client has read the last.
         params: a command of `model.commands`, or another record: see `server.http.parameters.Parameters`, for
             ``fixed`` and ``names`` too.
@@ -112,11 +117,16 @@ class Endpoint(NamedTuple):
     fixed: Mapping[str, Any] = {}
     names: Mapping[str, str] = {}
     rooms_handler: RoomsHandler | None = None
+    repeatable: Callable[[Any], bool] = _never
     in_parts: bool = False
 
     def parameters(self) -> Parameters:
         """Return the places of the fields of ``params`` in a request."""
         return Parameters(self.method, self.path, self.params, self.fixed, self.names)
+
+    def may_repeat(self, params: Any) -> bool:
+        """Return whether running a request twice has the effect of running it once."""
+        return self.method == hdrs.METH_GET or self.repeatable(params)
 
 
 Run = Callable[[Endpoint, Asked, Any], Awaitable[Answered]]

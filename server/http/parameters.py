@@ -92,6 +92,8 @@ class Parameters:
         for field, scalar in self._texts.items():
             name = self.name_of(field)
             if (text := sources[self.places[field]].get(name)) is not None:
+                if self.places[field] == "header" and not text.isprintable():  # it may not even be Unicode
+                    raise ParleyError("bad_field", f"{name} contains an unprintable character", field=name)
                 given[field] = _read(name, text, scalar)
         if self.body is not None:
             sent_text = await _read_text(request)

@@ -180,13 +180,14 @@ async def history(rest: RestContext, params: HistoryParams) -> Answered:
         "stored once and answered with the first `seq`. The room must exist. Posting to a public room does not make "
         "the caller a member.",
         auth="token",
+        repeatable=lambda params: params.id is not None or params.idempotency_key is not None,
     )
 )
 async def post(rest: RestContext, params: NewMessage) -> Answered:
     """Send a message; one with an id from the client may have been sent before."""
-    given, field = (params.id, "id") if params.id is not None else (params.idempotency_key, "idempotency_key")
+    given = params.idempotency_key if params.id is None else params.id
     if given is not None and not given.isprintable():
-        raise ParleyError("bad_field", f"{field} contains an unprintable character", field=field)
+        raise ParleyError("bad_field", "id contains an unprintable character", field="id")
     command = PostMessage(
         id=given or new_id(),
         room=params.room,

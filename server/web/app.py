@@ -15,6 +15,7 @@ from chat.ports import Identity
 from chat.rooms.storing import reads_for
 from model.errors import ParleyError
 from server.access.origins import own_origin
+from server.http.asked import Asked
 from server.http.endpoints import (
     CROWDED,
     OPEN,
@@ -25,6 +26,7 @@ from server.http.endpoints import (
     Nothing,
     add_routes,
 )
+from server.http.forwarding import Forwarding
 from server.http.parameters import JSON
 from server.http.sending import deliver
 from server.metrics import Metrics
@@ -42,13 +44,20 @@ _OPEN = {"Access-Control-Allow-Origin?": "`*`, or an origin from `ALLOWED_ORIGIN
 
 
 class HttpEndpoints:
-    """The endpoints, and what they answer from."""
+    """The endpoints, and what they answer from.
+
+    Attributes:
+        answer: answers a request about rooms that another server has received; see `server.http.forwarding`.
+    """
 
     def __init__(self, chat: Chat, shared: Shared, metrics: Metrics | None) -> None:
         self._chat = chat
         self._shared = shared
         self._site = Site(chat, shared, metrics)
         self._documents: dict[str, bytes] = {}
+        self._rooms = rest_endpoints(chat, shared.runner)
+        self._forwarding = Forwarding(self._rooms, chat, self._begin)
+        self.answer = self._forwarding.answer
 
     def application(self) -> web.Application:
         """aiohttp's application with every route."""
@@ -58,7 +67,7 @@ class HttpEndpoints:
             client_max_size=self._shared.settings.max_frame_bytes,
         )
         app.on_response_prepare.extend((add_headers, self._open))
-        add_routes(app, self.endpoints(), self._authenticate)
+        add_routes(app, self.endpoints(), self._authenticate, self._forwarding.run)
         return app
 
     @web.middleware
@@ -103,7 +112,7 @@ class HttpEndpoints:
         """Return the table of everything that is served; see `server.http.endpoints.Endpoint`."""
         return (
             *self._site.endpoints(),
-            *rest_endpoints(self._chat, self._shared.runner),
+            *self._rooms,
             self._document("/openapi.json", "This document", "OpenAPI 3", lambda: openapi(self.endpoints())),
             self._document(
                 "/asyncapi.json",
@@ -146,6 +155,13 @@ class HttpEndpoints:
             raise ParleyError("unauthorized", "guest access is disabled")
         reads_for(identity, request[SENDER].network)
         return identity
+
+    async def _begin(self, row: Endpoint, asked: Asked) -> None:
+        """Begin a request that another server has received, as if it were received here."""
+        await self._shared.admission.enter(asked.network)
+        if asked.identity is not None and row.method in _READS and asked.place is None:
+            self._shared.runner.count(asked.identity)
+        reads_for(asked.identity, asked.network)
 
     def forget_documents(self) -> None:
         """Discard the documents, so that the next request makes them with the new limits."""

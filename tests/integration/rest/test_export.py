@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from chat.one_shot import CommandRunner
 from server.app import Server
 from server.http import parts, sending
 from storage.ports.errors import StorageUnavailable
 from tests.contract.records import until
 from tests.integration.rest.conftest import ON_BOTH, Serve
 from tests.support.client import Client
+from tests.support.edges import Way, make_edge
 from tests.support.rawws import RawClient, request
 from tests.support.web import Web, code
 
@@ -38,6 +40,14 @@ def send_little(server: Server) -> None:
     assert server._listener is not None
     for listener in server._listener.sockets:  # connections inherit it
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+
+
+async def begun(who: Web) -> RawClient:
+    """Begin an export, and read only its head."""
+    client = await RawClient.connect(who.port)
+    client.send(request(EXPORT, [("Authorization", f"Bearer {who.token}")]))
+    assert (await client.reply(head_only=True)).status == 200
+    return client
 
 
 @pytest.fixture
@@ -102,9 +112,7 @@ async def test_an_export_waits_for_a_reader_that_pauses(server: Server, monkeypa
         return await history(*args, **named)
 
     monkeypatch.setattr(server.chat.parts.storage.messages, "history", counted)
-    async with await RawClient.connect(server.port) as client:
-        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
-        assert (await client.reply(head_only=True)).status == 200
+    async with await begun(ann) as client:
         for _ in range(50):
             assert (await ann.get("/health")).status == 200
         assert calls < 30  # of forty: four megabytes do not fit
@@ -117,9 +125,7 @@ async def test_a_storage_failure_aborts_the_export(server: Server, monkeypatch: 
     ann = Web(server.port, "ann")
     await talk(ann, 1500)
     _fail_after(server, monkeypatch, 1)
-    async with await RawClient.connect(server.port) as client:
-        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
-        assert (await client.reply(head_only=True)).status == 200
+    async with await begun(ann) as client:
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             async for _ in client.chunks():
                 pass
@@ -167,9 +173,7 @@ async def test_a_former_moderator_gets_no_more_of_the_export(server: Server, mon
         return page
 
     monkeypatch.setattr(server.chat.parts.storage.messages, "history", meanwhile)
-    async with await RawClient.connect(server.port) as client:
-        client.send(request(EXPORT, [("Authorization", f"Bearer {ben.token}")]))
-        assert (await client.reply(head_only=True)).status == 200
+    async with await begun(ben) as client:
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             async for _ in client.chunks():
                 pass
@@ -198,12 +202,7 @@ async def test_concurrent_downloads_are_limited(server: Server, monkeypatch: pyt
     for _ in range(parts.EXPORTS_EACH + 1):
         assert (await ann.get(EXPORT)).status == 200
     send_little(server)
-    clients = []
-    for _ in range(parts.EXPORTS_EACH):
-        client = await RawClient.connect(server.port)
-        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
-        assert (await client.reply(head_only=True)).status == 200
-        clients.append(client)
+    clients = [await begun(ann) for _ in range(parts.EXPORTS_EACH)]
     refused = await ann.get(EXPORT)
     assert (refused.status, code(refused)) == (503, "overloaded")
     assert refused.headers["retry-after"] == "10"
@@ -252,9 +251,7 @@ async def test_a_stopping_server_aborts_the_export(serve: Serve) -> None:
     await ann.create("plans")
     await talk(ann, 1000, size=4000)
     send_little(server)
-    async with await RawClient.connect(server.port) as client:
-        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
-        assert (await client.reply(head_only=True)).status == 200
+    async with await begun(ann) as client:
         await server.stop()
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             async for _ in client.chunks():
@@ -265,10 +262,106 @@ async def test_a_client_that_disconnects_ends_the_download(server: Server, caplo
     ann = Web(server.port, "ann")
     await talk(ann, 1000, size=4000)
     send_little(server)
-    async with await RawClient.connect(server.port) as client:
-        client.send(request(EXPORT, [("Authorization", f"Bearer {ann.token}")]))
-        assert (await client.reply(head_only=True)).status == 200
+    async with await begun(ann):
+        pass
     # The name of this test must not contain the word, as its own coroutine is among the tasks.
     await until(lambda: not any("export" in str(task.get_coro()) for task in asyncio.all_tasks()))
     assert (await ann.get("/health")).status == 200
     assert "Traceback" not in caplog.text
+
+
+# --- through a server without rooms ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def edge(serve: Serve, server: Server) -> Server:
+    """A server whose requests about rooms go to ``server``."""
+    edge = await serve()
+    make_edge(edge, server)
+    return edge
+
+
+def way_of(edge: Server) -> Way:
+    way = edge.chat.elsewhere
+    assert isinstance(way, Way)
+    return way
+
+
+async def test_an_edge_exports_page_by_page(server: Server, edge: Server) -> None:
+    ann = Web(server.port, "ann")
+    await talk(ann, 1000, size=2000)
+    direct = await ann.get(EXPORT)
+    reply = await Web(edge.port, "ann").get(EXPORT)
+    assert (reply.status, reply.body) == (200, direct.body)
+    assert len(lines(reply.body)) == 1000
+    answers = way_of(edge).answers
+    assert len(answers) > 4
+    assert max(map(len, answers)) < 600 << 10
+
+
+async def test_an_edge_asks_for_no_page_before_its_reader_has_the_last(server: Server, edge: Server) -> None:
+    """So nothing waits at the server that has the rooms."""
+    ann = Web(edge.port, "ann")
+    await talk(Web(server.port, "ann"), 1000, size=4000)
+    send_little(edge)
+    answers = way_of(edge).answers
+    async with await begun(ann) as client:
+        for _ in range(50):
+            assert (await ann.get("/health")).status == 200
+        assert len(answers) < 4  # of nine: four megabytes do not fit
+        body = b"".join([chunk async for chunk in client.chunks()])
+    assert len(answers) == 9
+    assert len(lines(body)) == 1000
+
+
+async def test_head_asks_for_the_first_page_only(server: Server, edge: Server) -> None:
+    await talk(Web(server.port, "ann"), 1000, size=2000)
+    reply = await Web(edge.port, "ann").ask("HEAD", EXPORT)
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/x-ndjson")
+    assert len(way_of(edge).answers) == 1
+
+
+@pytest.mark.parametrize("fault", ["the storage fails", "the server with the rooms is lost"])
+async def test_an_edge_aborts_an_export_that_cannot_continue(
+    server: Server, edge: Server, fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann = Web(edge.port, "ann")
+    await talk(Web(server.port, "ann"), 1500)
+    way = way_of(edge)
+    if fault == "the storage fails":
+        _fail_after(server, monkeypatch, 2)
+    else:
+        way.lost = lambda number: number > 2
+    async with await begun(ann) as client:
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            async for _ in client.chunks():
+                pass
+    assert "was cut off: unavailable" in caplog.text
+    monkeypatch.undo()
+    way.lost = lambda number: False
+    assert len(lines((await ann.get(EXPORT)).body)) == 1500
+
+
+async def test_an_export_continues_at_the_next_server_that_has_the_rooms(
+    server: Server, edge: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost page is asked for once more. All pages together count as one request."""
+    monkeypatch.setattr("chat.queries.history.EXPORT_PAGE", 100)
+    contents = await talk(Web(server.port, "ann"), 1000)
+    monkeypatch.setattr("chat.one_shot.COMMANDS_BURST", 3)
+    server.shared.runner = edge.shared.runner = CommandRunner(server.chat)
+    way = way_of(edge)
+    way.lost = lambda number: number % 2 == 0
+    reply = await Web(edge.port, "ann").get(EXPORT)
+    assert [message["content"] for message in lines(reply.body)] == contents
+
+
+async def test_downloads_of_an_edge_are_limited_there(server: Server, edge: Server) -> None:
+    await talk(Web(server.port, "ann"), 1000, size=4000)
+    send_little(edge)
+    ann = Web(edge.port, "ann")
+    clients = [await begun(ann) for _ in range(parts.EXPORTS_EACH)]
+    refused = await ann.get(EXPORT)
+    assert (refused.status, code(refused)) == (503, "overloaded")
+    for client in clients:
+        await client.close()
