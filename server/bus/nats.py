@@ -5,7 +5,8 @@ The options of the client are not its defaults, each for a reason that was measu
 - It gives up after 60 attempts to reconnect, 2 s apart, and takes minutes to notice that a server hangs. Here it never
   gives up, tries ten times a second, and takes 3 s.
 - It buffers what is published while it is disconnected, and sends it before the other nodes have subscribed again: old
-  news after new. Here that is dropped, and the link above repeats it.
+  news after new. Its `publish` is a coroutine that wakes a task. Here messages are written to the connection as the
+  protocol has them, those of one turn of the event loop at once, or dropped; the link above repeats them.
 - A slow reader loses messages above a limit of the client. There is none here: a link's window is the limit.
 - Its default error callback logs a traceback for every failed attempt. Here each reason is logged once per outage.
 - It closes for ever when the server reports an error other than a wrong permission, such as expired credentials, and
@@ -15,7 +16,6 @@ The options of the client are not its defaults, each for a reason that was measu
 import asyncio
 import logging
 import ssl
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,8 @@ from utils.tasks import TaskRegistry
 
 log = logging.getLogger(__name__)
 
-# Bytes that wait for the client to take them; more are dropped. Links have a window of their own.
-QUEUE_BYTES = 64 << 20
-# Bytes that the client has taken and not sent. Few: it keeps them while it reconnects.
-PENDING_BYTES = 1 << 20
+# Bytes that wait until NATS reads them; more are dropped. Links have a window of their own.
+WAITING_BYTES = 64 << 20
 DEFAULT_MAX_BYTES = 1 << 20
 CLOSE_SECONDS = 1.0
 # Seconds without a connection and without an attempt after which the client is given up. An attempt takes at most 5.
@@ -58,7 +56,7 @@ class NatsBus:
         authorities: the path of a file of the CAs that may sign the servers' certificates; "" for those of the system.
 
     Attributes:
-        dropped: messages that were not sent: the bus was down, its queue full, or the message too large.
+        dropped: messages that were not sent: the bus was down, too much was waiting, or the message too large.
     """
 
     def __init__(
@@ -79,11 +77,8 @@ class NatsBus:
         self._subscribed = False
         self._closing = False
         self._noticed: set[tuple[str, str]] = set()
-        self._queue: deque[tuple[str, bytes]] = deque()
-        self._queued_bytes = 0
-        self._wake = asyncio.Event()
-        self._sent = asyncio.Event()  # the client has taken everything
-        self._sent.set()
+        self._turn: list[bytes] = []  # what was sent in this turn of the event loop
+        self._turn_bytes = 0
         self._tasks = TaskRegistry()
 
     @property
@@ -109,13 +104,12 @@ class NatsBus:
         self._closing = True
         if self.up:
             try:
+                self._write_turn()
                 async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._sent.wait()
                     await self._client.flush()
             except (OSError, TimeoutError, nats.errors.Error) as error:
                 log.info("what was sent last may not have reached NATS: %s", _text(error))
         self._subscribed = False
-        self._transport.close()  # the pump may wait for it
         for name in await self._tasks.close(CLOSE_SECONDS):
             log.error("task %s did not stop", name)
 
@@ -126,20 +120,14 @@ class NatsBus:
             closed = asyncio.Event()
             try:
                 await self._connect(node, hear, on_up, closed)
-                pump = self._tasks.spawn(self._pump(), name="parley-bus-pump")
                 pause.reset()
-                try:
-                    await self._until_useless(closed)
-                finally:
-                    self._subscribed = False  # before the pump is cancelled
-                    pump.cancel()
+                await self._until_useless(closed)
             except (OSError, TimeoutError, nats.errors.Error) as error:
                 self._notice(error)
             except Exception:  # whatever the client makes of an answer that does not come from NATS
                 log.exception("the NATS client failed at %s", self._transport.where)
             finally:
                 self._subscribed = False
-                self._drop_queue()
                 self._transport.close()
                 await self._client.close()
             await asyncio.sleep(pause.next())
@@ -161,7 +149,6 @@ class NatsBus:
                 await asyncio.sleep(pause.next())  # the client would try again ten times a second
 
         async def disconnected() -> None:
-            self._drop_queue()
             if not self._closing:
                 self._notice(ConnectionError("the connection was lost"))
 
@@ -206,35 +193,21 @@ class NatsBus:
         return f"{self._prefix}.node.{node}"
 
     def _put(self, subject: str, data: bytes) -> None:
-        if self._closing or not self.up or self._queued_bytes + len(data) > QUEUE_BYTES:
+        waiting = self._turn_bytes + self._transport.waiting_bytes
+        if self._closing or not self.up or len(data) > self._client.max_payload or waiting > WAITING_BYTES:
             self.dropped += 1
             return
-        self._queue.append((subject, data))
-        self._queued_bytes += len(data)
-        self._sent.clear()
-        self._wake.set()
+        if not self._turn:
+            asyncio.get_running_loop().call_soon(self._write_turn)
+        self._turn += (b"PUB %b %d\r\n" % (subject.encode(), len(data)), data, b"\r\n")
+        self._turn_bytes += len(data)
 
-    def _drop_queue(self) -> None:
-        self.dropped += len(self._queue)
-        self._queue.clear()
-        self._queued_bytes = 0
-
-    async def _pump(self) -> None:
-        """Publish what is queued: the client's `publish` is a coroutine, and `send` is not."""
-        client = self._client
-        while self._subscribed:  # `publish` swallows the cancellation of a task that waits in it
-            if not self._queue:
-                self._sent.set()
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            subject, data = self._queue.popleft()
-            self._queued_bytes -= len(data)
-            try:
-                await client.publish(subject, data)
-            except (OSError, nats.errors.Error) as error:
-                self.dropped += 1
-                self._notice(error)
+    def _write_turn(self) -> None:
+        turn, self._turn, self._turn_bytes = self._turn, [], 0
+        if not self.up:
+            self.dropped += len(turn) // 3
+        elif turn:
+            self._transport.writelines(turn)
 
     def _notice(self, error: Exception) -> None:
         """Log what is wrong with NATS, once per reason and outage."""
@@ -275,7 +248,6 @@ def _options(servers: Sequence[str], name: str, credentials: str, authorities: s
         "ping_interval": 1,
         "max_outstanding_pings": 2,
         "no_echo": True,
-        "pending_size": PENDING_BYTES,
     }
     if login := next((url for url in urls if url.username is not None), None):
         user = unquote(login.username or "")

@@ -32,6 +32,11 @@ class BusTransport(Transport):
         self._below: asyncio.StreamWriter | None = None  # of TLS; it would close the connection when it is freed
         self._tls_missing = False
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that were written and that the server has not read."""
+        return 0 if self._writer is None else self._writer.transport.get_write_buffer_size()
+
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: float) -> None:
         self.close()
         self.attempts += 1
