@@ -120,6 +120,8 @@ class NatsBus:
             closed = asyncio.Event()
             try:
                 await self._connect(node, hear, on_up, closed)
+                if self._closing:
+                    return  # the client has swallowed the cancellation of this task
                 pause.reset()
                 await self._until_useless(closed)
             except (OSError, TimeoutError, nats.errors.Error) as error:
@@ -144,6 +146,10 @@ class NatsBus:
             hear(message.data)
 
         async def failed(error: Exception) -> None:
+            if self._closing:
+                # The client waits with `asyncio.wait_for`, which swallows a cancellation if what it waits for comes in
+                # the same turn (until Python 3.12), and then tries to connect without end.
+                raise asyncio.CancelledError
             self._notice(error)
             if type(error) is nats.errors.Error and _is_login_problem(error):
                 await asyncio.sleep(pause.next())  # the client would try again ten times a second
@@ -166,6 +172,8 @@ class NatsBus:
         await client.connect(
             **self._options, error_cb=failed, disconnected_cb=disconnected, reconnected_cb=connected, closed_cb=gone
         )
+        if self._closing:
+            return
         for subject in (self._subject_of(node), self._everyone):
             await client.subscribe(subject, cb=heard, pending_msgs_limit=0, pending_bytes_limit=0)
         await client.flush(1)  # from now on the server has the subscriptions

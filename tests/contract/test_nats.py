@@ -95,6 +95,19 @@ async def test_what_was_sent_before_closing_arrives(nats_server: NatsServer, lis
     await until(lambda: len(ben.heard) == 1000)
 
 
+@pytest.mark.parametrize("turns", range(0, 60, 3))
+async def test_a_bus_can_be_closed_while_it_connects(
+    nats_server: NatsServer, caplog: pytest.LogCaptureFixture, turns: int
+) -> None:
+    """The client swallows a cancellation at some points of that."""
+    bus = NatsBus([nats_server.url], "closed_early")
+    await bus.start("ann", lambda data: None, lambda: None)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await bus.close()
+    assert not [line for line in caplog.records if line.levelno >= logging.ERROR], caplog.text
+
+
 async def test_a_message_that_cannot_be_processed_does_not_keep_the_next_ones_away(
     nats_server: NatsServer, listen: Listen, caplog: pytest.LogCaptureFixture
 ) -> None:
