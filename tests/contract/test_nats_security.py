@@ -216,6 +216,7 @@ RUBBISH = (
 )
 
 
+@pytest.mark.slow
 async def test_rubbish_on_the_port_is_survived(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the start, and when another program has taken the port in an outage."""
     monkeypatch.setattr(module, "STUCK_SECONDS", 0.5)
