@@ -28,12 +28,14 @@ from server.spec.openapi import openapi
 from server.web.app import HttpEndpoints
 from storage.factory import open_storage
 from tests.support import contract
+from tests.support.cluster import Cluster, ClusterNode
 from tests.support.contract import json_frames
 from tests.unit.server import test_api_chat, test_ws
 from utils.clock import SystemClock
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CLUSTER = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 VALIDATORS = json_frames()
 
@@ -104,6 +106,18 @@ async def test_readme_has_exactly_the_metrics() -> None:
     families = [family for family in text_string_to_metric_families(text.decode()) if family.name.startswith("parley_")]
     ends = {"counter": "_total"}
     assert rows == [(f"{one.name}{ends.get(one.type, '')}", one.type, one.documentation) for one in families]
+
+
+async def test_cluster_has_exactly_the_metrics_of_a_node() -> None:
+    rows = re.findall(r"^\| `(parley_\w+)` \| (\w+) \| (.+) \|$", CLUSTER, re.MULTILINE)
+    samples = ClusterNode(Cluster(), "n1", {}).node.samples()
+    kinds = {True: ("counter", "_total"), False: ("gauge", "")}
+    assert rows == [(f"parley_{s.name}{kinds[s.counts][1]}", kinds[s.counts][0], s.text) for s in samples]
+
+
+def test_cluster_names_exactly_the_settings_that_must_agree() -> None:
+    text = CLUSTER.split("### Settings that must agree")[1].split("The log and")[0]
+    assert re.findall(r"`([A-Z_]+)`", text) == [setting.name for setting in SETTINGS if setting.shared]
 
 
 def test_readme_names_every_address() -> None:
