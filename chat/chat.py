@@ -14,7 +14,7 @@ from chat.delivery.session import PAUSED_BY_LINK
 from chat.delivery.session import Session as AnySession
 from chat.handlers import HANDLERS
 from chat.handlers.sessions import SESSIONS_PER_TURN, Handlers, check_devices, identify, welcome
-from chat.ports import Adopt, Connection, Dialect, Elsewhere, Identity, Membership, Received, Tokens
+from chat.ports import Admitted, Adopt, Connection, Dialect, Elsewhere, Identity, Membership, Received, Tokens
 from chat.rooms import members
 from chat.rooms.makers import Makers
 from chat.rooms.pacing import release_buckets, take_command, take_guest, take_message, too_fast
@@ -79,6 +79,8 @@ class Chat:
         handlers: the handler of each command: those of `chat.handlers`, as long as this server has the rooms.
         elsewhere: the server that has the rooms, None for this one.
         membership: this server as a node of several; None for a single server.
+        going: set, except while commands wait because the rooms move; see :meth:`hold`.
+        visits: how many commands of `chat.one_shot` are being carried out.
     """
 
     def __init__(self, storage: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
@@ -86,6 +88,9 @@ class Chat:
         self.handlers: Handlers = HANDLERS
         self.elsewhere: Elsewhere | None = None
         self.membership: Membership | None = None
+        self.going = asyncio.Event()
+        self.going.set()
+        self.visits = 0
 
     def renew(self, options: ChatOptions) -> None:
         """Apply new options, except those that are read only at the start.
@@ -96,7 +101,7 @@ class Chat:
         parts.options, parts.limits = options, options.limits
         if (options.messages, options.guest_messages) != (before.messages, before.guest_messages):
             parts.speakers, parts.speaking_guests = allowances(options.messages), allowances(options.guest_messages)
-            for session in (*parts.hub.sessions, *(parts.edges.sessions() if parts.edges is not None else ())):
+            for session in self._everyone():
                 session.bucket = session.address_bucket = None
         if options.new_guests != before.new_guests:
             parts.newcomers = allowances(options.new_guests)
@@ -146,6 +151,7 @@ class Chat:
             since=self.parts.clock.now_us(),
         )
         opened(session)
+        session.busy = int(not self.going.is_set())
         self.parts.hub.sessions[session] = None
         self.parts.counters.connections_total += 1
         wrong: ParleyError | None = None
@@ -184,7 +190,7 @@ class Chat:
         if self.elsewhere is not None:
             self.elsewhere.opened(session)
         if session.identity is not None and session.address_room:
-            self.run(session, Join(room=session.address_room))
+            self.receive(session, Join(room=session.address_room))
 
     def send_tokens(self) -> None:
         """Send every guest a ``welcome`` with their token: it could not be signed before, or is signed with another key
@@ -236,28 +242,38 @@ class Chat:
                 received = error
         if isinstance(received, ParleyError):
             self.refuse_frame(session, received)
+        elif isinstance(received, Admitted):
+            self.run(session, received.command, admitted=True)
         else:
             self.run(session, received)
 
-    def run(self, session: Session, command: AnyCommand | Claim | Adopt) -> None:
-        """Run a command, synchronously unless it needs storage."""
+    def run(self, session: Session, command: AnyCommand | Claim | Adopt, *, admitted: bool = False) -> None:
+        """Run a command, synchronously unless it needs storage; ``admitted`` says that it has been counted before."""
         try:
             if self.parts.speakers is not None or type(command) is not PostMessage or session.identity is None:
-                self._admit(session, command)
+                if not admitted:
+                    self._admit(session, command)
+                if session.identity is None:
+                    self._require_identity(session, command)
             waits = self.handlers[type(command)](self.parts, session, command)
         except ParleyError as error:
-            self._refused(session, command, error)
+            self.refuse(session, command, error)
         except Exception:
             # An internal error fails the command, not the whole connection.
             log.exception("the handler of %s failed", type(command).__name__)
             session.refuse(ParleyError("internal"), command.id)
         else:
             if waits is not None:
-                session.busy = True
-                name = f"{type(command).__name__} {session.id}"
-                task = self.parts.tasks.spawn(self._finish(session, command, waits), name=name)
-                if isinstance(waits, Coroutine):  # a task that is cancelled before it starts never awaits it
-                    task.add_done_callback(lambda _: waits.close())
+                self.wait_for(session, command, waits)
+
+    def wait_for(self, session: Session, command: AnyCommand | Claim | Adopt, waits: Awaitable[None]) -> None:
+        """Let a session's later commands wait for the rest of this one."""
+        session.running = True
+        session.busy += 1
+        name = f"{type(command).__name__} {session.id}"
+        task = self.parts.tasks.spawn(self._finish(session, command, waits), name=name)
+        if isinstance(waits, Coroutine):  # a task that is cancelled before it starts never awaits it
+            task.add_done_callback(lambda _: waits.close())
 
     def _admit(self, session: Session, command: AnyCommand | Claim | Adopt) -> None:
         kind = type(command)
@@ -270,7 +286,10 @@ class Chat:
             wait = take_command(self.parts, session, HELLO_COMMANDS if kind is Hello else 1.0)
         if wait:
             raise too_fast(self.parts, session, wait)
-        if session.identity is None and kind is not Hello and kind is not Adopt:
+
+    def _require_identity(self, session: Session, command: AnyCommand | Claim | Adopt) -> None:
+        # With the rooms elsewhere, the identity comes from there: whether the `hello` was accepted is known there.
+        if not isinstance(command, Hello | Adopt) and (self.elsewhere is None or not session.greeted):
             raise ParleyError("unauthorized", "send hello with a token first")
 
     async def _finish(self, session: Session, command: AnyCommand | Claim | Adopt, waits: Awaitable[None]) -> None:
@@ -278,21 +297,40 @@ class Chat:
         try:
             await waits
         except ParleyError as error:
-            self._refused(session, command, error)
+            self.refuse(session, command, error)
         except Exception:
             log.exception("the handler of %s failed", type(command).__name__)
             session.refuse(ParleyError("internal"), command.id)
             if any(room.audience.is_syncing(session) for room in session.rooms.values()):
                 session.close(INTERNAL)  # the resume cannot end, so no live event would ever be sent
+        session.running = False
         self.proceed(session)
 
     def proceed(self, session: Session) -> None:
-        """Run the commands that a session deferred: the one before them is done."""
-        session.busy = False
+        """Run the commands that a session deferred, if what has just ended is the last thing that they waited for."""
+        session.busy -= 1
         while session.deferred and not session.busy:
             self.receive(session, session.deferred.popleft())
-        if not session.busy:
-            session.all_deferred_done()
+        session.went_on()
+
+    def hold(self) -> None:
+        """Let the commands of all clients wait until :meth:`go_on`. Idempotent."""
+        if self.going.is_set():
+            self.going.clear()
+            for session in self._everyone():
+                session.busy += 1
+
+    def go_on(self) -> None:
+        """Run what has waited since :meth:`hold`. Idempotent."""
+        if not self.going.is_set():
+            self.going.set()
+            for session in self._everyone():
+                self.proceed(session)
+
+    def _everyone(self) -> Sequence[Session]:
+        """Return the sessions of all clients: of this server, and of the others if this one has the rooms."""
+        edges = self.parts.edges
+        return (*self.parts.hub.sessions, *(edges.sessions() if edges is not None else ()))
 
     def refuse_frame(self, session: Session, error: ParleyError) -> None:
         """Refuse a frame that is not a valid command. It counts as one, so that a flood of them is rate limited."""
@@ -303,7 +341,8 @@ class Chat:
             return
         session.refuse(error, error.id)
 
-    def _refused(self, session: Session, command: AnyCommand | Claim | Adopt, error: ParleyError) -> None:
+    def refuse(self, session: Session, command: AnyCommand | Claim | Adopt, error: ParleyError) -> None:
+        """Answer a command with an error."""
         session.refuse(error, command.id, getattr(command, "room", None))
         if isinstance(command, Join) and session.dialect.bound_to_address:
             # This client cannot send another join, and can do nothing else here.

@@ -167,11 +167,15 @@ class CommandRunner:
             ParleyError: the refusal of the command or of access; ``unavailable`` if storage is unavailable, or if there
                 was no answer in time: the command may then still take effect.
         """
+        await self._chat.going.wait()
+        if self._chat.elsewhere is not None:
+            raise unavailable()
         if not isinstance(command, Announce):  # which is not stored
             await reach_storage(self._chat.parts)
             require_storage(self._chat.parts)
         replies = _ReplyCollector()
         session = self._open(replies, identity, address, network)
+        self._chat.visits += 1
         try:
             with ExitStack() as pins:
                 async with asyncio.timeout(ANSWER_SECONDS):
@@ -183,6 +187,7 @@ class CommandRunner:
         except TimeoutError as error:
             raise unavailable() from error
         finally:
+            self._chat.visits -= 1
             session.rooms.clear()
             session.end()
 

@@ -99,8 +99,14 @@ class Actor(NamedTuple):
         return self.identity.user
 
 
+class Admitted(NamedTuple):
+    """A command that was counted towards the rates of its session before, and has waited for the rooms since."""
+
+    command: AnyCommand | Claim | Adopt
+
+
 # What a session has sent: a text frame; or, from another server, the command in it, or why it is none.
-Received = str | AnyCommand | Claim | Adopt | ParleyError
+Received = str | AnyCommand | Claim | Adopt | ParleyError | Admitted
 
 
 class Edges(Protocol):

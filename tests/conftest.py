@@ -133,7 +133,7 @@ async def _no_tasks_left_in_session_loop() -> AsyncIterator[None]:
 @pytest.fixture(autouse=True)
 def _wrong_fields_are_the_command_s(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fail a test in which a command was refused for a field that it does not have."""
-    refused, wrong = Chat._refused, []
+    refused, wrong = Chat.refuse, []
 
     def look(chat: Chat, session: Session, command: AnyCommand | Claim, error: ParleyError) -> None:
         inner = command.then if isinstance(command, Claim) else command
@@ -141,7 +141,7 @@ def _wrong_fields_are_the_command_s(monkeypatch: pytest.MonkeyPatch) -> Iterator
             wrong.append(f"{type(inner).__name__} has no field {error.field}: {error}")
         refused(chat, session, command, error)
 
-    monkeypatch.setattr(Chat, "_refused", look)
+    monkeypatch.setattr(Chat, "refuse", look)
     yield
     if wrong:
         pytest.fail("\n".join(wrong), pytrace=False)

@@ -6,28 +6,30 @@ the owner changes, the next one is asked again.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Raw
-from msgspec.structs import replace
 
 from chat.chat import Chat
 from chat.cluster import operations as op
-from chat.cluster.mirrors import Mirror, mirror_of
-from chat.cluster.peers import Peer
+from chat.cluster.mirrors import Mirror, Returning, mirror_of
+from chat.cluster.peers import NoAnswer, Peer
 from chat.cluster.statistics import Statistics
+from chat.cluster.unanswered import Asked, UnansweredCommands
 from chat.delivery.session import DEFERRED_COMMANDS, PAUSED_BY_LINK, PAUSED_BY_OWNER
 from chat.handlers import HANDLERS
 from chat.handlers.sessions import Handlers, hello, write_to_all
-from chat.ports import Adopt, Dialect, Identity
+from chat.ports import Dialect, Identity
 from chat.rooms.pacing import give_guest_back, release_buckets
 from chat.rooms.parts import Parts
 from chat.rooms.room import Session
 from model import commands
 from model.errors import RETRY_AFTER, CloseCode, ParleyError
 from model.events import Ack, AckItem
+from model.principals import CLAIMED_ROLE
 
 log = logging.getLogger(__name__)
 
@@ -39,38 +41,10 @@ READY_SECONDS = 3.0
 CUT_OFF_SECONDS = 10.0
 # Seconds that commands wait for a next owner.
 HELD_SECONDS = 8.0
+# How often questions that wait for an owner look whether there is still hope.
+ASK_SECONDS = 0.5
 # Bytes that the owner has not acknowledged: above it, this node reads nothing more from the clients that send.
 PAUSE_BYTES = 4 << 20
-
-# Commands that have no answer, although they may have an id.
-UNANSWERED = (commands.Typing, commands.MarkRead)
-# Commands that the next owner is asked again although the last one may have carried them out: nothing happens twice.
-REPEATABLE = (
-    Adopt,
-    commands.Join,
-    commands.ReadHistory,
-    commands.Search,
-    commands.ListRooms,
-    commands.ListMembers,
-    commands.MarkRead,
-    commands.Typing,
-    commands.Ping,
-)
-
-
-class _InDoubt(NamedTuple):
-    """A command that a lost owner may have carried out."""
-
-    command: op.Sent
-
-
-class Rejoining(NamedTuple):
-    """Sessions of this node in a room, when the owner changes; see `chat.cluster.owner.Owner.rejoin`."""
-
-    room: str
-    head: int
-    sessions: list[Session]
-    behind: list[Session]
 
 
 def unavailable() -> ParleyError:
@@ -85,10 +59,12 @@ class Edge:
         chat: the chat of this node.
         dialects: by name.
         now: a monotonic clock.
+        serve: answers a question if this node has got the rooms.
         obstacle: why there may be no link with the owner, in words.
 
     Attributes:
         owner: the node that has the rooms, None while there is none.
+        token: of its tenure.
         epoch: of the owner, or of the last one.
     """
 
@@ -97,61 +73,72 @@ class Edge:
         chat: Chat,
         dialects: Mapping[str, Dialect],
         now: Callable[[], float],
+        serve: Callable[[bytes], Awaitable[bytes]],
         statistics: Statistics,
         obstacle: Callable[[], str | None],
     ) -> None:
         self._obstacle = obstacle
         self._statistics = statistics
         self.owner: Peer | None = None
+        self.token = 0
         self.epoch = ""
+        self._begun = False  # the owner has said that what follows belongs to its tenure
         self._chat = chat
         self._dialects = dialects
         self._now = now
+        self._serve = serve
         self._handlers: Handlers = dict.fromkeys(HANDLERS, self._forward)
         self._handlers = {**self._handlers, commands.Hello: partial(hello, self._handlers)}
         self._mirrors: dict[str, Mirror] = {}
         self._sessions: dict[str, Session] = {}
-        self._asked: dict[Session, dict[op.Key, op.Sent | _InDoubt]] = {}
-        self._all_answered = asyncio.Event()
-        self._all_answered.set()
-        self._numbers = 0
+        self._unanswered = UnansweredCommands()
         self._paused: set[Session] = set()
         self._alone_since: float | None = now()  # without an owner; None with one
+        self._decided = asyncio.Event()  # set with an owner, and while this node has the rooms
 
     # What clients do.
 
-    def begin(self) -> None:
-        """Hold the commands of this node's clients from now on, until there is an owner."""
-        self._chat.handlers = self._handlers
-        self._alone_since = self._now()
+    def take_rooms(self, returning: Iterable[Returning]) -> None:
+        """Begin to be an edge: keep the places of this node's sessions in the rooms that it has had.
 
-    def take_rooms(self) -> None:
-        """Keep the sessions of the rooms that this node has had."""
-        chat = self._chat
-        chat.elsewhere = self
-        hub = chat.parts.hub
+        Args:
+            returning: the sessions that should have entered rooms here.
+        """
+        chat, hub = self._chat, self._chat.parts.hub
+        chat.handlers, chat.elsewhere = self._handlers, self
+        self._alone_since = self._now()
+        self._decided.clear()
         self._sessions = {session.id: session for session in hub.sessions}
         for room in tuple(hub.rooms.values()):
-            if (mirror := mirror_of(hub, room)) is not None:
-                self._mirrors[room.name] = mirror
+            if here := [session for session in room.presence.sessions if session.remote is None]:
+                self._mirrors[room.name] = mirror_of(hub, room, here, self.epoch)
+        for there in returning:
+            for session in there.everybody():
+                if session.id in self._sessions and there.room not in session.rooms:
+                    mirror = self._mirror(there.room, there.head)
+                    mirror.wait(session, there.epoch, there.head, behind=session in there.behind)
+
+    def _mirror(self, room: str, head: int) -> Mirror:
+        mirror = self._mirrors.get(room)
+        if mirror is None:
+            mirror = self._mirrors[room] = Mirror(self._chat.parts.hub, room, head)
+        return mirror
 
     def _forward(self, parts: Parts, session: Session, command: Any) -> None:
         """Send a command to the owner, or hold it until there is one.
 
         Raises:
-            ParleyError: ``unavailable``.
+            ParleyError: ``unavailable``, ``shutting_down``.
         """
         if not self.hopeful():
             raise unavailable()
-        number = 0
-        if command.id is None or isinstance(command, UNANSWERED):
-            self._numbers = number = self._numbers + 1
-        asked = self._asked.setdefault(session, {})
-        self._all_answered.clear()
-        asked[number or command.id] = command
+        self._ask(session, command)
+
+    def _ask(self, session: Session, asked: Asked) -> None:
+        number = self._unanswered.add(session, asked)
         if self.owner is not None:
-            self._run(self.owner, session, number, command)
-        elif len(asked) >= DEFERRED_COMMANDS:
+            self._run(self.owner, session, number, asked)
+        elif self._unanswered.of(session) >= DEFERRED_COMMANDS:
             self._pause(session)
 
     def hopeful(self) -> bool:
@@ -160,9 +147,12 @@ class Edge:
             return self._now() - self._alone_since < HELD_SECONDS
         return self.owner is not None and self._now() - self.owner.link.heard < SILENT_SECONDS
 
-    def _run(self, owner: Peer, session: Session, number: int, command: op.Sent) -> None:
+    def _run(self, owner: Peer, session: Session, number: int, asked: Asked) -> None:
         self._statistics.forwarded_commands += 1
-        owner.put(op.Run(session.id, number, Raw(op.encode(command))))
+        if isinstance(asked, ParleyError):
+            owner.put(op.Refuse(session.id, number, asked.code, asked.message, asked.field, asked.id))
+        else:
+            owner.put(op.Run(session.id, number, Raw(op.encode(asked))))
         if owner.link.waiting_bytes > PAUSE_BYTES:
             self._pause(session)
 
@@ -193,9 +183,7 @@ class Edge:
 
     def closed(self, session: Session) -> None:
         """Tell the owner that a client has disconnected, and remove the session from its rooms."""
-        self._asked.pop(session, None)
-        if not self._asked:
-            self._all_answered.set()
+        self._unanswered.forget(session)
         self._paused.discard(session)
         for name in tuple(session.rooms):
             self._leave(name, session)
@@ -204,15 +192,15 @@ class Edge:
 
     def refuse(self, session: Session, error: ParleyError) -> None:
         """Have the owner refuse a frame that is not a valid command, in the order of the session's commands."""
-        if self.owner is not None:
-            self.owner.put(op.Refuse(session.id, error.code, error.message, error.field, error.id))
+        if self.hopeful() and not self._chat.parts.draining:
+            self._ask(session, error)
         else:
             session.refuse(error, error.id)
 
     @property
     def unanswered(self) -> int:
         """How many commands have no answer yet."""
-        return sum(map(len, self._asked.values()))
+        return len(self._unanswered)
 
     def cut_off(self) -> bool:
         """Whether the owner has not been reached for `CUT_OFF_SECONDS`."""
@@ -222,7 +210,7 @@ class Edge:
 
     async def idle(self) -> None:
         """Wait until every command was answered."""
-        await self._all_answered.wait()
+        await self._unanswered.none()
 
     def problem(self) -> str | None:
         """Return why commands are not carried out, for an operator; None if they are, or soon will be."""
@@ -236,21 +224,30 @@ class Edge:
         return "no node that has the rooms can be reached" + (f": {obstacle}" if obstacle else "")
 
     async def ask(self, question: bytes) -> bytes:
-        """Return the owner's answer to a question that is not of a session.
+        """Return the owner's answer to a question that is not of a session; if this node has got the rooms, its own.
 
         Raises:
             ParleyError: ``unavailable``.
         """
-        if self.owner is None or not self.hopeful():
-            raise unavailable()
-        return await self.owner.ask(question)
+        while True:
+            while not self._decided.is_set():
+                if not self.hopeful():
+                    raise unavailable()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(ASK_SECONDS):
+                        await self._decided.wait()
+            if self.owner is None:
+                return await self._serve(question)
+            if not self.hopeful():
+                raise unavailable()
+            if (answer := await self.owner.ask(question)) is not None:
+                return answer
 
     def tick(self) -> None:
         """Give up what has waited too long, and read again from clients that were paused. Call it every 50 ms or so."""
         if self.owner is None and not self.hopeful():
-            for session, asked in tuple(self._asked.items()):
-                for key in tuple(asked):
-                    self._give_up(session, key)
+            for session, asked in self._unanswered.take():
+                self._give_up(session, asked)
             self._resume()
         if self.owner is not None and self.owner.link.waiting_bytes < PAUSE_BYTES / 2:
             self._resume()
@@ -260,18 +257,11 @@ class Edge:
         for session in paused:
             session.resume_reading(PAUSED_BY_LINK)
 
-    def _give_up(self, session: Session, key: op.Key) -> None:
-        asked = self._asked[session][key]
-        command = asked.command if isinstance(asked, _InDoubt) else asked
-        self._answered(session, key)
-        session.refuse(unavailable(), command.id, getattr(command, "room", None))
-
-    def _answered(self, session: Session, key: op.Key) -> None:
-        asked = self._asked.get(session)
-        if asked is not None and asked.pop(key, None) is not None and not asked:
-            del self._asked[session]
-            if not self._asked:
-                self._all_answered.set()
+    def _give_up(self, session: Session, asked: Asked) -> None:
+        if isinstance(asked, ParleyError):
+            session.refuse(asked, asked.id)
+        else:
+            self._chat.refuse(session, asked, unavailable())
 
     # The owner changes.
 
@@ -282,55 +272,36 @@ class Edge:
         those without an answer, too.
         """
         if self.owner is not None:
-            self.owner.drop_questions()
+            self.owner.drop_questions(NoAnswer.NOT_DONE if clean else NoAnswer.LOST)
         self.owner = None
+        self._decided.clear()
         self._alone_since = self._now()
         for mirror in self._mirrors.values():
-            mirror.catch_up()
+            mirror.wait_all(self.epoch)
         for session in self._sessions.values():
             session.resume_reading(PAUSED_BY_OWNER)
         if not clean:
-            for asked in self._asked.values():
-                for key, command in asked.items():
-                    if not isinstance(command, _InDoubt):
-                        asked[key] = _InDoubt(command)
+            self._unanswered.doubt()
 
-    def adopt(self, owner: Peer, epoch: str) -> None:
+    def adopt(self, owner: Peer, token: int, epoch: str) -> None:
         """Go on with an owner: it learns of every session here, and of the rooms in which they are."""
-        before, self.epoch = self.epoch, epoch
+        self.token, self.epoch = token, epoch
         self._chat.parts.hub.epoch = epoch  # for `welcome`
-        self.owner, self._alone_since = owner, None
+        self.owner, self._alone_since, self._begun = owner, None, False
+        self._decided.set()
+        owner.put(op.Begin(token))
         for session in self._chat.parts.hub.sessions:
             if not session.ended:
                 self._sessions[session.id] = session
                 self._open(owner, session)
         for mirror in self._mirrors.values():
-            mirror.audience.flush()
-            here = [session for session in mirror.sessions if not session.ended]
-            behind = [session.id for session in here if session in mirror.behind]
-            sessions = [session.id for session in here if session not in mirror.behind]
-            owner.put(op.Rejoin(mirror.name, mirror.head, before, sessions, behind))
-        self._ask_again(partial(self._again, owner))
-
-    def _again(self, owner: Peer, session: Session, key: op.Key, command: op.Sent) -> None:
-        self._asked[session][key] = command
-        self._run(owner, session, key if isinstance(key, int) else 0, command)
-
-    def _ask_again(self, run: Callable[[Session, op.Key, op.Sent], object]) -> None:
-        for session, asked in tuple(self._asked.items()):
-            for key, command in tuple(asked.items()):
-                if isinstance(command, _InDoubt):
-                    self._statistics.repeated_commands += 1
-                    command = command.command
-                    if isinstance(command, commands.PostMessage) and command.id is not None:
-                        command = replace(command, resend=True)
-                    elif not isinstance(command, REPEATABLE):
-                        self._give_up(session, key)
-                        continue
-                run(session, key, command)
+            for there in mirror.returning():
+                sessions, behind = ([session.id for session in group] for group in (there.sessions, there.behind))
+                owner.put(op.Rejoin(there.room, there.head, there.epoch, sessions, behind))
+        self._statistics.repeated_commands += self._unanswered.ask_again(partial(self._run, owner), self._give_up)
         self._resume()
 
-    def end(self) -> tuple[list[Rejoining], list[tuple[Session, op.Sent]]]:
+    def end(self) -> tuple[list[Returning], list[tuple[Session, Asked]]]:
         """Stop being an edge: this node has the rooms from now on.
 
         Returns the sessions that are in rooms, and the commands to be carried out.
@@ -338,24 +309,34 @@ class Edge:
         if self.owner is not None:
             self.lose_owner(clean=False)
         self._alone_since = None
-        rejoining = []
+        self._decided.set()
+        returning = [there for mirror in self._mirrors.values() for there in mirror.returning()]
         for mirror in tuple(self._mirrors.values()):
-            behind = list(mirror.behind)
-            sessions = [session for session in mirror.sessions if session not in mirror.behind]
-            for session in (*behind, *sessions):
+            for session in tuple(mirror.sessions):
                 self._leave(mirror.name, session)
-            rejoining.append(Rejoining(mirror.name, mirror.head, sessions, behind))
-        waiting: list[tuple[Session, op.Sent]] = []
-        self._ask_again(lambda session, _, command: waiting.append((session, command)))
-        self._asked.clear()
-        self._all_answered.set()
+        waiting: list[tuple[Session, Asked]] = []
+        self._statistics.repeated_commands += self._unanswered.ask_again(
+            lambda session, _, asked: waiting.append((session, asked)), self._give_up
+        )
+        for session, _ in waiting:
+            self._unanswered.forget(session)
+        self._resume()
         self._sessions.clear()
-        return rejoining, waiting
+        return returning, waiting
 
     # What the owner says.
 
     def take(self, operation: op.FromOwner) -> None:
-        """Carry out an operation of the owner."""
+        """Carry out an operation of the owner, unless it belongs to an earlier tenure."""
+        if isinstance(operation, op.Moved):
+            if operation.token == self.token:
+                self.lose_owner(clean=operation.clean)
+        elif isinstance(operation, op.Begun):
+            self._begun = operation.token == self.token
+        elif self._begun:
+            self._take(operation)
+
+    def _take(self, operation: op.FromOwner) -> None:
         match operation:
             case op.Frames(room, dialect, frames, lasting, head):
                 if (mirror := self._mirrors.get(room)) is not None:
@@ -370,14 +351,14 @@ class Edge:
             case op.Answer():
                 if self.owner is not None:
                     self.owner.answered(operation)
-            case op.Moved(clean):
-                self.lose_owner(clean=clean)
+            case op.Begun() | op.Moved():
+                """See `take`."""
             case _:
                 session = self._sessions.get(operation.session)
                 if session is not None and not session.ended:
-                    self._take(session, operation)
+                    self._take_for(session, operation)
 
-    def _take(
+    def _take_for(
         self,
         session: Session,
         operation: op.Attach
@@ -396,22 +377,17 @@ class Edge:
             case op.Page(frames=frames, answers=answers):
                 self._tell(session, answers, lambda: self._page(session, frames))
             case op.Done(number=number):
-                for key in tuple(self._asked.get(session, ())):
-                    if isinstance(key, int) and key <= number:
-                        self._answered(session, key)
+                self._unanswered.done(session, number)
             case op.Attach(room=room, syncing=syncing, head=head):
-                mirror = self._mirrors.get(room)
-                if mirror is None:
-                    mirror = self._mirrors[room] = Mirror(self._chat.parts.hub, room, head)
-                mirror.head = head
-                mirror.add(session, syncing=syncing)
+                entered = self._mirror(room, head)
+                entered.add(session, syncing=syncing)
+                entered.head = head
             case op.Detach(room=room):
                 self._leave(room, session)
             case op.Release(room=room):
                 if (mirror := self._mirrors.get(room)) is not None:
-                    waiting = mirror.audience.release(session)
                     session.released()
-                    for data in waiting:
+                    for data in mirror.audience.release(session):
                         session.write(data)
             case op.Pause(paused=True):
                 session.pause_reading(PAUSED_BY_OWNER)
@@ -430,7 +406,7 @@ class Edge:
 
     def _tell(self, session: Session, answers: str | None, write: Callable[[], object]) -> None:
         if answers is not None:
-            self._answered(session, answers)
+            self._unanswered.answered(session, answers)
         for room in session.rooms.values():
             if room.audience.dirty:
                 room.audience.flush()
@@ -444,19 +420,22 @@ class Edge:
             session.write(frames)
 
     def _page(self, session: Session, frames: bytes) -> None:
-        self._chat.parts.tasks.spawn(self._drain(session, session.write_page(frames)), name=f"page {session.id}")
+        assert self.owner is not None
+        # Without frames, the owner only waits until the client has read the earlier ones.
+        read = session.write_page(frames) if frames else session.drained()
+        self._chat.parts.tasks.spawn(self._drain(self.owner, session, read), name=f"page {session.id}")
 
-    async def _drain(self, session: Session, read: Any) -> None:
-        owner = self.owner
+    async def _drain(self, owner: Peer, session: Session, read: Coroutine[Any, Any, None]) -> None:
+        token = self.token
         await read
-        if owner is not None:
+        if self.owner is owner and self.token == token:
             owner.put(op.Drained(session.id))
 
     def _ack(self, session_id: str, item: AckItem) -> None:
         session = self._sessions.get(session_id)
         if session is None or session.ended:
             return
-        self._answered(session, item.id)
+        self._unanswered.answered(session, item.id)
         if (mirror := self._mirrors.get(item.room)) is not None:
             session.ack(item, mirror.audience)
         else:
@@ -467,7 +446,7 @@ class Edge:
         if session.identity is not None:
             parts.directory.departed(session)
             release_buckets(parts, session)
-            if session.provisional and session.user.id != identity.user.id:
+            if session.provisional and session.user.id != identity.user.id and identity.role != CLAIMED_ROLE:
                 give_guest_back(parts, session)
         session.identity, session.user, session.provisional = identity, identity.user, provisional
         session.connection.end_at(identity.expires)

@@ -1,6 +1,8 @@
 """The rooms of another node, for their members who are connected to this one."""
 
-from typing import Any, cast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
 from weakref import ref
 
 from chat.delivery.audience import Audience
@@ -8,66 +10,114 @@ from chat.rooms.hub import Hub
 from chat.rooms.room import Room, Session
 
 
+class _Place(NamedTuple):
+    """Up to where a session has received a room's log, from an owner that has the rooms no longer.
+
+    ``behind``: it had not received everything before, because it was resuming.
+    """
+
+    epoch: str
+    head: int
+    behind: bool
+
+
+@dataclass(eq=False, slots=True)
+class Returning:
+    """Sessions that were in a room of a previous owner, and are to enter it again at the next one.
+
+    Attributes:
+        epoch: of the previous owner.
+        head: up to where they have received the room's log; not those in ``behind``, who were resuming.
+    """
+
+    room: str
+    epoch: str
+    head: int
+    sessions: list[Session] = field(default_factory=list)
+    behind: list[Session] = field(default_factory=list)
+
+    def everybody(self) -> list[Session]:
+        """Return all of them."""
+        return [*self.sessions, *self.behind]
+
+
 class Mirror:
     """One room that another node has.
 
+    A session that was in it at a previous owner receives nothing until the next one has it in the room, too.
+
     Attributes:
-        head: up to where its members here have received the room's log.
-        audience: those members.
-        sessions: the same; and sessions that are being closed.
-        behind: those who had not received everything when the owner was lost, because they were resuming.
+        head: up to where the members here have received the room's log.
+        audience: those who receive its frames.
+        sessions: all members here, and sessions that are being closed.
     """
 
-    __slots__ = ("__weakref__", "audience", "behind", "head", "name", "sessions")
+    __slots__ = ("__weakref__", "_waiting", "audience", "head", "name", "sessions")
 
     def __init__(self, hub: Hub, name: str, head: int) -> None:
         self.name = name
         self.head = head
         self.audience = Audience(hub.counters, hub.flush_soon, ref(self))
         self.sessions: dict[Session, None] = {}
-        self.behind: set[Session] = set()
+        self._waiting: dict[Session, _Place] = {}  # those who wait for the next owner
+
+    def _include(self, session: Session) -> None:
+        self.sessions[session] = None
+        # A session flushes, moves and leaves what it is in: of a room, it uses no more than the audience.
+        session.rooms[self.name] = cast(Any, self)
 
     def add(self, session: Session, *, syncing: bool = False) -> None:
         """Deliver the room's later frames to a session."""
-        self.audience.flush()
-        self.audience.discard(session)
-        self.sessions[session] = None
-        self.behind.discard(session)
-        # A session flushes, moves and leaves what it is in: of a room, it uses no more than the audience.
-        session.rooms[self.name] = cast(Any, self)
-        if not session.ended:
-            self.audience.add(session, syncing=syncing)
+        self._exclude(session)
+        self._include(session)
+        self.audience.add(session, syncing=syncing)
 
     def discard(self, session: Session) -> None:
         """Deliver nothing more to a session. An unknown session is ignored."""
         if session in self.sessions:
-            self.audience.flush()
-            self.audience.discard(session)
-            self.behind.discard(session)
+            self._exclude(session)
             del self.sessions[session]
             del session.rooms[self.name]
 
-    def catch_up(self) -> None:
-        """End the replays that the lost owner had begun: what was withheld for them is worth nothing."""
+    def _exclude(self, session: Session) -> None:
         self.audience.flush()
-        for session in self.sessions:
-            if self.audience.is_syncing(session):
-                self.audience.release(session)
-                session.released()
-                self.behind.add(session)
+        if self.audience.is_syncing(session):
+            session.released()  # what was withheld is worth nothing
+        self.audience.discard(session)
+        self._waiting.pop(session, None)
+
+    # Between two owners.
+
+    def wait(self, session: Session, epoch: str, head: int, *, behind: bool) -> None:
+        """Keep the place of a session until there is another owner."""
+        self._include(session)
+        self._waiting[session] = _Place(epoch, head, behind)
+
+    def wait_all(self, epoch: str) -> None:
+        """Keep the places of all sessions, because the owner is lost. Replays that it had begun end here."""
+        for session in [session for session in self.sessions if session not in self._waiting]:
+            behind = self.audience.is_syncing(session)
+            self._exclude(session)
+            self.wait(session, epoch, self.head, behind=behind)
+
+    def returning(self) -> Iterator[Returning]:
+        """Yield those who wait."""
+        found: dict[tuple[str, int], Returning] = {}
+        for session, (epoch, head, behind) in self._waiting.items():
+            if not session.ended:
+                there = found.setdefault((epoch, head), Returning(self.name, epoch, head))
+                (there.behind if behind else there.sessions).append(session)
+        yield from found.values()
 
 
-def mirror_of(hub: Hub, room: Room) -> Mirror | None:
-    """Move the sessions of this node from a room to a mirror of it; None if there are none."""
+def mirror_of(hub: Hub, room: Room, sessions: Iterable[Session], epoch: str) -> Mirror:
+    """Move these sessions of this node from a room to a mirror of it, because another node gets the room."""
     room.audience.flush()
     mirror = Mirror(hub, room.name, room.head)
-    for session in tuple(room.presence.sessions):
-        if session.remote is None:
-            behind = room.audience.is_syncing(session)
-            room.audience.discard(session)
-            if behind:
-                session.released()
-            mirror.add(session)
-            if behind:
-                mirror.behind.add(session)
-    return mirror if mirror.sessions else None
+    for session in sessions:
+        behind = room.audience.is_syncing(session)
+        if behind:
+            session.released()
+        room.audience.discard(session)
+        mirror.wait(session, epoch, room.head, behind=behind)
+    return mirror

@@ -19,12 +19,12 @@ from chat.cluster.owner import Owner
 from chat.cluster.peers import Peer
 from chat.cluster.post import Post
 from chat.cluster.statistics import Sample, Statistics, Status
-from chat.handlers import HANDLERS
 from chat.link.bus import Bus
 from chat.link.envelope import Address, Envelope
 from chat.link.link import Packet
-from chat.ports import Dialect
+from chat.ports import Admitted, Dialect
 from chat.rooms.room import Session
+from model.errors import ParleyError
 from storage.ports.servers import Servers, node_key
 from utils.tasks import TaskRegistry
 
@@ -98,7 +98,7 @@ class Node:
         self._now = chat.parts.clock.monotonic
         self.statistics = Statistics()
         self.owner = Owner(chat, dialects, serve, self.statistics)
-        self.edge = Edge(chat, dialects, self._now, self.statistics, self._obstacle)
+        self.edge = Edge(chat, dialects, self._now, serve, self.statistics, self._obstacle)
         self._post = Post(
             id, heard=self._heard, greeted=self._greeted, on_up=self._on_up, now=self._now, statistics=self.statistics
         )
@@ -112,8 +112,7 @@ class Node:
         self._looked = 0.0
         self._away_at: dict[Session, float] = {}  # when to send each client away
         chat.membership = self
-        self.edge.begin()
-        self.edge.take_rooms()
+        self.edge.take_rooms(())
 
     # The bus.
 
@@ -299,10 +298,10 @@ class Node:
         if owning.token < max(self._newest, self.token):
             return
         self._newest = owning.token
-        if self.edge.owner is peer:
+        if self.edge.owner is peer and self.edge.token == owning.token:
             if owning.epoch != self.edge.epoch:
                 self.edge.epoch = self._chat.parts.hub.epoch = owning.epoch
-        elif not self.token and (self._next is None or self._next.peer is not peer):
+        elif not self.token and (self._next is None or self._next.owning.token < owning.token):
             self._next = _Next(peer, owning, self._now())
             self._adopt_next()
 
@@ -321,7 +320,7 @@ class Node:
         self._next = None
         self.statistics.owner_changes += 1
         log.info("node %s has the rooms now, with token %d and epoch %s", peer, owning.token, owning.epoch)
-        self.edge.adopt(peer, owning.epoch)
+        self.edge.adopt(peer, owning.token, owning.epoch)
 
     def gained(self, token: int, epoch: str | None) -> None:
         """Have the rooms from now on: this node got the lease.
@@ -332,32 +331,38 @@ class Node:
         """
         if self.token:
             self.superseded()
-        before = self.edge.epoch
-        rejoining, waiting = self.edge.end()
+        returning, waiting = self.edge.end()
         self.token = self._newest = token
         self._next = None
-        self.owner.begin(epoch)
+        self.owner.begin(token, epoch, self._living_peers())
         self.edge.epoch = self._chat.parts.hub.epoch
         self.statistics.owner_changes += 1
         log.info("this node has the rooms now, with token %d and epoch %s", token, self.edge.epoch)
-        for room, head, sessions, behind in rejoining:
-            self.owner.rejoin(room, head, before, sessions, behind)
-        for session, command in waiting:
-            self._chat.receive(session, command)
+        for there in returning:
+            self.owner.rejoin(there)
+        for session, asked in waiting:
+            self._chat.receive(session, asked if isinstance(asked, ParleyError) else Admitted(asked))
         self._greet()
+
+    def _living_peers(self) -> list[Peer]:
+        now, servers = self._now(), self._storage.servers()
+        return [
+            peer
+            for peer in self.peers.values()
+            if now - peer.link.heard < SILENT_SECONDS and (servers is None or servers.lives(peer.address.node.hex()))
+        ]
 
     def superseded(self) -> None:
         """Have the rooms no longer: another node got the lease. Idempotent."""
         if self.token:
             log.warning("another node has the rooms now")
-            self.edge.begin()
             self._leave_rooms(clean=False)
 
     def _leave_rooms(self, *, clean: bool) -> None:
         self.token = 0
         self.edge.epoch = self._chat.parts.hub.epoch
-        self.edge.take_rooms()
-        self.owner.end(clean=clean)
+        self.edge.take_rooms(self.owner.not_returned())
+        self.owner.end(tuple(self.peers.values()), clean=clean)
 
     async def resign_to_another(self) -> bool:
         """As :meth:`resign`, if another node lives that could take the rooms."""
@@ -369,19 +374,15 @@ class Node:
         """Give the rooms to another node in good order. Returns whether this node has none now."""
         if not self.token:
             return True
-        chat = self._chat
+        chat, token = self._chat, self.token
         self._moving = True
         try:
-            self.edge.begin()
             done = await self.owner.move_out(MOVE_SECONDS)
-            if not self.token:  # superseded
-                return True
+            if self.token != token:  # superseded
+                return not self.token
             if not done:
                 log.warning("the rooms stay here: not everything could be stored in %.0f s", MOVE_SECONDS)
                 self.owner.stay()
-                chat.handlers = HANDLERS
-                for session, command in self.edge.end()[1]:
-                    chat.receive(session, command)
                 return False
             epoch = chat.parts.hub.epoch if chat.is_faithful() else None
             self._leave_rooms(clean=True)

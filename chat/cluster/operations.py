@@ -21,6 +21,12 @@ class Operation(Struct, frozen=True, gc=False, array_like=True, tag=True):
 # --- from an edge to the owner --------------------------------------------------------------------------------------
 
 
+class Begin(Operation, frozen=True, gc=False, tag=8):
+    """The edge has accepted the owner; its sessions follow. What it said earlier was for an earlier tenure."""
+
+    token: int
+
+
 class Open(Operation, frozen=True, gc=False, tag=1):
     """A client has connected to the edge, or the edge has another owner. See `chat.delivery.session.Session`."""
 
@@ -44,9 +50,10 @@ class Run(Operation, frozen=True, gc=False, tag=2):
 
 
 class Refuse(Operation, frozen=True, gc=False, tag=3):
-    """A client's frame that is no valid command: refused in the order of its commands."""
+    """A client's frame that is no valid command: refused in the order of its commands. ``number`` as in `Run`."""
 
     session: str
+    number: int
     code: str
     message: str
     field: str | None
@@ -66,11 +73,11 @@ class Drained(Operation, frozen=True, gc=False, tag=5):
 
 
 class Rejoin(Operation, frozen=True, gc=False, tag=6):
-    """Sessions of the edge are in a room that the previous owner had.
+    """Sessions of the edge are in a room that a previous owner had.
 
     Attributes:
-        head: up to where the edge has received the room's log.
-        epoch: of the previous owner.
+        head: up to where they have received the room's log.
+        epoch: of that owner.
         sessions: those that have received as much.
         behind: those that had not, because they were resuming.
     """
@@ -90,6 +97,12 @@ class Ask(Operation, frozen=True, gc=False, tag=7):
 
 
 # --- from the owner to an edge --------------------------------------------------------------------------------------
+
+
+class Begun(Operation, frozen=True, gc=False, tag=25):
+    """The owner has received the `Begin` of this tenure. What it said earlier belongs to an earlier tenure."""
+
+    token: int
 
 
 class Frames(Operation, frozen=True, gc=False, tag=11):
@@ -203,17 +216,19 @@ class Answer(Operation, frozen=True, gc=False, tag=23):
 
 
 class Moved(Operation, frozen=True, gc=False, tag=24):
-    """The last operation of this owner.
+    """The last operation of a tenure.
 
-    With ``clean``, it has answered every command that it carried out; those without an answer were not.
+    With ``clean``, every command that was carried out has been answered; those without an answer were not.
     """
 
+    token: int
     clean: bool
 
 
-FromEdge = Open | Run | Refuse | Gone | Drained | Rejoin | Ask
+FromEdge = Begin | Open | Run | Refuse | Gone | Drained | Rejoin | Ask
 FromOwner = (
-    Frames
+    Begun
+    | Frames
     | Attach
     | Detach
     | Release

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
 
 from chat.chat import Chat
 from chat.cluster import operations as op
 from chat.cluster import rejoining
+from chat.cluster.mirrors import Returning
 from chat.cluster.peers import Peer
 from chat.cluster.statistics import Statistics
 from chat.cluster.stubs import Stub
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 REJOINING = 16
 # How often `move_out` looks whether everything is done, in seconds.
 LOOK_SECONDS = 0.005
+# How long commands wait for the other nodes to accept a new owner, so that it knows their clients: nobody can invite a
+# user who is not known here.
+GATHER_SECONDS = 0.5
 
 
 class Owner:
@@ -50,10 +53,14 @@ class Owner:
         self._chat = chat
         self._dialects = dialects
         self._serve = serve
-        self._stubs: dict[Peer, dict[str, Stub]] = {}
+        self._token = 0
+        self._stubs: dict[Peer, dict[str, Stub]] = {}  # of the edges that have accepted this owner
+        self._gathering: set[Peer] = set()  # the nodes that are waited for
+        self._gathered: asyncio.TimerHandle | None = None
         self._moving = False
-        self._held: list[tuple[Peer, op.FromEdge]] = []  # while the rooms are about to be given away
-        self._rejoining: Counter[Session] = Counter()
+        self._held: list[tuple[Peer, op.Ask]] = []
+        self._answering = 0
+        self._returning: dict[Returning, asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(REJOINING)
 
     @property
@@ -61,31 +68,78 @@ class Owner:
         """How many clients of other nodes there are."""
         return sum(map(len, self._stubs.values()))
 
-    def begin(self, epoch: str | None) -> None:
-        """Have the rooms from now on; see `chat.rooms.hub.Hub.begin`."""
+    def begin(self, token: int, epoch: str | None, nodes: Iterable[Peer]) -> None:
+        """Have the rooms from now on. Commands wait until these nodes know of it, but not for long.
+
+        Args:
+            token: of the tenure.
+            epoch: of the previous owner, if all its broadcasts are stored; see `chat.rooms.hub.Hub.begin`.
+        """
         chat = self._chat
         chat.parts.hub.begin(epoch)
         chat.handlers, chat.elsewhere, chat.parts.edges = HANDLERS, None, self
+        self._token = token
+        self._gathering = set(nodes)
+        if self._gathering:
+            chat.hold()
+            self._gathered = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        """Carry out what was held."""
+        self._stop_gathering()
+        self._moving = False
+        self._chat.go_on()
+        held, self._held = self._held, []
+        for peer, asked in held:
+            self.take(peer, asked)
+
+    def _stop_gathering(self) -> None:
+        self._gathering.clear()
+        if self._gathered is not None:
+            self._gathered.cancel()
+            self._gathered = None
+
+    def _found(self, peer: Peer) -> None:
+        """Do not wait for a node any longer."""
+        if peer in self._gathering:
+            self._gathering.remove(peer)
+            if not self._gathering and self._gathered is not None:
+                self._gathered.cancel()
+                # Soon: its sessions are still to be read from the same packet.
+                self._gathered = asyncio.get_running_loop().call_later(0.0, self._go_on)
 
     # What edges say.
 
     def take(self, peer: Peer, operation: op.FromEdge) -> None:
-        """Carry out an operation of an edge."""
-        if self._moving and isinstance(operation, op.Run | op.Refuse | op.Rejoin | op.Ask):
-            self._held.append((peer, operation))
+        """Carry out an operation of an edge, unless it was meant for an earlier tenure."""
+        if isinstance(operation, op.Begin):
+            self._accepted(peer, operation.token)
+        elif peer not in self._stubs:
+            return
         elif isinstance(operation, op.Open):
             self._open(peer, operation)
         elif isinstance(operation, op.Ask):
-            self._chat.parts.tasks.spawn(self._answer(peer, operation), name=f"question of {peer.name}")
+            if self._chat.going.is_set():
+                self._chat.parts.tasks.spawn(self._answer(peer, operation), name=f"question of {peer.name}")
+            else:
+                self._held.append((peer, operation))
         elif isinstance(operation, op.Rejoin):
             self._rejoin(peer, operation)
-        elif (stub := self._stubs.get(peer, {}).get(operation.session)) is not None:
+        elif (stub := self._stubs[peer].get(operation.session)) is not None:
             self._run(peer, stub, operation)
+
+    def _accepted(self, peer: Peer, token: int) -> None:
+        if token == self._token:
+            self.lost(peer)
+            self._stubs[peer] = {}
+            peer.put(op.Begun(token))
+            self._found(peer)
 
     def _open(self, peer: Peer, opened: op.Open) -> None:
         parts = self._chat.parts
         stub = Stub(parts.hub, peer, self._dialects[opened.dialect], opened)
-        self._stubs.setdefault(peer, {})[opened.session] = stub
+        stub.busy = int(not self._chat.going.is_set())
+        self._stubs[peer][opened.session] = stub
         if opened.identity is not None:
             try:
                 check_devices(parts, opened.identity.user.id)
@@ -102,17 +156,13 @@ class Owner:
                     command = op.decode_command(operation.command)
                 except msgspec.DecodeError:  # the edge has checked it already
                     log.exception("a command of %s cannot be read", peer)
-                    stub.refuse(ParleyError("internal"))
+                    self._chat.receive(stub, ParleyError("internal"))
                 else:
                     self._chat.receive(stub, command)
-                if operation.number:
-                    stub.carry_out(operation.number)
-                elif not stub.busy:
-                    stub.settle()
-            case op.Refuse():
-                self._chat.receive(
-                    stub, ParleyError(operation.code, operation.message, field=operation.field, id=operation.id)
-                )
+                stub.carried_out(operation.number)
+            case op.Refuse(code=code, message=message, field=field, id=id):
+                self._chat.receive(stub, ParleyError(code, message, field=field, id=id))
+                stub.carried_out(operation.number)
             case op.Drained():
                 stub.client_has_read()
             case op.Gone():
@@ -124,11 +174,14 @@ class Owner:
         self._chat.depart(stub)
 
     async def _answer(self, peer: Peer, asked: op.Ask) -> None:
+        self._answering += 1
         answer = None
         try:
             answer = await self._serve(asked.question)
         finally:
-            peer.put(op.Answer(asked.number, answer))
+            self._answering -= 1
+            if peer in self._stubs:
+                peer.put(op.Answer(asked.number, answer))
 
     def sessions(self) -> Iterable[Stub]:
         """Return the sessions of the edges' clients."""
@@ -142,74 +195,70 @@ class Owner:
 
     def lost(self, peer: Peer) -> None:
         """Disconnect the clients of an edge that is dead."""
+        self._found(peer)
         for stub in self._stubs.pop(peer, {}).values():
             self._depart(stub)
 
     # Sessions that were in rooms of the previous owner.
 
     def _rejoin(self, peer: Peer, asked: op.Rejoin) -> None:
-        stubs = self._stubs.get(peer, {})
-        sessions = [stubs[session] for session in asked.sessions if session in stubs]
-        behind = [stubs[session] for session in asked.behind if session in stubs]
-        self.rejoin(asked.room, asked.head, asked.epoch, sessions, behind)
+        stubs = self._stubs[peer]
+        sessions, behind = (
+            [stub for session in ids if (stub := stubs.get(session)) is not None and not stub.ended]
+            for ids in (asked.sessions, asked.behind)
+        )
+        self.rejoin(Returning(asked.room, asked.epoch, asked.head, [*sessions], [*behind]))
 
-    def rejoin(
-        self, name: str, head: int, epoch: str, sessions: Sequence[Session], behind: Sequence[Session] = ()
-    ) -> None:
-        """Take sessions into a room in which they were at the previous owner; their commands wait until then.
-
-        Args:
-            name: the room.
-            head: up to where they have received the room's log; not those in ``behind``, who were resuming.
-            epoch: of the previous owner.
-        """
-        everybody = (*sessions, *behind)
+    def rejoin(self, returning: Returning) -> None:
+        """Take sessions into a room in which they were at the previous owner; their commands wait until then."""
+        everybody = returning.everybody()
         self._statistics.rejoined_sessions += len(everybody)
         for session in everybody:
-            self._rejoining[session] += 1
-            session.busy = True
-        again = self._enter_again(name, head, epoch, everybody, frozenset(behind))
-        self._chat.parts.tasks.spawn(again, name=f"rejoin {name}")
+            session.busy += 1
+        task = self._chat.parts.tasks.spawn(self._enter_again(returning), name=f"rejoin {returning.room}")
+        self._returning[returning] = task
+        task.add_done_callback(lambda _: self._returned(returning))
 
-    async def _enter_again(
-        self, name: str, head: int, epoch: str, sessions: Sequence[Session], behind: frozenset[Session]
-    ) -> None:
-        parts = self._chat.parts
-        tenure = parts.hub.tenure
+    async def _enter_again(self, returning: Returning) -> None:
         try:
             async with self._turns:
-                await rejoining.rejoin(parts, name, head, epoch, sessions, behind)
+                replays = await rejoining.rejoin(self._chat.parts, returning)
+            for session, command, work in replays:
+                self._chat.wait_for(session, command, work)
         except Exception:
-            log.exception("taking over room %r failed: its clients load it again", name)
-            for session in sessions:
+            log.exception("taking over room %r failed: its clients load it again", returning.room)
+            for session in returning.everybody():
                 session.close(EPOCH_CHANGED)
-        finally:
-            if parts.hub.tenure == tenure:
-                for session in sessions:
-                    self._rejoined(session)
 
-    def _rejoined(self, session: Session) -> None:
-        self._rejoining[session] -= 1
-        if not self._rejoining[session]:
-            del self._rejoining[session]
+    def _returned(self, returning: Returning) -> None:
+        self._returning.pop(returning, None)
+        for session in returning.everybody():
             self._chat.proceed(session)
+
+    def not_returned(self) -> list[Returning]:
+        """Return the sessions that wait to be taken into their rooms; of those of this node, all that there are."""
+        return list(self._returning)
 
     # The end.
 
     async def move_out(self, seconds: float) -> bool:
-        """Carry out and answer everything accepted, and hold what comes from now on. New local commands must not come.
+        """Hold every command from now on, and carry out and answer everything accepted before.
 
-        Returns whether everything was done within ``seconds``. Then nothing is under way and everything is stored;
-        otherwise call :meth:`stay` or :meth:`end`.
+        Returns whether everything was done within ``seconds``. Then nothing is under way and everything is stored.
+        Call :meth:`stay` or :meth:`end` next.
         """
         self._moving = True
+        self._stop_gathering()
+        self._chat.hold()
         parts = self._chat.parts
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        while loop.time() < until:
+        while self._moving and loop.time() < until:
             flush_cursors(parts)
-            busy = any(session.at_work for session in (*parts.hub.sessions, *self.sessions()))
-            if not busy and not len(parts.pool) and not any(room.pins for room in parts.hub.rooms.values()):
+            at_work = any(session.at_work for session in (*parts.hub.sessions, *self.sessions()))
+            pinned = any(room.pins for room in parts.hub.rooms.values())
+            asked = self._answering or self._returning or self._chat.visits
+            if not (at_work or pinned or asked or len(parts.pool)):
                 parts.hub.flush()
                 return True
             await asyncio.sleep(LOOK_SECONDS)
@@ -217,25 +266,26 @@ class Owner:
 
     def stay(self) -> None:
         """Carry out what was held: the rooms stay here."""
-        self._moving = False
-        held, self._held = self._held, []
-        for peer, operation in held:
-            self.take(peer, operation)
+        if self._moving:
+            self._go_on()
 
-    def end(self, clean: bool) -> None:
-        """Have the rooms no longer: tell the edges, and answer what is not stored as ``unavailable``.
+    def end(self, nodes: Iterable[Peer], *, clean: bool) -> None:
+        """Have the rooms no longer: tell these nodes, and answer what is not stored as ``unavailable``.
 
         Call it once the sessions of this node have left their rooms.
         """
         parts = self._chat.parts
         parts.hub.flush()
         parts.edges = None
+        self._stop_gathering()
         self._moving = False
         self._held.clear()
-        self._rejoining.clear()
+        for task in tuple(self._returning.values()):
+            task.cancel()
         stubs, self._stubs = self._stubs, {}
-        for peer, there in stubs.items():
-            peer.put(op.Moved(clean))
+        for peer in nodes:
+            peer.put(op.Moved(self._token, clean))
+        for there in stubs.values():
             for stub in there.values():
                 forget(self._chat, stub)
         for job in parts.pool.abandon():
@@ -245,13 +295,12 @@ class Owner:
         parts.pool.start()
         parts.cursors.close()
         parts.hub.unload()
+        self._chat.go_on()
 
 
 def forget(chat: Chat, stub: Stub) -> None:
     """Forget a client of another node, who goes on at another owner: nothing is sent to it."""
-    stub.ended = True
-    stub.client_has_read()  # ends what waits for that
-    stub.rooms.clear()
+    stub.forget()
     if stub.identity is not None:
         chat.parts.directory.departed(stub)
 

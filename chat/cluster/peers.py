@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum
 
 from chat.cluster import operations as op
 from chat.delivery.audience import Source, Subscriber
@@ -17,6 +18,13 @@ from model.events import AckItem
 ANSWER_SECONDS = 15.0
 # Questions of this node that one peer has not answered; more are refused.
 QUESTIONS = 1000
+
+
+class NoAnswer(Enum):
+    """Why there is no answer to a question."""
+
+    LOST = "the peer may have done what was asked"
+    NOT_DONE = "the peer has not done what was asked"
 
 
 class Peer:
@@ -55,7 +63,7 @@ class Peer:
         self._flush_last = flush_last
         self._failed = failed
         self._acks: list[tuple[str, str, str, int]] = []
-        self._questions: dict[int, asyncio.Future[bytes | None]] = {}
+        self._questions: dict[int, asyncio.Future[bytes | NoAnswer]] = {}
         self._asked = 0
 
     def __str__(self) -> str:
@@ -87,19 +95,12 @@ class Peer:
     def end(self) -> None:
         """Send and answer nothing more."""
         self.ended = True
-        self.drop_questions()
-
-    def drop_questions(self) -> None:
-        """Answer nothing that was asked before: the peer has the rooms no longer."""
-        questions, self._questions = self._questions, {}
-        for answer in questions.values():
-            if not answer.done():
-                answer.set_result(None)
+        self.drop_questions(NoAnswer.LOST)
 
     # Questions.
 
-    async def ask(self, question: bytes) -> bytes:
-        """Return the answer to a question.
+    async def ask(self, question: bytes) -> bytes | None:
+        """Return the answer to a question; None if the peer has not done what was asked, and will not.
 
         Raises:
             ParleyError: ``unavailable``: the peer has not answered in time, and may still do what was asked.
@@ -108,25 +109,34 @@ class Peer:
             raise ParleyError("unavailable", retry_after=RETRY_AFTER)
         self._asked += 1
         number = self._asked
-        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[bytes | NoAnswer] = asyncio.get_running_loop().create_future()
         self._questions[number] = future
         self.put(op.Ask(number, question))
+        answer: bytes | NoAnswer = NoAnswer.LOST
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await future
         except TimeoutError:
-            answer = None
+            pass
         finally:
             self._questions.pop(number, None)
-        if answer is None:
+        if answer is NoAnswer.LOST:
             raise ParleyError("unavailable", retry_after=RETRY_AFTER)
-        return answer
+        return None if answer is NoAnswer.NOT_DONE else answer
 
     def answered(self, answer: op.Answer) -> None:
         """Take the answer to a question."""
-        future = self._questions.pop(answer.number, None)
+        self._answer(answer.number, NoAnswer.LOST if answer.answer is None else answer.answer)
+
+    def drop_questions(self, why: NoAnswer) -> None:
+        """Wait for no more answers to what was asked before: the peer has the rooms no longer."""
+        for number in tuple(self._questions):
+            self._answer(number, why)
+
+    def _answer(self, number: int, answer: bytes | NoAnswer) -> None:
+        future = self._questions.pop(number, None)
         if future is not None and not future.done():
-            future.set_result(answer.answer)
+            future.set_result(answer)
 
     # The members of rooms who are connected there.
 

@@ -1,57 +1,70 @@
 """Take the sessions of a previous owner into a room: if nothing was lost, their clients notice nothing."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple
 
-from chat.handlers.join import peer_of
+from chat.cluster.mirrors import Returning
+from chat.handlers.join import can_recover, may_resume, snapshot
+from chat.queries.resume import CHUNK_SHARE, replay
 from chat.rooms import members
 from chat.rooms.access import check_entry, is_row_known
 from chat.rooms.loading import load
-from chat.rooms.makers import opener_of
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
 from chat.rooms.storing import ask
-from model.errors import ParleyError
-from model.events import Joined, Left
+from chat.rooms.tail import kept_bytes
+from model.commands import Join
+from model.errors import REFUSED, ParleyError
+from model.events import Deleted, Edited, Left, Synced
 from model.message import Message
+from model.text import may_be_made
 from storage.ports.errors import Forgotten
 from utils.backoff import Backoff
 
-# Messages that a client which cannot resume is sent at most, when the owner has changed.
+# Messages that a client is sent without notice, or that one which cannot resume is sent at most.
 MISSED = 200
 
 
-async def rejoin(
-    parts: Parts, name: str, head: int, epoch: str, sessions: Sequence[Session], behind: Collection[Session]
-) -> None:
-    """Enter a room for sessions that were in it at the previous owner, however long storage is unavailable.
+class Replay(NamedTuple):
+    """What a client missed in a room, to be sent at its pace; see `chat.queries.resume.replay`."""
 
-    Does nothing once all of them have disconnected, or another server has the rooms.
+    session: Session
+    command: Join
+    work: Coroutine[Any, Any, None]
 
-    Args:
-        head: up to where they have received the room's log; not those in ``behind``, who were resuming.
-        epoch: of the previous owner.
+
+async def rejoin(parts: Parts, returning: Returning) -> list[Replay]:
+    """Enter a room for sessions that were in it at a previous owner, however long storage is unavailable.
+
+    Does nothing once all of them have disconnected, or another server has the rooms. The replays are to be begun before
+    anything else happens.
     """
+    name, sessions = returning.room, returning.everybody()
     tenure, backoff = parts.hub.tenure, Backoff()
     while parts.hub.tenure == tenure and not all(session.ended for session in sessions):
         try:
-            room = await load(parts, name, opener_of(sessions[0].actor))
+            room = await load(parts, name)  # it counts for no one: who caused it to be loaded first is forgotten
             with members.pinned(parts, room):
-                await _fetch_rows(parts, room, sessions)
-                in_step = epoch == parts.hub.epoch_of(room) and head >= room.tail.floor
-                missed: list[Message] = []
-                if not in_step and not all(session.dialect.welcomes for session in sessions):
-                    missed = await _missed(parts, room, head)
-                missed += room.tail.since(max(head, room.tail.floor))
-                for session in sessions:
-                    if not session.ended and name not in session.rooms:
-                        _enter_again(parts, session, room, missed, resumed=in_step and session not in behind)
+                try:
+                    await _fetch_rows(parts, room, sessions)
+                    missed = await _find_missed(parts, room, returning)
+                    return [
+                        replaying
+                        for session in sessions
+                        if not session.ended
+                        and name not in session.rooms
+                        and (replaying := _enter_again(parts, session, room, returning, missed)) is not None
+                    ]
+                finally:
+                    for session in sessions:
+                        if session.identity is not None:
+                            room.forget(session.user.id)  # it may have disconnected
         except ParleyError as error:
             if not error.kind.retryable:
                 raise
             await asyncio.sleep(backoff.next())
-        else:
-            return
+    return []
 
 
 async def _fetch_rows(parts: Parts, room: Room, sessions: Sequence[Session]) -> None:
@@ -62,46 +75,95 @@ async def _fetch_rows(parts: Parts, room: Room, sessions: Sequence[Session]) -> 
                 members.cache(parts, room, row)
 
 
-async def _missed(parts: Parts, room: Room, head: int) -> list[Message]:
-    """Return what storage has above ``head``, for clients that cannot resume."""
-    read = parts.storage.messages.changed(room.record, after=head, until=room.tail.floor, limit=MISSED)
-    try:
-        return [state for state in await ask(parts, read) if state.deleted_at is None]
-    except Forgotten:
-        return []
+class _Missed(NamedTuple):
+    """What the sessions missed.
 
-
-def _enter_again(parts: Parts, session: Session, room: Room, missed: Sequence[Message], *, resumed: bool) -> None:
-    """Add a session to the room. No one sees it enter: the others know that its user is here.
-
-    With ``resumed`` it has everything but ``missed``. Otherwise a client that can resume learns that it must load the
-    room again, and any other is sent what it missed.
+    Attributes:
+        recovered: clients can have all of it without loading the room again.
+        few: all messages of it, if these are little.
+        silently: ``few`` is all of it, and sent like any new message.
+        plain: the messages of it that clients which cannot resume are sent.
     """
-    row = room.members.get(session.user.id)
+
+    recovered: bool
+    few: list[Message] | None
+    silently: bool
+    plain: list[Message]
+
+
+async def _find_missed(parts: Parts, room: Room, returning: Returning) -> _Missed:
+    head = returning.head
+    resuming = Join(room=room.name, since=head, epoch=returning.epoch)
+    recovered = await can_recover(parts, room, resuming)
+    plain: list[Message] = []
+    if head < room.tail.floor and not all(session.dialect.welcomes for session in returning.everybody()):
+        read = parts.storage.messages.changed(room.record, after=head, until=room.tail.floor, limit=MISSED)
+        try:
+            plain = await ask(parts, read)
+        except Forgotten:
+            pass
+    recovered = recovered and may_resume(parts, room, resuming)
+    few = room.tail.few_since(head, MISSED) if recovered else None
+    if few is not None and sum(map(kept_bytes, few)) * CHUNK_SHARE > parts.hub.slow_high:
+        few = None
+    silently = few is not None and not room.has_news and all(state.version == state.seq for state in few)
+    return _Missed(recovered, few, silently, plain + room.tail.since(max(head, room.tail.floor)))
+
+
+def _enter_again(parts: Parts, session: Session, room: Room, returning: Returning, missed: _Missed) -> Replay | None:
+    """Add a session to the room. No one sees it enter: the others know that its user is here."""
     try:
-        standing = check_entry(parts, room.record, row, session.actor.identity)
-    except ParleyError:
-        session.send(Left(room=room.name, reason="kicked"))
-        if session.remote is not None:
-            session.remote.detach(room, session)
-        return
+        if not room.stored and not may_be_made(room.name):
+            raise ParleyError("no_such_room")
+        standing = check_entry(parts, room.record, room.members.get(session.user.id), session.actor.identity)
+    except ParleyError as error:
+        _keep_out(session, room, error)
+        return None
     room.audience.flush()
     session.rooms[room.name] = room
-    if resumed or not session.dialect.welcomes:
-        session.send(*missed)
-    room.audience.add(session)
+    if not session.dialect.welcomes:
+        for state in missed.plain:
+            _send_change(session, state, returning.head)
+        room.audience.add(session)
+        room.presence.enter_again(session, session.user)
+        return None
+    recovered = missed.recovered and session not in returning.behind
+    few = missed.few if recovered and not session.congested else None
+    if few is not None and missed.silently:
+        session.send(*few)
+        room.audience.add(session)
+        room.presence.enter_again(session, session.user)
+        return None
+    room.audience.add(session, syncing=recovered and few is None)
     room.presence.enter_again(session, session.user)
-    if not resumed and session.dialect.welcomes:
-        joined = Joined(
-            room=room.name,
-            epoch=parts.hub.epoch_of(room),
-            head=room.head,
-            recovered=False,
-            role=standing,
-            members=room.presence.members(),
-            count=len(room.presence.people),
-            info=room.info,
-            read=row.read_seq if row is not None else 0,
-            peer=peer_of(room, session.user.id),
+    joined = snapshot(parts, session, room, standing, recovered=recovered)
+    if few is not None:
+        session.send(joined, *few, Synced(room=room.name, head=room.head))
+        return None
+    session.send(joined)
+    if not recovered:
+        return None
+    command = Join(room=room.name, since=returning.head, epoch=returning.epoch)
+    return Replay(session, command, replay(parts, session, room, returning.head))
+
+
+def _keep_out(session: Session, room: Room, error: ParleyError) -> None:
+    """Tell a client that it is in the room no longer."""
+    session.send(Left(room=room.name, reason="banned" if error.code == "banned" else "kicked"))
+    if session.remote is not None:
+        session.remote.detach(room, session)
+    if session.dialect.bound_to_address:
+        session.close(REFUSED)
+
+
+def _send_change(session: Session, state: Message, head: int) -> None:
+    """Send the newest state of a message to a client that cannot resume, and has received everything up to ``head``."""
+    if state.seq > head:
+        if state.deleted_at is None:
+            session.send(state)
+    elif state.deleted_at is not None:
+        session.send(Deleted(state.room, state.seq, state.version, state.sender, state.deleted_at))
+    elif state.edited_at is not None and state.version > head:
+        session.send(
+            Edited(state.room, state.seq, state.version, state.sender, state.content, state.edited_at, state.mentions)
         )
-        session.send(joined)

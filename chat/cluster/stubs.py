@@ -1,6 +1,7 @@
 """A client of another node, as the owner of the rooms sees it: a session whose connection is a link."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,7 +13,11 @@ from chat.ports import Connection, Dialect
 from chat.rooms.hub import Hub
 from chat.rooms.room import Room
 from model.errors import CloseCode
-from model.events import AckItem, Answer, AnyEvent
+from model.events import AckItem, Answer, AnyEvent, InvitationState, Left, RoomState
+
+# A stub counts as congested once it was sent this share of the bytes that may be queued for a client (SLOW_BYTES_HIGH)
+# by itself, until the client has read them.
+UNREAD_SHARE = 16
 
 
 class FarConnection(Connection):
@@ -46,7 +51,7 @@ class FarConnection(Connection):
 class Stub(AnySession[Room]):
     """See the top of this file. The handlers work with it as with any other session."""
 
-    __slots__ = ("_carried_out", "_peer", "_told")
+    __slots__ = ("_numbers", "_pages", "_peer", "_told", "_unread")
 
     def __init__(self, hub: Hub, peer: Peer, dialect: Dialect, opened: op.Open) -> None:
         super().__init__(
@@ -62,18 +67,26 @@ class Stub(AnySession[Room]):
         self.provisional = opened.provisional
         self.asked_name = opened.asked_name
         self._peer = peer
-        self._carried_out = 0  # the number of the newest command without an answer, until the edge is told
+        # The numbers of the commands that run or are deferred, in their order; 0 for a command with an answer.
+        self._numbers: deque[int] | None = None
         self._told = (opened.identity, opened.provisional)  # the edge knows this
+        self._unread = 0  # bytes that it was sent alone since the last page that it has read
+        self._pages = 0  # pages that the client has not read yet
 
     @property
     def remote(self) -> Remote:
         return self._peer
 
     def send(self, *events: AnyEvent) -> None:
-        if not self.ended:
-            frames, answers = self._frames(*events)
-            if frames or answers is not None:
-                self._peer.put(op.Tell(self.id, frames, answers))
+        if self.ended:
+            return
+        frames, answers = self._frames(*events)
+        if frames or answers is not None:
+            self._peer.put(op.Tell(self.id, frames, answers))
+        self._unread += len(frames)
+        if not self.congested and self._unread * UNREAD_SHARE > self._delivery.slow_high:
+            self.congested = True
+            self._put_page(b"", None)
 
     async def send_page(self, event: AnyEvent) -> None:
         for room in self.rooms.values():
@@ -89,8 +102,13 @@ class Stub(AnySession[Room]):
 
     def _send_page(self, frames: bytes, answers: str | None) -> Coroutine[Any, Any, None]:
         if not self.ended:
-            self._peer.put(op.Page(self.id, frames, answers))
+            self._put_page(frames, answers)
         return self._read()
+
+    def _put_page(self, frames: bytes, answers: str | None) -> None:
+        self._pages += 1
+        self._unread = 0
+        self._peer.put(op.Page(self.id, frames, answers))
 
     async def _read(self) -> None:
         if not self.ended:
@@ -101,8 +119,8 @@ class Stub(AnySession[Room]):
     def _frames(self, *events: AnyEvent) -> tuple[bytes, str | None]:
         """Return the events as frames, and the id of the command that they answer."""
         frame = self.dialect.frame
-        ids = [event.id for event in events if isinstance(event, Answer) and event.id is not None]
-        return b"".join([data for event in events if (data := frame(event)) is not None]), ids[0] if ids else None
+        answers = next((event.id for event in events if isinstance(event, Answer) and is_last(event)), None)
+        return b"".join([data for event in events if (data := frame(event)) is not None]), answers
 
     def ack(self, item: AckItem, audience: Audience) -> None:
         if not self.ended:
@@ -110,28 +128,56 @@ class Stub(AnySession[Room]):
 
     def client_has_read(self) -> None:
         """Go on with what waits until the client has read a page."""
+        self._pages = max(0, self._pages - 1)
+        if not self._pages:
+            self.congested = False
+            self._wake_drained()
+
+    def forget(self) -> None:
+        """Send nothing more, not even that it has left its rooms: another server has them."""
+        self.ended = True
+        self.deferred = None
+        self.rooms.clear()
         self._wake_drained()
 
     # What the edge must know for the next owner.
 
-    def carry_out(self, number: int) -> None:
-        """Tell the edge, when it is done, that the command with this number was carried out."""
-        self._carried_out = number
-        if not self.busy:
-            self.settle()
+    def carried_out(self, number: int) -> None:
+        """Note the number of the command that has just been received."""
+        if self.running or self.deferred:
+            if self._numbers is None:
+                self._numbers = deque()
+            self._numbers.append(number)
+        elif number and not self.ended:
+            self._peer.put(op.Done(self.id, number))
+        self.settle()
 
-    def all_deferred_done(self) -> None:
-        super().all_deferred_done()
+    def went_on(self) -> None:
+        super().went_on()
         self.settle()
 
     def settle(self) -> None:
-        """Tell the edge which commands were carried out, and for whom the session acts now."""
+        """Tell the edge which commands without an answer were carried out, and for whom the session acts now."""
         if self.ended:
             return
-        if self._carried_out:
-            self._peer.put(op.Done(self.id, self._carried_out))
-            self._carried_out = 0
+        if (numbers := self._numbers) is not None:
+            done = 0
+            while len(numbers) > len(self.deferred or ()) + self.running:
+                done = numbers.popleft() or done
+            if not numbers:
+                self._numbers = None
+            if done:
+                self._peer.put(op.Done(self.id, done))
         now = self.identity, self.provisional
         if self.identity is not None and now != self._told:
             self._told = now
             self._peer.put(op.Identified(self.id, self.identity, self.provisional))
+
+
+def is_last(event: Answer) -> bool:
+    """Whether no ack follows this answer to a command."""
+    match event:
+        case RoomState(action="create_room") | Left(reason="deleted") | InvitationState():
+            return False
+        case _:
+            return event.id is not None

@@ -308,3 +308,7 @@ class Audience:
                 group.flush(self._counters, self if rides else None, self._room() if group.remote else None)
                 if not len(group):  # its last member left while frames were queued
                     self._groups.pop(dialect, None)
+
+    def close(self) -> None:
+        """Deliver nothing more to anyone, and tell no server: another one has the room."""
+        self._groups.clear()

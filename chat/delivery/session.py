@@ -107,6 +107,7 @@ class Session(Generic[R]):
         "provisional",
         "refusals",
         "rooms",
+        "running",
         "silent",
         "since",
         "user",
@@ -146,7 +147,8 @@ class Session(Generic[R]):
         # All other commands; just the time of the first command, until there is a second one.
         self.commands: TokenBucket | float | None = None
         self.refusals: TokenBucket | None = None  # of commands that came too fast
-        self.busy = False  # a command waits for storage; later ones wait in `deferred`
+        self.busy = 0  # for how many things, such as a command that needs storage, those in `deferred` wait
+        self.running = False  # a command needs storage, or its answer is being read
         self.deferred: deque[Received] | None = None
         self.congested = False
         self.ended = False
@@ -288,7 +290,7 @@ class Session(Generic[R]):
     @property
     def at_work(self) -> bool:
         """Whether a command is being carried out, and does not just wait until the client has read its answer."""
-        return self.busy and self._drained is None
+        return self.running and self._drained is None
 
     async def drained(self) -> None:
         """Wait until the client has read enough, or has disconnected. Disconnect a client that does not read."""
@@ -342,10 +344,11 @@ class Session(Generic[R]):
         if len(self.deferred) >= DEFERRED_COMMANDS or self._deferred_bytes >= DEFERRED_BYTES:
             self.pause_reading(PAUSED_BY_COMMAND)
 
-    def all_deferred_done(self) -> None:
-        """Resume reading: all deferred commands have been run."""
-        self._deferred_bytes = 0
-        self.resume_reading(PAUSED_BY_COMMAND)
+    def went_on(self) -> None:
+        """Resume reading if all deferred commands have been run."""
+        if not self.busy:
+            self._deferred_bytes = 0
+            self.resume_reading(PAUSED_BY_COMMAND)
 
     # The end.
 

@@ -64,7 +64,7 @@ class EntryTo(Need[Entry]):
         if stored is ASK:
             if not known or command.password is not None or not _exists(room, command):
                 return ASK
-            recovered = command.since is None or _may_resume(parts, room, command)
+            recovered = command.since is None or may_resume(parts, room, command)
             entry = Entry(room.members.get(session.user.id), None, recovered)
         else:
             entry = stored._replace(member=room.members.get(session.user.id, None if known else stored.member))
@@ -83,7 +83,7 @@ class EntryTo(Need[Entry]):
         known = is_row_known(parts, room, session.actor.identity)
         member = ASK if known else await members.fetch(parts, room, session.user.id)
         matched = await _match_password(parts, session, room, room.members.get(session.user.id, member), command)
-        return Entry(member, matched, await _can_recover(parts, room, command))
+        return Entry(member, matched, await can_recover(parts, room, command))
 
 
 def _exists(room: Room, command: Join) -> bool:
@@ -103,17 +103,17 @@ async def _match_password(
     return hashed if await try_password(parts, session.actor, room.name, hashed, command.password) else None
 
 
-def _may_resume(parts: Parts, room: Room, command: Join) -> bool:
+def may_resume(parts: Parts, room: Room, command: Join) -> bool:
     """Whether the client has what this room sent until ``since``."""
     return command.since is not None and command.epoch == parts.hub.epoch_of(room) and command.since <= room.head
 
 
-async def _can_recover(parts: Parts, room: Room, command: Join) -> bool:
+async def can_recover(parts: Parts, room: Room, command: Join) -> bool:
     """Whether everything since ``since`` can be replayed, as of now."""
     since = command.since
     if since is None:
         return True
-    while _may_resume(parts, room, command):
+    while may_resume(parts, room, command):
         limit, floor = parts.limits.resume_limit, room.tail.floor
         missed = len(room.tail.since(since))
         if since >= floor:
@@ -182,11 +182,22 @@ def enter(
             room.audience.add(session, syncing=True)
     if command.since is not None:
         parts.counters.resumes[recovered] += 1
-    member = room.members.get(session.user.id)
+    joined = snapshot(parts, session, room, standing, recovered=recovered, id=command.id)
     # `send`, not `reply`: `reply` would first flush frames that the room queued after `room.enter`; they must come
     # after this snapshot.
-    joined = Joined(
-        id=command.id,
+    if missed is None:
+        session.send(joined)
+    else:
+        session.send(joined, *missed, Synced(room=room.name, head=room.head))
+
+
+def snapshot(
+    parts: Parts, session: Session, room: Room, standing: Standing, *, recovered: bool, id: str | None = None
+) -> Joined:
+    """Describe a room to a session that has entered it; ``id`` is that of its command."""
+    member = room.members.get(session.user.id)
+    return Joined(
+        id=id,
         room=room.name,
         epoch=parts.hub.epoch_of(room),
         head=room.head,
@@ -198,10 +209,6 @@ def enter(
         read=member.read_seq if member is not None else 0,
         peer=peer_of(room, session.user.id),
     )
-    if missed is None:
-        session.send(joined)
-    else:
-        session.send(joined, *missed, Synced(room=room.name, head=room.head))
 
 
 def peer_of(room: Room, user_id: str) -> User | None:

@@ -194,7 +194,7 @@ def update_room(parts: Parts, session: Session, room: Room, hashed: str | None, 
     members.refresh_unrestricted(parts, room)
     if before.kind == "ephemeral" and room.record.kind != "ephemeral":
         _keep_those_who_are_here(parts, room)
-    room.publish(RoomState(id=command.id, room=room.name, action="update_room", info=room.info, by=session.user))
+    room.publish_news(RoomState(id=command.id, room=room.name, action="update_room", info=room.info, by=session.user))
     for device in tuple(room.presence.sessions):
         if device.actor.identity.role == CLAIMED_ROLE and room.record.kind == "private":
             members.remove(room, device, Left(room=room.name, reason="kicked", by=session.user))

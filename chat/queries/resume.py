@@ -1,7 +1,8 @@
 """Resuming: a session receives what it missed in a room, each state once, as fast as the client reads."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -35,10 +36,10 @@ def missed_little(parts: Parts, session: Session, room: Room, since: int) -> Seq
     return missed
 
 
-async def replay(parts: Parts, session: Session, room: Room, since: int) -> None:
+def replay(parts: Parts, session: Session, room: Room, since: int) -> Coroutine[Any, Any, None]:
     """Send every state with ``version > since``, then ``synced``, then what was broadcast during the replay.
 
-    The session was added to the room's audience as ``syncing`` in the same loop iteration in which this starts: the
+    The session was added to the room's audience as ``syncing`` in the same loop iteration in which this is called: the
     states in the tail now, and the frames that the audience withholds from now on, are everything above the tail's
     floor. All messages below it are stored, since the tail evicts only stored ones. They are read in pages, each after
     the client has read the previous one. While storage is unavailable the replay waits, as long as the client stays
@@ -47,7 +48,12 @@ async def replay(parts: Parts, session: Session, room: Room, since: int) -> None
     A message may change between the start of the replay and its read. Storage then has only its new state, and the
     change itself follows ``synced``, when the client must already have the message: so it is sent last, as of ``head``.
     """
-    head, floor, tail = room.head, room.tail.floor, room.tail.since(since)
+    return _replay(parts, session, room, since, room.head, room.tail.floor, room.tail.since(since))
+
+
+async def _replay(
+    parts: Parts, session: Session, room: Room, since: int, head: int, floor: int, tail: Sequence[Message]
+) -> None:
     sent = {message.seq for message in tail}
     changed: dict[int, Message] = {}
     backoff = Backoff()
@@ -73,6 +79,7 @@ async def replay(parts: Parts, session: Session, room: Room, since: int) -> None
     left = [state for state in changed.values() if state.seq not in sent and state.deleted_at is None]
     await _send(parts, session, room, [replace(state, version=head) for state in left])
     if not room.audience.is_syncing(session):
+        session.released()  # it has left the room
         return
     session.send(Synced(room=room.name, head=head))
     session.released()

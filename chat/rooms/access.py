@@ -183,7 +183,7 @@ def standing_for(
 def member_changed(parts: Parts, room: Room, row: Member, action: str, by: User, id: str | None = None) -> None:
     """Broadcast a changed row without its reason; then send it to moderators and its user with the reason."""
     public = members.describe(parts, room, row, "member")
-    room.publish(MemberChanged(id=id, room=room.name, action=action, member=public, by=by))
+    room.publish_news(MemberChanged(id=id, room=room.name, action=action, member=public, by=by))
     why = members.describe(parts, room, row, "moderator")
     if not why.reason:
         return

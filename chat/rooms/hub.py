@@ -199,6 +199,7 @@ class Hub:
         for room in self.rooms.values():
             room.presence.close()
             room.tail.close()
+            room.audience.close()
         self.rooms.clear()
         self.ending.clear()
         self.loaded.clear()
@@ -274,6 +275,8 @@ class Hub:
                     link.flush()
         finally:
             self._flushing = False
+            if self._links:  # a link that failed has ended sessions
+                self._schedule()
             if self._links:  # a link failed, and others learned of it
                 self._schedule()
 

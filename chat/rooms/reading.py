@@ -33,7 +33,7 @@ def flush_cursors(parts: Parts) -> None:
 def broadcast_cursor(parts: Parts, room: Room, member: Member) -> None:
     """Broadcast a cursor if the room is small, and send it with the unread counts to the user's own sessions."""
     if len(room.presence.people) <= READERS:
-        room.publish(Read(room=room.name, user=member.user, seq=member.read_seq), ephemeral=True)
+        room.publish_news(Read(room=room.name, user=member.user, seq=member.read_seq), ephemeral=True)
     if member.read_seq >= room.tail.floor:
         _tell_devices(parts, room, member, unread_in_tail(room, member.user, member.read_seq))
     else:

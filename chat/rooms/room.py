@@ -65,6 +65,8 @@ class Room:
         stored: storage has, or will have, the room itself, which is written before its first message.
         head: the largest seq or version so far, 0 when there is none.
         backlog: its writes that storage has not confirmed.
+        has_news: it has broadcast something other than messages and presence since it was loaded: a client that missed
+            it needs a snapshot, not just the messages.
         pending_posts: the unconfirmed messages with an id, by seq: a resend waits for the same outcome.
     """
 
@@ -73,6 +75,7 @@ class Room:
         "audience",
         "backlog",
         "epoch",
+        "has_news",
         "head",
         "last_spoke",
         "looks",
@@ -121,6 +124,7 @@ class Room:
         self.opener = opener
         self.epoch = epoch
         self.maker = ""
+        self.has_news = False
         self.tail = Tail(tail_limit, head, tails)
         self.backlog = Backlog()
         self.pending_posts: dict[int, Job] = {}
@@ -146,6 +150,11 @@ class Room:
         The audience delivers to the members on all servers.
         """
         self.audience.deliver(event, ephemeral)
+
+    def publish_news(self, event: AnyEvent, *, ephemeral: bool = False) -> None:
+        """As :meth:`publish`, for an event that has no number and changes what a snapshot of the room says."""
+        self.has_news = True
+        self.publish(event, ephemeral=ephemeral)
 
     # Membership. The room is flushed first, so that a new session receives no earlier events. A silent session is in
     # the room only for the handlers: it receives nothing, and presence does not show it.

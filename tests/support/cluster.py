@@ -11,13 +11,15 @@ from typing import Any
 from chat.chat import Chat
 from chat.cluster.node import Node
 from chat.link.envelope import Envelope
+from chat.ports import Identity
 from chat.rooms.parts import ChatOptions
 from chat.writes.workers import PoolLimits
+from model.room import User
 from server.dialects import NATIVE
 from storage.ports.errors import StorageUnavailable
 from storage.ports.servers import Gained, Servers, node_key
 from storage.ports.storage import LeaseEvents, Outcome, Storage, Write, Writer
-from tests.support.chatting import BY_PATH, VirtualClock, limits, signer
+from tests.support.chatting import BY_PATH, Person, VirtualClock, limits, signer
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 
@@ -237,6 +239,10 @@ class ClusterNode:
         """Get the right to write."""
         self.cluster.referee.give(self.storage)
 
+    async def resign(self) -> bool:
+        """Give the rooms away in good order."""
+        return await self.node.resign()
+
     async def kill(self) -> None:
         """Die like a killed process: nothing leaves this node any more, and its locks are gone."""
         self.cluster.nodes.remove(self)
@@ -264,6 +270,16 @@ class Cluster:
         self.nodes.append(node)
         await node.start()
         return node
+
+    async def move(self, before: ClusterNode, after: ClusterNode) -> None:
+        """Give the rooms of one node to another in good order."""
+        assert await before.resign()
+        after.own()
+
+
+def account(node: ClusterNode, name: str, role: str = "user", **options: Any) -> Person:
+    """Return a client with an account."""
+    return Person(node.chat, identity=Identity(User(f"u_{name}", name), guest=False, role=role), **options)
 
 
 @asynccontextmanager

@@ -16,8 +16,8 @@ from tests.support.virtual import passes
 class RoomsPerson(Person):
     """A client of `/ws`."""
 
-    def __init__(self, chat: Chat, identity: Identity | None = None) -> None:
-        super().__init__(chat, dialect=BY_PATH["/ws"], identity=identity)
+    def __init__(self, chat: Chat, identity: Identity | None = None, **options: Any) -> None:
+        super().__init__(chat, dialect=BY_PATH["/ws"], identity=identity, **options)
 
     def ask(self, type: str, **payload: str) -> None:
         self.chat.receive(self.session, json.dumps({"type": type, "payload": payload}))

@@ -1,0 +1,279 @@
+"""The rooms move to another node: in good order, when nobody notices, or because the owner is lost."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from chat.delivery.ratelimit import Rate
+from model.errors import ParleyError
+from server.auth.tokens import sign_account
+from tests.support.chatting import Person, limits
+from tests.support.cluster import Cluster, account, clustered
+from tests.support.faulty import FaultyRepository
+from tests.support.virtual import passes
+from tests.unit.chat.people import RoomsPerson
+
+
+async def joined(people: Sequence[Person], room: str = "general") -> None:
+    for person in people:
+        person.send("join", id="j", room=room)
+    await passes(0.05)
+    assert all(person.last("joined")["id"] == "j" for person in people)
+
+
+def people_of(cluster: Cluster) -> list[Person]:
+    """A client of each node, an account, in the order of the nodes."""
+    return [account(node, f"of-{node.name}") for node in cluster.nodes]
+
+
+def assert_unnoticed(people: Sequence[Person]) -> None:
+    """No client has had to load a room again, or was refused anything."""
+    for person in people:
+        assert len(person.of("joined")) == 1
+        assert person.errors() == {}
+        assert person.connection.closed is None
+
+
+async def test_a_clean_move_is_not_noticed() -> None:
+    async with clustered(3) as cluster:
+        first, second, _ = cluster.nodes
+        people = people_of(cluster)
+        await joined(people)
+        moving = asyncio.ensure_future(cluster.move(first, second))
+        for number in range(40):
+            for person in people:
+                person.say(f"{number} {person.session.id}", f"{person.session.id}-{number}")
+            await passes(0.02)
+        await moving
+        await passes(1.0)
+        assert_unnoticed(people)
+        assert len({tuple(person.heard()) for person in people}) == 1
+        assert len(people[0].heard()) == len(set(people[0].heard())) == 120
+        assert [len(person.acked()) for person in people] == [40, 40, 40]
+        assert second.node.token == 2
+
+
+async def test_a_clean_move_keeps_the_epoch_and_an_unclean_one_does_not() -> None:
+    async with clustered(2) as cluster:
+        first, second = cluster.nodes
+        people = people_of(cluster)
+        await joined(people)
+        epoch = first.chat.parts.hub.epoch
+        await cluster.move(first, second)
+        await passes(1.0)
+        assert second.chat.parts.hub.epoch == first.chat.parts.hub.epoch == epoch
+        first.own()
+        await passes(1.0)
+        assert second.chat.parts.hub.epoch == first.chat.parts.hub.epoch != epoch
+        assert [person.last("joined")["recovered"] for person in people] == [False, False]
+
+
+async def test_the_next_owner_waits_for_the_clients_of_all_nodes() -> None:
+    """A guest who is known to no storage can be invited by a command that was held during the move."""
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        ann, bob = account(second, "ann"), Person(third.chat, "bob")
+        ann.send("create_room", id="c", room="den", private=True)
+        await passes(0.05)
+        moving = asyncio.ensure_future(cluster.move(first, second))
+        await passes()
+        ann.send("invite", id="i", room="den", user=bob.session.user.id)
+        await moving
+        await passes(0.6)
+        assert ann.errors() == {}
+        assert bob.last("invitation")["open"] is True
+
+
+async def test_a_node_that_does_not_answer_delays_the_next_owner_a_little() -> None:
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        ann = account(second, "ann")
+        await joined([ann])
+        assert await first.resign()
+        cluster.bus.cut.add(third.storage.node)
+        second.own()
+        ann.say("soon", "m")
+        await passes(0.45)
+        assert ann.acked() == {}
+        await passes(0.1)
+        assert ann.acked().keys() == {"m"}
+
+
+async def test_a_refused_move_carries_out_what_was_held(repository: FaultyRepository) -> None:
+    async with clustered(2, repository) as cluster:
+        first = cluster.nodes[0]
+        people = people_of(cluster)
+        await joined(people)
+        repository.hold("write")
+        people[0].say("before", "b")
+        await passes()
+        moving = asyncio.ensure_future(first.resign())
+        await passes(0.1)
+        for person in people:
+            for number in range(3):
+                person.say(f"{number} {person.session.id}", f"m{number}")
+            person.send("leave", id="l", room="general")
+        await passes(1.0)
+        assert [len(person.heard()) for person in people] == [1, 1]
+        repository.away = "slow"
+        assert not await moving
+        repository.away = None
+        repository.go("write")
+        await passes(1.0)
+        for person in people:
+            assert person.acked().keys() >= {"m0", "m1", "m2"}
+            assert person.last("left")["id"] == "l"
+            assert person.errors() == {}
+        assert first.node.token == 1
+
+
+async def test_a_command_that_waits_for_an_owner_counts_once() -> None:
+    """What a client may send at once, it may send while there is no owner."""
+    async with clustered(2, limits=limits(messages_per_second=1.0, messages_burst=10)) as cluster:
+        first, second = cluster.nodes
+        ann = account(second, "ann")
+        await joined([ann])
+        await first.kill()
+        for number in range(10):
+            ann.say(str(number), str(number))
+        await passes(0.1)
+        second.own()
+        await passes(1.0)
+        assert ann.errors() == {}
+        assert len(ann.acked()) == 10
+
+
+async def test_a_local_session_goes_on_after_its_return_was_interrupted(repository: FaultyRepository) -> None:
+    """The node loses the rooms while storage delays the return of its own clients into them."""
+    async with clustered(2, repository) as cluster:
+        first, second = cluster.nodes
+        people = people_of(cluster)
+        await joined(people)
+        people[0].say("stored", "s")
+        await passes(0.1)
+        repository.hold("find_room")
+        second.own()
+        await passes(0.5)
+        people[1].say("early", "e")
+        await passes(0.5)
+        first.own()
+        await passes(0.5)
+        repository.go("find_room")
+        await passes(8.0)
+        people[1].say("late", "l")
+        await passes(1.0)
+        assert people[1].acked().keys() >= {"e", "l"}
+        assert people[0].heard()[-1] == people[1].heard()[-1] == "late"
+
+
+async def test_the_frames_of_the_next_owner_wait_for_the_return() -> None:
+    """A client that joins at the next owner must not bring its messages to those who have not returned yet."""
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        ann, bob = account(third, "ann"), account(third, "bob")
+        await joined([ann])
+        ann.say("one", "1")
+        await passes(0.1)
+        assert await first.resign()
+        second.own()
+        cluster.repository.delay("find_room")  # the return waits, and so does whoever joins
+        await passes(0.1)
+        bob.send("join", id="j", room="general")
+        bob.say("two", "2")
+        await passes(0.1)
+        cluster.repository.go("find_room")
+        await passes(1.0)
+        assert ann.heard() == ["one", "two"]
+        assert_unnoticed([ann])
+
+
+async def test_what_an_earlier_tenure_of_the_same_node_sent_is_ignored() -> None:
+    """The link delivers late what the node said as the owner before; it is the owner again."""
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        people = people_of(cluster)
+        await joined(people)
+        pair = {first.storage.node, third.storage.node}
+        cluster.bus.lose = lambda sender, receiver: {sender, receiver} == pair
+        people[2].say("lost on the way", "m")
+        people[0].say("not seen by the third", "n")
+        await passes(0.1)
+        second.own()
+        await passes(3.5)
+        assert second.node.token == 2
+        first.own()
+        await passes(0.2)
+        cluster.bus.lose = lambda sender, receiver: False
+        await passes(5.0)
+        people[0].say("at last", "z")
+        await passes(0.5)
+        for person in people:
+            assert person.errors() == {}
+            assert person.heard()[-1] == "at last"
+        assert people[2].acked().keys() == {"m"}
+        stored = await cluster.repository.stored()
+        assert sorted(stored) == sorted(set(stored))
+
+
+async def test_hello_and_join_in_one_go_where_guests_are_disabled() -> None:
+    async with clustered(2, guests=False) as cluster:
+        ann = Person(cluster.nodes[1].chat)
+        ann.send("join", id="early", room="general")
+        token = sign_account("secret", userid="1", username="ann", role="user", expires=4_000_000_000)
+        ann.send("hello", id="h", token=token)
+        ann.send("join", id="j", room="general")
+        await passes(0.1)
+        assert ann.types() == ["error", "welcome", "joined", "presence"]
+        assert ann.errors() == {"early": "unauthorized"}
+
+
+async def test_a_created_room_whose_storage_is_unknown() -> None:
+    """The owner answers, and dies before it can acknowledge."""
+    repository = FaultyRepository()
+    async with clustered(2, repository) as cluster:
+        first, second = cluster.nodes
+        ann = account(second, "ann")
+        repository.hold("write")
+        ann.send("create_room", id="c", room="den")
+        await passes(0.1)
+        assert ann.last("room")["id"] == "c"
+        await first.kill()
+        repository.go("write")
+        second.own()
+        await passes(1.0)
+        assert ann.errors() == {"c": "unavailable"}
+
+
+async def test_questions_are_asked_again_only_if_they_were_not_carried_out() -> None:
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        moving = asyncio.ensure_future(cluster.move(first, second))
+        await passes()
+        asked = asyncio.ensure_future(third.node.edge.ask(b"during the move"))
+        here = asyncio.ensure_future(second.node.edge.ask(b"here soon"))
+        await moving
+        assert (await asked, await here) == (b"answer to during the move", b"answer to here soon")
+        assert sorted(second.questions) == [b"during the move", b"here soon"]
+        gate = asyncio.Event()
+
+        async def never(question: bytes) -> bytes:
+            await gate.wait()
+            return b""
+
+        second.node.owner._serve = never
+        asked = asyncio.ensure_future(third.node.edge.ask(b"carried out?"))
+        await passes(0.1)
+        first.own()
+        with pytest.raises(ParleyError, match="unavailable"):
+            await asked
+        gate.set()
+
+
+async def test_a_guest_who_claims_an_id_counts_as_a_new_guest_at_an_edge_too() -> None:
+    async with clustered(2, new_guests=Rate(0.01, 2)) as cluster:
+        for node in cluster.nodes:
+            for number in range(2):
+                RoomsPerson(node.chat, network="10.0.0.1").join(f"c{number}", "ann")
+            await passes(0.1)
+            assert RoomsPerson(node.chat, network="10.0.0.1").session.identity is None
