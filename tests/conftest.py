@@ -27,7 +27,7 @@ from tests.support.chromium import ChromiumMissingError, ensure, find_chromium
 from tests.support.counts import COUNTED
 from tests.support.debian import ProgramMissingError
 from tests.support.leaks import describe_socket, open_sockets, tasks_left
-from tests.support.postgres import DatabaseServer, ExternalServer, PostgresCluster
+from tests.support.postgres import DatabaseServer, any_server
 from tests.support.process import remove_own_temp_folders, remove_stale_temp_folders
 from tests.support.proxies import ProxyProcess
 from tests.support.server import ServerProcess
@@ -165,11 +165,8 @@ def postgres() -> Iterator[DatabaseServer]:
 
     A test that needs to stop, kill or restart PostgreSQL creates its own `PostgresCluster`.
     """
-    if url := os.environ.get("TEST_DATABASE_URL"):
-        yield ExternalServer(url)
-        return
-    with PostgresCluster() as cluster:
-        yield cluster
+    with any_server() as server:
+        yield server
 
 
 @pytest.fixture

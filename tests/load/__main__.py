@@ -9,7 +9,7 @@ from tests.load.bench import BenchError, Options, bench
 from tests.load.record import RecordError, read_record
 from tests.load.running import LoadError
 from tests.load.tables import report
-from tests.load.workloads import CURVES, FULL, SHORT, WORKLOADS
+from tests.load.workloads import CURVES, FULL, OF_NODES, SHORT, WORKLOADS
 from tests.support.process import NotReadyError, remove_own_temp_folders
 
 EPILOG = """
@@ -34,6 +34,13 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("-n", type=int, metavar="RUNS", help="counted runs of each server (2; 5 with --full; curves 1)")
     it.add_argument("--full", action="store_true", help=f"all of {' '.join(FULL)}, 5 runs each (about 12 minutes)")
     it.add_argument("--postgres", action="store_true", help="store messages in a temporary PostgreSQL")
+    it.add_argument(
+        "--nodes",
+        type=int,
+        metavar="N",
+        help=f"measure N nodes over NATS, compared with one, both with PostgreSQL (about 4 minutes); the workloads are "
+        f"{' '.join(OF_NODES)} if you name none, the runs 3",
+    )
     it.add_argument("--json", type=Path, metavar="FILE", help="record every run in FILE")
     it.add_argument(
         "--against",
@@ -70,6 +77,8 @@ def options_of(arguments: Sequence[str]) -> Options:
         it.error(f"no such curve: {', '.join(unknown)} (there are {', '.join(CURVES)}; workloads come before --curves)")
     if given.n is not None and given.n < 1:
         it.error("-n must be 1 or more")
+    if given.nodes is not None:
+        return options_of_nodes(it, given)
     curves: Sequence[str] = ()
     if given.curves is not None:
         curves = given.curves or [name for name, one in CURVES.items() if given.postgres or not one.needs_postgres]
@@ -89,6 +98,27 @@ def options_of(arguments: Sequence[str]) -> Options:
         generator=given.generator,
         repeats=not given.no_repeats,
         draw=tuple(given.draw or ()),
+    )
+
+
+def options_of_nodes(it: argparse.ArgumentParser, given: argparse.Namespace) -> Options:
+    """Read a command line with --nodes, which compares nothing else. Ends the process with status 2 for a wrong one."""
+    if given.nodes < 2:
+        it.error("--nodes must be 2 or more")
+    if given.full or given.against or given.limit or given.draw or given.curves is not None:
+        it.error(
+            "--nodes compares several nodes with one, and nothing else: only -n, --json and --no-repeats go with it"
+        )
+    workloads = tuple(given.workloads or OF_NODES)
+    if idle := [name for name in workloads if WORKLOADS[name].idle]:
+        it.error(f"--nodes compares the cost of messages, and there are none in {' '.join(idle)}")
+    return Options(
+        workloads=workloads,
+        runs=given.n or 3,
+        postgres=True,
+        json=given.json,
+        repeats=not given.no_repeats,
+        nodes=given.nodes,
     )
 
 

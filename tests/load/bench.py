@@ -12,13 +12,14 @@ from pathlib import Path
 from tests.load import subjects
 from tests.load.building import BuildError, build
 from tests.load.figures import summarize
-from tests.load.place import SPARE_FILES, choose_cores, describe_machine, pin, raise_file_limit
+from tests.load.nodes import run_nodes
+from tests.load.place import SPARE_FILES, Cores, choose_cores, describe_machine, pin, raise_file_limit
 from tests.load.progress import Steps
 from tests.load.record import Record, Run, Series, write_record
 from tests.load.running import Generator, run_once
 from tests.load.subjects import Subject
 from tests.load.workloads import CURVES, WORKLOADS, Workload
-from tests.support.postgres import DatabaseServer, PostgresCluster
+from tests.support.postgres import PostgresCluster
 
 
 class BenchError(Exception):
@@ -41,6 +42,7 @@ class Options:
     generator: str = "auto"
     repeats: bool = True
     draw: tuple[Path, ...] = ()
+    nodes: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def bench(options: Options) -> tuple[Record, bool]:
     keeps to the cores that the servers do not have.
     """
     files = raise_file_limit()
-    cores = choose_cores()
+    cores = choose_cores() if not options.nodes else Cores(None, ())
     pin(0, cores.others if cores.server is not None else ())
     generator = choose_generator(options, Generator(None, cores))
     who = choose_subjects(options)
@@ -75,7 +77,7 @@ def bench(options: Options) -> tuple[Record, bool]:
     if not jobs:
         raise BenchError("nothing left to measure")
     with contextlib.ExitStack() as stack:
-        database: DatabaseServer | None = None
+        database: PostgresCluster | None = None
         if options.postgres:
             database = stack.enter_context(PostgresCluster(durable=True))
             record.storage = "PostgreSQL, made for this, with its own defaults (fsync on)"
@@ -83,8 +85,8 @@ def bench(options: Options) -> tuple[Record, bool]:
         for job in jobs:
             record.series.append(job.series)
             measure(job, options, generator, database, steps, record)
-    faulty = [one for one in record.series if (figure := summarize(one, "parley")) is not None and figure.faults]
-    return record, bool(faulty)
+    ours = [summarize(one, subject.key) for one in record.series for subject in who if subject.is_this]
+    return record, any(figure.faults for figure in ours if figure is not None)
 
 
 def choose_generator(options: Options, python: Generator) -> Generator:
@@ -94,7 +96,7 @@ def choose_generator(options: Options, python: Generator) -> Generator:
     try:
         return Generator(build("wsload"), python.cores)
     except BuildError as error:
-        if options.generator == "c":
+        if options.generator == "c" or options.nodes:
             raise BenchError(str(error)) from error
         print(f"using the Python load generator, which is slower than Parley: {error}", file=sys.stderr)
         return python
@@ -103,6 +105,8 @@ def choose_generator(options: Options, python: Generator) -> Generator:
 def choose_subjects(options: Options) -> list[Subject]:
     """Return who is measured, Parley first. Raises BenchError."""
     who = [subjects.parley()]
+    if options.nodes:
+        return [*who, subjects.nodes(options.nodes)]
     if options.against:
         if "{port}" not in options.against:
             raise BenchError("--against needs a command that contains {port}")
@@ -146,7 +150,7 @@ def enough_files(workload: Workload, files: int) -> bool:
 
 
 def measure(
-    job: Job, options: Options, generator: Generator, database: DatabaseServer | None, steps: Steps, record: Record
+    job: Job, options: Options, generator: Generator, database: PostgresCluster | None, steps: Steps, record: Record
 ) -> None:
     """Fill one series: A B A B, until each has its undisturbed runs, or there were twice as many as asked for."""
     for turn in range(job.runs * 2):
@@ -156,12 +160,15 @@ def measure(
             steps.more(len(job.who))
         for subject in job.who:  # all of them again: a ratio wants runs of the same minute
             steps.start(f"{job.workload.name} {job.workload.title}: {subject.title}")
-            run = run_once(subject, job.workload, generator, database, acks=database is not None)
+            if options.nodes and database is not None:
+                run = run_nodes(subject, job.workload, generator, database)
+            else:
+                run = run_once(subject, job.workload, generator, database, acks=database is not None)
             job.series.runs.append(run)
             if options.json:
                 write_record(record, options.json)
             if run.disturbed:
-                steps.say(f"others used the server's core during {job.workload.name} of {subject.title}")
+                steps.say(f"other programs were busy during {job.workload.name} of {subject.title}")
             steps.done()
 
 

@@ -20,12 +20,20 @@ from tests.load.workloads import CURVES, Curve
 
 COLORS = {
     "parley": "#0b5fd0",
+    "nodes": "#1b8a9a",
     "against": "#8250df",
     "baseline_aiohttp": "#b35900",
     "baseline_websockets": "#2c7a4b",
     "limit": "#57606a",
 }
-MARKERS = {"parley": "o", "against": "D", "baseline_aiohttp": "s", "baseline_websockets": "^", "limit": "x"}
+MARKERS = {
+    "parley": "o",
+    "nodes": "v",
+    "against": "D",
+    "baseline_aiohttp": "s",
+    "baseline_websockets": "^",
+    "limit": "x",
+}
 DASHES = ("-", "--", ":")
 INK, FAINT = "#1f2328", "#d0d7de"
 

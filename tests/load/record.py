@@ -56,12 +56,29 @@ class Result(msgspec.Struct, frozen=True):
     cpu_busy: list[float] = []
 
 
+class Nodes(msgspec.Struct, frozen=True):
+    """What was used while a run of several nodes was measured, or of one to compare them with; CPU in seconds.
+
+    Attributes:
+        cpu_s: of each node, that of the owner first.
+        nats_cpu_s: of nats-server.
+        database_cpu_s: of PostgreSQL.
+        link_messages: messages that nats-server received from the nodes.
+    """
+
+    cpu_s: list[float]
+    nats_cpu_s: float = 0
+    database_cpu_s: float = 0
+    link_messages: int = 0
+
+
 class Run(msgspec.Struct, frozen=True):
-    """One run. `disturbed`: other programs used the server's core meanwhile."""
+    """One run. `disturbed`: other programs used the server's core meanwhile. `nodes`: only with `--nodes`."""
 
     subject: str
     result: Result
     disturbed: bool = False
+    nodes: Nodes | None = None
 
 
 class Series(msgspec.Struct):

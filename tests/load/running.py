@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from tests.support.process import (
 )
 
 DISTURBED = 0.1  # this part of the server's core went to others: the run does not count
+MARKS = ("measuring", "measured")  # lines of wsload
 
 
 class LoadError(Exception):
@@ -74,14 +75,22 @@ def run_once(
 
     `database`: where Parley gets an empty database of its own; None: it keeps messages in memory.
     """
-    url = database.create_database() if database and subject.is_parley else ""
-    try:
-        with _server(subject, url, generator.cores) as (port, server):
-            result = _load(subject, workload, generator, port, server.pid, acks=acks)
-    finally:
-        if database and url:
-            database.drop_database(url)
+    with own_database(database if subject.is_parley else None) as url, serve(subject, url, generator.cores) as server:
+        result = load(subject, workload, generator, [server], acks=acks)
     return Run(subject.key, result, is_disturbed(result, generator.cores.server))
+
+
+@contextmanager
+def own_database(database: DatabaseServer | None) -> Iterator[dict[str, str]]:
+    """Create an empty database, and drop it in the end. Yields the setting that names it; none without `database`."""
+    if database is None:
+        yield {}
+        return
+    url = database.create_database()
+    try:
+        yield {"DATABASE_URL": url}
+    finally:
+        database.drop_database(url)
 
 
 def is_disturbed(result: Result, core: int | None) -> bool:
@@ -91,12 +100,20 @@ def is_disturbed(result: Result, core: int | None) -> bool:
     return result.cpu_busy[core] - result.server_busy > DISTURBED
 
 
+@dataclass(frozen=True)
+class Served:
+    """A server that takes connections on `port` of 127.0.0.1."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def _server(subject: Subject, database_url: str, cores: Cores) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+def serve(subject: Subject, settings: Mapping[str, str], cores: Cores) -> Iterator[Served]:
+    """Start a server with more settings, wait until it takes connections, and kill it in the end. Raises LoadError."""
     folder = make_temp_folder("load")
     port = free_port()
     log = folder / "server.log"
-    settings = {"DATABASE_URL": database_url} if database_url else {}
     server = spawn(
         [word.replace("{port}", str(port)) for word in subject.command],
         log=log,
@@ -110,7 +127,7 @@ def _server(subject: Subject, database_url: str, cores: Cores) -> Iterator[tuple
             poll_until(lambda: _is_ready(subject, port, server), timeout=30, what="it takes connections")
         except NotReadyError as error:
             raise LoadError(f"{subject.title} did not start: {error}\n{_tail(log)}") from error
-        yield port, server
+        yield Served(port, server.pid)
         if server.poll() is not None:
             raise LoadError(f"{subject.title} ended with status {server.returncode}\n{_tail(log)}")
     finally:
@@ -137,26 +154,48 @@ def _is_ready(subject: Subject, port: int, server: "subprocess.Popen[bytes]") ->
         return False
 
 
-def _load(
-    subject: Subject, workload: Workload, generator: Generator, port: int, server_pid: int, *, acks: bool
+def load(
+    subject: Subject,
+    workload: Workload,
+    generator: Generator,
+    servers: Sequence[Served],
+    *,
+    acks: bool,
+    at_mark: Callable[[], None] | None = None,
 ) -> Result:
-    command = [*generator.command, *subject.talk.options(port, idle=workload.idle, acks=acks)]
-    command += ["--pid", str(server_pid), *shlex.split(workload.options)]
+    """Load the servers, and return what the generator measured. Raises LoadError.
+
+    `at_mark` is called as the measurement begins, and again as it ends; only the C generator can do that, and only it
+    takes several servers.
+    """
+    ports = [server.port for server in servers]
+    command = [*generator.command, *subject.talk.options(ports, idle=workload.idle, acks=acks)]
+    command += [word for server in servers for word in ("--pid", str(server.pid))]
+    command += [*shlex.split(workload.options), *(["--marks"] if at_mark else [])]
     folder = make_temp_folder("generator")
     log = folder / "generator.log"
     process = spawn(command, log=log, env={**inherited_environment(), "PYTHONPATH": str(ROOT)}, cwd=folder)
     try:
         pin(process.pid, generator.affinity)
+        if at_mark:
+            for mark in MARKS:
+                _wait_for(mark, log, process)
+                at_mark()
         process.wait(180)
         said = log.read_text(errors="replace")
         return parse_result(said)
-    except (subprocess.TimeoutExpired, ValueError) as error:
+    except (subprocess.TimeoutExpired, ValueError, NotReadyError) as error:
         raise LoadError(f"the generator gave no result for {subject.title}, {workload.name}: {_tail(log)}") from error
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         remove_temp_folder(folder)
+
+
+def _wait_for(mark: str, log: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a program has printed a line, or has ended."""
+    poll_until(lambda: mark in log.read_text() or process.poll() is not None, timeout=90, what=mark, every=0.01)
 
 
 def parse_result(said: str) -> Result:

@@ -2,8 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.support.process import ROOT, inherited_environment
@@ -22,9 +22,9 @@ class Talk:
     wait: str = ""
     acks: str = ""
 
-    def options(self, port: int, *, idle: bool, acks: bool) -> list[str]:
-        """Return the generator's options for a server on `port` of 127.0.0.1."""
-        words = ["--url", f"ws://127.0.0.1:{port}{self.url}"]
+    def options(self, ports: Sequence[int], *, idle: bool, acks: bool) -> list[str]:
+        """Return the generator's options for servers on `ports` of 127.0.0.1."""
+        words = [word for port in ports for word in ("--url", f"ws://127.0.0.1:{port}{self.url}")]
         if self.header:
             words += ["--header", self.header]
         if self.join:
@@ -49,18 +49,27 @@ RAW = Talk(url="/chat?r={room}&u={user}", pub="{payload}")
 
 @dataclass(frozen=True)
 class Subject:
-    """One server: `command` holds `{port}`; `env` is all that it sees of the environment, with PORT."""
+    """One server: `command` holds `{port}`; `env` is all that it sees of the environment, with PORT.
+
+    `nodes`: how many of them work together.
+    """
 
     key: str
     title: str
     command: tuple[str, ...]
     talk: Talk = RAW
     env: Mapping[str, str] = field(default_factory=dict)
+    nodes: int = 1
 
     @property
     def is_parley(self) -> bool:
         """Whether it stores messages, and says so in acks and at /ready."""
         return self.talk is NATIVE
+
+    @property
+    def is_this(self) -> bool:
+        """Whether it is this checkout, in which nothing may be lost."""
+        return self.key in ("parley", "nodes")
 
 
 # A load test is a flood by intent.
@@ -71,6 +80,11 @@ def parley() -> Subject:
     """This checkout, with its default settings but for the rate limit."""
     command = (sys.executable, str(ROOT / "main.py"), "--port", "{port}")
     return Subject("parley", "Parley", command, NATIVE, {**inherited_environment(), **_PARLEY_SETTINGS})
+
+
+def nodes(count: int) -> Subject:
+    """Several nodes of this checkout."""
+    return replace(parley(), key="nodes", title=f"Parley, {count} nodes", nodes=count)
 
 
 def against(command: str) -> Subject:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tests.load.figures import CURVE_FIGURES, FAULTS, curve_points, figures_of, is_idle, ratio
+from tests.load.nodes_figures import MOST_CPU, MOST_OWNER, NodesFigure, compare
 from tests.load.record import Machine, Record
 from tests.load.workloads import CURVES
 
@@ -110,6 +111,33 @@ def curve_table(record: Record, curve: str) -> str:
     return table(rows)
 
 
+def nodes_table(record: Record) -> str:
+    """Return what several nodes cost, and below it whether each bar holds. Empty if they were not measured."""
+    found = [(series, figure) for series in record.series if (figure := compare(series)) is not None]
+    if not found:
+        return ""
+    several = record.subjects["nodes"]
+    head = ["CPU us per message", "one node", several, "nats-server", "link messages per message"]
+    rows = [
+        [f"{one.name}: {one.title}", *map(number, (it.single_us, it.nodes_us, it.nats_us, it.link_messages))]
+        for one, it in found
+    ]
+    return "\n".join([table([head, *rows]), "", *(verdict(one.name, it) for one, it in found)])
+
+
+def verdict(name: str, figure: NodesFigure) -> str:
+    """Return in one line whether the bars hold."""
+    return (
+        f"{name}: all nodes together use {bar(figure.cpu, MOST_CPU)} the CPU of one node per message, the owner alone "
+        f"{bar(figure.owner, MOST_OWNER)}."
+    )
+
+
+def bar(value: float, most: float) -> str:
+    """Return `1.72x (at most 2.00x: holds)`."""
+    return f"{value:.2f}x (at most {most:.2f}x: {'holds' if value <= most else 'DOES NOT HOLD'})"
+
+
 def notes(record: Record) -> list[str]:
     """Return what one must know beside the figures, one line each: full generators, faults, disturbed runs."""
     lines = []
@@ -134,9 +162,7 @@ def notes(record: Record) -> list[str]:
                 lines.append(f"{where}: {told}.")
             if figure.disturbed:
                 used = "not counted" if figure.disturbed < figure.runs else "counted, for want of better ones"
-                lines.append(
-                    f"{where}: others used the server's core in {figure.disturbed} of {figure.runs} runs ({used})."
-                )
+                lines.append(f"{where}: other programs disturbed {figure.disturbed} of {figure.runs} runs ({used}).")
     return lines
 
 
@@ -151,7 +177,7 @@ def machine_line(machine: Machine, generator: str, storage: str) -> str:
 
 def report(record: Record) -> str:
     """Return everything that a person wants to read at the end."""
-    parts = [talk_table(record), idle_table(record)]
+    parts = [talk_table(record), idle_table(record), nodes_table(record)]
     curves = dict.fromkeys(one.curve for one in record.series if one.curve)
     parts += [curve_table(record, curve) for curve in curves]
     parts += ["\n".join(notes(record)), machine_line(record.machine, record.generator, record.storage)]

@@ -37,6 +37,17 @@ WORKLOADS = {
             "--clients 100 --rooms 1 --publishers 10 --rate 4000 --warmup 1 --seconds 4",
         ),
         Workload("W5", "idle connections", "--clients 10000 --rooms 100 --idle --seconds 2 --inflight 128", idle=True),
+        # What `--nodes` measures: all posts are of different members, whose connections are spread over the nodes.
+        Workload(
+            "N10",
+            "rooms of 10, 3,000 messages/s",
+            "--clients 300 --rooms 30 --publishers 10 --rate 3000 --warmup 2 --seconds 6",
+        ),
+        Workload(
+            "N100",
+            "rooms of 100, 150 messages/s",
+            "--clients 600 --rooms 6 --publishers 10 --rate 150 --warmup 2 --seconds 8",
+        ),
         # Says that everything works together, and nothing about speed.
         Workload(
             "smoke",
@@ -47,6 +58,7 @@ WORKLOADS = {
 }
 SHORT = ("W1", "W3", "W4b")
 FULL = ("W1", "W2", "W3", "W4b", "W1o", "W5")
+OF_NODES = ("N10", "N100")
 
 
 @dataclass(frozen=True)

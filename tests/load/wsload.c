@@ -8,7 +8,8 @@
  *          --window 16 --warmup 1 --seconds 5 --pid $(cat server.pid)
  *
  * Connections
- *   --url URL          ws://HOST:PORT/PATH, templated (HOST must be an IPv4 address)
+ *   --url URL          ws://HOST:PORT/PATH, templated (HOST must be an IPv4 address), repeatable: the
+ *                      members of each room are spread over the servers, one after the other
  *   --header 'K: V'    extra request header, templated, repeatable
  *   --join TEXT        text frame sent after the upgrade, templated, repeatable
  *   --wait-join MARK   a client is ready only when a frame containing MARK arrived
@@ -33,6 +34,7 @@
  *   --idle             no publishing: connect, hold --seconds, report memory
  *   --spin             never sleep in epoll_wait (latency runs on a core of its own)
  *   --pid PID          server process (its children are included), repeatable
+ *   --marks            print "measuring" and "measured" to stderr as --seconds begin and end
  * Templates: {room} {user} {i} {var}, and in --pub also {n} {ts} {payload}.
  *
  * The payload carries "~T<ns>.<publisher>.<seq>~".  Only marked frames count (a frame
@@ -66,6 +68,7 @@
 #define RING 1024              /* tracked outstanding messages per publisher */
 #define RBUF (1 << 20)
 #define STALL_NS 2000000000ull /* a window slot not acknowledged by then is given up */
+#define MAX_URLS 16
 
 enum state { IDLE, CONNECTING, UPGRADING, JOINING, OPEN, DEAD };
 enum ack { ACK_SELF, ACK_NEXT, ACK_ALL };
@@ -88,10 +91,10 @@ struct pub {
     uint64_t sent_at[RING];         /* --acks: when message n was due */
 };
 
-static struct { char *host, *path, *url; int port; } url;
+static struct url { char *host, *path, *url; int port; } urls[MAX_URLS];
 static char *headers[32], *joins[32], *wait_join, *ack_mark, *pub_tmpl, **vars;
-static int n_headers, n_joins, n_vars, pids[256], n_pids;
-static int clients = 1, rooms = 1, inflight = 64, per_room, size = 80, window, idle, spin, socketio;
+static int n_urls, n_headers, n_joins, n_vars, pids[256], n_pids;
+static int clients = 1, rooms = 1, inflight = 64, per_room, size = 80, window, idle, spin, marks, socketio;
 static int echo = 1;
 static enum ack ack_mode = ACK_SELF;
 static double rate, warmup = 1, seconds = 5, drain = 2;
@@ -118,8 +121,9 @@ static void start_conn(int i) {
         setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
         bind(c->fd, (struct sockaddr *)&s, sizeof s);
     }
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(url.port)};
-    inet_pton(AF_INET, url.host, &a.sin_addr);
+    const struct url *to = url_of(i);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(to->port)};
+    inet_pton(AF_INET, to->host, &a.sin_addr);
     struct epoll_event e = {.events = EPOLLOUT, .data.ptr = c};
     epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e);
     c->state = CONNECTING; handshakes++;
@@ -152,6 +156,7 @@ static void run_for(double secs, uint64_t *due, uint64_t step, int *turn, int dr
         poll_once(wait < 10000000 ? wait : 10000000);
     }
 }
+static void mark(const char *what) { if (marks) fprintf(stderr, "%s\n", what); }
 static void usage(const char *why) {
     fprintf(stderr, "wsload: %s (the head of wsload.c tells the options)\n", why); exit(2);
 }
@@ -161,7 +166,8 @@ static void options(int argc, char **argv) {
 #define FLAG(name, code) if (!strcmp(o, name)) { code; continue; }
 #define OPT(name, code) if (!strcmp(o, name)) { a++; code; continue; }
         FLAG("--idle", idle = 1) FLAG("--spin", spin = 1) FLAG("--socketio", socketio = 1) FLAG("--no-echo", echo = 0)
-        OPT("--url", url.url = v) OPT("--header", headers[n_headers++ & 31] = v) OPT("--join", joins[n_joins++ & 31] = v)
+        FLAG("--marks", marks = 1)
+        OPT("--url", if (n_urls == MAX_URLS) usage("--url: too many"); urls[n_urls++].url = v) OPT("--header", headers[n_headers++ & 31] = v) OPT("--join", joins[n_joins++ & 31] = v)
         OPT("--wait-join", wait_join = v) OPT("--acks", ack_mark = v) OPT("--clients", clients = atoi(v)) OPT("--rooms", rooms = atoi(v))
         OPT("--inflight", inflight = atoi(v)) OPT("--publishers", per_room = atoi(v)) OPT("--pub", pub_tmpl = v)
         OPT("--size", size = atoi(v)) OPT("--window", window = atoi(v)) OPT("--rate", rate = atof(v))
@@ -179,11 +185,14 @@ static void options(int argc, char **argv) {
         })
         usage(o);
     }
-    if (!url.url || strncmp(url.url, "ws://", 5)) usage("--url ws://...");
-    url.host = strdup(url.url + 5);
-    char *slash = strchr(url.host, '/'), *colon = strchr(url.host, ':');
-    url.path = slash ? strdup(slash) : "/"; if (slash) *slash = 0;
-    url.port = colon ? atoi(colon + 1) : 80; if (colon) *colon = 0;
+    if (!n_urls) usage("--url ws://...");
+    for (struct url *u = urls; u < urls + n_urls; u++) {
+        if (strncmp(u->url, "ws://", 5)) usage("--url ws://...");
+        u->host = strdup(u->url + 5);
+        char *slash = strchr(u->host, '/'), *colon = strchr(u->host, ':');
+        u->path = slash ? strdup(slash) : "/"; if (slash) *slash = 0;
+        u->port = colon ? atoi(colon + 1) : 80; if (colon) *colon = 0;
+    }
     if (clients < 1 || rooms < 1 || rooms > clients) usage("--clients / --rooms");
     if (!idle && (per_room < 1 || per_room * rooms > clients || !pub_tmpl || !contains(pub_tmpl, strlen(pub_tmpl), "{payload}")))
         usage("--publishers (per room) and --pub with {payload} are needed");
@@ -220,11 +229,11 @@ int main(int argc, char **argv) {
         publishing = 1; due = now_ns();
         for (int w = 0; w < window; w++) for (int p = 0; p < n_pubs; p++) publish(p, now_ns());
         run_for(warmup, &due, step, &turn, 0);
-        server_usage(&cpu1, &rss1); own0 = own_cpu(); cpu_busy(busy0); measuring = 1;
+        server_usage(&cpu1, &rss1); own0 = own_cpu(); cpu_busy(busy0); mark("measuring"); measuring = 1;
         uint64_t t0 = now_ns();
         run_for(seconds, &due, step, &turn, 0);
         measuring = 0; elapsed = (now_ns() - t0) / 1e9; server_usage(&cpu2, &rss1); own1 = own_cpu(); cpu_busy(busy1);
-        publishing = 0; run_for(drain, &due, step, &turn, 1); poll_once(0);
+        mark("measured"); publishing = 0; run_for(drain, &due, step, &turn, 1); poll_once(0);
     }
     int divergent = 0;
     for (int r = 0; r < rooms && echo; r++)

@@ -24,6 +24,9 @@ static size_t fill(char *dst, size_t cap, const char *t, int i, const char *payl
     return len;
 }
 
+/* The server of client i: member k of each room is at server k, counted round and round. */
+static const struct url *url_of(int i) { return &urls[i / rooms % n_urls]; }
+
 /* ---------- sending ---------- */
 static void kill_conn(struct conn *c) {
     if (c->state == DEAD) return;
@@ -188,10 +191,10 @@ static void on_writable(struct conn *c) {
         static char b[16384], h[4096]; int err = 0; socklen_t l = sizeof err;
         getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &l);
         if (err) { kill_conn(c); return; }
-        int i = c - conns; char path[4096];
-        fill(path, sizeof path, url.path, i, NULL, 0, 0);
+        int i = c - conns; char path[4096]; const struct url *to = url_of(i);
+        fill(path, sizeof path, to->path, i, NULL, 0, 0);
         int n = snprintf(b, sizeof b, "GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n", path, url.host, url.port);
+                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n", path, to->host, to->port);
         for (int k = 0; k < n_headers; k++) { fill(h, sizeof h, headers[k], i, NULL, 0, 0); n += snprintf(b + n, sizeof b - n, "%s\r\n", h); }
         n += snprintf(b + n, sizeof b - n, "\r\n");
         c->state = UPGRADING; want(c, EPOLLIN); send_raw(c, b, n);

@@ -74,6 +74,12 @@ class NatsServer:
         self.port = _new_port()
         self.url = f"{scheme}://{login and login + '@'}127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The process id of the running server."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> Self:
         """Start it, on the same port every time, and wait until it listens. Raises NotReadyError with its output."""
         self.launch()

@@ -4,7 +4,8 @@ import os
 import secrets
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -96,6 +97,12 @@ class PostgresCluster(DatabaseServer):
     def log_path(self) -> Path:
         """The server's log, kept across restarts."""
         return self._folder / "postgres.log"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server, whose children its other processes are."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def running(self) -> bool:
@@ -218,6 +225,16 @@ class PostgresCluster(DatabaseServer):
             self._process.send_signal(how)
         self._process.wait(timeout)
         self._process = None
+
+
+@contextmanager
+def any_server() -> Iterator[DatabaseServer]:
+    """Yield the server that TEST_DATABASE_URL names, or else a private cluster, which is removed in the end."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield ExternalServer(url)
+        return
+    with PostgresCluster() as cluster:
+        yield cluster
 
 
 def _environment() -> dict[str, str]:

@@ -22,23 +22,23 @@ pytestmark = pytest.mark.slow  # a tool's tests
 TINY = Workload("tiny", "tiny", "--clients 12 --rooms 2 --publishers 2 --window 2 --warmup 0 --seconds 0.2 --drain 5")
 
 
-def run_bench(folder: Path, generator: str) -> tuple[str, Record]:
-    """Measure Parley for a second with one generator; return the output and the record."""
+def run_bench(folder: Path, *arguments: str) -> tuple[str, Record]:
+    """Measure Parley for a second; return the output and the record."""
     file = folder / "record.json"
     command = [sys.executable, "-m", "tests.load", "smoke", "-n", "1", "--no-repeats", "--no-baselines"]
     done = subprocess.run(
-        [*command, "--generator", generator, "--json", str(file)],
+        [*command, *arguments, "--json", str(file)],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "[1/1] smoke" in done.stderr
+    assert "[1/" in done.stderr
     return done.stdout, read_record(file)
 
 
 def holds(record: Record) -> None:
-    (run,) = record.series[0].runs
-    assert run.result.received == run.result.expected > 0
-    assert {name: getattr(run.result, name) for name in FAULTS} == dict.fromkeys(FAULTS, 0)
+    for run in record.series[0].runs:
+        assert run.result.received == run.result.expected > 0
+        assert {name: getattr(run.result, name) for name in FAULTS} == dict.fromkeys(FAULTS, 0)
 
 
 def test_the_bench_runs_with_the_c_generator(tmp_path: Path) -> None:
@@ -48,16 +48,34 @@ def test_the_bench_runs_with_the_c_generator(tmp_path: Path) -> None:
         with pytest.raises(BenchError, match="no C compiler"):
             choose_generator(Options((), generator="c"), Generator(None, choose_cores()))
         return
-    printed, record = run_bench(tmp_path, "c")
+    printed, record = run_bench(tmp_path, "--generator", "c")
     holds(record)
     assert "| smoke: a second of everything | Parley |" in printed
     assert record.generator == "wsload (C)"
 
 
 def test_the_bench_runs_with_the_python_generator(tmp_path: Path) -> None:
-    printed, record = run_bench(tmp_path, "python")
+    printed, record = run_bench(tmp_path, "--generator", "python")
     holds(record)
     assert "| smoke: a second of everything | Parley |" in printed
+
+
+def test_the_bench_compares_nodes_with_one(tmp_path: Path) -> None:
+    try:
+        build("wsload")
+    except BuildError:
+        with pytest.raises(BenchError, match="no C compiler"):
+            choose_generator(Options((), nodes=2), Generator(None, choose_cores()))
+        return
+    printed, record = run_bench(tmp_path, "--nodes", "2")
+    holds(record)
+    single, several = record.series[0].runs
+    assert (single.subject, several.subject) == ("parley", "nodes")
+    assert single.nodes is not None
+    assert several.nodes is not None
+    assert (len(single.nodes.cpu_s), len(several.nodes.cpu_s)) == (1, 2)
+    assert single.nodes.link_messages == 0 < several.nodes.link_messages
+    assert "smoke: all nodes together use" in printed
 
 
 @pytest.mark.parametrize("subject", baselines(), ids=lambda one: one.key)

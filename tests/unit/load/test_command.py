@@ -9,7 +9,7 @@ from tests.load.__main__ import options_of
 from tests.load.bench import BenchError, Options, choose_subjects, enough_files, plan
 from tests.load.place import Cores, core_list
 from tests.load.subjects import NATIVE, RAW, against
-from tests.load.workloads import CURVES, FULL, SHORT, WORKLOADS
+from tests.load.workloads import CURVES, FULL, OF_NODES, SHORT, WORKLOADS
 from tests.support.process import ROOT
 
 pytestmark = pytest.mark.slow  # a tool's tests
@@ -39,6 +39,10 @@ def test_only_the_requested_curves_are_measured() -> None:
         (["--curves", "W1"], "no such curve: W1"),
         (["--curves", "acks"], "needs --postgres"),
         (["-n", "0"], "-n must be 1 or more"),
+        (["--nodes", "1"], "--nodes must be 2 or more"),
+        (["--nodes", "3", "--full"], "only -n, --json and --no-repeats go with it"),
+        (["--nodes", "3", "--curves"], "only -n, --json and --no-repeats go with it"),
+        (["--nodes", "3", "W5"], "there are none in W5"),
     ],
 )
 def test_an_invalid_command_line_is_explained(
@@ -49,10 +53,17 @@ def test_an_invalid_command_line_is_explained(
     assert why in capsys.readouterr().err
 
 
+def test_nodes_are_compared_with_one_three_times_in_their_own_workloads_with_postgres() -> None:
+    options = options_of(["--nodes", "3"])
+    assert (options.workloads, options.runs, options.postgres, options.nodes) == (OF_NODES, 3, True, 3)
+    assert options_of(["N10", "W4b", "--nodes", "2", "-n", "1"]).workloads == ("N10", "W4b")
+    assert [(one.key, one.nodes) for one in choose_subjects(options)] == [("parley", 1), ("nodes", 3)]
+
+
 def test_the_page_has_a_row_for_every_workload() -> None:
     _, _, page = (ROOT / "docs" / "performance.md").read_text().partition("## The workloads\n")
-    rows = [line.split(" | ")[:2] for line in page.splitlines() if line.startswith("| W")]
-    assert rows == [[f"| {name}", WORKLOADS[name].title] for name in FULL]
+    rows = [line.split(" | ")[:2] for line in page.splitlines() if line.startswith(("| W", "| N"))]
+    assert rows == [[f"| {name}", WORKLOADS[name].title] for name in (*FULL, *OF_NODES)]
 
 
 def test_the_other_command_needs_a_port() -> None:
@@ -92,11 +103,19 @@ def test_settings_in_the_users_environment_reach_no_server(monkeypatch: pytest.M
     assert all("DATABASE_URL" not in one.env for one in choose_subjects(options))
 
 
+def test_several_servers_are_loaded_at_once() -> None:
+    words = NATIVE.options([1, 2], idle=True, acks=False)
+    assert [word for word in words if word.startswith("ws://")] == [
+        "ws://127.0.0.1:1/chat?u={user}",
+        "ws://127.0.0.1:2/chat?u={user}",
+    ]
+
+
 def test_acks_are_counted_only_where_the_server_sends_them() -> None:
-    assert "--acks" in NATIVE.options(1, idle=False, acks=True)
-    assert "--acks" not in NATIVE.options(1, idle=False, acks=False)
-    assert "--acks" not in RAW.options(1, idle=False, acks=True)
-    assert "--pub" not in NATIVE.options(1, idle=True, acks=True)
+    assert "--acks" in NATIVE.options([1], idle=False, acks=True)
+    assert "--acks" not in NATIVE.options([1], idle=False, acks=False)
+    assert "--acks" not in RAW.options([1], idle=False, acks=True)
+    assert "--pub" not in NATIVE.options([1], idle=True, acks=True)
 
 
 @pytest.mark.parametrize(("text", "cores"), [("0", {0}), ("0,4\n", {0, 4}), ("0-1", {0, 1}), ("2-4,9", {2, 3, 4, 9})])

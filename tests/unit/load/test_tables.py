@@ -66,7 +66,7 @@ def test_faults_and_disturbances_are_reported() -> None:
     runs = [Run("baseline_aiohttp", result(lost=1200)), Run("baseline_aiohttp", result(), disturbed=True)]
     assert notes(record(series(*runs))) == [
         "W1, aiohttp, send_str: 1,200 deliveries lost.",
-        "W1, aiohttp, send_str: others used the server's core in 1 of 2 runs (not counted).",
+        "W1, aiohttp, send_str: other programs disturbed 1 of 2 runs (not counted).",
     ]
 
 
