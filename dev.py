@@ -11,6 +11,8 @@ Usage: python3 dev.py COMMAND
                      those that measure time, one by one
   bench [OPTIONS]    measure Parley on this machine, compared with two obvious ways to write such a server; see
                      bench --help
+  cluster [--nodes N]
+                     start three nodes (or N) with a nats-server and a PostgreSQL of their own, to kill one and watch
   setup [run]        install what run and test need (or only what run needs) without starting anything
 
 Everything is installed into the folder .venv next to this file. As root, missing system packages (python3-venv,
@@ -441,6 +443,13 @@ def command_bench(arguments: list[str]) -> None:
     become([str(PYTHON), "-m", "tests.load", *arguments])
 
 
+def command_cluster(arguments: list[str]) -> None:
+    """Become tests.cluster, in the repository's folder. The servers that it starts come with the packages for tests."""
+    ensure("test")
+    os.chdir(ROOT)
+    become([str(PYTHON), "-m", "tests.cluster", *arguments])
+
+
 def ensure_chromium() -> None:
     """Find or install the browser of the browser tests. Raises SetupError with what is missing."""
     with locked():
@@ -459,7 +468,13 @@ def become(command: list[str]) -> None:
     os.execv(command[0], command)  # noqa: S606 - the purpose; fixed program, the user's own arguments
 
 
-COMMANDS = {"setup": command_setup, "run": command_run, "test": command_test, "bench": command_bench}
+COMMANDS = {
+    "setup": command_setup,
+    "run": command_run,
+    "test": command_test,
+    "bench": command_bench,
+    "cluster": command_cluster,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -4,7 +4,6 @@ Linux ties a child's PR_SET_PDEATHSIG to the *thread* that forked it, not to the
 started from one thread that lives as long as pytest, so that tests may call `start()` from `asyncio.to_thread`.
 """
 
-import contextlib
 import fcntl
 import os
 import random
@@ -85,12 +84,20 @@ def free_port() -> int:
     port = 0
     for _ in range(200):
         port = 20000 + 1500 * process + random.randrange(1500)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):  # taken: try another
-                probe.bind(("127.0.0.1", port))
-                return port
+        if is_free(port):
+            return port
     raise NotReadyError(f"no free TCP port in 200 tries, the last one was {port}")
+
+
+def is_free(port: int) -> bool:
+    """Return whether a server could listen on a TCP port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def poll_until(condition: Callable[[], T | None], *, timeout: float, what: str, every: float = 0.02) -> T:

@@ -391,6 +391,7 @@ def test_anything_in_place_of_the_venv_is_replaced(project: Path, monkeypatch: p
         ("run", ["main.py", "--port", "1"]),
         ("test", ["-m", "pytest", *dev.PARALLEL, "--port", "1"]),
         ("bench", ["-m", "tests.load", "--port", "1"]),
+        ("cluster", ["-m", "tests.cluster", "--port", "1"]),
     ],
 )
 def test_the_process_becomes_the_program_with_the_arguments_given(
