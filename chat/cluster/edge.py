@@ -94,6 +94,7 @@ class Edge:
         self._unanswered = UnansweredCommands()
         self._paused: set[Session] = set()
         self._alone_since: float | None = now()  # without an owner; None with one
+        self._reached_at = now()  # when the last owner was heard, or this node had the rooms
         self._decided = asyncio.Event()  # set with an owner, and while this node has the rooms
 
     # What clients do.
@@ -106,7 +107,7 @@ class Edge:
         """
         chat, hub = self._chat, self._chat.parts.hub
         chat.handlers, chat.elsewhere = self._handlers, self
-        self._alone_since = self._now()
+        self._alone_since = self._reached_at = self._now()
         self._decided.clear()
         self._sessions = {session.id: session for session in hub.sessions}
         for room in tuple(hub.rooms.values()):
@@ -204,9 +205,8 @@ class Edge:
 
     def cut_off(self) -> bool:
         """Whether the owner has not been reached for `CUT_OFF_SECONDS`."""
-        if self.owner is not None:
-            return self._now() - self.owner.link.heard > CUT_OFF_SECONDS
-        return self._alone_since is not None and self._now() - self._alone_since > CUT_OFF_SECONDS
+        reached_at = self._reached_at if self.owner is None else self.owner.link.heard
+        return self._now() - reached_at > CUT_OFF_SECONDS
 
     async def idle(self) -> None:
         """Wait until every command was answered."""
@@ -273,6 +273,7 @@ class Edge:
         """
         if self.owner is not None:
             self.owner.drop_questions(NoAnswer.NOT_DONE if clean else NoAnswer.LOST)
+            self._reached_at = self.owner.link.heard
         self.owner = None
         self._decided.clear()
         self._alone_since = self._now()
