@@ -109,6 +109,7 @@ class Node:
         self._tasks = TaskRegistry()
         self._bus_down_since: float | None = self._now()
         self._moving = False
+        self._belongs = False  # it has had an owner, or the rooms
         self._looked = 0.0
         self._away_at: dict[Session, float] = {}  # when to send each client away
         chat.membership = self
@@ -147,7 +148,8 @@ class Node:
         """Do what is due."""
         now = self._now()
         bus_up = self._post.up
-        self._storage.say_on_bus(bus_up)
+        # A node of another version must not take the rooms as long as the others understand each other.
+        self._storage.say_on_bus(bus_up and (self._belongs or self._obstacle() is None))
         if bus_up:
             self._bus_down_since = None
         elif self._bus_down_since is None:
@@ -319,6 +321,7 @@ class Node:
             self.edge.lose_owner(clean=False)
         self._next = None
         self.statistics.owner_changes += 1
+        self._belongs = True
         log.info("node %s has the rooms now, with token %d and epoch %s", peer, owning.token, owning.epoch)
         self.edge.adopt(peer, owning.token, owning.epoch)
 
@@ -337,6 +340,7 @@ class Node:
         self.owner.begin(token, epoch, self._living_peers())
         self.edge.epoch = self._chat.parts.hub.epoch
         self.statistics.owner_changes += 1
+        self._belongs = True
         log.info("this node has the rooms now, with token %d and epoch %s", token, self.edge.epoch)
         for there in returning:
             self.owner.rejoin(there)

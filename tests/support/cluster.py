@@ -222,7 +222,8 @@ class ClusterNode:
         options = {"limits": limits(), "pool": PoolLimits(workers=1), "presence_grace": 0.0, **options}
         self.chat = Chat(self.storage, clock, signer(clock), ChatOptions(**options))
         self.questions: list[bytes] = []
-        self.node = Node(self.chat, identity, DIALECTS, self._serve, SameTerms(), name)
+        self.terms = SameTerms()
+        self.node = Node(self.chat, identity, DIALECTS, self._serve, self.terms, name)
         self.storage.lease_events.on_gained = lambda gained: self.node.gained(gained.token, gained.epoch)
         self.storage.lease_events.on_superseded = self.node.superseded
 
@@ -265,8 +266,9 @@ class Cluster:
         self.nodes: list[ClusterNode] = []
         self._options = options
 
-    async def add(self, name: str) -> ClusterNode:
+    async def add(self, name: str, terms: dict[str, str] | None = None) -> ClusterNode:
         node = ClusterNode(self, name, self._options)
+        node.terms.terms = terms or node.terms.terms
         self.nodes.append(node)
         await node.start()
         return node

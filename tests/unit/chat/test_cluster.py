@@ -1,5 +1,7 @@
 """Several nodes: what clients of an edge notice of the owner, and of another owner."""
 
+import re
+
 from tests.support.chatting import Person
 from tests.support.cluster import clustered
 from tests.support.virtual import passes
@@ -39,3 +41,15 @@ async def test_kill_of_the_owner() -> None:
         assert ann.heard() == bob.heard() == ["before", "in the outage"]
         assert ann.last("joined")["recovered"] is False
         assert bob.errors() == {}
+
+
+async def test_a_node_with_other_settings_leaves_the_rooms_to_the_others() -> None:
+    async with clustered(2) as cluster:
+        other = await cluster.add("other", terms={"EDIT_WINDOW": "1"})
+        await passes(3.0)
+        assert [node.storage.on_bus for node in cluster.nodes] == [True, True, False]
+        assert re.search("node n[12] has other settings: EDIT_WINDOW differs$", other.chat.problem() or "")
+        for node in cluster.nodes[:2]:
+            await node.kill()
+        await passes(6.0)
+        assert other.storage.on_bus
