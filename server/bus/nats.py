@@ -110,6 +110,7 @@ class NatsBus:
             except (OSError, TimeoutError, nats.errors.Error) as error:
                 log.info("what was sent last may not have reached NATS: %s", _text(error))
         self._subscribed = False
+        self._transport.close()
         for name in await self._tasks.close(CLOSE_SECONDS):
             log.error("task %s did not stop", name)
 

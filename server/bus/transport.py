@@ -1,4 +1,4 @@
-"""The connection of the NATS client to a server. Three differences to the one that the client brings:
+"""The connection of the NATS client to a server. Four differences to the one that the client brings:
 
 - Closing it does not wait until the server has read everything. While a server hangs that is never, and the client
   would neither connect to another server nor stop.
@@ -6,6 +6,7 @@
   so, and what a server says before TLS can be forged.
 - What is written after the connection was lost is dropped. The client's own raises RuntimeError with uvloop, which ends
   its reconnecting.
+- What arrives after it was closed is dropped. The client would log an error for a PONG that it no longer waits for.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ class BusTransport(Transport):
         self._writer: asyncio.StreamWriter | None = None
         self._below: asyncio.StreamWriter | None = None  # of TLS; it would close the connection when it is freed
         self._tls_missing = False
+        self._closed = False
 
     @property
     def waiting_bytes(self) -> int:
@@ -44,6 +46,7 @@ class BusTransport(Transport):
         async with asyncio.timeout(connect_timeout):
             self._reader, self._writer = await asyncio.open_connection(uri.hostname, uri.port, limit=buffer_size)
         self._tls_missing = uri.scheme == "tls"
+        self._closed = False
 
     async def connect_tls(
         self, uri: str | ParseResult, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: float
@@ -78,7 +81,8 @@ class BusTransport(Transport):
 
     async def read(self, buffer_size: int) -> bytes:
         assert self._reader is not None, "connect comes first"
-        return await self._reader.read(buffer_size)
+        data = await self._reader.read(buffer_size)
+        return b"" if self._closed else data
 
     async def readline(self) -> bytes:
         assert self._reader is not None, "connect comes first"
@@ -88,6 +92,7 @@ class BusTransport(Transport):
         return self._reader is None or self._reader.at_eof()
 
     def close(self) -> None:
+        self._closed = True
         if self._writer is not None:
             self._writer.transport.abort()
 

@@ -261,7 +261,7 @@ async def test_a_link_respects_the_size_that_nats_accepts(listen: Listen) -> Non
         sender.put("y" * 100_000)
         sender.flush()
         await asyncio.to_thread(server.start)
-        await is_up(ann, ben)
+        await until(partial(have_come_up, 2, ann, ben))
         sender.repeat()
         await until(lambda: len(ben.heard) == 18)
         for data in ben.heard:
