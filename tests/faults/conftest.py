@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import pytest
 
@@ -12,13 +14,16 @@ from storage.postgres.connection.lease import Pace
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, until
 from tests.faults.database import Onlooker, administrator
+from tests.faults.stage import Stage, cluster_under_load
 from tests.faults.watching import ADMIN_PORTS
 from tests.support.copies import Copy
 from tests.support.counts import COUNTED, Counts
 from tests.support.load import Load
+from tests.support.nats import NatsServer
 from tests.support.postgres import PostgresCluster
 from utils.clock import Clock
 
+Play = Callable[..., AbstractAsyncContextManager[Stage]]
 Serve = Callable[..., Awaitable[Server]]
 Settle = Callable[..., Awaitable[Counts]]
 SECRET = "a secret of the tests, long enough for HS256"
@@ -29,19 +34,22 @@ QUICK = PACE._replace(poll=0.1)
 def settle(record_property: Callable[[str, object], None], request: pytest.FixtureRequest) -> Settle:
     """End a case: wait until everything is answered, then count, print (in the summary of the run) and assert.
 
-    The server's responses are compared with the database, as its memory may differ from what is stored.
+    The server's responses are compared with the database, as its memory may differ from what is stored; with ``ports``,
+    those of each node.
     """
 
-    async def count(load: Load, note: str = "", *, database: str = "") -> Counts:
-        counts = await load.finish()
+    async def count(load: Load, note: str = "", *, database: str = "", ports: Sequence[int] = (0,)) -> Counts:
+        counts = await load.finish(ports[0])
         record_property(COUNTED, f"{counts}{note and f'; {note}'}")
         assert counts.clean, str(counts)
         assert counts.acked
         async with administrator(database or request.getfixturevalue("url")) as admin:
             told, stored = Copy(), Copy()
             for room in load.rooms:
-                told.states, stored.states = (await load.read(room)).states, await Onlooker(admin).log(room)
-                assert not told.differs(stored), f"/history of {room} is not what is stored: {told.differs(stored)}"
+                stored.states = await Onlooker(admin).log(room)
+                for port in ports:
+                    told.states = (await load.read(room, port)).states
+                    assert not told.differs(stored), f"/history of {room} is not what is stored: {told.differs(stored)}"
         return counts
 
     return count
@@ -61,6 +69,19 @@ def url(cluster: PostgresCluster) -> Iterator[str]:
     yield created
     cluster.start()
     cluster.drop_database(created)
+
+
+@pytest.fixture
+def nats() -> Iterator[list[NatsServer]]:
+    """Start a NATS server."""
+    with NatsServer() as server:
+        yield [server]
+
+
+@pytest.fixture
+def stage(url: str, nats: list[NatsServer], cluster: PostgresCluster, settle: Settle) -> Play:
+    """Return a function that runs a cluster under load: `async with stage() as here`."""
+    return partial(cluster_under_load, url, nats, cluster, settle)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ class Operator:
 
     def __init__(self, load: Load, *, port: Callable[[], int] | None = None) -> None:
         self._load = load
-        self._port = port or (lambda: load.port)
+        self._port = port or load.find_port
 
     async def trouble(self) -> str | None:
         """Return the problem in `/ready`, in detail if the server has an ADMIN_PORT; None if it is ready."""

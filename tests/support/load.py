@@ -85,7 +85,12 @@ def talk(person: "Person", number: int) -> Operation:
 
 
 class Visitor(Person):
-    """A client of the server of a load, over real sockets."""
+    """A client of the server of a load, over real sockets.
+
+    Attributes:
+        port: where it connects, or has connected last.
+        closes: the close codes of its connections, None where there was none.
+    """
 
     def __init__(self, load: "Load", name: str, rooms: Sequence[str]) -> None:
         super().__init__(load.notes, name, rooms)
@@ -93,6 +98,7 @@ class Visitor(Person):
         self._socket: ClientConnection | None = None
         self._here = asyncio.Event()
         self._here.set()
+        self.port = 0
         self.closes: list[int | None] = []
 
     async def talk(self) -> None:
@@ -106,9 +112,10 @@ class Visitor(Person):
         """Keep reconnecting, except while it is away; until cancelled."""
         while True:
             await self._here.wait()
+            self.port = self._load.find_port()
             try:
                 async with connect(
-                    f"ws://127.0.0.1:{self._load.port}/chat?u={self.name}",
+                    f"ws://127.0.0.1:{self.port}/chat?u={self.name}",
                     subprotocols=[Subprotocol("parley.v1")],
                     compression=None,
                     ping_interval=None,
@@ -175,19 +182,30 @@ class Visitor(Person):
 
 
 class Load:
-    """Clients that talk in rooms of one server, wherever it is at the moment (`port`)."""
+    """Clients that talk in rooms of one server, or of several nodes.
+
+    Args:
+        port: where the server is at the moment, or a function that chooses a node for each connection and request.
+        people, rooms: how many; each client is in two rooms.
+        choose: the next operation of a client.
+        every: seconds between two of them.
+        unanswered: how many of its operations may be unanswered before a client waits.
+        patience: seconds within which everything must come that is waited for.
+    """
 
     def __init__(
         self,
-        port: int,
+        port: int | Callable[[], int],
         *,
         people: int = 20,
         rooms: int = 5,
         choose: Choose = talk,
         every: float = EVERY,
         unanswered: int = UNANSWERED,
+        patience: float = PATIENCE,
     ) -> None:
         self.port = port
+        self.patience = patience
         self.choose = choose
         self.every = every
         self.unanswered = unanswered
@@ -200,6 +218,10 @@ class Load:
         ]
         self._tasks: set[asyncio.Task[None]] = set()
         self._lasting: list[asyncio.Task[None]] = []
+
+    def find_port(self) -> int:
+        """Return where to connect now."""
+        return self.port if isinstance(self.port, int) else self.port()
 
     @property
     def acks(self) -> int:
@@ -238,13 +260,19 @@ class Load:
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for a condition; fail if a client fails."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self.patience):
                 while not condition():  # conditions of several programs have no event to wait for
                     if ended := [task for task in self._lasting if task.done() and self.talking]:
                         ended[0].result()
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            raise AssertionError(f"{what}: not within {PATIENCE:g} s; {self._state()}") from None
+            raise AssertionError(f"{what}: not within {self.patience:g} s; {self._state()}") from None
+
+    async def lasts(self, seconds: float) -> None:
+        """Let a fault last; fail if a client fails."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        await self.until(lambda: loop.time() >= end, "time passes")
 
     async def more(self, count: int = 100) -> None:
         """Wait for this many more acks."""
@@ -296,8 +324,11 @@ class Load:
             same = sum(copy.epoch == epochs[copy] for copy in person.copies.values())  # it differs after a `retracted`
             assert person.resumes == resumes[person] + same, f"{person.name} could not resume where it was"
 
-    async def finish(self) -> Counts:
-        """Disconnect and resume, stop sending, wait until every client has every answer and frame, and count."""
+    async def finish(self, port: int = 0) -> Counts:
+        """Disconnect and resume, stop sending, wait until every client has every answer and frame, and count.
+
+        The rooms are read from the node at ``port`` if given.
+        """
         await self.part_and_meet()
         self.talking = False
         heard, quiet = self.notes.heard, 0
@@ -310,19 +341,19 @@ class Load:
             return all(person.answered for person in self.people)
 
         await self.until(answered, "every operation is answered")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(self.patience):
             await asyncio.gather(*(person.caught_up() for person in self.people))
         # In the meantime a client may have started to load a room again.
         await self.until(lambda: all(person.answered for person in self.people), "every copy is complete")
-        return count(self.people, {room: await self.read(room) for room in self.rooms})
+        return count(self.people, {room: await self.read(room, port) for room in self.rooms})
 
-    async def read(self, room: str) -> Log:
-        """Return a room's whole log, read over HTTP."""
+    async def read(self, room: str, port: int = 0) -> Log:
+        """Return a room's whole log, read over HTTP, from the node at ``port`` if given."""
         states: list[Frame] = []
         after = 0
         while True:
             target = f"/history?r={room.replace(' ', '%20')}&limit=500&after={after}"
-            answer = await rawws.fetch(self.port, target)
+            answer = await rawws.fetch(port or self.find_port(), target)
             assert answer.status == 200, f"{target}: {answer.status} {answer.body[:200]!r}"
             page = answer.json()
             states += page
@@ -335,7 +366,7 @@ class Load:
 
 
 @asynccontextmanager
-async def talking(port: int, **options: Any) -> AsyncIterator[Load]:
+async def talking(port: int | Callable[[], int], **options: Any) -> AsyncIterator[Load]:
     """A running load, in which every client has received an ack. The options are those of `Load`."""
     load = Load(port, **options)
     load.start()

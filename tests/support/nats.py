@@ -44,17 +44,6 @@ def find_nats() -> Path:
     )
 
 
-_given: set[int] = set()
-
-
-def _new_port() -> int:
-    """Return a free port that no other server here has: a server opens its ports some time after it got them."""
-    while (port := free_port()) in _given:
-        pass
-    _given.add(port)
-    return port
-
-
 class NatsServer:
     """A NATS server on a free port of 127.0.0.1 that dies with pytest.
 
@@ -70,8 +59,8 @@ class NatsServer:
         self._folder = make_temp_folder("nats")
         self._process: subprocess.Popen[bytes] | None = None
         self._configuration = configuration
-        self._admin_port = _new_port()
-        self.port = _new_port()
+        self._admin_port = free_port()
+        self.port = free_port()
         self.url = f"{scheme}://{login and login + '@'}127.0.0.1:{self.port}"
 
     @property
@@ -141,7 +130,6 @@ class NatsServer:
         """Kill it if it still runs and remove its folder. Safe to call twice."""
         self.kill()
         remove_temp_folder(self._folder)
-        _given.difference_update((self.port, self._admin_port))
 
     def __enter__(self) -> Self:
         return self.start()
@@ -169,7 +157,7 @@ class NatsCluster:
     """
 
     def __init__(self) -> None:
-        self._ports = [_new_port() for _ in range(3)]
+        self._ports = [free_port() for _ in range(3)]
         routes = ", ".join(f"nats://127.0.0.1:{port}" for port in self._ports)
         self.servers: Sequence[NatsServer] = [
             NatsServer(
@@ -204,7 +192,6 @@ class NatsCluster:
         """Kill all servers and remove their folders."""
         for server in self.servers:
             server.remove()
-        _given.difference_update(self._ports)
 
     def __enter__(self) -> Self:
         return self.start()

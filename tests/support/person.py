@@ -33,6 +33,7 @@ class Notes:
     Attributes:
         acks: the number of acks so far, including repeated ones.
         refusals: errors by code, except those in `Operation.risks`.
+        refused_posts: those of messages.
         places: every seq at which any client saw the operation of (room, author, id).
         heard: the number of frames received by all clients.
     """
@@ -41,6 +42,7 @@ class Notes:
         self.acks = 0
         self.heard = 0
         self.refusals: defaultdict[str, int] = defaultdict(int)
+        self.refused_posts: defaultdict[str, int] = defaultdict(int)
         self.places: defaultdict[tuple[str, str, str], set[int]] = defaultdict(set)
 
 
@@ -61,6 +63,7 @@ class Person:
         self.given_up: dict[str, str] = {}
         self.user = ""
         self.resumes = 0
+        self.reloads = 0
         self.faults: list[str] = []
         self._token = ""
         self._online = False
@@ -124,7 +127,7 @@ class Person:
 
     def _welcome(self, frame: Frame) -> None:
         if self._token and frame.get("id") != "hello":
-            self._send(type="hello", id="hello", token=self._token)
+            self._hello()
             return
         if self.user not in ("", frame["user"]["id"]):
             self.faults.append("is somebody else after a reconnect")
@@ -139,6 +142,9 @@ class Person:
         if self._transmit is not None:
             self._transmit(frame)
         return named
+
+    def _hello(self) -> None:
+        self._send(type="hello", id="hello", token=self._token)
 
     def _join(self, room: str) -> None:
         self._send(type="join", id=f"join {room}", room=room, **self.copies[room].resume())
@@ -183,7 +189,9 @@ class Person:
         elif copy is None:
             pass  # goodbye
         elif kind == "joined":
+            had = copy.loaded
             if copy.on_joined(frame):
+                self.reloads += had
                 self._place(frame["room"], {})
                 self._load_page(frame["room"])
             else:
@@ -242,9 +250,13 @@ class Person:
         entry = next((entry for entry in self.outbox if entry.operation.id == error.get("id")), None)
         if entry is None or error["code"] not in entry.operation.risks:
             self._notes.refusals[error["code"]] += 1
+            if entry is not None and isinstance(entry.operation, Post):
+                self._notes.refused_posts[error["code"]] += 1
         asked, _, room = str(error.get("id", "")).partition(" ")
         if asked in ("join", "page") and room:
             self._later(error, lambda: self._join(room) if asked == "join" else self._load_page(room))
+        elif asked == "hello" and error["retryable"]:
+            self._later(error, self._hello)
         elif entry is None:
             self.faults.append(f"an error for nothing: {error}")
         elif error["retryable"]:
@@ -265,7 +277,7 @@ class Person:
         transmit = self._transmit
 
         def unless_gone() -> None:
-            if transmit is self._transmit and self._online:
+            if transmit is self._transmit and transmit is not None:
                 do()
 
         pause = min(error.get("retry_after") or 0.0, PAUSE[1]) * random.uniform(0.5, 1.0)

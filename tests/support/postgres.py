@@ -73,15 +73,23 @@ class PostgresCluster(DatabaseServer):
     If we are root, it runs as `postgres` or `nobody`. It shuts itself down when pytest dies for any reason. Methods
     block; from async tests call them through `asyncio.to_thread`.
 
-    `durable` keeps PostgreSQL's defaults (fsync on); `settings` are further postgresql.conf values.
+    `durable` keeps PostgreSQL's defaults (fsync on); `settings` are further postgresql.conf values. With `primary`, it
+    is a standby of that cluster until `promote`, which must have been started.
     """
 
-    def __init__(self, *, durable: bool = False, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        durable: bool = False,
+        settings: Mapping[str, str] | None = None,
+        primary: "PostgresCluster | None" = None,
+    ) -> None:
         self._folder = make_temp_folder("postgres")
         self._user = unprivileged_user()
         binaries = find_postgres()
         self._binaries = binaries if self._user is None else readable_copy(binaries, self._folder)
-        self._password = secrets.token_urlsafe(12)
+        self._primary = primary
+        self._password: str = secrets.token_urlsafe(12) if primary is None else primary._password
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.settings = {
@@ -122,7 +130,10 @@ class PostgresCluster(DatabaseServer):
             return self
         data = self._folder / "data"
         if not data.exists():
-            self._make_data_folder(data)
+            if self._primary is None:
+                self._make_data_folder(data)
+            else:
+                self._copy_data_folder(data, self._primary)
         options = [f"--{name}={value}" for name, value in self.settings.items()]
         self._process = spawn(
             [self._binaries / "postgres", "-D", data, "-p", str(self.port), *options],
@@ -160,6 +171,39 @@ class PostgresCluster(DatabaseServer):
         self.stop(mode, timeout)
         self.start(timeout)
 
+    def freeze(self) -> None:
+        """Make it hang: connections stay open, new ones are accepted by the kernel, and nothing answers."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        assert self._process is not None
+        server = psutil.Process(self._process.pid)
+        return [server, *server.children(recursive=True)]  # the server first: it starts no others while it is stopped
+
+    def follow_synchronously(self) -> None:
+        """Let the primary answer a commit only when this standby has it."""
+        assert self._primary is not None
+        with psycopg.connect(self._primary.url(), autocommit=True, connect_timeout=10) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+
+            def synchronous() -> bool:
+                found = connection.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'")
+                return found.fetchone() is not None
+
+            poll_until(synchronous, timeout=30, what="the standby is synchronous")
+
+    def promote(self) -> None:
+        """Make a standby accept writes, without regard to its primary."""
+        with psycopg.connect(self.url(), autocommit=True, connect_timeout=10) as connection:
+            connection.execute("SELECT pg_promote()")
+
     def remove(self) -> None:
         """Stop the server and remove its folder. Safe to call twice."""
         self.stop("immediate")
@@ -185,18 +229,25 @@ class PostgresCluster(DatabaseServer):
                 os.chown(path, *self._user)
         # C.UTF-8: the same order everywhere, and lower() still knows letters beyond ASCII, which plain C does not.
         # `password`: as strict as scram towards clients without it, and without computation per connection.
-        initdb = spawn(
-            [
-                self._binaries / "initdb", "-D", data, "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8",
-                "--auth=password", f"--pwfile={password_file}", "--no-sync",
-            ],
-            log=self.log_path,
-            env=_environment(),
-            cwd=self._folder,
-            user=self._user,
+        self._run(
+            self._binaries / "initdb", "-D", data, "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8",
+            "--auth=password", f"--pwfile={password_file}", "--no-sync",
         )  # fmt: skip
-        if initdb.wait(timeout=60) != 0:
-            raise NotReadyError(f"initdb failed:\n{self.log_text()[-2000:]}")
+
+    def _copy_data_folder(self, data: Path, primary: "PostgresCluster") -> None:
+        """Copy that of a running server, with the settings of its standby."""
+        data.mkdir(mode=0o700)
+        if self._user is not None:
+            os.chown(data, *self._user)
+        self._run(
+            self._binaries / "pg_basebackup", "-D", data, "-d", primary.url(), "-R", "-X", "stream",
+            "--checkpoint=fast", "--no-sync",
+        )  # fmt: skip
+
+    def _run(self, program: Path, *arguments: str | Path) -> None:
+        running = spawn([program, *arguments], log=self.log_path, env=_environment(), cwd=self._folder, user=self._user)
+        if running.wait(timeout=60) != 0:
+            raise NotReadyError(f"{program.name} failed:\n{self.log_text()[-2000:]}")
 
     def _process_ready(self, timeout: float) -> None:
         last = "no attempt was made"

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +31,7 @@ T = TypeVar("T")
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawn")
 # Its lock says whether the owner of a temp folder lives; held open until the process ends.
 _owned_folders: list[IO[str]] = []
+_given: deque[int] = deque(maxlen=100)  # the last results of `free_port`
 
 
 class NotReadyError(AssertionError):
@@ -78,13 +80,15 @@ def free_port() -> int:
     """Return a TCP port free on 127.0.0.1, below the range from which the kernel picks for outgoing connections.
 
     So a server that is stopped and started again on its port does not find it in use by a client. For the same reason,
-    parallel test processes choose from different ranges.
+    parallel test processes choose from different ranges, and none of the last hundred is returned again: its server may
+    not listen yet.
     """
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
     port = 0
     for _ in range(200):
         port = 20000 + 1500 * process + random.randrange(1500)
-        if is_free(port):
+        if port not in _given and is_free(port):
+            _given.append(port)
             return port
     raise NotReadyError(f"no free TCP port in 200 tries, the last one was {port}")
 

@@ -48,6 +48,11 @@ class Network:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
+    def lead_to(self, url: str) -> None:
+        """Lead new connections to another server, with the same login and path."""
+        parts = urlsplit(url)
+        self._target = (parts.hostname or "127.0.0.1", parts.port or 5432)
+
     def freeze(self) -> None:
         """Forward nothing from now on. New connections are accepted, and hang."""
         self._running.clear()

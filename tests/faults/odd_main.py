@@ -1,0 +1,22 @@
+"""`main.py` of a node that differs from the others: its clock is wrong, or it has another version of the link.
+
+CLOCK_SECONDS is the offset of its clock, ODD_LINK_VERSION its version of the link.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from chat.link import envelope
+from server.cli import main
+from utils.clock import SystemClock
+
+_now_us = SystemClock.now_us
+_offset_us = int(float(os.environ.get("CLOCK_SECONDS", "0")) * 1_000_000)
+
+if __name__ == "__main__":
+    SystemClock.now_us = lambda self: _now_us(self) + _offset_us  # type: ignore[method-assign]
+    envelope.LINK_VERSION = int(os.environ.get("ODD_LINK_VERSION", envelope.LINK_VERSION))
+    sys.exit(main())

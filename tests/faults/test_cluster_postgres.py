@@ -1,0 +1,149 @@
+"""PostgreSQL fails, for all nodes of a cluster or for one, under a load that is spread over them."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from psycopg import sql
+
+from tests.faults.conftest import Play, Settle
+from tests.faults.stage import cluster_under_load, without
+from tests.support.nats import NatsServer
+from tests.support.postgres import PostgresCluster
+
+HOWS = ["cut", "frozen"]
+
+
+@pytest.mark.slow
+async def test_the_session_of_the_lease_is_ended(stage: Play) -> None:
+    """The owner takes the lock back before another node does: nothing is refused, no room has to be loaded again."""
+    async with stage() as here:
+        owner = await here.goes_on()
+        for of_lease in (True, False):
+            assert await here.end_sessions(of_lease=of_lease)
+            await here.load.more()
+            assert await here.goes_on() is owner
+        await here.settled()
+        assert not here.load.refusals
+        assert not here.reloads
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOWS)
+async def test_the_owner_is_cut_off_the_database(stage: Play, how: str) -> None:
+    """It goes on showing messages until another node takes over; what it could not store is sent to that one again."""
+    async with stage(networks=True) as here:
+        owner = await here.goes_on()
+        with without(owner.database, how):
+            new = await here.nodes.until_another_owns(owner)
+            await here.load.more()
+            await here.load.lasts(3)
+        assert await here.goes_on() is new
+        await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOWS)
+async def test_the_owner_is_cut_off_the_database_for_a_moment(stage: Play, how: str) -> None:
+    """Shorter than another node waits: the rooms stay where they are."""
+    async with stage(networks=True) as here:
+        owner = await here.goes_on()
+        with without(owner.database, how):
+            await here.load.lasts(0.3)
+        await here.goes_on()
+        await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads, {owner.name}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOWS)
+async def test_an_edge_is_cut_off_the_database(stage: Play, how: str) -> None:
+    """Nobody notices: an edge reads nothing."""
+    async with stage(networks=True) as here:
+        owner, (edge, _) = await here.goes_on(), await here.nodes.edges()
+        before = here.closes()
+        with without(edge.database, how):
+            await here.load.lasts(12)
+            await here.load.more()
+        assert not here.load.refusals
+        await here.settled_in_place(owner, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOWS)
+async def test_the_owner_is_cut_off_everything(stage: Play, how: str) -> None:
+    """Its clients see each other, without acks, until it is back and another node has the rooms."""
+    async with stage(networks=True) as here:
+        owner = await here.goes_on()
+        with without(owner.database, how), without(owner.nats, how):
+            await here.nodes.until_another_owns(owner)
+            await here.load.more()
+            await here.load.lasts(3)
+        await here.goes_on()
+        await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0, 3])
+async def test_postgres_is_killed(stage: Play, seconds: int) -> None:
+    """Messages are shown and wait; the owner takes its lock back first, so no room has to be loaded again."""
+    async with stage() as here:
+        owner, before = await here.goes_on(), here.closes()
+        for _ in range(2):
+            await asyncio.to_thread(here.postgres.kill)
+            await here.load.lasts(seconds)
+            await asyncio.to_thread(here.postgres.start)
+            assert await here.goes_on() is owner
+        await here.settled_in_place(owner, before)
+
+
+@pytest.mark.slow
+async def test_postgres_is_restarted(stage: Play) -> None:
+    """In good order, by an administrator."""
+    async with stage() as here:
+        owner, before = await here.goes_on(), here.closes()
+        for _ in range(2):
+            await asyncio.to_thread(here.postgres.restart)
+            assert await here.goes_on() is owner
+        await here.settled_in_place(owner, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [2, 12])
+async def test_postgres_hangs(stage: Play, seconds: int) -> None:
+    """Nobody can accuse the owner: the rooms stay where they are."""
+    async with stage() as here:
+        owner, before = await here.goes_on(), here.closes()
+        here.postgres.freeze()
+        try:
+            await here.load.lasts(seconds)
+        finally:
+            here.postgres.thaw()
+        await here.settled_in_place(owner, before)
+
+
+@pytest.fixture
+def standby(cluster: PostgresCluster) -> Iterator[PostgresCluster]:
+    """Start a standby that has whatever was acked."""
+    with PostgresCluster(durable=True, primary=cluster) as started:
+        yield started
+    cluster.start()
+    cluster.execute(sql.Composed([sql.SQL("ALTER SYSTEM RESET synchronous_standby_names")]))
+    cluster.execute(sql.Composed([sql.SQL("SELECT pg_reload_conf()")]))
+
+
+@pytest.mark.slow
+async def test_a_standby_is_promoted(
+    url: str, nats: list[NatsServer], cluster: PostgresCluster, settle: Settle, standby: PostgresCluster
+) -> None:
+    """The primary dies, and all nodes reach its standby at the same address."""
+    async with cluster_under_load(url, nats, cluster, settle, networks=True) as here:
+        await here.goes_on()
+        await asyncio.to_thread(standby.follow_synchronously)
+        await here.goes_on()
+        await asyncio.to_thread(cluster.kill)
+        await here.load.lasts(1)
+        await asyncio.to_thread(standby.promote)
+        here.url = url.replace(f":{cluster.port}/", f":{standby.port}/")
+        for node in here.nodes:
+            node.database.lead_to(here.url)
+        await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
