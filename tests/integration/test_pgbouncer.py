@@ -8,11 +8,13 @@ import psycopg
 import pytest
 
 from storage.ports.errors import StorageUnavailable
+from storage.ports.servers import Gained
 from storage.ports.storage import STORED
 from storage.postgres.connection import session
 from storage.postgres.read.pool import ReadPool
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts, message, open_postgres, ready, room, until
+from tests.support.nodes import QUIET, Nodes
 from tests.support.pgbouncer import PgBouncer, PoolMode
 from utils.tasks import TaskRegistry
 
@@ -77,6 +79,20 @@ async def test_session_mode_works(pooler: PgBouncer, repository: PostgresStorage
     await repository.close()
     await ready(second)
     await second.close()
+
+
+@pooled(("session", ""))
+async def test_nodes_work_in_session_mode(pooler: PgBouncer, database_url: str) -> None:
+    nodes = Nodes(pooler.url)
+    one = await nodes.owner()
+    two = await nodes.edge("two", QUIET, database_url)
+    before = one.pid
+    await nodes.end_session(before)
+    await until(lambda: one.writes and one.pid != before and two.seen.owner_lives)
+    assert await one.storage.resign("e_one")
+    await until(lambda: two.writes)
+    assert two.events == [Gained(2, "e_one", False)]
+    await nodes.close()
 
 
 async def pooler_is_in_between(connection: session.Connection) -> None:
@@ -146,13 +162,16 @@ async def test_a_pooled_server_does_not_disturb_the_writing_one(pooler: PgBounce
     await writes.close()
 
 
-async def test_a_session_found_to_be_shared_is_abandoned(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("node", ["", "one"])
+async def test_a_session_found_to_be_shared_is_abandoned(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, node: str
+) -> None:
     """In case the comparison at the start found nothing: the holder compares again at each check."""
     monkeypatch.setattr(session, "_ROUNDS", 0)
     # The lease alone connects: reads that connect beside it can be given its process before it is the holder.
     monkeypatch.setattr(ReadPool, "open", AsyncMock())
     with PgBouncer(database_url, "transaction") as pooler:
-        repository = PostgresStorage(pooler.url, pace=PACE)
+        repository = PostgresStorage(pooler.url, pace=PACE, node=node)
         await repository.start()
         await ready(repository)
         assert repository.lease.tenure is not None
