@@ -157,6 +157,9 @@ class CommandRunner:
         The outcome is stored when this returns. The command must have an ``id``. A command about a room runs as if the
         user, who must be allowed to enter, were in it; the user does not become a member, and no one sees them enter.
 
+        The rooms are given away only when this has returned. So a new command must not begin while they are about to
+        move (`chat.chat.Chat.going`), but one that was accepted before must.
+
         Args:
             identity: the caller.
             command: any but ``hello``, ``join``, ``typing`` and ``read``, which are for clients that stay.
@@ -167,22 +170,21 @@ class CommandRunner:
             ParleyError: the refusal of the command or of access; ``unavailable`` if storage is unavailable, or if there
                 was no answer in time: the command may then still take effect.
         """
-        await self._chat.going.wait()
-        if self._chat.elsewhere is not None:
-            raise unavailable()
-        if not isinstance(command, Announce):  # which is not stored
-            await reach_storage(self._chat.parts)
-            require_storage(self._chat.parts)
+        self._require_rooms()
         replies = _ReplyCollector()
         session = self._open(replies, identity, address, network)
         self._chat.visits += 1
         try:
+            if not isinstance(command, Announce):  # which is not stored
+                await reach_storage(self._chat.parts)
+                require_storage(self._chat.parts)
             with ExitStack() as pins:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     if isinstance(command, RoomCommand) and not isinstance(command, CreateRoom | Decline):
                         enter = Handler(partial(_enter, pins), loaded_room, _RowToEnter(), check_room)
                         if (waits := enter(self._chat.parts, session, command)) is not None:
                             await waits
+                    self._require_rooms()  # another server has no such session
                     return await self._ask(session, replies, command, until)
         except TimeoutError as error:
             raise unavailable() from error
@@ -190,6 +192,10 @@ class CommandRunner:
             self._chat.visits -= 1
             session.rooms.clear()
             session.end()
+
+    def _require_rooms(self) -> None:
+        if self._chat.elsewhere is not None:
+            raise unavailable()
 
     async def _ask(self, session: Session, replies: _ReplyCollector, command: AnyCommand, until: type[E]) -> E:
         self._chat.run(session, command)

@@ -81,7 +81,8 @@ class Forwarding:
             ParleyError: the refusal of the row; ``unavailable`` if the server that has the rooms does not answer: the
                 request may then still take effect.
         """
-        if self._chat.elsewhere is None:
+        chat = self._chat
+        if chat.elsewhere is None and (chat.going.is_set() or row.method == hdrs.METH_GET):
             return run_here(row, asked, params)
         return self._run_elsewhere(row, asked, params)
 
@@ -90,6 +91,7 @@ class Forwarding:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 for _ in range(TRIES):
+                    await self._chat.going.wait()
                     if (elsewhere := self._chat.elsewhere) is None:  # the rooms have moved here
                         return await run_here(row, asked, params)
                     reply = await self._ask(elsewhere, question, repeatable=row.may_repeat(params))
@@ -134,6 +136,8 @@ class Forwarding:
     async def _answer(self, row: Endpoint, asked: Asked, params: Any) -> _Reply:
         try:
             await self._begin(row, asked)
+            if self._chat.elsewhere is not None:
+                return _Reply()
             return _Reply(await run_here(row, asked, params))
         except ParleyError as error:
             forget_frames(error)

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -11,34 +11,21 @@ from server.app import Server
 from server.settings.values import Settings
 from server.wire.websocket import WebSocketConnection
 from tests.contract.records import until
+from tests.integration.conftest import AT_AN_EDGE, SLOW_PLACES, settings_of
 from tests.support.client import Client
-from tests.support.nats import NatsServer
 from tests.support.postgres import PostgresCluster
 
 Serve = Callable[..., Awaitable[Server]]
-AT_AN_EDGE = pytest.param("edge", marks=pytest.mark.slow)
 ON_BOTH = pytest.mark.parametrize("storage", ["memory", "postgres", AT_AN_EDGE], indirect=True)
 
 
-@pytest.fixture(scope="session")
-def nats() -> Iterator[NatsServer]:
-    with NatsServer() as server:
-        yield server
-
-
-@pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.slow) for name in ("postgres", "edge"))])
+@pytest.fixture(params=["memory", *SLOW_PLACES])
 def storage(request: pytest.FixtureRequest) -> dict[str, str]:
     """Return the settings that choose the storage. A test that uses them runs with both storages, and at an edge over
     Postgres: with memory by default, with the others in `dev.py test --all`. tests/contract shows that both return the
     same results. `ON_BOTH` runs it with both by default.
     """
-    if request.param == "memory":
-        return {}
-    database = {"DATABASE_URL": request.getfixturevalue("database_url")}
-    if request.param == "edge":
-        nats: NatsServer = request.getfixturevalue("nats")
-        return {**database, "NATS_URL": nats.url}
-    return database
+    return settings_of(request)
 
 
 @pytest.fixture

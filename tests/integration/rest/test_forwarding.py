@@ -125,6 +125,34 @@ async def test_a_server_that_has_the_rooms_no_longer_runs_nothing(
     assert await contents(owner) == []
 
 
+async def test_changes_wait_while_the_rooms_move(owner: Server, serve: Serve) -> None:
+    following = await serve()
+    await Web(following.port, "ann").create("plans")
+    ann = Web(owner.port, "ann")
+    owner.chat.hold()
+    posting = asyncio.create_task(ann.post(PLANS, {"content": "hello"}))
+    assert (await ann.json(PLANS))["messages"] == []
+    make_edge(owner, following)
+    owner.chat.go_on()
+    assert (await posting).status == 201
+    assert await contents(following) == ["hello"]
+    owner.chat.elsewhere = None
+    owner.chat.hold()
+    posting = asyncio.create_task(ann.post(PLANS, {"content": "they stay"}))
+    await ann.get("/health")
+    owner.chat.go_on()
+    assert (await posting).status == 201
+    assert await contents(owner) == ["they stay"]
+
+
+async def test_an_accepted_change_is_made_before_the_rooms_move(edge: Server, owner: Server) -> None:
+    """They move once it is answered, so it must not wait for that."""
+    owner.chat.hold()
+    assert (await Web(edge.port, "ann").post(PLANS, {"content": "hello"})).status == 201
+    owner.chat.go_on()
+    assert await contents(owner) == ["hello"]
+
+
 async def test_the_rooms_may_move_to_the_edge(edge: Server, way: Way) -> None:
     ask = way.ask
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rest.conftest import ON_BOTH, Serve
+from tests.integration.rest.conftest import EVERYWHERE, Serve
 from tests.support.client import Client
 from tests.support.rawws import links
 from tests.support.web import Web, code
@@ -58,7 +58,7 @@ async def test_members_are_paged(people: dict[str, Web]) -> None:
     assert found == ["u_ann", "u_ben", *(f"u_u{number}" for number in range(5))]
 
 
-@ON_BOTH
+@EVERYWHERE
 async def test_an_invitation_is_sent_listed_accepted_and_declined(people: dict[str, Web]) -> None:
     ann, ben, cal = people["ann"], people["ben"], people["cal"]
     async with Client(f"ws://127.0.0.1:{ann.port}", token=cal.token) as client:
@@ -110,7 +110,7 @@ async def test_an_admin_adds_members(people: dict[str, Web]) -> None:
     assert [room["room"] for room in mine["rooms"]] == ["of cal", "plans"]
 
 
-@ON_BOTH
+@EVERYWHERE
 async def test_roles_are_granted_and_withdrawn(people: dict[str, Web]) -> None:
     ann, ben = people["ann"], people["ben"]
     assert (await ann.put(f"{MEMBERS}/u_ben", {"role": "owner"})).status == 204

@@ -8,7 +8,7 @@ from urllib.parse import quote, urljoin
 import pytest
 
 from storage.ports.errors import StorageUnavailable
-from tests.integration.rest.conftest import ON_BOTH, Serve
+from tests.integration.rest.conftest import EVERYWHERE, Serve
 from tests.support.client import Client
 from tests.support.rawws import links
 from tests.support.web import Web, code
@@ -31,7 +31,7 @@ async def ann(stored: int) -> Web:
 # --- posting ---------------------------------------------------------------------------------------------------------
 
 
-@ON_BOTH
+@EVERYWHERE
 async def test_a_posted_message_is_stored_and_broadcast(ann: Web) -> None:
     async with Client(f"ws://127.0.0.1:{ann.port}", "guest", "plans") as guest:
         reply = await ann.post(PLANS, {"content": "hello", "id": "m-1"})
@@ -46,7 +46,7 @@ async def test_a_posted_message_is_stored_and_broadcast(ann: Web) -> None:
     assert (await ann.json(PLANS))["messages"] == [heard]
 
 
-@ON_BOTH
+@EVERYWHERE
 async def test_a_repeated_id_is_stored_once(ann: Web) -> None:
     seq = await ann.say("plans", "hello", id="m-1")
     assert await ann.say("plans", "hello", id="m-1") == seq
@@ -309,7 +309,7 @@ async def test_an_invalid_query_is_named(port: int, question: str, field: str) -
     assert (reply.status, code(reply), reply.json()["error"]["field"]) == (400, "bad_field", field)
 
 
-@ON_BOTH
+@EVERYWHERE
 async def test_search_finds_words_in_the_users_rooms(ann: Web) -> None:
     ben = Web(ann.port, "ben")
     await ben.create("secret", private=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rest.conftest import ON_BOTH, Serve
+from tests.integration.rest.conftest import EVERYWHERE, Serve
 from tests.support.chatting import unframe
 from tests.support.client import Client
 from tests.support.rawws import links
@@ -12,7 +12,7 @@ from tests.support.web import Web, code
 from utils.clock import microseconds
 
 
-@ON_BOTH
+@EVERYWHERE
 @pytest.mark.parametrize("address", ["messages", "list"])
 async def test_the_newest_messages_are_returned_as_events(stored: int, address: str) -> None:
     ann = Web(stored, "ann")

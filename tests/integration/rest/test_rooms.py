@@ -6,13 +6,13 @@ from urllib.parse import quote, urljoin
 
 import pytest
 
-from tests.integration.rest.conftest import ON_BOTH, Serve
+from tests.integration.rest.conftest import EVERYWHERE, Serve
 from tests.support.client import Client
 from tests.support.rawws import links
 from tests.support.web import Web, code, path
 
 
-@ON_BOTH
+@EVERYWHERE
 async def test_a_room_is_created_and_found(stored: int) -> None:
     ann = Web(stored, "ann")
     made = await ann.post("/api/rooms", {"name": "plans", "title": "Plans", "topic": "what comes next"})
@@ -69,7 +69,7 @@ async def test_a_taken_or_reserved_name_is_refused(port: int) -> None:
     assert (reserved.status, code(reserved)) == (403, "reserved_name")
 
 
-@ON_BOTH
+@EVERYWHERE
 async def test_only_one_of_twenty_concurrent_creates_succeeds(stored: int) -> None:
     people = [Web(stored, f"u{number}") for number in range(20)]
     replies = await asyncio.gather(*(one.post("/api/rooms", {"name": "plans"}) for one in people))

@@ -13,6 +13,7 @@ from model.events import Ack, Announcement, RoomState
 from model.room import User
 from storage.ports.errors import StorageUnavailable
 from tests.support.chatting import Person, chatting
+from tests.support.cluster import clustered
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.one_shots import identity, nothing_left, post, refused, say
@@ -105,6 +106,30 @@ async def test_an_internal_fault_is_reported(
     repository.faults["find_user"] = [ZeroDivisionError("ours")]
     assert await refused(runner, identity("ann"), commands.Invite(id="i", room="lobby", user="u_ben")) == "internal"
     assert "ours" in caplog.text
+
+
+# --- several servers -------------------------------------------------------------------------------------------------
+
+
+async def test_a_server_without_rooms_carries_nothing_out() -> None:
+    async with clustered() as cluster:
+        _, edge = cluster.nodes
+        assert await refused(CommandRunner(edge.chat), identity("ben"), post("hello")) == "unavailable"
+
+
+async def test_a_command_does_not_go_on_at_the_next_server_with_the_rooms() -> None:
+    """That one does not know its session."""
+    repository = FaultyRepository()
+    async with clustered(2, repository) as cluster:
+        first, second = cluster.nodes
+        repository.hold("find_room")
+        posting = asyncio.ensure_future(refused(CommandRunner(first.chat), identity("ben"), post("hello")))
+        await passes(0.1)
+        second.own()
+        await passes(0.1)
+        repository.go("find_room")
+        assert await posting == "unavailable"
+        assert (first.chat.visits, first.node.edge.unanswered) == (0, 0)
 
 
 # --- nothing is left in memory ---------------------------------------------------------------------------------------
