@@ -238,8 +238,9 @@ class Chat:
         if isinstance(received, str):
             try:
                 received = session.dialect.command(received, session.address_room)
-            except ParleyError as error:
-                received = error
+            except ParleyError as error:  # it must not outlive this block: its traceback has this frame
+                self.refuse_frame(session, error)
+                return
         if isinstance(received, ParleyError):
             self.refuse_frame(session, received)
         elif isinstance(received, Admitted):
