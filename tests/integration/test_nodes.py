@@ -12,7 +12,7 @@ from storage.ports.storage import STORED
 from storage.postgres.connection.migrate import Migration, load_migrations
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts_more, message, open_postgres, ready, room, until
-from tests.support.nodes import EAGER, QUIET, Nodes
+from tests.support.nodes import EAGER, NEVER, QUIET, Nodes
 from tests.support.proxy import Network
 
 
@@ -207,6 +207,25 @@ async def test_a_node_off_the_bus_takes_nothing_while_another_is_on_it(nodes: No
     # None of the others is on the bus once the last one stops: any may write.
     await on.storage.close()
     await until(lambda: off.writes)
+
+
+async def test_a_node_that_says_the_same_of_the_bus_again_does_not_look_sooner(nodes: Nodes) -> None:
+    """It says so many times a second, and each look of the node that writes raises the beat."""
+
+    async def beat() -> object:
+        ((beat,),) = await nodes.execute(b"SELECT beat FROM lease")
+        return beat
+
+    one = await nodes.owner("one", QUIET._replace(look=NEVER))
+    one.storage.say_on_bus(True)
+    await until(lambda: one.seen.reaches_bus("one"))
+    before = await beat()
+    for _ in range(10):
+        one.storage.say_on_bus(True)
+        assert await beat() == before
+    one.storage.say_on_bus(False)
+    await until(lambda: not one.seen.reaches_bus("one"))
+    assert await beat() != before
 
 
 # --- one server that is no node --------------------------------------------------------------------------------------

@@ -71,8 +71,9 @@ class NodeLease(Lease):
 
     def say_on_bus(self, up: bool) -> None:
         """See `storage.ports.storage.Storage`."""
-        self._on_bus = up
-        self.check_now()
+        if up != self._on_bus:  # it is said many times a second
+            self._on_bus = up
+            self.check_now()
 
     async def resign(self, epoch: str | None) -> bool:
         """See `storage.ports.storage.Storage`."""
