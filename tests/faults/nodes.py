@@ -17,8 +17,9 @@ from tests.support.process import ROOT
 from tests.support.proxy import Network
 from tests.support.server import ServerProcess
 
+SECRET = "a secret of the tests, long enough for HS256"
 SETTINGS = {
-    "JWT_SECRET": "a secret of the tests, long enough for HS256",
+    "JWT_SECRET": SECRET,
     "RATE_LIMIT_MESSAGES": "0",
     "RATE_LIMIT_REQUESTS": "0",
     "RATE_LIMIT_GUESTS": "0",

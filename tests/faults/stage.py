@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.faults.database import administrator
-from tests.faults.nodes import Node, Nodes, running
+from tests.faults.nodes import SECRET, Node, Nodes, running
 from tests.support.counts import Counts
 from tests.support.load import Load, Visitor, talking
 from tests.support.nats import NatsServer
@@ -16,7 +16,7 @@ from tests.support.proxy import Network
 
 Settle = Callable[..., Awaitable[Counts]]
 # 36 memberships. Everything runs on the cores of one machine, so it is less than what one server gets elsewhere.
-LOAD: Mapping[str, Any] = {"people": 18, "rooms": 6, "every": 0.15, "patience": 90.0}
+LOAD: Mapping[str, Any] = {"people": 18, "rooms": 6, "bots": 3, "every": 0.15, "patience": 90.0, "secret": SECRET}
 
 
 class Stage:
@@ -53,6 +53,7 @@ class Stage:
     async def settled(self, note: str = "") -> Counts:
         """End the case: with all nodes running, compare what every client has with each node and the database."""
         owner = await self.goes_on()
+        await self.load.until(self._everyone_sees_everyone, "every client sees who is there")
         try:
             return await self._settle(self.load, note, database=self.url, ports=self.nodes.running_ports)
         except AssertionError as error:
@@ -70,6 +71,12 @@ class Stage:
         assert not self.reloads
         assert self.load.refusals.keys() <= {"unavailable"}, dict(self.load.refusals)
         return counts
+
+    def _everyone_sees_everyone(self) -> bool:
+        there = {
+            room: {person.user for person in self.load.people if room in person.copies} for room in self.load.rooms
+        }
+        return all(person.present == {room: there[room] for room in person.copies} for person in self.load.people)
 
     async def _differences(self, owner: Node) -> AsyncIterator[str]:
         """Describe whose copies of a room differ from that of the owner, and what the nodes have logged."""

@@ -17,6 +17,7 @@ from websockets.typing import Subprotocol
 
 from server.dialects import NATIVE
 from tests.support import contract, rawws
+from tests.support.bots import Bot
 from tests.support.counts import Counts, count
 from tests.support.operations import Delete, Edit, Frame, Log, Operation, Post, Reaction, reactions
 from tests.support.person import PAUSE, Notes, Person, who_waits
@@ -187,6 +188,7 @@ class Load:
     Args:
         port: where the server is at the moment, or a function that chooses a node for each connection and request.
         people, rooms: how many; each client is in two rooms.
+        bots: how many accounts post over HTTP, whose tokens are signed with ``secret``.
         choose: the next operation of a client.
         every: seconds between two of them.
         unanswered: how many of its operations may be unanswered before a client waits.
@@ -203,6 +205,8 @@ class Load:
         every: float = EVERY,
         unanswered: int = UNANSWERED,
         patience: float = PATIENCE,
+        bots: int = 0,
+        secret: str = "",
     ) -> None:
         self.port = port
         self.patience = patience
@@ -216,6 +220,7 @@ class Load:
             Visitor(self, f"p{number}", [self.rooms[number % rooms], self.rooms[(number + 1) % rooms]])
             for number in range(people)
         ]
+        self.bots = [Bot(self, f"b{number}", secret) for number in range(bots)]
         self._tasks: set[asyncio.Task[None]] = set()
         self._lasting: list[asyncio.Task[None]] = []
 
@@ -247,6 +252,7 @@ class Load:
         for person in self.people:
             self._lasting.append(asyncio.create_task(person.stay()))
             self._lasting.append(asyncio.create_task(person.talk()))
+        self._lasting += [asyncio.create_task(bot.talk()) for bot in self.bots]
 
     async def close(self) -> None:
         self.talking = False
@@ -332,20 +338,21 @@ class Load:
         await self.part_and_meet()
         self.talking = False
         heard, quiet = self.notes.heard, 0
+        everybody = [*self.people, *self.bots]
 
         def answered() -> bool:
             nonlocal heard, quiet
             quiet = quiet + 1 if heard == self.notes.heard else 0
             heard = self.notes.heard
-            assert quiet < SILENCE, f"silence: {who_waits(self.people)}"
-            return all(person.answered for person in self.people)
+            assert quiet < SILENCE, f"silence: {who_waits(everybody)}"
+            return all(person.answered for person in everybody)
 
         await self.until(answered, "every operation is answered")
         async with asyncio.timeout(self.patience):
             await asyncio.gather(*(person.caught_up() for person in self.people))
         # In the meantime a client may have started to load a room again.
         await self.until(lambda: all(person.answered for person in self.people), "every copy is complete")
-        return count(self.people, {room: await self.read(room, port) for room in self.rooms})
+        return count(everybody, {room: await self.read(room, port) for room in self.rooms})
 
     async def read(self, room: str, port: int = 0) -> Log:
         """Return a room's whole log, read over HTTP, from the node at ``port`` if given."""

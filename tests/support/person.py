@@ -36,11 +36,13 @@ class Notes:
         refused_posts: those of messages.
         places: every seq at which any client saw the operation of (room, author, id).
         heard: the number of frames received by all clients.
+        lost_answers: how many requests over HTTP were not answered.
     """
 
     def __init__(self) -> None:
         self.acks = 0
         self.heard = 0
+        self.lost_answers = 0
         self.refusals: defaultdict[str, int] = defaultdict(int)
         self.refused_posts: defaultdict[str, int] = defaultdict(int)
         self.places: defaultdict[tuple[str, str, str], set[int]] = defaultdict(set)
@@ -48,6 +50,11 @@ class Notes:
 
 class Person:
     """One principal over all its connections: its state, and its reactions to frames. It has no socket.
+
+    Attributes:
+        copies: of its rooms.
+        present: the users who are in its rooms, as it was told.
+        resumes, reloads: how often it could resume in a room, and how often it had to load one again that it had.
 
     The code that connects it calls `connected` with a way to send and the first `welcome`, `take` for every later
     frame, and `disconnected`.
@@ -57,6 +64,7 @@ class Person:
         self._notes = notes
         self.name = name
         self.copies = {room: Copy() for room in rooms}
+        self.present: dict[str, set[str]] = {room: set() for room in rooms}
         self.outbox: list[Entry] = []
         self.sent: list[Operation] = []
         self.acked: dict[str, set[int]] = {}
@@ -190,6 +198,7 @@ class Person:
             pass  # goodbye
         elif kind == "joined":
             had = copy.loaded
+            self.present[frame["room"]] = {user["id"] for user in frame["members"]}
             if copy.on_joined(frame):
                 self.reloads += had
                 self._place(frame["room"], {})
@@ -206,6 +215,8 @@ class Person:
                 self._flush(frame["room"])
         elif kind == "synced":
             copy.on_synced(frame)
+        elif kind == "presence":
+            self._on_presence(frame)
         elif kind == "retracted":
             copy.on_retracted(frame["seq"])
             for entry in self.outbox:
@@ -216,6 +227,11 @@ class Person:
             if kind == "message" and "id" in frame:
                 self._notes.places[frame["room"], frame["sender_id"], frame["id"]].add(frame["seq"])
             self._shown(frame)
+
+    def _on_presence(self, frame: Frame) -> None:
+        before = set() if frame.get("all") else self.present[frame["room"]]
+        joined, left = ({user["id"] for user in frame.get(which, ())} for which in ("joined", "left"))
+        self.present[frame["room"]] = (before | joined) - left
 
     def _place(self, room: str, states: Mapping[int, Frame]) -> None:
         """Find the unanswered operations in a room that was loaded again."""

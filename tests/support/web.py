@@ -11,18 +11,26 @@ from tests.support.rawws import Reply, fetch
 SECRET = "s" * 32
 
 
-def token_of(name: str, role: str = "user", *, seconds: int = 3600) -> str:
+def token_of(name: str, role: str = "user", *, seconds: int = 3600, secret: str = SECRET) -> str:
     """Return a token for an account whose id in the application is its name."""
-    return sign_account(SECRET, userid=name, username=name, role=role, expires=int(time.time()) + seconds)
+    return sign_account(secret, userid=name, username=name, role=role, expires=int(time.time()) + seconds)
 
 
 class Web:
     """Requests to a server: as an account, with `token`, or anonymously."""
 
-    def __init__(self, port: int, name: str | None = None, role: str = "user", *, token: str | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        name: str | None = None,
+        role: str = "user",
+        *,
+        token: str | None = None,
+        secret: str = SECRET,
+    ) -> None:
         self.port = port
         self.id = f"u_{name}"
-        self.token = token_of(name, role) if name is not None else token
+        self.token = token_of(name, role, secret=secret) if name is not None else token
 
     async def ask(self, method: str, target: str, body: Any = None, **headers: str) -> Reply:
         """Send one request. `body` is encoded as JSON, unless it is bytes."""
