@@ -21,7 +21,7 @@ from chat.rooms.pacing import release_buckets, take_command, take_guest, take_me
 from chat.rooms.parts import ChatOptions, Parts
 from chat.rooms.reading import flush_cursors
 from chat.rooms.room import Session
-from chat.rooms.storing import reads_for
+from chat.rooms.storing import reads_for, unavailable
 from model.commands import (
     AnyCommand,
     Ban,
@@ -272,7 +272,7 @@ class Chat:
         session.running = True
         session.busy += 1
         name = f"{type(command).__name__} {session.id}"
-        task = self.parts.tasks.spawn(self._finish(session, command, waits), name=name)
+        task = self.parts.tasks.spawn(self._finish(session, command, waits, self.parts.hub.tenure), name=name)
         if isinstance(waits, Coroutine):  # a task that is cancelled before it starts never awaits it
             task.add_done_callback(lambda _: waits.close())
 
@@ -293,9 +293,13 @@ class Chat:
         if not isinstance(command, Hello | Adopt) and (self.elsewhere is None or not session.greeted):
             raise ParleyError("unauthorized", "send hello with a token first")
 
-    async def _finish(self, session: Session, command: AnyCommand | Claim | Adopt, waits: Awaitable[None]) -> None:
+    async def _finish(
+        self, session: Session, command: AnyCommand | Claim | Adopt, waits: Awaitable[None], tenure: int
+    ) -> None:
         reads_for(session.identity, session.network)
         try:
+            if self.parts.hub.tenure != tenure:  # the rooms have moved in the turn in which it was to begin
+                raise unavailable()
             await waits
         except ParleyError as error:
             self.refuse(session, command, error)
