@@ -21,7 +21,7 @@ from chat.rooms.pacing import release_buckets, take_command, take_guest, take_me
 from chat.rooms.parts import ChatOptions, Parts
 from chat.rooms.reading import flush_cursors
 from chat.rooms.room import Session
-from chat.rooms.storing import reads_for, unavailable
+from chat.rooms.storing import TENURE, reads_for, require_tenure
 from model.commands import (
     AnyCommand,
     Ban,
@@ -195,12 +195,18 @@ class Chat:
     def send_tokens(self) -> None:
         """Send every guest a ``welcome`` with their token: it could not be signed before, or is signed with another key
         from now on."""
-        guests = [s for s in self.parts.hub.sessions if s.dialect.welcomes and s.identity and s.identity.guest]
-        if guests:
-            self.parts.tasks.spawn(self._send_tokens(guests), name="tokens")
+        self._welcome_later([s for s in self.parts.hub.sessions if s.identity and s.identity.guest])
 
-    async def _send_tokens(self, guests: Sequence[Session]) -> None:
-        for count, session in enumerate(guests, 1):
+    def welcome_again(self) -> None:
+        """Send every client a ``welcome``: it may have missed what is sent to a user rather than to a room."""
+        self._welcome_later([s for s in self.parts.hub.sessions if s.identity])
+
+    def _welcome_later(self, sessions: Sequence[Session]) -> None:
+        if sessions := [session for session in sessions if session.dialect.welcomes]:
+            self.parts.tasks.spawn(self._send_welcomes(sessions), name="welcomes")
+
+    async def _send_welcomes(self, sessions: Sequence[Session]) -> None:
+        for count, session in enumerate(sessions, 1):
             if not session.ended:
                 session.reply(welcome(self.parts, session))
             if count % SESSIONS_PER_TURN == 0:
@@ -297,9 +303,9 @@ class Chat:
         self, session: Session, command: AnyCommand | Claim | Adopt, waits: Awaitable[None], tenure: int
     ) -> None:
         reads_for(session.identity, session.network)
+        TENURE.set(tenure)
         try:
-            if self.parts.hub.tenure != tenure:  # the rooms have moved in the turn in which it was to begin
-                raise unavailable()
+            require_tenure(self.parts, tenure)
             await waits
         except ParleyError as error:
             self.refuse(session, command, error)

@@ -83,6 +83,7 @@ class Edge:
         self.token = 0
         self.epoch = ""
         self._begun = False  # the owner has said that what follows belongs to its tenure
+        self._complete = True  # the clients have received everything from the owners that are gone
         self._chat = chat
         self._dialects = dialects
         self._now = now
@@ -99,25 +100,28 @@ class Edge:
 
     # What clients do.
 
-    def take_rooms(self, returning: Iterable[Returning]) -> None:
+    def take_rooms(self, returning: Iterable[Returning], *, clean: bool) -> None:
         """Begin to be an edge: keep the places of this node's sessions in the rooms that it has had.
 
         Args:
             returning: the sessions that should have entered rooms here.
+            clean: nothing of what this node has decided is lost.
         """
         chat, hub = self._chat, self._chat.parts.hub
         chat.handlers, chat.elsewhere = self._handlers, self
+        self._complete = self._complete and clean
         self._alone_since = self._reached_at = self._now()
         self._decided.clear()
         self._sessions = {session.id: session for session in hub.sessions}
         for room in tuple(hub.rooms.values()):
             if here := [session for session in room.presence.sessions if session.remote is None]:
-                self._mirrors[room.name] = mirror_of(hub, room, here, self.epoch)
+                self._mirrors[room.name] = mirror_of(hub, room, here, self.epoch, complete=clean)
         for there in returning:
             for session in there.everybody():
                 if session.id in self._sessions and there.room not in session.rooms:
                     mirror = self._mirror(there.room, there.head)
-                    mirror.wait(session, there.epoch, there.head, behind=session in there.behind)
+                    behind = session in there.behind
+                    mirror.wait(session, there.epoch, there.head, complete=there.complete, behind=behind)
 
     def _mirror(self, room: str, head: int) -> Mirror:
         mirror = self._mirrors.get(room)
@@ -277,8 +281,9 @@ class Edge:
         self.owner = None
         self._decided.clear()
         self._alone_since = self._now()
+        self._complete = self._complete and clean
         for mirror in self._mirrors.values():
-            mirror.wait_all(self.epoch)
+            mirror.wait_all(self.epoch, complete=clean)
         for session in self._sessions.values():
             session.resume_reading(PAUSED_BY_OWNER)
         if not clean:
@@ -298,9 +303,16 @@ class Edge:
         for mirror in self._mirrors.values():
             for there in mirror.returning():
                 sessions, behind = ([session.id for session in group] for group in (there.sessions, there.behind))
-                owner.put(op.Rejoin(there.room, there.head, there.epoch, sessions, behind))
+                owner.put(op.Rejoin(there.room, there.head, there.epoch, there.complete, sessions, behind))
         self._statistics.repeated_commands += self._unanswered.ask_again(partial(self._run, owner), self._give_up)
         self._resume()
+        self._welcome_again()
+
+    def _welcome_again(self) -> None:
+        """If clients may have missed what concerns them, such as invitations, let them ask for it again."""
+        complete, self._complete = self._complete, True
+        if not complete:
+            self._chat.welcome_again()
 
     def end(self) -> tuple[list[Returning], list[tuple[Session, Asked]]]:
         """Stop being an edge: this node has the rooms from now on.
@@ -323,6 +335,7 @@ class Edge:
             self._unanswered.forget(session)
         self._resume()
         self._sessions.clear()
+        self._welcome_again()
         return returning, waiting
 
     # What the owner says.

@@ -11,13 +11,11 @@ from chat.rooms.room import Room, Session
 
 
 class _Place(NamedTuple):
-    """Up to where a session has received a room's log, from an owner that has the rooms no longer.
-
-    ``behind``: it had not received everything before, because it was resuming.
-    """
+    """Up to where a session has received a room, from an owner that has the rooms no longer; see `Returning`."""
 
     epoch: str
     head: int
+    complete: bool
     behind: bool
 
 
@@ -28,11 +26,13 @@ class Returning:
     Attributes:
         epoch: of the previous owner.
         head: up to where they have received the room's log; not those in ``behind``, who were resuming.
+        complete: they have received everything else, too, that the previous owner sent to the room.
     """
 
     room: str
     epoch: str
     head: int
+    complete: bool
     sessions: list[Session] = field(default_factory=list)
     behind: list[Session] = field(default_factory=list)
 
@@ -88,29 +88,29 @@ class Mirror:
 
     # Between two owners.
 
-    def wait(self, session: Session, epoch: str, head: int, *, behind: bool) -> None:
+    def wait(self, session: Session, epoch: str, head: int, *, complete: bool, behind: bool) -> None:
         """Keep the place of a session until there is another owner."""
         self._include(session)
-        self._waiting[session] = _Place(epoch, head, behind)
+        self._waiting[session] = _Place(epoch, head, complete, behind)
 
-    def wait_all(self, epoch: str) -> None:
+    def wait_all(self, epoch: str, *, complete: bool) -> None:
         """Keep the places of all sessions, because the owner is lost. Replays that it had begun end here."""
         for session in [session for session in self.sessions if session not in self._waiting]:
             behind = self.audience.is_syncing(session)
             self._exclude(session)
-            self.wait(session, epoch, self.head, behind=behind)
+            self.wait(session, epoch, self.head, complete=complete, behind=behind)
 
     def returning(self) -> Iterator[Returning]:
         """Yield those who wait."""
-        found: dict[tuple[str, int], Returning] = {}
-        for session, (epoch, head, behind) in self._waiting.items():
+        found: dict[tuple[str, int, bool], Returning] = {}
+        for session, (epoch, head, complete, behind) in self._waiting.items():
             if not session.ended:
-                there = found.setdefault((epoch, head), Returning(self.name, epoch, head))
+                there = found.setdefault((epoch, head, complete), Returning(self.name, epoch, head, complete))
                 (there.behind if behind else there.sessions).append(session)
         yield from found.values()
 
 
-def mirror_of(hub: Hub, room: Room, sessions: Iterable[Session], epoch: str) -> Mirror:
+def mirror_of(hub: Hub, room: Room, sessions: Iterable[Session], epoch: str, *, complete: bool) -> Mirror:
     """Move these sessions of this node from a room to a mirror of it, because another node gets the room."""
     room.audience.flush()
     mirror = Mirror(hub, room.name, room.head)
@@ -119,5 +119,5 @@ def mirror_of(hub: Hub, room: Room, sessions: Iterable[Session], epoch: str) -> 
         if behind:
             session.released()
         room.audience.discard(session)
-        mirror.wait(session, epoch, room.head, behind=behind)
+        mirror.wait(session, epoch, room.head, complete=complete, behind=behind)
     return mirror

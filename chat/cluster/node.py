@@ -113,7 +113,7 @@ class Node:
         self._looked = 0.0
         self._away_at: dict[Session, float] = {}  # when to send each client away
         chat.membership = self
-        self.edge.take_rooms(())
+        self.edge.take_rooms((), clean=True)
 
     # The bus.
 
@@ -365,7 +365,7 @@ class Node:
     def _leave_rooms(self, *, clean: bool) -> None:
         self.token = 0
         self.edge.epoch = self._chat.parts.hub.epoch
-        self.edge.take_rooms(self.owner.not_returned())
+        self.edge.take_rooms(self.owner.not_returned(), clean=clean)
         self.owner.end(tuple(self.peers.values()), clean=clean)
 
     async def resign_to_another(self) -> bool:

@@ -78,6 +78,7 @@ class Rejoin(Operation, frozen=True, gc=False, tag=6):
     Attributes:
         head: up to where they have received the room's log.
         epoch: of that owner.
+        complete: they have received everything else that it sent to the room.
         sessions: those that have received as much.
         behind: those that had not, because they were resuming.
     """
@@ -85,6 +86,7 @@ class Rejoin(Operation, frozen=True, gc=False, tag=6):
     room: str
     head: int
     epoch: str
+    complete: bool
     sessions: list[str]
     behind: list[str]
 

@@ -18,6 +18,7 @@ from chat.handlers.sessions import check_devices, identify
 from chat.ports import Dialect
 from chat.rooms.reading import flush_cursors
 from chat.rooms.room import Session
+from chat.rooms.storing import TENURE
 from chat.writes.workers import WorkerPool
 from model.errors import EPOCH_CHANGED, TRY_AGAIN, ParleyError
 from model.events import AnyEvent
@@ -203,11 +204,10 @@ class Owner:
 
     def _rejoin(self, peer: Peer, asked: op.Rejoin) -> None:
         stubs = self._stubs[peer]
-        sessions, behind = (
-            [stub for session in ids if (stub := stubs.get(session)) is not None and not stub.ended]
-            for ids in (asked.sessions, asked.behind)
-        )
-        self.rejoin(Returning(asked.room, asked.epoch, asked.head, [*sessions], [*behind]))
+        returning = Returning(asked.room, asked.epoch, asked.head, asked.complete)
+        for ids, sessions in ((asked.sessions, returning.sessions), (asked.behind, returning.behind)):
+            sessions += [stub for session in ids if (stub := stubs.get(session)) is not None and not stub.ended]
+        self.rejoin(returning)
 
     def rejoin(self, returning: Returning) -> None:
         """Take sessions into a room in which they were at the previous owner; their commands wait until then."""
@@ -215,11 +215,13 @@ class Owner:
         self._statistics.rejoined_sessions += len(everybody)
         for session in everybody:
             session.busy += 1
-        task = self._chat.parts.tasks.spawn(self._enter_again(returning), name=f"rejoin {returning.room}")
+        tasks, tenure = self._chat.parts.tasks, self._chat.parts.hub.tenure
+        task = tasks.spawn(self._enter_again(returning, tenure), name=f"rejoin {returning.room}")
         self._returning[returning] = task
         task.add_done_callback(lambda _: self._returned(returning))
 
-    async def _enter_again(self, returning: Returning) -> None:
+    async def _enter_again(self, returning: Returning, tenure: int) -> None:
+        TENURE.set(tenure)
         try:
             async with self._turns:
                 replays = await rejoining.rejoin(self._chat.parts, returning)

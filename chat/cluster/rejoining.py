@@ -106,7 +106,12 @@ async def _find_missed(parts: Parts, room: Room, returning: Returning) -> _Misse
     few = room.tail.few_since(head, MISSED) if recovered else None
     if few is not None and sum(map(kept_bytes, few)) * CHUNK_SHARE > parts.hub.slow_high:
         few = None
-    silently = few is not None and not room.has_news and all(state.version == state.seq for state in few)
+    silently = (
+        few is not None
+        and returning.complete
+        and not room.has_news
+        and all(state.version == state.seq for state in few)
+    )
     return _Missed(recovered, few, silently, plain + room.tail.since(max(head, room.tail.floor)))
 
 

@@ -19,7 +19,7 @@ from chat.rooms.loading import load
 from chat.rooms.makers import opener_of
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from chat.rooms.storing import ask, require_storage, unavailable
+from chat.rooms.storing import ask, require_storage, require_tenure
 from model.errors import ParleyError
 from model.message import Message
 from model.permissions import Action
@@ -108,8 +108,7 @@ class Handler:
                     found = await self.need.fetch(parts, session, room, command, held)
                 if session.ended:
                     return
-                if parts.hub.tenure != tenure:
-                    raise unavailable()
+                require_tenure(parts, tenure)
                 if self.room(parts, session, command) is room:
                     found = self.need.find(parts, session, room, command, found)
                     if found is not ASK:

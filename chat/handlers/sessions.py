@@ -12,7 +12,7 @@ from chat.rooms.access import is_row_known, standing_of
 from chat.rooms.pacing import give_guest_back, release_buckets
 from chat.rooms.parts import Parts
 from chat.rooms.room import Session
-from chat.rooms.storing import reach_storage
+from chat.rooms.storing import reach_storage, require_tenure
 from model.commands import Announce, Claim, Hello, Join, Ping
 from model.errors import RETRY_AFTER, ParleyError
 from model.events import Announcement, Left, Pong, Welcome
@@ -47,6 +47,7 @@ def hello(handlers: Handlers, parts: Parts, session: Session, command: Hello) ->
 
 
 async def _hello_later(handlers: Handlers, parts: Parts, session: Session, command: Hello) -> None:
+    tenure = parts.hub.tenure
     await asyncio.sleep(0)
     try:
         identity = parts.tokens.verify(command.token)
@@ -55,6 +56,7 @@ async def _hello_later(handlers: Handlers, parts: Parts, session: Session, comma
             raise
         await reach_storage(parts)
         identity = parts.tokens.verify(command.token)
+    require_tenure(parts, tenure)
     adopting = Adopt(id=command.id, identity=identity)
     if not session.ended and (waits := handlers[Adopt](parts, session, adopting)) is not None:
         await waits

@@ -38,7 +38,7 @@ class ReadCursors:
 
     def take(self) -> list[tuple[Room, Member]]:
         """Return and drop all rows whose cursors were raised."""
-        self.close()
+        self._stop_timer()
         raised, self._raised = self._raised, {}
         return [
             (room, room.members[user_id])
@@ -47,7 +47,11 @@ class ReadCursors:
         ]
 
     def close(self) -> None:
-        """Cancel the timer."""
+        """Drop all cursors."""
+        self._stop_timer()
+        self._raised.clear()
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -154,6 +154,10 @@ class RecordJob(RoomJob):
             self.owner.forget(write.user_id, removed=True)
         super().on_outcome(outcome)
 
+    def abandon(self) -> None:
+        if self.last:
+            super().abandon()
+
     def stored(self) -> None:
         if self.last:
             self.ack(self.owner.head)

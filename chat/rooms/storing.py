@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import TypeVar
 
 from chat.delivery.paging import too_many_reads
@@ -25,6 +26,10 @@ READ_SECONDS = 5.0
 FIRST_SECONDS = 5.0
 
 
+# The tenure (`chat.rooms.hub.Hub`) in which this task's command began: in a later one it must not go on.
+TENURE: ContextVar[int | None] = ContextVar("tenure", default=None)
+
+
 def unavailable() -> ParleyError:
     """Make the refusal of a command that storage cannot serve now."""
     return ParleyError("unavailable", retry_after=RETRY_AFTER)
@@ -38,6 +43,12 @@ def reads_for(identity: Identity | None, network: str) -> None:
 
 
 # Reading.
+
+
+def require_tenure(parts: Parts, tenure: int) -> None:
+    """Refuse, as ``unavailable``, to go on in a later tenure than this one."""
+    if parts.hub.tenure != tenure:
+        raise unavailable()
 
 
 def require_storage(parts: Parts) -> None:
@@ -63,15 +74,16 @@ async def ask(parts: Parts, read: Awaitable[T]) -> T:
         ParleyError: ``unavailable`` if it cannot answer within `READ_SECONDS`; ``rate_limited`` if too many reads of
             this `READER` are queued, ``overloaded`` if too many are queued in total.
     """
-    tenure = parts.hub.tenure
+    begun = TENURE.get()
+    tenure = parts.hub.tenure if begun is None else begun
     try:
         await reach_storage(parts)
         if not parts.storage_reached:
             raise StorageUnavailable("it was never reached")
+        require_tenure(parts, tenure)
         async with asyncio.timeout(READ_SECONDS):
             answer = await read
-        if parts.hub.tenure != tenure:
-            raise StorageUnavailable("another server has the rooms now")
+        require_tenure(parts, tenure)
         return answer
     except TooManyReads as error:
         raise too_many_reads(own=error.own) from error

@@ -49,7 +49,8 @@ class Worker:
         self._half_bytes = limits.queue_bytes / 2
         self._counters = counters
         self._queue: deque[Job] = deque()
-        self._batch: list[Job] = []
+        self._batch: list[Job] = []  # without those of it that are answered
+        self._abandoned = False
         self._unconfirmed = 0  # queued, or in the current batch
         self._bytes = 0
         self._wake = asyncio.Event()
@@ -195,6 +196,9 @@ class Worker:
                 self._stall_timer = loop.call_later(left, self._look_for_stall)
 
     def _fan_in(self, batch: list[Job], outcomes: list[Outcome]) -> None:
+        if self._abandoned:
+            return  # their authors know that the outcome is unknown
+        self._batch = self._batch[len(batch) :]
         self._counters.ack_lag.observe(time.perf_counter() - batch[0].since)
         self._unconfirmed -= len(batch)
         self._bytes -= sum([job.size for job in batch])
@@ -219,7 +223,7 @@ class Worker:
         Whether those of the current batch are stored is unknown.
         """
         abandoned = [*self._batch, *self._queue]
-        self._batch = []
+        self._abandoned, self._batch = True, []
         self._queue.clear()
         self._resume()
         return abandoned

@@ -101,9 +101,9 @@ class Asker:
             self.near = Person(chat, identity=identity, low=_LOW)
         self._taken = 0
         self.invited = None
-        principal.id = self.near.session.user.id
         if principal.token is None and principal.role == "guest":
             principal.token = self.near.token
+            principal.id = self.near.session.user.id
         self._accounts[principal.id] = principal.role
         for room in sorted(self.wants):
             self.join(room)

@@ -88,7 +88,7 @@ class Checks:
         """A newly connected device of a user receives the same state as the user's other devices have."""
         world = self._world
         devices = [device for device in world.devices if device.principal is principal]
-        probe = Device(principal, next(world.probes), world.accounts, world.ledger, world.clock, page=4)
+        probe = world.device(principal, next(world.probes), page=4)
         world.devices.append(probe)
         probe.connect(world.chat)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,31 +22,55 @@ from storage.ports.storage import LeaseEvents, Outcome, Storage, Write, Writer
 from tests.support.chatting import BY_PATH, Person, VirtualClock, limits, signer
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
+from utils.clock import Clock
 
 INSTALLATION = b"i" * 16
 KEY = b"k" * 32
 HOP_SECONDS = 0.0002
+APART_SECONDS = 1e-8
+"""Between two messages of one sender."""
+RESIGNED_SECONDS, DEAD_SECONDS = 0.05, 0.8
+"""How soon another node may write, after one that resigned, or died."""
 DIALECTS = {dialect.name: dialect for dialect in (NATIVE, *BY_PATH.values())}
 
 
 class FaultyBus:
-    """The middle of the buses of all nodes. Everything takes a moment, and may be lost.
+    """The middle of the buses of all nodes. Everything takes a moment, and may be lost, or be late.
 
     Attributes:
         cut: the nodes that reach no other.
         lose: whether to lose a message, by sender and receiver.
+        delay: how much longer than usual a message takes, in seconds.
+        shuffles: whether a message that takes longer is overtaken by later ones of the same sender.
     """
 
     def __init__(self) -> None:
         self.nodes: dict[str, NodeBus] = {}
         self.cut: set[str] = set()
         self.lose: Callable[[str, str], bool] = lambda sender, receiver: False
+        self.delay: Callable[[], float] = lambda: 0.0
+        self.shuffles = False
         self.carried = 0
+        self._last: dict[tuple[str, str], float] = {}
+
+    def mend(self) -> None:
+        """Carry everything again, and on time."""
+        ups = [node for node in self.cut if node in self.nodes]
+        self.cut.clear()
+        self.lose = lambda sender, receiver: False
+        self.delay = lambda: 0.0
+        self.shuffles = False
+        for node in ups:
+            self.nodes[node].on_up()
 
     def carry(self, sender: str, receiver: str, data: bytes) -> None:
         if sender not in self.cut and receiver not in self.cut and not self.lose(sender, receiver):
             self.carried += 1
-            asyncio.get_running_loop().call_later(HOP_SECONDS, self._arrive, receiver, data)
+            loop = asyncio.get_running_loop()
+            at = loop.time() + HOP_SECONDS + self.delay()
+            if not self.shuffles:  # timers of the same time run in any order
+                at = self._last[sender, receiver] = max(at, self._last.get((sender, receiver), 0.0) + APART_SECONDS)
+            loop.call_at(at, self._arrive, receiver, data)
 
     def _arrive(self, receiver: str, data: bytes) -> None:
         if receiver in self.nodes and receiver not in self.cut:
@@ -62,13 +86,14 @@ class NodeBus:
         self._bus = bus
         self._node = ""
         self.hear: Callable[[bytes], object]
+        self.on_up: Callable[[], object]
 
     @property
     def up(self) -> bool:
         return self._bus.nodes.get(self._node) is self and self._node not in self._bus.cut
 
     async def start(self, node: str, hear: Callable[[bytes], object], on_up: Callable[[], object]) -> None:
-        self._node, self.hear = node, hear
+        self._node, self.hear, self.on_up = node, hear, on_up
         self._bus.nodes[node] = self
         on_up()
 
@@ -85,7 +110,11 @@ class NodeBus:
 
 
 class Referee:
-    """Decides which node may write: what the lease does in PostgreSQL."""
+    """Decides which node may write: what the lease does in PostgreSQL.
+
+    Attributes:
+        elects: give the right to write to another node soon after it was given up, or its node has died.
+    """
 
     def __init__(self, repository: FaultyRepository) -> None:
         self.repository = repository
@@ -93,18 +122,36 @@ class Referee:
         self.owner: NodeStorage | None = None
         self.epoch: str | None = None
         self.nodes: dict[str, NodeStorage] = {}
+        self.elects = False
 
     def give(self, storage: NodeStorage, *, tell: bool = True) -> None:
         """Give the right to write to a node; with ``tell``, the one before learns of it from its lease."""
         before, self.owner = self.owner, storage
-        if before is not None and before is not storage and tell and before.node in self.nodes:
-            before.lease_events.on_superseded()
+        if before is not None:
+            before.end_writes()
+            if before is not storage and tell and before.node in self.nodes:
+                before.lease_events.on_superseded()
         self.token += 1
         epoch, self.epoch = self.epoch, None
         storage.lease_events.on_gained(Gained(self.token, epoch, before is not None))
 
+    def take_back(self, epoch: str | None, *, after: float) -> None:
+        """Take the right to write from its node."""
+        if self.owner is not None:
+            self.owner.end_writes()
+        self.owner, self.epoch = None, epoch
+        if self.elects:
+            asyncio.get_running_loop().call_later(after, self._elect)
+
+    def _elect(self) -> None:
+        if self.owner is None and self.nodes:
+            nodes = list(self.nodes.values())
+            self.give(next((storage for storage in nodes if storage.on_bus), nodes[0]))
+
 
 class _FencedWriter:
+    """Stores nothing more once another node may write, not even what it has been asked to store before."""
+
     def __init__(self, storage: NodeStorage, writer: Writer) -> None:
         self._storage = storage
         self._writer = writer
@@ -112,7 +159,18 @@ class _FencedWriter:
     async def write(self, batch: Sequence[Write]) -> list[Outcome]:
         if not self._storage.may_write:
             raise StorageUnavailable("another server may write")
-        return await self._writer.write(batch)
+        writing = asyncio.get_running_loop().create_task(self._writer.write(batch))
+        self._storage.writing.add(writing)
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if writing.cancelled() and task is not None and not task.cancelling():
+                raise StorageUnavailable("the connection was ended") from None
+            writing.cancel()
+            raise
+        finally:
+            self._storage.writing.discard(writing)
 
     async def close(self) -> None:
         await self._writer.close()
@@ -128,6 +186,7 @@ class NodeStorage(Storage):
         self.lease_events = LeaseEvents()
         self.on_bus = False
         self.reachable = True
+        self.writing: set[asyncio.Task[list[Outcome]]] = set()
         referee.nodes[node] = self
 
     @property
@@ -142,6 +201,11 @@ class NodeStorage(Storage):
     def may_write(self) -> bool:
         return self._referee.owner is self and self.node in self._referee.nodes
 
+    def end_writes(self) -> None:
+        """Store nothing of what is being written."""
+        for writing in self.writing:
+            writing.cancel()
+
     async def start(self) -> None:
         """There is nothing to start."""
 
@@ -154,7 +218,7 @@ class NodeStorage(Storage):
 
     async def resign(self, epoch: str | None) -> bool:
         if self.may_write:
-            self._referee.owner, self._referee.epoch = None, epoch
+            self._referee.take_back(epoch, after=RESIGNED_SECONDS)
         return True
 
     def say_on_bus(self, up: bool) -> None:
@@ -213,12 +277,12 @@ class SameTerms:
 class ClusterNode:
     """One node of a `Cluster`."""
 
-    def __init__(self, cluster: Cluster, name: str, options: dict[str, Any]) -> None:
+    def __init__(self, cluster: Cluster, name: str, options: dict[str, Any], clock: Clock | None = None) -> None:
         self.name = name
+        clock = clock or VirtualClock()
         self.cluster = cluster
-        identity = os.urandom(8)
+        identity = next(cluster.identities).to_bytes(8)
         self.storage = NodeStorage(cluster.referee, identity.hex())
-        clock = VirtualClock()
         options = {"limits": limits(), "pool": PoolLimits(workers=1), "presence_grace": 0.0, **options}
         self.chat = Chat(self.storage, clock, signer(clock), ChatOptions(**options))
         self.questions: list[bytes] = []
@@ -246,9 +310,12 @@ class ClusterNode:
 
     async def kill(self) -> None:
         """Die like a killed process: nothing leaves this node any more, and its locks are gone."""
+        referee = self.cluster.referee
         self.cluster.nodes.remove(self)
         self.cluster.bus.nodes.pop(self.storage.node, None)
-        self.cluster.referee.nodes.pop(self.storage.node, None)
+        referee.nodes.pop(self.storage.node, None)
+        if referee.owner is self.storage:
+            referee.take_back(None, after=DEAD_SECONDS)
         await self.stop()
 
     async def stop(self) -> None:
@@ -264,10 +331,11 @@ class Cluster:
         self.bus = FaultyBus()
         self.referee = Referee(self.repository)
         self.nodes: list[ClusterNode] = []
+        self.identities = itertools.count(1)
         self._options = options
 
-    async def add(self, name: str, terms: dict[str, str] | None = None) -> ClusterNode:
-        node = ClusterNode(self, name, self._options)
+    async def add(self, name: str, terms: dict[str, str] | None = None, clock: Clock | None = None) -> ClusterNode:
+        node = ClusterNode(self, name, self._options, clock)
         node.terms.terms = terms or node.terms.terms
         self.nodes.append(node)
         await node.start()

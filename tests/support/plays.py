@@ -65,15 +65,15 @@ class Play(NamedTuple):
             await world.end()
 
 
-def _below(bound: int) -> st.SearchStrategy[int]:
+def below(bound: int) -> st.SearchStrategy[int]:
     """Return any number with equal probability: hypothesis strongly prefers some, and with them their actions."""
     return st.integers(0, 2**32 - 1).map(lambda number: (number * 2_654_435_761 % 2**32 >> 12) % bound)
 
 
 def plays() -> st.SearchStrategy[Play]:
     """Choose any of these with equal probability."""
-    actions = _below(len(ACTIONS)).map(ACTIONS.__getitem__)
-    step = st.tuples(actions, st.integers(0, 6), _below(10_000), st.sampled_from(PAUSES))
+    actions = below(len(ACTIONS)).map(ACTIONS.__getitem__)
+    step = st.tuples(actions, st.integers(0, 6), below(10_000), st.sampled_from(PAUSES))
     return st.builds(
         Play,
         steps=st.lists(step, min_size=15, max_size=50),

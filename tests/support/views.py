@@ -79,7 +79,8 @@ class View:
     def on_presence(self, frame: Frame) -> None:
         """Handle `presence`."""
         if frame.get("all"):
-            gone = self.people - {user["id"] for user in frame["joined"]}
+            shown = self.people | {user_id for user_id, member in self.members.items() if member.get("online")}
+            gone = shown - {user["id"] for user in frame["joined"]}
             frame = frame | {"left": [{"id": user_id} for user_id in gone]}
         for user in frame.get("joined", ()):
             member = self.members.setdefault(user["id"], {"id": user["id"]})

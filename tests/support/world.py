@@ -74,10 +74,10 @@ class World:
         self._options = {"limits": limits(edit_window=0.0), "pool": PoolLimits(workers=2), **options}
         self._queue: int = self._options["pool"].queue_messages
         self.accounts: dict[str, str] = {}
-        self.ledger = Ledger()
+        self.ledger = self.make_ledger()
         self.people = [Principal(name, role, suffix) for name, role, _ in PEOPLE]
         self.devices = [
-            Device(principal, number, self.accounts, self.ledger, clock, page=2 + number)
+            self.device(principal, number, page=2 + number)
             for principal, (_, _, count) in zip(self.people, PEOPLE, strict=True)
             for number in range(count)
         ]
@@ -87,6 +87,14 @@ class World:
         self.probes = itertools.count(10)
         self._checks = Checks(self)
         repository.refused = refused
+
+    def make_ledger(self) -> Ledger:
+        """Make what all devices know together."""
+        return Ledger()
+
+    def device(self, principal: Principal, number: int, *, page: int) -> Device:
+        """Make a device of a user."""
+        return Device(principal, number, self.accounts, self.ledger, self.clock, page=page)
 
     # The server.
 
@@ -155,7 +163,7 @@ class World:
             assert sum(pending) <= self._queue, "more messages wait for storage than may"
             assert max(pending, default=0) <= self._queue // 2, "more messages of one room wait than may"
         for name, room in self.chat.parts.hub.rooms.items():
-            if not room.presence._changed and not room.audience.dirty:  # no broadcast is pending
+            if not room.presence._untold and not room.audience.dirty:  # no broadcast is pending
                 here = set(room.presence.people)
                 for device in self.devices:
                     if device.hears(room):
