@@ -30,6 +30,11 @@ class _Terms:
     def renew(self, settings: Settings) -> None:
         self._settings = settings
         self._own = shared_settings(settings)
+        self.look_at_secrets()
+
+    def look_at_secrets(self) -> None:
+        """Take the secrets as they are now: a fingerprint costs too much to be made for every greeting."""
+        self._fingerprints = fingerprints(self._settings, self._keys)
 
     def own(self) -> dict[str, str]:
         return self._own
@@ -38,7 +43,7 @@ class _Terms:
         return list(disagreements(self._own, theirs))
 
     def fingerprints(self) -> dict[str, str]:
-        return fingerprints(self._settings, self._keys)
+        return self._fingerprints
 
     def differing(self, theirs: Mapping[str, str]) -> list[str]:
         return differing(self.fingerprints(), theirs)
@@ -98,6 +103,7 @@ class Member:
 
     def join(self) -> None:
         """Join the bus if everything needed is known; again if it has changed."""
+        self._terms.look_at_secrets()
         key = self._keys.key(KeyUse.LINK_MACS)
         if not self._started:
             return

@@ -13,8 +13,8 @@ other up; a new link begins with number 1 and remembers nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from enum import IntFlag
 from typing import Any
 
 from msgspec import Struct
@@ -32,7 +32,7 @@ REPEAT_AT_ONCE = 64
 """Packets that are repeated before the first of them is acknowledged: a peer that has just come back is not flooded."""
 
 
-class Flag(IntFlag):
+class Flag:
     """What a packet says besides its operations."""
 
     MORE = 1
@@ -99,6 +99,7 @@ class Link:
         self._next = 1  # number of the next packet to send
         self._acknowledged = 0  # number of the last packet that the peer has received
         self._catching_up = 0  # packets up to this number are repeated, REPEAT_AT_ONCE at a time
+        self._sent_at = self.heard
         self._progress_at = self.heard  # when something was last sent first or acknowledged
         self._patience = REPEAT_SECONDS
         # Receiving.
@@ -157,6 +158,7 @@ class Link:
 
     def _transmit(self, number: int, flags: int, body: bytes) -> None:
         self._told = self._received
+        self._sent_at = self._now()
         self._send(Packet(number, self._received, flags, body))
 
     def repeat(self) -> None:
@@ -203,13 +205,12 @@ class Link:
         self._progress_at = self.heard
         self._pump()
 
-    def ping(self) -> None:
-        """Send a sign of life."""
-        self._transmit(0, 0, b"")
+    def tick(self, quiet: float = math.inf) -> None:
+        """Acknowledge and repeat what is due. Call it every 100 ms or so.
 
-    def tick(self) -> None:
-        """Acknowledge and repeat what is due. Call it every 50 ms or so."""
-        if self._told != self._received:
+        After ``quiet`` seconds in which nothing was sent, it sends a sign of life.
+        """
+        if self._told != self._received or self._now() - self._sent_at >= quiet:
             self._transmit(0, 0, b"")
         if self._unacknowledged and self._now() - self._progress_at >= self._patience:
             self._patience = min(REPEAT_MOST, 2 * self._patience)

@@ -34,6 +34,9 @@ from utils.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
+# How often a node that waits reads the secret of the servers, in seconds; at first with every look.
+SECRET_SECONDS = 5.0
+
 _RESIGNED = "this server has given up the right to write to the database"
 
 
@@ -58,7 +61,7 @@ class NodeLease(Lease):
         self._on_bus = False
         self._request: _Request | None = None
         self._said = ""  # the last line of the log about sessions that were ended
-        self._rests_until = self._waits_until = 0.0
+        self._rests_until = self._waits_until = self._secret_due = 0.0
         # Of the current session.
         self._holds = False  # the writer lock
         self._named: int | None = None  # the session of the writing server that `problem` names
@@ -175,7 +178,10 @@ class NodeLease(Lease):
 
     async def _watch(self, connection: Connection, look: Look) -> None:
         """Wait for the end of the tenure of another server, and end it if that is a node that hangs."""
-        await self._ask(connection, self._read_secret(connection))
+        now = asyncio.get_running_loop().time()
+        if self._kept is None or self._secret_due <= now:
+            self._secret_due = now + SECRET_SECONDS
+            await self._ask(connection, self._read_secret(connection))
         self._see_another(sql.WRITER_LOCK)
         if look.writer != self._named:
             rows = await self._ask(connection, fetch_all(connection, sql.HOLDERS, {"number": nodes.WRITER[1]}))
