@@ -19,6 +19,7 @@ class NodesFigure:
 
     single_us: float
     nodes_us: float
+    owner_us: float
     cpu: float
     owner: float
     nats_us: float
@@ -52,12 +53,14 @@ def figure_of(single: Run, several: Run) -> NodesFigure | None:
     if used is None or not single_us or not nodes_us:
         return None
     messages = result.msgs_per_s * result.seconds
+    # The generator says exactly what all nodes used while it measured; of that, the owner's part.
+    owner_us = nodes_us * used.cpu_s[0] / sum(used.cpu_s)
     return NodesFigure(
         single_us=single_us,
         nodes_us=nodes_us,
+        owner_us=owner_us,
         cpu=nodes_us / single_us,
-        # The generator says exactly what all nodes used while it measured; of that, the owner's part.
-        owner=nodes_us / single_us * used.cpu_s[0] / sum(used.cpu_s),
+        owner=owner_us / single_us,
         nats_us=used.nats_cpu_s * 1e6 / messages,
         link_messages=used.link_messages / messages,
     )

@@ -117,9 +117,12 @@ def nodes_table(record: Record) -> str:
     if not found:
         return ""
     several = record.subjects["nodes"]
-    head = ["CPU us per message", "one node", several, "nats-server", "link messages per message"]
+    head = ["CPU us per message", "one node", several, "the owner of them", "nats-server", "link messages per message"]
     rows = [
-        [f"{one.name}: {one.title}", *map(number, (it.single_us, it.nodes_us, it.nats_us, it.link_messages))]
+        [
+            f"{one.name}: {one.title}",
+            *map(number, (it.single_us, it.nodes_us, it.owner_us, it.nats_us, it.link_messages)),
+        ]
         for one, it in found
     ]
     return "\n".join([table([head, *rows]), "", *(verdict(one.name, it) for one, it in found)])
