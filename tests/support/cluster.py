@@ -22,7 +22,6 @@ from storage.ports.storage import LeaseEvents, Outcome, Storage, Write, Writer
 from tests.support.chatting import BY_PATH, Person, VirtualClock, limits, signer
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
-from utils.clock import Clock
 
 INSTALLATION = b"i" * 16
 KEY = b"k" * 32
@@ -277,14 +276,14 @@ class SameTerms:
 class ClusterNode:
     """One node of a `Cluster`."""
 
-    def __init__(self, cluster: Cluster, name: str, options: dict[str, Any], clock: Clock | None = None) -> None:
+    def __init__(self, cluster: Cluster, name: str, options: dict[str, Any], clock: VirtualClock | None = None) -> None:
         self.name = name
-        clock = clock or VirtualClock()
+        self.clock = clock or VirtualClock()
         self.cluster = cluster
         identity = next(cluster.identities).to_bytes(8)
         self.storage = NodeStorage(cluster.referee, identity.hex())
         options = {"limits": limits(), "pool": PoolLimits(workers=1), "presence_grace": 0.0, **options}
-        self.chat = Chat(self.storage, clock, signer(clock), ChatOptions(**options))
+        self.chat = Chat(self.storage, self.clock, signer(self.clock), ChatOptions(**options))
         self.questions: list[bytes] = []
         self.terms = SameTerms()
         self.node = Node(self.chat, identity, DIALECTS, self._serve, self.terms, name)
@@ -298,7 +297,11 @@ class ClusterNode:
     async def start(self) -> None:
         self.chat.start()
         self.node.start()
-        await self.node.join_bus(NodeBus(self.cluster.bus), Envelope(INSTALLATION, KEY))
+        await self.join(self.cluster.bus)
+
+    async def join(self, bus: FaultyBus, installation: bytes = INSTALLATION) -> None:
+        """Look for other nodes of an installation on a bus."""
+        await self.node.join_bus(NodeBus(bus), Envelope(installation, KEY))
 
     def own(self) -> None:
         """Get the right to write."""
@@ -334,7 +337,9 @@ class Cluster:
         self.identities = itertools.count(1)
         self._options = options
 
-    async def add(self, name: str, terms: dict[str, str] | None = None, clock: Clock | None = None) -> ClusterNode:
+    async def add(
+        self, name: str, terms: dict[str, str] | None = None, clock: VirtualClock | None = None
+    ) -> ClusterNode:
         node = ClusterNode(self, name, self._options, clock)
         node.terms.terms = terms or node.terms.terms
         self.nodes.append(node)
