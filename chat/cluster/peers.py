@@ -16,6 +16,8 @@ from model.events import AckItem
 
 # How long the owner may take to answer a question.
 ANSWER_SECONDS = 15.0
+# How long acks wait for other operations, on a link that has sent packets at shorter intervals.
+ACK_SECONDS = 0.01
 # Questions of this node that one peer has not answered; more are refused.
 QUESTIONS = 1000
 
@@ -63,6 +65,8 @@ class Peer:
         self._flush_last = flush_last
         self._failed = failed
         self._acks: list[tuple[str, str, str, int]] = []
+        self._riding: asyncio.TimerHandle | None = None  # when acks stop waiting for other operations
+        self._now = now
         self._questions: dict[int, asyncio.Future[bytes | NoAnswer]] = {}
         self._asked = 0
 
@@ -72,29 +76,52 @@ class Peer:
 
     def put(self, operation: op.AnyOperation) -> None:
         """Send an operation at the end of this event loop iteration."""
+        if type(operation) is op.Moved:  # the last word: acks come before it
+            self._put_acks()
+            self._flush_last(self)
         if not self.ended and self.link.put(operation):
             self._flush_last(self)
 
     def ack(self, session: str, item: AckItem) -> None:
-        """Send an acknowledgement after everything else of this iteration: never before its message."""
+        """Send an acknowledgement after everything else of this iteration: never before its message.
+
+        On a busy link it waits a little for other operations, because a packet costs more than an acknowledgement.
+        """
         if not self._acks:
             self._flush_last(self)
         self._acks.append((session, item.room, item.id, item.seq))
 
     def flush(self) -> None:
         """Send what is queued."""
-        if self._acks:
-            acks, self._acks = self._acks, []
-            self.link.put(op.Acks(acks))
+        if self._acks and self._riding is None:
+            if not self.link.queued and self.link.gap < ACK_SECONDS > self._now() - self.link.sent_at:
+                self._riding = asyncio.get_running_loop().call_later(ACK_SECONDS, self._acks_due)
+            else:
+                self._put_acks()
+        elif self._acks and self.link.queued:
+            self._put_acks()
         if not self.ended:
             try:
                 self.link.flush()
             except LinkFailed:
                 self._failed(self)
 
+    def _put_acks(self) -> None:
+        if self._riding is not None:
+            self._riding.cancel()
+            self._riding = None
+        acks, self._acks = self._acks, []
+        if acks and not self.ended:
+            self.link.put(op.Acks(acks))
+
+    def _acks_due(self) -> None:
+        self._put_acks()
+        self._flush_last(self)
+
     def end(self) -> None:
         """Send and answer nothing more."""
         self.ended = True
+        self._put_acks()
         self.drop_questions(NoAnswer.LOST)
 
     # Questions.

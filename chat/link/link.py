@@ -74,6 +74,8 @@ class Link:
 
     Attributes:
         heard: when the peer's last packet came.
+        sent_at: when the last packet was sent, or the link began.
+        gap: the seconds between the last two packets.
         waiting_bytes: memory of what was flushed and is not acknowledged. The users of the link hold back what they can
             when it grows.
         repeats: how often packets were repeated.
@@ -99,7 +101,8 @@ class Link:
         self._next = 1  # number of the next packet to send
         self._acknowledged = 0  # number of the last packet that the peer has received
         self._catching_up = 0  # packets up to this number are repeated, REPEAT_AT_ONCE at a time
-        self._sent_at = self.heard
+        self.sent_at = self.heard
+        self.gap = math.inf
         self._progress_at = self.heard  # when something was last sent first or acknowledged
         self._patience = REPEAT_SECONDS
         # Receiving.
@@ -114,6 +117,11 @@ class Link:
     def idle(self) -> bool:
         """Whether everything queued was sent and acknowledged."""
         return not self._unacknowledged and not self._operations
+
+    @property
+    def queued(self) -> bool:
+        """Whether operations wait for the next `flush`."""
+        return bool(self._operations)
 
     def put(self, operation: Any) -> bool:
         """Queue an operation; returns whether it is the first since the last `flush`."""
@@ -158,7 +166,8 @@ class Link:
 
     def _transmit(self, number: int, flags: int, body: bytes) -> None:
         self._told = self._received
-        self._sent_at = self._now()
+        before, self.sent_at = self.sent_at, self._now()
+        self.gap = self.sent_at - before
         self._send(Packet(number, self._received, flags, body))
 
     def repeat(self) -> None:
@@ -210,7 +219,7 @@ class Link:
 
         After ``quiet`` seconds in which nothing was sent, it sends a sign of life.
         """
-        if self._told != self._received or self._now() - self._sent_at >= quiet:
+        if self._told != self._received or self._now() - self.sent_at >= quiet:
             self._transmit(0, 0, b"")
         if self._unacknowledged and self._now() - self._progress_at >= self._patience:
             self._patience = min(REPEAT_MOST, 2 * self._patience)

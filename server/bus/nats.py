@@ -23,7 +23,6 @@ from urllib.parse import unquote, urlsplit
 
 import nats.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from server.bus.credentials import Credentials
 from server.bus.transport import BusTransport
@@ -72,8 +71,9 @@ class NatsBus:
         self._prefix = prefix
         self._options = _options(servers, name, credentials, authorities)
         self._transport = BusTransport()
-        self._client = _Client(self._transport)
+        self._client = _Client(self._transport, self._arrived)
         self._max_bytes = DEFAULT_MAX_BYTES
+        self._hear: Callable[[bytes], object]
         self._subscribed = False
         self._closing = False
         self._noticed: set[tuple[str, str]] = set()
@@ -90,7 +90,8 @@ class NatsBus:
         return self._client.max_payload if self.up else self._max_bytes
 
     async def start(self, node: str, hear: Callable[[bytes], object], on_up: Callable[[], object]) -> None:
-        self._tasks.spawn(self._run(node, hear, on_up), name="parley-bus")
+        self._hear = hear
+        self._tasks.spawn(self._run(node, on_up), name="parley-bus")
 
     def send(self, node: str, data: bytes) -> None:
         self._put(self._subject_of(node), data)
@@ -114,13 +115,13 @@ class NatsBus:
         for name in await self._tasks.close(CLOSE_SECONDS):
             log.error("task %s did not stop", name)
 
-    async def _run(self, node: str, hear: Callable[[bytes], object], on_up: Callable[[], object]) -> None:
+    async def _run(self, node: str, on_up: Callable[[], object]) -> None:
         """Connect, and begin anew whenever the client has closed."""
         pause = Backoff(0.1, 1.0)
         while True:
             closed = asyncio.Event()
             try:
-                await self._connect(node, hear, on_up, closed)
+                await self._connect(node, on_up, closed)
                 if self._closing:
                     return  # the client has swallowed the cancellation of this task
                 pause.reset()
@@ -135,16 +136,11 @@ class NatsBus:
                 await self._client.close()
             await asyncio.sleep(pause.next())
             self._transport = BusTransport()
-            self._client = _Client(self._transport)
+            self._client = _Client(self._transport, self._arrived)
 
-    async def _connect(
-        self, node: str, hear: Callable[[bytes], object], on_up: Callable[[], object], closed: asyncio.Event
-    ) -> None:
+    async def _connect(self, node: str, on_up: Callable[[], object], closed: asyncio.Event) -> None:
         pause = Backoff(0.1, 1.0)
         client = self._client
-
-        async def heard(message: Msg) -> None:
-            hear(message.data)
 
         async def failed(error: Exception) -> None:
             if self._closing:
@@ -176,7 +172,7 @@ class NatsBus:
         if self._closing:
             return
         for subject in (self._subject_of(node), self._everyone):
-            await client.subscribe(subject, cb=heard, pending_msgs_limit=0, pending_bytes_limit=0)
+            await client.subscribe(subject)
         await client.flush(1)  # from now on the server has the subscriptions
         self._subscribed = True
         await connected()
@@ -218,10 +214,16 @@ class NatsBus:
         elif turn:
             self._transport.writelines(turn)
 
+    def _arrived(self, data: bytes) -> None:
+        try:
+            self._hear(data)
+        except Exception:  # it would end the connection
+            log.exception("a message of another node was not processed")
+
     def _notice(self, error: Exception) -> None:
         """Log what is wrong with NATS, once per reason and outage."""
         if not isinstance(error, OSError | TimeoutError | nats.errors.Error):
-            log.error("a message of another node was not processed", exc_info=error)
+            log.error("the NATS client failed", exc_info=error)
             return
         where, text = self._transport.where, _text(error)
         if (where, text) in self._noticed:
@@ -239,9 +241,14 @@ class NatsBus:
 class _Client(Client):
     """The official client, on a connection of our own."""
 
-    def __init__(self, transport: BusTransport) -> None:
+    def __init__(self, transport: BusTransport, arrived: Callable[[bytes], object]) -> None:
         super().__init__()
         self._transport = transport
+        self._arrived = arrived
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        """Deliver a message at once. The client's own would queue it for a task: 40 us more for each (measured)."""
+        self._arrived(data)
 
 
 def _options(servers: Sequence[str], name: str, credentials: str, authorities: str) -> dict[str, Any]:

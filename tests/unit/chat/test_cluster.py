@@ -42,7 +42,7 @@ async def test_clients_of_two_nodes_talk_in_one_room() -> None:
         await entered(ann, bob)
         ann.say("from the owner", "a1")
         bob.say("from the edge", "b1")
-        await passes(0.01)
+        await passes(0.05)
         assert ann.heard() == bob.heard() == ["from the owner", "from the edge"]
         assert ann.acked().keys() == {"a1"}
         assert bob.acked().keys() == {"b1"}
