@@ -6,7 +6,7 @@ the owner changes, the next one is asked again.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -15,21 +15,19 @@ from msgspec import Raw
 
 from chat.chat import Chat
 from chat.cluster import operations as op
-from chat.cluster.mirrors import Mirror, Returning, mirror_of
+from chat.cluster.clients import EdgeClients
+from chat.cluster.mirrors import Returning, mirror_of
 from chat.cluster.peers import NoAnswer, Peer
 from chat.cluster.statistics import Statistics
 from chat.cluster.unanswered import Asked, UnansweredCommands
 from chat.delivery.session import DEFERRED_COMMANDS, PAUSED_BY_LINK, PAUSED_BY_OWNER
 from chat.handlers import HANDLERS
-from chat.handlers.sessions import Handlers, hello, write_to_all
-from chat.ports import Dialect, Identity
-from chat.rooms.pacing import give_guest_back, release_buckets
+from chat.handlers.sessions import Handlers, hello
+from chat.ports import Dialect
 from chat.rooms.parts import Parts
 from chat.rooms.room import Session
 from model import commands
-from model.errors import RETRY_AFTER, CloseCode, ParleyError
-from model.events import Ack, AckItem
-from model.principals import CLAIMED_ROLE
+from model.errors import RETRY_AFTER, ParleyError
 
 log = logging.getLogger(__name__)
 
@@ -85,14 +83,12 @@ class Edge:
         self._begun = False  # the owner has said that what follows belongs to its tenure
         self._complete = True  # the clients have received everything from the owners that are gone
         self._chat = chat
-        self._dialects = dialects
         self._now = now
         self._serve = serve
         self._handlers: Handlers = dict.fromkeys(HANDLERS, self._forward)
         self._handlers = {**self._handlers, commands.Hello: partial(hello, self._handlers)}
-        self._mirrors: dict[str, Mirror] = {}
-        self._sessions: dict[str, Session] = {}
         self._unanswered = UnansweredCommands()
+        self._clients = EdgeClients(chat.parts, dialects, self._unanswered, self._drained)
         self._paused: set[Session] = set()
         self._alone_since: float | None = now()  # without an owner; None with one
         self._reached_at = now()  # when the last owner was heard, or this node had the rooms
@@ -112,22 +108,16 @@ class Edge:
         self._complete = self._complete and clean
         self._alone_since = self._reached_at = self._now()
         self._decided.clear()
-        self._sessions = {session.id: session for session in hub.sessions}
+        self._clients.sessions = {session.id: session for session in hub.sessions}
         for room in tuple(hub.rooms.values()):
             if here := [session for session in room.presence.sessions if session.remote is None]:
-                self._mirrors[room.name] = mirror_of(hub, room, here, self.epoch, complete=clean)
+                self._clients.mirrors[room.name] = mirror_of(hub, room, here, self.epoch, complete=clean)
         for there in returning:
             for session in there.everybody():
-                if session.id in self._sessions and there.room not in session.rooms:
-                    mirror = self._mirror(there.room, there.head)
+                if session.id in self._clients.sessions and there.room not in session.rooms:
+                    mirror = self._clients.mirror(there.room, there.head)
                     behind = session in there.behind
                     mirror.wait(session, there.epoch, there.head, complete=there.complete, behind=behind)
-
-    def _mirror(self, room: str, head: int) -> Mirror:
-        mirror = self._mirrors.get(room)
-        if mirror is None:
-            mirror = self._mirrors[room] = Mirror(self._chat.parts.hub, room, head)
-        return mirror
 
     def _forward(self, parts: Parts, session: Session, command: Any) -> None:
         """Send a command to the owner, or hold it until there is one.
@@ -167,7 +157,7 @@ class Edge:
 
     def opened(self, session: Session) -> None:
         """Tell the owner that a client has connected here."""
-        self._sessions[session.id] = session
+        self._clients.sessions[session.id] = session
         if self.owner is not None:
             self._open(self.owner, session)
 
@@ -191,8 +181,8 @@ class Edge:
         self._unanswered.forget(session)
         self._paused.discard(session)
         for name in tuple(session.rooms):
-            self._leave(name, session)
-        if self._sessions.pop(session.id, None) is not None and self.owner is not None:
+            self._clients.leave(name, session)
+        if self._clients.sessions.pop(session.id, None) is not None and self.owner is not None:
             self.owner.put(op.Gone(session.id))
 
     def refuse(self, session: Session, error: ParleyError) -> None:
@@ -248,8 +238,9 @@ class Edge:
                 return answer
 
     def tick(self) -> None:
-        """Give up what has waited too long, and read again from clients that were paused. Call it every 50 ms or so."""
-        if self.owner is None and not self.hopeful():
+        """Give up what has waited too long, and read again from paused clients. Call it every 100 ms or so."""
+        silent = 0.0 if self.owner is None else self._now() - self.owner.link.heard
+        if silent > HELD_SECONDS or (self.owner is None and not self.hopeful()):
             for session, asked in self._unanswered.take():
                 self._give_up(session, asked)
             self._resume()
@@ -282,9 +273,9 @@ class Edge:
         self._decided.clear()
         self._alone_since = self._now()
         self._complete = self._complete and clean
-        for mirror in self._mirrors.values():
+        for mirror in self._clients.mirrors.values():
             mirror.wait_all(self.epoch, complete=clean)
-        for session in self._sessions.values():
+        for session in self._clients.sessions.values():
             session.resume_reading(PAUSED_BY_OWNER)
         if not clean:
             self._unanswered.doubt()
@@ -298,9 +289,9 @@ class Edge:
         owner.put(op.Begin(token))
         for session in self._chat.parts.hub.sessions:
             if not session.ended:
-                self._sessions[session.id] = session
+                self._clients.sessions[session.id] = session
                 self._open(owner, session)
-        for mirror in self._mirrors.values():
+        for mirror in self._clients.mirrors.values():
             for there in mirror.returning():
                 sessions, behind = ([session.id for session in group] for group in (there.sessions, there.behind))
                 owner.put(op.Rejoin(there.room, there.head, there.epoch, there.complete, sessions, behind))
@@ -323,10 +314,10 @@ class Edge:
             self.lose_owner(clean=False)
         self._alone_since = None
         self._decided.set()
-        returning = [there for mirror in self._mirrors.values() for there in mirror.returning()]
-        for mirror in tuple(self._mirrors.values()):
+        returning = [there for mirror in self._clients.mirrors.values() for there in mirror.returning()]
+        for mirror in tuple(self._clients.mirrors.values()):
             for session in tuple(mirror.sessions):
-                self._leave(mirror.name, session)
+                self._clients.leave(mirror.name, session)
         waiting: list[tuple[Session, Asked]] = []
         self._statistics.repeated_commands += self._unanswered.ask_again(
             lambda session, _, asked: waiting.append((session, asked)), self._give_up
@@ -334,7 +325,7 @@ class Edge:
         for session, _ in waiting:
             self._unanswered.forget(session)
         self._resume()
-        self._sessions.clear()
+        self._clients.sessions.clear()
         self._welcome_again()
         return returning, waiting
 
@@ -347,121 +338,12 @@ class Edge:
                 self.lose_owner(clean=operation.clean)
         elif isinstance(operation, op.Begun):
             self._begun = operation.token == self.token
+        elif self._begun and isinstance(operation, op.Answer):
+            if self.owner is not None:
+                self.owner.answered(operation)
         elif self._begun:
-            self._take(operation)
+            self._clients.take(operation, self.token)
 
-    def _take(self, operation: op.FromOwner) -> None:
-        match operation:
-            case op.Frames(room, dialect, frames, lasting, head):
-                if (mirror := self._mirrors.get(room)) is not None:
-                    mirror.head = head
-                    mirror.audience.relay(self._dialects[dialect], frames, lasting)
-            case op.Acks(items):
-                for session_id, room, command, seq in items:
-                    self._ack(session_id, AckItem(command, room, seq))
-            case op.Broadcast(frames=by_dialect, but=but):
-                sending = write_to_all(self._chat.parts, lambda dialect: by_dialect.get(dialect.name), but)
-                self._chat.parts.tasks.spawn(sending, name="announcement")
-            case op.Answer():
-                if self.owner is not None:
-                    self.owner.answered(operation)
-            case op.Begun() | op.Moved():
-                """See `take`."""
-            case _:
-                session = self._sessions.get(operation.session)
-                if session is not None and not session.ended:
-                    self._take_for(session, operation)
-
-    def _take_for(
-        self,
-        session: Session,
-        operation: op.Attach
-        | op.Detach
-        | op.Release
-        | op.Tell
-        | op.Page
-        | op.Done
-        | op.Pause
-        | op.Close
-        | op.Identified,
-    ) -> None:
-        match operation:
-            case op.Tell(frames=frames, answers=answers, room=room):
-                self._tell(session, answers, lambda: self._write(session, frames, room))
-            case op.Page(frames=frames, answers=answers):
-                self._tell(session, answers, lambda: self._page(session, frames))
-            case op.Done(number=number):
-                self._unanswered.done(session, number)
-            case op.Attach(room=room, syncing=syncing, head=head):
-                entered = self._mirror(room, head)
-                entered.add(session, syncing=syncing)
-                entered.head = head
-            case op.Detach(room=room):
-                self._leave(room, session)
-            case op.Release(room=room):
-                if (mirror := self._mirrors.get(room)) is not None:
-                    session.released()
-                    for data in mirror.audience.release(session):
-                        session.write(data)
-            case op.Pause(paused=True):
-                session.pause_reading(PAUSED_BY_OWNER)
-            case op.Pause():
-                session.resume_reading(PAUSED_BY_OWNER)
-            case op.Close(code=code, reason=reason):
-                session.close(CloseCode(code, reason, "the server that has the rooms closes it"))
-            case op.Identified(identity=identity, provisional=provisional):
-                self._identify(session, identity, provisional=provisional)
-
-    def _leave(self, room: str, session: Session) -> None:
-        if (mirror := self._mirrors.get(room)) is not None:
-            mirror.discard(session)
-            if not mirror.sessions:
-                del self._mirrors[room]
-
-    def _tell(self, session: Session, answers: str | None, write: Callable[[], object]) -> None:
-        if answers is not None:
-            self._unanswered.answered(session, answers)
-        for room in session.rooms.values():
-            if room.audience.dirty:
-                room.audience.flush()
-        write()
-
-    def _write(self, session: Session, frames: bytes, room: str | None) -> None:
-        mirror = self._mirrors.get(room) if room is not None else None
-        if mirror is not None:
-            mirror.audience.write(session, frames)
-        elif frames:
-            session.write(frames)
-
-    def _page(self, session: Session, frames: bytes) -> None:
-        assert self.owner is not None
-        # Without frames, the owner only waits until the client has read the earlier ones.
-        read = session.write_page(frames) if frames else session.drained()
-        self._chat.parts.tasks.spawn(self._drain(self.owner, session, read), name=f"page {session.id}")
-
-    async def _drain(self, owner: Peer, session: Session, read: Coroutine[Any, Any, None]) -> None:
-        token = self.token
-        await read
-        if self.owner is owner and self.token == token:
-            owner.put(op.Drained(session.id))
-
-    def _ack(self, session_id: str, item: AckItem) -> None:
-        session = self._sessions.get(session_id)
-        if session is None or session.ended:
-            return
-        self._unanswered.answered(session, item.id)
-        if (mirror := self._mirrors.get(item.room)) is not None:
-            session.ack(item, mirror.audience)
-        else:
-            session.reply(Ack(ids=[item]))
-
-    def _identify(self, session: Session, identity: Identity, *, provisional: bool) -> None:
-        parts = self._chat.parts
-        if session.identity is not None:
-            parts.directory.departed(session)
-            release_buckets(parts, session)
-            if session.provisional and session.user.id != identity.user.id and identity.role != CLAIMED_ROLE:
-                give_guest_back(parts, session)
-        session.identity, session.user, session.provisional = identity, identity.user, provisional
-        session.connection.end_at(identity.expires)
-        parts.directory.arrived(session)
+    def _drained(self, session: Session, token: int) -> None:
+        if self.owner is not None and self.token == token:
+            self.owner.put(op.Drained(session.id))

@@ -312,8 +312,8 @@ class ClusterWorld(World):
                 "loaded": hub.loaded,
                 "stubs": list(owner.sessions()),
                 "returning": owner.not_returned(),
-                "mirrors": edge._mirrors,
-                "known": edge._sessions,
+                "mirrors": edge._clients.mirrors,
+                "known": edge._clients.sessions,
                 "paused": edge._paused,
                 "unanswered": edge._unanswered._of,
             }

@@ -134,7 +134,7 @@ async def test_a_user_of_another_node_is_muted_kicked_and_banned() -> None:
         await ask(bob, "join", id="again", room="den")
         assert bob.errors()["again"] == "banned"
         assert len(bob.heard()) == before
-        assert cluster.nodes[2].node.edge._mirrors == {}
+        assert cluster.nodes[2].node.edge._clients.mirrors == {}
 
 
 async def test_an_announcement_reaches_every_client_once() -> None:
@@ -271,7 +271,7 @@ async def test_hello_at_an_edge() -> None:
         assert ann.session.user.id == "u_ann"
         assert edge.chat.parts.directory.people.keys() == {"u_ann"}
         await entered(ann, room="elsewhere")
-        assert edge.node.edge._mirrors.keys() == {"elsewhere"}
+        assert edge.node.edge._clients.mirrors.keys() == {"elsewhere"}
         await passes(2.0)
         assert people_in(watcher) == {"watcher"}
         expires = START_US / 1e6 + 60
@@ -365,8 +365,8 @@ def assert_empty(*nodes: ClusterNode) -> None:
         assert not parts.directory.people
         assert not node.node.owner.stubs
         assert not len(parts.tasks)
-        assert not edge._mirrors
-        assert not edge._sessions
+        assert not edge._clients.mirrors
+        assert not edge._clients.sessions
         assert not len(edge._unanswered)
 
 
@@ -380,3 +380,20 @@ async def test_a_node_with_other_settings_leaves_the_rooms_to_the_others() -> No
             await node.kill()
         await passes(6.0)
         assert other.storage.on_bus
+
+
+async def test_a_command_on_its_way_to_an_owner_that_falls_silent_is_answered() -> None:
+    async with clustered(2) as cluster:
+        _, edge = cluster.nodes
+        bob = Person(edge.chat, "bob")
+        bob.send("join", id="j", room="general")
+        await passes(0.1)
+        cluster.bus.cut.add(edge.storage.node)
+        bob.say("into the silence", "b1")
+        await passes(10.0)
+        assert bob.errors() == {"b1": "unavailable"}
+        cluster.bus.cut.clear()
+        await passes(3.0)
+        bob.say("into the silence", "b1", resend=True)
+        await passes(0.1)
+        assert bob.heard() == ["into the silence"]
