@@ -39,6 +39,8 @@ PING_SECONDS = 0.4
 """Silence after which the owner and an edge send each other a sign of life."""
 RARE_PING_SECONDS = 5.0
 """The same between two edges, which say nothing to each other."""
+FAR_SILENT_SECONDS = 12.0
+"""Silence of another edge after which it may be dead: two signs of life are missing."""
 DEAD_SECONDS = 30.0
 """Silence after which a peer is given up, although the database shows that it lives."""
 LAST_WORDS_SECONDS = 3.0
@@ -158,11 +160,16 @@ class Node:
             self._bus_down_since = now
         servers = self._storage.servers()
         for peer in tuple(self.peers.values()):
-            peer.link.tick(PING_SECONDS if self.token or peer is self.edge.owner else RARE_PING_SECONDS)
+            close = self.token or peer is self.edge.owner
+            peer.link.tick(PING_SECONDS if close else RARE_PING_SECONDS)
             silent = now - peer.link.heard
             if silent > DEAD_SECONDS:
                 self._lost(peer, f"it is silent for {silent:.0f} s")
-            elif silent > SILENT_SECONDS and servers is not None and not servers.lives(peer.address.node.hex()):
+            elif (
+                silent > (SILENT_SECONDS if close else FAR_SILENT_SECONDS)
+                and servers is not None
+                and not servers.lives(peer.address.node.hex())
+            ):
                 self._lost(peer, "it is silent, and has no session with the database")
         self._adopt_next()
         self.edge.tick()
@@ -325,6 +332,7 @@ class Node:
         self.statistics.owner_changes += 1
         self._belongs = True
         log.info("node %s has the rooms now, with token %d and epoch %s", peer, owning.token, owning.epoch)
+        peer.link.heard = self._now()  # as another edge it may have been silent
         self.edge.adopt(peer, owning.token, owning.epoch)
 
     def gained(self, token: int, epoch: str | None) -> None:
@@ -339,7 +347,10 @@ class Node:
         returning, waiting = self.edge.end()
         self.token = self._newest = token
         self._next = None
-        self.owner.begin(token, epoch, self._living_peers())
+        living = self._living_peers()
+        for peer in living:
+            peer.link.heard = self._now()  # as another edge it may have been silent
+        self.owner.begin(token, epoch, living)
         self.edge.epoch = self._chat.parts.hub.epoch
         self.statistics.owner_changes += 1
         self._belongs = True
@@ -355,7 +366,8 @@ class Node:
         return [
             peer
             for peer in self.peers.values()
-            if now - peer.link.heard < SILENT_SECONDS and (servers is None or servers.lives(peer.address.node.hex()))
+            if now - peer.link.heard < FAR_SILENT_SECONDS
+            and (servers is None or servers.lives(peer.address.node.hex()))
         ]
 
     def superseded(self) -> None:
