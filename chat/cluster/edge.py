@@ -147,8 +147,10 @@ class Edge:
         if isinstance(asked, ParleyError):
             owner.put(op.Refuse(session.id, number, asked.code, asked.message, asked.field, asked.id))
         else:
-            owner.put(op.Run(session.id, number, Raw(op.encode(asked))))
-        if owner.link.waiting_bytes > PAUSE_BYTES:
+            command = op.encode(asked)
+            owner.put(op.Run(session.id, number, Raw(command)), len(command))
+        # What one client sends in an iteration of the event loop can be more than all that may wait.
+        if owner.link.waiting_bytes + owner.link.queued_bytes > PAUSE_BYTES:
             self._pause(session)
 
     def _pause(self, session: Session) -> None:

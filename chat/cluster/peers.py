@@ -74,12 +74,12 @@ class Peer:
         """``n2 (3fa95cbb)``."""
         return f"{self.name} ({self.address.node.hex()[:8]})"
 
-    def put(self, operation: op.AnyOperation) -> None:
-        """Send an operation at the end of this event loop iteration."""
+    def put(self, operation: op.AnyOperation, size: int = 0) -> None:
+        """Send an operation at the end of this event loop iteration; see `chat.link.link.Link.put` for its size."""
         if type(operation) is op.Moved:  # the last word: acks come before it
             self._put_acks()
             self._flush_last(self)
-        if not self.ended and self.link.put(operation):
+        if not self.ended and self.link.put(operation, size):
             self._flush_last(self)
 
     def ack(self, session: str, item: AckItem) -> None:

@@ -78,6 +78,7 @@ class Link:
         gap: the seconds between the last two packets.
         waiting_bytes: memory of what was flushed and is not acknowledged. The users of the link hold back what they can
             when it grows.
+        queued_bytes: what was not flushed, as far as its size was given.
         repeats: how often packets were repeated.
     """
 
@@ -94,6 +95,7 @@ class Link:
         self._room = room
         self.heard = now()
         self.waiting_bytes = 0
+        self.queued_bytes = 0
         self.repeats = 0
         # Sending.
         self._operations: list[Any] = []
@@ -123,8 +125,12 @@ class Link:
         """Whether operations wait for the next `flush`."""
         return bool(self._operations)
 
-    def put(self, operation: Any) -> bool:
-        """Queue an operation; returns whether it is the first since the last `flush`."""
+    def put(self, operation: Any, size: int = 0) -> bool:
+        """Queue an operation, whose size in bytes is known here if it may be large.
+
+        Returns whether it is the first since the last `flush`.
+        """
+        self.queued_bytes += size
         self._operations.append(operation)
         return len(self._operations) == 1
 
@@ -138,6 +144,7 @@ class Link:
             return
         body = self._encode(self._operations)
         self._operations = []
+        self.queued_bytes = 0
         if not self._unacknowledged:
             self._progress_at = self._now()
         room = self._room()

@@ -186,7 +186,8 @@ class Nodes:
                     await asyncio.sleep(0.02)
         except TimeoutError:
             said = [(node.name, await node.status()) for node in self.all]
-            raise AssertionError(f"{what}: not within {PATIENCE:g} s, they say {said}") from None
+            logs = "".join(f"\nthe log of {node.name}:\n{node.log_text()[-4000:]}" for node in self.all)
+            raise AssertionError(f"{what}: not within {PATIENCE:g} s, they say {said}{logs}") from None
 
 
 @asynccontextmanager

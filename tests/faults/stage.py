@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.faults.database import administrator
-from tests.faults.nodes import SECRET, Node, Nodes, running
+from tests.faults.nodes import PATIENCE, SECRET, Node, Nodes, running
 from tests.support.counts import Counts
 from tests.support.load import Load, Visitor, talking
 from tests.support.nats import NatsServer
@@ -124,7 +124,7 @@ class Stage:
 
     async def start(self, node: Node) -> None:
         """Start a node again."""
-        await asyncio.to_thread(node.start)
+        await asyncio.to_thread(node.start, PATIENCE)
 
     async def hang(self, node: Node, seconds: float) -> None:
         """Let a node hang for a while, as a frozen virtual machine does."""

@@ -39,10 +39,12 @@ async def test_a_short_run_of_faults(stage: Play, nats: list[NatsServer]) -> Non
         await asyncio.to_thread(nats[0].start)
         assert await here.goes_on() is owner
         assert here.closes() == before
+        refusals = dict(here.load.refusals)
+        assert refusals.keys() <= {"unavailable"}  # without NATS
         await here.stop(owner)
         await here.load.more(30)
         assert not here.reloads
-        assert not here.load.refusals
+        assert here.load.refusals == refusals
         await here.start(owner)
         await the_owner_is_killed(here)
         await here.settled(f"{here.reloads} reloads")

@@ -72,7 +72,7 @@ async def test_nats_is_away_for_a_minute(stage: Play, nats: list[NatsServer]) ->
         for edge in edges:
             await here.nodes.until_not_ready(edge, "owner")
         assert await owner.not_ready() is None
-        for _ in range(12):
+        for _ in range(14):
             acks = {person: len(person.acked) for person in here.people_at(owner) if person.settled}
             await here.load.lasts(4)
             assert all(len(person.acked) > acks[person] for person in acks if person in here.people_at(owner))

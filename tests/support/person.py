@@ -134,6 +134,8 @@ class Person:
             entry.under_way = False
 
     def _welcome(self, frame: Frame) -> None:
+        if self._online and "id" not in frame:
+            return  # the node has another owner: one asks for invitations again
         if self._token and frame.get("id") != "hello":
             self._hello()
             return

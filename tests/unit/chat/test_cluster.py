@@ -3,6 +3,7 @@
 import json
 import re
 
+from chat.cluster.edge import PAUSE_BYTES
 from chat.delivery.ratelimit import Rate
 from chat.ports import Identity
 from chat.rooms.presence import CROWD
@@ -397,3 +398,24 @@ async def test_a_command_on_its_way_to_an_owner_that_falls_silent_is_answered() 
         bob.say("into the silence", "b1", resend=True)
         await passes(0.1)
         assert bob.heard() == ["into the silence"]
+
+
+async def test_an_edge_does_not_read_on_while_its_owner_takes_nothing() -> None:
+    """What one client sends in an iteration of the event loop counts as soon as it is read."""
+    async with clustered(2, limits=limits(max_content_chars=50_000)) as cluster:
+        owner, edge = cluster.nodes
+        bob = Person(edge.chat, "bob")
+        bob.send("join", room="general")
+        await passes(0.1)
+        cluster.bus.cut.add(owner.storage.node)
+        sent, connection = 0, bob.connection
+        while connection.reading:
+            bob.say("x" * 50_000, f"{sent}")
+            sent += 1
+            assert sent * 50_000 < PAUSE_BYTES + 100_000
+        assert sent * 50_000 > PAUSE_BYTES - 100_000
+        cluster.bus.cut.clear()
+        await passes(1.0)
+        assert bob.connection.reading
+        assert len(bob.acked()) == sent
+        assert bob.errors() == {}

@@ -277,18 +277,3 @@ async def test_a_guest_who_claims_an_id_counts_as_a_new_guest_at_an_edge_too() -
                 RoomsPerson(node.chat, network="10.0.0.1").join(f"c{number}", "ann")
             await passes(0.1)
             assert RoomsPerson(node.chat, network="10.0.0.1").session.identity is None
-
-
-async def test_a_command_that_was_to_wait_for_storage_when_the_rooms_moved_does_not_begin() -> None:
-    """Its task is to begin in the next turn of the event loop, when this node has no rooms any more."""
-    async with clustered(2) as cluster:
-        first, second = cluster.nodes
-        (ann, _) = people = people_of(cluster)
-        await joined(people)
-        ann.say("to be edited", "a1")
-        await passes(0.1)
-        first.chat.parts.hub.rooms["general"].tail.forget(1 << 62, 0)
-        ann.send("edit", id="e", room="general", seq=ann.acked()["a1"], content="not found in memory")
-        second.own()
-        await passes(0.1)
-        assert ann.errors() == {"e": "unavailable"}
