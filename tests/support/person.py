@@ -33,7 +33,6 @@ class Notes:
     Attributes:
         acks: the number of acks so far, including repeated ones.
         refusals: errors by code, except those in `Operation.risks`.
-        refused_posts: those of messages.
         places: every seq at which any client saw the operation of (room, author, id).
         heard: the number of frames received by all clients.
         lost_answers: how many requests over HTTP were not answered.
@@ -44,7 +43,6 @@ class Notes:
         self.heard = 0
         self.lost_answers = 0
         self.refusals: defaultdict[str, int] = defaultdict(int)
-        self.refused_posts: defaultdict[str, int] = defaultdict(int)
         self.places: defaultdict[tuple[str, str, str], set[int]] = defaultdict(set)
 
 
@@ -268,8 +266,6 @@ class Person:
         entry = next((entry for entry in self.outbox if entry.operation.id == error.get("id")), None)
         if entry is None or error["code"] not in entry.operation.risks:
             self._notes.refusals[error["code"]] += 1
-            if entry is not None and isinstance(entry.operation, Post):
-                self._notes.refused_posts[error["code"]] += 1
         asked, _, room = str(error.get("id", "")).partition(" ")
         if asked in ("join", "page") and room:
             self._later(error, lambda: self._join(room) if asked == "join" else self._load_page(room))
