@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, NamedTuple
 
 from chat.cluster.mirrors import Returning
-from chat.handlers.join import can_recover, may_resume, snapshot
+from chat.handlers.join import admit, can_recover, may_resume, snapshot
 from chat.queries.resume import CHUNK_SHARE, replay
 from chat.rooms import members
 from chat.rooms.access import check_entry, is_row_known
@@ -18,12 +18,15 @@ from model.commands import Join
 from model.errors import REFUSED, ParleyError
 from model.events import Deleted, Edited, Left, Synced
 from model.message import Message
+from model.permissions import Standing
 from model.text import may_be_made
 from storage.ports.errors import Forgotten
 from utils.backoff import Backoff
 
 # Messages that a client is sent without notice, or that one which cannot resume is sent at most.
 MISSED = 200
+# Reasons of `left` for the codes of errors; "kicked" for all others.
+REASONS = {"banned": "banned", "reserved_name": "name"}
 
 
 class Replay(NamedTuple):
@@ -48,14 +51,7 @@ async def rejoin(parts: Parts, returning: Returning) -> list[Replay]:
             with members.pinned(parts, room):
                 try:
                     await _fetch_rows(parts, room, sessions)
-                    missed = await _find_missed(parts, room, returning)
-                    return [
-                        replaying
-                        for session in sessions
-                        if not session.ended
-                        and name not in session.rooms
-                        and (replaying := _enter_again(parts, session, room, returning, missed)) is not None
-                    ]
+                    return _enter_all(parts, room, returning, await _find_missed(parts, room, returning))
                 finally:
                     for session in sessions:
                         if session.identity is not None:
@@ -115,32 +111,74 @@ async def _find_missed(parts: Parts, room: Room, returning: Returning) -> _Misse
     return _Missed(recovered, few, silently, plain + room.tail.since(max(head, room.tail.floor)))
 
 
-def _enter_again(parts: Parts, session: Session, room: Room, returning: Returning, missed: _Missed) -> Replay | None:
-    """Add a session to the room. No one sees it enter: the others know that its user is here."""
+def _enter_all(parts: Parts, room: Room, returning: Returning, missed: _Missed) -> list[Replay]:
+    """Add the sessions to the room, then send each what it missed."""
+    new = [one for one in returning.everybody() if not one.ended and room.name not in one.rooms]
+    entered = {one: standing for one in new if (standing := _enter_again(parts, one, room)) is not None}
+    replays = [_catch_up(parts, one, room, standing, returning, missed) for one, standing in entered.items()]
+    return [replaying for replaying in replays if replaying is not None]
+
+
+def _enter_again(parts: Parts, session: Session, room: Room) -> Standing | None:
+    """Add a session to the room; None if it must not be there. No one sees it enter: the others know it to be here."""
+    # Deleted since the owner changed; or a direct room that was not stored, which nobody may make by entering it.
+    deleted = not room.stored and (parts.hub.epoch_of(room) != parts.hub.epoch or not may_be_made(room.name))
     try:
-        if not room.stored and not may_be_made(room.name):
-            raise ParleyError("no_such_room")
-        standing = check_entry(parts, room.record, room.members.get(session.user.id), session.actor.identity)
+        standing = None if deleted else _standing(parts, session, room)
     except ParleyError as error:
-        _keep_out(session, room, error)
+        _keep_out(session, room, REASONS.get(error.code, "kicked"))
         return None
-    room.audience.flush()
+    if standing is None:
+        _keep_out(session, room, "deleted")
+        return None
     session.rooms[room.name] = room
+    room.presence.enter_again(session, session.user)
+    return standing
+
+
+def _keep_out(session: Session, room: Room, reason: str) -> None:
+    """Tell a client that it is in the room no longer."""
+    session.send(Left(room=room.name, reason=reason))
+    if session.remote is not None:
+        session.remote.detach(room, session)
+    if session.dialect.bound_to_address:
+        session.close(REFUSED)
+
+
+def _standing(parts: Parts, session: Session, room: Room) -> Standing:
+    """Return the standing of a session in the room that it is to enter. A membership that was lost is renewed.
+
+    Raises:
+        ParleyError: it must not enter.
+    """
+    row = room.members.get(session.user.id)
+    if room.was_removed(session.user.id) and (row is None or row.role is None):
+        raise ParleyError("forbidden")
+    try:
+        return admit(parts, session, room, row)
+    except ParleyError as error:
+        if not error.kind.retryable:
+            raise
+        return check_entry(parts, room.record, row, session.actor.identity)
+
+
+def _catch_up(
+    parts: Parts, session: Session, room: Room, standing: Standing, returning: Returning, missed: _Missed
+) -> Replay | None:
+    """Send a session what it missed, at once or as a replay, and deliver to it from now on."""
+    room.audience.flush()
     if not session.dialect.welcomes:
         for state in missed.plain:
             _send_change(session, state, returning.head)
         room.audience.add(session)
-        room.presence.enter_again(session, session.user)
         return None
     recovered = missed.recovered and session not in returning.behind
     few = missed.few if recovered and not session.congested else None
     if few is not None and missed.silently:
         session.send(*few)
         room.audience.add(session)
-        room.presence.enter_again(session, session.user)
         return None
     room.audience.add(session, syncing=recovered and few is None)
-    room.presence.enter_again(session, session.user)
     joined = snapshot(parts, session, room, standing, recovered=recovered)
     if few is not None:
         session.send(joined, *few, Synced(room=room.name, head=room.head))
@@ -150,15 +188,6 @@ def _enter_again(parts: Parts, session: Session, room: Room, returning: Returnin
         return None
     command = Join(room=room.name, since=returning.head, epoch=returning.epoch)
     return Replay(session, command, replay(parts, session, room, returning.head))
-
-
-def _keep_out(session: Session, room: Room, error: ParleyError) -> None:
-    """Tell a client that it is in the room no longer."""
-    session.send(Left(room=room.name, reason="banned" if error.code == "banned" else "kicked"))
-    if session.remote is not None:
-        session.remote.detach(room, session)
-    if session.dialect.bound_to_address:
-        session.close(REFUSED)
 
 
 def _send_change(session: Session, state: Message, head: int) -> None:

@@ -170,7 +170,7 @@ def enter(
         ParleyError: ``no_such_room``, ``banned``, ``reserved_name``, ``overloaded``, ``shutting_down``.
     """
     syncing = recovered and command.since is not None and missed is None
-    standing = _admit(parts, session, room, member, knows_password=knows_password)
+    standing = admit(parts, session, room, member, knows_password=knows_password)
     if room.name not in session.rooms:
         if RANK[standing] >= RANK["moderator"]:
             impostors.remove(parts, room, session.user.name)
@@ -218,7 +218,14 @@ def peer_of(room: Room, user_id: str) -> User | None:
     return next((member.user for member in room.members.values() if member.user.id != user_id), None)
 
 
-def _admit(parts: Parts, session: Session, room: Room, member: Member | None, *, knows_password: bool) -> Standing:
+def admit(
+    parts: Parts, session: Session, room: Room, member: Member | None, *, knows_password: bool = False
+) -> Standing:
+    """Return the standing of a user who enters a room, and make them a member if the room has members.
+
+    Raises:
+        ParleyError: see `enter`.
+    """
     identity, user, record = session.actor.identity, session.user, room.record
     row = member
     accepts = member is not None and invitations.is_open(parts, member)
@@ -236,6 +243,7 @@ def _admit(parts: Parts, session: Session, room: Room, member: Member | None, *,
         now_us = parts.clock.now_us()
         joined = replace(members.lifted(row or Member(user), now_us), user=user, role=role, joined_at=now_us)
         members.save(parts, room, joined)
+        room.note_removed(user.id, removed=False)
     elif member is not None and (known := members.as_known(parts, member, user)) is not member:
         members.save(parts, room, known)  # the name or the account role has changed
     elif member is not None and user.id not in room.members:
@@ -265,6 +273,7 @@ def _quit(parts: Parts, session: Session, room: Room, member: Member | None, com
             members.save(parts, room, gone, session, command.id)
             member_changed(parts, room, gone, "leave", user)
         parts.cursors.discard(room, user.id)
+        room.note_removed(user.id)
         room.audience.flush()
         for device in parts.directory.devices(user.id):
             if device is not session and device.rooms.get(room.name) is room:

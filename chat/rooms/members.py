@@ -227,6 +227,7 @@ async def find_user(parts: Parts, user_id: str) -> User:
 
 def expel(parts: Parts, room: Room, user_id: str, event: Left) -> None:
     """Remove every session of a user from a room, and send them the reason."""
+    room.note_removed(user_id)
     for session in parts.directory.devices(user_id):
         if session.rooms.get(room.name) is room:
             remove(room, session, event)

@@ -116,7 +116,8 @@ class Presence(Generic[S]):
         self.people[user.id] = Present(user, (known.sessions if known is not None else 0) + 1)
         self.sessions[session] = user
         self._lingering.pop(user.id, None)
-        self._members = _NO_MEMBERS
+        if known is not None and known.user != user:
+            self._members = _NO_MEMBERS
         # Not all come back at the same time, and some do not: the whole list is sent a little later.
         self._forgot = self._untold = True
         if self._timer is None:

@@ -72,6 +72,7 @@ class Room:
 
     __slots__ = (
         "__weakref__",
+        "_removed",
         "audience",
         "backlog",
         "epoch",
@@ -125,6 +126,7 @@ class Room:
         self.epoch = epoch
         self.maker = ""
         self.has_news = False
+        self._removed: set[str] | None = None
         self.tail = Tail(tail_limit, head, tails)
         self.backlog = Backlog()
         self.pending_posts: dict[int, Job] = {}
@@ -180,6 +182,22 @@ class Room:
         if self.presence.sessions[session].id != user.id:
             self.presence.exit(session)
         self.presence.enter(session, user)
+
+    def note_removed(self, user_id: str, *, removed: bool = True) -> None:
+        """Note that a user was removed, or quit; or, not ``removed``, that they have become a member again.
+
+        Sessions of theirs may still be about to return from a previous owner (`chat.cluster.rejoining`).
+        """
+        if removed:
+            if self._removed is None:
+                self._removed = set()
+            self._removed.add(user_id)
+        elif self._removed is not None:
+            self._removed.discard(user_id)
+
+    def was_removed(self, user_id: str) -> bool:
+        """Whether a user was removed, or quit, since the room was loaded."""
+        return self._removed is not None and user_id in self._removed
 
     def forget(self, user_id: str, *, removed: bool = False) -> None:
         """Drop a row that is not needed: not pinned, and its user is not in the room or storage has ``removed`` it."""

@@ -277,3 +277,30 @@ async def test_a_guest_who_claims_an_id_counts_as_a_new_guest_at_an_edge_too() -
                 RoomsPerson(node.chat, network="10.0.0.1").join(f"c{number}", "ann")
             await passes(0.1)
             assert RoomsPerson(node.chat, network="10.0.0.1").session.identity is None
+
+
+@pytest.mark.parametrize("how", ["kick", "quit", "delete_room"])
+async def test_a_user_who_is_removed_before_their_client_returns(how: str) -> None:
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        ann, bob = account(second, "ann"), account(third, "bob")
+        ann.send("create_room", room="den")
+        await passes(0.1)
+        await joined([bob], "den")
+        assert await first.resign()
+        cluster.repository.delay("find_member")  # the client of the third node does not return yet
+        second.own()
+        await passes(1.0)
+        if how == "quit":
+            other = account(second, "bob")
+            await joined([other], "den")
+            other.send("leave", room="den", quit=True)
+        else:
+            ann.send(how, id="k", room="den", **({"user": "u_bob"} if how == "kick" else {}))
+        await passes(0.5)
+        assert bob.of("left") == []
+        cluster.repository.go("find_member")
+        await passes(1.0)
+        assert bob.last("left")["room"] == "den"
+        assert bob.session.rooms == {}
+        assert ann.errors() == {}
