@@ -39,6 +39,8 @@ PING_SECONDS = 0.4
 """Silence after which the owner and an edge send each other a sign of life."""
 RARE_PING_SECONDS = 5.0
 """The same between two edges, which say nothing to each other."""
+GONE_SECONDS = 1.0
+"""Silence after which a peer is given up that the database shows no longer: before its commands would be refused."""
 FAR_SILENT_SECONDS = 12.0
 """Silence of another edge after which it may be dead: two signs of life are missing."""
 DEAD_SECONDS = 30.0
@@ -166,7 +168,7 @@ class Node:
             if silent > DEAD_SECONDS:
                 self._lost(peer, f"it is silent for {silent:.0f} s")
             elif (
-                silent > (SILENT_SECONDS if close else FAR_SILENT_SECONDS)
+                silent > (GONE_SECONDS if close else FAR_SILENT_SECONDS)
                 and servers is not None
                 and not servers.lives(peer.address.node.hex())
             ):
