@@ -76,6 +76,7 @@ class Person:
         self._transmit: Callable[[Frame], None] | None = None
         self._marks: dict[str, asyncio.Future[None]] = {}
         self._made = 0
+        self._repeated: set[str] = set()  # the ids of what was refused as unavailable: it may be answered twice
 
     @property
     def settled(self) -> bool:
@@ -272,8 +273,11 @@ class Person:
         elif asked == "hello" and error["retryable"]:
             self._later(error, self._hello)
         elif entry is None:
-            self.faults.append(f"an error for nothing: {error}")
+            if error.get("id") not in self._repeated:
+                self.faults.append(f"an error for nothing: {error}")
         elif error["retryable"]:
+            if error["code"] == "unavailable":
+                self._repeated.add(entry.operation.id)
             if error["code"] == "overloaded" and entry.seq is not None and entry.operation.keyed:
                 self.faults.append(f"refused, but shown: {error}")
             self._later(error, lambda: self._again(entry))
