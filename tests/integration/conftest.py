@@ -1,27 +1,91 @@
-"""Where the servers of a test keep their messages, and whether its clients are those of an edge."""
+"""What the servers of a test run on: memory, PostgreSQL, or two nodes, of which the test's clients use the edge.
+
+By default it is memory. `dev.py test --all` repeats each test at an edge, where a client must not notice a difference.
+A test or a file that is about one server alone has the mark `one_server`, with the reason.
+"""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from tests.support.nats import NatsServer
+from tests.support.postgres import DatabaseServer
+from tests.support.serving import NewCluster
 
-SLOW_PLACES = [pytest.param(name, marks=pytest.mark.slow) for name in ("postgres", "edge")]
-AT_AN_EDGE = SLOW_PLACES[1]
+POSTGRES, EDGE = (pytest.param(name, marks=pytest.mark.slow) for name in ("postgres", "edge"))
+MEMORY = pytest.param("memory", id=pytest.HIDDEN_PARAM)
+ON_BOTH = pytest.mark.parametrize("place", ["memory", "postgres", EDGE], indirect=True)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose what the servers of a test run on, unless it does so itself, such as with `ON_BOTH`."""
+    chosen = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "place" not in metafunc.fixturenames or "place" in chosen:
+        return
+    edge = [] if one_server(metafunc.definition) else [EDGE]
+    if "storage" in metafunc.fixturenames:
+        metafunc.parametrize("place", ["memory", POSTGRES, *edge], indirect=True)
+    elif edge:
+        metafunc.parametrize("place", [MEMORY, *edge], indirect=True)
+
+
+def one_server(item: pytest.Item) -> bool:
+    """Return whether a test is about one server alone."""
+    mark = item.get_closest_marker("one_server")
+    assert mark is None or (len(mark.args) == 1 and mark.args[0]), f"{item.nodeid}: say why in the mark one_server"
+    return mark is not None
 
 
 @pytest.fixture(scope="session")
 def nats() -> Iterator[NatsServer]:
+    """A NATS server for all clusters of the session: each has a database of its own, and so its own subjects."""
     with NatsServer() as server:
         yield server
 
 
-def settings_of(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Return the settings for a parameter: ``memory``, ``postgres``, or ``edge``, which is a node over Postgres."""
-    if request.param == "memory":
-        return {}
-    database = {"DATABASE_URL": request.getfixturevalue("database_url")}
-    if request.param == "edge":
-        nats: NatsServer = request.getfixturevalue("nats")
-        return {**database, "NATS_URL": nats.url}
-    return database
+@pytest.fixture
+def node_settings(database_url: str, nats: NatsServer) -> dict[str, str]:
+    """Return the settings of the nodes of a cluster, for a test that starts them itself."""
+    return {"DATABASE_URL": database_url, "NATS_URL": nats.url}
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> str:
+    """Return what the servers run on: "memory", "postgres" or "edge"."""
+    return str(getattr(request, "param", "memory"))
+
+
+@pytest.fixture
+def storage(place: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the settings that choose the storage. A test that uses them runs with both storages: with memory by
+    default, with PostgreSQL in `dev.py test --all`, as tests/contract shows that both return the same results.
+    `ON_BOTH` runs it with both by default.
+    """
+    return settings_of(place, request) if place == "postgres" else {}
+
+
+def settings_of(place: str, request: pytest.FixtureRequest, database: str = "database_url") -> dict[str, str]:
+    """Return the settings of processes at a place: those of an edge and its owner are the same, see `running`."""
+    settings: dict[str, str] = {}
+    if place != "memory":
+        settings["DATABASE_URL"] = request.getfixturevalue(database)
+    if place == "edge":
+        settings["NATS_URL"] = request.getfixturevalue("nats").url
+    return settings
+
+
+@pytest.fixture
+def new_cluster(place: str, request: pytest.FixtureRequest) -> NewCluster | None:
+    """Return what makes the settings of one more cluster if the test's clients use an edge; see `serving`."""
+    if place != "edge":
+        return None
+    nats: NatsServer = request.getfixturevalue("nats")
+    postgres: DatabaseServer = request.getfixturevalue("postgres")
+
+    def new(stack: ExitStack) -> dict[str, str]:
+        url = postgres.create_database()
+        stack.callback(postgres.drop_database, url)
+        return {"DATABASE_URL": url, "NATS_URL": nats.url}
+
+    return new

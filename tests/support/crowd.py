@@ -1,6 +1,7 @@
 """Thousands of connections in one test process: frames are counted, and decoded only for clients that listen."""
 
 import asyncio
+import itertools
 import json
 import resource
 from collections import Counter
@@ -121,14 +122,18 @@ class Seat(asyncio.Protocol):
 
 
 class Crowd:
-    """Many guests in one room of the server at ``port``.
+    """Many guests in one room.
+
+    Args:
+        ports: of the server; or of several nodes, to which the guests connect in turn.
+        room: its name.
 
     Attributes:
         seats: the connections that are in the room.
     """
 
-    def __init__(self, port: int, room: str) -> None:
-        self._port = port
+    def __init__(self, ports: Sequence[int], room: str) -> None:
+        self._ports = itertools.cycle(ports)
         self._room = room
         self._changed = asyncio.Event()
         self._all: list[Seat] = []
@@ -155,7 +160,7 @@ class Crowd:
         dialect = "parley.v1" if native else "plain"
         loop = asyncio.get_running_loop()
         _, seat = await loop.create_connection(
-            lambda: Seat(self, dialect=dialect, listens=listens), "127.0.0.1", self._port
+            lambda: Seat(self, dialect=dialect, listens=listens), "127.0.0.1", next(self._ports)
         )
         self._all.append(seat)
         seat.transport.write(upgrade(f"/chat?u={name}&r={self._room}", NATIVE if native else ()))

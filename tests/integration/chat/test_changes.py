@@ -5,11 +5,14 @@ import json
 import urllib.request
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import connect
 
 from server.app import Server
-from tests.integration.chat.conftest import ON_BOTH, Serve, url
+from tests.integration.chat.conftest import url
+from tests.integration.conftest import ON_BOTH
 from tests.support.client import Client
+from tests.support.serving import Serve
 
 
 async def read_http(server: Server) -> list[dict[str, Any]]:
@@ -88,6 +91,7 @@ async def test_a_resume_returns_the_current_state_of_changed_messages(serve: Ser
             ]
 
 
+@pytest.mark.one_server("it restarts on a database; the owner stays when an edge does")
 async def test_a_restart_keeps_changes(serve: Serve, database_url: str) -> None:
     server = await serve(DATABASE_URL=database_url)
     async with Client(url(server), "ann", "general") as ann:

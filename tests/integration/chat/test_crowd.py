@@ -1,7 +1,7 @@
 """A room of two thousand users: joins and leaves are not broadcast by name, and all users can be listed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urljoin
 
 import pytest
@@ -9,9 +9,10 @@ import pytest
 from chat.rooms.presence import CROWD
 from storage.ports.rooms import InsertRoom
 from tests.contract.records import member, open_postgres, room, sets
+from tests.integration.conftest import EDGE, POSTGRES, settings_of
 from tests.support.crowd import Crowd, Frame, Seat, many_files
-from tests.support.process import poll_until
 from tests.support.server import ServerProcess
+from tests.support.serving import running
 from tests.support.web import Web
 from utils.clock import microseconds
 
@@ -21,29 +22,24 @@ SECOND = 1_000_000
 
 SETTINGS = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s" * 32, "HEARTBEAT": "60"}
 
-Start = Callable[[Mapping[str, str]], ServerProcess]
 
-
-async def started(start_server: Start, **environment: str) -> ServerProcess:
-    server = await asyncio.to_thread(start_server, {**SETTINGS, **environment})
-    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
-    return server
-
-
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.slow)])
-async def server(start_server: Start, request: pytest.FixtureRequest) -> AsyncIterator[ServerProcess]:
-    """A server with a lasting room "hall", whose owner is not connected."""
-    storage = {} if request.param == "memory" else {"DATABASE_URL": request.getfixturevalue("database_url")}
-    with many_files(PEOPLE + 1000):
-        server = await started(start_server, **storage)
-        await Web(server.port, "eve").create("hall")
-        yield server
-    assert "Traceback" not in server.log_text(), server.log_text()
+@pytest.fixture
+def servers(place: str, request: pytest.FixtureRequest) -> Iterator[list[ServerProcess]]:
+    """A server; or an owner and an edge, to which users connect in turn."""
+    with many_files(PEOPLE + 1000), running(SETTINGS | settings_of(place, request)) as servers:
+        yield servers
 
 
 @pytest.fixture
-async def hall(server: ServerProcess) -> AsyncIterator[Crowd]:
-    async with Crowd(server.port, "hall") as crowd:
+def server(servers: list[ServerProcess]) -> ServerProcess:
+    return servers[-1]
+
+
+@pytest.fixture
+async def hall(servers: list[ServerProcess]) -> AsyncIterator[Crowd]:
+    """The users in a lasting room, whose owner is not connected."""
+    await Web(servers[-1].port, "eve").create("hall")
+    async with Crowd([server.port for server in servers], "hall") as crowd:
         yield crowd
 
 
@@ -72,6 +68,7 @@ async def server_time(seat: Seat, number: int) -> int:
     return microseconds((await seat.ask(type="ping", id=f"ping {number}"))["timestamp"])
 
 
+@pytest.mark.parametrize("place", ["memory", POSTGRES, EDGE], indirect=True)
 async def test_two_thousand_users_in_one_room(server: ServerProcess, hall: Crowd) -> None:
     began = asyncio.get_running_loop().time()
     ann = await hall.seat("ann")
@@ -129,7 +126,7 @@ async def test_two_thousand_users_in_one_room(server: ServerProcess, hall: Crowd
     assert len(here) == left
 
 
-async def test_two_thousand_members_of_whom_two_are_connected(start_server: Start, database_url: str) -> None:
+async def test_two_thousand_members_of_whom_two_are_connected(database_url: str) -> None:
     """All pages together list every member once, by id."""
     repository = await open_postgres(database_url)
     where = room("hall", kind="public")
@@ -137,14 +134,14 @@ async def test_two_thousand_members_of_whom_two_are_connected(start_server: Star
     everybody = [member(f"u_{number:04}", name=f"n{number}") for number in range(PEOPLE)]
     await writer.write([InsertRoom(where), *sets(where, *everybody)])
     await repository.close()
-    server = await started(start_server, DATABASE_URL=database_url)
-    async with Crowd(server.port, "hall") as hall:
-        here = [await hall.seat(name) for name in ("ann", "ben")]
-        await hall.until(lambda: all(seat.heard["joined"] for seat in here), "two are here")
-        guests = {seat.of("welcome")[0]["user"]["id"]: True for seat in here}
-        found = await listed(here[0])
-        assert found == {each.user.id: False for each in everybody} | guests
-        assert await listed_over_http(server, "0007") == found
+    with running({**SETTINGS, "DATABASE_URL": database_url}) as (server,):
+        async with Crowd([server.port], "hall") as hall:
+            here = [await hall.seat(name) for name in ("ann", "ben")]
+            await hall.until(lambda: all(seat.heard["joined"] for seat in here), "two are here")
+            guests = {seat.of("welcome")[0]["user"]["id"]: True for seat in here}
+            found = await listed(here[0])
+            assert found == {each.user.id: False for each in everybody} | guests
+            assert await listed_over_http(server, "0007") == found
 
 
 async def listed(seat: Seat) -> dict[str, bool]:

@@ -14,14 +14,15 @@ from model.limits import GUEST_SECONDS
 from server.app import Server
 from server.settings.values import Settings
 from storage.postgres.connection.migrate import load_migrations, migrate
-from storage.postgres.sql import lease as sql
 from tests.contract.records import until
-from tests.integration.chat.conftest import Serve, url
+from tests.integration.chat.conftest import url
+from tests.integration.conftest import ON_BOTH
 from tests.support.client import Client, Frame
 from tests.support.postgres import PostgresCluster
 from tests.support.process import poll_until
 from tests.support.rawws import RawClient, upgrade
 from tests.support.server import ServerProcess
+from tests.support.serving import Serve
 from tests.support.web import SECRET, Web, token_of
 
 Start = Callable[[Mapping[str, str]], ServerProcess]
@@ -100,6 +101,7 @@ async def test_memory_keeps_guests_only_with_a_server_secret(start_server: Start
     assert await who(server.ws_url, token) == guest
 
 
+@pytest.mark.one_server("without NATS_URL, a second server waits")
 async def test_a_server_that_waits_for_another_one_knows_its_guests(serve: Serve, database_url: str) -> None:
     first = await serve(DATABASE_URL=database_url)
     guest, token = await guest_of(url(first))
@@ -127,7 +129,7 @@ def signed(key: bytes, **claims: object) -> str:
 FORMER_KEY = hmac.digest(SECRET.encode(), b"parley guest token v1", hashlib.sha256)
 
 
-@pytest.mark.parametrize("storage", ["memory", "postgres"], indirect=True)
+@ON_BOTH
 async def test_the_application_cannot_forge_a_guest(serve: Serve, storage: dict[str, str]) -> None:
     server = await serve(**storage)
     guest, _ = await guest_of(url(server))
@@ -146,10 +148,11 @@ async def test_account_tokens_of_the_previous_secret_are_accepted(serve: Serve) 
     assert (await Web(replaced.port, "ann").post("/api/rooms", {"name": "den"})).status == 401
 
 
+@pytest.mark.one_server("it restarts on a database")
 async def test_guests_of_an_earlier_version_are_recognized_for_30_days(serve: Serve, database_url: str) -> None:
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         await migrate(connection, [each for each in load_migrations() if each.version < 11])
-        await connection.execute(sql.SIGN_LEASE, {"holder": "s_earlier"})
+        await connection.execute(b"INSERT INTO lease (id, holder, since) VALUES (1, 's_earlier', now())")
         server = await serve(DATABASE_URL=database_url)
         former = signed(FORMER_KEY, sub="g_ann", name="ann")
         welcome = await hello(url(server), former)

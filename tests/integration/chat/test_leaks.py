@@ -5,13 +5,14 @@ import contextlib
 import gc
 import random
 
+from chat.cluster.mirrors import Mirror
 from chat.delivery.session import Session
 from chat.rooms.room import Room
 from server.app import Server
 from server.wire.websocket import WebSocketConnection
 from tests.contract.records import until
-from tests.integration.chat.conftest import Serve
 from tests.support import rawws
+from tests.support.serving import Serve, owner_of
 
 CYCLES = 1000
 AT_ONCE = 20
@@ -55,7 +56,7 @@ async def cycle(server: Server, numbers: list[int]) -> None:
 def things() -> list[object]:
     """Return the objects that must not stay, of this and every other server in this process."""
     gc.collect()
-    return [thing for thing in gc.get_objects() if isinstance(thing, (Session, Room, WebSocketConnection))]
+    return [thing for thing in gc.get_objects() if isinstance(thing, (Session, Room, Mirror, WebSocketConnection))]
 
 
 async def test_a_thousand_connections_leave_nothing_in_memory(serve: Serve, storage: dict[str, str]) -> None:
@@ -67,11 +68,13 @@ async def test_a_thousand_connections_leave_nothing_in_memory(serve: Serve, stor
         for _ in range(AT_ONCE):
             group.create_task(cycle(server, numbers))
     await until(lambda: not server.shared.connections and not server.chat.parts.hub.sessions)
-    await until(lambda: not server.chat.parts.hub.rooms)
-    await until(lambda: not len(server.chat.parts.tasks))
+    for node in (server, owner_of(server)):
+        parts = node.chat.parts
+        await until(lambda parts=parts: not parts.hub.rooms)  # type: ignore[misc]
+        await until(lambda parts=parts: not len(parts.tasks))  # type: ignore[misc]
+        assert not len(parts.pool)
     assert not server.shared.heads
     assert server.chat.parts.counters.connections_total == CYCLES
-    assert not len(server.chat.parts.pool)
     await until(lambda: {task.get_name() for task in asyncio.all_tasks()} <= tasks)
 
     def gone() -> bool:

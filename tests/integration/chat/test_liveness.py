@@ -8,9 +8,10 @@ import pytest
 from chat.delivery.session import PAUSED_BY_COMMAND
 from server.wire.websocket import DEAD_AFTER
 from tests.contract.records import until
-from tests.integration.chat.conftest import Serve, url
+from tests.integration.chat.conftest import url
 from tests.support import rawws
 from tests.support.client import Client
+from tests.support.serving import Serve
 
 
 async def test_a_client_is_pinged_once_a_heartbeat(serve: Serve) -> None:

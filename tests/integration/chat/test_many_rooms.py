@@ -1,15 +1,14 @@
 """A hundred rooms on one connection: events in the right room, not one room more, all resumed after a disconnect."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
 import pytest
 
-from tests.integration.chat.conftest import ON_BOTH
+from tests.integration.conftest import ON_BOTH, settings_of
 from tests.support.client import Client
 from tests.support.copies import CHANGES, Copy
-from tests.support.process import poll_until
 from tests.support.server import ServerProcess
+from tests.support.serving import running
 from tests.support.web import Web, path, token_of
 
 STAYING = [f"plans {number:02}" for number in range(50)]
@@ -20,16 +19,11 @@ ROOMS = [*STAYING, *PASSING]
 
 
 @pytest.fixture
-async def server(
-    start_server: Callable[[Mapping[str, str]], ServerProcess], storage: dict[str, str]
-) -> AsyncIterator[ServerProcess]:
+def server(place: str, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """A server with the default limits, ready to store."""
-    settings = {"RATE_LIMIT_MESSAGES": "0", "EDIT_WINDOW": "0", "JWT_SECRET": "s" * 32, **storage}
-    server = await asyncio.to_thread(start_server, settings)
-    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
-    yield server
-    log = server.log_text()
-    assert "Traceback" not in log, log
+    settings = {"RATE_LIMIT_MESSAGES": "0", "EDIT_WINDOW": "0", "JWT_SECRET": "s" * 32}
+    with running(settings | settings_of(place, request)) as servers:
+        yield servers[-1]
 
 
 @pytest.fixture

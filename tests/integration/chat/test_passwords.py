@@ -10,9 +10,10 @@ import pytest
 
 from chat.rooms.parts import ATTEMPTS_BURST, ATTEMPTS_PER_SECOND
 from model.errors import ERRORS
+from tests.integration.conftest import EDGE, settings_of
 from tests.support.client import Client, Frame
-from tests.support.process import poll_until
 from tests.support.server import ServerProcess
+from tests.support.serving import running, wait_ready
 from tests.support.web import Web, path, token_of
 
 Start = Callable[[Mapping[str, str]], ServerProcess]
@@ -23,22 +24,14 @@ UNKNOWN: Frame = {
 _numbers = itertools.count()
 
 
-async def ready(server: ServerProcess) -> None:
-    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=30, what="/ready is 200")
-
-
-@pytest.fixture(scope="module", params=["memory", "postgres"])
+@pytest.fixture(scope="module", params=["memory", "postgres", EDGE])
 def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """One server for all tests of this file; each has its own rooms."""
     settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s" * 32}
-    if request.param == "postgres":
-        settings["DATABASE_URL"] = request.getfixturevalue("module_database_url")
-    with ServerProcess(settings) as server:
-        poll_until(lambda: server.get_status("/ready") == 200, timeout=30, what="/ready is 200")
-        yield server
-        log = server.log_text()
-    assert "Traceback" not in log
-    assert "sesame" not in log
+    with running(settings | settings_of(request.param, request, "module_database_url")) as servers:
+        yield servers[-1]
+        for server in servers:
+            assert "sesame" not in server.log_text()
 
 
 @pytest.fixture
@@ -136,7 +129,7 @@ async def test_password_attempts_are_rate_limited(server: ServerProcess, vault: 
 async def test_the_stored_hash_admits_after_a_restart(start_server: Start, database_url: str) -> None:
     settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s" * 32, "CLOSE_SECONDS": "1", "DATABASE_URL": database_url}
     server = await asyncio.to_thread(start_server, settings)
-    await ready(server)
+    await asyncio.to_thread(wait_ready, server)
     vault = "vault"
     await Web(server.port, "eve").create(vault, password="sesame")
     await asyncio.to_thread(server.kill)
@@ -144,7 +137,7 @@ async def test_the_stored_hash_admits_after_a_restart(start_server: Start, datab
         (stored,) = connection.execute("SELECT password FROM rooms").fetchone() or ("",)
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$"), stored
     await asyncio.to_thread(server.start)
-    await ready(server)
+    await asyncio.to_thread(wait_ready, server)
     async with person(server, "ann") as ann:
         assert await knock(ann, vault, password="Sesame") == UNKNOWN
         assert (await knock(ann, vault, password="sesame"))["type"] == "joined"

@@ -8,10 +8,11 @@ import nats
 import pytest
 from nats.aio.msg import Msg
 
-from tests.integration.chat.conftest import Serve, url
+from tests.integration.chat.conftest import url
 from tests.support.certificates import Authority
 from tests.support.client import Client
 from tests.support.nats import NatsServer
+from tests.support.serving import Serve
 
 WORDS = "meet me at noon"
 CONFIGURATION = """
@@ -35,17 +36,19 @@ def private_nats(authority: Authority) -> Iterator[NatsServer]:
         yield server
 
 
+@pytest.mark.one_server("it starts two nodes itself")
 @pytest.mark.parametrize("encrypt", ["off", "on"])
 async def test_who_listens_on_nats_reads_messages_unless_they_are_encrypted(
     authority: Authority, private_nats: NatsServer, serve: Serve, database_url: str, encrypt: str
 ) -> None:
-    edge = await serve(
-        DATABASE_URL=database_url,
-        NATS_URL=private_nats.url,
-        NATS_CA=str(authority.file),
-        NATS_PREFIX="chat",
-        NATS_ENCRYPT=encrypt,
-    )
+    settings = {
+        "DATABASE_URL": database_url,
+        "NATS_URL": private_nats.url,
+        "NATS_CA": str(authority.file),
+        "NATS_PREFIX": "chat",
+        "NATS_ENCRYPT": encrypt,
+    }
+    _, edge = await serve(**settings), await serve(**settings)
     seen: list[bytes] = []
 
     async def look(message: Msg) -> None:

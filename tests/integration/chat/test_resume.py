@@ -6,8 +6,10 @@ import pytest
 
 from server.app import Server
 from tests.contract.records import until
-from tests.integration.chat.conftest import ON_BOTH, Serve, send_little, session_of, url
+from tests.integration.chat.conftest import send_little, session_of, url
+from tests.integration.conftest import ON_BOTH
 from tests.support.client import Client
+from tests.support.serving import Serve
 
 MISSED = 300
 
@@ -109,6 +111,7 @@ async def test_a_resume_beyond_the_limit_is_not_recovered(serve: Serve, storage:
             await ben.expect("left")
 
 
+@pytest.mark.one_server("only memory storage evicts")
 async def test_a_resume_of_evicted_messages_is_not_recovered(serve: Serve) -> None:
     """With fewer messages kept than a resume may return, evicted ones must not go unnoticed."""
     server = await serve(ROOM_TAIL="10", MEMORY_MESSAGES="100")

@@ -8,20 +8,18 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.chat.missed import KEPT_OUT, MESSAGES, ROOMS, Cast, Do, Scene, make_another, staged, wrong_with
+from tests.integration.conftest import EDGE, settings_of
 from tests.support.following import differs, fresh
-from tests.support.process import poll_until
-from tests.support.server import ServerProcess
+from tests.support.serving import running
 
 
-@pytest.fixture(scope="module", params=["memory", "postgres"])
+@pytest.fixture(scope="module", params=["memory", "postgres", EDGE])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a server of this file: with memory storage it has all messages; with Postgres it must read them."""
     settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s" * 32}
-    if request.param == "postgres":
-        settings |= {"DATABASE_URL": request.getfixturevalue("module_database_url"), "ROOM_TAIL": "0"}
-    with ServerProcess(settings) as server:
-        poll_until(lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
-        yield server.ws_url
+    settings |= settings_of(request.param, request, "module_database_url")
+    with running(settings if request.param == "memory" else {**settings, "ROOM_TAIL": "0"}) as servers:
+        yield servers[-1].ws_url
 
 
 async def away(cast: Cast, room: str, do: Do) -> Scene:

@@ -20,7 +20,8 @@ from storage.ports.messages import InsertMessage
 from storage.ports.rooms import InsertRoom, SetMember
 from storage.ports.storage import Write
 from tests.contract.records import open_postgres, until
-from tests.integration.chat.conftest import ON_BOTH, url
+from tests.integration.chat.conftest import url
+from tests.integration.conftest import ON_BOTH
 from tests.support.client import Client
 from tests.support.process import ROOT, poll_until
 from tests.support.server import ServerProcess

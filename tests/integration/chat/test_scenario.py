@@ -1,8 +1,12 @@
 """One scenario on each storage, chosen by the environment alone; and the state after a restart."""
 
+import pytest
+
 from server.app import Server
-from tests.integration.chat.conftest import ON_BOTH, Serve, url
+from tests.integration.chat.conftest import url
+from tests.integration.conftest import ON_BOTH
 from tests.support.client import Client
+from tests.support.serving import Serve
 
 
 async def story(server: Server) -> Client:
@@ -38,6 +42,7 @@ async def test_the_same_scenario_on_both_storages(serve: Serve, storage: dict[st
     await story(await serve(**storage))
 
 
+@pytest.mark.one_server("it restarts on a database")
 async def test_a_restart_keeps_everything_in_postgres(serve: Serve, database_url: str) -> None:
     server = await serve(DATABASE_URL=database_url)
     ann = await story(server)
@@ -65,6 +70,7 @@ async def test_a_restart_keeps_everything_in_postgres(serve: Serve, database_url
         assert len((await back.history(limit=500))["messages"]) == len(ann.heard()) + 1
 
 
+@pytest.mark.one_server("memory storage")
 async def test_a_restart_loses_everything_in_memory(serve: Serve) -> None:
     server = await serve(SERVER_SECRET="x" * 32)
     ann = await story(server)

@@ -2,8 +2,9 @@
 
 from server.wire.listener import SEND_BUFFER
 from tests.contract.records import until
-from tests.integration.chat.conftest import Serve, send_little, session_of, url
+from tests.integration.chat.conftest import send_little, session_of, url
 from tests.support.client import Client
+from tests.support.serving import Serve, owner_of
 
 LOW, HIGH = 65_536, 262_144
 
@@ -71,7 +72,8 @@ async def test_a_client_that_never_reads_its_close_is_aborted(serve: Serve) -> N
             await ann.expect("pong")
         await until(lambda: session not in server.chat.parts.hub.sessions)
         assert len(server.shared.connections) == 1
-        assert server.chat.parts.hub.rooms["general"].presence.people.keys() == {ann.of("welcome")[0]["user"]["id"]}
+        present = owner_of(server).chat.parts.hub.rooms["general"].presence.people
+        await until(lambda: present.keys() == {ann.of("welcome")[0]["user"]["id"]})
         await slow.abort()
 
 

@@ -2,16 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.util import find_spec
 
 import pytest
 
-from server.app import Server
-from server.settings.values import Settings
-
-Serve = Callable[..., Awaitable[Server]]
-
+from tests.support.serving import NewCluster, Serve, serving
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 # Tests that depend on the transport run on each event loop that the server may use. For the second group, the
@@ -53,24 +49,15 @@ def _no_fault_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.fixture
-async def serve(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serve]:
+async def serve(monkeypatch: pytest.MonkeyPatch, new_cluster: NewCluster | None) -> AsyncIterator[Serve]:
     """Start servers: `server = await serve(MAX_FRAME_BYTES="2048")`. They stop with the test.
 
     The server waits longer for the end of a closed connection than the tests do: an end that they see is not that
     time-out. Rooms broadcast joins and leaves without the pause of a second between two notices.
     """
     monkeypatch.setattr("chat.rooms.presence.PAUSE", 0.0)
-    servers: list[Server] = []
-
-    async def start(**environment: str) -> Server:
-        server = Server(Settings({"PORT": "0", "CLOSE_SECONDS": "60", "PRESENCE_GRACE": "0", **environment}))
-        await server.start()
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        await server.stop()
+    async with serving(new_cluster, {"CLOSE_SECONDS": "60", "PRESENCE_GRACE": "0"}, patient=False) as serve:
+        yield serve
 
 
 @pytest.fixture

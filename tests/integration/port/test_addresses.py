@@ -5,9 +5,11 @@ import logging
 
 import pytest
 
-from tests.integration.port.conftest import Serve
 from tests.support.process import free_port
 from tests.support.server import ServerProcess
+from tests.support.serving import Serve
+
+pytestmark = pytest.mark.one_server("the addresses on which a node listens")
 
 
 def status(host: str, port: int) -> int:

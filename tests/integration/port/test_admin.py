@@ -4,11 +4,13 @@ import pytest
 
 from server.app import Server
 from tests.contract.records import until
-from tests.integration.port.conftest import Serve
 from tests.integration.port.test_metrics import scrape
 from tests.support.postgres import DatabaseServer
 from tests.support.rawws import RawClient, command, fetch, request
+from tests.support.serving import Serve
 from tests.support.web import SECRET, Web
+
+pytestmark = pytest.mark.one_server("each node has an ADMIN_PORT and metrics of its own; an edge has no rooms to name")
 
 NOBODY = "postgresql://someone:s3cr3t-w0rd@127.0.0.1:1/nothing"
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from model.errors import CLOSE_CODES, ERRORS
 from server.app import Server
 from server.settings.values import Settings
-from tests.integration.port.conftest import Serve
 from tests.support import contract
 from tests.support.examples import examples
 from tests.support.rawws import (
@@ -32,6 +31,7 @@ from tests.support.rawws import (
     text,
     upgrade,
 )
+from tests.support.serving import Serve
 
 EVENTS = {"welcome", "joined", "left", "message", "synced", "ack", "history", "presence", "pong", "error"}
 CODES = {1000, 1001, 1002, 1007, 1009, *(close.code for close in CLOSE_CODES)}

@@ -6,8 +6,10 @@ import pytest
 
 from server.app import Server
 from server.http import sending
-from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, fetch, request, upgrade
+from tests.support.serving import Serve
+
+pytestmark = pytest.mark.one_server("a body is read by the node to which the client is connected")
 
 BOMB = zlib.compress(bytes(1 << 20))
 PATHS = [

@@ -10,10 +10,10 @@ import pytest
 from server.access.capacity import SPARE
 from server.app import Server
 from tests.contract.records import until
-from tests.integration.port.conftest import Serve
 from tests.support.process import ROOT
 from tests.support.rawws import NATIVE, RawClient, Reply, command, request, upgrade
 from tests.support.server import ServerProcess
+from tests.support.serving import Serve
 from tests.support.web import SECRET, token_of
 
 HERE, THERE = "127.0.0.7", "127.0.0.8"

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.port.conftest import Serve
 from tests.support.process import poll_until
 from tests.support.rawws import fetch
 from tests.support.server import ServerProcess
+from tests.support.serving import Serve
 from tests.support.web import SECRET, Web
+
+pytestmark = pytest.mark.one_server("the documents are made of the code and of the node's own settings")
 
 CHECKS = (
     "not_a_server_error",

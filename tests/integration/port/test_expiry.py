@@ -6,8 +6,8 @@ import pytest
 
 from server.app import Server
 from server.auth.tokens import sign_account
-from tests.integration.port.conftest import Serve
 from tests.support.rawws import NATIVE, RawClient, command
+from tests.support.serving import Serve
 
 SECRET = "the secret of an application, 32 characters or more"
 EXPIRED = (4104, "token_expired")

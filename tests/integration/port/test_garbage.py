@@ -25,8 +25,12 @@ from server.http import parameters, sending
 from server.wire.switch import ProtocolSwitch
 from server.wire.websocket import WebSocketConnection
 from tests.contract.records import until
-from tests.integration.port.conftest import Serve
 from tests.support.rawws import BINARY, NATIVE, TEXT, RawClient, command, frame, request, upgrade
+from tests.support.serving import Serve
+
+pytestmark = pytest.mark.one_server(
+    "memory of connections and of rooms; what an edge keeps is measured in tests/integration/chat/test_leaks.py"
+)
 
 Attack = Callable[["Target"], Awaitable[None]]
 TIMES = 10

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.port.conftest import Serve
 from tests.support.rawws import KEY, NATIVE, PONG, RawClient, command, frame, request, text, upgrade
+from tests.support.serving import Serve
+
+pytestmark = pytest.mark.one_server("a handshake is answered by the node to which the client is connected")
 
 HEALTH = request("/health")
 

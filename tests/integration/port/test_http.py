@@ -7,8 +7,12 @@ import pytest
 
 from server.web.site import CLIENT, STATIC
 from tests.contract.records import until
-from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, command, fetch, links, request
+from tests.support.serving import Serve
+
+pytestmark = pytest.mark.one_server(
+    "files and health are the node's own; /history of an edge is compared in tests/integration/rest/test_edge.py"
+)
 
 NOBODY = "postgresql://someone:s3cr3t-w0rd@127.0.0.1:1/nothing"
 

@@ -5,9 +5,15 @@ import gc
 import socket
 import tracemalloc
 
+import pytest
+
 from tests.contract.records import until
-from tests.integration.port.conftest import Serve
 from tests.support.rawws import NATIVE, command, upgrade
+from tests.support.serving import Serve
+
+pytestmark = pytest.mark.one_server(
+    "memory of a connection; that of a client of another node is in tests/integration/chat/test_stub_memory.py"
+)
 
 CONNECTIONS = 400
 IN_A_ROOM = 100

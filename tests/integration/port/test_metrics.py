@@ -1,9 +1,12 @@
 """`/metrics`: read with Prometheus' own parser, and compared with the server's activity."""
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, command, fetch, text
+from tests.support.serving import Serve
+
+pytestmark = pytest.mark.one_server("each node counts what it does itself; an edge has no rooms to count")
 
 Samples = dict[tuple[str, str], float]
 

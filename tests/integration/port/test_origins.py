@@ -3,9 +3,11 @@
 import pytest
 
 from server.app import Server
-from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, Reply, fetch, upgrade
+from tests.support.serving import Serve
 from tests.support.web import SECRET, token_of
+
+pytestmark = pytest.mark.one_server("origins are checked by the node to which the client is connected")
 
 GOOD, EVIL = "https://app.example", "https://evil.example"
 PUBLIC = ["/history?r=den", "/api/rooms", "/api/rooms/den", "/openapi.json", "/asyncapi.json", "/history?limit=x"]

@@ -9,9 +9,13 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
-from tests.integration.port.conftest import Serve
 from tests.support.prefix import BELOW_A_PATH, below_a_path
+from tests.support.serving import Serve
 from tests.support.web import SECRET, token_of
+
+pytestmark = pytest.mark.one_server(
+    "what an edge returns is compared in tests/integration/rest/test_edge.py, Location and Link included"
+)
 
 ROOM = "a/b #1 ü+%:.."
 

@@ -11,11 +11,13 @@ from collections.abc import Callable
 import pytest
 
 from server.app import Server
-from tests.integration.port.conftest import Serve
 from tests.support.prefix import BELOW_A_PATH
 from tests.support.process import ROOT
 from tests.support.proxies import ProxyProcess
 from tests.support.rawws import NATIVE, RawClient, Reply, request, upgrade
+from tests.support.serving import Serve
+
+pytestmark = pytest.mark.one_server("the client's address is determined by the node to which it is connected")
 
 StartProxy = Callable[..., ProxyProcess]
 CLIENT = "127.0.0.7"

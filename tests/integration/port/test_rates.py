@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.integration.port.conftest import Serve
 from tests.support.rawws import NATIVE, RawClient, Reply, command, request, upgrade
+from tests.support.serving import Serve
 from tests.support.web import SECRET, token_of
 
 HERE, THERE = "127.0.0.7", "127.0.0.8"

@@ -6,9 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from server.codec.frames import EVERY
-from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, Reply, request, upgrade
+from tests.support.serving import Serve
 from tests.support.web import SECRET, token_of
+
+pytestmark = pytest.mark.one_server("heads and bodies are read by the node to which the client is connected")
 
 HEALTH = request("/health")
 

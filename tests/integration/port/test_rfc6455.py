@@ -8,7 +8,6 @@ from itertools import pairwise
 import pytest
 
 from server.wire.websocket import most_fragments
-from tests.integration.port.conftest import Serve
 from tests.support.rawws import (
     BINARY,
     CLOSE,
@@ -23,6 +22,9 @@ from tests.support.rawws import (
     text,
     upgrade,
 )
+from tests.support.serving import Serve
+
+pytestmark = pytest.mark.one_server("frames are read by the node to which the client is connected")
 
 PING_COMMAND = b'{"type":"ping","id":"p"}'
 

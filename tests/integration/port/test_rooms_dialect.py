@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.port.conftest import Serve
 from tests.integration.port.test_events_dialect import SECRET, bearer
 from tests.support.rawws import BINARY, NATIVE, RawClient, command, frame, text
+from tests.support.serving import Serve
 
 
 def ask(type: str, **payload: Any) -> bytes:

@@ -12,8 +12,8 @@ from server.http import sending
 from server.logs import FoldRepeats
 from server.wire.listener import SEND_BUFFER
 from tests.contract.records import until
-from tests.integration.port.conftest import Serve
 from tests.support.rawws import RawClient, command, request
+from tests.support.serving import Serve
 
 LARGE = "/history?r=large&limit=500"
 PATIENCE = 0.3

@@ -14,10 +14,10 @@ import pytest
 
 from server.cli import main
 from server.settings.table import SETTINGS
-from tests.integration.port.conftest import Serve
 from tests.support.process import ROOT, free_port, poll_until
 from tests.support.rawws import NATIVE, RawClient, command, fetch, frame
 from tests.support.server import ServerProcess
+from tests.support.serving import Serve
 
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
 SECRET = "s3cr3t-w0rd, which is long enough"
@@ -373,6 +373,7 @@ async def test_a_rate_of_zero_means_no_limit(serve: Serve) -> None:
         await client.expect("message", id="299")
 
 
+@pytest.mark.one_server("memory storage")
 async def test_memory_keeps_the_configured_number_of_messages(serve: Serve) -> None:
     server = await serve(MEMORY_MESSAGES="5", ROOM_TAIL="0")
     async with await RawClient.native(server.port, "/chat?r=den") as client:

@@ -15,10 +15,12 @@ import pytest
 
 from server.auth.tokens import sign_account
 from server.settings.values import Settings
-from tests.integration.port.conftest import Serve
 from tests.support.process import ROOT, poll_until
 from tests.support.rawws import NATIVE, RawClient, command, fetch, upgrade
 from tests.support.server import ServerProcess
+from tests.support.serving import Serve
+
+pytestmark = pytest.mark.one_server("signals are sent to one process")
 
 LOOPS = ["asyncio", *(["uvloop"] if find_spec("uvloop") else [])]
 OLD, NEW = "the first secret, of 32 characters or more", "the second secret, of 32 characters or more"

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.integration.rest.conftest import Serve
 from tests.support.client import Client
 from tests.support.rawws import Reply, fetch
+from tests.support.serving import Serve
 from tests.support.web import Web, code, token_of
 
 RANKS = ["stranger", "outsider", "readonly", "member", "moderator", "owner", "admin"]
@@ -130,6 +130,7 @@ CLOSED = ["/api/rooms?mine=true", "/api/rooms/lobby/export", "/search?q=x"]
 ACCOUNTS = ["/api/chat/messages", "/api/chat/list", "/api/chat/users", "/api/users"]
 
 
+@pytest.mark.one_server("tokens are verified by the node that is asked")
 @pytest.mark.parametrize(
     "value",
     ["Bearer", "Bearer x", f"Bearer {token_of('ann', seconds=-1)}", f"bearer  {token_of('ann')}x", "Bearer é"],
@@ -190,6 +191,7 @@ async def test_a_guest_token_authenticates(serve: Serve) -> None:
 # --- other pages -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_server("origins are checked by the node that is asked")
 @pytest.mark.parametrize("target", [*OPEN, "/api/rooms/nothing", "/api/rooms/lobby/messages?limit=x", "/history?r=%00"])
 async def test_any_page_may_read_what_anonymous_callers_may_read(port: int, target: str) -> None:
     ann = Web(port, "ann")
@@ -203,6 +205,7 @@ async def test_any_page_may_read_what_anonymous_callers_may_read(port: int, targ
     assert "access-control-allow-origin" not in with_token.headers
 
 
+@pytest.mark.one_server("origins are checked by the node that is asked")
 @pytest.mark.parametrize("target", [*CLOSED, *ACCOUNTS])
 async def test_other_pages_may_not_read_what_requires_a_token(port: int, target: str) -> None:
     ann = Web(port, "ann")
@@ -212,6 +215,7 @@ async def test_other_pages_may_not_read_what_requires_a_token(port: int, target:
         assert allowed == (target.startswith("/api/rooms?") and reply.status == 401)
 
 
+@pytest.mark.one_server("origins are checked by the node that is asked")
 async def test_other_pages_may_not_write(port: int) -> None:
     ann = Web(port, "ann")
     await ann.create("lobby")

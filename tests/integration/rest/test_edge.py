@@ -13,12 +13,14 @@ from msgspec import structs
 from server.app import Server
 from server.http.endpoints import Endpoint
 from server.web.app import HttpEndpoints
-from tests.integration.rest.conftest import Serve
 from tests.support.client import Client
 from tests.support.edges import Way, make_edge
 from tests.support.rawws import Reply, fetch
+from tests.support.serving import Serve
 from tests.support.web import Web
 from utils.clock import SystemClock
+
+pytestmark = pytest.mark.one_server("it has edges of its own")
 
 ROWS = {
     f"{row.method} {row.path}": row for row in HttpEndpoints(Mock(), Mock(), Mock()).endpoints() if row.rooms_handler

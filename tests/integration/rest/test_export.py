@@ -12,10 +12,11 @@ from server.app import Server
 from server.http import parts, sending
 from storage.ports.errors import StorageUnavailable
 from tests.contract.records import until
-from tests.integration.rest.conftest import ON_BOTH, Serve
+from tests.integration.conftest import ON_BOTH
 from tests.support.client import Client
 from tests.support.edges import Way, make_edge
 from tests.support.rawws import RawClient, request
+from tests.support.serving import Serve, owner_of
 from tests.support.web import Web, code
 
 EXPORT = "/api/rooms/plans/export"
@@ -104,14 +105,14 @@ async def test_an_export_waits_for_a_reader_that_pauses(server: Server, monkeypa
     ann = Web(server.port, "ann")
     contents = await talk(ann, 2000, size=2000)
     send_little(server)
-    history, calls = server.chat.parts.storage.messages.history, 0
+    history, calls = owner_of(server).chat.parts.storage.messages.history, 0
 
     async def counted(*args: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
         return await history(*args, **named)
 
-    monkeypatch.setattr(server.chat.parts.storage.messages, "history", counted)
+    monkeypatch.setattr(owner_of(server).chat.parts.storage.messages, "history", counted)
     async with await begun(ann) as client:
         for _ in range(50):
             assert (await ann.get("/health")).status == 200
@@ -143,7 +144,7 @@ async def test_a_request_of_http_1_0_is_refused(server: Server) -> None:
 
 
 def _fail_after(server: Server, monkeypatch: pytest.MonkeyPatch, pages: int) -> None:
-    history = server.chat.parts.storage.messages.history
+    history = owner_of(server).chat.parts.storage.messages.history
     left = pages
 
     async def failing(*args: Any, **named: Any) -> Any:
@@ -153,7 +154,7 @@ def _fail_after(server: Server, monkeypatch: pytest.MonkeyPatch, pages: int) -> 
             raise StorageUnavailable("unplugged")
         return await history(*args, **named)
 
-    monkeypatch.setattr(server.chat.parts.storage.messages, "history", failing)
+    monkeypatch.setattr(owner_of(server).chat.parts.storage.messages, "history", failing)
 
 
 async def test_a_former_moderator_gets_no_more_of_the_export(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +163,7 @@ async def test_a_former_moderator_gets_no_more_of_the_export(server: Server, mon
     await Web(ann.port, "root", "admin").put("/api/rooms/plans/members/u_ben")
     await ann.put("/api/rooms/plans/members/u_ben", {"role": "moderator"})
     await talk(ann, 1500)
-    history = server.chat.parts.storage.messages.history
+    history = owner_of(server).chat.parts.storage.messages.history
 
     async def meanwhile(*args: Any, **named: Any) -> Any:
         page = await history(*args, **named)
@@ -172,7 +173,7 @@ async def test_a_former_moderator_gets_no_more_of_the_export(server: Server, mon
         assert (await ann.put("/api/rooms/plans/members/u_ben", {"role": "member"})).status == 204
         return page
 
-    monkeypatch.setattr(server.chat.parts.storage.messages, "history", meanwhile)
+    monkeypatch.setattr(owner_of(server).chat.parts.storage.messages, "history", meanwhile)
     async with await begun(ben) as client:
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             async for _ in client.chunks():
@@ -287,6 +288,7 @@ def way_of(edge: Server) -> Way:
     return way
 
 
+@pytest.mark.one_server("it has an edge of its own")
 async def test_an_edge_exports_page_by_page(server: Server, edge: Server) -> None:
     ann = Web(server.port, "ann")
     await talk(ann, 1000, size=2000)
@@ -299,6 +301,7 @@ async def test_an_edge_exports_page_by_page(server: Server, edge: Server) -> Non
     assert max(map(len, answers)) < 600 << 10
 
 
+@pytest.mark.one_server("it has an edge of its own")
 async def test_an_edge_asks_for_no_page_before_its_reader_has_the_last(server: Server, edge: Server) -> None:
     """So nothing waits at the server that has the rooms."""
     ann = Web(edge.port, "ann")
@@ -314,6 +317,7 @@ async def test_an_edge_asks_for_no_page_before_its_reader_has_the_last(server: S
     assert len(lines(body)) == 1000
 
 
+@pytest.mark.one_server("it has an edge of its own")
 async def test_head_asks_for_the_first_page_only(server: Server, edge: Server) -> None:
     await talk(Web(server.port, "ann"), 1000, size=2000)
     reply = await Web(edge.port, "ann").ask("HEAD", EXPORT)
@@ -321,6 +325,7 @@ async def test_head_asks_for_the_first_page_only(server: Server, edge: Server) -
     assert len(way_of(edge).answers) == 1
 
 
+@pytest.mark.one_server("it has an edge of its own")
 @pytest.mark.parametrize("fault", ["the storage fails", "the server with the rooms is lost"])
 async def test_an_edge_aborts_an_export_that_cannot_continue(
     server: Server, edge: Server, fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -342,6 +347,7 @@ async def test_an_edge_aborts_an_export_that_cannot_continue(
     assert len(lines((await ann.get(EXPORT)).body)) == 1500
 
 
+@pytest.mark.one_server("it has an edge of its own")
 async def test_an_export_continues_at_the_next_server_that_has_the_rooms(
     server: Server, edge: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,6 +362,7 @@ async def test_an_export_continues_at_the_next_server_that_has_the_rooms(
     assert [message["content"] for message in lines(reply.body)] == contents
 
 
+@pytest.mark.one_server("it has an edge of its own")
 async def test_downloads_of_an_edge_are_limited_there(server: Server, edge: Server) -> None:
     await talk(Web(server.port, "ann"), 1000, size=4000)
     send_little(edge)

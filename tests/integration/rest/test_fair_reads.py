@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from tests.contract.records import until
-from tests.integration.rest.conftest import Serve
 from tests.support.client import Client
+from tests.support.serving import Serve
 from tests.support.web import Web
 
 # Every search waits for a lock of the test. An operator for text[] takes precedence over Postgres' own for any array.
@@ -34,6 +34,7 @@ async def slow_search(database_url: str) -> AsyncIterator[psycopg.AsyncConnectio
         yield connection
 
 
+@pytest.mark.one_server("it has a database of its own; at an edge, the turns are taken there: test_forwarding.py")
 async def test_searches_of_one_account_do_not_delay_others(
     serve: Serve, database_url: str, slow_search: psycopg.AsyncConnection
 ) -> None:

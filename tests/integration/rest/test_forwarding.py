@@ -10,10 +10,12 @@ from server.app import Server
 from server.http import forwarding
 from storage.ports.storage import READER
 from tests.contract.records import until
-from tests.integration.rest.conftest import Serve
 from tests.support.edges import Way, make_edge
+from tests.support.serving import Serve
 from tests.support.web import Web, code
 from utils.fairness import Party
+
+pytestmark = pytest.mark.one_server("it has edges of its own")
 
 PLANS = "/api/rooms/plans/messages"
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rest.conftest import EVERYWHERE, Serve
+from tests.integration.conftest import ON_BOTH
 from tests.support.client import Client
 from tests.support.rawws import links
+from tests.support.serving import Serve
 from tests.support.web import Web, code
 
 MEMBERS = "/api/rooms/plans/members"
@@ -58,7 +59,7 @@ async def test_members_are_paged(people: dict[str, Web]) -> None:
     assert found == ["u_ann", "u_ben", *(f"u_u{number}" for number in range(5))]
 
 
-@EVERYWHERE
+@ON_BOTH
 async def test_an_invitation_is_sent_listed_accepted_and_declined(people: dict[str, Web]) -> None:
     ann, ben, cal = people["ann"], people["ben"], people["cal"]
     async with Client(f"ws://127.0.0.1:{ann.port}", token=cal.token) as client:
@@ -110,7 +111,7 @@ async def test_an_admin_adds_members(people: dict[str, Web]) -> None:
     assert [room["room"] for room in mine["rooms"]] == ["of cal", "plans"]
 
 
-@EVERYWHERE
+@ON_BOTH
 async def test_roles_are_granted_and_withdrawn(people: dict[str, Web]) -> None:
     ann, ben = people["ann"], people["ben"]
     assert (await ann.put(f"{MEMBERS}/u_ben", {"role": "owner"})).status == 204

@@ -8,9 +8,10 @@ from urllib.parse import quote, urljoin
 import pytest
 
 from storage.ports.errors import StorageUnavailable
-from tests.integration.rest.conftest import EVERYWHERE, Serve
+from tests.integration.conftest import ON_BOTH
 from tests.support.client import Client
 from tests.support.rawws import links
+from tests.support.serving import Serve, owner_of
 from tests.support.web import Web, code
 
 PLANS = "/api/rooms/plans/messages"
@@ -31,7 +32,7 @@ async def ann(stored: int) -> Web:
 # --- posting ---------------------------------------------------------------------------------------------------------
 
 
-@EVERYWHERE
+@ON_BOTH
 async def test_a_posted_message_is_stored_and_broadcast(ann: Web) -> None:
     async with Client(f"ws://127.0.0.1:{ann.port}", "guest", "plans") as guest:
         reply = await ann.post(PLANS, {"content": "hello", "id": "m-1"})
@@ -46,7 +47,7 @@ async def test_a_posted_message_is_stored_and_broadcast(ann: Web) -> None:
     assert (await ann.json(PLANS))["messages"] == [heard]
 
 
-@EVERYWHERE
+@ON_BOTH
 async def test_a_repeated_id_is_stored_once(ann: Web) -> None:
     seq = await ann.say("plans", "hello", id="m-1")
     assert await ann.say("plans", "hello", id="m-1") == seq
@@ -309,7 +310,7 @@ async def test_an_invalid_query_is_named(port: int, question: str, field: str) -
     assert (reply.status, code(reply), reply.json()["error"]["field"]) == (400, "bad_field", field)
 
 
-@EVERYWHERE
+@ON_BOTH
 async def test_search_finds_words_in_the_users_rooms(ann: Web) -> None:
     ben = Web(ann.port, "ben")
     await ben.create("secret", private=True)
@@ -351,7 +352,7 @@ async def test_posting_is_refused_while_storage_is_unavailable(serve: Serve, mon
         raise StorageUnavailable("unplugged")
 
     with monkeypatch.context() as unplugged:
-        repository = server.chat.parts.storage
+        repository = owner_of(server).chat.parts.storage
         for read in ("find_room", "find_member", "history", "rooms_of", "listed_rooms", "search", "members"):
             unplugged.setattr(repository.rooms if hasattr(repository.rooms, read) else repository.messages, read, away)
         unplugged.setattr(repository, "problem", lambda: "unplugged")
@@ -375,6 +376,7 @@ async def test_posting_is_refused_while_storage_is_unavailable(serve: Serve, mon
     assert len((await ann.json("/api/rooms"))["rooms"]) == 1
 
 
+@pytest.mark.one_server("an edge that stops refuses nothing: the rooms stay where they are")
 async def test_a_stopping_server_accepts_no_messages(serve: Serve) -> None:
     server = await serve()
     ann = Web(server.port, "ann")
@@ -390,7 +392,7 @@ async def test_a_full_queue_refuses_messages(serve: Serve) -> None:
     server = await serve(QUEUE_MESSAGES="2", WORKERS="1")
     ann = Web(server.port, "ann")
     await ann.create("plans")
-    worker = server.chat.parts.pool.workers[0]
+    worker = owner_of(server).chat.parts.pool.workers[0]
     worker._unconfirmed += 2
     try:
         reply = await ann.post(PLANS, {"content": "hello"})
@@ -408,7 +410,7 @@ async def test_an_internal_fault_returns_a_named_error(
     async def broken(*args: object, **named: object) -> None:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(server.chat.parts.storage.rooms, "listed_rooms", broken)
+    monkeypatch.setattr(owner_of(server).chat.parts.storage.rooms, "listed_rooms", broken)
     reply = await Web(server.port).get("/api/rooms")
     assert (reply.status, code(reply)) == (500, "internal")
     assert "ours" not in str(reply)

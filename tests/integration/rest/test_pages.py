@@ -13,8 +13,9 @@ from server.app import Server
 from storage.ports.messages import ChangeMessage, InsertMessage
 from storage.ports.storage import Stored
 from tests.contract.records import until
-from tests.integration.rest.conftest import ON_BOTH, Serve
+from tests.integration.conftest import ON_BOTH
 from tests.support.rawws import NATIVE, RawClient, command, links
+from tests.support.serving import Serve, owner_of
 from tests.support.web import Web, token_of
 from utils.clock import rfc3339
 
@@ -29,12 +30,13 @@ async def fill(
     server: Server, name: str, count: int = COUNT, heavy: range = HEAVY, reactor: str = "g_{:012}"
 ) -> list[int]:
     """Store messages of 4,000 four-byte characters and return their seqs."""
-    record = await server.chat.parts.storage.rooms.find_room(name)
+    parts = owner_of(server).chat.parts
+    record = await parts.storage.rooms.find_room(name)
     assert record is not None
-    server.chat.parts.hub.take_freed(name)  # its state of the room is older than the messages stored here
-    first = server.chat.parts.clock.now_us() - 1_000_000
+    parts.hub.take_freed(name)  # its state of the room is older than the messages stored here
+    first = parts.clock.now_us() - 1_000_000
     reactions = {f":{number}:": [reactor.format(who) for who in range(REACTORS)] for number in range(REACTIONS)}
-    writer = server.chat.parts.storage.writer()
+    writer = parts.storage.writer()
     try:
         for number in range(COUNT):
             seq = first + number
@@ -177,10 +179,10 @@ async def test_a_resume_returns_every_message_once(server: Server) -> None:
 async def test_a_page_reads_no_more_than_it_sends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page has one of 45 messages with 20,000 reactions each, so storage does not read all of them."""
     await fill(server, "plans", heavy=range(COUNT))
-    read = 0
+    read, messages = 0, owner_of(server).chat.parts.storage.messages
 
     def count(method: str) -> None:
-        ask = getattr(server.chat.parts.storage.messages, method)
+        ask = getattr(messages, method)
 
         async def counted(*args: Any, **named: Any) -> Any:
             nonlocal read
@@ -188,7 +190,7 @@ async def test_a_page_reads_no_more_than_it_sends(server: Server, monkeypatch: p
             read += len(found)
             return found
 
-        monkeypatch.setattr(server.chat.parts.storage.messages, method, counted)
+        monkeypatch.setattr(messages, method, counted)
 
     count("history")
     count("search")

@@ -4,15 +4,16 @@ from typing import Any
 
 import pytest
 
-from tests.integration.rest.conftest import EVERYWHERE, Serve
+from tests.integration.conftest import ON_BOTH
 from tests.support.chatting import unframe
 from tests.support.client import Client
 from tests.support.rawws import links
+from tests.support.serving import Serve, owner_of
 from tests.support.web import Web, code
 from utils.clock import microseconds
 
 
-@EVERYWHERE
+@ON_BOTH
 @pytest.mark.parametrize("address", ["messages", "list"])
 async def test_the_newest_messages_are_returned_as_events(stored: int, address: str) -> None:
     ann = Web(stored, "ann")
@@ -36,12 +37,13 @@ async def test_http_returns_the_same_events_as_the_websocket(serve: Serve) -> No
     ann = Web(server.port, "ann")
     await ann.create("plans")
     await ann.say("plans", "hello")
-    room = server.chat.parts.hub.rooms.get("plans")
+    parts = owner_of(server).chat.parts
+    room = parts.hub.rooms.get("plans")
     (message,) = room.tail.since(0) if room is not None else [None]
     if message is None:
-        record = await server.chat.parts.storage.rooms.find_room("plans")
+        record = await parts.storage.rooms.find_room("plans")
         assert record is not None
-        (message,) = await server.chat.parts.storage.messages.history(record, limit=1)
+        (message,) = await parts.storage.messages.history(record, limit=1)
     frame = server.shared.dialects["/api/chat"].frame(message)
     assert frame is not None
     assert await ann.json("/api/chat/messages?room=plans") == unframe(frame)

@@ -8,8 +8,8 @@ import pytest
 from server.app import Server
 from storage.ports.errors import StorageUnavailable
 from tests.contract.records import until
-from tests.integration.rest.conftest import Serve
 from tests.support.rawws import RawClient, request
+from tests.support.serving import Serve, owner_of
 from tests.support.web import Web, code, token_of
 
 PLANS = "/api/rooms/plans/messages"
@@ -92,20 +92,21 @@ async def test_a_message_is_posted_even_if_the_client_disconnects_before_the_res
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And nothing of the request is left in memory."""
-    before = server.chat.parts.counters.acks
+    owner = owner_of(server).chat.parts
+    before = owner.counters.acks
     asked, gone = asyncio.Event(), asyncio.Event()
-    find_room = server.chat.parts.storage.rooms.find_room
+    find_room = owner.storage.rooms.find_room
 
     async def held(name: str) -> object:
         asked.set()
         await gone.wait()
         return await find_room(name)
 
-    monkeypatch.setattr(server.chat.parts.storage.rooms, "find_room", held)
+    monkeypatch.setattr(owner.storage.rooms, "find_room", held)
     for number in range(20):
         asked.clear()
         gone.clear()
-        server.chat.parts.hub.take_freed("plans")  # so the request loads the room
+        owner.hub.take_freed("plans")  # so the request loads the room
         async with await RawClient.connect(server.port) as client:
             body = b'{"content":"%d"}' % number
             client.send(request(PLANS, [TOKEN, JSON, ("Content-Length", str(len(body)))], method="POST") + body)
@@ -113,8 +114,8 @@ async def test_a_message_is_posted_even_if_the_client_disconnects_before_the_res
         await until(partial(_is_alone, server))  # by now the server knows that the client is gone
         gone.set()
         await until(partial(_is_done, server))
-        assert server.chat.parts.counters.acks == before + number + 1, "what was asked for is dropped with who asked"
-        assert not server.chat.parts.hub.rooms
+        assert owner.counters.acks == before + number + 1, "what was asked for is dropped with who asked"
+        assert not owner.hub.rooms
     monkeypatch.undo()
     page = await Web(server.port, "ann").json(PLANS)
     assert [message["content"] for message in page["messages"]] == [str(number) for number in range(20)]
@@ -144,9 +145,10 @@ async def test_a_thousand_requests_leave_nothing_in_memory(server: Server) -> No
             assert (await ann.get(PLANS)).status == 200
 
     await asyncio.gather(*(some(number) for number in range(25)))
-    hub, people = server.chat.parts.hub, server.chat.parts.directory.people
-    assert [hub.rooms, hub.ending, people, hub.sessions, hub.loaded] == [{}, {}, {}, {}, {}]
-    assert len(server.shared.runner._commands) <= 1
+    for node in (server, owner_of(server)):
+        hub, people = node.chat.parts.hub, node.chat.parts.directory.people
+        assert [hub.rooms, hub.ending, people, hub.sessions, hub.loaded] == [{}, {}, {}, {}, {}]
+        assert len(node.shared.runner._commands) <= 1
 
 
 async def test_only_created_rooms_count_toward_the_address_limit(serve: Serve) -> None:
@@ -167,9 +169,10 @@ async def test_a_missing_storage_response_is_unavailable(serve: Serve, monkeypat
     server = await serve()
     ann = Web(server.port, "ann")
     await ann.create("plans")
-    record = await server.chat.parts.storage.rooms.find_room("plans")
+    parts = owner_of(server).chat.parts
+    record = await parts.storage.rooms.find_room("plans")
     assert record is not None
-    worker = server.chat.parts.pool.of(record.room_id)
+    worker = parts.pool.of(record.room_id)
     write = worker._writer.write
     monkeypatch.setattr(worker._writer, "write", _away)
     for content in ("hello", "refused at once, as it is known by now that nothing is stored"):

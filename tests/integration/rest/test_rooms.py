@@ -6,13 +6,14 @@ from urllib.parse import quote, urljoin
 
 import pytest
 
-from tests.integration.rest.conftest import EVERYWHERE, Serve
+from tests.integration.conftest import ON_BOTH
 from tests.support.client import Client
 from tests.support.rawws import links
+from tests.support.serving import Serve
 from tests.support.web import Web, code, path
 
 
-@EVERYWHERE
+@ON_BOTH
 async def test_a_room_is_created_and_found(stored: int) -> None:
     ann = Web(stored, "ann")
     made = await ann.post("/api/rooms", {"name": "plans", "title": "Plans", "topic": "what comes next"})
@@ -69,7 +70,7 @@ async def test_a_taken_or_reserved_name_is_refused(port: int) -> None:
     assert (reserved.status, code(reserved)) == (403, "reserved_name")
 
 
-@EVERYWHERE
+@ON_BOTH
 async def test_only_one_of_twenty_concurrent_creates_succeeds(stored: int) -> None:
     people = [Web(stored, f"u{number}") for number in range(20)]
     replies = await asyncio.gather(*(one.post("/api/rooms", {"name": "plans"}) for one in people))
@@ -219,6 +220,7 @@ async def test_a_direct_room_with_an_unknown_user_is_refused(stored: int, user: 
     assert (reply.status, code(reply)) == (status, refusal)
 
 
+@pytest.mark.one_server("it restarts on a database")
 async def test_a_restart_keeps_rooms(serve: Serve, database_url: str) -> None:
     server = await serve(DATABASE_URL=database_url)
     ann = Web(server.port, "ann")
