@@ -247,7 +247,7 @@ class Node:
         peer = self.peers[address.node] = Peer(
             address,
             name,
-            send=lambda packet: self._post.send(address, packet),
+            send=self._post.sender(address),
             receive=self._receive,
             flush_last=self._chat.parts.hub.flush_last,
             failed=lambda peer: self._lost(peer, "it does not accept what it is sent"),

@@ -82,10 +82,15 @@ class Post:
         """Begin another generation: the links of the last one are over."""
         self.address = Address(self.address.node, self.address.generation + 1)
 
-    def send(self, receiver: Address, packet: Packet) -> None:
-        """Send a packet to one node, or drop it."""
-        if self._bus is not None:
-            self._bus.send(receiver.node.hex(), self._pack(receiver, packet))
+    def sender(self, receiver: Address) -> Callable[[Packet], None]:
+        """Return what sends a packet to one node, or drops it."""
+        name = receiver.node.hex()
+
+        def send(packet: Packet) -> None:
+            if self._bus is not None:
+                self._bus.send(name, self._pack(receiver, packet))
+
+        return send
 
     def greet(self, greeting: Greeting) -> None:
         """Send a greeting to all nodes, or drop it."""

@@ -19,6 +19,7 @@ the same, encrypted          11       13        26        170
 """
 
 import hmac
+from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
 from typing import NamedTuple, Protocol
@@ -31,11 +32,16 @@ NODE_BYTES = 8
 EVERYONE = bytes(NODE_BYTES)
 """The receiver of a packet that is for every node."""
 
-_HEADER = Struct(f"!BB{NODE_BYTES}sI{NODE_BYTES}sIQQQB")
+# A header: the version of the link and the kind, the route, and the rest.
+_ROUTE = Struct(f"!{NODE_BYTES}sI{NODE_BYTES}sI")
+_REST = Struct("!QQQB")
+_ROUTE_AT = 2
+_REST_AT = _ROUTE_AT + _ROUTE.size
+_HEADER_BYTES = _REST_AT + _REST.size
 _PLAIN, _SEALED = 0, 1
 _CODE_BYTES = 16
-_BODY_AT = _HEADER.size + _CODE_BYTES
-MOST_BYTES_ADDED = _HEADER.size + 40
+_BODY_AT = _HEADER_BYTES + _CODE_BYTES
+MOST_BYTES_ADDED = _HEADER_BYTES + 40
 """Bytes of a message on the bus besides the body, at most: a sealer adds 40."""
 
 
@@ -82,7 +88,7 @@ class Envelope:
         self._context = len(installation).to_bytes(2) + installation
         self._code = blake2b(self._context, digest_size=_CODE_BYTES, key=key, person=b"parley link")
         self._sealer = sealer
-        self._kind = _PLAIN if sealer is None else _SEALED
+        self._start = bytes((LINK_VERSION, _PLAIN if sealer is None else _SEALED))
 
     def pack(self, sender: Address, receiver: Address, count: int, packet: Packet) -> bytes:
         """Return what travels on the bus.
@@ -92,12 +98,12 @@ class Envelope:
             count: how many packets the sender's address has packed, this one included: never the same twice.
             packet: the packet of the link.
         """
-        header = _HEADER.pack(
-            LINK_VERSION, self._kind, *sender, *receiver, count, packet.number, packet.received, packet.flags
+        header = (
+            self._start + _route(sender, receiver) + _REST.pack(count, packet.number, packet.received, packet.flags)
         )
         if self._sealer is not None:
             return header + self._sealer.seal(packet.body, self._context + header)
-        return b"".join((header, self._code_of(header, packet.body), packet.body))
+        return header + self._code_of(header, packet.body) + packet.body
 
     def unpack(self, data: bytes) -> tuple[Address, Address, int, Packet]:
         """Return the sender, the receiver, the count and the packet.
@@ -105,34 +111,47 @@ class Envelope:
         Raises:
             NotFromHere: see there.
         """
-        if len(data) < _HEADER.size:
-            raise NotFromHere("it is too short")
-        version, kind, node, generation, to_node, to_generation, count, number, received, flags = _HEADER.unpack_from(
-            data
-        )
-        if version != LINK_VERSION:
-            raise NotFromHere(f"it has link version {version}, and this node has {LINK_VERSION}")
-        if kind != self._kind:
-            raise NotFromHere(
-                "it is encrypted, and this node has NATS_ENCRYPT=off"
-                if kind == _SEALED
-                else "it is not encrypted, and this node has NATS_ENCRYPT=on"
-            )
-        header = data[: _HEADER.size]
+        if not data.startswith(self._start) or len(data) < _HEADER_BYTES:
+            raise self._other(data)
+        header = data[:_HEADER_BYTES]
         if self._sealer is not None:
-            opened = self._sealer.open(data[_HEADER.size :], self._context + header)
+            opened = self._sealer.open(data[_HEADER_BYTES:], self._context + header)
             if opened is None:
                 raise NotFromHere("it was made with another key or for another database, or was changed")
             body = opened
         else:
             body = data[_BODY_AT:]
-            if not hmac.compare_digest(data[_HEADER.size : _BODY_AT], self._code_of(header, body)):
+            if not hmac.compare_digest(data[_HEADER_BYTES:_BODY_AT], self._code_of(header, body)):
                 raise NotFromHere("it was made with another key or for another database, or was changed")
-        packet = Packet(number, received, flags, body)
-        return Address(node, generation), Address(to_node, to_generation), count, packet
+        sender, receiver = _addresses(header[_ROUTE_AT:_REST_AT])
+        count, number, received, flags = _REST.unpack_from(header, _REST_AT)
+        return sender, receiver, count, Packet(number, received, flags, body)
+
+    def _other(self, data: bytes) -> NotFromHere:
+        if len(data) < _HEADER_BYTES:
+            return NotFromHere("it is too short")
+        if data[0] != LINK_VERSION:
+            return NotFromHere(f"it has link version {data[0]}, and this node has {LINK_VERSION}")
+        return NotFromHere(
+            "it is encrypted, and this node has NATS_ENCRYPT=off"
+            if data[1] == _SEALED
+            else "it is not encrypted, and this node has NATS_ENCRYPT=on"
+        )
 
     def _code_of(self, header: bytes, body: bytes) -> bytes:
         code = self._code.copy()
         code.update(header)
         code.update(body)
         return code.digest()
+
+
+# Of nodes there are few, and an address costs as much as the rest of a header: cached, half as much (measured).
+@lru_cache(1000)
+def _route(sender: Address, receiver: Address) -> bytes:
+    return _ROUTE.pack(*sender, *receiver)
+
+
+@lru_cache(1000)
+def _addresses(route: bytes) -> tuple[Address, Address]:
+    node, generation, to_node, to_generation = _ROUTE.unpack(route)
+    return Address(node, generation), Address(to_node, to_generation)

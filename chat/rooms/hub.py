@@ -275,9 +275,7 @@ class Hub:
                     link.flush()
         finally:
             self._flushing = False
-            if self._links:  # a link that failed has ended sessions
-                self._schedule()
-            if self._links:  # a link failed, and others learned of it
+            if self._links:  # a link failed: it has ended sessions, and others learned of it
                 self._schedule()
 
     def _flush_acks(self, now: float) -> None:

@@ -1,5 +1,6 @@
-"""The connection of the NATS client to a server. Four differences to the one that the client brings:
+"""The connection of the NATS client to a server. Five differences to the one that the client brings:
 
+- Messages do not reach the client: they are delivered as they arrive.
 - Closing it does not wait until the server has read everything. While a server hangs that is never, and the client
   would neither connect to another server nor stop.
 - To a ``tls://`` URL nothing is written in clear, above all no password. The client's own uses TLS if the server says
@@ -11,21 +12,28 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from urllib.parse import ParseResult
 
 import nats.errors
 from nats.aio.transport import Transport
 
+from server.bus.messages import Messages
+
 
 class BusTransport(Transport):
     """See the top of this file; the methods are those of the client's interface.
+
+    Args:
+        arrived: called with the payload of each message. Must not raise.
 
     Attributes:
         where: host and port of the latest server.
         attempts: how often a connection was begun.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, arrived: Callable[[bytes], object]) -> None:
+        self._arrived = arrived
         self.where = ""
         self.attempts = 0
         self._reader: asyncio.StreamReader | None = None
@@ -43,8 +51,12 @@ class BusTransport(Transport):
         self.close()
         self.attempts += 1
         self.where = f"{uri.hostname}:{uri.port}"
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=buffer_size)
+        protocol = _Protocol(reader, self._arrived)
         async with asyncio.timeout(connect_timeout):
-            self._reader, self._writer = await asyncio.open_connection(uri.hostname, uri.port, limit=buffer_size)
+            transport, _ = await loop.create_connection(lambda: protocol, uri.hostname or "", uri.port or 4222)
+        self._reader, self._writer = reader, asyncio.StreamWriter(transport, protocol, reader, loop)
         self._tls_missing = uri.scheme == "tls"
         self._closed = False
 
@@ -54,7 +66,7 @@ class BusTransport(Transport):
         assert self._writer is not None, "connect comes first"
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=buffer_size)
-        protocol = asyncio.StreamReaderProtocol(reader)
+        protocol = _Protocol(reader, self._arrived)
         name = uri if isinstance(uri, str) else uri.hostname
         async with asyncio.timeout(connect_timeout):
             transport = await loop.start_tls(self._writer.transport, protocol, ssl_context, server_hostname=name)
@@ -101,3 +113,15 @@ class BusTransport(Transport):
 
     def __bool__(self) -> bool:
         return True  # else the client makes a transport of its own
+
+
+class _Protocol(asyncio.StreamReaderProtocol):
+    """Delivers the messages; the reader gets everything else."""
+
+    def __init__(self, reader: asyncio.StreamReader, arrived: Callable[[bytes], object]) -> None:
+        super().__init__(reader)
+        self._messages = Messages(arrived)
+
+    def data_received(self, data: bytes) -> None:
+        if others := self._messages.feed(data):
+            super().data_received(others)
