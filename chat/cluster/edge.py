@@ -241,8 +241,8 @@ class Edge:
 
     def tick(self) -> None:
         """Give up what has waited too long, and read again from paused clients. Call it every 100 ms or so."""
-        silent = 0.0 if self.owner is None else self._now() - self.owner.link.heard
-        if silent > HELD_SECONDS or (self.owner is None and not self.hopeful()):
+        # Not while there is an owner, however silent: it would carry out later what was given up here.
+        if self.owner is None and not self.hopeful():
             for session, asked in self._unanswered.take():
                 self._give_up(session, asked)
             self._resume()

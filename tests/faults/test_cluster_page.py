@@ -21,7 +21,7 @@ async def test_the_page_stays_connected_when_the_owner_dies(new_page: Pages, url
         ann, bob = ChatPage(await new_page()), ChatPage(await new_page())
         sockets: list[WebSocket] = []
         for page, edge, name in ((ann, edges[0], "ann"), (bob, edges[1], "bob")):
-            page.page.on("websocket", sockets.append)
+            page.page.on("websocket", lambda socket: sockets.append(socket))
             await page.page.goto(link(edge, room, name))
         for page in (ann, bob):
             await page.connected()

@@ -383,23 +383,6 @@ async def test_a_node_with_other_settings_leaves_the_rooms_to_the_others() -> No
         assert other.storage.on_bus
 
 
-async def test_a_command_on_its_way_to_an_owner_that_falls_silent_is_answered() -> None:
-    async with clustered(2) as cluster:
-        _, edge = cluster.nodes
-        bob = Person(edge.chat, "bob")
-        bob.send("join", id="j", room="general")
-        await passes(0.1)
-        cluster.bus.cut.add(edge.storage.node)
-        bob.say("into the silence", "b1")
-        await passes(10.0)
-        assert bob.errors() == {"b1": "unavailable"}
-        cluster.bus.cut.clear()
-        await passes(3.0)
-        bob.say("into the silence", "b1", resend=True)
-        await passes(0.1)
-        assert bob.heard() == ["into the silence"]
-
-
 async def test_an_edge_does_not_read_on_while_its_owner_takes_nothing() -> None:
     """What one client sends in an iteration of the event loop counts as soon as it is read."""
     async with clustered(2, limits=limits(max_content_chars=50_000)) as cluster:
