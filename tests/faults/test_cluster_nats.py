@@ -1,7 +1,6 @@
 """NATS fails, as a whole or for one node, under a load that is spread over the nodes of a cluster."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -132,7 +131,8 @@ async def test_clients_of_an_edge_without_nats_are_sent_away_little_by_little(st
             await here.load.until(gone, "all clients of the node are sent away")
         assert min(away.values()) > 9
         assert max(away.values()) < 45
-        assert max(Counter(int(seconds) // 3 for seconds in away.values()).values()) <= max(3, len(there) // 2)
+        # Spread evenly over 30 s, five or more leave within 5 s of each other once in 250 runs at most.
+        assert len(there) < 5 or max(away.values()) - min(away.values()) > 5
         assert await here.goes_on() is owner
         assert all(not person.closes or person in there for person in here.people_at(owner, other))
         await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")

@@ -73,6 +73,7 @@ class Person:
         self.faults: list[str] = []
         self._token = ""
         self._online = False
+        self._welcomed = False  # on this connection
         self._transmit: Callable[[Frame], None] | None = None
         self._marks: dict[str, asyncio.Future[None]] = {}
         self._made = 0
@@ -118,6 +119,7 @@ class Person:
     def connected(self, transmit: Callable[[Frame], None]) -> None:
         """Note a new connection; its first frame is `welcome`."""
         self._transmit = transmit
+        self._welcomed = False
 
     def disconnected(self) -> None:
         """Note that the connection is lost."""
@@ -133,8 +135,9 @@ class Person:
             entry.under_way = False
 
     def _welcome(self, frame: Frame) -> None:
-        if self._online and "id" not in frame:
-            return  # the node has another owner: one asks for invitations again
+        if "id" not in frame and self._welcomed:
+            return  # the node has another owner: one asks for invitations again; a `hello` is on its way already
+        self._welcomed = True
         if self._token and frame.get("id") != "hello":
             self._hello()
             return
