@@ -147,7 +147,7 @@ def test_a_node_that_cannot_start_is_named(capfd: pytest.CaptureFixture[str]) ->
     refused = pytest.raises(NotReadyError, match=r"^n\d cannot start: it ended with status 2 \(see above\)$")
     with Nodes(2, {"DATABASE_URL": "nonsense", "NATS_URL": "nats://127.0.0.1:1"}, {}) as nodes, refused:
         nodes.wait()
-    assert re.search(r"^n1 \| .*DATABASE_URL", capfd.readouterr().out, re.MULTILINE)
+    assert re.search(r"^n\d \| .*DATABASE_URL", capfd.readouterr().out, re.MULTILINE)
 
 
 def test_ports_in_use_are_skipped() -> None:
