@@ -11,6 +11,8 @@ from tests.support.client import Client
 from tests.support.process import poll_until
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.one_server("it restarts on a database; changes of the owner are in tests/faults")
+
 Start = Callable[[Mapping[str, str]], ServerProcess]
 SETTINGS = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": "s" * 32, "CLOSE_SECONDS": "1"}
 ROOM = "general"

@@ -2,11 +2,15 @@
 
 import asyncio
 
+import pytest
+
 from server.app import Server
 from server.settings.values import Settings
 from tests.support.client import Client
 from tests.support.postgres import PostgresCluster
 from tests.support.web import SECRET, Web
+
+pytestmark = pytest.mark.one_server("a server and its database start together")
 
 
 async def test_a_client_that_connects_before_the_database_is_served_once_it_is_up(

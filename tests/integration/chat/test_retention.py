@@ -29,6 +29,8 @@ from tests.support.web import SECRET, Web, path, token_of
 from utils.clock import DAY_US, SystemClock, rfc3339
 from utils.ids import new_room_id
 
+pytestmark = pytest.mark.one_server("messages expire at the owner")
+
 # main.py with short delays: work that waits a minute there begins at once.
 HURRY = f"""
 import sys

@@ -16,6 +16,8 @@ from tests.support.client import Client
 from tests.support.process import poll_until
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.one_server("nodes that stop are in tests/faults")
+
 Start = Callable[[Mapping[str, str]], ServerProcess]
 
 

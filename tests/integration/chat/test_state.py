@@ -14,6 +14,8 @@ from tests.support.faulty import FaultyRepository
 from tests.support.plays import Play, plays
 from tests.support.virtual import run_virtually
 
+pytestmark = pytest.mark.one_server("plays of several nodes are in tests/unit/chat")
+
 _numbers = itertools.count(1)
 
 
