@@ -1,6 +1,7 @@
 """Any input gets a named error, does not affect other clients, and logs no internal error."""
 
 import asyncio
+import itertools
 import json
 import random
 import struct
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 
 from model.errors import CLOSE_CODES, ERRORS
 from server.app import Server
-from server.settings.values import Settings
 from tests.support import contract
 from tests.support.examples import examples
 from tests.support.rawws import (
@@ -31,7 +31,7 @@ from tests.support.rawws import (
     text,
     upgrade,
 )
-from tests.support.serving import Serve
+from tests.support.serving import NewCluster, Serve, serving
 
 EVENTS = {"welcome", "joined", "left", "message", "synced", "ack", "history", "presence", "pong", "error"}
 CODES = {1000, 1001, 1002, 1007, 1009, *(close.code for close in CLOSE_CODES)}
@@ -40,24 +40,24 @@ CODES = {1000, 1001, 1002, 1007, 1009, *(close.code for close in CLOSE_CODES)}
 class LiveServer:
     """A server and its own event loop, for hypothesis, which calls plain functions repeatedly."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, new_cluster: NewCluster | None, **environment: str) -> None:
         self.runner = asyncio.Runner()
-        self.server: Server = self.runner.run(self._start(environment))
+        self._serving = serving(new_cluster, {"CLOSE_SECONDS": "0.1"})
+        self.server = self.runner.run(self._start(environment))
         self.port = self.server.port
 
     async def _start(self, environment: dict[str, str]) -> Server:
-        server = Server(Settings({"PORT": "0", "CLOSE_SECONDS": "0.1", **environment}))
-        await server.start()
-        return server
+        serve = await self._serving.__aenter__()
+        return await serve(**environment)
 
     def close(self) -> None:
-        self.runner.run(self.server.stop())
+        self.runner.run(self._serving.__aexit__(None, None, None))
         self.runner.close()
 
 
 @pytest.fixture
-def live() -> Iterator[LiveServer]:
-    server = LiveServer(RATE_LIMIT_MESSAGES="0", MAX_FRAME_BYTES="2048")
+def live(new_cluster: NewCluster | None) -> Iterator[LiveServer]:
+    server = LiveServer(new_cluster, RATE_LIMIT_MESSAGES="0", MAX_FRAME_BYTES="2048")
     yield server
     server.close()
 
@@ -305,9 +305,10 @@ def unix(text: str) -> str:
 
 def test_random_text_in_the_plain_dialect_is_handled(live: LiveServer) -> None:
     """Every frame comes back as the message, or as a notice to its author."""
+    rooms = itertools.count()
 
     async def drive(said: list[str]) -> None:
-        async with await RawClient.open(live.port, "/chat?u=ann&r=plain") as client:
+        async with await RawClient.open(live.port, f"/chat?u=ann&r=plain{next(rooms)}") as client:
             assert (await client.message())["content"] == "User ann entered the chat"
             for one in said:
                 client.send(text(one))
