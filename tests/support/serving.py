@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from weakref import WeakKeyDictionary
 
 from server.app import Server
 from server.settings.values import Settings
@@ -15,7 +14,7 @@ Serve = Callable[..., Awaitable[Server]]
 # The settings of another cluster, on a database of its own; and how to remove that database.
 NewCluster = Callable[[ExitStack], dict[str, str]]
 
-_owners: WeakKeyDictionary[Server, Server] = WeakKeyDictionary()
+_owners: dict[Server, Server] = {}  # of the edges that run
 
 
 def owner_of(server: Server) -> Server:
@@ -53,28 +52,26 @@ async def serving(
         stop_seconds: time limit of each step of stopping that may hang.
         patient: wait until each server can store; a cluster is waited for anyway.
     """
-    servers: list[Server] = []
+    alone: list[Server] = []
+    edges: list[Server] = []
 
     async def start(**environment: str) -> Server:
         if new_cluster is None:
-            servers.append(await started(defaults | environment, stop_seconds=stop_seconds, patient=patient))
-            return servers[-1]
+            alone.append(await started(defaults | environment, stop_seconds=stop_seconds, patient=patient))
+            return alone[-1]
         assert not environment.keys() & {"DATABASE_URL", "NATS_URL"}, "mark the test one_server: it has its own storage"
         settings = defaults | environment | await asyncio.to_thread(new_cluster, stack)
         owner = await started(settings | {"NODE_NAME": "owner"}, stop_seconds=stop_seconds)
-        servers.append(owner)
-        edge = await started(settings | {"NODE_NAME": "edge"}, stop_seconds=stop_seconds)
-        servers.append(edge)
-        _owners[edge] = owner
-        return edge
+        edges.append(await started(settings | {"NODE_NAME": "edge"}, stop_seconds=stop_seconds))
+        _owners[edges[-1]] = owner
+        return edges[-1]
 
     with ExitStack() as stack:
         yield start
-        for server in servers:
-            if (owner := _owners.get(server)) is not None:
-                await stop_nodes(owner, server)
-            elif server not in _owners.values():
-                assert await server.stop() == 0
+        for edge in edges:
+            await stop_nodes(_owners.pop(edge), edge)
+        for server in alone:
+            assert await server.stop() == 0
         await asyncio.sleep(0)
 
 

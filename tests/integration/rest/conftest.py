@@ -13,20 +13,20 @@ from tests.support.web import SECRET
 @pytest.fixture
 async def serve(new_cluster: NewCluster | None) -> AsyncIterator[Serve]:
     """Start servers: `await serve(GUESTS="off", **storage)`. No request may be left when they stop."""
-    servers: list[Server] = []
+    nodes: set[Server] = set()
     settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": SECRET, "CLOSE_SECONDS": "1"}
     async with serving(new_cluster, settings, stop_seconds=0.5) as serve:
 
         async def start(**environment: str) -> Server:
-            servers.append(await serve(**environment))
-            return servers[-1]
+            server = await serve(**environment)
+            nodes.update((server, owner_of(server)))
+            return server
 
         yield start
-        for server in servers:
-            for node in {server, owner_of(server)}:
-                await until(lambda node=node: not node.chat.parts.hub.sessions)  # type: ignore[misc]
-    for server in servers:
-        assert not owner_of(server).chat.parts.directory.people
+        for node in nodes:
+            await until(lambda node=node: not node.chat.parts.hub.sessions)  # type: ignore[misc]
+    for node in nodes:
+        assert not node.chat.parts.directory.people
 
 
 @pytest.fixture
