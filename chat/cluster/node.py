@@ -407,6 +407,8 @@ class Node:
             epoch = chat.parts.hub.epoch if chat.is_faithful() else None
             self._leave_rooms(clean=True)
             await self._confirmed()
+            if self.token:  # this node has got the rooms again
+                return False
             log.info("the rooms are given away")
             return await self._storage.resign(epoch)
         finally:

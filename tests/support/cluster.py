@@ -38,6 +38,7 @@ class FaultyBus:
 
     Attributes:
         cut: the nodes that reach no other.
+        torn: pairs of nodes that hear each other's greetings, and nothing else.
         lose: whether to lose a message, by sender and receiver.
         delay: how much longer than usual a message takes, in seconds.
         shuffles: whether a message that takes longer is overtaken by later ones of the same sender.
@@ -46,6 +47,7 @@ class FaultyBus:
     def __init__(self) -> None:
         self.nodes: dict[str, NodeBus] = {}
         self.cut: set[str] = set()
+        self.torn: list[set[str]] = []
         self.lose: Callable[[str, str], bool] = lambda sender, receiver: False
         self.delay: Callable[[], float] = lambda: 0.0
         self.shuffles = False
@@ -56,6 +58,7 @@ class FaultyBus:
         """Carry everything again, and on time."""
         ups = [node for node in self.cut if node in self.nodes]
         self.cut.clear()
+        self.torn.clear()
         self.lose = lambda sender, receiver: False
         self.delay = lambda: 0.0
         self.shuffles = False
@@ -97,7 +100,8 @@ class NodeBus:
         on_up()
 
     def send(self, node: str, data: bytes) -> None:
-        self._bus.carry(self._node, node, data)
+        if {self._node, node} not in self._bus.torn:
+            self._bus.carry(self._node, node, data)
 
     def send_all(self, data: bytes) -> None:
         for node in tuple(self._bus.nodes):

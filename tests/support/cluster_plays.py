@@ -1,6 +1,9 @@
 """Whole scenarios of a `ClusterWorld`: what a `Play` has, and nodes that die, resign, are superseded or cut off."""
 
 import itertools
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from unittest.mock import patch
 
 from hypothesis import strategies as st
@@ -139,6 +142,29 @@ def _scattered(number: int) -> int:
     return number * 2_654_435_761 % 2**32 >> 12
 
 
+class _Failures(logging.Handler):
+    """Collects what is logged as a failure of the program itself."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info is not None and record.name.startswith(("chat.cluster", "chat.chat", "utils.tasks")):
+            self.found.append(f"{record.getMessage()}: {record.exc_info[1]!r}")
+
+
+@contextmanager
+def _without_failures() -> Iterator[None]:
+    failures = _Failures()
+    logging.getLogger().addHandler(failures)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(failures)
+    assert not failures.found, failures.found
+
+
 class ClusterPlay(Play):
     """A scenario of several nodes."""
 
@@ -146,7 +172,7 @@ class ClusterPlay(Play):
         """Run the play in virtual time."""
         if self.late:
             repository.early |= set(READS)
-        with patch("chat.rooms.loading.new_room_id", itertools.count(1).__next__):
+        with patch("chat.rooms.loading.new_room_id", itertools.count(1).__next__), _without_failures():
             world = ClusterWorld(
                 repository,
                 VirtualClock(),

@@ -14,7 +14,7 @@ from chat.chat import Chat
 from tests.support.asking import Asked
 from tests.support.cluster import Cluster, ClusterNode
 from tests.support.copies import Frame
-from tests.support.devices import Device, read
+from tests.support.devices import ANSWERS, Device, read
 from tests.support.faulty import FaultyRepository
 from tests.support.ledger import Ledger, Principal
 from tests.support.views import View
@@ -78,6 +78,7 @@ class ClusterDevice(Device):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._unsure: set[str] = set()  # answered, and not stored yet: an ack or an error may follow
+        self._doubtful: dict[str, Asked] = {}  # refused as unavailable: they may still be carried out, and answered
 
     def connect(self, chat: Chat) -> None:
         self.node = self.world.next_node()
@@ -130,12 +131,19 @@ class ClusterDevice(Device):
     def lost(self) -> None:
         super().lost()
         self.node = None
+        self._doubtful.clear()
 
     def take(self, frame: Frame, at: int) -> None:
         self._ledger.certain = self.world.is_certain and self.node is self.world.owner
         if not self._ledger.certain:
             for view in self.views.values():
                 view._spoke.clear()  # slow mode begins anew at each owner
+        ids = [item["id"] for item in frame["ids"]] if frame["type"] == "ack" else [frame.get("id", "")]
+        for key in ids:
+            if key in self._doubtful and key not in self.asked:
+                answer = ANSWERS.get(self._doubtful[key].kind)
+                if frame["type"] in ("ack", "error", answer):
+                    self.asked[key] = self._doubtful.pop(key)
         try:
             super().take(frame, at)
         finally:
@@ -181,6 +189,11 @@ class ClusterDevice(Device):
             self._ledger.came[asked.fields.get("user", self.id), asked.fields["room"]] = self._at
         assert asked is not None or key not in self.late - self._unsure, f"{self.name}: a second answer: {frame}"
         self._unsure.discard(key)
+        if frame["code"] == "unavailable" and asked is not None:
+            asked.fields.setdefault("resend", True)
+            self._doubtful[key] = asked
+        if frame["code"] == "overloaded" and asked is not None and asked.kind != "message":
+            asked.version = None  # what was shown was the same change by an earlier command
         super()._on_error(frame, view)
 
 
@@ -340,6 +353,9 @@ class ClusterWorld(World):
         if not self.is_certain:
             self.ledger.went.clear()
             self.ledger.read.clear()
+            for device in self.devices:
+                for asked in device.asked.values():
+                    asked.fields.setdefault("resend", True)  # what becomes of it may not be shown to this client
 
     def heal(self) -> None:
         super().heal()

@@ -38,7 +38,7 @@ _TOLD = frozenset(
     )
 )
 # Commands that are answered by a frame of their own; the others by an `ack`.
-_ANSWERS = {
+ANSWERS = {
     "join": "joined",
     "leave": "left",
     "history": "history",
@@ -94,7 +94,7 @@ class Device(Asker):
         handle = getattr(self, f"_on_{kind}", None)
         if handle is not None:
             handle(frame, view)
-        if kind != "error" and _ANSWERS.get(self._kind(frame)) == kind:
+        if kind != "error" and ANSWERS.get(self._kind(frame)) == kind:
             self._answered(frame)
 
     def _kind(self, frame: Frame) -> str:

@@ -337,6 +337,15 @@ async def test_guests_of_one_address_share_a_rate_over_all_nodes() -> None:
         assert sum(len(guest.acked()) for guest in guests) == 5
 
 
+async def test_a_guest_who_becomes_known_does_not_count_as_a_new_one() -> None:
+    async with clustered(2, new_guests=Rate(0.01, 2)) as cluster:
+        for node in cluster.nodes:
+            for number in range(4):
+                known = Person(node.chat, network="10.0.0.1", token=token_of(f"account-{number}"))
+                await passes(0.1)
+                assert known.session.user.id == f"u_account-{number}"
+
+
 async def test_the_owner_knows_the_identity_with_the_connection() -> None:
     """Without it, nobody could invite or address who has said nothing yet."""
     async with clustered(2) as cluster:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from chat.delivery.ratelimit import Rate
-from model.errors import ParleyError
+from model.errors import TRY_AGAIN, ParleyError
 from server.auth.tokens import sign_account
-from tests.support.chatting import Person, limits
+from tests.support.chatting import BY_PATH, Person, limits
 from tests.support.cluster import Cluster, account, clustered
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -216,6 +216,101 @@ async def test_what_an_earlier_tenure_of_the_same_node_sent_is_ignored() -> None
         assert sorted(stored) == sorted(set(stored))
 
 
+async def test_the_end_of_an_earlier_tenure_of_the_same_node_is_ignored() -> None:
+    """Its greetings arrive in time, but not what it says over the link: that it has the rooms no longer, and again."""
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        people = people_of(cluster)
+        await joined(people)
+        people[0].say("one", "1")
+        await passes(0.1)
+        cluster.bus.torn.append({first.storage.node, third.storage.node})
+        second.own()
+        await passes(4.0)
+        assert third.node.edge.owner is third.node.peers[second.node.id]
+        first.own()
+        await passes(1.5)
+        assert third.node.edge.owner is third.node.peers[first.node.id]
+        changes = third.node.statistics.owner_changes
+        people[2].send("react", id="r", room="general", seq=people[0].acked()["1"], emoji="+1")
+        await passes(0.1)
+        cluster.bus.mend()
+        await passes(3.0)
+        assert third.node.statistics.owner_changes == changes
+        assert people[2].errors() == {}
+        assert people[2].acked().keys() == {"r"}
+
+
+async def test_what_was_missed_is_sent_once_over_two_changes() -> None:
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        people = people_of(cluster)
+        await joined(people)
+        cluster.bus.cut.add(third.storage.node)
+        people[0].say("missed", "m")
+        await passes(0.1)
+        await cluster.move(first, second)
+        await first.kill()
+        cluster.bus.mend()
+        await passes(5.0)
+        assert people[2].heard() == ["missed"]
+        await cluster.move(second, await cluster.add("another"))
+        await passes(1.0)
+        assert people[2].heard() == ["missed"]
+        assert len(people[2].of("joined")) == 2
+
+
+async def test_without_an_owner_commands_wait_for_eight_seconds() -> None:
+    """Then a client is refused; one that has but one room, and cannot join again, is disconnected."""
+    async with clustered(2) as cluster:
+        first, second = cluster.nodes
+        ann = account(second, "ann")
+        await joined([ann])
+        await first.kill()
+        await passes(2.0)
+        ann.say("too early", "m")
+        ann.send("typing", room="general")
+        ann.chat.receive(ann.session, "{")
+        page = account(second, "ann", dialect=BY_PATH["/chat"], room="general")
+        await passes(5.0)
+        assert ann.errors() == {}
+        await passes(4.0)
+        assert [(frame.get("id"), frame["code"]) for frame in ann.of("error")] == [
+            ("m", "unavailable"), (None, "unavailable"), (None, "bad_json"),
+        ]  # fmt: skip
+        assert page.connection.closed == TRY_AGAIN
+        ann.say("at once", "n")
+        assert ann.errors()["n"] == "unavailable"
+        second.own()
+        await passes(1.0)
+        ann.say("at last", "o")
+        await passes(0.1)
+        assert ann.acked().keys() == {"o"}
+        assert len(second.node.edge._unanswered) == 0
+
+
+async def test_a_client_that_the_owner_does_not_read_is_read_after_its_end(repository: FaultyRepository) -> None:
+    async with clustered(3, repository) as cluster:
+        first, second, third = cluster.nodes
+        ann = account(third, "ann")
+        await joined([ann])
+        ann.say("one", "1")
+        await passes(0.1)
+        first.chat.parts.hub.rooms["general"].tail.forget(1 << 62, 0)
+        repository.hold("find_message")
+        for number in range(40):
+            ann.send("react", id=f"r{number}", room="general", seq=ann.acked()["1"], emoji="+1", on=number % 2 == 0)
+        await passes(0.1)
+        assert not ann.is_read()
+        await first.kill()
+        repository.go("find_message")
+        second.own()
+        await passes(3.0)
+        assert ann.is_read()
+        assert set(ann.errors().values()) == {"unavailable"}
+        assert len(ann.errors()) == 40
+
+
 async def test_hello_and_join_in_one_go_where_guests_are_disabled() -> None:
     async with clustered(2, guests=False) as cluster:
         ann = Person(cluster.nodes[1].chat)
@@ -245,13 +340,20 @@ async def test_a_created_room_whose_storage_is_unknown() -> None:
         assert ann.errors() == {"c": "unavailable"}
 
 
-async def test_questions_are_asked_again_only_if_they_were_not_carried_out() -> None:
-    async with clustered(3) as cluster:
+async def test_questions_are_asked_again_only_if_they_were_not_carried_out(repository: FaultyRepository) -> None:
+    async with clustered(3, repository) as cluster:
         first, second, third = cluster.nodes
+        (ann, *_) = people_of(cluster)
+        await joined([ann])
+        repository.hold("write")
+        ann.say("delays the move", "m")
+        await passes()
         moving = asyncio.ensure_future(cluster.move(first, second))
         await passes()
         asked = asyncio.ensure_future(third.node.edge.ask(b"during the move"))
         here = asyncio.ensure_future(second.node.edge.ask(b"here soon"))
+        await passes(0.1)
+        repository.go("write")
         await moving
         assert (await asked, await here) == (b"answer to during the move", b"answer to here soon")
         assert sorted(second.questions) == [b"during the move", b"here soon"]
@@ -304,3 +406,23 @@ async def test_a_user_who_is_removed_before_their_client_returns(how: str) -> No
         assert bob.last("left")["room"] == "den"
         assert bob.session.rooms == {}
         assert ann.errors() == {}
+
+
+async def test_rooms_that_a_node_gets_while_it_gives_them_away_stay() -> None:
+    """Its storage has ended the tenure by itself, and begun another, while the other nodes were to confirm the move."""
+    async with clustered(3) as cluster:
+        first, _, third = cluster.nodes
+        people = people_of(cluster)
+        await joined(people)
+        cluster.bus.cut.add(third.storage.node)
+        people[0].say("not confirmed", "m")
+        moving = asyncio.ensure_future(first.resign())
+        await passes(0.5)
+        first.own()
+        assert not await moving
+        await passes(1.0)
+        assert cluster.referee.owner is first.storage
+        assert first.node.token == 2
+        people[1].say("again", "a")
+        await passes(1.0)
+        assert people[0].heard()[-1] == "again"
