@@ -344,6 +344,7 @@ async def test_a_guest_who_becomes_known_does_not_count_as_a_new_one() -> None:
                 known = Person(node.chat, network="10.0.0.1", token=token_of(f"account-{number}"))
                 await passes(0.1)
                 assert known.session.user.id == f"u_account-{number}"
+                assert known.errors() == {}
 
 
 async def test_the_owner_knows_the_identity_with_the_connection() -> None:
@@ -354,6 +355,25 @@ async def test_the_owner_knows_the_identity_with_the_connection() -> None:
         await passes(0.01)
         assert owner.chat.parts.directory.people == {"u_bob": User("u_bob", "bob")}
         assert len(owner.chat.parts.directory.ranking) == 1
+
+
+async def test_a_command_without_an_answer_is_forgotten_when_it_is_done(repository: FaultyRepository) -> None:
+    """At an edge; also several that waited for one that needs storage."""
+    async with clustered(2, repository) as cluster:
+        ann = account(cluster.nodes[1], "ann")
+        await entered(ann)
+        repository.hold("history")
+        ann.send("history", room="general")
+        for number in range(3):
+            ann.say(f"{number}")
+        ann.send("typing", id="t", room="general")
+        ann.send("read", id="r", room="general", seq=0)
+        await passes(0.1)
+        assert len(cluster.nodes[1].node.edge._unanswered) == 6
+        repository.go("history")
+        await passes(0.1)
+        assert ann.heard() == ["0", "1", "2"]
+        assert len(cluster.nodes[1].node.edge._unanswered) == 0
 
 
 async def test_nothing_is_left_of_clients_that_leave() -> None:

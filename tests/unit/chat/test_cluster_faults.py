@@ -11,7 +11,7 @@ from tests.support.chatting import BY_PATH, Person
 from tests.support.cluster import Cluster, account, clustered
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
-from tests.unit.chat.people import ask, said
+from tests.unit.chat.people import RoomsPerson, ask, said
 from tests.unit.chat.test_cluster import entered, people_in
 
 
@@ -519,3 +519,65 @@ async def test_nodes_whose_clocks_differ_by_an_hour() -> None:
         assert [person.heard() for person in people] == [["one", "two", "three"]] * 3
         seqs = [frame["seq"] for frame in people[0].of("message")]
         assert seqs == sorted(seqs)
+
+
+async def test_a_message_whose_ack_was_lost_with_the_owner_is_shown_once() -> None:
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        people = await one_at_each(cluster)
+        cluster.bus.lose = lambda sender, receiver: receiver == third.storage.node
+        people[2].say("stored", "m")
+        await passes(0.1)
+        assert people[1].heard() == ["stored"]
+        await first.kill()
+        cluster.bus.mend()
+        second.own()
+        await passes(2.0)
+        assert people[2].acked().keys() == {"m"}
+        assert people[1].heard() == ["stored"]
+        assert people[1].of("retracted") == []
+
+
+async def test_a_claim_that_was_lost_with_the_owner_is_made_again() -> None:
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        ann = account(second, "ann")
+        await ask(ann, "create_room", room="den")
+        wendy = RoomsPerson(third.chat)
+        await passes(0.1)
+        cluster.bus.lose = lambda sender, receiver: receiver == first.storage.node
+        wendy.join("wendy", "Wendy", "den")
+        await first.kill()
+        cluster.bus.mend()
+        second.own()
+        await passes(2.0)
+        assert wendy.codes() == []
+        assert wendy.payloads("joined")[0]["room_id"] == "den"
+
+
+async def test_a_resume_that_was_cut_off_with_the_link(repository: FaultyRepository) -> None:
+    """The owner and its epoch are the same afterwards, but the client does not have what came before."""
+    async with clustered(2, repository, room_tail=2) as cluster:
+        owner, edge = cluster.nodes
+        ann, bob = account(owner, "ann"), account(edge, "bob")
+        await entered(ann, bob)
+        head, epoch = bob.last("joined")["head"], bob.last("joined")["epoch"]
+        bob.disconnect()
+        for number in range(20):
+            await said(ann, f"{number}")
+        repository.hold("changed")
+        bob = account(edge, "bob")
+        await entered(bob, since=head, epoch=epoch)
+        await said(ann, "withheld")
+        for node in cluster.nodes:
+            node.storage.reachable = False
+            cluster.bus.cut.add(node.storage.node)
+        await passes(35.0)
+        repository.go("changed")
+        cluster.bus.mend()
+        await passes(5.0)
+        assert bob.heard() == []
+        assert [frame["recovered"] for frame in bob.of("joined")] == [True, False]
+        assert bob.session._withheld_bytes == 0
+        await said(ann, "live")
+        assert bob.heard() == ["live"]
