@@ -84,6 +84,30 @@ async def test_a_long_resume_is_sent_at_the_pace_of_its_reader() -> None:
         assert bob.connection.closed is None
 
 
+async def test_a_slow_resume_at_the_owner_does_not_delay_a_move() -> None:
+    """Its client loads the room again, because the next owner does not know what it has read."""
+    async with clustered(2, slow_high=SLOW_HIGH) as cluster:
+        first, second = cluster.nodes
+        ann, bob = await two(cluster)
+        head, epoch = bob.last("joined")["head"], bob.last("joined")["epoch"]
+        for number in range(60):
+            ann.say(LONG, f"m{number}")
+        await passes(0.1)
+        eve = account(first, "eve", low=500)
+        eve.connection.stalled = True
+        await entered(eve, since=head, epoch=epoch)
+        bob.disconnect()
+        await cluster.move(first, second)
+        eve.connection.stalled = False
+        eve.connection.drain()
+        await passes(2.0)
+        assert [frame["recovered"] for frame in eve.of("joined")] == [True, False]
+        assert eve.of("synced") == []
+        ann.say("live", "live")
+        await passes(0.1)
+        assert eve.heard()[-1] == "live"
+
+
 async def test_a_resume_that_is_never_read_ends_with_the_connection() -> None:
     async with clustered(2, slow_high=SLOW_HIGH) as cluster:
         ann, bob = await two(cluster)
