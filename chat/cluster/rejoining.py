@@ -25,6 +25,8 @@ from utils.backoff import Backoff
 
 # Messages that a client is sent without notice, or that one which cannot resume is sent at most.
 MISSED = 200
+# Longest pause before storage is asked again: commands wait for that.
+RETRY_CAP = 1.0
 # Reasons of `left` for the codes of errors; "kicked" for all others.
 REASONS = {"banned": "banned", "reserved_name": "name"}
 
@@ -44,7 +46,7 @@ async def rejoin(parts: Parts, returning: Returning) -> list[Replay]:
     anything else happens.
     """
     name, sessions = returning.room, returning.everybody()
-    tenure, backoff = parts.hub.tenure, Backoff()
+    tenure, backoff = parts.hub.tenure, Backoff(cap=RETRY_CAP)
     while parts.hub.tenure == tenure and not all(session.ended for session in sessions):
         try:
             room = await load(parts, name)  # it counts for no one: who caused it to be loaded first is forgotten

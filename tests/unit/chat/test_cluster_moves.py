@@ -158,6 +158,8 @@ async def test_a_local_session_goes_on_after_its_return_was_interrupted(reposito
         people[1].say("early", "e")
         await passes(0.5)
         first.own()
+        await passes(0.01)
+        assert people[1].session.busy == 0
         await passes(0.5)
         repository.go("find_room")
         await passes(8.0)

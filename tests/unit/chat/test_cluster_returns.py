@@ -1,0 +1,332 @@
+"""Clients return into their rooms at the next owner: with what they missed, once; nothing of earlier tenures is left."""
+
+import asyncio
+
+import pytest
+
+from chat.cluster import operations as op
+from chat.cluster.peers import Peer
+from chat.link.envelope import Address
+from chat.link.link import Packet
+from model.events import AckItem
+from storage.ports.messages import InsertMessage
+from tests.support.chatting import Person, limits
+from tests.support.cluster import Cluster, ClusterNode, account, clustered
+from tests.support.faulty import FaultyRepository
+from tests.support.virtual import passes
+from tests.unit.chat.people import ask, said
+from tests.unit.chat.test_cluster import entered
+from tests.unit.chat.test_cluster_faults import one_at_each
+
+
+async def late_return(cluster: Cluster) -> tuple[Person, Person, int]:
+    """Move a room in good order, while storage delays the return of one client into it.
+
+    Returns its owner at the next owner, that client, and the seq of a message that both have.
+    """
+    first, second, third = cluster.nodes
+    ann, bob = account(second, "ann"), account(third, "bob")
+    await ask(ann, "create_room", room="den")
+    await entered(bob, room="den")
+    seq = await said(ann, "old", "den")
+    bob.forget()
+    assert await first.resign()
+    cluster.repository.delay("find_member")
+    second.own()
+    await passes(1.0)
+    return ann, bob, seq
+
+
+async def test_a_client_that_missed_a_change_of_the_room_gets_a_snapshot() -> None:
+    async with clustered(3) as cluster:
+        ann, bob, _ = await late_return(cluster)
+        await ask(ann, "update_room", room="den", title="The den")
+        cluster.repository.go("find_member")
+        await passes(0.1)
+        assert bob.types()[:2] == ["joined", "synced"]
+        assert bob.last("joined")["info"]["title"] == "The den"
+        assert bob.last("joined")["recovered"] is True
+
+
+async def test_a_client_that_missed_a_change_of_a_message_is_sent_it_as_in_a_resume() -> None:
+    async with clustered(3) as cluster:
+        ann, bob, seq = await late_return(cluster)
+        await ask(ann, "edit", room="den", seq=seq, content="new")
+        cluster.repository.go("find_member")
+        await passes(0.1)
+        assert bob.types()[:3] == ["joined", "message", "synced"]
+        assert (bob.last("message")["seq"], bob.last("message")["content"]) == (seq, "new")
+
+
+async def test_a_client_that_missed_new_messages_alone_notices_nothing() -> None:
+    async with clustered(3) as cluster:
+        ann, bob, _ = await late_return(cluster)
+        await said(ann, "new", "den")
+        cluster.repository.go("find_member")
+        await passes(0.1)
+        assert bob.types() == ["message"]
+
+
+async def test_a_client_that_has_gone_leaves_no_row_behind() -> None:
+    async with clustered(3) as cluster:
+        _, bob, _ = await late_return(cluster)
+        bob.disconnect()
+        await passes(0.1)
+        cluster.repository.go("find_member")
+        await passes(0.1)
+        assert cluster.nodes[1].chat.parts.hub.rooms["den"].members.keys() == {"u_ann"}
+
+
+async def test_a_client_that_missed_too_much_loads_the_room_again() -> None:
+    async with clustered(2, limits=limits(resume_limit=5)) as cluster:
+        owner, edge = cluster.nodes
+        ann, bob = account(owner, "ann"), account(edge, "bob")
+        await entered(ann, bob)
+        for node in cluster.nodes:
+            node.storage.reachable = False
+            cluster.bus.cut.add(node.storage.node)
+        for number in range(20):
+            await said(ann, f"{number}")
+        await passes(35.0)
+        cluster.bus.mend()
+        await passes(5.0)
+        assert [frame["recovered"] for frame in bob.of("joined")] == [True, False]
+        assert bob.heard() == []
+
+
+async def test_clients_return_as_soon_as_storage_is_there(repository: FaultyRepository) -> None:
+    async with clustered(3, repository) as cluster:
+        people = await one_at_each(cluster)
+        await said(people[1])
+        repository.away = "unplugged"
+        await cluster.nodes[0].kill()
+        cluster.nodes[0].own()
+        await passes(3.0)
+        people[2].say("waits", "m")
+        await passes(1.0)
+        assert people[2].errors() == {}
+        repository.away = None
+        await passes(3.0)
+        assert people[2].acked().keys() == {"m"}
+        assert people[1].heard()[-1] == "waits"
+
+
+async def test_after_a_good_move_commands_wait_no_longer_than_needed() -> None:
+    async with clustered(3) as cluster:
+        people = await one_at_each(cluster)
+        await cluster.move(*cluster.nodes[:2])
+        people[2].say("soon", "m")
+        await passes(0.05)
+        assert people[2].acked().keys() == {"m"}
+
+
+async def test_a_command_that_needs_storage_is_finished_before_the_move(repository: FaultyRepository) -> None:
+    async with clustered(2, repository) as cluster:
+        people = await one_at_each(cluster)
+        repository.hold("history")
+        for person in people:
+            person.send("history", id="h", room="general")
+        await passes(0.1)
+        moving = asyncio.ensure_future(cluster.move(*cluster.nodes))
+        await passes(1.0)
+        assert not moving.done()
+        repository.go("history")
+        await passes(1.0)
+        assert moving.done()
+        for person in people:
+            assert [frame["id"] for frame in person.of("history")] == ["h"]
+            assert person.errors() == {}
+
+
+async def test_a_client_that_connects_during_a_move_is_served_after_it(repository: FaultyRepository) -> None:
+    async with clustered(2, repository) as cluster:
+        first, second = cluster.nodes
+        people = await one_at_each(cluster)
+        repository.hold("write")
+        people[0].say("delays the move", "m")
+        await passes()
+        moving = asyncio.ensure_future(cluster.move(first, second))
+        await passes(0.1)
+        late = [Person(node.chat, room="general") for node in cluster.nodes]
+        for person in late:
+            person.say("late", "l")
+        await passes(0.1)
+        assert all(person.of("joined", "message") == [] for person in late)
+        repository.go("write")
+        await moving
+        await passes(1.0)
+        for person in late:
+            assert person.acked().keys() == {"l"}
+            assert person.errors() == {}
+
+
+async def test_a_cursor_that_was_just_raised_survives_a_move() -> None:
+    async with clustered(2) as cluster:
+        people = await one_at_each(cluster)
+        seq = await said(people[0])
+        people[1].send("read", room="general", seq=seq)
+        await passes(0.01)
+        await cluster.move(*cluster.nodes)
+        await passes(1.0)
+        await ask(people[1], "rooms", mine=True)
+        assert people[1].last("rooms")["rooms"][0]["read"] == seq
+
+
+async def test_a_retraction_makes_the_next_owner_begin_an_epoch(repository: FaultyRepository) -> None:
+    """Whoever missed the retraction has a message that is not stored."""
+    repository.refused = lambda write: isinstance(write, InsertMessage) and write.message.content == "poison"
+    async with clustered(2, repository) as cluster:
+        people = await one_at_each(cluster)
+        people[0].say("poison", "p")
+        await passes(0.1)
+        await cluster.move(*cluster.nodes)
+        await passes(1.0)
+        assert [person.last("joined")["recovered"] for person in people] == [False, False]
+
+
+# --- nothing of an earlier tenure is left ----------------------------------------------------------------------------
+
+
+async def away_and_back(node: ClusterNode, other: ClusterNode) -> None:
+    """Let another node have the rooms for a while."""
+    other.own()
+    await passes(1.0)
+    node.own()
+    await passes(1.0)
+
+
+async def test_an_owner_that_was_one_before_knows_only_its_own_clients() -> None:
+    async with clustered(2) as cluster:
+        first, second = cluster.nodes
+        await one_at_each(cluster)
+        second.own()
+        await passes(1.0)
+        assert first.chat.parts.directory.people.keys() == {"u_of-n1"}
+        assert first.node.owner.stubs == 0
+
+
+async def test_what_an_owner_remembers_of_rooms_is_not_used_in_a_later_tenure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one has changed them, although the epoch is the same."""
+    monkeypatch.setattr("chat.rooms.freed.ROOMS", 1000)
+    async with clustered(2) as cluster:
+        first, second = cluster.nodes
+        ann, bob = account(first, "ann"), account(first, "bob")
+        await ask(ann, "create_room", room="den")
+        await ask(ann, "leave", room="den")
+        await cluster.move(first, second)
+        await passes(1.0)
+        await entered(ann, room="den")
+        await ask(ann, "ban", room="den", user="u_bob")
+        await ask(ann, "leave", room="den")
+        await cluster.move(second, first)
+        await passes(1.0)
+        await ask(bob, "join", id="j", room="den")
+        assert bob.errors() == {"j": "banned"}
+
+
+async def test_an_invitation_that_was_never_stored_is_forgotten(repository: FaultyRepository) -> None:
+    async with clustered(2, repository) as cluster:
+        ann, bob = account(cluster.nodes[0], "ann"), account(cluster.nodes[1], "bob")
+        await ask(ann, "create_room", room="den", private=True)
+        repository.hold("write")
+        await ask(ann, "invite", room="den", user="u_bob")
+        assert bob.of("invitation")
+        cluster.nodes[1].own()
+        repository.go("write")
+        await passes(1.0)
+        cluster.nodes[0].own()
+        await passes(1.0)
+        await ask(bob, "rooms", mine=True)
+        assert "invitations" not in bob.last("rooms")
+
+
+async def test_rooms_of_earlier_tenures_do_not_count() -> None:
+    async with clustered(2, address_rooms=3) as cluster:
+        for _ in range(3):
+            guest = Person(cluster.nodes[0].chat, network="10.0.0.1")
+            for number in range(3):
+                await entered(guest, room=f"room {number}")
+            assert guest.errors() == {}
+            await away_and_back(*cluster.nodes)
+            guest.disconnect()
+            await passes(0.1)
+
+
+async def test_the_epoch_of_a_later_tenure_is_not_that_of_what_was_received_before(
+    repository: FaultyRepository,
+) -> None:
+    """A greeting of the same node arrives before the link says that the earlier tenure is over."""
+    async with clustered(3, repository) as cluster:
+        first, second, third = cluster.nodes
+        people = await one_at_each(cluster)
+        repository.hold("write")
+        people[0].say("ghost", "m")
+        await passes(0.1)
+        assert people[2].heard() == ["ghost"]
+        cluster.bus.torn.append({first.storage.node, third.storage.node})
+        second.own()
+        repository.go("write")
+        await passes(0.5)
+        first.own()
+        await passes(2.0)
+        cluster.bus.mend()
+        await passes(5.0)
+        assert people[2].last("joined")["recovered"] is False
+        assert await repository.stored() == []
+
+
+async def test_the_last_words_of_a_superseded_owner_are_waited_for() -> None:
+    """It has carried out a command, and the answer is under way when another node says that it has the rooms."""
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        people = await one_at_each(cluster)
+        seq = await said(people[0])
+        await passes(0.1)
+        cluster.bus.lose = lambda sender, receiver: sender == first.storage.node and receiver == third.storage.node
+        people[2].send("react", id="r", room="general", seq=seq, emoji="+1")
+        await passes(0.1)
+        second.own()
+        await passes(1.0)
+        cluster.bus.mend()
+        await passes(4.0)
+        assert people[2].errors() == {}
+        assert people[2].acked().keys() == {"r"}
+
+
+async def test_a_command_that_arrives_in_a_later_tenure_is_not_carried_out() -> None:
+    """Its client has been told that it is unknown what became of it, and without an id nothing tells it from another."""
+    async with clustered(2) as cluster:
+        first, second = cluster.nodes
+        third = await cluster.add("n3")
+        await passes(2.0)
+        people = [account(node, f"of-{node.name}") for node in cluster.nodes]
+        await entered(*people)
+        cluster.bus.torn.append({first.storage.node, third.storage.node})
+        people[2].say("stale")
+        await passes(0.1)
+        second.own()
+        await passes(4.0)
+        first.own()
+        await passes(2.0)
+        cluster.bus.mend()
+        await passes(5.0)
+        assert people[2].errors() == {None: "unavailable"}
+        assert await cluster.repository.stored() == []
+
+
+def test_an_ack_never_precedes_the_frames_of_its_iteration() -> None:
+    sent: list[Packet] = []
+    peer = Peer(
+        Address(b"12345678", 1),
+        "n2",
+        send=sent.append,
+        receive=lambda *_: None,
+        flush_last=lambda _: None,
+        failed=lambda _: None,
+        now=lambda: 0.0,
+        room=lambda: 1000,
+    )
+    peer.ack("s_1", AckItem("m", "general", 1))
+    peer.put(op.Tell("s_1", b"the message", None))
+    peer.flush()
+    assert [type(operation) for operation in op.decode(sent[0].body)] == [op.Tell, op.Acks]
