@@ -1,4 +1,4 @@
-"""Clients return into their rooms at the next owner: with what they missed, once; nothing of earlier tenures is left."""
+"""Clients return to their rooms at the next owner: with what they missed, once; nothing of earlier tenures is left."""
 
 import asyncio
 
@@ -106,9 +106,10 @@ async def test_clients_return_as_soon_as_storage_is_there(repository: FaultyRepo
         await passes(1.0)
         assert people[2].errors() == {}
         repository.away = None
-        await passes(3.0)
+        await passes(1.5)
         assert people[2].acked().keys() == {"m"}
-        assert people[1].heard()[-1] == "waits"
+        await said(people[2], "live")
+        assert people[1].heard()[-1] == "live"
 
 
 async def test_after_a_good_move_commands_wait_no_longer_than_needed() -> None:
@@ -294,7 +295,7 @@ async def test_the_last_words_of_a_superseded_owner_are_waited_for() -> None:
 
 
 async def test_a_command_that_arrives_in_a_later_tenure_is_not_carried_out() -> None:
-    """Its client has been told that it is unknown what became of it, and without an id nothing tells it from another."""
+    """Its client was told that it is unknown what became of it, and without an id nothing tells it from another."""
     async with clustered(2) as cluster:
         first, second = cluster.nodes
         third = await cluster.add("n3")
