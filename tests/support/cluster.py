@@ -39,6 +39,7 @@ class FaultyBus:
     Attributes:
         cut: the nodes that reach no other.
         torn: pairs of nodes that hear each other's greetings, and nothing else.
+        deaf: pairs of nodes, of which the second hears the first one's greetings, and nothing else.
         lose: whether to lose a message, by sender and receiver.
         delay: how much longer than usual a message takes, in seconds.
         shuffles: whether a message that takes longer is overtaken by later ones of the same sender.
@@ -48,6 +49,7 @@ class FaultyBus:
         self.nodes: dict[str, NodeBus] = {}
         self.cut: set[str] = set()
         self.torn: list[set[str]] = []
+        self.deaf: list[tuple[str, str]] = []
         self.lose: Callable[[str, str], bool] = lambda sender, receiver: False
         self.delay: Callable[[], float] = lambda: 0.0
         self.shuffles = False
@@ -59,6 +61,7 @@ class FaultyBus:
         ups = [node for node in self.cut if node in self.nodes]
         self.cut.clear()
         self.torn.clear()
+        self.deaf.clear()
         self.lose = lambda sender, receiver: False
         self.delay = lambda: 0.0
         self.shuffles = False
@@ -100,7 +103,7 @@ class NodeBus:
         on_up()
 
     def send(self, node: str, data: bytes) -> None:
-        if {self._node, node} not in self._bus.torn:
+        if {self._node, node} not in self._bus.torn and (self._node, node) not in self._bus.deaf:
             self._bus.carry(self._node, node, data)
 
     def send_all(self, data: bytes) -> None:

@@ -296,6 +296,26 @@ async def test_the_last_words_of_a_superseded_owner_are_waited_for() -> None:
         assert people[2].acked().keys() == {"r"}
 
 
+async def test_an_answer_that_arrives_in_a_later_tenure_is_not_a_second_one() -> None:
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        people = await one_at_each(cluster)
+        cluster.bus.deaf.append((first.storage.node, third.storage.node))
+        people[2].send("ping", id="p")
+        await passes(0.1)
+        second.own()
+        await passes(4.0)
+        assert len(people[2].of("pong")) == 1
+        first.own()
+        await passes(1.5)
+        assert third.node.edge.owner is third.node.peers[first.node.id]
+        cluster.bus.mend()
+        await passes(3.0)
+        assert len(people[2].of("pong")) == 1
+        await said(people[2], "on")
+        assert people[0].heard()[-1] == "on"
+
+
 async def test_a_command_that_arrives_in_a_later_tenure_is_not_carried_out() -> None:
     """Its client was told that it is unknown what became of it, and without an id nothing tells it from another."""
     async with clustered(2) as cluster:
