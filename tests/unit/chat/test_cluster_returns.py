@@ -10,7 +10,7 @@ from chat.link.envelope import Address
 from chat.link.link import Packet
 from model.events import AckItem
 from storage.ports.messages import InsertMessage
-from tests.support.chatting import Person, limits
+from tests.support.chatting import BY_PATH, Person, limits
 from tests.support.cluster import Cluster, ClusterNode, account, clustered
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -316,16 +316,26 @@ async def test_an_answer_that_arrives_in_a_later_tenure_is_not_a_second_one() ->
         assert people[0].heard()[-1] == "on"
 
 
-async def test_a_command_that_arrives_in_a_later_tenure_is_not_carried_out() -> None:
-    """Its client was told that it is unknown what became of it, and without an id nothing tells it from another."""
+@pytest.mark.parametrize("accepted", [True, False])
+async def test_a_command_that_arrives_in_a_later_tenure_is_not_carried_out(accepted: bool) -> None:
+    """Its client was told that it is unknown what became of it, and without an id nothing tells it from another.
+
+    So does one of an edge that had not even ``accepted`` the earlier tenure, as far as the owner knew.
+    """
     async with clustered(2) as cluster:
         first, second = cluster.nodes
+        tear = {first.storage.node, (3).to_bytes(8).hex()}
+        if not accepted:
+            cluster.bus.torn.append(tear)
         third = await cluster.add("n3")
-        await passes(2.0)
-        people = [account(node, f"of-{node.name}") for node in cluster.nodes]
-        await entered(*people)
-        cluster.bus.torn.append({first.storage.node, third.storage.node})
-        people[2].say("stale")
+        while third.node.edge.owner is None:
+            await passes(0.01)
+        assert tear == {first.storage.node, third.storage.node}
+        page = account(third, "page", dialect=BY_PATH["/chat"], room="general")
+        await passes(0.1)
+        if accepted:
+            cluster.bus.torn.append(tear)
+        page.chat.receive(page.session, "stale")
         await passes(0.1)
         second.own()
         await passes(4.0)
@@ -333,8 +343,10 @@ async def test_a_command_that_arrives_in_a_later_tenure_is_not_carried_out() -> 
         await passes(2.0)
         cluster.bus.mend()
         await passes(5.0)
-        assert people[2].errors() == {None: "unavailable"}
         assert await cluster.repository.stored() == []
+        page.chat.receive(page.session, "fresh")
+        await passes(0.1)
+        assert await cluster.repository.stored() == ["fresh"]
 
 
 def test_an_ack_never_precedes_the_frames_of_its_iteration() -> None:
