@@ -192,8 +192,8 @@ class ClusterDevice(Device):
         if frame["code"] == "unavailable" and asked is not None:
             asked.fields.setdefault("resend", True)
             self._doubtful[key] = asked
-        if frame["code"] == "overloaded" and asked is not None and asked.kind != "message":
-            asked.version = None  # what was shown was the same change by an earlier command
+        if asked is not None and (asked.kind != "message" or "resend" in asked.fields):
+            asked.version = None  # shown was the same change by an earlier command, or by an owner that is lost
         super()._on_error(frame, view)
 
 

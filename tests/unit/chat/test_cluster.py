@@ -7,7 +7,7 @@ from chat.cluster.edge import PAUSE_BYTES
 from chat.delivery.ratelimit import Rate
 from chat.ports import Identity
 from chat.rooms.presence import CROWD
-from model.errors import CloseCode
+from model.errors import FLOOD, REFUSED, CloseCode
 from model.room import User
 from server.auth.tokens import sign_account
 from storage.ports.messages import InsertMessage
@@ -323,6 +323,22 @@ async def test_the_rate_of_a_principal_is_exact_over_all_nodes() -> None:
         await passes(0.1)
         assert sum(len(device.acked()) for device in devices) == 10
         assert {code for device in devices for code in device.errors().values()} == {"rate_limited"}
+
+
+async def test_a_client_that_cannot_go_on_is_disconnected_at_every_node() -> None:
+    """Its one room is closed to it; or it sends on and on what it may not send."""
+    async with clustered(2, limits=limits(messages_per_second=1.0, messages_burst=1)) as cluster:
+        ann = account(cluster.nodes[0], "ann")
+        await ask(ann, "create_room", room="den", private=True)
+        for node in cluster.nodes:
+            page = account(node, "page", dialect=BY_PATH["/chat"], room="den")
+            flood = account(node, f"flood-{node.name}")
+            await entered(flood)
+            for number in range(1100):
+                flood.say(f"{number}")
+            await passes(0.1)
+            closed = page.connection.closed, flood.connection.closed
+            assert [close and close.code for close in closed] == [REFUSED.code, FLOOD.code]
 
 
 async def test_guests_of_one_address_share_a_rate_over_all_nodes() -> None:
