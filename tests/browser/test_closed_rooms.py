@@ -30,7 +30,7 @@ async def go_to(person: ChatPage, room: str) -> None:
     await person.page.get_by_label("Enter another room").fill(room)
     await person.page.get_by_label("Enter another room").press("Enter")
     await expect(person.page.get_by_role("heading", level=1, name=room, exact=True)).to_be_visible()
-    await person.connected()
+    await expect(person.page.locator("#room-count")).to_contain_text("here")  # it has entered; it says "Entering…" before
 
 
 async def put_out(server: ServerProcess, person: ChatPage, room: str, how: str) -> None:
