@@ -78,13 +78,14 @@ class Member:
         self._installation: bytes | None = None
         self._joined: tuple[bytes, bytes] | None = None  # the installation and the key
         self._joining = asyncio.Lock()
+        self._name = ""
         self._started = False
         self._tasks = TaskRegistry()
 
     def start(self, name: str) -> None:
         """Begin, under a name for operators."""
-        self.node.name = name
-        self.node.start()
+        self._name = name
+        self.node.start(name)
         self._started = True
         self.join()
 
@@ -123,7 +124,7 @@ class Member:
         return NatsBus(
             settings.nats_url,
             f"{settings.nats_prefix}.{installation.hex()}",
-            name=self.node.name,
+            name=self._name,
             credentials=settings.nats_creds,
             authorities=settings.nats_ca,
         )

@@ -293,7 +293,7 @@ class ClusterNode:
         self.chat = Chat(self.storage, self.clock, signer(self.clock), ChatOptions(**options))
         self.questions: list[bytes] = []
         self.terms = SameTerms()
-        self.node = Node(self.chat, identity, DIALECTS, self._serve, self.terms, name)
+        self.node = Node(self.chat, identity, DIALECTS, self._serve, self.terms)
         self.storage.lease_events.on_gained = lambda gained: self.node.gained(gained.token, gained.epoch)
         self.storage.lease_events.on_superseded = self.node.superseded
 
@@ -303,7 +303,7 @@ class ClusterNode:
 
     async def start(self) -> None:
         self.chat.start()
-        self.node.start()
+        self.node.start(self.name)
         await self.join(self.cluster.bus)
 
     async def join(self, bus: FaultyBus, installation: bytes = INSTALLATION) -> None:

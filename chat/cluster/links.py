@@ -1,0 +1,215 @@
+"""The links of a node with the other ones: each lasts from a greeting until one of its two nodes gives the other up."""
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+
+from chat.cluster import operations as op
+from chat.cluster.greetings import Greeting, Owning, Terms
+from chat.cluster.peers import Peer
+from chat.cluster.post import Post
+from chat.cluster.statistics import Sample, Statistics
+from chat.link.envelope import Address
+from chat.link.link import Packet
+from storage.ports.servers import Servers
+
+log = logging.getLogger(__name__)
+
+GREETING_SECONDS = 1.0
+PING_SECONDS = 0.4
+"""Silence after which the owner and an edge send each other a sign of life."""
+RARE_PING_SECONDS = 5.0
+"""The same between two edges, which say nothing to each other."""
+GONE_SECONDS = 1.0
+"""Silence after which a peer is given up that the database shows no longer: before its commands would be refused."""
+FAR_SILENT_SECONDS = 12.0
+"""Silence of another edge after which it may be dead: two signs of life are missing."""
+DEAD_SECONDS = 30.0
+"""Silence after which a peer is given up, although the database shows that it lives."""
+OBSTACLE_SECONDS = 5.0
+"""For how long after a refused greeting that is taken for the reason that there is no link."""
+UNDEAD_SECONDS = 5.0
+"""For how long after its greeting a node that was given up is told so."""
+GIVEN_UP = 1000
+"""Lives of nodes that are remembered as given up."""
+
+
+class Links:
+    """See the top of this file.
+
+    Args:
+        id: of this node.
+        terms: compares this node with others.
+        now: a monotonic clock.
+        flush_last: `chat.rooms.hub.Hub.flush_last`.
+        claim: returns the claim of this node, if it has the rooms.
+        claimed: called with each claim of a peer.
+        receive: called with the operations of each packet.
+        dropped: called with each peer whose link has ended.
+
+    Attributes:
+        name: of this node, for operators.
+        peers: the nodes with which there is a link, by id.
+        post: this node's end of the bus.
+    """
+
+    def __init__(
+        self,
+        id: bytes,
+        terms: Terms,
+        now: Callable[[], float],
+        statistics: Statistics,
+        *,
+        flush_last: Callable[[Peer], object],
+        claim: Callable[[], Owning | None],
+        claimed: Callable[[Peer, Owning], object],
+        receive: Callable[[Peer, list[op.AnyOperation]], object],
+        dropped: Callable[[Peer], object],
+    ) -> None:
+        self.name = ""
+        self.peers: dict[bytes, Peer] = {}
+        self._id = id
+        self._terms = terms
+        self._now = now
+        self._statistics = statistics
+        self._flush_last = flush_last
+        self._claim, self._claimed, self._receive, self._dropped = claim, claimed, receive, dropped
+        self.post = Post(
+            id, heard=self._heard, greeted=self._greeted, on_up=self._on_up, now=now, statistics=statistics
+        )
+        self._given_up: dict[bytes, int] = {}
+        self._undead: dict[bytes, float] = {}  # nodes that were given up and greet, and when they last did
+        self._greeted_at = -math.inf
+
+    # Greetings.
+
+    def greet(self) -> None:
+        """Say to all nodes what this one is."""
+        self._greeted_at = now = self._now()
+        self._undead = {node: at for node, at in self._undead.items() if now - at < UNDEAD_SECONDS}
+        given_up = {node: self._given_up[node] for node in self._undead}
+        greeting = Greeting(self.name, self._terms.own(), self._terms.fingerprints(), given_up, self._claim())
+        self.post.greet(greeting)
+
+    def _on_up(self) -> None:
+        self.greet()
+        for peer in self.peers.values():
+            peer.link.repeat()
+
+    def _greeted(self, sender: Address, greeting: Greeting) -> None:
+        if greeting.given_up.get(self._id, 0) >= self.post.address.generation:
+            log.warning("node %s had given this node up; it begins again", greeting.name)
+            self.begin_again()
+            self.greet()
+        peer = self.peers.get(sender.node)
+        if peer is not None and peer.address.generation < sender.generation:
+            self._give_up(peer, "it has begun again")
+            peer = None
+        if peer is None and sender.generation > self._given_up.get(sender.node, 0):
+            if differences := self._terms.differences(greeting.terms):
+                self.post.warn(f"node {greeting.name} has other settings: {'; '.join(differences)}")
+                return
+            peer = self._link(sender, greeting.name)
+            if differing := self._terms.differing(greeting.fingerprints):
+                log.warning("node %s has another %s", peer, " and another ".join(differing))
+        if peer is None:
+            self._undead[sender.node] = self._now()
+        elif peer.address == sender and greeting.owning is not None:
+            self._claimed(peer, greeting.owning)
+
+    def obstacle(self) -> str | None:
+        """Return why there may be no link with another node, in words."""
+        return self.post.last_warning if self._now() - self.post.warned_at < OBSTACLE_SECONDS else None
+
+    # The life of a link.
+
+    def _link(self, address: Address, name: str) -> Peer:
+        peer = self.peers[address.node] = Peer(
+            address,
+            name,
+            send=self.post.sender(address),
+            receive=self._receive,
+            flush_last=self._flush_last,
+            failed=lambda peer: self._give_up(peer, "it does not accept what it is sent"),
+            now=self._now,
+            room=self.post.room,
+        )
+        log.info("there is a link with node %s", peer)
+        self.greet()
+        return peer
+
+    def _heard(self, sender: Address, packet: Packet) -> None:
+        peer = self.peers.get(sender.node)
+        if peer is not None and peer.address == sender:
+            peer.link.receive(packet)
+
+    def tick(self, servers: Servers | None, talks: Callable[[Peer], bool]) -> None:
+        """Greet, send signs of life, and give up the dead, where it is due. Call it every 100 ms or so.
+
+        Args:
+            servers: those of the database, if it is reached.
+            talks: returns whether the two nodes have something to say to each other: one of them has the rooms.
+        """
+        if self._now() - self._greeted_at >= GREETING_SECONDS:
+            self.greet()
+        for peer in tuple(self.peers.values()):
+            close = talks(peer)
+            peer.link.tick(PING_SECONDS if close else RARE_PING_SECONDS)
+            silent = self._now() - peer.link.heard
+            if silent > DEAD_SECONDS:
+                self._give_up(peer, f"it is silent for {silent:.0f} s")
+            elif (
+                silent > (GONE_SECONDS if close else FAR_SILENT_SECONDS)
+                and servers is not None
+                and not servers.lives(peer.address.node.hex())
+            ):
+                self._give_up(peer, "it is silent, and has no session with the database")
+
+    def living(self, servers: Servers | None) -> list[Peer]:
+        """Return the peers that seem to live."""
+        now = self._now()
+        return [
+            peer
+            for peer in self.peers.values()
+            if now - peer.link.heard < FAR_SILENT_SECONDS
+            and (servers is None or servers.lives(peer.address.node.hex()))
+        ]
+
+    def _give_up(self, peer: Peer, why: str) -> None:
+        """End a link: what the peer had here ends, and it must begin again."""
+        if self.peers.get(peer.address.node) is peer:
+            log.warning("node %s is lost: %s", peer, why)
+            self._statistics.peers_given_up += 1
+            self._given_up[peer.address.node] = peer.address.generation
+            while len(self._given_up) > GIVEN_UP:
+                del self._given_up[next(iter(self._given_up))]
+            self._drop(peer)
+
+    def _drop(self, peer: Peer) -> None:
+        del self.peers[peer.address.node]
+        peer.end()
+        self._dropped(peer)
+
+    def begin_again(self) -> None:
+        """End all links; the peers that still live have new ones with the next greeting."""
+        self.post.begin_again()
+        for peer in tuple(self.peers.values()):
+            self._drop(peer)
+
+    # For operators.
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield the metrics of the links."""
+        links = [peer.link for peer in self.peers.values()]
+        waiting, repeats = sum(link.waiting_bytes for link in links), sum(link.repeats for link in links)
+        yield from (
+            Sample("bus_up", "1 if this node reaches the bus", float(self.post.up), False),
+            Sample("peers", "other nodes with which this one has a link", len(links), False),
+            Sample(
+                "link_unacknowledged_bytes",
+                "bytes sent to other nodes that these have not acknowledged",
+                waiting,
+                False,
+            ),
+            Sample("link_repeats", "times that packets were sent again, over the links that there are", repeats, False),
+        )
