@@ -22,7 +22,8 @@ class Greeting(Struct, frozen=True, gc=False, array_like=True):
         name: for operators.
         terms: what must be the same on all nodes, as text.
         fingerprints: of its secrets, by the names of their settings.
-        given_up: nodes that it takes for dead, with their generations.
+        given_up: nodes that it takes for dead, with the generations of their links with it.
+        generations: of its own links with nodes that had given it up; 1 with all others.
         owning: its claim, if it has the rooms.
     """
 
@@ -30,6 +31,7 @@ class Greeting(Struct, frozen=True, gc=False, array_like=True):
     terms: dict[str, str]
     fingerprints: dict[str, str]
     given_up: dict[bytes, int]
+    generations: dict[bytes, int]
     owning: Owning | None
 
 

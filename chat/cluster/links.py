@@ -31,7 +31,7 @@ OBSTACLE_SECONDS = 5.0
 UNDEAD_SECONDS = 5.0
 """For how long after its greeting a node that was given up is told so."""
 GIVEN_UP = 1000
-"""Lives of nodes that are remembered as given up."""
+"""Nodes that are remembered as given up, and as having given this one up."""
 
 
 class Links:
@@ -77,6 +77,7 @@ class Links:
         self.post = Post(
             id, heard=self._heard, greeted=self._greeted, on_up=self._on_up, now=now, statistics=statistics
         )
+        self._generations: dict[bytes, int] = {}  # of this node's links; 1 with nodes that are not in it
         self._given_up: dict[bytes, int] = {}
         self._undead: dict[bytes, float] = {}  # nodes that were given up and greet, and when they last did
         self._greeted_at = -math.inf
@@ -88,19 +89,20 @@ class Links:
         self._greeted_at = now = self._now()
         self._undead = {node: at for node, at in self._undead.items() if now - at < UNDEAD_SECONDS}
         given_up = {node: self._given_up[node] for node in self._undead}
-        greeting = Greeting(self.name, self._terms.own(), self._terms.fingerprints(), given_up, self._claim())
-        self.post.greet(greeting)
+        terms, fingerprints = self._terms.own(), self._terms.fingerprints()
+        self.post.greet(Greeting(self.name, terms, fingerprints, given_up, self._generations, self._claim()))
 
     def _on_up(self) -> None:
         self.greet()
         for peer in self.peers.values():
             peer.link.repeat()
 
-    def _greeted(self, sender: Address, greeting: Greeting) -> None:
-        if greeting.given_up.get(self._id, 0) >= self.post.address.generation:
-            log.warning("node %s had given this node up; it begins again", greeting.name)
-            self.begin_again()
+    def _greeted(self, node: bytes, greeting: Greeting) -> None:
+        if greeting.given_up.get(self._id, 0) >= self._generation(node):
+            log.warning("node %s had given this node up: their link begins again", greeting.name)
+            self._begin_again(node)
             self.greet()
+        sender = Address(node, greeting.generations.get(self._id, 1))
         peer = self.peers.get(sender.node)
         if peer is not None and peer.address.generation < sender.generation:
             self._give_up(peer, "it has begun again")
@@ -127,7 +129,7 @@ class Links:
         peer = self.peers[address.node] = Peer(
             address,
             name,
-            send=self.post.sender(address),
+            send=self.post.sender(self._generation(address.node), address),
             receive=self._receive,
             flush_last=self._flush_last,
             failed=lambda peer: self._give_up(peer, "it does not accept what it is sent"),
@@ -138,9 +140,13 @@ class Links:
         self.greet()
         return peer
 
-    def _heard(self, sender: Address, packet: Packet) -> None:
+    def _generation(self, node: bytes) -> int:
+        """Return the generation of this node's link with another one."""
+        return self._generations.get(node, 1)
+
+    def _heard(self, sender: Address, receiver: Address, packet: Packet) -> None:
         peer = self.peers.get(sender.node)
-        if peer is not None and peer.address == sender:
+        if peer is not None and peer.address == sender and receiver.generation == self._generation(sender.node):
             peer.link.receive(packet)
 
     def tick(self, servers: Servers | None, talks: Callable[[Peer], bool]) -> None:
@@ -180,9 +186,7 @@ class Links:
         if self.peers.get(peer.address.node) is peer:
             log.warning("node %s is lost: %s", peer, why)
             self._statistics.peers_given_up += 1
-            self._given_up[peer.address.node] = peer.address.generation
-            while len(self._given_up) > GIVEN_UP:
-                del self._given_up[next(iter(self._given_up))]
+            _note(self._given_up, peer.address.node, peer.address.generation)
             self._drop(peer)
 
     def _drop(self, peer: Peer) -> None:
@@ -192,8 +196,13 @@ class Links:
 
     def begin_again(self) -> None:
         """End all links; the peers that still live have new ones with the next greeting."""
-        self.post.begin_again()
-        for peer in tuple(self.peers.values()):
+        for node in tuple(self.peers):
+            self._begin_again(node)
+
+    def _begin_again(self, node: bytes) -> None:
+        """End the link with a node, which has forgotten its own end, or is to forget it: neither can be continued."""
+        _note(self._generations, node, self._generation(node) + 1)
+        if (peer := self.peers.get(node)) is not None:
             self._drop(peer)
 
     # For operators.
@@ -213,3 +222,9 @@ class Links:
             ),
             Sample("link_repeats", "times that packets were sent again, over the links that there are", repeats, False),
         )
+
+
+def _note(generations: dict[bytes, int], node: bytes, generation: int) -> None:
+    generations[node] = generation
+    if len(generations) > GIVEN_UP:
+        del generations[next(iter(generations))]

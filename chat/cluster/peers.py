@@ -33,7 +33,7 @@ class Peer:
     """The other end of a link, and a `chat.delivery.audience.Remote`: the members of rooms who are connected there.
 
     Args:
-        address: the life of the node.
+        address: of its end of the link.
         name: its name, for an operator.
         send: sends a packet there, or drops it.
         receive: called with the operations of each packet.

@@ -1,4 +1,4 @@
-"""A node's end of the bus: packs and unpacks, and refuses what was not made for this life of the node."""
+"""A node's end of the bus: packs and unpacks, and refuses what was not made for it, or comes again."""
 
 import logging
 import math
@@ -25,13 +25,12 @@ class Post:
 
     Args:
         id: of the node.
-        heard: called with each packet for this node.
-        greeted: called with each greeting.
+        heard: called with each packet for this node: the sender, the receiver and the packet.
+        greeted: called with each greeting and the node that it is of.
         on_up: called each time the bus is up.
         now: a monotonic clock.
 
     Attributes:
-        address: where others reach this life of the node.
         last_warning, warned_at: what was refused last, and when.
     """
 
@@ -39,13 +38,13 @@ class Post:
         self,
         id: bytes,
         *,
-        heard: Callable[[Address, Packet], object],
-        greeted: Callable[[Address, Greeting], object],
+        heard: Callable[[Address, Address, Packet], object],
+        greeted: Callable[[bytes, Greeting], object],
         on_up: Callable[[], object],
         now: Callable[[], float],
         statistics: Statistics,
     ) -> None:
-        self.address = Address(id, 1)
+        self._id = id
         self._statistics = statistics
         self._heard = heard
         self._greeted = greeted
@@ -70,7 +69,7 @@ class Post:
     async def join(self, bus: Bus, envelope: Envelope) -> None:
         """Send and receive by a bus."""
         self._bus, self._envelope = bus, envelope
-        await bus.start(self.address.node.hex(), self._hear, self._on_up)
+        await bus.start(self._id.hex(), self._hear, self._on_up)
 
     async def leave(self) -> None:
         """Send and receive nothing more. Idempotent."""
@@ -78,17 +77,13 @@ class Post:
         if bus is not None:
             await bus.close()
 
-    def begin_again(self) -> None:
-        """Begin another generation: the links of the last one are over."""
-        self.address = Address(self.address.node, self.address.generation + 1)
-
-    def sender(self, receiver: Address) -> Callable[[Packet], None]:
-        """Return what sends a packet to one node, or drops it."""
-        name = receiver.node.hex()
+    def sender(self, generation: int, receiver: Address) -> Callable[[Packet], None]:
+        """Return what sends a packet over one link, or drops it; ``generation`` is that of this node."""
+        here, name = Address(self._id, generation), receiver.node.hex()
 
         def send(packet: Packet) -> None:
             if self._bus is not None:
-                self._bus.send(name, self._pack(receiver, packet))
+                self._bus.send(name, self._pack(here, receiver, packet))
 
         return send
 
@@ -96,11 +91,11 @@ class Post:
         """Send a greeting to all nodes, or drop it."""
         if self._bus is not None:
             packet = Packet(0, 0, 0, greetings.encode(greeting))
-            self._bus.send_all(self._pack(Address(EVERYONE, 0), packet))
+            self._bus.send_all(self._pack(Address(self._id, 0), Address(EVERYONE, 0), packet))
 
-    def _pack(self, receiver: Address, packet: Packet) -> bytes:
+    def _pack(self, here: Address, receiver: Address, packet: Packet) -> bytes:
         self._count += 1
-        data = self._envelope.pack(self.address, receiver, self._count, packet)
+        data = self._envelope.pack(here, receiver, self._count, packet)
         self._statistics.link_packets_sent += 1
         self._statistics.link_bytes_sent += len(data)
         return data
@@ -112,7 +107,7 @@ class Post:
             self._statistics.link_packets_refused += 1
             self.warn(f"a packet on the bus was refused: {refused}")
             return
-        if sender.node == self.address.node or not self._freshness.accept(sender, receiver, count):
+        if sender.node == self._id or not self._freshness.accept(sender, receiver, count):
             self._statistics.link_packets_refused += 1
             return
         self._statistics.link_packets_received += 1
@@ -122,9 +117,9 @@ class Post:
             except msgspec.DecodeError:
                 self.warn("a greeting of another node cannot be read")
             else:
-                self._greeted(sender, greeting)
-        elif receiver == self.address:
-            self._heard(sender, packet)
+                self._greeted(sender.node, greeting)
+        elif receiver.node == self._id:
+            self._heard(sender, receiver, packet)
 
     def warn(self, words: str) -> None:
         """Log a warning once; it may be why there is no link with a node."""

@@ -46,11 +46,12 @@ MOST_BYTES_ADDED = _HEADER_BYTES + 40
 
 
 class Address(NamedTuple):
-    """One life of a node.
+    """One end of a link between two nodes.
 
     Attributes:
         node: `NODE_BYTES` random bytes, chosen at the start of its process.
-        generation: raised by the node when the others have given it up: its earlier links are over.
+        generation: of its links with the other node, from 1; raised when that one has given it up: the earlier link is
+            over. 0 in what is for all nodes.
     """
 
     node: bytes

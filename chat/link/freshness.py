@@ -10,7 +10,8 @@ class Freshness:
     """The counts of the packets that a node has accepted.
 
     Packets for this node and packets for all nodes travel on two subjects of the bus, which may overtake each other. So
-    each sender has a count on either. A sender's generations are one sequence: a later one ends the earlier ones.
+    each sender has a count on either. The generations of its links with this node are one sequence: a later one ends
+    the earlier ones.
 
     A node that has just started accepts a recorded packet for all nodes, as it has heard nothing of the sender. Only a
     packet that is addressed to this life of the node cannot be older: take nothing else as proof that the sender lives.

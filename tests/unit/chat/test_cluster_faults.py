@@ -144,6 +144,58 @@ async def test_two_nodes_that_do_not_reach_each_other_give_each_other_up() -> No
         assert all(node.node.edge.problem() is None for node in cluster.nodes[1:])
 
 
+@pytest.mark.parametrize("giver", ["edge", "owner"])
+async def test_one_link_that_is_given_up_does_not_concern_the_others(giver: str) -> None:
+    """Of two nodes, one does not hear the other. The clients of a third notice nothing, not even a pause."""
+    async with clustered(3) as cluster:
+        people = await one_at_each(cluster)
+        first, second, third = (node.node for node in cluster.nodes)
+        for node in cluster.nodes:
+            node.storage.reachable = False  # so that no client is sent away
+        silent = (first, third) if giver == "edge" else (third, first)
+        names = tuple(node.id.hex() for node in silent)
+        cluster.bus.lose = lambda sender, receiver: (sender, receiver) == names
+        before = second.peers[first.id], second.peers[third.id]
+        for number in range(35):
+            for person in people[:2]:
+                person.say(f"{number} {person.session.user.name}", f"{number}")
+            await passes(1.0)
+        assert silent[0].id not in silent[1].peers
+        cluster.bus.mend()
+        await passes(5.0)
+        assert all(len(node.node.peers) == 2 for node in cluster.nodes)
+        assert (second.peers[first.id], second.peers[third.id]) == before
+        assert second.statistics.owner_changes == 1
+        assert [len(person.acked()) for person in people[:2]] == [35, 35]
+        assert all(map(unnoticed, people[:2]))
+        assert people[2].last("joined")["recovered"] is True
+        for person in people:
+            await said(person, f"back {person.session.user.name}")
+        await assert_all_the_same(cluster, people)
+        assert [people_in(person) for person in people] == [{"of-n1", "of-n2", "of-n3"}] * 3
+
+
+async def test_a_link_that_is_given_up_again_and_again_begins_anew_each_time() -> None:
+    async with clustered(2) as cluster:
+        people = await one_at_each(cluster)
+        first, second = (node.node for node in cluster.nodes)
+        for node in cluster.nodes:
+            node.storage.reachable = False
+        silent = ""
+
+        def is_lost(sender: str, receiver: str) -> bool:
+            return sender == silent
+
+        for number in range(4):
+            silent = (first, second)[number % 2].id.hex()
+            cluster.bus.lose = is_lost
+            await passes(35.0)
+            cluster.bus.mend()
+            await passes(5.0)
+            await said(people[number % 2], f"{number}")
+            await assert_all_the_same(cluster, people)
+
+
 async def test_an_owner_off_the_bus_gives_the_rooms_to_a_node_on_it() -> None:
     """Nothing is lost: the epoch stays, and its own clients miss nothing once it is back on the bus."""
     async with clustered(3) as cluster:
