@@ -25,6 +25,8 @@ from utils.backoff import Backoff
 
 # Messages that a client is sent without notice, or that one which cannot resume is sent at most.
 MISSED = 200
+# Rows of members that are read together: of a large room, some thousand are needed.
+ROWS_AT_ONCE = 500
 # Longest pause before storage is asked again: commands wait for that.
 RETRY_CAP = 1.0
 # Reasons of `left` for the codes of errors; "kicked" for all others.
@@ -66,10 +68,11 @@ async def rejoin(parts: Parts, returning: Returning) -> list[Replay]:
 
 
 async def _fetch_rows(parts: Parts, room: Room, sessions: Sequence[Session]) -> None:
-    for session in sessions:
-        if not session.ended and not is_row_known(parts, room, session.actor.identity):
-            row = await members.fetch(parts, room, session.user.id)
-            if row is not None and session.user.id not in room.members:
+    here = [session for session in sessions if not session.ended]
+    unknown = list({session.user.id for session in here if not is_row_known(parts, room, session.actor.identity)})
+    for start in range(0, len(unknown), ROWS_AT_ONCE):
+        for row in await members.fetch_together(parts, room, unknown[start : start + ROWS_AT_ONCE]):
+            if row.user.id not in room.members:
                 members.cache(parts, room, row)
 
 

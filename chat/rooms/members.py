@@ -1,7 +1,7 @@
 """The rows of a room's members: cached while needed, stored write-behind, and read when the users join."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 from msgspec.structs import replace
 
@@ -197,6 +197,22 @@ async def fetch(parts: Parts, room: Room, user_id: str) -> Member | None:
 async def _read(parts: Parts, room: Room, user_id: str) -> Member | None:
     await room.backlog.written()  # it may be among them
     return await parts.storage.rooms.find_member(room.record.room_id, user_id)
+
+
+async def fetch_together(parts: Parts, room: Room, user_ids: Collection[str]) -> list[Member]:
+    """Return the current rows of those of these users who have one. See :func:`fetch`."""
+    unknown = [user_id for user_id in user_ids if user_id not in room.members and room.stored]
+    with ExitStack() as pins:
+        for user_id in unknown:
+            pins.enter_context(pinned(parts, room, user_id))
+        found = {row.user.id: row for row in await ask(parts, _read_together(parts, room, unknown))} if unknown else {}
+        rows = (room.members.get(user_id, found.get(user_id)) for user_id in user_ids)
+        return [row for row in rows if row is not None]
+
+
+async def _read_together(parts: Parts, room: Room, user_ids: Sequence[str]) -> list[Member]:
+    await room.backlog.written()
+    return await parts.storage.rooms.find_members(room.record.room_id, user_ids)
 
 
 async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> Member:

@@ -73,6 +73,11 @@ class MemoryRoomRepository:
         self._contents.logs.use(room_id)
         return self._contents.members.find(room_id, user_id)
 
+    async def find_members(self, room_id: int, user_ids: Sequence[str]) -> list[Member]:
+        self._contents.logs.use(room_id)
+        found = (self._contents.members.find(room_id, user_id) for user_id in sorted(set(user_ids)))
+        return [member for member in found if member is not None]
+
     async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
         self._contents.logs.use(room_id)
         if self._contents.members.size(room_id) <= _FEW_MEMBERS:

@@ -111,6 +111,9 @@ class RoomRepository(Protocol):
     async def find_member(self, room_id: int, user_id: str) -> Member | None:
         """Find the user's row in a room."""
 
+    async def find_members(self, room_id: int, user_ids: Sequence[str]) -> list[Member]:
+        """Find the rows of these users in a room, by user id; users without one are omitted."""
+
     async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
         """List up to ``limit`` rows with a role, by user id, from the first id above ``after``."""
 

@@ -26,6 +26,7 @@ READS: dict[str, Callable[[Storage], Awaitable[object]]] = {
     "share_a_room": lambda repository: repository.rooms.share_a_room("u", "v"),
     "standings": lambda repository: repository.rooms.special_members(1),
     "find_member": lambda repository: repository.rooms.find_member(1, "u"),
+    "find_members": lambda repository: repository.rooms.find_members(1, ["u"]),
     "members": lambda repository: repository.rooms.members(1, after="", limit=1),
     "count_members": lambda repository: repository.rooms.count_members([1]),
     "find_user": lambda repository: repository.rooms.find_user("u"),

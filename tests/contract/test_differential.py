@@ -152,7 +152,7 @@ BATCHES = st.builds(Batch, st.lists(WRITES, max_size=8))
 METHODS = [
     "history", "history", "changed", "count_changed", "head", "find_posted", "find_room", "find_message", "search",
     "unread", "listed_rooms", "rooms_of", "invitations", "share_a_room", "account_role", "kept_like",
-    "standings", "find_member", "members", "count_members", "find_user",
+    "standings", "find_member", "find_members", "members", "count_members", "find_user",
 ]  # fmt: skip
 READS = st.builds(
     Read,
@@ -311,6 +311,8 @@ async def answer(repository: Storage, world: World, read: Read) -> object:
             return await repository.rooms.special_members(where.room_id)
         case "find_member":
             return await repository.rooms.find_member(where.room_id, user)
+        case "find_members":
+            return await repository.rooms.find_members(where.room_id, [world.user_id(user) for user in (3, 0, 3, 1)])
         case "members":
             return await repository.rooms.members(where.room_id, after=user if read.pinned else "", limit=read.limit)
         case "count_members":

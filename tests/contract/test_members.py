@@ -23,6 +23,18 @@ async def test_a_member_row_is_read_back_completely(repository: Storage, writer:
     assert await repository.rooms.find_member(room().room_id, "u_cy") is None
 
 
+async def test_several_rows_are_read_together(repository: Storage, writer: Writer) -> None:
+    """By user id, each once, in whatever order and how often it is asked for; users without one are omitted."""
+    where, other = room(), room()
+    follower = Member(User("u_bob", "bob"), read_seq=7)
+    await writer.write([InsertRoom(where), InsertRoom(other), *sets(where, FULL, follower, member())])
+    await writer.write(sets(other, Member(User("u_dan", "dan"), "member")))
+    asked = ["u_cy", "u_dan", "u_bob", "u_cy", "U_ANN"]
+    assert await repository.rooms.find_members(where.room_id, asked) == [follower, FULL]
+    assert await repository.rooms.find_members(where.room_id, []) == []
+    assert await repository.rooms.find_members(room().room_id, asked) == []
+
+
 async def test_a_later_row_replaces_an_earlier_one(repository: Storage, writer: Writer) -> None:
     """Also within a batch, and completely: including a removed role and an ended ban."""
     where = room()

@@ -51,7 +51,7 @@ class FaultyRepository:
         self.faults: defaultdict[str, list[Exception]] = defaultdict(list)
         self.lost_answers = 0
         self.short_answers = 0
-        self.early = {"find_member", "find_posted", "find_message", "history", "search"}
+        self.early = {"find_member", "find_members", "find_posted", "find_message", "history", "search"}
         self.calls: Counter[str] = Counter()
         self.readers: dict[str, Party] = {}
         self.batches: list[list[Write]] = []

@@ -29,9 +29,9 @@ from utils.fairness import Party
 PEOPLE = (("olga", "user", 1), ("mo", "user", 2), ("gus", "guest", 2), ("ada", "admin", 1), ("orla", "organizer", 1))
 """The users: names, account roles, and numbers of devices."""
 READS = (
-    "find_room", "head", "find_member", "standings", "members", "count_members", "rooms_of", "find_user",
-    "share_a_room", "peers", "unread", "find_posted", "find_message", "history", "changed", "count_changed", "search",
-    "listed_rooms", "invitations",
+    "find_room", "head", "find_member", "find_members", "standings", "members", "count_members", "rooms_of",
+    "find_user", "share_a_room", "peers", "unread", "find_posted", "find_message", "history", "changed",
+    "count_changed", "search", "listed_rooms", "invitations",
 )  # fmt: skip
 POINTS = ("write", *READS)
 Pause = Callable[[float], Awaitable[None]]

@@ -42,6 +42,10 @@ class PostgresRoomRepository:
         rows = await self._fetch(sql.FIND_MEMBER, {"room_id": room_id, "user_id": user_id})
         return _member_of(rows[0]) if rows else None
 
+    async def find_members(self, room_id: int, user_ids: Sequence[str]) -> list[Member]:
+        rows = await self._fetch(sql.FIND_MEMBERS, {"room_id": room_id, "users": list(user_ids)})
+        return list(map(_member_of, rows))
+
     async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
         values = {"room_id": room_id, "after": after, "limit": max(limit, 0)}
         return list(map(_member_of, await self._fetch(sql.MEMBERS_OF, values)))

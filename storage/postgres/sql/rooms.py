@@ -178,6 +178,7 @@ SPECIAL_MEMBERS = sql_text(
     ).orderby(MEMBERS.user_id)
 )
 FIND_MEMBER = sql_text(_of_room.where(MEMBERS.user_id == param("user_id")))
+FIND_MEMBERS = sql_text(_of_room.where(equals_any(MEMBERS.user_id, param("users", "text[]"))).orderby(MEMBERS.user_id))
 MEMBERS_OF = sql_text(
     _of_room.where(MEMBERS.role.notnull() & (MEMBERS.user_id > param("after")))
     .orderby(MEMBERS.user_id)

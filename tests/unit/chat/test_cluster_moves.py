@@ -393,7 +393,7 @@ async def test_a_user_who_is_removed_before_their_client_returns(how: str) -> No
         await passes(0.1)
         await joined([bob], "den")
         assert await first.resign()
-        cluster.repository.delay("find_member")  # the client of the third node does not return yet
+        cluster.repository.delay("find_members")  # the client of the third node does not return yet
         second.own()
         await passes(1.0)
         if how == "quit":
@@ -404,7 +404,7 @@ async def test_a_user_who_is_removed_before_their_client_returns(how: str) -> No
             ann.send(how, id="k", room="den", **({"user": "u_bob"} if how == "kick" else {}))
         await passes(0.5)
         assert bob.of("left") == []
-        cluster.repository.go("find_member")
+        cluster.repository.go("find_members")
         await passes(1.0)
         assert bob.last("left")["room"] == "den"
         assert bob.session.rooms == {}

@@ -31,7 +31,7 @@ async def late_return(cluster: Cluster) -> tuple[Person, Person, int]:
     seq = await said(ann, "old", "den")
     bob.forget()
     assert await first.resign()
-    cluster.repository.delay("find_member")
+    cluster.repository.delay("find_members")
     second.own()
     await passes(1.0)
     return ann, bob, seq
@@ -41,7 +41,7 @@ async def test_a_client_that_missed_a_change_of_the_room_gets_a_snapshot() -> No
     async with clustered(3) as cluster:
         ann, bob, _ = await late_return(cluster)
         await ask(ann, "update_room", room="den", title="The den")
-        cluster.repository.go("find_member")
+        cluster.repository.go("find_members")
         await passes(0.1)
         assert bob.types()[:2] == ["joined", "synced"]
         assert bob.last("joined")["info"]["title"] == "The den"
@@ -52,7 +52,7 @@ async def test_a_client_that_missed_a_change_of_a_message_is_sent_it_as_in_a_res
     async with clustered(3) as cluster:
         ann, bob, seq = await late_return(cluster)
         await ask(ann, "edit", room="den", seq=seq, content="new")
-        cluster.repository.go("find_member")
+        cluster.repository.go("find_members")
         await passes(0.1)
         assert bob.types()[:3] == ["joined", "message", "synced"]
         assert (bob.last("message")["seq"], bob.last("message")["content"]) == (seq, "new")
@@ -62,7 +62,7 @@ async def test_a_client_that_missed_new_messages_alone_notices_nothing() -> None
     async with clustered(3) as cluster:
         ann, bob, _ = await late_return(cluster)
         await said(ann, "new", "den")
-        cluster.repository.go("find_member")
+        cluster.repository.go("find_members")
         await passes(0.1)
         assert bob.types() == ["message"]
 
@@ -72,7 +72,7 @@ async def test_a_client_that_has_gone_leaves_no_row_behind() -> None:
         _, bob, _ = await late_return(cluster)
         bob.disconnect()
         await passes(0.1)
-        cluster.repository.go("find_member")
+        cluster.repository.go("find_members")
         await passes(0.1)
         assert cluster.nodes[1].chat.parts.hub.rooms["den"].members.keys() == {"u_ann"}
 
@@ -365,3 +365,22 @@ def test_an_ack_never_precedes_the_frames_of_its_iteration() -> None:
     peer.put(op.Tell("s_1", b"the message", None))
     peer.flush()
     assert [type(operation) for operation in op.decode(sent[0].body)] == [op.Tell, op.Acks]
+
+
+async def test_the_rows_of_all_who_return_are_read_together() -> None:
+    """One after the other, a large room would take as many round trips to storage as it has users."""
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        ann = account(second, "ann")
+        await ask(ann, "create_room", room="den")
+        people = [account((second, third)[number % 2], f"user {number}") for number in range(40)]
+        await entered(*people, room="den")
+        assert await first.resign()
+        cluster.repository.calls.clear()
+        second.own()
+        await passes(2.0)
+        assert cluster.repository.calls["find_members"] == 2  # at each node those in the room return together
+        assert cluster.repository.calls["find_member"] == 0
+        assert all(person.session.rooms.keys() == {"den"} for person in people)
+        await said(people[0], "on", "den")
+        assert [person.heard() for person in people] == [["on"]] * 40
