@@ -115,7 +115,9 @@ class Member:
     async def _join(self, installation: bytes, key: bytes) -> None:
         async with self._joining:
             await self.node.leave_bus()
-            await self.node.join_bus(self._bus(installation), self._envelope(installation, key))
+            envelope = self._envelope(installation, key)
+            log.info("looking for other nodes, with a key that has the fingerprint %s", envelope.fingerprint)
+            await self.node.join_bus(self._bus(installation), envelope)
 
     def _bus(self, installation: bytes) -> Bus:
         from server.bus.nats import NatsBus  # only a server with NATS_URL needs the client

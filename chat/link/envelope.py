@@ -82,6 +82,10 @@ class Envelope:
         installation: the identity of the database.
         key: 32 secret bytes that every server of the installation has, and no one else.
         sealer: encrypts the bodies; None leaves them readable. All nodes must agree.
+
+    Attributes:
+        fingerprint: of the key, 8 characters for operators to compare. As any packet does, it tells a stranger only
+            whether a guess at the key is wrong.
     """
 
     def __init__(self, installation: bytes, key: bytes, sealer: Sealer | None = None) -> None:
@@ -90,6 +94,7 @@ class Envelope:
         self._code = blake2b(self._context, digest_size=_CODE_BYTES, key=key, person=b"parley link")
         self._sealer = sealer
         self._start = bytes((LINK_VERSION, _PLAIN if sealer is None else _SEALED))
+        self.fingerprint = blake2b(digest_size=4, key=key, person=b"parley key name").hexdigest()
 
     def pack(self, sender: Address, receiver: Address, count: int, packet: Packet) -> bytes:
         """Return what travels on the bus.
@@ -118,15 +123,23 @@ class Envelope:
         if self._sealer is not None:
             opened = self._sealer.open(data[_HEADER_BYTES:], self._context + header)
             if opened is None:
-                raise NotFromHere("it was made with another key or for another database, or was changed")
+                raise self._foreign()
             body = opened
         else:
             body = data[_BODY_AT:]
             if not hmac.compare_digest(data[_HEADER_BYTES:_BODY_AT], self._code_of(header, body)):
-                raise NotFromHere("it was made with another key or for another database, or was changed")
+                raise self._foreign()
         sender, receiver = _addresses(header[_ROUTE_AT:_REST_AT])
         count, number, received, flags = _REST.unpack_from(header, _REST_AT)
         return sender, receiver, count, Packet(number, received, flags, body)
+
+    def _foreign(self) -> NotFromHere:
+        # Any program may have sent it, so it proves nothing about the other nodes: the operator has to compare.
+        return NotFromHere(
+            "it was made with another key or for another database, or was changed; the key here has the fingerprint "
+            f"{self.fingerprint}: if the log of another node shows a different one, SERVER_SECRET differs, and must be "
+            "the same on all nodes, or unset on all"
+        )
 
     def _other(self, data: bytes) -> NotFromHere:
         if len(data) < _HEADER_BYTES:

@@ -1,14 +1,17 @@
 """What users at two nodes notice of each other, over real sockets, NATS and PostgreSQL."""
 
+import logging
+import re
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import pytest
 
 from server.app import Server
+from tests.contract.records import until
 from tests.integration.chat.conftest import url
 from tests.support.client import Client
-from tests.support.rawws import NATIVE, RawClient, command, text
+from tests.support.rawws import NATIVE, RawClient, command, fetch, text
 from tests.support.serving import started, stop_nodes
 from tests.support.web import SECRET, Web, token_of
 
@@ -156,3 +159,32 @@ async def test_rooms_of_one_address_count_at_both_nodes_together(nodes: Nodes) -
     assert await create(nodes.edge, "four", SECOND) == "created"
     created = await Web(nodes.edge.port, "ann").post("/api/rooms", {"name": "five"}, X_Forwarded_For=FIRST)
     assert created.status == 201, "accounts count by themselves"
+
+
+async def test_nodes_with_another_server_secret_say_what_to_do(
+    node_settings: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both name the setting and a fingerprint, so that it can be compared, but not on the public port."""
+    caplog.set_level(logging.INFO)
+    secrets = {"one": "o" * 32, "two": "t" * 32}
+    settings = {"JWT_SECRET": SECRET, "CLOSE_SECONDS": "1", "ADMIN_PORT": "0", **node_settings}
+    owner = await started({**settings, "SERVER_SECRET": secrets["one"]})
+    other = await started({**settings, "SERVER_SECRET": secrets["two"]}, patient=False)
+
+    def refusals() -> set[str]:
+        return {line for line in caplog.messages if "SERVER_SECRET differs" in line}
+
+    await until(lambda: len(refusals()) == 2)
+    assert owner.chat.problem() is None
+    named = {match[1] for line in refusals() if (match := re.search("fingerprint ([0-9a-f]{8}): if", line))}
+    looking = {line.rpartition(" ")[2] for line in caplog.messages if line.startswith("looking for other nodes")}
+    assert len(named) == 2
+    assert named == looking, "each node has said it of its own key from the beginning"
+    await until(lambda: "SERVER_SECRET differs" in str(other.chat.problem()))
+    told = (await fetch(other.admin_port, "/ready")).json()
+    assert told["reason"] == "owner"
+    assert any(line in told["detail"] for line in refusals())
+    assert (await fetch(other.port, "/ready")).json() == {"status": "not ready", "reason": "owner"}
+    everything = f"{told}{caplog.text}{(await fetch(other.port, '/health')).body!r}"
+    assert not any(secret in everything for secret in secrets.values())
+    await stop_nodes(owner, other)

@@ -77,8 +77,14 @@ def test_other_bytes_on_the_bus_are_refused(make: Make, data: bytes) -> None:
     ids=["another secret", "another database", "a longer name", "no name"],
 )
 def test_another_installation_is_refused(make: Make, other: tuple[bytes, bytes]) -> None:
-    with pytest.raises(NotFromHere, match="another key or for another database"):
+    with pytest.raises(NotFromHere, match="another key or for another database") as refused:
         make().unpack(make(*other).pack(ANN, BEN, 1, PACKET))
+    assert make().fingerprint in str(refused.value)
+
+
+def test_a_fingerprint_is_that_of_the_key() -> None:
+    assert plain().fingerprint == plain(b"a copy of it").fingerprint == sealed(key=b"K" * 32).fingerprint
+    assert plain(key=b"K" * 32).fingerprint != plain().fingerprint
 
 
 @both
