@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from chat.chat import Chat
 from chat.cluster import operations as op
+from chat.cluster.dead_end import DeadEnd
 from chat.cluster.edge import SILENT_SECONDS, Edge
 from chat.cluster.greetings import Owning, Terms
 from chat.cluster.links import Links
@@ -93,6 +94,7 @@ class Node:
         self.owner = Owner(chat, dialects, serve, self.statistics)
         self.edge = Edge(chat, dialects, self._now, serve, self.statistics, self._links.obstacle)
         self._sending_away = SendingAway(chat, self._now)
+        self._dead_end = DeadEnd(self._now)
         self._newest = 0  # the largest token that was heard of
         self._next: _Next | None = None
         self._tasks = TaskRegistry()
@@ -139,6 +141,9 @@ class Node:
         lives_elsewhere = servers is not None and servers.owner_lives and servers.owner != self.id.hex()
         self._sending_away.tick(cut_off=not self.token and self.edge.cut_off() and lives_elsewhere)
         self._give_away_off_bus(servers, bus_up=bus_up)
+        if self._dead_end.look(misses=self._misses_others(servers), owner=self.token > 0):
+            log.warning("other nodes reach NATS, and are not heard here: connecting to it anew")
+            self._links.post.reconnect()
 
     def _give_away_off_bus(self, servers: Servers | None, *, bus_up: bool) -> None:
         """Give the rooms away if this node does not reach the bus, and another one does."""
@@ -152,6 +157,18 @@ class Node:
         if self.token and off and others and not self._moving:
             log.warning("NATS is out of reach here, and another node reaches it: giving the rooms away")
             self._tasks.spawn(self.resign(), name="resign")
+
+    def _misses_others(self, servers: Servers | None) -> bool:
+        """Whether other nodes say that they reach the bus, and it does not carry here what they must be sending."""
+        post, now = self._links.post, self._now()
+        if not post.up or servers is None or self._links.obstacle() is not None:
+            return False
+        if self.token:
+            return now - post.heard_at > SILENT_SECONDS and bool(servers.on_bus - {node_key(self.id.hex())})
+        if not servers.owner_lives or not servers.reaches_bus(servers.owner) or servers.owner == self.id.hex():
+            return False
+        owner = self.edge.owner
+        return owner is None or now - owner.link.heard > SILENT_SECONDS
 
     # Other nodes.
 

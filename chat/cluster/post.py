@@ -32,6 +32,7 @@ class Post:
 
     Attributes:
         last_warning, warned_at: what was refused last, and when.
+        heard_at: when anything arrived, refused or not.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Post:
         self._said: set[str] = set()
         self._now = now
         self.last_warning, self.warned_at = "", -math.inf
+        self.heard_at = now()
 
     @property
     def up(self) -> bool:
@@ -76,6 +78,11 @@ class Post:
         bus, self._bus = self._bus, None
         if bus is not None:
             await bus.close()
+
+    def reconnect(self) -> None:
+        """See `chat.link.bus.Bus`."""
+        if self._bus is not None:
+            self._bus.reconnect()
 
     def sender(self, generation: int, receiver: Address) -> Callable[[Packet], None]:
         """Return what sends a packet over one link, or drops it; ``generation`` is that of this node."""
@@ -101,6 +108,7 @@ class Post:
         return data
 
     def _hear(self, data: bytes) -> None:
+        self.heard_at = self._now()
         try:
             sender, receiver, count, packet = self._envelope.unpack(data)
         except NotFromHere as refused:

@@ -35,5 +35,8 @@ class Bus(Protocol):
     def send_all(self, data: bytes) -> None:
         """Send to all other nodes."""
 
+    def reconnect(self) -> None:
+        """Connect anew, perhaps elsewhere: the bus is up, but does not carry anything of other nodes that reach it."""
+
     async def close(self) -> None:
         """Disconnect, within two seconds. Nothing is heard afterwards. Idempotent."""

@@ -102,6 +102,10 @@ class NatsBus:
     def send_all(self, data: bytes) -> None:
         self._put(f"PUB {self._everyone} ".encode(), data)
 
+    def reconnect(self) -> None:
+        if self.up:
+            self._tasks.spawn(self._client.force_reconnect(), name="reconnect")
+
     async def close(self) -> None:
         if self._closing:
             return

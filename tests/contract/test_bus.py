@@ -63,6 +63,20 @@ async def test_what_is_sent_to_a_node_that_is_not_there_is_lost_without_an_error
     assert ben.heard == [b"heard"]
 
 
+async def test_a_bus_that_connected_anew_hears_again(node: Node) -> None:
+    ann, ben = await node("ann"), await node("ben")
+    for ups in (2, 3):
+        ben.bus.reconnect()
+        await until(lambda ups=ups: ben.ups == ups)  # type: ignore[misc]
+    assert ben.bus.up
+    ann.bus.send("ben", b"again")
+    ann.bus.send_all(b"to all")
+    await until(lambda: ben.heard == [b"again", b"to all"])
+    await ben.bus.close()
+    ben.bus.reconnect()
+    assert not ben.bus.up
+
+
 async def test_a_closed_bus_sends_and_hears_nothing(node: Node) -> None:
     ann, ben, eve = await node("ann"), await node("ben"), await node("eve")
     await ben.bus.close()

@@ -126,6 +126,20 @@ async def test_a_message_that_cannot_be_processed_does_not_keep_the_next_ones_aw
 # --- a cluster of three servers --------------------------------------------------------------------------------------
 
 
+async def test_a_node_leaves_a_server_that_is_cut_off_from_the_others(listen: Listen) -> None:
+    """Which one it gets is up to chance; each attempt ends at a server, and finally at that of the other node."""
+    with NatsServer() as one, NatsServer() as two:
+        (ann,) = await listen(one.url, "ann", prefix="parley.split")
+        (ben,) = await listen(f"{one.url},{two.url}", "ben", prefix="parley.split")
+        await is_up(ann, ben)
+        while one.ask("connz")["num_connections"] != 2:
+            ups = ben.ups
+            ben.bus.reconnect()
+            await until(lambda ups=ups: ben.ups > ups)  # type: ignore[misc]
+        ann.bus.send("ben", b"found")
+        await until(lambda: ben.heard == [b"found"])
+
+
 async def test_nodes_at_different_servers_of_a_cluster_hear_each_other(listen: Listen) -> None:
     with NatsCluster() as cluster:
         ears = await one_at_each(cluster, listen)

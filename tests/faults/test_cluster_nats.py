@@ -211,3 +211,26 @@ async def test_two_nodes_do_not_hear_each_other(
                 await here.nodes.until_not_ready(edges[0], "owner")
             await here.load.more()
         await here.settled_in_place(owner, before)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("which", ["an edge", "the owner"])
+async def test_a_node_is_at_a_server_that_the_others_do_not_reach(stage: Play, which: str) -> None:
+    """As one that has come back without its routes. It is up, so the node itself must see that it is at a dead end."""
+    with NatsServer() as lonely:
+        async with stage(networks=True) as here:
+            owner, (edge, _) = await here.goes_on(), await here.nodes.edges()
+            before = here.closes()
+            node = edge if which == "an edge" else owner
+            node.nats.lead_to(lonely.url)
+            node.nats.cut()
+            while not lonely.ask("connz")["num_connections"]:  # noqa: ASYNC110  # it is another program's condition
+                await asyncio.sleep(0.05)
+            node.nats.lead_to(here.nats[0].url)
+            if which == "the owner":  # after 20 s: clients of the others have been sent away
+                assert await here.goes_on() is owner
+                await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
+            else:
+                await here.settled_in_place(owner, before)
+            assert "are not heard here" in node.log_text()

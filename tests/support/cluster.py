@@ -40,6 +40,7 @@ class FaultyBus:
         cut: the nodes that reach no other.
         torn: pairs of nodes that hear each other's greetings, and nothing else.
         deaf: pairs of nodes, of which the second hears the first one's greetings, and nothing else.
+        stranded: nodes at a server of the bus that the others do not reach; they leave it when they connect anew.
         lose: whether to lose a message, by sender and receiver.
         delay: how much longer than usual a message takes, in seconds.
         shuffles: whether a message that takes longer is overtaken by later ones of the same sender.
@@ -50,6 +51,7 @@ class FaultyBus:
         self.cut: set[str] = set()
         self.torn: list[set[str]] = []
         self.deaf: list[tuple[str, str]] = []
+        self.stranded: set[str] = set()
         self.lose: Callable[[str, str], bool] = lambda sender, receiver: False
         self.delay: Callable[[], float] = lambda: 0.0
         self.shuffles = False
@@ -69,7 +71,8 @@ class FaultyBus:
             self.nodes[node].on_up()
 
     def carry(self, sender: str, receiver: str, data: bytes) -> None:
-        if sender not in self.cut and receiver not in self.cut and not self.lose(sender, receiver):
+        apart = {sender, receiver} & (self.cut | self.stranded)
+        if not apart and not self.lose(sender, receiver):
             self.carried += 1
             loop = asyncio.get_running_loop()
             at = loop.time() + HOP_SECONDS + self.delay()
@@ -90,6 +93,7 @@ class NodeBus:
     def __init__(self, bus: FaultyBus) -> None:
         self._bus = bus
         self._node = ""
+        self.reconnects = 0
         self.hear: Callable[[bytes], object]
         self.on_up: Callable[[], object]
 
@@ -110,6 +114,11 @@ class NodeBus:
         for node in tuple(self._bus.nodes):
             if node != self._node:
                 self._bus.carry(self._node, node, data)
+
+    def reconnect(self) -> None:
+        self.reconnects += 1
+        self._bus.stranded.discard(self._node)
+        self.on_up()
 
     async def close(self) -> None:
         self._bus.nodes.pop(self._node, None)

@@ -20,13 +20,14 @@ class MemoryBus:
         self._hub = hub
         self._node = ""
         self._hear: Callable[[bytes], object]
+        self._on_up: Callable[[], object]
 
     @property
     def up(self) -> bool:
         return self._hub.buses.get(self._node) is self
 
     async def start(self, node: str, hear: Callable[[bytes], object], on_up: Callable[[], object]) -> None:
-        self._node, self._hear = node, hear
+        self._node, self._hear, self._on_up = node, hear, on_up
         self._hub.buses[node] = self
         on_up()
 
@@ -44,6 +45,10 @@ class MemoryBus:
         for there in tuple(self._hub.buses.values()):
             if there is not self:
                 there._hear(data)
+
+    def reconnect(self) -> None:
+        if self.up:
+            self._on_up()
 
     async def close(self) -> None:
         if self.up:

@@ -1,0 +1,98 @@
+"""Nodes whose bus is up and does not carry anything of the others: they connect to it anew."""
+
+import itertools
+
+import pytest
+
+from chat.cluster.dead_end import LONELY_SECONDS, LOST_SECONDS, DeadEnd
+from chat.link.envelope import Envelope
+from tests.support.cluster import INSTALLATION, Cluster, ClusterNode, NodeBus, clustered
+from tests.support.virtual import passes
+from tests.unit.chat.test_cluster_faults import assert_all_the_same, one_at_each, talk, unnoticed
+
+
+def reconnects(cluster: Cluster) -> list[int]:
+    """Return how often each node has connected anew."""
+    return [cluster.bus.nodes[node.storage.node].reconnects for node in cluster.nodes]
+
+
+async def test_an_edge_leaves_a_server_on_which_it_does_not_hear_the_owner() -> None:
+    """Before its clients are sent away, who miss nothing."""
+    async with clustered(3) as cluster:
+        people = await one_at_each(cluster)
+        cluster.bus.stranded.add(cluster.nodes[2].storage.node)
+        sent = await talk(people, LOST_SECONDS + 3.0, "stranded")
+        assert reconnects(cluster) == [0, 0, 1]
+        await passes(3.0)
+        assert all(map(unnoticed, people[:2]))
+        assert people[2].connection.closed is None
+        assert len(people[2].of("joined")) == 1
+        assert len(people[2].acked()) + len(people[2].errors()) == sent
+        await assert_all_the_same(cluster, people)
+        await passes(60.0)
+        assert reconnects(cluster) == [0, 0, 1]
+
+
+async def test_an_owner_that_hears_nothing_leaves_last() -> None:
+    """First the edges try; if they all hear nothing of it afterwards either, it is the owner that is at a dead end."""
+    async with clustered(3) as cluster:
+        cluster.bus.stranded.add(cluster.nodes[0].storage.node)
+        await passes(LONELY_SECONDS - 1.0)
+        assert reconnects(cluster) == [0, 2, 2]
+        await passes(6.0)
+        assert reconnects(cluster)[0] == 1
+        assert all(node.node.edge.problem() is None for node in cluster.nodes)
+        assert all(len(node.node.peers) == 2 for node in cluster.nodes)
+
+
+async def test_a_new_node_finds_the_owner_although_its_first_server_is_cut_off() -> None:
+    async with clustered(1) as cluster:
+        cluster.identities = itertools.count(5)
+        cluster.bus.stranded.add((5).to_bytes(8).hex())
+        node = await cluster.add("n2")
+        await passes(LOST_SECONDS - 1.0)
+        assert not node.node.peers
+        await passes(2.0)
+        assert node.node.edge.owner is not None
+
+
+@pytest.mark.parametrize("fault", ["no bus", "no storage", "other settings", "another secret", "alone"])
+async def test_a_node_stays_where_another_server_would_be_no_help(fault: str) -> None:
+    async with clustered(1 if fault == "alone" else 2) as cluster:
+        last = cluster.nodes[-1]
+        match fault:
+            case "no bus":  # it connects anyway
+                cluster.bus.cut.add(last.storage.node)
+            case "no storage":  # nothing says that the others reach the bus
+                cluster.bus.stranded.add(last.storage.node)
+                for node in cluster.nodes:
+                    node.storage.reachable = False
+            case "other settings":
+                await cluster.add("n3", terms={"EDIT_WINDOW": "60"})
+            case "another secret":
+                last = ClusterNode(cluster, "n3", {})
+                cluster.nodes.append(last)
+                last.chat.start()
+                last.node.start("n3")
+                await last.node.join_bus(NodeBus(cluster.bus), Envelope(INSTALLATION, b"K" * 32))
+        await passes(25.0)
+        assert not any(reconnects(cluster))
+
+
+def test_a_node_that_was_paused_has_not_listened_in_the_meantime() -> None:
+    minutes = itertools.count(0.0, 60.0)
+    dead_end = DeadEnd(lambda: next(minutes))
+    looks = 1
+    while not dead_end.look(misses=True, owner=False):
+        looks += 1
+    assert looks == pytest.approx(LOST_SECONDS / 0.2, abs=1)
+
+
+async def test_an_owner_that_hangs_is_replaced_and_not_searched_for() -> None:
+    async with clustered(2) as cluster:
+        owner = cluster.nodes[0]
+        cluster.bus.deaf.append((owner.storage.node, cluster.nodes[1].storage.node))
+        await passes(LOST_SECONDS)  # 1.5 s of it are no silence yet
+        cluster.referee.owner = None
+        await passes(20.0)
+        assert not any(reconnects(cluster))
