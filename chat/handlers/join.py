@@ -243,7 +243,7 @@ def admit(
         now_us = parts.clock.now_us()
         joined = replace(members.lifted(row or Member(user), now_us), user=user, role=role, joined_at=now_us)
         members.save(parts, room, joined)
-        room.note_removed(user.id, removed=False)
+        room.note_joined(user.id)
     elif member is not None and (known := members.as_known(parts, member, user)) is not member:
         members.save(parts, room, known)  # the name or the account role has changed
     elif member is not None and user.id not in room.members:
@@ -273,7 +273,7 @@ def _quit(parts: Parts, session: Session, room: Room, member: Member | None, com
             members.save(parts, room, gone, session, command.id)
             member_changed(parts, room, gone, "leave", user)
         parts.cursors.discard(room, user.id)
-        room.note_removed(user.id)
+        members.note_removed(parts, room, user.id)
         room.audience.flush()
         for device in parts.directory.devices(user.id):
             if device is not session and device.rooms.get(room.name) is room:

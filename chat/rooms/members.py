@@ -241,9 +241,15 @@ async def find_user(parts: Parts, user_id: str) -> User:
     return user
 
 
+def note_removed(parts: Parts, room: Room, user_id: str) -> None:
+    """Note that a user was removed, or quit, if clients of other servers may still be about to return to the room."""
+    if parts.edges is not None:
+        room.note_removed(user_id)
+
+
 def expel(parts: Parts, room: Room, user_id: str, event: Left) -> None:
     """Remove every session of a user from a room, and send them the reason."""
-    room.note_removed(user_id)
+    note_removed(parts, room, user_id)
     for session in parts.directory.devices(user_id):
         if session.rooms.get(room.name) is room:
             remove(room, session, event)

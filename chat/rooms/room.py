@@ -21,6 +21,9 @@ from model.room import FOREVER, Member, RoomRecord, User
 from storage.ports.rooms import InsertRoom, SetMember
 from storage.ports.storage import Write
 
+# Users that a room remembers as removed, about 100 bytes each.
+REMOVED = 1000
+
 
 def info_of(record: RoomRecord) -> RoomInfo:
     """Return what all users who may see a room may know about it."""
@@ -126,7 +129,7 @@ class Room:
         self.epoch = epoch
         self.maker = ""
         self.has_news = False
-        self._removed: set[str] | None = None
+        self._removed: dict[str, None] | None = None
         self.tail = Tail(tail_limit, head, tails)
         self.backlog = Backlog()
         self.pending_posts: dict[int, Job] = {}
@@ -183,20 +186,26 @@ class Room:
             self.presence.exit(session)
         self.presence.enter(session, user)
 
-    def note_removed(self, user_id: str, *, removed: bool = True) -> None:
-        """Note that a user was removed, or quit; or, not ``removed``, that they have become a member again.
+    def note_removed(self, user_id: str) -> None:
+        """Note that a user was removed, or quit: clients of theirs that return from a previous owner (see
+        `chat.cluster.rejoining`) must not enter again.
 
-        Sessions of theirs may still be about to return from a previous owner (`chat.cluster.rejoining`).
+        Only the last `REMOVED` are known. Without this note, a client enters only what its user may join anyway.
         """
-        if removed:
-            if self._removed is None:
-                self._removed = set()
-            self._removed.add(user_id)
-        elif self._removed is not None:
-            self._removed.discard(user_id)
+        if self._removed is None:
+            self._removed = {}
+        self._removed.pop(user_id, None)
+        self._removed[user_id] = None
+        if len(self._removed) > REMOVED:
+            del self._removed[next(iter(self._removed))]
+
+    def note_joined(self, user_id: str) -> None:
+        """Note that a user has become a member, perhaps again."""
+        if self._removed is not None:
+            self._removed.pop(user_id, None)
 
     def was_removed(self, user_id: str) -> bool:
-        """Whether a user was removed, or quit, since the room was loaded."""
+        """Whether a user was removed, or quit, since the room was loaded; see :meth:`note_removed`."""
         return self._removed is not None and user_id in self._removed
 
     def forget(self, user_id: str, *, removed: bool = False) -> None:

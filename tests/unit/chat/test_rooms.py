@@ -10,8 +10,10 @@ from chat.rooms.storing import READ_SECONDS
 from model.room import RoomRecord
 from storage.ports.rooms import InsertRoom
 from tests.support.chatting import Person, VirtualClock, chatting, limits
+from tests.support.cluster import clustered
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
+from tests.unit.chat.people import account, ask, created, id_of
 
 
 async def test_concurrent_joins_of_an_unloaded_room_cause_one_load(chat: Chat, repository: FaultyRepository) -> None:
@@ -253,3 +255,28 @@ async def test_the_room_in_storage_wins_a_name_conflict(chat: Chat, repository: 
     await passes()
     assert "2" in again.acked()
     assert await repository.stored() == ["two"]
+
+
+async def test_a_room_remembers_a_bounded_number_of_removed_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.rooms.room.REMOVED", 2)
+    async with clustered(1) as cluster:
+        chat = cluster.nodes[0].chat
+        people = [account(chat, name) for name in ("ann", "bob", "cyd", "dan")]
+        await created(chat, people[0])
+        for person in people[1:]:
+            await ask(person, "join", room="lobby")
+        await ask(people[0], "set_role", room="lobby", user="u_dan", role="owner")
+        for person in people[:3]:
+            await ask(person, "leave", room="lobby", quit=True)
+        room = chat.parts.hub.rooms["lobby"]
+        assert [room.was_removed(id_of(person)) for person in people] == [False, True, True, False]
+        await ask(people[2], "join", room="lobby")
+        assert not room.was_removed(id_of(people[2]))
+
+
+async def test_a_single_server_remembers_no_removed_user(chat: Chat) -> None:
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await created(chat, ann)
+    await ask(ben, "join", room="lobby")
+    await ask(ben, "leave", room="lobby", quit=True)
+    assert not chat.parts.hub.rooms["lobby"].was_removed(id_of(ben))
