@@ -14,7 +14,7 @@ from chat.delivery.session import PAUSED_BY_LINK
 from chat.delivery.session import Session as AnySession
 from chat.handlers import HANDLERS
 from chat.handlers.sessions import SESSIONS_PER_TURN, Handlers, check_devices, identify, welcome
-from chat.ports import Admitted, Adopt, Connection, Dialect, Elsewhere, Identity, Membership, Received, Tokens
+from chat.ports import Admitted, Adopt, Connection, Dialect, Elsewhere, Identity, Received, ThisNode, Tokens
 from chat.rooms import members
 from chat.rooms.makers import Makers
 from chat.rooms.pacing import release_buckets, take_command, take_guest, take_message, too_fast
@@ -78,7 +78,7 @@ class Chat:
         parts: what the handlers and queries work with.
         handlers: the handler of each command: those of `chat.handlers`, as long as this server has the rooms.
         elsewhere: the server that has the rooms, None for this one.
-        membership: this server as a node of several; None for a single server.
+        node: this server as one node of several; None for a single server.
         going: set, except while commands wait because the rooms move; see :meth:`hold`.
         visits: how many commands of `chat.one_shot` are being carried out.
     """
@@ -87,7 +87,7 @@ class Chat:
         self.parts = Parts(storage, clock, tokens, options)
         self.handlers: Handlers = HANDLERS
         self.elsewhere: Elsewhere | None = None
-        self.membership: Membership | None = None
+        self.node: ThisNode | None = None
         self.going = asyncio.Event()
         self.going.set()
         self.visits = 0

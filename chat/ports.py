@@ -119,14 +119,43 @@ class Edges(Protocol):
         """Send an event to every client of another server, but not to the session ``but``."""
 
 
-class Membership(Protocol):
-    """This server as a node of several, for an operator."""
+class NodeStatus(Struct, frozen=True, omit_defaults=True):
+    """What ``/health`` says of a node.
 
-    def status(self) -> Any:
-        """Return a record: `chat.cluster.statistics.Status`."""
+    Attributes:
+        node: its name.
+        role: ``owner`` if it has the rooms, else ``edge``.
+        owner: the name of the node that has them; empty if there is none that it reaches.
+        token: of the owner's tenure; 0 without an owner.
+        bus: whether it reaches the bus.
+        peers: how many other nodes it has a link with.
+    """
 
-    def samples(self) -> Iterable[Any]:
-        """Return metrics: `chat.cluster.statistics.Sample`."""
+    node: str
+    role: str
+    owner: str
+    token: int
+    bus: bool
+    peers: int
+
+
+class Sample(NamedTuple):
+    """One metric, without the prefix of the program; ``counts`` for a counter."""
+
+    name: str
+    text: str
+    value: float
+    counts: bool
+
+
+class ThisNode(Protocol):
+    """This server as one node of several, for an operator."""
+
+    def status(self) -> NodeStatus:
+        """Return what ``/health`` says of it."""
+
+    def samples(self) -> Iterable[Sample]:
+        """Return its metrics."""
 
 
 class Elsewhere(Protocol):

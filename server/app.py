@@ -22,7 +22,7 @@ from server.access.addresses import plain_address
 from server.access.capacity import Place
 from server.auth.keys import ServerKeys
 from server.auth.tokens import JwtTokens
-from server.cluster import Member
+from server.cluster import Cluster
 from server.metrics import Metrics
 from server.settings.values import SettingError, Settings
 from server.web.app import HttpEndpoints, admin_application
@@ -88,9 +88,9 @@ class Server:
         self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=stop_seconds)
         self._admin = web.AppRunner(admin_application(self.chat), handle_signals=False, access_log=None)
         self._listener = Listener(self._accepted, self.chat.parts.counters)
-        self._member: Member | None = None
+        self._cluster: Cluster | None = None
         if settings.nats_url:
-            self._member = Member(
+            self._cluster = Cluster(
                 settings, self.chat, self._keys, self._node_id, self.shared.dialects, self._http.answer
             )
         self._stopped: asyncio.Task[int] | None = None
@@ -112,13 +112,14 @@ class Server:
             ListenError: the server cannot listen on an address.
         """
         lease_events, disconnect_all = self._storage.lease_events, self.chat.disconnect_all
-        lease_events.on_gained = self._gained
-        lease_events.on_superseded = partial(disconnect_all, "another server is writing to this database now")
         lease_events.on_secret = self._learn_secret
-        if self._member is not None:
-            lease_events.on_gained = self._member.gained
-            lease_events.on_superseded = self._member.node.superseded
-            lease_events.on_installation = self._member.learn_installation
+        if self._cluster is None:
+            lease_events.on_gained = self._gained
+            lease_events.on_superseded = partial(disconnect_all, "another server is writing to this database now")
+        else:
+            lease_events.on_gained = self._cluster.gained
+            lease_events.on_superseded = self._cluster.node.superseded
+            lease_events.on_installation = self._cluster.learn_installation
         await self._storage.start()
         self.chat.start()
         await self._runner.setup()
@@ -135,8 +136,8 @@ class Server:
             except OSError as error:
                 raise ListenError("ADMIN_", settings.admin_host, settings.admin_port, error) from error
             log.info("serving /metrics and the full /ready on %s", urls_of(self._admin.addresses))
-        if self._member is not None:
-            self._member.start(settings.node_name or f"{socket.gethostname()}:{self.port}")
+        if self._cluster is not None:
+            self._cluster.start(settings.node_name or f"{socket.gethostname()}:{self.port}")
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(expire_messages(self.chat.parts, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat.parts, self._cutter), name="words")
@@ -147,8 +148,8 @@ class Server:
     def _learn_secret(self, secret: bytes | None, replaced_at: int | None) -> None:
         if self._tokens.learn(secret, replaced_at):
             self.chat.send_tokens()
-        if self._member is not None:
-            self._member.join()
+        if self._cluster is not None:
+            self._cluster.join()
 
     def _gained(self, tenure: Gained) -> None:
         if tenure.epoch is not None:
@@ -194,8 +195,8 @@ class Server:
         self._tokens.let_in(settings.chat_roles)
         self.chat.renew(_chat_options(settings))
         self.shared.renew(settings)
-        if self._member is not None:
-            self._member.renew(settings)
+        if self._cluster is not None:
+            self._cluster.renew(settings)
         self._http.forget_documents()
         for remark in settings.oddities():
             log.warning("%s", remark)
@@ -215,8 +216,8 @@ class Server:
         for head in self.shared.heads:
             head.close()
         # 2. Give the rooms to another node. Store accepted messages, and acknowledge them.
-        if self._member is not None:
-            await self._member.node.resign_to_another()
+        if self._cluster is not None:
+            await self._cluster.node.resign_to_another()
         unwritten = await self.chat.drain(self._settings.drain_seconds)
         # 3. Send goodbye and close every connection; some clients do not answer.
         self.chat.say_goodbye()
@@ -237,8 +238,8 @@ class Server:
             log.error("these tasks did not stop: %s", ", ".join(stuck))
         elif not unwritten and self.chat.elsewhere is None:
             await self.chat.leave_epoch()
-        if self._member is not None:
-            await self._member.close()
+        if self._cluster is not None:
+            await self._cluster.close()
         await self._storage.close()
         return unwritten
 

@@ -49,8 +49,8 @@ class _Terms:
         return differing(self.fingerprints(), theirs)
 
 
-class Member:
-    """The node of this server, and its connection to the bus.
+class Cluster:
+    """The cluster that this server is a node of: its own node, and its connection to the bus.
 
     Args:
         settings: with ``NATS_URL``.
@@ -142,5 +142,6 @@ class Member:
 
     async def close(self) -> None:
         """Leave the bus."""
-        await self._tasks.close(1.0)
+        for name in await self._tasks.close(1.0):
+            log.error("task %s did not stop", name)
         await self.node.close()

@@ -82,7 +82,7 @@ class Metrics(Collector):
             ),
         ):
             yield HistogramMetricFamily(f"parley_{name}", text, buckets=histogram.buckets(), sum_value=histogram.sum)
-        for sample in self._chat.membership.samples() if self._chat.membership is not None else ():
+        for sample in self._chat.node.samples() if self._chat.node is not None else ():
             family = CounterMetricFamily if sample.counts else GaugeMetricFamily
             yield family(f"parley_{sample.name}", sample.text, value=sample.value)
         named = [room for room in parts.hub.rooms.values() if self._full or room.record.kind in LISTED]

@@ -8,9 +8,10 @@ from chat.cluster import operations as op
 from chat.cluster.greetings import Greeting, Owning, Terms
 from chat.cluster.peers import Peer
 from chat.cluster.post import Post
-from chat.cluster.statistics import Sample, Statistics
+from chat.cluster.statistics import Statistics
 from chat.link.envelope import Address
 from chat.link.link import Packet
+from chat.ports import Sample
 from storage.ports.servers import Servers
 
 log = logging.getLogger(__name__)

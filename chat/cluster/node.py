@@ -19,10 +19,10 @@ from chat.cluster.links import Links
 from chat.cluster.owner import Owner
 from chat.cluster.peers import Peer
 from chat.cluster.sending_away import SendingAway
-from chat.cluster.statistics import Sample, Statistics, Status
+from chat.cluster.statistics import Statistics
 from chat.link.bus import Bus
 from chat.link.envelope import Envelope
-from chat.ports import Admitted, Dialect
+from chat.ports import Admitted, Dialect, NodeStatus, Sample
 from model.errors import ParleyError
 from storage.ports.servers import Servers, node_key
 from utils.tasks import TaskRegistry
@@ -101,7 +101,7 @@ class Node:
         self._bus_down_since: float | None = self._now()
         self._moving = False
         self._belongs = False  # it has had an owner, or the rooms
-        chat.membership = self
+        chat.node = self
         self.edge.take_rooms((), clean=True)
 
     # The life of the node.
@@ -308,10 +308,10 @@ class Node:
 
     # For operators.
 
-    def status(self) -> Status:
+    def status(self) -> NodeStatus:
         """Return what ``/health`` says of this node."""
         owner, name = self.edge.owner, self._links.name
-        return Status(
+        return NodeStatus(
             name,
             role="owner" if self.token else "edge",
             owner=name if self.token else owner.name if owner is not None else "",

@@ -2,38 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import NamedTuple
 
-from msgspec import Struct
-
-
-class Status(Struct, frozen=True, omit_defaults=True):
-    """What ``/health`` says of a node.
-
-    Attributes:
-        node: its name.
-        role: ``owner`` if it has the rooms, else ``edge``.
-        owner: the name of the node that has them; empty if there is none that it reaches.
-        token: of the owner's tenure; 0 without an owner.
-        bus: whether it reaches the bus.
-        peers: how many other nodes it has a link with.
-    """
-
-    node: str
-    role: str
-    owner: str
-    token: int
-    bus: bool
-    peers: int
-
-
-class Sample(NamedTuple):
-    """One metric, without the prefix of the program; ``counts`` for a counter."""
-
-    name: str
-    text: str
-    value: float
-    counts: bool
+from chat.ports import Sample
 
 
 @dataclass

@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from msgspec import Meta, Struct, to_builtins
 
 from chat.chat import Chat, NotReadyReason
-from chat.cluster.statistics import Status
+from chat.ports import NodeStatus
 from server.dialects import ACCOUNTS_ONLY, PATHS
 from server.http.endpoints import (
     SENDER,
@@ -57,7 +57,7 @@ class Health(Struct, frozen=True, omit_defaults=True):
     """The process answers. ``cluster`` only from a server that is one node of several."""
 
     status: Literal["ok"]
-    cluster: Status | None = None
+    cluster: NodeStatus | None = None
 
 
 class Ready(Struct, frozen=True):
@@ -267,7 +267,7 @@ def health_of(chat: Chat) -> LocalHandler:
     """Return the handler of ``/health``, which shows that the process is alive."""
 
     async def health(request: web.Request, params: Nothing) -> web.StreamResponse:
-        return web.json_response(to_builtins(Health("ok", chat.membership.status() if chat.membership else None)))
+        return web.json_response(to_builtins(Health("ok", chat.node.status() if chat.node else None)))
 
     return health
 

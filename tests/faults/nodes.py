@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from chat.cluster.statistics import Status
+from chat.ports import NodeStatus
 from tests.support import rawws
 from tests.support.process import ROOT
 from tests.support.proxy import Network
@@ -81,7 +81,7 @@ class Node(ServerProcess):
         super().kill()
         self.frozen = False
 
-    async def status(self) -> Status | None:
+    async def status(self) -> NodeStatus | None:
         """Return what it says of itself; None if it does not answer."""
         if not self.runs or self.frozen:
             return None
@@ -89,7 +89,7 @@ class Node(ServerProcess):
             said = (await rawws.fetch(self.port, "/health")).json()
         except (OSError, asyncio.IncompleteReadError):
             return None
-        return msgspec.convert(said["cluster"], Status)
+        return msgspec.convert(said["cluster"], NodeStatus)
 
     async def not_ready(self, port: int = 0) -> dict[str, Any] | None:
         """Return what `/ready` says, at ``port`` if given; None if it is 200."""

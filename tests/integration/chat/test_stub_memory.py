@@ -26,8 +26,8 @@ async def test_a_client_of_an_edge_takes_at_most_2_kb_at_the_owner(node_settings
     async def everyone_is_idle() -> None:
         await until(lambda: sum(len(room.presence.sessions) for room in rooms.values()) == len(clients))
         await until(lambda: all(room.presence._timer is None for room in rooms.values()))  # each diff was sent
-        assert owner._member is not None
-        peers = owner._member.node.peers
+        assert owner._cluster is not None
+        peers = owner._cluster.node.peers
         await until(lambda: all(peer.link.idle for peer in peers.values()))
         gc.collect()
 
