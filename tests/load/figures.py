@@ -7,6 +7,7 @@ from statistics import median
 from tests.load.record import Percentiles, Record, Result, Run, Series
 
 FAULTS = {
+    "refused": "messages refused",
     "lost": "deliveries lost",
     "unacked": "messages not acked at the end",
     "order_violations": "messages out of order",

@@ -34,7 +34,7 @@ def read_options(arguments: Sequence[str]) -> tuple[Load, list[int], int]:
     it.add_argument("--url", required=True)
     for name in ("header", "join"):
         it.add_argument(f"--{name}", action="append", default=[])
-    for name in ("wait-join", "acks", "pub"):
+    for name in ("wait-join", "acks", "refusals", "pub"):
         it.add_argument(f"--{name}", default="")
     for name, default in (
         ("clients", 1),
@@ -45,7 +45,7 @@ def read_options(arguments: Sequence[str]) -> tuple[Load, list[int], int]:
         ("window", 0),
     ):
         it.add_argument(f"--{name}", type=int, default=default)
-    for name, seconds in (("rate", 0.0), ("warmup", 1.0), ("seconds", 5.0), ("drain", 2.0)):
+    for name, seconds in (("rate", 0.0), ("warmup", 1.0), ("seconds", 5.0), ("drain", 10.0)):
         it.add_argument(f"--{name}", type=float, default=seconds)
     it.add_argument("--ack", choices=("all",), default="all")
     it.add_argument("--idle", action="store_true")
@@ -204,6 +204,7 @@ def talk(load: Load, reports: Sequence[Report], cpu: float, elapsed: float) -> d
         "sent": total("sent"),
         "expected": total("expected"),
         "received": total("received"),
+        "refused": total("refused"),
         "lost": total("expected") - total("received"),
         "order_violations": total("order_violations"),
         "divergent_rooms": divergent(reports),
@@ -213,7 +214,7 @@ def talk(load: Load, reports: Sequence[Report], cpu: float, elapsed: float) -> d
     }
     if load.acks:
         result |= {"ack_us": ack_lag.percentiles(), "acked": total("acked")}
-        result["unacked"] = total("sent") - total("acked")
+        result["unacked"] = total("sent") - total("acked") - total("refused")
     return result
 
 
@@ -236,7 +237,7 @@ def main(arguments: Sequence[str]) -> int:
     """Return the exit status, as wsload does: 1 when something was lost, late for ever, or out of order."""
     result = run(*read_options(arguments))
     print(json.dumps(result))
-    wrong = ("lost", "order_violations", "divergent_rooms", "misrouted", "protocol_errors", "disconnects")
+    wrong = ("refused", "lost", "order_violations", "divergent_rooms", "misrouted", "protocol_errors", "disconnects")
     return 1 if any(result.get(name) for name in wrong) else 0
 
 

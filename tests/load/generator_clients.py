@@ -26,6 +26,7 @@ class Load:
     joins: tuple[str, ...]
     wait_join: str
     acks: str
+    refusals: str
     clients: int
     rooms: int
     publishers: int  # per room

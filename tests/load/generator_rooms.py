@@ -106,7 +106,7 @@ class Room:
             if publisher % self.rooms != self._number:
                 self.misrouted += 1
             if place == len(self.log):
-                if sequence != self._last.get(publisher, 0) + 1:
+                if sequence <= self._last.get(publisher, 0):  # one that is missing is refused, or lost
                     self.order_violations += 1
                 self._last[publisher] = sequence
                 self.log.append((publisher, sequence))

@@ -31,6 +31,7 @@ class Report:
     received: int = 0
     expected: int = 0
     acked: int = 0
+    refused: int = 0
     order_violations: int = 0
     misrouted: int = 0
     protocol_errors: int = 0
@@ -130,7 +131,7 @@ class Worker:
         self.report.expected = self.await_expected()
         while time.monotonic_ns() < last:
             if self.report.received >= self.report.expected and (
-                not load.acks or self.report.acked >= self.report.sent
+                not load.acks or self.report.acked + self.report.refused >= self.report.sent
             ):
                 break
             self.connections.turn(0.01)
@@ -212,6 +213,7 @@ class Worker:
             others = [data[begin:end] for begin, end in frames.data if b"~T" not in data[begin:end]]
             self.report.other_frames += len(others)
             acks = sum(self.acked(client, text, now) for text in others) if self.load.acks else 0
+            acks += sum(self.refused(client, text) for text in others) if self.load.refusals else 0
         if not frames.control and not acks:
             room.pieces[client.position] = piece
         return piece
@@ -230,6 +232,14 @@ class Worker:
                     self.report.ack_lag.add(max(now - due, 0))
             else:
                 waiting.append((sequence, due))
+        return len(names)
+
+    def refused(self, client: Client, text: bytes) -> int:
+        """Note a refusal: of that message no delivery is expected. Return how many messages the frame named."""
+        if self.load.refusals.encode() not in text or not (names := _ID.findall(text)):
+            return 0
+        self.report.refused += 1
+        self.sent[client.number % self.load.rooms] -= 1
         return len(names)
 
     def opening(self, client: Client, data: bytes) -> None:

@@ -44,6 +44,7 @@ class Result(msgspec.Struct, frozen=True):
     sent: int = 0
     expected: int = 0
     received: int = 0
+    refused: int = 0
     lost: int = 0
     unacked: int = 0
     order_violations: int = 0

@@ -21,6 +21,7 @@ class Talk:
     join: str = ""
     wait: str = ""
     acks: str = ""
+    refusals: str = ""
 
     def options(self, ports: Sequence[int], *, idle: bool, acks: bool) -> list[str]:
         """Return the generator's options for servers on `ports` of 127.0.0.1."""
@@ -33,6 +34,8 @@ class Talk:
             return words
         if acks and self.acks:
             words += ["--acks", self.acks]
+        if self.refusals:
+            words += ["--refusals", self.refusals]
         return [*words, "--pub", self.pub, "--size", "80", "--ack", "all"]
 
 
@@ -43,6 +46,7 @@ NATIVE = Talk(
     wait='"joined"',
     pub='{"type":"message","room":"{room}","id":"{n}","content":"{payload}"}',
     acks='"type":"ack"',
+    refusals='"type":"error"',
 )
 RAW = Talk(url="/chat?r={room}&u={user}", pub="{payload}")
 

@@ -29,6 +29,8 @@
  *                      robin over publishers; latency counts from the DUE time
  *   --acks MARK        a frame with MARK tells its publisher that the messages {n} which it names
  *                      as "id":"{n}" are stored: reports the time from the due time to that
+ *   --refusals MARK    a frame with MARK tells its publisher that the message {n} which it names so is
+ *                      refused: it counts as that, and not as lost
  *   --no-echo          the server does not send a message back to its publisher
  *   --warmup S --seconds S --drain S
  *   --idle             no publishing: connect, hold --seconds, report memory
@@ -41,8 +43,9 @@
  * may hold several messages).
  * Output: one JSON object.  server_* are the processes of --pid; cpu_busy is per processor;
  * when the server's processor is much busier than server_busy, others disturbed the run: repeat
- * it.  lost = expected - received over the whole run (after drain); unacked: sent - acked;
- * order_violations: a publisher's sequence did not increase by one at some member;
+ * it.  refused: messages, of which no delivery is expected;  lost = expected - received over the
+ * whole run (after drain, which ends when nothing is missing); unacked: sent - acked - refused;
+ * order_violations: a publisher's sequence did not increase at some member;
  * divergent_rooms: members of one room saw its messages in different orders;
  * misrouted: a message seen outside its room.  Exit status 1 when any of these is not 0.
  */
@@ -92,12 +95,12 @@ struct pub {
 };
 
 static struct url { char *host, *path, *url; int port; } urls[MAX_URLS];
-static char *headers[32], *joins[32], *wait_join, *ack_mark, *pub_tmpl, **vars;
+static char *headers[32], *joins[32], *wait_join, *ack_mark, *refusal_mark, *pub_tmpl, **vars;
 static int n_urls, n_headers, n_joins, n_vars, pids[256], n_pids;
 static int clients = 1, rooms = 1, inflight = 64, per_room, size = 80, window, idle, spin, marks, socketio;
 static int echo = 1;
 static enum ack ack_mode = ACK_SELF;
-static double rate, warmup = 1, seconds = 5, drain = 2;
+static double rate, warmup = 1, seconds = 5, drain = 10;
 
 static struct conn *conns;
 static struct pub *pubs;
@@ -105,7 +108,7 @@ static int n_pubs, ep, n_open, n_dead, handshakes, *room_open;
 static char rbuf[RBUF], pad[1 << 20];
 static int publishing, measuring;
 static uint64_t sent, expected, received, m_sent, m_received, m_bytes, other_frames;
-static uint64_t order_bad, misrouted, stalls, protocol_errors, first_msgs, acks;
+static uint64_t order_bad, misrouted, stalls, protocol_errors, first_msgs, acks, refused;
 
 #include "wsload_measure.h"
 #include "wsload_wire.h"
@@ -141,7 +144,7 @@ static double connect_all(void) {
 static void run_for(double secs, uint64_t *due, uint64_t step, int *turn, int draining) {
     uint64_t end = now_ns() + (uint64_t)(secs * 1e9), check = now_ns() + STALL_NS;
     for (uint64_t t; (t = now_ns()) < end;) {
-        if (draining && received >= expected && (!ack_mark || acks >= sent)) break;
+        if (draining && received >= expected && (!ack_mark || acks + refused >= sent)) break;
         int64_t wait = end - t;
         if (publishing && rate > 0) {
             for (; *due <= t; *due += step) { publish(*turn, *due); *turn = (*turn + 1) % n_pubs; }
@@ -168,7 +171,7 @@ static void options(int argc, char **argv) {
         FLAG("--idle", idle = 1) FLAG("--spin", spin = 1) FLAG("--socketio", socketio = 1) FLAG("--no-echo", echo = 0)
         FLAG("--marks", marks = 1)
         OPT("--url", if (n_urls == MAX_URLS) usage("--url: too many"); urls[n_urls++].url = v) OPT("--header", headers[n_headers++ & 31] = v) OPT("--join", joins[n_joins++ & 31] = v)
-        OPT("--wait-join", wait_join = v) OPT("--acks", ack_mark = v) OPT("--clients", clients = atoi(v)) OPT("--rooms", rooms = atoi(v))
+        OPT("--wait-join", wait_join = v) OPT("--acks", ack_mark = v) OPT("--refusals", refusal_mark = v) OPT("--clients", clients = atoi(v)) OPT("--rooms", rooms = atoi(v))
         OPT("--inflight", inflight = atoi(v)) OPT("--publishers", per_room = atoi(v)) OPT("--pub", pub_tmpl = v)
         OPT("--size", size = atoi(v)) OPT("--window", window = atoi(v)) OPT("--rate", rate = atof(v))
         OPT("--warmup", warmup = atof(v)) OPT("--seconds", seconds = atof(v)) OPT("--drain", drain = atof(v))
@@ -248,21 +251,21 @@ int main(int argc, char **argv) {
     if (!idle) {
         printf(",\"seconds\":%.3f,\"msgs_per_s\":%.0f,\"deliveries_per_s\":%.0f,\"bytes_per_delivery\":%.0f,"
                "\"server_cpu_s\":%.2f,\"server_busy\":%.3f,\"deliveries_per_cpu_s\":%.0f,\"generator_busy\":%.3f,"
-               "\"sent\":%llu,\"expected\":%llu,\"received\":%llu,\"lost\":%lld,\"order_violations\":%llu,"
+               "\"sent\":%llu,\"expected\":%llu,\"received\":%llu,\"refused\":%llu,\"lost\":%lld,\"order_violations\":%llu,"
                "\"divergent_rooms\":%d,\"misrouted\":%llu,\"stalls\":%llu,\"protocol_errors\":%llu,\"other_frames\":%llu",
                elapsed, m_sent / elapsed, m_received / elapsed, m_received ? (double)m_bytes / m_received : 0,
                cpu, cpu / elapsed, cpu > 0 ? m_received / cpu : 0, (own1 - own0) / elapsed,
-               (unsigned long long)sent, (unsigned long long)expected, (unsigned long long)received, (long long)lost,
+               (unsigned long long)sent, (unsigned long long)expected, (unsigned long long)received, (unsigned long long)refused, (long long)lost,
                (unsigned long long)order_bad, divergent, (unsigned long long)misrouted, (unsigned long long)stalls,
                (unsigned long long)protocol_errors, (unsigned long long)other_frames);
         hist_print("latency_us", &latency);
         if (ack_mark) {
             hist_print("ack_us", &ack_lag);
-            printf(",\"acked\":%llu,\"unacked\":%lld", (unsigned long long)acks, (long long)sent - (long long)acks);
+            printf(",\"acked\":%llu,\"unacked\":%lld", (unsigned long long)acks, (long long)sent - (long long)acks - (long long)refused);
         }
     } else printf(",\"idle_cpu_fraction\":%.4f,\"disconnects_total\":%d,\"other_frames\":%llu", cpu2 > cpu1 ? (cpu2 - cpu1) / elapsed : 0, n_dead, (unsigned long long)first_msgs);
     printf(",\"cpu_busy\":[");
     for (int k = 0; k < n_cpu; k++) printf("%s%.3f", k ? "," : "", (busy1[k] - busy0[k]) / elapsed);
     printf("]}\n");
-    return lost || order_bad || divergent || misrouted || protocol_errors || n_dead ? 1 : 0;
+    return refused || lost || order_bad || divergent || misrouted || protocol_errors || n_dead ? 1 : 0;
 }

@@ -102,7 +102,7 @@ static void on_chat(struct conn *c, const char *m, uint64_t t) {
     if (measuring) { m_received++; hist_add(&latency, t > ts ? t - ts : 0); }
     if (conns[u->conn].room != c->room) { misrouted++; return; }
     uint32_t *last = &c->last[p / rooms];
-    if (seq != *last + 1) order_bad++;
+    if (seq <= *last) order_bad++;                 /* one that is missing is refused, or lost */
     *last = seq; c->seen++;
     c->order_hash = (c->order_hash ^ ((uint64_t)p << 32 | seq)) * 1099511628211ull;
     int i = c - conns;
@@ -118,6 +118,13 @@ static void on_ack(struct conn *c, const char *p, size_t n, uint64_t t) {
         if (!k || k > u->seq || u->seq - k >= RING) continue;
         acks++; if (measuring && t > u->sent_at[k % RING]) hist_add(&ack_lag, t - u->sent_at[k % RING]);
     }
+}
+/* Like on_ack, of messages that are not delivered. */
+static void on_refusal(struct conn *c, const char *p, size_t n) {
+    const char *m = memmem(p, n, "\"id\":\"", 6); struct pub *u = &pubs[c->pub];
+    uint32_t k = m ? strtoul(m + 6, NULL, 10) : 0;
+    if (!k || k > u->seq || u->seq - k >= RING) return;
+    refused++; expected -= u->left[k % RING]; u->left[k % RING] = 0;
 }
 static void joined(struct conn *c) {
     for (int k = 0; k < n_joins; k++) send_template(c, joins[k]);
@@ -138,6 +145,7 @@ static void on_message(struct conn *c, const char *p, size_t n, uint64_t t) {
         if (n >= 2 && !memcmp(p, "40", 2)) { joined(c); return; }
     }
     if (ack_mark && c->pub >= 0 && contains(p, n, ack_mark)) on_ack(c, p, n, t);
+    if (refusal_mark && c->pub >= 0 && contains(p, n, refusal_mark)) on_refusal(c, p, n);
     if (c->state == JOINING && wait_join && contains(p, n, wait_join)) opened(c);
 }
 /* Consumes whole frames of p[0..n); returns the bytes used, or -1 when the connection ended. */

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,20 @@ def test_every_message_is_acked_and_timed() -> None:
     assert (run.result.unacked, run.result.order_violations, run.result.divergent_rooms) == (0, 0, 0)
     assert run.result.ack_us is not None
     assert run.result.ack_us.p50 > 0
+
+
+@pytest.mark.parametrize("language", ["C", "Python"])
+def test_messages_that_are_refused_are_not_lost(language: str) -> None:
+    try:
+        program = build("wsload") if language == "C" else None
+    except BuildError as error:
+        pytest.skip(str(error))
+    limited = replace(parley(), env={**parley().env, "RATE_LIMIT_MESSAGES": "1"})
+    busy = Workload("busy", "busy", "--clients 12 --rooms 2 --publishers 2 --rate 40 --warmup 0 --seconds 1")
+    result = run_once(limited, busy, Generator(program, choose_cores()), acks=True).result
+    assert result.refused > 0
+    assert result.received == result.expected > 0
+    assert (result.lost, result.unacked, result.order_violations, result.divergent_rooms) == (0, 0, 0, 0)
 
 
 def test_a_missing_compiler_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
