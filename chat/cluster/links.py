@@ -27,6 +27,9 @@ FAR_SILENT_SECONDS = 12.0
 """Silence of another edge after which it may be dead: two signs of life are missing."""
 DEAD_SECONDS = 30.0
 """Silence after which a peer is given up, although the database shows that it lives."""
+LISTENED_SECONDS = 0.5
+"""What counts as silence between two ticks, at most: if they are further apart, this node was paused, or kept from
+running, and has not listened."""
 OBSTACLE_SECONDS = 5.0
 """For how long after a refused greeting that is taken for the reason that there is no link."""
 UNDEAD_SECONDS = 5.0
@@ -82,6 +85,7 @@ class Links:
         self._given_up: dict[bytes, int] = {}
         self._undead: dict[bytes, float] = {}  # nodes that were given up and greet, and when they last did
         self._greeted_at = -math.inf
+        self._ticked = now()
 
     # Greetings.
 
@@ -157,7 +161,13 @@ class Links:
             servers: those of the database, if it is reached.
             talks: returns whether the two nodes have something to say to each other: one of them has the rooms.
         """
-        if self._now() - self._greeted_at >= GREETING_SECONDS:
+        now = self._now()
+        missed, self._ticked = now - self._ticked - LISTENED_SECONDS, now
+        if missed > 0:
+            # The event loop may run this before it reads what has arrived in the meantime.
+            for peer in self.peers.values():
+                peer.link.heard = min(now, peer.link.heard + missed)
+        if now - self._greeted_at >= GREETING_SECONDS:
             self.greet()
         for peer in tuple(self.peers.values()):
             close = talks(peer)

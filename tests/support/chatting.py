@@ -42,16 +42,22 @@ def next_write() -> int:
 
 
 class VirtualClock:
-    """A clock with the loop's virtual time; `offset_us` makes the wall clock step."""
+    """A clock with the loop's virtual time.
+
+    Attributes:
+        offset_us: makes the wall clock step.
+        paused: seconds that have passed while nothing ran.
+    """
 
     def __init__(self) -> None:
         self.offset_us = 0
+        self.paused = 0.0
 
     def now_us(self) -> int:
         return START_US + self.offset_us + round(self.monotonic() * 1_000_000)
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time() + self.paused
 
 
 class CountingDialect(Dialect):
