@@ -407,12 +407,13 @@ class Chat:
 
     async def leave_epoch(self) -> None:
         """Let clients resume at the next server, if everything they received is stored. Call it after :meth:`close`."""
-        if self.is_faithful():
-            await self.parts.storage.keep_epoch(self.parts.hub.epoch)
+        if (epochs := self.saved_epochs()) is not None:
+            await self.parts.storage.keep_epoch(epochs)
 
-    def is_faithful(self) -> bool:
-        """Whether everything that clients received is stored."""
-        return self.parts.hub.faithful and not self.parts.counters.lost_rooms and not len(self.parts.pool)
+    def saved_epochs(self) -> str | None:
+        """Return what the next server is to continue with, if everything that clients received is stored."""
+        faithful = self.parts.hub.faithful and not self.parts.counters.lost_rooms and not len(self.parts.pool)
+        return self.parts.hub.saved_epochs() if faithful else None
 
     def say_goodbye(self) -> None:
         """Send each client a different time to reconnect, and close its connection."""

@@ -153,7 +153,7 @@ class Server:
 
     def _gained(self, tenure: Gained) -> None:
         if tenure.epoch is not None:
-            self.chat.parts.hub.keep_epoch(tenure.epoch)
+            self.chat.parts.hub.keep_epochs(tenure.epoch)
         if tenure.after_another:
             self.chat.disconnect_all("another server wrote to this database in between")
 

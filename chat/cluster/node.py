@@ -235,7 +235,7 @@ class Node:
 
         Args:
             token: of the tenure; larger than all before it.
-            epoch: of the previous owner, if everything that it broadcast is stored.
+            epoch: `chat.rooms.hub.Hub.saved_epochs` of the previous owner, if everything that it broadcast is stored.
         """
         if self.token:
             self.superseded()
@@ -288,13 +288,13 @@ class Node:
                 log.warning("the rooms stay here: not everything could be stored in %.0f s", MOVE_SECONDS)
                 self.owner.stay()
                 return False
-            epoch = chat.parts.hub.epoch if chat.is_faithful() else None
+            epochs = chat.saved_epochs()
             self._leave_rooms(clean=True)
             await self._confirmed()
             if self.token:  # this node has got the rooms again
                 return False
             log.info("the rooms are given away")
-            return await self._storage.resign(epoch)
+            return await self._storage.resign(epochs)
         finally:
             self._moving = False
 

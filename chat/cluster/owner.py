@@ -74,7 +74,7 @@ class Owner:
 
         Args:
             token: of the tenure.
-            epoch: of the previous owner, if all its broadcasts are stored; see `chat.rooms.hub.Hub.begin`.
+            epoch: see `chat.rooms.hub.Hub.begin`.
         """
         chat = self._chat
         chat.parts.hub.begin(epoch)

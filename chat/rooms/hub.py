@@ -10,6 +10,8 @@ from collections import Counter
 from itertools import islice
 from typing import Protocol
 
+from msgspec.json import Decoder, Encoder
+
 from chat.delivery.audience import Audience
 from chat.delivery.counters import Counters
 from chat.rooms.changes import ChangeTracker
@@ -22,6 +24,10 @@ from utils.ids import new_token
 
 # Rooms whose epoch differs from the server's. With more of them, the server's own epoch changes.
 EPOCHS = 10_000
+# With more of them, the next server does not continue the epochs: they are stored in one row.
+SAVED_EPOCHS = 1_000
+_encode = Encoder().encode
+_decode = Decoder(tuple[str, dict[str, str]]).decode
 # Rooms that one search for an expendable room checks; the next search starts after them.
 EXPENDABLE_LOOKS = 64
 # The acks of at most this many sessions are written at once. With more sessions, acks wait for the next frames of their
@@ -47,7 +53,7 @@ class Hub:
 
     Attributes:
         loaded: how many rooms are loaded, or being loaded, for each address or account.
-        faithful: everything that was broadcast is stored or will be: no epoch has changed.
+        faithful: everything that was broadcast is stored or will be.
         tenure: how often this server has taken or lost the rooms; what began in an earlier one must not go on.
     """
 
@@ -60,7 +66,8 @@ class Hub:
         # Rooms that were not in storage when they were loaded, by opener, and all of them under "".
         self._not_stored: dict[str, dict[str, Room]] = {}
         self.epoch = new_token("e_", 6)
-        self._epochs: dict[str, str] = {}
+        self._epochs: dict[str, str] = {}  # of rooms that have their own, by name
+        self._inherited: dict[str, str] = {}  # those of them that the previous server gave
         self.faithful = True
         self.tenure = 0
         self._freed = FreedRooms()
@@ -169,8 +176,7 @@ class Hub:
         return self._epochs.get(room.name, self.epoch)
 
     def new_epoch_of(self, room: Room) -> None:
-        """Give a room a new epoch after a retraction: clients that missed it must load ``history``, not resume."""
-        self.faithful = False
+        """Give a room a new epoch: clients that missed what has happened must load ``history``, not resume."""
         room.epoch = ""  # its state is not kept when it is freed: storage may differ
         if len(self._epochs) >= EPOCHS:
             self.new_epoch()
@@ -179,19 +185,39 @@ class Hub:
     def new_epoch(self) -> None:
         """Change the epochs of all rooms: broadcasts in any of them may have been lost."""
         self.faithful = False
+        self._renew_epochs()
+
+    def _renew_epochs(self) -> None:
         self._epochs.clear()
+        self._inherited.clear()
         self.epoch = new_token("e_", 6)
 
-    def keep_epoch(self, epoch: str) -> None:
-        """Before any room is loaded, continue with the epoch of the previous server: all its broadcasts are stored."""
-        if self.faithful and not self.rooms:
-            self.epoch = epoch
+    def has_new_epoch(self, room: Room) -> bool:
+        """Whether a room of this name got an epoch of its own since this server has had the rooms."""
+        return self._epochs.get(room.name) != self._inherited.get(room.name)
 
-    def begin(self, epoch: str | None) -> None:
-        """Begin to have the rooms, with the epoch of the previous server if all its broadcasts are stored."""
+    def saved_epochs(self) -> str | None:
+        """Return what the next server is to continue with; None if that would be too much."""
+        if len(self._epochs) > SAVED_EPOCHS:
+            return None
+        return _encode((self.epoch, self._epochs)).decode() if self._epochs else self.epoch
+
+    def keep_epochs(self, saved: str) -> None:
+        """Before any room is loaded, continue with :meth:`saved_epochs` of the previous server.
+
+        All its broadcasts are stored.
+        """
+        if self.faithful and not self.rooms:
+            self.epoch, self._epochs = _decode(saved) if saved.startswith("[") else (saved, {})
+            self._inherited = self._epochs.copy()
+
+    def begin(self, saved: str | None) -> None:
+        """Begin to have the rooms; see :meth:`keep_epochs` for ``saved``. None: clients must load all of them again."""
         self.unload()
         self.faithful = True
-        self.epoch = epoch or new_token("e_", 6)
+        self._renew_epochs()
+        if saved is not None:
+            self.keep_epochs(saved)
 
     def unload(self) -> None:
         """Forget every room, without a word to the sessions in it."""
@@ -204,7 +230,6 @@ class Hub:
         self.ending.clear()
         self.loaded.clear()
         self._not_stored.clear()
-        self._epochs.clear()
         self._freed = FreedRooms()
         self.changes.forget()
 

@@ -66,6 +66,7 @@ class RoomJob(Job):
 
     def start_afresh(self) -> None:
         """Disconnect all sessions in the room: their copies of it are wrong, so they must load it again."""
+        self.hub.faithful = False
         self.hub.new_epoch_of(self.owner)
         for session in tuple(self.owner.presence.sessions):
             session.close(EPOCH_CHANGED)
@@ -91,6 +92,7 @@ class MessageJob(RoomJob):
             del room.pending_posts[message.seq]
         log.info("room %r: message %d was retracted", room.name, message.seq)
         self.hub.counters.retractions += 1
+        self.hub.faithful = False
         room.tail.remove(message)
         self.hub.new_epoch_of(room)
         room.publish(Retracted(room=room.name, seq=message.seq, sender=message.sender))

@@ -174,7 +174,8 @@ class Storage(Protocol):
         """Close every connection within a deadline. Idempotent. Later calls raise `StorageUnavailable`."""
 
     async def keep_epoch(self, epoch: str) -> None:
-        """Save ``epoch`` for the next server: everything broadcast under it is stored. The last write of a server.
+        """Save ``epoch``, any text, for the next server: everything broadcast under it is stored. The last write of a
+        server.
 
         Does nothing, without an error, in memory and when storage is unreachable or belongs to another server.
         """

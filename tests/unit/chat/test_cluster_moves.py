@@ -69,6 +69,27 @@ async def test_a_clean_move_keeps_the_epoch_and_an_unclean_one_does_not() -> Non
         assert [person.last("joined")["recovered"] for person in people] == [False, False]
 
 
+async def test_a_clean_move_after_a_room_was_deleted_is_not_noticed() -> None:
+    """Only those in a new room with its name load that one again; they stay in it, although nothing of it is stored."""
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        people = people_of(cluster)
+        await joined(people)
+        ann, eve = account(second, "ann"), account(third, "eve")
+        ann.send("create_room", room="den")
+        await passes(0.1)
+        ann.send("delete_room", room="den")
+        await passes(0.5)
+        await joined([eve], "den")
+        for before, after in ((first, second), (second, third)):
+            await cluster.move(before, after)
+            await passes(1.0)
+            assert_unnoticed(people)
+            assert eve.of("left") == []
+            assert eve.session.rooms.keys() == {"den"}
+            assert eve.last("joined")["recovered"] is False
+
+
 async def test_the_next_owner_waits_for_the_clients_of_all_nodes() -> None:
     """A guest who is known to no storage can be invited by a command that was held during the move."""
     async with clustered(3) as cluster:
