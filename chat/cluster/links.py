@@ -175,11 +175,7 @@ class Links:
             silent = self._now() - peer.link.heard
             if silent > DEAD_SECONDS:
                 self._give_up(peer, f"it is silent for {silent:.0f} s")
-            elif (
-                silent > (GONE_SECONDS if close else FAR_SILENT_SECONDS)
-                and servers is not None
-                and not servers.lives(peer.address.node.hex())
-            ):
+            elif silent > (GONE_SECONDS if close else FAR_SILENT_SECONDS) and peer.has_died(servers):
                 self._give_up(peer, "it is silent, and has no session with the database")
 
     def living(self, servers: Servers | None) -> list[Peer]:
@@ -188,8 +184,7 @@ class Links:
         return [
             peer
             for peer in self.peers.values()
-            if now - peer.link.heard < FAR_SILENT_SECONDS
-            and (servers is None or servers.lives(peer.address.node.hex()))
+            if now - peer.link.heard < FAR_SILENT_SECONDS and not peer.has_died(servers)
         ]
 
     def _give_up(self, peer: Peer, why: str) -> None:

@@ -218,8 +218,7 @@ class Node:
         peer, owning, since = self._next
         before = self.edge.owner
         if before is not None:
-            servers, now = self._storage.servers(), self._now()
-            dead = servers is not None and not servers.lives(before.address.node.hex())
+            dead, now = before.has_died(self._storage.servers()), self._now()
             if not (dead and now - before.link.heard > DEAD_SILENCE) and now - since < LAST_WORDS_SECONDS:
                 return
             self.edge.lose_owner(clean=False)
@@ -301,7 +300,8 @@ class Node:
     async def _confirmed(self) -> None:
         until = self._now() + CONFIRM_SECONDS
         while self._now() < until:
-            if all(peer.link.idle for peer in self.peers.values()):
+            servers = self._storage.servers()
+            if all(peer.link.idle or peer.has_died(servers) for peer in self.peers.values()):
                 return
             await asyncio.sleep(TICK_SECONDS / 10)
         log.warning("not every node has confirmed that the rooms are given away")

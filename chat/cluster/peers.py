@@ -13,6 +13,7 @@ from chat.link.link import Link, LinkFailed, Packet
 from chat.ports import Dialect
 from model.errors import RETRY_AFTER, ParleyError
 from model.events import AckItem
+from storage.ports.servers import Servers
 
 # How long the owner may take to answer a question.
 ANSWER_SECONDS = 15.0
@@ -73,6 +74,10 @@ class Peer:
     def __str__(self) -> str:
         """``n2 (3fa95cbb)``."""
         return f"{self.name} ({self.address.node.hex()[:8]})"
+
+    def has_died(self, servers: Servers | None) -> bool:
+        """Whether the database, if it is reached, shows the node no longer."""
+        return servers is not None and not servers.lives(self.address.node.hex())
 
     def put(self, operation: op.AnyOperation, size: int = 0) -> None:
         """Send an operation at the end of this event loop iteration; see `chat.link.link.Link.put` for its size."""

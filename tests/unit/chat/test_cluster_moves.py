@@ -69,6 +69,18 @@ async def test_a_clean_move_keeps_the_epoch_and_an_unclean_one_does_not() -> Non
         assert [person.last("joined")["recovered"] for person in people] == [False, False]
 
 
+async def test_an_owner_that_gives_the_rooms_away_does_not_wait_for_the_dead() -> None:
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        await third.kill()
+        began = asyncio.get_running_loop().time()
+        assert await first.resign()
+        assert asyncio.get_running_loop().time() - began < 0.5
+        second.own()
+        ann = account(second, "ann")
+        await joined([ann])
+
+
 async def test_a_clean_move_after_a_room_was_deleted_is_not_noticed() -> None:
     """Only those in a new room with its name load that one again; they stay in it, although nothing of it is stored."""
     async with clustered(3) as cluster:
