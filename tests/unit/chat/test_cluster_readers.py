@@ -6,7 +6,9 @@ from chat.delivery.session import STALL_SECONDS
 from model.errors import SLOW_CONSUMER
 from tests.support.chatting import Person
 from tests.support.cluster import Cluster, account, clustered
+from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
+from tests.unit.chat.people import ask, said
 from tests.unit.chat.test_cluster import assert_empty, entered
 
 SLOW_HIGH = 16_000
@@ -211,3 +213,64 @@ async def test_an_edge_that_stops_costs_the_owner_bounded_memory(monkeypatch: py
         assert bob.heard() == ann.heard()
         assert bob.last("joined")["recovered"] is True
         assert bob.connection.closed is None
+
+
+async def test_a_page_comes_after_the_messages_that_were_sent_before_it(repository: FaultyRepository) -> None:
+    """In the same iteration of the event loop, and in the same packet to the edge."""
+    async with clustered(2, repository) as cluster:
+        ann, bob = await two(cluster)
+        repository.hold("history")
+        bob.send("history", room="general")
+        await passes(0.1)
+        bob.forget()
+        repository.go("history")
+        ann.say("before the page", "m")
+        await passes(0.1)
+        assert bob.types() == ["message", "history"]
+
+
+async def resume_without_end(repository: FaultyRepository, person: Person, author: Person, room: str) -> None:
+    """Begin a resume that storage does not let go on, and let most of what may wait for the client be withheld."""
+    repository.hold("changed")
+    heard = person.heard()
+    person.send("join", room=room, since=0, epoch=person.last("joined")["epoch"])
+    await passes(0.1)
+    for _ in range(10):
+        author.say(LONG, room=room)
+    await passes(0.1)
+    assert person.heard() == heard
+
+
+@pytest.mark.parametrize("how", ["kick", "move"])
+@pytest.mark.parametrize("place", [0, 1])
+async def test_what_was_withheld_for_a_resume_that_has_ended_does_not_count(
+    repository: FaultyRepository, how: str, place: int
+) -> None:
+    """Neither at an edge, nor at the owner, nor at one that has become an edge: it would disconnect a quick reader."""
+    async with clustered(2, repository, slow_high=SLOW_HIGH, room_tail=2) as cluster:
+        ann, bob = account(cluster.nodes[0], "ann"), account(cluster.nodes[place], "bob")
+        rooms = ["first", "second"]
+        for room in rooms:
+            await ask(ann, "create_room", room=room)
+            await entered(bob, room=room)
+            for number in range(10):
+                await said(ann, f"{number}", room)
+        bob.disconnect()
+        bob = account(cluster.nodes[place], "bob")
+        await entered(bob)
+        await resume_without_end(repository, bob, ann, "first")
+        if how == "kick":
+            await ask(ann, "kick", room="first", user="u_bob")
+        else:
+            cluster.nodes[1].own()
+            await passes(0.1)
+            assert bob.session._withheld_bytes == 0
+        repository.go("changed")
+        await passes(3.0)
+        for times in range(1, 3):
+            before = len(bob.heard())
+            await resume_without_end(repository, bob, ann, "second")
+            assert bob.connection.closed is None
+            repository.go("changed")
+            await passes(1.0)
+            assert len(bob.heard()) - before == 10 + 10 * times
