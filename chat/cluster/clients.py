@@ -73,7 +73,7 @@ class EdgeClients:
                 sending = write_to_all(self._parts, lambda dialect: by_dialect.get(dialect.name), but)
                 self._parts.tasks.spawn(sending, name="announcement")
             case op.Begun() | op.Moved() | op.Answer():
-                """See `chat.cluster.edge.Edge.take`."""
+                pass  # `chat.cluster.edge.Edge.take` has taken these
             case _:
                 session = self.sessions.get(operation.session)
                 if session is not None and not session.ended:

@@ -1,7 +1,7 @@
 """Notices that a node is at a dead end: its bus is up, and does not carry what other nodes must be sending.
 
-Its server of the bus is cut off from the others, has come back without its routes, or lacks this node's subscriptions.
-Nothing of that ends by itself, and the node may reach the others by another server.
+The NATS server that this node is connected to is cut off from the others, has come back without its routes, or lacks
+this node's subscriptions. None of that ends by itself, and the node may reach the others by another NATS server.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from collections.abc import Callable
 LOST_SECONDS = 6.0
 """How long an edge hears nothing of an owner that reaches the bus; longer than a hung one has the rooms."""
 LONELY_SECONDS = 20.0
-"""How long an owner hears nothing at all: if the others can move to its server, they have done so by then."""
+"""How long an owner hears nothing at all: the others have moved to its server before that, if they can."""
 # The most that counts between two looks: a node that was paused has not listened.
 _MOST_SECONDS = 0.2
 

@@ -1,4 +1,4 @@
-"""What a node says of itself to all others, several times a second."""
+"""What a node says of itself to all others, once a second and when it changes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol

@@ -31,9 +31,9 @@ LISTENED_SECONDS = 0.5
 """What counts as silence between two ticks, at most: if they are further apart, this node was paused, or kept from
 running, and has not listened."""
 OBSTACLE_SECONDS = 5.0
-"""For how long after a refused greeting that is taken for the reason that there is no link."""
+"""Seconds after a refused packet or greeting in which it counts as the reason for a missing link."""
 UNDEAD_SECONDS = 5.0
-"""For how long after its greeting a node that was given up is told so."""
+"""Seconds after the last greeting of a node that was given up in which this node's greetings say so."""
 GIVEN_UP = 1000
 """Nodes that are remembered as given up, and as having given this one up."""
 

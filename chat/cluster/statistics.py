@@ -32,8 +32,8 @@ _TEXTS = {
     "link_packets_refused": "packets on the bus that no node of this installation made, or that came twice",
     "link_bytes_sent": "bytes sent to other nodes",
     "forwarded_commands": "commands sent to the node that has the rooms",
-    "repeated_commands": "of those, commands of which the previous one was asked already",
-    "rejoined_sessions": "sessions taken into a room in which they were at the previous node that had it",
+    "repeated_commands": "of those, commands that had been sent to the previous node that had the rooms",
+    "rejoined_sessions": "sessions taken back into a room after another node got the rooms",
     "owner_changes": "changes of the node that has the rooms, as this node sees it",
     "peers_given_up": "nodes taken for dead",
 }

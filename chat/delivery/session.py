@@ -20,7 +20,7 @@ from model.room import User
 PAUSED_BY_COMMAND = 1
 PAUSED_BY_QUEUE = 2
 PAUSED_BY_OWNER = 4  # another server has the rooms, and one of the reasons above
-PAUSED_BY_LINK = 8  # it does not keep up, or there is none
+PAUSED_BY_LINK = 8  # the link to that server does not keep up, there is no such server, or this one is stopping
 # Commands that may be deferred, after one that needs storage, before reading is paused. The remaining commands of the
 # last read (at most one socket buffer) are still deferred.
 DEFERRED_COMMANDS = 32

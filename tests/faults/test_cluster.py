@@ -60,7 +60,7 @@ async def test_the_owner_is_killed_again_and_again(stage: Play) -> None:
 
 @pytest.mark.slow
 async def test_an_edge_is_killed(stage: Play) -> None:
-    """Its clients resume at other nodes: nobody has to load a room again, and the rooms stay where they are."""
+    """Its clients resume at other nodes: no client has to load a room again, and the rooms stay where they are."""
     async with stage() as here:
         owner, (edge, other) = await here.goes_on(), await here.nodes.edges()
         await here.kill(edge)
@@ -116,7 +116,7 @@ async def test_an_edge_hangs(stage: Play, seconds: int) -> None:
 
 @pytest.mark.slow
 async def test_a_node_returns_from_a_pause_after_another_owner_was_there(stage: Play) -> None:
-    """The rooms have moved twice while it hung: it takes part again, and nothing of its past reaches anybody."""
+    """The rooms have moved twice while it hung: it takes part again, and nothing of its past reaches a client."""
     async with stage() as here:
         first = await here.goes_on()
         first.freeze()
@@ -148,7 +148,7 @@ async def test_clocks_an_hour_apart(stage: Play) -> None:
 
 @pytest.mark.slow
 async def test_a_node_of_another_link_version(stage: Play) -> None:
-    """It waits and says why, whoever else stops. When the last node of the old version stops, everybody moves to it."""
+    """It waits and says why, whichever other node stops. When the last old node stops, all clients move to it."""
     odd = {2: {"ODD_LINK_VERSION": "2", "ADMIN_PORT": f"{free_port()}"}}
     async with stage(odd=odd, idle={2}) as here:
         first, old, new = await here.goes_on(), *(await here.nodes.edges()), here.nodes.all[2]

@@ -84,7 +84,7 @@ async def test_nats_is_away_for_a_minute(stage: Play, nats: list[NatsServer]) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("how", HOWS)
 async def test_an_edge_is_cut_off_nats(stage: Play, how: str) -> None:
-    """Its clients are refused for a while, and then receive all that they missed. Nobody else notices."""
+    """Its clients are refused for a while, and then receive all that they missed. No other client notices."""
     async with stage(networks=True) as here:
         owner, (edge, other) = await here.goes_on(), await here.nodes.edges()
         before = here.closes()

@@ -57,7 +57,7 @@ async def test_the_owner_is_cut_off_the_database_for_a_moment(stage: Play, how: 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", HOWS)
 async def test_an_edge_is_cut_off_the_database(stage: Play, how: str) -> None:
-    """Nobody notices: an edge reads nothing."""
+    """No client notices: an edge reads nothing."""
     async with stage(networks=True) as here:
         owner, (edge, _) = await here.goes_on(), await here.nodes.edges()
         before = here.closes()
@@ -110,7 +110,7 @@ async def test_postgres_is_restarted(stage: Play) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [2, 12])
 async def test_postgres_hangs(stage: Play, seconds: int) -> None:
-    """Nobody can accuse the owner: the rooms stay where they are."""
+    """No node can accuse the owner: the rooms stay where they are."""
     async with stage() as here:
         owner, before = await here.goes_on(), here.closes()
         here.postgres.freeze()

@@ -74,7 +74,7 @@ class Nodes(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One run. `disturbed`: other programs used the server's core meanwhile. `nodes`: only with `--nodes`."""
+    """One run. `disturbed`: other programs used the server's core during it. `nodes`: only with `--nodes`."""
 
     subject: str
     result: Result

@@ -260,7 +260,7 @@ def token_of(name: str, expires: float = 4e9) -> str:
 
 
 async def test_hello_at_an_edge() -> None:
-    """The identity changes at the edge, too, and in its rooms; a token is renewed; nobody becomes another."""
+    """The identity changes at the edge, too, and in its rooms; a token is renewed; no session changes its user."""
     async with clustered(2) as cluster:
         edge = cluster.nodes[1]
         watcher, ann = account(cluster.nodes[0], "watcher"), Person(edge.chat, "guest")
@@ -364,7 +364,7 @@ async def test_a_guest_who_becomes_known_does_not_count_as_a_new_one() -> None:
 
 
 async def test_the_owner_knows_the_identity_with_the_connection() -> None:
-    """Without it, nobody could invite or address who has said nothing yet."""
+    """Without it, a user who has sent nothing yet could not be invited or addressed."""
     async with clustered(2) as cluster:
         owner, edge = cluster.nodes
         Person(edge.chat, identity=Identity(User("u_bob", "bob"), False, "organizer"))

@@ -454,7 +454,7 @@ async def test_superseded_while_giving_the_rooms_away(repository: FaultyReposito
 
 
 async def test_an_owner_that_does_not_know_that_it_is_superseded() -> None:
-    """It tells its clients what they say, but acknowledges nothing; later they are told what is true."""
+    """It broadcasts what its clients say, but acknowledges nothing; later they receive what is stored."""
     async with clustered(2) as cluster:
         first, second = cluster.nodes
         people = await one_at_each(cluster)

@@ -1,4 +1,4 @@
-"""The rooms move to another node: in good order, when nobody notices, or because the owner is lost."""
+"""The rooms move to another node: in good order, which no client notices, or because the owner is lost."""
 
 import asyncio
 from collections.abc import Sequence
@@ -212,7 +212,7 @@ async def test_the_frames_of_the_next_owner_wait_for_the_return() -> None:
         await passes(0.1)
         assert await first.resign()
         second.own()
-        cluster.repository.delay("find_room")  # the return waits, and so does whoever joins
+        cluster.repository.delay("find_room")  # the return waits, and so does a join
         await passes(0.1)
         bob.send("join", id="j", room="general")
         bob.say("two", "2")

@@ -1,4 +1,4 @@
-"""Clients of an edge that do not read, and links that carry too much: nobody else waits, and memory is bounded."""
+"""Clients of an edge that do not read, and links that carry too much: no other client waits, and memory is bounded."""
 
 import pytest
 

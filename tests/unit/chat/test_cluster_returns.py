@@ -174,7 +174,7 @@ async def test_a_cursor_that_was_just_raised_survives_a_move() -> None:
 
 
 async def test_a_retraction_makes_the_next_owner_begin_an_epoch(repository: FaultyRepository) -> None:
-    """Whoever missed the retraction has a message that is not stored."""
+    """A client that missed the retraction has a message that is not stored."""
     repository.refused = lambda write: isinstance(write, InsertMessage) and write.message.content == "poison"
     async with clustered(2, repository) as cluster:
         people = await one_at_each(cluster)
