@@ -50,8 +50,8 @@ async def test_the_owner_is_cut_off_the_database_for_a_moment(stage: Play, how: 
         owner = await here.goes_on()
         with without(owner.database, how):
             await here.load.lasts(0.3)
-        await here.goes_on()
-        await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads, {owner.name}")
+        assert await here.goes_on() is owner
+        await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
 
 
 @pytest.mark.slow

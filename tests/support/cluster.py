@@ -107,21 +107,23 @@ class NodeBus:
         on_up()
 
     def send(self, node: str, data: bytes) -> None:
-        if {self._node, node} not in self._bus.torn and (self._node, node) not in self._bus.deaf:
+        if self.up and {self._node, node} not in self._bus.torn and (self._node, node) not in self._bus.deaf:
             self._bus.carry(self._node, node, data)
 
     def send_all(self, data: bytes) -> None:
-        for node in tuple(self._bus.nodes):
+        for node in tuple(self._bus.nodes) if self.up else ():
             if node != self._node:
                 self._bus.carry(self._node, node, data)
 
     def reconnect(self) -> None:
-        self.reconnects += 1
-        self._bus.stranded.discard(self._node)
-        self.on_up()
+        if self.up:
+            self.reconnects += 1
+            self._bus.stranded.discard(self._node)
+            self.on_up()
 
     async def close(self) -> None:
-        self._bus.nodes.pop(self._node, None)
+        if self._bus.nodes.get(self._node) is self:
+            del self._bus.nodes[self._node]
 
 
 class Referee:
