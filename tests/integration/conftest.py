@@ -4,7 +4,7 @@ By default it is memory. `dev.py test --all` repeats each test at an edge, where
 A test or a file that is about one server alone has the mark `one_server`, with the reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from tests.support.nats import NatsServer
 from tests.support.postgres import DatabaseServer
 from tests.support.serving import NewCluster
+from tests.support.storage_nodes import Nodes
 
 POSTGRES, EDGE = (pytest.param(name, marks=pytest.mark.slow) for name in ("postgres", "edge"))
 MEMORY = pytest.param("memory", id=pytest.HIDDEN_PARAM)
@@ -42,6 +43,14 @@ def nats() -> Iterator[NatsServer]:
     """A NATS server for all clusters of the session: each has a database of its own, and so its own subjects."""
     with NatsServer() as server:
         yield server
+
+
+@pytest.fixture
+async def nodes(database_url: str) -> AsyncIterator[Nodes]:
+    """Starts the storage of several nodes on a new database."""
+    started = Nodes(database_url)
+    yield started
+    await started.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Servers that live at the same time: they know each other, and one of them writes until it resigns."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -12,17 +12,8 @@ from storage.ports.storage import STORED
 from storage.postgres.connection.migrate import Migration, load_migrations
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts_more, message, open_postgres, ready, room, until
-from tests.support.nodes import EAGER, NEVER, QUIET, Nodes
 from tests.support.proxy import Network
-
-
-@pytest.fixture
-async def nodes(database_url: str) -> AsyncIterator[Nodes]:
-    """Start nodes on a new database."""
-    started = Nodes(database_url)
-    yield started
-    await started.close()
-
+from tests.support.storage_nodes import EAGER, NEVER, QUIET, Nodes
 
 # --- what a node knows ----------------------------------------------------------------------------------------------
 

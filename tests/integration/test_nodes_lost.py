@@ -1,7 +1,7 @@
 """A node loses the right to write when its sessions end or it hangs, and never writes afterwards."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -12,18 +12,9 @@ from storage.ports.storage import STORED
 from storage.postgres.sql import lease as sql
 from storage.postgres.sql.nodes import node_lock
 from tests.contract.records import filled, inserts, inserts_more, message, ready, room, until
-from tests.support.nodes import EAGER, NEVER, QUIET, SUPERSEDED, Nodes
 from tests.support.postgres import PostgresCluster
 from tests.support.proxy import Network
-
-
-@pytest.fixture
-async def nodes(database_url: str) -> AsyncIterator[Nodes]:
-    """Start nodes on a new database."""
-    started = Nodes(database_url)
-    yield started
-    await started.close()
-
+from tests.support.storage_nodes import EAGER, NEVER, QUIET, SUPERSEDED, Nodes
 
 # --- to lose it ------------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from storage.postgres.connection import session
 from storage.postgres.read.pool import ReadPool
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts, message, open_postgres, ready, room, until
-from tests.support.nodes import QUIET, Nodes
 from tests.support.pgbouncer import PgBouncer, PoolMode
+from tests.support.storage_nodes import QUIET, Nodes
 from utils.tasks import TaskRegistry
 
 POOLED = "goes through a pooler in transaction or statement mode"

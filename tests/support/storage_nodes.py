@@ -1,4 +1,4 @@
-"""Several nodes of a cluster over one database, all in this event loop."""
+"""The storage of several nodes over one database, all in this event loop."""
 
 from functools import partial
 from typing import Any
