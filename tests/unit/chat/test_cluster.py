@@ -12,28 +12,11 @@ from model.room import User
 from server.auth.tokens import sign_account
 from storage.ports.messages import InsertMessage
 from tests.support.chatting import BY_PATH, START_US, Person, limits
-from tests.support.cluster import ClusterNode, account, clustered
+from tests.support.cluster import account, clustered
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
+from tests.unit.chat.nodes import assert_empty, entered, people_in
 from tests.unit.chat.people import RoomsPerson, ask, mine, said
-
-
-async def entered(*people: Person, room: str = "general", **fields: object) -> None:
-    for person in people:
-        person.send("join", id=f"j-{room}", room=room, **fields)
-    await passes(0.05)
-
-
-def people_in(person: Person, room: str = "general") -> set[str]:
-    """Who is in the room, by what this client was told."""
-    here: set[str] = set()
-    for frame in person.frames:
-        if frame.get("room") == room and frame["type"] == "joined":
-            here = {user["name"] for user in frame["members"]}
-        if frame.get("room") == room and frame["type"] == "presence":
-            here = set() if frame.get("all") else here - {user["name"] for user in frame.get("left", ())}
-            here |= {user["name"] for user in frame.get("joined", ())}
-    return here
 
 
 async def test_clients_of_two_nodes_talk_in_one_room() -> None:
@@ -402,18 +385,6 @@ async def test_nothing_is_left_of_clients_that_leave() -> None:
             person.disconnect()
         await passes(1.0)
         assert_empty(*cluster.nodes)
-
-
-def assert_empty(*nodes: ClusterNode) -> None:
-    for node in nodes:
-        parts, edge = node.chat.parts, node.node.edge
-        assert not parts.hub.rooms
-        assert not parts.directory.people
-        assert not node.node.owner.stubs
-        assert not len(parts.tasks)
-        assert not edge._clients.mirrors
-        assert not edge._clients.sessions
-        assert not len(edge._unanswered)
 
 
 async def test_a_node_with_other_settings_leaves_the_rooms_to_the_others() -> None:

@@ -8,7 +8,7 @@ from chat.cluster.dead_end import LONELY_SECONDS, LOST_SECONDS, DeadEnd
 from chat.link.envelope import Envelope
 from tests.support.cluster import INSTALLATION, Cluster, ClusterNode, NodeBus, clustered
 from tests.support.virtual import passes
-from tests.unit.chat.test_cluster_faults import assert_all_the_same, one_at_each, talk, unnoticed
+from tests.unit.chat.nodes import assert_all_the_same, assert_unnoticed, one_at_each, talk
 
 
 def reconnects(cluster: Cluster) -> list[int]:
@@ -24,7 +24,7 @@ async def test_an_edge_leaves_a_server_on_which_it_does_not_hear_the_owner() -> 
         sent = await talk(people, LOST_SECONDS + 3.0, "stranded")
         assert reconnects(cluster) == [0, 0, 1]
         await passes(3.0)
-        assert all(map(unnoticed, people[:2]))
+        assert_unnoticed(people[:2])
         assert people[2].connection.closed is None
         assert len(people[2].of("joined")) == 1
         assert len(people[2].acked()) + len(people[2].errors()) == sent

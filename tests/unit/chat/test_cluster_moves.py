@@ -1,7 +1,6 @@
 """The rooms move to another node: in good order, which no client notices, or because the owner is lost."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
@@ -9,37 +8,18 @@ from chat.delivery.ratelimit import Rate
 from model.errors import TRY_AGAIN, ParleyError
 from server.auth.tokens import sign_account
 from tests.support.chatting import BY_PATH, Person, limits
-from tests.support.cluster import Cluster, account, clustered
+from tests.support.cluster import account, clustered
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
+from tests.unit.chat.nodes import assert_unnoticed, entered, people_of
 from tests.unit.chat.people import RoomsPerson
-
-
-async def joined(people: Sequence[Person], room: str = "general") -> None:
-    for person in people:
-        person.send("join", id="j", room=room)
-    await passes(0.05)
-    assert all(person.last("joined")["id"] == "j" for person in people)
-
-
-def people_of(cluster: Cluster) -> list[Person]:
-    """A client of each node, an account, in the order of the nodes."""
-    return [account(node, f"of-{node.name}") for node in cluster.nodes]
-
-
-def assert_unnoticed(people: Sequence[Person]) -> None:
-    """No client has had to load a room again, or was refused anything."""
-    for person in people:
-        assert len(person.of("joined")) == 1
-        assert person.errors() == {}
-        assert person.connection.closed is None
 
 
 async def test_a_clean_move_is_not_noticed() -> None:
     async with clustered(3) as cluster:
         first, second, _ = cluster.nodes
         people = people_of(cluster)
-        await joined(people)
+        await entered(*people)
         moving = asyncio.ensure_future(cluster.move(first, second))
         for number in range(40):
             for person in people:
@@ -58,7 +38,7 @@ async def test_a_clean_move_keeps_the_epoch_and_an_unclean_one_does_not() -> Non
     async with clustered(2) as cluster:
         first, second = cluster.nodes
         people = people_of(cluster)
-        await joined(people)
+        await entered(*people)
         epoch = first.chat.parts.hub.epoch
         await cluster.move(first, second)
         await passes(1.0)
@@ -78,7 +58,7 @@ async def test_an_owner_that_gives_the_rooms_away_does_not_wait_for_the_dead() -
         assert asyncio.get_running_loop().time() - began < 0.5
         second.own()
         ann = account(second, "ann")
-        await joined([ann])
+        await entered(ann)
 
 
 async def test_a_clean_move_after_a_room_was_deleted_is_not_noticed() -> None:
@@ -86,13 +66,13 @@ async def test_a_clean_move_after_a_room_was_deleted_is_not_noticed() -> None:
     async with clustered(3) as cluster:
         first, second, third = cluster.nodes
         people = people_of(cluster)
-        await joined(people)
+        await entered(*people)
         ann, eve = account(second, "ann"), account(third, "eve")
         ann.send("create_room", room="den")
         await passes(0.1)
         ann.send("delete_room", room="den")
         await passes(0.5)
-        await joined([eve], "den")
+        await entered(eve, room="den")
         for before, after in ((first, second), (second, third)):
             await cluster.move(before, after)
             await passes(1.0)
@@ -122,7 +102,7 @@ async def test_a_node_that_does_not_answer_delays_the_next_owner_a_little() -> N
     async with clustered(3) as cluster:
         first, second, third = cluster.nodes
         ann = account(second, "ann")
-        await joined([ann])
+        await entered(ann)
         assert await first.resign()
         cluster.bus.cut.add(third.storage.node)
         second.own()
@@ -137,7 +117,7 @@ async def test_a_refused_move_carries_out_what_was_held(repository: FaultyReposi
     async with clustered(2, repository) as cluster:
         first = cluster.nodes[0]
         people = people_of(cluster)
-        await joined(people)
+        await entered(*people)
         repository.hold("write")
         people[0].say("before", "b")
         await passes()
@@ -166,7 +146,7 @@ async def test_a_command_that_waits_for_an_owner_counts_once() -> None:
     async with clustered(2, limits=limits(messages_per_second=1.0, messages_burst=10)) as cluster:
         first, second = cluster.nodes
         ann = account(second, "ann")
-        await joined([ann])
+        await entered(ann)
         await first.kill()
         for number in range(10):
             ann.say(str(number), str(number))
@@ -182,7 +162,7 @@ async def test_a_local_session_goes_on_after_its_return_was_interrupted(reposito
     async with clustered(2, repository) as cluster:
         first, second = cluster.nodes
         people = people_of(cluster)
-        await joined(people)
+        await entered(*people)
         people[0].say("stored", "s")
         await passes(0.1)
         repository.hold("find_room")
@@ -207,7 +187,7 @@ async def test_the_frames_of_the_next_owner_wait_for_the_return() -> None:
     async with clustered(3) as cluster:
         first, second, third = cluster.nodes
         ann, bob = account(third, "ann"), account(third, "bob")
-        await joined([ann])
+        await entered(ann)
         ann.say("one", "1")
         await passes(0.1)
         assert await first.resign()
@@ -228,7 +208,7 @@ async def test_what_an_earlier_tenure_of_the_same_node_sent_is_ignored() -> None
     async with clustered(3) as cluster:
         first, second, third = cluster.nodes
         people = people_of(cluster)
-        await joined(people)
+        await entered(*people)
         pair = {first.storage.node, third.storage.node}
         cluster.bus.lose = lambda sender, receiver: {sender, receiver} == pair
         people[2].say("lost on the way", "m")
@@ -256,7 +236,7 @@ async def test_the_end_of_an_earlier_tenure_of_the_same_node_is_ignored() -> Non
     async with clustered(3) as cluster:
         first, second, third = cluster.nodes
         people = people_of(cluster)
-        await joined(people)
+        await entered(*people)
         people[0].say("one", "1")
         await passes(0.1)
         cluster.bus.torn.append({first.storage.node, third.storage.node})
@@ -280,7 +260,7 @@ async def test_what_was_missed_is_sent_once_over_two_changes() -> None:
     async with clustered(3) as cluster:
         first, second, third = cluster.nodes
         people = people_of(cluster)
-        await joined(people)
+        await entered(*people)
         cluster.bus.cut.add(third.storage.node)
         people[0].say("missed", "m")
         await passes(0.1)
@@ -301,7 +281,7 @@ async def test_without_an_owner_commands_wait_for_eight_seconds() -> None:
     async with clustered(2) as cluster:
         first, second = cluster.nodes
         ann = account(second, "ann")
-        await joined([ann])
+        await entered(ann)
         await first.kill()
         await passes(2.0)
         ann.say("too early", "m")
@@ -329,7 +309,7 @@ async def test_a_client_that_the_owner_does_not_read_is_read_after_its_end(repos
     async with clustered(3, repository) as cluster:
         first, second, third = cluster.nodes
         ann = account(third, "ann")
-        await joined([ann])
+        await entered(ann)
         ann.say("one", "1")
         await passes(0.1)
         first.chat.parts.hub.rooms["general"].tail.forget(1 << 62, 0)
@@ -380,7 +360,7 @@ async def test_questions_are_asked_again_only_if_they_were_not_carried_out(repos
     async with clustered(3, repository) as cluster:
         first, second, third = cluster.nodes
         (ann, *_) = people_of(cluster)
-        await joined([ann])
+        await entered(ann)
         repository.hold("write")
         ann.say("delays the move", "m")
         await passes()
@@ -424,14 +404,14 @@ async def test_a_user_who_is_removed_before_their_client_returns(how: str) -> No
         ann, bob = account(second, "ann"), account(third, "bob")
         ann.send("create_room", room="den")
         await passes(0.1)
-        await joined([bob], "den")
+        await entered(bob, room="den")
         assert await first.resign()
         cluster.repository.delay("find_members")  # the client of the third node does not return yet
         second.own()
         await passes(1.0)
         if how == "quit":
             other = account(second, "bob")
-            await joined([other], "den")
+            await entered(other, room="den")
             other.send("leave", room="den", quit=True)
         else:
             ann.send(how, id="k", room="den", **({"user": "u_bob"} if how == "kick" else {}))
@@ -449,7 +429,7 @@ async def test_rooms_that_a_node_gets_while_it_gives_them_away_stay() -> None:
     async with clustered(3) as cluster:
         first, _, third = cluster.nodes
         people = people_of(cluster)
-        await joined(people)
+        await entered(*people)
         cluster.bus.cut.add(third.storage.node)
         people[0].say("not confirmed", "m")
         moving = asyncio.ensure_future(first.resign())

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.cluster import clustered
 from tests.support.virtual import passes
-from tests.unit.chat.test_cluster_faults import assert_all_the_same, one_at_each, talk, unnoticed
+from tests.unit.chat.nodes import assert_all_the_same, assert_unnoticed, one_at_each, talk
 
 
 @pytest.mark.parametrize("seconds", [2.0, 20.0, 300.0])
@@ -20,7 +20,7 @@ async def test_nodes_that_were_paused_together_go_on_as_if_nothing_had_been(seco
         cluster.referee.nodes = alive
         sent += await talk(people, 3.0, "after")
         await passes(1.0)
-        assert all(map(unnoticed, people))
+        assert_unnoticed(people)
         assert [len(person.acked()) for person in people] == [sent] * 3
         assert not any(node.node.statistics.peers_given_up for node in cluster.nodes)
         await assert_all_the_same(cluster, people)

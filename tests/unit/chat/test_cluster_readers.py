@@ -8,8 +8,8 @@ from tests.support.chatting import Person
 from tests.support.cluster import Cluster, account, clustered
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
+from tests.unit.chat.nodes import assert_empty, entered
 from tests.unit.chat.people import ask, said
-from tests.unit.chat.test_cluster import assert_empty, entered
 
 SLOW_HIGH = 16_000
 LONG = "x" * 900
@@ -27,7 +27,20 @@ async def two(cluster: Cluster, *, low: int = 500) -> tuple[Person, Person]:
     return ann, bob
 
 
-async def test_a_slow_reader_misses_ephemeral_events_and_delays_nobody() -> None:
+async def resumes_without_reading(cluster: Cluster, ann: Person, bob: Person) -> Person:
+    """Let a user at the edge miss 60 messages and resume, without reading. Returns the new client."""
+    head, epoch = bob.last("joined")["head"], bob.last("joined")["epoch"]
+    bob.disconnect()
+    for number in range(60):
+        ann.say(LONG, f"m{number}")
+    await passes(0.1)
+    bob = account(cluster.nodes[1], "bob", low=500)
+    bob.connection.stalled = True
+    await entered(bob, since=head, epoch=epoch)
+    return bob
+
+
+async def test_a_slow_reader_misses_ephemeral_events_and_delays_no_one() -> None:
     async with clustered(2, slow_high=SLOW_HIGH) as cluster:
         ann, bob = await two(cluster)
         bob.connection.stalled = True
@@ -64,14 +77,7 @@ async def test_a_reader_that_is_too_slow_is_disconnected() -> None:
 async def test_a_long_resume_is_sent_at_the_pace_of_its_reader() -> None:
     async with clustered(2, slow_high=SLOW_HIGH) as cluster:
         ann, bob = await two(cluster)
-        head, epoch = bob.last("joined")["head"], bob.last("joined")["epoch"]
-        bob.disconnect()
-        for number in range(60):
-            ann.say(LONG, f"m{number}")
-        await passes(0.1)
-        bob = account(cluster.nodes[1], "bob", low=500)
-        bob.connection.stalled = True
-        await entered(bob, since=head, epoch=epoch)
+        bob = await resumes_without_reading(cluster, ann, bob)
         ann.say("live", "live")
         await passes(1.0)
         assert len(bob.heard()) < 5
@@ -113,14 +119,7 @@ async def test_a_slow_resume_at_the_owner_does_not_delay_a_move() -> None:
 async def test_a_resume_that_is_never_read_ends_with_the_connection() -> None:
     async with clustered(2, slow_high=SLOW_HIGH) as cluster:
         ann, bob = await two(cluster)
-        head, epoch = bob.last("joined")["head"], bob.last("joined")["epoch"]
-        bob.disconnect()
-        for number in range(60):
-            ann.say(LONG, f"m{number}")
-        await passes(0.1)
-        bob = account(cluster.nodes[1], "bob", low=500)
-        bob.connection.stalled = True
-        await entered(bob, since=head, epoch=epoch)
+        bob = await resumes_without_reading(cluster, ann, bob)
         await passes(2 * STALL_SECONDS + 1)
         assert bob.connection.closed == SLOW_CONSUMER
         bob.disconnect()
@@ -129,7 +128,7 @@ async def test_a_resume_that_is_never_read_ends_with_the_connection() -> None:
         assert_empty(*cluster.nodes)
 
 
-async def test_a_page_larger_than_the_high_mark_disconnects_nobody() -> None:
+async def test_a_page_larger_than_the_high_mark_disconnects_no_one() -> None:
     async with clustered(2, slow_high=2000) as cluster:
         ann, bob = await two(cluster)
         bob.disconnect()

@@ -14,9 +14,8 @@ from tests.support.chatting import BY_PATH, Person, limits
 from tests.support.cluster import Cluster, ClusterNode, account, clustered
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
+from tests.unit.chat.nodes import entered, one_at_each
 from tests.unit.chat.people import ask, said
-from tests.unit.chat.test_cluster import entered
-from tests.unit.chat.test_cluster_faults import one_at_each
 
 
 async def late_return(cluster: Cluster) -> tuple[Person, Person, int]:

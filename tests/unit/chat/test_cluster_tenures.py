@@ -9,8 +9,8 @@ from tests.support.chatting import BY_PATH
 from tests.support.cluster import account, clustered
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
+from tests.unit.chat.nodes import entered
 from tests.unit.chat.people import said
-from tests.unit.chat.test_cluster import entered
 
 
 async def test_a_command_reads_nothing_in_a_later_tenure() -> None:
