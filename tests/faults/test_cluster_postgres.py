@@ -147,3 +147,22 @@ async def test_a_standby_is_promoted(
         for node in here.nodes:
             node.database.lead_to(here.url)
         await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["the owner", "an edge"])
+async def test_a_node_without_the_database_is_given_up_although_it_lives(stage: Play, which: str) -> None:
+    """It is silent for a moment, and the database shows it no longer: its clients are in the rooms again at once."""
+    async with stage(networks=True) as here:
+        owner, (edge, _) = await here.goes_on(), await here.nodes.edges()
+        node = edge
+        with without((owner if which == "the owner" else edge).database, "cut"):
+            if which == "the owner":
+                node = owner
+                await here.nodes.until_another_owns(owner)
+                await here.load.more(30)
+            for _ in range(6):
+                await here.hang(node, 1.6)
+                await here.load.lasts(1.5)
+        await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
+        assert "had given this node up" in node.log_text()

@@ -49,7 +49,9 @@ class Copy:
     def on_joined(self, frame: Frame) -> bool:
         """Handle `joined`; return whether the history must be loaded."""
         self.joined = True
-        if self.loaded and frame["recovered"]:
+        # An unasked one may come while the history is loaded for an earlier one: what follows continues that.
+        loading = "id" not in frame and frame["epoch"] == self.epoch
+        if frame["recovered"] and (self.loaded or loading):
             self.synced = False
             return False
         self.epoch, self.since = frame["epoch"], frame["head"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.copies import Copy
 from tests.support.counts import Counts, count
 from tests.support.operations import Frame, Log, Operation, Post, Reaction
 from tests.support.person import Notes, Person
@@ -54,3 +55,29 @@ def test_violations_are_counted(which: str, wrong: Any) -> None:
     assert getattr(wrong, which) > 0, wrong
     assert not wrong.clean
     assert wrong.examples
+
+
+def test_a_room_that_is_joined_again_while_its_history_is_loaded() -> None:
+    """What follows continues what the client has received since; a `joined` that it has asked for begins anew."""
+
+    def joined(head: int, **more: Any) -> Frame:
+        return {"type": "joined", "epoch": "e_1", "head": head, **more}
+
+    def said(seq: int) -> Frame:
+        return SAID | {"seq": seq, "version": seq, "sender": "Ann"}
+
+    copy = Copy()
+    assert copy.on_joined(joined(5, recovered=False))
+    copy.on_state(said(6))
+    assert not copy.on_joined(joined(8, recovered=True))
+    for seq in (7, 8):
+        copy.on_state(said(seq))
+    copy.on_synced({"head": 8})
+    assert (copy.loaded, copy.synced) == (False, True)
+    assert copy.on_page({"messages": [said(seq) for seq in range(1, 9)], "has_older": False}) is None
+    assert copy.settled
+    assert copy.disorder == 0
+    copy.on_state(said(8))
+    assert copy.disorder == 1
+    copy.forget()
+    assert copy.on_joined(joined(9, recovered=True, id="j"))
