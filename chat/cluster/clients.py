@@ -66,6 +66,9 @@ class EdgeClients:
                 if (mirror := self.mirrors.get(room)) is not None:
                     mirror.head = head
                     mirror.audience.relay(self._dialects[dialect], frames, lasting)
+            case op.Present(room, joined, left, everyone):
+                if (mirror := self.mirrors.get(room)) is not None:
+                    mirror.note_present(joined, left, everyone=everyone)
             case op.Acks(items):
                 for session_id, room, command, seq in items:
                     self._ack(session_id, AckItem(command, room, seq))

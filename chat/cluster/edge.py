@@ -296,7 +296,9 @@ class Edge:
         for mirror in self._clients.mirrors.values():
             for there in mirror.returning():
                 sessions, behind = ([session.id for session in group] for group in (there.sessions, there.behind))
-                owner.put(op.Rejoin(there.room, there.head, there.epoch, there.complete, sessions, behind))
+                owner.put(
+                    op.Rejoin(there.room, there.head, there.epoch, there.complete, sessions, behind, there.people)
+                )
         self._statistics.repeated_commands += self._unanswered.ask_again(partial(self._run, owner), self._give_up)
         self._resume()
         self._welcome_again()

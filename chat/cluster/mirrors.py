@@ -1,6 +1,6 @@
 """The rooms of another node, for their members who are connected to this one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 from weakref import ref
@@ -8,6 +8,7 @@ from weakref import ref
 from chat.delivery.audience import Audience
 from chat.rooms.hub import Hub
 from chat.rooms.room import Room, Session
+from model.room import User
 
 
 class _Place(NamedTuple):
@@ -27,12 +28,14 @@ class Returning:
         epoch: of the previous owner.
         head: up to where they have received the room's log; not those in ``behind``, who were resuming.
         complete: they have received everything else, too, that the previous owner sent to the room.
+        people: the users of whom they were told that they are in the room, as far as that is known.
     """
 
     room: str
     epoch: str
     head: int
     complete: bool
+    people: list[User]
     sessions: list[Session] = field(default_factory=list)
     behind: list[Session] = field(default_factory=list)
 
@@ -50,15 +53,17 @@ class Mirror:
         head: up to where the members here have received the room's log.
         audience: those who receive its frames.
         sessions: all members here, and sessions that are being closed.
+        people: the users in the room, by id, as clients without a list of them were told; see `op.Present`.
     """
 
-    __slots__ = ("__weakref__", "_waiting", "audience", "head", "name", "sessions")
+    __slots__ = ("__weakref__", "_waiting", "audience", "head", "name", "people", "sessions")
 
     def __init__(self, hub: Hub, name: str, head: int) -> None:
         self.name = name
         self.head = head
         self.audience = Audience(hub.counters, hub.flush_soon, ref(self))
         self.sessions: dict[Session, None] = {}
+        self.people: dict[str, User] = {}
         self._waiting: dict[Session, _Place] = {}  # those who wait for the next owner
 
     def _include(self, session: Session) -> None:
@@ -78,6 +83,8 @@ class Mirror:
             self._exclude(session)
             del self.sessions[session]
             del session.rooms[self.name]
+            if not session.dialect.welcomes and all(other.dialect.welcomes for other in self.sessions):
+                self.people.clear()  # the owner says no more who enters and leaves
 
     def _exclude(self, session: Session) -> None:
         self.audience.flush()
@@ -85,6 +92,14 @@ class Mirror:
             session.released()  # what was withheld is worth nothing
         self.audience.discard(session)
         self._waiting.pop(session, None)
+
+    def note_present(self, joined: Iterable[User], left: Iterable[User], *, everyone: bool) -> None:
+        """Note who has entered and left the room; with ``everyone``, who is there at all."""
+        if everyone:
+            self.people.clear()
+        self.people |= {user.id: user for user in joined}
+        for user in left:
+            self.people.pop(user.id, None)
 
     # Between two owners.
 
@@ -105,15 +120,19 @@ class Mirror:
         found: dict[tuple[str, int, bool], Returning] = {}
         for session, (epoch, head, complete, behind) in self._waiting.items():
             if not session.ended:
-                there = found.setdefault((epoch, head, complete), Returning(self.name, epoch, head, complete))
+                there = found.setdefault(
+                    (epoch, head, complete), Returning(self.name, epoch, head, complete, list(self.people.values()))
+                )
                 (there.behind if behind else there.sessions).append(session)
         yield from found.values()
 
 
-def mirror_of(hub: Hub, room: Room, sessions: Iterable[Session], epoch: str, *, complete: bool) -> Mirror:
+def mirror_of(hub: Hub, room: Room, sessions: Collection[Session], epoch: str, *, complete: bool) -> Mirror:
     """Move these sessions of this node from a room to a mirror of it, because another node gets the room."""
     room.audience.flush()
     mirror = Mirror(hub, room.name, room.head)
+    if not room.presence.crowded and not all(session.dialect.welcomes for session in sessions):
+        mirror.note_present([here.user for here in room.presence.people.values()], (), everyone=True)
     for session in sessions:
         behind = room.audience.is_syncing(session)
         if behind:

@@ -263,6 +263,8 @@ class Node:
 
     def _leave_rooms(self, *, clean: bool) -> None:
         self.token = 0
+        for room in self._chat.parts.hub.rooms.values():
+            room.presence.tell()
         self.edge.epoch = self._chat.parts.hub.epoch
         self.edge.take_rooms(self.owner.not_returned(), clean=clean)
         self.owner.end(tuple(self.peers.values()), clean=clean)

@@ -9,6 +9,7 @@ from msgspec.msgpack import Decoder, Encoder
 
 from chat.ports import Adopt, Identity
 from model.commands import AnyCommand, Claim
+from model.room import User
 
 Key = str | int
 """A command of a session that is not answered yet: by its id; by a number of the edge if it has no answer."""
@@ -81,6 +82,7 @@ class Rejoin(Operation, frozen=True, gc=False, tag=6):
         complete: they have received everything else that it sent to the room.
         sessions: those that have received as much.
         behind: those that had not, because they were resuming.
+        people: the users of whom the edge was told by `Present` that they are in the room.
     """
 
     room: str
@@ -89,6 +91,7 @@ class Rejoin(Operation, frozen=True, gc=False, tag=6):
     complete: bool
     sessions: list[str]
     behind: list[str]
+    people: list[User]
 
 
 class Ask(Operation, frozen=True, gc=False, tag=7):
@@ -136,6 +139,18 @@ class Detach(Operation, frozen=True, gc=False, tag=13):
 
     room: str
     session: str
+
+
+class Present(Operation, frozen=True, gc=False, tag=26):
+    """Users who entered and left a room, or, with ``all``, everyone there: what clients without such a list were told.
+
+    They could not be told by the next owner who has left in the meantime, if that did not learn who was there.
+    """
+
+    room: str
+    joined: list[User]
+    left: list[User]
+    all: bool
 
 
 class Release(Operation, frozen=True, gc=False, tag=14):
@@ -233,6 +248,7 @@ FromOwner = (
     | Frames
     | Attach
     | Detach
+    | Present
     | Release
     | Tell
     | Page

@@ -204,7 +204,7 @@ class Owner:
 
     def _rejoin(self, peer: Peer, asked: op.Rejoin) -> None:
         stubs = self._stubs[peer]
-        returning = Returning(asked.room, asked.epoch, asked.head, asked.complete)
+        returning = Returning(asked.room, asked.epoch, asked.head, asked.complete, asked.people)
         for ids, sessions in ((asked.sessions, returning.sessions), (asked.behind, returning.behind)):
             sessions += [stub for session in ids if (stub := stubs.get(session)) is not None and not stub.ended]
         self.rejoin(returning)

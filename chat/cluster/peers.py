@@ -12,7 +12,7 @@ from chat.link.envelope import Address
 from chat.link.link import Link, LinkFailed, Packet
 from chat.ports import Dialect
 from model.errors import RETRY_AFTER, ParleyError
-from model.events import AckItem
+from model.events import AckItem, Presence
 from storage.ports.servers import Servers
 
 # How long the owner may take to answer a question.
@@ -183,6 +183,9 @@ class Peer:
 
     def tell(self, room: Source, session: Subscriber, frame: bytes) -> None:
         self.put(op.Tell(session.id, frame, None, room.name))
+
+    def present(self, room: Source, notice: Presence) -> None:
+        self.put(op.Present(room.name, notice.joined, notice.left, notice.all))
 
     def deliver(self, room: Source, dialect: Dialect, frames: bytes, lasting: bytes | None) -> None:
         self.put(op.Frames(room.name, dialect.name, frames, lasting, room.head))

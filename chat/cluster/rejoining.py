@@ -29,6 +29,8 @@ MISSED = 200
 ROWS_AT_ONCE = 500
 # Longest pause before storage is asked again: commands wait for that.
 RETRY_CAP = 1.0
+# How long users whose clients do not return count as present, at least: as long as if their connections had been lost.
+RETURN_SECONDS = 3.0
 # Reasons of `left` for the codes of errors; "kicked" for all others.
 REASONS = {"banned": "banned", "reserved_name": "name"}
 
@@ -119,6 +121,8 @@ async def _find_missed(parts: Parts, room: Room, returning: Returning) -> _Misse
 def _enter_all(parts: Parts, room: Room, returning: Returning, missed: _Missed) -> list[Replay]:
     """Add the sessions to the room, then send each what it missed."""
     new = [one for one in returning.everybody() if not one.ended and room.name not in one.rooms]
+    if new and returning.people:
+        room.presence.expect(returning.people, max(RETURN_SECONDS, parts.options.presence_grace))
     entered = {one: standing for one in new if (standing := _enter_again(parts, one, room)) is not None}
     replays = [_catch_up(parts, one, room, standing, returning, missed) for one, standing in entered.items()]
     return [replaying for replaying in replays if replaying is not None]

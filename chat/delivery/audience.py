@@ -13,7 +13,7 @@ from weakref import ReferenceType
 
 from chat.delivery.counters import Counters
 from chat.ports import Connection, Dialect
-from model.events import AnyEvent
+from model.events import AnyEvent, Presence
 
 # A flush checks each member for acks that can be sent with its frames if at least one member in this many has some.
 MEMBERS_PER_ACK = 64
@@ -45,6 +45,9 @@ class Remote(Protocol):
 
     def tell(self, room: Source, session: Subscriber, frame: bytes) -> None:
         """Deliver a frame to one member, in the order of the room's frames."""
+
+    def present(self, room: Source, notice: Presence) -> None:
+        """Note who has entered and left the room, as members there are told who have no list of its users."""
 
     def deliver(self, room: Source, dialect: Dialect, frames: bytes, lasting: bytes | None) -> None:
         """Deliver frames to all members there who speak a dialect.
@@ -265,6 +268,14 @@ class Audience:
                 if not self.dirty:
                     self.dirty = True
                     self._flush_soon(self)
+
+    def present(self, notice: Presence) -> None:
+        """Let other servers note who has entered and left, if they have members who cannot be sent the whole list."""
+        room = self._room()
+        groups = [group for dialect, group in self._groups.items() if not dialect.welcomes]
+        for server in {server: None for group in groups for server in group.remote or ()}:
+            if room is not None:
+                server.present(room, notice)
 
     def relay(self, dialect: Dialect, frames: bytes, lasting: bytes | None) -> None:
         """Queue frames that another server has made for the members who speak a dialect; see `Remote.deliver`."""

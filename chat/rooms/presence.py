@@ -1,7 +1,7 @@
 """The users in a room, and notices of changes: at most one a second for each room, and only a count in a crowd."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
@@ -68,6 +68,7 @@ class Presence(Generic[S]):
 
     __slots__ = (
         "_changed",
+        "_expects",
         "_forgot",
         "_linger_timer",
         "_lingered",
@@ -91,6 +92,7 @@ class Presence(Generic[S]):
         self._members = _NO_MEMBERS  # of `people`, from the first one on
         self._changed: dict[str, _Change] = {}
         self._forgot = self._untold = False
+        self._expects = False  # it is known whom the others in the room knew to be here at another server
         self._timer: asyncio.TimerHandle | None = None
         # Until when each user lingers, by the loop's clock; they are in `people`, with 0 sessions.
         self._lingering: dict[str, float] = {}
@@ -110,8 +112,19 @@ class Presence(Generic[S]):
                 self._members = _NO_MEMBERS
             self._note(before, user, True)
 
+    def expect(self, users: Iterable[User], seconds: float) -> None:
+        """Let users linger whom the others in the room know to be here, from another server, until they enter again."""
+        self._expects = True
+        loop = asyncio.get_running_loop()
+        for user in users:
+            if user.id not in self.people:
+                self.people[user.id] = Present(user, 0)
+                self._lingering[user.id] = loop.time() + seconds
+        if self._lingering and self._linger_timer is None:
+            self._linger_timer = loop.call_later(seconds, self._end_lingering)
+
     def enter_again(self, session: S, user: User) -> None:
-        """Count a session whose user the others in the room know to be here, from another server."""
+        """Count a session whose user was here before, at another server; the others in the room may know that."""
         known = self.people.get(user.id)
         self.people[user.id] = Present(user, (known.sessions if known is not None else 0) + 1)
         self.sessions[session] = user
@@ -122,6 +135,8 @@ class Presence(Generic[S]):
         self._forgot = self._untold = True
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PAUSE, self._send_diff)
+        if known is None and self._expects:
+            self._note(None, user, True)
 
     def exit(self, session: S, grace: float = 0.0) -> None:
         """Stop counting a session. If it was its user's last one, the user lingers for ``grace`` seconds."""
@@ -161,6 +176,21 @@ class Presence(Generic[S]):
         del self.people[user.id]
         self._members = _NO_MEMBERS
         self._note(user, user, False)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are too many users to tell who enters and leaves."""
+        return len(self.people) > CROWD
+
+    def everyone(self) -> PresenceEvent:
+        """Return a notice of all users, or of as many as are shown."""
+        return PresenceEvent(room=self._room, count=len(self.people), joined=list(self.members()), all=True)
+
+    def tell(self) -> None:
+        """Send what is to be told since the last notice at once, because the room moves to another server."""
+        if self._untold and self._timer is not None:
+            self._timer.cancel()
+            self._send_diff()
 
     def has_sessions(self, user_id: str) -> bool:
         """Whether a user is connected here, not just lingering."""
@@ -232,7 +262,7 @@ class Presence(Generic[S]):
 
     def _diff(self, count: int) -> PresenceEvent:
         if self._forgot:
-            return PresenceEvent(room=self._room, count=count, joined=list(self.members()), all=True)
+            return self.everyone()
         joined = [change.user for change in self._changed.values() if change.here]
         left = [change.user for change in self._changed.values() if not change.here]
         return PresenceEvent(room=self._room, count=count, joined=joined, left=left)

@@ -17,6 +17,7 @@ from chat.rooms.tail import Tail, TailBudget
 from chat.writes.jobs import Backlog, Job
 from chat.writes.workers import Worker
 from model.events import AnyEvent, RoomInfo
+from model.events import Presence as PresenceEvent
 from model.room import FOREVER, Member, RoomRecord, User
 from storage.ports.rooms import InsertRoom, SetMember
 from storage.ports.storage import Write
@@ -118,7 +119,7 @@ class Room:
         self.stored = stored
         self.head = head
         self.audience = Audience(counters, flush_soon, ref(self))
-        self.presence: Presence[Session] = Presence(record.name, self.publish, self.forget)
+        self.presence: Presence[Session] = Presence(record.name, self._publish_presence, self.forget)
         self.members: dict[str, Member] = {}
         self.unrestricted = True
         self.muted_until = FOREVER
@@ -161,6 +162,11 @@ class Room:
         self.has_news = True
         self.publish(event, ephemeral=ephemeral)
 
+    def _publish_presence(self, event: AnyEvent, *, ephemeral: bool = False) -> None:
+        self.publish(event, ephemeral=ephemeral)
+        if isinstance(event, PresenceEvent):
+            self.audience.present(event)
+
     # Membership. The room is flushed first, so that a new session receives no earlier events. A silent session is in
     # the room only for the handlers: it receives nothing, and presence does not show it.
 
@@ -171,6 +177,8 @@ class Room:
             self.audience.flush()
             self.audience.add(session, syncing=syncing)
             self.presence.enter(session, session.user)
+            if session.remote is not None and not session.dialect.welcomes and not self.presence.crowded:
+                session.remote.present(self, self.presence.everyone())
 
     def exit(self, session: Session, *, grace: float = 0.0) -> None:
         """Remove a session; if it was its user's last one here, presence shows that after ``grace`` seconds."""
