@@ -20,9 +20,9 @@ from chat.rooms.access import check_entry, is_row_known
 from chat.rooms.pacing import COMMANDS_BURST, COMMANDS_PER_SECOND
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from chat.rooms.storing import reach_storage, require_storage, unavailable
+from chat.rooms.storing import reach_storage, require_storage
 from model.commands import Announce, AnyCommand, CreateRoom, Decline, Leave, RoomCommand
-from model.errors import CloseCode, ParleyError
+from model.errors import CloseCode, ParleyError, moved, unavailable
 from model.events import Ack, Answer, AnyEvent, Error, Event
 from model.room import Member
 from utils.ids import new_token
@@ -195,7 +195,7 @@ class CommandRunner:
 
     def _require_rooms(self) -> None:
         if self._chat.elsewhere is not None:
-            raise unavailable()
+            raise moved()
 
     async def _ask(self, session: Session, replies: _ReplyCollector, command: AnyCommand, until: type[E]) -> E:
         self._chat.run(session, command)

@@ -84,6 +84,16 @@ class ParleyError(Exception):
         super().__init__(f"{code}: {self.message}")
 
 
+def unavailable(message: str | None = None) -> ParleyError:
+    """Make the refusal of what cannot be done now; by default, because storage cannot serve it."""
+    return ParleyError("unavailable", message, retry_after=RETRY_AFTER)
+
+
+def moved() -> ParleyError:
+    """Make the refusal of what began while this server had the rooms, which another one has now."""
+    return unavailable("another server has the rooms now")
+
+
 class CloseCode(NamedTuple):
     """A WebSocket close code.
 
@@ -100,7 +110,11 @@ class CloseCode(NamedTuple):
     when: str
 
 
-GOING_AWAY = CloseCode(1001, "going away", "the server is shutting down; `goodbye` was sent first")
+GOING_AWAY = CloseCode(
+    1001,
+    "going away",
+    "the server is shutting down, or sends its clients to other nodes; `goodbye` was sent first",
+)
 PROTOCOL_ERROR = CloseCode(1002, "", "a frame that violates RFC 6455")
 NOT_UTF8 = CloseCode(1007, "", "a text frame that is not UTF-8")
 OVERSIZE = CloseCode(1009, "", "a frame that is too large; `too_large` was sent first")

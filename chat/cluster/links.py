@@ -85,6 +85,7 @@ class Links:
         self._given_up: dict[bytes, int] = {}
         self._undead: dict[bytes, float] = {}  # nodes that were given up and greet, and when they last did
         self._greeted_at = -math.inf
+        self._repeats = 0  # of the links that have ended
         self._ticked = now()
 
     # Greetings.
@@ -197,6 +198,7 @@ class Links:
 
     def _drop(self, peer: Peer) -> None:
         del self.peers[peer.address.node]
+        self._repeats += peer.link.repeats
         peer.end()
         self._dropped(peer)
 
@@ -216,7 +218,8 @@ class Links:
     def samples(self) -> Iterator[Sample]:
         """Yield the metrics of the links."""
         links = [peer.link for peer in self.peers.values()]
-        waiting, repeats = sum(link.waiting_bytes for link in links), sum(link.repeats for link in links)
+        waiting = sum(link.waiting_bytes for link in links)
+        repeats = self._repeats + sum(link.repeats for link in links)
         yield from (
             Sample("bus_up", "1 if this node reaches the bus", float(self.post.up), False),
             Sample("peers", "other nodes with which this one has a link", len(links), False),
@@ -226,7 +229,7 @@ class Links:
                 waiting,
                 False,
             ),
-            Sample("link_repeats", "times that packets were sent again, over the links that there are", repeats, False),
+            Sample("link_repeats", "times that packets were sent again", repeats, True),
         )
 
 

@@ -13,9 +13,9 @@ from chat.rooms.access import check_entry, default_role, is_row_known, member_ch
 from chat.rooms.pacing import try_password
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from chat.rooms.storing import ask, check_space, unavailable
+from chat.rooms.storing import ask, check_space
 from model.commands import Join, Leave, RoomCommand
-from model.errors import ParleyError
+from model.errors import ParleyError, unavailable
 from model.events import Joined, Left, Synced
 from model.message import Message
 from model.permissions import RANK, Action, Standing

@@ -11,10 +11,10 @@ from chat.ports import Identity
 from chat.queries.listing import Inside, own_room, rooms_of
 from chat.rooms.access import RoomAccess, read_as
 from chat.rooms.parts import Parts
-from chat.rooms.storing import ask, unavailable
+from chat.rooms.storing import ask
 from chat.rooms.tail import with_quotes
 from model.commands import ReadHistory, Search
-from model.errors import ParleyError
+from model.errors import ParleyError, unavailable
 from model.events import HistoryPage, SearchPage
 from model.message import Message
 from model.permissions import Action

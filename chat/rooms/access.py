@@ -11,8 +11,8 @@ from chat.ports import Identity
 from chat.rooms import members
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from chat.rooms.storing import ask, unavailable
-from model.errors import ParleyError
+from chat.rooms.storing import ask
+from model.errors import ParleyError, unavailable
 from model.events import MemberChanged
 from model.permissions import LEAST, RANK, TALK, Action, Standing, may, standing_in
 from model.principals import CLAIMED

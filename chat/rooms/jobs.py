@@ -6,7 +6,7 @@ from abc import abstractmethod
 from chat.rooms.hub import Hub
 from chat.rooms.room import Room, Session
 from chat.writes.jobs import Job
-from model.errors import EPOCH_CHANGED, ParleyError
+from model.errors import EPOCH_CHANGED, ParleyError, moved
 from model.events import AckItem, Retracted
 from storage.ports.messages import ChangeMessage, InsertMessage
 from storage.ports.rooms import RemoveMember, SetMember
@@ -41,7 +41,7 @@ class RoomJob(Job):
             self.hub.free(room)
 
     def abandon(self) -> None:
-        self.refuse("unavailable")
+        self.refuse(moved())
 
     @abstractmethod
     def stored(self) -> None:
@@ -59,10 +59,10 @@ class RoomJob(Job):
                 author.ack(item, audience)
             self.hub.counters.acks += 1
 
-    def refuse(self, code: str) -> None:
+    def refuse(self, error: ParleyError) -> None:
         """Answer the authors with an error."""
         for author in self.authors:
-            author.refuse(ParleyError(code), self.id, self.owner.name)
+            author.refuse(error, self.id, self.owner.name)
 
     def start_afresh(self) -> None:
         """Disconnect all sessions in the room: their copies of it are wrong, so they must load it again."""
@@ -99,7 +99,7 @@ class MessageJob(RoomJob):
         if isinstance(outcome, Duplicate) and outcome.same_body:
             self.ack(outcome.seq)
         else:
-            self.refuse("conflict" if isinstance(outcome, Duplicate) else "not_stored")
+            self.refuse(ParleyError("conflict" if isinstance(outcome, Duplicate) else "not_stored"))
 
 
 class ChangeJob(RoomJob):
@@ -119,7 +119,7 @@ class ChangeJob(RoomJob):
         """
         room, write = self.owner, self.write
         self.hub.faithful = False
-        self.refuse("not_stored")
+        self.refuse(ParleyError("not_stored"))
         if room.tail.undo(write.version):
             log.error("room %r: a change to message %d could not be stored: %s", room.name, write.seq, outcome)
             self.start_afresh()
@@ -173,5 +173,5 @@ class RecordJob(RoomJob):
             name,
             outcome,
         )
-        self.refuse("not_stored")
+        self.refuse(ParleyError("not_stored"))
         self.start_afresh()

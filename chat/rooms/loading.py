@@ -6,8 +6,8 @@ import logging
 from chat.rooms import members
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room
-from chat.rooms.storing import ask, reach_storage, require_storage, unavailable
-from model.errors import ParleyError
+from chat.rooms.storing import ask, reach_storage, require_storage
+from model.errors import ParleyError, unavailable
 from model.events import Left
 from model.room import RoomRecord
 from utils.clock import rfc3339

@@ -11,7 +11,7 @@ from chat.ports import Identity
 from chat.rooms.jobs import RecordJob
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from model.errors import RETRY_AFTER, ParleyError
+from model.errors import ParleyError, moved, unavailable
 from storage.ports.errors import StorageUnavailable, TooManyReads
 from storage.ports.rooms import InsertRoom
 from storage.ports.storage import READER, Write
@@ -25,14 +25,8 @@ READ_SECONDS = 5.0
 # started together, and clients connect at once.
 FIRST_SECONDS = 5.0
 
-
 # The tenure (`chat.rooms.hub.Hub`) in which this task's command began: in a later one it must not go on.
 TENURE: ContextVar[int | None] = ContextVar("tenure", default=None)
-
-
-def unavailable() -> ParleyError:
-    """Make the refusal of a command that storage cannot serve now."""
-    return ParleyError("unavailable", retry_after=RETRY_AFTER)
 
 
 def reads_for(identity: Identity | None, network: str) -> None:
@@ -48,7 +42,7 @@ def reads_for(identity: Identity | None, network: str) -> None:
 def require_tenure(parts: Parts, tenure: int) -> None:
     """Refuse, as ``unavailable``, to go on in a later tenure than this one."""
     if parts.hub.tenure != tenure:
-        raise unavailable()
+        raise moved()
 
 
 def require_storage(parts: Parts) -> None:

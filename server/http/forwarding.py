@@ -16,7 +16,7 @@ from msgspec.msgpack import Decoder, Encoder
 
 from chat.chat import Chat
 from chat.ports import Elsewhere
-from model.errors import RETRY_AFTER, ParleyError
+from model.errors import RETRY_AFTER, ParleyError, unavailable
 from server.http.asked import Answered, Asked
 from server.http.endpoints import Endpoint, Refusal, run_here
 from storage.ports.storage import READER
@@ -102,8 +102,8 @@ class Forwarding:
                             refusal.code, refusal.message, field=refusal.field, retry_after=refusal.retry_after
                         )
         except TimeoutError as error:
-            raise _unavailable() from error
-        raise _unavailable()
+            raise _no_answer() from error
+        raise _no_answer()
 
     async def _ask(self, elsewhere: Elsewhere, question: bytes, *, repeatable: bool) -> _Reply:
         async with self._queue.turn(READER.get()):
@@ -111,7 +111,7 @@ class Forwarding:
                 return _read_reply(await elsewhere.ask(question))
             except ParleyError as error:
                 if not repeatable:
-                    raise _unavailable() from error
+                    raise _no_answer() from error
                 return _Reply()
 
     async def answer(self, question: bytes) -> bytes:
@@ -154,8 +154,8 @@ def _refusal(error: ParleyError) -> Refusal:
     return Refusal(error.code, error.message, error.field, error.retry_after)
 
 
-def _unavailable() -> ParleyError:
-    return ParleyError("unavailable", "the server that has the rooms does not answer", retry_after=RETRY_AFTER)
+def _no_answer() -> ParleyError:
+    return unavailable("the server that has the rooms does not answer")
 
 
 def _too_many(*, own: bool) -> ParleyError:

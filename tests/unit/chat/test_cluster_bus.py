@@ -97,6 +97,9 @@ async def test_two_nodes_that_do_not_reach_each_other_give_each_other_up() -> No
             await passes(1.0)
         first, second, _ = (node.node for node in cluster.nodes)
         assert second.id not in first.peers
+        assert next(sample.value for sample in first.samples() if sample.name == "link_repeats"), (
+            "although it has ended"
+        )
         assert people[1].heard() == []
         cluster.bus.mend()
         await passes(5.0)

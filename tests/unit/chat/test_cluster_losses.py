@@ -71,7 +71,9 @@ async def test_an_abandoned_room_is_refused_once(repository: FaultyRepository) -
         second.own()
         repository.go("write")
         await passes(0.1)
-        assert [frame["id"] for frame in ann.of("error") if frame["code"] == "unavailable"] == ["c"]
+        (refused,) = (frame for frame in ann.of("error") if frame["code"] == "unavailable")
+        assert (refused["id"], refused["message"]) == ("c", "another server has the rooms now")
+        assert refused["retry_after"] > 0
 
 
 @pytest.mark.parametrize("messages", [0, 1])
