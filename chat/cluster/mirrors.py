@@ -28,7 +28,7 @@ class Returning:
         epoch: of the previous owner.
         head: up to where they have received the room's log; not those in ``behind``, who were resuming.
         complete: they have received everything else, too, that the previous owner sent to the room.
-        people: the users of whom they were told that they are in the room, as far as that is known.
+        people: see `chat.cluster.operations.Rejoin`.
     """
 
     room: str
@@ -53,7 +53,7 @@ class Mirror:
         head: up to where the members here have received the room's log.
         audience: those who receive its frames.
         sessions: all members here, and sessions that are being closed.
-        people: the users in the room, by id, as clients without a list of them were told; see `op.Present`.
+        people: the users in the room, by id, while a client here needs them; see `chat.cluster.operations.Present`.
     """
 
     __slots__ = ("__weakref__", "_waiting", "audience", "head", "name", "people", "sessions")
@@ -84,7 +84,7 @@ class Mirror:
             del self.sessions[session]
             del session.rooms[self.name]
             if not session.dialect.welcomes and all(other.dialect.welcomes for other in self.sessions):
-                self.people.clear()  # the owner says no more who enters and leaves
+                self.people.clear()  # the owner sends no more `Present`
 
     def _exclude(self, session: Session) -> None:
         self.audience.flush()

@@ -1,8 +1,7 @@
 """One node of a cluster: which other nodes there are, which of them has the rooms, and what follows from a change.
 
-Who has the rooms is decided in the database, by the lease: see `storage.postgres.connection.lease`. The bus only says
-it sooner. A node that gets the lease is the owner, every other one an edge; both are told to the others several times a
-second.
+Who has the rooms is decided in the database, by the lease: see `storage.postgres.connection.node`. The bus only says
+it sooner. A node that gets the lease is the owner, and says so in its greetings; every other node is an edge.
 """
 
 import asyncio
@@ -122,7 +121,8 @@ class Node:
 
     async def close(self) -> None:
         """Stop, and leave the bus."""
-        await self._tasks.close(1.0)
+        for name in await self._tasks.close(1.0):
+            log.error("task %s did not stop", name)
         await self.leave_bus()
 
     async def _run(self) -> None:

@@ -82,7 +82,7 @@ class Rejoin(Operation, frozen=True, gc=False, tag=6):
         complete: they have received everything else that it sent to the room.
         sessions: those that have received as much.
         behind: those that had not, because they were resuming.
-        people: the users of whom the edge was told by `Present` that they are in the room.
+        people: the users in the room, as far as the previous owner sent a `Present`.
     """
 
     room: str
@@ -142,9 +142,10 @@ class Detach(Operation, frozen=True, gc=False, tag=13):
 
 
 class Present(Operation, frozen=True, gc=False, tag=26):
-    """Users who entered and left a room, or, with ``all``, everyone there: what clients without such a list were told.
+    """Users who entered and left a room; with ``all``, ``joined`` is everyone there.
 
-    They could not be told by the next owner who has left in the meantime, if that did not learn who was there.
+    Sent for rooms with clients at the edge that receive a notice for each user instead of a list. The edge passes the
+    users on to the next owner (`Rejoin`), which then can notify these clients of users who do not return.
     """
 
     room: str

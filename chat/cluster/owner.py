@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 REJOINING = 16
 # How often `move_out` looks whether everything is done, in seconds.
 LOOK_SECONDS = 0.005
-# How long commands wait for the other nodes to accept a new owner, so that it knows their clients: nobody can invite a
-# user who is not known here.
+# How long commands wait for the other nodes to accept a new owner, so that it knows their clients: a user who is not
+# known here cannot be invited.
 GATHER_SECONDS = 0.5
 
 

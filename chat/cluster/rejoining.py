@@ -130,7 +130,7 @@ def _enter_all(parts: Parts, room: Room, returning: Returning, missed: _Missed) 
 
 def _enter_again(parts: Parts, session: Session, room: Room) -> Standing | None:
     """Add a session to the room; None if it must not be there. No one sees it enter: the others know it to be here."""
-    # Deleted since the owner changed; or a direct room that was not stored, which nobody may make by entering it.
+    # Deleted since the owner changed; or a direct room that was not stored, which no user may make by entering it.
     deleted = not room.stored and (parts.hub.has_new_epoch(room) or not may_be_made(room.name))
     try:
         standing = None if deleted else _standing(parts, session, room)

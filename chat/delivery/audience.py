@@ -47,7 +47,7 @@ class Remote(Protocol):
         """Deliver a frame to one member, in the order of the room's frames."""
 
     def present(self, room: Source, notice: Presence) -> None:
-        """Note who has entered and left the room, as members there are told who have no list of its users."""
+        """Note who has entered and left the room, for members there whose dialect has no list of users."""
 
     def deliver(self, room: Source, dialect: Dialect, frames: bytes, lasting: bytes | None) -> None:
         """Deliver frames to all members there who speak a dialect.
