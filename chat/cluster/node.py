@@ -127,7 +127,10 @@ class Node:
 
     async def _run(self) -> None:
         while True:
-            self._tick()
+            try:
+                self._tick()
+            except Exception:  # without ticks the others would give this node up, and it would keep the rooms
+                log.exception("what this node does regularly failed")
             await asyncio.sleep(TICK_SECONDS)
 
     def _tick(self) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chat.cluster.links import Links
 from tests.support.cluster import clustered
 from tests.support.virtual import passes
 from tests.unit.chat.nodes import assert_all_the_same, assert_unnoticed, one_at_each, talk
@@ -34,3 +35,23 @@ async def test_a_node_that_hardly_runs_gives_a_dead_one_up_nevertheless() -> Non
             edge.clock.paused += 5.0
             await passes(0.1)
         assert not edge.node.peers
+
+
+async def test_a_node_goes_on_after_a_fault_in_a_tick(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without ticks the others would give it up, and it would keep the rooms."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault that was not foreseen")
+
+    async with clustered(2) as cluster:
+        people = await one_at_each(cluster)
+        with monkeypatch.context() as broken:
+            broken.setattr(Links, "tick", fail)
+            await passes(0.3)
+        assert "a fault that was not foreseen" in caplog.text
+        await passes(40.0)
+        sent = await talk(people, 0.5, "after")
+        assert_unnoticed(people)
+        assert [len(person.acked()) for person in people] == [sent] * 2
