@@ -27,7 +27,8 @@ from typing import NamedTuple, Protocol
 from chat.link.link import Packet
 
 LINK_VERSION = 1
-"""Nodes of another version do not understand each other's packets, and form no link."""
+"""Nodes of different versions form no link. Raise it in a release that changes packets, greetings, operations, or the
+records in them, such as commands and HTTP requests: a packet that cannot be decoded is lost."""
 NODE_BYTES = 8
 EVERYONE = bytes(NODE_BYTES)
 """The receiver of a packet that is for every node."""

@@ -63,12 +63,13 @@ async def test_an_edge_is_killed(stage: Play) -> None:
     """Its clients resume at other nodes: no client has to load a room again, and the rooms stay where they are."""
     async with stage() as here:
         owner, (edge, other) = await here.goes_on(), await here.nodes.edges()
+        staying, before = here.people_at(owner, other), here.closes()
         await here.kill(edge)
         await here.load.more()
         await here.start(edge)
         assert await here.goes_on() is owner
-        staying = here.people_at(owner, other)
         assert staying
+        assert all(person.closes == before[person.name] for person in staying), "only its own clients reconnect"
         await here.settled()
         assert not here.reloads
 
