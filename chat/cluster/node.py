@@ -99,6 +99,7 @@ class Node:
         self._tasks = TaskRegistry()
         self._bus_down_since: float | None = self._now()
         self._moving = False
+        self._declined: frozenset[int] = frozenset()  # nodes on the bus that did not take the rooms from this one
         self._belongs = False  # it has had an owner, or the rooms
         chat.node = self
         self.edge.take_rooms((), clean=True)
@@ -152,11 +153,11 @@ class Node:
         """Give the rooms away if this node does not reach the bus, and another one does."""
         now = self._now()
         if bus_up:
-            self._bus_down_since = None
+            self._bus_down_since, self._declined = None, frozenset()
         elif self._bus_down_since is None:
             self._bus_down_since = now
         off = self._bus_down_since is not None and now - self._bus_down_since > SILENT_SECONDS
-        others = servers is not None and servers.on_bus - {node_key(self.id.hex())}
+        others = servers is not None and servers.on_bus - {node_key(self.id.hex())} - self._declined
         if self.token and off and others and not self._moving:
             log.warning("NATS is out of reach here, and another node reaches it: giving the rooms away")
             self._tasks.spawn(self.resign(), name="resign")
@@ -244,7 +245,10 @@ class Node:
         returning, waiting = self.edge.end()
         self.token = self._newest = token
         self._next = None
-        living = self._links.living(self._storage.servers())
+        servers = self._storage.servers()
+        if servers is not None and not self._links.post.up:
+            self._declined = servers.on_bus
+        living = self._links.living(servers)
         for peer in living:
             peer.link.heard = self._now()  # as another edge it may have been silent
         self.owner.begin(token, epoch, living)

@@ -154,6 +154,26 @@ async def test_clients_stay_where_they_are_if_no_node_serves_them(stage: Play, n
         await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_nats_is_away_while_an_edge_hangs(stage: Play, nats: list[NatsServer]) -> None:
+    """The database shows that the edge reaches NATS, and so it is offered the rooms: another node has them then."""
+    async with stage() as here:
+        owner, (edge, _) = await here.goes_on(), await here.nodes.edges()
+        edge.freeze()
+        try:
+            nats[0].kill()
+            await here.load.until(lambda: "giving the rooms away" in owner.log_text(), "the owner is off the bus")
+            await here.load.more()
+            assert await here.nodes.any_owner() is not None
+        finally:
+            edge.thaw()
+        await asyncio.to_thread(nats[0].start)
+        await here.goes_on()
+        assert owner.log_text().count("giving the rooms away") <= 2
+        await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
+
+
 class Split:
     """Three NATS servers, one for each node, with a network of its own between any two of them."""
 

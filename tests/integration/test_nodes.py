@@ -200,6 +200,21 @@ async def test_a_node_off_the_bus_takes_nothing_while_another_is_on_it(nodes: No
     await until(lambda: off.writes)
 
 
+async def test_a_node_off_the_bus_takes_what_a_hung_one_on_it_leaves(nodes: Nodes) -> None:
+    async with Network(nodes.url) as network:
+        one = await nodes.owner()
+        on = await nodes.edge("on", QUIET._replace(answer=NEVER), network.url)
+        on.storage.say_on_bus(True)
+        off = await nodes.edge("off", EAGER._replace(hung=0.2))
+        await until(lambda: off.seen.reaches_bus("on"))
+        network.freeze()
+        assert await one.storage.resign("e_one")
+        await until(lambda: off.writes)
+        assert off.events == [Gained(2, "e_one", False)]
+        network.thaw()
+        await on.storage.close()
+
+
 async def test_a_node_that_says_the_same_of_the_bus_again_does_not_look_sooner(nodes: Nodes) -> None:
     """It says so many times a second, and each look of the node that writes raises the beat."""
 

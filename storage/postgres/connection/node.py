@@ -11,8 +11,9 @@ the lease several times a second, in one round trip. From what it sees follows:
     held by a server that is no    it has no beat: as for a server that writes alone, wait until the lock is free
     node
 
-A node that does not reach the bus takes nothing while another one reaches it. Durations are those of a node's own
-successful looks, so one that was paused, or cut off from Postgres, can accuse no other. No clocks are compared.
+A node that does not reach the bus takes nothing while another one reaches it, unless that one leaves the lock free for
+long: then it hangs. Durations are those of a node's own successful looks, so one that was paused, or cut off from
+Postgres, can accuse no other. No clocks are compared.
 
 Rejected: a lease in the bus (its servers need a majority, and writes go to Postgres, which decides anyway).
 """
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 
 # How often a node that waits reads the secret of the servers, in seconds; at first with every look.
 SECRET_SECONDS = 5.0
+
+# How many times `Pace.hung` a lock is left to the nodes on the bus. After a restart of Postgres they wait almost once.
+LEFT = 2
 
 _RESIGNED = "this server has given up the right to write to the database"
 
@@ -196,7 +200,10 @@ class NodeLease(Lease):
 
     def _may_take(self, look: Look) -> bool:
         now = asyncio.get_running_loop().time()
-        if now < self._rests_until or (not self._on_bus and look.on_bus - {self._key}):
+        if now < self._rests_until:
+            return False
+        left = self._seen_for >= LEFT * self.pace.hung
+        if not self._on_bus and look.on_bus - {self._key} and not left:
             return False
         row = look.row
         if row.holder is None or row.epoch is not None or (row.holder == self._holder and not self._ended):

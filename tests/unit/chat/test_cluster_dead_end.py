@@ -96,3 +96,24 @@ async def test_an_owner_that_hangs_is_replaced_and_not_searched_for() -> None:
         cluster.referee.owner = None
         await passes(20.0)
         assert not any(reconnects(cluster))
+
+
+async def test_an_owner_off_the_bus_keeps_the_rooms_that_no_node_on_it_has_taken() -> None:
+    """A node that hangs says that it reaches the bus. It is offered the rooms once in each outage."""
+    async with clustered(2) as cluster:
+        owner, hung = cluster.nodes
+        for _ in range(2):
+            cluster.bus.cut.add(owner.storage.node)
+            await passes(4.0)
+            assert owner.node.token == 0
+            owner.own()  # as the lease does, when no other node takes it
+            await passes(30.0)
+            assert owner.node.token > 0
+            cluster.bus.mend()
+            await passes(3.0)
+        other = await cluster.add("n3")
+        cluster.bus.cut.add(owner.storage.node)
+        await passes(4.0)
+        assert owner.node.token == 0
+        assert other.storage.on_bus
+        assert hung.storage.on_bus
