@@ -2,6 +2,8 @@
 
 import itertools
 import random
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -163,6 +165,37 @@ async def test_a_link_that_is_given_up_again_and_again_begins_anew_each_time() -
             await passes(5.0)
             await said(people[number % 2], f"{number}")
             await assert_all_the_same(cluster, people)
+
+
+async def test_a_packet_that_a_stranger_repeats_proves_nothing() -> None:
+    """Neither that a node lives, nor that it has given up another one; not even when their link has begun anew."""
+    async with clustered(2) as cluster:
+        people = await one_at_each(cluster)
+        recorded: list[tuple[str, bytes]] = []
+
+        def listen(name: str, hear: Callable[[bytes], object], data: bytes) -> None:
+            recorded.append((name, data))
+            hear(data)
+
+        for name, bus in cluster.bus.nodes.items():
+            bus.hear = partial(listen, name, bus.hear)
+        first, second = (node.node for node in cluster.nodes)
+        await said(people[1], "over the first link")
+        for node in cluster.nodes:
+            node.storage.reachable = False
+        cluster.bus.cut.add(second.id.hex())
+        await passes(35.0)
+        cluster.bus.mend()
+        await passes(5.0)
+        peers = first.peers[second.id], second.peers[first.id]
+        taken = [node.statistics.link_packets_received for node in (first, second)]
+        for name, data in tuple(recorded):
+            cluster.bus.nodes[name].hear(data)
+        assert [node.statistics.link_packets_received for node in (first, second)] == taken
+        await passes(3.0)
+        assert (first.peers[second.id], second.peers[first.id]) == peers
+        await said(people[1], "over the second link")
+        await assert_all_the_same(cluster, people)
 
 
 async def test_an_owner_off_the_bus_gives_the_rooms_to_a_node_on_it() -> None:
