@@ -241,16 +241,13 @@ async def test_a_node_is_at_a_server_that_the_others_do_not_reach(stage: Play, w
     with NatsServer() as lonely:
         async with stage(networks=True) as here:
             owner, (edge, _) = await here.goes_on(), await here.nodes.edges()
-            before = here.closes()
             node = edge if which == "an edge" else owner
             node.nats.lead_to(lonely.url)
             node.nats.cut()
             while not lonely.ask("connz")["num_connections"]:  # noqa: ASYNC110  # it is another program's condition
                 await asyncio.sleep(0.05)
             node.nats.lead_to(here.nats[0].url)
-            if which == "the owner":  # after 20 s: clients of the others have been sent away
-                assert await here.goes_on() is owner
-                await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
-            else:
-                await here.settled_in_place(owner, before)
+            assert await here.goes_on() is owner  # on a busy machine some clients may have been sent away
+            await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
+            assert here.load.refusals.keys() <= {"unavailable"}, dict(here.load.refusals)
             assert "are not heard here" in node.log_text()
