@@ -5,9 +5,9 @@ import math
 from collections.abc import Callable, Iterator
 
 from chat.cluster import operations as op
+from chat.cluster.bus_end import BusEnd
 from chat.cluster.greetings import Greeting, Owning, Terms
 from chat.cluster.peers import Peer
-from chat.cluster.post import Post
 from chat.cluster.statistics import Statistics
 from chat.link.envelope import Address
 from chat.link.link import Packet
@@ -54,7 +54,7 @@ class Links:
     Attributes:
         name: of this node, for operators.
         peers: the nodes with which there is a link, by id.
-        post: this node's end of the bus.
+        bus: this node's end of the bus.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Links:
         self._statistics = statistics
         self._flush_last = flush_last
         self._claim, self._claimed, self._receive, self._dropped = claim, claimed, receive, dropped
-        self.post = Post(
+        self.bus = BusEnd(
             id, heard=self._heard, greeted=self._greeted, on_up=self._on_up, now=now, statistics=statistics
         )
         self._generations: dict[bytes, int] = {}  # of this node's links; 1 with nodes that are not in it
@@ -96,7 +96,7 @@ class Links:
         self._undead = {node: at for node, at in self._undead.items() if now - at < UNDEAD_SECONDS}
         given_up = {node: self._given_up[node] for node in self._undead}
         terms, fingerprints = self._terms.own(), self._terms.fingerprints()
-        self.post.greet(Greeting(self.name, terms, fingerprints, given_up, self._generations, self._claim()))
+        self.bus.greet(Greeting(self.name, terms, fingerprints, given_up, self._generations, self._claim()))
 
     def _on_up(self) -> None:
         self.greet()
@@ -115,7 +115,7 @@ class Links:
             peer = None
         if peer is None and sender.generation > self._given_up.get(sender.node, 0):
             if differences := self._terms.differences(greeting.terms):
-                self.post.warn(f"node {greeting.name} has other settings: {'; '.join(differences)}")
+                self.bus.warn(f"node {greeting.name} has other settings: {'; '.join(differences)}")
                 return
             peer = self._link(sender, greeting.name)
             if differing := self._terms.differing(greeting.fingerprints):
@@ -127,7 +127,7 @@ class Links:
 
     def obstacle(self) -> str | None:
         """Return why there may be no link with another node, in words."""
-        return self.post.last_warning if self._now() - self.post.warned_at < OBSTACLE_SECONDS else None
+        return self.bus.last_warning if self._now() - self.bus.warned_at < OBSTACLE_SECONDS else None
 
     # The life of a link.
 
@@ -135,12 +135,12 @@ class Links:
         peer = self.peers[address.node] = Peer(
             address,
             name,
-            send=self.post.sender(self._generation(address.node), address),
+            send=self.bus.sender(self._generation(address.node), address),
             receive=self._receive,
             flush_last=self._flush_last,
             failed=lambda peer: self._give_up(peer, "it does not accept what it is sent"),
             now=self._now,
-            room=self.post.room,
+            room=self.bus.room,
         )
         log.info("there is a link with node %s", peer)
         self.greet()
@@ -221,7 +221,7 @@ class Links:
         waiting = sum(link.waiting_bytes for link in links)
         repeats = self._repeats + sum(link.repeats for link in links)
         yield from (
-            Sample("bus_up", "1 if this node reaches the bus", float(self.post.up), False),
+            Sample("bus_up", "1 if this node reaches the bus", float(self.bus.up), False),
             Sample("peers", "other nodes with which this one has a link", len(links), False),
             Sample(
                 "link_unacknowledged_bytes",

@@ -74,6 +74,7 @@ class Node:
     ) -> None:
         self.id = id
         self.token = 0
+        self._key = node_key(id.hex())
         self._chat = chat
         self._storage = chat.parts.storage
         self._now = chat.parts.clock.monotonic
@@ -113,12 +114,12 @@ class Node:
 
     async def join_bus(self, bus: Bus, envelope: Envelope) -> None:
         """Look for the other nodes of the installation."""
-        await self._links.post.join(bus, envelope)
+        await self._links.bus.join(bus, envelope)
 
     async def leave_bus(self) -> None:
         """End all links. The clients of this node, and the rooms, stay."""
         self._links.begin_again()
-        await self._links.post.leave()
+        await self._links.bus.leave()
 
     async def close(self) -> None:
         """Stop, and leave the bus."""
@@ -135,7 +136,7 @@ class Node:
             await asyncio.sleep(TICK_SECONDS)
 
     def _tick(self) -> None:
-        bus_up, servers = self._links.post.up, self._storage.servers()
+        bus_up, servers = self._links.bus.up, self._storage.servers()
         # A node of another version must not take the rooms as long as the others understand each other.
         self._storage.say_on_bus(bus_up and (self._belongs or self._links.obstacle() is None))
         self._links.tick(servers, talks=lambda peer: self.token > 0 or peer is self.edge.owner)
@@ -147,7 +148,7 @@ class Node:
         self._give_away_off_bus(servers, bus_up=bus_up)
         if self._dead_end.look(misses=self._misses_others(servers), owner=self.token > 0):
             log.warning("other nodes reach NATS, and are not heard here: connecting to it anew")
-            self._links.post.reconnect()
+            self._links.bus.reconnect()
 
     def _give_away_off_bus(self, servers: Servers | None, *, bus_up: bool) -> None:
         """Give the rooms away if this node does not reach the bus, and another one does."""
@@ -157,18 +158,18 @@ class Node:
         elif self._bus_down_since is None:
             self._bus_down_since = now
         off = self._bus_down_since is not None and now - self._bus_down_since > SILENT_SECONDS
-        others = servers is not None and servers.on_bus - {node_key(self.id.hex())} - self._declined
+        others = servers is not None and servers.on_bus - {self._key} - self._declined
         if self.token and off and others and not self._moving:
             log.warning("NATS is out of reach here, and another node reaches it: giving the rooms away")
             self._tasks.spawn(self.resign(), name="resign")
 
     def _misses_others(self, servers: Servers | None) -> bool:
         """Whether other nodes say that they reach the bus, and it does not carry here what they must be sending."""
-        post, now = self._links.post, self._now()
-        if not post.up or servers is None or self._links.obstacle() is not None:
+        bus, now = self._links.bus, self._now()
+        if not bus.up or servers is None or self._links.obstacle() is not None:
             return False
         if self.token:
-            return now - post.heard_at > SILENT_SECONDS and bool(servers.on_bus - {node_key(self.id.hex())})
+            return now - bus.heard_at > SILENT_SECONDS and bool(servers.on_bus - {self._key})
         if not servers.owner_lives or not servers.reaches_bus(servers.owner) or servers.owner == self.id.hex():
             return False
         owner = self.edge.owner
@@ -246,7 +247,7 @@ class Node:
         self.token = self._newest = token
         self._next = None
         servers = self._storage.servers()
-        if servers is not None and not self._links.post.up:
+        if servers is not None and not self._links.bus.up:
             self._declined = servers.on_bus
         living = self._links.living(servers)
         for peer in living:
@@ -279,7 +280,7 @@ class Node:
     async def resign_to_another(self) -> bool:
         """As :meth:`resign`, if another node lives that could take the rooms."""
         servers = self._storage.servers()
-        alive = servers is not None and servers.alive - {node_key(self.id.hex())}
+        alive = servers is not None and servers.alive - {self._key}
         return bool(alive) and await self.resign()
 
     async def resign(self) -> bool:
@@ -325,7 +326,7 @@ class Node:
             role="owner" if self.token else "edge",
             owner=name if self.token else owner.name if owner is not None else "",
             token=self._newest if self.token or owner is not None else 0,
-            bus=self._links.post.up,
+            bus=self._links.bus.up,
             peers=len(self.peers),
         )
 

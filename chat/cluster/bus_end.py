@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 SAID = 1000
 
 
-class Post:
+class BusEnd:
     """See the top of this file.
 
     Args:
