@@ -39,6 +39,8 @@ MOVE_SECONDS = 5.0
 """How long everything accepted may take to be stored when the rooms are given away."""
 CONFIRM_SECONDS = 1.0
 """How long the other nodes may take to confirm that they know of it."""
+BACK_SECONDS = 2.0
+"""For how long the database names an earlier tenure than was heard of, until that is not just an old look at it."""
 
 
 class _Next(NamedTuple):
@@ -96,6 +98,7 @@ class Node:
         self._sending_away = SendingAway(chat, self._now)
         self._dead_end = DeadEnd(self._now)
         self._newest = 0  # the largest token that was heard of
+        self._ahead_since: float | None = None  # when the database first named an earlier tenure than that
         self._next: _Next | None = None
         self._tasks = TaskRegistry()
         self._bus_down_since: float | None = self._now()
@@ -140,6 +143,7 @@ class Node:
         # A node of another version must not take the rooms as long as the others understand each other.
         self._storage.say_on_bus(bus_up and (self._belongs or self._links.obstacle() is None))
         self._links.tick(servers, talks=lambda peer: self.token > 0 or peer is self.edge.owner)
+        self._follow_database(servers)
         self._adopt_next()
         self.edge.tick()
         # Without a living owner, the clients would find none at another node either: then their connections stay.
@@ -215,6 +219,20 @@ class Node:
         elif not self.token and (self._next is None or self._next.owning.token < owning.token):
             self._next = _Next(peer, owning, self._now())
             self._adopt_next()
+
+    def _follow_database(self, servers: Servers | None) -> None:
+        """Forget tenures that the database does not know: a backup was restored, or a standby promoted without them.
+
+        The next owner counts from there, and would be taken for an earlier one.
+        """
+        waits = not self.token and self.edge.owner is None
+        if not waits or servers is None or servers.token >= self._newest:
+            self._ahead_since = None
+        elif self._ahead_since is None:
+            self._ahead_since = self._now()
+        elif self._now() - self._ahead_since >= BACK_SECONDS:
+            log.warning("the database has gone back from tenure %d to tenure %d", self._newest, servers.token)
+            self._newest = servers.token
 
     def _adopt_next(self) -> None:
         """Go on with the next owner, once the last one has said its last word."""

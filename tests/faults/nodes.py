@@ -168,6 +168,16 @@ class Nodes:
         assert found is not None
         return found
 
+    async def until_token_below(self, token: int) -> None:
+        """Wait until all nodes agree on the owner of an earlier tenure."""
+
+        async def earlier() -> bool:
+            said = [status for node in self.all if (status := await node.status()) is not None]
+            return all(0 < status.token < token for status in said)
+
+        await self._until(earlier, f"the owner has an earlier tenure than {token}")
+        await self.owner()
+
     async def until_not_ready(self, node: Node, reason: str, *, detail: str = "", admin_port: int = 0) -> None:
         """Wait until `/ready` of a node is 503 with this reason, and at its `ADMIN_PORT` with these words."""
 

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from psycopg import sql
 
 from tests.faults.conftest import Play, Settle
+from tests.faults.nodes import SECRET, running
 from tests.faults.stage import cluster_under_load, without
 from tests.support.nats import NatsServer
 from tests.support.postgres import PostgresCluster
+from tests.support.web import Web
 
 HOWS = ["cut", "frozen"]
 
@@ -166,3 +169,32 @@ async def test_a_node_without_the_database_is_given_up_although_it_lives(stage: 
                 await here.load.lasts(1.5)
         await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
         assert "had given this node up" in node.log_text()
+
+
+@pytest.mark.slow
+async def test_a_backup_is_restored_under_running_nodes(nats: list[NatsServer], cluster: PostgresCluster) -> None:
+    """The next owner counts its tenure from that of the backup, and all nodes follow it."""
+    url = cluster.create_database()
+    async with running(url, nats[0].url, count=2) as nodes:
+        await nodes.owner()
+    backup = cluster.create_database(template=urlsplit(url).path[1:])
+    async with running(url, nats[0].url, count=2) as nodes:
+        before = await nodes.owner()
+        before.terminate()
+        await asyncio.to_thread(before.wait)
+        before.start()
+        status = await (await nodes.owner()).status()
+        assert status is not None
+        assert status.token == 3
+        await asyncio.to_thread(replace_database, cluster, url, backup)
+        await nodes.until_token_below(3)
+        for node in nodes:
+            await Web(node.port, "ann", secret=SECRET).create(f"made at {node.name}")
+
+
+def replace_database(cluster: PostgresCluster, url: str, by: str) -> None:
+    """Put another database in the place of one that is in use, as an administrator does who restores a backup."""
+    name, backup = (sql.Identifier(urlsplit(database).path[1:]) for database in (url, by))
+    cluster.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+    cluster.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+    cluster.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(backup, name))

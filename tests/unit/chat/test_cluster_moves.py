@@ -49,6 +49,28 @@ async def test_a_clean_move_keeps_the_epoch_and_an_unclean_one_does_not() -> Non
         assert [person.last("joined")["recovered"] for person in people] == [False, False]
 
 
+async def test_an_owner_of_a_restored_database_is_followed() -> None:
+    """It counts its tenure from the one of the backup."""
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        for _ in range(2):
+            await cluster.move(first, second)
+            await cluster.move(second, first)
+        await passes(1.0)
+        people = people_of(cluster)
+        await entered(*people)
+        assert first.node.token == 5
+        cluster.referee.token = 1
+        second.own()
+        assert second.node.token == 2
+        await passes(3.0)
+        assert [node.node.status().owner for node in cluster.nodes] == ["n2"] * 3
+        people[2].say("after the restore", "r", people[2].of("joined")[0]["room"])
+        await passes(1.0)
+        assert "r" in people[2].acked()
+        assert third.node.status().token == 2
+
+
 async def test_an_owner_that_gives_the_rooms_away_does_not_wait_for_the_dead() -> None:
     async with clustered(3) as cluster:
         first, second, third = cluster.nodes
