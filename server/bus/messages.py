@@ -11,6 +11,12 @@ from collections.abc import Callable
 _OPERATIONS = (b"MSG ", b"HMSG ")
 _LINE_BYTES = 4096
 """The longest line of a message, as in the client."""
+_MOST_BYTES = 64 << 20
+"""The largest payload, with headers, that a NATS server can be configured to accept."""
+
+
+class OversizeError(Exception):
+    """The server announces a message that no NATS server sends."""
 
 
 class Messages:
@@ -28,7 +34,11 @@ class Messages:
         self._in_line = False  # the last data ended within a line for the client
 
     def feed(self, data: bytes) -> bytes:
-        """Deliver the messages that this data completes; return what is for the client."""
+        """Deliver the messages that this data completes; return what is for the client.
+
+        Raises:
+            OversizeError: end the connection: what comes would be kept in memory.
+        """
         if self._begun:
             self._begun += data
             if len(self._begun) < self._needed:
@@ -58,6 +68,8 @@ class Messages:
                 continue
             begin = end + 2
             end = begin + int(words[-1])
+            if end - begin > _MOST_BYTES:
+                raise OversizeError
             if end + 2 > len(data):
                 self._keep(data[at:], end + 2 - at)
                 break

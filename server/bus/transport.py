@@ -11,6 +11,7 @@
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable
 from urllib.parse import ParseResult
@@ -18,7 +19,9 @@ from urllib.parse import ParseResult
 import nats.errors
 from nats.aio.transport import Transport
 
-from server.bus.messages import Messages
+from server.bus.messages import Messages, OversizeError
+
+log = logging.getLogger(__name__)
 
 
 class BusTransport(Transport):
@@ -53,7 +56,7 @@ class BusTransport(Transport):
         self.where = f"{uri.hostname}:{uri.port}"
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=buffer_size)
-        protocol = _Protocol(reader, self._arrived)
+        protocol = _Protocol(reader, self._arrived, self.close)
         async with asyncio.timeout(connect_timeout):
             transport, _ = await loop.create_connection(lambda: protocol, uri.hostname or "", uri.port or 4222)
         self._reader, self._writer = reader, asyncio.StreamWriter(transport, protocol, reader, loop)
@@ -66,7 +69,7 @@ class BusTransport(Transport):
         assert self._writer is not None, "connect comes first"
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=buffer_size)
-        protocol = _Protocol(reader, self._arrived)
+        protocol = _Protocol(reader, self._arrived, self.close)
         name = uri if isinstance(uri, str) else uri.hostname
         async with asyncio.timeout(connect_timeout):
             transport = await loop.start_tls(self._writer.transport, protocol, ssl_context, server_hostname=name)
@@ -118,10 +121,19 @@ class BusTransport(Transport):
 class _Protocol(asyncio.StreamReaderProtocol):
     """Delivers the messages; the reader gets everything else."""
 
-    def __init__(self, reader: asyncio.StreamReader, arrived: Callable[[bytes], object]) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, arrived: Callable[[bytes], object], close: Callable[[], object]
+    ) -> None:
         super().__init__(reader)
         self._messages = Messages(arrived)
+        self._close = close
 
     def data_received(self, data: bytes) -> None:
-        if others := self._messages.feed(data):
+        try:
+            others = self._messages.feed(data)
+        except OversizeError:
+            log.warning("NATS announced a message larger than any: the connection is ended")
+            self._close()
+            return
+        if others:
             super().data_received(others)

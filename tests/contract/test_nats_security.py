@@ -214,6 +214,7 @@ RUBBISH = (
     b'INFO {"max_payload":"many"}\r\n-ERR \xff\r\n',
     b'INFO {"connect_urls":["[::1","x:y:z"]}\r\nPONG\r\n',
     b"INFO {}\r\nPONG\r\nMSG parley x\r\nrubbish\r\n",
+    b"INFO {}\r\nPONG\r\nMSG parley 1 99999999999\r\n" + b"x" * 200_000,
     b"x" * 200_000,
     b"INFO " + b"x" * 200_000 + b"\r\n",
 )

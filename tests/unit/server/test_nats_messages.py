@@ -3,7 +3,9 @@
 import itertools
 import random
 
-from server.bus.messages import Messages
+import pytest
+
+from server.bus.messages import Messages, OversizeError
 
 INFO = b'INFO {"server_id":"MSG a 1 5"}\r\n'
 PAYLOADS = [b"hello", b"", b"\r\n", b"MSG a 1 3\r\nabc\r\n", b"PING\r\n", b"MSG ", b"x" * 5000]
@@ -48,3 +50,11 @@ def test_what_is_not_the_protocol_of_nats_is_left_to_the_client() -> None:
         assert feed(line) == ([], line)
     endless = b"MSG " + b"x" * 10_000
     assert feed(endless[:100], endless[100:]) == ([], endless)
+
+
+@pytest.mark.parametrize("line", [b"MSG a 1 67108865\r\n", b"HMSG a 1 12 99999999999\r\n"])
+def test_a_message_larger_than_nats_allows_is_not_waited_for(line: bytes) -> None:
+    """Everything that came after it would be kept."""
+    with pytest.raises(OversizeError):
+        feed(line)
+    assert feed(b"MSG a 1 67108864\r\n") == ([], b"")
