@@ -98,6 +98,8 @@ class EdgeClients:
     ) -> None:
         match operation:
             case op.Tell(frames=frames, answers=answers, room=room):
+                if operation.refused and answers is not None and self._unanswered.is_late(session, answers):
+                    return
                 self._tell(session, answers, lambda: self._write(session, frames, room))
             case op.Page(frames=frames, answers=answers):
                 self._tell(session, answers, lambda: self._page(session, frames, token))

@@ -37,7 +37,7 @@ SILENT_SECONDS = 1.5
 READY_SECONDS = 3.0
 # The same after which its clients are sent away, if the owner lives.
 CUT_OFF_SECONDS = 10.0
-# Seconds that commands wait for a next owner.
+# Seconds that commands wait for a next owner, or for an answer of one that is silent.
 HELD_SECONDS = 8.0
 # How often questions that wait for an owner look whether there is still hope.
 ASK_SECONDS = 0.5
@@ -80,6 +80,7 @@ class Edge:
         self.owner: Peer | None = None
         self.token = 0
         self.epoch = ""
+        self._silent = False  # the owner, at the last tick
         self._begun = False  # the owner has said that what follows belongs to its tenure
         self._complete = True  # the clients have received everything from the owners that are gone
         self._chat = chat
@@ -180,6 +181,8 @@ class Edge:
 
     def closed(self, session: Session) -> None:
         """Tell the owner that a client has disconnected, and remove the session from its rooms."""
+        if self.owner is not None and not self.hopeful() and self._unanswered.of(session):
+            self._withdraw(self.owner, lambda one: one == session.id, session.id.encode())
         self._unanswered.forget(session)
         self._paused.discard(session)
         for name in tuple(session.rooms):
@@ -241,13 +244,32 @@ class Edge:
 
     def tick(self) -> None:
         """Give up what has waited too long, and read again from paused clients. Call it every 100 ms or so."""
-        # Not while there is an owner, however silent: it would carry out later what was given up here.
-        if self.owner is None and not self.hopeful():
-            for session, asked in self._unanswered.take():
-                self._give_up(session, asked)
+        owner, silent = self.owner, not self.hopeful()
+        if owner is None:
+            if silent:
+                self._give_up_all()
+                self._resume()
+            return
+        if silent and not self._silent:
+            self._withdraw(owner, lambda one: one not in self._clients.sessions)
+        elif silent and self._now() - owner.link.heard >= HELD_SECONDS and (self._unanswered or owner.questions):
+            owner.link.withdraw(lambda put: isinstance(put, op.Run | op.Refuse | op.Ask))
+            owner.drop_questions(NoAnswer.LOST)
+            self._give_up_all()
+        self._silent = silent
+        if owner.link.waiting_bytes < PAUSE_BYTES / 2:
             self._resume()
-        if self.owner is not None and self.owner.link.waiting_bytes < PAUSE_BYTES / 2:
-            self._resume()
+
+    def _withdraw(self, owner: Peer, is_gone: Callable[[str], bool], naming: bytes = b"") -> None:
+        """Withdraw the commands of disconnected clients, which may have sent newer ones to another node since.
+
+        ``is_gone`` is called with the id of each session.
+        """
+        owner.link.withdraw(lambda put: isinstance(put, op.Run | op.Refuse) and is_gone(put.session), naming)
+
+    def _give_up_all(self) -> None:
+        for session, asked in self._unanswered.give_up():
+            self._give_up(session, asked)
 
     def _resume(self) -> None:
         paused, self._paused = self._paused, set()
@@ -286,7 +308,7 @@ class Edge:
         """Go on with an owner: it learns of every session here, and of the rooms in which they are."""
         self.token, self.epoch = token, epoch
         self._chat.parts.hub.epoch = epoch  # for `welcome`
-        self.owner, self._alone_since, self._begun = owner, None, False
+        self.owner, self._alone_since, self._begun, self._silent = owner, None, False, False
         self._decided.set()
         owner.put(op.Begin(token))
         for session in self._chat.parts.hub.sessions:

@@ -167,12 +167,14 @@ class Tell(Operation, frozen=True, gc=False, tag=15):
     Attributes:
         answers: the id of the command that they answer.
         room: the room that they belong to: they are withheld as its other frames are.
+        refused: the command was refused.
     """
 
     session: str
     frames: bytes
     answers: str | None
     room: str | None = None
+    refused: bool = False
 
 
 class Page(Operation, frozen=True, gc=False, tag=16):

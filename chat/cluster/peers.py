@@ -149,7 +149,7 @@ class Peer:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await future
         except TimeoutError:
-            pass
+            self.link.withdraw(lambda put: isinstance(put, op.Ask) and put.number == number, question)
         finally:
             self._questions.pop(number, None)
         if answer is NoAnswer.LOST:
@@ -159,6 +159,11 @@ class Peer:
     def answered(self, answer: op.Answer) -> None:
         """Take the answer to a question."""
         self._answer(answer.number, NoAnswer.LOST if answer.answer is None else answer.answer)
+
+    @property
+    def questions(self) -> int:
+        """How many questions wait for an answer."""
+        return len(self._questions)
 
     def drop_questions(self, why: NoAnswer) -> None:
         """Wait for no more answers to what was asked before: the peer has the rooms no longer."""

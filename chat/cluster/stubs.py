@@ -13,7 +13,7 @@ from chat.ports import Connection, Dialect
 from chat.rooms.hub import Hub
 from chat.rooms.room import Room
 from model.errors import CloseCode
-from model.events import AckItem, Answer, AnyEvent, InvitationState, Left, RoomState
+from model.events import AckItem, Answer, AnyEvent, Error, InvitationState, Left, RoomState
 
 # A stub counts as congested once it was sent this share of the bytes that may be queued for a client (SLOW_BYTES_HIGH)
 # by itself, until the client has read them.
@@ -82,7 +82,8 @@ class Stub(AnySession[Room]):
             return
         frames, answers = self._frames(*events)
         if frames or answers is not None:
-            self._peer.put(op.Tell(self.id, frames, answers))
+            refused = answers is not None and type(events[0]) is Error
+            self._peer.put(op.Tell(self.id, frames, answers, refused=refused))
         self._unread += len(frames)
         if not self.congested and self._unread * UNREAD_SHARE > self._delivery.slow_high:
             self.congested = True

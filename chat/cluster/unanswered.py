@@ -43,6 +43,7 @@ class UnansweredCommands:
 
     def __init__(self) -> None:
         self._of: dict[Session, dict[op.Key, Asked | _InDoubt]] = {}
+        self._given_up: dict[Session, frozenset[str]] = {}  # the ids of what each session has last given up
         self._numbers = 0
         self._none = asyncio.Event()
         self._none.set()
@@ -71,7 +72,7 @@ class UnansweredCommands:
         """Forget a command that was answered."""
         there = self._of.get(session)
         if there is not None and there.pop(key, None) is not None and not there:
-            self.forget(session)
+            self._forget_unanswered(session)
 
     def done(self, session: Session, number: int) -> None:
         """Forget the commands of a session with numbers up to this one."""
@@ -81,6 +82,10 @@ class UnansweredCommands:
 
     def forget(self, session: Session) -> None:
         """Forget the commands of a session."""
+        self._given_up.pop(session, None)
+        self._forget_unanswered(session)
+
+    def _forget_unanswered(self, session: Session) -> None:
         self._of.pop(session, None)
         if not self._of:
             self._none.set()
@@ -92,12 +97,25 @@ class UnansweredCommands:
                 if not isinstance(asked, _InDoubt):
                     there[key] = _InDoubt(asked)
 
-    def take(self) -> Iterator[tuple[Session, Asked]]:
-        """Forget and yield all, each session's in the order in which it sent them."""
+    def give_up(self) -> Iterator[tuple[Session, Asked]]:
+        """Forget and yield all, each session's in the order in which it sent them; see :meth:`is_late`."""
         for session, there in tuple(self._of.items()):
-            for key, asked in tuple(there.items()):
-                self.answered(session, key)
-                yield session, asked.asked if isinstance(asked, _InDoubt) else asked
+            given_up = [_asked(asked) for asked in there.values()]
+            self._forget_unanswered(session)
+            if ids := frozenset(asked.id for asked in given_up if asked.id is not None):
+                self._given_up[session] = ids
+            for asked in given_up:
+                yield session, asked
+
+    def is_late(self, session: Session, id: str) -> bool:
+        """Whether a command with this id was given up, and none with it was sent since that is not answered.
+
+        Then a refusal is not for the client. It was told that the outcome is unknown; and if it has sent the command
+        again, it was told that it succeeded the first time.
+        """
+        if id not in self._given_up.get(session, ()):
+            return False
+        return all(_asked(asked).id != id for asked in self._of.get(session, {}).values())
 
     def ask_again(
         self, ask: Callable[[Session, int, Asked], object], give_up: Callable[[Session, Asked], object]
@@ -112,6 +130,7 @@ class UnansweredCommands:
             How many of them may be carried out twice.
         """
         twice = 0
+        self._given_up.clear()  # that was another owner
         for session, there in tuple(self._of.items()):
             for key, asked in tuple(there.items()):
                 if isinstance(asked, _InDoubt):
@@ -124,6 +143,10 @@ class UnansweredCommands:
                     asked = there[key] = again
                 ask(session, key if isinstance(key, int) else 0, asked)
         return twice
+
+
+def _asked(asked: Asked | _InDoubt) -> Asked:
+    return asked.asked if isinstance(asked, _InDoubt) else asked
 
 
 def _again(asked: Asked) -> Asked | None:

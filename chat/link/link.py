@@ -39,6 +39,8 @@ class Flag:
     """The operations continue in the next packet."""
     GAP = 2
     """The sender is missing the packet after ``received``."""
+    REST = 4
+    """The operations have begun in the packet before. Only its sender needs to know."""
 
 
 class Packet(Struct, frozen=True, gc=False):
@@ -78,7 +80,7 @@ class Link:
         gap: the seconds between the last two packets.
         waiting_bytes: memory of what was flushed and is not acknowledged. The users of the link hold back what they can
             when it grows.
-        queued_bytes: what was not flushed, as far as its size was given.
+        queued_bytes: what was not flushed, as far as its size was given; what was withdrawn since counts, too.
         repeats: how often packets were repeated.
     """
 
@@ -153,6 +155,8 @@ class Link:
         for start in range(0, len(body), size):
             last += 1
             flags = Flag.MORE if start + size < len(body) else 0
+            if start:
+                flags |= Flag.REST
             self._unacknowledged[last] = (flags, body[start : start + size])
             self.waiting_bytes += KEPT_BYTES
         self.waiting_bytes += len(body)
@@ -185,6 +189,29 @@ class Link:
             self._next = self._acknowledged + 1
             self._progress_at = self._now()
             self._pump()
+
+    def withdraw(self, unwanted: Callable[[Any], bool], naming: bytes = b"") -> None:
+        """Send unwanted operations no more. The peer gets those that it has received already, or that are under way.
+
+        A packet keeps its number, and may become empty: if the peer has received it before, it ignores the new one as a
+        repetition. What was too large for one packet stays as it is, because the peer may have the first of its parts.
+
+        Args:
+            unwanted: says so of an operation.
+            naming: bytes that are in every packet with such an operation: no other one is decoded.
+        """
+        for number, (flags, body) in self._unacknowledged.items():
+            if flags & (Flag.MORE | Flag.REST) or naming not in body:
+                continue
+            operations = self._decode(body)
+            wanted = [operation for operation in operations if not unwanted(operation)]
+            if len(wanted) < len(operations):
+                rest = self._encode(wanted)
+                self._unacknowledged[number] = (flags, rest)
+                self.waiting_bytes += len(rest) - len(body)
+        self._operations = [operation for operation in self._operations if not unwanted(operation)]
+        if not self._operations:
+            self.queued_bytes = 0
 
     # Receiving.
 

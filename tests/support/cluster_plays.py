@@ -22,7 +22,7 @@ from tests.support.world import READS
 WEIGHTS = {
     "resign": 8, "supersede": 5, "supersede_secretly": 5, "restart": 6, "kill_an_edge": 4,
     "cut": 5, "cut_briefly": 4, "part": 4, "lose": 4, "shuffle": 3, "mend": 6, "blind": 2,
-    "speak_and_change": 10, "change_during_a_resume": 6,
+    "speak_and_change": 10, "change_during_a_resume": 6, "speak_into_silence": 6,
 }  # fmt: skip
 ORDINARY = [action for action in ACTIONS if action not in ("takeover", "restart")]
 CHANGES = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
@@ -121,6 +121,25 @@ class ClusterRaces(Races):
             await self.world.pause((0.0, 0.0002, 0.05)[what // 7 % 3])
             await self._meanwhile(other, what + 5 * number)
         self.world.repository.go("write")
+
+    async def do_speak_into_silence(self, device: Device, what: int) -> None:
+        """A node hears no other, or is not heard either. Everyone does something, and some go to another node."""
+        bus, node = self.world.cluster.bus, self._node(what).storage.node
+        if what % 2:
+            bus.cut.add(node)
+        else:
+            bus.lose = lambda sender, receiver: receiver == node
+        for number, other in enumerate(self.world.devices):
+            other.say(self._room(other, what + number), self._content(what + number))
+            await self._meanwhile(other, what + 7 * number)
+        for number in range(3):
+            await self.world.pause((0.1, 1.0, 2.0, 9.0)[(what // 2 + number) % 4])
+            other = self._other(device, what + number)
+            self.world.read()
+            other.disconnect()
+            other.connect(self.world.chat)
+            await self._meanwhile(other, what + 5 * number)
+        bus.mend()
 
     async def do_change_during_a_resume(self, device: Device, what: int) -> None:
         """The owner changes while it replays what a client has missed."""

@@ -102,7 +102,9 @@ class ClusterDevice(Device):
 
     def _on_welcome(self, frame: Frame, view: View | None) -> None:
         if frame.get("id") == HELLO:
-            self._greeting = False
+            if not self._greeting:
+                return  # one that was refused as unavailable was carried out, too
+            self._greeting = self._refused = False
             for room in sorted(self.wants):
                 self.join(room)
         elif "id" not in frame:
@@ -141,9 +143,11 @@ class ClusterDevice(Device):
         ids = [item["id"] for item in frame["ids"]] if frame["type"] == "ack" else [frame.get("id", "")]
         for key in ids:
             if key in self._doubtful and key not in self.asked:
+                assert frame["type"] != "error", f"{self.name}: refused twice: {frame}"
                 answer = ANSWERS.get(self._doubtful[key].kind)
-                if frame["type"] in ("ack", "error", answer):
-                    self.asked[key] = self._doubtful.pop(key)
+                if frame["type"] in ("ack", answer):
+                    asked = self.asked[key] = self._doubtful.pop(key)
+                    asked.version = asked.version or 0  # it was shown when it counted as refused
         try:
             super().take(frame, at)
         finally:
@@ -329,6 +333,7 @@ class ClusterWorld(World):
                 "known": edge._clients.sessions,
                 "paused": edge._paused,
                 "unanswered": edge._unanswered._of,
+                "given up": edge._unanswered._given_up,
             }
             assert not any(left.values()), f"something stays behind at {node.name}: {left}"
         await self.visitors.end()

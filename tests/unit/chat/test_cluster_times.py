@@ -62,6 +62,16 @@ PACE = Pace()
             id="an owner that hangs is replaced before a node looks for it elsewhere",
         ),
         pytest.param(
+            links.PING_SECONDS + PACE.hung + 2 * PACE.look + owner.GATHER_SECONDS,
+            edge.HELD_SECONDS,
+            id="an owner that hangs is replaced before what was sent to it is given up",
+        ),
+        pytest.param(
+            edge.SILENT_SECONDS + dead_end.LOST_SECONDS + TICK,
+            edge.HELD_SECONDS,
+            id="a node looks for the owner elsewhere before it gives up what was sent",
+        ),
+        pytest.param(
             edge.SILENT_SECONDS + dead_end.LOST_SECONDS,
             dead_end.LONELY_SECONDS,
             id="edges leave a NATS server before the owner does",

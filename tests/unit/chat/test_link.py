@@ -30,6 +30,7 @@ class Wire:
         self.room = module.PACKET_BYTES
         self.flying: tuple[deque[Packet], deque[Packet]] = (deque(), deque())  # to the first end, to the second
         self.put: tuple[list[int], list[int]] = ([], [])
+        self.withdrawn: tuple[set[int], set[int]] = (set(), set())
         self.delivered: tuple[list[int], list[int]] = ([], [])
         self.ends = tuple(
             Link(
@@ -43,13 +44,23 @@ class Wire:
             for side in (0, 1)
         )
 
+    def queue(self, side: int) -> None:
+        """Queue an operation: the next number."""
+        number = len(self.put[side])
+        self.put[side].append(number)
+        self.ends[side].put(number, size=1)
+
     def say(self, side: int, count: int = 1) -> None:
         """Send so many operations, which are one packet."""
         for _ in range(count):
-            number = len(self.put[side])
-            self.put[side].append(number)
-            self.ends[side].put(number)
+            self.queue(side)
         self.ends[side].flush()
+
+    def withdraw(self, side: int, unwanted: Callable[[int], bool]) -> None:
+        """Withdraw some of the operations so far."""
+        known = len(self.put[side])
+        self.withdrawn[side].update(filter(unwanted, range(known)))
+        self.ends[side].withdraw(lambda number: number < known and unwanted(number))
 
     def arrive(self, side: int, place: int = 0) -> None:
         """Deliver one of the packets that fly to an end."""
@@ -79,7 +90,7 @@ class Wire:
 
 
 class Links(RuleBasedStateMachine):
-    """Both ends talk, and the bus loses, doubles, reorders and delays."""
+    """Both ends talk and change their minds, and the bus loses, doubles, reorders and delays."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,6 +102,16 @@ class Links(RuleBasedStateMachine):
     @rule(side=sides, count=st.integers(1, 40))
     def say(self, side: int, count: int) -> None:
         self.wire.say(side, count)
+
+    @rule(side=sides, count=st.integers(1, 5))
+    def say_soon(self, side: int, count: int) -> None:
+        """Queue operations without a flush."""
+        for _ in range(count):
+            self.wire.queue(side)
+
+    @rule(side=sides, of=st.integers(1, 4), rest=st.integers(0, 3))
+    def withdraw(self, side: int, of: int, rest: int) -> None:
+        self.wire.withdraw(side, lambda number: number % of == rest)
 
     @rule(side=sides, count=st.integers(1, 100))
     def say_in_turns(self, side: int, count: int) -> None:
@@ -128,13 +149,20 @@ class Links(RuleBasedStateMachine):
     def in_order_and_once(self) -> None:
         for side in (0, 1):
             delivered = self.wire.delivered[1 - side]
-            assert delivered == self.wire.put[side][: len(delivered)]
+            wanted = set(delivered) | set(self.wire.put[side]) - self.wire.withdrawn[side]
+            assert delivered == sorted(wanted)[: len(delivered)]
 
     def teardown(self) -> None:
+        for end in self.wire.ends:
+            end.flush()
         for _ in range(200):
             self.wire.carry()
             self.wire.ticks()
-        assert self.wire.delivered == (self.wire.put[1], self.wire.put[0]), "something never arrives"
+        self.in_order_and_once()
+        for side in (0, 1):
+            missing = set(self.wire.put[side]) - self.wire.withdrawn[side] - set(self.wire.delivered[1 - side])
+            assert not missing, "something never arrives"
+        assert [end.queued_bytes for end in self.wire.ends] == [0, 0]
         assert [(end.idle, end.waiting_bytes) for end in self.wire.ends] == [(True, 0)] * 2
         self.wire.drop()
         self.wire.ticks(100)
@@ -301,6 +329,85 @@ def test_a_peer_that_answers_while_it_is_being_sent_to_misses_nothing() -> None:
         ends[0].flush()
     assert got == ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4])
     assert ends[0].idle
+
+
+def test_what_is_withdrawn_does_not_arrive_later() -> None:
+    """Neither what was lost, nor what was not even flushed; and no memory is counted for it."""
+    wire = Wire()
+    for _ in range(2 * REPEAT_AT_ONCE):
+        wire.say(0, 2)
+    wire.queue(0)
+    wire.queue(0)
+    wire.drop()
+    before = wire.ends[0].waiting_bytes
+    wire.withdraw(0, lambda number: number % 2 == 0)
+    assert wire.ends[0].waiting_bytes < before
+    wire.ends[0].flush()
+    wire.ends[0].repeat()
+    for _ in range(5):
+        wire.carry()
+        wire.ticks()
+    assert wire.delivered[1] == wire.put[0][1::2]
+    assert (wire.ends[0].idle, wire.ends[0].waiting_bytes, wire.ends[0].queued_bytes) == (True, 0, 0)
+
+
+def test_what_has_arrived_before_it_is_withdrawn_arrives_once() -> None:
+    """Its acknowledgement was lost. The next packet is not taken for it."""
+    wire = Wire()
+    wire.say(0)
+    wire.arrive(1)
+    wire.drop()
+    wire.withdraw(0, lambda number: True)
+    wire.say(0)
+    wire.ends[0].repeat()
+    wire.carry()
+    wire.ticks()
+    wire.carry()
+    assert wire.delivered[1] == [0, 1]
+    assert wire.ends[0].idle
+
+
+def test_what_is_alone_in_the_queue_and_withdrawn_is_never_a_packet() -> None:
+    wire = Wire()
+    wire.queue(0)
+    wire.withdraw(0, lambda number: True)
+    wire.ends[0].flush()
+    assert not wire.flying[1]
+    assert (wire.ends[0].idle, wire.ends[0].queued_bytes) == (True, 0)
+
+
+def test_a_body_of_several_packets_is_not_withdrawn() -> None:
+    """The peer may have received some of them, acknowledged or not."""
+    for received in range(4):
+        wire = Wire()
+        wire.room = 10
+        text: Any = "x" * 25
+        wire.ends[0].put(text)
+        wire.ends[0].flush()
+        assert len(wire.flying[1]) == 3
+        for _ in range(received):
+            wire.arrive(1)
+        wire.ends[1].tick()
+        wire.carry() if received % 2 else wire.drop()
+        wire.ends[0].withdraw(lambda operation: True)
+        wire.ends[0].repeat()
+        wire.carry()
+        assert wire.delivered[1] == [text]
+
+
+def test_packets_that_name_nothing_unwanted_are_not_decoded() -> None:
+    decoded: list[bytes] = []
+
+    def decode(body: bytes) -> list[Any]:
+        decoded.append(body)
+        return list[Any](msgspec.msgpack.decode(body))
+
+    link = Link(lambda packet: None, list[Any]().extend, msgspec.msgpack.encode, decode, lambda: 0.0)
+    for text in ("of ann", "of bob", "of ann and bob"):
+        link.put(text)
+        link.flush()
+    link.withdraw(lambda text: text == "of bob", b"bob")
+    assert list(map(msgspec.msgpack.decode, decoded)) == [["of bob"], ["of ann and bob"]]
 
 
 def test_hearing_counts_for_every_packet() -> None:
