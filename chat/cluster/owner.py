@@ -289,7 +289,7 @@ class Owner:
             peer.put(op.Moved(self._token, clean))
         for there in stubs.values():
             for stub in there.values():
-                forget(self._chat, stub)
+                self._forget(stub)
         for job in parts.pool.abandon():
             job.abandon()
         parts.tasks.spawn(_close(parts.pool), name="workers of the last tenure")
@@ -299,12 +299,11 @@ class Owner:
         parts.hub.unload()
         self._chat.go_on()
 
-
-def forget(chat: Chat, stub: Stub) -> None:
-    """Forget a client of another node, who goes on at another owner: nothing is sent to it."""
-    stub.forget()
-    if stub.identity is not None:
-        chat.parts.directory.departed(stub)
+    def _forget(self, stub: Stub) -> None:
+        """Forget a client of another node, which goes on at another owner: nothing is sent to it."""
+        stub.forget()
+        if stub.identity is not None:
+            self._chat.parts.directory.departed(stub)
 
 
 async def _close(pool: WorkerPool) -> None:

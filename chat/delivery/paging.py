@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 from model.errors import RETRY_AFTER, ParleyError
@@ -32,7 +33,7 @@ class PageTurns:
     """
 
     def __init__(self) -> None:
-        self._queue = FairQueue(_MADE_AT_ONCE, each=1, waiting=_WAITING, full=too_many_reads)
+        self._queue = FairQueue(_MADE_AT_ONCE, each=1, waiting=_WAITING, full=partial(too_many, "reads"))
         self._turns = SharedTurns()
         self.spend = self._turns.spend
 
@@ -48,11 +49,11 @@ class PageTurns:
             yield slices
 
 
-def too_many_reads(*, own: bool) -> ParleyError:
-    """Make the refusal of a read for which the queue has no space; ``own``: in the reader's own share."""
+def too_many(what: str, *, own: bool) -> ParleyError:
+    """Make the refusal of a read or request for which the queue has no space; ``own``: in the reader's own share."""
     if own:
-        return ParleyError("rate_limited", "too many of your reads are queued", retry_after=RETRY_AFTER)
-    return ParleyError("overloaded", "too many reads are queued", retry_after=RETRY_AFTER)
+        return ParleyError("rate_limited", f"too many of your {what} are queued", retry_after=RETRY_AFTER)
+    return ParleyError("overloaded", f"too many {what} are queued", retry_after=RETRY_AFTER)
 
 
 def size_of(record: object) -> int:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import TypeVar
 
-from chat.delivery.paging import too_many_reads
+from chat.delivery.paging import too_many
 from chat.ports import Identity
 from chat.rooms.jobs import RecordJob
 from chat.rooms.parts import Parts
@@ -80,7 +80,7 @@ async def ask(parts: Parts, read: Awaitable[T]) -> T:
         require_tenure(parts, tenure)
         return answer
     except TooManyReads as error:
-        raise too_many_reads(own=error.own) from error
+        raise too_many("reads", own=error.own) from error
     except (StorageUnavailable, TimeoutError) as error:
         raise unavailable() from error
     finally:

@@ -8,6 +8,7 @@ one row with its parameters, an answer is all of what the row returned: a part, 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 from aiohttp import hdrs
@@ -15,8 +16,9 @@ from msgspec import Raw, Struct
 from msgspec.msgpack import Decoder, Encoder
 
 from chat.chat import Chat
+from chat.delivery.paging import too_many
 from chat.ports import Elsewhere
-from model.errors import RETRY_AFTER, ParleyError, unavailable
+from model.errors import ParleyError, unavailable
 from server.http.asked import Answered, Asked
 from server.http.endpoints import Endpoint, Refusal, run_here
 from storage.ports.storage import READER
@@ -72,7 +74,7 @@ class Forwarding:
         self._rows = {_name(row): (row, Decoder(row.params).decode) for row in rows if row.rooms_handler is not None}
         self._chat = chat
         self._begin = begin
-        self._queue = FairQueue(AT_ONCE, each=EACH, waiting=WAITING, full=_too_many)
+        self._queue = FairQueue(AT_ONCE, each=EACH, waiting=WAITING, full=partial(too_many, "requests"))
 
     def run(self, row: Endpoint, asked: Asked, params: Any) -> Awaitable[Answered]:
         """Return the answer of a row; see `server.http.endpoints.Run`.
@@ -156,9 +158,3 @@ def _refusal(error: ParleyError) -> Refusal:
 
 def _no_answer() -> ParleyError:
     return unavailable("the server that has the rooms does not answer")
-
-
-def _too_many(*, own: bool) -> ParleyError:
-    if own:
-        return ParleyError("rate_limited", "too many of your requests are queued", retry_after=RETRY_AFTER)
-    return ParleyError("overloaded", "too many requests are queued", retry_after=RETRY_AFTER)
