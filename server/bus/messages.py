@@ -1,22 +1,32 @@
-"""The messages in what a NATS server sends, delivered as they arrive; all else is for the NATS client.
+"""What a NATS server sends, taken apart: messages are delivered as they arrive, other lines are for the NATS client.
 
-The client would read them in a task that a stream reader wakes, and try regular expressions one after the other. At 150
-packets a second, when no code is in the CPU's caches, that is a large part of what a packet costs (measured).
+The client would read messages in a task that a stream reader wakes, and try regular expressions one after the other. At
+150 packets a second, when no code is in the CPU's caches, that is a large part of what a packet costs (measured).
+
+Any program that may publish can choose the bytes of a message. So the client gets only whole lines that are no
+messages, each of a form that it takes for one line, too; where anything else arrives, the connection ends. Looking for
+the next line there would make lines of messages: an ``INFO`` within one could name a server to which this node would
+then send its password.
 
 The format: https://docs.nats.io/reference/reference-protocols/nats-protocol.
 """
 
+import re
 from collections.abc import Callable
 
 _OPERATIONS = (b"MSG ", b"HMSG ")
-_LINE_BYTES = 4096
-"""The longest line of a message, as in the client."""
-_MOST_BYTES = 64 << 20
-"""The largest payload, with headers, that a NATS server can be configured to accept."""
+# A server accepts 4096 bytes of what a client publishes before the payload, unless `max_control_line` says otherwise,
+# and adds the number of the subscription.
+_LINE_BYTES = 1 << 16
+# The most that `max_payload` can be: nats-server, server/const.go.
+_PAYLOAD_BYTES = 64 << 20
+_SIZE_DIGITS = len(str(_PAYLOAD_BYTES))
+# What else a server sends. Each is one line for the client's expressions as well, which are less strict.
+_FOR_CLIENT = re.compile(rb"(?:PING|PONG|\+OK|-ERR '[^\r\n]+'|INFO [^\r\n]+)\r\n")
 
 
-class OversizeError(Exception):
-    """The server announces a message that no NATS server sends."""
+class NotNatsError(Exception):
+    """What arrived is not what a NATS server sends; the text is for operators. The connection has to end."""
 
 
 class Messages:
@@ -29,15 +39,14 @@ class Messages:
 
     def __init__(self, arrived: Callable[[bytes], object]) -> None:
         self._arrived = arrived
-        self._begun = bytearray()  # a message that has not arrived as a whole
-        self._needed = 0  # its size, if that is known
-        self._in_line = False  # the last data ended within a line for the client
+        self._begun = bytearray()  # a line or a message that has not arrived as a whole
+        self._needed = 0  # the size of the message, if that is known
 
     def feed(self, data: bytes) -> bytes:
-        """Deliver the messages that this data completes; return what is for the client.
+        """Deliver the messages that this data completes; return the lines for the client that it completes.
 
         Raises:
-            OversizeError: end the connection: what comes would be kept in memory.
+            NotNatsError: nothing may be fed afterwards.
         """
         if self._begun:
             self._begun += data
@@ -48,40 +57,41 @@ class Messages:
         others = b""
         at = 0
         while at < len(data):
-            if self._in_line or not data.startswith(_OPERATIONS, at):
-                if not self._in_line and _may_become_message(data[at : at + 5]):
-                    self._keep(data[at:], 0)
-                    break
-                end = data.find(b"\n", at) + 1
-                self._in_line = not end
-                end = end or len(data)
-                others += data[at:end]
+            end = data.find(b"\r\n", at, at + _LINE_BYTES) + 2
+            if end < 2:
+                self._keep_line(data[at:])
+                break
+            if not data.startswith(_OPERATIONS, at):
+                line = data[at:end]
+                if _FOR_CLIENT.fullmatch(line) is None:
+                    raise NotNatsError(f"it sent what no NATS server sends: {line[:40]!r}")
+                others += line
                 at = end
                 continue
-            end = data.find(b"\r\n", at, at + _LINE_BYTES)
-            if end < 0 and len(data) - at < _LINE_BYTES:
-                self._keep(data[at:], 0)
-                break
-            words = data[at:end].split()
-            if end < 0 or len(words) < 4 or not words[-1].isdigit():
-                self._in_line = True  # the client reports it
-                continue
-            begin = end + 2
-            end = begin + int(words[-1])
-            if end - begin > _MOST_BYTES:
-                raise OversizeError
+            begin, end = end, end + _payload_bytes(data[at : end - 2])
             if end + 2 > len(data):
                 self._keep(data[at:], end + 2 - at)
                 break
-            if words[0] == b"MSG":
+            if not data.startswith(b"\r\n", end):
+                raise NotNatsError("it sent a message that does not end where it should")
+            if data.startswith(b"M", at):
                 self._arrived(data[begin:end])
             at = end + 2
         return others
+
+    def _keep_line(self, begun: bytes) -> None:
+        if len(begun) >= _LINE_BYTES:
+            raise NotNatsError(f"it sent a line of more than {_LINE_BYTES} bytes")
+        self._keep(begun, 0)
 
     def _keep(self, begun: bytes, needed: int) -> None:
         self._begun += begun
         self._needed = needed
 
 
-def _may_become_message(data: bytes) -> bool:
-    return any(operation.startswith(data) for operation in _OPERATIONS)
+def _payload_bytes(line: bytes) -> int:
+    """Return the size of the payload that follows the line of a message: with its headers, if it has any."""
+    size = line.rpartition(b" ")[2]
+    if line.count(b" ") < 3 or not size.isdigit() or len(size) > _SIZE_DIGITS or int(size) > _PAYLOAD_BYTES:
+        raise NotNatsError(f"it sent a message with an invalid size: {line[:40]!r}")
+    return int(size)

@@ -77,7 +77,7 @@ class NatsBus:
         self.dropped = 0
         self._prefix = prefix
         self._options = _options(servers, name, credentials, authorities)
-        self._transport = BusTransport(self._arrived)
+        self._transport = BusTransport(self._arrived, self._broken)
         self._client = _Client(self._transport)
         self._hear: Callable[[bytes], object]
         self._closing = False
@@ -142,7 +142,7 @@ class NatsBus:
                 self._transport.close()
                 await self._client.close()
             await asyncio.sleep(pause.next())
-            self._transport = BusTransport(self._arrived)
+            self._transport = BusTransport(self._arrived, self._broken)
             self._client = _Client(self._transport)
 
     async def _connect(self, node: str, on_up: Callable[[], object], closed: asyncio.Event) -> None:
@@ -229,6 +229,9 @@ class NatsBus:
             self._hear(data)
         except Exception:  # it would end the connection
             log.exception("a message of another node was not processed")
+
+    def _broken(self, reason: str) -> None:
+        self._notice(nats.errors.Error(reason))
 
     def _notice(self, error: Exception) -> None:
         """Log what is wrong with NATS, once per reason and outage."""

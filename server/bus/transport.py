@@ -1,6 +1,7 @@
-"""The connection of the NATS client to a server. Five differences to the one that the client brings:
+"""The connection of the NATS client to a server. Six differences to the one that the client brings:
 
 - Messages do not reach the client: they are delivered as they arrive.
+- It ends at the first byte that no NATS server sends. The client would look for the next line in what follows.
 - Closing it does not wait until the server has read everything. While a server hangs that is never, and the client
   would neither connect to another server nor stop.
 - To a ``tls://`` URL nothing is written in clear, above all no password. The client's own uses TLS if the server says
@@ -11,7 +12,6 @@
 """
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Callable
 from urllib.parse import ParseResult
@@ -19,9 +19,7 @@ from urllib.parse import ParseResult
 import nats.errors
 from nats.aio.transport import Transport
 
-from server.bus.messages import Messages, OversizeError
-
-log = logging.getLogger(__name__)
+from server.bus.messages import Messages, NotNatsError
 
 
 class BusTransport(Transport):
@@ -29,14 +27,16 @@ class BusTransport(Transport):
 
     Args:
         arrived: called with the payload of each message. Must not raise.
+        failed: called when the connection ends because of what arrived, with the reason for operators.
 
     Attributes:
         where: host and port of the latest server.
         attempts: how often a connection was begun.
     """
 
-    def __init__(self, arrived: Callable[[bytes], object]) -> None:
+    def __init__(self, arrived: Callable[[bytes], object], failed: Callable[[str], object]) -> None:
         self._arrived = arrived
+        self._failed = failed
         self.where = ""
         self.attempts = 0
         self._reader: asyncio.StreamReader | None = None
@@ -56,12 +56,12 @@ class BusTransport(Transport):
         self.where = f"{uri.hostname}:{uri.port}"
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=buffer_size)
-        protocol = _Protocol(reader, self._arrived, self.close)
+        protocol = _Protocol(reader, self._arrived, self._fail)
         async with asyncio.timeout(connect_timeout):
             transport, _ = await loop.create_connection(lambda: protocol, uri.hostname or "", uri.port or 4222)
-        self._reader, self._writer = reader, asyncio.StreamWriter(transport, protocol, reader, loop)
         self._tls_missing = uri.scheme == "tls"
         self._closed = False
+        self._use(reader, protocol, transport)
 
     async def connect_tls(
         self, uri: str | ParseResult, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: float
@@ -69,15 +69,21 @@ class BusTransport(Transport):
         assert self._writer is not None, "connect comes first"
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=buffer_size)
-        protocol = _Protocol(reader, self._arrived, self.close)
+        protocol = _Protocol(reader, self._arrived, self._fail)
         name = uri if isinstance(uri, str) else uri.hostname
         async with asyncio.timeout(connect_timeout):
             transport = await loop.start_tls(self._writer.transport, protocol, ssl_context, server_hostname=name)
         if transport is None:
             raise ConnectionResetError("the connection was lost during the TLS handshake")
         self._below = self._writer
-        self._reader, self._writer = reader, asyncio.StreamWriter(transport, protocol, reader, loop)
         self._tls_missing = False
+        self._use(reader, protocol, transport)
+
+    def _use(self, reader: asyncio.StreamReader, protocol: "_Protocol", transport: asyncio.Transport) -> None:
+        self._reader = reader
+        self._writer = asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop())
+        if protocol.failed:  # before this was running again
+            self.close()
 
     def write(self, payload: bytes) -> None:
         if self._writer is None or self._writer.transport.is_closing():
@@ -111,6 +117,10 @@ class BusTransport(Transport):
         if self._writer is not None:
             self._writer.transport.abort()
 
+    def _fail(self, reason: str) -> None:
+        self.close()
+        self._failed(reason)
+
     async def wait_closed(self) -> None:
         await asyncio.sleep(0)  # the socket is closed in the next turn of the event loop
 
@@ -122,18 +132,21 @@ class _Protocol(asyncio.StreamReaderProtocol):
     """Delivers the messages; the reader gets everything else."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, arrived: Callable[[bytes], object], close: Callable[[], object]
+        self, reader: asyncio.StreamReader, arrived: Callable[[bytes], object], fail: Callable[[str], object]
     ) -> None:
         super().__init__(reader)
+        self.failed = False
         self._messages = Messages(arrived)
-        self._close = close
+        self._fail = fail
 
     def data_received(self, data: bytes) -> None:
+        if self.failed:  # TLS delivers the rest of what it has decrypted
+            return
         try:
             others = self._messages.feed(data)
-        except OversizeError:
-            log.warning("NATS announced a message larger than any: the connection is ended")
-            self._close()
+        except NotNatsError as error:
+            self.failed = True
+            self._fail(str(error))
             return
         if others:
             super().data_received(others)

@@ -1,9 +1,10 @@
 """TLS, users, credentials files and permissions of NATS: what a node needs to get in, and what it never gives away."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from itertools import cycle
 from pathlib import Path
 
@@ -239,3 +240,76 @@ async def test_rubbish_on_the_port_is_survived(listen: Listen, monkeypatch: pyte
         await is_up(ann)
     finally:
         server.remove()
+
+
+# --- another program that may publish, without the key ---------------------------------------------------------------
+
+
+class Stranger:
+    """Speaks the protocol of NATS itself."""
+
+    def __init__(self, server: NatsServer) -> None:
+        self._server = server
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def publish(self, subject: str, reply_bytes: int, payload: bytes, *, headers: bool) -> bool:
+        """Publish with a reply subject of so many bytes. Returns whether NATS has accepted it."""
+        if self._writer is None:
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._server.port)
+            options = {"verbose": False, "headers": True, "user": "ann", "pass": PASSWORD}
+            self._writer.write(b"CONNECT %b\r\n" % json.dumps(options).encode())
+        operation, head = (b"HPUB", b"NATS/1.0\r\n\r\n") if headers else (b"PUB", b"")
+        sizes = b"%d %d" % (len(head), len(head + payload)) if headers else b"%d" % len(payload)
+        self._writer.write(b"%b %b %b %b\r\n" % (operation, subject.encode(), b"r" * reply_bytes, sizes))
+        self._writer.write(head + payload + b"\r\nPING\r\n")
+        try:
+            while line := await self._reader.readline():
+                if line == b"PONG\r\n":
+                    return True
+        except ConnectionResetError:
+            pass
+        self.close()  # as NATS has done
+        return False
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+            self._writer = None
+
+
+@pytest.mark.parametrize("headers", [False, True], ids=["MSG", "HMSG"])
+async def test_long_subjects_make_no_lines_of_a_message(
+    listen: Listen, caplog: pytest.LogCaptureFixture, headers: bool
+) -> None:
+    """NATS accepts 4096 bytes of what a client publishes before the payload, and then sends more than that to others.
+
+    An INFO that is taken out of a message could name a server to which the node would send its password.
+    """
+    info = b'INFO {"connect_urls":["%b"]}\r\nMSG a 1 100000000\r\n-ERR \'authorization violation\'\r\n'
+    async with impostor(b"") as (where, received):
+        payload = info % where.encode()
+        with NatsServer(USER.format(PASSWORD), login=f"ann:{ESCAPED}") as server:
+            ann, ben = await listen(server.url, "ann", "ben", prefix="parley.long")
+            await is_up(ann, ben)
+            stranger, sent = Stranger(server), 0
+            with closing(stranger):
+                for length in (1, 3000, *range(4000, 4096)):
+                    sent += await stranger.publish("parley.long.all", length, payload, headers=headers)
+            assert 40 < sent < 98, "the longest that NATS accepts is among them"
+            ben.bus.send("ann", b"still here")
+            await until(lambda: b"still here" in ann.heard)
+            assert ann.heard == [*([] if headers else [payload] * sent), b"still here"]
+            assert ann.ups == 1
+            assert caplog.messages == []
+        assert received == []
+
+
+async def test_a_server_that_breaks_the_protocol_is_left(listen: Listen, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing after the first fault is read, and the log has the reason."""
+    hello = b'INFO {"server_id":"x","version":"2.15.1","max_payload":1048576,"proto":1}\r\n'
+    async with impostor(hello + b"MSG a 1 2\r\nhello\r\nINFO {}\r\n") as (where, received):
+        (ann,) = await listen(f"nats://{where}", "ann")
+        await until(lambda: len(received) >= 3)
+        await ann.bus.close()
+    assert ann.heard == []
+    assert caplog.messages.count(f"NATS at {where}: it sent a message that does not end where it should") == 1
