@@ -64,7 +64,7 @@ class BusEnd:
         """Whether what is sent now has a chance to arrive."""
         return self._bus is not None and self._bus.up
 
-    def room(self) -> int:
+    def space(self) -> int:
         """Return how many bytes of operations fit into a packet."""
         return self._bus.max_bytes - MOST_BYTES_ADDED if self._bus is not None else PACKET_BYTES
 

@@ -27,7 +27,7 @@ from chat.ports import Dialect
 from chat.rooms.parts import Parts
 from chat.rooms.room import Session
 from model import commands
-from model.errors import RETRY_AFTER, ParleyError
+from model.errors import ParleyError, unavailable
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +45,9 @@ ASK_SECONDS = 0.5
 PAUSE_BYTES = 4 << 20
 
 
-def unavailable() -> ParleyError:
+def unreachable() -> ParleyError:
     """Make the refusal of a command that no owner can carry out now."""
-    return ParleyError("unavailable", "the server that has the rooms cannot be reached", retry_after=RETRY_AFTER)
+    return unavailable("the server that has the rooms cannot be reached")
 
 
 class Edge:
@@ -97,8 +97,8 @@ class Edge:
 
     # What clients do.
 
-    def take_rooms(self, returning: Iterable[Returning], *, clean: bool) -> None:
-        """Begin to be an edge: keep the places of this node's sessions in the rooms that it has had.
+    def begin(self, returning: Iterable[Returning], *, clean: bool) -> None:
+        """Begin to be an edge: keep the places of this node's sessions in the rooms that it had.
 
         Args:
             returning: the sessions that should have entered rooms here.
@@ -124,10 +124,10 @@ class Edge:
         """Send a command to the owner, or hold it until there is one.
 
         Raises:
-            ParleyError: ``unavailable``, ``shutting_down``.
+            ParleyError: ``unavailable``.
         """
         if not self.hopeful():
-            raise unavailable()
+            raise unreachable()
         self._ask(session, command)
 
     def _ask(self, session: Session, asked: Asked) -> None:
@@ -231,14 +231,14 @@ class Edge:
         while True:
             while not self._decided.is_set():
                 if not self.hopeful():
-                    raise unavailable()
+                    raise unreachable()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(ASK_SECONDS):
                         await self._decided.wait()
             if self.owner is None:
                 return await self._serve(question)
             if not self.hopeful():
-                raise unavailable()
+                raise unreachable()
             if (answer := await self.owner.ask(question)) is not None:
                 return answer
 
@@ -280,7 +280,7 @@ class Edge:
         if isinstance(asked, ParleyError):
             session.refuse(asked, asked.id)
         else:
-            self._chat.refuse(session, asked, unavailable())
+            self._chat.refuse(session, asked, unreachable())
 
     # The owner changes.
 

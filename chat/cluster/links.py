@@ -140,7 +140,7 @@ class Links:
             flush_last=self._flush_last,
             failed=lambda peer: self._give_up(peer, "it does not accept what it is sent"),
             now=self._now,
-            room=self.bus.room,
+            space=self.bus.space,
         )
         log.info("there is a link with node %s", peer)
         self.greet()

@@ -106,7 +106,7 @@ class Node:
         self._declined: frozenset[int] = frozenset()  # nodes on the bus that did not take the rooms from this one
         self._belongs = False  # it has had an owner, or the rooms
         chat.node = self
-        self.edge.take_rooms((), clean=True)
+        self.edge.begin((), clean=True)
 
     # The life of the node.
 
@@ -292,7 +292,7 @@ class Node:
         for room in self._chat.parts.hub.rooms.values():
             room.presence.tell()
         self.edge.epoch = self._chat.parts.hub.epoch
-        self.edge.take_rooms(self.owner.not_returned(), clean=clean)
+        self.edge.begin(self.owner.not_returned(), clean=clean)
         self.owner.end(tuple(self.peers.values()), clean=clean)
 
     async def resign_to_another(self) -> bool:

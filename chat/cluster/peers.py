@@ -11,7 +11,7 @@ from chat.delivery.audience import Source, Subscriber
 from chat.link.envelope import Address
 from chat.link.link import Link, LinkFailed, Packet
 from chat.ports import Dialect
-from model.errors import RETRY_AFTER, ParleyError
+from model.errors import unavailable
 from model.events import AckItem, Presence
 from storage.ports.servers import Servers
 
@@ -21,6 +21,7 @@ ANSWER_SECONDS = 15.0
 ACK_SECONDS = 0.01
 # Questions of this node that one peer has not answered; more are refused.
 QUESTIONS = 1000
+NO_ANSWER = "the server that has the rooms does not answer"
 
 
 class NoAnswer(Enum):
@@ -41,7 +42,7 @@ class Peer:
         flush_last: `chat.rooms.hub.Hub.flush_last`.
         failed: called when the peer does not accept what it is sent.
         now: a monotonic clock.
-        room: returns how many bytes of operations fit into a packet.
+        space: returns how many bytes of operations fit into a packet.
 
     Attributes:
         ended: one of the nodes has given up the other.
@@ -57,11 +58,11 @@ class Peer:
         flush_last: Callable[[Peer], object],
         failed: Callable[[Peer], object],
         now: Callable[[], float],
-        room: Callable[[], int],
+        space: Callable[[], int],
     ) -> None:
         self.address = address
         self.name = name
-        self.link = Link(send, lambda operations: receive(self, operations), op.encode, op.decode, now, room)
+        self.link = Link(send, lambda operations: receive(self, operations), op.encode, op.decode, now, space)
         self.ended = False
         self._flush_last = flush_last
         self._failed = failed
@@ -138,7 +139,7 @@ class Peer:
             ParleyError: ``unavailable``: the peer has not answered in time, and may still do what was asked.
         """
         if self.ended or len(self._questions) >= QUESTIONS:
-            raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+            raise unavailable(NO_ANSWER)
         self._asked += 1
         number = self._asked
         future: asyncio.Future[bytes | NoAnswer] = asyncio.get_running_loop().create_future()
@@ -153,7 +154,7 @@ class Peer:
         finally:
             self._questions.pop(number, None)
         if answer is NoAnswer.LOST:
-            raise ParleyError("unavailable", retry_after=RETRY_AFTER)
+            raise unavailable(NO_ANSWER)
         return None if answer is NoAnswer.NOT_DONE else answer
 
     def answered(self, answer: op.Answer) -> None:

@@ -72,7 +72,7 @@ class Link:
             raise: an operation that was delivered is never delivered again.
         encode, decode: translate a list of operations.
         now: the time in seconds, from any start; never goes back.
-        room: returns how many bytes of body the bus carries in one packet now.
+        space: returns how many bytes of body the bus carries in one packet now.
 
     Attributes:
         heard: when the peer's last packet came.
@@ -91,10 +91,10 @@ class Link:
         encode: Callable[[list[Any]], bytes],
         decode: Callable[[bytes], list[Any]],
         now: Callable[[], float],
-        room: Callable[[], int] = lambda: PACKET_BYTES,
+        space: Callable[[], int] = lambda: PACKET_BYTES,
     ) -> None:
         self._send, self._deliver, self._encode, self._decode, self._now = send, deliver, encode, decode, now
-        self._room = room
+        self._space = space
         self.heard = now()
         self.waiting_bytes = 0
         self.queued_bytes = 0
@@ -149,8 +149,10 @@ class Link:
         self.queued_bytes = 0
         if not self._unacknowledged:
             self._progress_at = self._now()
-        room = self._room()
-        size = min(PACKET_BYTES, room)
+        space = self._space()
+        size = min(PACKET_BYTES, space)
+        if size < 1:
+            raise LinkFailed
         last = self._acknowledged + len(self._unacknowledged)
         for start in range(0, len(body), size):
             last += 1
@@ -162,7 +164,7 @@ class Link:
         self.waiting_bytes += len(body)
         _, next_body = self._unacknowledged[self._acknowledged + 1]
         self._pump()
-        if self.waiting_bytes > WINDOW_BYTES or len(next_body) > room:
+        if self.waiting_bytes > WINDOW_BYTES or len(next_body) > space:
             raise LinkFailed
 
     def _pump(self) -> None:

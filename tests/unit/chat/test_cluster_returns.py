@@ -358,7 +358,7 @@ def test_an_ack_never_precedes_the_frames_of_its_iteration() -> None:
         flush_last=lambda _: None,
         failed=lambda _: None,
         now=lambda: 0.0,
-        room=lambda: 1000,
+        space=lambda: 1000,
     )
     peer.ack("s_1", AckItem("m", "general", 1))
     peer.put(op.Tell("s_1", b"the message", None))

@@ -27,7 +27,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.room = module.PACKET_BYTES
+        self.space = module.PACKET_BYTES
         self.flying: tuple[deque[Packet], deque[Packet]] = (deque(), deque())  # to the first end, to the second
         self.put: tuple[list[int], list[int]] = ([], [])
         self.withdrawn: tuple[set[int], set[int]] = (set(), set())
@@ -39,7 +39,7 @@ class Wire:
                 msgspec.msgpack.encode,
                 msgspec.msgpack.decode,
                 lambda: self.now,
-                lambda: self.room,
+                lambda: self.space,
             )
             for side in (0, 1)
         )
@@ -285,7 +285,7 @@ def test_the_memory_for_a_peer_that_takes_nothing_is_bounded(size: int) -> None:
 
 def test_a_packet_is_as_small_as_the_bus_wants_it() -> None:
     wire = Wire()
-    wire.room = 10
+    wire.space = 10
     text: Any = "x" * 95
     wire.ends[0].put(text)
     wire.ends[0].flush()
@@ -294,12 +294,13 @@ def test_a_packet_is_as_small_as_the_bus_wants_it() -> None:
     assert wire.delivered[1] == [text]
 
 
-def test_a_bus_that_comes_to_carry_less_fails_the_link() -> None:
-    """It would never carry the packet that is next."""
+@pytest.mark.parametrize("space", [10, 0, -1])
+def test_a_bus_that_comes_to_carry_less_fails_the_link(space: int) -> None:
+    """It would never carry the packet that is next, or none at all."""
     wire = Wire()
     wire.say(0, 100)
     wire.drop()
-    wire.room = 10
+    wire.space = space
     with pytest.raises(LinkFailed):
         wire.say(0)
 
@@ -380,7 +381,7 @@ def test_a_body_of_several_packets_is_not_withdrawn() -> None:
     """The peer may have received some of them, acknowledged or not."""
     for received in range(4):
         wire = Wire()
-        wire.room = 10
+        wire.space = 10
         text: Any = "x" * 25
         wire.ends[0].put(text)
         wire.ends[0].flush()
