@@ -312,4 +312,6 @@ class Hub:
             self._ack_timer = None
         for session in waiting:
             if session.acks is not None:  # the others' acks rode with frames
+                if session.acks_of is not None:
+                    session.acks_of.acking = 0  # none is left that could ride with the next frames
                 session.write(session.take_acks())

@@ -270,3 +270,19 @@ async def test_acks_of_many_authors_are_sent_even_if_no_message_follows(
     for person in people:
         kinds = person.types()
         assert kinds.index("message") < kinds.index("ack")
+
+
+async def test_an_ack_that_was_sent_alone_does_not_slow_down_the_next_flush(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    """Looking for acks that may ride with frames costs a check of each member."""
+    ann, ben = Person(chat, "ann", "general"), Person(chat, "ben", "general")
+    await passes(2)
+    repository.hold("write")
+    ann.say("hi", "1")
+    await passes()
+    repository.go("write")
+    await passes()
+    assert ann.acked()
+    assert ben.heard() == ["hi"]
+    assert ann.session.rooms["general"].audience.acking == 0
