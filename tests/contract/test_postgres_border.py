@@ -121,6 +121,17 @@ async def test_one_invalid_write_of_any_kind_rejects_the_batch(repository: Postg
     assert repository.problem() is None
 
 
+async def test_a_rejected_batch_costs_no_connection(repository: PostgresStorage) -> None:
+    """After a rollback psycopg deallocates the prepared statements of the session, once there are any."""
+    where = room()
+    writer = await filled(repository, where)
+    for seq in range(1, 30, 3):
+        assert await writer.write([*sets(where, member()), *inserts_more(where, message(where, seq))]) == [STORED] * 2
+        with pytest.raises(BatchRefused):
+            await writer.write([*sets(where, member()), *inserts_more(where, message(where, seq + 1, "\x00"))])
+        assert await writer.write(inserts_more(where, message(where, seq + 2))) == [STORED]
+
+
 async def test_a_rejected_room_is_not_remembered_as_stored(repository: PostgresStorage) -> None:
     """The room was rejected with its batch; a later message must not be stored without a room."""
     where = room()

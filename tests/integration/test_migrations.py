@@ -23,7 +23,7 @@ from storage.postgres.connection.migrate import (
     migrate,
     pending,
 )
-from storage.postgres.connection.session import Connection
+from storage.postgres.connection.session import AnyConnection
 from storage.postgres.sql import expiry as sql_expiry
 from storage.postgres.sql import lease as sql_lease
 from storage.postgres.sql import messages as sql
@@ -171,12 +171,12 @@ FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n
 
 
 @pytest.fixture
-async def connection(database_url: str) -> AsyncIterator[Connection]:
+async def connection(database_url: str) -> AsyncIterator[AnyConnection]:
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as opened:
         yield opened
 
 
-async def schema(connection: Connection) -> dict[str, str]:
+async def schema(connection: AnyConnection) -> dict[str, str]:
     lines = {}
     for name, query in QUERIES.items():
         rows = await (await connection.execute(query)).fetchall()
@@ -190,13 +190,13 @@ def write(folder: Path, **files: str) -> list[Migration]:
     return load_migrations(folder)
 
 
-async def test_the_migrations_create_the_schema_the_code_expects(connection: Connection) -> None:
+async def test_the_migrations_create_the_schema_the_code_expects(connection: AnyConnection) -> None:
     assert await migrate(connection) == [migration.file for migration in load_migrations()]
     assert await schema(connection) == SCHEMA
     assert await migrate(connection) == []
 
 
-async def test_data_from_before_room_kinds_is_migrated(database_url: str, connection: Connection) -> None:
+async def test_data_from_before_room_kinds_is_migrated(database_url: str, connection: AnyConnection) -> None:
     """Every room is ephemeral and found by its name in any case; its messages hold only text, and expire."""
     await migrate(connection, load_migrations()[:2])
     await connection.execute(b"""
@@ -221,7 +221,7 @@ async def test_data_from_before_room_kinds_is_migrated(database_url: str, connec
     await repository.close()
 
 
-async def test_room_names_from_before_single_spaces_are_migrated(database_url: str, connection: Connection) -> None:
+async def test_room_names_from_before_single_spaces_are_migrated(database_url: str, connection: AnyConnection) -> None:
     """They get the normalized names by which clients look them up, unless another room already has that name."""
     await migrate(connection, load_migrations()[:3])
     await connection.execute(b"""
@@ -236,7 +236,7 @@ async def test_room_names_from_before_single_spaces_are_migrated(database_url: s
     await repository.close()
 
 
-async def test_mentions_follow_manual_changes_of_messages(connection: Connection) -> None:
+async def test_mentions_follow_manual_changes_of_messages(connection: AnyConnection) -> None:
     """Also by hand: after an operator deletes messages, no mention of them is counted."""
     await migrate(connection)
     mentions = b"SELECT name, seq FROM mentions ORDER BY name, seq"
@@ -267,7 +267,7 @@ def statements() -> list[tuple[str, bytes]]:
     return texts + [(f"HISTORY {kind}", text) for kind, text in sql_pages.HISTORY.items()]
 
 
-async def test_every_statement_fits_the_schema(connection: Connection) -> None:
+async def test_every_statement_fits_the_schema(connection: AnyConnection) -> None:
     """Postgres parses each against the tables: no column is misspelt, and every type can be inferred."""
     await migrate(connection)
     assert len(statements()) > 60
@@ -313,7 +313,7 @@ async def test_concurrent_servers_apply_each_migration_once(database_url: str, t
     assert [(row[0], row[1]) for row in rows] == [(1, "one"), (2, "two"), (3, "three")]
 
 
-async def test_a_failing_file_leaves_nothing_behind(connection: Connection, tmp_path: Path) -> None:
+async def test_a_failing_file_leaves_nothing_behind(connection: AnyConnection, tmp_path: Path) -> None:
     migrations = write(tmp_path, _0001_one="CREATE TABLE one (x int)", _0002_bad="CREATE TABLE two (x int); SELECT 1/0")
     with pytest.raises(psycopg.errors.DivisionByZero) as raised:
         await migrate(connection, migrations)
@@ -338,7 +338,7 @@ def test_invalid_files_are_refused_by_name(tmp_path: Path, files: dict[str, str]
         write(tmp_path, **files)
 
 
-async def test_a_database_that_does_not_match_is_refused_by_name(connection: Connection, tmp_path: Path) -> None:
+async def test_a_database_that_does_not_match_is_refused_by_name(connection: AnyConnection, tmp_path: Path) -> None:
     migrations = write(tmp_path, _0001_one="CREATE TABLE one (x int)", _0002_two="CREATE TABLE two (x int)")
     await migrate(connection, migrations)
     with pytest.raises(
@@ -362,7 +362,7 @@ def test_line_ends_do_not_count_as_an_edit(tmp_path: Path) -> None:
     assert load_migrations(tmp_path) == [one]
 
 
-async def test_a_refused_migration_is_reported_until_it_is_fixed(database_url: str, connection: Connection) -> None:
+async def test_a_refused_migration_is_reported_until_it_is_fixed(database_url: str, connection: AnyConnection) -> None:
     """It does not stop the process, is reported, and does not keep a matching server from writing."""
     await migrate(connection)
     await connection.execute(sql_lease.RECORD_MIGRATION, {"version": 99, "name": "future", "checksum": ""})
@@ -377,7 +377,9 @@ async def test_a_refused_migration_is_reported_until_it_is_fixed(database_url: s
     await repository.close()
 
 
-async def test_a_standby_does_not_change_the_schema(database_url: str, connection: Connection, tmp_path: Path) -> None:
+async def test_a_standby_does_not_change_the_schema(
+    database_url: str, connection: AnyConnection, tmp_path: Path
+) -> None:
     """A newer server waits for its turn before it changes the tables under an older one that writes."""
     old = await open_postgres(database_url)
     newer = write(
@@ -419,7 +421,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("table", FOREIGN)
 async def test_a_database_of_another_program_is_refused_and_left_alone(
-    connection: Connection, database_url: str, table: str
+    connection: AnyConnection, database_url: str, table: str
 ) -> None:
     """The error names the table and a solution that works: a separate schema."""
     await connection.execute(FOREIGN[table])
@@ -443,7 +445,7 @@ async def test_a_database_of_another_program_is_refused_and_left_alone(
     await own.close()
 
 
-async def test_matching_columns_alone_are_not_a_parley_database(connection: Connection) -> None:
+async def test_matching_columns_alone_are_not_a_parley_database(connection: AnyConnection) -> None:
     await connection.execute(b"CREATE TABLE schema_migrations (version varchar, name text, checksum text)")
     with pytest.raises(MigrationError, match="belongs to another program"):
         await migrate(connection)

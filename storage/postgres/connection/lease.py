@@ -42,7 +42,16 @@ from storage.postgres.connection.migrate import (
     migrate,
     pending,
 )
-from storage.postgres.connection.session import POOLED, Connection, T, bounded, fetch_all, served_by, value
+from storage.postgres.connection.session import (
+    POOLED,
+    AnyConnection,
+    Connection,
+    T,
+    bounded,
+    fetch_all,
+    served_by,
+    value,
+)
 from storage.postgres.sql import lease as sql
 from utils.backoff import Backoff
 from utils.ids import new_token
@@ -191,7 +200,7 @@ class Lease:
         self._lose()
         self.problem = "the storage is closed"
 
-    async def admit(self, connection: Connection, tenure: Tenure) -> None:
+    async def admit(self, connection: AnyConnection, tenure: Tenure) -> None:
         """Allow ``connection`` to write under ``tenure``, for as long as its session lives.
 
         Raises:

@@ -5,7 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.postgres.connection.session import Connection, fetch_all, value
+from storage.postgres.connection.session import AnyConnection, fetch_all, value
 from storage.postgres.sql import lease as sql
 
 FOLDER = Path(__file__).parents[1] / "migrations"
@@ -80,7 +80,7 @@ def load_migrations(folder: Path = FOLDER) -> list[Migration]:
     return found
 
 
-async def pending(connection: Connection, migrations: list[Migration]) -> list[Migration]:
+async def pending(connection: AnyConnection, migrations: list[Migration]) -> list[Migration]:
     """Return the migrations still to be applied. Reads only.
 
     Raises:
@@ -119,7 +119,7 @@ async def pending(connection: Connection, migrations: list[Migration]) -> list[M
     return migrations[len(applied) :]
 
 
-async def migrate(connection: Connection, migrations: list[Migration] | None = None) -> list[str]:
+async def migrate(connection: AnyConnection, migrations: list[Migration] | None = None) -> list[str]:
     """Apply the pending migrations, each in its own transaction, and return the names of the files applied.
 
     Safe to run from several servers at once: an advisory lock admits one at a time.
@@ -145,7 +145,7 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
     return [migration.file for migration in todo]
 
 
-async def _apply(connection: Connection, migration: Migration) -> None:
+async def _apply(connection: AnyConnection, migration: Migration) -> None:
     try:
         async with connection.transaction():
             # No time limit: a migration of a large table may take long.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -15,14 +14,14 @@ from psycopg.types.json import Json
 
 from storage.postgres.connection.errors import ConnectError, UnsuitableError
 from storage.postgres.connection.url import place_of, without_url
+from storage.postgres.connection.waiting import WaitingConnection
 from storage.postgres.sql import lease as sql
 from utils.encoding import to_json
 
 T = TypeVar("T")
-Connection = AsyncConnection[TupleRow]
-
-# A pending call ends soon after its socket is shut down; this bounds the wait in case it does not.
-_SETTLE_SECONDS = 1.0
+Connection = WaitingConnection
+AnyConnection = AsyncConnection[TupleRow]
+"""What carries out statements; only a `Connection` can be aborted."""
 
 POOLED = (
     "the connection to Postgres goes through a pooler in transaction or statement mode, and Parley needs sessions"
@@ -34,7 +33,7 @@ _OLDEST = 15_00_00
 _ROUNDS = 5
 
 
-class ParleyConnection(AsyncConnection[TupleRow]):
+class ParleyConnection(WaitingConnection):
     """A connection whose ``connect`` has one time limit for all addresses, the login and the settings together.
 
     libpq's ``connect_timeout`` has whole seconds only, and starts again for each address.
@@ -43,7 +42,7 @@ class ParleyConnection(AsyncConnection[TupleRow]):
     @classmethod
     async def connect(  # type: ignore[override]
         cls, conninfo: str = "", *, seconds: float, connector: Connector, settings: Mapping[str, str], **kwargs: Any
-    ) -> AsyncConnection[TupleRow]:
+    ) -> WaitingConnection:
         """Connect within ``seconds``.
 
         Raises:
@@ -59,8 +58,8 @@ class ParleyConnection(AsyncConnection[TupleRow]):
         except (psycopg.Error, UnicodeError) as error:  # the latter for an impossible host name
             raise connector.failed(error) from None
         try:
-            left = max(0.001, deadline - asyncio.get_running_loop().time())
-            await bounded(connection, connector.begin(connection, settings), left)
+            async with asyncio.timeout_at(deadline):
+                await connector.begin(connection, settings)
         except BaseException:
             await connection.close()
             raise
@@ -126,7 +125,7 @@ class Connector:
 
     async def _compare(self, connection: Connection, pid: int) -> None:
         try:
-            other = await AsyncConnection.connect(self.conninfo, autocommit=True)
+            other = await WaitingConnection.connect(self.conninfo, autocommit=True)
         except psycopg.Error as error:
             raise self.failed(error) from None
         try:
@@ -166,7 +165,7 @@ def session_settings(statement_seconds: float) -> dict[str, str]:
     return {name: str(setting) for name, setting in settings.items()}
 
 
-async def served_by(connection: Connection) -> int:
+async def served_by(connection: AnyConnection) -> int:
     """Return the process id of this session in Postgres, which may differ from the one that a pooler announced.
 
     Not as a prepared statement: if both sessions are one, the name of the second statement would exist already.
@@ -174,12 +173,12 @@ async def served_by(connection: Connection) -> int:
     return int(await value(connection, sql.MY_PID, prepare=False))
 
 
-async def fetch_all(connection: Connection, text: bytes, values: Mapping[str, Any]) -> list[TupleRow]:
+async def fetch_all(connection: AnyConnection, text: bytes, values: Mapping[str, Any]) -> list[TupleRow]:
     """Return all rows of a statement."""
     return await (await connection.execute(text, values)).fetchall()
 
 
-async def value(connection: Connection, text: bytes, *, prepare: bool | None = None, **values: object) -> Any:
+async def value(connection: AnyConnection, text: bytes, *, prepare: bool | None = None, **values: object) -> Any:
     """Return the first column of the first row, None when there is no row; ``prepare`` as in `Connection.execute`."""
     row = await (await connection.execute(text, values, prepare=prepare)).fetchone()
     return None if row is None else row[0]
@@ -190,51 +189,31 @@ def as_json(of: object) -> Json:
     return Json(of, dumps=to_json)
 
 
-def abort(connection: Connection) -> None:
-    """Shut the connection's socket down, so that a pending call on it fails at once.
-
-    psycopg would send a cancel request over a new connection and wait for the answer: 5 to 11 s on a frozen network.
-    Closing the descriptor under a waiting coroutine is unsafe; shutting down the socket is safe.
-    """
-    try:
-        descriptor = connection.fileno()
-    except psycopg.OperationalError:
-        return  # closed already
-    wire = socket.socket(fileno=descriptor)
-    try:
-        wire.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # the peer has closed it
-    finally:
-        wire.detach()  # the descriptor belongs to libpq
-
-
 async def bounded(connection: Connection, work: Coroutine[Any, Any, T], seconds: float | None) -> T:
-    """Return the result of ``work``, which uses ``connection``, within ``seconds`` even on a frozen network.
+    """Return the result of ``work``, which waits for nothing but ``connection``, within ``seconds``.
 
-    After a time-out or a cancellation the connection is aborted and must be discarded: whether the server did the work
-    is unknown.
+    Even on a frozen network, which `asyncio.timeout` alone does not bound. After a time-out or a cancellation the
+    connection is aborted and must be discarded: whether the server did the work is unknown.
 
     Raises:
         TimeoutError: not done in time.
         Exception: what ``work`` raises.
     """
-    task = asyncio.get_running_loop().create_task(work, name="parley-postgres-call")
+    if seconds is None:
+        return await work
+    expired = False
+
+    def expire() -> None:
+        nonlocal expired
+        expired = True
+        connection.abort()
+
+    timer = asyncio.get_running_loop().call_later(max(0.0, seconds), expire)
     try:
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-    except asyncio.CancelledError:
-        await _end(connection, task)
+        return await work
+    except Exception as error:
+        if expired:
+            raise TimeoutError(f"no answer within {seconds:g} s") from error
         raise
-    if not done:
-        await _end(connection, task)
-        raise TimeoutError(f"no answer within {seconds:g} s")
-    return task.result()
-
-
-async def _end(connection: Connection, task: asyncio.Task[Any]) -> None:
-    # We caused this error ourselves: retrieve the exception, so that it is not logged.
-    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-    abort(connection)
-    await asyncio.wait({task}, timeout=_SETTLE_SECONDS)
-    if not task.done():
-        task.cancel()
+    finally:
+        timer.cancel()

@@ -10,12 +10,14 @@ from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
+from psycopg.pq import TransactionStatus
 
 from model.message import body_hash
 from model.room import RoomRecord
 from storage.ports.messages import FIRST, ChangeMessage, CutWords, ExpireMessages, InsertMessage
 from storage.ports.rooms import ExpireGuests, ExpireInvitations, InsertRoom, RemoveMember, SetMember, UpdateRoom
 from storage.ports.storage import NO_ROOM, STORED, Duplicate, Outcome, Refused, Removed, WordsCut, Write
+from storage.postgres.connection.prepared import Prepared
 from storage.postgres.connection.session import Connection, fetch_all
 from storage.postgres.sql import expiry, messages
 from storage.postgres.sql import rooms as sql_rooms
@@ -30,6 +32,7 @@ from storage.postgres.write.rows import (
     words_row,
 )
 from utils.clock import DAY_US
+from utils.encoding import to_json
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +49,11 @@ _Run = Callable[[Connection, list[Any]], Awaitable[list[Outcome]]]
 
 
 class Store:
-    """Writes batches through the given connection, and remembers which rooms that connection has seen."""
+    """Writes batches through one connection, and remembers which rooms that connection has seen."""
 
     def __init__(self) -> None:
         self._known_rooms: set[int] = set()
+        self._prepared: Prepared | None = None
         self._runs: dict[type, _Run] = {
             InsertRoom: self._insert_rooms,
             UpdateRoom: _update_rooms,
@@ -63,8 +67,13 @@ class Store:
             CutWords: partial(_one_by_one, _cut_words),
         }
 
+    def begin_again(self) -> None:
+        """Write through another connection from now on."""
+        self._known_rooms.clear()
+        self._prepared = None
+
     def forget_rooms(self) -> None:
-        """Look up every room again: the connection is a new one, or its last transaction was rolled back."""
+        """Look up every room again: the last transaction was rolled back."""
         self._known_rooms.clear()
 
     async def write(self, connection: Connection, batch: Sequence[Write]) -> list[Outcome]:
@@ -98,14 +107,22 @@ class Store:
         known = [write for write in run if write.room_id not in missing] if missing else run
         if not known:
             return [NO_ROOM] * len(run)
-        new = rows(await _in_turns(message_row, known))
-        cursor = await connection.execute(messages.INSERT_MESSAGES, new)
-        if cursor.rowcount == len(run):
+        new = await _in_turns(message_row, known)
+        if await self._insert(connection, new) == len(run):
             return [STORED] * len(run)
         # Not RETURNING: it could not tell which of two rows with the same seq was inserted.
-        by_seq = {row[:2]: PostedRow(*row) for row in await fetch_all(connection, messages.FIND_BY_SEQ, new)}
-        by_id = {(row[0], *row[2:4]): PostedRow(*row) for row in await fetch_all(connection, messages.FIND_BY_ID, new)}
+        keys = rows(new)
+        by_seq = {row[:2]: PostedRow(*row) for row in await fetch_all(connection, messages.FIND_BY_SEQ, keys)}
+        by_id = {(row[0], *row[2:4]): PostedRow(*row) for row in await fetch_all(connection, messages.FIND_BY_ID, keys)}
         return [NO_ROOM if write.room_id in missing else _outcome(write, by_seq, by_id) for write in run]
+
+    async def _insert(self, connection: Connection, new: list[Values | Struct]) -> int:
+        if connection.pgconn.transaction_status != TransactionStatus.IDLE:
+            # After a rollback psycopg deallocates all statements of a session, and then knows that of its cursors only.
+            return (await connection.execute(messages.INSERT_MESSAGES, rows(new))).rowcount
+        if self._prepared is None:
+            self._prepared = Prepared(connection, messages.INSERT_MESSAGES)
+        return await self._prepared.execute(to_json(new))
 
     async def _missing_rooms(self, connection: Connection, unseen: set[int]) -> set[int]:
         """Look up the rooms that this connection has not seen, and return those that do not exist."""

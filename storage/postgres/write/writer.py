@@ -7,13 +7,11 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-import psycopg
-
 from storage.ports.errors import StorageUnavailable
 from storage.ports.storage import Outcome, Write
 from storage.postgres.connection.errors import FAILURES, REFUSALS, translated
 from storage.postgres.connection.lease import Lease, Tenure
-from storage.postgres.connection.session import Connection, T, abort, bounded
+from storage.postgres.connection.session import Connection, T, bounded
 from storage.postgres.write.store import Store
 
 log = logging.getLogger(__name__)
@@ -84,10 +82,10 @@ class PostgresWriter:
     def drop(self) -> None:
         """End the connection now. The current batch ends as `StorageUnavailable`; the next one connects again."""
         connection, self._connection = self._connection, None
-        self._store.forget_rooms()
+        self._store.begin_again()
         if connection is not None:
-            abort(connection)
-            _finish(connection)
+            connection.abort()
+            connection.finish()
 
     def end_tenure(self) -> None:
         """End the connection, as the lease is lost: what went wrong until then is no problem of a later tenure."""
@@ -116,10 +114,4 @@ class PostgresWriter:
             return await bounded(connection, work, deadline - asyncio.get_running_loop().time())
         finally:
             if connection is not self._connection:
-                _finish(connection)  # dropped in the meantime, although the answer may have arrived
-
-
-def _finish(connection: Connection) -> None:
-    """Close it, unless a call is pending on it: that call fails and releases it."""
-    if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.ACTIVE:
-        connection.pgconn.finish()
+                connection.finish()  # dropped in the meantime, although the answer may have arrived
