@@ -94,7 +94,7 @@ class WaitingConnection(AsyncConnection[TupleRow]):
             if not self._turn.done():
                 self._turn.set_result(ready)
             return
-        # asyncio looks at the socket once more before a call has read its answer. Otherwise it is a notice that nobody
+        # asyncio looks at the socket once more before a call has read its answer. Otherwise it is a notice that no call
         # asked for, or the end of the session: the next call reads it.
         if self._looks():
             self._unwatch()

@@ -1,4 +1,4 @@
-"""An owner that falls silent, and is back: what was sent to it meanwhile is given up, and not carried out later."""
+"""An owner that falls silent, and is back: what was sent to it in between is given up, and not carried out later."""
 
 import asyncio
 
