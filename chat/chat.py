@@ -34,10 +34,14 @@ from model.commands import (
     Join,
     Kick,
     Leave,
+    ListMembers,
+    ListRooms,
     Mute,
     Pin,
     PostMessage,
     React,
+    ReadHistory,
+    Search,
     SetRole,
     Unban,
     Unmute,
@@ -60,6 +64,9 @@ NotReadyReason = Literal["starting", "storage", "standby", "owner", "stopping"]
 # Commands that broadcast a frame to the room; they count towards the rate of messages.
 ABOUT_MESSAGES: frozenset[type] = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
 BROADCAST = ABOUT_MESSAGES | {UpdateRoom, DeleteRoom, Invite, Kick, Ban, Unban, Mute, Unmute, SetRole}
+
+# Commands that change nothing.
+READS: frozenset[type] = frozenset({ReadHistory, Search, ListRooms, ListMembers})
 
 # How many commands a `hello` counts as: verifying its signature costs that much.
 HELLO_COMMANDS = 10.0
@@ -91,6 +98,7 @@ class Chat:
         self.going = asyncio.Event()
         self.going.set()
         self.visits = 0
+        self._reading: dict[Session, tuple[AnyCommand | Claim | Adopt, asyncio.Task[None]]] = {}
 
     def renew(self, options: ChatOptions) -> None:
         """Apply new options, except those that are read only at the start.
@@ -279,6 +287,8 @@ class Chat:
         session.busy += 1
         name = f"{type(command).__name__} {session.id}"
         task = self.parts.tasks.spawn(self._finish(session, command, waits, self.parts.hub.tenure), name=name)
+        if type(command) in READS:
+            self._reading[session] = command, task
         if isinstance(waits, Coroutine):  # a task that is cancelled before it starts never awaits it
             task.add_done_callback(lambda _: waits.close())
 
@@ -314,6 +324,7 @@ class Chat:
             session.refuse(ParleyError("internal"), command.id)
             if any(room.audience.is_syncing(session) for room in session.rooms.values()):
                 session.close(INTERNAL)  # the resume cannot end, so no live event would ever be sent
+        self._reading.pop(session, None)
         session.running = False
         self.proceed(session)
 
@@ -330,6 +341,13 @@ class Chat:
             self.going.clear()
             for session in self._everyone():
                 session.busy += 1
+
+    def put_back_reads(self) -> None:
+        """Let what clients are reading be read after :meth:`go_on`, here or by the server that has the rooms then."""
+        for session, (command, task) in tuple(self._reading.items()):
+            if session.at_work and not session.ended and task.cancel():
+                del self._reading[session]
+                session.put_back(Admitted(command))
 
     def go_on(self) -> None:
         """Run what has waited since :meth:`hold`. Idempotent."""

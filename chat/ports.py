@@ -176,8 +176,10 @@ class Elsewhere(Protocol):
     def refuse(self, session: Any, error: ParleyError) -> None:
         """Have it refuse a frame that is not a valid command, in the order of the session's commands."""
 
-    async def ask(self, question: bytes) -> bytes:
+    async def ask(self, question: bytes, *, reads: bool = False) -> bytes:
         """Return its answer to a question that is not of a session, such as an HTTP request.
+
+        With ``reads``, it changes nothing: the rooms may move before it is answered.
 
         Raises:
             ParleyError: ``unavailable`` if it does not answer: what was asked may still take effect.

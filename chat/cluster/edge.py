@@ -222,7 +222,7 @@ class Edge:
         obstacle = self._obstacle()
         return "no node that has the rooms can be reached" + (f": {obstacle}" if obstacle else "")
 
-    async def ask(self, question: bytes) -> bytes:
+    async def ask(self, question: bytes, *, reads: bool = False) -> bytes:
         """Return the owner's answer to a question that is not of a session; if this node has got the rooms, its own.
 
         Raises:
@@ -239,7 +239,7 @@ class Edge:
                 return await self._serve(question)
             if not self.hopeful():
                 raise unreachable()
-            if (answer := await self.owner.ask(question)) is not None:
+            if (answer := await self.owner.ask(question, reads=reads)) is not None:
                 return answer
 
     def tick(self) -> None:

@@ -296,10 +296,20 @@ class Node:
         self.owner.end(tuple(self.peers.values()), clean=clean)
 
     async def resign_to_another(self) -> bool:
-        """As :meth:`resign`, if another node lives that could take the rooms."""
+        """Give the rooms to another node, if one lives: in good order if that is possible, else as if this node died.
+
+        Returns whether it was possible, or no longer necessary.
+        """
         servers = self._storage.servers()
-        alive = servers is not None and servers.alive - {self._key}
-        return bool(alive) and await self.resign()
+        if servers is None or not servers.alive - {self._key}:
+            return False
+        if await self.resign():
+            return True
+        if self.token:
+            log.warning("the rooms go to another node, without what is not stored")
+            self._leave_rooms(clean=False)
+        await self._storage.resign(None)
+        return False
 
     async def resign(self) -> bool:
         """Give the rooms to another node in good order. Returns whether this node has none now."""

@@ -95,10 +95,11 @@ class Rejoin(Operation, frozen=True, gc=False, tag=6):
 
 
 class Ask(Operation, frozen=True, gc=False, tag=7):
-    """A question that is not of a session, such as an HTTP request."""
+    """A question that is not of a session, such as an HTTP request; ``reads`` if it changes nothing."""
 
     number: int
     question: bytes
+    reads: bool = False
 
 
 # --- from the owner to an edge --------------------------------------------------------------------------------------

@@ -175,12 +175,12 @@ class Owner:
         self._chat.depart(stub)
 
     async def _answer(self, peer: Peer, asked: op.Ask) -> None:
-        self._answering += 1
+        self._answering += not asked.reads
         answer = None
         try:
             answer = await self._serve(asked.question)
         finally:
-            self._answering -= 1
+            self._answering -= not asked.reads
             if peer in self._stubs:
                 peer.put(op.Answer(asked.number, answer))
 
@@ -246,12 +246,13 @@ class Owner:
     async def move_out(self, seconds: float) -> bool:
         """Hold every command from now on, and carry out and answer everything accepted before.
 
-        Returns whether everything was done within ``seconds``. Then nothing is under way and everything is stored.
-        Call :meth:`stay` or :meth:`end` next.
+        What only reads is asked again where the rooms are then: a user could let it take seconds. Returns whether
+        everything else was done within ``seconds``: then it is stored. Call :meth:`stay` or :meth:`end` next.
         """
         self._moving = True
         self._stop_gathering()
         self._chat.hold()
+        self._chat.put_back_reads()
         parts = self._chat.parts
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds

@@ -132,7 +132,7 @@ class Peer:
 
     # Questions.
 
-    async def ask(self, question: bytes) -> bytes | None:
+    async def ask(self, question: bytes, *, reads: bool = False) -> bytes | None:
         """Return the answer to a question; None if the peer has not done what was asked, and will not.
 
         Raises:
@@ -144,7 +144,7 @@ class Peer:
         number = self._asked
         future: asyncio.Future[bytes | NoAnswer] = asyncio.get_running_loop().create_future()
         self._questions[number] = future
-        self.put(op.Ask(number, question))
+        self.put(op.Ask(number, question, reads))
         answer: bytes | NoAnswer = NoAnswer.LOST
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

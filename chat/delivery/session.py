@@ -344,6 +344,14 @@ class Session(Generic[R]):
         if len(self.deferred) >= DEFERRED_COMMANDS or self._deferred_bytes >= DEFERRED_BYTES:
             self.pause_reading(PAUSED_BY_COMMAND)
 
+    def put_back(self, received: Received) -> None:
+        """Queue the command that is being carried out before all others, as if it had not been begun."""
+        self.running = False
+        self.busy -= 1
+        self.defer(received)
+        assert self.deferred is not None
+        self.deferred.rotate(1)
+
     def went_on(self) -> None:
         """Resume reading if all deferred commands have been run."""
         if not self.busy:

@@ -33,10 +33,12 @@ TRIES = 2
 ANSWER_SECONDS = 20.0
 # Bytes of one answer: more than the largest message that the settings allow. A page has half a megabyte, or two.
 ANSWER_BYTES = 8 << 20
-# Unanswered questions of this server, and those of one account, or of the clients at one address. With pages of the
-# largest size, their answers are less than what a link may hold.
+# Unanswered questions of this server that read, and as many that change something; and those of one account, or of the
+# clients at one address. With pages of the largest size, the answers are less than what a link may hold. A read can
+# take seconds, and the server with the rooms makes few of one account at once: so no account gets many of the turns.
 AT_ONCE = 24
-EACH = 8
+EACH_READS = 2
+EACH_CHANGES = 8
 # Queued questions of one principal; four times that for an address, forty times in total.
 WAITING = 1000
 
@@ -74,7 +76,10 @@ class Forwarding:
         self._rows = {_name(row): (row, Decoder(row.params).decode) for row in rows if row.rooms_handler is not None}
         self._chat = chat
         self._begin = begin
-        self._queue = FairQueue(AT_ONCE, each=EACH, waiting=WAITING, full=partial(too_many, "requests"))
+        self._reads, self._changes = (
+            FairQueue(AT_ONCE, each=each, waiting=WAITING, full=partial(too_many, "requests"))
+            for each in (EACH_READS, EACH_CHANGES)
+        )
 
     def run(self, row: Endpoint, asked: Asked, params: Any) -> Awaitable[Answered]:
         """Return the answer of a row; see `server.http.endpoints.Run`.
@@ -96,7 +101,9 @@ class Forwarding:
                     await self._chat.going.wait()
                     if (elsewhere := self._chat.elsewhere) is None:  # the rooms have moved here
                         return await run_here(row, asked, params)
-                    reply = await self._ask(elsewhere, question, repeatable=row.may_repeat(params))
+                    reply = await self._ask(
+                        elsewhere, question, reads=row.method == hdrs.METH_GET, repeatable=row.may_repeat(params)
+                    )
                     if reply.answered is not None:
                         return reply.answered
                     if (refusal := reply.refusal) is not None:
@@ -107,10 +114,10 @@ class Forwarding:
             raise _no_answer() from error
         raise _no_answer()
 
-    async def _ask(self, elsewhere: Elsewhere, question: bytes, *, repeatable: bool) -> _Reply:
-        async with self._queue.turn(READER.get()):
+    async def _ask(self, elsewhere: Elsewhere, question: bytes, *, reads: bool, repeatable: bool) -> _Reply:
+        async with (self._reads if reads else self._changes).turn(READER.get()):
             try:
-                return _read_reply(await elsewhere.ask(question))
+                return _read_reply(await elsewhere.ask(question, reads=reads))
             except ParleyError as error:
                 if not repeatable:
                     raise _no_answer() from error

@@ -28,7 +28,7 @@ class Way(Elsewhere):
         self.most = 0
         self._asking = 0
 
-    async def ask(self, question: bytes) -> bytes:
+    async def ask(self, question: bytes, *, reads: bool = False) -> bytes:
         if self.owner is None:
             raise ParleyError("unavailable")
         self.questions.append(question)

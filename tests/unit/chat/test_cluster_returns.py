@@ -120,21 +120,21 @@ async def test_after_a_good_move_commands_wait_no_longer_than_needed() -> None:
         assert people[2].acked().keys() == {"m"}
 
 
-async def test_a_command_that_needs_storage_is_finished_before_the_move(repository: FaultyRepository) -> None:
+async def test_a_change_that_needs_storage_is_finished_before_the_move(repository: FaultyRepository) -> None:
     async with clustered(2, repository) as cluster:
         people = await one_at_each(cluster)
-        repository.hold("search")
-        for person in people:
-            person.send("search", id="s", q="word")
+        repository.hold("find_room")
+        for number, person in enumerate(people):
+            person.send("create_room", id="c", room=f"room {number}")
         await passes(0.1)
         moving = asyncio.ensure_future(cluster.move(*cluster.nodes))
         await passes(1.0)
         assert not moving.done()
-        repository.go("search")
+        repository.go("find_room")
         await passes(1.0)
         assert moving.done()
         for person in people:
-            assert [frame["id"] for frame in person.of("search")] == ["s"]
+            assert [frame["id"] for frame in person.of("room")] == ["c"]
             assert person.errors() == {}
 
 
