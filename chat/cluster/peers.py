@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from enum import Enum
 
@@ -14,6 +15,8 @@ from chat.ports import Dialect
 from model.errors import unavailable
 from model.events import AckItem, Presence
 from storage.ports.servers import Servers
+
+log = logging.getLogger(__name__)
 
 # How long the owner may take to answer a question.
 ANSWER_SECONDS = 15.0
@@ -110,6 +113,9 @@ class Peer:
             try:
                 self.link.flush()
             except LinkFailed:
+                self._failed(self)
+            except Exception:  # it would be tried again without end, while signs of life go on
+                log.exception("what is queued for node %s cannot be sent", self)
                 self._failed(self)
 
     def _put_acks(self) -> None:

@@ -4,6 +4,7 @@ import itertools
 import random
 from collections.abc import Callable
 from functools import partial
+from typing import Any, cast
 
 import pytest
 
@@ -235,3 +236,19 @@ async def test_two_installations_on_one_bus_ignore_each_other() -> None:
         await said(ann, "ours")
         await said(bob, "theirs")
         assert (ann.heard(), bob.heard()) == (["ours"], ["theirs"])
+
+
+async def test_what_cannot_be_sent_to_one_node_ends_that_link_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """Else the link would carry signs of life, and nothing more, without end."""
+    async with clustered(3) as cluster:
+        people = await one_at_each(cluster)
+        owner, second = cluster.nodes[0].node, cluster.nodes[1].node
+        owner.peers[second.id].put(cast(Any, object()))
+        people[0].say("one", "1")
+        await passes(0.1)
+        assert "cannot be sent" in caplog.text
+        assert people[2].heard() == ["one"]
+        await passes(5.0)
+        assert owner.statistics.peers_given_up == 1
+        await assert_all_the_same(cluster, people)
+        assert_unnoticed(people[2:])
