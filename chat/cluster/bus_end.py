@@ -9,7 +9,7 @@ import msgspec
 from chat.cluster import greetings
 from chat.cluster.greetings import Greeting
 from chat.cluster.statistics import Statistics
-from chat.link.bus import Bus
+from chat.link.bus import LEAST_BYTES, Bus
 from chat.link.envelope import EVERYONE, MOST_BYTES_ADDED, Address, Envelope, NotFromHere
 from chat.link.freshness import Freshness
 from chat.link.link import PACKET_BYTES, Packet
@@ -65,8 +65,8 @@ class BusEnd:
         return self._bus is not None and self._bus.up
 
     def space(self) -> int:
-        """Return how many bytes of operations fit into a packet."""
-        return self._bus.max_bytes - MOST_BYTES_ADDED if self._bus is not None else PACKET_BYTES
+        """Return how many bytes of operations fit into a packet, if the bus carries as much as it must."""
+        return max(self._bus.max_bytes, LEAST_BYTES) - MOST_BYTES_ADDED if self._bus is not None else PACKET_BYTES
 
     async def join(self, bus: Bus, envelope: Envelope) -> None:
         """Send and receive by a bus."""
@@ -96,9 +96,16 @@ class BusEnd:
 
     def greet(self, greeting: Greeting) -> None:
         """Send a greeting to all nodes, or drop it."""
-        if self._bus is not None:
-            packet = Packet(0, 0, 0, greetings.encode(greeting))
-            self._bus.send_all(self._pack(Address(self._id, 0), Address(EVERYONE, 0), packet))
+        if self._bus is None:
+            return
+        if self._bus.max_bytes < LEAST_BYTES:
+            self.warn(
+                f"NATS carries at most {self._bus.max_bytes} bytes in one message, and at least {LEAST_BYTES} are "
+                "needed: raise max_payload in the configuration of nats-server"
+            )
+            return
+        packet = Packet(0, 0, 0, greetings.encode(greeting))
+        self._bus.send_all(self._pack(Address(self._id, 0), Address(EVERYONE, 0), packet))
 
     def _pack(self, here: Address, receiver: Address, packet: Packet) -> bytes:
         self._count += 1

@@ -10,6 +10,8 @@ LOST_SECONDS = 6.0
 """How long an edge hears nothing of an owner that reaches the bus; longer than a hung one has the rooms."""
 LONELY_SECONDS = 20.0
 """How long an owner hears nothing at all: the others have moved to its server before that, if they can."""
+DEAF_SECONDS = 30.0
+"""How long a node hears nothing at all before it counts as off the bus: it has looked for another server in vain."""
 # The most that counts between two looks: a node that was paused has not listened.
 _MOST_SECONDS = 0.2
 
@@ -19,23 +21,31 @@ class DeadEnd:
 
     Args:
         now: a monotonic clock.
+
+    Attributes:
+        deaf: the bus that is up here is not that of the others, and no other one is found.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._looked = now()
         self._missed_for = 0.0
+        self._silent_for = 0.0
+        self.deaf = False
 
-    def look(self, *, misses: bool, owner: bool) -> bool:
+    def look(self, *, misses: bool, silent: bool, owner: bool) -> bool:
         """Return whether to connect to the bus anew, now.
 
         Args:
             misses: other nodes say that they reach the bus, which is up here, and those that must be heard are not.
+            silent: other nodes say that they reach the bus, and none at all is heard.
             owner: this node has the rooms.
         """
         now = self._now()
-        passed, self._looked = now - self._looked, now
-        self._missed_for = self._missed_for + min(passed, _MOST_SECONDS) if misses else 0.0
+        passed, self._looked = min(now - self._looked, _MOST_SECONDS), now
+        self._missed_for = self._missed_for + passed if misses else 0.0
+        self._silent_for = self._silent_for + passed if silent else 0.0
+        self.deaf = self._silent_for >= DEAF_SECONDS
         if self._missed_for < (LONELY_SECONDS if owner else LOST_SECONDS):
             return False
         self._missed_for = 0.0

@@ -221,7 +221,6 @@ class Links:
         waiting = sum(link.waiting_bytes for link in links)
         repeats = self._repeats + sum(link.repeats for link in links)
         yield from (
-            Sample("bus_up", "1 if this node reaches the bus", float(self.bus.up), False),
             Sample("peers", "other nodes with which this one has a link", len(links), False),
             Sample(
                 "link_unacknowledged_bytes",

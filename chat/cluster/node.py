@@ -139,7 +139,7 @@ class Node:
             await asyncio.sleep(TICK_SECONDS)
 
     def _tick(self) -> None:
-        bus_up, servers = self._links.bus.up, self._storage.servers()
+        bus_up, servers = self._on_bus, self._storage.servers()
         # A node of another version must not take the rooms as long as the others understand each other.
         self._storage.say_on_bus(bus_up and (self._belongs or self._links.obstacle() is None))
         self._links.tick(servers, talks=lambda peer: self.token > 0 or peer is self.edge.owner)
@@ -150,9 +150,19 @@ class Node:
         lives_elsewhere = servers is not None and servers.owner_lives and servers.owner != self.id.hex()
         self._sending_away.tick(cut_off=not self.token and self.edge.cut_off() and lives_elsewhere)
         self._give_away_off_bus(servers, bus_up=bus_up)
-        if self._dead_end.look(misses=self._misses_others(servers), owner=self.token > 0):
+        self._look_for_dead_end(servers)
+
+    @property
+    def _on_bus(self) -> bool:
+        return self._links.bus.up and not self._dead_end.deaf
+
+    def _look_for_dead_end(self, servers: Servers | None) -> None:
+        misses, silent, was_deaf = self._misses_others(servers), self._hears_none(servers), self._dead_end.deaf
+        if self._dead_end.look(misses=misses, silent=silent, owner=self.token > 0):
             log.warning("other nodes reach NATS, and are not heard here: connecting to it anew")
             self._links.bus.reconnect()
+        if self._dead_end.deaf and not was_deaf:
+            log.warning("no other node is heard over NATS, which they reach: this node counts as cut off from it")
 
     def _give_away_off_bus(self, servers: Servers | None, *, bus_up: bool) -> None:
         """Give the rooms away if this node does not reach the bus, and another one does."""
@@ -178,6 +188,12 @@ class Node:
             return False
         owner = self.edge.owner
         return owner is None or now - owner.link.heard > SILENT_SECONDS
+
+    def _hears_none(self, servers: Servers | None) -> bool:
+        """Whether nothing is heard of the other nodes that say that they reach the bus."""
+        others = len(servers.on_bus - {self._key}) if servers is not None else 0
+        # One other node may be the one that is cut off: the rooms stay.
+        return self._now() - self._links.bus.heard_at > SILENT_SECONDS and others >= (2 if self.token else 1)
 
     # Other nodes.
 
@@ -265,7 +281,7 @@ class Node:
         self.token = self._newest = token
         self._next = None
         servers = self._storage.servers()
-        if servers is not None and not self._links.bus.up:
+        if servers is not None and not self._on_bus:
             self._declined = servers.on_bus
         living = self._links.living(servers)
         for peer in living:
@@ -354,13 +370,14 @@ class Node:
             role="owner" if self.token else "edge",
             owner=name if self.token else owner.name if owner is not None else "",
             token=self._newest if self.token or owner is not None else 0,
-            bus=self._links.bus.up,
+            bus=self._on_bus,
             peers=len(self.peers),
         )
 
     def samples(self) -> Iterator[Sample]:
         """Yield the metrics of this node."""
         yield Sample("owner", "1 if this node has the rooms, 0 if it is an edge", float(self.token > 0), False)
+        yield Sample("bus_up", "1 if this node reaches the bus", float(self._on_bus), False)
         yield from self._links.samples()
         yield Sample("stubs", "clients of other nodes, at the node that has the rooms", self.owner.stubs, False)
         yield Sample("unanswered_commands", "forwarded commands without an answer", self.edge.unanswered, False)

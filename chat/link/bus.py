@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
+LEAST_BYTES = 32 << 10
+"""What a bus must carry in one message: a greeting in a large cluster has about as many bytes."""
+
 
 class Bus(Protocol):
     """Carries bytes to one node or to all of them, at most once.
@@ -14,11 +17,11 @@ class Bus(Protocol):
 
     @property
     def up(self) -> bool:
-        """Whether what is sent now has a chance to arrive."""
+        """Whether what is sent now has a chance to arrive; False if the bus carries less than `LEAST_BYTES`."""
 
     @property
     def max_bytes(self) -> int:
-        """The size of the largest message that the bus carries now."""
+        """The size of the largest message that the bus carries now, or carried when it was last reached."""
 
     async def start(self, node: str, hear: Callable[[bytes], object], on_up: Callable[[], object]) -> None:
         """Connect in the background, and again whenever the connection is lost.

@@ -25,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 import nats.errors
 from nats.aio.client import Client
 
+from chat.link.bus import LEAST_BYTES
 from server.bus.credentials import Credentials
 from server.bus.transport import BusTransport
 from utils.backoff import Backoff
@@ -167,9 +168,11 @@ class NatsBus:
             if self._closing or not client.is_connected:
                 return
             self._noticed.clear()
-            self.up, self.max_bytes = True, client.max_payload
+            self.max_bytes = client.max_payload
             log.info("connected to NATS at %s", self._transport.where)
-            on_up()
+            if self.max_bytes >= LEAST_BYTES:
+                self.up = True
+                on_up()
 
         async def gone() -> None:
             if client.last_error is not None:

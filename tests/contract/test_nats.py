@@ -8,6 +8,10 @@ from itertools import count
 import msgspec
 import pytest
 
+from chat.cluster.bus_end import BusEnd
+from chat.cluster.greetings import Greeting
+from chat.cluster.statistics import Statistics
+from chat.link.bus import LEAST_BYTES
 from chat.link.envelope import MOST_BYTES_ADDED, Address, Envelope
 from chat.link.freshness import Freshness
 from chat.link.link import PACKET_BYTES, Link, Packet
@@ -248,11 +252,11 @@ async def test_links_over_nats_lose_nothing_while_it_is_killed_again_and_again()
 
 
 async def test_a_link_respects_the_size_that_nats_accepts(listen: Listen) -> None:
-    """Here 20 kB, where an operation has 100; also while NATS is away."""
-    with NatsServer("max_payload: 20000") as server:
+    """Here 40 kB, where an operation has 200; also while NATS is away."""
+    with NatsServer("max_payload: 40000") as server:
         ann, ben = await listen(server.url, "ann", "ben")
         await is_up(ann, ben)
-        assert ann.bus.max_bytes == 20_000
+        assert ann.bus.max_bytes == 40_000
         envelope, counts, got = Envelope(b"here", b"k" * 32, XChaChaSealer(b"s" * 32)), count(1), list[str]()
         one, other = Address(b"a" * 8, 0), Address(b"b" * 8, 0)
 
@@ -267,12 +271,12 @@ async def test_a_link_respects_the_size_that_nats_accepts(listen: Listen) -> Non
             )
 
         sender, receiver = end([]), end(got)
-        sender.put("x" * 100_000)
+        sender.put("x" * 200_000)
         sender.flush()
         await until(lambda: len(ben.heard) == 6)
         await asyncio.to_thread(server.kill)
         await until(lambda: not ann.bus.up and not ben.bus.up)
-        sender.put("y" * 100_000)
+        sender.put("y" * 200_000)
         sender.flush()
         await asyncio.to_thread(server.start)
         await until(partial(have_come_up, 2, ann, ben))
@@ -280,7 +284,7 @@ async def test_a_link_respects_the_size_that_nats_accepts(listen: Listen) -> Non
         await until(lambda: len(ben.heard) == 18)
         for data in ben.heard:
             receiver.receive(envelope.unpack(data)[3])
-        assert got == ["x" * 100_000, "y" * 100_000]
+        assert got == ["x" * 200_000, "y" * 200_000]
 
 
 def test_a_packet_fits_into_a_message_of_nats() -> None:
@@ -288,3 +292,31 @@ def test_a_packet_fits_into_a_message_of_nats() -> None:
     for sealer in (None, XChaChaSealer(b"s" * 32)):
         envelope = Envelope(b"here", b"k" * 32, sealer)
         assert len(envelope.pack(Address(b"a" * 8, 0), Address(b"b" * 8, 0), 1, full)) < DEFAULT_MAX_BYTES
+
+
+async def test_a_nats_that_carries_too_little_is_named(listen: Listen) -> None:
+    """As long as it does: another `max_payload` needs no restart of the node."""
+    with NatsServer("max_payload: 512") as server:
+        (ann,) = await listen(server.url, "ann")
+        end = BusEnd(
+            b"a" * 8,
+            heard=lambda *packet: None,
+            greeted=lambda *greeting: None,
+            on_up=lambda: None,
+            now=asyncio.get_running_loop().time,
+            statistics=Statistics(),
+        )
+        await end.join(NatsBus([server.url], "parley.small"), Envelope(b"here", b"k" * 32))
+        await until(lambda: ann.bus.max_bytes == 512)
+
+        def warned() -> bool:
+            end.greet(Greeting("ann", {}, {}, {}, {}, None))
+            return "NATS carries at most 512 bytes in one message" in end.last_warning
+
+        await until(warned)
+        assert not end.up
+        assert (ann.bus.up, ann.ups) == (False, 0)
+        await asyncio.to_thread(server.reconfigure, f"max_payload: {LEAST_BYTES}")
+        await is_up(ann)
+        await until(lambda: end.up)
+        await end.leave()

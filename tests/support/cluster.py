@@ -10,6 +10,7 @@ from typing import Any
 
 from chat.chat import Chat
 from chat.cluster.node import Node
+from chat.link.bus import LEAST_BYTES
 from chat.link.envelope import Envelope
 from chat.ports import Identity
 from chat.rooms.parts import ChatOptions
@@ -99,7 +100,8 @@ class NodeBus:
 
     @property
     def up(self) -> bool:
-        return self._bus.nodes.get(self._node) is self and self._node not in self._bus.cut
+        reached = self._bus.nodes.get(self._node) is self and self._node not in self._bus.cut
+        return reached and self.max_bytes >= LEAST_BYTES
 
     async def start(self, node: str, hear: Callable[[bytes], object], on_up: Callable[[], object]) -> None:
         self._node, self.hear, self.on_up = node, hear, on_up

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from chat.cluster.dead_end import LONELY_SECONDS, LOST_SECONDS, DeadEnd
+from chat.cluster.dead_end import DEAF_SECONDS, LONELY_SECONDS, LOST_SECONDS, DeadEnd
 from chat.link.envelope import Envelope
 from tests.support.cluster import INSTALLATION, Cluster, ClusterNode, NodeBus, clustered
 from tests.support.virtual import passes
@@ -83,7 +83,7 @@ def test_a_node_that_was_paused_has_not_listened_in_the_meantime() -> None:
     minutes = itertools.count(0.0, 60.0)
     dead_end = DeadEnd(lambda: next(minutes))
     looks = 1
-    while not dead_end.look(misses=True, owner=False):
+    while not dead_end.look(misses=True, silent=False, owner=False):
         looks += 1
     assert looks == pytest.approx(LOST_SECONDS / 0.2, abs=1)
 
@@ -117,3 +117,51 @@ async def test_an_owner_off_the_bus_keeps_the_rooms_that_no_node_on_it_has_taken
         assert owner.node.token == 0
         assert other.storage.on_bus
         assert hung.storage.on_bus
+
+
+@pytest.mark.parametrize("edges", [1, 2])
+async def test_an_owner_that_finds_no_server_with_the_others_gives_them_the_rooms(edges: int) -> None:
+    """Unless there is one other node: then that one may be at the wrong server."""
+    async with clustered(1 + edges) as cluster:
+        owner, first = cluster.nodes[:2]
+        cluster.referee.elects = True
+        stranded = owner.storage.node
+        cluster.bus.lose = lambda sender, receiver: stranded in (sender, receiver)
+        await passes(DEAF_SECONDS - 1.0)
+        assert owner.node.status().bus
+        assert owner.node.token == 1
+        await passes(8.0)
+        if edges == 1:
+            assert owner.node.status().bus
+            assert owner.node.token == 1
+            assert not first.node.status().bus, "so that it does not take the rooms"
+        else:
+            assert not owner.node.status().bus
+            assert not owner.storage.on_bus
+            assert first.node.token == 2
+            await passes(60.0)
+            assert first.node.token == 2, "the rooms do not come back"
+        cluster.bus.mend()
+        await passes(5.0)
+        assert all(node.node.status().bus and len(node.node.peers) == edges for node in cluster.nodes)
+        assert sum(node.node.token > 0 for node in cluster.nodes) == 1
+
+
+async def test_a_bus_that_carries_too_little_is_named_and_counts_as_down(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also if it has carried enough before: nodes with a link may come back to another server."""
+    async with clustered(2) as cluster:
+        owner, edge = cluster.nodes
+        monkeypatch.setattr(NodeBus, "max_bytes", 512)
+        await passes(45.0)
+        assert not edge.node.status().bus
+        assert edge.node.edge.problem() == (
+            "no node that has the rooms can be reached: NATS carries at most 512 bytes in one message, and at least "
+            "32768 are needed: raise max_payload in the configuration of nats-server"
+        )
+        assert sum("raise max_payload" in line for line in caplog.messages) == 2
+        monkeypatch.setattr(NodeBus, "max_bytes", 1 << 20)
+        await passes(6.0)
+        assert edge.node.edge.problem() is None
+        assert owner.node.status().bus
