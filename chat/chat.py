@@ -88,6 +88,7 @@ class Chat:
         node: this server as one node of several; None for a single server.
         going: set, except while commands wait because the rooms move; see :meth:`hold`.
         visits: how many commands of `chat.one_shot` are being carried out.
+        not_begun: sessions at other servers, whose command waits until the link to that server keeps up.
     """
 
     def __init__(self, storage: Storage, clock: Clock, tokens: Tokens, options: ChatOptions) -> None:
@@ -98,6 +99,7 @@ class Chat:
         self.going = asyncio.Event()
         self.going.set()
         self.visits = 0
+        self.not_begun: set[Session] = set()
         self._reading: dict[Session, tuple[AnyCommand | Claim | Adopt, asyncio.Task[None]]] = {}
 
     def renew(self, options: ChatOptions) -> None:
@@ -315,6 +317,12 @@ class Chat:
         reads_for(session.identity, session.network)
         TENURE.set(tenure)
         try:
+            if session.remote is not None:  # its answer, or a replay, may be large
+                self.not_begun.add(session)
+                try:
+                    await session.remote.keeps_up()
+                finally:
+                    self.not_begun.discard(session)
             require_tenure(self.parts, tenure)
             await waits
         except ParleyError as error:

@@ -1,9 +1,11 @@
 """Fair turns at a resource that only a few may use at once."""
 
 import asyncio
+import itertools
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 
@@ -127,3 +129,42 @@ class FairQueue:
     def _forget(self, name: str, group: _Group) -> None:
         if not group.waiting and not group.under_way:
             self._groups.pop(name, None)
+
+
+class RankedTurns:
+    """A limited number of concurrent turns: the next one goes to the lowest rank, among equal ones to the first.
+
+    Belongs to one event loop. It queues as many as it is asked for.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._free = at_once
+        self._queue: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._count = itertools.count()
+
+    @asynccontextmanager
+    async def turn(self, rank: int) -> AsyncIterator[None]:
+        """Wait for a turn and hold it."""
+        if self._free:
+            self._free -= 1
+        else:
+            granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            heappush(self._queue, (rank, next(self._count), granted))
+            try:
+                await granted
+            except asyncio.CancelledError:
+                if not granted.cancelled():  # granted and cancelled in the same loop iteration
+                    self._give_back()
+                raise
+        try:
+            yield
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        while self._queue:
+            _, _, granted = heappop(self._queue)
+            if not granted.done():
+                granted.set_result(None)
+                return
+        self._free += 1

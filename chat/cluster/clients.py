@@ -1,6 +1,7 @@
 """The clients of an edge and the rooms in which they are: what the owner sends reaches them here."""
 
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 from chat.cluster import operations as op
@@ -69,6 +70,12 @@ class EdgeClients:
             case op.Present(room, joined, left, everyone):
                 if (mirror := self.mirrors.get(room)) is not None:
                     mirror.note_present(joined, left, everyone=everyone)
+            case op.TellMany(common, parts):
+                for before, after, ids in parts:
+                    frames = b"".join((before, common, after))
+                    for session_id in ids:
+                        if (session := self.sessions.get(session_id)) is not None and not session.ended:
+                            self._tell(session, None, partial(session.write, frames))
             case op.Acks(items):
                 for session_id, room, command, seq in items:
                     self._ack(session_id, AckItem(command, room, seq))

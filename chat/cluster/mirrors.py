@@ -1,7 +1,9 @@
 """The rooms of another node, for their members who are connected to this one."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, cast
 from weakref import ref
 
@@ -42,6 +44,19 @@ class Returning:
     def everybody(self) -> list[Session]:
         """Return all of them."""
         return [*self.sessions, *self.behind]
+
+    def readable(self) -> Returning:
+        """Return those whose clients have read what they were sent, or have disconnected."""
+        groups = (self.sessions, self.behind)
+        sessions, behind = ([one for one in group if one.ended or not one.congested] for group in groups)
+        return replace(self, sessions=sessions, behind=behind)
+
+    def have_returned(self, there: Returning) -> None:
+        """Remove some, which are in the room now, or gone."""
+        gone = set(there.everybody())
+        self.sessions = [session for session in self.sessions if session not in gone]
+        self.behind = [session for session in self.behind if session not in gone]
+        self.people = []  # known in the room now
 
 
 class Mirror:

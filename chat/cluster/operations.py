@@ -178,6 +178,18 @@ class Tell(Operation, frozen=True, gc=False, tag=15):
     refused: bool = False
 
 
+class TellMany(Operation, frozen=True, gc=False, tag=27):
+    """As `Tell`, for many sessions, whose frames differ little.
+
+    Attributes:
+        common: what all of them receive; it crosses the link once.
+        parts: what some of them receive before and after it, and their ids.
+    """
+
+    common: bytes
+    parts: list[tuple[bytes, bytes, list[str]]]
+
+
 class Page(Operation, frozen=True, gc=False, tag=16):
     """As `Tell`; the owner waits for a `Drained`. ``frames`` may be empty."""
 
@@ -255,6 +267,7 @@ FromOwner = (
     | Present
     | Release
     | Tell
+    | TellMany
     | Page
     | Acks
     | Done

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
@@ -13,6 +14,7 @@ from chat.cluster.mirrors import Returning
 from chat.cluster.peers import Peer
 from chat.cluster.statistics import Statistics
 from chat.cluster.stubs import Stub
+from chat.delivery.audience import Remote
 from chat.handlers import HANDLERS
 from chat.handlers.sessions import check_devices, identify
 from chat.ports import Dialect
@@ -22,6 +24,7 @@ from chat.rooms.storing import TENURE
 from chat.writes.workers import WorkerPool
 from model.errors import EPOCH_CHANGED, TRY_AGAIN, ParleyError
 from model.events import AnyEvent
+from utils.fairness import RankedTurns
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,8 @@ log = logging.getLogger(__name__)
 REJOINING = 16
 # How often `move_out` looks whether everything is done, in seconds.
 LOOK_SECONDS = 0.005
+# How often to look whether clients have read the snapshots of other rooms, in seconds.
+READ_SECONDS = 0.05
 # How long commands wait for the other nodes to accept a new owner, so that it knows their clients: a user who is not
 # known here cannot be invited.
 GATHER_SECONDS = 0.5
@@ -58,11 +63,15 @@ class Owner:
         self._stubs: dict[Peer, dict[str, Stub]] = {}  # of the edges that have accepted this owner
         self._gathering: set[Peer] = set()  # the nodes that are waited for
         self._gathered: asyncio.TimerHandle | None = None
-        self._moving = False
+        self._stays = asyncio.Event()  # not set while the rooms are about to move
+        self._stays.set()
         self._held: list[tuple[Peer, op.Ask]] = []
         self._answering = 0
         self._returning: dict[Returning, asyncio.Task[None]] = {}
-        self._turns = asyncio.Semaphore(REJOINING)
+        self._lines: dict[Remote | None, RankedTurns] = {}  # of the rooms that are to be entered, by node
+        self._rooms_left: Counter[str] = Counter()  # how many of those each user has, all guests of a network as one
+        self._loading = asyncio.Semaphore(REJOINING)
+        self._entering = 0  # rooms that are being entered
 
     @property
     def stubs(self) -> int:
@@ -80,6 +89,7 @@ class Owner:
         chat.parts.hub.begin(epoch)
         chat.handlers, chat.elsewhere, chat.parts.edges = HANDLERS, None, self
         self._token = token
+        self._lines.clear()
         self._gathering = set(nodes)
         if self._gathering:
             chat.hold()
@@ -88,7 +98,7 @@ class Owner:
     def _go_on(self) -> None:
         """Carry out what was held."""
         self._stop_gathering()
-        self._moving = False
+        self._stays.set()
         self._chat.go_on()
         held, self._held = self._held, []
         for peer, asked in held:
@@ -197,6 +207,7 @@ class Owner:
     def lost(self, peer: Peer) -> None:
         """Disconnect the clients of an edge that is dead."""
         self._found(peer)
+        self._lines.pop(peer, None)
         for stub in self._stubs.pop(peer, {}).values():
             self._depart(stub)
 
@@ -210,30 +221,62 @@ class Owner:
         self.rejoin(returning)
 
     def rejoin(self, returning: Returning) -> None:
-        """Take sessions into a room in which they were at the previous owner; their commands wait until then."""
+        """Take sessions of one node into a room in which they were at the previous owner.
+
+        Their commands wait until then. A user with one room does not wait for those of a user with a thousand: what
+        counts is how many rooms its users are to enter before this one, for the user with the fewest.
+        """
         everybody = returning.everybody()
         self._statistics.rejoined_sessions += len(everybody)
         for session in everybody:
             session.busy += 1
+        users = {_user_of(session) for session in everybody}
+        rank = min((self._rooms_left[user] for user in users), default=0)
+        self._rooms_left.update(users)
         tasks, tenure = self._chat.parts.tasks, self._chat.parts.hub.tenure
-        task = tasks.spawn(self._enter_again(returning, tenure), name=f"rejoin {returning.room}")
+        task = tasks.spawn(self._enter_again(returning, rank, tenure), name=f"rejoin {returning.room}")
         self._returning[returning] = task
-        task.add_done_callback(lambda _: self._returned(returning))
+        task.add_done_callback(lambda _: self._returned(returning, users))
 
-    async def _enter_again(self, returning: Returning, tenure: int) -> None:
+    async def _enter_again(self, returning: Returning, rank: int, tenure: int) -> None:
         TENURE.set(tenure)
+        remote = next((session.remote for session in returning.everybody()), None)
+        line = self._lines.setdefault(remote, RankedTurns(REJOINING))
         try:
-            async with self._turns:
-                replays = await rejoining.rejoin(self._chat.parts, returning)
-            for session, command, work in replays:
-                self._chat.wait_for(session, command, work)
+            while returning.everybody():
+                async with line.turn(rank):
+                    if isinstance(remote, Peer):
+                        await remote.keeps_up()
+                    async with self._loading:
+                        await self._enter_readable(returning)
+                if returning.everybody():
+                    rank += 1
+                    await _readable(returning)
         except Exception:
             log.exception("taking over room %r failed: its clients load it again", returning.room)
             for session in returning.everybody():
                 session.close(EPOCH_CHANGED)
 
-    def _returned(self, returning: Returning) -> None:
+    async def _enter_readable(self, returning: Returning) -> None:
+        """Take those into a room whose clients have read the snapshots of others."""
+        await self._stays.wait()
+        self._entering += 1
+        try:
+            there = returning.readable()
+            for session, command, work in await rejoining.rejoin(self._chat.parts, there):
+                self._chat.wait_for(session, command, work)
+            returning.have_returned(there)
+            for session in there.everybody():
+                self._chat.proceed(session)
+        finally:
+            self._entering -= 1
+
+    def _returned(self, returning: Returning, users: set[str]) -> None:
         self._returning.pop(returning, None)
+        for user in users:
+            self._rooms_left[user] -= 1
+            if not self._rooms_left[user]:
+                del self._rooms_left[user]
         for session in returning.everybody():
             self._chat.proceed(session)
 
@@ -249,18 +292,20 @@ class Owner:
         What only reads is asked again where the rooms are then: a user could let it take seconds. Returns whether
         everything else was done within ``seconds``: then it is stored. Call :meth:`stay` or :meth:`end` next.
         """
-        self._moving = True
+        self._stays.clear()
         self._stop_gathering()
         self._chat.hold()
         self._chat.put_back_reads()
         parts = self._chat.parts
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        while self._moving and loop.time() < until:
+        while not self._stays.is_set() and loop.time() < until:
             flush_cursors(parts)
-            at_work = any(session.at_work for session in (*parts.hub.sessions, *self.sessions()))
+            everybody = (*parts.hub.sessions, *self.sessions())
+            at_work = any(session.at_work and session not in self._chat.not_begun for session in everybody)
             pinned = any(room.pins for room in parts.hub.rooms.values())
-            asked = self._answering or self._returning or self._chat.visits
+            # Rooms that are not being entered now, and commands that have not begun, wait for the next owner.
+            asked = self._answering or self._entering or self._chat.visits
             if not (at_work or pinned or asked or len(parts.pool)):
                 parts.hub.flush()
                 return True
@@ -269,7 +314,7 @@ class Owner:
 
     def stay(self) -> None:
         """Carry out what was held: the rooms stay here."""
-        if self._moving:
+        if not self._stays.is_set():
             self._go_on()
 
     def end(self, nodes: Iterable[Peer], *, clean: bool) -> None:
@@ -281,7 +326,7 @@ class Owner:
         parts.hub.flush()
         parts.edges = None
         self._stop_gathering()
-        self._moving = False
+        self._stays.set()
         self._held.clear()
         for task in tuple(self._returning.values()):
             task.cancel()
@@ -305,6 +350,21 @@ class Owner:
         stub.forget()
         if stub.identity is not None:
             self._chat.parts.directory.departed(stub)
+
+
+async def _readable(returning: Returning) -> None:
+    """Wait until some of them have read what they were sent, or have disconnected."""
+    while True:
+        if returning.readable().everybody():
+            return
+        await asyncio.sleep(READ_SECONDS)
+
+
+def _user_of(session: Session) -> str:
+    """Return the account, or the network of a guest: a new guest costs nothing."""
+    if session.identity is None:
+        return session.network
+    return session.network if session.identity.guest and session.network else session.user.id
 
 
 async def _close(pool: WorkerPool) -> None:

@@ -25,6 +25,10 @@ ACK_SECONDS = 0.01
 # Questions of this node that one peer has not answered; more are refused.
 QUESTIONS = 1000
 NO_ANSWER = "the server that has the rooms does not answer"
+# Bytes that a link may hold, unacknowledged and queued, above which large things wait.
+BEHIND_BYTES = 4 << 20
+# How often they look whether there is less, in seconds.
+BEHIND_SECONDS = 0.01
 
 
 class NoAnswer(Enum):
@@ -74,6 +78,7 @@ class Peer:
         self._now = now
         self._questions: dict[int, asyncio.Future[bytes | NoAnswer]] = {}
         self._asked = 0
+        self._pacing = asyncio.Lock()
 
     def __str__(self) -> str:
         """``n2 (3fa95cbb)``."""
@@ -90,6 +95,22 @@ class Peer:
             self._flush_last(self)
         if not self.ended and self.link.put(operation, size):
             self._flush_last(self)
+
+    async def keeps_up(self) -> None:
+        """Wait until something large can be sent, in turn; return at once if the link has ended.
+
+        Send it before the next await, with its size: who waits next sees it.
+        """
+        async with self._pacing:
+            while True:
+                if self.ended or self.link.waiting_bytes + self.link.queued_bytes <= BEHIND_BYTES:
+                    return
+                await asyncio.sleep(BEHIND_SECONDS)
+
+    def tell_many(self, common: bytes, parts: list[tuple[bytes, bytes, list[str]]]) -> None:
+        """Send frames to many sessions; see `chat.cluster.operations.TellMany`."""
+        size = len(common) + sum(len(before) + len(after) for before, after, _ in parts)
+        self.put(op.TellMany(common, parts), size)
 
     def ack(self, session: str, item: AckItem) -> None:
         """Send an acknowledgement after everything else of this iteration: never before its message.

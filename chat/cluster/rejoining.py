@@ -1,10 +1,11 @@
 """Take the sessions of a previous owner into a room: if nothing was lost, their clients notice nothing."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from chat.cluster.mirrors import Returning
+from chat.cluster.stubs import send_together
 from chat.handlers.join import admit, can_recover, may_resume, snapshot
 from chat.queries.resume import CHUNK_SHARE, replay
 from chat.rooms import members
@@ -16,12 +17,13 @@ from chat.rooms.storing import ask
 from chat.rooms.tail import kept_bytes
 from model.commands import Join
 from model.errors import REFUSED, ParleyError
-from model.events import Deleted, Edited, Left, Synced
+from model.events import AnyEvent, Deleted, Edited, Joined, Left, Synced
 from model.message import Message
 from model.permissions import Standing
 from model.text import may_be_made
 from storage.ports.errors import Forgotten
 from utils.backoff import Backoff
+from utils.encoding import EncodedOnce
 
 # Messages that a client is sent without notice, or that one which cannot resume is sent at most.
 MISSED = 200
@@ -96,7 +98,7 @@ class _Missed(NamedTuple):
 
 async def _find_missed(parts: Parts, room: Room, returning: Returning) -> _Missed:
     head = returning.head
-    resuming = Join(room=room.name, since=head, epoch=returning.epoch)
+    resuming = _resuming(returning)
     recovered = await can_recover(parts, room, resuming)
     plain: list[Message] = []
     if head < room.tail.floor and not all(session.dialect.welcomes for session in returning.everybody()):
@@ -124,8 +126,47 @@ def _enter_all(parts: Parts, room: Room, returning: Returning, missed: _Missed) 
     if new and returning.people:
         room.presence.expect(returning.people, max(RETURN_SECONDS, parts.options.presence_grace))
     entered = {one: standing for one in new if (standing := _enter_again(parts, one, room)) is not None}
-    replays = [_catch_up(parts, one, room, standing, returning, missed) for one, standing in entered.items()]
-    return [replaying for replaying in replays if replaying is not None]
+    room.audience.flush()
+    catching_up = _CatchingUp()
+    behind = set(returning.behind)
+    for one, standing in entered.items():
+        _catch_up(parts, one, room, standing, missed, catching_up, behind=one in behind)
+    catching_up.send(room, returning.head, missed)
+    return [Replay(one, _resuming(returning), replay(parts, one, room, returning.head)) for one in catching_up.replayed]
+
+
+class _CatchingUp:
+    """The sessions of one room, by what they are sent: whatever is the same for many is encoded and sent once.
+
+    Attributes:
+        snapshots: a snapshot, and whom it is for, by what differs.
+        silent: those that are sent what they missed like new messages.
+        synced: those that are sent it after their snapshot.
+        replayed: those that are sent it at their pace.
+        plain: those that cannot resume.
+    """
+
+    def __init__(self) -> None:
+        self.snapshots: dict[Hashable, tuple[Joined, list[Session]]] = {}
+        self.silent: list[Session] = []
+        self.synced: list[Session] = []
+        self.replayed: list[Session] = []
+        self.plain: list[Session] = []
+
+    def joined(self, session: Session, joined: Joined) -> None:
+        """Send a session a snapshot of the room."""
+        differs = (joined.recovered, joined.role, joined.read, joined.peer)
+        self.snapshots.setdefault(differs, (joined, []))[1].append(session)
+
+    def send(self, room: Room, head: int, missed: _Missed) -> None:
+        """Send everything; ``head`` is up to where all have received the room's log."""
+        if self.snapshots:
+            users = bytes(EncodedOnce.of(room.presence.members()).as_json())
+            send_together([((joined,), sessions) for joined, sessions in self.snapshots.values()], common=users)
+        few = missed.few or ()
+        changes = [event for state in missed.plain if (event := _change(state, head)) is not None]
+        synced = Synced(room=room.name, head=room.head)
+        send_together([(few, self.silent), ((*few, synced), self.synced), (changes, self.plain)])
 
 
 def _enter_again(parts: Parts, session: Session, room: Room) -> Standing | None:
@@ -172,41 +213,42 @@ def _standing(parts: Parts, session: Session, room: Room) -> Standing:
 
 
 def _catch_up(
-    parts: Parts, session: Session, room: Room, standing: Standing, returning: Returning, missed: _Missed
-) -> Replay | None:
-    """Send a session what it missed, at once or as a replay, and deliver to it from now on."""
-    room.audience.flush()
+    parts: Parts,
+    session: Session,
+    room: Room,
+    standing: Standing,
+    missed: _Missed,
+    catching_up: _CatchingUp,
+    *,
+    behind: bool,
+) -> None:
+    """Deliver to a session from now on, after what it missed, which it is sent at once or as a replay."""
     if not session.dialect.welcomes:
-        for state in missed.plain:
-            _send_change(session, state, returning.head)
         room.audience.add(session)
-        return None
-    recovered = missed.recovered and session not in returning.behind
-    few = missed.few if recovered and not session.congested else None
-    if few is not None and missed.silently:
-        session.send(*few)
-        room.audience.add(session)
-        return None
-    room.audience.add(session, syncing=recovered and few is None)
-    joined = snapshot(parts, session, room, standing, recovered=recovered)
-    if few is not None:
-        session.send(joined, *few, Synced(room=room.name, head=room.head))
-        return None
-    session.send(joined)
-    if not recovered:
-        return None
-    command = Join(room=room.name, since=returning.head, epoch=returning.epoch)
-    return Replay(session, command, replay(parts, session, room, returning.head))
+        catching_up.plain.append(session)
+        return
+    recovered = missed.recovered and not behind
+    room.audience.add(session, syncing=recovered and missed.few is None)
+    if recovered and missed.silently:
+        catching_up.silent.append(session)
+        return
+    catching_up.joined(session, snapshot(parts, session, room, standing, recovered=recovered))
+    if recovered:
+        (catching_up.replayed if missed.few is None else catching_up.synced).append(session)
 
 
-def _send_change(session: Session, state: Message, head: int) -> None:
-    """Send the newest state of a message to a client that cannot resume, and has received everything up to ``head``."""
+def _resuming(returning: Returning) -> Join:
+    return Join(room=returning.room, since=returning.head, epoch=returning.epoch)
+
+
+def _change(state: Message, head: int) -> AnyEvent | None:
+    """Return the newest state of a message for a client that cannot resume, and has received all up to ``head``."""
     if state.seq > head:
-        if state.deleted_at is None:
-            session.send(state)
-    elif state.deleted_at is not None:
-        session.send(Deleted(state.room, state.seq, state.version, state.sender, state.deleted_at))
-    elif state.edited_at is not None and state.version > head:
-        session.send(
-            Edited(state.room, state.seq, state.version, state.sender, state.content, state.edited_at, state.mentions)
+        return state if state.deleted_at is None else None
+    if state.deleted_at is not None:
+        return Deleted(state.room, state.seq, state.version, state.sender, state.deleted_at)
+    if state.edited_at is not None and state.version > head:
+        return Edited(
+            state.room, state.seq, state.version, state.sender, state.content, state.edited_at, state.mentions
         )
+    return None

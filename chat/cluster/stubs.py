@@ -2,16 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from chat.cluster import operations as op
 from chat.cluster.peers import Peer
-from chat.delivery.audience import Audience, Remote
+from chat.delivery.audience import Audience
 from chat.delivery.session import Session as AnySession
 from chat.ports import Connection, Dialect
 from chat.rooms.hub import Hub
-from chat.rooms.room import Room
+from chat.rooms.room import Room, Session
 from model.errors import CloseCode
 from model.events import AckItem, Answer, AnyEvent, Error, InvitationState, Left, RoomState
 
@@ -74,7 +74,7 @@ class Stub(AnySession[Room]):
         self._pages = 0  # pages that the client has not read yet
 
     @property
-    def remote(self) -> Remote:
+    def remote(self) -> Peer:
         return self._peer
 
     def send(self, *events: AnyEvent) -> None:
@@ -83,9 +83,13 @@ class Stub(AnySession[Room]):
         frames, answers = self._frames(*events)
         if frames or answers is not None:
             refused = answers is not None and type(events[0]) is Error
-            self._peer.put(op.Tell(self.id, frames, answers, refused=refused))
-        self._unread += len(frames)
-        if not self.congested and self._unread * UNREAD_SHARE > self._delivery.slow_high:
+            self._peer.put(op.Tell(self.id, frames, answers, refused=refused), len(frames))
+        self.sent(len(frames))
+
+    def sent(self, size: int) -> None:
+        """Count bytes that the client was sent alone, or together with others, but not as a member of a room."""
+        self._unread += size
+        if not self.ended and not self.congested and self._unread * UNREAD_SHARE > self._delivery.slow_high:
             self.congested = True
             self._put_page(b"", None)
 
@@ -109,7 +113,7 @@ class Stub(AnySession[Room]):
     def _put_page(self, frames: bytes, answers: str | None) -> None:
         self._pages += 1
         self._unread = 0
-        self._peer.put(op.Page(self.id, frames, answers))
+        self._peer.put(op.Page(self.id, frames, answers), len(frames))
 
     async def _read(self) -> None:
         if not self.ended:
@@ -173,6 +177,36 @@ class Stub(AnySession[Room]):
         if self.identity is not None and now != self._told:
             self._told = now
             self._peer.put(op.Identified(self.id, self.identity, self.provisional))
+
+
+def send_together(sendings: Iterable[tuple[Sequence[AnyEvent], Sequence[Session]]], common: bytes = b"") -> None:
+    """Send events to many sessions: encoded once for each dialect, and once over a link for all sessions there.
+
+    Args:
+        sendings: the events, and who receives them.
+        common: a part of many frames, which crosses a link once for all ``sendings``.
+    """
+    far: dict[tuple[Peer, bytes], list[tuple[bytes, bytes, list[str]]]] = {}
+    told: list[tuple[Stub, int]] = []
+    for events, sessions in sendings:
+        for dialect in {session.dialect: None for session in sessions}:
+            frames = b"".join([data for event in events if (data := dialect.frame(event)) is not None])
+            before, shared, after = frames.partition(common) if common else (frames, b"", b"")
+            there: dict[Peer, list[str]] = {}
+            for session in sessions:
+                if not frames or session.dialect is not dialect:
+                    continue
+                if isinstance(session, Stub):
+                    there.setdefault(session.remote, []).append(session.id)
+                    told.append((session, len(frames)))
+                else:
+                    session.write(frames)
+            for peer, ids in there.items():
+                far.setdefault((peer, shared), []).append((before, after, ids))
+    for (peer, shared), parts in far.items():
+        peer.tell_many(shared, parts)
+    for stub, size in told:
+        stub.sent(size)
 
 
 def is_last(event: Answer) -> bool:

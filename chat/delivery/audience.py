@@ -34,6 +34,9 @@ class Source(Protocol):
 class Remote(Protocol):
     """Another server, which delivers to the members that are connected to it."""
 
+    async def keeps_up(self) -> None:
+        """Wait until something large can be sent there."""
+
     def attach(self, room: Source, session: Subscriber, *, syncing: bool) -> None:
         """Deliver later frames of the room to a session; with ``syncing``, withhold them until :meth:`release`."""
 

@@ -25,6 +25,8 @@ WINDOW_BYTES = 64 << 20
 """`Link.waiting_bytes` above which a link fails: its peer does not accept what it is sent."""
 KEPT_BYTES = 256
 """Memory of an unacknowledged packet besides its body, which counts as well: many small packets are bounded, too."""
+SOON_BYTES = 256 << 10
+"""Received bytes that are acknowledged at once: a sender that waits for this does not wait for a tick as well."""
 REPEAT_SECONDS = 0.5
 """Seconds without an acknowledgement until the packets are repeated; doubled each time, up to `REPEAT_MOST`."""
 REPEAT_MOST = 2.0
@@ -112,6 +114,7 @@ class Link:
         # Receiving.
         self._received = 0
         self._told = 0  # the last `received` that the peer was told; -1 to tell it again
+        self._untold_bytes = 0  # received since the peer was told
         self._gap_told = -1  # the gap after this number was reported
         self._parts: list[bytes] = []
 
@@ -178,7 +181,7 @@ class Link:
             self._transmit(number, *self._unacknowledged[number])
 
     def _transmit(self, number: int, flags: int, body: bytes) -> None:
-        self._told = self._received
+        self._told, self._untold_bytes = self._received, 0
         before, self.sent_at = self.sent_at, self._now()
         self.gap = self.sent_at - before
         self._send(Packet(number, self._received, flags, body))
@@ -238,6 +241,9 @@ class Link:
             body = b"".join(self._parts)
             self._parts.clear()
             self._deliver(self._decode(body))
+        self._untold_bytes += len(packet.body)
+        if self._untold_bytes >= SOON_BYTES:
+            self._transmit(0, 0, b"")
 
     def _confirm(self, received: int) -> None:
         if received not in self._unacknowledged:

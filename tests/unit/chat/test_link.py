@@ -417,3 +417,16 @@ def test_hearing_counts_for_every_packet() -> None:
     wire.now = 3.0
     wire.arrive(1)
     assert (wire.ends[0].heard, wire.ends[1].heard) == (0.0, 3.0)
+
+
+def test_much_that_is_received_is_acknowledged_before_the_next_tick() -> None:
+    wire = Wire()
+    wire.say(0)
+    wire.arrive(1)
+    assert not wire.flying[0]
+    wire.ends[0].put("x" * module.SOON_BYTES)
+    wire.ends[0].flush()
+    wire.arrive(1)
+    assert len(wire.flying[0]) == 1
+    wire.carry()
+    assert wire.ends[0].idle

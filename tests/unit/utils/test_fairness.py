@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from utils.fairness import FairQueue, Party
+from utils.fairness import FairQueue, Party, RankedTurns
 
 
 class FullError(Exception):
@@ -154,3 +154,37 @@ async def test_a_caller_cancelled_as_its_turn_is_granted_passes_it_on() -> None:
     await play.ask("d 0")
     assert play.served[-1] == "d 0"
     await play.end_all()
+
+
+async def take_ranked(turns: RankedTurns, rank: int, served: list[int], end: asyncio.Event) -> None:
+    async with turns.turn(rank):
+        served.append(rank)
+        await end.wait()
+
+
+async def test_the_lowest_rank_is_next_and_a_cancelled_one_takes_no_turn() -> None:
+    turns, served, ends = RankedTurns(1), list[int](), [asyncio.Event() for _ in range(6)]
+    tasks = []
+    for rank, end in zip((9, 5, 3, 4, 1, 2), ends, strict=True):
+        tasks.append(asyncio.create_task(take_ranked(turns, rank, served, end)))
+        await settled()
+    assert served == [9]
+    tasks[4].cancel()
+    await settled()
+    for end in ends:
+        end.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert served == [9, 2, 3, 4, 5]
+
+
+async def test_a_ranked_turn_that_is_granted_and_cancelled_at_once_is_passed_on() -> None:
+    turns, served, end = RankedTurns(1), list[int](), asyncio.Event()
+    tasks = [asyncio.create_task(take_ranked(turns, rank, served, end)) for rank in (1, 2, 3)]
+    await settled()
+    end.set()
+    await asyncio.sleep(0)  # the first one ends, and the second one is granted its turn
+    tasks[1].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert served == [1, 3]
+    async with asyncio.timeout(1), turns.turn(0):
+        pass
