@@ -6,10 +6,13 @@ this node's subscriptions. None of that ends by itself, and the node may reach t
 
 from collections.abc import Callable
 
+APART_SECONDS = 2.0
+"""How long an edge hears neither the owner, which reaches the bus, nor another node, until it is apart from them."""
 LOST_SECONDS = 6.0
 """How long an edge hears nothing of an owner that reaches the bus; longer than a hung one has the rooms."""
 LONELY_SECONDS = 20.0
-"""How long an owner hears nothing at all: the others have moved to its server before that, if they can."""
+"""How long an owner hears nothing at all: the others have moved to its server before that, if they can. It is twice as
+long each time after that, because they may all have lost the bus."""
 DEAF_SECONDS = 30.0
 """How long a node hears nothing at all before it counts as off the bus: it has looked for another server in vain."""
 # The most that counts between two looks: a node that was paused has not listened.
@@ -24,6 +27,8 @@ class DeadEnd:
 
     Attributes:
         deaf: the bus that is up here is not that of the others, and no other one is found.
+        apart: this node is at another bus than the others, who would not hear it: it must not take the rooms from them
+            when their owner dies. It stays apart until it hears an owner.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -31,14 +36,19 @@ class DeadEnd:
         self._looked = now()
         self._missed_for = 0.0
         self._silent_for = 0.0
+        self._lonely_for = LONELY_SECONDS
+        self._had_owner = False
         self.deaf = False
+        self.apart = False
 
-    def look(self, *, misses: bool, silent: bool, owner: bool) -> bool:
+    def look(self, *, misses: bool, silent: bool, hears_owner: bool, owner: bool) -> bool:
         """Return whether to connect to the bus anew, now.
 
         Args:
-            misses: other nodes say that they reach the bus, which is up here, and those that must be heard are not.
+            misses: other nodes live, and the bus, which is up here, does not carry what must be heard: of the owner; at
+                the owner, of any.
             silent: other nodes say that they reach the bus, and none at all is heard.
+            hears_owner: the owner was heard a moment ago.
             owner: this node has the rooms.
         """
         now = self._now()
@@ -46,7 +56,15 @@ class DeadEnd:
         self._missed_for = self._missed_for + passed if misses else 0.0
         self._silent_for = self._silent_for + passed if silent else 0.0
         self.deaf = self._silent_for >= DEAF_SECONDS
-        if self._missed_for < (LONELY_SECONDS if owner else LOST_SECONDS):
+        if hears_owner or owner:
+            self.apart, self._had_owner = False, True
+        elif self._missed_for >= APART_SECONDS and (silent or not self._had_owner):
+            self.apart = True
+        if not misses:
+            self._lonely_for = LONELY_SECONDS
+        if self._missed_for < (self._lonely_for if owner else LOST_SECONDS):
             return False
         self._missed_for = 0.0
+        if owner:
+            self._lonely_for *= 2
         return True

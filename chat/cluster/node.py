@@ -154,11 +154,16 @@ class Node:
 
     @property
     def _on_bus(self) -> bool:
-        return self._links.bus.up and not self._dead_end.deaf
+        return self._links.bus.up and not self._dead_end.deaf and not self._dead_end.apart
 
     def _look_for_dead_end(self, servers: Servers | None) -> None:
-        misses, silent, was_deaf = self._misses_others(servers), self._hears_none(servers), self._dead_end.deaf
-        if self._dead_end.look(misses=misses, silent=silent, owner=self.token > 0):
+        was_deaf = self._dead_end.deaf
+        if self._dead_end.look(
+            misses=self._misses_others(servers),
+            silent=self._hears_none(servers),
+            hears_owner=self._hears_owner(),
+            owner=self.token > 0,
+        ):
             log.warning("other nodes reach NATS, and are not heard here: connecting to it anew")
             self._links.bus.reconnect()
         if self._dead_end.deaf and not was_deaf:
@@ -178,22 +183,28 @@ class Node:
             self._tasks.spawn(self.resign(), name="resign")
 
     def _misses_others(self, servers: Servers | None) -> bool:
-        """Whether other nodes say that they reach the bus, and it does not carry here what they must be sending."""
-        bus, now = self._links.bus, self._now()
+        """Whether other nodes live, and the bus does not carry here what they must be sending."""
+        bus = self._links.bus
         if not bus.up or servers is None or self._links.obstacle() is not None:
             return False
         if self.token:
-            return now - bus.heard_at > SILENT_SECONDS and bool(servers.on_bus - {self._key})
+            return self._is_silent(bus.heard_at) and bool(servers.alive - {self._key})
         if not servers.owner_lives or not servers.reaches_bus(servers.owner) or servers.owner == self.id.hex():
             return False
+        return not self._hears_owner()
+
+    def _hears_owner(self) -> bool:
         owner = self.edge.owner
-        return owner is None or now - owner.link.heard > SILENT_SECONDS
+        return owner is not None and not self._is_silent(owner.link.heard)
+
+    def _is_silent(self, heard: float) -> bool:
+        return self._now() - heard > SILENT_SECONDS
 
     def _hears_none(self, servers: Servers | None) -> bool:
         """Whether nothing is heard of the other nodes that say that they reach the bus."""
         others = len(servers.on_bus - {self._key}) if servers is not None else 0
         # One other node may be the one that is cut off: the rooms stay.
-        return self._now() - self._links.bus.heard_at > SILENT_SECONDS and others >= (2 if self.token else 1)
+        return self._is_silent(self._links.bus.heard_at) and others >= (2 if self.token else 1)
 
     # Other nodes.
 

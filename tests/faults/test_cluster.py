@@ -172,6 +172,33 @@ async def test_a_node_of_another_link_version(stage: Play) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "odd", [{"NATS_PREFIX": "elsewhere"}, {"NATS_URL": "", "NODE_NAME": ""}], ids=["prefix", "none"]
+)
+async def test_a_node_that_the_others_do_not_hear_takes_nothing(stage: Play, odd: dict[str, str]) -> None:
+    """With another `NATS_PREFIX`, or without `NATS_URL`: whichever other node dies."""
+    async with stage(odd={2: odd}, idle={2}) as here:
+        lost = here.nodes.all[2]
+        here.nodes.closed.add(lost)
+        owner = await here.nodes.until_another_owns(lost)
+        lost.spawn()
+        await here.nodes.until_not_ready(lost, "standby" if "NATS_URL" in odd else "owner")
+        await here.load.lasts(4)
+        for _ in range(2):
+            await here.kill(owner)
+            await here.load.lasts(2)
+            other = await here.nodes.until_another_owns(owner)
+            assert other is not lost
+            await here.load.more()
+            await here.start(owner)
+            owner = other
+        here.nodes.all = here.nodes.all[:2]
+        lost.kill()
+        await here.goes_on()
+        await here.settled(f"{dict(here.load.refusals)}")
+
+
+@pytest.mark.slow
 async def test_two_installations_on_one_nats(
     stage: Play, nats: list[NatsServer], cluster: PostgresCluster, settle: Settle
 ) -> None:

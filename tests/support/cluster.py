@@ -314,10 +314,10 @@ class ClusterNode:
         self.questions.append(question)
         return b"answer to " + question
 
-    async def start(self) -> None:
+    async def start(self, bus: FaultyBus) -> None:
         self.chat.start()
         self.node.start(self.name)
-        await self.join(self.cluster.bus)
+        await self.join(bus)
 
     async def join(self, bus: FaultyBus, installation: bytes = INSTALLATION) -> None:
         """Look for other nodes of an installation on a bus."""
@@ -358,12 +358,16 @@ class Cluster:
         self._options = options
 
     async def add(
-        self, name: str, terms: dict[str, str] | None = None, clock: VirtualClock | None = None
+        self,
+        name: str,
+        terms: dict[str, str] | None = None,
+        clock: VirtualClock | None = None,
+        bus: FaultyBus | None = None,
     ) -> ClusterNode:
         node = ClusterNode(self, name, self._options, clock)
         node.terms.terms = terms or node.terms.terms
         self.nodes.append(node)
-        await node.start()
+        await node.start(bus or self.bus)
         return node
 
     async def move(self, before: ClusterNode, after: ClusterNode) -> None:

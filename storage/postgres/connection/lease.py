@@ -53,6 +53,7 @@ from storage.postgres.connection.session import (
     value,
 )
 from storage.postgres.sql import lease as sql
+from storage.postgres.sql import nodes
 from utils.backoff import Backoff
 from utils.ids import new_token
 
@@ -189,6 +190,7 @@ class Lease:
         self._secret = token_bytes(SECRET_BYTES) if makes_secret else None
         self._kept: tuple[bytes | None, int | None] | None = None  # what `on_secret` was last called with
         self._own: deque[int] = deque(maxlen=OWN)
+        self._nodes = 0  # of a cluster that use the same database; read by a server that is no node
         self._check = asyncio.Event()
 
     def check_now(self) -> None:
@@ -297,7 +299,7 @@ class Lease:
             (sql.WRITER_LOCK, "another server is writing to this database"),
             (sql.FENCE_LOCK, "a connection that was writing to this database is still open"),
         ):
-            while not await self._ask(connection, value(connection, sql.TRY_LOCK, key=key)):
+            while not await self._try_lock(connection, key):
                 rows = await self._ask(connection, fetch_all(connection, sql.HOLDERS, {"number": key & 0xFFFFFFFF}))
                 holders = [Holder(*row) for row in rows]
                 if any(holder.pid not in self._own for holder in holders):
@@ -305,10 +307,27 @@ class Lease:
                     self._see_another(key)
                 elif holders:  # a session that was cut off, which Postgres has not noticed yet
                     words = "an earlier connection of this server is still open"
-                if holders:
+                if self._nodes:
+                    self._set_problem(
+                        f"this server has no NATS_URL, and others that use the database have: {self._nodes} live"
+                    )
+                elif holders:
                     self._set_problem(f"{words}: {', '.join(map(str, holders))}")
                 await asyncio.sleep(self.pace.poll / 10 if self.state is LeaseState.HOLDER else self.pace.poll)
         await self._ask(connection, value(connection, sql.UNLOCK, key=sql.FENCE_LOCK))
+
+    async def _try_lock(self, connection: Connection, key: int) -> bool:
+        """Get a lock unless another session has it; the writer lock only if no node of a cluster lives, either.
+
+        One of the nodes takes it soon, and none of them could use this server. One that had the lock takes it back.
+        """
+        self._nodes = 0
+        if key == sql.WRITER_LOCK and self.state is not LeaseState.HOLDER:
+            self._nodes = await self._ask(connection, value(connection, nodes.LIVING))
+            if self._nodes:
+                self.state = LeaseState.STANDBY
+                self.reached.set()
+        return not self._nodes and bool(await self._ask(connection, value(connection, sql.TRY_LOCK, key=key)))
 
     def _see_another(self, key: int) -> None:
         if key == sql.WRITER_LOCK:

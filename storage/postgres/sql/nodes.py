@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pypika.functions import Count
 from pypika.terms import Function, NullValue
 
 from storage.postgres.sql.lease import FENCE_LOCK, HERE, LEASE, LOCK_CLASS, LOCKS, MIGRATION_LOCK, WRITER_LOCK, mark
@@ -62,6 +63,10 @@ _ours = (
 LOOK = _look(has_row=True)
 # Before the migration that adds those columns.
 LOOK_AT_LOCKS = _look(has_row=False)
+
+# How many nodes live.
+_count: Any = Count(LOCKS.objid)
+LIVING = sql_text(Query.from_(LOCKS).select(_count.distinct()).where(_ours & (LOCKS.classid == NODE_CLASS)))
 
 UNLOCK_SHARED = sql_text(Query.select(Function("pg_advisory_unlock_shared", param("key", "bigint"))))
 
