@@ -4,11 +4,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from chat.cluster import operations as op
 from chat.cluster.mirrors import Mirror
 from chat.cluster.unanswered import UnansweredCommands
 from chat.delivery.session import PAUSED_BY_OWNER
-from chat.handlers.sessions import write_to_all
+from chat.handlers.sessions import welcome, write_to_all
 from chat.ports import Dialect, Identity
 from chat.rooms.pacing import give_guest_back, release_buckets
 from chat.rooms.parts import Parts
@@ -100,7 +102,8 @@ class EdgeClients:
         | op.Done
         | op.Pause
         | op.Close
-        | op.Identified,
+        | op.Identified
+        | op.Welcomed,
         token: int,
     ) -> None:
         match operation:
@@ -131,6 +134,12 @@ class EdgeClients:
                 session.close(CloseCode(code, reason, "the server that has the rooms closes it"))
             case op.Identified(identity=identity, provisional=provisional):
                 self._identify(session, identity, provisional=provisional)
+            case op.Welcomed(answers=answers, epoch=epoch):
+                self._tell(session, answers, lambda: self._welcome(session, answers, epoch))
+
+    def _welcome(self, session: Session, answers: str | None, epoch: str) -> None:
+        if session.identity is not None:
+            session.send(replace(welcome(self._parts, session, answers), epoch=epoch))
 
     def _tell(self, session: Session, answers: str | None, write: Callable[[], object]) -> None:
         if answers is not None:

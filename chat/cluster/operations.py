@@ -234,6 +234,18 @@ class Identified(Operation, frozen=True, gc=False, tag=21):
     provisional: bool
 
 
+class Welcomed(Operation, frozen=True, gc=False, tag=28):
+    """A session is to receive a ``welcome``. The edge makes it: a guest's token in it must not be on the bus.
+
+    Attributes:
+        answers: the id of the command that it answers.
+    """
+
+    session: str
+    answers: str | None
+    epoch: str
+
+
 class Broadcast(Operation, frozen=True, gc=False, tag=22):
     """Frames, by dialect, for every identified session but one."""
 
@@ -274,6 +286,7 @@ FromOwner = (
     | Pause
     | Close
     | Identified
+    | Welcomed
     | Broadcast
     | Answer
     | Moved

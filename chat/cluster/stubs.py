@@ -13,11 +13,13 @@ from chat.ports import Connection, Dialect
 from chat.rooms.hub import Hub
 from chat.rooms.room import Room, Session
 from model.errors import CloseCode
-from model.events import AckItem, Answer, AnyEvent, Error, InvitationState, Left, RoomState
+from model.events import AckItem, Answer, AnyEvent, Error, InvitationState, Left, RoomState, Welcome
 
 # A stub counts as congested once it was sent this share of the bytes that may be queued for a client (SLOW_BYTES_HIGH)
 # by itself, until the client has read them.
 UNREAD_SHARE = 16
+# About as many bytes has a `welcome`, which the edge makes.
+WELCOME_BYTES = 1000
 
 
 class FarConnection(Connection):
@@ -80,6 +82,9 @@ class Stub(AnySession[Room]):
     def send(self, *events: AnyEvent) -> None:
         if self.ended:
             return
+        if type(events[0]) is Welcome:
+            self._welcome(*events)
+            return
         frames, answers = self._frames(*events)
         if frames or answers is not None:
             refused = answers is not None and type(events[0]) is Error
@@ -92,6 +97,12 @@ class Stub(AnySession[Room]):
         if not self.ended and not self.congested and self._unread * UNREAD_SHARE > self._delivery.slow_high:
             self.congested = True
             self._put_page(b"", None)
+
+    def _welcome(self, welcome: AnyEvent) -> None:
+        assert type(welcome) is Welcome, "it comes alone"
+        self._tell_identity()
+        self._peer.put(op.Welcomed(self.id, welcome.id, welcome.epoch))
+        self._unread += WELCOME_BYTES
 
     async def send_page(self, event: AnyEvent) -> None:
         for room in self.rooms.values():
@@ -173,6 +184,9 @@ class Stub(AnySession[Room]):
                 self._numbers = None
             if done:
                 self._peer.put(op.Done(self.id, done))
+        self._tell_identity()
+
+    def _tell_identity(self) -> None:
         now = self.identity, self.provisional
         if self.identity is not None and now != self._told:
             self._told = now

@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from chat.cluster.edge import PAUSE_BYTES
 from chat.delivery.ratelimit import Rate
 from chat.ports import Identity
@@ -12,7 +14,7 @@ from model.room import User
 from server.auth.tokens import sign_account
 from storage.ports.messages import InsertMessage
 from tests.support.chatting import BY_PATH, START_US, Person, limits
-from tests.support.cluster import account, clustered
+from tests.support.cluster import FaultyBus, account, clustered
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.nodes import assert_empty, entered, people_in
@@ -264,6 +266,32 @@ async def test_hello_at_an_edge() -> None:
         await ask(ann, "hello", id="other", token=token_of("bob"))
         await ask(ann, "hello", id="bad", token="nonsense")
         assert ann.errors() == {"other": "principal_fixed", "bad": "unauthorized"}
+
+
+async def test_tokens_stay_off_the_bus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other programs may listen there, and a guest's token is valid for 30 days."""
+    carried: list[bytes] = []
+    carry = FaultyBus.carry
+
+    def keep(bus: FaultyBus, sender: str, receiver: str, data: bytes) -> None:
+        carried.append(data)
+        carry(bus, sender, receiver, data)
+
+    monkeypatch.setattr(FaultyBus, "carry", keep)
+    async with clustered(2) as cluster:
+        edge = cluster.nodes[1]
+        guest, later = Person(edge.chat, "guest"), Person(edge.chat, "later")
+        await entered(guest, later)
+        token = guest.last("welcome")["token"]
+        await ask(later, "hello", id="h", token=token)
+        assert later.last("welcome")["user"] == guest.last("welcome")["user"] | {"name": "later"}
+        await ask(later, "hello", id="account", token=token_of("ann"))
+        cluster.nodes[0].chat.welcome_again()
+        await passes(1.0)
+        tokens = {frame["token"] for person in (guest, later) for frame in person.of("welcome")} - {""}
+        assert len(tokens) >= 3
+        assert not [data for data in carried for each in (*tokens, token_of("ann")) if each.encode() in data]
+        assert any(guest.session.user.id.encode() in data for data in carried), "they are not encrypted"
 
 
 async def test_a_claim_at_an_edge() -> None:
