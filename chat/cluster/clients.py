@@ -107,10 +107,10 @@ class EdgeClients:
         token: int,
     ) -> None:
         match operation:
-            case op.Tell(frames=frames, answers=answers, room=room):
-                if operation.refused and answers is not None and self._unanswered.is_late(session, answers):
+            case op.Tell(frames=frames, answers=answers, room=room, about=about):
+                if operation.refused and answers is not None and self._unanswered.is_late(session, answers, about):
                     return
-                self._tell(session, answers, lambda: self._write(session, frames, room))
+                self._tell(session, answers, lambda: self._write(session, frames, room), about)
             case op.Page(frames=frames, answers=answers):
                 self._tell(session, answers, lambda: self._page(session, frames, token))
             case op.Done(number=number):
@@ -141,9 +141,11 @@ class EdgeClients:
         if session.identity is not None:
             session.send(replace(welcome(self._parts, session, answers), epoch=epoch))
 
-    def _tell(self, session: Session, answers: str | None, write: Callable[[], object]) -> None:
+    def _tell(
+        self, session: Session, answers: str | None, write: Callable[[], object], about: str | None = None
+    ) -> None:
         if answers is not None:
-            self._unanswered.answered(session, answers)
+            self._unanswered.answered(session, answers, about)
         for room in session.rooms.values():
             if room.audience.dirty:
                 room.audience.flush()
@@ -169,7 +171,7 @@ class EdgeClients:
         session = self.sessions.get(session_id)
         if session is None or session.ended:
             return
-        self._unanswered.answered(session, item.id)
+        self._unanswered.answered(session, item.id, item.room)
         if (mirror := self.mirrors.get(item.room)) is not None:
             session.ack(item, mirror.audience)
         else:

@@ -88,7 +88,7 @@ class Edge:
         self._serve = serve
         self._handlers: Handlers = dict.fromkeys(HANDLERS, self._forward)
         self._handlers = {**self._handlers, commands.Hello: partial(hello, self._handlers)}
-        self._unanswered = UnansweredCommands()
+        self._unanswered = UnansweredCommands(self._ask_now)
         self._clients = EdgeClients(chat.parts, dialects, self._unanswered, self._drained)
         self._paused: set[Session] = set()
         self._alone_since: float | None = now()  # without an owner; None with one
@@ -132,10 +132,16 @@ class Edge:
 
     def _ask(self, session: Session, asked: Asked) -> None:
         number = self._unanswered.add(session, asked)
+        if number is not None and self.owner is not None:
+            self._run(self.owner, session, number, asked)
+        else:
+            waiting = self._unanswered.of(session) if self.owner is None else self._unanswered.waiting(session)
+            if waiting >= DEFERRED_COMMANDS:
+                self._pause(session)
+
+    def _ask_now(self, session: Session, number: int, asked: Asked) -> None:
         if self.owner is not None:
             self._run(self.owner, session, number, asked)
-        elif self._unanswered.of(session) >= DEFERRED_COMMANDS:
-            self._pause(session)
 
     def hopeful(self) -> bool:
         """Whether an owner answers, or a next one may be there soon."""
@@ -274,7 +280,10 @@ class Edge:
     def _resume(self) -> None:
         paused, self._paused = self._paused, set()
         for session in paused:
-            session.resume_reading(PAUSED_BY_LINK)
+            if self._unanswered.waiting(session) >= DEFERRED_COMMANDS:
+                self._paused.add(session)
+            else:
+                session.resume_reading(PAUSED_BY_LINK)
 
     def _give_up(self, session: Session, asked: Asked) -> None:
         if isinstance(asked, ParleyError):
@@ -348,7 +357,8 @@ class Edge:
         self._statistics.repeated_commands += self._unanswered.ask_again(
             lambda session, _, asked: waiting.append((session, asked)), self._give_up
         )
-        for session, _ in waiting:
+        for session in tuple(dict.fromkeys(session for session, _ in waiting)):
+            waiting += [(session, asked) for asked in self._unanswered.take_waiting(session)]
             self._unanswered.forget(session)
         self._resume()
         self._clients.sessions.clear()

@@ -12,7 +12,7 @@ from model.commands import AnyCommand, Claim
 from model.room import User
 
 Key = str | int
-"""A command of a session that is not answered yet: by its id; by a number of the edge if it has no answer."""
+"""A command of a session that is not answered yet: by its id; by a number of the edge if it has none."""
 
 
 class Operation(Struct, frozen=True, gc=False, array_like=True, tag=True):
@@ -169,6 +169,7 @@ class Tell(Operation, frozen=True, gc=False, tag=15):
         answers: the id of the command that they answer.
         room: the room that they belong to: they are withheld as its other frames are.
         refused: the command was refused.
+        about: the room that the answer names.
     """
 
     session: str
@@ -176,6 +177,7 @@ class Tell(Operation, frozen=True, gc=False, tag=15):
     answers: str | None
     room: str | None = None
     refused: bool = False
+    about: str | None = None
 
 
 class TellMany(Operation, frozen=True, gc=False, tag=27):

@@ -88,7 +88,8 @@ class Stub(AnySession[Room]):
         frames, answers = self._frames(*events)
         if frames or answers is not None:
             refused = answers is not None and type(events[0]) is Error
-            self._peer.put(op.Tell(self.id, frames, answers, refused=refused), len(frames))
+            about = getattr(events[0], "room", None) if answers is not None else None
+            self._peer.put(op.Tell(self.id, frames, answers, refused=refused, about=about), len(frames))
         self.sent(len(frames))
 
     def sent(self, size: int) -> None:

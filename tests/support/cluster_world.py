@@ -333,6 +333,7 @@ class ClusterWorld(World):
                 "known": edge._clients.sessions,
                 "paused": edge._paused,
                 "unanswered": edge._unanswered._of,
+                "waiting": edge._unanswered._waiting,
                 "given up": edge._unanswered._given_up,
             }
             assert not any(left.values()), f"something stays behind at {node.name}: {left}"
