@@ -390,7 +390,11 @@ class Chat:
         if self.parts.draining:
             return "the server is shutting down"
         if self.elsewhere is not None:
-            return self.elsewhere.problem()
+            return self.elsewhere.problem() or self.elsewhere.storage_problem or None
+        return self.storage_problem()
+
+    def storage_problem(self) -> str | None:
+        """Return why this server, which has the rooms, stores nothing; None if it does."""
         return self.parts.storage.problem() or self.parts.pool.problem()
 
     def not_ready_reason(self) -> NotReadyReason | None:
@@ -402,7 +406,7 @@ class Chat:
         if self.problem() is None:
             return None
         if self.elsewhere is not None:
-            return "owner"
+            return "owner" if self.elsewhere.problem() is not None else "storage"
         return "storage" if self.parts.storage.was_ready() else "starting"
 
     # The end.

@@ -149,7 +149,14 @@ class Sample(NamedTuple):
 
 
 class ThisNode(Protocol):
-    """This server as one node of several, for an operator."""
+    """This server as one node of several.
+
+    Attributes:
+        turns_away: clients find the rooms at another node only; those that are here are sent away.
+    """
+
+    @property
+    def turns_away(self) -> bool: ...
 
     def status(self) -> NodeStatus:
         """Return what ``/health`` says of it."""
@@ -159,7 +166,13 @@ class ThisNode(Protocol):
 
 
 class Elsewhere(Protocol):
-    """The server that has the rooms, for a server that has none."""
+    """The server that has the rooms, for a server that has none.
+
+    Attributes:
+        storage_problem: why it stores nothing, as it says; empty if it does.
+    """
+
+    storage_problem: str
 
     def opened(self, session: Any) -> None:
         """Tell it that a client has connected here."""

@@ -64,6 +64,7 @@ class Edge:
         owner: the node that has the rooms, None while there is none.
         token: of its tenure.
         epoch: of the owner, or of the last one.
+        storage_problem: why the owner stores nothing, as it says; empty if it does.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Edge:
         self.owner: Peer | None = None
         self.token = 0
         self.epoch = ""
+        self.storage_problem = ""
         self._silent = False  # the owner, at the last tick
         self._begun = False  # the owner has said that what follows belongs to its tenure
         self._complete = True  # the clients have received everything from the owners that are gone
@@ -302,7 +304,7 @@ class Edge:
         if self.owner is not None:
             self.owner.drop_questions(NoAnswer.NOT_DONE if clean else NoAnswer.LOST)
             self._reached_at = self.owner.link.heard
-        self.owner = None
+        self.owner, self.storage_problem = None, ""
         self._decided.clear()
         self._alone_since = self._now()
         self._complete = self._complete and clean

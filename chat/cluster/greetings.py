@@ -8,11 +8,12 @@ from msgspec.msgpack import Decoder, Encoder
 
 
 class Owning(Struct, frozen=True, gc=False, array_like=True):
-    """A node's claim to have the rooms. There is one shard, 0."""
+    """A node's claim to have the rooms. There is one shard, 0. ``problem``: why it stores nothing; or empty."""
 
     shard: int
     token: int
     epoch: str
+    problem: str
 
 
 class Greeting(Struct, frozen=True, gc=False, array_like=True):

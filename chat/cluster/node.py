@@ -209,7 +209,9 @@ class Node:
     # Other nodes.
 
     def _claim(self) -> Owning | None:
-        return Owning(0, self.token, self._chat.parts.hub.epoch) if self.token and not self._moving else None
+        if not self.token or self._moving:
+            return None
+        return Owning(0, self.token, self._chat.parts.hub.epoch, self._chat.storage_problem() or "")
 
     def _receive(self, peer: Peer, operations: list[op.AnyOperation]) -> None:
         for operation in operations:
@@ -241,6 +243,7 @@ class Node:
             return
         self._newest = owning.token
         if self.edge.owner is peer and self.edge.token == owning.token:
+            self.edge.storage_problem = owning.problem
             if owning.epoch != self.edge.epoch:
                 self.edge.epoch = self._chat.parts.hub.epoch = owning.epoch
         elif not self.token and (self._next is None or self._next.owning.token < owning.token):
@@ -278,6 +281,7 @@ class Node:
         log.info("node %s has the rooms now, with token %d and epoch %s", peer, owning.token, owning.epoch)
         peer.link.heard = self._now()  # as another edge it may have been silent
         self.edge.adopt(peer, owning.token, owning.epoch)
+        self.edge.storage_problem = owning.problem
 
     def gained(self, token: int, epoch: str | None) -> None:
         """Have the rooms from now on: this node got the lease.
@@ -370,6 +374,11 @@ class Node:
                 return
             await asyncio.sleep(TICK_SECONDS / 10)
         log.warning("not every node has confirmed that the rooms are given away")
+
+    @property
+    def turns_away(self) -> bool:
+        """Whether clients find the rooms at another node only."""
+        return self._sending_away.active
 
     # For operators.
 

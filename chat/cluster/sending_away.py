@@ -18,6 +18,9 @@ class SendingAway:
     Args:
         chat: the chat of this node.
         now: a monotonic clock.
+
+    Attributes:
+        active: clients are sent away, so that no more should come.
     """
 
     def __init__(self, chat: Chat, now: Callable[[], float]) -> None:
@@ -25,6 +28,7 @@ class SendingAway:
         self._now = now
         self._looked = 0.0
         self._times: dict[Session, float] = {}  # when to send each client away
+        self.active = False
 
     def tick(self, *, cut_off: bool) -> None:
         """Send the clients away whose time has come; once this node reaches the owner again, the others stay.
@@ -32,6 +36,7 @@ class SendingAway:
         Args:
             cut_off: this node does not reach the owner, which lives.
         """
+        self.active = cut_off
         now = self._now()
         if now - self._looked < LOOK_SECONDS:
             return

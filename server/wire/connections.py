@@ -115,6 +115,9 @@ class Shared:
     def refuse_upgrade(self, place: Place, client: Client) -> bytes:
         """Count an upgrade, and its socket for the client. Return the response if it is refused, else an empty one."""
         place.move(client.network)
+        if self.chat.node is not None and self.chat.node.turns_away:
+            text = b"This server cannot reach the one that has the rooms. Another one may.\n"
+            return plain_response(b"503 Service Unavailable", text, retry_after=FULL_SECONDS)
         if place.over or place.crowded:
             self.chat.parts.counters.refused_connections += 1
             if place.over:

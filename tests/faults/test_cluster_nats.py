@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.conftest import Play, Settle
 from tests.faults.stage import cluster_under_load, without
+from tests.support import rawws
 from tests.support.nats import NatsCluster, NatsServer
 from tests.support.postgres import PostgresCluster
 from tests.support.process import free_port
@@ -129,6 +130,9 @@ async def test_clients_of_an_edge_without_nats_are_sent_away_little_by_little(st
                 return len(away) == len(there)
 
             await here.load.until(gone, "all clients of the node are sent away")
+            async with await rawws.RawClient.connect(edge.port) as client:
+                client.send(rawws.upgrade())
+                assert (await client.reply()).status == 503  # a balancer may try another node
         assert min(away.values()) > 9
         assert max(away.values()) < 45
         # Spread evenly over 30 s, five or more leave within 5 s of each other once in 250 runs at most.

@@ -256,7 +256,7 @@ class NodeStorage(Storage):
         """It is always reached."""
 
     def problem(self) -> str | None:
-        return None if self.may_write else "another server writes"
+        return self._referee.repository.problem() if self.may_write else "another server writes"
 
     def was_ready(self) -> bool:
         return True

@@ -27,6 +27,7 @@ class Way(Elsewhere):
         self.lost: Callable[[int], bool] = lambda number: False
         self.most = 0
         self._asking = 0
+        self.storage_problem = ""
 
     async def ask(self, question: bytes, *, reads: bool = False) -> bytes:
         if self.owner is None:

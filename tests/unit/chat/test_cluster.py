@@ -427,6 +427,24 @@ async def test_a_node_with_other_settings_leaves_the_rooms_to_the_others() -> No
         assert other.storage.on_bus
 
 
+async def test_an_edge_says_that_nothing_is_stored(repository: FaultyRepository) -> None:
+    """So that `/ready` says the same at all nodes."""
+    async with clustered(2, repository) as cluster:
+        edge = cluster.nodes[1]
+        ann = account(edge, "ann")
+        await entered(ann)
+        assert edge.chat.problem() is None
+        repository.away = "the database is unplugged"
+        ann.say("not stored yet")
+        await passes(3.0)
+        assert repository.away in str(edge.chat.problem())
+        assert edge.chat.not_ready_reason() == "storage"
+        repository.away = None
+        await passes(8.0)
+        assert edge.chat.problem() is None
+        assert edge.chat.not_ready_reason() is None
+
+
 async def test_an_edge_does_not_read_on_while_its_owner_takes_nothing() -> None:
     """What one client sends in an iteration of the event loop counts as soon as it is read."""
     async with clustered(2, limits=limits(max_content_chars=50_000)) as cluster:
