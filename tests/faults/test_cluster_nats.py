@@ -255,3 +255,25 @@ async def test_a_node_is_at_a_server_that_the_others_do_not_reach(stage: Play, w
             await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
             assert here.load.refusals.keys() <= {"unavailable"}, dict(here.load.refusals)
             assert "are not heard here" in node.log_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_the_owner_finds_only_a_server_that_the_others_do_not_reach(stage: Play) -> None:
+    """It is up, and no other node hears it: it gives the rooms away, and takes none until it is back."""
+    with NatsServer() as lonely:
+        async with stage(networks=True) as here:
+            owner = await here.goes_on()
+            owner.nats.lead_to(lonely.url)
+            owner.nats.cut()
+            other = await here.nodes.until_another_owns(owner)
+            await here.nodes.until_not_ready(owner, "owner")
+            status = await owner.status()
+            assert status is not None
+            assert not status.bus
+            owner.nats.lead_to(here.nats[0].url)
+            owner.nats.cut()
+            assert await here.goes_on() is other
+            await here.settled(f"{dict(here.load.refusals)}, {here.reloads} reloads")
+            assert here.load.refusals.keys() <= {"unavailable"}, dict(here.load.refusals)
+            assert "no other node is heard over NATS" in owner.log_text()
