@@ -17,7 +17,7 @@ from chat.handlers.sessions import SESSIONS_PER_TURN, Handlers, check_devices, i
 from chat.ports import Admitted, Adopt, Connection, Dialect, Elsewhere, Identity, Received, ThisNode, Tokens
 from chat.rooms import members
 from chat.rooms.makers import Makers
-from chat.rooms.pacing import release_buckets, take_command, take_guest, take_message, too_fast
+from chat.rooms.pacing import release_buckets, save_held, take_command, take_guest, take_message, too_fast
 from chat.rooms.parts import ChatOptions, Parts
 from chat.rooms.reading import flush_cursors
 from chat.rooms.room import Session
@@ -341,6 +341,10 @@ class Chat:
         session.busy -= 1
         while session.deferred and not session.busy:
             self.receive(session, session.deferred.popleft())
+        if not session.busy and session.held_since is not None:
+            if session.paused:  # what its client has sent is yet to be read
+                save_held(self.parts, session)
+            session.held_since = None
         session.went_on()
 
     def hold(self) -> None:
@@ -348,7 +352,13 @@ class Chat:
         if self.going.is_set():
             self.going.clear()
             for session in self._everyone():
-                session.busy += 1
+                self.hold_session(session)
+
+    def hold_session(self, session: Session) -> None:
+        """Let the commands of one session wait until :meth:`proceed`, through no fault of its client."""
+        session.busy += 1
+        if session.held_since is None:
+            session.held_since = self.parts.clock.monotonic()
 
     def put_back_reads(self) -> None:
         """Let what clients are reading be read after :meth:`go_on`, here or by the server that has the rooms then."""

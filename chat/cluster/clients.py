@@ -1,5 +1,6 @@
 """The clients of an edge and the rooms in which they are: what the owner sends reaches them here."""
 
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
@@ -19,6 +20,9 @@ from model.errors import CloseCode
 from model.events import Ack, AckItem
 from model.principals import CLAIMED_ROLE
 
+# How long after a change of owner a client may be paused because it still returns to its rooms.
+RETURN_SECONDS = 5.0
+
 
 class EdgeClients:
     """See the top of this file.
@@ -32,6 +36,7 @@ class EdgeClients:
     Attributes:
         sessions: of the clients, by id.
         mirrors: of the rooms in which they are, by name.
+        adopted_at: when the last owner was accepted.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class EdgeClients:
     ) -> None:
         self.sessions: dict[str, Session] = {}
         self.mirrors: dict[str, Mirror] = {}
+        self.adopted_at = -math.inf
         self._parts = parts
         self._dialects = dialects
         self._unanswered = unanswered
@@ -129,7 +135,10 @@ class EdgeClients:
             case op.Pause(paused=True):
                 session.pause_reading(PAUSED_BY_OWNER)
             case op.Pause():
-                session.resume_reading(PAUSED_BY_OWNER)
+                since = session.resume_reading(PAUSED_BY_OWNER)
+                # Later, it has paused because of what the client itself has sent.
+                if since is not None and since - self.adopted_at < RETURN_SECONDS and session.held_since is None:
+                    session.held_since = since
             case op.Close(code=code, reason=reason):
                 session.close(CloseCode(code, reason, "the server that has the rooms closes it"))
             case op.Identified(identity=identity, provisional=provisional):

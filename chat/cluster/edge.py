@@ -94,22 +94,25 @@ class Edge:
         self._clients = EdgeClients(chat.parts, dialects, self._unanswered, self._drained)
         self._paused: set[Session] = set()
         self._alone_since: float | None = now()  # without an owner; None with one
+        self._held_since = now()  # no command was carried out from then on until this owner
         self._reached_at = now()  # when the last owner was heard, or this node had the rooms
         self._decided = asyncio.Event()  # set with an owner, and while this node has the rooms
 
     # What clients do.
 
-    def begin(self, returning: Iterable[Returning], *, clean: bool) -> None:
+    def begin(self, returning: Iterable[Returning], *, clean: bool, held: float = 0.0) -> None:
         """Begin to be an edge: keep the places of this node's sessions in the rooms that it had.
 
         Args:
             returning: the sessions that should have entered rooms here.
             clean: nothing of what this node has decided is lost.
+            held: for how many seconds it has carried out no commands.
         """
         chat, hub = self._chat, self._chat.parts.hub
         chat.handlers, chat.elsewhere = self._handlers, self
         self._complete = self._complete and clean
         self._alone_since = self._reached_at = self._now()
+        self._held_since = self._reached_at - held
         self._decided.clear()
         self._clients.sessions = {session.id: session for session in hub.sessions}
         for room in tuple(hub.rooms.values()):
@@ -172,7 +175,7 @@ class Edge:
         if self.owner is not None:
             self._open(self.owner, session)
 
-    def _open(self, owner: Peer, session: Session) -> None:
+    def _open(self, owner: Peer, session: Session, held: float = 0.0) -> None:
         owner.put(
             op.Open(
                 session.id,
@@ -184,6 +187,7 @@ class Edge:
                 session.address,
                 session.network,
                 session.since,
+                held,
             )
         )
 
@@ -284,8 +288,10 @@ class Edge:
         for session in paused:
             if self._unanswered.waiting(session) >= DEFERRED_COMMANDS:
                 self._paused.add(session)
-            else:
-                session.resume_reading(PAUSED_BY_LINK)
+                continue
+            since = session.resume_reading(PAUSED_BY_LINK)
+            if session.held_since is None:
+                session.held_since = since
 
     def _give_up(self, session: Session, asked: Asked) -> None:
         if isinstance(asked, ParleyError):
@@ -295,7 +301,7 @@ class Edge:
 
     # The owner changes.
 
-    def lose_owner(self, *, clean: bool) -> None:
+    def lose_owner(self, *, clean: bool, held: float = 0.0) -> None:
         """Hold commands until there is another owner.
 
         With ``clean``, the owner has answered every command that it carried out. Otherwise it may have carried out
@@ -304,6 +310,7 @@ class Edge:
         if self.owner is not None:
             self.owner.drop_questions(NoAnswer.NOT_DONE if clean else NoAnswer.LOST)
             self._reached_at = self.owner.link.heard
+            self._held_since = self._reached_at - held
         self.owner, self.storage_problem = None, ""
         self._decided.clear()
         self._alone_since = self._now()
@@ -321,11 +328,13 @@ class Edge:
         self._chat.parts.hub.epoch = epoch  # for `welcome`
         self.owner, self._alone_since, self._begun, self._silent = owner, None, False, False
         self._decided.set()
+        self._clients.adopted_at = self._now()
+        held = self._now() - self._held_since
         owner.put(op.Begin(token))
         for session in self._chat.parts.hub.sessions:
             if not session.ended:
                 self._clients.sessions[session.id] = session
-                self._open(owner, session)
+                self._open(owner, session, held)
         for mirror in self._clients.mirrors.values():
             for there in mirror.returning():
                 sessions, behind = ([session.id for session in group] for group in (there.sessions, there.behind))
@@ -373,7 +382,7 @@ class Edge:
         """Carry out an operation of the owner, unless it belongs to an earlier tenure."""
         if isinstance(operation, op.Moved):
             if operation.token == self.token:
-                self.lose_owner(clean=operation.clean)
+                self.lose_owner(clean=operation.clean, held=operation.held)
         elif isinstance(operation, op.Begun):
             self._begun = operation.token == self.token
         elif self._begun and isinstance(operation, op.Answer):

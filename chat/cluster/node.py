@@ -323,7 +323,7 @@ class Node:
         for room in self._chat.parts.hub.rooms.values():
             room.presence.tell()
         self.edge.epoch = self._chat.parts.hub.epoch
-        self.edge.begin(self.owner.not_returned(), clean=clean)
+        self.edge.begin(self.owner.not_returned(), clean=clean, held=self.owner.held())
         self.owner.end(tuple(self.peers.values()), clean=clean)
 
     async def resign_to_another(self) -> bool:

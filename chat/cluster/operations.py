@@ -29,7 +29,10 @@ class Begin(Operation, frozen=True, gc=False, tag=8):
 
 
 class Open(Operation, frozen=True, gc=False, tag=1):
-    """A client has connected to the edge, or the edge has another owner. See `chat.delivery.session.Session`."""
+    """A client has connected to the edge, or the edge has another owner. See `chat.delivery.session.Session`.
+
+    ``held`` is for how many seconds there was no owner to which it could send commands.
+    """
 
     session: str
     identity: Identity | None
@@ -40,6 +43,7 @@ class Open(Operation, frozen=True, gc=False, tag=1):
     address: str
     network: str
     since: int
+    held: float = 0.0
 
 
 class Run(Operation, frozen=True, gc=False, tag=2):
@@ -265,11 +269,13 @@ class Answer(Operation, frozen=True, gc=False, tag=23):
 class Moved(Operation, frozen=True, gc=False, tag=24):
     """The last operation of a tenure.
 
-    With ``clean``, every command that was carried out has been answered; those without an answer were not.
+    With ``clean``, every command that was carried out has been answered; those without an answer were not. ``held`` is
+    for how many seconds none was carried out before.
     """
 
     token: int
     clean: bool
+    held: float = 0.0
 
 
 FromEdge = Begin | Open | Run | Refuse | Gone | Drained | Rejoin | Ask

@@ -65,6 +65,7 @@ class Owner:
         self._gathered: asyncio.TimerHandle | None = None
         self._stays = asyncio.Event()  # not set while the rooms are about to move
         self._stays.set()
+        self._moves_since = 0.0  # when it was last cleared
         self._held: list[tuple[Peer, op.Ask]] = []
         self._answering = 0
         self._returning: dict[Returning, asyncio.Task[None]] = {}
@@ -150,6 +151,8 @@ class Owner:
         parts = self._chat.parts
         stub = Stub(parts.hub, peer, self._dialects[opened.dialect], opened)
         stub.busy = int(not self._chat.going.is_set())
+        if opened.held:
+            stub.held_since = parts.clock.monotonic() - opened.held
         self._stubs[peer][opened.session] = stub
         if opened.identity is not None:
             try:
@@ -229,7 +232,7 @@ class Owner:
         everybody = returning.everybody()
         self._statistics.rejoined_sessions += len(everybody)
         for session in everybody:
-            session.busy += 1
+            self._chat.hold_session(session)
         users = {_user_of(session) for session in everybody}
         rank = min((self._rooms_left[user] for user in users), default=0)
         self._rooms_left.update(users)
@@ -293,6 +296,7 @@ class Owner:
         everything else was done within ``seconds``: then it is stored. Call :meth:`stay` or :meth:`end` next.
         """
         self._stays.clear()
+        self._moves_since = self._chat.parts.clock.monotonic()
         self._stop_gathering()
         self._chat.hold()
         self._chat.put_back_reads()
@@ -312,6 +316,10 @@ class Owner:
             await asyncio.sleep(LOOK_SECONDS)
         return False
 
+    def held(self) -> float:
+        """Return for how many seconds commands have waited because the rooms are about to move."""
+        return 0.0 if self._stays.is_set() else self._chat.parts.clock.monotonic() - self._moves_since
+
     def stay(self) -> None:
         """Carry out what was held: the rooms stay here."""
         if not self._stays.is_set():
@@ -326,13 +334,14 @@ class Owner:
         parts.hub.flush()
         parts.edges = None
         self._stop_gathering()
+        held = self.held()
         self._stays.set()
         self._held.clear()
         for task in tuple(self._returning.values()):
             task.cancel()
         stubs, self._stubs = self._stubs, {}
         for peer in nodes:
-            peer.put(op.Moved(self._token, clean))
+            peer.put(op.Moved(self._token, clean, held))
         for there in stubs.values():
             for stub in there.values():
                 self._forget(stub)

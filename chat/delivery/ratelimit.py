@@ -9,6 +9,8 @@ from model.errors import ParleyError
 
 # Recently used buckets that `Allowances` keeps.
 ALLOWANCES = 100_000
+# Seconds for which a bucket saves tokens above its burst, at most: no command is held longer.
+SAVED_SECONDS = 15.0
 
 
 class Rate(NamedTuple):
@@ -30,12 +32,13 @@ class TokenBucket:
         now: seconds of a monotonic clock.
     """
 
-    __slots__ = ("__weakref__", "_at", "_burst", "_rate", "_tokens")
+    __slots__ = ("__weakref__", "_at", "_burst", "_rate", "_saved", "_tokens")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self._rate = rate
         self._burst = burst
         self._tokens = burst
+        self._saved = 0.0  # tokens above the burst
         self._at = now
 
     def take(self, now: float, count: float = 1.0) -> float:
@@ -45,12 +48,27 @@ class TokenBucket:
         if tokens >= count:
             self._tokens = tokens - count
             return 0.0
+        if tokens + self._saved >= count:
+            self._saved -= count - tokens
+            self._tokens = 0.0
+            return 0.0
         self._tokens = tokens
-        return (count - tokens) / self._rate
+        return (count - tokens - self._saved) / self._rate
+
+    def save(self, now: float, seconds: float) -> None:
+        """Keep what was above the burst in the last ``seconds``, in which the server took nothing that was sent.
+
+        In the long run that is no more than the rate, whoever calls it how often.
+        """
+        tokens = self._tokens + (now - self._at) * self._rate
+        above = min(tokens - self._burst, seconds * self._rate)
+        if above > 0:
+            self._saved = min(self._saved + above, SAVED_SECONDS * self._rate)
+        self._tokens, self._at = min(self._burst, tokens), now
 
     def wait(self, now: float) -> float:
         """Return the seconds until there is a token, 0.0 if there is one now. Takes none."""
-        return max(0.0, (1.0 - self._tokens) / self._rate - (now - self._at))
+        return max(0.0, (1.0 - self._tokens - self._saved) / self._rate - (now - self._at))
 
     def give(self) -> None:
         """Give a token back."""

@@ -70,6 +70,7 @@ class Session(Generic[R]):
         network: the network of that address, for limits by address; "" when it is exempt from them.
         rooms: the rooms that it has joined, by name.
         ended: the connection is being closed; nothing more may be written.
+        held_since: since when its commands wait, by a monotonic clock, for something that is not its doing.
         since: when it began, in Unix microseconds.
         silent: rooms neither list it nor broadcast to it: it receives only answers to its own commands
             (`chat.one_shot`).
@@ -85,6 +86,7 @@ class Session(Generic[R]):
         "_drained",
         "_page_bytes",
         "_paused",
+        "_paused_at",
         "_withheld_bytes",
         "acks",
         "acks_of",
@@ -101,6 +103,7 @@ class Session(Generic[R]):
         "dialect",
         "ended",
         "greeted",
+        "held_since",
         "id",
         "identity",
         "network",
@@ -148,6 +151,7 @@ class Session(Generic[R]):
         self.commands: TokenBucket | float | None = None
         self.refusals: TokenBucket | None = None  # of commands that came too fast
         self.busy = 0  # for how many things, such as a command that needs storage, those in `deferred` wait
+        self.held_since: float | None = None
         self.running = False  # a command needs storage, or its answer is being read
         self.deferred: deque[Received] | None = None
         self.congested = False
@@ -159,6 +163,7 @@ class Session(Generic[R]):
         self._deferred_bytes = 0
         self._page_bytes = 0
         self._paused = 0
+        self._paused_at = 0.0
 
     @property
     def actor(self) -> Actor:
@@ -325,15 +330,21 @@ class Session(Generic[R]):
     def pause_reading(self, reason: int) -> None:
         """Read nothing more from the client until every reason is gone."""
         if not self._paused and not self.ended:
+            self._paused_at = asyncio.get_running_loop().time()
             self.connection.pause_reading()
         self._paused |= reason
 
-    def resume_reading(self, reason: int) -> None:
-        """Drop a reason to pause; read from the client again if it was the last one."""
+    def resume_reading(self, reason: int) -> float | None:
+        """Drop a reason to pause; read from the client again if it was the last one.
+
+        Returns since when it was paused, by the loop's clock; None if there is another reason, or it was not paused.
+        """
         if self._paused:
             self._paused &= ~reason
             if not self._paused and not self.ended:
                 self.connection.resume_reading()
+                return self._paused_at
+        return None
 
     def defer(self, received: Received) -> None:
         """Queue a command until the one before it is done."""

@@ -2,7 +2,7 @@
 
 import logging
 
-from chat.delivery.ratelimit import Allowances, TokenBucket, rate_limited
+from chat.delivery.ratelimit import SAVED_SECONDS, Allowances, TokenBucket, rate_limited
 from chat.ports import Actor
 from chat.rooms.parts import Parts
 from chat.rooms.room import Session
@@ -23,17 +23,38 @@ REFUSALS_BURST = 1000
 def take_message(parts: Parts, speakers: Allowances, session: Session) -> float:
     """Count a message for a principal in ``speakers``. Returns 0.0, or the seconds until it may be sent again.
 
-    Messages of guests also count for their address, because a new guest costs nothing and a new address does.
+    Messages of guests also count for their address, because a new guest costs nothing and a new address does. What was
+    sent at the allowed rate while the server held the session's commands is allowed, although it arrives at once.
     """
     now = parts.clock.monotonic()
+    if session.held_since is not None:
+        save_held(parts, session)
     if session.bucket is None:
-        session.bucket = speakers.of(session.user.id, now)
-        if parts.speaking_guests is not None and session.network and session.actor.identity.guest:
-            session.address_bucket = parts.speaking_guests.of(session.network, now)
+        _find_buckets(parts, speakers, session, now)
+    assert session.bucket is not None
     wait = session.bucket.take(now)
     if not wait and session.address_bucket is not None:
         wait = session.address_bucket.take(now)
     return wait
+
+
+def _find_buckets(parts: Parts, speakers: Allowances, session: Session, now: float) -> None:
+    session.bucket = speakers.of(session.user.id, now)
+    if parts.speaking_guests is not None and session.network and session.actor.identity.guest:
+        session.address_bucket = parts.speaking_guests.of(session.network, now)
+
+
+def save_held(parts: Parts, session: Session) -> None:
+    """Allow what the client may have sent at the allowed rate since its commands were held."""
+    since, session.held_since = session.held_since, None
+    now = parts.clock.monotonic()
+    if since is None or now - since > SAVED_SECONDS or parts.speakers is None or session.identity is None:
+        return
+    if session.bucket is None:
+        _find_buckets(parts, parts.speakers, session, since)
+    for bucket in (session.bucket, session.address_bucket):
+        if bucket is not None:
+            bucket.save(now, now - since)
 
 
 def release_buckets(parts: Parts, session: Session) -> None:
@@ -49,7 +70,7 @@ def take_command(parts: Parts, session: Session, count: float = 1.0) -> float:
     """Count a command or control frame, or ``count`` of them. Returns 0.0, or the seconds until they are allowed."""
     now, bucket = parts.clock.monotonic(), session.commands
     if bucket is None and count == 1.0:
-        session.commands = now  # most connections send only a join: a bucket would take 112 bytes more
+        session.commands = now  # most connections send only a join: a bucket would take 120 bytes more
         return 0.0
     if bucket is None or isinstance(bucket, float):
         first = bucket
